@@ -1,0 +1,253 @@
+"""Every failure pgmcp anticipates, each with a stable code.
+
+`str(error)` is safe to show to a model or a person: it never holds a
+password, an API key or a row. `hint` says what to do about it. Each error is
+raised at the place that knows, and translated for the host once, in
+`pgmcp.server`.
+
+    PgmcpError
+     ├── SettingsError              settings          the configuration cannot be used
+     ├── InvalidArgumentError       invalid_argument  a tool was called with a value it does not take
+     ├── UnknownDatabaseError       unknown_database  no database of that name is configured
+     ├── RateLimitedError           rate_limited      the budget of requests or tokens is spent
+     ├── SqlRejectedError           rejected          the statement is not one harmless read
+     ├── RoleRefusedError           role_refused      the database's role can do more than read
+     ├── UnanswerableError          unanswerable      the model says the schema cannot answer this
+     ├── ModelError                 model_unavailable the model endpoint gave no usable answer
+     │    ├── ModelNotConfiguredError  no_model       no key and no endpoint are set
+     │    ├── ModelAuthError           model_auth     the endpoint refused the key
+     │    └── ModelReplyError          model_reply    the reply was empty, refused or not what was asked
+     └── ExecutionError
+          ├── StatementFailedError  statement_failed  PostgreSQL refused the statement; carries its SQLSTATE
+          ├── DeadlineExceededError timeout           the statement was stopped at its deadline
+          ├── UnreachableError      unreachable       no connection to the database
+          ├── DatabaseAuthError     auth              the database refused the credentials
+          ├── TooExpensiveError     too_expensive     the planner expects more work than the operator allows
+          ├── BusyError             busy              every worker is taken and the queue is full
+          ├── ResultTooLargeError   result_too_large  a value does not fit the worker's memory bound
+          └── WorkerLostError       worker_lost       the worker died or broke the protocol
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCode(StrEnum):
+    """Stable names of failures, as hosts and logs see them."""
+
+    SETTINGS = "settings"
+    INVALID_ARGUMENT = "invalid_argument"
+    UNKNOWN_DATABASE = "unknown_database"
+    RATE_LIMITED = "rate_limited"
+    REJECTED = "rejected"
+    ROLE_REFUSED = "role_refused"
+    UNANSWERABLE = "unanswerable"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    NO_MODEL = "no_model"
+    MODEL_AUTH = "model_auth"
+    MODEL_REPLY = "model_reply"
+    STATEMENT_FAILED = "statement_failed"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    AUTH = "auth"
+    TOO_EXPENSIVE = "too_expensive"
+    BUSY = "busy"
+    RESULT_TOO_LARGE = "result_too_large"
+    WORKER_LOST = "worker_lost"
+
+
+class PgmcpError(Exception):
+    """An anticipated failure; `str()` is safe to show.
+
+    Attributes:
+        hint: what the reader can do about it; empty when the message says it all.
+    """
+
+    code: ClassVar[ErrorCode]
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class SettingsError(PgmcpError):
+    """The configuration cannot be used; the message names the variable and what is allowed."""
+
+    code = ErrorCode.SETTINGS
+
+
+class InvalidArgumentError(PgmcpError):
+    """A tool was called with a value it does not take."""
+
+    code = ErrorCode.INVALID_ARGUMENT
+
+
+class UnknownDatabaseError(PgmcpError):
+    """No database of that name is configured."""
+
+    code = ErrorCode.UNKNOWN_DATABASE
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        super().__init__(f"no database is called {name!r}", hint=f"databases: {', '.join(known)}")
+        self.name = name
+
+
+class RateLimitedError(PgmcpError):
+    """A budget of requests or tokens is spent.
+
+    Attributes:
+        retry_after_s: seconds until the call can be tried again; None if it can never fit the budget.
+    """
+
+    code = ErrorCode.RATE_LIMITED
+
+    def __init__(self, budget: str, retry_after_s: float | None) -> None:
+        hint = "waiting does not help: ask for less, or have the operator raise the budget"
+        if retry_after_s is not None:
+            hint = f"try again in {retry_after_s:.0f} s"
+        super().__init__(f"rate limit reached ({budget})", hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class SqlRejectedError(PgmcpError):
+    """The statement is not one harmless read.
+
+    Attributes:
+        offending: the piece of the statement that was refused; "" when it is the whole.
+        position: 0-based character offset of that piece in the statement, if known.
+        sql: the statement that the position counts in, once the pipeline knows it.
+    """
+
+    code = ErrorCode.REJECTED
+
+    def __init__(
+        self, message: str, *, hint: str = "", offending: str = "", position: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.offending = offending
+        self.position = position
+        self.sql = ""
+
+
+class RoleRefusedError(PgmcpError):
+    """The database's role can do more than read, and the operator wants none such served."""
+
+    code = ErrorCode.ROLE_REFUSED
+
+
+class UnanswerableError(PgmcpError):
+    """The model says this schema cannot answer the question; the message is its reason."""
+
+    code = ErrorCode.UNANSWERABLE
+
+
+class ModelError(PgmcpError):
+    """The model endpoint gave no usable answer."""
+
+    code = ErrorCode.MODEL_UNAVAILABLE
+
+
+class ModelNotConfiguredError(ModelError):
+    """No key and no endpoint are set, so no SQL can be written here."""
+
+    code = ErrorCode.NO_MODEL
+
+
+class ModelAuthError(ModelError):
+    """The endpoint refused the key."""
+
+    code = ErrorCode.MODEL_AUTH
+
+
+class ModelReplyError(ModelError):
+    """The reply was empty, a refusal, or not in the form that was asked for; it was paid for all the same.
+
+    Attributes:
+        tokens_in: tokens of the prompt, as the endpoint counted them; 0 if it does not say.
+        tokens_out: tokens of the reply, likewise.
+    """
+
+    code = ErrorCode.MODEL_REPLY
+
+    def __init__(self, message: str, *, hint: str = "", tokens_in: int = 0, tokens_out: int = 0) -> None:
+        super().__init__(message, hint=hint)
+        self.tokens_in = tokens_in
+        self.tokens_out = tokens_out
+
+
+class ExecutionError(PgmcpError):
+    """A statement that passed validation gave no rows."""
+
+
+class StatementFailedError(ExecutionError):
+    """PostgreSQL refused the statement.
+
+    Attributes:
+        sqlstate: five characters, PostgreSQL manual, appendix A.
+        position: 0-based character offset in the statement the caller sent, if PostgreSQL gave one.
+        sql: that statement, once the pipeline knows it.
+    """
+
+    code = ErrorCode.STATEMENT_FAILED
+
+    def __init__(self, message: str, *, sqlstate: str, hint: str = "", position: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.sqlstate = sqlstate
+        self.position = position
+        self.sql = ""
+
+
+class DeadlineExceededError(ExecutionError):
+    """The statement was stopped at its deadline."""
+
+    code = ErrorCode.TIMEOUT
+
+
+class UnreachableError(ExecutionError):
+    """No connection to the database could be made, or it broke."""
+
+    code = ErrorCode.UNREACHABLE
+
+
+class DatabaseAuthError(ExecutionError):
+    """The database refused the credentials, or the role may not connect."""
+
+    code = ErrorCode.AUTH
+
+
+class TooExpensiveError(ExecutionError):
+    """The planner expects more work of a statement than the operator allows."""
+
+    code = ErrorCode.TOO_EXPENSIVE
+
+    def __init__(self, plan: str, *, max_cost: float) -> None:
+        super().__init__(
+            f"the plan costs more than {max_cost:,.0f}: {plan}",
+            hint="filter on indexed columns or ask for less; the bound is PG_MCP_SERVER_MAX_COST",
+        )
+
+
+class BusyError(ExecutionError):
+    """Every worker is taken and the queue is full.
+
+    Attributes:
+        retry_after_s: seconds after which a place is likely.
+    """
+
+    code = ErrorCode.BUSY
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message, hint=f"try again in {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
+
+
+class ResultTooLargeError(ExecutionError):
+    """A single value or row does not fit the worker's memory bound."""
+
+    code = ErrorCode.RESULT_TOO_LARGE
+
+
+class WorkerLostError(ExecutionError):
+    """The worker process died or broke the protocol; the next call gets a new one."""
+
+    code = ErrorCode.WORKER_LOST
