@@ -1,0 +1,77 @@
+import psycopg
+import pytest
+
+from worker.failures import broken_connection, classify, failed_connect
+from worker.protocol import FailureCode
+
+
+@pytest.mark.parametrize(
+    ("sqlstate", "code"),
+    [
+        ("42601", FailureCode.STATEMENT),
+        ("22012", FailureCode.STATEMENT),
+        ("53200", FailureCode.STATEMENT),
+        ("55P03", FailureCode.STATEMENT),
+        ("25006", FailureCode.STATEMENT),
+        ("57014", FailureCode.CANCELLED),
+        ("25P04", FailureCode.TIMEOUT),
+        ("57P01", FailureCode.UNREACHABLE),
+        ("57P02", FailureCode.UNREACHABLE),
+        ("57P03", FailureCode.UNREACHABLE),
+        ("57P05", FailureCode.UNREACHABLE),
+        ("25P03", FailureCode.UNREACHABLE),
+        ("08006", FailureCode.UNREACHABLE),
+        ("08P01", FailureCode.UNREACHABLE),
+        ("28P01", FailureCode.AUTH),
+        ("28000", FailureCode.AUTH),
+        ("XX000", FailureCode.STATEMENT),
+    ],
+)
+def test_an_sqlstate_decides_and_an_exact_one_wins_over_its_class(sqlstate: str, code: FailureCode) -> None:
+    assert classify(sqlstate, "out of memory") is code
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("out of memory for query result", FailureCode.TOO_LARGE),
+        ("cannot allocate memory for input buffer", FailureCode.TOO_LARGE),
+        ("server closed the connection unexpectedly", FailureCode.UNREACHABLE),
+        ("SSL SYSCALL error: EOF detected", FailureCode.UNREACHABLE),
+        ("", FailureCode.UNREACHABLE),
+    ],
+)
+def test_without_an_sqlstate_the_words_of_libpq_decide(message: str, code: FailureCode) -> None:
+    assert classify("", message) is code
+    assert broken_connection(psycopg.OperationalError(message)).code is code
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        (
+            'connection failed: FATAL:  password authentication failed for user "me"',
+            FailureCode.AUTH,
+        ),
+        ("connection failed: fe_sendauth: no password supplied", FailureCode.AUTH),
+        ('FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me"', FailureCode.AUTH),
+        ('FATAL:  role "nobody" does not exist', FailureCode.AUTH),
+        ('FATAL:  role "me" is not permitted to log in', FailureCode.AUTH),
+        ('FATAL:  permission denied for database "shop"', FailureCode.AUTH),
+        ('FATAL:  database "shop" does not exist', FailureCode.AUTH),
+        ("Connection refused. Is the server running on that host?", FailureCode.UNREACHABLE),
+        ("could not translate host name", FailureCode.UNREACHABLE),
+        ("connection timeout expired", FailureCode.UNREACHABLE),
+        ("FATAL:  sorry, too many clients already", FailureCode.UNREACHABLE),
+    ],
+)
+def test_a_failed_connection_tells_refused_credentials_from_no_connection(
+    message: str, code: FailureCode
+) -> None:
+    assert failed_connect(psycopg.OperationalError(message)).code is code
+
+
+def test_a_message_of_several_lines_becomes_one() -> None:
+    error = psycopg.OperationalError("connection failed: Connection refused\n\tIs it running?\n")
+
+    assert failed_connect(error).message == "Connection refused; Is it running?"

@@ -1,0 +1,111 @@
+"""Why a statement or a connection failed, told by SQLSTATE where a server spoke.
+
+Codes: PostgreSQL manual, appendix A.
+"""
+
+import re
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import pq
+
+from worker.protocol import FailureCode
+
+_CODE_BY_SQLSTATE = {
+    "57014": FailureCode.CANCELLED,
+    "57P01": FailureCode.UNREACHABLE,  # admin_shutdown
+    "57P02": FailureCode.UNREACHABLE,  # crash_shutdown
+    "57P03": FailureCode.UNREACHABLE,  # cannot_connect_now
+    "57P05": FailureCode.UNREACHABLE,  # idle_session_timeout
+    "25P03": FailureCode.UNREACHABLE,  # idle_in_transaction_session_timeout
+    "25P04": FailureCode.TIMEOUT,  # transaction_timeout
+}
+_CODE_BY_SQLSTATE_CLASS = {
+    "08": FailureCode.UNREACHABLE,  # connection exceptions
+    "28": FailureCode.AUTH,  # invalid authorization
+}
+
+_ROLLED_BACK_CLASS = "40"
+_RUN_AGAIN = "nothing is wrong with the statement: run it again as it is"
+"""A deadlock, or a standby that had to catch up with its primary."""
+
+# libpq gives no SQLSTATE for a refused connection, only the server's words.
+_AUTH_WORDS = re.compile(
+    r"password authentication failed|no password supplied|authentication failed"
+    r"|no pg_hba\.conf entry|(?:role|database) \".*\" does not exist|is not permitted to log in"
+    r"|permission denied for database|certificate",
+    re.IGNORECASE,
+)
+MAX_TEXT_CHARACTERS = 2_000
+"""PostgreSQL quotes the offending value whole, and it may be as long as a book."""
+
+_OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate", re.IGNORECASE)
+
+
+@dataclass
+class FailedError(Exception):
+    """A request failed; carries what `worker.protocol.Failure` says of it.
+
+    Attributes:
+        position: 0-based character offset in the text that PostgreSQL parsed, or None.
+    """
+
+    code: FailureCode
+    message: str
+    sqlstate: str = ""
+    hint: str = ""
+    position: int | None = None
+
+
+def classify(sqlstate: str, message: str) -> FailureCode:
+    """Return the code for a failed statement.
+
+    An exact SQLSTATE wins over its two-character class. Without a SQLSTATE
+    the words are libpq's: memory that ran out here, or a connection that broke.
+    """
+    if sqlstate:
+        by_class = _CODE_BY_SQLSTATE_CLASS.get(sqlstate[:2], FailureCode.STATEMENT)
+        return _CODE_BY_SQLSTATE.get(sqlstate, by_class)
+    if _OUT_OF_MEMORY.search(message):
+        return FailureCode.TOO_LARGE
+    return FailureCode.UNREACHABLE
+
+
+def failed_result(result: pq.abc.PGresult) -> FailedError:
+    """Return the failure that a result of status FATAL_ERROR describes."""
+
+    def field(code: pq.DiagnosticField) -> str:
+        return (result.error_field(code) or b"").decode("utf8", "replace")[:MAX_TEXT_CHARACTERS]
+
+    sqlstate = field(pq.DiagnosticField.SQLSTATE)
+    message = (
+        field(pq.DiagnosticField.MESSAGE_PRIMARY) or result.error_message.decode("utf8", "replace").strip()
+    )
+    position = field(pq.DiagnosticField.STATEMENT_POSITION)
+    return FailedError(
+        classify(sqlstate, message),
+        message,
+        sqlstate=sqlstate,
+        hint=_RUN_AGAIN
+        if sqlstate.startswith(_ROLLED_BACK_CLASS)
+        else field(pq.DiagnosticField.MESSAGE_HINT),
+        position=int(position) - 1 if position else None,
+    )
+
+
+def _in_one_line(error: psycopg.Error) -> str:
+    lines = (line.strip() for line in str(error).splitlines())
+    return "; ".join(line for line in lines if line).removeprefix("connection failed: ")
+
+
+def failed_connect(error: psycopg.Error) -> FailedError:
+    """Return the failure for a connection that could not be made."""
+    message = _in_one_line(error)
+    code = FailureCode.AUTH if _AUTH_WORDS.search(message) else FailureCode.UNREACHABLE
+    return FailedError(code, message, sqlstate=error.sqlstate or "")
+
+
+def broken_connection(error: psycopg.Error) -> FailedError:
+    """Return the failure for a connection that broke, or ran out of memory, under a statement."""
+    message = _in_one_line(error)
+    return FailedError(classify("", message), message)

@@ -1,0 +1,243 @@
+"""The frames that the front and a worker exchange: the only thing both sides share.
+
+    ┌──────────────┬────────────┬──────────────────────┬───────────────┐
+    │ header bytes │ body bytes │ header: one message, │ body:         │
+    │ uint32 BE    │ uint32 BE  │ MessagePack          │ SQL, or rows  │
+    └──────────────┴────────────┴──────────────────────┴───────────────┘
+
+The header is small and always decoded; the body travels as it is. A worker
+answers each request with exactly one reply that carries the request's id.
+
+    front                                        worker
+      Open ─────────────────────────────────────▶  connects
+      ◀───────────────────────────── Opened | Failure
+      Execute + SQL ────────────────────────────▶  one statement
+      ◀───────────────────── (Connected)  Result + rows | Failure
+      Cancel ───────────────────────────────────▶  never answered by itself
+      Terminate ────────────────────────────────▶  another worker's backend
+      ◀───────────────────────────── Terminated | Failure
+
+Importing this module loads no psycopg, so the front can.
+"""
+
+import struct
+from enum import StrEnum
+from typing import Final, Literal
+
+import msgspec
+
+HEAD: Final = struct.Struct("!II")
+"""Header length and body length, in bytes."""
+
+MAX_HEADER_BYTES: Final = 1 << 20
+"""Room for the names and types of 1,600 columns, PostgreSQL's limit, at 63 bytes a name."""
+
+MAX_BODY_BYTES: Final = 1 << 28
+"""Far above any result bound in use; a larger length is a broken peer, not a result."""
+
+
+class ProtocolError(Exception):
+    """The peer sent something that is not a frame of this protocol."""
+
+
+class FailureCode(StrEnum):
+    """Why a request gave no result."""
+
+    STATEMENT = "statement"
+    TIMEOUT = "timeout"
+    CANCELLED = "cancelled"
+    UNREACHABLE = "unreachable"
+    AUTH = "auth"
+    TOO_LARGE = "too_large"
+
+
+class StatementMode(StrEnum):
+    """Whether a row limit can be put around a statement."""
+
+    WRAPPABLE = "wrappable"
+    AS_IS = "as_is"
+
+
+Truncated = Literal["rows", "bytes"]
+"""Which bound ended a result before the database did."""
+
+
+class Backend(msgspec.Struct, frozen=True):
+    """One server process, exactly: a pid alone may have been used again.
+
+    Attributes:
+        pid: as in pg_stat_activity.
+        started: its backend_start, as PostgreSQL's text.
+    """
+
+    pid: int
+    started: str
+
+
+class Open(msgspec.Struct, tag=True, frozen=True):
+    """The first frame: where to connect. The credentials travel here and nowhere else.
+
+    Attributes:
+        conninfo: a libpq URL or key=value string; may be empty.
+        params: libpq keywords that are added to it.
+        connect_timeout_s: for each attempt to reach a host.
+        memory_limit_mb: the worker's address space; 0 sets no bound.
+    """
+
+    id: int
+    conninfo: str
+    params: dict[str, str]
+    connect_timeout_s: int
+    memory_limit_mb: int
+
+    def __repr__(self) -> str:
+        return f"Open(id={self.id}, conninfo=…)"
+
+
+class Execute(msgspec.Struct, tag=True, frozen=True):
+    """Run the statement in the body inside a transaction that is always rolled back.
+
+    Attributes:
+        statement_timeout_ms: what PostgreSQL is told; 0 is not allowed.
+        max_rows, max_bytes, max_cell_bytes: bounds of the result, see `pgmcp.execution.result.RowLimits`.
+        read_only: BEGIN READ ONLY, or a plain BEGIN where the operator switched that off.
+    """
+
+    id: int
+    mode: StatementMode
+    statement_timeout_ms: int
+    max_rows: int
+    max_bytes: int
+    max_cell_bytes: int
+    read_only: bool
+
+
+class Cancel(msgspec.Struct, tag=True, frozen=True):
+    """Stop the request of that id if it is still running."""
+
+    id: int
+
+
+class Terminate(msgspec.Struct, tag=True, frozen=True):
+    """End a backend that a killed worker left behind."""
+
+    id: int
+    backend: Backend
+
+
+class Opened(msgspec.Struct, tag=True, frozen=True):
+    """The worker has a connection."""
+
+    id: int
+
+
+class Connected(msgspec.Struct, tag=True, frozen=True):
+    """Statements run on this backend from now on; sent before the first of them.
+
+    Attributes:
+        backend: None where a connection pooler hides which one it is.
+        server_version: as libpq gives it: 180006 is 18.6.
+    """
+
+    backend: Backend | None
+    server_version: int
+
+
+class Result(msgspec.Struct, tag=True, frozen=True):
+    """The rows are in the body: a MessagePack array of arrays.
+
+    Attributes:
+        columns: a name and a type name per column.
+        truncated: None when the rows are all there are.
+        cut_cells: cells that were longer than max_cell_bytes.
+        elapsed_ms: from sending the statement to its last row.
+        is_worn: the worker asks to be replaced, see `worker.process.Wear`.
+    """
+
+    id: int
+    columns: list[tuple[str, str]]
+    truncated: Truncated | None
+    cut_cells: int
+    elapsed_ms: float
+    is_worn: bool = False
+
+
+class Terminated(msgspec.Struct, tag=True, frozen=True):
+    """The backend was told to end, or was gone already."""
+
+    id: int
+
+
+class Failure(msgspec.Struct, tag=True, frozen=True):
+    """The request failed.
+
+    Attributes:
+        message: PostgreSQL's primary message, or libpq's; never a password.
+        sqlstate: five characters, or "" where no server spoke.
+        position: 0-based character offset in the statement as the front sent it, or None.
+    """
+
+    id: int
+    code: FailureCode
+    message: str
+    sqlstate: str = ""
+    hint: str = ""
+    position: int | None = None
+
+
+ToWorker = Open | Execute | Cancel | Terminate
+Reply = Opened | Result | Terminated | Failure
+FromWorker = Reply | Connected
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
+_encoder = msgspec.msgpack.Encoder()
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+_rows = msgspec.msgpack.Decoder(list[list[str | int | float | bool | None]])
+
+
+def encode_frame(message: ToWorker | FromWorker, body: bytes = b"") -> tuple[bytes, bytes]:
+    """Return the two pieces of a frame: lengths with header, and the body as it came."""
+    header = _encoder.encode(message)
+    return HEAD.pack(len(header), len(body)) + header, body
+
+
+def decode_head(head: bytes) -> tuple[int, int]:
+    """Return the lengths of header and body, in bytes.
+
+    Raises:
+        ProtocolError: a length is beyond its bound, so what follows is not worth reading.
+    """
+    header_bytes, body_bytes = HEAD.unpack(head)
+    if header_bytes > MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
+        raise ProtocolError(f"a frame of {header_bytes} + {body_bytes} bytes is beyond the bounds")
+    return header_bytes, body_bytes
+
+
+def decode_to_worker(header: bytes) -> ToWorker:
+    """Return the message for the worker; raise ProtocolError if it is none."""
+    try:
+        return _to_worker.decode(header)
+    except _UNREADABLE as error:
+        raise ProtocolError(str(error)) from error
+
+
+def decode_from_worker(header: bytes) -> FromWorker:
+    """Return the message for the front; raise ProtocolError if it is none."""
+    try:
+        return _from_worker.decode(header)
+    except _UNREADABLE as error:
+        raise ProtocolError(str(error)) from error
+
+
+def encode_rows(rows: list[list[str | int | float | bool | None]]) -> bytes:
+    """Return the body of a `Result`."""
+    return _encoder.encode(rows)
+
+
+def decode_rows(body: bytes) -> list[list[str | int | float | bool | None]]:
+    """Return the rows of a `Result`'s body; raise ProtocolError if it holds none."""
+    try:
+        return _rows.decode(body)
+    except _UNREADABLE as error:
+        raise ProtocolError(str(error)) from error

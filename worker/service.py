@@ -1,0 +1,257 @@
+"""Takes requests from the front one after another, and answers each with one frame.
+
+Two threads: one reads frames, so that a Cancel is heard while a statement
+runs and the end of the front is noticed at once; the other does the work.
+"""
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import BinaryIO, Final, NoReturn
+
+import psycopg
+from psycopg import pq
+
+from worker.failures import FailedError, failed_result
+from worker.process import Wear, limit_memory
+from worker.protocol import (
+    HEAD,
+    Cancel,
+    Execute,
+    Failure,
+    FailureCode,
+    FromWorker,
+    Open,
+    Opened,
+    ProtocolError,
+    Result,
+    Terminate,
+    Terminated,
+    ToWorker,
+    decode_head,
+    decode_to_worker,
+    encode_frame,
+    encode_rows,
+)
+from worker.session import ServerConnection, Session
+from worker.statement import Outcome, run_statement
+from worker.type_names import TypeNames
+
+logger = logging.getLogger(__name__)
+
+CANCEL_TIMEOUT_S: Final = 2.0
+"""The front kills us long before; this bounds the attempt where nobody does."""
+
+TERMINATE_TIMEOUT_S: Final = 5.0
+
+_TERMINATE_SQL: Final = b"""
+SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+WHERE pid = $1 AND backend_start = $2::timestamptz
+"""
+
+
+class Channel:
+    """Frames over a pair of binary files."""
+
+    def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    def receive(self) -> tuple[ToWorker, bytes] | None:
+        """Return the next message and its body, or None when the front has gone.
+
+        Raises:
+            ProtocolError: what came is no frame.
+        """
+        head = self._reader.read(HEAD.size)
+        if len(head) < HEAD.size:
+            return None
+        header_bytes, body_bytes = decode_head(head)
+        header, body = self._reader.read(header_bytes), self._reader.read(body_bytes)
+        if len(header) < header_bytes or len(body) < body_bytes:
+            return None
+        return decode_to_worker(header), body
+
+    def send(self, message: FromWorker, body: bytes = b"") -> None:
+        """Write one frame, whole."""
+        for piece in encode_frame(message, body):
+            self._writer.write(piece)
+        self._writer.flush()
+
+
+class _Running:
+    """The statement that runs now, for the thread that may have to cancel it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._id: int | None = None
+        self._connection: ServerConnection | None = None
+        self._cancelled = False
+
+    def begin(self, request_id: int, connection: ServerConnection) -> None:
+        with self._lock:
+            self._id, self._connection, self._cancelled = request_id, connection, False
+
+    @property
+    def was_cancelled(self) -> bool:
+        with self._lock:
+            return self._cancelled
+
+    def end(self) -> bool:
+        """Forget the statement and tell whether it was cancelled.
+
+        Waits for a cancel under way, so that it cannot reach the next statement.
+        """
+        with self._lock:
+            self._id = self._connection = None
+            return self._cancelled
+
+    def cancel(self, request_id: int | None = None) -> None:
+        """Cancel the statement on the server if it is the one of that id, or whichever it is."""
+        with self._lock:
+            if self._connection is None or request_id not in (None, self._id):
+                return
+            self._cancelled = True
+            with contextlib.suppress(
+                psycopg.Error
+            ):  # not reached or refused: the front's next rung is to kill us
+                self._connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
+
+
+class Service:
+    """The life of a worker: open, then one request at a time until the front is gone."""
+
+    def __init__(self, channel: Channel, leave: Callable[[int], None] = os._exit) -> None:
+        """Serve a channel.
+
+        Args:
+            channel: frames from and to the front.
+            leave: ends the process at once, whatever its other thread is stuck in.
+        """
+        self._channel = channel
+        self._leave = leave
+        self._requests: queue.SimpleQueue[tuple[ToWorker, bytes]] = queue.SimpleQueue()
+        self._running = _Running()
+        self._session: Session | None = None
+        self._lent: ServerConnection | None = None
+        self._is_reusable = True
+        self._type_names = TypeNames()
+        self._wear = Wear()
+
+    def run(self) -> NoReturn:
+        """Serve until the front has gone; never returns."""
+        threading.Thread(target=self._listen, name="listen", daemon=True).start()
+        while True:
+            message, body = self._requests.get()
+            try:
+                self._channel.send(*self._reply(message, body))
+            except OSError:
+                self._leave(0)  # the front closed its end while we wrote
+            self._give_back()
+
+    def _listen(self) -> None:
+        status = 0
+        try:
+            while (frame := self._channel.receive()) is not None:
+                if isinstance(frame[0], Cancel):
+                    self._running.cancel(frame[0].id)
+                else:
+                    self._requests.put(frame)
+        except ConnectionError:
+            pass  # the front left without reading our last reply
+        except (ProtocolError, OSError) as error:
+            logger.error("leaving, the channel is broken: %s", error)  # noqa: TRY400 # the traceback says nothing
+            status = 1
+        self._running.cancel()
+        self._leave(status)
+
+    def _reply(self, message: ToWorker, body: bytes) -> tuple[FromWorker, bytes]:
+        try:
+            match message:
+                case Open():
+                    return self._open(message), b""
+                case Execute():
+                    return self._execute(message, body.decode("utf8"))
+                case Terminate():
+                    return self._terminate(message), b""
+                case Cancel():
+                    raise AssertionError("a Cancel is dealt with where it is read")
+        except FailedError as error:
+            failure = Failure(
+                message.id, error.code, error.message, error.sqlstate, error.hint, error.position
+            )
+            return failure, b""
+
+    def _open(self, request: Open) -> Opened:
+        limit_memory(request.memory_limit_mb)
+        self._session = Session(
+            request.conninfo,
+            request.params,
+            connect_timeout_s=request.connect_timeout_s,
+            on_connect=self._channel.send,
+        )
+        # Several hosts are tried one after another; the front's clock ends it all.
+        self._borrow(timeout_s=request.connect_timeout_s * 10)
+        return Opened(request.id)
+
+    def _execute(self, request: Execute, sql: str) -> tuple[FromWorker, bytes]:
+        started = time.monotonic()
+        connection = self._borrow(timeout_s=request.statement_timeout_ms / 1000)
+        self._running.begin(request.id, connection)
+        try:
+            outcome = run_statement(connection, sql, request, stop=lambda: self._running.cancel(request.id))
+        except FailedError as error:
+            if error.code is FailureCode.CANCELLED and not self._running.was_cancelled:
+                elapsed_ms = (time.monotonic() - started) * 1000
+                error.code = _who_cancelled(elapsed_ms, request.statement_timeout_ms)
+            raise
+        finally:
+            if self._running.end():
+                # A cancel may arrive late; on a new connection it can hit nobody.
+                self._is_reusable = False
+        return self._result(request.id, connection, outcome)
+
+    def _result(
+        self, request_id: int, connection: ServerConnection, outcome: Outcome
+    ) -> tuple[FromWorker, bytes]:
+        names = self._type_names.look_up(connection.pgconn, [oid for _, oid in outcome.columns])
+        columns = [(name, type_name) for (name, _), type_name in zip(outcome.columns, names, strict=True)]
+        reply = Result(
+            request_id,
+            columns,
+            outcome.truncated,
+            outcome.cut_cells,
+            outcome.elapsed_ms,
+            self._wear.is_worn(),
+        )
+        return reply, encode_rows(outcome.rows)
+
+    def _terminate(self, request: Terminate) -> Terminated:
+        connection = self._borrow(timeout_s=TERMINATE_TIMEOUT_S)
+        params = [str(request.backend.pid).encode(), request.backend.started.encode()]
+        result = connection.pgconn.exec_params(_TERMINATE_SQL, params)
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise failed_result(result)
+        return Terminated(request.id)
+
+    def _borrow(self, *, timeout_s: float) -> ServerConnection:
+        if self._session is None:
+            raise FailedError(FailureCode.UNREACHABLE, "the first frame must be an Open")
+        self._lent = self._session.borrow(timeout_s)
+        self._is_reusable = True
+        return self._lent
+
+    def _give_back(self) -> None:
+        """Reset the session only now, while the front is already busy with the reply."""
+        lent, self._lent = self._lent, None
+        if lent is not None and self._session is not None:
+            self._session.give_back(lent, reusable=self._is_reusable)
+
+
+def _who_cancelled(elapsed_ms: float, statement_timeout_ms: int) -> FailureCode:
+    """Tell the server's own timeout from an administrator: both come as 57014, in the server's language."""
+    return FailureCode.TIMEOUT if elapsed_ms >= 0.9 * statement_timeout_ms else FailureCode.STATEMENT

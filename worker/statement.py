@@ -1,0 +1,238 @@
+"""Runs one statement inside a transaction that is always rolled back, in one round trip.
+
+    ──▶ BEGIN READ ONLY · SELECT set_config(…) · the statement · Sync · ROLLBACK · Sync
+    ◀── its rows, as they come
+
+Everything goes through the extended protocol, where the server itself refuses
+a second statement in one text. Session defaults alone would not do: the
+statement could change them with set_config; inside a transaction that ends in
+ROLLBACK such a change is undone.
+"""
+
+import select
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import psycopg
+from psycopg import pq
+
+from worker.encoding import Cell, CellReader, cut, text_bytes
+from worker.failures import FailedError, broken_connection, failed_result
+from worker.protocol import Execute, FailureCode, StatementMode, Truncated
+from worker.session import ServerConnection
+
+MAX_LOCK_WAIT_MS: Final = 5_000
+"""A read that waits this long for a lock stands behind DDL, and others queue behind it."""
+
+CHUNK_ROWS: Final = 32
+"""Rows that libpq gathers before we see them: few, because a row may be megabytes long."""
+
+_NUMBER_BYTES: Final = 8
+"""What a number or a boolean counts against the byte bound."""
+
+_WRAP_BEFORE: Final = "SELECT * FROM (\n"
+_WRAP_AFTER: Final = "\n) AS q LIMIT "
+
+_COPY_STATUSES: Final = (pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_BOTH)
+_UNLOCK_SQL: Final = b"SELECT pg_catalog.pg_advisory_unlock_all()"
+"""Session advisory locks are all that a ROLLBACK leaves of a read."""
+
+_ROW_STATUSES: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.TUPLES_CHUNK, pq.ExecStatus.SINGLE_TUPLE)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came back, as far as the bounds let it.
+
+    Attributes:
+        columns: a name and a type OID per column.
+        truncated: None when the rows are all there are.
+    """
+
+    columns: list[tuple[str, int]] = field(default_factory=list)
+    rows: list[list[Cell]] = field(default_factory=list)
+    truncated: Truncated | None = None
+    cut_cells: int = 0
+    elapsed_ms: float = 0.0
+
+
+def run_statement(
+    connection: ServerConnection, sql: str, request: Execute, stop: Callable[[], None]
+) -> Outcome:
+    """Run the statement and return its bounded rows; the transaction is over when this returns.
+
+    Args:
+        connection: idle, in autocommit.
+        sql: the statement, without a trailing semicolon.
+        request: its bounds.
+        stop: cancels the statement on the server; called when a bound is reached and rows keep coming.
+
+    Raises:
+        FailedError: the server refused the statement, it ran out of time or memory, or the connection broke.
+    """
+    wrapped = request.mode is StatementMode.WRAPPABLE
+    text = f"{_WRAP_BEFORE}{sql}{_WRAP_AFTER}{request.max_rows + 1}" if wrapped else sql
+    exchange = _Exchange(connection, request, stop)
+    try:
+        return exchange.run(text, connection.facts.settings)
+    except psycopg.Error as error:
+        # A server that ends a session says why before it closes the connection.
+        raise exchange.failure or broken_connection(error) from error
+    except MemoryError:
+        raise FailedError(FailureCode.TOO_LARGE, "the result does not fit the worker's memory") from None
+    except FailedError as error:
+        if wrapped:
+            error.position = _unwrap_position(error.position, len(sql))
+        raise
+
+
+def _unwrap_position(position: int | None, sql_length: int) -> int | None:
+    if position is None:
+        return None
+    inside = position - len(_WRAP_BEFORE)
+    return inside if 0 <= inside < sql_length else None
+
+
+class _Exchange:
+    """One pipelined exchange on libpq's own interface.
+
+    psycopg's cursors would buffer the whole result and make objects of its values; and
+    libpq's blocking get_result() holds the GIL, so that the thread that is to
+    cancel could not run.
+
+    Attributes:
+        failure: what the server said last of the statement, if it refused or ended it.
+    """
+
+    def __init__(self, connection: ServerConnection, request: Execute, stop: Callable[[], None]) -> None:
+        self._connection = connection
+        self._pgconn = connection.pgconn
+        self._request = request
+        self._stop = stop
+        self._outcome = Outcome()
+        self.failure: FailedError | None = None
+        self._bytes = 0
+        self._reader: CellReader | None = None
+
+    def run(self, text: str, settings: Mapping[str, str]) -> Outcome:
+        pgconn = self._pgconn
+        pgconn.nonblocking = 1
+        pgconn.enter_pipeline_mode()
+        started = time.monotonic()
+        self._send(text, settings)
+        self._skip_command()
+        self._skip_command()
+        if self.failure is None:
+            self._read_rows()
+        self._outcome.elapsed_ms = (time.monotonic() - started) * 1000
+        self._finish()
+        pgconn.exit_pipeline_mode()
+        pgconn.nonblocking = 0
+        if self.failure is not None:
+            raise self.failure
+        return self._outcome
+
+    def _send(self, text: str, settings: Mapping[str, str]) -> None:
+        pgconn = self._pgconn
+        timeout_ms = self._request.statement_timeout_ms
+        fixed = dict(settings) | {
+            "statement_timeout": str(timeout_ms),
+            "lock_timeout": str(min(timeout_ms, MAX_LOCK_WAIT_MS)),
+        }
+        pgconn.send_query_params(b"BEGIN READ ONLY" if self._request.read_only else b"BEGIN", None)
+        pgconn.send_query_params(*_set_local(fixed))
+        pgconn.send_query_params(text.encode("utf8"), None)
+        pgconn.pipeline_sync()
+        pgconn.send_query_params(b"ROLLBACK", None)
+        if self._connection.facts.is_pooled:
+            # Before the Sync: at its answer a pooler gives the server connection to its next client.
+            pgconn.send_query_params(_UNLOCK_SQL, None)
+        pgconn.pipeline_sync()
+
+    def _skip_command(self) -> None:
+        """Read the results of a command that gives no rows we want."""
+        while (result := self._next_result()) is not None:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                self.failure = failed_result(result)
+
+    def _read_rows(self) -> None:
+        self._pgconn.set_chunked_rows_mode(CHUNK_ROWS)
+        while (result := self._next_result()) is not None:
+            if result.status in _ROW_STATUSES:
+                self._take(result)
+            elif result.status == pq.ExecStatus.FATAL_ERROR and self._outcome.truncated is None:
+                self.failure = failed_result(result)  # once truncated, it is the answer to our own cancel
+            elif result.status in _COPY_STATUSES:
+                # libpq would report it for ever; the pool closes a connection that is still busy.
+                raise FailedError(FailureCode.STATEMENT, "COPY gives no rows here", sqlstate="0A000")
+
+    def _finish(self) -> None:
+        """Read up to the second Sync: the ROLLBACK between the two runs whatever the statement did."""
+        syncs = 0
+        while syncs < 2:
+            result = self._next_result()
+            if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
+                syncs += 1
+
+    def _next_result(self) -> pq.abc.PGresult | None:
+        pgconn = self._pgconn
+        unsent = pgconn.flush()
+        while pgconn.is_busy():
+            writers = [pgconn.socket] if unsent else []
+            select.select([pgconn.socket], writers, [])
+            pgconn.consume_input()
+            unsent = pgconn.flush()
+        return pgconn.get_result()
+
+    def _take(self, result: pq.abc.PGresult) -> None:
+        if self._reader is None:
+            self._describe(result)
+            self._reader = CellReader(self._connection, result)
+        if self._outcome.truncated is None:
+            for row in self._reader.read(result):
+                self._take_row(row, self._reader.text_columns)
+
+    def _describe(self, result: pq.abc.PGresult) -> None:
+        self._outcome.columns = [
+            ((result.fname(column) or b"").decode("utf8", "replace"), result.ftype(column))
+            for column in range(result.nfields)
+        ]
+
+    def _take_row(self, row: list[Cell], text_columns: list[int]) -> None:
+        outcome, request = self._outcome, self._request
+        if outcome.truncated is not None:
+            return
+        if len(outcome.rows) == request.max_rows:
+            self._end_early("rows")
+            return
+        self._bytes += (len(row) - len(text_columns)) * _NUMBER_BYTES
+        for column in text_columns:
+            cell = row[column]
+            if cell is None:
+                continue
+            size = text_bytes(str(cell))
+            if size > request.max_cell_bytes:
+                row[column] = cut(str(cell), request.max_cell_bytes)
+                outcome.cut_cells += 1
+                size = request.max_cell_bytes
+            self._bytes += size
+        if self._bytes > request.max_bytes:
+            self._end_early("bytes")
+            return
+        outcome.rows.append(row)
+
+    def _end_early(self, bound: Truncated) -> None:
+        self._outcome.truncated = bound
+        # Inside our own LIMIT, the row too many is the last.
+        if bound == "bytes" or self._request.mode is StatementMode.AS_IS:
+            self._stop()
+
+
+def _set_local(settings: Mapping[str, str]) -> tuple[bytes, list[bytes]]:
+    """Return one SELECT that sets them all until the end of the transaction, and its parameters."""
+    calls = [
+        f"pg_catalog.set_config('{name}', ${number}, true)" for number, name in enumerate(settings, start=1)
+    ]
+    return f"SELECT {', '.join(calls)}".encode(), [value.encode() for value in settings.values()]
