@@ -1,0 +1,35 @@
+"""When to try a database again that refused a connection."""
+
+from typing import Final
+
+FREE_ATTEMPTS: Final = 2
+"""Failures in a row after which the next attempt is not made at once: a restart costs one or two."""
+
+FIRST_DELAY_S: Final = 0.5
+MAX_DELAY_S: Final = 8.0
+
+
+class Backoff:
+    """Counts failures in a row; every moment is an argument, so no clock is needed."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._delay_s = FIRST_DELAY_S
+        self._blocked_until_s = 0.0
+
+    def failed(self, now_s: float) -> None:
+        """Note a failed attempt."""
+        self._failures += 1
+        if self._failures > FREE_ATTEMPTS:
+            self._blocked_until_s = now_s + self._delay_s
+            self._delay_s = min(2 * self._delay_s, MAX_DELAY_S)
+
+    def succeeded(self) -> None:
+        """Note a connection that was made."""
+        self._failures = 0
+        self._delay_s = FIRST_DELAY_S
+        self._blocked_until_s = 0.0
+
+    def wait_s(self, now_s: float) -> float:
+        """Return how long no attempt should be made, in seconds; 0 when one may be made now."""
+        return max(0.0, self._blocked_until_s - now_s)

@@ -1,0 +1,143 @@
+"""Starts workers by forking a process that has imported everything already (Linux).
+
+See `worker.fork_server` for its side of the conversation.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Final
+
+from pgmcp.execution.spawn import READ_BUFFER_BYTES, Child, worker_command, worker_environment
+
+logger = logging.getLogger(__name__)
+
+FORK_TIMEOUT_S: Final = 10.0
+"""The first fork waits for the server's imports; later ones take milliseconds."""
+
+_PID: Final = struct.Struct("!I")
+
+
+def can_fork() -> bool:
+    """Tell whether this system has what the fork server needs."""
+    return sys.platform == "linux" and hasattr(os, "pidfd_open")
+
+
+class ForkedChild:
+    """A worker forked by the fork server: not our child, so a pidfd stands for it."""
+
+    def __init__(
+        self, pid: int, pidfd: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        self.pid = pid
+        self.reader = reader
+        self.writer = writer
+        self._pidfd = pidfd
+        self._ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(pidfd, self._note_end)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is known to have ended."""
+        return self._ended.is_set()
+
+    def kill(self) -> None:
+        """End the process at once; no error if it has ended."""
+        if not self.has_ended:
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    async def wait(self) -> None:
+        """Return when the process has ended and is reaped."""
+        await self._ended.wait()
+
+    def _note_end(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._ended.set()
+
+
+class ForkServer:
+    """The front's end of a fork server; started anew if it dies."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._one_at_a_time = asyncio.Lock()
+
+    def start(self) -> None:
+        """Start it, so that it imports while we do; needs no event loop."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                worker_command("worker.fork_server"),
+                stdin=theirs.fileno(),
+                env=worker_environment(os.environ),
+            )
+        ours.setblocking(False)
+        self._control = ours
+
+    async def spawn(self) -> Child:
+        """Return a new worker.
+
+        Raises:
+            OSError: it could not be forked, and not by a new fork server either.
+        """
+        async with self._one_at_a_time:
+            try:
+                return await self._spawn()
+            except (OSError, TimeoutError):
+                logger.warning("the fork server is gone, starting another")
+                self.close()
+                return await self._spawn()
+
+    def close(self) -> None:
+        """End the fork server, and with it every worker that is left."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=1)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    async def _spawn(self) -> Child:
+        if self._control is None:
+            self.start()
+        control = self._control
+        if control is None:
+            raise OSError("the fork server could not be started")
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            with theirs:
+                socket.send_fds(control, [b"w"], [theirs.fileno()])
+            async with asyncio.timeout(FORK_TIMEOUT_S):
+                pid, pidfd = await _receive_child(ours)
+        except BaseException:
+            ours.close()
+            raise
+        reader, writer = await asyncio.open_connection(sock=ours, limit=READ_BUFFER_BYTES)
+        return ForkedChild(pid, pidfd, reader, writer)
+
+
+async def _receive_child(channel: socket.socket) -> tuple[int, int]:
+    readable = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(channel, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(channel)
+    message, fds, _, _ = socket.recv_fds(channel, _PID.size, 1)
+    if len(message) < _PID.size:
+        raise ConnectionResetError("the fork server has ended")
+    return _PID.unpack(message)[0], fds[0]

@@ -1,0 +1,79 @@
+"""What a worker's reply means: rows, or one of our errors. Pure."""
+
+from pgmcp.errors import (
+    DatabaseAuthError,
+    DeadlineExceededError,
+    ExecutionError,
+    ResultTooLargeError,
+    StatementFailedError,
+    UnreachableError,
+    WorkerLostError,
+)
+from pgmcp.execution.result import Column, Rows, Truncation
+from worker.protocol import Failure, FailureCode, ProtocolError, Reply, Result, decode_rows
+
+
+def read_rows(reply: Reply, body: bytes, *, timeout_s: float) -> Rows:
+    """Return the rows of a reply to `Execute`.
+
+    Args:
+        timeout_s: what the caller allowed, for the message when it was not enough.
+
+    Raises:
+        ExecutionError: the reply says why there are no rows.
+        WorkerLostError: it is no reply to this request.
+    """
+    match reply:
+        case Result():
+            return Rows(
+                columns=tuple(Column(name, type_name) for name, type_name in reply.columns),
+                rows=_decode(body),
+                truncated=Truncation(reply.truncated) if reply.truncated else None,
+                cut_cells=reply.cut_cells,
+                elapsed_ms=reply.elapsed_ms,
+            )
+        case Failure():
+            raise failure_error(reply, timeout_s=timeout_s)
+        case _:
+            raise WorkerLostError(f"the worker answered with {type(reply).__name__}")
+
+
+def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
+    """Return the error that tells a caller what a `Failure` says."""
+    match failure.code:
+        case FailureCode.TIMEOUT | FailureCode.CANCELLED:
+            return deadline_exceeded(timeout_s)
+        case FailureCode.UNREACHABLE:
+            return UnreachableError(
+                f"the database is not reachable: {failure.message}",
+                hint="check that it runs and that host and port are right; the next call tries again",
+            )
+        case FailureCode.AUTH:
+            return DatabaseAuthError(
+                f"the database refused the connection: {failure.message}",
+                hint="check the configured database name, user and password, and the server's pg_hba.conf",
+            )
+        case FailureCode.TOO_LARGE:
+            return ResultTooLargeError(
+                f"a value does not fit the worker's memory: {failure.message}",
+                hint="select fewer or shorter columns, for example left(column, 1000)",
+            )
+        case FailureCode.STATEMENT:
+            return StatementFailedError(
+                failure.message, sqlstate=failure.sqlstate, hint=failure.hint, position=failure.position
+            )
+
+
+def deadline_exceeded(timeout_s: float) -> DeadlineExceededError:
+    """Return the error for a statement that was stopped, with the caller's own number in it."""
+    return DeadlineExceededError(
+        f"the statement was stopped after {timeout_s:g} s, on the server too",
+        hint="narrow it with WHERE, or ask for an aggregate; the limit is PG_MCP_SERVER_QUERY_TIMEOUT",
+    )
+
+
+def _decode(body: bytes) -> list[list[str | int | float | bool | None]]:
+    try:
+        return decode_rows(body)
+    except ProtocolError as error:
+        raise WorkerLostError("the worker's rows cannot be read") from error

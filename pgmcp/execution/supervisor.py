@@ -1,0 +1,249 @@
+"""Decides who runs a statement, until when, and what happens if it does not come back.
+
+One supervisor per database; its workers connect to that database and to
+nothing else. D is the statement's deadline; waiting for a worker counts.
+
+    D            PostgreSQL    statement_timeout ends the statement
+    D +  50 ms   worker        its other thread sends a cancel request
+    D + 150 ms   this module   SIGKILL; the caller gets its answer now
+    next         the pool      another worker ends the backend the killed one left behind
+
+A cancelled call walks the same ladder at once, behind the caller's back. A
+worker whose exchange ended in anything but its whole reply is never reused.
+
+When all but the reserved workers are taken, the planner is asked what a
+statement will cost: a cheap one runs on a reserved worker, any other waits.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from pgmcp.errors import (
+    BusyError,
+    DeadlineExceededError,
+    ExecutionError,
+    StatementFailedError,
+    TooExpensiveError,
+)
+from pgmcp.execution.lanes import Lanes
+from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
+from pgmcp.execution.pool import ConnectionTarget, PoolSize, WorkerPool
+from pgmcp.execution.replies import deadline_exceeded, read_rows
+from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.spawn import Spawn
+from pgmcp.execution.worker_process import WorkerProcess
+from worker.protocol import Execute, Reply, StatementMode
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+CANCEL_AFTER_S: Final = 0.05
+KILL_AFTER_S: Final = 0.15
+
+_PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=8 << 20, max_cell_bytes=8 << 20)
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A validated statement and its bounds.
+
+    Attributes:
+        sql: in UTF-8.
+        deadline_s: on the supervisor's clock.
+        timeout_s: what the caller allowed, for messages.
+    """
+
+    sql: bytes
+    can_be_wrapped: bool
+    limits: RowLimits
+    deadline_s: float
+    timeout_s: float
+
+
+class Supervisor:
+    """Runs statements on the workers of one database."""
+
+    def __init__(
+        self,
+        target: ConnectionTarget,
+        *,
+        spawn: Spawn,
+        min_workers: int,
+        max_workers: int,
+        max_waiting: int,
+        memory_limit_mb: int = 0,
+        max_cost: float | None = None,
+        read_only: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare to serve; nothing is started before `warm_up` or the first statement.
+
+        Args:
+            target: where to connect.
+            spawn: starts a worker process.
+            min_workers: how many are kept while the database is in use.
+            max_workers: how many statements run at once; each is one process and one connection.
+            max_waiting: how many statements may wait for a worker.
+            memory_limit_mb: address space of one worker; 0 sets no bound.
+            max_cost: in planner units; statements expected to cost more are refused. None: no bound.
+            read_only: open transactions as READ ONLY.
+            clock: seconds, monotonic.
+        """
+        self._pool = WorkerPool(
+            target,
+            PoolSize(min_workers, max_workers, max_waiting),
+            spawn=spawn,
+            memory_limit_mb=memory_limit_mb,
+            clock=clock,
+        )
+        self._lanes = Lanes(max_workers)
+        self._max_waiting = max_waiting
+        self._max_cost = max_cost
+        self._read_only = read_only
+        self._clock = clock
+
+    def warm_up(self) -> None:
+        """Start the first workers in the background."""
+        self._pool.warm_up()
+
+    async def execute(self, sql: str, limits: RowLimits, *, can_be_wrapped: bool, timeout_s: float) -> Rows:
+        """Run one validated statement and return its bounded rows.
+
+        Args:
+            sql: the statement, without a trailing semicolon.
+            limits: bounds of the result.
+            can_be_wrapped: it can stand in FROM, so a row limit is put around it; EXPLAIN and SHOW cannot.
+            timeout_s: from now, waiting included.
+
+        Raises:
+            ExecutionError: see `pgmcp.errors`; nothing is left running on the server.
+        """
+        statement = _Statement(
+            sql.encode("utf8"), can_be_wrapped, limits, self._clock() + timeout_s, timeout_s
+        )
+        if not self._lanes.try_enter():
+            if self._lanes.reserved and can_be_wrapped:
+                rows = await self._run_if_cheap(statement)
+                if rows is not None:
+                    return rows
+            await self._enter_lane(statement)
+        try:
+            return await self._run(await self._acquire(statement), statement)
+        finally:
+            self._lanes.leave()
+
+    async def close(self) -> None:
+        """End every worker; statements still running are cancelled on the server first."""
+        await self._pool.close()
+
+    async def _run_if_cheap(self, statement: _Statement) -> Rows | None:
+        """Run a cheap statement on a reserved worker; return None for one that has to wait."""
+        worker = await self._acquire(statement)
+        plan = await self._explain(worker, statement)
+        if plan.is_cheap:
+            return await self._run(worker, statement, plan)
+        self._pool.release(worker)
+        return None
+
+    async def _enter_lane(self, statement: _Statement) -> None:
+        if self._lanes.waiting_count >= self._max_waiting:
+            raise BusyError(f"{self._lanes.waiting_count} statements wait already", retry_after_s=1)
+        await self._before_deadline(self._lanes.enter(), statement)
+
+    async def _acquire(self, statement: _Statement) -> WorkerProcess:
+        return await self._before_deadline(self._pool.acquire(), statement)
+
+    async def _before_deadline(self, waiting: Awaitable[T], statement: _Statement) -> T:
+        try:
+            async with asyncio.timeout(statement.deadline_s - self._clock()):
+                return await waiting
+        except TimeoutError:
+            raise DeadlineExceededError(
+                f"no worker was free within {statement.timeout_s:g} s",
+                hint="try again, or raise PG_MCP_DATABASE_MAX_POOL_SIZE",
+            ) from None
+
+    async def _run(self, worker: WorkerProcess, statement: _Statement, plan: Plan | None = None) -> Rows:
+        if self._max_cost is not None and statement.can_be_wrapped:
+            plan = plan or await self._explain(worker, statement)
+            if plan.cost > self._max_cost:
+                self._pool.release(worker)
+                raise TooExpensiveError(plan.summary(), max_cost=self._max_cost)
+        mode = StatementMode.WRAPPABLE if statement.can_be_wrapped else StatementMode.AS_IS
+        reply, body = await self._exchange(worker, statement, statement.sql, mode, statement.limits)
+        self._pool.release(worker)
+        return read_rows(reply, body, timeout_s=statement.timeout_s)
+
+    async def _explain(self, worker: WorkerProcess, statement: _Statement) -> Plan:
+        """Ask the planner; the caller keeps the worker unless this raises."""
+        text = EXPLAIN.encode() + statement.sql
+        reply, body = await self._exchange(worker, statement, text, StatementMode.AS_IS, _PLAN_LIMITS)
+        try:
+            return read_plan(read_rows(reply, body, timeout_s=statement.timeout_s))
+        except ExecutionError as error:
+            self._pool.release(worker)
+            if isinstance(error, StatementFailedError) and error.position is not None:
+                error.position -= len(EXPLAIN)
+            raise
+
+    async def _exchange(
+        self,
+        worker: WorkerProcess,
+        statement: _Statement,
+        text: bytes,
+        mode: StatementMode,
+        limits: RowLimits,
+    ) -> tuple[Reply, bytes]:
+        """Send a statement and walk the ladder until it is answered or its worker is dead.
+
+        The caller keeps the worker if this returns, and has lost it if this raises.
+        """
+        request = Execute(
+            id=self._pool.next_id(),
+            mode=mode,
+            statement_timeout_ms=max(1, int((statement.deadline_s - self._clock()) * 1000)),
+            max_rows=limits.max_rows,
+            max_bytes=limits.max_bytes,
+            max_cell_bytes=limits.max_cell_bytes,
+            read_only=self._read_only,
+        )
+        exchange = asyncio.create_task(worker.request(request, text))
+        try:
+            await self._wait_until(exchange, statement.deadline_s + CANCEL_AFTER_S)
+            if not exchange.done():
+                worker.cancel(request.id)
+                await self._wait_until(exchange, statement.deadline_s + KILL_AFTER_S)
+        except asyncio.CancelledError:
+            self._pool.in_background(self._wind_down(worker, request.id, exchange))
+            raise
+        if not exchange.done():
+            exchange.cancel()
+            logger.warning("worker %d is killed: it was silent at its deadline", worker.pid)
+            # Shielded: a caller that leaves now must not leave the worker half discarded.
+            await asyncio.shield(self._pool.in_background(self._pool.discard(worker)))
+            raise deadline_exceeded(statement.timeout_s)
+        try:
+            return exchange.result()
+        except ExecutionError:
+            self._pool.release(worker)
+            raise
+
+    async def _wind_down(
+        self, worker: WorkerProcess, request_id: int, exchange: asyncio.Task[tuple[Reply, bytes]]
+    ) -> None:
+        """Stop a statement whose caller has gone."""
+        worker.cancel(request_id)
+        await self._wait_until(exchange, self._clock() + KILL_AFTER_S - CANCEL_AFTER_S)
+        exchange.cancel()
+        with suppress(ExecutionError, asyncio.CancelledError):
+            await exchange
+        self._pool.release(worker)
+
+    async def _wait_until(self, exchange: asyncio.Task[Any], moment_s: float) -> None:
+        await asyncio.wait([exchange], timeout=max(0.0, moment_s - self._clock()))

@@ -1,0 +1,45 @@
+"""Bounded waits for facts about processes and servers, without stopping the event loop."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import anyio
+
+TIMEOUT_S = 10.0
+_POLL_S = 0.01
+
+
+async def until(is_so: Callable[[], bool], what: str) -> None:
+    """Wait until a fact holds; fail, naming it, when it does not in time."""
+    with anyio.move_on_after(TIMEOUT_S) as bound:
+        while not is_so():
+            await anyio.sleep(_POLL_S)
+    assert not bound.cancelled_caught, f"not within {TIMEOUT_S:g} s: {what}"
+
+
+async def until_gone(pid: int) -> None:
+    """Wait until a process has ended and is reaped, and its channel has ended for us."""
+    await until(lambda: not is_there(pid), f"process {pid} is gone")
+    await anyio.sleep(_POLL_S)  # the event loop hears of it too
+
+
+def is_there(pid: int) -> bool:
+    """Tell whether a process of that pid exists, even if it only waits to be reaped."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def parent_of(pid: int) -> int:
+    """Return the pid of a process's parent (Linux)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
+
+
+def children_of(pid: int) -> set[int]:
+    """Return the pids of a process's children (Linux)."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return {int(child) for task in tasks for child in task.read_text().split()}

@@ -1,0 +1,64 @@
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+
+import psycopg
+import pytest
+
+from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.execution.fork_server import ForkServer, can_fork
+from pgmcp.execution.pool import ConnectionTarget
+from pgmcp.execution.spawn import Spawn, spawn_cold
+from pgmcp.execution.supervisor import Supervisor
+
+
+@pytest.fixture(scope="module")
+def module_database(cluster: EmbeddedPostgres) -> Iterator[str]:
+    """The superuser's URL of a database that all tests of a module share."""
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute("create database of_the_module")
+        yield cluster.url("of_the_module")
+        connection.execute("drop database of_the_module with (force)")
+
+
+@pytest.fixture(scope="module")
+async def spawn() -> AsyncIterator[Spawn]:
+    """The way workers are started on this system."""
+    if not can_fork():
+        yield spawn_cold
+        return
+    server = ForkServer()
+    yield server.spawn
+    server.close()
+
+
+@pytest.fixture
+async def supervise(spawn: Spawn) -> AsyncIterator[Callable[..., Supervisor]]:
+    """Return a function that makes supervisors for a URL; they are closed at the end."""
+    supervisors: list[Supervisor] = []
+
+    def make(
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        spawn: Spawn = spawn,
+        max_workers: int = 1,
+        max_waiting: int = 10,
+        max_cost: float | None = None,
+        memory_limit_mb: int = 0,
+        read_only: bool = True,
+    ) -> Supervisor:
+        supervisor = Supervisor(
+            ConnectionTarget(url, params or {}),
+            spawn=spawn,
+            min_workers=1,
+            max_workers=max_workers,
+            max_waiting=max_waiting,
+            max_cost=max_cost,
+            memory_limit_mb=memory_limit_mb,
+            read_only=read_only,
+        )
+        supervisors.append(supervisor)
+        return supervisor
+
+    yield make
+    for supervisor in supervisors:
+        await supervisor.close()

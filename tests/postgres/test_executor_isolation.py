@@ -1,0 +1,195 @@
+"""A statement changes nothing and leaves nothing behind, even one that should never have been let through."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from pgmcp.errors import StatementFailedError
+from pgmcp.execution.supervisor import Supervisor
+from tests.statement_run import run, value
+
+pytestmark = pytest.mark.anyio
+
+Supervise = Callable[..., Supervisor]
+
+READ_ONLY = "25006"
+
+
+SETUP = "create table kept (n int); insert into kept values (1); create sequence numbers"
+
+
+@pytest.fixture(scope="module")
+def url(module_database: str) -> str:
+    execute(module_database, SETUP)
+    return module_database
+
+
+@pytest.fixture
+def own_url(new_database: Callable[[], str]) -> str:
+    """Of a database whose settings a test may change."""
+    return new_database()
+
+
+@pytest.fixture
+def supervisor(supervise: Supervise, url: str) -> Supervisor:
+    return supervise(url)
+
+
+def execute(url: str, sql: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "insert into kept values (2)",
+        "update kept set n = 2",
+        "delete from kept",
+        "truncate kept",
+        "drop table kept",
+        "create table other (n int)",
+        "create temporary table other (n int)",
+        "select n into other from kept",
+        "select nextval('numbers')",
+        "with gone as (delete from kept returning n) select n from gone",
+        "select * from kept for update",
+        "explain analyze delete from kept",
+        "set transaction read write",
+        "grant select on kept to public",
+    ],
+)
+async def test_a_write_that_got_past_validation_is_refused_by_the_transaction(
+    supervisor: Supervisor, url: str, sql: str
+) -> None:
+    with pytest.raises(StatementFailedError) as raised:
+        await run(supervisor, sql, wrapped=False)
+
+    assert raised.value.sqlstate in {READ_ONLY, "25001"}
+    assert execute(url, "select n, (select last_value from numbers) from kept") == [(1, 1)]
+
+
+async def test_a_write_is_rolled_back_where_transactions_may_write(supervise: Supervise, url: str) -> None:
+    supervisor = supervise(url, read_only=False)
+
+    for sql in ("delete from kept", "create table other (n int)", "commit", "rollback and chain"):
+        await run(supervisor, sql, wrapped=False)
+
+    assert execute(url, "select n, to_regclass('other') from kept") == [(1, None)]
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select 1; select 2",
+        "commit; drop table kept",
+        "rollback; begin; drop table kept; commit",
+        "set transaction read write; delete from kept; commit",
+    ],
+)
+async def test_two_statements_in_one_text_are_refused_by_the_server(
+    supervise: Supervise, url: str, sql: str, read_only: bool
+) -> None:
+    with pytest.raises(StatementFailedError, match="multiple commands"):
+        await run(supervise(url, read_only=read_only), sql, wrapped=False)
+
+    assert execute(url, "select n from kept") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "sql", ["select 1) as q; drop table kept; --", "1; drop table kept; select 1", "drop table kept"]
+)
+async def test_a_limit_around_a_statement_cannot_be_left(supervisor: Supervisor, url: str, sql: str) -> None:
+    with pytest.raises(StatementFailedError, match=r"syntax error|multiple commands"):
+        await run(supervisor, sql)
+
+    assert execute(url, "select n from kept") == [(1,)]
+
+
+async def test_the_session_is_the_same_for_the_next_statement(supervisor: Supervisor) -> None:
+    """What follows would prove nothing if each statement had a session of its own."""
+    first = await value(supervisor, "select pg_backend_pid()")
+
+    assert await value(supervisor, "select pg_backend_pid()") == first
+
+
+@pytest.mark.parametrize(
+    ("statement", "trace"),
+    [
+        ("select set_config('work_mem', '1234kB', false)", "select current_setting('work_mem') = '1234kB'"),
+        ("set work_mem = '1234kB'", "select current_setting('work_mem') = '1234kB'"),
+        (
+            "set session characteristics as transaction read write",
+            "select current_setting('transaction_read_only') = 'off'",
+        ),
+        ("select pg_advisory_lock(1)", "select exists (select from pg_locks where locktype = 'advisory')"),
+        ("listen news", "select exists (select from pg_listening_channels())"),
+        ("prepare p as select 1", "select exists (select from pg_prepared_statements where name = 'p')"),
+        (
+            "declare c cursor with hold for select 1",
+            "select exists (select from pg_cursors where name = 'c')",
+        ),
+        ("select setseed(0.5)", "select random() = 0.985467261063278"),
+        ("commit", "select current_setting('transaction_read_only') = 'off'"),
+        ("rollback and chain", "select current_setting('transaction_read_only') = 'off'"),
+        ("set session authorization pg_monitor", "select session_user = 'pg_monitor'"),
+        ("set role pg_monitor", "select current_user = 'pg_monitor'"),
+    ],
+)
+async def test_a_statement_leaves_no_trace_in_its_session(
+    supervisor: Supervisor, statement: str, trace: str
+) -> None:
+    await run(supervisor, statement, wrapped=False)
+
+    assert await value(supervisor, trace) is False
+
+
+async def test_a_timeout_that_a_statement_switched_off_is_on_for_the_next(supervisor: Supervisor) -> None:
+    await run(supervisor, "select set_config('statement_timeout', '0', false)")
+
+    assert await value(supervisor, "select current_setting('statement_timeout') <> '0'") is True
+    assert await value(supervisor, "select current_setting('lock_timeout') <> '0'") is True
+
+
+@pytest.mark.parametrize(
+    ("setting", "of_the_role", "in_force"),
+    [
+        ("standard_conforming_strings", "off", "on"),
+        ("search_path", "pg_temp, public", "public, pg_temp"),
+        ("search_path", '"$user", public', '"$user", public, pg_temp'),
+        ("row_security", "off", "on"),
+        ("DateStyle", "German", "ISO, YMD"),
+        ("IntervalStyle", "iso_8601", "postgres"),
+        ("bytea_output", "escape", "hex"),
+        ("extra_float_digits", "0", "1"),
+        ("client_encoding", "LATIN1", "UTF8"),
+        ("default_transaction_read_only", "off", "off"),
+    ],
+)
+async def test_settings_of_a_role_do_not_change_how_a_statement_is_read_or_shown(
+    supervise: Supervise, own_url: str, setting: str, of_the_role: str, in_force: str
+) -> None:
+    value_of_role = of_the_role if setting == "search_path" else f"'{of_the_role}'"
+    execute(
+        own_url, f'alter role all in database "{own_url.rpartition("/")[2]}" set {setting} = {value_of_role}'
+    )
+
+    assert await value(supervise(own_url), f"select current_setting('{setting}')") == in_force
+
+
+async def test_a_backslash_does_not_end_a_string_elsewhere_than_the_validator_saw(
+    supervise: Supervise, own_url: str
+) -> None:
+    execute(own_url, f'alter database "{own_url.rpartition("/")[2]}" set standard_conforming_strings = off')
+
+    assert await value(supervise(own_url), r"select 'a\' || 'b'") == r"a\b"
+
+
+async def test_a_temporary_table_never_stands_before_a_real_one(supervise: Supervise, url: str) -> None:
+    supervisor = supervise(url, read_only=False)
+    await run(supervisor, "create temporary table kept (n int)", wrapped=False)
+
+    assert await value(supervisor, "select n from kept") == 1

@@ -1,0 +1,116 @@
+"""A cheap statement finds a worker beside any number of heavy ones; an expensive one can be refused."""
+
+from collections.abc import Callable, Iterator
+
+import anyio
+import pytest
+
+from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.errors import BusyError, DeadlineExceededError, StatementFailedError, TooExpensiveError
+from pgmcp.execution.supervisor import Supervisor
+from tests.activity import with_application_name
+from tests.facts import until
+from tests.postgres_facts import Backends
+from tests.statement_run import run, value
+
+pytestmark = pytest.mark.anyio
+
+Supervise = Callable[..., Supervisor]
+
+NAME = "lane-tests"
+HEAVY = "select sum(a.n * b.n) from generate_series(1, 10000000) as a(n), generate_series(1, 1000000) as b(n)"
+SLEEP = "select pg_sleep(600)"
+WORKERS = 3
+"""The fewest of which one is reserved."""
+
+
+@pytest.fixture
+def url(module_database: str) -> str:
+    return with_application_name(module_database, NAME)
+
+
+@pytest.fixture
+def backends(cluster: EmbeddedPostgres) -> Iterator[Backends]:
+    with Backends(cluster.url(), NAME) as backends:
+        yield backends
+
+
+async def all_run(backends: Backends, sql: str, count: int) -> None:
+    await until(lambda: len(backends.running(sql)) == count, f"{count} run {sql}")
+
+
+async def test_a_cheap_statement_finds_a_worker_beside_heavy_ones(
+    supervise: Supervise, url: str, backends: Backends
+) -> None:
+    supervisor = supervise(url, max_workers=WORKERS)
+
+    async with anyio.create_task_group() as callers:
+        for _ in range(WORKERS - 1):
+            callers.start_soon(run, supervisor, SLEEP)
+        await all_run(backends, SLEEP, WORKERS - 1)
+
+        assert await value(supervisor, "select 'cheap'") == "cheap"
+        callers.cancel_scope.cancel()
+
+
+async def test_a_heavy_statement_waits_and_leaves_the_reserved_worker_free(
+    supervise: Supervise, url: str, backends: Backends
+) -> None:
+    supervisor = supervise(url, max_workers=WORKERS)
+
+    async with anyio.create_task_group() as callers:
+        for _ in range(WORKERS - 1):
+            callers.start_soon(run, supervisor, SLEEP)
+        await all_run(backends, SLEEP, WORKERS - 1)
+
+        with pytest.raises(DeadlineExceededError, match="no worker was free"):
+            await run(supervisor, HEAVY, timeout_s=0.3)
+        assert backends.running(HEAVY) == []
+        assert await value(supervisor, "select 'cheap'") == "cheap"
+        callers.cancel_scope.cancel()
+
+
+async def test_a_full_queue_of_heavy_statements_says_busy_and_cheap_ones_still_pass(
+    supervise: Supervise, url: str, backends: Backends
+) -> None:
+    supervisor = supervise(url, max_workers=WORKERS, max_waiting=0)
+
+    async with anyio.create_task_group() as callers:
+        for _ in range(WORKERS - 1):
+            callers.start_soon(run, supervisor, SLEEP)
+        await all_run(backends, SLEEP, WORKERS - 1)
+
+        with pytest.raises(BusyError):
+            await run(supervisor, HEAVY)
+        assert await value(supervisor, "select 'cheap'") == "cheap"
+        callers.cancel_scope.cancel()
+
+
+async def test_an_error_found_by_the_planner_points_into_the_text_of_the_caller(
+    supervise: Supervise, url: str, backends: Backends
+) -> None:
+    supervisor = supervise(url, max_workers=WORKERS)
+    sql = "select 1, nowhere"
+
+    async with anyio.create_task_group() as callers:
+        for _ in range(WORKERS - 1):
+            callers.start_soon(run, supervisor, SLEEP)
+        await all_run(backends, SLEEP, WORKERS - 1)
+
+        with pytest.raises(StatementFailedError) as raised:
+            await run(supervisor, sql)
+        callers.cancel_scope.cancel()
+
+    assert raised.value.position == sql.index("nowhere")
+
+
+async def test_a_statement_above_the_cost_ceiling_is_refused_with_its_plan(
+    supervise: Supervise, url: str
+) -> None:
+    supervisor = supervise(url, max_cost=1_000.0)
+
+    with pytest.raises(TooExpensiveError, match="Function Scan"):
+        await run(supervisor, HEAVY)
+
+    assert await value(supervisor, "select 'cheap'") == "cheap"
+    assert (await run(supervisor, "show server_encoding", wrapped=False)).rows == [["UTF8"]]

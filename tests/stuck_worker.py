@@ -1,0 +1,34 @@
+"""A real worker that SIGUSR1 makes stuck in C, holding the GIL: none of its threads runs any more.
+
+The file is both: run as a program it is the worker; imported it is the spawn that starts it.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+from pgmcp.execution.spawn import Child, ColdChild, worker_environment
+from worker.__main__ import main
+
+_FOR_EVER_S = 3_600
+
+
+async def spawn_that_can_be_stuck() -> Child:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        str(Path(__file__)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=worker_environment(os.environ),
+    )
+    return ColdChild(process)
+
+
+if __name__ == "__main__":
+    # PyDLL, unlike CDLL, keeps the GIL during the call.
+    signal.signal(signal.SIGUSR1, lambda number, frame: ctypes.PyDLL(None).sleep(_FOR_EVER_S))
+    main()

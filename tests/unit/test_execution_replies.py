@@ -1,0 +1,94 @@
+import pytest
+
+from pgmcp.errors import (
+    DatabaseAuthError,
+    DeadlineExceededError,
+    ExecutionError,
+    ResultTooLargeError,
+    StatementFailedError,
+    UnreachableError,
+    WorkerLostError,
+)
+from pgmcp.execution.replies import failure_error, read_rows
+from pgmcp.execution.result import Column, Rows, Truncation
+from worker.protocol import Failure, FailureCode, Opened, Result, Terminated, Truncated, encode_rows
+
+_ERROR_BY_CODE: dict[FailureCode, type[ExecutionError]] = {
+    FailureCode.STATEMENT: StatementFailedError,
+    FailureCode.TIMEOUT: DeadlineExceededError,
+    FailureCode.CANCELLED: DeadlineExceededError,
+    FailureCode.UNREACHABLE: UnreachableError,
+    FailureCode.AUTH: DatabaseAuthError,
+    FailureCode.TOO_LARGE: ResultTooLargeError,
+}
+
+
+def result(*, truncated: Truncated | None = None) -> Result:
+    return Result(1, [("a", "integer"), ("", "text")], truncated, 3, 1.5)
+
+
+@pytest.mark.parametrize("code", FailureCode)
+def test_every_failure_of_a_worker_becomes_one_error_that_says_what_to_do(code: FailureCode) -> None:
+    error = failure_error(Failure(1, code, "what it said", hint="what it advised"), timeout_s=2.5)
+
+    assert type(error) is _ERROR_BY_CODE[code]
+    assert error.hint
+
+
+@pytest.mark.parametrize("code", sorted(set(FailureCode) - {FailureCode.TIMEOUT, FailureCode.CANCELLED}))
+def test_the_database_is_quoted_in_the_error(code: FailureCode) -> None:
+    assert "what it said" in str(failure_error(Failure(1, code, "what it said"), timeout_s=1))
+
+
+@pytest.mark.parametrize("code", [FailureCode.TIMEOUT, FailureCode.CANCELLED])
+def test_a_timeout_names_the_limit_of_the_caller(code: FailureCode) -> None:
+    assert "2.5 s" in str(failure_error(Failure(1, code, ""), timeout_s=2.5))
+
+
+def test_a_failed_statement_keeps_sqlstate_hint_and_position() -> None:
+    failure = Failure(1, FailureCode.STATEMENT, "no such column", "42703", "perhaps b", 7)
+
+    error = failure_error(failure, timeout_s=1)
+
+    assert isinstance(error, StatementFailedError)
+    assert (str(error), error.sqlstate, error.hint, error.position) == (
+        "no such column",
+        "42703",
+        "perhaps b",
+        7,
+    )
+
+
+def test_rows_come_with_columns_and_what_was_left_out() -> None:
+    body = encode_rows([[1, "x"], [None, None]])
+
+    rows = read_rows(result(truncated="rows"), body, timeout_s=1)
+
+    assert rows == Rows(
+        columns=(Column("a", "integer"), Column("", "text")),
+        rows=[[1, "x"], [None, None]],
+        truncated=Truncation.ROWS,
+        cut_cells=3,
+        elapsed_ms=1.5,
+    )
+
+
+def test_a_whole_result_is_not_truncated() -> None:
+    assert read_rows(result(), encode_rows([]), timeout_s=1).truncated is None
+
+
+def test_a_failure_in_place_of_rows_is_raised() -> None:
+    with pytest.raises(UnreachableError):
+        read_rows(Failure(1, FailureCode.UNREACHABLE, "gone"), b"", timeout_s=1)
+
+
+@pytest.mark.parametrize("reply", [Opened(1), Terminated(1)])
+def test_a_reply_to_another_kind_of_request_is_a_lost_worker(reply: Opened | Terminated) -> None:
+    with pytest.raises(WorkerLostError, match=type(reply).__name__):
+        read_rows(reply, b"", timeout_s=1)
+
+
+@pytest.mark.parametrize("body", [b"", b"\xc1", b"\x93\x01\x02\x03", encode_rows([[1]])[:-1]])
+def test_rows_that_cannot_be_read_are_a_lost_worker(body: bytes) -> None:
+    with pytest.raises(WorkerLostError):
+        read_rows(result(), body, timeout_s=1)
