@@ -1,0 +1,28 @@
+"""Everything an operator can set, read once at the start; nothing else reads the environment.
+
+process environment ─┐ highest
+.env ────────────────┤
+PG_MCP_CONFIG_FILE ──┤ sources ──▶ load ──▶ models (frozen)
+defaults ────────────┘ lowest
+"""
+
+from pgmcp.settings.load import load_settings
+from pgmcp.settings.models import (
+    DatabaseSettings,
+    OpenAISettings,
+    RateLimitSettings,
+    ServerSettings,
+    Settings,
+)
+from pgmcp.settings.specs import SettingSpec, setting_specs
+
+__all__ = [
+    "DatabaseSettings",
+    "OpenAISettings",
+    "RateLimitSettings",
+    "ServerSettings",
+    "SettingSpec",
+    "Settings",
+    "load_settings",
+    "setting_specs",
+]

@@ -1,0 +1,95 @@
+r"""Connection strings, read as libpq reads them: the front has no libpq.
+
+Two forms (PostgreSQL manual, "Connection Strings"):
+
+    postgresql://user:password@host1:5432,host2/dbname?sslmode=require
+    host=host1,host2 dbname=shop password='it\'s' target_session_attrs=any
+"""
+
+import re
+from typing import NamedTuple
+from urllib.parse import quote
+
+_URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
+_HOSTS_AND_DBNAME = re.compile(
+    r"""(?: (?:\[[^\]]*\] | [^\s:,/\[\]]*) (?::\d*)? (?:,|(?=/)|\Z) )*   # host:port, [v6]:port, …
+        (?:/.*)?""",
+    re.VERBOSE,
+)
+_QUERY_START = re.compile(r"\?(?=[A-Za-z_]+=)")
+_PAIR = re.compile(r"\s*([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.)*)(?:\s+|\Z)", re.DOTALL)
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# What may stand unencoded in a user name or password (RFC 3986, userinfo), and "%" of a finished encoding.
+_SAFE_IN_USERINFO = "!$&'()*+,;=%"
+
+EXPECTED = "postgresql://user:password@host:5432/dbname, or libpq's key=value pairs"
+
+
+class _Url(NamedTuple):
+    scheme: str
+    user: str
+    password: str | None
+    location: str
+    query: str
+
+
+def normalize(conninfo: str) -> str:
+    """Return a connection string that libpq reads as its writer meant it.
+
+    The user and password of a URL are percent-encoded: they may hold raw `@`, `%`,
+    `/`, `:` and `#`. They end at the last `@` before the query, and the user at the
+    first `:`. Two things no rule can tell apart: `%41` is taken as an encoded `A`, so
+    a password that holds it literally must write `%2541`; and a database name with a
+    raw `@` must write `%40`.
+
+    Raises:
+        ValueError: it is neither form; the message never repeats it.
+    """
+    conninfo = conninfo.strip()
+    if not _URL.match(conninfo):
+        _pairs(conninfo)
+        return conninfo
+    url = _split(conninfo)
+    userinfo = _encode(url.user)
+    if url.password is not None:
+        userinfo += ":" + _encode(url.password)
+    return f"{url.scheme}://{userinfo}{'@' if userinfo else ''}{url.location}{url.query}"
+
+
+def keywords(conninfo: str) -> frozenset[str]:
+    """Return the libpq keywords a connection string sets, of a URL not its hosts and dbname."""
+    if not _URL.match(conninfo):
+        return frozenset(_pairs(conninfo))
+    url = _split(conninfo)
+    found = {pair.partition("=")[0] for pair in url.query.removeprefix("?").split("&")}
+    found |= {keyword for keyword, text in (("user", url.user), ("password", url.password)) if text}
+    if "ssl" in found:  # JDBC's spelling, which libpq takes as sslmode=require
+        found.add("sslmode")
+    return frozenset(found)
+
+
+def _split(conninfo: str) -> _Url:
+    scheme, _, rest = conninfo.partition("://")
+    query_start = _QUERY_START.search(rest)
+    query_at = query_start.start() if query_start else len(rest)
+    userinfo, _, location = rest[:query_at].rpartition("@")
+    if not _HOSTS_AND_DBNAME.fullmatch(location):
+        raise ValueError(f"expected {EXPECTED}")
+    user, colon, password = userinfo.partition(":")
+    return _Url(scheme.lower(), user, password if colon else None, location, rest[query_at:])
+
+
+def _encode(text: str) -> str:
+    return quote(_LONE_PERCENT.sub("%25", text), safe=_SAFE_IN_USERINFO)
+
+
+def _pairs(conninfo: str) -> list[str]:
+    found: list[str] = []
+    position = 0
+    while position < len(conninfo):
+        pair = _PAIR.match(conninfo, position)
+        if pair is None:
+            raise ValueError(f"expected {EXPECTED}")
+        found.append(pair[1])
+        position = pair.end()
+    return found

@@ -1,0 +1,167 @@
+"""Give the sources to pydantic-settings, and report everything that is wrong at once."""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from pgmcp.errors import SettingsError
+from pgmcp.settings import sources
+from pgmcp.settings.models import DatabaseSettings, Settings
+from pgmcp.settings.sources import Given, GivenSource, LibpqSource
+from pgmcp.settings.specs import (
+    CONFIG_FILE,
+    DATABASE_NAME,
+    DEFAULT_DATABASE_NAME,
+    PREFIX,
+    SPEC_BY_PATH,
+    SettingPath,
+    variable_of,
+)
+
+_NO_DATABASE = (
+    "no database is configured: set PG_MCP_DATABASE_URL=postgresql://user:password@host:5432/dbname, "
+    "or PG_MCP_DATABASE_HOST, _DBNAME, _USER and _PASSWORD, or name a file of several in PG_MCP_CONFIG_FILE; "
+    "`pgmcp demo` brings its own"
+)
+_HINT = "`.env.example` lists every setting with its default"
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
+) -> Settings:
+    """Read every source once.
+
+    Precedence, highest first: `environ`, `env_file`, the YAML file that
+    `PG_MCP_CONFIG_FILE` names, defaults. An empty text counts as unset. Within one
+    source `PG_MCP_DATABASES__<NAME>__<FIELD>` wins over `PG_MCP_DATABASE_<FIELD>`.
+
+    Args:
+        environ: variables; those of the process if None.
+        env_file: may be missing; None reads none.
+
+    Raises:
+        SettingsError: the message lists every problem, by the name the operator used.
+    """
+    problems: list[str] = []
+    highest_first = _read_sources(os.environ if environ is None else environ, env_file, problems)
+    try:
+        settings = Settings(*highest_first)
+    except ValidationError as error:
+        problems += _describe_all(error, highest_first)
+    if problems:
+        raise _settings_error(problems)
+    return settings
+
+
+def _read_sources(
+    environ: Mapping[str, str], env_file: Path | None, problems: list[str]
+) -> list[GivenSource]:
+    process = sources.read_process_environment(environ)
+    dotenv = sources.read_env_file(env_file, problems)
+    variables = dotenv | process
+    config_file = variables.get(variable_of(CONFIG_FILE))
+    yaml = sources.read_config_file(Path(config_file.text.strip()), problems) if config_file else {}
+    # What these say is settled here; a variable that the YAML file refers to may have any name.
+    settled = {given.text for path, given in yaml.items() if path[-1] in sources.FIELD_BY_REFERENCE}
+    settled.add(variable_of(CONFIG_FILE))
+    highest_first = [
+        sources.settings_of_variables(process, but_for=settled),
+        sources.settings_of_variables(dotenv, but_for=settled),
+        sources.resolve_references(yaml, variables),
+    ]
+    main = next(
+        (given[DATABASE_NAME].text.strip() for given in highest_first if DATABASE_NAME in given),
+        DEFAULT_DATABASE_NAME,
+    )
+    # Variables have no case: `PG_MCP_DATABASES__SALES__…` means the YAML file's `Sales`.
+    names = sorted(path[1] for path in yaml if path[0] == "databases" and len(path) > 1)
+    spelling = {name.lower(): name for name in (*names, main)}
+    return [
+        *(GivenSource(_name_databases(given, main, spelling)) for given in highest_first),
+        LibpqSource(process, main),
+    ]
+
+
+def _name_databases(
+    given: Mapping[SettingPath, Given], main: str, spelling: Mapping[str, str]
+) -> dict[SettingPath, Given]:
+    """Put the settings of the single database below its name."""
+    named: dict[SettingPath, Given] = {}
+    for path in sorted(given, key=lambda path: path[0] == "databases"):
+        match path:
+            case ("database", "name"):
+                continue
+            case ("database", *below):
+                named["databases", main, *below] = given[path]
+            case ("databases", name, *below):
+                named["databases", spelling.get(name, name), *below] = given[path]
+            case _:
+                named[path] = given[path]
+    return named
+
+
+def _describe_all(error: ValidationError, highest_first: Sequence[GivenSource]) -> Iterator[str]:
+    for detail in error.errors(include_url=False, include_input=False):
+        if detail["type"] != "default_factory_not_called":  # it depends on a field that is reported itself
+            yield _describe(detail, highest_first)
+
+
+def _describe(detail: ErrorDetails, highest_first: Sequence[GivenSource]) -> str:
+    context = detail.get("ctx", {})
+    location = tuple(str(key) for key in detail["loc"])
+    match detail["type"]:
+        case "too_short":
+            return _NO_DATABASE
+        case "string_pattern_mismatch":
+            return (
+                f"a database's name {sources.show(location[1])}: up to 63 letters, digits, _ - . are allowed"
+            )
+        case "pair":
+            location = (*location, context["setting"])
+    path, given = _find(location, highest_first)
+    if path[-1] in sources.FIELD_BY_REFERENCE:
+        # Who put the secret itself there must not find it in the message.
+        return (
+            f"{given.name} (its value is not shown): expected the name of a variable that is set, "
+            f"and no {sources.FIELD_BY_REFERENCE[path[-1]]} beside it"
+        )
+    if path != location or detail["type"] == "extra_forbidden":
+        return f"{given.name} is no setting{_suggest(path, given.name.partition(' ')[0])}"
+    if detail["type"] in ("model_type", "dict_type"):
+        return f"{given.name}: expected settings below it, not a value"
+    return _describe_value(path, given, str(context.get("reason") or context.get("error") or ""))
+
+
+def _describe_value(path: SettingPath, given: Given, expected: str) -> str:
+    spec = SPEC_BY_PATH[("database", path[2]) if path[0] == "databases" else path]
+    shown = "(its value is not shown)" if spec.is_secret else sources.show(given.text)
+    return f"{given.name} {shown}: {expected or f'expected {spec.allowed}'}"
+
+
+def _find(location: SettingPath, highest_first: Sequence[GivenSource]) -> tuple[SettingPath, Given]:
+    """Return what the operator wrote there, or first below it."""
+    return next(
+        (path, given)
+        for source in highest_first
+        for path, given in source.given.items()
+        if path[: len(location)] == location
+    )
+
+
+def _suggest(path: SettingPath, written: str) -> str:
+    database = path[1] if path[0] == "databases" else ""
+    known = [*SPEC_BY_PATH, *(("databases", database, name) for name in DatabaseSettings.model_fields)]
+    names = map(variable_of if written.startswith(PREFIX) else ".".join, known)
+    nearest = difflib.get_close_matches(written, names, n=1)
+    return f", did you mean {nearest[0]}?" if nearest else ""
+
+
+def _settings_error(problems: Sequence[str]) -> SettingsError:
+    if len(problems) == 1:
+        return SettingsError(problems[0], hint=_HINT)
+    listed = "".join(f"\n- {problem}" for problem in problems)
+    return SettingsError(f"{len(problems)} settings cannot be used:{listed}", hint=_HINT)

@@ -1,0 +1,369 @@
+"""The settings as frozen models: names, units, ranges, defaults, and what must hold between them.
+
+A field's name carries its unit. The variable and the key in a YAML file leave
+the `_s` of seconds away: `server.query_timeout_s` is `PG_MCP_SERVER_QUERY_TIMEOUT`
+and `query_timeout` below `server:`.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    AliasGenerator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pgmcp.settings import conninfo
+
+_FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\.(?:[^\W\d][\w$]*|\*))?")
+_DATABASE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
+
+
+def _unset(description: str) -> Any:
+    return Field(default=None, description=description)
+
+
+def _number(
+    default: float | Callable[..., float] | None, unit: str, least: float, most: float, meaning: str
+) -> Any:
+    start: Any = {"default_factory": default} if callable(default) else {"default": default}
+    return Field(**start, ge=least, le=most, description=meaning, json_schema_extra={"unit": unit})
+
+
+def _check_url(url: SecretStr) -> SecretStr:
+    conninfo.normalize(url.get_secret_value())
+    return url
+
+
+def _check_host(host: str) -> str:
+    if re.search(r"://|[\s=@]", host):
+        raise ValueError(
+            "expected a host name, an address or a socket folder; a URL goes into PG_MCP_DATABASE_URL"
+        )
+    return host
+
+
+def _check_base_url(base_url: str) -> str:
+    if not re.match(r"https?://[^/\s]+", base_url):
+        raise ValueError("expected http://host:port/v1 or https://host/v1")
+    return base_url
+
+
+def _find_file(path: Path) -> Path:
+    try:
+        path = path.expanduser().absolute()
+        is_file = path.is_file()
+    except (OSError, RuntimeError):  # a folder we may not enter, or that is gone; "~nobody"
+        raise ValueError("expected a file that can be reached") from None
+    if not is_file:
+        raise ValueError("expected a file that exists, best by its whole path")
+    return path
+
+
+def _find_root_cert(text: str) -> str:
+    return text if text == "system" else str(_find_file(Path(text)))
+
+
+def _split_function_names(value: object) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in str(value).split(",") if name.strip())
+    if not all(_FUNCTION_NAME.fullmatch(name) for name in names):
+        raise ValueError("expected a comma list of name, schema.name or schema.*")
+    return names
+
+
+def _split_patterns(value: object) -> tuple[str, ...]:
+    patterns = tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
+    if any(pattern.count(".") > 2 for pattern in patterns):
+        raise ValueError("expected a comma list of column, table.column or schema.table.column, * allowed")
+    return patterns
+
+
+def _split_schemas(value: object) -> tuple[str, ...]:
+    return tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
+
+
+Url = Annotated[SecretStr, AfterValidator(_check_url)]
+Host = Annotated[str, AfterValidator(_check_host)]
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+RootCert = Annotated[str, AfterValidator(_find_root_cert)]
+TargetSessionAttrs = Literal["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]
+BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+FunctionNames = Annotated[tuple[str, ...], BeforeValidator(_split_function_names)]
+ColumnPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_patterns)]
+SchemaPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_schemas)]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+_LOWER = BeforeValidator(lambda value: str(value).lower())
+_UPPER = BeforeValidator(lambda value: str(value).upper())
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=AliasGenerator(validation_alias=lambda name: name.removesuffix("_s")),
+        str_strip_whitespace=True,
+        hide_input_in_errors=True,
+    )
+
+
+def _reject(setting: str, reason: str) -> PydanticCustomError:
+    """Blame one setting of several that do not fit together."""
+    return PydanticCustomError("pair", "{reason}", {"setting": setting, "reason": reason})
+
+
+class DatabaseSettings(_Frozen):
+    """How one database is reached, and how many connections it may be asked for."""
+
+    url: Url | None = _unset(
+        "connection URL or libpq key=value string, several hosts allowed; "
+        "overrides host, port and dbname, and the user and password if it names them"
+    )
+    host: Host | None = _unset("host name, address or socket folder; a comma list of hosts is tried in order")
+    port: int = _number(5432, "", 1, 65535, "TCP port of every host")
+    dbname: str | None = _unset("name of the database on the server; the user's name if unset")
+    user: str | None = _unset("role to log in as; give it nothing but SELECT")
+    password: SecretStr | None = _unset("password; ~/.pgpass and PGPASSWORD work too")
+    ssl_mode: Annotated[SslMode, _LOWER] = Field(
+        default="prefer", description="TLS; verify-ca and verify-full also need the root certificate"
+    )
+    ssl_root_cert: RootCert | None = _unset(
+        "file of CA certificates the server's is checked against, or the word system"
+    )
+    service: str | None = _unset("name of a service in pg_service.conf that fills in the rest")
+    target_session_attrs: Annotated[TargetSessionAttrs, _LOWER] = Field(
+        default="any", description="which of several hosts to take: prefer-standby keeps load off the primary"
+    )
+    max_pool_size: int = _number(10, "connections", 1, 500, "connections at most, one worker process each")
+    min_pool_size: int = _number(
+        lambda given: min(2, given.get("max_pool_size", 2)),
+        "connections",
+        0,
+        500,
+        "connections kept open while the database is in use, at most the maximum",
+    )
+    include_schemas: SchemaPatterns = Field(
+        default=(),
+        description="schemas that the model is told of, a comma list, * allowed; every one but the "
+        "system's if unset. It is no guard: what may be read is for GRANT to say",
+    )
+    exclude_schemas: SchemaPatterns = Field(
+        default=(), description="schemas that the model is not told of, a comma list, * allowed"
+    )
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if self.model_fields_set.isdisjoint(LOCATING_FIELDS):
+            given = next((name for name in type(self).model_fields if name in self.model_fields_set), "url")
+            raise _reject(given, f"expected one of {', '.join(LOCATING_FIELDS)} to be set beside it")
+        if self.min_pool_size > self.max_pool_size:
+            raise _reject(
+                "min_pool_size", f"expected at most {self.max_pool_size} connections, the maximum pool size"
+            )
+        if self.ssl_mode.startswith("verify") and not self._names_root_cert:
+            raise _reject(
+                "ssl_mode", "expected SSL_ROOT_CERT to be set beside it: a file of CA certificates, or system"
+            )
+        # libpq's own default becomes verify-full with "system", so only a mode that was set can clash.
+        is_set = "ssl_mode" in self.model_fields_set
+        if self.ssl_root_cert == "system" and is_set and self.ssl_mode != "verify-full":
+            raise _reject("ssl_mode", "expected verify-full, the only mode that goes with system roots")
+        return self
+
+    @property
+    def _names_root_cert(self) -> bool:
+        url = self.url.get_secret_value() if self.url else ""
+        return self.ssl_root_cert is not None or "sslrootcert" in conninfo.keywords(url)
+
+    def target(self) -> tuple[str, dict[str, str]]:
+        """Return a conninfo and the libpq parameters to merge into it, in plain text.
+
+        Only what was set is in the parameters, so that a service file, a URL or libpq's
+        own environment can say the rest. Both may be empty: libpq then finds everything.
+        """
+        url = conninfo.normalize(self.url.get_secret_value()) if self.url else ""
+        overridden = {"host", "port", "dbname", *conninfo.keywords(url)} if url else set()
+        params = {
+            _RENAMED_BY_LIBPQ.get(field, field): _plain(getattr(self, field))
+            for field in _LIBPQ_FIELDS
+            if field in self.model_fields_set
+        }
+        return url, {keyword: text for keyword, text in params.items() if keyword not in overridden}
+
+
+LOCATING_FIELDS = ("url", "host", "dbname", "user", "service")
+"""Any of these says where a database is; an empty URL leaves it to libpq's own environment."""
+
+_LIBPQ_FIELDS = (
+    "host",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "ssl_mode",
+    "ssl_root_cert",
+    "service",
+    "target_session_attrs",
+)
+_RENAMED_BY_LIBPQ = {"ssl_mode": "sslmode", "ssl_root_cert": "sslrootcert"}
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+class OpenAISettings(_Frozen):
+    """The OpenAI-compatible endpoint that writes SQL."""
+
+    api_key: SecretStr | None = _unset("key of the endpoint; a local model needs none")
+    model: str = Field(default="gpt-4o-mini", description="name of the model, as the endpoint calls it")
+    # Kept out of repr: it may hold a user and a password.
+    base_url: BaseUrl | None = Field(
+        default=None,
+        repr=False,
+        description="address of another OpenAI-compatible endpoint; OpenAI's own if unset",
+    )
+    max_retries: int = _number(
+        3, "retries", 0, 10, "further tries of one model call after a network error, 429 or 5xx"
+    )
+    timeout_s: float = _number(
+        30.0, "seconds", 0.1, 600, "seconds one model call may take, within the request timeout"
+    )
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether a model can be asked: a key is set, or an endpoint that may need none."""
+        return self.api_key is not None or self.base_url is not None
+
+
+class ServerSettings(_Frozen):
+    """Bounds of one call, and what a statement may do."""
+
+    cache_refresh_interval_s: int = _number(
+        3600, "seconds", 1, 604_800, "seconds after which the cached schema is read again"
+    )
+    max_result_rows: int = _number(1000, "rows", 1, 1_000_000, "rows of one result at most")
+    max_result_bytes: int = _number(
+        4 * 1024**2, "bytes", 1024, 256 * 1024**2, "bytes of cell text of one result at most"
+    )
+    max_result_tokens: int = _number(
+        8000, "tokens", 100, 1_000_000, "tokens of the text shown to the host's model at most"
+    )
+    max_cell_bytes: int = _number(65536, "bytes", 16, 64 * 1024**2, "bytes after which a single cell is cut")
+    query_timeout_s: float = _number(
+        30.0, "seconds", 0.1, 3600, "seconds a statement may run, its wait for a worker included"
+    )
+    request_timeout_s: float = _number(
+        lambda given: max(55.0, given.get("query_timeout_s", 0.0)),
+        "seconds",
+        0.1,
+        7200,
+        "seconds a whole call may take, model included; most hosts give up after 60. "
+        "If unset, it grows with a longer query timeout",
+    )
+    use_readonly_transactions: bool = Field(
+        default=True,
+        description="run every statement in a READ ONLY transaction; every other guard stays without it",
+    )
+    require_readonly_role: bool = Field(
+        default=False, description="refuse to serve a database whose role could write or is a superuser"
+    )
+    max_sql_retry: int = _number(
+        2, "retries", 0, 10, "times the model may mend its SQL after a rejection or an error"
+    )
+    max_queue: int = _number(
+        100,
+        "statements",
+        0,
+        10_000,
+        "statements per database that may wait for a worker before one is refused",
+    )
+    max_cost: float | None = _number(
+        None,
+        "planner units",
+        1,
+        10**12,
+        "planner cost beyond which a statement is refused; asked with EXPLAIN, off if unset",
+    )
+    prompt_tokens: int = _number(
+        8000, "tokens", 500, 1_000_000, "tokens of the prompt for the model at most, schema included"
+    )
+    send_values: bool = Field(
+        default=True,
+        description="tell the model which values columns hold: short lists of texts, ranges of dates "
+        "and numbers",
+    )
+    hidden_values: ColumnPatterns = Field(
+        default=(),
+        description="columns whose values the model is never told, beside those with sensitive-looking "
+        "names: a comma list of column, table.column or schema.table.column, * allowed",
+    )
+    allowed_functions: FunctionNames = Field(
+        default=(),
+        description="functions a statement may call beyond the safe built-ins: name, schema.name, schema.*",
+    )
+    denied_functions: FunctionNames = Field(
+        default=(),
+        description="functions a statement may not call, even if they are safe: name, schema.name, schema.*",
+    )
+    worker_memory_mb: int = _number(
+        768, "MB", 128, 65536, "MB of address space of one worker process at most (Linux)"
+    )
+
+
+class RateLimitSettings(_Frozen):
+    """Budgets of the whole server."""
+
+    enabled: bool = Field(default=True, description="whether the budgets below are held")
+    requests_per_minute: int = _number(60, "requests", 1, 1_000_000, "tool calls per minute")
+    requests_per_hour: int = _number(1000, "requests", 1, 10_000_000, "tool calls per hour")
+    openai_tokens_per_minute: int = _number(
+        100_000, "tokens", 1, 1_000_000_000, "tokens per minute sent to and received from the model"
+    )
+
+
+class Settings(BaseSettings):
+    """Everything, as the composition root hands it out in plain values.
+
+    Attributes:
+        databases: by name; the first is the default.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
+
+    databases: dict[Annotated[str, Field(pattern=_DATABASE_NAME)], DatabaseSettings] = Field(min_length=1)
+    openai: OpenAISettings = OpenAISettings()
+    server: ServerSettings = ServerSettings()
+    rate_limit: RateLimitSettings = RateLimitSettings()
+    log_level: Annotated[LogLevel, _UPPER] = Field(
+        default="INFO", description="least level of the log lines on stderr"
+    )
+    context_file: Annotated[Path, AfterValidator(_find_file)] | None = _unset(
+        "YAML file of business terms, notes and verified questions"
+    )
+
+    def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
+        """Merge the sources, the highest first, and validate."""
+        super().__init__(sources=sources)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take the caller's sources only: the library's own would read the process environment unasked."""
+        sources: tuple[PydanticBaseSettingsSource, ...] = init_settings()["sources"]
+        return sources

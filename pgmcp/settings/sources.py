@@ -1,0 +1,213 @@
+"""Where settings come from: variables, `.env`, a YAML file, libpq's environment.
+
+Each becomes texts by path, and as a source of pydantic-settings a nested dict,
+so that the library merges them and the models validate them.
+"""
+
+import re
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from dotenv.parser import parse_stream
+from pydantic_settings import InitSettingsSource
+
+from pgmcp.settings.models import LOCATING_FIELDS, Settings
+from pgmcp.settings.specs import CONFIG_FILE, PREFIX, SPEC_BY_PATH, SettingPath, variable_of
+
+PATH_BY_VARIABLE = {spec.variable: path for path, spec in SPEC_BY_PATH.items()}
+FIELD_BY_REFERENCE = {"password_env": "password", "url_env": "url"}
+"""Keys of a YAML file that name the variable a secret is in, so that the file can be committed."""
+
+_YAML_NULLS = ("", "~", "null")
+# Any of these says where libpq finds its database without a word from us.
+_LIBPQ_LOCATIONS = ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")
+_CREDENTIALS = re.compile(r".*@", re.DOTALL)
+_SHOWN_CHARACTERS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value as the operator wrote it, and what to call it in a message."""
+
+    text: str = field(repr=False)
+    name: str
+
+
+class GivenSource(InitSettingsSource):
+    """What one place gives; `given` remembers for messages what the operator wrote there."""
+
+    def __init__(self, given: Mapping[SettingPath, Given]) -> None:
+        super().__init__(Settings, _nest(given))
+        self.given = given
+
+
+class LibpqSource(GivenSource):
+    """What libpq's variables add that workers do not inherit or that the models check.
+
+    The lowest source: the library shows it what the others give.
+    """
+
+    def __init__(self, process: Mapping[str, Given], main: str) -> None:
+        super().__init__({})
+        self._process = process
+        self._main = main
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the databases, the default one first: the order of the lowest source decides."""
+        databases = self.current_state.get("databases", {})
+        if not isinstance(databases, dict):  # validation says so
+            return {}
+        self.given = dict(
+            self._add_to({name: fields for name, fields in databases.items() if isinstance(fields, dict)})
+        )
+        main: dict[str, Any] = {self._main: {}} if self._main in databases else {}
+        return {"databases": main | _nest(self.given).get("databases", {})}
+
+    def _add_to(self, databases: Mapping[str, dict[str, Any]]) -> Iterator[tuple[SettingPath, Given]]:
+        located = [name for name, fields in databases.items() if not set(LOCATING_FIELDS).isdisjoint(fields)]
+        if not located and not self._process.keys().isdisjoint(_LIBPQ_LOCATIONS):
+            located = [self._main]
+            yield ("databases", self._main, "url"), Given("", "libpq's environment")
+        # Only one database gets the password: it is nobody else's business.
+        owner = self._main if self._main in located else located[0] if len(located) == 1 else None
+        if owner and "PGPASSWORD" in self._process:
+            yield ("databases", owner, "password"), self._process["PGPASSWORD"]
+        for name in located:
+            ssl_mode = databases.get(name, {}).get("ssl_mode")
+            if "verify" in str(ssl_mode).lower() and "PGSSLROOTCERT" in self._process:
+                yield ("databases", name, "ssl_root_cert"), self._process["PGSSLROOTCERT"]
+
+
+def _nest(given: Mapping[SettingPath, Given]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for path, value in given.items():
+        node = tree
+        for key in path[:-1]:
+            if not isinstance(node.get(key), dict):
+                node[key] = {}
+            node = node[key]
+        node[path[-1]] = value.text
+    return tree
+
+
+def show(text: str) -> str:
+    """Return what a message may say of a value: a secret may have been put into the wrong variable."""
+    if "password" in text.lower():
+        return "(its value is not shown)"
+    return "is " + repr(_CREDENTIALS.sub("…@", text)[:_SHOWN_CHARACTERS])
+
+
+def read_process_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    """Return the variables that are set; hosts pass "" for a field the user left empty."""
+    return {name: Given(text, name) for name, text in environ.items() if text.strip()}
+
+
+def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
+    """Return the variables of a `.env` file, none if there is no such file.
+
+    `$` is not interpolated: it would change passwords that hold one.
+    """
+    if path is None:
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, IsADirectoryError):
+        return {}
+    except UnicodeDecodeError:
+        problems.append(f"{path} is not UTF-8")
+        return {}
+    except OSError as error:
+        problems.append(f"{path} cannot be read: {(error.strerror or 'no reason given').lower()}")
+        return {}
+    variables: dict[str, Given] = {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.key and binding.value and binding.value.strip():
+            variables[binding.key] = Given(binding.value, f"{binding.key} ({path.name})")
+        # The file may belong to a project with lines for other programs: only ours must be sound.
+        elif binding.error and PREFIX in binding.original.string:
+            problems.append(f"{path}, line {binding.original.line}: expected NAME=value")
+    return variables
+
+
+def settings_of_variables(
+    variables: Mapping[str, Given], *, but_for: Container[str]
+) -> dict[SettingPath, Given]:
+    """Return the settings among variables; a `PG_MCP_` name that is none stays, for validation to refuse."""
+    return {
+        _path_of(name.upper()): given
+        for name, given in variables.items()
+        if name not in but_for and (name.upper().startswith(PREFIX) or name.upper() in PATH_BY_VARIABLE)
+    }
+
+
+def _path_of(variable: str) -> SettingPath:
+    group, _, below = variable.lower().partition("__")
+    name, _, field_name = below.rpartition("__")
+    if group == "pg_mcp_databases" and name:
+        return ("databases", name, field_name)
+    return PATH_BY_VARIABLE.get(variable, (variable,))
+
+
+def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given]:
+    """Return the settings of a YAML file; texts are kept as written, so `0123` stays a password."""
+    try:
+        document = _load_yaml(path.expanduser().read_text(encoding="utf-8-sig"))
+        return {
+            setting: Given(text, f"{'.'.join(setting)} ({path.name})")
+            for setting, text in _leaves(document, ())
+            if text.strip() not in _YAML_NULLS
+        }
+    except RecursionError:  # also of an anchor that holds itself
+        problems.append(f"{path}: expected settings, it is nested too deeply")
+    except UnicodeDecodeError:
+        problems.append(f"{path} is not UTF-8")
+    except ValueError as error:
+        problems.append(f"{path}{error}")
+    except (OSError, RuntimeError) as error:  # pathlib's RuntimeError for "~nobody"
+        reason = getattr(error, "strerror", None) or "there is no such home folder"
+        problems.append(f"{variable_of(CONFIG_FILE)} {show(str(path))}: {reason.lower()}")
+    return {}
+
+
+def resolve_references(
+    given: Mapping[SettingPath, Given], variables: Mapping[str, Given]
+) -> dict[SettingPath, Given]:
+    """Put in what `password_env` and `url_env` point to; what cannot be stays, for validation to refuse."""
+    resolved: dict[SettingPath, Given] = {}
+    for path, value in given.items():
+        target = (*path[:-1], FIELD_BY_REFERENCE.get(path[-1], path[-1]))
+        if target == path or target in given or value.text not in variables:
+            resolved[path] = value
+        else:
+            resolved[target] = Given(variables[value.text].text, f"{value.text}, named by {value.name},")
+    return resolved
+
+
+def _leaves(node: Any, path: SettingPath) -> Iterator[tuple[SettingPath, str]]:
+    if isinstance(node, dict):
+        for key, below in node.items():
+            yield from _leaves(below, (*path, str(key)))
+    else:
+        yield path, ",".join(map(str, node)) if isinstance(node, list) else node
+
+
+def _load_yaml(text: str) -> dict[str, Any]:
+    """Parse YAML whose scalars all stay text.
+
+    Raises:
+        ValueError: it is not a mapping or not YAML; the message goes on after the file's name.
+    """
+    import yaml  # slow to import, and only needed where there is such a file
+
+    try:
+        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but text
+    except yaml.YAMLError as error:
+        # The parser's own words repeat the line, which may hold a password.
+        mark = getattr(error, "problem_mark", None)
+        raise ValueError(f"{f', line {mark.line + 1}' if mark else ''}: expected YAML") from None
+    if document and not isinstance(document, dict):
+        raise ValueError(": expected a mapping of settings")
+    return document or {}

@@ -1,0 +1,113 @@
+"""What every setting is called, takes and means, read from the models.
+
+A setting has a path: `("server", "query_timeout")` is the variable
+`PG_MCP_SERVER_QUERY_TIMEOUT` and the key `server.query_timeout` of a YAML file.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from pgmcp.settings.models import (
+    DatabaseSettings,
+    OpenAISettings,
+    RateLimitSettings,
+    ServerSettings,
+    Settings,
+)
+
+SettingPath = tuple[str, ...]
+
+PREFIX = "PG_MCP_"
+CONFIG_FILE: SettingPath = ("config_file",)
+DATABASE_NAME: SettingPath = ("database", "name")
+DEFAULT_DATABASE_NAME = "main"
+
+_MODEL_BY_GROUP: dict[str, type[BaseModel]] = {
+    "database": DatabaseSettings,
+    "openai": OpenAISettings,
+    "server": ServerSettings,
+    "rate_limit": RateLimitSettings,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SettingSpec:
+    """One line of the settings reference.
+
+    Attributes:
+        path: where the setting stands in a YAML file.
+        default: as it would be written in `.env`; "" when unset.
+        allowed: values it takes, "a number of seconds from 0.1 to 3600".
+    """
+
+    variable: str
+    path: SettingPath
+    default: str
+    allowed: str
+    description: str
+    is_secret: bool
+
+
+def setting_specs() -> tuple[SettingSpec, ...]:
+    """Return every setting that has one name; `PG_MCP_DATABASES__<NAME>__<FIELD>` repeat the database's."""
+    name = "what the tools call the database that the variables below define"
+    file = "YAML file of settings, for instance of several databases"
+    return (
+        SettingSpec(variable_of(DATABASE_NAME), DATABASE_NAME, DEFAULT_DATABASE_NAME, "text", name, False),
+        *(
+            _spec_of((group, str(field.validation_alias)), field)
+            for group, model in _MODEL_BY_GROUP.items()
+            for field in model.model_fields.values()
+        ),
+        SettingSpec(variable_of(CONFIG_FILE), CONFIG_FILE, "", "text", file, False),
+        *(_spec_of((field,), Settings.model_fields[field]) for field in ("context_file", "log_level")),
+    )
+
+
+def variable_of(path: SettingPath) -> str:
+    """Return the environment's name of a setting."""
+    if path == ("log_level",):
+        return "LOG_LEVEL"
+    return PREFIX + ("__" if path[0] == "databases" else "_").join(path).upper()
+
+
+def _spec_of(path: SettingPath, field: FieldInfo) -> SettingSpec:
+    return SettingSpec(
+        variable=variable_of(path),
+        path=path,
+        default=_write(field.get_default(call_default_factory=True, validated_data={})),
+        allowed=_describe_allowed(field),
+        description=field.description or "",
+        is_secret=_holds_secret(field.annotation),
+    )
+
+
+def _describe_allowed(field: FieldInfo) -> str:
+    if get_origin(field.annotation) is Literal:
+        return "one of " + ", ".join(get_args(field.annotation))
+    if field.annotation is bool:
+        return "true or false"
+    if isinstance(field.json_schema_extra, dict):
+        number = "a whole number" if field.annotation is int else "a number"
+        unit = f" of {field.json_schema_extra['unit']}".removesuffix(" of ")
+        least = next(mark.ge for mark in field.metadata if hasattr(mark, "ge"))
+        most = next(mark.le for mark in field.metadata if hasattr(mark, "le"))
+        return f"{number}{unit} from {least} to {most}"
+    return "text"
+
+
+def _holds_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_holds_secret(argument) for argument in get_args(annotation))
+
+
+def _write(value: object) -> str:
+    """Write a default as `.env` has it."""
+    if value is None or value == ():
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+SPEC_BY_PATH = {spec.path: spec for spec in setting_specs()}

@@ -1,0 +1,709 @@
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from dotenv.parser import parse_stream
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import ValidationError
+
+from pgmcp.errors import SettingsError
+from pgmcp.settings import DatabaseSettings, Settings, load_settings, setting_specs
+
+ROOT = Path(__file__).parents[2]
+LOCATED = {"PG_MCP_DATABASE_HOST": "localhost"}
+
+
+def load(environ: dict[str, str]) -> Settings:
+    return load_settings(environ, env_file=None)
+
+
+def refuse(environ: dict[str, str], *, env_file: Path | None = None) -> str:
+    with pytest.raises(SettingsError) as refusal:
+        load_settings(environ, env_file=env_file)
+    return str(refusal.value)
+
+
+def parameters_for_libpq(database: DatabaseSettings) -> dict[str, object]:
+    """Merge as a worker does, and let libpq read it."""
+    conninfo, params = database.target()
+    return dict(conninfo_to_dict(make_conninfo(conninfo, **params)))
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_defaults_are_those_of_the_documentation() -> None:
+    settings = load(LOCATED)
+
+    database = settings.databases["main"]
+    assert (database.port, database.ssl_mode) == (5432, "prefer")
+    assert (database.min_pool_size, database.max_pool_size) == (2, 10)
+    assert settings.openai.model == "gpt-4o-mini"
+    assert (settings.openai.max_retries, settings.openai.timeout_s) == (3, 30.0)
+    assert settings.server.cache_refresh_interval_s == 3600
+    assert settings.server.max_result_rows == 1000
+    assert (settings.server.query_timeout_s, settings.server.request_timeout_s) == (30.0, 55.0)
+    assert settings.server.use_readonly_transactions
+    assert settings.server.max_sql_retry == 2
+    assert settings.rate_limit.enabled
+    assert settings.rate_limit.requests_per_minute == 60
+    assert settings.rate_limit.requests_per_hour == 1000
+    assert settings.rate_limit.openai_tokens_per_minute == 100_000
+    assert settings.log_level == "INFO"
+
+
+def test_every_setting_can_be_set_by_its_variable_to_its_own_default() -> None:
+    environ = {spec.variable: spec.default for spec in setting_specs()}
+
+    assert load(environ | LOCATED).model_dump() == load(LOCATED).model_dump()
+
+
+def test_the_example_env_file_names_exactly_the_settings_with_their_defaults() -> None:
+    lines = re.findall(r"^#?([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+    assert dict(lines) == {spec.variable: spec.default for spec in setting_specs()}
+    assert len(lines) == len(setting_specs())
+
+
+def test_every_setting_has_a_comment_in_the_example_env_file() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+
+    for before, line in itertools.pairwise(lines):
+        if re.match(r"#?[A-Z_]+=", line):
+            assert before.startswith("# "), line
+
+
+def test_a_copy_of_the_example_env_file_changes_nothing() -> None:
+    with (ROOT / ".env.example").open() as stream:
+        assert not any(binding.error for binding in parse_stream(stream))
+
+    settings = load_settings(LOCATED, env_file=ROOT / ".env.example")
+
+    assert settings == load(LOCATED)
+    assert settings.databases["main"].target() == ("", {"host": "localhost"})
+
+
+def test_every_setting_is_described() -> None:
+    assert [spec.variable for spec in setting_specs() if not spec.description] == []
+
+
+def test_the_secret_settings_are_known_as_such() -> None:
+    assert {spec.variable for spec in setting_specs() if spec.is_secret} == {
+        "PG_MCP_DATABASE_URL",
+        "PG_MCP_DATABASE_PASSWORD",
+        "PG_MCP_OPENAI_API_KEY",
+    }
+
+
+def test_the_example_config_file_configures_two_databases() -> None:
+    settings = load(
+        {
+            "PG_MCP_CONFIG_FILE": str(ROOT / "config.example.yaml"),
+            "SHOP_DATABASE_URL": "postgresql://reader:secret@db.example.com/shop",
+            "ANALYTICS_PASSWORD": "secret",
+        }
+    )
+
+    assert list(settings.databases) == ["shop", "analytics"]
+    assert settings.databases["shop"].target()[0] == "postgresql://reader:secret@db.example.com/shop"
+    assert settings.databases["analytics"].target() == (
+        "",
+        {
+            "host": "replica1.example.com,replica2.example.com",
+            "port": "5432",
+            "dbname": "analytics",
+            "user": "pgmcp_reader",
+            "password": "secret",
+            "sslmode": "verify-full",
+            "sslrootcert": "system",
+            "target_session_attrs": "prefer-standby",
+        },
+    )
+    assert settings.server.allowed_functions == ("reporting.*",)
+
+
+def test_the_process_wins_over_the_env_file_and_that_over_yaml_and_that_over_defaults(tmp_path: Path) -> None:
+    config = write(
+        tmp_path,
+        "pgmcp.yaml",
+        "server: {max_result_rows: 1, max_sql_retry: 1, max_queue: 1}",
+    )
+    env_file = write(
+        tmp_path,
+        ".env",
+        f"PG_MCP_CONFIG_FILE={config}\nPG_MCP_SERVER_MAX_RESULT_ROWS=2\nPG_MCP_SERVER_MAX_SQL_RETRY=2\n",
+    )
+
+    settings = load_settings(LOCATED | {"PG_MCP_SERVER_MAX_RESULT_ROWS": "3"}, env_file=env_file)
+
+    assert settings.server.max_result_rows == 3
+    assert settings.server.max_sql_retry == 2
+    assert settings.server.max_queue == 1
+    assert settings.server.prompt_tokens == 8000
+
+
+def test_an_empty_text_counts_as_unset_so_a_lower_source_shows_through(tmp_path: Path) -> None:
+    env_file = write(tmp_path, ".env", "PG_MCP_SERVER_MAX_RESULT_ROWS=2\n")
+
+    settings = load_settings(
+        LOCATED | {"PG_MCP_SERVER_MAX_RESULT_ROWS": " ", "PG_MCP_OPENAI_API_KEY": ""}, env_file=env_file
+    )
+
+    assert settings.server.max_result_rows == 2
+    assert not settings.openai.is_configured
+
+
+def test_a_missing_env_file_is_no_problem(tmp_path: Path) -> None:
+    assert load_settings(LOCATED, env_file=tmp_path / ".env") == load(LOCATED)
+
+
+def test_an_env_file_keeps_dollar_and_hash_signs_of_a_password(tmp_path: Path) -> None:
+    env_file = write(tmp_path, ".env", "PG_MCP_DATABASE_PASSWORD=a$b${HOME}#c\n")
+
+    settings = load_settings(LOCATED | {"HOME": "/root"}, env_file=env_file)
+
+    assert settings.databases["main"].target()[1]["password"] == "a$b${HOME}#c"
+
+
+def test_a_line_of_an_env_file_that_sets_nothing_is_named_by_its_number(tmp_path: Path) -> None:
+    env_file = write(tmp_path, ".env", "A=1\nPG_MCP_DATABASE_PASSWORD='hush\n")
+
+    message = refuse(LOCATED, env_file=env_file)
+
+    assert "line 2" in message
+    assert "hush" not in message
+
+
+def test_a_broken_line_of_another_program_in_the_env_file_is_left_alone(tmp_path: Path) -> None:
+    env_file = write(tmp_path, ".env", "echo hello\nPG_MCP_SERVER_MAX_QUEUE=7\n")
+
+    assert load_settings(LOCATED, env_file=env_file).server.max_queue == 7
+
+
+def test_an_env_file_that_is_not_text_is_a_clear_error(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_bytes(b"A=\xff\xfe")
+
+    assert "is not UTF-8" in refuse(LOCATED, env_file=env_file)
+
+
+def test_other_programs_variables_are_left_alone() -> None:
+    assert load(LOCATED | {"PATH": "/bin", "OPENAI_API_KEY": "x", "PGAPPNAME": "y"}) == load(LOCATED)
+
+
+def test_a_yaml_password_of_digits_stays_as_it_was_written(tmp_path: Path) -> None:
+    config = write(
+        tmp_path, "pgmcp.yaml", "databases: {a: {host: h, password: 0123}, b: {host: h, password: yes}}"
+    )
+
+    databases = load({"PG_MCP_CONFIG_FILE": str(config)}).databases
+
+    assert databases["a"].target()[1]["password"] == "0123"
+    assert databases["b"].target()[1]["password"] == "yes"
+
+
+def test_a_null_in_yaml_counts_as_unset(tmp_path: Path) -> None:
+    config = write(tmp_path, "pgmcp.yaml", "database: {host: h, password: null, user: ~}\nopenai:\n")
+
+    assert load({"PG_MCP_CONFIG_FILE": str(config)}).databases["main"].target() == ("", {"host": "h"})
+
+
+@pytest.mark.parametrize("text", ["a: [", "password: *hush", "\tx: 1", "- 1", "!hush x", "a: 'hush\nb"])
+def test_broken_yaml_is_reported_without_its_text(tmp_path: Path, text: str) -> None:
+    config = write(tmp_path, "pgmcp.yaml", text)
+
+    message = refuse(LOCATED | {"PG_MCP_CONFIG_FILE": str(config)})
+
+    assert "pgmcp.yaml" in message
+    assert "hush" not in message
+
+
+def test_a_tag_in_yaml_leaves_a_password_text(tmp_path: Path) -> None:
+    config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password: !!int hush}}")
+
+    databases = load({"PG_MCP_CONFIG_FILE": str(config)}).databases
+
+    assert databases["a"].target()[1]["password"] == "hush"
+
+
+@pytest.mark.parametrize("text", ["[" * 5000, "a: " + "{b: " * 3000, "a: &a {b: *a}", "a: &a [*a]"])
+def test_yaml_without_a_bottom_is_an_error(tmp_path: Path, text: str) -> None:
+    config = write(tmp_path, "c.yaml", text)
+
+    assert "c.yaml" in refuse(LOCATED | {"PG_MCP_CONFIG_FILE": str(config)})
+
+
+def test_a_working_folder_that_is_gone_leaves_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert load_settings(LOCATED) == load(LOCATED)
+    assert "expected a file that can be reached" in refuse(
+        LOCATED | {"PG_MCP_CONTEXT_FILE": "c.yaml"}, env_file=Path(".env")
+    )
+    assert "no such file" in refuse(LOCATED | {"PG_MCP_CONFIG_FILE": "c.yaml"})
+
+
+def test_a_variable_that_yaml_refers_to_is_not_a_setting_too(tmp_path: Path) -> None:
+    config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password_env: PG_MCP_DATABASE_PASSWORD}}")
+
+    settings = load({"PG_MCP_CONFIG_FILE": str(config), "PG_MCP_DATABASE_PASSWORD": "secret"})
+
+    assert list(settings.databases) == ["a"]
+    assert settings.databases["a"].target()[1]["password"] == "secret"
+
+
+def test_a_missing_config_file_is_named(tmp_path: Path) -> None:
+    message = refuse(LOCATED | {"PG_MCP_CONFIG_FILE": str(tmp_path / "no.yaml")})
+
+    assert "PG_MCP_CONFIG_FILE" in message
+    assert "no.yaml" in message
+    assert "no such file" in message
+
+
+def test_every_problem_is_listed_in_one_error(tmp_path: Path) -> None:
+    config = write(tmp_path, "pgmcp.yaml", "server: {max_queue: -1}")
+    env_file = write(tmp_path, ".env", "LOG_LEVEL=LOUD\n")
+
+    message = refuse(
+        LOCATED
+        | {
+            "PG_MCP_CONFIG_FILE": str(config),
+            "PG_MCP_SERVER_QUERY_TIMEOUT": "soon",
+            "PG_MCP_RATE_LIMIT_ENABLED": "maybe",
+            "PG_MCP_DATABASE_PORT": "70000",
+        },
+        env_file=env_file,
+    )
+
+    assert message.splitlines() == [
+        "5 settings cannot be used:",
+        "- PG_MCP_DATABASE_PORT is '70000': expected a whole number from 1 to 65535",
+        "- PG_MCP_SERVER_QUERY_TIMEOUT is 'soon': expected a number of seconds from 0.1 to 3600",
+        "- server.max_queue (pgmcp.yaml) is '-1': expected a whole number of statements from 0 to 10000",
+        "- PG_MCP_RATE_LIMIT_ENABLED is 'maybe': expected true or false",
+        "- LOG_LEVEL (.env) is 'LOUD': expected one of DEBUG, INFO, WARNING, ERROR, CRITICAL",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("PG_MCP_DATABASE_USERNAME", "PG_MCP_DATABASE_USER"),
+        ("PG_MCP_OPENAI_APIKEY", "PG_MCP_OPENAI_API_KEY"),
+        ("PG_MCP_SERVER_QUERY_TIMEOUT_S", "PG_MCP_SERVER_QUERY_TIMEOUT"),
+        ("PG_MCP_LOG_LEVEL", "LOG_LEVEL"),
+        ("PG_MCP_DATABASES__SALES__HOTS", "PG_MCP_DATABASES__SALES__HOST"),
+    ],
+)
+def test_an_unknown_variable_is_an_error_with_the_nearest_name(wrong: str, meant: str) -> None:
+    assert refuse(LOCATED | {wrong: "hush"}) == f"{wrong} is no setting, did you mean {meant}?"
+
+
+def test_an_unknown_name_in_the_env_file_is_an_error_too(tmp_path: Path) -> None:
+    env_file = write(tmp_path, ".env", "PG_MCP_SERVER_MAX_RESULTS_ROWS=5\n")
+
+    assert refuse(LOCATED, env_file=env_file) == (
+        "PG_MCP_SERVER_MAX_RESULTS_ROWS (.env) is no setting, did you mean PG_MCP_SERVER_MAX_RESULT_ROWS?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("yaml", "message"),
+    [
+        ("sever: {max_queue: 1}", "sever.max_queue (c.yaml) is no setting, did you mean server.max_queue?"),
+        (
+            "databases: {a: {host: h, passwd: hush}}",
+            "databases.a.passwd (c.yaml) is no setting, did you mean databases.a.password?",
+        ),
+        ("server: hush", "server (c.yaml): expected settings below it, not a value"),
+        ("databases: {a: hush}", "databases.a (c.yaml): expected settings below it, not a value"),
+    ],
+)
+def test_an_unknown_key_in_yaml_is_an_error_with_the_nearest_name(
+    tmp_path: Path, yaml: str, message: str
+) -> None:
+    config = write(tmp_path, "c.yaml", yaml)
+
+    assert refuse(LOCATED | {"PG_MCP_CONFIG_FILE": str(config)}) == message
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"PG_MCP_DATABASE_URL": "mysql://user:hush@host/db"},
+        {"PG_MCP_DATABASE_URL": "postgresql://user:hush@host:port/db"},
+        {"PG_MCP_DATABASE_URL": "user:hush@host/db"},
+        {"PG_MCP_DATABASE_HOST": "postgresql://user:hush@host/db"},
+        {"PG_MCP_DATABASE_HOST": "host=h password=hush"},
+        {"PG_MCP_OPENAI_BASE_URL": "user:hush@model.example.com"},
+        {"PG_MCP_OPENAI_BASE_URL": "ftp://user:hush@model.example.com"},
+        {"PG_MCP_DATABASE_SSL_ROOT_CERT": "postgresql://user:hush@host/db"},
+        {"PG_MCP_SERVER_ALLOWED_FUNCTIONS": "postgresql://user:hush@host/db"},
+        {"PG_MCP_CONTEXT_FILE": "postgresql://user:hush@host/db"},
+        {"PG_MCP_CONFIG_FILE": "postgresql://user:hush@host/db"},
+    ],
+)
+def test_no_message_holds_a_password(environ: dict[str, str]) -> None:
+    message = refuse(LOCATED | environ)
+
+    assert next(iter(environ)) in message
+    assert "hush" not in message
+
+
+def test_a_url_for_a_name_shows_no_password_either() -> None:
+    assert "hush" not in refuse(LOCATED | {"PG_MCP_DATABASE_NAME": "postgresql://user:hush@host/db"})
+
+
+def test_no_repr_holds_a_secret() -> None:
+    settings = load(
+        {
+            "PG_MCP_DATABASE_URL": "postgresql://user:hush@host/db",
+            "PG_MCP_DATABASE_PASSWORD": "hush",
+            "PG_MCP_OPENAI_API_KEY": "hush",
+            "PG_MCP_OPENAI_BASE_URL": "https://user:hush@model.example.com/v1",
+        }
+    )
+
+    assert "hush" not in repr(settings)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = load(LOCATED)
+
+    with pytest.raises(ValidationError):
+        settings.server.max_result_rows = 5
+
+
+@pytest.mark.parametrize("text", ["false", "False", "0", "no", "off", "OFF", "n"])
+def test_booleans_are_read_in_their_usual_spellings(text: str) -> None:
+    assert not load(
+        LOCATED | {"PG_MCP_SERVER_USE_READONLY_TRANSACTIONS": text}
+    ).server.use_readonly_transactions
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "-1", "1e9"])
+def test_a_timeout_is_a_number_of_seconds_within_its_range(text: str) -> None:
+    assert "PG_MCP_SERVER_QUERY_TIMEOUT" in refuse(LOCATED | {"PG_MCP_SERVER_QUERY_TIMEOUT": text})
+
+
+def test_a_longer_query_timeout_takes_the_unset_request_timeout_along() -> None:
+    assert load(LOCATED | {"PG_MCP_SERVER_QUERY_TIMEOUT": "120"}).server.request_timeout_s == 120.0
+
+
+def test_function_lists_are_split_at_commas() -> None:
+    server = load(LOCATED | {"PG_MCP_SERVER_ALLOWED_FUNCTIONS": "fx_rate, reporting.total ,tools.*,"}).server
+
+    assert server.allowed_functions == ("fx_rate", "reporting.total", "tools.*")
+
+
+def test_lists_of_patterns_are_split_at_commas() -> None:
+    settings = load(
+        LOCATED
+        | {
+            "PG_MCP_SERVER_HIDDEN_VALUES": "notes.*, salary,",
+            "PG_MCP_DATABASE_INCLUDE_SCHEMAS": "public,sales_*",
+            "PG_MCP_DATABASE_EXCLUDE_SCHEMAS": "sales_tmp",
+        }
+    )
+
+    assert settings.server.hidden_values == ("notes.*", "salary")
+    assert settings.databases["main"].include_schemas == ("public", "sales_*")
+    assert settings.databases["main"].exclude_schemas == ("sales_tmp",)
+
+
+def test_a_pattern_of_columns_has_three_parts_at_most() -> None:
+    message = refuse(LOCATED | {"PG_MCP_SERVER_HIDDEN_VALUES": "db.schema.table.column"})
+
+    assert "column, table.column or schema.table.column" in message
+
+
+def test_a_function_list_takes_names_only() -> None:
+    message = refuse(LOCATED | {"PG_MCP_SERVER_DENIED_FUNCTIONS": "ok,no way()"})
+
+    assert message == (
+        "PG_MCP_SERVER_DENIED_FUNCTIONS is 'ok,no way()': "
+        "expected a comma list of name, schema.name or schema.*"
+    )
+
+
+def test_a_minimum_pool_above_the_maximum_is_an_error() -> None:
+    message = refuse(LOCATED | {"PG_MCP_DATABASE_MIN_POOL_SIZE": "6", "PG_MCP_DATABASE_MAX_POOL_SIZE": "5"})
+
+    assert message == (
+        "PG_MCP_DATABASE_MIN_POOL_SIZE is '6': expected at most 5 connections, the maximum pool size"
+    )
+
+
+def test_a_maximum_pool_of_one_takes_the_unset_minimum_along() -> None:
+    assert load(LOCATED | {"PG_MCP_DATABASE_MAX_POOL_SIZE": "1"}).databases["main"].min_pool_size == 1
+
+
+def test_a_wrong_maximum_pool_is_one_problem_not_two() -> None:
+    assert refuse(LOCATED | {"PG_MCP_DATABASE_MAX_POOL_SIZE": "none"}).startswith(
+        "PG_MCP_DATABASE_MAX_POOL_SIZE is 'none'"
+    )
+
+
+@pytest.mark.parametrize("ssl_mode", ["verify-ca", "verify-full"])
+def test_a_verifying_ssl_mode_without_a_root_certificate_is_an_error(ssl_mode: str) -> None:
+    assert "SSL_ROOT_CERT" in refuse(LOCATED | {"PG_MCP_DATABASE_SSL_MODE": ssl_mode})
+
+
+def test_a_root_certificate_may_come_from_the_url_or_from_libpq_s_variable(tmp_path: Path) -> None:
+    root_cert = write(tmp_path, "root.crt", "")
+    verifying = {"PG_MCP_DATABASE_SSL_MODE": "VERIFY-FULL"}
+
+    in_url = load(verifying | {"PG_MCP_DATABASE_URL": f"postgresql://h/d?sslrootcert={root_cert}"})
+    in_variable = load(verifying | LOCATED | {"PGSSLROOTCERT": str(root_cert)})
+
+    for settings in (in_url, in_variable):
+        parameters = parameters_for_libpq(settings.databases["main"])
+        assert (parameters["sslmode"], parameters["sslrootcert"]) == ("verify-full", str(root_cert))
+
+
+def test_a_root_certificate_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    message = refuse(LOCATED | {"PG_MCP_DATABASE_SSL_ROOT_CERT": str(tmp_path / "root.crt")})
+
+    assert "expected a file that exists" in message
+
+
+@pytest.mark.parametrize("variable", ["PG_MCP_CONFIG_FILE", "PG_MCP_CONTEXT_FILE"])
+def test_a_path_in_a_home_folder_that_does_not_exist_is_an_error(variable: str) -> None:
+    assert variable in refuse(LOCATED | {variable: "~no-such-user/file.yaml"})
+
+
+def test_system_roots_go_with_verify_full_only() -> None:
+    environ = LOCATED | {"PG_MCP_DATABASE_SSL_ROOT_CERT": "system"}
+
+    assert "expected verify-full" in refuse(environ | {"PG_MCP_DATABASE_SSL_MODE": "require"})
+    assert load(environ).databases["main"].target()[1]["sslrootcert"] == "system"
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_configured"),
+    [
+        ({}, False),
+        ({"PG_MCP_OPENAI_API_KEY": "key"}, True),
+        ({"PG_MCP_OPENAI_BASE_URL": "http://127.0.0.1:11434/v1"}, True),
+        ({"PG_MCP_OPENAI_MODEL": "llama"}, False),
+    ],
+)
+def test_a_model_is_configured_by_a_key_or_an_endpoint(environ: dict[str, str], is_configured: bool) -> None:
+    assert load(LOCATED | environ).openai.is_configured is is_configured
+
+
+def test_no_database_at_all_is_an_error_that_says_what_to_set() -> None:
+    assert refuse({}).startswith("no database is configured: set PG_MCP_DATABASE_URL=")
+
+
+def test_the_single_database_is_called_by_its_name_variable() -> None:
+    assert list(load(LOCATED | {"PG_MCP_DATABASE_NAME": "Shop"}).databases) == ["Shop"]
+
+
+def test_a_name_that_cannot_stand_in_a_resource_address_is_an_error() -> None:
+    assert "a database's name is 'my/shop'" in refuse(LOCATED | {"PG_MCP_DATABASE_NAME": "my/shop"})
+
+
+def test_several_databases_can_be_configured_by_variables_alone() -> None:
+    settings = load(
+        {
+            "PG_MCP_DATABASES__SALES__HOST": "sales.example.com",
+            "PG_MCP_DATABASES__SALES__MAX_POOL_SIZE": "3",
+            "PG_MCP_DATABASES__HR_EU__URL": "postgresql://hr.example.com/hr",
+            "PG_MCP_DATABASE_HOST": "main.example.com",
+        }
+    )
+
+    assert list(settings.databases) == ["main", "sales", "hr_eu"]  # the default one first
+    assert settings.databases["sales"].max_pool_size == 3
+    assert settings.databases["hr_eu"].target() == ("postgresql://hr.example.com/hr", {})
+
+
+def test_variables_override_single_fields_of_a_database_in_yaml(tmp_path: Path) -> None:
+    config = write(tmp_path, "c.yaml", "databases: {Sales: {host: a, dbname: sales, user: reader}}")
+
+    settings = load(
+        {"PG_MCP_CONFIG_FILE": str(config), "PG_MCP_DATABASES__SALES__HOST": "b"},
+    )
+
+    assert list(settings.databases) == ["Sales"]
+    assert settings.databases["Sales"].target()[1] == {"host": "b", "dbname": "sales", "user": "reader"}
+
+
+def test_a_field_of_a_named_database_wins_over_the_single_database_s() -> None:
+    settings = load(LOCATED | {"PG_MCP_DATABASE_USER": "a", "PG_MCP_DATABASES__MAIN__USER": "b"})
+
+    assert settings.databases["main"].target()[1] == {"host": "localhost", "user": "b"}
+
+
+def test_a_setting_for_a_database_that_nobody_located_is_an_error() -> None:
+    message = refuse({"PG_MCP_DATABASES__SALES__HOST": "h", "PG_MCP_DATABASE_SSL_MODE": "require"})
+
+    assert message == (
+        "PG_MCP_DATABASE_SSL_MODE is 'require': "
+        "expected one of url, host, dbname, user, service to be set beside it"
+    )
+
+
+def test_secrets_can_stand_in_variables_that_yaml_names(tmp_path: Path) -> None:
+    config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password_env: PG_MCP_A_PASSWORD}}")
+    env_file = write(tmp_path, ".env", "PG_MCP_A_PASSWORD=secret\n")
+
+    settings = load_settings({"PG_MCP_CONFIG_FILE": str(config)}, env_file=env_file)
+
+    assert settings.databases["a"].target()[1]["password"] == "secret"
+
+
+def test_a_named_variable_that_is_not_set_is_an_error(tmp_path: Path) -> None:
+    config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password_env: A_PASSWORD}}")
+
+    assert refuse({"PG_MCP_CONFIG_FILE": str(config)}) == (
+        "databases.a.password_env (c.yaml) (its value is not shown): "
+        "expected the name of a variable that is set, and no password beside it"
+    )
+
+
+def test_a_password_put_where_the_name_of_a_variable_belongs_is_not_shown(tmp_path: Path) -> None:
+    config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password_env: hush}}")
+
+    assert "hush" not in refuse({"PG_MCP_CONFIG_FILE": str(config)})
+
+
+def test_a_password_and_the_name_of_one_exclude_each_other(tmp_path: Path) -> None:
+    config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password: hush, password_env: A}}")
+
+    message = refuse({"PG_MCP_CONFIG_FILE": str(config), "A": "hush"})
+
+    assert "and no password beside it" in message
+    assert "hush" not in message
+
+
+@pytest.mark.parametrize("variable", ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"])
+def test_libpq_s_own_environment_configures_the_database(variable: str) -> None:
+    settings = load({variable: "x", "PG_MCP_DATABASE_NAME": "shop"})
+
+    assert settings.databases["shop"].target() == ("", {})
+
+
+def test_libpq_s_password_variable_goes_to_the_worker_as_a_parameter() -> None:
+    assert load({"PGHOST": "h", "PGPASSWORD": "s"}).databases["main"].target() == ("", {"password": "s"})
+
+
+def test_libpq_s_password_variable_goes_to_one_database_only() -> None:
+    databases = load(
+        LOCATED | {"PG_MCP_DATABASES__OTHER__HOST": "elsewhere", "PGPASSWORD": "secret"}
+    ).databases
+
+    assert databases["main"].target()[1]["password"] == "secret"
+    assert "password" not in databases["other"].target()[1]
+
+
+def test_libpq_s_environment_adds_no_database_to_configured_ones() -> None:
+    assert list(load({"PGHOST": "h", "PG_MCP_DATABASES__SALES__HOST": "s"}).databases) == ["sales"]
+
+
+def test_only_what_was_set_becomes_a_parameter() -> None:
+    settings = load({"PG_MCP_DATABASE_SERVICE": "shop"})
+
+    assert settings.databases["main"].target() == ("", {"service": "shop"})
+
+
+def test_a_list_of_hosts_with_one_port_reaches_libpq() -> None:
+    settings = load(
+        {
+            "PG_MCP_DATABASE_HOST": "a,b",
+            "PG_MCP_DATABASE_PORT": "6432",
+            "PG_MCP_DATABASE_TARGET_SESSION_ATTRS": "prefer-standby",
+        }
+    )
+
+    assert parameters_for_libpq(settings.databases["main"]) == {
+        "host": "a,b",
+        "port": "6432",
+        "target_session_attrs": "prefer-standby",
+    }
+
+
+@pytest.mark.parametrize(
+    "password", ["p@ss", "50%", "a/b", "a:b", "a#b", "@%/:#@", "a b", "ä€", "%zz", "?", "a&b=c"]
+)
+def test_a_password_with_raw_special_characters_survives_a_url(password: str) -> None:
+    settings = load({"PG_MCP_DATABASE_URL": f"postgresql://reader:{password}@db.example.com:6432/shop"})
+
+    assert parameters_for_libpq(settings.databases["main"]) == {
+        "user": "reader",
+        "password": password,
+        "host": "db.example.com",
+        "port": "6432",
+        "dbname": "shop",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgres://u:p%40ss@h/d", {"user": "u", "password": "p@ss", "host": "h", "dbname": "d"}),
+        ("postgresql://u%40corp:p@h/d", {"user": "u@corp", "password": "p", "host": "h", "dbname": "d"}),
+        ("postgresql://u@corp:p@h/d", {"user": "u@corp", "password": "p", "host": "h", "dbname": "d"}),
+        ("postgresql://u@h/d", {"user": "u", "host": "h", "dbname": "d"}),
+        ("postgresql://h/d", {"host": "h", "dbname": "d"}),
+        ("postgresql://", {}),
+        ("postgresql:///d?host=/run/pg&user=a@b", {"dbname": "d", "host": "/run/pg", "user": "a@b"}),
+        (
+            "postgresql://u:p@[::1]:5433/d",
+            {"user": "u", "password": "p", "host": "::1", "port": "5433", "dbname": "d"},
+        ),
+        (
+            "postgresql://u:p@ss@a:1,b:2/d?target_session_attrs=prefer-standby",
+            {
+                "user": "u",
+                "password": "p@ss",
+                "host": "a,b",
+                "port": "1,2",
+                "dbname": "d",
+                "target_session_attrs": "prefer-standby",
+            },
+        ),
+        (
+            r"host=a,b  dbname = 'my db' password='it\'s' target_session_attrs=any",
+            {"host": "a,b", "dbname": "my db", "password": "it's", "target_session_attrs": "any"},
+        ),
+    ],
+)
+def test_libpq_reads_a_connection_string_as_its_writer_meant_it(url: str, expected: dict[str, str]) -> None:
+    assert parameters_for_libpq(load({"PG_MCP_DATABASE_URL": url}).databases["main"]) == expected
+
+
+@pytest.mark.parametrize(
+    "url", ["host", "host=a b", "password='open", "postgresql+psycopg://h/d", "http://h"]
+)
+def test_anything_else_is_no_connection_string(url: str) -> None:
+    message = refuse({"PG_MCP_DATABASE_URL": url})
+
+    assert message.startswith("PG_MCP_DATABASE_URL (its value is not shown): expected postgresql://")
+
+
+def test_a_url_overrides_the_other_variables_but_for_what_it_leaves_open() -> None:
+    variables = {
+        "PG_MCP_DATABASE_HOST": "other",
+        "PG_MCP_DATABASE_PORT": "1",
+        "PG_MCP_DATABASE_DBNAME": "other",
+        "PG_MCP_DATABASE_USER": "other",
+        "PG_MCP_DATABASE_PASSWORD": "other",
+        "PG_MCP_DATABASE_SSL_MODE": "require",
+    }
+
+    whole = load(variables | {"PG_MCP_DATABASE_URL": "postgresql://u:p@h/d?sslmode=disable"})
+    bare = load(variables | {"PG_MCP_DATABASE_URL": "postgresql://h/d"})
+
+    assert whole.databases["main"].target() == ("postgresql://u:p@h/d?sslmode=disable", {})
+    assert bare.databases["main"].target()[1] == {"user": "other", "password": "other", "sslmode": "require"}
