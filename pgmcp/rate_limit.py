@@ -1,0 +1,112 @@
+"""The budgets of one server: requests per minute and hour, model tokens per minute.
+
+Counted by the `limits` library, in memory or wherever a storage of it keeps
+them (Redis by its URI), so several servers can share one budget. Requests are
+counted in a moving window; tokens in minutes that start with the first call,
+because only such a count can be corrected when the provider says what was used.
+"""
+
+import math
+import time
+
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits.storage import MemoryStorage, Storage
+from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
+
+from pgmcp.errors import RateLimitedError
+
+
+class Reservation:
+    """Tokens set aside for one model call, until the provider says what it used."""
+
+    def __init__(self, storage: Storage, budget: RateLimitItem, tokens: int) -> None:
+        self._storage = storage
+        self._budget = budget
+        self._tokens = tokens
+        self._minute_ends_s = storage.get_expiry(budget.key_for())
+
+    def settle(self, actual_tokens: int) -> None:
+        """Replace the estimate by what the call used; 0 gives everything back.
+
+        More than the estimate is charged in full, even if the budget is overdrawn by it.
+        """
+        excess_tokens = actual_tokens - self._tokens
+        self._tokens = actual_tokens
+        # What a past minute left over is gone with it.
+        if excess_tokens > 0 or time.time() < self._minute_ends_s:
+            self._storage.incr(self._budget.key_for(), self._budget.get_expiry(), amount=excess_tokens)
+
+
+class RateLimit:
+    """The budgets a call is held against before it costs anything."""
+
+    def __init__(
+        self,
+        *,
+        enabled: bool,
+        requests_per_minute: int,
+        requests_per_hour: int,
+        tokens_per_minute: int,
+        storage: Storage | None = None,
+    ) -> None:
+        """Count in `storage`; in this process if None."""
+        self._enabled = enabled
+        self._storage = storage or MemoryStorage()
+        self._requests = MovingWindowRateLimiter(self._storage)
+        self._request_budgets: dict[str, RateLimitItem] = {
+            f"{requests_per_hour} requests per hour": RateLimitItemPerHour(
+                requests_per_hour, namespace="requests"
+            ),
+            f"{requests_per_minute} requests per minute": RateLimitItemPerMinute(
+                requests_per_minute, namespace="requests"
+            ),
+        }
+        self._tokens = FixedWindowRateLimiter(self._storage)
+        self._token_budget = RateLimitItemPerMinute(tokens_per_minute, namespace="tokens")
+
+    def admit(self) -> None:
+        """Count one request; a refused one is not counted.
+
+        Raises:
+            RateLimitedError: a budget of requests is spent; it names the one that takes longest.
+        """
+        if not self._enabled:
+            return
+        refused = [
+            (_seconds_until_reset(self._requests, budget), name)
+            for name, budget in self._request_budgets.items()
+            if not self._requests.test(budget)
+        ]
+        if refused:
+            wait_s, name = max(refused)
+            raise RateLimitedError(name, wait_s)
+        for budget in self._request_budgets.values():
+            self._requests.hit(budget)
+
+    def reserve_tokens(self, estimate_tokens: int) -> Reservation:
+        """Set tokens aside for a model call that is about to be sent.
+
+        Raises:
+            RateLimitedError: they do not fit what is left of this minute's budget; without
+                `retry_after_s` if they do not fit the whole of it.
+        """
+        budget = self._token_budget
+        if self._enabled:
+            if estimate_tokens > budget.amount:
+                raise RateLimitedError(
+                    f"this call needs about {estimate_tokens} model tokens, "
+                    f"PG_MCP_RATE_LIMIT_OPENAI_TOKENS_PER_MINUTE is {budget.amount}",
+                    None,
+                )
+            # Not by hit() alone, which counts what it refuses.
+            if not self._tokens.test(budget, cost=estimate_tokens):
+                raise RateLimitedError(
+                    f"{budget.amount} model tokens per minute", _seconds_until_reset(self._tokens, budget)
+                )
+        self._tokens.hit(budget, cost=estimate_tokens)
+        return Reservation(self._storage, budget, estimate_tokens)
+
+
+def _seconds_until_reset(limiter: RateLimiter, budget: RateLimitItem) -> float:
+    # Rounded up: who comes back after the time we name must be let in.
+    return float(max(1, math.ceil(limiter.get_window_stats(budget).reset_time - time.time())))
