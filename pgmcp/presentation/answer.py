@@ -1,0 +1,55 @@
+r"""What the pipeline hands over to be shown.
+
+How PostgreSQL's types appear in rows is told in `worker.encoding`, which makes
+the cells; in text output NULL is `NULL`, and a text of these letters is `\NULL`.
+A text cell longer than the bound of the answer is cut and ends in "…".
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pgmcp.execution.result import Rows
+
+
+class Source(StrEnum):
+    """Where the SQL of an answer comes from."""
+
+    VERIFIED = "verified"
+    """The operator's own SQL for this question."""
+    GENERATED = "generated"
+    """Written by the model; the first try passed."""
+    REPAIRED = "repaired"
+    """Written by the model, who saw its own mistake at least once."""
+    DIRECT = "direct"
+    """Sent by the caller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer with everything that is known about how it came to be.
+
+    Attributes:
+        sql: the statement; None when the caller did not ask to see it.
+        repairs: how often the model was shown its rejected or failed SQL.
+        assumptions: what the model took for granted, a sentence each.
+        rows: what the statement gave; None when it was not executed.
+        question: the caller's question; None for direct SQL.
+        model: who wrote the SQL; None when no model was asked.
+        tokens_in: prompt tokens over all model calls.
+        tokens_out: completion tokens over all model calls.
+        elapsed_ms: milliseconds by stage, in the order they ran; stages do not overlap.
+        notes: what else the reader should know, a sentence each.
+    """
+
+    database: str
+    sql: str | None
+    source: Source
+    repairs: int = 0
+    assumptions: tuple[str, ...] = ()
+    rows: Rows | None = None
+    question: str | None = None
+    model: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    elapsed_ms: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,68 @@
+"""Untrusted text, made safe to show: nothing invisible, nothing that breaks a line or closes our fence.
+
+Values, column names, comments and a model's own words reach the host's model
+and a person's terminal. Whatever they hold is shown as data: characters that
+hide, reorder or control text become visible escapes, and the text between two
+marks of a fence cannot end it. Imports nothing of ours, so that every room can use it.
+"""
+
+import re
+import secrets
+from collections.abc import Iterable
+
+# Unicode's Default_Ignorable_Code_Point (what a reader cannot see, tag characters and variation selectors
+# used for smuggling included; U+FE0E and U+FE0F stay, they choose between text and emoji), the bidirectional
+# controls, the line separators, the interlinear annotations, and lone surrogates, which UTF-8 cannot carry.
+_INVISIBLE = (
+    "\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff\ud800-\udfff"
+)
+_FENCE_LOOK_ALIKE = r"<(?=\s*/?\s*[dD][aA][tT][aA]\b)"
+_UNSAFE_IN_LINE = re.compile(rf"[\x00-\x1f\\{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}")
+_UNSAFE_IN_BLOCK = re.compile(rf"[\x00-\x08\x0b-\x1f{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}")
+_ESCAPE_BY_CHARACTER = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def neutralise(text: str) -> str:
+    r"""Return `text` safe for one line of output, readable and unambiguous.
+
+    Newlines, tabs and backslashes become `\n`, `\t` and `\\`; control, invisible
+    and direction-changing characters become `\u202e` or `\U000e0041`; a `<` that
+    would start a fence mark becomes `\u003c`. Everything else is unchanged.
+    """
+    if text.isascii() and text.isprintable() and "\\" not in text and "<" not in text:
+        return text  # nearly every cell, four times as fast as the pattern
+    return _UNSAFE_IN_LINE.sub(_escape, text)
+
+
+def neutralise_block(text: str) -> str:
+    """Return `text` safe for several lines of output: SQL keeps its newlines, tabs and backslashes."""
+    return _UNSAFE_IN_BLOCK.sub(_escape, text)
+
+
+def new_fence() -> str:
+    """Return a mark for one result or prompt; text that was stored before cannot know it."""
+    return secrets.token_hex(4)
+
+
+def fence_lines(lines: Iterable[str], fence: str) -> str:
+    """Return neutralised lines between two marks that only we can write.
+
+    Args:
+        lines: text that went through `neutralise`.
+        fence: from `new_fence`, used for one result only.
+    """
+    return "\n".join((f"<data-{fence}>", *lines, f"</data-{fence}>"))
+
+
+def shorten(text: str, max_characters: int) -> str:
+    """Return `text` in at most `max_characters`; a shortened one ends in "…"."""
+    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
+
+
+def _escape(match: re.Match[str]) -> str:
+    character = match[0]
+    code = ord(character)
+    default = f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    return _ESCAPE_BY_CHARACTER.get(character, default)
