@@ -3,7 +3,7 @@
 `str(error)` is safe to show to a model or a person: it never holds a
 password, an API key or a row. `hint` says what to do about it. Each error is
 raised at the place that knows, and translated for the host once, in
-`pgmcp.server`.
+`pgmcp.server.readable_errors`.
 
     PgmcpError
      ├── SettingsError              settings          the configuration cannot be used

@@ -1,7 +1,7 @@
 """The budgets of one server: requests per minute and hour, model tokens per minute.
 
-Counted by the `limits` library, in memory or wherever a storage of it keeps
-them (Redis by its URI), so several servers can share one budget. Requests are
+Counted by the `limits` library, in memory or wherever an asynchronous storage of
+it keeps them (Redis), so several servers can share one budget. Requests are
 counted in a moving window; tokens in minutes that start with the first call,
 because only such a count can be corrected when the provider says what was used.
 """
@@ -10,8 +10,8 @@ import math
 import time
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.storage import MemoryStorage, Storage
-from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
+from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
 
 from pgmcp.errors import RateLimitedError
 
@@ -19,13 +19,13 @@ from pgmcp.errors import RateLimitedError
 class Reservation:
     """Tokens set aside for one model call, until the provider says what it used."""
 
-    def __init__(self, storage: Storage, budget: RateLimitItem, tokens: int) -> None:
+    def __init__(self, storage: Storage, budget: RateLimitItem, tokens: int, minute_ends_s: float) -> None:
         self._storage = storage
         self._budget = budget
         self._tokens = tokens
-        self._minute_ends_s = storage.get_expiry(budget.key_for())
+        self._minute_ends_s = minute_ends_s
 
-    def settle(self, actual_tokens: int) -> None:
+    async def settle(self, actual_tokens: int) -> None:
         """Replace the estimate by what the call used; 0 gives everything back.
 
         More than the estimate is charged in full, even if the budget is overdrawn by it.
@@ -34,7 +34,7 @@ class Reservation:
         self._tokens = actual_tokens
         # What a past minute left over is gone with it.
         if excess_tokens > 0 or time.time() < self._minute_ends_s:
-            self._storage.incr(self._budget.key_for(), self._budget.get_expiry(), amount=excess_tokens)
+            await self._storage.incr(self._budget.key_for(), self._budget.get_expiry(), amount=excess_tokens)
 
 
 class RateLimit:
@@ -54,17 +54,17 @@ class RateLimit:
         self._storage = storage or MemoryStorage()
         self._requests = MovingWindowRateLimiter(self._storage)
         self._request_budgets: dict[str, RateLimitItem] = {
-            f"{requests_per_hour} requests per hour": RateLimitItemPerHour(
+            _budget_name(requests_per_hour, "hour"): RateLimitItemPerHour(
                 requests_per_hour, namespace="requests"
             ),
-            f"{requests_per_minute} requests per minute": RateLimitItemPerMinute(
+            _budget_name(requests_per_minute, "minute"): RateLimitItemPerMinute(
                 requests_per_minute, namespace="requests"
             ),
         }
         self._tokens = FixedWindowRateLimiter(self._storage)
         self._token_budget = RateLimitItemPerMinute(tokens_per_minute, namespace="tokens")
 
-    def admit(self) -> None:
+    async def admit(self) -> None:
         """Count one request; a refused one is not counted.
 
         Raises:
@@ -73,17 +73,17 @@ class RateLimit:
         if not self._enabled:
             return
         refused = [
-            (_seconds_until_reset(self._requests, budget), name)
+            (await _seconds_until_reset(self._requests, budget), name)
             for name, budget in self._request_budgets.items()
-            if not self._requests.test(budget)
+            if not await self._requests.test(budget)
         ]
         if refused:
             wait_s, name = max(refused)
             raise RateLimitedError(name, wait_s)
         for budget in self._request_budgets.values():
-            self._requests.hit(budget)
+            await self._requests.hit(budget)
 
-    def reserve_tokens(self, estimate_tokens: int) -> Reservation:
+    async def reserve_tokens(self, estimate_tokens: int) -> Reservation:
         """Set tokens aside for a model call that is about to be sent.
 
         Raises:
@@ -99,14 +99,19 @@ class RateLimit:
                     None,
                 )
             # Not by hit() alone, which counts what it refuses.
-            if not self._tokens.test(budget, cost=estimate_tokens):
-                raise RateLimitedError(
-                    f"{budget.amount} model tokens per minute", _seconds_until_reset(self._tokens, budget)
-                )
-        self._tokens.hit(budget, cost=estimate_tokens)
-        return Reservation(self._storage, budget, estimate_tokens)
+            if not await self._tokens.test(budget, cost=estimate_tokens):
+                wait_s = await _seconds_until_reset(self._tokens, budget)
+                raise RateLimitedError(f"{budget.amount} model tokens per minute", wait_s)
+        await self._tokens.hit(budget, cost=estimate_tokens)
+        minute_ends_s = await self._storage.get_expiry(budget.key_for())
+        return Reservation(self._storage, budget, estimate_tokens, minute_ends_s)
 
 
-def _seconds_until_reset(limiter: RateLimiter, budget: RateLimitItem) -> float:
+def _budget_name(requests: int, period: str) -> str:
+    return f"{requests} request{'' if requests == 1 else 's'} per {period}"
+
+
+async def _seconds_until_reset(limiter: RateLimiter, budget: RateLimitItem) -> float:
     # Rounded up: who comes back after the time we name must be let in.
-    return float(max(1, math.ceil(limiter.get_window_stats(budget).reset_time - time.time())))
+    window = await limiter.get_window_stats(budget)
+    return float(max(1, math.ceil(window.reset_time - time.time())))

@@ -19,6 +19,7 @@ from pgmcp.presentation.neutral import shorten
 
 _MAX_ECHO_CHARACTERS = 2_000  # of SQL whose writer has it already
 _MAX_REMARK_CHARACTERS = 400  # of an assumption or a note
+_SMALL_SHARE = 10  # a frame below this part of the budget may be reckoned too long
 _MARGIN_TOKENS = 120  # for the sentences on what was left out
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -101,7 +102,10 @@ def fit_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens) ->
     columns = fit_columns(answer.rows.columns, max_characters=max_tokens)
     rowless = Shown(columns=columns, rows=[], lines=[], shortened_cells=0, max_tokens=max_tokens)
     frame = _encode(structure_answer(answer, rowless))
-    budget_tokens = max_tokens - _MARGIN_TOKENS - count_tokens(frame)
+    # A token is at least one byte: a short frame need not be counted.
+    frame_bytes = len(frame.encode(errors="replace"))
+    frame_tokens = frame_bytes if frame_bytes * _SMALL_SHARE <= max_tokens else count_tokens(frame)
+    budget_tokens = max_tokens - _MARGIN_TOKENS - frame_tokens
     return fit_rows(
         answer.rows, columns, budget_tokens=budget_tokens, max_tokens=max_tokens, count_tokens=count_tokens
     )
