@@ -91,9 +91,17 @@ class _Running:
         self._id: int | None = None
         self._connection: ServerConnection | None = None
         self._cancelled = False
+        self._cancelled_ahead: int | None = None
 
     def begin(self, request_id: int, connection: ServerConnection) -> None:
+        """Note what runs from now on.
+
+        Raises:
+            FailedError: it was cancelled while it waited for its connection.
+        """
         with self._lock:
+            if request_id == self._cancelled_ahead:
+                raise FailedError(FailureCode.CANCELLED, "cancelled before it began")
             self._id, self._connection, self._cancelled = request_id, connection, False
 
     @property
@@ -114,11 +122,11 @@ class _Running:
         """Cancel the statement on the server if it is the one of that id, or whichever it is."""
         with self._lock:
             if self._connection is None or request_id not in (None, self._id):
+                self._cancelled_ahead = request_id
                 return
             self._cancelled = True
-            with contextlib.suppress(
-                psycopg.Error
-            ):  # not reached or refused: the front's next rung is to kill us
+            # Not reached or refused: the front's next rung is to kill us.
+            with contextlib.suppress(psycopg.Error):
                 self._connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
 
 

@@ -29,8 +29,8 @@ MAX_LOCK_WAIT_MS: Final = 5_000
 CHUNK_ROWS: Final = 32
 """Rows that libpq gathers before we see them: few, because a row may be megabytes long."""
 
-_NUMBER_BYTES: Final = 8
-"""What a number or a boolean counts against the byte bound."""
+_PLAIN_BYTES: Final = 8
+"""What a number, a boolean or NULL counts against the byte bound."""
 
 _WRAP_BEFORE: Final = "SELECT * FROM (\n"
 _WRAP_AFTER: Final = "\n) AS q LIMIT "
@@ -191,8 +191,26 @@ class _Exchange:
             self._describe(result)
             self._reader = CellReader(self._connection, result)
         if self._outcome.truncated is None:
-            for row in self._reader.read(result):
-                self._take_row(row, self._reader.text_columns)
+            rows = self._reader.read(result)
+            if not self._take_whole(rows):
+                for row in rows:
+                    self._take_row(row, self._reader.text_columns)
+
+    def _take_whole(self, rows: list[list[Cell]]) -> bool:
+        """Take a piece that is nowhere near a bound, as nearly every piece is; tell whether it was taken."""
+        outcome, request = self._outcome, self._request
+        texts = [cell for row in rows for cell in row if cell.__class__ is str]
+        text_size = text_bytes("".join(texts))
+        size = text_size + (sum(map(len, rows)) - len(texts)) * _PLAIN_BYTES
+        if (
+            text_size > request.max_cell_bytes
+            or len(outcome.rows) + len(rows) > request.max_rows
+            or self._bytes + size > request.max_bytes
+        ):
+            return False
+        self._bytes += size
+        outcome.rows += rows
+        return True
 
     def _describe(self, result: pq.abc.PGresult) -> None:
         self._outcome.columns = [
@@ -207,17 +225,8 @@ class _Exchange:
         if len(outcome.rows) == request.max_rows:
             self._end_early("rows")
             return
-        self._bytes += (len(row) - len(text_columns)) * _NUMBER_BYTES
-        for column in text_columns:
-            cell = row[column]
-            if cell is None:
-                continue
-            size = text_bytes(str(cell))
-            if size > request.max_cell_bytes:
-                row[column] = cut(str(cell), request.max_cell_bytes)
-                outcome.cut_cells += 1
-                size = request.max_cell_bytes
-            self._bytes += size
+        self._bytes += self._cut_cells(row, text_columns)
+        self._bytes += (len(row) - len(text_columns)) * _PLAIN_BYTES
         if self._bytes > request.max_bytes:
             self._end_early("bytes")
             return
@@ -228,6 +237,24 @@ class _Exchange:
         # Inside our own LIMIT, the row too many is the last.
         if bound == "bytes" or self._request.mode is StatementMode.AS_IS:
             self._stop()
+
+    def _cut_cells(self, row: list[Cell], text_columns: list[int]) -> int:
+        """Cut the cells that are too long, and return what is left of the row's text, in bytes."""
+        max_cell_bytes = self._request.max_cell_bytes
+        row_bytes = 0
+        for column in text_columns:
+            cell = row[column]
+            if cell is None:
+                row_bytes += _PLAIN_BYTES
+                continue
+            text = str(cell)
+            size = text_bytes(text)
+            if size > max_cell_bytes:
+                row[column] = cut(text, max_cell_bytes)
+                self._outcome.cut_cells += 1
+                size = max_cell_bytes
+            row_bytes += size
+        return row_bytes
 
 
 def _set_local(settings: Mapping[str, str]) -> tuple[bytes, list[bytes]]:

@@ -34,6 +34,10 @@ RETIRE_AFTER_S: Final = 60.0
 """A worker beyond the minimum that nobody needed for this long gives its connection back."""
 
 
+RESET_S: Final = 0.05
+"""After its reply a worker resets its session, a round trip that the next statement on it would wait for."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionTarget:
     """Where the workers of one database connect.
@@ -192,7 +196,9 @@ class WorkerPool:
 
     def _take_idle(self) -> WorkerProcess | None:
         while self._idle:
-            worker = self._idle.pop()
+            # The one that came back last, so that the others can retire; but not while it resets its session.
+            is_settled = self._clock() - self._idle[-1].idle_since_s > RESET_S
+            worker = self._idle.pop() if is_settled else self._idle.popleft()
             self._busy.add(worker)
             if worker.is_alive:
                 return worker
