@@ -1,0 +1,95 @@
+"""Something read from a database and kept: read once, refreshed in the background, never by two at once."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from pgmcp.errors import PgmcpError
+
+T = TypeVar("T")
+
+_RETRY_INTERVAL_S = 60.0
+"""How soon a failed background refresh is tried again, where the refresh interval is longer."""
+
+
+class Snapshot(Generic[T]):
+    """Keeps what `read` gave, and reads it again when it is old or when asked.
+
+    All callers that wait for a read wait for the same one; a caller that gives up does not stop it.
+
+    Args:
+        read: reads it; what it raises reaches whoever waits.
+        refresh_interval_s: age at which `get` starts a refresh behind the caller's back.
+        max_age_s: age at which `get` waits for the refresh instead; None never waits.
+        logger: told of background refreshes that failed.
+        name: what is read, for that message.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[T]],
+        *,
+        refresh_interval_s: float,
+        logger: logging.Logger,
+        name: str,
+        max_age_s: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._refresh_interval_s = refresh_interval_s
+        self._max_age_s = max_age_s
+        self._logger = logger
+        self._name = name
+        self._clock = clock
+        self._kept: list[T] = []  # one at most
+        self._read_at_s = 0.0
+        self._refresh_at_s = 0.0
+        self._reading: asyncio.Task[T] | None = None
+
+    async def get(self) -> T:
+        """Return what is kept, unless there is nothing yet or it is too old; then wait for a read."""
+        if not self._kept or self._is_too_old():
+            return await self.refresh()
+        if self._clock() >= self._refresh_at_s and self._reading is None:
+            self._start_reading().add_done_callback(self._report_failure)
+        return self._kept[0]
+
+    async def refresh(self) -> T:
+        """Read now, or join the read under way."""
+        # Without the shield a cancelled caller would take the read down, and all others who wait for it.
+        return await asyncio.shield(self._reading or self._start_reading())
+
+    async def close(self) -> None:
+        """Stop a read under way; whoever waits for it is cancelled."""
+        if self._reading:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    def _is_too_old(self) -> bool:
+        return self._max_age_s is not None and self._clock() - self._read_at_s >= self._max_age_s
+
+    def _start_reading(self) -> asyncio.Task[T]:
+        self._reading = asyncio.create_task(self._replace())
+        self._reading.add_done_callback(self._finish_reading)
+        return self._reading
+
+    async def _replace(self) -> T:
+        started_at_s = self._clock()
+        new = await self._read()
+        self._kept = [new]
+        self._read_at_s = started_at_s
+        self._refresh_at_s = self._clock() + self._refresh_interval_s
+        return new
+
+    def _finish_reading(self, reading: asyncio.Task[T]) -> None:
+        self._reading = None
+        if not reading.cancelled() and reading.exception():
+            self._refresh_at_s = self._clock() + min(self._refresh_interval_s, _RETRY_INTERVAL_S)
+
+    def _report_failure(self, reading: asyncio.Task[T]) -> None:
+        if reading.cancelled() or not (error := reading.exception()):
+            return
+        reason = error.code if isinstance(error, PgmcpError) else type(error).__name__
+        self._logger.warning("%s could not be read (%s)", self._name, reason)

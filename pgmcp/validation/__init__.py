@@ -1,0 +1,81 @@
+"""Is this text one harmless read? Decided here, before any of it reaches a database.
+
+    text ─▶ bounds ─▶ grammar ─▶ roots ─▶ reading ─▶ second_opinion ─▶ ValidatedStatement
+            lexer     PostgreSQL's  kind    nodes, relations,   sqlglot
+                      own parser            functions, operators
+
+What is decided where:
+
+- `bounds`: whether the text is safe to give to a parser at all; where it ends.
+- `grammar`: whether it is PostgreSQL's syntax; the tree of what the server would read.
+- `roots`: whether it is exactly one SELECT, VALUES, TABLE, EXPLAIN of these, or SHOW.
+- `reading`: whether everything in the tree only reads, with `functions` for calls,
+  `operators` for operators and `relations` for tables.
+- `second_opinion`: whether another grammar sees one read as well, for queries; it knows
+  neither EXPLAIN nor SHOW.
+- `catalog_reader`: what the database's own functions, views and row policies call; `reach`
+  follows that to its end.
+
+The text that passed is what runs, character for character; nothing is ever
+regenerated from a tree. What neither text nor catalog shows is left to the
+read-only transaction and the role: SQL that a function puts together at run time,
+functions in C that lie about their volatility, and what changed since the catalog
+was read.
+"""
+
+from dataclasses import dataclass
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import bounds, grammar, reading, roots
+from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
+from pgmcp.validation.catalog_reader import PolicyReader
+from pgmcp.validation.functions import FunctionPolicy
+from pgmcp.validation.roots import StatementKind
+
+__all__ = [
+    "CatalogFunction",
+    "CatalogRelation",
+    "FunctionPolicy",
+    "PolicyReader",
+    "SqlRejectedError",
+    "StatementKind",
+    "ValidatedStatement",
+    "validate",
+    "warm_up",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedStatement:
+    """One harmless read.
+
+    Attributes:
+        text: exactly the text that was checked, without what follows its last token.
+        tables: relations it names, as written, for messages.
+    """
+
+    text: str
+    kind: StatementKind
+    tables: tuple[str, ...]
+
+
+def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
+    """Return the one read that a text holds.
+
+    Raises:
+        SqlRejectedError: if it holds anything else; says what, where, and what to write instead.
+    """
+    text, token_count = bounds.trim_and_bound(sql)
+    kind, root = roots.classify(text, grammar.parse(text))
+    check = reading.ReadingCheck(text, functions)
+    check.walk(root)
+    if kind is StatementKind.QUERY:
+        from pgmcp.validation import second_opinion  # slow to import, so not before it is needed
+
+        second_opinion.check(text, token_count)
+    return ValidatedStatement(text, kind, check.tables)
+
+
+def warm_up() -> None:
+    """Load both grammars and the lists now, so that the first statement does not wait for them."""
+    validate("SELECT now()", functions=FunctionPolicy())

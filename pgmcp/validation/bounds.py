@@ -1,0 +1,212 @@
+"""What any text must keep to before a parser written in C or by recursion may see it.
+
+Both parsers can be crashed by hostile text: libpg_query ends the process on a
+sum of a few thousand terms, because it prints its tree by recursion. Measured
+with libpg_query 18: trees of 1,000 levels are safe on a 256 KB stack, which
+is four times what `MAX_DEPTH` lets through.
+"""
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.lexer import Token, TokenKind, tokenize
+
+MAX_BYTES = 64 * 1024
+MAX_TOKENS = 16_000
+
+MAX_DEPTH = 256
+"""Levels of the syntax tree, estimated from above: a bracket or CASE counts four, an operator one."""
+
+_BRACKET_LEVELS = 4
+_BRACKETS = {")": "(", "]": "["}
+
+# Each of these puts what came before it one level deeper, and nothing at the
+# same level of brackets takes that back.
+_LASTING_WORDS = frozenset({"union", "intersect", "except", "join", "between"})
+_CHAINING_WORDS = frozenset(
+    {
+        "not",
+        "is",
+        "isnull",
+        "notnull",
+        "in",
+        "like",
+        "ilike",
+        "similar",
+        "collate",
+        "at",
+        "operator",
+        "overlaps",
+    }
+)
+# After these an expression starts anew beside the last one, not inside it.
+_RESTARTING_WORDS = frozenset({"and", "or", "select", "where", "on", "when", "then", "else"}) | _LASTING_WORDS
+
+
+class _Nesting:
+    """How deep the syntax tree of the tokens seen so far can be.
+
+    A level is an open bracket or CASE. Each keeps the depth its own operators
+    add: `lasting` for those that chain over the whole level (UNION, JOIN),
+    `chain` for those of the expression being read.
+    """
+
+    def __init__(self) -> None:
+        self._levels: list[tuple[str, int, int, int]] = []  # opener, its offset, outer lasting, outer chain
+        self._outer_depth = 0
+        self._lasting = 0
+        self._chain = 0
+
+    @property
+    def depth(self) -> int:
+        return self._outer_depth + self._lasting + self._chain
+
+    @property
+    def innermost(self) -> str:
+        return self._levels[-1][0] if self._levels else ""
+
+    @property
+    def unclosed_bracket(self) -> tuple[str, int] | None:
+        return next(((opener, at) for opener, at, _, _ in reversed(self._levels) if opener != "case"), None)
+
+    def open(self, opener: str, offset: int) -> None:
+        self._levels.append((opener, offset, self._lasting, self._chain))
+        self._outer_depth += _BRACKET_LEVELS + self._lasting + self._chain
+        self._lasting = self._chain = 0
+
+    def close(self) -> None:
+        _, _, self._lasting, self._chain = self._levels.pop()
+        self._outer_depth -= _BRACKET_LEVELS + self._lasting + self._chain
+
+    def close_bracket(self, opener: str) -> bool:
+        """Close the innermost bracket and every CASE left open in it; False if it does not match."""
+        while self.innermost == "case":
+            self.close()
+        if self.innermost != opener:
+            return False
+        self.close()
+        return True
+
+    def add_word(self, word: str, offset: int) -> None:
+        if word in _CHAINING_WORDS:
+            self._chain += 1
+        elif word in _RESTARTING_WORDS:
+            self._chain = 0
+            self._lasting += word in _LASTING_WORDS
+        elif word == "case":
+            self.open("case", offset)
+        elif word == "end" and self.innermost == "case":
+            self.close()
+
+    def add_operator(self, operator: str) -> None:
+        # PostgreSQL splits a run like `+-+-` into single signs, each a level of its own.
+        self._chain += max(1, operator.count("+") + operator.count("-"))
+
+    def restart_expression(self) -> None:
+        self._chain = 0
+
+
+def trim_and_bound(sql: str) -> tuple[str, int]:
+    """Return the statement without what follows its last token, and its token count.
+
+    Trailing semicolons, spaces and comments are cut off; the text is otherwise
+    left as it is.
+
+    Raises:
+        SqlRejectedError: if the text is empty, too long, too deep or not text.
+    """
+    _check_characters(sql)
+    nesting = _Nesting()
+    end = count = 0
+    previous = ""
+    for token in tokenize(sql):
+        count += 1
+        if token.text != ";":
+            if previous == ";" and not end:
+                raise _leading_semicolon()
+            end = token.start + len(token.text)
+        _weigh(nesting, token, previous)
+        previous = token.text
+        if count > MAX_TOKENS or nesting.depth > MAX_DEPTH:
+            raise _too_complex(nesting.depth, token.start)
+    if unclosed := nesting.unclosed_bracket:
+        raise _unbalanced(*unclosed)
+    if not end:
+        raise SqlRejectedError("the statement is empty", hint="write one SELECT statement")
+    return sql[:end], count
+
+
+def _check_characters(sql: str) -> None:
+    if "\x00" in sql:
+        raise SqlRejectedError(
+            "the statement holds a NUL character", hint="leave it out", position=sql.index("\x00")
+        )
+    try:
+        size_bytes = len(sql.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise SqlRejectedError(
+            "the statement holds a lone surrogate, which is not a character",
+            hint="leave it out",
+            position=error.start,
+        ) from None
+    if size_bytes > MAX_BYTES:
+        raise SqlRejectedError(
+            f"the statement is {size_bytes} bytes long, more than {MAX_BYTES}",
+            hint="shorten it: select by a condition or a join instead of a long list of values",
+        )
+
+
+def _weigh(nesting: _Nesting, token: Token, previous: str) -> None:
+    kind, text, start = token
+    if kind is TokenKind.WORD:
+        if previous != ".":  # `t.end` is a column
+            nesting.add_word(text.lower(), start)
+    elif kind is TokenKind.PUNCTUATION:
+        _weigh_punctuation(nesting, text, start)
+    elif kind is TokenKind.OPERATOR:
+        nesting.add_operator(text)
+    elif kind is TokenKind.PARAMETER:
+        raise SqlRejectedError(
+            f"parameters such as {text} have no value here",
+            hint="write the value itself in the statement",
+            offending=text,
+            position=start,
+        )
+
+
+def _weigh_punctuation(nesting: _Nesting, text: str, offset: int) -> None:
+    if text in "([":
+        nesting.open(text, offset)
+    elif opener := _BRACKETS.get(text):
+        if not nesting.close_bracket(opener):
+            raise _unbalanced(text, offset)
+    elif text == ",":
+        nesting.restart_expression()
+
+
+def _unbalanced(bracket: str, offset: int) -> SqlRejectedError:
+    return SqlRejectedError(
+        f"the bracket {bracket} at character {offset + 1} has no partner",
+        hint="balance the brackets; the statement may have been cut off",
+        offending=bracket,
+        position=offset,
+    )
+
+
+def _leading_semicolon() -> SqlRejectedError:
+    # PostgreSQL ignores it, but not where the statement is put in FROM ( … ).
+    return SqlRejectedError(
+        "the statement starts with a semicolon", hint="leave it out", offending=";", position=0
+    )
+
+
+def _too_complex(depth: int, offset: int) -> SqlRejectedError:
+    if depth > MAX_DEPTH:
+        return SqlRejectedError(
+            f"the statement nests or chains too deep (more than {MAX_DEPTH} levels)",
+            hint="split it: fewer nested subqueries, IN (...) instead of long chains, WITH for the parts",
+            position=offset,
+        )
+    return SqlRejectedError(
+        f"the statement has more than {MAX_TOKENS} words and symbols",
+        hint="shorten it: select by a condition or a join instead of a long list of values",
+        position=offset,
+    )

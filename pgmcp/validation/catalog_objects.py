@@ -1,0 +1,78 @@
+"""The functions and relations of one database, as far as its own catalog tells what calling them does."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pgmcp.validation.families import RefusalFamily
+from pgmcp.validation.shipped_lists import builtin
+
+Volatility = Literal["i", "s", "v"]
+
+# What is written in these does nothing that the read-only transaction does not see.
+_BOUND_LANGUAGES = frozenset({"sql", "plpgsql"})
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogFunction:
+    """A function of the database itself, as pg_proc shows it.
+
+    One of pg_catalog belongs here only where an operator, cast, domain or aggregate that is not
+    PostgreSQL's own calls it.
+
+    Attributes:
+        volatility: pg_proc.provolatile: immutable, stable, volatile.
+        language: pg_language.lanname.
+        extension: the extension it belongs to; "" when somebody wrote it here.
+        takes_row: its only argument is a table's row type, so that `row.name` calls it.
+        operators: symbols of the operators that call it (pg_operator.oprcode).
+        types: names of the types that call it when a value becomes one of them (pg_cast.castfunc,
+            CHECK constraints of domains).
+        parts: the functions an aggregate is made of; it has no code of its own.
+        definition: its whole text, where somebody wrote it here and says that it changes nothing.
+    """
+
+    schema: str
+    name: str
+    volatility: Volatility
+    security_definer: bool = False
+    language: str = "sql"
+    extension: str = ""
+    takes_row: bool = False
+    operators: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    parts: tuple["CatalogFunction", ...] = ()
+    definition: str = ""
+
+    def refusal(self) -> RefusalFamily | None:
+        """Return why its own declaration, or the shipped list of built-ins, speaks against calling it."""
+        if self.parts:
+            return next((refusal for part in self.parts if (refusal := part._refusal_as_part())), None)
+        if listed := builtin(self.schema, self.name):
+            return listed.family
+        if self.security_definer:
+            return RefusalFamily.SECURITY_DEFINER
+        if not self.extension and self.language not in _BOUND_LANGUAGES:
+            return RefusalFamily.LANGUAGE
+        return RefusalFamily.VOLATILE if self.volatility == "v" else None
+
+    def _refusal_as_part(self) -> RefusalFamily | None:
+        """Return the refusal, but let pass what is internal: the server calls it here, as it is meant to."""
+        refusal = self.refusal()
+        return None if refusal is RefusalFamily.INTERNAL else refusal
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRelation:
+    """A view, a table with row policies or a foreign table: reading it does more than reading rows.
+
+    Attributes:
+        calls: schema, name and argument count of the functions in its query or policies.
+        reads: schema and name of the relations in them.
+        runs_program: a program of the database server gives its rows.
+    """
+
+    schema: str
+    name: str
+    calls: tuple[tuple[str, str, int], ...] = ()
+    reads: tuple[tuple[str, str], ...] = ()
+    runs_program: bool = False

@@ -1,0 +1,122 @@
+"""PostgreSQL's own grammar, through libpg_query: text in, the server's raw parse tree out.
+
+The tree is what the server's parser would build, as nested dicts and lists:
+a node stands in its parent as `{"FuncCall": {...fields}}`, or, where the
+grammar allows one kind only, as its fields alone.
+
+The library comes with the `postgast` package. It is bound here directly,
+because importing the package builds Python classes for every node (240 ms),
+and because its protobuf decoder stops at 50 levels of nesting.
+"""
+
+import ctypes
+import importlib.util
+import json
+import platform
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pgmcp.errors import SqlRejectedError
+
+Node = dict[str, Any]
+"""The fields of a parse node, or one node under its name."""
+
+
+class Statement(NamedTuple):
+    """One statement of a text.
+
+    Attributes:
+        kind: name of its node: SelectStmt, InsertStmt.
+        start: 0-based character offset in the text.
+    """
+
+    kind: str
+    fields: Node
+    start: int
+
+
+_LIBRARY_BY_SYSTEM = {"Linux": "libpg_query.so", "Darwin": "libpg_query.dylib", "Windows": "pg_query.dll"}
+
+
+class _Error(ctypes.Structure):
+    """`PgQueryError` of pg_query.h."""
+
+    _fields_ = (
+        ("message", ctypes.c_char_p),
+        ("funcname", ctypes.c_char_p),
+        ("filename", ctypes.c_char_p),
+        ("lineno", ctypes.c_int),
+        ("cursorpos", ctypes.c_int),  # 1-based, in characters; 0 when unknown
+        ("context", ctypes.c_char_p),
+    )
+
+
+class _ParseResult(ctypes.Structure):
+    """`PgQueryParseResult` of pg_query.h."""
+
+    _fields_ = (
+        ("parse_tree", ctypes.c_char_p),
+        ("stderr_buffer", ctypes.c_char_p),
+        ("error", ctypes.POINTER(_Error)),
+    )
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    package = importlib.util.find_spec("postgast")
+    if package is None or package.origin is None:
+        raise ImportError("the package postgast, which carries PostgreSQL's grammar, is not installed")
+    library = ctypes.CDLL(str(Path(package.origin).parent / _LIBRARY_BY_SYSTEM[platform.system()]))
+    library.pg_query_parse.argtypes = (ctypes.c_char_p,)
+    library.pg_query_parse.restype = _ParseResult
+    library.pg_query_free_parse_result.argtypes = (_ParseResult,)
+    library.pg_query_free_parse_result.restype = None
+    return library
+
+
+def parse(sql: str) -> list[Statement]:
+    """Return the statements of a text that kept to `pgmcp.validation.bounds`.
+
+    Locations in the tree are 0-based byte offsets in the UTF-8 text.
+
+    Raises:
+        SqlRejectedError: if it is not PostgreSQL's syntax.
+    """
+    library = _library()
+    result = library.pg_query_parse(sql.encode("utf-8"))
+    try:
+        if result.error:
+            raise _syntax_error(sql, result.error.contents)
+        tree = json.loads(result.parse_tree)
+    except RecursionError:
+        raise SqlRejectedError("the statement nests too deep", hint="split it into parts with WITH") from None
+    finally:
+        library.pg_query_free_parse_result(result)
+    return [_statement(sql, raw) for raw in tree.get("stmts", ())]
+
+
+def _statement(sql: str, raw: Node) -> Statement:
+    ((kind, fields),) = raw["stmt"].items()
+    return Statement(kind, fields, character_offset(sql, raw.get("stmt_location", 0)))
+
+
+def character_offset(sql: str, byte_offset: int) -> int:
+    """Return the 0-based character offset of a byte offset in the UTF-8 text."""
+    if sql.isascii():
+        return byte_offset
+    return len(sql.encode("utf-8")[:byte_offset].decode("utf-8", errors="ignore"))
+
+
+def _syntax_error(sql: str, error: _Error) -> SqlRejectedError:
+    position = error.cursorpos - 1 if error.cursorpos > 0 else None
+    return SqlRejectedError(
+        error.message.decode("utf-8", errors="replace"),
+        hint="write it in PostgreSQL's syntax; names of mixed case or with spaces need double quotes",
+        offending="" if position is None else _word_at(sql, position),
+        position=position,
+    )
+
+
+def _word_at(sql: str, position: int) -> str:
+    return next(iter(sql[position : position + 60].split()), "")

@@ -1,0 +1,23 @@
+"""Operators known to only read: those of PostgreSQL 18, its contrib extensions, pgvector and PostGIS.
+
+An operator is a function call by another name, and databases can define their
+own. A symbol on this list can be defined anew for types of the database itself;
+`pgmcp.validation.functions` sees that where it knows the database's catalog.
+"""
+
+# SELECT DISTINCT oprname FROM pg_operator, with every contrib extension and pgvector installed.
+_BUILT_IN_CONTRIB_AND_PGVECTOR = """
+    !! !~ !~* !~~ !~~* # ## #- #<# #<=# #= #> #># #>=# #>> % %# %% %> %>> & && &< &<| &> * *< *<=
+    *<> *= *> *>= + - -> ->> -|- / < <#> <% <%> <+> <-> <->> <->>> << <<% <<-> <<<-> <<= <<| <= <=>
+    <> != <@ <@> <^ <~> = > >= >> >>= >^ ? ?# ?& ?- ?-| ?<@ ?@ ?@> ?| ?|| ?~ @ @-@ @> @? @@ @@@ ^
+    ^<@ ^? ^@ ^@> ^~ | |&> |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~> ~>=~ ~>~ ~~ ~~*
+"""
+# PostGIS manual, chapter "Operators".
+_POSTGIS = "&&& &/& @@ @>> <<@ <<->> <<#>> |=| ~== ~~="
+
+_KNOWN = frozenset(f"{_BUILT_IN_CONTRIB_AND_PGVECTOR} {_POSTGIS}".split())
+
+
+def is_known_operator(symbol: str) -> bool:
+    """Return whether a symbol, in pg_catalog or without a schema, stands for an operator that only reads."""
+    return symbol in _KNOWN or symbol[0].isupper()  # BETWEEN and its kin stand in the tree as words

@@ -1,0 +1,151 @@
+"""What a function or relation of the database reaches, and the statement does not show.
+
+A view calls the functions of its query, a row policy those of its condition, a function
+those of its body. The first two are exact: they come from the stored trees. A body is
+text: whatever looks like a call in it, or like the name of a relation, counts as one, and
+what it puts together at run time is not seen. What is reached is followed to its end.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from typing import NamedTuple
+
+from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
+from pgmcp.validation.families import RefusalFamily
+from pgmcp.validation.relations import secret_relation_refusal
+from pgmcp.validation.shipped_lists import builtin, extension_function
+
+_CALL = re.compile(r'(?:(\w+)"?\s*\.\s*"?)?(\w+)"?\s*\(')
+_WORD = re.compile(r"\w+")
+
+
+class Doubt(NamedTuple):
+    """What speaks against a function or relation: the culprit it reaches, perhaps itself, and why."""
+
+    culprit: str
+    family: RefusalFamily
+
+
+_Node = CatalogFunction | CatalogRelation
+
+
+class Reach:
+    """Follows calls through one database.
+
+    Args:
+        functions: by name; may be filled later.
+        search_path: the schemas in which a bare name is looked up.
+        operator_verdict: what the operator's settings say of a function by schema and name: whether it may
+            be called, or None for nothing.
+    """
+
+    def __init__(
+        self,
+        functions: Mapping[str, list[CatalogFunction]],
+        relations: Iterable[CatalogRelation],
+        search_path: Set[str],
+        operator_verdict: Callable[[str, str], bool | None],
+    ) -> None:
+        self._functions = functions
+        self._relations = {(relation.schema, relation.name): relation for relation in relations}
+        self._relation_names = {name for _, name in self._relations}
+        self._search_path = search_path
+        self._operator_verdict = operator_verdict
+        self._doubts: dict[int, Doubt | None] = {}  # by id(): hashing a definition costs more
+
+    def function_doubt(self, function: CatalogFunction) -> Doubt | None:
+        """Return what speaks against calling a function."""
+        return self._doubt(function)
+
+    def relation_doubt(self, schema: str, name: str) -> Doubt | None:
+        """Return what speaks against reading a relation; a bare name may be any in the search path."""
+        if name not in self._relation_names:
+            return None
+        found = [self._relations.get((each, name)) for each in ([schema] if schema else self._search_path)]
+        return next((doubt for relation in found if relation and (doubt := self._doubt(relation))), None)
+
+    def _doubt(self, start: _Node) -> Doubt | None:
+        if id(start) not in self._doubts:
+            self._doubts[id(start)] = self._follow(start)
+        return self._doubts[id(start)]
+
+    def _follow(self, start: _Node) -> Doubt | None:
+        reached: dict[int, _Node] = {id(start): start}
+        pending = [start]
+        while pending:
+            node = pending.pop()
+            if doubt := self._own_doubt(node):
+                return doubt
+            behind = {id(each): each for each in self._behind(node) if id(each) not in reached}
+            reached |= behind
+            pending.extend(behind.values())
+        return None
+
+    def _own_doubt(self, node: _Node) -> Doubt | None:
+        """Return what speaks against a node itself, without what its own functions and relations reach."""
+        if isinstance(node, CatalogRelation):
+            return self._relation_doubt(node)
+        if (verdict := self._operator_verdict(node.schema, node.name)) is not None:
+            return None if verdict else Doubt(node.name, RefusalFamily.DENIED)
+        if refusal := _declared_refusal(node):
+            return Doubt(node.name, refusal)
+        return self._body_doubt(node.definition) if node.definition else None
+
+    def _relation_doubt(self, relation: CatalogRelation) -> Doubt | None:
+        if relation.runs_program:
+            return Doubt(relation.name, RefusalFamily.FILES)
+        for schema, name in relation.reads:
+            if secret_relation_refusal(schema, name):
+                return Doubt(name, RefusalFamily.SECRETS)
+        return self._builtin_doubt(relation.calls)
+
+    def _body_doubt(self, definition: str) -> Doubt | None:
+        for word in _WORD.findall(definition):
+            if secret_relation_refusal("", word.lower()):
+                return Doubt(word, RefusalFamily.SECRETS)
+        return self._builtin_doubt((schema, name, -1) for schema, name in _calls(definition))
+
+    def _builtin_doubt(self, calls: Iterable[tuple[str, str, int]]) -> Doubt | None:
+        """Return the first of PostgreSQL's own functions that may not be called."""
+        for schema, name, argument_count in calls:
+            listed = builtin(schema, name)
+            family = _unless_internal(listed.refusal(argument_count)) if listed else None
+            if family and not self._operator_verdict("pg_catalog", name):
+                return Doubt(name, family)
+        return None
+
+    def _behind(self, node: _Node) -> Iterator[_Node]:
+        if isinstance(node, CatalogRelation):
+            yield from (self._relations[key] for key in node.reads if key in self._relations)
+            for schema, name, _ in node.calls:
+                yield from (each for each in self._functions.get(name, ()) if each.schema == schema)
+        elif node.definition and not self._operator_verdict(node.schema, node.name):
+            for schema, name in _calls(node.definition):
+                yield from self._called(schema, name)
+            words = self._relation_names.intersection(_WORD.findall(node.definition))
+            yield from (relation for relation in self._relations.values() if relation.name in words)
+
+    def _called(self, schema: str, name: str) -> Iterator[CatalogFunction]:
+        found = self._functions.get(name, ())
+        if schema:
+            return (function for function in found if function.schema == schema)
+        # A function may set a search path of its own, so a bare name may stand for any namesake,
+        # unless it is PostgreSQL's own as well: then only those that could really come before it count.
+        is_builtin = builtin("", name) is not None
+        return (each for each in found if not is_builtin or each.schema in self._search_path)
+
+
+def _declared_refusal(function: CatalogFunction) -> RefusalFamily | None:
+    listed = extension_function(function.name) if function.extension else None
+    return _unless_internal(listed.family if listed else function.refusal())
+
+
+def _unless_internal(family: RefusalFamily | None) -> RefusalFamily | None:
+    """Let pass what is internal: the server calls it there, behind an operator, cast or aggregate."""
+    return None if family is RefusalFamily.INTERNAL else family
+
+
+def _calls(definition: str) -> set[tuple[str, str]]:
+    """Return schema and name of what looks like a call, as written and as it counts without quotes."""
+    written = set(_CALL.findall(definition))
+    return written | {(schema.lower(), name.lower()) for schema, name in written}

@@ -1,0 +1,210 @@
+"""Whether everything below the root only reads: each node, relation, call and operator of the tree."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.families import ALLOW_HINT, HINT_BY_FAMILY, REASON_BY_FAMILY, RefusalFamily
+from pgmcp.validation.functions import FunctionPolicy
+from pgmcp.validation.grammar import Node, character_offset
+from pgmcp.validation.lexer import tokenize
+from pgmcp.validation.relations import secret_relation_refusal
+from pgmcp.validation.roots import SECRET_SETTINGS, describe
+
+# The raw parse nodes (src/include/nodes/parsenodes.h) that a read can be made
+# of. What is not here is refused, nodes of later grammars included.
+_NODES_OF_A_READ = frozenset(
+    """
+    SelectStmt VariableShowStmt WithClause CommonTableExpr CTESearchClause CTECycleClause
+    ResTarget ColumnRef A_Star A_Const A_Expr A_Indices A_Indirection A_ArrayExpr
+    BoolExpr NullTest BooleanTest SubLink CaseExpr CaseWhen CoalesceExpr MinMaxExpr RowExpr
+    TypeCast TypeName CollateClause FuncCall NamedArgExpr SQLValueFunction GroupingFunc GroupingSet
+    XmlExpr XmlSerialize
+    RangeVar RangeSubselect RangeFunction RangeTableFunc RangeTableFuncCol RangeTableSample JoinExpr Alias
+    WindowDef SortBy ColumnDef List String Integer Float Boolean BitString
+    JsonFormat JsonReturning JsonValueExpr JsonOutput JsonKeyValue JsonObjectConstructor JsonArrayConstructor
+    JsonArrayQueryConstructor JsonObjectAgg JsonArrayAgg JsonAggConstructor JsonIsPredicate JsonParseExpr
+    JsonScalarExpr JsonSerializeExpr JsonFuncExpr JsonTable JsonTableColumn JsonTablePathSpec JsonBehavior
+    JsonArgument
+    """.split()  # noqa: SIM905 - seventy names in a column help nobody
+)
+
+_CHANGING_NODES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+
+_SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
+
+
+class ReadingCheck:
+    """Walks one tree, collects the relations it names, and refuses what does more than read."""
+
+    def __init__(self, sql: str, functions: FunctionPolicy) -> None:
+        self._sql = sql
+        self._functions = functions
+        self._mentions: list[tuple[int, str]] = []  # byte offset, relation
+        self._with_names: set[str] = set()
+        # Checks hang on fields, not on the names of nodes: where the grammar
+        # allows one kind of node only, its fields stand in the parent unnamed.
+        self._check_by_field: dict[str, Callable[[Any, Node], None]] = {
+            "ctename": self._note_with_name,
+            "fields": self._check_column,
+            "funcname": self._check_call,
+            "indirection": self._check_indirection,
+            "intoClause": self._refuse_into,
+            "lockingClause": self._refuse_locking,
+            "method": self._check_sampling,
+            "name": self._check_name,
+            "names": self._check_type,
+            "operName": self._check_operator,
+            "relname": self._check_relation,
+            "useOp": self._check_operator,
+        }
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Relations as written, first mention first, without the names of the statement's own WITH."""
+        names = dict.fromkeys(name for _, name in sorted(self._mentions))
+        return tuple(name for name in names if name not in self._with_names)
+
+    def walk(self, root: Node) -> None:
+        """Look at every node under `root`, itself included.
+
+        Raises:
+            SqlRejectedError: at the first that is more than a read.
+        """
+        pending: list[Any] = [root]
+        while pending:
+            value = pending.pop()
+            below = value if isinstance(value, list) else self._check_fields(value)
+            pending.extend(reversed(below))
+
+    def _check_fields(self, fields: Node) -> list[Any]:
+        """Check one node, and return the nodes and lists in its fields."""
+        below = []
+        for name, value in fields.items():
+            if check := self._check_by_field.get(name):
+                check(value, fields)
+            elif name[0].isupper() and name not in _NODES_OF_A_READ:
+                self._refuse_node(name, value)
+            if isinstance(value, dict | list):
+                below.append(value)
+        return below
+
+    def _note_with_name(self, name: str, _: Node) -> None:
+        self._with_names.add(name)
+
+    def _check_call(self, names: list[Node], fields: Node) -> None:
+        *schemas, name = _strings(names)
+        arguments = fields.get("args", [])
+        if refusal := self._functions.refusal(".".join(schemas), name, len(arguments)):
+            self._refuse_call(".".join((*schemas, name)), refusal, fields)
+        if name == "current_setting" and (setting := _constant(arguments)) in SECRET_SETTINGS:
+            self._refuse(
+                f"the setting {setting} may hold a password", fields, offending=setting, hint="leave it out"
+            )
+
+    def _check_relation(self, name: str, fields: Node) -> None:
+        schema = fields.get("schemaname", "")
+        self._mentions.append((fields.get("location", 0), f"{schema}.{name}" if schema else name))
+        if refusal := secret_relation_refusal(schema, name):
+            message, hint = refusal
+            self._refuse(message, fields, offending=name, hint=hint)
+        if doubt := self._functions.relation_doubt(schema, name):
+            message = f"{name} is not readable here: through it, {doubt.culprit} is refused: "
+            self._refuse(
+                message + REASON_BY_FAMILY[doubt.family],
+                fields,
+                offending=name,
+                hint=f"read the tables behind it; {ALLOW_HINT}",
+            )
+
+    def _check_column(self, names: list[Node], fields: Node) -> None:
+        if len(names) > 1:
+            self._check_row_function(names[-1], fields)
+
+    def _check_indirection(self, steps: list[Node], fields: Node) -> None:
+        for step in steps:
+            self._check_row_function(step, fields)
+
+    def _check_row_function(self, step: Node, fields: Node) -> None:
+        """Refuse `row.name` where no column but a doubtful function may have that name."""
+        name = step.get("String", {}).get("sval", "")
+        if refusal := self._functions.row_function_refusal(name):
+            self._refuse_call(name, refusal, fields)
+
+    def _check_name(self, name: str | list[Node], fields: Node) -> None:
+        if isinstance(name, list):  # else of a window, a column or an argument
+            self._check_operator(name, fields)
+
+    def _check_operator(self, names: list[Node], fields: Node) -> None:
+        *schemas, symbol = _strings(names)
+        if refusal := self._functions.operator_refusal(".".join(schemas), symbol):
+            self._refuse_use("operator", ".".join((*schemas, symbol)), refusal, fields)
+
+    def _check_type(self, names: list[Node], fields: Node) -> None:
+        name = _strings(names)[-1]
+        if refusal := self._functions.type_refusal(name):
+            self._refuse_use("a cast to type", name, refusal, fields)
+
+    def _check_sampling(self, names: list[Node], fields: Node) -> None:
+        method = ".".join(_strings(names))
+        if method not in _SAMPLING_METHODS:
+            hint = f"methods: {', '.join(sorted(_SAMPLING_METHODS))}"
+            self._refuse(f"sampling method {method} is not known", fields, offending=method, hint=hint)
+
+    def _refuse_call(self, name: str, family: RefusalFamily, fields: Node) -> NoReturn:
+        message = f"function {name}() is not allowed: {REASON_BY_FAMILY[family]}"
+        self._refuse(message, fields, offending=name, hint=HINT_BY_FAMILY[family])
+
+    def _refuse_use(self, what: str, name: str, family: RefusalFamily, fields: Node) -> NoReturn:
+        message = f"{what} {name} is not allowed: {REASON_BY_FAMILY[family]}"
+        hint = "use a built-in type or function, or OPERATOR(pg_catalog.…) for a built-in operator"
+        self._refuse(message, fields, offending=name, hint=hint)
+
+    def _refuse_into(self, into: Node, _: Node) -> NoReturn:
+        hint = "write the SELECT without INTO; the rows come back as the result"
+        self._refuse("SELECT ... INTO creates a table", into["rel"], offending="INTO", hint=hint)
+
+    def _refuse_locking(self, *_: Any) -> NoReturn:
+        raise SqlRejectedError(
+            "FOR UPDATE, FOR SHARE and the like lock rows",
+            hint="write the SELECT without the locking clause",
+            offending="FOR",
+            position=_locking_clause_offset(self._sql),
+        )
+
+    def _refuse_node(self, name: str, fields: Node) -> NoReturn:
+        words = describe(name)
+        message = (
+            f"{words} inside WITH changes data"
+            if name in _CHANGING_NODES
+            else f"{words} is not part of a read"
+        )
+        self._refuse(
+            message, fields.get("relation", fields), offending=words, hint="write a SELECT in its place"
+        )
+
+    def _refuse(self, message: str, fields: Node, *, offending: str, hint: str) -> NoReturn:
+        location = fields.get("location", -1)
+        position = character_offset(self._sql, location) if location >= 0 else None
+        raise SqlRejectedError(message, hint=hint, offending=offending, position=position)
+
+
+def _strings(names: list[Node]) -> list[str]:
+    return [name["String"]["sval"] for name in names]
+
+
+def _constant(arguments: list[Node]) -> str:
+    """Return the first argument in lower case if it is a string constant, else ""."""
+    constant = arguments[0].get("A_Const", {}) if arguments else {}
+    return str(constant.get("sval", {}).get("sval", "")).lower()
+
+
+def _locking_clause_offset(sql: str) -> int | None:
+    """Return where FOR UPDATE and its kin begin; the tree does not say."""
+    previous_word, start = "", 0
+    for token in tokenize(sql):
+        word = token.text.lower()
+        if previous_word == "for" and word in ("update", "no", "share", "key"):
+            return start
+        previous_word, start = word, token.start
+    return None

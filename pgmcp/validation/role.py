@@ -1,0 +1,151 @@
+"""What the database's role could do if every other layer failed.
+
+The last layer is not ours: a role that can only read. It is looked at once per
+database. By default a stronger role is served with a loud warning, because a
+first try with `postgres` must work; an operator can have it refused.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.errors import RoleRefusedError
+from pgmcp.execution.result import JsonScalar, Rows
+
+logger = logging.getLogger(__name__)
+
+POSTURE_SQL: Final = """
+SELECT r.rolname,
+       r.rolsuper, r.rolreplication, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb,
+       (SELECT pg_catalog.string_agg(m.rolname, ', ' ORDER BY m.rolname)
+          FROM pg_catalog.pg_roles AS m
+         WHERE m.rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program',
+                             'pg_signal_backend', 'pg_write_all_data', 'pg_maintain', 'pg_checkpoint',
+                             'pg_create_subscription', 'pg_read_all_data')
+           AND NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')),
+       (SELECT pg_catalog.count(*)
+          FROM pg_catalog.pg_class AS c
+         WHERE c.relkind IN ('r', 'p', 'v', 'f') AND c.relpersistence <> 't'
+           AND c.relnamespace NOT IN ('pg_catalog'::pg_catalog.regnamespace,
+                                      'information_schema'::pg_catalog.regnamespace)
+           AND pg_catalog.has_table_privilege(r.oid, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')),
+       pg_catalog.has_database_privilege(r.oid, pg_catalog.current_database(), 'CREATE'),
+       (SELECT pg_catalog.string_agg(n.nspname, ', ' ORDER BY n.nspname)
+          FROM pg_catalog.pg_namespace AS n
+         WHERE n.nspname !~ '^pg_' AND pg_catalog.has_schema_privilege(r.oid, n.oid, 'CREATE'))
+  FROM pg_catalog.pg_roles AS r
+ WHERE r.rolname = current_user
+"""
+
+_RISK_BY_ATTRIBUTE: Final = (
+    "it is a superuser: no permission check binds it",
+    "it has REPLICATION: it can read all data and hold back WAL",
+    "it has BYPASSRLS: row security does not apply to it",
+    "it has CREATEROLE: it can make itself other roles",
+    "it has CREATEDB: it can make databases",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RolePosture:
+    """What a role may do besides reading.
+
+    Attributes:
+        risks: a clause each, as it follows "because"; none for a role that can only read.
+    """
+
+    role: str
+    risks: tuple[str, ...]
+
+
+def read_posture(row: list[JsonScalar]) -> RolePosture:
+    """Return the posture that the one row of `POSTURE_SQL` describes."""
+    role, *attributes = row[:6]
+    memberships, writable_tables, creates_schemas, creating_in = row[6:]
+    risks = [risk for risk, is_held in zip(_RISK_BY_ATTRIBUTE, attributes, strict=True) if is_held]
+    if attributes[0]:
+        return RolePosture(str(role), (_RISK_BY_ATTRIBUTE[0],))  # it has all the others anyway
+    if memberships:
+        risks.append(f"it is a member of {memberships}")
+    if writable_tables:
+        risks.append(f"it may write to {writable_tables} tables or views")
+    if creates_schemas:
+        risks.append("it may create schemas in this database")
+    if creating_in:
+        risks.append(f"it may create objects in the schema {creating_in}")
+    return RolePosture(str(role), tuple(risks))
+
+
+class RoleCheck:
+    """Looks at a database's role once, and warns or refuses."""
+
+    def __init__(
+        self, database: str, fetch: Callable[[str], Awaitable[Rows]], *, must_be_read_only: bool
+    ) -> None:
+        """Prepare the check.
+
+        Args:
+            database: its configured name, for messages.
+            fetch: runs a catalog query there.
+            must_be_read_only: refuse a role that can do more than read.
+        """
+        self._database = database
+        self._fetch = fetch
+        self._must_be_read_only = must_be_read_only
+        self._looking: asyncio.Task[RolePosture] | None = None
+
+    async def admit(self) -> None:
+        """Return if the database may be served with its role; the answer is only waited for where it matters.
+
+        Raises:
+            RoleRefusedError: the role can do more than read, and the operator wants none such.
+            ExecutionError: the database did not answer.
+        """
+        if not self._must_be_read_only:
+            self.look()
+            return
+        posture = await self.posture()
+        if posture.risks:
+            raise RoleRefusedError(
+                f"database {self._database!r} is not served with the role {posture.role!r}: "
+                + "; ".join(posture.risks),
+                hint="connect as a role that can only read, see `pgmcp setup-sql`; "
+                "PG_MCP_SERVER_REQUIRE_READONLY_ROLE=false would only warn",
+            )
+
+    async def posture(self) -> RolePosture:
+        """Return what the role may do; a caller that gives up does not stop the others."""
+        return await asyncio.shield(self.look())
+
+    def look(self) -> asyncio.Task[RolePosture]:
+        """Look at the role in the background, once; again if that failed."""
+        if self._looking is None or _has_failed(self._looking):
+            self._looking = asyncio.create_task(self._look())
+            self._looking.add_done_callback(_has_failed)
+        return self._looking
+
+    async def close(self) -> None:
+        """Stop looking."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+
+    async def _look(self) -> RolePosture:
+        posture = read_posture((await self._fetch(POSTURE_SQL)).rows[0])
+        self._warn(posture)
+        return posture
+
+    def _warn(self, posture: RolePosture) -> None:
+        if posture.risks:
+            logger.warning(
+                "database %s: role %s can do more than read (%s); `pgmcp setup-sql` makes one that cannot",
+                self._database,
+                posture.role,
+                "; ".join(posture.risks),
+            )
+
+
+def _has_failed(looking: asyncio.Task[RolePosture]) -> bool:
+    return looking.done() and (looking.cancelled() or looking.exception() is not None)

@@ -1,0 +1,139 @@
+"""What a statement is at its top: a query, EXPLAIN of one, or SHOW; everything else is refused."""
+
+from enum import StrEnum
+from typing import NoReturn
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.grammar import Node, Statement
+from pgmcp.validation.lexer import tokenize
+
+
+class StatementKind(StrEnum):
+    """What the executor can do with a statement: only a query can stand in FROM ( … )."""
+
+    QUERY = "query"
+    EXPLAIN = "explain"
+    SHOW = "show"
+
+
+SECRET_SETTINGS = frozenset(
+    {
+        "primary_conninfo",
+        "ssl_passphrase_command",
+        "archive_command",
+        "restore_command",
+        "archive_cleanup_command",
+        "recovery_end_command",
+    }
+)
+"""Settings that are connection strings or shell commands, either of which can hold a password."""
+
+# PostgreSQL manual, EXPLAIN.
+_EXPLAIN_OPTIONS = frozenset(
+    {
+        "analyze",
+        "verbose",
+        "costs",
+        "settings",
+        "generic_plan",
+        "buffers",
+        "serialize",
+        "wal",
+        "timing",
+        "summary",
+        "memory",
+        "format",
+    }
+)
+
+# Statements that can stand elsewhere than at the start of a text; the others
+# are called by their first word.
+_WORDS_BY_KIND = {
+    "InsertStmt": "INSERT",
+    "UpdateStmt": "UPDATE",
+    "DeleteStmt": "DELETE",
+    "MergeStmt": "MERGE",
+    "ExecuteStmt": "EXECUTE",
+    "CreateTableAsStmt": "CREATE TABLE AS",
+    "DeclareCursorStmt": "DECLARE CURSOR",
+    "RefreshMatViewStmt": "REFRESH MATERIALIZED VIEW",
+}
+
+_HINT_BY_KIND = {
+    "CopyStmt": "write the SELECT alone; the rows come back as the result",
+    "CreateTableAsStmt": "write the SELECT after AS alone",
+    "DeclareCursorStmt": "write the query of the cursor alone; long results are cut and said to be",
+    "PrepareStmt": "write the SELECT itself, with its values in it",
+    "ExecuteStmt": "write the SELECT itself, with its values in it",
+    "TransactionStmt": "leave it out; every statement already runs in a read-only transaction of its own",
+    "VariableSetStmt": "leave it out; SHOW and current_setting() read settings",
+}
+
+
+def classify(sql: str, statements: list[Statement]) -> tuple[StatementKind, Node]:
+    """Return what the one statement is, and the node to look below.
+
+    Raises:
+        SqlRejectedError: if there is not exactly one, or it is not a read.
+    """
+    if len(statements) != 1:
+        _refuse_several(sql, statements)
+    (statement,) = statements
+    if statement.kind == "SelectStmt":
+        return StatementKind.QUERY, {statement.kind: statement.fields}
+    if statement.kind == "VariableShowStmt":
+        _check_show(statement.fields)
+        return StatementKind.SHOW, {statement.kind: statement.fields}
+    if statement.kind == "ExplainStmt":
+        _check_explain(statement.fields)
+        return StatementKind.EXPLAIN, statement.fields["query"]
+    words = _WORDS_BY_KIND.get(statement.kind) or _first_word(sql)
+    raise SqlRejectedError(
+        f"{words} is not a read; only SELECT, VALUES, TABLE, EXPLAIN of these, and SHOW are",
+        hint=_HINT_BY_KIND.get(statement.kind, "write one SELECT statement"),
+        offending=words,
+        position=0,
+    )
+
+
+def describe(kind: str) -> str:
+    """Return the SQL words for a kind of statement or node, or its name in the grammar."""
+    return _WORDS_BY_KIND.get(kind, kind)
+
+
+def _refuse_several(sql: str, statements: list[Statement]) -> NoReturn:
+    start = statements[1].start if statements else 0
+    raise SqlRejectedError(
+        f"the text holds {len(statements)} statements, not one",
+        hint="send one statement at a time",
+        offending=_first_word(sql[start:].lstrip("; \t\r\n")),
+        position=start,
+    )
+
+
+def _first_word(sql: str) -> str:
+    return next((token.text for token in tokenize(sql)), "").upper()
+
+
+def _check_show(fields: Node) -> None:
+    name = fields["name"]
+    if name.lower() in SECRET_SETTINGS:
+        raise SqlRejectedError(f"the setting {name} may hold a password", hint="leave it out", offending=name)
+
+
+def _check_explain(fields: Node) -> None:
+    (kind,) = fields["query"]
+    if kind != "SelectStmt":
+        raise SqlRejectedError(
+            f"EXPLAIN of {describe(kind)} is not accepted",
+            hint="EXPLAIN a SELECT statement",
+            offending=describe(kind),
+        )
+    for option in fields.get("options", ()):
+        name = option["DefElem"]["defname"]
+        if name not in _EXPLAIN_OPTIONS:
+            raise SqlRejectedError(
+                f"EXPLAIN has no option {name}",
+                hint=f"options: {', '.join(sorted(_EXPLAIN_OPTIONS))}",
+                offending=name,
+            )

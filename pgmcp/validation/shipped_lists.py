@@ -1,0 +1,68 @@
+"""The shipped lists: what PostgreSQL's own functions do, and those of extensions that many databases have.
+
+`scripts/generate_function_list.py` writes them; they are data files, to be reviewed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from pgmcp.validation.families import RefusalFamily
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of the shipped lists; with an `argument_count`, it refuses that overload only."""
+
+    family: RefusalFamily | None
+    argument_count: int | None = None
+
+    def refusal(self, argument_count: int) -> RefusalFamily | None:
+        """Return why a call with so many arguments is refused."""
+        if self.argument_count is not None and self.argument_count != argument_count:
+            return None
+        return self.family
+
+
+def builtin(schema: str, name: str) -> Listed | None:
+    """Return what is listed of a function of PostgreSQL's own; "" as the schema counts as pg_catalog."""
+    if schema == "information_schema":
+        return _builtin_functions().get(f"{schema}.{name}")
+    return _builtin_functions().get(name) if schema in ("", "pg_catalog") else None
+
+
+def extension_function(name: str) -> Listed | None:
+    """Return what is listed of an extension's function, whatever schema the extension is in."""
+    exact, prefixes = _extension_functions()
+    return exact.get(name) or next((listed for prefix, listed in prefixes if name.startswith(prefix)), None)
+
+
+@cache
+def _builtin_functions() -> dict[str, Listed]:
+    return {name: _listed(verdict) for name, verdict, _ in _rows("builtin_functions.tsv")}
+
+
+@cache
+def _extension_functions() -> tuple[dict[str, Listed], tuple[tuple[str, Listed], ...]]:
+    """Return the listed names, and the listed prefixes (`st_*`), longest first."""
+    exact: dict[str, Listed] = {}
+    prefixes: list[tuple[str, Listed]] = []
+    for _, name, verdict, _ in _rows("extension_functions.tsv"):
+        if name.endswith("*"):
+            prefixes.append((name.removesuffix("*"), _listed(verdict)))
+        elif name not in exact or exact[name].family is None:  # a refusal in one extension counts for all
+            exact[name] = _listed(verdict)
+    return exact, tuple(sorted(prefixes, key=lambda row: -len(row[0])))
+
+
+def _rows(file_name: str) -> Iterable[list[str]]:
+    text = files("pgmcp.validation").joinpath(file_name).read_text(encoding="utf-8")
+    return (line.split("\t") for line in text.splitlines()[1:])  # the first names the columns
+
+
+def _listed(verdict: str) -> Listed:
+    if verdict == "allowed":
+        return Listed(None)
+    family, _, argument_count = verdict.removeprefix("refused:").partition("/")
+    return Listed(RefusalFamily(family), int(argument_count) if argument_count else None)

@@ -1,0 +1,257 @@
+"""Write the list of functions the validator knows, from the catalogs of live PostgreSQL servers.
+
+    python scripts/generate_function_list.py URL [URL ...]
+
+Give one superuser URL for each supported major; each should be an empty
+database on a server whose contrib extensions can be installed. Writes
+`pgmcp/validation/builtin_functions.tsv` and `extension_functions.tsv`, one
+function name a line, sorted, so that a new major shows as a reviewable diff.
+
+A function is allowed when every overload of it is immutable or stable, or its
+name is listed in `_HARMLESS_VOLATILE`, and no row of `_REFUSED_FAMILIES`
+names it. A refused function carries the family that says why; the families
+are `pgmcp.validation.families.RefusalFamily`. Where majors disagree, the refusal stays.
+"""
+
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from pgmcp.validation.families import RefusalFamily as Family
+
+_VALIDATION = Path(__file__).parent.parent / "pgmcp" / "validation"
+
+# Regular expressions; the first match wins. `name/2` is the overload with two arguments only.
+_REFUSED_FAMILIES: tuple[tuple[Family, str], ...] = (
+    (Family.SLEEP, r"pg_sleep.*"),
+    (
+        Family.FILES,
+        r"pg_read_(binary_)?file|pg_stat_file|pg_ls_.*|lo_import|lo_export|pg_(current|rotate)_logfile",
+    ),
+    (Family.FILES, r"pg_(hba_file_rules|ident_file_mappings|show_all_file_settings|get_loaded_modules)"),
+    (Family.FILES, r"pg_get_logical_snapshot_.*"),
+    (Family.LARGE_OBJECTS, r"lo_.*|loread|lowrite"),
+    (
+        Family.SQL_TEXT,
+        r"(query|cursor|table|schema|database)_to_xml.*|ts_stat|ts_rewrite/2|crosstab.*|connectby",
+    ),
+    (Family.NETWORK, r"dblink.*|postgres_fdw_.*"),
+    (Family.SECRETS, r"pg_stat_get_wal_receiver"),
+    (Family.LOCKS, r"pg_(try_)?advisory_.*"),
+    (Family.SEQUENCES, r"nextval|setval|currval|lastval"),
+    (Family.NOTIFICATIONS, r"pg_notify|pg_listening_channels"),
+    (
+        Family.SETTINGS,
+        r"set_config|setseed|set_limit|pg_reload_conf|pg_extension_config_dump|pg_stat_clear_snapshot",
+    ),
+    (
+        Family.OTHER_SESSIONS,
+        r"pg_(cancel|terminate)_backend|pg_log_backend_memory_contexts|pg_isolation_test_.*",
+    ),
+    (Family.TRANSACTION_ID, r"txid_current|pg_current_xact_id|pg_export_snapshot"),
+    (
+        Family.WAL,
+        r"pg_switch_wal|pg_create_restore_point|pg_backup_.*|pg_(start|stop)_backup|pg_log_standby_snapshot",
+    ),
+    (
+        Family.WAL,
+        r"pg_promote|pg_wal_replay_(pause|resume)|pg_logical_emit_message|pg_get_wal_(record|block|stat).*",
+    ),
+    (Family.WAL, r"pg_wal_summary_contents|pg_available_wal_summaries"),
+    (Family.REPLICATION, r"pg_(create|drop|copy)_.*replication_slot|pg_replication_(origin|slot)_.*"),
+    (Family.REPLICATION, r"pg_logical_slot_.*|pg_sync_replication_slots|pg_show_replication_origin_status"),
+    (Family.STATISTICS, r"pg_stat_reset.*|pg_stat_statements_reset|pg_stat_force_next_flush"),
+    (Family.STATISTICS, r"pg_(clear|restore)_(attribute|relation)_stats"),
+    (Family.STORAGE, r"brin_(summarize|desummarize)_.*|gin_clean_pending_list|pg_prewarm|autoprewarm_.*"),
+    (
+        Family.STORAGE,
+        r"pg_truncate_.*|heap_force_.*|pg_buffercache_(evict|mark).*|pg_import_system_collations",
+    ),
+    (Family.STORAGE, r"pg_nextoid|binary_upgrade_.*|pg_stop_making_pinned_objects"),
+    (
+        Family.PAGES,
+        r"get_raw_page.*|page_(header|checksum)|fsm_page_contents|heap_(page|tuple)_.*|tuple_data_split",
+    ),
+    (Family.PAGES, r"bt_.*|brin_(page|meta|rev).*|(gin|gist)_(page|meta|leaf).*|hash_(page|bitmap|meta).*"),
+    (Family.PAGES, r"verify_heapam|gin_index_check|pg_check_.*|pgrowlocks"),
+    (
+        Family.INTERNAL,
+        r"pg_event_trigger_.*|currtid2|amvalidate|unique_key_recheck|bernoulli|system(_rows|_time)?",
+    ),
+    (Family.INTERNAL, r".*_(call_handler|inline_handler|validator)"),
+)
+
+_HARMLESS_VOLATILE = (
+    # chance and clocks
+    r"random|random_normal|normal_rand|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|timeofday",
+    r"array_sample|array_shuffle",
+    # sizes and partitions
+    r"pg_(relation|table|indexes|total_relation|database|tablespace)_size|pg_partition_(tree|ancestors)",
+    # what the server counts and knows about itself
+    r"pg_stat_get_.*|pg_stat_have_stats|pg_stat_statements(_info)?|pg_lock_status|pg_get_wait_events",
+    r"pg_sequence_last_value|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_is_in_recovery",
+    r"pg_is_wal_replay_paused|pg_get_wal_replay_pause_state|pg_last_.*|pg_current_wal_.*lsn|pg_xact_.*|txid_status",
+    r"pg_control_.*|pg_jit_available|pg_notification_queue_usage|pg_(database_)?collation_actual_version",
+    r"current_query|pg_prepared_xact|pg_get_multixact_members|pg_get_shmem_allocations(_numa)?",
+    r"pg_get_backend_memory_contexts|pg_get_aios|pgstat.*|pg_relpages|pg_freespace|pg_visibility.*|pg_buffercache.*",
+)
+
+# Calls of these argument or result types are made by the server itself, never by a query.
+_INTERNAL_TYPES = ["internal", "cstring", "trigger", "event_trigger", "language_handler"] + [
+    f"{kind}_handler" for kind in ("fdw", "index_am", "table_am", "tsm")
+]
+
+_FUNCTIONS = """
+SELECT CASE n.nspname WHEN 'information_schema' THEN 'information_schema.' || p.proname ELSE p.proname END,
+       p.pronargs,
+       p.provolatile = 'v',
+       p.prokind <> 'a' AND (
+           p.prorettype = ANY (%(internal)s::regtype[])
+           OR p.proargtypes::oid[] && %(internal)s::regtype[]::oid[]
+       ),
+       coalesce(e.extname, '')
+  FROM pg_proc p
+  JOIN pg_namespace n ON n.oid = p.pronamespace
+  LEFT JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+  LEFT JOIN pg_extension e ON e.oid = d.refobjid
+ WHERE p.prokind <> 'p'
+UNION ALL
+-- A type name called with one argument is a cast: uuid('...').
+SELECT t.typname, 1, false, false, coalesce(e.extname, '')
+  FROM pg_type t
+  LEFT JOIN pg_depend d ON d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e'
+  LEFT JOIN pg_extension e ON e.oid = d.refobjid
+ WHERE t.typtype IN ('b', 'r', 'm') AND t.typname !~ '^_'
+   AND (e.oid IS NOT NULL OR t.typnamespace = 'pg_catalog'::regnamespace)
+   AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.proname = t.typname)
+"""
+
+# Extensions that are common but not among those a plain server ships, from
+# their manuals. `*` stands for any ending; the longest matching row decides.
+_DOCUMENTED: tuple[tuple[str, Family | None, str], ...] = (
+    (
+        "pgcrypto",
+        None,
+        "digest hmac crypt gen_salt gen_random_bytes armor dearmor encrypt* decrypt* pgp_*",
+    ),
+    ("uuid-ossp", None, "uuid_*"),
+    ("sslinfo", None, "ssl_*"),
+    ("xml2", None, "xml_* xpath_bool xpath_list xpath_nodeset xpath_number xpath_string"),
+    ("xml2", Family.SQL_TEXT, "xpath_table"),
+    ("xml2", Family.NETWORK, "xslt_process"),
+    ("postgis", None, "st_* _st_* postgis_* geometry* geography* box2d* box3d* gidx* find_srid overlaps_*"),
+    ("postgis", Family.STORAGE, "postgis_extensions_upgrade st_createoverview"),
+    ("postgis", Family.SQL_TEXT, "st_findextent"),
+    ("postgis_raster", Family.FILES, "st_addband st_fromgdalraster st_setbandpath"),
+    (
+        "timescaledb",
+        None,
+        "time_bucket* locf interpolate histogram first last approximate_row_count hypertable_size",
+    ),
+    ("adminpack", Family.FILES, "pg_file_* pg_logdir_ls"),
+    ("pg_cron", Family.VOLATILE, "cron.*"),
+)
+
+
+@dataclass
+class ListedFunction:
+    """All overloads of one name, judged together.
+
+    Attributes:
+        refused_argument_count: the one overload that is refused, where the others are allowed.
+    """
+
+    name: str
+    extension: str
+    majors: set[int] = field(default_factory=set)
+    family: Family | None = None
+    refused_argument_count: int | None = None
+
+    def refuse(self, family: Family) -> None:
+        """Keep the first refusal: overloads and majors can only narrow the list."""
+        self.family = self.family or family
+
+    def row(self) -> str:
+        """Return the line of the data file."""
+        verdict = f"refused:{self.family}" if self.family else "allowed"
+        if self.family and self.refused_argument_count is not None:
+            verdict += f"/{self.refused_argument_count}"
+        majors = ",".join(str(major) for major in sorted(self.majors)) or "manual"
+        return "\t".join(filter(None, (self.extension, self.name, verdict, majors))) + "\n"
+
+
+def classify(
+    name: str, arguments: int, *, volatile: bool, internal: bool
+) -> tuple[Family | None, int | None]:
+    """Return why a function is refused, if it is, and the argument count that decides, if one does."""
+    bare = name.removeprefix("information_schema.")
+    for family, pattern in _REFUSED_FAMILIES:
+        if re.fullmatch(pattern, bare):
+            return family, None
+        if re.fullmatch(pattern, f"{bare}/{arguments}"):
+            return family, arguments
+    if internal:
+        return Family.INTERNAL, None
+    if volatile and not any(re.fullmatch(pattern, bare) for pattern in _HARMLESS_VOLATILE):
+        return Family.VOLATILE, None
+    return None, None
+
+
+def install_extensions(connection: psycopg.Connection) -> None:
+    """Install every extension the server ships that a superuser can install without preparation."""
+    names = connection.execute("SELECT name FROM pg_available_extensions ORDER BY name").fetchall()
+    for (name,) in names:
+        try:
+            connection.execute(f'CREATE EXTENSION IF NOT EXISTS "{name}" CASCADE')
+        except psycopg.Error as error:
+            sys.stderr.write(f"without {name}: {error}\n")
+
+
+def read_functions(urls: Iterable[str]) -> Iterator[ListedFunction]:
+    """Yield each function name once, judged over all the servers."""
+    listed: dict[tuple[str, str], ListedFunction] = {}
+    for url in urls:
+        with psycopg.connect(url, autocommit=True) as connection:
+            install_extensions(connection)
+            major = connection.info.server_version // 10000
+            rows = connection.execute(_FUNCTIONS, {"internal": _INTERNAL_TYPES}).fetchall()
+        for name, arguments, volatile, internal, extension in rows:
+            function = listed.setdefault((extension, name), ListedFunction(name, extension))
+            function.majors.add(major)
+            family, refused_count = classify(name, arguments, volatile=volatile, internal=internal)
+            if family:
+                function.refuse(family)
+                function.refused_argument_count = refused_count
+    yield from listed.values()
+
+
+def documented_functions() -> Iterator[ListedFunction]:
+    """Yield the rows of `_DOCUMENTED`."""
+    for extension, family, names in _DOCUMENTED:
+        for name in names.split():
+            yield ListedFunction(name, extension, family=family)
+
+
+def main(urls: list[str]) -> None:
+    """Write both files."""
+    functions = sorted(
+        (*read_functions(urls), *documented_functions()),
+        key=lambda function: (function.extension, function.name),
+    )
+    builtin = [function.row() for function in functions if not function.extension]
+    extension = [function.row() for function in functions if function.extension]
+    write_list("builtin_functions.tsv", ["name\tverdict\tmajors\n", *builtin])
+    write_list("extension_functions.tsv", ["extension\tname\tverdict\tmajors\n", *extension])
+
+
+def write_list(file_name: str, lines: list[str]) -> None:
+    """Write one data file of the validator."""
+    (_VALIDATION / file_name).write_text("".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

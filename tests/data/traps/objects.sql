@@ -1,0 +1,75 @@
+-- Objects that do harm when a read touches them, as a careless or hostile colleague could have left them.
+-- `trap.strike` commits in a second session, so that neither READ ONLY nor ROLLBACK undoes it.
+create schema trap;
+create table trap.hits (at timestamptz default clock_timestamp());
+create table trap.loopback (conninfo text);
+create sequence trap.counter;
+create sequence public.s;
+
+create function trap.strike(argument anyelement default 1) returns int language plpgsql volatile as $$
+begin
+    perform public.dblink_exec((select conninfo from trap.loopback), 'insert into trap.hits default values');
+    return 1;
+end $$;
+create function trap.strike_if(a int) returns bool language sql volatile as 'select trap.strike() > 0';
+create function trap.strike_pair(a int, b int) returns bool language sql volatile as 'select trap.strike() > 0';
+create function trap.strike_step(state int, value int) returns int language sql volatile as 'select trap.strike()';
+create function trap.strike_text(value text) returns int language sql volatile as 'select trap.strike()';
+create function trap.rows() returns setof int language sql volatile as 'select trap.strike()';
+
+-- They say that they only read.
+create function public.liar() returns int language plpgsql stable as $$
+begin
+    perform public.dblink_exec((select conninfo from trap.loopback), 'insert into trap.hits default values');
+    return 1;
+end $$;
+create function public.liar_by_way() returns int language sql stable as 'select liar()';
+create function public.liar_of_two_ways() returns int language sql immutable as 'select public.liar_by_way()';
+create function public.standard_liar() returns int stable return trap.strike(1);
+create function public.counting_liar() returns bigint language plpgsql stable as
+    'begin return nextval(''trap.counter''); end';
+create function public.locking_liar() returns bool language sql stable as 'select pg_try_advisory_lock(4711)';
+create function public.reading_liar() returns text language sql stable as $$ select pg_read_file('secret.txt') $$;
+create function public.password_liar() returns text language sql stable as
+    $$ select string_agg(rolpassword, ',') from pg_authid $$;
+create function public.definer() returns int language sql stable security definer as 'select trap.strike(1)';
+create function public.struck(customers) returns int language sql volatile as 'select trap.strike(1)';
+create function public.lower(customers) returns int language sql volatile as 'select trap.strike(1)';
+create function public.length(value int) returns int language sql volatile as 'select trap.strike(value)';
+
+create operator public.=== (function = trap.strike_pair, leftarg = int, rightarg = int);
+create operator public.@# (function = trap.strike_if, rightarg = int);
+create operator public.<-> (function = trap.strike_pair, leftarg = int, rightarg = int);
+create operator public.!? (function = pg_try_advisory_lock, rightarg = bigint);
+
+create type trap.box as (v int);
+create function trap.to_box(value int) returns trap.box language sql volatile as
+    'select row(trap.strike(value))::trap.box';
+create cast (int as trap.box) with function trap.to_box(int);
+create domain public.struck_number as int check (trap.strike_if(value));
+create domain public.struck_again as public.struck_number;
+create domain public.locked_number as bigint check (pg_try_advisory_lock(value));
+
+create aggregate public.striking_sum(int) (sfunc = trap.strike_step, stype = int, initcond = '0');
+create aggregate public.keep_setting(text, bool) (sfunc = set_config, stype = text, initcond = 'work_mem');
+create aggregate public.product(int) (sfunc = int4mul, stype = int, initcond = '1');
+
+create view public.striking_view as select trap.strike() as v;
+create view public.second_view as select v + 1 as w from public.striking_view;
+create view public.counting_view as select nextval('trap.counter') as n;
+create view public.locking_view as select id, pg_try_advisory_lock(id) as is_locked from customers;
+create view public.password_view as select rolname, rolpassword from pg_authid;
+create view public.file_view as select pg_read_file('secret.txt') as content;
+create view public.operator_view as select id === 1 as is_one from customers;
+create view public.healthy_view as select id, lower(full_name) as name, random() as dice from customers;
+
+create table public.guarded (id int primary key, note text);
+insert into public.guarded values (1, 'a note');
+alter table public.guarded enable row level security, force row level security;
+create policy striking on public.guarded for select using (trap.strike() > 0);
+
+create server loopback foreign data wrapper postgres_fdw;
+create server files foreign data wrapper file_fdw;
+create foreign table public.program_table (line text) server files options (program 'cat > struck.txt; echo 1');
+
+select lo_from_bytea(4711, 'large-object-secret');

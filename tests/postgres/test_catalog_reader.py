@@ -1,0 +1,141 @@
+"""What a policy learns from a real catalog, and when it is made anew."""
+
+from collections.abc import Callable
+
+import anyio
+import psycopg
+import pytest
+
+from pgmcp.errors import ResultTooLargeError, SqlRejectedError
+from pgmcp.execution.result import Rows, Truncation
+from pgmcp.validation import FunctionPolicy, PolicyReader, validate
+
+pytestmark = pytest.mark.anyio
+
+
+def reader(url: str, *, role: str = "", allowed: tuple[str, ...] = ()) -> PolicyReader:
+    async def fetch(statement: str) -> Rows:
+        def run() -> Rows:
+            with psycopg.connect(url) as connection:
+                if role:
+                    connection.execute(f"set role {role}".encode())
+                return Rows(columns=(), rows=[list(row) for row in connection.execute(statement.encode())])
+
+        return await anyio.to_thread.run_sync(run)
+
+    return PolicyReader(fetch, allowed=allowed, denied=())
+
+
+def execute(url: str, script: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(script.encode())
+
+
+def passes(sql: str, policy: FunctionPolicy) -> bool:
+    try:
+        validate(sql, functions=policy)
+    except SqlRejectedError:
+        return False
+    return True
+
+
+async def test_functions_are_allowed_by_what_they_declare(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create extension vector;
+        create function tax(amount numeric) returns numeric language sql immutable as 'select amount * 0.2';
+        create function log_it() returns void language plpgsql as 'begin end';
+        create procedure tidy() language sql as 'select 1';
+        create schema app;
+        create function app.tax() returns int language sql volatile as 'select 1';
+        """,
+    )
+
+    policy = await reader(url, role="pg_monitor").read()
+
+    assert passes("select tax(1)", policy)
+    assert passes("select cosine_distance('[1]'::vector, '[2]')", policy)
+    assert not passes("select log_it()", policy)
+    assert not passes("select app.tax()", policy)
+    assert not passes("select tidy()", policy)
+
+
+async def test_the_policy_stays_the_same_until_something_it_looks_at_changes(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, "create table t (id int)")
+    policies = reader(url)
+    first = await policies.read()
+    execute(url, "insert into t values (1); create table u (id int); analyze")
+
+    assert await policies.read() is first
+
+
+@pytest.mark.parametrize(
+    ("change", "sql"),
+    [
+        ("create function f() returns int language sql as 'select 1'", "select f()"),
+        ("create view v as select nextval('counter')", "select * from v"),
+        ("create or replace view w as select nextval('counter') as n", "select * from w"),
+        ("create operator === (function = g, leftarg = int, rightarg = int)", "select 1 === 2"),
+        ("create domain d as int check (g(value, 1))", "select 1::d"),
+        (
+            "create domain e as int; create domain f as e; alter domain e add check (g(value, 1))",
+            "select 1::f",
+        ),
+        ("create domain d as int check (g(value, 1)); create type c as (v d)", "select '(1)'::c"),
+        ("alter table t enable row level security; create policy p on t using (g(id, 1))", "table t"),
+        ("create aggregate a (int) (sfunc = h, stype = int)", "select a(1)"),
+        ("create function row_f(t) returns int language sql as 'select 1'", "select t.row_f from t"),
+        ("create function lower(int) returns int language sql as 'select 1'", "select lower(1)"),
+    ],
+)
+async def test_a_change_gives_a_new_policy_that_knows_of_it(
+    new_database: Callable[[], str], change: str, sql: str
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create sequence counter;
+        create table t (id int);
+        create view w as select 1::bigint as n;
+        create function g(int, int) returns bool language sql volatile as 'select true';
+        create function h(int, int) returns int language sql volatile as 'select 1';
+        """,
+    )
+    policies = reader(url)
+    before = await policies.read()
+    execute(url, change)
+
+    after = await policies.read()
+
+    assert after is not before
+    assert not passes(sql, after)
+
+
+async def test_views_of_an_extension_and_harmless_views_pass(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create extension pg_stat_statements;
+        create view mine as select lower(relname::text) || random() as name from pg_class where oid > 5;
+        """,
+    )
+
+    policy = await reader(url).read()
+
+    assert passes("select * from pg_stat_statements", policy)
+    assert passes("select * from mine", policy)
+
+
+async def test_a_list_that_was_cut_short_is_an_error_and_no_policy() -> None:
+    async def fetch(_: str) -> Rows:
+        return Rows(columns=(), rows=[["[]", ""]], truncated=Truncation.BYTES)
+
+    with pytest.raises(ResultTooLargeError):
+        await PolicyReader(fetch, allowed=(), denied=()).read()

@@ -1,0 +1,97 @@
+"""The role's posture against real roles, and the script that makes one which can only read."""
+
+from collections.abc import Callable
+
+import anyio
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgmcp.cli.setup_sql import setup_script
+from pgmcp.errors import RoleRefusedError
+from pgmcp.execution.result import Rows
+from pgmcp.validation.role import RoleCheck
+
+pytestmark = pytest.mark.anyio
+
+WRITES = [
+    "insert into notes values (1)",
+    "update notes set id = 2",
+    "delete from notes",
+    "truncate notes",
+    "create table mine (id int)",
+    "create temporary table mine (id int)",
+    "create schema mine",
+    "create role other",
+    "drop table notes",
+    "select nextval('counter')",
+    "select pg_read_file('postgresql.conf')",
+    "copy notes to program 'true'",
+]
+
+
+def role_check(url: str, *, must_be_read_only: bool) -> RoleCheck:
+    async def fetch(statement: str) -> Rows:
+        def run() -> Rows:
+            with psycopg.connect(url) as connection:
+                return Rows(columns=(), rows=[list(row) for row in connection.execute(statement.encode())])
+
+        return await anyio.to_thread.run_sync(run)
+
+    return RoleCheck("main", fetch, must_be_read_only=must_be_read_only)
+
+
+@pytest.fixture
+def reader_url(new_database: Callable[[], str]) -> str:
+    """The URL of a role that `pgmcp setup-sql` made, in a database with a table and a sequence."""
+    admin_url = new_database()
+    database = str(conninfo_to_dict(admin_url)["dbname"])
+    role = f"reader of {database}"
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute("create table notes (id int); create sequence counter")
+        script = setup_script(role, database, ["public"], connections=5, statement_timeout_s=60)
+        admin.execute(script.encode())
+        admin.execute(
+            sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal("a password"))
+        )
+        admin.execute("create table later (id int)")
+    return make_conninfo(admin_url, user=role, password="a password")
+
+
+async def test_a_superuser_is_refused_where_only_readers_are_served(new_database: Callable[[], str]) -> None:
+    with pytest.raises(RoleRefusedError, match="it is a superuser"):
+        await role_check(new_database(), must_be_read_only=True).admit()
+
+
+async def test_a_role_made_by_setup_sql_is_served(reader_url: str) -> None:
+    await role_check(reader_url, must_be_read_only=True).admit()
+
+
+async def test_one_write_grant_is_a_risk(new_database: Callable[[], str], reader_url: str) -> None:
+    parts = conninfo_to_dict(reader_url)
+    with psycopg.connect(make_conninfo(new_database(), dbname=parts["dbname"])) as admin:
+        admin.execute(
+            sql.SQL("grant insert on notes to {}").format(sql.Identifier(str(parts["user"]))),
+        )
+
+    posture = await role_check(reader_url, must_be_read_only=True).posture()
+
+    assert posture.risks == ("it may write to 1 tables or views",)
+
+
+def test_a_role_made_by_setup_sql_reads_what_is_there_and_what_comes_later(reader_url: str) -> None:
+    with psycopg.connect(reader_url) as reader:
+        reader.execute("select * from notes, later")
+        reader.execute("select last_value from counter")
+
+
+@pytest.mark.parametrize("statement", WRITES)
+def test_a_role_made_by_setup_sql_cannot_write_even_in_a_read_write_transaction(
+    reader_url: str, statement: str
+) -> None:
+    with psycopg.connect(reader_url, autocommit=True) as reader:
+        reader.execute("set default_transaction_read_only = off")
+
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute(statement.encode())

@@ -1,0 +1,143 @@
+import pytest
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.bounds import MAX_BYTES, MAX_DEPTH, trim_and_bound
+from pgmcp.validation.lexer import TokenKind, tokenize
+
+
+def _tokens(sql: str) -> list[str]:
+    return [token.text for token in tokenize(sql)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "tokens"),
+    [
+        ("select a.b,1", ["select", "a", ".", "b", ",", "1"]),
+        ("a->>'x'||b::int", ["a", "->>", "'x'", "||", "b", "::", "int"]),
+        ("1 - -- x\n- 2", ["1", "-", "-", "2"]),
+        ("1-/* x */-2", ["1", "-", "-", "2"]),
+        ("'it''s' 'x'", ["'it''s'", "'x'"]),
+        (r"'a\' || 'b'", [r"'a\'", "||", "'b'"]),
+        (r"E'a\' || b'", [r"E'a\' || b'"]),
+        ("E'a'\n'\\'b' || c", ["E'a'\n'\\'b'", "||", "c"]),
+        ("E'a' -- x\n'\\'b'", ["E'a' -- x\n'\\'b'"]),
+        ('"a ""b"" c".d', ['"a ""b"" c"', ".", "d"]),
+        ("$$ ' $$ $a$ $$ $b$ $a$", ["$$ ' $$", "$a$ $$ $b$ $a$"]),
+        ("a$b$c $é$ x $é$", ["a$b$c", "$é$ x $é$"]),
+        ("/* a /* b */ c */ d", ["d"]),
+        ("naïve\u00a0x", ["naïve\u00a0x"]),
+        ("U&'x' N'y' B'0' x'F'", ["U&'x'", "N'y'", "B'0'", "x'F'"]),
+        ("U & 'x'", ["U", "&", "'x'"]),
+    ],
+)
+def test_the_lexer_splits_as_postgresql_does(sql: str, tokens: list[str]) -> None:
+    assert _tokens(sql) == tokens
+
+
+def test_a_parameter_is_a_token_of_its_own() -> None:
+    assert [token.kind for token in tokenize("$1")] == [TokenKind.PARAMETER]
+
+
+@pytest.mark.parametrize(
+    "sql", ["'", "E'\\'", '"', "/*", "/* /* */", "$$", "$a$ $b$", "$a$ $A$", "N'", "U&'"]
+)
+def test_what_is_opened_must_be_closed(sql: str) -> None:
+    with pytest.raises(SqlRejectedError, match="never closed"):
+        trim_and_bound(f"select {sql}")
+
+
+@pytest.mark.parametrize("sql", ["", " ", ";", "-- x", "/* x */", "\n;\n; -- x"])
+def test_nothing_is_not_a_statement(sql: str) -> None:
+    with pytest.raises(SqlRejectedError, match="empty"):
+        trim_and_bound(sql)
+
+
+def test_a_semicolon_in_front_is_refused() -> None:
+    with pytest.raises(SqlRejectedError, match="starts with a semicolon"):
+        trim_and_bound("; select 1")
+
+
+def test_length_is_counted_in_bytes() -> None:
+    fits = "select '" + "é" * ((MAX_BYTES - 9) // 2) + "'"
+
+    assert trim_and_bound(fits)[0] == fits
+    with pytest.raises(SqlRejectedError, match=str(MAX_BYTES + 1)):
+        trim_and_bound(fits + "--")
+
+
+@pytest.mark.parametrize(
+    "chained",
+    [
+        "select 1{}",
+        "select 1 where true{}",
+    ],
+)
+@pytest.mark.parametrize(
+    "link", [" + 1", " :: int", " || 'a'", " at time zone 'x'", ' collate "C"', " is null"]
+)
+def test_a_chain_of_operators_is_bounded(chained: str, link: str) -> None:
+    trim_and_bound(chained.format(link * (MAX_DEPTH - 1)))
+    with pytest.raises(SqlRejectedError, match="too deep"):
+        trim_and_bound(chained.format(link * (MAX_DEPTH + 1)))
+
+
+@pytest.mark.parametrize("link", [" union select 1", " except select 2", " intersect (select 1)"])
+def test_a_chain_of_set_operations_is_bounded(link: str) -> None:
+    trim_and_bound("select 1" + link * 200)
+    with pytest.raises(SqlRejectedError, match="too deep"):
+        trim_and_bound("select 1" + link * (MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("(", ")"),
+        ("f(", ")"),
+        ("array[", "]"),
+        ("case when true then ", " end"),
+        ("(select ", ")"),
+        ("a.case (", ")"),
+    ],
+)
+def test_nesting_is_bounded(opening: str, closing: str) -> None:
+    trim_and_bound("select " + opening * 30 + "1" + closing * 30)
+    with pytest.raises(SqlRejectedError, match="too deep"):
+        trim_and_bound("select " + opening * 65 + "1" + closing * 65)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select 1 where " + " and ".join(["a + b = c"] * 400),
+        "select 1 where " + " or ".join(["x is not null"] * 400),
+        "select " + ", ".join(["a + b"] * 400),
+        "select 1 in (" + ", ".join("1" * 5000) + ")",
+        "values " + ", ".join(["(1, -2, 'x')"] * 500),
+        "select case " + "when a = 1 then b + c " * 400 + "end",
+        " union all ".join(["select a || b || c || d || e from t where x = 1"] * 60),
+        "select " + ", ".join(["case when x then 1 else 0 end"] * 200),
+    ],
+    ids=lambda sql: sql[:40],
+)
+def test_what_stands_side_by_side_is_not_deep(sql: str) -> None:
+    assert trim_and_bound(sql)[0] == sql
+
+
+@pytest.mark.parametrize(
+    "sql", ["select (", "select )", "select (1]", "select [1)", "select (case when 1", "select a[1"]
+)
+def test_brackets_must_match(sql: str) -> None:
+    with pytest.raises(SqlRejectedError, match="no partner"):
+        trim_and_bound(sql)
+
+
+@pytest.mark.parametrize(
+    "sql", ["select a.end, b.case from t", "select 1 as case", "select 1 as end", "select (1 as case)"]
+)
+def test_a_column_called_end_or_case_opens_and_closes_nothing(sql: str) -> None:
+    assert trim_and_bound(sql)[0] == sql
+
+
+def test_too_many_words_are_refused_whatever_they_are() -> None:
+    with pytest.raises(SqlRejectedError, match="more than 16000 words"):
+        trim_and_bound("select " + "a " * 20_000)

@@ -1,0 +1,62 @@
+import pytest
+
+from pgmcp.validation.mentions import Mentions, TextComparison, read_mentions
+
+
+@pytest.mark.parametrize(
+    ("condition", "comparisons"),
+    [
+        ("status = 'open'", [TextComparison("", "status", "open")]),
+        ("'open' = o.status", [TextComparison("o", "status", "open")]),
+        ("sales.orders.status = 'open'", [TextComparison("orders", "status", "open")]),
+        ("status::text = 'open'::text", [TextComparison("", "status", "open")]),
+        ("lower(status) = lower('Open')", [TextComparison("", "status", "open", case_function="lower")]),
+        ("upper(btrim(status)) = 'Open'", [TextComparison("", "status", "Open", case_function="upper")]),
+        ("status IN ('a', 'b')", [TextComparison("", "status", "a"), TextComparison("", "status", "b")]),
+        ("status = ANY (ARRAY['a', 'b'])", [TextComparison("", "status", t) for t in "ab"]),
+        ("name LIKE '%mith%'", [TextComparison("", "name", "mith", is_pattern=True)]),
+        ("name ILIKE 'smith%'", [TextComparison("", "name", "smith", is_pattern=True, ignores_case=True)]),
+        ("status <> 'open'", []),
+        ("name NOT LIKE 'a%'", []),
+        ("status > 'open'", []),
+        ("price = 3", []),
+        ("left(status, 1) = 'o'", []),
+        ("status = other", []),
+    ],
+)
+def test_texts_that_columns_are_compared_with_are_found(
+    condition: str, comparisons: list[TextComparison]
+) -> None:
+    mentions = read_mentions(f"SELECT 1 FROM sales.orders AS o WHERE {condition}")
+
+    assert mentions.comparisons == tuple(comparisons)
+
+
+def test_comparisons_are_found_below_the_top() -> None:
+    mentions = read_mentions(
+        "WITH x AS (SELECT count(*) FILTER (WHERE a = 'b') FROM t) "
+        "SELECT * FROM x JOIN u ON u.c = 'd' WHERE EXISTS (SELECT FROM v WHERE e = 'f')"
+    )
+
+    assert {found.text for found in mentions.comparisons} == {"b", "d", "f"}
+
+
+def test_relations_are_found_under_their_aliases() -> None:
+    mentions = read_mentions("SELECT 1 FROM sales.orders o JOIN items ON true, (SELECT 1 FROM x AS y) AS z")
+
+    assert mentions.relations == (("o", "sales.orders"), ("items", "items"), ("y", "x"))
+    assert mentions.relations_of("o") == ["sales.orders"]
+    assert mentions.relations_of("") == ["sales.orders", "items", "x"]
+    assert mentions.relations_of("z") == []
+
+
+@pytest.mark.parametrize("text", ["", "SELEC 1", "SELECT '\x00'", "SHOW search_path"])
+def test_a_text_that_is_no_query_mentions_nothing(text: str) -> None:
+    assert read_mentions(text) == Mentions()
+
+
+def test_the_names_of_a_with_are_no_relations() -> None:
+    mentions = read_mentions("WITH x AS (SELECT * FROM orders) SELECT * FROM x JOIN items AS y ON true")
+
+    assert set(mentions.relations) == {("orders", "orders"), ("y", "items")}
+    assert mentions.relations_of("x") == []

@@ -1,0 +1,136 @@
+import pytest
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import CatalogFunction, CatalogRelation, FunctionPolicy, validate
+
+
+def honest(name: str, body: str, schema: str = "public") -> CatalogFunction:
+    """Return a function that says it changes nothing."""
+    text = f"CREATE OR REPLACE FUNCTION {schema}.{name}() RETURNS int LANGUAGE sql STABLE AS $f$ {body} $f$"
+    return CatalogFunction(schema, name, "s", definition=text)
+
+
+VOLATILE = CatalogFunction("app", "strike", "v", language="plpgsql")
+LOUD = CatalogFunction("public", "Loud", "v")
+DBLINK = CatalogFunction("public", "dblink_exec", "v", language="c", extension="dblink")
+TRGM = CatalogFunction("public", "similarity", "i", language="c", extension="pg_trgm")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "select app.strike()",
+        'select "app"."strike" ( )',
+        "select STRIKE(1)",
+        'select "Loud"(1)',
+        "select dblink_exec('a', 'b')",
+        "select nextval('s')",
+        "select pg_catalog.pg_read_file('x')",
+        "select max(rolpassword) from pg_authid",
+        "select count(*) from tale_teller",
+    ],
+)
+def test_a_function_that_says_it_only_reads_is_refused_for_what_its_body_calls(body: str) -> None:
+    policy = FunctionPolicy(
+        catalog_functions=[honest("f", body), VOLATILE, LOUD, DBLINK],
+        catalog_relations=[CatalogRelation("public", "tale_teller", calls=(("app", "strike", 0),))],
+    )
+
+    with pytest.raises(SqlRejectedError, match=r"f\(\) is not allowed"):
+        validate("select f()", functions=policy)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "select f() + 1",
+        "select lower('x') || count(*) from customers where random() > 0.5",
+        "select similarity('a', 'b')",
+        "select sum(total) from strike",
+    ],
+)
+def test_a_function_whose_body_only_reads_passes(body: str) -> None:
+    policy = FunctionPolicy(catalog_functions=[honest("f", body), VOLATILE, TRGM])
+
+    validate("select f()", functions=policy)
+
+
+def test_what_a_function_calls_is_followed_to_its_end_and_in_circles() -> None:
+    circle = [honest("a", "select b()"), honest("b", "select a(), c()")]
+
+    validate("select a()", functions=FunctionPolicy(catalog_functions=[*circle, honest("c", "select 1")]))
+    with pytest.raises(SqlRejectedError):
+        validate(
+            "select a()",
+            functions=FunctionPolicy(catalog_functions=[*circle, honest("c", "select lastval()")]),
+        )
+
+
+def test_what_the_operator_allows_may_be_called_from_anywhere() -> None:
+    parts = [honest("f", "select app.strike()"), VOLATILE]
+    view = CatalogRelation("public", "v", calls=(("app", "strike", 0),))
+
+    policy = FunctionPolicy(allowed=["app.strike"], catalog_functions=parts, catalog_relations=[view])
+
+    validate("select f() from v", functions=policy)
+
+
+def test_what_the_operator_denies_may_not_be_called_through_a_view() -> None:
+    view = CatalogRelation("public", "v", calls=(("public", "similarity", 2),))
+    policy = FunctionPolicy(denied=["similarity"], catalog_functions=[TRGM], catalog_relations=[view])
+
+    with pytest.raises(SqlRejectedError, match="operator of this server denies"):
+        validate("select * from v", functions=policy)
+
+
+@pytest.mark.parametrize(
+    ("relation", "reason"),
+    [
+        (CatalogRelation("public", "v", calls=(("app", "strike", 0),)), "strike is refused: it is volatile"),
+        (CatalogRelation("public", "v", calls=(("pg_catalog", "nextval", 1),)), "nextval is refused"),
+        (CatalogRelation("public", "v", reads=(("pg_catalog", "pg_authid"),)), "pg_authid is refused"),
+        (CatalogRelation("public", "v", reads=(("app", "inner_view"),)), "strike is refused"),
+        (CatalogRelation("public", "v", runs_program=True), "files of the database server"),
+    ],
+)
+@pytest.mark.parametrize("sql", ["select * from v", "table public.v", "select (select 1 from v)"])
+def test_a_relation_is_refused_for_what_reading_it_calls_or_shows(
+    relation: CatalogRelation, reason: str, sql: str
+) -> None:
+    inner = CatalogRelation("app", "inner_view", calls=(("app", "strike", 0),))
+    policy = FunctionPolicy(catalog_functions=[VOLATILE], catalog_relations=[relation, inner])
+
+    with pytest.raises(SqlRejectedError, match=reason):
+        validate(sql, functions=policy)
+
+
+def test_a_view_of_harmless_functions_or_of_another_schema_passes() -> None:
+    views = [
+        CatalogRelation("public", "v", calls=(("pg_catalog", "random", 0), ("pg_catalog", "textlike", 2))),
+        CatalogRelation("app", "w", calls=(("app", "strike", 0),)),
+    ]
+    policy = FunctionPolicy(catalog_functions=[VOLATILE], catalog_relations=views)
+
+    validate("select * from v, w", functions=policy)
+
+
+@pytest.mark.parametrize(
+    ("part", "is_allowed"),
+    [
+        (CatalogFunction("pg_catalog", "int4mul", "i", language="internal"), True),
+        (CatalogFunction("pg_catalog", "int8_avg_accum", "i", language="internal"), True),
+        (CatalogFunction("pg_catalog", "set_config", "v", language="internal"), False),
+        (CatalogFunction("app", "step", "v"), False),
+        (CatalogFunction("app", "step", "i", language="plpython3u"), False),
+        (CatalogFunction("app", "step", "i"), True),
+    ],
+)
+def test_an_aggregate_is_judged_by_its_parts(part: CatalogFunction, is_allowed: bool) -> None:
+    aggregate = CatalogFunction("public", "gather", "i", language="internal", parts=(part,))
+    policy = FunctionPolicy(catalog_functions=[aggregate])
+
+    if is_allowed:
+        validate("select gather(id) from customers", functions=policy)
+    else:
+        with pytest.raises(SqlRejectedError):
+            validate("select gather(id) from customers", functions=policy)
