@@ -1,0 +1,1 @@
+"""What the database holds: read from its catalog, kept, searched, and written for prompts and people."""

@@ -1,0 +1,281 @@
+"""A catalog as text: for people and hosts to read, and, denser, for the model's prompt.
+
+Whatever the database says (names, comments, labels, defaults, values) is data: it is put on one line, cut at
+a sensible length, and what would hide or act in it becomes visible. Nothing here fences it; whoever shows it
+does, once, around all of it.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from pgmcp.presentation.neutral import neutralise, neutralise_block, shorten
+from pgmcp.schema.catalog import Catalog, Column, ForeignKey, Index, Table, TableKind
+from pgmcp.schema.identifiers import quote_identifier, singular, split_words
+
+_MAX_COMMENT_CHARACTERS = 300
+_MAX_PROMPT_COMMENT_CHARACTERS = 200
+_MAX_DEFINITION_CHARACTERS = 300
+_MAX_LABEL_CHARACTERS = 64
+_MAX_LISTED_LABELS = 30
+
+# Words that say nothing of a column whose names, keys and values stand beside them.
+_SAYING_NOTHING = """
+a an the of for to each every that this is are primary foreign key referencing reference unique uniquely
+identifier identifie identify id table column field record row possible value allowed
+"""
+_WORDS_OF_EVERY_COMMENT = frozenset(_SAYING_NOTHING.split())
+
+_PLAIN_LABEL = re.compile(r"[\w.&/+-]+( [\w.&/+-]+)*")
+
+# The manual's aliases (table 8.1), without lengths and scales: they do not change how a value is compared.
+_SHORT_TYPES = (
+    (re.compile(r"\bcharacter varying(\(\d+\))?"), "varchar"),
+    (re.compile(r"\bcharacter\b(\(\d+\))?"), "char"),
+    (re.compile(r"\btimestamp(\(\d\))? with time zone"), "timestamptz"),
+    (re.compile(r"\btimestamp(\(\d\))? without time zone"), "timestamp"),
+    (re.compile(r"\btime(\(\d\))? with time zone"), "timetz"),
+    (re.compile(r"\btime(\(\d\))? without time zone"), "time"),
+    (re.compile(r"\bdouble precision\b"), "float8"),
+    (re.compile(r"\binteger\b"), "int"),
+    (re.compile(r"\bboolean\b"), "bool"),
+    (re.compile(r"\bnumeric\(\d+,-?\d+\)"), "numeric"),
+)
+
+
+class Detail(StrEnum):
+    """How much `render_tables` tells of each table."""
+
+    NAMES = "names"
+    COLUMNS = "columns"
+    FULL = "full"
+
+
+def render_tables(tables: Iterable[Table], catalog: Catalog, *, detail: Detail) -> str:
+    """Return the tables at one of three levels of detail, in the order given."""
+    match detail:
+        case Detail.NAMES:
+            return render_names(tables, catalog)
+        case Detail.COLUMNS:
+            return render_for_prompt(tables, catalog)
+        case Detail.FULL:
+            return "\n\n".join(render_table(table, catalog) for table in tables)
+
+
+def render_names(tables: Iterable[Table], catalog: Catalog) -> str:
+    """Return a line per table: its name, and what else says whether it is the one looked for."""
+    return "\n".join(_name_line(table, catalog) for table in tables)
+
+
+def render_overview(catalog: Catalog) -> str:
+    """Return everything the catalog knows of its tables, as readable text."""
+    path = ", ".join(_name(schema) for schema in catalog.search_path) or "(empty)"
+    count = f"{len(catalog.tables)} table{'' if len(catalog.tables) == 1 else 's'}"
+    heading = f"PostgreSQL {catalog.server_version}, {count}, search path: {path}"
+    return "\n\n".join([heading, *(render_table(table, catalog) for table in catalog.tables)]) + "\n"
+
+
+def render_table(table: Table, catalog: Catalog) -> str:
+    """Return everything the catalog knows of one table, as readable text."""
+    lines = [_name_line(table, catalog)]
+    lines += _column_lines(table)
+    if len(table.primary_key) > 1:
+        lines.append(f"  primary key ({_names(table.primary_key)})")
+    lines += [
+        f"  foreign key ({_names(key.columns)}) -> {_target(key, catalog)}" for key in table.foreign_keys
+    ]
+    lines += [f"  unique ({_names(columns)})" for columns in table.unique_constraints]
+    lines += [
+        f"  {_one_line(check, max_characters=_MAX_DEFINITION_CHARACTERS)}"
+        for check in table.check_constraints
+    ]
+    lines += [_index_line(index) for index in table.indexes]
+    return "\n".join(lines)
+
+
+def render_for_prompt(tables: Iterable[Table], catalog: Catalog) -> str:
+    """Return one dense line per table, as a model reads it best for the fewest tokens."""
+    return "\n".join(prompt_line(table, catalog) for table in tables)
+
+
+def prompt_line(table: Table, catalog: Catalog) -> str:
+    """Return the table's line of `render_for_prompt`.
+
+    For example `orders(id bigint pk, customer_id bigint -> customers.id, state order_state {open|paid})`.
+    """
+    kind = "" if table.kind in {TableKind.TABLE, TableKind.PARTITIONED_TABLE} else f"{table.kind} "
+    keys = _KeyMarks(table, catalog)
+    parts = [_prompt_column(column, keys.of(column.name), table) for column in table.columns]
+    line = f"{kind}{catalog.display_name(table)}({', '.join([*parts, *keys.composite()])})"
+    remarks = _remarks(table, max_characters=_MAX_PROMPT_COMMENT_CHARACTERS)
+    return f"{line} -- {remarks}" if remarks else line
+
+
+def column_name(catalog: Catalog | None, table: Table, column: Column) -> str:
+    """Return a column's name as SQL spells it, after its table's if there is a catalog to name that in."""
+    name = _name(column.name)
+    return f"{catalog.display_name(table)}.{name}" if catalog else name
+
+
+def value_literal(value: str) -> str:
+    """Return a value as SQL spells it, on one line; what is cut, or made visible, is no longer exact."""
+    return "'" + _one_line(value, max_characters=_MAX_LABEL_CHARACTERS).replace("'", "''") + "'"
+
+
+class _KeyMarks:
+    """What the constraints say of single columns, and what is left for the end of the line."""
+
+    def __init__(self, table: Table, catalog: Catalog) -> None:
+        self._table = table
+        self._catalog = catalog
+        self._references = {key.columns[0]: key for key in table.foreign_keys if len(key.columns) == 1}
+        self._unique = {columns[0] for columns in table.unique_constraints if len(columns) == 1}
+
+    def of(self, column: str) -> str:
+        marks = ""
+        if self._table.primary_key == (column,):
+            marks += " pk"
+        elif column in self._unique:
+            marks += " unique"
+        if key := self._references.get(column):
+            marks += f" -> {_target(key, self._catalog)}"
+        return marks
+
+    def composite(self) -> Iterable[str]:
+        if len(self._table.primary_key) > 1:
+            yield f"pk({_names(self._table.primary_key)})"
+        for columns in self._table.unique_constraints:
+            if len(columns) > 1:
+                yield f"unique({_names(columns)})"
+        for key in self._table.foreign_keys:
+            if len(key.columns) > 1:
+                yield f"({_names(key.columns)}) -> {_target(key, self._catalog)}"
+
+
+def _prompt_column(column: Column, marks: str, table: Table) -> str:
+    text = f"{_name(column.name)} {_short_type(column.type)}{marks}"
+    if labels := column.enum_labels or column.values:
+        text += " " + _label_list(labels)
+    elif column.value_range:
+        text += " " + _range(column.value_range)
+    if column.comment and not _is_told_already(column, marks, table):
+        comment = _one_line(column.comment, max_characters=_MAX_PROMPT_COMMENT_CHARACTERS)
+        # A comment that ends the comment would pass for schema.
+        text += f" /* {comment.replace('*/', '* /')} */"
+    return text
+
+
+def _is_told_already(column: Column, marks: str, table: Table) -> bool:
+    """Tell whether a comment only repeats names, keys and values: "foreign key of the cars table"."""
+    values = " ".join(column.enum_labels or column.values)
+    told = f"{table.name} {column.name} {marks} {values}"
+    words = {singular(word) for word in split_words(column.comment)}
+    return words <= {singular(word) for word in split_words(told)} | _WORDS_OF_EVERY_COMMENT
+
+
+def _column_lines(table: Table) -> list[str]:
+    name_width = min(max((len(_name(column.name)) for column in table.columns), default=0), 32)
+    type_width = min(max((len(column.type) for column in table.columns), default=0), 32)
+    return [
+        f"  {_name(column.name):<{name_width}}  {neutralise(column.type):<{type_width}}  "
+        f"{_column_facts(column, table)}".rstrip()
+        for column in table.columns
+    ]
+
+
+def _column_facts(column: Column, table: Table) -> str:
+    facts = []
+    if table.primary_key == (column.name,):
+        facts.append("primary key")
+    elif not column.nullable:
+        facts.append("not null")
+    if column.default is not None:
+        facts.append(_default(column.default))
+    if column.enum_labels:
+        facts.append(f"one of {_label_list(column.enum_labels)}")
+    elif column.values:
+        facts.append(f"holds {_label_list(column.values)}")
+    elif column.value_range:
+        facts.append(f"about {_range(column.value_range)}")
+    if column.comment:
+        facts.append(f"-- {_one_line(column.comment, max_characters=_MAX_COMMENT_CHARACTERS)}")
+    return "  ".join(facts)
+
+
+def _default(expression: str) -> str:
+    text = _one_line(expression, max_characters=_MAX_DEFINITION_CHARACTERS)
+    return text if text.startswith("generated ") else f"default {text}"
+
+
+def _index_line(index: Index) -> str:
+    # What comes before USING repeats the names of the index and its table.
+    _, _, method = index.definition.partition(" USING ")
+    definition = _one_line(method or index.definition, max_characters=_MAX_DEFINITION_CHARACTERS)
+    return f"  {'unique index' if index.is_unique else 'index'} {_name(index.name)} {definition}"
+
+
+def _name_line(table: Table, catalog: Catalog) -> str:
+    remarks = _remarks(table, max_characters=_MAX_COMMENT_CHARACTERS)
+    line = f"{table.kind} {catalog.display_name(table)}"
+    return f"{line} -- {remarks}" if remarks else line
+
+
+def _remarks(table: Table, *, max_characters: int) -> str:
+    comment = _one_line(table.comment, max_characters=max_characters)
+    size = "" if table.estimated_rows is None else f"~{table.estimated_rows} rows"
+    return "; ".join(part for part in (comment, size) if part)
+
+
+def _target(key: ForeignKey, catalog: Catalog) -> str:
+    table = catalog.get(key.referenced_schema, key.referenced_table)
+    name = (
+        catalog.display_name(table)
+        if table
+        else f"{_name(key.referenced_schema)}.{_name(key.referenced_table)}"
+    )
+    if len(key.referenced_columns) == 1:
+        return f"{name}.{_name(key.referenced_columns[0])}"
+    return f"{name}({_names(key.referenced_columns)})"
+
+
+def _label_list(labels: Sequence[str]) -> str:
+    # One that cannot be shown as it is would only mislead: a query compares with the exact text.
+    exact = [label for label in labels if _one_line(label, max_characters=_MAX_LABEL_CHARACTERS) == label]
+    listed = [_label(label) for label in exact[:_MAX_LISTED_LABELS]]
+    if len(listed) < len(labels):
+        listed.append("…")
+    return "{" + "|".join(listed) + "}"
+
+
+def _range(value_range: tuple[str, str]) -> str:
+    # The reader of statistics lets only dates and plain numbers through.
+    least, greatest = value_range
+    return f"[{least}..{greatest}]" if least != greatest else f"[{least}]"
+
+
+def _label(label: str) -> str:
+    if _PLAIN_LABEL.fullmatch(label):
+        return label
+    return "'" + label.replace("'", "''") + "'"
+
+
+def _name(identifier: str) -> str:
+    return neutralise(quote_identifier(identifier))
+
+
+def _names(identifiers: Iterable[str]) -> str:
+    return ", ".join(_name(identifier) for identifier in identifiers)
+
+
+def _one_line(text: str, *, max_characters: int) -> str:
+    # Not `neutralise`: it doubles backslashes, and a value has to be spelled here as SQL must spell it.
+    # Nor are spaces folded in what is on one line already.
+    line = text if text.isprintable() else " ".join(text.split())
+    return shorten(neutralise_block(line), max_characters)
+
+
+def _short_type(type_name: str) -> str:
+    text = neutralise(type_name)
+    for pattern, short in _SHORT_TYPES:
+        text = pattern.sub(short, text)
+    return text
