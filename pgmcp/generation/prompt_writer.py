@@ -1,0 +1,125 @@
+"""What goes into one prompt, and how much: the question's share of the schema and of the operator's words."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Final
+
+from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.generation.prompt import Attempt, Message, PromptFacts, build_messages
+from pgmcp.generation.verified import overlap
+from pgmcp.schema.catalog import Catalog
+from pgmcp.schema.search import select_for_prompt
+from pgmcp.schema.value_hints import hint_values
+
+MAX_EXAMPLES: Final = 3
+
+MIN_SCHEMA_TOKENS: Final = 500
+"""A model that sees nothing of the schema cannot answer: the schema gets as much, whatever else there is."""
+
+_CONTEXT_SHARE = 0.25
+_VALUE_HINTS_SHARE = 0.05
+
+
+class PromptWriter:
+    """Writes prompts for one model.
+
+    Args:
+        max_tokens: of one prompt.
+        count_tokens: as the model counts.
+        fence: marks what is data; the same for all prompts, so that the provider's cache can serve their long
+            beginning.
+    """
+
+    def __init__(self, *, max_tokens: int, count_tokens: Callable[[str], int], fence: str) -> None:
+        self._max_tokens = max_tokens
+        self._count_tokens = count_tokens
+        self._fence = fence
+
+    def write(
+        self,
+        question: str,
+        catalog: Catalog,
+        context: DatabaseContext,
+        *,
+        today: date,
+        max_rows: int,
+        attempts: Sequence[Attempt] = (),
+    ) -> list[Message]:
+        """Return the conversation that asks for the question's query, in `max_tokens` if that can be.
+
+        On a schema of thousands of tables the first call takes a second, so it is not for the event loop.
+
+        Args:
+            today: in the database's time zone.
+            max_rows: rows the caller gets to see.
+            attempts: what has been tried for this question so far, oldest first.
+        """
+        facts = PromptFacts(
+            question=question,
+            schema_text="",
+            server_version=catalog.server_version,
+            today=today,
+            time_zone=catalog.time_zone,
+            max_rows=max_rows,
+            attempts=tuple(attempts),
+        )
+        facts = self._with_context(facts, context)
+        hints_tokens = int(self._max_tokens * _VALUE_HINTS_SHARE)
+        room_tokens = self._max_tokens - self.count(self._build(facts)) - hints_tokens
+        schema = select_for_prompt(
+            catalog,
+            question,
+            token_budget=max(room_tokens, MIN_SCHEMA_TOKENS),
+            count_tokens=self._count_tokens,
+        )
+        hints = self._fit(hint_values(catalog, question, shown=schema.tables), hints_tokens)
+        return self._build(replace(facts, schema_text=schema.text, value_hints=tuple(hints)))
+
+    def count(self, messages: Sequence[Message]) -> int:
+        """Return the tokens of a conversation."""
+        return sum(self._count_tokens(message["content"]) for message in messages)
+
+    def _build(self, facts: PromptFacts) -> list[Message]:
+        return build_messages(facts, fence=self._fence)
+
+    def _with_context(self, facts: PromptFacts, context: DatabaseContext) -> PromptFacts:
+        """Add what the operator says, what is nearest to the question first, as far as its share goes."""
+        question = facts.question
+        left_tokens = int(self._max_tokens * _CONTEXT_SHARE)
+        examples = []
+        for verified in context.nearest(question, MAX_EXAMPLES):
+            cost_tokens = self._count_tokens(f"Question: {verified.question}\nSQL: {verified.sql}\n\n")
+            if cost_tokens <= left_tokens:
+                left_tokens -= cost_tokens
+                examples.append(verified)
+        kept: list[dict[str, str]] = []
+        for texts in (context.terms, context.filters, context.notes, dict.fromkeys(context.joins, "")):
+            kept.append(self._nearest(question, texts, left_tokens))
+            left_tokens -= sum(self._count_tokens(f"- {name}: {text}\n") for name, text in kept[-1].items())
+        terms, filters, notes, joins = kept
+        return replace(
+            facts,
+            examples=tuple(examples),
+            terms=terms,
+            filters=filters,
+            notes=notes,
+            joins=tuple(joins),
+        )
+
+    def _nearest(self, question: str, texts: Mapping[str, str], budget_tokens: int) -> dict[str, str]:
+        """Return the texts that fit, in their own order; those near the question are taken first."""
+        by_nearness = sorted(texts, key=lambda name: overlap(question, f"{name} {texts[name]}"), reverse=True)
+        lines = {f"- {name}: {texts[name]}\n": name for name in by_nearness}
+        fitting = {lines[line] for line in self._fit(lines, budget_tokens)}
+        return {name: text for name, text in texts.items() if name in fitting}
+
+    def _fit(self, lines: "Sequence[str] | Mapping[str, str]", budget_tokens: int) -> list[str]:
+        """Return the lines that fit, in their order."""
+        fitting = []
+        for line in lines:
+            cost_tokens = self._count_tokens(line) + 1
+            if cost_tokens <= budget_tokens:
+                budget_tokens -= cost_tokens
+                fitting.append(line)
+        return fitting

@@ -1,0 +1,167 @@
+"""The contract with the model: the one JSON object it must answer with, and how its text becomes one.
+
+Endpoints differ: some enforce the schema, some only promise JSON, some wrap it in prose, fences or a chain of
+thought. `parse_reply` takes them all, and nothing that would have to be guessed.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from pgmcp.errors import ModelReplyError
+
+# Every property is required and no other is allowed: OpenAI's strict mode takes only such schemas.
+REPLY_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "answerable": {
+            "type": "boolean",
+            "description": "false when the listed tables cannot answer, or when anything would be changed",
+        },
+        "sql": {"type": "string", "description": "one read-only PostgreSQL query; empty if not answerable"},
+        "tables": {"type": "array", "items": {"type": "string"}, "description": "tables the query reads"},
+        "assumptions": {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "each choice made where the question was open, in a few words",
+        },
+        "reason": {
+            "type": "string",
+            "description": "if not answerable: why, and what would help; else empty",
+        },
+        "follow_up": {
+            "type": "string",
+            "description": "if not answerable: a question these tables can answer, or one that asks for what "
+            "is missing; else empty",
+        },
+    },
+    "required": ["answerable", "sql", "tables", "assumptions", "reason", "follow_up"],
+    "additionalProperties": False,
+}
+
+_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHT_START = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
+_THOUGHT_END = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
+_SQL_FENCE = re.compile(r"```(?:sql|postgresql|postgres|pgsql)\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_WHOLE_FENCE = re.compile(r"\s*```\w*\s*\n(.*?)```\s*", re.DOTALL)
+
+# Every brace that opens no JSON costs one attempt: unbounded, a long text of braces takes quadratic time.
+_MAX_OBJECT_ATTEMPTS = 100
+
+_ASK_FOR_JSON_HINT = (
+    "ask again; if it happens often, set PG_MCP_OPENAI_MODEL to a model that follows JSON instructions"
+)
+
+
+class SqlReply(msgspec.Struct, frozen=True):
+    """What the model answered.
+
+    Attributes:
+        sql: the statement; "" when not answerable.
+        tables: the tables the model says it reads; a claim, not a fact.
+        assumptions: what the model decided where the question was open.
+        reason: why the question cannot be answered; "" when it can.
+        follow_up: what to ask instead; "" when nothing comes to its mind.
+    """
+
+    sql: str
+    tables: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    answerable: bool = True
+    reason: str = ""
+    follow_up: str = ""
+
+
+class _LooseReply(msgspec.Struct):
+    """The contract as endpoints that do not enforce it keep it: fields missing, null, or text for a list."""
+
+    sql: str | None = None
+    tables: list[str] | str | None = None
+    assumptions: list[str] | str | None = None
+    answerable: bool | None = None
+    reason: str | None = None
+    follow_up: str | None = None
+
+
+def parse_reply(text: str) -> SqlReply:
+    """Return the reply in `text`, whatever surrounds it.
+
+    The last JSON object that keeps the contract counts: models that think aloud end with their answer. A text
+    without one but with exactly one SQL code block is taken as that statement.
+
+    Raises:
+        ModelReplyError: there is no such object, or it says neither SQL nor why there is none.
+    """
+    answer = _without_thoughts(text)
+    if not answer.strip():
+        raise ModelReplyError("the model's reply was empty", hint=_ASK_FOR_JSON_HINT)
+    replies = list(_replies_in(answer))
+    if replies:
+        return _settle(replies[-1])
+    statements = _SQL_FENCE.findall(answer)
+    if len(statements) == 1:
+        return _settle(_LooseReply(sql=statements[0]))
+    raise ModelReplyError("the model's reply holds no JSON object with SQL", hint=_ASK_FOR_JSON_HINT)
+
+
+def _without_thoughts(text: str) -> str:
+    # Some chat templates open the thought in the prompt, so that only its end is in the reply.
+    end = _THOUGHT_END.search(text)
+    if end and not _THOUGHT_START.search(text, 0, end.start()):
+        text = text[end.end() :]
+    return _THOUGHT.sub("", text)
+
+
+def _replies_in(text: str) -> Iterator[_LooseReply]:
+    for candidate in _json_objects_in(text):
+        try:
+            reply = msgspec.convert(candidate, _LooseReply)
+        except msgspec.ValidationError:
+            continue
+        if reply.sql is not None or reply.answerable is not None:
+            yield reply
+
+
+def _json_objects_in(text: str) -> Iterator[Any]:
+    # strict=False lets line breaks stand in strings unescaped, as small models write SQL.
+    decoder = json.JSONDecoder(strict=False)
+    position = text.find("{")
+    for _ in range(_MAX_OBJECT_ATTEMPTS):
+        if position < 0:
+            return
+        try:
+            value, end = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            position = text.find("{", position + 1)
+        else:
+            yield value
+            position = text.find("{", end)
+
+
+def _settle(loose: _LooseReply) -> SqlReply:
+    sql = _without_fence(loose.sql or "")
+    reason = (loose.reason or "").strip()
+    answerable = bool(sql) if loose.answerable is None else loose.answerable
+    if answerable and not sql:
+        raise ModelReplyError("the model's reply holds no SQL", hint=_ASK_FOR_JSON_HINT)
+    return SqlReply(
+        sql=sql if answerable else "",
+        tables=_as_texts(loose.tables),
+        assumptions=_as_texts(loose.assumptions),
+        answerable=answerable,
+        reason="" if answerable else reason or "the model gave no reason",
+        follow_up="" if answerable else (loose.follow_up or "").strip(),
+    )
+
+
+def _without_fence(sql: str) -> str:
+    fenced = _WHOLE_FENCE.fullmatch(sql)
+    return (fenced[1] if fenced else sql).strip()
+
+
+def _as_texts(value: list[str] | str | None) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value or []
+    return tuple(text.strip() for text in texts if text.strip())

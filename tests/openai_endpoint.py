@@ -1,0 +1,281 @@
+"""An HTTP server on 127.0.0.1 that speaks OpenAI's chat completions and answers what a test tells it to.
+
+    with ScriptedEndpoint() as endpoint:
+        endpoint.reply(failure(429, retry_after_s=0), sql("SELECT 1"))
+        ...                                  # point a client, or a server process, at endpoint.base_url
+        assert "orders" in endpoint.requests[-1].prompt
+
+Queued replies go out first, in order; then `script`, a function of the request, answers. With neither, the
+endpoint says so with a 500 that clients are told not to retry.
+"""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+TOKENS_IN = 120
+TOKENS_OUT = 30
+
+
+@dataclass(frozen=True)
+class RecordedRequest:
+    """One request as it arrived; header names are in lower case."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+    @property
+    def messages(self) -> list[dict[str, str]]:
+        messages: list[dict[str, str]] = self.body.get("messages", [])
+        return messages
+
+    @property
+    def prompt(self) -> str:
+        """All messages in one text."""
+        return "\n\n".join(message["content"] for message in self.messages)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What goes back over the wire.
+
+    Attributes:
+        hold: the reply waits until this is set, or until the endpoint is closed.
+        drop: close the connection without a word instead.
+    """
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+    hold: threading.Event | None = None
+    drop: bool = False
+
+
+Script = Callable[[RecordedRequest], Reply]
+
+
+def content(
+    text: str | None,
+    *,
+    finish_reason: str = "stop",
+    refusal: str | None = None,
+    usage: tuple[int, int] | None = (TOKENS_IN, TOKENS_OUT),
+) -> Reply:
+    """A completion whose message is `text`; `usage` is (tokens in, tokens out)."""
+    message = {"role": "assistant", "content": text, "refusal": refusal}
+    body: dict[str, Any] = {
+        "id": "chatcmpl-scripted",
+        "object": "chat.completion",
+        "created": 1_790_000_000,
+        "model": "scripted-model",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish_reason, "logprobs": None}],
+    }
+    if usage is not None:
+        tokens_in, tokens_out = usage
+        body["usage"] = {
+            "prompt_tokens": tokens_in,
+            "completion_tokens": tokens_out,
+            "total_tokens": tokens_in + tokens_out,
+        }
+    return raw(json.dumps(body).encode())
+
+
+def reply_text(
+    sql: str,
+    *,
+    tables: tuple[str, ...] = (),
+    assumptions: tuple[str, ...] = (),
+    answerable: bool = True,
+    reason: str = "",
+) -> str:
+    """The JSON text of a reply that keeps the contract."""
+    return json.dumps(
+        {
+            "sql": sql,
+            "tables": list(tables),
+            "assumptions": list(assumptions),
+            "answerable": answerable,
+            "reason": reason,
+        }
+    )
+
+
+def sql(statement: str, *, tables: tuple[str, ...] = (), assumptions: tuple[str, ...] = ()) -> Reply:
+    """A completion that answers with `statement`."""
+    return content(reply_text(statement, tables=tables, assumptions=assumptions))
+
+
+def unanswerable(reason: str) -> Reply:
+    """A completion that says the schema cannot answer, and why."""
+    return content(reply_text("", answerable=False, reason=reason))
+
+
+def refusal(text: str) -> Reply:
+    """A completion in which the model declines."""
+    return content(None, refusal=text)
+
+
+def failure(
+    status: int,
+    message: str = "scripted failure",
+    *,
+    code: str | None = None,
+    param: str | None = None,
+    retry_after_s: float | None = None,
+) -> Reply:
+    """An HTTP error in OpenAI's form."""
+    error = {"message": message, "type": "scripted_error", "param": param, "code": code}
+    headers = {} if retry_after_s is None else {"Retry-After": f"{retry_after_s:g}"}
+    return raw(json.dumps({"error": error}).encode(), status=status, headers=headers)
+
+
+def raw(
+    body: bytes,
+    *,
+    status: int = 200,
+    content_type: str = "application/json",
+    headers: dict[str, str] | None = None,
+) -> Reply:
+    """Any bytes at all, for endpoints that are something else."""
+    return Reply(status, body, {"Content-Type": content_type, **(headers or {})})
+
+
+def dropped_connection() -> Reply:
+    """The connection is closed before a byte of the answer."""
+    return Reply(0, b"", drop=True)
+
+
+def held(reply: Reply, until: threading.Event) -> Reply:
+    """The same reply, but only once `until` is set."""
+    return replace(reply, hold=until)
+
+
+class ScriptedEndpoint:
+    """The endpoint; serves from entering the context until leaving it.
+
+    Attributes:
+        requests: every request so far, also those that were refused.
+        refused_parameters: a request that has one of these gets a 400 that names it, as from an endpoint
+            without structured output ("response_format") or a reasoning model ("temperature").
+        api_key: when set, any other key gets a 401.
+    """
+
+    def __init__(self, *, refused_parameters: tuple[str, ...] = (), api_key: str | None = None) -> None:
+        self.requests: list[RecordedRequest] = []
+        self.refused_parameters = refused_parameters
+        self.api_key = api_key
+        self._queue: deque[Reply] = deque()
+        self._script: Script | None = None
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._server = _Server(("127.0.0.1", 0), self._answer, self._closed)
+
+    @property
+    def base_url(self) -> str:
+        """What to give a client as its base URL."""
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    def reply(self, *replies: Reply) -> None:
+        """Queue replies for the next requests, one each."""
+        with self._lock:
+            self._queue.extend(replies)
+
+    def script(self, script: Script) -> None:
+        """Answer every request the queue has no reply for with `script(request)`."""
+        with self._lock:
+            self._script = script
+
+    def forget(self) -> None:
+        """Drop the requests so far, and what is queued or scripted for others."""
+        with self._lock:
+            self.requests.clear()
+            self._queue.clear()
+            self._script = None
+
+    def __enter__(self) -> Self:
+        # A short poll: shutdown() waits for it, once in every test.
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._closed.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _answer(self, request: RecordedRequest) -> Reply:
+        with self._lock:
+            self.requests.append(request)
+            refused = self._refusal_of(request)
+            if refused is not None:
+                return refused
+            if self._queue:
+                return self._queue.popleft()
+            script = self._script
+        if script is None:
+            reply = failure(500, "nothing is scripted for this request")
+            return replace(reply, headers={**reply.headers, "x-should-retry": "false"})
+        return script(request)
+
+    def _refusal_of(self, request: RecordedRequest) -> Reply | None:
+        if not request.path.endswith("/chat/completions"):
+            return failure(404, f"no such path: {request.path}")
+        if self.api_key is not None and request.headers.get("authorization") != f"Bearer {self.api_key}":
+            return failure(401, "Incorrect API key provided", code="invalid_api_key")
+        for name in self.refused_parameters:
+            if name in request.body:
+                return failure(
+                    400, f"Unsupported parameter: '{name}'", code="unsupported_parameter", param=name
+                )
+        return None
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], answer: Script, closed: threading.Event) -> None:
+        super().__init__(address, _ChatCompletions)
+        self.answer = answer
+        self.closed = closed
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: a client that has left is part of many tests."""
+
+
+class _ChatCompletions(BaseHTTPRequestHandler):
+    server: _Server
+
+    def do_POST(self) -> None:
+        length_bytes = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length_bytes))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        reply = self.server.answer(RecordedRequest(self.path, headers, body))
+        if reply.hold is not None:
+            self._wait_for(reply.hold)
+        if not reply.drop:
+            self._send(reply)
+
+    def _wait_for(self, event: threading.Event) -> None:
+        while not event.wait(0.01) and not self.server.closed.is_set():
+            pass
+
+    def _send(self, reply: Reply) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Write no access log."""

@@ -1,0 +1,264 @@
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from pgmcp.errors import SettingsError
+from pgmcp.generation import context_file
+from pgmcp.generation.context_file import ContextFile, DatabaseContext, load_context
+from pgmcp.generation.verified import Parameter, ParameterKind, VerifiedQuestion, normalise
+
+ACTIVE_USERS = VerifiedQuestion(
+    "How many active users are there?", "SELECT count(*) FROM users", ("number of active users",)
+)
+REVENUE = VerifiedQuestion("What is the revenue by month?", "SELECT 2")
+SHOP = DatabaseContext(verified=(ACTIVE_USERS, REVENUE))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "context.yaml"
+
+
+def failure_of(path: Path, text: str) -> str:
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError) as caught:
+        load_context(path)
+    return str(caught.value)
+
+
+def test_the_example_in_the_module_is_a_file_it_reads(path: Path) -> None:
+    documentation = context_file.__doc__ or ""
+    start, end = documentation.index("    databases:"), documentation.index("A question that is")
+    path.write_text(textwrap.dedent(documentation[start:end]), encoding="utf-8")
+
+    main = load_context(path)["main"]
+
+    assert main.terms == {"active user": "has signed in within the last 30 days"}
+    assert main.notes["orders.total"] == "in euro, VAT included"
+    assert main.verified[0].also_asked_as == ("number of active users",)
+    assert main.verified[0].sql.startswith("SELECT count(*) AS active_users\nFROM users\nWHERE")
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "databases:\n", "databases: {}\n"])
+def test_an_empty_file_says_nothing_about_any_database(text: str, path: Path) -> None:
+    path.write_text(text, encoding="utf-8")
+
+    assert load_context(path) == {}
+
+
+def test_a_database_may_have_nothing_but_a_name(path: Path) -> None:
+    path.write_text("databases:\n  main:\n  other:\n    terms:\n", encoding="utf-8")
+
+    assert load_context(path) == {"main": DatabaseContext(), "other": DatabaseContext()}
+
+
+def test_numbers_and_yes_are_the_text_that_was_written(path: Path) -> None:
+    path.write_text("databases:\n  main:\n    terms:\n      2024: yes\n      vip: 1_000\n", encoding="utf-8")
+
+    assert load_context(path)["main"].terms == {"2024": "yes", "vip": "1_000"}
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(path: Path) -> None:
+    path.write_text("\ufeffdatabases:\n  main:\n", encoding="utf-8")
+
+    assert load_context(path) == {"main": DatabaseContext()}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("database:\n  main:\n", 1, "unknown key 'database'; did you mean 'databases'?"),
+        ("databases:\n  main:\n    term:\n      a: b\n", 3, "databases.main: unknown key 'term'"),
+        ("databases:\n  main:\n    xyzzy: 1\n", 3, "known here: terms, notes, filters, joins, verified"),
+        ("databases:\n  main:\n    terms: [a, b]\n", 3, "databases.main.terms: a mapping is expected"),
+        ("databases:\n  main:\n    terms:\n      a: [b]\n", 4, "databases.main.terms.a: text is expected"),
+        ("databases:\n  main:\n    terms:\n      a:\n", 4, "databases.main.terms.a: text is expected"),
+        ("databases:\n  main:\n    notes:\n      a: b\n      a: c\n", 5, "the key 'a' stands here twice"),
+        ("databases:\n  main:\n    verified:\n      question: q\n", 4, "verified: a list is expected"),
+        ("databases:\n  main:\n    verified:\n      - sql: s\n", 4, "verified[0]: 'question' is missing"),
+        ("databases:\n  main:\n    verified:\n      - question: q\n", 4, "verified[0]: 'sql' is missing"),
+        (
+            "databases:\n  main:\n    verified:\n      - {question: q, sql: s,\n         also_asked: [x]}\n",
+            5,
+            "verified[0]: unknown key 'also_asked'; did you mean 'also_asked_as'?",
+        ),
+        (
+            "databases:\n  main:\n    verified:\n"
+            "      - {question: 'How many?', sql: a}\n"
+            "      - {question: x, also_asked_as: [how many], sql: b}\n",
+            5,
+            "verified[1]: asks the same as line 4",
+        ),
+        ("- a\n- b\n", 1, "a mapping is expected"),
+        ("databases:\n  main: {terms: {a: b}\n", 3, "not YAML"),
+        ("databases: !!python/object:os.system x\n", 1, "a mapping is expected"),
+    ],
+)
+def test_a_mistake_is_shown_with_its_line_and_field(text: str, line: int, words: str, path: Path) -> None:
+    message = failure_of(path, text)
+
+    assert message.startswith(f"{path}:{line}: ")
+    assert words in message
+
+
+def test_a_missing_file_names_the_setting_and_the_path(path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file") as caught:
+        load_context(path)
+
+    assert str(caught.value).startswith(f"PG_MCP_CONTEXT_FILE: cannot read {path}")
+
+
+def test_a_file_in_another_encoding_is_named(path: Path) -> None:
+    path.write_bytes("databases:\n  main:\n    terms:\n      umsätze: x\n".encode("latin-1"))
+
+    with pytest.raises(SettingsError, match="not UTF-8"):
+        load_context(path)
+
+
+def test_control_characters_are_not_yaml(path: Path) -> None:
+    assert "not YAML" in failure_of(path, "databases:\n  main\x07:\n")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many active users are there?",
+        "how many ACTIVE users are there",
+        "  How  many active users,\n are there ?!  ",
+        "“How many active users are there?”",
+        "Number of active users.",
+    ],
+)
+def test_a_verified_question_matches_but_for_case_spacing_and_punctuation(question: str) -> None:
+    assert SHOP.match(question) is ACTIVE_USERS
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["How many users are there?", "How many active users are there today?", "active users", "", "?"],
+)
+def test_a_near_match_is_no_match(question: str) -> None:
+    assert SHOP.match(question) is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("orders > 5", "orders < 5"),
+        ("orders above 1.5", "orders above 15"),
+        ("orders above 1.5", "orders above 1,5"),
+        ("temperature of -5", "temperature of 5"),
+        ("at 10:30", "at 10 30"),
+        ("status != open", "status = open"),
+        ("10% off", "10 off"),
+        ("$5", "5"),
+    ],
+)
+def test_signs_that_carry_meaning_keep_questions_apart(one: str, other: str) -> None:
+    assert normalise(one) != normalise(other)
+
+
+def test_the_nearest_share_most_words_and_come_first() -> None:
+    assert SHOP.nearest("How many active users signed up by month?", 5) == [ACTIVE_USERS, REVENUE]
+    assert SHOP.nearest("revenue by month in 2026", 5)[0] is REVENUE
+
+
+def test_no_more_examples_than_asked_for_and_none_without_a_shared_word() -> None:
+    assert SHOP.nearest("How many users by month?", 1) == [ACTIVE_USERS]
+    assert SHOP.nearest("xyzzy", 5) == []
+    assert SHOP.nearest("", 5) == []
+
+
+def test_other_wordings_count_for_nearness() -> None:
+    assert SHOP.nearest("number", 5) == [ACTIVE_USERS]
+
+
+def test_filters_joins_and_parameters_are_read(path: Path) -> None:
+    path.write_text(
+        textwrap.dedent("""
+        databases:
+          main:
+            filters: {customers: deleted_at IS NULL}
+            joins:
+              - orders.buyer = customers.number
+            verified:
+              - question: Spent by {who} since {start} above {least}
+                parameters: {who: crm.customers.name, start: date, least: number}
+                sql: SELECT {who}, {start}, {least}
+        """)
+    )
+
+    main = load_context(path)["main"]
+
+    assert main.filters == {"customers": "deleted_at IS NULL"}
+    assert main.joins == ("orders.buyer = customers.number",)
+    assert main.verified[0].parameters == {
+        "who": Parameter(ParameterKind.VALUE, "crm.customers.name"),
+        "start": Parameter(ParameterKind.DATE),
+        "least": Parameter(ParameterKind.NUMBER),
+    }
+    (match,) = main.matches("spent by Ann Lee since 2026-01-31 above 5")
+    assert match.arguments == {"who": "Ann Lee", "start": "2026-01-31", "least": "5"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sql", "problem"),
+    [
+        ("{start: day}", "SELECT {start}", "'day' is no parameter"),
+        ("{start: date}", "SELECT '{start}'", "outside quotes"),
+        ("{start: date, end: date}", "SELECT {start}, {end}", "its parameters are {end}, {start}"),
+    ],
+)
+def test_a_parameter_that_cannot_be_used_is_shown_with_its_line(
+    parameters: str, sql: str, problem: str, path: Path
+) -> None:
+    head = "databases:\n  main:\n    verified:\n"
+
+    message = failure_of(
+        path,
+        f"{head}      - question: Since {{start}}\n        parameters: {parameters}\n        sql: {sql}\n",
+    )
+
+    assert message.startswith(f"{path}:")
+    assert problem in message
+
+
+def write_term(path: Path, meaning: str) -> None:
+    path.write_text(f"databases:\n  main:\n    terms:\n      user: {meaning}\n", encoding="utf-8")
+
+
+def test_a_file_that_has_changed_is_read_again(path: Path) -> None:
+    write_term(path, "a row of customers")
+    file = ContextFile(path)
+
+    assert file.get("main").terms == {"user": "a row of customers"}
+
+    write_term(path, "somebody who signed in")
+
+    assert file.get("main").terms == {"user": "somebody who signed in"}
+    assert file.get("other") == DatabaseContext()
+
+
+def test_a_broken_version_leaves_the_old_one_in_use_and_is_reported_once(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_term(path, "a row of customers")
+    file = ContextFile(path)
+    path.write_text("databases: [")
+
+    assert [file.get("main").terms["user"] for _ in range(3)] == ["a row of customers"] * 3
+    assert len(caplog.records) == 1
+    assert "is not used" in caplog.text
+
+    write_term(path, "mended")
+
+    assert file.get("main").terms["user"] == "mended"
+
+
+def test_a_file_that_is_gone_leaves_what_it_said(path: Path) -> None:
+    write_term(path, "a row of customers")
+    file = ContextFile(path)
+    path.unlink()
+
+    assert file.get("main").terms == {"user": "a row of customers"}

@@ -1,0 +1,510 @@
+import asyncio
+import json
+import logging
+import threading
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator
+
+import anyio
+import pytest
+
+from pgmcp.errors import ModelAuthError, ModelError, ModelNotConfiguredError, ModelReplyError
+from pgmcp.generation.completion import Completion
+from pgmcp.generation.model import ModelClient
+from pgmcp.generation.prompt import Message
+from tests.openai_endpoint import (
+    TOKENS_IN,
+    TOKENS_OUT,
+    RecordedRequest,
+    Reply,
+    ScriptedEndpoint,
+    content,
+    dropped_connection,
+    failure,
+    held,
+    raw,
+    refusal,
+    reply_text,
+    sql,
+    unanswerable,
+)
+
+pytestmark = pytest.mark.anyio
+
+KEY = "sk-secret-0123456789abcdef"
+MESSAGES: list[Message] = [
+    {"role": "system", "content": "Write SQL."},
+    {"role": "user", "content": "How many orders?"},
+]
+
+
+@pytest.fixture
+def endpoint() -> Iterator[ScriptedEndpoint]:
+    with ScriptedEndpoint() as endpoint:
+        yield endpoint
+
+
+Connect = Callable[..., ModelClient]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Return a function that makes a client, which is closed at the end."""
+    clients: list[ModelClient] = []
+
+    def make(
+        base_url: str | None,
+        *,
+        api_key: str | None = KEY,
+        model: str = "gpt-4o-mini",
+        max_retries: int = 0,
+        timeout_s: float = 20.0,
+    ) -> ModelClient:
+        client = ModelClient(
+            api_key=api_key, base_url=base_url, model=model, max_retries=max_retries, timeout_s=timeout_s
+        )
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        await client.aclose()
+
+
+async def complete(client: ModelClient, timeout_s: float = 20.0) -> Completion:
+    return await client.complete(MESSAGES, timeout_s=timeout_s)
+
+
+async def failure_of(client: ModelClient, timeout_s: float = 20.0) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        await complete(client, timeout_s)
+    return caught.value
+
+
+async def test_a_structured_reply_becomes_sql_with_its_price(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(sql("SELECT count(*) FROM orders", tables=("orders",), assumptions=("all orders",)))
+
+    completion = await complete(connect(endpoint.base_url))
+
+    assert completion.reply.sql == "SELECT count(*) FROM orders"
+    assert completion.reply.tables == ("orders",)
+    assert completion.reply.assumptions == ("all orders",)
+    assert (completion.tokens_in, completion.tokens_out) == (TOKENS_IN, TOKENS_OUT)
+    assert completion.model == "scripted-model"
+
+
+async def test_the_request_asks_for_the_strict_schema_and_temperature_0(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(sql("SELECT 1"))
+
+    await complete(connect(endpoint.base_url))
+    (request,) = endpoint.requests
+
+    assert request.body["model"] == "gpt-4o-mini"
+    assert request.body["messages"] == MESSAGES
+    assert request.body["temperature"] == 0
+    assert request.body["response_format"]["json_schema"]["strict"] is True
+
+
+async def test_a_question_the_schema_cannot_answer_comes_back_with_its_reason(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(unanswerable("there is no table of employees"))
+
+    completion = await complete(connect(endpoint.base_url))
+
+    assert not completion.reply.answerable
+    assert completion.reply.reason == "there is no table of employees"
+
+
+@pytest.mark.parametrize("usage", [None, (-5, -1)])
+async def test_usage_that_is_missing_or_negative_counts_as_0(
+    usage: tuple[int, int] | None, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(content(reply_text("SELECT 1"), usage=usage))
+
+    completion = await complete(connect(endpoint.base_url))
+
+    assert (completion.tokens_in, completion.tokens_out) == (0, 0)
+
+
+async def test_an_endpoint_without_structured_output_is_asked_without_it_from_then_on(
+    connect: Connect,
+) -> None:
+    with ScriptedEndpoint(refused_parameters=("response_format",)) as endpoint:
+        endpoint.script(lambda request: sql("SELECT 1"))
+        client = connect(endpoint.base_url)
+
+        await complete(client)
+        requests_of_the_first = len(endpoint.requests)
+        await complete(client)
+
+    assert requests_of_the_first == 3
+    assert len(endpoint.requests) == 4
+    assert "response_format" not in endpoint.requests[-1].body
+
+
+async def test_an_endpoint_that_knows_json_but_no_schema_is_asked_for_json(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    def only_json_object(request: RecordedRequest) -> Reply:
+        if request.body["response_format"]["type"] == "json_schema":
+            return failure(422, "response_format.type: unexpected value")
+        return sql("SELECT 1")
+
+    endpoint.script(only_json_object)
+
+    await complete(connect(endpoint.base_url))
+
+    assert endpoint.requests[-1].body["response_format"] == {"type": "json_object"}
+
+
+async def test_a_reasoning_model_keeps_its_own_temperature_and_the_schema(connect: Connect) -> None:
+    with ScriptedEndpoint(refused_parameters=("temperature",)) as endpoint:
+        endpoint.reply(sql("SELECT 1"))
+
+        await complete(connect(endpoint.base_url))
+
+    assert "temperature" not in endpoint.requests[-1].body
+    assert endpoint.requests[-1].body["response_format"]["type"] == "json_schema"
+
+
+async def test_an_endpoint_may_refuse_both(connect: Connect) -> None:
+    with ScriptedEndpoint(refused_parameters=("temperature", "response_format")) as endpoint:
+        endpoint.reply(content(f"Here it is:\n```json\n{reply_text('SELECT 1')}\n```"))
+
+        completion = await complete(connect(endpoint.base_url))
+
+    assert completion.reply.sql == "SELECT 1"
+
+
+async def test_a_request_refused_for_another_reason_says_so_and_lowers_nothing(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    refused = failure(400, "maximum context length is 128 tokens", code="context_length_exceeded")
+    endpoint.reply(refused, refused, refused, sql("SELECT 1"))
+    client = connect(endpoint.base_url)
+
+    error = await failure_of(client)
+    await complete(client)
+
+    assert "maximum context length is 128 tokens" in str(error)
+    assert "PG_MCP_OPENAI_MODEL" in error.hint
+    assert "response_format" in endpoint.requests[-1].body
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_key_names_the_setting_and_not_the_key(
+    status: int, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(failure(status, f"Incorrect API key provided: {KEY[:6]}***{KEY[-4:]}"))
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert isinstance(error, ModelAuthError)
+    assert "PG_MCP_OPENAI_API_KEY" in error.hint
+    assert KEY[:6] not in str(error)
+
+
+async def test_an_endpoint_that_wants_a_key_where_none_is_set_says_which_setting(connect: Connect) -> None:
+    with ScriptedEndpoint(api_key=KEY) as endpoint:
+        error = await failure_of(connect(endpoint.base_url, api_key=None))
+
+    assert isinstance(error, ModelAuthError)
+    assert "wants a key" in str(error)
+    assert error.hint == "set PG_MCP_OPENAI_API_KEY"
+
+
+async def test_an_endpoint_without_keys_works_without_one(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(sql("SELECT 1"))
+
+    completion = await complete(connect(endpoint.base_url, api_key=None))
+
+    assert completion.reply.sql == "SELECT 1"
+
+
+async def test_the_key_goes_to_the_endpoint(connect: Connect) -> None:
+    with ScriptedEndpoint(api_key=KEY) as endpoint:
+        endpoint.reply(sql("SELECT 1"))
+
+        completion = await complete(connect(endpoint.base_url))
+
+    assert completion.reply.sql == "SELECT 1"
+
+
+async def test_without_key_and_endpoint_it_says_what_to_set(connect: Connect) -> None:
+    error = await failure_of(connect(None, api_key=None))
+
+    assert isinstance(error, ModelNotConfiguredError)
+    assert "PG_MCP_OPENAI_API_KEY" in error.hint
+    assert "PG_MCP_OPENAI_BASE_URL" in error.hint
+
+
+async def test_an_unknown_model_names_it_and_its_setting(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(failure(404, "The model `gpt-99` does not exist", code="model_not_found"))
+
+    error = await failure_of(connect(endpoint.base_url, model="gpt-99"))
+
+    assert "'gpt-99'" in str(error)
+    assert "PG_MCP_OPENAI_MODEL" in error.hint
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_a_failure_that_passes_is_retried(
+    status: int, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(failure(status, retry_after_s=0.001), sql("SELECT 1"))
+
+    completion = await complete(connect(endpoint.base_url, max_retries=1))
+
+    assert completion.reply.sql == "SELECT 1"
+    assert len(endpoint.requests) == 2
+
+
+async def test_a_rate_limit_says_when_to_come_back(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+    endpoint.reply(failure(429, "Rate limit reached for requests", retry_after_s=20))
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert "HTTP 429" in str(error)
+    assert "Rate limit reached for requests" in str(error)
+    assert error.hint.startswith("try again in 20 s")
+
+
+async def test_a_wait_longer_than_the_time_left_is_reported_instead_of_waited_for(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(failure(429, retry_after_s=60))
+
+    with anyio.fail_after(10):
+        error = await failure_of(connect(endpoint.base_url, max_retries=3), timeout_s=30)
+
+    assert len(endpoint.requests) == 1
+    assert error.hint.startswith("try again in 60 s")
+
+
+@pytest.mark.parametrize("retry_after", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-1", "nan", "inf"])
+async def test_a_strange_retry_after_is_not_passed_on(
+    retry_after: str, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(raw(b"{}", status=429, headers={"Retry-After": retry_after}))
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert error.hint.startswith("check the account's limits")
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+async def test_a_failing_endpoint_is_named_with_its_status(
+    status: int, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(raw(b"<html>upstream error</html>", status=status, content_type="text/html"))
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert f"failed (HTTP {status})" in str(error)
+    assert "127.0.0.1" in str(error)
+    assert "html" not in str(error)
+
+
+async def test_an_endpoint_that_hangs_ends_at_the_total_time(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.script(lambda request: held(sql("SELECT 1"), threading.Event()))
+
+    with anyio.fail_after(10):
+        error = await failure_of(connect(endpoint.base_url, max_retries=3), timeout_s=0.5)
+
+    assert "no answer within 0.5 s" in str(error)
+    assert "PG_MCP_OPENAI_TIMEOUT" in error.hint
+
+
+async def test_an_attempt_that_hangs_ends_at_the_time_for_one_attempt(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(held(sql("SELECT 1"), threading.Event()), sql("SELECT 2"))
+
+    with anyio.fail_after(10):
+        completion = await complete(connect(endpoint.base_url, max_retries=1, timeout_s=0.2))
+
+    assert completion.reply.sql == "SELECT 2"
+
+
+async def test_a_held_reply_does_not_hold_up_the_next_question(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    arrived, release = threading.Event(), threading.Event()
+
+    def hold_the_first(request: RecordedRequest) -> Reply:
+        if arrived.is_set():
+            return sql("SELECT 'quick'")
+        arrived.set()
+        return held(sql("SELECT 'slow'"), release)
+
+    endpoint.script(hold_the_first)
+    client = connect(endpoint.base_url)
+
+    with anyio.fail_after(10):
+        slow = asyncio.create_task(complete(client))
+        await asyncio.to_thread(arrived.wait, 5)
+        quick = await complete(client)
+        release.set()
+
+    assert quick.reply.sql == "SELECT 'quick'"
+    assert (await slow).reply.sql == "SELECT 'slow'"
+
+
+async def test_a_dropped_connection_says_what_to_check(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+    endpoint.reply(dropped_connection())
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert "cannot be reached" in str(error)
+    assert "PG_MCP_OPENAI_BASE_URL" in error.hint
+
+
+async def test_an_endpoint_that_is_not_there_says_what_to_check(connect: Connect) -> None:
+    with ScriptedEndpoint() as endpoint:
+        base_url = endpoint.base_url
+
+    error = await failure_of(connect(base_url))
+
+    assert "cannot be reached" in str(error)
+    assert "PG_MCP_OPENAI_BASE_URL" in error.hint
+
+
+@pytest.mark.parametrize("before_host", ["http://user:hunter2@", "user:hunter2@"])
+async def test_credentials_in_the_base_url_are_not_shown(before_host: str, connect: Connect) -> None:
+    with ScriptedEndpoint() as endpoint:
+        base_url = endpoint.base_url.replace("http://", before_host)
+
+    error = await failure_of(connect(base_url))
+
+    assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        (content(""), "empty"),
+        (content(None), "empty"),
+        (content("I would rather talk about the weather."), "no JSON object"),
+        (content('{"sql": ""'), "no JSON object"),
+        (content('{"sql": "", "answerable": true}'), "holds no SQL"),
+        (content('{"sql": "SELECT', finish_reason="length"), "cut off"),
+        (content("", finish_reason="content_filter"), "content filter"),
+        (refusal("I cannot help with that."), "declined: I cannot help with that."),
+    ],
+    ids=["empty", "null", "prose", "broken JSON", "no SQL", "length", "content filter", "refusal"],
+)
+async def test_an_unusable_reply_says_why_and_what_it_cost(
+    reply: Reply, words: str, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(reply)
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert isinstance(error, ModelReplyError)
+    assert words in str(error)
+    assert error.hint
+    assert (error.tokens_in, error.tokens_out) == (TOKENS_IN, TOKENS_OUT)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        raw(b"<html>hello</html>", content_type="text/html"),
+        raw(b"{"),
+        raw(b"[]"),
+        raw(b'{"choices": 1}'),
+        raw(b'{"choices": [{"message": "text"}]}'),
+        raw(b'{"error": "not today"}'),
+        raw(b'{"choices": []}'),
+        raw(b"\xff\xfe"),
+        raw(b""),
+    ],
+    ids=lambda reply: reply.body.decode("latin-1") or "nothing",
+)
+async def test_a_body_that_is_no_completion_is_one_clear_error(
+    reply: Reply, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(reply)
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert isinstance(error, ModelReplyError)
+    assert error.hint
+
+
+async def test_the_next_question_after_garbage_succeeds(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+    endpoint.reply(raw(b"{"), sql("SELECT 1"))
+    client = connect(endpoint.base_url)
+
+    await failure_of(client)
+    completion = await complete(client)
+
+    assert completion.reply.sql == "SELECT 1"
+
+
+async def test_a_key_no_header_can_carry_is_not_shown(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+    error = await failure_of(connect(endpoint.base_url, api_key="sk-sëcret"))
+
+    assert "sk-s" not in "".join(traceback.format_exception(error))
+    assert "PG_MCP_OPENAI_API_KEY" in error.hint
+
+
+async def test_variables_meant_for_other_programs_are_not_used(
+    endpoint: ScriptedEndpoint, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("API_KEY", "ADMIN_KEY", "ORG_ID", "PROJECT_ID"):
+        monkeypatch.setenv(f"OPENAI_{name}", "of-another-program")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:1/of-another-program")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "X-Gateway: of-another-program")
+    endpoint.reply(sql("SELECT 1"))
+
+    await complete(connect(endpoint.base_url))
+    not_configured = await failure_of(connect(None, api_key=None))
+
+    assert "of-another-program" not in json.dumps(endpoint.requests[0].headers)
+    assert isinstance(not_configured, ModelNotConfiguredError)
+
+
+async def test_neither_key_nor_prompt_is_logged_at_debug(
+    endpoint: ScriptedEndpoint, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    endpoint.reply(failure(500, f"echo {KEY}", retry_after_s=0.001), failure(401, f"echo {KEY}"))
+    client = connect(endpoint.base_url, max_retries=1)
+
+    with caplog.at_level(logging.DEBUG):
+        error = await failure_of(client)
+
+    shown = caplog.text + "".join(traceback.format_exception(error)) + repr(client) + repr(error)
+    assert KEY not in shown
+    assert "How many orders?" not in shown
+    assert "Authorization" not in shown
+
+
+async def test_a_key_the_endpoint_repeats_is_blotted_out(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(failure(429, f"too many requests of {KEY}"))
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert "too many requests of ***" in str(error)
+
+
+async def test_a_closed_client_can_be_closed_again(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+    endpoint.reply(sql("SELECT 1"))
+    client = connect(endpoint.base_url)
+    await complete(client)
+
+    await client.aclose()
+    await client.aclose()

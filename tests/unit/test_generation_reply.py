@@ -1,0 +1,124 @@
+import json
+
+import pytest
+
+from pgmcp.errors import ModelReplyError
+from pgmcp.generation.reply import REPLY_SCHEMA, SqlReply, parse_reply
+
+REPLY = json.dumps(
+    {"answerable": True, "sql": "SELECT 1", "tables": ["t"], "assumptions": ["a"], "reason": ""}
+)
+PARSED = SqlReply(sql="SELECT 1", tables=("t",), assumptions=("a",), answerable=True, reason="")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        REPLY,
+        f"\n  {REPLY}\n",
+        f"```json\n{REPLY}\n```",
+        f"```\n{REPLY}\n```",
+        f"Sure! Here is the query:\n\n{REPLY}\n\nLet me know if you need more.",
+        f'<think>Perhaps {{\'sql\': ...}} or {{"sql": "SELECT 2"}}?</think>\n{REPLY}',
+        f'So {{"sql": "SELECT 2"}} will not do.</think>\n{REPLY}',
+        f'First I thought of {{"sql": "SELECT 2"}}, but better is {REPLY}',
+        f"{{{{ a template }}}} {REPLY}",
+        f'{{"note": "not the reply"}} {REPLY}',
+    ],
+    ids=[
+        "bare",
+        "spaces",
+        "json fence",
+        "fence",
+        "prose",
+        "think",
+        "end of think",
+        "two",
+        "braces",
+        "other object",
+    ],
+)
+def test_the_reply_is_found_whatever_surrounds_it(text: str) -> None:
+    assert parse_reply(text) == PARSED
+
+
+def test_a_thought_that_never_ends_is_no_reply() -> None:
+    with pytest.raises(ModelReplyError, match="empty"):
+        parse_reply(f"<think>I could answer {REPLY} but")
+
+
+def test_one_sql_block_without_json_is_taken_as_the_statement() -> None:
+    assert parse_reply("Here you are:\n```sql\nSELECT 1\n```").sql == "SELECT 1"
+
+
+def test_two_sql_blocks_are_not_chosen_between() -> None:
+    with pytest.raises(ModelReplyError):
+        parse_reply("```sql\nSELECT 1\n```\nor\n```sql\nSELECT 2\n```")
+
+
+def test_a_fence_inside_the_sql_field_is_removed() -> None:
+    assert parse_reply(json.dumps({"sql": "```sql\nSELECT 1\n```"})).sql == "SELECT 1"
+
+
+def test_line_breaks_left_unescaped_in_a_string_are_taken() -> None:
+    assert parse_reply('{"sql": "SELECT 1\nFROM t"}').sql == "SELECT 1\nFROM t"
+
+
+def test_missing_fields_and_text_instead_of_lists_are_taken() -> None:
+    reply = parse_reply('{"sql": "SELECT 1", "tables": "orders", "assumptions": null}')
+
+    assert reply == SqlReply(sql="SELECT 1", tables=("orders",))
+
+
+def test_an_unanswerable_reply_keeps_its_reason_and_drops_its_sql() -> None:
+    reply = parse_reply('{"answerable": false, "sql": "SELECT 1", "reason": "no such data"}')
+
+    assert reply == SqlReply(sql="", answerable=False, reason="no such data")
+
+
+def test_an_unanswerable_reply_without_a_reason_gets_one() -> None:
+    assert parse_reply('{"answerable": false}').reason == "the model gave no reason"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  \n",
+        "null",
+        "[]",
+        "42",
+        "{}",
+        '{"sql": 42}',
+        '{"sql": null}',
+        '{"answerable": true}',
+        "{" * 50_000,
+    ],
+)
+def test_a_text_without_a_reply_is_refused(text: str) -> None:
+    with pytest.raises(ModelReplyError) as caught:
+        parse_reply(text)
+
+    assert caught.value.hint
+
+
+def test_deep_nesting_is_refused_and_not_a_crash() -> None:
+    with pytest.raises(ModelReplyError):
+        parse_reply('{"a":' * 100_000)
+
+
+def test_the_schema_is_one_that_strict_mode_takes() -> None:
+    assert REPLY_SCHEMA["additionalProperties"] is False
+    assert set(REPLY_SCHEMA["required"]) == set(REPLY_SCHEMA["properties"]) == set(SqlReply.__struct_fields__)
+
+
+def test_an_unanswerable_reply_says_why_and_what_to_ask_instead() -> None:
+    reply = parse_reply(
+        json.dumps({"answerable": False, "sql": "", "reason": "no prices", "follow_up": "Which products?"})
+    )
+
+    assert reply == SqlReply("", answerable=False, reason="no prices", follow_up="Which products?")
+
+
+def test_an_answer_asks_nothing_back() -> None:
+    assert parse_reply('{"sql": "SELECT 1", "follow_up": "And then?"}').follow_up == ""

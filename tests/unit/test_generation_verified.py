@@ -1,0 +1,105 @@
+import pytest
+
+from pgmcp.errors import SettingsError
+from pgmcp.generation.verified import Parameter, ParameterKind, VerifiedQuestion
+
+SINCE = VerifiedQuestion(
+    "How many orders did {customer} place since {start}?",
+    "SELECT count(*) FROM orders JOIN customers USING (c) WHERE name = {customer} AND placed_at >= {start}",
+    also_asked_as=("Orders of {customer} from {start} on",),
+    parameters={
+        "customer": Parameter(ParameterKind.VALUE, "customers.name"),
+        "start": Parameter(ParameterKind.DATE),
+    },
+)
+TOP = VerifiedQuestion(
+    "Top {n} products above {price} by {word}",
+    "SELECT * FROM p WHERE price > {price} AND w = {word} AND v > {price} LIMIT {n}",
+    parameters={
+        "n": Parameter(ParameterKind.NUMBER),
+        "price": Parameter(ParameterKind.NUMBER),
+        "word": Parameter(ParameterKind.TEXT),
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "customer"),
+    [
+        ("How many orders did Ann Lee place since 2026-01-31?", "Ann Lee"),
+        ("  how MANY orders did ann lee place, since 2026-01-31", "ann lee"),
+        ("How many orders did 'Ann Lee' place since 2026-01-31 ?", "Ann Lee"),
+        ("How many orders did O'Brien & Sons, Inc. place since 2026-01-31?", "O'Brien & Sons, Inc"),
+        ("Orders of Ann Lee from 2026-01-31 on.", "Ann Lee"),
+    ],
+)
+def test_arguments_are_found_where_the_parameters_stand(question: str, customer: str) -> None:
+    assert SINCE.arguments(question) == {"customer": customer, "start": "2026-01-31"}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How many orders did Ann place since last week?",
+        "How many orders did Ann place since 2026-02-30?",
+        "How many orders did Ann place since 2026-01-31 and 2026-02-01?",
+        "How many orders did  place since 2026-01-31?",
+        "How many open orders did Ann place",
+        "",
+    ],
+)
+def test_another_question_has_no_arguments(question: str) -> None:
+    assert SINCE.arguments(question) is None
+
+
+def test_numbers_and_quoted_texts_are_told_apart_from_other_words() -> None:
+    assert TOP.arguments('top 5 products above -1.5 by "size, then price"') == {
+        "n": "5",
+        "price": "-1.5",
+        "word": "size, then price",
+    }
+    assert TOP.arguments("top 5 products above 1,000 by 'size'") is None
+    assert TOP.arguments("top five products above 1 by 'size'") is None
+    assert TOP.arguments("top 5 products above 1 by size") is None
+
+
+def test_arguments_are_bound_as_literals() -> None:
+    sql = TOP.bind({"n": "5", "price": "-1.5", "word": "it's {n}'; drop table p; --"})
+
+    assert sql == (
+        "SELECT * FROM p WHERE price > (-1.5) AND w = 'it''s {n}''; drop table p; --' AND v > (-1.5) LIMIT 5"
+    )
+    assert SINCE.bind({"customer": "O'Brien", "start": "2026-01-31"}).endswith(
+        "WHERE name = 'O''Brien' AND placed_at >= date '2026-01-31'"
+    )
+
+
+def test_sound_parameters_pass() -> None:
+    SINCE.check()
+    TOP.check()
+    VerifiedQuestion("How many {?", "SELECT '{}'::int[]").check()
+
+
+@pytest.mark.parametrize(
+    ("question", "sql", "problem"),
+    [
+        ("Orders since {start}", "SELECT '{start}'", "outside quotes"),
+        ("Orders since {start}", 'SELECT "{start}"', "outside quotes"),
+        ("Orders since {start}", "SELECT $x$ {start} $x$", "outside quotes"),
+        ("Orders since {start}", "SELECT 1 -- {start}", "outside quotes"),
+        ("Orders since {start}", "SELECT {start}, '{start}'", "outside quotes"),
+        ("Orders since {start}", "SELECT E'\\'', {start}", "plain strings"),
+        ("Orders since {start}", "SELECT 1", "by itself"),
+        ("Orders since {end}", "SELECT {start}", "names {end}, its parameters are {start}"),
+        ("Orders", "SELECT {start}", "names none"),
+    ],
+)
+def test_parameters_that_cannot_be_found_or_bound_are_refused(question: str, sql: str, problem: str) -> None:
+    verified = VerifiedQuestion(question, sql, parameters={"start": Parameter(ParameterKind.DATE)})
+
+    with pytest.raises(SettingsError, match=problem):
+        verified.check()
+
+
+def test_a_long_question_is_matched_in_no_time() -> None:
+    assert SINCE.arguments("how many orders did " + "a " * 4_000) is None
