@@ -1,0 +1,43 @@
+"""`pgmcp serve`: settings once, logging, run."""
+
+import logging
+import sys
+
+from pgmcp.cli.errors import exit_with
+from pgmcp.errors import SettingsError
+from pgmcp.execution.fork_server import ForkServer, can_fork
+from pgmcp.standard_output import divert_stdout
+
+
+def serve() -> None:
+    """Serve MCP over stdio until the host leaves."""
+    wire = divert_stdout()
+    fork_server = start_fork_server()
+    from pgmcp.settings import load_settings
+
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_level)
+        from pgmcp.serve import run
+
+        run(settings, fork_server, wire)
+    except SettingsError as error:
+        if fork_server is not None:
+            fork_server.close()
+        exit_with(error)
+
+
+def start_fork_server() -> ForkServer | None:
+    """Start the process that workers are forked from, first of all: it imports while we do."""
+    if not can_fork():
+        return None
+    fork_server = ForkServer()
+    fork_server.start()
+    return fork_server
+
+
+def configure_logging(level: str) -> None:
+    """Send our log lines to stderr; standard output belongs to the protocol."""
+    logging.basicConfig(
+        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )

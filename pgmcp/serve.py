@@ -1,0 +1,214 @@
+"""Builds the rooms from the settings, and serves MCP over stdio until the host leaves."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
+from typing import Final
+
+from pgmcp.execution.fork_server import ForkServer
+from pgmcp.execution.pool import ConnectionTarget
+from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.spawn import Spawn, spawn_cold
+from pgmcp.execution.supervisor import Supervisor
+from pgmcp.generation.context_file import ContextFile, DatabaseContext
+from pgmcp.generation.model import ModelClient
+from pgmcp.pipeline import Bounds, Database, Pipeline
+from pgmcp.rate_limit import RateLimit
+from pgmcp.schema.cache import SchemaCache
+from pgmcp.schema.catalog import Catalog
+from pgmcp.schema.introspection import read_catalog
+from pgmcp.schema.scope import CatalogScope
+from pgmcp.server import Presenter, build_server
+from pgmcp.settings import DatabaseSettings, OpenAISettings, ServerSettings, Settings
+from pgmcp.snapshot import Snapshot
+from pgmcp.standard_output import stdout_for_protocol
+from pgmcp.tokens import TokenCounter
+from pgmcp.validation import FunctionPolicy, PolicyReader, warm_up
+from pgmcp.validation.role import RoleCheck
+
+logger = logging.getLogger(__name__)
+
+CATALOG_LIMITS: Final = RowLimits(max_rows=5_000_000, max_bytes=192 << 20, max_cell_bytes=16 << 20)
+"""Our own catalog queries are read whole; the bound only keeps a monstrous catalog from the front."""
+
+CATALOG_TIMEOUT_S: Final = 60.0
+
+POLICY_REFRESH_INTERVAL_S: Final = 60.0
+"""How often a database in use is asked whether its functions and views have changed; milliseconds of work."""
+
+POLICY_MAX_AGE_S: Final = 600.0
+"""After a pause this long a statement is not checked against what was true before it."""
+
+
+def run(settings: Settings, fork_server: ForkServer | None, wire: int) -> None:
+    """Serve until the host closes standard input, or until SIGTERM or SIGINT.
+
+    Args:
+        fork_server: where workers come from; None starts each as a new interpreter. Closed on return.
+        wire: the standard output that the host reads, from `divert_stdout`.
+    """
+    if not settings.server.use_readonly_transactions:
+        logger.warning("read-only transactions are off: every other guard stays, this one is gone")
+    asyncio.run(_serve(settings, fork_server, wire))
+
+
+async def _serve(settings: Settings, fork_server: ForkServer | None, wire: int) -> None:
+    stopped = asyncio.Event()
+    _on_signals(stopped)
+    async with open_pipeline(settings, fork_server) as (pipeline, counter):
+        presenter = Presenter(settings.server.max_result_tokens, counter.count)
+        server = asyncio.create_task(_speak(build_server(pipeline, presenter).run_stdio_async, wire))
+        stop = asyncio.create_task(stopped.wait())
+        logger.info("serving %s over stdio", ", ".join(pipeline.database_names))
+        await asyncio.wait([server, stop], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+    if stopped.is_set():
+        # The SDK reads standard input in a thread that nothing can interrupt; all else is in order by now.
+        logging.shutdown()
+        os._exit(0)
+    await server
+
+
+async def _speak(run_stdio: Callable[[], Awaitable[None]], wire: int) -> None:
+    with stdout_for_protocol(wire):
+        await run_stdio()
+
+
+def _on_signals(stopped: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows: the host ends us by closing standard input
+            loop.add_signal_handler(number, stopped.set)
+
+
+@asynccontextmanager
+async def open_pipeline(
+    settings: Settings, fork_server: ForkServer | None
+) -> AsyncIterator[tuple[Pipeline, TokenCounter]]:
+    """Build the pipeline; on leaving, no worker of it is left and nothing runs on the server."""
+    counter = TokenCounter(settings.openai.model)
+    context_file = ContextFile(settings.context_file) if settings.context_file else None
+    spawn = fork_server.spawn if fork_server else spawn_cold
+    async with AsyncExitStack() as cleanup:
+        if fork_server:
+            cleanup.callback(fork_server.close)
+        model = _model_client(settings.openai)
+        if model is not None:
+            cleanup.push_async_callback(model.aclose)
+        databases: dict[str, Database] = {}
+        for name, database in settings.databases.items():
+            context = partial(context_file.get, name) if context_file else DatabaseContext
+            databases[name] = _open_database(name, database, settings.server, context, spawn, cleanup)
+        default = next(iter(databases.values()))
+        default.supervisor.warm_up()
+        default.role.look()
+        preparing = asyncio.create_task(_prepare(default))
+        cleanup.push_async_callback(_cancel, preparing)
+        pipeline = Pipeline(
+            databases,
+            bounds=_bounds(settings.server),
+            rate_limit=RateLimit(
+                enabled=settings.rate_limit.enabled,
+                requests_per_minute=settings.rate_limit.requests_per_minute,
+                requests_per_hour=settings.rate_limit.requests_per_hour,
+                tokens_per_minute=settings.rate_limit.openai_tokens_per_minute,
+            ),
+            model=model,
+            count_tokens=counter.count,
+        )
+        yield pipeline, counter
+
+
+async def _prepare(database: Database) -> None:
+    """Make ready what the first statement would wait for; what fails here fails there, and is told."""
+    await asyncio.gather(database.functions.get(), _warm_up_after(database.role), return_exceptions=True)
+
+
+async def _warm_up_after(role: RoleCheck) -> None:
+    """Load the grammars once the database has answered: until about then the host waits for `initialize`."""
+    await asyncio.wait([role.look()])
+    await asyncio.to_thread(warm_up)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _model_client(settings: OpenAISettings) -> ModelClient | None:
+    if not settings.is_configured:
+        return None
+    return ModelClient(
+        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        base_url=settings.base_url,
+        model=settings.model,
+        max_retries=settings.max_retries,
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _bounds(settings: ServerSettings) -> Bounds:
+    return Bounds(
+        result=RowLimits(settings.max_result_rows, settings.max_result_bytes, settings.max_cell_bytes),
+        statement_timeout_s=settings.query_timeout_s,
+        request_timeout_s=settings.request_timeout_s,
+        max_sql_retry=settings.max_sql_retry,
+        prompt_tokens=settings.prompt_tokens,
+    )
+
+
+def _open_database(
+    name: str,
+    settings: DatabaseSettings,
+    server: ServerSettings,
+    context: Callable[[], DatabaseContext],
+    spawn: Spawn,
+    cleanup: AsyncExitStack,
+) -> Database:
+    conninfo, params = settings.target()
+    supervisor = Supervisor(
+        ConnectionTarget(conninfo, params),
+        spawn=spawn,
+        min_workers=settings.min_pool_size,
+        max_workers=settings.max_pool_size,
+        max_waiting=server.max_queue,
+        memory_limit_mb=server.worker_memory_mb if sys.platform == "linux" else 0,
+        max_cost=server.max_cost,
+        read_only=server.use_readonly_transactions,
+    )
+    cleanup.push_async_callback(supervisor.close)
+
+    async def fetch(sql: str) -> Rows:
+        return await supervisor.execute(
+            sql, CATALOG_LIMITS, can_be_wrapped=False, timeout_s=CATALOG_TIMEOUT_S
+        )
+
+    scope = CatalogScope(
+        include_schemas=settings.include_schemas,
+        exclude_schemas=settings.exclude_schemas,
+        hidden_values=server.hidden_values,
+        with_values=server.send_values,
+    )
+
+    async def read() -> Catalog:
+        return await read_catalog(fetch, scope=scope)
+
+    schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s)
+    cleanup.push_async_callback(schema.close)
+    policies = PolicyReader(fetch, allowed=server.allowed_functions, denied=server.denied_functions)
+    functions: Snapshot[FunctionPolicy] = Snapshot(
+        policies.read,
+        refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
+        max_age_s=POLICY_MAX_AGE_S,
+        logger=logger,
+        name=f"the list of functions of database {name}",
+    )
+    cleanup.push_async_callback(functions.close)
+    role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
+    cleanup.push_async_callback(role.close)
+    return Database(name, supervisor, schema, role, functions, context)

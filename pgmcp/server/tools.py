@@ -1,0 +1,156 @@
+"""The four tools: what a model reads of them, and which step of the pipeline each calls."""
+
+from typing import Annotated, Any, Literal
+
+from mcp.server.mcpserver import MCPServer
+from mcp_types import CallToolResult, ToolAnnotations
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from pgmcp.pipeline import Pipeline, ReturnType
+from pgmcp.presentation.structured import AnswerContent
+from pgmcp.schema.cache import CatalogChange
+from pgmcp.schema.rendering import Detail
+from pgmcp.server.presenter import MAX_FOUND_TABLES, Presenter, fenced, tool_result
+
+DatabaseArgument = Annotated[
+    str | None, Field(description="Name of a configured database; the default one if left out")
+]
+
+
+class SchemaContent(TypedDict):
+    """What search_schema found."""
+
+    database: str
+    schema: str
+
+
+class ChangesContent(TypedDict):
+    """What refresh_schema found, by database."""
+
+    databases: dict[str, dict[str, list[str]]]
+
+
+def add_tools(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
+    """Offer the tools; `query` only where it can be answered."""
+    if pipeline.can_answer_questions:
+        _add_query(server, pipeline, presenter)
+    _add_execute_sql(server, pipeline, presenter)
+    _add_search_schema(server, pipeline, presenter)
+    _add_refresh_schema(server, pipeline)
+
+
+def _reads(title: str, *, asks_a_model: bool = False) -> ToolAnnotations:
+    # Every tool reads; only `query` reaches beyond the database, to the model's provider.
+    return ToolAnnotations(
+        title=title,
+        read_only_hint=True,
+        destructive_hint=False,
+        idempotent_hint=True,
+        open_world_hint=asks_a_model,
+    )
+
+
+def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
+    async def query(
+        question: Annotated[str, Field(description="What to find out, in plain language")],
+        database: DatabaseArgument = None,
+        return_type: Annotated[
+            Literal["result", "sql", "both"],
+            Field(description="result: rows; sql: the SQL, not executed; both"),
+        ] = "result",
+        limit: Annotated[int | None, Field(description=f"Rows, at most {pipeline.max_rows}")] = None,
+    ) -> Annotated[CallToolResult, AnswerContent]:
+        answer = await pipeline.answer(
+            question, database=database, return_type=ReturnType(return_type), limit=limit
+        )
+        return presenter.answer(answer)
+
+    server.add_tool(
+        query,
+        title="Ask the database",
+        description=(
+            "Answer a question in plain language from a PostgreSQL database: writes SQL, checks it, runs it "
+            "read-only and returns the rows with how they were found. Name what you mean (which dates, which "
+            "status); ask one question a call."
+        ),
+        annotations=_reads("Ask the database", asks_a_model=True),
+    )
+
+
+def _add_execute_sql(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
+    async def execute_sql(
+        sql: Annotated[str, Field(description="One SELECT, VALUES, TABLE, EXPLAIN of a read, or SHOW")],
+        database: DatabaseArgument = None,
+        limit: Annotated[int | None, Field(description=f"Rows, at most {pipeline.max_rows}")] = None,
+    ) -> Annotated[CallToolResult, AnswerContent]:
+        return presenter.answer(await pipeline.execute_sql(sql, database=database, limit=limit))
+
+    server.add_tool(
+        execute_sql,
+        title="Run SQL, read-only",
+        description=(
+            "Run one read-only PostgreSQL statement and return its rows. Anything that writes, locks or "
+            "reaches outside the database is refused with the reason. Look names up with search_schema "
+            "first; prefer aggregates and explicit columns."
+        ),
+        annotations=_reads("Run SQL, read-only"),
+    )
+
+
+def _add_search_schema(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
+    async def search_schema(
+        text: Annotated[str, Field(description="Words to look for in names and comments; empty: all")] = "",
+        database: DatabaseArgument = None,
+        tables: Annotated[
+            list[str] | None, Field(description="Exactly these tables, as table or schema.table")
+        ] = None,
+        detail: Annotated[
+            Literal["names", "columns", "full"],
+            Field(description="columns: types, keys, values; full: also indexes and checks"),
+        ] = "columns",
+    ) -> Annotated[CallToolResult, SchemaContent]:
+        catalog, found = await pipeline.find_tables(
+            text, database=database, names=tables or [], limit=MAX_FOUND_TABLES
+        )
+        described = presenter.tables(found, catalog, Detail(detail))
+        schema = fenced(described) if described else "no table matches; try other words"
+        return tool_result(schema, {"database": database or pipeline.database_names[0], "schema": schema})
+
+    server.add_tool(
+        search_schema,
+        title="Look up the schema",
+        description=(
+            "Find tables and views with their columns, types, keys, allowed values and comments. "
+            "Use it before writing SQL."
+        ),
+        annotations=_reads("Look up the schema"),
+    )
+
+
+def _add_refresh_schema(server: MCPServer[Any], pipeline: Pipeline) -> None:
+    async def refresh_schema(
+        database: Annotated[
+            str | None, Field(description="Name of a configured database; all if left out")
+        ] = None,
+    ) -> Annotated[CallToolResult, ChangesContent]:
+        changes = await pipeline.refresh_schema(database)
+        structured = {name: _change_lists(change) for name, change in changes.items()}
+        text = "\n".join(f"{name}: {_describe(change)}" for name, change in changes.items())
+        return tool_result(text, {"databases": structured})
+
+    server.add_tool(
+        refresh_schema,
+        title="Read the schema anew",
+        description="Read the schema again after it was changed; says what was added, dropped or changed.",
+        annotations=_reads("Read the schema anew"),
+    )
+
+
+def _change_lists(change: CatalogChange) -> dict[str, list[str]]:
+    return {"added": list(change.added), "dropped": list(change.dropped), "changed": list(change.changed)}
+
+
+def _describe(change: CatalogChange) -> str:
+    parts = [f"{what} {', '.join(names)}" for what, names in _change_lists(change).items() if names]
+    return "; ".join(parts) or "nothing changed"

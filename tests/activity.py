@@ -1,0 +1,79 @@
+"""What PostgreSQL says of our sessions, and bounded waits for it to say something else."""
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import psycopg
+
+TIMEOUT_S = 10.0
+_POLL_S = 0.01
+
+
+def until(is_so: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
+    """Wait until a fact holds; fail, naming it, when it does not in time."""
+    deadline_s = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while not is_so():
+        assert time.monotonic() < deadline_s, f"not within {timeout_s:g} s: {what}"
+        pause.wait(_POLL_S)
+
+
+def with_application_name(url: str, name: str) -> str:
+    """Return the URL under a name by which `Activity` finds its sessions."""
+    return f"{url}?application_name={quote(name, safe='')}"
+
+
+class Activity:
+    """Looks at the sessions of one application name."""
+
+    def __init__(self, admin_url: str, application_name: str) -> None:
+        self._connection = psycopg.connect(admin_url, autocommit=True)
+        self._name = application_name
+
+    def running(self, words: str = "") -> list[int]:
+        """Return the backends that run a statement with these words in it now, by pid, the oldest first."""
+        return self._backends("and state = 'active' and strpos(query, %s) > 0", words)
+
+    def sessions(self) -> list[int]:
+        """Return every backend, by pid."""
+        return self._backends("")
+
+    def until_running(self, words: str) -> int:
+        """Wait for a statement with these words in it to run, and return its backend's pid."""
+        found: list[int] = []
+
+        def is_running() -> bool:
+            found[:] = self.running(words)
+            return bool(found)
+
+        until(is_running, f"a statement of {self._name} runs")
+        return found[0]
+
+    def until_nothing_runs(self) -> None:
+        """Wait until no statement runs."""
+        until(lambda: not self.running(), f"no statement of {self._name} runs")
+
+    def until_gone(self) -> None:
+        """Wait until no session is left."""
+        until(lambda: not self.sessions(), f"no session of {self._name} is left")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+
+    def _backends(self, condition: str, *parameters: str) -> list[int]:
+        query = (
+            f"select pid from pg_stat_activity where application_name = %s {condition} order by backend_start"
+        )
+        return [pid for (pid,) in self._connection.execute(query.encode(), [self._name, *parameters])]

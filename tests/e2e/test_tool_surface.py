@@ -1,0 +1,93 @@
+"""What a model sees of the tools before it calls one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from pgmcp.tokens import estimate_tokens
+from tests.e2e.conftest import StartServer
+from tests.mcp_server import server_environment
+from tests.raw_jsonrpc import RawServer
+
+BUDGET_TOKENS = 2_000
+JSON_BYTES_PER_TOKEN = 3
+"""Fewer than any tokenizer of today packs into a token of compact JSON schemas, so the count errs upwards."""
+
+Tool = dict[str, Any]
+
+
+@pytest.fixture
+def tools(shop_server: RawServer) -> list[Tool]:
+    return list_tools(shop_server)
+
+
+def list_tools(server: RawServer) -> list[Tool]:
+    tools: list[Tool] = server.request("tools/list")["result"]["tools"]
+    return tools
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def test_every_tool_only_reads_and_says_so(tools: list[Tool]) -> None:
+    for tool in tools:
+        assert tool["annotations"]["readOnlyHint"] is True
+        assert tool["annotations"]["destructiveHint"] is False
+        assert tool["annotations"]["idempotentHint"] is True
+
+
+def test_only_the_tool_that_asks_a_model_reaches_beyond_the_database(tools: list[Tool]) -> None:
+    assert [tool["name"] for tool in tools if tool["annotations"]["openWorldHint"]] == ["query"]
+
+
+def test_every_tool_has_a_title_a_description_and_both_schemas(tools: list[Tool]) -> None:
+    for tool in tools:
+        assert tool["title"] == tool["annotations"]["title"]
+        assert tool["description"]
+        assert tool["inputSchema"]["type"] == "object"
+        assert tool["outputSchema"]["type"] == "object"
+
+
+def test_every_argument_is_described(tools: list[Tool]) -> None:
+    arguments = {tool["name"]: tool["inputSchema"]["properties"] for tool in tools}
+
+    assert {name: list(properties) for name, properties in arguments.items()} == {
+        "query": ["question", "database", "return_type", "limit"],
+        "execute_sql": ["sql", "database", "limit"],
+        "search_schema": ["text", "database", "tables", "detail"],
+        "refresh_schema": ["database"],
+    }
+    assert all(
+        argument["description"] for properties in arguments.values() for argument in properties.values()
+    )
+
+
+def test_all_definitions_together_stay_within_their_budget(tools: list[Tool]) -> None:
+    assert len(compact(tools).encode()) / JSON_BYTES_PER_TOKEN < BUDGET_TOKENS
+
+
+def test_what_hosts_put_before_their_model_stays_within_the_budget_by_our_own_count(
+    tools: list[Tool],
+) -> None:
+    shown = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in tools]
+
+    assert estimate_tokens(compact(shown)) < BUDGET_TOKENS
+
+
+def test_without_a_model_and_verified_questions_there_is_no_query(
+    shop_url: str, start_server: StartServer
+) -> None:
+    tools = list_tools(start_server(server_environment(shop_url)))
+
+    assert [tool["name"] for tool in tools] == ["execute_sql", "search_schema", "refresh_schema"]
+
+
+@pytest.mark.parametrize(
+    "model", [{"openai_api_key": "sk-some-key"}, {"openai_base_url": "http://127.0.0.1:9/v1"}]
+)
+def test_a_model_is_enough_for_query(model: dict[str, str], shop_url: str, start_server: StartServer) -> None:
+    tools = list_tools(start_server(server_environment(shop_url, **model)))
+
+    assert "query" in [tool["name"] for tool in tools]

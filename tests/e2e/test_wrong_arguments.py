@@ -1,0 +1,108 @@
+"""A call that cannot be answered says what is wrong with it and what is allowed."""
+
+from typing import Any
+
+import pytest
+
+from tests.raw_jsonrpc import RawServer
+
+SELECT = {"sql": "select 1"}
+MEGABYTE = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "said"),
+    [
+        ("execute_sql", SELECT | {"timeout": 5}, ["unknown argument 'timeout'", "sql, database, limit"]),
+        ("execute_sql", {}, ["sql: field required"]),
+        ("execute_sql", {"sql": 5}, ["sql: ", "string"]),
+        ("execute_sql", SELECT | {"limit": 0}, ["limit is 0", "from 1 to 1000"]),
+        ("execute_sql", SELECT | {"limit": -1}, ["limit is -1", "from 1 to 1000"]),
+        ("execute_sql", SELECT | {"limit": 1001}, ["limit is 1001", "from 1 to 1000"]),
+        ("execute_sql", SELECT | {"limit": "many"}, ["limit: ", "integer"]),
+        ("execute_sql", SELECT | {"limit": 1.5}, ["limit: ", "integer"]),
+        ("query", {"question": ""}, ["the question is empty"]),
+        ("query", {"question": " \n\t"}, ["the question is empty"]),
+        ("query", {"question": "x" * MEGABYTE}, ["1000000 characters", "up to 8000 characters"]),
+        ("query", {"question": "How many?", "limit": 0}, ["limit is 0", "from 1 to 1000"]),
+        ("query", {"question": "How many?", "return_type": "csv"}, ["return_type", "'sql' or 'both'"]),
+        ("search_schema", {"detail": "all"}, ["detail: ", "'names', 'columns' or 'full'"]),
+        ("search_schema", {"tables": "orders"}, ["tables: ", "list"]),
+        ("search_schema", {"tables": ["custmers"]}, ["no table is called 'custmers'", "near: customers"]),
+        ("search_schema", {"tables": ["secret.plans"]}, ["no table is called 'secret.plans'"]),
+        ("refresh_schema", {"force": True}, ["unknown argument 'force'", "this tool takes database"]),
+    ],
+)  # fmt: skip
+def test_a_wrong_argument_is_named_with_what_is_allowed(
+    tool: str, arguments: dict[str, Any], said: list[str], shop_server: RawServer
+) -> None:
+    answer = shop_server.call(tool, **arguments)
+
+    assert answer.code == "invalid_argument"
+    for words in said:
+        assert words in answer.text
+    assert len(answer.text) < 500
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("execute_sql", SELECT),
+        ("query", {"question": "How many active users are there?"}),
+        ("search_schema", {}),
+        ("refresh_schema", {}),
+    ],
+)
+def test_an_unknown_database_is_answered_with_the_known_ones(
+    tool: str, arguments: dict[str, Any], shop_server: RawServer
+) -> None:
+    answer = shop_server.call(tool, **arguments, database="warehouse")
+
+    assert answer.text == "unknown_database: no database is called 'warehouse'\nhint: databases: shop"
+
+
+@pytest.mark.parametrize("sql", ["", "   ", "-- only a comment", ";"])
+def test_an_empty_statement_is_refused(sql: str, shop_server: RawServer) -> None:
+    answer = shop_server.call("execute_sql", sql=sql)
+
+    assert answer.code == "rejected"
+    assert "empty" in answer.text
+
+
+def test_a_megabyte_of_sql_is_refused_with_the_bound(shop_server: RawServer) -> None:
+    answer = shop_server.call("execute_sql", sql=f"select '{'x' * MEGABYTE}'")
+
+    assert answer.code == "rejected"
+    assert "more than 65536" in answer.text
+
+
+def test_an_unknown_table_in_sql_is_shown_where_it_stands(shop_server: RawServer) -> None:
+    answer = shop_server.call("execute_sql", sql="select *\nfrom custmers")
+
+    assert answer.text.splitlines()[:3] == [
+        'statement_failed: relation "custmers" does not exist (SQLSTATE 42P01)',
+        "line 2: from custmers",
+        "             ^",
+    ]
+
+
+def test_null_stands_for_an_argument_left_out(shop_server: RawServer) -> None:
+    answer = shop_server.call("execute_sql", sql="select 1", database=None, limit=None)
+
+    assert answer.rows == [[1]]
+
+
+def test_a_limit_is_kept_and_said(shop_server: RawServer) -> None:
+    answer = shop_server.call("execute_sql", sql="select id from customers order by id", limit=3)
+
+    assert answer.rows == [[1], [2], [3]]
+    assert answer.structured["truncated"]["reason"] == "rows"
+    assert "limit" in answer.text
+
+
+def test_a_failed_call_names_itself_an_error_and_has_no_rows(shop_server: RawServer) -> None:
+    answer = shop_server.call("execute_sql", sql="select 1 / 0")
+
+    assert answer.is_error
+    assert answer.structured == {}
+    assert answer.text == "statement_failed: division by zero (SQLSTATE 22012)"

