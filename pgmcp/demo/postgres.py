@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -27,7 +28,7 @@ from urllib.parse import quote
 
 from platformdirs import user_cache_path
 
-from pgmcp.demo.binaries import choose_server_user, find_installation, make_reachable
+from pgmcp.demo.binaries import Installation, choose_server_user, find_installation, make_reachable
 from pgmcp.errors import SettingsError, UnreachableError
 
 HOST = "127.0.0.1"
@@ -65,7 +66,6 @@ class EmbeddedPostgres:
         self._settings = dict(settings or {})
         self._user = choose_server_user()
         self._package = find_installation()
-        self._installation = self._package
         self._cluster = self._folder / f"postgresql-{self._package.major}"
         self._port: int | None = None
         self._started_here = False
@@ -148,7 +148,11 @@ class EmbeddedPostgres:
                 f"the folder {self._folder} cannot be written: {error.strerror}",
                 hint=_FOLDER_HINT,
             ) from error
-        self._installation = make_reachable(self._package, self._user, self._folder)
+
+    @cached_property
+    def _installation(self) -> Installation:
+        """The programs where the server's user can run them; the folder exists by now."""
+        return make_reachable(self._package, self._user, self._folder)
 
     def _initialise(self) -> None:
         """Make the cluster elsewhere and rename it into place; of two at once, the first wins."""

@@ -1,0 +1,243 @@
+"""`pgmcp demo`: the shop, and the real server over stdio, shown with a real MCP client."""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import psycopg
+from mcp import Client, StdioServerParameters, stdio_client
+from mcp.shared.exceptions import MCPError
+from rich.console import Console
+
+from pgmcp.demo.environment import has_model, open_shop, server_environment
+from pgmcp.demo.screen import Screen
+from pgmcp.demo.serve import SERVER_ARGUMENTS
+from pgmcp.demo.shop import READER_ROLE, Shop
+from pgmcp.errors import SettingsError
+
+_VERIFIED_QUESTIONS = (
+    "How many active users do we have?",
+    "What was the total revenue last quarter?",
+    "Which users have placed more than 5 orders?",
+)
+_MODEL_QUESTIONS = (
+    "How many customers from Germany signed up this year?",
+    "Which five cities brought the most revenue in the last twelve months?",
+    "What share of payments was made by each method?",
+)
+_DIRECT_SQL = """select c.name as category, count(*) as products, sum(p.inventory_quantity) as pieces
+from products as p join categories as c on c.id = p.category_id
+group by c.name order by pieces desc limit 5"""
+_ATTACKS = (
+    ("hide a DELETE in a read", "with gone as (delete from payments returning *)\nselect count(*) from gone"),
+    ("read a file of the server", "select pg_read_file('/etc/passwd')"),
+)
+_RUNAWAY_TIMEOUT_S = 3
+# More than 10^15 combinations of rows, so it never ends by itself.
+_RUNAWAY_SQL = """select count(*) from order_items as a, order_items as b, order_items as runaway
+where a.unit_price + b.unit_price > runaway.unit_price"""
+_WATCH_TIMEOUT_S = 10
+_WATCH_INTERVAL_S = 0.05
+_DESKTOP_FILE_BY_PLATFORM = {
+    "darwin": "~/Library/Application Support/Claude/claude_desktop_config.json",
+    "win32": r"%APPDATA%\Claude\claude_desktop_config.json",
+}
+_OTHER_DESKTOP_FILE = "~/.config/Claude/claude_desktop_config.json"
+
+
+def run_tour(question: str | None = None) -> bool:
+    """Show the server at work on the demo shop; with a question, only that one is asked.
+
+    Returns:
+        Whether everything went as promised.
+
+    Raises:
+        SettingsError: PostgreSQL or the server did not start.
+    """
+    screen = Screen(Console())
+    screen.title("A shop in a PostgreSQL of its own")
+    started_at = time.monotonic()
+    with ExitStack() as stack:
+        with screen.working():
+            shop = stack.enter_context(open_shop(screen.step))
+        screen.say(f"  {_count_rows(shop):,} rows are ready after {time.monotonic() - started_at:.1f} s")
+        kept = asyncio.run(_drive(screen, shop, question))
+    _show_desktop_block(screen)
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Tour:
+    """One connection to the server, and where to show what it says."""
+
+    screen: Screen
+    client: Client
+    shop: Shop
+
+    async def call(self, tool: str, **arguments: Any) -> tuple[dict[str, Any], str]:
+        """Return the structured answer, or {} and the error's text."""
+        result = await self.client.call_tool(tool, arguments)
+        text = "\n".join(block.text for block in result.content if block.type == "text")
+        return ({}, text) if result.is_error else (result.structured_content, "")
+
+    async def show_answer(self, question: str) -> bool:
+        """Ask in English, and show SQL and rows; return whether there was an answer."""
+        self.screen.ask("Question", question)
+        answer, error = await self.call("query", question=question, return_type="both")
+        if not error:
+            self.screen.sql(answer["sql"])
+        return self._show_rows(answer, error)
+
+    async def show_direct(self, sql: str) -> bool:
+        """Send SQL, and show the rows; return whether there was an answer."""
+        self.screen.ask("SQL", "the categories with the fullest shelves")
+        self.screen.sql(sql)
+        return self._show_rows(*await self.call("execute_sql", sql=sql))
+
+    def _show_rows(self, answer: dict[str, Any], error: str) -> bool:
+        if error:
+            self.screen.refusal(error)
+            return False
+        self.screen.rows(answer["columns"], answer["rows"] or [])
+        self.screen.say(_describe(answer), "dim")
+        return True
+
+    async def show_refusal(self, intention: str, sql: str) -> bool:
+        """Try something harmful; return whether it was refused."""
+        self.screen.ask("Attack", intention)
+        self.screen.sql(sql)
+        _, error = await self.call("execute_sql", sql=sql)
+        self.screen.refusal(error or "this was NOT refused")
+        return bool(error)
+
+    async def show_runaway(self) -> bool:
+        """Start a query that never ends; return whether it was stopped and its backend ended it, too."""
+        self.screen.ask("Runaway", f"a query for years, and a limit of {_RUNAWAY_TIMEOUT_S} s")
+        self.screen.sql(_RUNAWAY_SQL)
+        with psycopg.connect(self.shop.admin_url, autocommit=True) as watcher:
+            call = asyncio.create_task(self.call("execute_sql", sql=_RUNAWAY_SQL))
+            seen = await _wait_for(lambda: _find_runaway(watcher, min_age_s=1))
+            self.screen.say(f"pg_stat_activity, while it runs: {_describe_backend(watcher, seen)}")
+            _, error = await call
+            self.screen.refusal(error or "this was NOT stopped")
+            gone = await _wait_for(lambda: not _find_runaway(watcher))
+            self.screen.say(f"pg_stat_activity, now: {_describe_backend(watcher, seen)}")
+        return bool(seen and error and gone)
+
+
+async def _drive(screen: Screen, shop: Shop, question: str | None) -> bool:
+    """Start the server as a host would, and show it."""
+    environment = {**server_environment(shop), "PG_MCP_SERVER_QUERY_TIMEOUT": str(_RUNAWAY_TIMEOUT_S)}
+    with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+", encoding="utf-8") as log:
+        # An empty working directory, so that no .env leads elsewhere.
+        server = StdioServerParameters(
+            command=sys.executable, args=[*SERVER_ARGUMENTS], env=environment, cwd=folder
+        )
+        try:
+            async with Client(stdio_client(server, errlog=log)) as client:
+                tour = _Tour(screen, client, shop)
+                return await (
+                    _ask_one(tour, question) if question else _show_all(tour, has_model(environment))
+                )
+        except (MCPError, BaseExceptionGroup) as error:
+            cause = _unwrap(error)
+            if isinstance(cause, MCPError):
+                raise SettingsError(f"the server ended early:\n{_end_of(log)}") from cause
+            raise cause from None
+
+
+async def _ask_one(tour: _Tour, question: str) -> bool:
+    tour.screen.title("Your question")
+    return await tour.show_answer(question)
+
+
+async def _show_all(tour: _Tour, asks_model: bool) -> bool:
+    screen = tour.screen
+    screen.title("Three questions in English")
+    if asks_model:
+        screen.say("The model of your PG_MCP_OPENAI_* settings writes the SQL.")
+    else:
+        screen.say(
+            "No model is set up, so these answers come from the verified questions shipped with the demo. "
+            "Set PG_MCP_OPENAI_API_KEY, or PG_MCP_OPENAI_BASE_URL for a local model, to ask anything."
+        )
+    kept = [
+        await tour.show_answer(question)
+        for question in (_MODEL_QUESTIONS if asks_model else _VERIFIED_QUESTIONS)
+    ]
+    screen.title("SQL that the host's own model wrote")
+    kept.append(await tour.show_direct(_DIRECT_SQL))
+    screen.title("Two attacks")
+    kept += [await tour.show_refusal(intention, sql) for intention, sql in _ATTACKS]
+    screen.title("A runaway query")
+    kept.append(await tour.show_runaway())
+    return all(kept)
+
+
+def _show_desktop_block(screen: Screen) -> None:
+    file = _DESKTOP_FILE_BY_PLATFORM.get(sys.platform, _OTHER_DESKTOP_FILE)
+    arguments = ["-P", "-m", "pgmcp", "demo", "--serve"]
+    screen.title("Try it in Claude Desktop")
+    screen.say(f"Put this into {file} and start Claude Desktop anew:")
+    screen.block({"mcpServers": {"pgmcp-demo": {"command": sys.executable, "args": arguments}}})
+
+
+def _describe(answer: dict[str, Any]) -> str:
+    count, truncated = len(answer["rows"] or []), answer["truncated"]
+    rows = f"{'the first ' if truncated else ''}{count} row{'' if count == 1 else 's'}"
+    facts = f"{rows}, {sum(answer['elapsed_ms'].values()):.0f} ms, source: {answer['source']}"
+    return f"{facts}; bounded by {truncated['reason']}: {truncated['hint']}" if truncated else facts
+
+
+def _count_rows(shop: Shop) -> int:
+    query = """select sum(reltuples)::bigint from pg_class
+               where relkind = 'r' and relnamespace = 'public'::regnamespace"""
+    with psycopg.connect(shop.reader_url) as connection:
+        row = connection.execute(query).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _find_runaway(watcher: psycopg.Connection, *, min_age_s: float = 0) -> int:
+    """Return the pid of the backend that has been running the query for `min_age_s`, or 0."""
+    row = watcher.execute(
+        """select pid from pg_stat_activity
+           where usename = %s and state = 'active' and query like '%%runaway.unit_price%%'
+             and backend_type = 'client backend'
+             and clock_timestamp() - query_start >= make_interval(secs => %s)""",
+        [READER_ROLE, min_age_s],
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def _describe_backend(watcher: psycopg.Connection, pid: int) -> str:
+    query = """select format('backend %%s is %%s, for %%s s', pid, state,
+                             round(extract(epoch from clock_timestamp() - state_change), 1))
+               from pg_stat_activity where pid = %s"""
+    row = watcher.execute(query, [pid]).fetchone()
+    return row[0] if row else f"backend {pid} is gone"
+
+
+async def _wait_for(ask: Callable[[], int]) -> int:
+    """Ask until the answer is not 0, and return it; 0 when it stays 0 for too long."""
+    deadline = time.monotonic() + _WATCH_TIMEOUT_S
+    while not (answer := ask()) and time.monotonic() < deadline:
+        await asyncio.sleep(_WATCH_INTERVAL_S)
+    return answer
+
+
+def _unwrap(error: BaseException) -> BaseException:
+    """Return what went wrong first, without the groups that the client's task groups put around it."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _end_of(log: IO[str]) -> str:
+    log.seek(0)
+    return "\n".join(log.read().splitlines()[-8:])

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+
+from pgmcp.demo.environment import has_model, server_environment
+from pgmcp.demo.shop import Shop
+from pgmcp.generation.context_file import load_context
+from pgmcp.settings import load_settings
+
+_SHOP = Shop(
+    reader_url="postgresql://reader:secret@127.0.0.1:5433/pgmcp_shop", admin_url="postgresql://admin"
+)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "PGHOST",
+        "PGSERVICE",
+        "PGPASSWORD",
+        "PGOPTIONS",
+        "PG_MCP_CONFIG_FILE",
+        "PG_MCP_DATABASE_HOST",
+        "PG_MCP_DATABASES__SALES__URL",
+        "pg_mcp_database_user",
+    ],
+)
+def test_a_server_for_the_shop_is_given_no_way_to_another_database(variable: str) -> None:
+    environment = server_environment(_SHOP, {variable: "elsewhere"}, env_file=None)
+
+    assert "elsewhere" not in environment.values()
+
+
+def test_the_rest_of_the_environment_is_kept() -> None:
+    given = {"PATH": "/bin", "PG_MCP_SERVER_MAX_RESULT_ROWS": "5", "PG_MCP_OPENAI_MODEL": "m"}
+
+    environment = server_environment(_SHOP, given, env_file=None)
+
+    assert environment.items() >= given.items()
+
+
+def test_the_settings_load_and_lead_to_the_shop_and_its_context() -> None:
+    settings = load_settings(server_environment(_SHOP, {}, env_file=None), env_file=None)
+
+    assert list(settings.databases) == ["shop"]
+    assert settings.databases["shop"].target()[0] == _SHOP.reader_url
+    assert settings.context_file
+    assert len(load_context(settings.context_file)["shop"].verified) == 12
+
+
+def test_of_an_env_file_only_the_settings_of_the_model_are_taken(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("PG_MCP_OPENAI_API_KEY=from-file\nPG_MCP_DATABASE_URL=elsewhere\nLOG_LEVEL=DEBUG\n")
+
+    environment = server_environment(_SHOP, {}, env_file=env_file)
+
+    assert environment["PG_MCP_OPENAI_API_KEY"] == "from-file"
+    assert "elsewhere" not in environment.values()
+    assert "LOG_LEVEL" not in environment
+
+
+def test_the_process_environment_wins_over_the_env_file(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("PG_MCP_OPENAI_API_KEY=from-file\n")
+
+    environment = server_environment(_SHOP, {"PG_MCP_OPENAI_API_KEY": "from-process"}, env_file=env_file)
+
+    assert environment["PG_MCP_OPENAI_API_KEY"] == "from-process"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, False),
+        ({"PG_MCP_OPENAI_API_KEY": ""}, False),
+        ({"PG_MCP_OPENAI_API_KEY": "k"}, True),
+        ({"PG_MCP_OPENAI_BASE_URL": "http://127.0.0.1:1/v1"}, True),
+        ({"PG_MCP_OPENAI_MODEL": "m"}, False),
+    ],
+)
+def test_a_key_or_an_endpoint_makes_a_model(environment: dict[str, str], expected: bool) -> None:
+    assert has_model(environment) is expected
