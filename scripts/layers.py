@@ -1,0 +1,126 @@
+"""What each layer stops with the others switched off, as the table of docs/threat-model.md.
+
+    python -m scripts.layers
+
+Runs every statement of `tests/data/attacks` and `tests/data/traps` at a scratch cluster of its own, which is
+looked at before and after. Takes some minutes, because what has an effect is searched for by halves.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.execution.spawn import spawn_cold
+from tests.attack_run import (
+    Recorder,
+    Watch,
+    find_effects,
+    pipeline_to,
+    supervisor_to,
+    unvalidated,
+    validated,
+    watch,
+)
+from tests.attacked_cluster import SERVER_SETTINGS, Target, build_target
+from tests.statements import attacks_by_category
+
+TIMEOUT_S: Final = 0.5
+"""Enough for every statement that does not wait on purpose."""
+
+USED_UP_NUMBER: Final = "next transaction id"
+"""What was rolled back may have used one up; alone that is not counted here. `test_attacks` does."""
+
+_WORDS_BY_CATEGORY = {
+    "aimed": "Aimed at the test cluster's own secrets, files, sequences and sessions",
+    "function_files_network": "Functions: files, large objects, network",
+    "function_positions": "Functions in every position of a query",
+    "function_sql_text": "Functions that run SQL text",
+    "function_state": "Functions: sequences, locks, sessions, WAL, replication, statistics",
+    "into_locking_and_with": "INTO, locking clauses, modifying WITH",
+    "names": "Unknown and disguised names, operators",
+    "secrets": "Password hashes and other secrets",
+    "stacked_and_transactions": "Stacked statements, transaction control, SET",
+    "statements": "EXPLAIN of writes, PREPARE, cursors, DO, CALL, COPY, LISTEN",
+    "traps": "Traps of the database's own: functions, operators, types, views, policies",
+    "writes": "INSERT, UPDATE, DELETE, DDL, maintenance",
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Some layers alone, with a role behind them."""
+
+    title: str
+    role: str
+    has_validator: bool
+    is_read_only: bool
+
+
+LAYERS = (
+    Layer("Validator, superuser", "superuser", has_validator=True, is_read_only=False),
+    Layer("Validator, owner", "careless", has_validator=True, is_read_only=False),
+    Layer("Transaction, superuser", "superuser", has_validator=False, is_read_only=True),
+    Layer("Transaction, owner", "careless", has_validator=False, is_read_only=True),
+    Layer("Role of `pgmcp setup-sql`", "reader", has_validator=False, is_read_only=False),
+)
+
+
+@asynccontextmanager
+async def open_layer(layer: Layer, target: Target) -> AsyncIterator[Recorder]:
+    """Open what sends statements through just these layers."""
+    url = target.url_by_role[layer.role]
+    if layer.has_validator:
+        async with pipeline_to(url, read_only=layer.is_read_only) as pipeline:
+            yield validated(pipeline)
+    else:
+        async with supervisor_to(url, spawn=spawn_cold, read_only=layer.is_read_only) as supervisor:
+            yield unvalidated(supervisor, timeout_s=TIMEOUT_S)
+
+
+async def get_through(layer: Layer, target: Target, watched: Watch, statements: list[str]) -> list[str]:
+    """Return those of the statements that changed something or read a secret."""
+    async with open_layer(layer, target) as run:
+        found = await find_effects(watched, run, [target.aim(each) for each in statements])
+        effects = {statement: changed for statement, changed in found.items() if changed != [USED_UP_NUMBER]}
+        for statement, changed in effects.items():
+            sys.stderr.write(f"{layer.title}: {statement!r} changed {', '.join(changed)}\n")
+        for statement in run.leaks(target.secrets):
+            sys.stderr.write(f"{layer.title}: {statement!r} read a secret\n")
+        return sorted({*effects, *run.leaks(target.secrets)})
+
+
+async def tabulate(target: Target) -> str:
+    """Run everything, and return the table in Markdown."""
+    lines = [
+        f"| Category | Statements | {' | '.join(layer.title for layer in LAYERS)} |",
+        f"|---|---|{'---|' * len(LAYERS)}",
+    ]
+    with watch(target) as watched:
+        for category, statements in attacks_by_category().items():
+            cells = []
+            for layer in LAYERS:
+                through = await get_through(layer, target, watched, statements)
+                cells.append(f"{len(through)} get through" if through else "all stopped")
+            lines.append(f"| {_WORDS_BY_CATEGORY[category]} | {len(statements)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the table; what got through goes to standard error."""
+    with tempfile.TemporaryDirectory(prefix="pgmcp-layers-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)  # as root, the server runs as another user, who has to come through
+        cluster = EmbeddedPostgres(Path(folder), settings=SERVER_SETTINGS)
+        try:
+            sys.stdout.write(asyncio.run(tabulate(build_target(cluster.start()))))
+        finally:
+            cluster.stop("immediate")
+
+
+if __name__ == "__main__":
+    main()
