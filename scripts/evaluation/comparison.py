@@ -1,0 +1,173 @@
+"""Whether two results say the same: rows as a multiset, columns by content, numbers with a tolerance."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from itertools import islice
+from typing import Final
+
+Cell = str | int | float | bool | None
+Row = Sequence[Cell]
+
+RELATIVE_TOLERANCE: Final = Decimal("1e-6")
+"""Floating point sums differ in their last digits with the plan that computed them."""
+
+_MAX_NUMBER_CHARACTERS: Final = 40
+_MAX_ARRANGEMENTS: Final = 5_000
+# No leading zero: "007" and "01234" are names, not numbers.
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d{1,3})?")
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)[ T]00:00:00(\.0+)?([+-]00(:?00)?)?")
+_UTC = re.compile(r"(\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?)[+-]00(:?00)?")
+
+_Value = str | Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Why a result is not the expected one, in a few words."""
+
+    text: str
+
+
+def compare(expected: Sequence[Row], given: Sequence[Row], *, is_ordered: bool) -> Difference | None:
+    """Return what is different, or None when the results say the same.
+
+    Args:
+        expected: the gold's rows.
+        given: the rows to judge; names and order of columns do not matter.
+        is_ordered: rows must come in the expected order; those that tie in a column that is sorted may change
+            places.
+    """
+    if len(expected) != len(given):
+        return Difference(f"{len(given)} rows instead of {len(expected)}")
+    if not expected:
+        return None
+    if len(expected[0]) != len(given[0]):
+        return Difference(f"{len(given[0])} columns instead of {len(expected[0])}")
+    wanted, got = _columns(expected), _columns(given)
+    has_same_rows = False
+    for arrangement in _arrangements(wanted, got):
+        arranged = [got[number] for number in arrangement]
+        if not _are_same_rows(wanted, arranged):
+            continue
+        if not is_ordered or _is_same_order(wanted, arranged):
+            return None
+        has_same_rows = True
+    return Difference("the rows come in another order" if has_same_rows else "other values")
+
+
+def _columns(rows: Sequence[Row]) -> list[list[_Value]]:
+    return [[_value(cell) for cell in column] for column in zip(*rows, strict=True)]
+
+
+def _value(cell: Cell) -> _Value:
+    """Return one form for what different expressions give for the same value."""
+    if cell is None:
+        return None
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    text = str(cell).strip()
+    if len(text) <= _MAX_NUMBER_CHARACTERS and _NUMBER.fullmatch(text):
+        return Decimal(text)
+    if midnight := _MIDNIGHT.fullmatch(text):
+        return midnight[1]
+    return _UTC.sub(r"\1", text)
+
+
+def _arrangements(wanted: list[list[_Value]], got: list[list[_Value]]) -> Iterator[list[int]]:
+    """Give the ways to pair the columns in which each pair holds the same values; a bounded number."""
+    partners = [
+        [number for number, column in enumerate(got) if _are_same_rows([target], [column])]
+        for target in wanted
+    ]
+    yield from islice(_choose(partners, []), _MAX_ARRANGEMENTS)
+
+
+def _choose(partners: list[list[int]], chosen: list[int]) -> Iterator[list[int]]:
+    if len(chosen) == len(partners):
+        yield chosen
+        return
+    for number in partners[len(chosen)]:
+        if number not in chosen:
+            yield from _choose(partners, [*chosen, number])
+
+
+def _are_same_rows(wanted: list[list[_Value]], got: list[list[_Value]]) -> bool:
+    """Whether two tables, given by columns, have the same rows in any order."""
+    left = _by_texts(wanted)
+    right = _by_texts(got)
+    if {key: len(rows) for key, rows in left.items()} != {key: len(rows) for key, rows in right.items()}:
+        return False
+    return all(_pair_up(rows, right[key]) for key, rows in left.items())
+
+
+def _by_texts(columns: list[list[_Value]]) -> dict[tuple[str | None, ...], list[tuple[Decimal, ...]]]:
+    """Return each row's numbers by its texts, which have to be equal to the letter."""
+    groups: dict[tuple[str | None, ...], list[tuple[Decimal, ...]]] = {}
+    for row in zip(*columns, strict=True):
+        texts = tuple("\0number" if isinstance(value, Decimal) else value for value in row)
+        groups.setdefault(texts, []).append(tuple(value for value in row if isinstance(value, Decimal)))
+    return groups
+
+
+def _pair_up(wanted: list[tuple[Decimal, ...]], got: list[tuple[Decimal, ...]]) -> bool:
+    """Whether each row of numbers finds one of its own; sorted, the first one looked at is mostly it."""
+    left = sorted(got)
+    for row in sorted(wanted):
+        for place, candidate in enumerate(left):
+            if all(are_same_numbers(a, b) for a, b in zip(row, candidate, strict=True)):
+                del left[place]
+                break
+        else:
+            return False
+    return True
+
+
+def are_same_numbers(a: Decimal, b: Decimal) -> bool:
+    """Whether two numbers are equal but for floating point, or one is the other rounded.
+
+    Rounded to two decimals, or to one of a number with two digits or more: a quotient that lost its fraction
+    in an integer division is another number.
+    """
+    if a == b or abs(a - b) <= RELATIVE_TOLERANCE * max(abs(a), abs(b)):
+        return True
+    rough, exact = sorted((a, b), key=_decimals)
+    decimals = _decimals(rough)
+    if decimals < 1 or (decimals == 1 and len(rough.as_tuple().digits) < 2):
+        return False
+    unit = Decimal(1).scaleb(-decimals)
+    return rough in {exact.quantize(unit, rounding) for rounding in (ROUND_HALF_UP, ROUND_HALF_EVEN)}
+
+
+def _decimals(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _is_same_order(wanted: list[list[_Value]], got: list[list[_Value]]) -> bool:
+    """Whether the rows are in the expected order, but for rows that tie.
+
+    The statement's sort key is not known, but a column that comes out sorted shows it: rows may change places
+    where that column does not notice.
+    """
+    pairs = list(zip(wanted, got, strict=True))
+    if all(_is_same_sequence(target, column) for target, column in pairs):
+        return True
+    return any(_is_sorted(target) and _is_same_sequence(target, column) for target, column in pairs)
+
+
+def _is_same_sequence(wanted: list[_Value], got: list[_Value]) -> bool:
+    return all(_are_same(a, b) for a, b in zip(wanted, got, strict=True))
+
+
+def _are_same(a: _Value, b: _Value) -> bool:
+    if isinstance(a, Decimal) and isinstance(b, Decimal):
+        return are_same_numbers(a, b)
+    return a == b
+
+
+def _is_sorted(column: list[_Value]) -> bool:
+    """Whether a column ascends or descends, and is not the same all over."""
+    keys = [(value is None, str(type(value)), value) for value in column if value is not None]
+    return len(set(keys)) > 1 and keys in (sorted(keys), sorted(keys, reverse=True))

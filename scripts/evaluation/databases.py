@@ -1,0 +1,170 @@
+"""The databases that are asked: loading them from SQL files, their gold rows, and their plain schema dump."""
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+from psycopg.types.bool import BoolLoader
+from psycopg.types.string import TextLoader
+
+from pgmcp.demo.postgres import EmbeddedPostgres
+from scripts.evaluation.comparison import Row
+
+_CLUSTER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+_STATEMENT_TIMEOUT_MS = 60_000
+
+# PostgreSQL's own words for it, so that the dump has nothing that pgmcp has chosen or left out.
+_TABLES = """
+select c.oid, format('%I.%I', n.nspname, c.relname), obj_description(c.oid, 'pg_class')
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+  and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+order by 2"""
+_COLUMNS = """
+select quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum)
+from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum"""
+_CONSTRAINTS = """
+select pg_get_constraintdef(oid) from pg_constraint
+where conrelid = %s and contype in ('p', 'f', 'u', 'c') order by contype desc, conname"""
+_ENUMS = """
+select format('CREATE TYPE %s AS ENUM (%s);', enumtypid::regtype,
+              string_agg(quote_literal(enumlabel), ', ' order by enumsortorder))
+from pg_enum group by enumtypid order by 1"""
+
+
+class GoldFailedError(Exception):
+    """The database refused a question's own gold SQL."""
+
+
+@contextmanager
+def own_cluster(folder: Path) -> Iterator[EmbeddedPostgres]:
+    """Start a PostgreSQL in `folder` that is gone at the end."""
+    folder.chmod(0o711)  # as root, the server runs as another user, who has to come through
+    cluster = EmbeddedPostgres(folder / "cluster", settings=_CLUSTER_SETTINGS)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.stop("immediate")
+
+
+def group_by_database(files: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return the files of each database in their order: `schemas/shop.sql rows/shop.sql` are of "shop"."""
+    groups: dict[str, list[Path]] = {}
+    for file in files:
+        groups.setdefault(file.stem, []).append(file)
+    return groups
+
+
+def load(admin_url: str, name: str, files: Sequence[Path]) -> str:
+    """Make a database of SQL files and return its URL for a role that can only read it.
+
+    Args:
+        admin_url: a superuser's URL of any database of the cluster.
+        name: of the new database.
+        files: run in their order, in one transaction.
+    """
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
+    owner_url = make_conninfo(admin_url, dbname=name)
+    with psycopg.connect(owner_url) as connection:
+        for file in files:
+            connection.execute(file.read_bytes())
+    return grant_reading(owner_url)
+
+
+def grant_reading(owner_url: str) -> str:
+    """Gather statistics, make a role that may read everything, and return its URL."""
+    password = secrets.token_urlsafe(16)
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        reader = f"{connection.info.dbname}_reader"
+        create = sql.SQL("create role {} login password {} in role pg_read_all_data")
+        connection.execute(create.format(sql.Identifier(reader), sql.Literal(password)))
+        connection.execute("analyze")
+    return make_conninfo(owner_url, user=reader, password=password)
+
+
+class Database:
+    """A direct connection, past pgmcp, that says what is true."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._connection: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(url, autocommit=True)
+        self._connection.read_only = True
+        self._connection.execute(f"set statement_timeout = {_STATEMENT_TIMEOUT_MS}")
+        # Cells as PostgreSQL writes them: Python's own types would lose an interval's or a number's spelling.
+        self._connection.adapters.register_loader(0, TextLoader)
+        for name in ("int2", "int4", "int8", "oid", "float4", "float8", "numeric", "date", "timestamp"):
+            self._connection.adapters.register_loader(name, TextLoader)
+        for name in ("timestamptz", "time", "timetz", "interval", "uuid", "json", "jsonb", "bytea"):
+            self._connection.adapters.register_loader(name, TextLoader)
+        self._connection.adapters.register_loader("bool", BoolLoader)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def rows(self, statement: str) -> list[Row]:
+        """Return what a statement gives.
+
+        Raises:
+            psycopg.Error: PostgreSQL refused it.
+        """
+        return list(self._connection.execute(statement.encode()).fetchall())
+
+    def gold_rows(self, statements: Iterable[str]) -> list[list[Row]]:
+        """Return what each of a question's gold statements gives.
+
+        Raises:
+            GoldFailedError: PostgreSQL refused one.
+        """
+        try:
+            return [self.rows(statement) for statement in statements]
+        except psycopg.Error as error:
+            raise GoldFailedError(str(error)) from error
+
+    def column_names(self) -> frozenset[str]:
+        """Return the name of every column of every table."""
+        rows = self.rows(
+            "select distinct column_name::text from information_schema.columns"
+            " where table_schema not in ('pg_catalog', 'information_schema')"
+        )
+        return frozenset(str(name) for (name,) in rows)
+
+    def server_version(self) -> str:
+        """Return the server's version, such as "18.1"."""
+        return str(self.rows("show server_version")[0][0])
+
+    def schema_dump(self) -> str:
+        """Return the whole schema as CREATE TABLE statements, with comments, as plain prompts show it."""
+        enums = [str(statement) for (statement,) in self.rows(_ENUMS)]
+        tables = self._connection.execute(_TABLES).fetchall()
+        return "\n\n".join([*enums, *(self._create_table(*table) for table in tables)])
+
+    def _create_table(self, oid: str, name: str, comment: str | None) -> str:
+        columns = self._connection.execute(_COLUMNS, [oid]).fetchall()
+        constraints = self._connection.execute(_CONSTRAINTS, [oid]).fetchall()
+        lines = [_column_line(column) for column in columns] + [text for (text,) in constraints]
+        comments = [f"COMMENT ON TABLE {name} IS {_quoted(comment)};"] if comment else []
+        comments += [
+            f"COMMENT ON COLUMN {name}.{column[0]} IS {_quoted(column[4])};"
+            for column in columns
+            if column[4]
+        ]
+        body = ",\n    ".join(lines)
+        return "\n".join([f"CREATE TABLE {name} (\n    {body}\n);", *comments])
+
+
+def _column_line(column: tuple[Any, ...]) -> str:
+    name, type_, is_not_null, default, _ = column
+    return f"{name} {type_}{' NOT NULL' if is_not_null else ''}{f' DEFAULT {default}' if default else ''}"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,152 @@
+"""The endpoint that both contestants ask: it passes on to a real one or replays a script, and keeps the bill.
+
+Everything goes through one HTTP server on the loopback interface, so that calls and tokens are counted in the
+same way for both, also for calls that came to nothing. One question is asked at a time.
+"""
+
+import http.client
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from pgmcp.tokens import estimate_tokens
+from tests.openai_endpoint import RecordedRequest, Reply, Script, ScriptedEndpoint, content, raw, reply_text
+
+OPENAI_URL: Final = "https://api.openai.com/v1"
+UPSTREAM_TIMEOUT_S: Final = 120.0
+
+_GARBAGE: Final = (
+    "I would rather talk about the weather.",
+    "",
+    '{"sql": "select 1',
+    "```json\n{}\n```",
+    '{"answerable": true, "sql": "", "tables": [], "assumptions": [], "reason": ""}',
+    "{" * 500,
+)
+
+
+class Form(StrEnum):
+    """What a contestant expects a reply to look like."""
+
+    CONTRACT = "contract"
+    PLAIN = "plain"
+
+
+@dataclass(slots=True)
+class Bill:
+    """What the calls for one question cost, as the endpoint counts."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+class MeteredEndpoint:
+    """The endpoint as the contestants see it.
+
+    Attributes:
+        base_url: where it is.
+        form: of the replies that whoever asks now can read; a real model needs no telling.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+        self.form = Form.CONTRACT
+        self._bill = Bill()
+        self._replies: list[str] = []
+
+    def begin(self, form: Form, replies: list[str] | None = None) -> None:
+        """Start a new bill; a script gives these replies in turn, and the last one for ever."""
+        self.form = form
+        self._bill = Bill()
+        self._replies = replies or []
+
+    @property
+    def bill(self) -> Bill:
+        """What was asked since `begin`."""
+        return self._bill
+
+    def answer_from(self, source: Script) -> Script:
+        """Return a script that answers from `source` and notes what it costs."""
+
+        def answer(request: RecordedRequest) -> Reply:
+            self._bill.calls += 1
+            reply = source(request)
+            usage = _usage(reply)
+            self._bill.tokens_in += usage.get("prompt_tokens", 0)
+            self._bill.tokens_out += usage.get("completion_tokens", 0)
+            return reply
+
+        return answer
+
+    def replay(self, request: RecordedRequest) -> Reply:
+        """Answer with the next scripted reply; tokens are estimated."""
+        place = min(self._bill.calls, len(self._replies)) - 1
+        text = self._replies[place]
+        return content(text, usage=(estimate_tokens(request.prompt), estimate_tokens(text)))
+
+
+def replies_with(form: Form, statements: list[str]) -> list[str]:
+    """Return replies that give these statements, as a contestant can read them."""
+    if form is Form.CONTRACT:
+        return [reply_text(statement) for statement in statements]
+    return [f"```sql\n{statement}\n```" for statement in statements]
+
+
+def garbage(number: int) -> list[str]:
+    """Return replies that are of no use to anybody, of another kind for each question."""
+    return [_GARBAGE[number % len(_GARBAGE)]]
+
+
+@contextmanager
+def scripted_endpoint() -> Iterator[MeteredEndpoint]:
+    """Open an endpoint whose replies `MeteredEndpoint.begin` names."""
+    with ScriptedEndpoint() as server:
+        metered = MeteredEndpoint(server.base_url)
+        server.script(metered.answer_from(metered.replay))
+        yield metered
+
+
+@contextmanager
+def passing_endpoint(upstream_url: str) -> Iterator[MeteredEndpoint]:
+    """Open an endpoint that asks the one at `upstream_url` with the key it is asked with."""
+    with ScriptedEndpoint() as server:
+        metered = MeteredEndpoint(server.base_url)
+        server.script(metered.answer_from(_pass_on(upstream_url)))
+        yield metered
+
+
+def _pass_on(upstream_url: str) -> Callable[[RecordedRequest], Reply]:
+    upstream = urlsplit(upstream_url)
+    connect = http.client.HTTPSConnection if upstream.scheme == "https" else http.client.HTTPConnection
+
+    def ask(request: RecordedRequest) -> Reply:
+        headers = {"Content-Type": "application/json"}
+        if "authorization" in request.headers:
+            headers["Authorization"] = request.headers["authorization"]
+        connection = connect(upstream.hostname or "", upstream.port, timeout=UPSTREAM_TIMEOUT_S)
+        try:
+            path = upstream.path.rstrip("/") + request.path.removeprefix("/v1")
+            connection.request("POST", path, json.dumps(request.body), headers)
+            response = connection.getresponse()
+            content_type = response.headers.get("Content-Type", "application/json")
+            kept = {name: text for name, text in response.headers.items() if name.lower() == "retry-after"}
+            return raw(response.read(), status=response.status, content_type=content_type, headers=kept)
+        except OSError as error:
+            return raw(str(error).encode(), status=502, content_type="text/plain")
+        finally:
+            connection.close()
+
+    return ask
+
+
+def _usage(reply: Reply) -> dict[str, Any]:
+    try:
+        usage: dict[str, Any] = json.loads(reply.body).get("usage") or {}
+    except (ValueError, AttributeError):
+        return {}
+    return usage

@@ -1,0 +1,78 @@
+"""Gold SQL spoilt in the ways models spoil theirs; whoever uses one checks that it is wrong indeed."""
+
+from collections.abc import Callable, Collection, Iterator
+from itertools import pairwise
+from typing import Final
+
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.tokenizer_core import Token, TokenType
+
+Spoil = Callable[[str, Collection[str]], Iterator[str]]
+"""Gives variants of a statement, the likeliest first; the names are those of the database's columns."""
+
+_COMPARED_AFTER: Final = frozenset(
+    {TokenType.EQ, TokenType.IN, TokenType.LIKE, TokenType.ILIKE, TokenType.L_PAREN, TokenType.COMMA}
+)
+_COMPARISONS: Final = frozenset(
+    {TokenType.EQ, TokenType.GT, TokenType.GTE, TokenType.LT, TokenType.LTE, TokenType.BETWEEN}
+)
+
+
+def spoil_case(statement: str, columns: Collection[str]) -> Iterator[str]:
+    """Write one compared text in another case: `= 'VTI'` becomes `= 'vti'`."""
+    tokens = _tokens(statement)
+    for before, token in pairwise(tokens):
+        if token.token_type is TokenType.STRING and before.token_type in _COMPARED_AFTER:
+            changed = token.text.swapcase()
+            if changed != token.text and not token.text[:4].isdigit():
+                yield _replace(statement, {token.start: (token.end, _quote(changed))})
+
+
+def spoil_column(statement: str, columns: Collection[str]) -> Iterator[str]:
+    """Call one column by a name that is nearly its own: `sale_price` becomes `sale_prices`."""
+    tokens = _tokens(statement)
+    spelled = {token.text.lower(): None for token in tokens if _is_name(token, columns)}
+    for name in spelled:
+        wrong = f"{name}s"
+        if wrong not in columns:
+            yield _replace(
+                statement,
+                {
+                    token.start: (token.end, wrong)
+                    for before, token in zip([None, *tokens], tokens, strict=False)
+                    if _is_name(token, {name}) and not (before and before.token_type is TokenType.ALIAS)
+                },
+            )
+
+
+def spoil_cast(statement: str, columns: Collection[str]) -> Iterator[str]:
+    """Compare with a text where a cast is needed: `>= '2023-04-01'::text`, `< CURRENT_DATE::text`."""
+    tokens = _tokens(statement)
+    for before, token in pairwise(tokens):
+        is_date = token.token_type is TokenType.STRING and token.text[:4].isdigit()
+        is_number = token.token_type is TokenType.NUMBER
+        if (is_date or is_number) and before.token_type in _COMPARISONS:
+            spelled = _quote(token.text)
+            yield _replace(statement, {token.start: (token.end, f"{spelled}::text")})
+    for token in tokens:
+        if token.token_type is TokenType.CURRENT_DATE:
+            yield _replace(statement, {token.start: (token.end, "CURRENT_DATE::text")})
+
+
+def _tokens(statement: str) -> list[Token]:
+    return list(Postgres().tokenize(statement))
+
+
+def _is_name(token: Token, columns: Collection[str]) -> bool:
+    return token.token_type is not TokenType.STRING and token.text.lower() in columns
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _replace(statement: str, pieces: dict[int, tuple[int, str]]) -> str:
+    """Return the statement with other text at some places: by start, their end (inclusive) and the text."""
+    for start, (end, text) in sorted(pieces.items(), reverse=True):
+        statement = statement[:start] + text + statement[end + 1 :]
+    return statement

@@ -1,0 +1,95 @@
+"""Making the tables in PostgreSQL, in batches; and the few rows that tell what a column holds."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+import psycopg
+
+from pgmcp.schema.identifiers import quote_identifier
+from scripts.large.company import ColumnSpec, TableSpec
+
+TABLES_IN_BATCH: Final = 200
+"""Tables made in one message and one transaction; PostgreSQL holds a lock on each until its end."""
+
+_ROWS: Final = 40  # of a table whose columns list values
+
+
+def load(url: str, tables: Sequence[TableSpec], progress: Callable[[int, int], None]) -> None:
+    """Make the tables, and let PostgreSQL count the values of those that have rows.
+
+    Args:
+        url: of an empty database, for its owner.
+        tables: as `growth.grow` gives them.
+        progress: told how many of the tables there are so far, and of how many.
+    """
+    with psycopg.connect(url, autocommit=True) as connection:
+        schemas = dict.fromkeys(table.schema for table in tables)
+        _run(connection, (f"create schema {quote_identifier(schema)}" for schema in schemas))
+        for start in range(0, len(tables), TABLES_IN_BATCH):
+            batch = tables[start : start + TABLES_IN_BATCH]
+            _run(connection, (statement for table in batch for statement in _create(table)))
+            progress(start + len(batch), len(tables))
+        # Only now are all tables there that others refer to.
+        key_by_table = {(table.schema, table.name): table.columns[0].name for table in tables}
+        for start in range(0, len(tables), TABLES_IN_BATCH):
+            batch = tables[start : start + TABLES_IN_BATCH]
+            _run(connection, (statement for table in batch for statement in _refer(table, key_by_table)))
+        for table in tables:
+            _run(connection, _fill(table))
+
+
+def _run(connection: psycopg.Connection, statements: Iterable[str]) -> None:
+    """Run statements in one message and so in one transaction: a trip for each would take much longer."""
+    if script := ";\n".join(statements):
+        connection.execute(script.encode())
+
+
+def _create(table: TableSpec) -> Iterator[str]:
+    columns = [f"{quote_identifier(column.name)} {column.type}" for column in table.columns]
+    if table.has_key and not table.partitions:
+        columns.append(f"primary key ({quote_identifier(table.columns[0].name)})")
+    by = f" partition by range ({quote_identifier(table.columns[1].name)})" if table.partitions else ""
+    yield f"create table {_name(table)} ({', '.join(columns)}){by}"
+    for month in range(1, table.partitions + 1):
+        partition = f"{quote_identifier(table.schema)}.{quote_identifier(f'{table.name}_{month:02}')}"
+        bounds = f"from ('2026-{month:02}-01') to ('2026-{month:02}-28')"
+        yield f"create table {partition} partition of {_name(table)} for values {bounds}"
+    if table.comment:
+        yield f"comment on table {_name(table)} is {_literal(table.comment)}"
+    for column in table.columns:
+        if column.comment:
+            name = f"{_name(table)}.{quote_identifier(column.name)}"
+            yield f"comment on column {name} is {_literal(column.comment)}"
+
+
+def _refer(table: TableSpec, key_by_table: dict[tuple[str, str], str]) -> Iterator[str]:
+    for column in table.columns:
+        if column.target and column.is_declared:
+            target = ".".join(quote_identifier(part) for part in column.target)
+            key = quote_identifier(key_by_table[column.target])
+            reference = f"foreign key ({quote_identifier(column.name)}) references {target} ({key})"
+            yield f"alter table {_name(table)} add {reference}"
+
+
+def _fill(table: TableSpec) -> Iterator[str]:
+    """Insert rows where columns list what they hold: pg_stats is where their values are read from."""
+    listing = [column for column in table.columns if column.values]
+    if listing:
+        names = ", ".join(quote_identifier(column.name) for column in (table.columns[0], *listing))
+        values = ", ".join(["number", *(_cycle(column) for column in listing)])
+        rows = f"select {values} from generate_series(1, {_ROWS}) as number"  # noqa: S608 - our own words
+        yield f"insert into {_name(table)} ({names}) {rows}"
+        yield f"analyze {_name(table)}"
+
+
+def _cycle(column: ColumnSpec) -> str:
+    values = ", ".join(_literal(value) for value in column.values)
+    return f"(array[{values}])[1 + number % {len(column.values)}]"
+
+
+def _name(table: TableSpec) -> str:
+    return f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,162 @@
+"""What pgmcp makes of a large schema: how long it reads it, in how much memory, and what its prompts hold.
+
+All of it is seen from outside: a server as a host starts it, and a scripted endpoint that keeps the prompts.
+"""
+
+import re
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pgmcp.schema.identifiers import quote_identifier
+from pgmcp.tokens import estimate_tokens
+from scripts.large.company import KnownQuestion
+from scripts.load import processes
+from scripts.load.bench import PGMCP
+from scripts.load.client import StdioServer
+from tests.openai_endpoint import ScriptedEndpoint, sql
+
+_MARK: Final = "select 1 as nothing"
+_CONFIGURED: Final = {
+    "OPENAI_MODEL": "scripted",
+    "OPENAI_API_KEY": "scripted",
+    "RATE_LIMIT_ENABLED": "false",
+    "DATABASE_NAME": "company",
+}
+# A table is shown as `schema.name(column type, …)` at the beginning of a line, a view with a word before it.
+_SHOWN = re.compile(r"^(?:[a-z]+ ){0,2}([\w\".]+)\(", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A table that a question needs and its prompt does not show.
+
+    Attributes:
+        is_subject: the question speaks of it; otherwise it only joins others.
+        is_named: it is in the list of further names, without its columns.
+    """
+
+    table: str
+    is_subject: bool
+    is_named: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """One question's prompt.
+
+    Attributes:
+        build_ms: of the whole call, what was neither the model, the schema's reading nor the database.
+        tables: how many tables the prompt shows with their columns.
+    """
+
+    question: KnownQuestion
+    tokens: int
+    build_ms: float
+    tables: int
+    missing: tuple[Missing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All questions with one budget of tokens.
+
+    Attributes:
+        introspection_s: from asking for the schema to be read until it was.
+        idle_mb: what the front process had in memory before; 0 where the system does not tell.
+        front_mb: the most it had until the last question was answered.
+    """
+
+    budget_tokens: int
+    introspection_s: float
+    idle_mb: float
+    front_mb: float
+    prompts: tuple[Prompted, ...]
+
+    @property
+    def recall(self) -> float:
+        """The share of questions whose prompt shows every table needed."""
+        return sum(not prompt.missing for prompt in self.prompts) / len(self.prompts)
+
+    @property
+    def first_build_ms(self) -> float:
+        """What the first prompt took, which builds the index for all."""
+        return self.prompts[0].build_ms
+
+    @property
+    def build_p50_ms(self) -> float:
+        """What a prompt took in the middle, the first left out."""
+        return statistics.median(prompt.build_ms for prompt in self.prompts[1:] or self.prompts)
+
+    @property
+    def most_tokens(self) -> int:
+        """The longest prompt."""
+        return max(prompt.tokens for prompt in self.prompts)
+
+
+async def measure(
+    url: str,
+    questions: Sequence[KnownQuestion],
+    budget_tokens: int,
+    environment: Mapping[str, str],
+    folder: Path,
+) -> Run:
+    """Ask every question of a fresh server and look at its prompts.
+
+    Args:
+        environment: of the server, less what names its database and its model.
+        folder: an empty one to run in.
+    """
+    with ScriptedEndpoint() as endpoint:
+        endpoint.script(lambda request: sql(_MARK))
+        settings = {
+            **_CONFIGURED,
+            "DATABASE_URL": url,
+            "OPENAI_BASE_URL": endpoint.base_url,
+            "SERVER_PROMPT_TOKENS": str(budget_tokens),
+        }
+        given = {f"PG_MCP_{name}": text for name, text in settings.items()}
+        server = await StdioServer.start(PGMCP, {**environment, **given}, folder)
+        try:
+            await server.execute("select 1")  # whatever the first statement loads is not the schema's
+            idle_mb = processes.resident_mb(server.pid) if processes.IS_LINUX else 0.0
+            start_s = time.perf_counter()
+            await server.call("refresh_schema")
+            introspection_s = time.perf_counter() - start_s
+            prompts = [await _prompt(server, endpoint, question) for question in questions]
+            front_mb = processes.peak_mb(server.pid) if processes.IS_LINUX else 0.0
+        finally:
+            await server.stop()
+    return Run(budget_tokens, introspection_s, idle_mb, front_mb, tuple(prompts))
+
+
+async def _prompt(server: StdioServer, endpoint: ScriptedEndpoint, question: KnownQuestion) -> Prompted:
+    endpoint.requests.clear()
+    start_s = time.perf_counter()
+    result = await server.call("query", question=question.text, return_type="sql")
+    whole_ms = (time.perf_counter() - start_s) * 1000
+    elapsed: dict[str, float] = result["structuredContent"]["elapsed_ms"]
+    prompt = endpoint.requests[0].prompt
+    shown = frozenset(_SHOWN.findall(prompt))
+    return Prompted(
+        question,
+        tokens=estimate_tokens(prompt),
+        build_ms=elapsed.get("prompt", whole_ms - sum(elapsed.values())),
+        tables=len(shown),
+        missing=tuple(
+            Missing(table, table in question.subjects, _is_named(table, prompt))
+            for table in question.needed
+            if _spelled(table) not in shown
+        ),
+    )
+
+
+def _is_named(table: str, prompt: str) -> bool:
+    return re.search(rf"(?<![\w.\"]){re.escape(_spelled(table))}(?![\w.\"])", prompt) is not None
+
+
+def _spelled(table: str) -> str:
+    return ".".join(quote_identifier(part) for part in table.split("."))

@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from scripts.evaluation.contestants import sql_of
+from scripts.evaluation.near_miss import spoil_case, spoil_cast, spoil_column
+from scripts.evaluation.questions import QuestionFileError, asks_for_order, read_questions
+
+ONE = json.dumps(
+    {"id": 7, "db": "s", "question": "How many?", "gold_sql": ["select 1", "select 2"], "context": "Count."}
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "questions.jsonl"
+
+
+def test_a_question_has_its_notes_below_it(file: Path) -> None:
+    file.write_text(f"{ONE}\n\n")
+
+    (question,) = read_questions(file)
+
+    assert question.id == "7"
+    assert question.asked == "How many?\n\nNotes:\nCount."
+    assert question.gold_sql == ("select 1", "select 2")
+
+
+def test_a_question_can_be_asked_once_for_each_of_its_golds(file: Path) -> None:
+    file.write_text(ONE)
+
+    variants = read_questions(file)[0].by_gold()
+
+    assert [(each.id, each.gold_sql[0]) for each in variants] == [("7", "select 1"), ("7#2", "select 2")]
+
+
+@pytest.mark.parametrize("line", ["no JSON", "[]", '{"id": 1}', '{"id": 1, "question": "How many?"}'])
+def test_a_line_that_is_no_question_is_named(line: str, file: Path) -> None:
+    file.write_text(f"{ONE}\n{line}\n")
+
+    with pytest.raises(QuestionFileError, match=r"questions\.jsonl:2"):
+        read_questions(file)
+
+
+def test_only_questions_about_some_databases_are_read(file: Path) -> None:
+    file.write_text(ONE)
+
+    assert len(read_questions(file, ["s", "other"])) == 1
+    with pytest.raises(QuestionFileError, match="other"):
+        read_questions(file, ["other"])
+
+
+@pytest.mark.parametrize(
+    ("question", "is_ordered"),
+    [
+        ("List the customers, ordered by name", True),
+        ("Return their names sorted from newest to oldest", True),
+        ("Show the results in descending order", True),
+        ("Which states are there, starting from the top?", True),
+        ("Who are the top 5 customers by revenue?", False),
+        ("How many orders by customers from Spain were there?", False),
+        ("Which orders in March were late?", False),
+    ],
+)
+def test_order_matters_when_the_words_ask_for_it(question: str, is_ordered: bool) -> None:
+    assert asks_for_order(question) is is_ordered
+
+
+@pytest.mark.parametrize(
+    ("reply", "statement"),
+    [
+        ("```sql\nselect 1\n```", "select 1"),
+        ("First:\n```\nselect 1\n```\nBetter:\n```postgresql\nselect 2;\n```", "select 2;"),
+        ("Here it is: \nwith x as (select 1) table x", "with x as (select 1) table x"),
+        ("I cannot.", ""),
+        ("", ""),
+    ],
+)
+def test_the_statement_is_found_in_a_plain_reply(reply: str, statement: str) -> None:
+    assert sql_of(reply) == statement
+
+
+def test_a_compared_text_is_spoilt_in_its_case() -> None:
+    assert list(spoil_case("select a from t where b = 'It''s VTI' and c > '2023-04-01'", ())) == [
+        "select a from t where b = 'iT''S vti' and c > '2023-04-01'"
+    ]
+
+
+def test_a_column_is_spoilt_wherever_it_stands_but_not_as_an_alias() -> None:
+    statement = "select t.price as price from t order by t.price, 'price'"
+
+    assert list(spoil_column(statement, {"price", "other"})) == [
+        "select t.prices as price from t order by t.prices, 'price'"
+    ]
+
+
+def test_a_date_loses_what_makes_it_one() -> None:
+    assert list(spoil_cast("select 1 where d >= '2023-04-01' and n > 5 and d < current_date", ())) == [
+        "select 1 where d >= '2023-04-01'::text and n > 5 and d < current_date",
+        "select 1 where d >= '2023-04-01' and n > '5'::text and d < current_date",
+        "select 1 where d >= '2023-04-01' and n > 5 and d < CURRENT_DATE::text",
+    ]
