@@ -1,0 +1,1 @@
+"""The scenarios of `scripts/loadtest.py`, and what they are measured with."""

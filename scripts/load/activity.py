@@ -1,0 +1,67 @@
+"""What PostgreSQL says of the sessions that a run has opened."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import psycopg
+
+from scripts.load.client import LoadTestError
+
+_POLL_S: Final = 0.002
+
+
+class Activity:
+    """Looks at the sessions of one application name, whose role the observer's can see."""
+
+    def __init__(self, url: str, application_name: str) -> None:
+        self._url = url
+        self._name = application_name
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def running(self) -> set[int]:
+        """Return the backends that run a statement now, by pid."""
+        return {pid for (pid,) in self._ask("select pid from {sessions} and state = 'active'")}
+
+    def sessions(self) -> set[int]:
+        """Return every backend, by pid."""
+        return {pid for (pid,) in self._ask("select pid from {sessions}")}
+
+    def advisory_locks(self) -> int:
+        """Return how many advisory locks the sessions hold."""
+        query = "select pid from pg_locks where locktype = 'advisory' and pid in (select pid from {sessions})"
+        return len(self._ask(query))
+
+    def close(self) -> None:
+        """Close the observer's own connection."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _ask(self, query: str) -> list[tuple[Any, ...]]:
+        """Ask once more on a new connection if the database was restarted meanwhile."""
+        sessions = "pg_stat_activity where application_name = %s"
+        text = query.format(sessions=sessions).encode()
+        try:
+            return self._connected().execute(text, [self._name]).fetchall()
+        except psycopg.OperationalError:
+            return self._connected().execute(text, [self._name]).fetchall()
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._connection = psycopg.connect(self._url, autocommit=True)
+        return self._connection
+
+
+async def until(is_so: Callable[[], bool], what: str, *, timeout_s: float = 10.0) -> float:
+    """Wait until a fact holds; return how long it took, in ms.
+
+    Raises:
+        LoadTestError: it does not hold in time.
+    """
+    started_s = time.perf_counter()
+    while not is_so():
+        if time.perf_counter() - started_s > timeout_s:
+            raise LoadTestError(f"not within {timeout_s:g} s: {what}")
+        await asyncio.sleep(_POLL_S)
+    return (time.perf_counter() - started_s) * 1000

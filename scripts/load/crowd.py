@@ -1,0 +1,90 @@
+"""What a caller notices of others: runaways, heavy queries, and many callers at once."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Final
+
+from scripts.load.activity import until
+from scripts.load.bench import Bench
+from scripts.load.client import CallFailedError, StdioServer
+from scripts.load.gates import Measured
+from scripts.load.measure import Series, awaited, in_turns
+from scripts.load.nonce import Tally, ask_for_much, ask_many
+
+LOOKUP: Final = "select relname from pg_catalog.pg_class where oid = 1259"
+"""One row by its key, in a table that every database has."""
+
+_RUNAWAYS: Final = 4
+_HEAVY: Final = 20
+_HEAVY_AT_ONCE: Final = 7
+"""What the default pool of 10 runs at once beside its reserved workers; the others wait."""
+
+_LANES: Final = 8
+_TURNS: Final = 4
+
+
+async def measure_storm(bench: Bench) -> Sequence[Measured]:
+    """Compare innocents beside runaways, which are stopped and come again, with innocents alone."""
+    async with bench.pgmcp(server_query_timeout=1, server_allowed_functions="pg_sleep") as pgmcp:
+        waiting = await _beside(bench, pgmcp, "select pg_sleep(60)", _RUNAWAYS, _RUNAWAYS)
+        computing = await _beside(bench, pgmcp, ask_for_much().sql, _RUNAWAYS, _RUNAWAYS)
+    return [
+        Measured(there.p95_ms, alone.p95_ms, f"medians {there.p50_ms:.2f} and {alone.p50_ms:.2f}")
+        for alone, there in (waiting, computing)
+    ]
+
+
+async def measure_heavy(bench: Bench) -> Sequence[Measured]:
+    """Compare a lookup beside heavy queries with the same lookup alone."""
+    async with bench.pgmcp(server_query_timeout=30) as pgmcp:
+        alone, there = await _beside(bench, pgmcp, ask_for_much().sql, _HEAVY, _HEAVY_AT_ONCE)
+    return [Measured(there.p50_ms, alone.p50_ms, f"95th percentile {there.p95_ms:.1f}")]
+
+
+async def measure_mixed(bench: Bench) -> Sequence[Measured]:
+    """Ask all sorts of things in several lanes at once, and check every reply."""
+    tally = Tally(bench.timeline)
+    async with bench.pgmcp() as pgmcp:
+        before_s = time.perf_counter()
+        await ask_many(pgmcp, tally, lanes=_LANES, calls=bench.effort.times(200))
+        per_s = len(tally.series.latencies_ms) / (time.perf_counter() - before_s)
+    speed = f"{per_s:.0f} a second, {_LANES} at a time, p50 {tally.series.p50_ms:.1f} ms"
+    return [Measured(len(tally.wrong), note=tally.summary), Measured(tally.series.p95_ms, note=speed)]
+
+
+async def _beside(
+    bench: Bench, pgmcp: StdioServer, statement: str, count: int, at_once: int
+) -> tuple[Series, Series]:
+    """Return lookups alone and lookups beside so many others, in turns."""
+    alone, there = Series(), Series()
+    calls = bench.effort.times(150)
+    lookup = awaited(lambda: pgmcp.execute(LOOKUP))
+    for _ in range(_TURNS):
+        turn = await in_turns({"alone": lookup}, bench.timeline, turns=1, calls=calls)
+        alone.latencies_ms += turn["alone"].latencies_ms
+        async with _kept_running(pgmcp, statement, count):
+            await until(lambda: len(bench.activity.running()) >= at_once, f"{at_once} heavy statements run")
+            turn = await in_turns({"beside": lookup}, bench.timeline, turns=1, calls=calls)
+            there.latencies_ms += turn["beside"].latencies_ms
+        await until(lambda: not bench.activity.running(), "the cancelled ones have ended")
+    return alone, there
+
+
+@asynccontextmanager
+async def _kept_running(pgmcp: StdioServer, statement: str, count: int) -> AsyncIterator[None]:
+    """Have so many of a statement in flight, each started again when it is stopped."""
+
+    async def repeat() -> None:
+        while True:
+            with suppress(CallFailedError):
+                await pgmcp.execute(statement)
+
+    lanes = [asyncio.create_task(repeat()) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for lane in lanes:
+            lane.cancel()
+        await asyncio.gather(*lanes, return_exceptions=True)

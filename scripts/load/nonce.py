@@ -1,0 +1,165 @@
+"""Statements whose answer can belong to nobody else: each carries a word of its own, as must its reply."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from scripts.load.client import CallFailedError, LostReplyError, StdioServer
+from scripts.load.measure import Series, Timeline
+
+_MANY: Final = 200
+_MUCH: Final = "count(*) from generate_series(1, 100000) as a, generate_series(1, 100000) as b"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A statement and what only its own reply can be.
+
+    Attributes:
+        answers: whether these rows are its own.
+        code: of the failure that it ends in instead; "" when rows are due.
+    """
+
+    sql: str
+    nonce: str
+    answers: Callable[[list[list[Any]]], bool] = lambda rows: False
+    code: str = ""
+
+
+@dataclass
+class Tally:
+    """How a number of questions went.
+
+    Attributes:
+        outcomes: "answered", "cancelled", "lost", or the code of the failure, with how often.
+        wrong: what was lost, crossed or failed without need; one line each.
+    """
+
+    timeline: Timeline
+    series: Series = field(default_factory=Series)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, outcome: str, latency_ms: float) -> None:
+        """Note a reply."""
+        self.outcomes[outcome] += 1
+        self.series.latencies_ms.append(latency_ms)
+        self.timeline.add(outcome, latency_ms)
+
+    @property
+    def summary(self) -> str:
+        """The outcomes in one line, and what was wrong first."""
+        counted = ", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common())
+        return "; ".join([*self.wrong[:3], counted])
+
+
+def ask_for_one_row() -> Question:
+    """Return a question with one cell for an answer."""
+    nonce = _new_nonce()
+    return Question(f"select '{nonce}' as nonce", nonce, lambda rows: rows == [[nonce]])
+
+
+def ask_for_many_rows() -> Question:
+    """Return a question whose every row bears its nonce."""
+    nonce = _new_nonce()
+    expected = [[f"{nonce}-{number}", number] for number in range(1, _MANY + 1)]
+    sql = f"select '{nonce}-' || n as nonce, n from generate_series(1, {_MANY}) as n order by n"  # noqa: S608 # a word of our own
+    return Question(sql, nonce, lambda rows: rows == expected)
+
+
+def ask_for_a_sort() -> Question:
+    """Return a question that costs the database a few milliseconds."""
+    nonce = _new_nonce()
+    sql = f"select '{nonce}' as nonce, n from generate_series(1, 20000) as n order by n desc limit 3"  # noqa: S608 # as above
+    return Question(sql, nonce, lambda rows: rows == [[nonce, n] for n in (20000, 19999, 19998)])
+
+
+def ask_for_a_big_cell() -> Question:
+    """Return a question with a cell of some 10 kB for an answer."""
+    nonce = _new_nonce()
+    sql = f"select repeat('{nonce} ', 600) as nonce"
+    return Question(
+        sql, nonce, lambda rows: len(rows) == 1 and str(rows[0][0]).startswith(f"{nonce} {nonce}")
+    )
+
+
+def ask_for_an_error() -> Question:
+    """Return a question that PostgreSQL refuses, quoting the nonce."""
+    nonce = _new_nonce()
+    return Question(f"select cast('{nonce}' as integer)", nonce, code="statement_failed")
+
+
+def ask_for_a_lock() -> Question:
+    """Return a question that is refused here."""
+    nonce = _new_nonce()
+    return Question(f"select pg_advisory_lock(1), {nonce}.lock", nonce, code="rejected")
+
+
+def ask_for_much() -> Question:
+    """Return a question that runs until it is stopped."""
+    nonce = _new_nonce()
+    return Question(f"select '{nonce}', {_MUCH}", nonce, code="timeout")
+
+
+_KINDS: Final = (
+    ask_for_one_row,
+    ask_for_many_rows,
+    ask_for_a_sort,
+    ask_for_a_big_cell,
+    ask_for_an_error,
+    ask_for_a_lock,
+)
+
+
+def ask_something(chance: random.Random) -> Question:
+    """Return a question of any short kind."""
+    return chance.choice(_KINDS)()
+
+
+async def ask(
+    server: StdioServer, question: Question, tally: Tally, *, excused: frozenset[str] = frozenset()
+) -> None:
+    """Ask, and check that the reply is this question's own.
+
+    Args:
+        excused: codes of failures that are nobody's fault, such as "worker_lost" where workers are killed.
+    """
+    before_s = time.perf_counter()
+    try:
+        answer = await server.execute(question.sql)
+    except LostReplyError as error:
+        outcome, problem, is_right = "lost", str(error), False
+    except CallFailedError as error:
+        outcome, problem = error.code, str(error)
+        is_right = error.code in excused or _is_own_failure(error, question)
+    else:
+        outcome, problem = "answered", f"{answer['rows']!r:.80}"
+        is_right = not question.code and question.answers(answer["rows"])
+    tally.add(outcome, (time.perf_counter() - before_s) * 1000)
+    if not is_right:
+        tally.wrong.append(f"{question.sql:.60} got {problem:.120}")
+
+
+async def ask_many(server: StdioServer, tally: Tally, *, lanes: int, calls: int) -> None:
+    """Ask short things of all kinds, so many one after another in each of so many lanes."""
+    chance = random.Random(lanes)  # noqa: S311 # the same mix in every run
+
+    async def run_lane() -> None:
+        for _ in range(calls):
+            await ask(server, ask_something(chance), tally)
+
+    await asyncio.gather(*(run_lane() for _ in range(lanes)))
+
+
+def _is_own_failure(error: CallFailedError, question: Question) -> bool:
+    # A timeout tells nothing of the statement; every other failure quotes it.
+    return error.code == question.code and (question.nonce in str(error) or error.code == "timeout")
+
+
+def _new_nonce() -> str:
+    return f"n{secrets.token_hex(6)}"

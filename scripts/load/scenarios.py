@@ -1,0 +1,120 @@
+"""Every scenario with the gates that it is held against."""
+
+from typing import Final
+
+from scripts.load import crowd, deadline, latency, loss, size, soak
+from scripts.load.gates import RATIO, Gate, Scenario
+
+SCENARIOS: Final = (
+    Scenario(
+        "start",
+        latency.measure_start,
+        (
+            Gate("spawn → initialize, to a bare SDK server", 1.25, RATIO),
+            Gate("of openai and psycopg imported by then", 0, "modules"),
+        ),
+    ),
+    Scenario(
+        "latency",
+        latency.measure_trivial,
+        (Gate("trivial execute_sql p50, to SDK echo + psycopg", 1.6, RATIO),),
+    ),
+    Scenario(
+        "rows",
+        latency.measure_rows,
+        (Gate("1,000 rows of 10 columns p50, to echo of the same + psycopg", 1.5, RATIO),),
+    ),
+    Scenario(
+        "sort",
+        latency.measure_sort,
+        (Gate("first 501 of 5 M sorted, to a hand-written LIMIT", 1.3, RATIO),),
+    ),
+    Scenario(
+        "distance",
+        latency.measure_distance,
+        (Gate("safe read at 10 ms, to a plain execute", 1.15, RATIO),),
+    ),
+    Scenario(
+        "deadline",
+        deadline.measure_ladder,
+        (
+            Gate("answer after D, server rung", 50, "ms"),
+            Gate("answer after D, kill rung", 250, "ms"),
+            Gate("backend idle or gone after D", 300, "ms"),
+            Gate("slot usable again after D", 400, "ms"),
+        ),
+    ),
+    Scenario(
+        "cancel-storm",
+        deadline.measure_cancel_storm,
+        (
+            Gate("nothing runs after the last cancel", 300, "ms"),
+            Gate("next answer", None, "ms"),
+        ),
+    ),
+    Scenario(
+        "runaways",
+        crowd.measure_storm,
+        (
+            Gate("innocents' p95 beside 4 runaways, to alone", 2, RATIO),
+            Gate("the same beside 4 that take all processors", None, RATIO),
+        ),
+    ),
+    Scenario(
+        "heavy",
+        crowd.measure_heavy,
+        (Gate("lookup p50 beside 20 heavy queries, to alone", 5, RATIO),),
+    ),
+    Scenario(
+        "mixed",
+        crowd.measure_mixed,
+        (Gate("replies lost or crossed", 0, "replies"), Gate("p95", None, "ms")),
+    ),
+    Scenario(
+        "workers",
+        loss.measure_workers,
+        (Gate("replacement of a killed worker", 60, "ms"), Gate("memory of a worker (PSS)", 12, "MB")),
+    ),
+    Scenario(
+        "worker-kills",
+        loss.measure_kills,
+        (Gate("replies lost or crossed", 0, "replies"),),
+    ),
+    Scenario(
+        "front-kill",
+        loss.measure_front,
+        (
+            Gate("workers gone after SIGKILL", 200, "ms"),
+            Gate("running backends gone after SIGKILL", 500, "ms"),
+        ),
+    ),
+    Scenario(
+        "restart",
+        loss.measure_restart,
+        (Gate("replies lost or crossed", 0, "replies"), Gate("next answer after the restart", None, "ms")),
+    ),
+    Scenario(
+        "hostile",
+        size.measure_hostile,
+        (Gate("server's CPU for any 64 KB statement", 200, "ms"),),
+    ),
+    Scenario(
+        "large",
+        size.measure_large,
+        (
+            Gate("server's memory grows by one 1 GB value", 32, "MB"),
+            Gate("server's memory grows by 5 M rows", 32, "MB"),
+        ),
+    ),
+    Scenario(
+        "soak",
+        soak.measure_soak,
+        (
+            Gate("replies lost or crossed", 0, "replies"),
+            Gate("left behind", 0, ""),
+            Gate("descriptors more than before", 0, ""),
+            Gate("memory more than before", 16, "MB"),
+        ),
+        timeout_s=None,
+    ),
+)

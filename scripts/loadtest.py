@@ -1,0 +1,118 @@
+"""Measures pgmcp under load and holds it against its gates.
+
+    uv run scripts/loadtest.py                             # everything, on a PostgreSQL of its own
+    uv run scripts/loadtest.py --scenario latency rows --url postgresql://…
+    uv run scripts/loadtest.py --gate --json report.json --plot latency.svg
+    uv run scripts/loadtest.py --scenario soak --soak-statements 10000 --soak-s 900
+
+What is compared is measured in turns within one run, so that a busy machine
+slows all of it: read the ratios, not the milliseconds.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from scripts.load.bench import Effort, open_bench
+from scripts.load.gates import Verdict
+from scripts.load.measure import Timeline
+from scripts.load.plot import draw
+from scripts.load.report import all_passed, as_json, show
+from scripts.load.run import run_scenarios
+from scripts.load.scenarios import SCENARIOS
+
+_NAMES = [scenario.name for scenario in SCENARIOS]
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--scenario",
+        nargs="+",
+        choices=_NAMES,
+        default=_NAMES,
+        metavar="NAME",
+        help=f"of {', '.join(_NAMES)}; all without it",
+    )
+    parser.add_argument("--url", help="the database to ask; without it a PostgreSQL is started for the run")
+    parser.add_argument(
+        "--quick", action="store_true", help="a tenth of the repetitions: does it run at all?"
+    )
+    parser.add_argument("--soak-s", type=float, default=120.0, help="seconds a soak may take (%(default)g)")
+    parser.add_argument("--soak-statements", type=int, default=2000, help="in a soak (%(default)s)")
+    parser.add_argument("--json", metavar="FILE", help="write the report there; - is standard output")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw latency over time, as SVG")
+    parser.add_argument("--gate", action="store_true", help="exit with 1 when a gate is missed")
+    arguments = parser.parse_args()
+    if arguments.plot and arguments.plot.suffix != ".svg":
+        parser.error("--plot takes a file that ends in .svg")
+    return arguments
+
+
+def measure(arguments: argparse.Namespace, timeline: Timeline, console: Console) -> list[Verdict]:
+    """Run the scenarios asked for, showing progress on stderr."""
+    chosen = [scenario for scenario in SCENARIOS if scenario.name in arguments.scenario]
+    effort = Effort(arguments.quick, arguments.soak_s, arguments.soak_statements)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+        whole = progress.add_task("starting PostgreSQL", total=len(chosen))
+        inner = progress.add_task("", total=None, visible=False)
+
+        def begin(name: str) -> None:
+            progress.update(whole, description=name, advance=1 if timeline.scenario else 0)
+            progress.update(inner, visible=False)
+
+        def report(done: int, total: int) -> None:
+            progress.update(inner, completed=done, total=total, visible=True)
+
+        with open_bench(arguments.url, effort, timeline, report) as bench:
+            return asyncio.run(run_scenarios(chosen, bench, begin))
+
+
+def publish(verdicts: Sequence[Verdict], timeline: Timeline, arguments: argparse.Namespace) -> None:
+    """Write the report in the forms asked for."""
+    report = json.dumps(as_json(verdicts), indent=2, ensure_ascii=False)
+    if arguments.json == "-":
+        sys.stdout.write(f"{report}\n")
+    else:
+        show(verdicts, Console())
+    if arguments.json not in (None, "-"):
+        Path(arguments.json).write_text(f"{report}\n", "utf-8")
+    if arguments.plot:
+        arguments.plot.write_text(draw(timeline.samples), "utf-8")
+
+
+def main() -> None:
+    """Run the load test and publish its report."""
+    arguments = parse_arguments()
+    timeline = Timeline()
+    # As Ctrl-C does: PostgreSQL and every server are stopped on the way out.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        verdicts = measure(arguments, timeline, Console(stderr=True))
+    except KeyboardInterrupt:
+        sys.exit("stopped")
+    publish(verdicts, timeline, arguments)
+    if arguments.gate and not all_passed(verdicts):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
