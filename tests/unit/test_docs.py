@@ -1,0 +1,145 @@
+"""The documentation, held against what it documents: settings, errors, links, the code map, examples."""
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import yaml
+
+from pgmcp.errors import ErrorCode
+from pgmcp.generation.context_file import load_context
+from pgmcp.settings import load_settings, setting_specs
+
+_ROOT = Path(__file__).parents[2]
+_PAGES = sorted([*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")])
+_README = (_ROOT / "README.md").read_text("utf-8")
+_SETTINGS = (_ROOT / "docs/settings.md").read_text("utf-8")
+_ERRORS = (_ROOT / "docs/errors.md").read_text("utf-8")
+
+# A default is in code marks; a dash stands for none.
+_SETTING_ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| (?:\u2013|`([^`]+)`) \|", re.MULTILINE)
+_ERROR_ROW = re.compile(r"^\| `([a-z_]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+_LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+_DEFAULT_BY_VARIABLE = {spec.variable: spec.default for spec in setting_specs()}
+
+
+def _blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return what `#…` can lead to, as forges derive it from headings."""
+    headings = _HEADING.findall(_FENCED.sub("", page.read_text("utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_settings_reference_names_every_setting_once_with_its_default() -> None:
+    rows = _SETTING_ROW.findall(_SETTINGS)
+
+    assert sorted(rows) == sorted(_DEFAULT_BY_VARIABLE.items())
+
+
+def test_the_readme_repeats_settings_with_their_defaults() -> None:
+    rows = _SETTING_ROW.findall(_README)
+
+    assert rows
+    assert set(rows) <= _DEFAULT_BY_VARIABLE.items()
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_a_page_names_no_setting_that_does_not_exist(page: Path) -> None:
+    named = set(re.findall(r"\b(?:PG_MCP_[A-Z][A-Z0-9_]*[A-Z0-9])\b(?!_?…|_\*)", page.read_text("utf-8")))
+    with_a_name = {name for name in named if name.startswith("PG_MCP_DATABASES__")}
+
+    assert named - with_a_name <= _DEFAULT_BY_VARIABLE.keys()
+
+
+def test_every_error_code_has_a_cause_and_a_cure() -> None:
+    codes = [code for code, _, _ in _ERROR_ROW.findall(_ERRORS)]
+
+    assert sorted(codes) == sorted(code.value for code in ErrorCode)
+
+
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    for target, anchor in _LINK.findall(page.read_text("utf-8")):
+        file = page.parent / unquote(target) if target else page
+
+        assert file.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in _anchors(file), f"{page.name} links to {target}#{anchor}"
+
+
+def test_the_code_map_names_what_exists() -> None:
+    for path in _code_map():
+        assert (_ROOT / path).exists(), path
+
+
+def test_the_code_map_names_every_package_and_every_module_beside_them() -> None:
+    packages = {
+        f"{file.parent.relative_to(_ROOT).as_posix()}/"
+        for room in ("pgmcp", "worker")
+        for file in (_ROOT / room).rglob("__init__.py")
+    }
+    modules = {f"pgmcp/{file.name}" for file in (_ROOT / "pgmcp").glob("*.py")}
+
+    assert (packages | modules) - {"pgmcp/", "pgmcp/__init__.py"} <= _code_map()
+
+
+def _code_map() -> set[str]:
+    _, _, section = _README.partition("## Code map\n")
+    rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
+    return {path for row in rows for path in re.findall(r"`([^`]+)`", row)}
+
+
+@pytest.mark.parametrize("block", _blocks(_README, "json"))
+def test_a_host_configuration_is_json_that_starts_pgmcp(block: str) -> None:
+    configuration = json.loads(block)
+    servers = configuration.get("mcpServers") or configuration["servers"]
+
+    assert servers["pgmcp"]["command"].endswith("/.venv/bin/pgmcp")
+    assert servers["pgmcp"]["env"].keys() <= _DEFAULT_BY_VARIABLE.keys()
+
+
+def test_the_context_file_of_the_readme_can_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "context.yaml"
+    (block,) = _blocks(_README, "yaml")
+    file.write_text(block, "utf-8")
+
+    context = load_context(file)["main"]
+
+    assert context.terms
+    assert context.notes
+    assert context.match("how many ACTIVE users are there") is not None
+
+
+def test_the_yaml_of_several_databases_can_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    (block,) = _blocks(_SETTINGS, "yaml")
+    file.write_text(block, "utf-8")
+    environ = {
+        "PG_MCP_CONFIG_FILE": str(file),
+        "SHOP_DATABASE_URL": "postgresql://127.0.0.1/shop",
+        "SALES_PASSWORD": "secret",
+    }
+
+    settings = load_settings(environ, env_file=None)
+
+    assert list(settings.databases) == list(yaml.safe_load(block)["databases"])
+
+
+def test_the_variables_of_several_databases_can_be_read() -> None:
+    (block,) = _blocks(_SETTINGS, "sh")
+    environ = dict(line.split("=", maxsplit=1) for line in block.splitlines())
+
+    settings = load_settings(environ, env_file=None)
+
+    assert list(settings.databases) == ["shop", "sales"]
+
+
+def test_the_readme_stays_short_enough_to_be_read() -> None:
+    assert len(_README.splitlines()) <= 380
