@@ -34,8 +34,11 @@ RETIRE_AFTER_S: Final = 60.0
 """A worker beyond the minimum that nobody needed for this long gives its connection back."""
 
 
-RESET_S: Final = 0.05
-"""After its reply a worker resets its session, a round trip that the next statement on it would wait for."""
+MAX_RESET_S: Final = 0.05
+"""After its reply a worker resets its session, a round trip that the next statement on it would wait for.
+
+It takes no longer than the statement did, which was a round trip as well, and no longer than this.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +199,9 @@ class WorkerPool:
 
     def _take_idle(self) -> WorkerProcess | None:
         while self._idle:
-            # The one that came back last, so that the others can retire; but not while it resets its session.
-            is_settled = self._clock() - self._idle[-1].idle_since_s > RESET_S
+            # The one that came back last, whose memory is warm; but not while it resets its session.
+            last = self._idle[-1]
+            is_settled = self._clock() - last.idle_since_s > min(last.statement_s, MAX_RESET_S)
             worker = self._idle.pop() if is_settled else self._idle.popleft()
             self._busy.add(worker)
             if worker.is_alive:

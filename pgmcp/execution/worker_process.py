@@ -45,6 +45,7 @@ class WorkerProcess:
     Attributes:
         backend: the server process its statements run on; None before it is known or behind a pooler.
         is_worn: whether it asked to be replaced: it has run many statements, or holds much memory.
+        statement_s: how long its last statement took, measured in the worker.
         idle_since_s: when the pool last got it back, on the pool's clock.
         is_whole: whether every exchange so far ended in one matching reply; else it is never reused.
     """
@@ -56,6 +57,7 @@ class WorkerProcess:
         self.backend: Backend | None = None
         self.is_whole = True
         self.is_worn = False
+        self.statement_s = 0.0
         self.idle_since_s = 0.0
 
     @property
@@ -88,7 +90,9 @@ class WorkerProcess:
         if not isinstance(reply, _REPLIES_BY_REQUEST[type(message)]):
             raise self._lost(f"worker {self.pid} answered with {type(reply).__name__}")
         self.is_whole = True
-        self.is_worn = isinstance(reply, Result) and reply.is_worn
+        if isinstance(reply, Result):
+            self.is_worn = reply.is_worn
+            self.statement_s = reply.elapsed_ms / 1000
         return reply, rows
 
     def cancel(self, request_id: int) -> None:
