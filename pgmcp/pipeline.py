@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pgmcp.errors import (
@@ -48,7 +48,6 @@ from pgmcp.generation.reply import SqlReply
 from pgmcp.generation.verified import ParameterKind
 from pgmcp.presentation.answer import Answer, Source
 from pgmcp.presentation.neutral import new_fence
-from pgmcp.rate_limit import RateLimit, Reservation
 from pgmcp.schema.advice import ADVISED_SQLSTATES, advise, is_outdated
 from pgmcp.schema.cache import CatalogChange, SchemaCache
 from pgmcp.schema.catalog import Catalog, Table
@@ -65,6 +64,9 @@ from pgmcp.snapshot import Snapshot
 from pgmcp.validation import FunctionPolicy, StatementKind, ValidatedStatement, validate
 from pgmcp.validation.mentions import read_mentions
 from pgmcp.validation.role import RoleCheck
+
+if TYPE_CHECKING:
+    from pgmcp.rate_limit import RateLimit, Reservation
 
 MAX_QUESTION_CHARACTERS: Final = 8_000
 """A question is a few sentences; a pasted document would be paid for on every attempt."""
@@ -204,7 +206,7 @@ class Pipeline:
         databases: Mapping[str, Database],
         *,
         bounds: Bounds,
-        rate_limit: RateLimit,
+        rate_limit: Callable[[], "RateLimit"],
         model: ModelClient | None,
         count_tokens: Callable[[str], int],
         clock: Callable[[], float] = time.monotonic,
@@ -212,6 +214,7 @@ class Pipeline:
         """Serve the databases; the first is the default one.
 
         Args:
+            rate_limit: gives the budgets, the same at every call; asked first when the first call comes.
             model: None when neither key nor endpoint is configured.
         """
         self._databases = databases
@@ -253,7 +256,7 @@ class Pipeline:
             PgmcpError: see `pgmcp.errors`; every kind but SettingsError can come.
         """
         async with self._call_budget():
-            await self._rate_limit.admit()
+            await self._rate_limit().admit()
             asked = await self._ask(_checked_question(question), database, return_type, limit)
             asked.context = await asyncio.to_thread(asked.database.context)
             verified_sql = await self._verified_sql(asked)
@@ -269,7 +272,7 @@ class Pipeline:
             PgmcpError: the statement was rejected or failed, or a bound was reached.
         """
         async with self._call_budget():
-            await self._rate_limit.admit()
+            await self._rate_limit().admit()
             asked = await self._ask(sql, database, ReturnType.BOTH, limit)
             rows = await self._try(asked, sql)
             return asked.answer(sql, rows, Source.DIRECT)
@@ -288,7 +291,7 @@ class Pipeline:
             InvalidArgumentError: a name is not there; it says which are near.
         """
         async with self._call_budget():
-            await self._rate_limit.admit()
+            await self._rate_limit().admit()
             catalog = await (await self._served(database)).schema.get()
             if names:
                 return catalog, [_existing_table(catalog, name) for name in names]
@@ -299,7 +302,7 @@ class Pipeline:
     async def refresh_schema(self, database: str | None) -> dict[str, CatalogChange]:
         """Read the catalog of one database, or of all, anew and say what changed, by database."""
         async with self._call_budget():
-            await self._rate_limit.admit()
+            await self._rate_limit().admit()
             names = self.database_names if database is None else [database]
             served = [await self._served(name) for name in names]
             changes = await asyncio.gather(*(each.schema.refresh() for each in served))
@@ -458,7 +461,7 @@ class Pipeline:
                 max_rows=asked.limits.max_rows,
                 attempts=asked.attempts,
             )
-        reserved = await self._rate_limit.reserve_tokens(self._prompts.count(messages) + REPLY_TOKENS)
+        reserved = await self._rate_limit().reserve_tokens(self._prompts.count(messages) + REPLY_TOKENS)
         try:
             with self._timed(asked, "model"):
                 completion = await self._model.complete(messages, timeout_s=asked.deadline_s - self._clock())
@@ -556,7 +559,7 @@ class Pipeline:
             ) from None
 
 
-async def _settle(reserved: Reservation, used_tokens: int) -> None:
+async def _settle(reserved: "Reservation", used_tokens: int) -> None:
     """Correct an estimate by the provider's count; one that gives no count keeps the estimate."""
     if used_tokens > 0:
         await reserved.settle(used_tokens)

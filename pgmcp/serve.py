@@ -7,8 +7,8 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
-from typing import Final
+from functools import cache, partial
+from typing import TYPE_CHECKING, Final
 
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.pool import ConnectionTarget
@@ -18,18 +18,26 @@ from pgmcp.execution.supervisor import Supervisor
 from pgmcp.generation.context_file import ContextFile, DatabaseContext
 from pgmcp.generation.model import ModelClient
 from pgmcp.pipeline import Bounds, Database, Pipeline
-from pgmcp.rate_limit import RateLimit
 from pgmcp.schema.cache import SchemaCache
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.introspection import read_catalog
 from pgmcp.schema.scope import CatalogScope
 from pgmcp.server import Presenter, build_server
-from pgmcp.settings import DatabaseSettings, OpenAISettings, ServerSettings, Settings
+from pgmcp.settings import (
+    DatabaseSettings,
+    OpenAISettings,
+    RateLimitSettings,
+    ServerSettings,
+    Settings,
+)
 from pgmcp.snapshot import Snapshot
 from pgmcp.standard_output import stdout_for_protocol
 from pgmcp.tokens import TokenCounter
 from pgmcp.validation import FunctionPolicy, PolicyReader, warm_up
 from pgmcp.validation.role import RoleCheck
+
+if TYPE_CHECKING:
+    from pgmcp.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
 
@@ -107,32 +115,48 @@ async def open_pipeline(
         default = next(iter(databases.values()))
         default.supervisor.warm_up()
         default.role.look()
-        preparing = asyncio.create_task(_prepare(default))
+        rate_limit = _rate_limit(settings.rate_limit)
+        preparing = asyncio.create_task(_prepare(default, rate_limit))
         cleanup.push_async_callback(_cancel, preparing)
         pipeline = Pipeline(
             databases,
             bounds=_bounds(settings.server),
-            rate_limit=RateLimit(
-                enabled=settings.rate_limit.enabled,
-                requests_per_minute=settings.rate_limit.requests_per_minute,
-                requests_per_hour=settings.rate_limit.requests_per_hour,
-                tokens_per_minute=settings.rate_limit.openai_tokens_per_minute,
-            ),
+            rate_limit=rate_limit,
             model=model,
             count_tokens=counter.count,
         )
         yield pipeline, counter
 
 
-async def _prepare(database: Database) -> None:
+async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) -> None:
     """Make ready what the first statement would wait for; what fails here fails there, and is told."""
-    await asyncio.gather(database.functions.get(), _warm_up_after(database.role), return_exceptions=True)
+    await asyncio.gather(
+        database.functions.get(), _warm_up_after(database.role, rate_limit), return_exceptions=True
+    )
 
 
-async def _warm_up_after(role: RoleCheck) -> None:
+async def _warm_up_after(role: RoleCheck, rate_limit: Callable[[], "RateLimit"]) -> None:
     """Load the grammars once the database has answered: until about then the host waits for `initialize`."""
     await asyncio.wait([role.look()])
+    rate_limit()
     await asyncio.to_thread(warm_up)
+
+
+def _rate_limit(settings: RateLimitSettings) -> Callable[[], "RateLimit"]:
+    """Return a function that makes the rate limit once: its library takes long to load."""
+
+    @cache
+    def make() -> "RateLimit":
+        from pgmcp.rate_limit import RateLimit
+
+        return RateLimit(
+            enabled=settings.enabled,
+            requests_per_minute=settings.requests_per_minute,
+            requests_per_hour=settings.requests_per_hour,
+            tokens_per_minute=settings.openai_tokens_per_minute,
+        )
+
+    return make
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

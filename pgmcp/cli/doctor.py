@@ -5,12 +5,22 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Final
 
 from pgmcp.cli.serve import start_fork_server
 from pgmcp.errors import PgmcpError
-from pgmcp.pipeline import Database
+from pgmcp.generation.verified import ParameterKind
+from pgmcp.pipeline import Database, Pipeline
 from pgmcp.serve import open_pipeline
-from pgmcp.settings import Settings
+from pgmcp.settings import RateLimitSettings, Settings
+
+# What stands for a parameter when its question's SQL is planned; no row has to match.
+_SAMPLE_BY_KIND: Final = {
+    ParameterKind.DATE: "2026-01-01",
+    ParameterKind.NUMBER: "1",
+    ParameterKind.TEXT: "any",
+    ParameterKind.VALUE: "any",
+}
 
 
 class Outcome(StrEnum):
@@ -39,9 +49,13 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything the settings name."""
     findings = [_model_finding(settings)]
-    async with open_pipeline(settings, start_fork_server()) as (pipeline, _):
+    # A long list of verified questions is no misuse.
+    unlimited = settings.model_copy(update={"rate_limit": RateLimitSettings(enabled=False)})
+    async with open_pipeline(unlimited, start_fork_server()) as (pipeline, _):
         for name in pipeline.database_names:
-            findings += [finding async for finding in _examine_database(pipeline.database(name))]
+            database = pipeline.database(name)
+            findings += [finding async for finding in _examine_database(database)]
+            findings += [finding async for finding in _examine_verified(pipeline, database)]
     return findings
 
 
@@ -92,3 +106,20 @@ async def _examine_database(database: Database) -> AsyncIterator[Finding]:
         )
     else:
         yield Finding(Outcome.OK, f"{check}: role", f"{posture.role} can only read")
+
+
+async def _examine_verified(pipeline: Pipeline, database: Database) -> AsyncIterator[Finding]:
+    """Plan the SQL of every verified question against the schema as it is now."""
+    check = f"database {database.name}: verified questions"
+    verified_questions = database.context().verified
+    failures = 0
+    for verified in verified_questions:
+        samples = {name: _SAMPLE_BY_KIND[each.kind] for name, each in verified.parameters.items()}
+        try:
+            await pipeline.execute_sql(f"EXPLAIN {verified.bind(samples)}", database=database.name)
+        except PgmcpError as error:
+            failures += 1
+            text = f"{verified.question!r} cannot run: {error.code}: {error}"
+            yield Finding(Outcome.FAIL, check, text, error.hint or "mend its SQL in PG_MCP_CONTEXT_FILE")
+    if verified_questions and not failures:
+        yield Finding(Outcome.OK, check, f"{len(verified_questions)} can run")

@@ -8,10 +8,10 @@ from pathlib import Path
 from tests.mcp_server import COMMAND, server_environment
 
 
-def examine(url: str, folder: Path) -> tuple[int, dict[str, dict[str, str]]]:
+def examine(url: str, folder: Path, **variables: str) -> tuple[int, dict[str, dict[str, str]]]:
     done = subprocess.run(
         [*COMMAND, "doctor", "--json"],
-        env=server_environment(url),
+        env=server_environment(url, **variables),
         cwd=folder,
         capture_output=True,
         text=True,
@@ -43,3 +43,17 @@ def test_a_database_that_is_down_fails_without_its_password(tmp_path: Path) -> N
     assert exit_code == 1
     assert findings["database main"]["text"].startswith("unreachable: ")
     assert "Quagga" not in json.dumps(findings)
+
+
+def test_a_verified_question_that_no_longer_runs_is_named(shop_url: str, tmp_path: Path) -> None:
+    context = tmp_path / "context.yaml"
+    context.write_text(
+        "databases:\n  main:\n    verified:\n"
+        "      - {question: How many customers, sql: select count(*) from customers}\n"
+        "      - {question: How many clients, sql: select count(*) from clients}\n"
+    )
+
+    exit_code, findings = examine(shop_url, tmp_path, PG_MCP_CONTEXT_FILE=str(context))
+
+    assert exit_code == 1
+    assert findings["database main: verified questions"]["text"].startswith("'How many clients' cannot run")
