@@ -1,0 +1,174 @@
+"""What is known of a call under way: who asked what, of which database, and what it has cost so far."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.supervisor import Supervisor
+from pgmcp.generation.completion import Completion
+from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.generation.prompt import Attempt
+from pgmcp.generation.reply import SqlReply
+from pgmcp.presentation.answer import Answer, Source
+from pgmcp.schema.cache import SchemaCache
+from pgmcp.snapshot import Snapshot
+from pgmcp.validation import FunctionPolicy
+from pgmcp.validation.role import RoleCheck
+
+
+class Operation(StrEnum):
+    """What a caller can ask for; the names of the tools."""
+
+    QUERY = "query"
+    EXECUTE_SQL = "execute_sql"
+    SEARCH_SCHEMA = "search_schema"
+    REFRESH_SCHEMA = "refresh_schema"
+
+
+class Stage(StrEnum):
+    """A part of a call that takes time; stages do not overlap, and may come again in a repair."""
+
+    SCHEMA = "schema"
+    PROMPT = "prompt"
+    MODEL = "model"
+    VALIDATE = "validate"
+    PLAN = "plan"
+    EXECUTE = "execute"
+    CHECK = "check"
+
+
+OnStage = Callable[[Stage], Awaitable[None]]
+"""Awaited when a stage begins: what a caller who wants to see progress gives."""
+
+
+class ReturnType(StrEnum):
+    """What a caller of `query` wants to see."""
+
+    RESULT = "result"
+    SQL = "sql"
+    BOTH = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One configured database and what serves it.
+
+    Attributes:
+        functions: what its statements may call; a new policy only when the database's functions changed.
+        context: returns what the operator says of it now; may read a file, so not on the event loop.
+    """
+
+    name: str
+    supervisor: Supervisor
+    schema: SchemaCache
+    role: RoleCheck
+    functions: Snapshot[FunctionPolicy]
+    context: Callable[[], DatabaseContext] = DatabaseContext
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one call may cost.
+
+    Attributes:
+        result: the most rows and bytes; a caller's limit can only lower the rows.
+        statement_timeout_s: for one statement, its wait for a worker included.
+        request_timeout_s: for the whole call, the model included.
+        max_sql_retry: how often a model may mend its SQL.
+        prompt_tokens: for one prompt.
+    """
+
+    result: RowLimits
+    statement_timeout_s: float
+    request_timeout_s: float
+    max_sql_retry: int
+    prompt_tokens: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call under way; observers read it, the pipeline alone writes it.
+
+    Attributes:
+        id: counts the calls of this pipeline.
+        caller: the host's name of itself, "" if it gave none.
+        database: as the caller named it; None: the default one, or all.
+        sql: the last statement that was tried.
+        row_count: of the last statement that was run.
+        model: who wrote the SQL; None when no model was asked.
+        tokens_in: prompt tokens over all model calls.
+        tokens_out: completion tokens over all model calls.
+        elapsed_ms: milliseconds by stage, in the order they ran.
+    """
+
+    id: int
+    operation: Operation
+    caller: str = ""
+    database: str | None = None
+    on_stage: OnStage | None = None
+    sql: str | None = None
+    source: Source | None = None
+    row_count: int | None = None
+    model: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    elapsed_ms: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True, kw_only=True)
+class Inquiry:
+    """What a call that ends in one statement's rows needs on its way.
+
+    Attributes:
+        question: "": the caller brought the SQL.
+        deadline_s: when the call ends, on the pipeline's clock.
+        attempts: what the model has tried for it so far.
+    """
+
+    call: Call
+    database: Database
+    limits: RowLimits
+    deadline_s: float
+    question: str = ""
+    return_type: ReturnType = ReturnType.BOTH
+    context: DatabaseContext = field(default_factory=DatabaseContext)
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def charge(self, completion: Completion) -> None:
+        """Add what a model call has cost."""
+        self.call.model = completion.model
+        self.call.tokens_in += completion.tokens_in
+        self.call.tokens_out += completion.tokens_out
+
+    def answer(
+        self,
+        sql: str,
+        rows: Rows | None,
+        source: Source,
+        assumptions: Sequence[str] = (),
+        notes: Sequence[str] = (),
+    ) -> Answer:
+        """Return the answer that this statement and its rows are."""
+        call = self.call
+        call.sql, call.source = sql, source
+        call.row_count = None if rows is None else len(rows.rows)
+        return Answer(
+            database=self.database.name,
+            sql=None if self.return_type is ReturnType.RESULT else sql,
+            source=source,
+            repairs=len(self.attempts),
+            assumptions=tuple(assumptions),
+            rows=rows,
+            question=self.question or None,
+            model=call.model,
+            tokens_in=call.tokens_in,
+            tokens_out=call.tokens_out,
+            elapsed_ms=call.elapsed_ms,
+            notes=tuple(notes),
+        )
+
+    def answer_of_model(self, reply: SqlReply, rows: Rows | None, notes: Sequence[str] = ()) -> Answer:
+        """Return the answer that a model's statement and its rows are."""
+        source = Source.REPAIRED if self.attempts else Source.GENERATED
+        return self.answer(reply.sql.strip(), rows, source, reply.assumptions, notes)

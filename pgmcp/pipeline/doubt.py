@@ -1,0 +1,48 @@
+"""Does an answer compare text with columns that do not hold it?"""
+
+import asyncio
+from typing import Final
+
+from pgmcp.execution.result import Rows
+from pgmcp.pipeline.call import Inquiry
+from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
+from pgmcp.schema.value_check import Mismatch, check_listed, check_unlisted, resolve
+from pgmcp.validation.mentions import read_mentions
+
+SHORT_LOOKUP_TIMEOUT_S: Final = 0.5
+"""Where there are rows to show: they are not kept waiting for a whole `LOOKUP_TIMEOUT_S`."""
+
+SMALL_TABLE_ROWS: Final = 10_000
+"""Into tables of this size a look costs a few milliseconds, and is taken even where rows were found."""
+
+
+async def find_mismatches(
+    inquiry: Inquiry, sql: str, rows: Rows | None, statements: StatementRunner
+) -> list[Mismatch]:
+    """Return the texts in a statement that its columns do not hold.
+
+    Rows that were found speak for it: then only a text that is there in another case is one.
+    """
+    catalog = await inquiry.database.schema.get()
+    mentions = await asyncio.to_thread(read_mentions, sql)
+    comparisons = resolve(mentions, catalog)
+    listed = check_listed(comparisons)
+    if not found_something(rows):
+        fetch = statements.lookup(inquiry.database, timeout_s=LOOKUP_TIMEOUT_S)
+        return listed + await check_unlisted(comparisons, catalog, fetch)
+    fetch = statements.lookup(inquiry.database, timeout_s=SHORT_LOOKUP_TIMEOUT_S)
+    unlisted = await check_unlisted(comparisons, catalog, fetch, max_rows=SMALL_TABLE_ROWS)
+    return [mismatch for mismatch in listed + unlisted if mismatch.differs_in_case]
+
+
+def found_something(rows: Rows | None) -> bool:
+    """Tell whether rows hold anything: not when there are none, when all is NULL, or one row of zeros."""
+    if rows is None:
+        return True
+    cells = [cell for row in rows.rows for cell in row if cell is not None]
+    return bool(cells) and not (len(rows.rows) == 1 and all(_is_zero(cell) for cell in cells))
+
+
+def _is_zero(cell: object) -> bool:
+    text = str(cell)
+    return text == "False" or (text != "" and not text.strip("0."))

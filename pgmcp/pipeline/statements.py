@@ -1,0 +1,137 @@
+"""One statement, validated and run: with what a failure needs to be understood."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import lru_cache
+from typing import Final
+
+from pgmcp.errors import (
+    DeadlineExceededError,
+    ExecutionError,
+    PgmcpError,
+    SqlRejectedError,
+    StatementFailedError,
+)
+from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.pipeline.call import Database, Inquiry, ReturnType, Stage
+from pgmcp.pipeline.watch import Watch
+from pgmcp.schema.advice import ADVISED_SQLSTATES, advise, is_outdated
+from pgmcp.schema.near_names import MISSING_NAME_SQLSTATES
+from pgmcp.validation import StatementKind, ValidatedStatement, validate
+
+ADVICE_TIMEOUT_S: Final = 2.0
+"""What a failed statement may wait for the catalog, to be told near names."""
+
+LOOKUP_TIMEOUT_S: Final = 2.0
+"""For all looks into columns that one statement causes."""
+
+LOOKUP_LIMITS: Final = RowLimits(max_rows=500, max_bytes=256 << 10, max_cell_bytes=1024)
+"""Of a look into a column, for its spelling of a text."""
+
+EXPLAIN: Final = "EXPLAIN "
+PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=64 << 10, max_cell_bytes=64 << 10)
+NAME_AND_SYNTAX_ERRORS: Final = "42"
+"""Class of SQLSTATEs that planning finds as surely as running (PostgreSQL manual, appendix A)."""
+
+KEPT_VALIDATIONS: Final = 128
+"""Accepted statements remembered, with the policy that accepted them: hosts page and repeat the same one."""
+
+
+class StatementRunner:
+    """Runs statements that came from a model or a caller, and our own looks into columns, equally guarded."""
+
+    def __init__(
+        self, *, statement_timeout_s: float, watch: Watch, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._statement_timeout_s = statement_timeout_s
+        self._watch = watch
+        self._clock = clock
+        self._validate = lru_cache(KEPT_VALIDATIONS)(validate)
+
+    async def run(self, inquiry: Inquiry, sql: str) -> Rows | None:
+        """Validate a statement, and run it, or only plan it if only SQL was asked for.
+
+        Raises:
+            SqlRejectedError: it is not one harmless read.
+            ExecutionError: it gave no rows; a hint names what is near a name that is not there.
+        """
+        inquiry.call.sql = sql
+        try:
+            async with self._watch.stage(inquiry.call, Stage.VALIDATE):
+                # Awaited even when it has to be read first: what is not known yet may be a trap.
+                statement = self._validate(sql, functions=await inquiry.database.functions.get())
+            if inquiry.return_type is ReturnType.SQL:
+                async with self._watch.stage(inquiry.call, Stage.PLAN):
+                    await self._plan(inquiry, statement)
+                return None
+            async with self._watch.stage(inquiry.call, Stage.EXECUTE):
+                return await self._execute(inquiry, statement)
+        except SqlRejectedError as error:
+            error.sql = sql
+            raise
+        except StatementFailedError as error:
+            error.sql = sql
+            await _add_advice(inquiry.database, error)
+            raise
+
+    def lookup(self, database: Database, *, timeout_s: float) -> Callable[[str], Awaitable[Rows]]:
+        """Return what runs our own looks into the columns of a database.
+
+        Args:
+            timeout_s: for all of them together, from now.
+        """
+        ends_at_s = self._clock() + timeout_s
+
+        async def run(sql: str) -> Rows:
+            statement = self._validate(sql, functions=await database.functions.get())
+            left_s = ends_at_s - self._clock()
+            if left_s <= 0:
+                raise DeadlineExceededError(f"the looks into columns took longer than {timeout_s:g} s")
+            return await database.supervisor.execute(
+                statement.text, LOOKUP_LIMITS, can_be_wrapped=True, timeout_s=left_s
+            )
+
+        return run
+
+    async def _execute(self, inquiry: Inquiry, statement: ValidatedStatement) -> Rows:
+        return await inquiry.database.supervisor.execute(
+            statement.text,
+            inquiry.limits,
+            can_be_wrapped=statement.kind is StatementKind.QUERY,
+            timeout_s=self._statement_timeout_s,
+        )
+
+    async def _plan(self, inquiry: Inquiry, statement: ValidatedStatement) -> None:
+        """Have PostgreSQL look up a statement's names; what only a run would tell is no failure."""
+        if statement.kind is not StatementKind.QUERY:
+            return
+        try:
+            await inquiry.database.supervisor.execute(
+                EXPLAIN + statement.text,
+                PLAN_LIMITS,
+                can_be_wrapped=False,
+                timeout_s=self._statement_timeout_s,
+            )
+        except StatementFailedError as error:
+            if error.sqlstate.startswith(NAME_AND_SYNTAX_ERRORS):
+                if error.position is not None:
+                    error.position -= len(EXPLAIN)
+                raise
+        except ExecutionError:
+            return  # the SQL is what was asked for, whatever the database is busy with
+
+
+async def _add_advice(database: Database, error: StatementFailedError) -> None:
+    """Add to the hint what is there in place of a name or label that is not."""
+    if error.sqlstate not in ADVISED_SQLSTATES:
+        return
+    with suppress(PgmcpError, TimeoutError):
+        async with asyncio.timeout(ADVICE_TIMEOUT_S):
+            catalog = await database.schema.get()
+            if error.sqlstate in MISSING_NAME_SQLSTATES:
+                outdated = await asyncio.to_thread(is_outdated, error, error.sql, catalog)
+                catalog = await database.schema.get_after_a_miss(is_outdated=outdated)
+            advice = await asyncio.to_thread(advise, error, error.sql, catalog)
+            error.hint = "; ".join(part for part in (error.hint.rstrip("."), advice) if part)

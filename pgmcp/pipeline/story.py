@@ -1,0 +1,314 @@
+"""The order of the stages, the repair loop, and the budget of a whole call."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from pgmcp.errors import (
+    DeadlineExceededError,
+    InvalidArgumentError,
+    PgmcpError,
+    SqlRejectedError,
+    StatementFailedError,
+    UnanswerableError,
+    UnknownDatabaseError,
+)
+from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.generation.model import ModelClient
+from pgmcp.generation.prompt import DoubtfulAttempt, FailedAttempt
+from pgmcp.generation.prompt_writer import PromptWriter
+from pgmcp.generation.reply import SqlReply
+from pgmcp.pipeline.call import Bounds, Call, Database, Inquiry, OnStage, Operation, ReturnType, Stage
+from pgmcp.pipeline.doubt import find_mismatches, found_something
+from pgmcp.pipeline.statements import StatementRunner
+from pgmcp.pipeline.verified import find_verified_sql
+from pgmcp.pipeline.watch import Observer, Watch
+from pgmcp.pipeline.writing import SqlWriter
+from pgmcp.presentation.answer import Answer, Source
+from pgmcp.presentation.neutral import new_fence
+from pgmcp.schema.cache import CatalogChange
+from pgmcp.schema.catalog import Catalog, Table
+from pgmcp.schema.search import search
+from pgmcp.schema.value_check import Mismatch
+
+if TYPE_CHECKING:
+    from pgmcp.rate_limit import RateLimit
+
+MAX_QUESTION_CHARACTERS: Final = 8_000
+"""A question is a few sentences; a pasted document would be paid for on every attempt."""
+
+SECOND_ANSWER_RESERVE_S: Final = 1.0
+"""Kept of a call's time when its answer is doubted, to give that answer if there is no better."""
+
+KEPT_FIRST_ANSWER: Final = (
+    "{column} = {text!r} is not in the data as written; the answer may miss what is meant"
+)
+
+
+class Pipeline:
+    """Answers questions and runs statements on the configured databases."""
+
+    def __init__(
+        self,
+        databases: Mapping[str, Database],
+        *,
+        bounds: Bounds,
+        rate_limit: Callable[[], "RateLimit"],
+        model: ModelClient | None,
+        count_tokens: Callable[[str], int],
+        observers: Sequence[Observer] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Serve the databases; the first is the default one.
+
+        Args:
+            rate_limit: gives the budgets, the same at every call; asked first when the first call comes.
+            model: None when neither key nor endpoint is configured.
+        """
+        self._databases = databases
+        self._bounds = bounds
+        self._rate_limit = rate_limit
+        self._has_model = model is not None
+        self._clock = clock
+        self._call_ids = itertools.count(1)
+        self._watch = Watch(observers, clock)
+        self._statements = StatementRunner(
+            statement_timeout_s=bounds.statement_timeout_s, watch=self._watch, clock=clock
+        )
+        prompts = PromptWriter(max_tokens=bounds.prompt_tokens, count_tokens=count_tokens, fence=new_fence())
+        self._writer = SqlWriter(
+            model=model, prompts=prompts, rate_limit=rate_limit, watch=self._watch, clock=clock
+        )
+
+    @property
+    def database_names(self) -> list[str]:
+        """The configured databases, the default first."""
+        return list(self._databases)
+
+    @property
+    def can_answer_questions(self) -> bool:
+        """Whether `answer` has any chance: a model, or questions the operator verified."""
+        return self._has_model or any(db.context().verified for db in self._databases.values())
+
+    @property
+    def max_rows(self) -> int:
+        """The highest row limit a caller may ask for."""
+        return self._bounds.result.max_rows
+
+    async def answer(
+        self,
+        question: str,
+        *,
+        database: str | None = None,
+        return_type: ReturnType = ReturnType.RESULT,
+        limit: int | None = None,
+        caller: str = "",
+        on_stage: OnStage | None = None,
+    ) -> Answer:
+        """Answer a question asked in plain language.
+
+        Raises:
+            PgmcpError: see `pgmcp.errors`; every kind but SettingsError can come.
+        """
+        call = self._call(Operation.QUERY, database, caller, on_stage)
+        async with self._admitted(call):
+            inquiry = await self._inquire(call, limit)
+            inquiry.question, inquiry.return_type = _checked_question(question), return_type
+            inquiry.context = await asyncio.to_thread(inquiry.database.context)
+            verified_sql = await find_verified_sql(inquiry, self._statements)
+            if verified_sql is not None:
+                rows = await self._statements.run(inquiry, verified_sql)
+                return inquiry.answer(verified_sql.strip(), rows, Source.VERIFIED)
+            return await self._answer_by_model(inquiry)
+
+    async def execute_sql(
+        self,
+        sql: str,
+        *,
+        database: str | None = None,
+        limit: int | None = None,
+        caller: str = "",
+        on_stage: OnStage | None = None,
+    ) -> Answer:
+        """Run one read-only statement that the caller wrote.
+
+        Raises:
+            PgmcpError: the statement was rejected or failed, or a bound was reached.
+        """
+        call = self._call(Operation.EXECUTE_SQL, database, caller, on_stage)
+        async with self._admitted(call):
+            inquiry = await self._inquire(call, limit)
+            rows = await self._statements.run(inquiry, sql)
+            return inquiry.answer(sql, rows, Source.DIRECT)
+
+    async def find_tables(
+        self, text: str, *, database: str | None, names: Sequence[str], limit: int, caller: str = ""
+    ) -> tuple[Catalog, list[Table]]:
+        """Return the catalog and the tables asked for.
+
+        Args:
+            text: words to search for; "" means every table.
+            names: exactly these tables instead, as table or schema.table.
+            limit: tables at most that a search for words gives.
+
+        Raises:
+            InvalidArgumentError: a name is not there; it says which are near.
+        """
+        async with self._admitted(self._call(Operation.SEARCH_SCHEMA, database, caller)):
+            catalog = await self.catalog(database)
+            if names:
+                return catalog, [_existing_table(catalog, name) for name in names]
+            if not text.strip():
+                return catalog, list(catalog.tables)
+            return catalog, await asyncio.to_thread(search, catalog, text, limit)
+
+    async def refresh_schema(self, database: str | None, *, caller: str = "") -> dict[str, CatalogChange]:
+        """Read the catalog of one database, or of all, anew and say what changed, by database."""
+        async with self._admitted(self._call(Operation.REFRESH_SCHEMA, database, caller)):
+            names = self.database_names if database is None else [database]
+            served = [await self._served(name) for name in names]
+            changes = await asyncio.gather(*(each.schema.refresh() for each in served))
+            await asyncio.gather(*(each.functions.refresh() for each in served))
+            return dict(zip(names, changes, strict=True))
+
+    async def catalog(self, database: str | None) -> Catalog:
+        """Return what is known of a database's schema, reading it if nothing is."""
+        return await (await self._served(database)).schema.get()
+
+    def database(self, name: str | None) -> Database:
+        """Return a database by name, the default one for None."""
+        if name is None:
+            return next(iter(self._databases.values()))
+        try:
+            return self._databases[name]
+        except KeyError:
+            raise UnknownDatabaseError(name, self.database_names) from None
+
+    async def _served(self, name: str | None) -> Database:
+        """Return a database by name, if its role lets it be served."""
+        database = self.database(name)
+        await database.role.admit()
+        return database
+
+    def _call(
+        self, operation: Operation, database: str | None, caller: str, on_stage: OnStage | None = None
+    ) -> Call:
+        return Call(
+            id=next(self._call_ids),
+            operation=operation,
+            caller=caller,
+            database=database,
+            on_stage=on_stage,
+        )
+
+    @asynccontextmanager
+    async def _admitted(self, call: Call) -> AsyncIterator[None]:
+        """Hold a call against the budget of requests, and end it when it has taken too long."""
+        timeout_s = self._bounds.request_timeout_s
+        with self._watch.call(call):
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._rate_limit().admit()
+                    yield
+            except TimeoutError:
+                raise DeadlineExceededError(
+                    f"the call took longer than {timeout_s:g} s, the model included",
+                    hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
+                ) from None
+
+    async def _inquire(self, call: Call, limit: int | None) -> Inquiry:
+        return Inquiry(
+            call=call,
+            database=await self._served(call.database),
+            limits=self._limits(limit),
+            deadline_s=self._clock() + self._bounds.request_timeout_s,
+        )
+
+    def _limits(self, limit: int | None) -> RowLimits:
+        most = self._bounds.result
+        if limit is None:
+            return most
+        if not 1 <= limit <= most.max_rows:
+            raise InvalidArgumentError(
+                f"limit is {limit}", hint=f"limit takes a number of rows from 1 to {most.max_rows}"
+            )
+        return RowLimits(limit, most.max_bytes, most.max_cell_bytes)
+
+    async def _answer_by_model(self, inquiry: Inquiry) -> Answer:
+        """Have SQL written, and mended as long as it is rejected or fails."""
+        while True:
+            reply = await self._writer.write(inquiry)
+            if not reply.answerable:
+                raise _unanswerable(reply)
+            try:
+                rows = await self._statements.run(inquiry, reply.sql)
+            except (SqlRejectedError, StatementFailedError) as error:
+                inquiry.attempts.append(FailedAttempt(reply.sql, error))
+                if len(inquiry.attempts) > self._bounds.max_sql_retry:
+                    raise
+            else:
+                return await self._doubt(inquiry, reply, rows)
+
+    async def _doubt(self, inquiry: Inquiry, reply: SqlReply, rows: Rows | None) -> Answer:
+        """Have an answer that compares with text not in the data written once more, and take the better."""
+        mismatches = await self._mismatches(inquiry, reply.sql, rows)
+        if not mismatches:
+            return inquiry.answer_of_model(reply, rows)
+        if len(inquiry.attempts) < self._bounds.max_sql_retry:
+            findings = tuple(mismatch.describe() for mismatch in mismatches)
+            inquiry.attempts.append(DoubtfulAttempt(reply.sql, findings))
+            second = await self._second_answer(inquiry)
+            if second is not None and (found_something(second[1]) or not found_something(rows)):
+                return inquiry.answer_of_model(*second)
+            inquiry.attempts.pop()
+        notes = [KEPT_FIRST_ANSWER.format(column=each.column, text=each.text) for each in mismatches]
+        return inquiry.answer_of_model(reply, rows, notes)
+
+    async def _second_answer(self, inquiry: Inquiry) -> tuple[SqlReply, Rows | None] | None:
+        """Return what the model answers to a doubt, and its rows; None if it is no better for any reason."""
+        left_s = inquiry.deadline_s - self._clock() - SECOND_ANSWER_RESERVE_S
+        with suppress(PgmcpError, TimeoutError):
+            async with asyncio.timeout(max(0.0, left_s)):
+                reply = await self._writer.write(inquiry)
+                if reply.answerable:
+                    rows = await self._statements.run(inquiry, reply.sql)
+                    if not await self._mismatches(inquiry, reply.sql, rows):
+                        return reply, rows
+        return None
+
+    async def _mismatches(self, inquiry: Inquiry, sql: str, rows: Rows | None) -> list[Mismatch]:
+        async with self._watch.stage(inquiry.call, Stage.CHECK):
+            return await find_mismatches(inquiry, sql, rows, self._statements)
+
+
+def _checked_question(question: str) -> str:
+    text = question.strip()
+    if not text:
+        raise InvalidArgumentError("the question is empty", hint="ask what you want to know")
+    if len(text) > MAX_QUESTION_CHARACTERS:
+        raise InvalidArgumentError(
+            f"the question has {len(text)} characters",
+            hint=f"a question may have up to {MAX_QUESTION_CHARACTERS} characters",
+        )
+    return text
+
+
+def _existing_table(catalog: Catalog, name: str) -> Table:
+    if (table := catalog.find(name)) is not None:
+        return table
+    near = ", ".join(catalog.display_name(table) for table in catalog.nearest(name))
+    raise InvalidArgumentError(
+        f"no table is called {name!r}",
+        hint=f"near: {near}" if near else "search_schema without arguments lists all",
+    )
+
+
+def _unanswerable(reply: SqlReply) -> UnanswerableError:
+    instead = f"ask instead: {reply.follow_up}; " if reply.follow_up else ""
+    return UnanswerableError(
+        reply.reason or "the model found no answer in this schema",
+        hint=f"{instead}search_schema shows what there is; name the tables or columns you mean",
+    )

@@ -1,0 +1,105 @@
+"""SQL written by a model: the schema it needs, the prompt, the call, and what the call costs."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pgmcp.errors import ModelError, ModelNotConfiguredError, ModelReplyError
+from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.generation.model import ModelClient
+from pgmcp.generation.prompt_writer import PromptWriter
+from pgmcp.generation.reply import SqlReply
+from pgmcp.pipeline.call import Inquiry, Stage
+from pgmcp.pipeline.watch import Watch
+
+if TYPE_CHECKING:
+    from pgmcp.rate_limit import RateLimit, Reservation
+
+REPLY_TOKENS: Final = 600
+"""What a reply is reckoned to cost before the provider says what it did."""
+
+
+class SqlWriter:
+    """Has a model write the SQL for a question.
+
+    Args:
+        model: None when neither key nor endpoint is configured.
+        rate_limit: gives the budgets, the same at every call.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: ModelClient | None,
+        prompts: PromptWriter,
+        rate_limit: Callable[[], "RateLimit"],
+        watch: Watch,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._model = model
+        self._prompts = prompts
+        self._rate_limit = rate_limit
+        self._watch = watch
+        self._clock = clock
+
+    async def write(self, inquiry: Inquiry) -> SqlReply:
+        """Return what the model says, having seen its earlier attempts.
+
+        Raises:
+            ModelError: there is no model, or it gave no usable answer.
+            RateLimitedError: the prompt does not fit the token budget; it was not sent.
+        """
+        if self._model is None:
+            raise _no_model(inquiry.context)
+        async with self._watch.stage(inquiry.call, Stage.SCHEMA):
+            catalog = await inquiry.database.schema.get()
+        async with self._watch.stage(inquiry.call, Stage.PROMPT):
+            messages = await asyncio.to_thread(
+                self._prompts.write,
+                inquiry.question,
+                catalog,
+                inquiry.context,
+                today=datetime.now(_time_zone(catalog.time_zone)).date(),
+                max_rows=inquiry.limits.max_rows,
+                attempts=inquiry.attempts,
+            )
+        reserved = await self._rate_limit().reserve_tokens(self._prompts.count(messages) + REPLY_TOKENS)
+        try:
+            async with self._watch.stage(inquiry.call, Stage.MODEL):
+                timeout_s = inquiry.deadline_s - self._clock()
+                completion = await self._model.complete(messages, timeout_s=timeout_s)
+        except ModelReplyError as error:
+            await _settle(reserved, error.tokens_in + error.tokens_out)
+            raise
+        except ModelError:
+            await reserved.settle(0)  # it did not answer, so it does not charge
+            raise
+        await _settle(reserved, completion.tokens_in + completion.tokens_out)
+        inquiry.charge(completion)
+        return completion.reply
+
+
+async def _settle(reserved: "Reservation", used_tokens: int) -> None:
+    """Correct an estimate by the provider's count; one that gives no count keeps the estimate."""
+    if used_tokens > 0:
+        await reserved.settle(used_tokens)
+
+
+def _no_model(context: DatabaseContext) -> ModelNotConfiguredError:
+    known = "; ".join(verified.question for verified in context.verified[:5])
+    return ModelNotConfiguredError(
+        "no model is configured to write SQL, and this is none of the verified questions",
+        hint="write the SQL yourself and call execute_sql, or have the operator set PG_MCP_OPENAI_API_KEY"
+        + (f"; verified questions: {known}" if known else ""),
+    )
+
+
+def _time_zone(name: str) -> tzinfo:
+    """Return the database's time zone; UTC for a name that only PostgreSQL knows."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
