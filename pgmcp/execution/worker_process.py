@@ -117,7 +117,9 @@ class WorkerProcess:
             await self.kill()
 
     def _send(self, message: ToWorker, body: bytes = b"") -> None:
-        self._writer.writelines(encode_frame(message, body))
+        # Joined, for writelines() of a list that ends in b"" leaves asyncio's event loop spinning: from
+        # Python 3.12 on, sendmsg() never gets that last piece out of the transport's buffer.
+        self._writer.write(b"".join(encode_frame(message, body)))
 
     async def _receive(self) -> tuple[Reply, bytes]:
         while True:
