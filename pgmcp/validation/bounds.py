@@ -90,7 +90,8 @@ class _Nesting:
             self._chain += 1
         elif word in _RESTARTING_WORDS:
             self._chain = 0
-            self._lasting += word in _LASTING_WORDS
+            # `not` may hide in the bounds of BETWEEN, where AND does not take its level back.
+            self._lasting += 2 if word == "between" else word in _LASTING_WORDS
         elif word == "case":
             self.open("case", offset)
         elif word == "end" and self.innermost == "case":
