@@ -183,8 +183,10 @@ class WorkerPool:
         workers = [*self._idle, *self._busy]
         self._idle.clear()
         await asyncio.gather(*(worker.leave() for worker in workers))
-        while pending := self._starts | self._background:
-            await asyncio.gather(*pending, return_exceptions=True)
+        # By done(), not by the sets: what takes a finished task out of them runs only after we have yielded,
+        # and waiting for finished tasks does not yield from Python 3.12 on.
+        while pending := [task for task in self._starts | self._background if not task.done()]:
+            await asyncio.wait(pending)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something that `close` must wait for."""
