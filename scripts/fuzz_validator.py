@@ -33,7 +33,13 @@ MAX_CPU_S: Final = 0.2
 MAX_KNOWN_CHARACTERS: Final = 5_000
 """Longer ones only slow down the search for others; tests look at them."""
 
-FORBIDDEN_CALL: Final = "pg_read_file('forbidden')"
+FORBIDDEN_CALLS: Final = (
+    "pg_read_file('forbidden')",
+    "('forbidden'::text).pg_read_file",
+    "(select 'forbidden'::text).pg_read_file",
+    "(array['forbidden'])[1].pg_read_file",
+    "(select f.pg_read_file from unnest(array['forbidden']) as f)",
+)
 
 # `$` is an expression, `@` a query, `#` a name.
 _EXPRESSIONS: Final = (
@@ -99,10 +105,11 @@ class Grammar:
         """Return a query with a forbidden call at a random place where an expression can stand."""
         template = self._expand("@", depth)
         places = [at for at, sign in enumerate(template) if sign == "\x00"]
+        call = self._chance.choice(FORBIDDEN_CALLS)
         if not places:
-            return f"select {FORBIDDEN_CALL}"
+            return f"select {call}"
         chosen = self._chance.choice(places)
-        return (template[:chosen] + FORBIDDEN_CALL + template[chosen + 1 :]).replace("\x00", "1")
+        return (template[:chosen] + call + template[chosen + 1 :]).replace("\x00", "1")
 
     def _expand(self, sign: str, depth: int) -> str:
         """Return text for a sign, in which each NUL is a place for an expression."""

@@ -2,10 +2,12 @@
 
     python scripts/generate_function_list.py URL [URL ...]
 
-Give one superuser URL for each supported major; each should be an empty
-database on a server whose contrib extensions can be installed. Writes
-`pgmcp/validation/builtin_functions.tsv` and `extension_functions.tsv`, one
-function name a line, sorted, so that a new major shows as a reviewable diff.
+Give a superuser URL for each supported major, or several where one server has
+extensions that the other lacks; each should be an empty database whose server
+can install its contrib extensions. Writes `pgmcp/validation/builtin_functions.tsv`
+and `extension_functions.tsv`, one function name a line, sorted, so that a new
+major shows as a reviewable diff. The first line of each says of which servers it
+was made; a function that only some of them have names their majors.
 
 A function is allowed when every overload of it is immutable or stable, or its
 name is listed in `_HARMLESS_VOLATILE`, and no row of `_REFUSED_FAMILIES`
@@ -30,23 +32,23 @@ _REFUSED_FAMILIES: tuple[tuple[Family, str], ...] = (
     (Family.SLEEP, r"pg_sleep.*"),
     (
         Family.FILES,
-        r"pg_read_(binary_)?file|pg_stat_file|pg_ls_.*|lo_import|lo_export|pg_(current|rotate)_logfile",
+        r"pg_read_(binary_)?file(_old)?|pg_stat_file|pg_ls_.*|lo_import|lo_export|pg_(current|rotate)_logfile(_old)?",
     ),
     (Family.FILES, r"pg_(hba_file_rules|ident_file_mappings|show_all_file_settings|get_loaded_modules)"),
-    (Family.FILES, r"pg_get_logical_snapshot_.*"),
+    (Family.FILES, r"pg_get_logical_snapshot_.*|pg_file_(rename|sync|unlink|write)|pg_logdir_ls"),
     (Family.LARGE_OBJECTS, r"lo_.*|loread|lowrite"),
     (
         Family.SQL_TEXT,
-        r"(query|cursor|table|schema|database)_to_xml.*|ts_stat|ts_rewrite/2|crosstab.*|connectby",
+        r"(query|cursor|table|schema|database)_to_xml.*|ts_stat|ts_rewrite/2|crosstab.*|connectby|xpath_table",
     ),
-    (Family.NETWORK, r"dblink.*|postgres_fdw_.*"),
+    (Family.NETWORK, r"dblink.*|postgres_fdw_.*|xslt_process"),
     (Family.SECRETS, r"pg_stat_get_wal_receiver"),
     (Family.LOCKS, r"pg_(try_)?advisory_.*"),
     (Family.SEQUENCES, r"nextval|setval|currval|lastval"),
     (Family.NOTIFICATIONS, r"pg_notify|pg_listening_channels"),
     (
         Family.SETTINGS,
-        r"set_config|setseed|set_limit|pg_reload_conf|pg_extension_config_dump|pg_stat_clear_snapshot",
+        r"set_config|setseed|set_limit|isn_weak/1|pg_reload_conf|pg_extension_config_dump|pg_stat_clear_snapshot",
     ),
     (
         Family.OTHER_SESSIONS,
@@ -55,7 +57,7 @@ _REFUSED_FAMILIES: tuple[tuple[Family, str], ...] = (
     (Family.TRANSACTION_ID, r"txid_current|pg_current_xact_id|pg_export_snapshot"),
     (
         Family.WAL,
-        r"pg_switch_wal|pg_create_restore_point|pg_backup_.*|pg_(start|stop)_backup|pg_log_standby_snapshot",
+        r"pg_switch_wal|pg_create_restore_point|pg_backup_(start|stop)|pg_(start|stop)_backup|pg_log_standby_snapshot",
     ),
     (
         Family.WAL,
@@ -80,7 +82,7 @@ _REFUSED_FAMILIES: tuple[tuple[Family, str], ...] = (
     (Family.PAGES, r"verify_heapam|gin_index_check|pg_check_.*|pgrowlocks"),
     (
         Family.INTERNAL,
-        r"pg_event_trigger_.*|currtid2|amvalidate|unique_key_recheck|bernoulli|system(_rows|_time)?",
+        r"pg_event_trigger_.*|currtid2?|amvalidate|unique_key_recheck|bernoulli|system(_rows|_time)?",
     ),
     (Family.INTERNAL, r".*_(call_handler|inline_handler|validator)"),
 )
@@ -89,6 +91,9 @@ _HARMLESS_VOLATILE = (
     # chance and clocks
     r"random|random_normal|normal_rand|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|timeofday",
     r"array_sample|array_shuffle",
+    r"gen_salt|gen_random_bytes|pgp_(sym|pub)_encrypt(_bytea)?|uuid_generate_v(1|1mc|4)",
+    # volatile in 13 and 14 only: `timetz AT TIME ZONE` asks the clock for today's offset
+    r"timezone",
     # sizes and partitions
     r"pg_(relation|table|indexes|total_relation|database|tablespace)_size|pg_partition_(tree|ancestors)",
     # what the server counts and knows about itself
@@ -96,8 +101,10 @@ _HARMLESS_VOLATILE = (
     r"pg_sequence_last_value|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_is_in_recovery",
     r"pg_is_wal_replay_paused|pg_get_wal_replay_pause_state|pg_last_.*|pg_current_wal_.*lsn|pg_xact_.*|txid_status",
     r"pg_control_.*|pg_jit_available|pg_notification_queue_usage|pg_(database_)?collation_actual_version",
+    r"pg_is_in_backup|pg_backup_start_time|pg_get_wal_resource_managers|pg_get_wal_summarizer_state",
+    r"pg_old_snapshot_time_mapping|fips_mode|ssl_.*",
     r"current_query|pg_prepared_xact|pg_get_multixact_members|pg_get_shmem_allocations(_numa)?",
-    r"pg_get_backend_memory_contexts|pg_get_aios|pgstat.*|pg_relpages|pg_freespace|pg_visibility.*|pg_buffercache.*",
+    r"pg_get_backend_memory_contexts|pg_get_aios|pg_get_sequence_data|pgstat.*|pg_relpages|pg_freespace|pg_visibility.*|pg_buffercache.*",
 )
 
 # Calls of these argument or result types are made by the server itself, never by a query.
@@ -133,16 +140,6 @@ SELECT t.typname, 1, false, false, coalesce(e.extname, '')
 # Extensions that are common but not among those a plain server ships, from
 # their manuals. `*` stands for any ending; the longest matching row decides.
 _DOCUMENTED: tuple[tuple[str, Family | None, str], ...] = (
-    (
-        "pgcrypto",
-        None,
-        "digest hmac crypt gen_salt gen_random_bytes armor dearmor encrypt* decrypt* pgp_*",
-    ),
-    ("uuid-ossp", None, "uuid_*"),
-    ("sslinfo", None, "ssl_*"),
-    ("xml2", None, "xml_* xpath_bool xpath_list xpath_nodeset xpath_number xpath_string"),
-    ("xml2", Family.SQL_TEXT, "xpath_table"),
-    ("xml2", Family.NETWORK, "xslt_process"),
     ("postgis", None, "st_* _st_* postgis_* geometry* geography* box2d* box3d* gidx* find_srid overlaps_*"),
     ("postgis", Family.STORAGE, "postgis_extensions_upgrade st_createoverview"),
     ("postgis", Family.SQL_TEXT, "st_findextent"),
@@ -152,7 +149,6 @@ _DOCUMENTED: tuple[tuple[str, Family | None, str], ...] = (
         None,
         "time_bucket* locf interpolate histogram first last approximate_row_count hypertable_size",
     ),
-    ("adminpack", Family.FILES, "pg_file_* pg_logdir_ls"),
     ("pg_cron", Family.VOLATILE, "cron.*"),
 )
 
@@ -171,17 +167,29 @@ class ListedFunction:
     family: Family | None = None
     refused_argument_count: int | None = None
 
-    def refuse(self, family: Family) -> None:
-        """Keep the first refusal: overloads and majors can only narrow the list."""
-        self.family = self.family or family
+    def refuse(self, family: Family, argument_count: int | None) -> None:
+        """Keep the first reason: overloads and majors can only narrow the list."""
+        if self.family is None:
+            self.family, self.refused_argument_count = family, argument_count
+        elif self.refused_argument_count != argument_count:
+            self.refused_argument_count = None
 
     def row(self) -> str:
         """Return the line of the data file."""
         verdict = f"refused:{self.family}" if self.family else "allowed"
         if self.family and self.refused_argument_count is not None:
             verdict += f"/{self.refused_argument_count}"
-        majors = ",".join(str(major) for major in sorted(self.majors)) or "manual"
-        return "\t".join(filter(None, (self.extension, self.name, verdict, majors))) + "\n"
+        return "\t".join(filter(None, (self.extension, self.name, verdict, self._majors()))) + "\n"
+
+    def _majors(self) -> str:
+        """Return the majors that have it, as the data file writes them: `13-18`, `13-14,18`."""
+        runs: list[list[int]] = []
+        for major in sorted(self.majors):
+            if runs and runs[-1][-1] == major - 1:
+                runs[-1].append(major)
+            else:
+                runs.append([major])
+        return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs) or "manual"
 
 
 def classify(
@@ -208,25 +216,45 @@ def install_extensions(connection: psycopg.Connection) -> None:
         try:
             connection.execute(f'CREATE EXTENSION IF NOT EXISTS "{name}" CASCADE')
         except psycopg.Error as error:
-            sys.stderr.write(f"without {name}: {error}\n")
+            sys.stderr.write(f"without {name}: {str(error).splitlines()[0]}\n")
 
 
-def read_functions(urls: Iterable[str]) -> Iterator[ListedFunction]:
-    """Yield each function name once, judged over all the servers."""
+@dataclass(frozen=True)
+class ReadServer:
+    """The functions of one server.
+
+    Attributes:
+        version: as PostgreSQL numbers it, 180004 for 18.4.
+        overloads: name, argument count, whether volatile, whether internal, extension.
+    """
+
+    version: int
+    overloads: list[tuple[str, int, bool, bool, str]]
+
+    def described_version(self) -> str:
+        """Return the version as people write it: 18.4."""
+        return f"{self.version // 10000}.{self.version % 10000}"
+
+
+def read_server(url: str) -> ReadServer:
+    """Install all extensions in an empty database, and read what functions there are."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        install_extensions(connection)
+        overloads = connection.execute(_FUNCTIONS, {"internal": _INTERNAL_TYPES}).fetchall()
+        return ReadServer(connection.info.server_version, overloads)
+
+
+def judge(servers: Iterable[ReadServer]) -> list[ListedFunction]:
+    """Return each function name once, judged over all the servers."""
     listed: dict[tuple[str, str], ListedFunction] = {}
-    for url in urls:
-        with psycopg.connect(url, autocommit=True) as connection:
-            install_extensions(connection)
-            major = connection.info.server_version // 10000
-            rows = connection.execute(_FUNCTIONS, {"internal": _INTERNAL_TYPES}).fetchall()
-        for name, arguments, volatile, internal, extension in rows:
+    for server in servers:
+        for name, arguments, volatile, internal, extension in server.overloads:
             function = listed.setdefault((extension, name), ListedFunction(name, extension))
-            function.majors.add(major)
+            function.majors.add(server.version // 10000)
             family, refused_count = classify(name, arguments, volatile=volatile, internal=internal)
             if family:
-                function.refuse(family)
-                function.refused_argument_count = refused_count
-    yield from listed.values()
+                function.refuse(family, refused_count)
+    return list(listed.values())
 
 
 def documented_functions() -> Iterator[ListedFunction]:
@@ -238,19 +266,21 @@ def documented_functions() -> Iterator[ListedFunction]:
 
 def main(urls: list[str]) -> None:
     """Write both files."""
+    servers = sorted(map(read_server, urls), key=lambda server: server.version)
     functions = sorted(
-        (*read_functions(urls), *documented_functions()),
-        key=lambda function: (function.extension, function.name),
+        (*judge(servers), *documented_functions()), key=lambda function: (function.extension, function.name)
     )
+    versions = ", ".join(dict.fromkeys(server.described_version() for server in servers))
     builtin = [function.row() for function in functions if not function.extension]
     extension = [function.row() for function in functions if function.extension]
-    write_list("builtin_functions.tsv", ["name\tverdict\tmajors\n", *builtin])
-    write_list("extension_functions.tsv", ["extension\tname\tverdict\tmajors\n", *extension])
+    write_list("builtin_functions.tsv", versions, "name\tverdict\tmajors\n", builtin)
+    write_list("extension_functions.tsv", versions, "extension\tname\tverdict\tmajors\n", extension)
 
 
-def write_list(file_name: str, lines: list[str]) -> None:
-    """Write one data file of the validator."""
-    (_VALIDATION / file_name).write_text("".join(lines), encoding="utf-8")
+def write_list(file_name: str, versions: str, columns: str, rows: list[str]) -> None:
+    """Write one data file of the validator: what it was made of, the names of its columns, its rows."""
+    heading = f"# From pg_proc of PostgreSQL {versions}, by scripts/generate_function_list.py\n"
+    (_VALIDATION / file_name).write_text("".join((heading, columns, *rows)), encoding="utf-8")
 
 
 if __name__ == "__main__":

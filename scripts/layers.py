@@ -38,6 +38,7 @@ USED_UP_NUMBER: Final = "next transaction id"
 
 _WORDS_BY_CATEGORY = {
     "aimed": "Aimed at the test cluster's own secrets, files, sequences and sessions",
+    "column_notation": "Functions called as if they were columns: `(value).function`",
     "function_files_network": "Functions: files, large objects, network",
     "function_positions": "Functions in every position of a query",
     "function_sql_text": "Functions that run SQL text",

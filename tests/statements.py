@@ -36,6 +36,11 @@ def trap_honest_statements() -> list[str]:
     return _read("traps/honest.sql")
 
 
+def ordinary_reads() -> list[str]:
+    """Return reads that must pass beside the objects of `ordinary/objects.sql`."""
+    return _read("ordinary/reads.sql")
+
+
 def oversized_statements() -> list[str]:
     """Return statements that are too long or too deep, in the order of `resources.jsonl`."""
     return [_repeat(**json.loads(line)) for line in _read("attacks/resources.jsonl")]

@@ -14,13 +14,12 @@ What is decided where:
 - `second_opinion`: whether another grammar sees one read as well, for queries; it knows
   neither EXPLAIN nor SHOW.
 - `catalog_reader`: what the database's own functions, views and row policies call; `reach`
-  follows that to its end.
+  follows that to its end, through what `body` finds in the text of functions.
 
 The text that passed is what runs, character for character; nothing is ever
 regenerated from a tree. What neither text nor catalog shows is left to the
-read-only transaction and the role: SQL that a function puts together at run time,
-functions in C that lie about their volatility, and what changed since the catalog
-was read.
+read-only transaction and the role: calls that only types decide, functions in C
+that lie about their volatility, and what changed since the catalog was read.
 """
 
 from dataclasses import dataclass

@@ -23,10 +23,12 @@ class CatalogFunction:
         volatility: pg_proc.provolatile: immutable, stable, volatile.
         language: pg_language.lanname.
         extension: the extension it belongs to; "" when somebody wrote it here.
-        takes_row: its only argument is a table's row type, so that `row.name` calls it.
+        takes_one: it can be called with one argument, and so by `(value).name`.
+        takes_row: that argument can be a table's row, so that `row.name` calls it.
         operators: symbols of the operators that call it (pg_operator.oprcode).
-        types: names of the types that call it when a value becomes one of them (pg_cast.castfunc,
-            CHECK constraints of domains).
+        types: names of the types that call it when a value becomes one of them, or when one of them becomes
+            something else (pg_cast.castfunc, CHECK constraints of domains).
+        row_types: those of them that are domains of rows, to which `row.name` casts.
         parts: the functions an aggregate is made of; it has no code of its own.
         definition: its whole text, where somebody wrote it here and says that it changes nothing.
     """
@@ -37,9 +39,11 @@ class CatalogFunction:
     security_definer: bool = False
     language: str = "sql"
     extension: str = ""
+    takes_one: bool = False
     takes_row: bool = False
     operators: tuple[str, ...] = ()
     types: tuple[str, ...] = ()
+    row_types: tuple[str, ...] = ()
     parts: tuple["CatalogFunction", ...] = ()
     definition: str = ""
 
@@ -63,11 +67,12 @@ class CatalogFunction:
 
 @dataclass(frozen=True, slots=True)
 class CatalogRelation:
-    """A view, a table with row policies or a foreign table: reading it does more than reading rows.
+    """A view, a table with row policies or foreign parts: reading it does more than reading rows.
 
     Attributes:
         calls: schema, name and argument count of the functions in its query or policies.
         reads: schema and name of the relations in them.
+        types: names of types that values become in them, and of columns that may be cast unseen.
         runs_program: a program of the database server gives its rows.
     """
 
@@ -75,4 +80,5 @@ class CatalogRelation:
     name: str
     calls: tuple[tuple[str, str, int], ...] = ()
     reads: tuple[tuple[str, str], ...] = ()
+    types: tuple[str, ...] = ()
     runs_program: bool = False

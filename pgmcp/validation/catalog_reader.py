@@ -1,11 +1,11 @@
 """What one database calls by itself, read from its catalog for `FunctionPolicy`.
 
-Three statements that do not look at ordinary tables, so that the first question to a huge
+Three statements that hardly look at ordinary tables, so that the first question to a huge
 database waits milliseconds for them and not seconds for the whole catalog. For servers 13
 to 18, as any role may run them, and with every name qualified.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -31,6 +31,12 @@ FROM (
     UNION ALL SELECT 'r' || oid || ctid || xmin FROM pg_catalog.pg_rewrite WHERE oid >= 16384
     UNION ALL SELECT 'q' || oid || ctid || xmin FROM pg_catalog.pg_policy
     UNION ALL SELECT 'f' || ftrelid || ctid || xmin FROM pg_catalog.pg_foreign_table
+    UNION ALL SELECT 'i' || i.inhparent || ' ' || i.inhrelid
+    FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = i.inhrelid
+    UNION ALL SELECT 'h' || attrelid || ' ' || attnum || ' ' || atttypid FROM pg_catalog.pg_attribute
+    WHERE atttypid IN (
+        SELECT oid FROM pg_catalog.pg_type WHERE typtype = 'd' AND oid >= 16384
+        UNION ALL SELECT castsource FROM pg_catalog.pg_cast WHERE oid >= 16384 AND castfunc <> 0)
     UNION ALL SELECT 'n' || oid || ctid || xmin FROM pg_catalog.pg_namespace
     UNION ALL SELECT 'e' || oid || ctid || xmin FROM pg_catalog.pg_extension
     UNION ALL SELECT 't' || oid || ctid || xmin FROM pg_catalog.pg_class
@@ -39,7 +45,9 @@ FROM (
 
 # Functions outside the system schemas, and those of PostgreSQL that an operator, cast, domain or aggregate
 # which is not its own calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out
-# PostgreSQL's own functions; casts below 16384 came with the server. Procedures cannot be called in a read.
+# PostgreSQL's own functions; casts below 16384 came with the server. A cast is known by the type that was
+# made here: that it casts to, or that it casts from, where nothing or a type of PostgreSQL's is written.
+# Procedures and trigger functions cannot be called in a read. The constructors of ranges come with the type.
 FUNCTIONS: Final = r"""
 WITH RECURSIVE operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(DISTINCT o.oprname)
@@ -51,7 +59,7 @@ WITH RECURSIVE operators (id, symbols) AS (
     FROM pg_catalog.pg_constraint AS k,
          LATERAL pg_catalog.regexp_matches(
              k.conbin::pg_catalog.text, ':(?:func|opfunc)id (\d+)', 'g') AS m (match)
-    WHERE k.contypid <> 0
+    WHERE k.contypid >= 16384
 ), holders (type, holder) AS (
     SELECT c.type, c.type FROM checks AS c
     UNION
@@ -61,13 +69,25 @@ WITH RECURSIVE operators (id, symbols) AS (
           UNION ALL
           SELECT r.rngsubtype, r.rngtypid FROM pg_catalog.pg_range AS r
           UNION ALL
+          SELECT t.typelem, t.oid FROM pg_catalog.pg_type AS t WHERE t.typcategory = 'A'
+          UNION ALL
           SELECT a.atttypid, c.reltype
           FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
-          WHERE c.relkind = 'c') AS w (part, whole) ON w.part = h.holder
-), types (id, names) AS (
-    SELECT uses.id, pg_catalog.json_agg(DISTINCT t.typname)
-    FROM (SELECT c.castfunc, c.casttarget FROM pg_catalog.pg_cast AS c
+          WHERE c.reltype <> 0) AS w (part, whole) ON w.part = h.holder
+), row_types (id) AS (
+    SELECT t.oid FROM pg_catalog.pg_type AS t
+    WHERE t.typtype IN ('c', 'p')
+       OR t.typtype = 'd' AND EXISTS (
+           SELECT FROM pg_catalog.pg_type AS b WHERE b.oid = t.typbasetype AND b.typtype <> 'b')
+), types (id, names, row_names) AS (
+    SELECT uses.id, pg_catalog.json_agg(DISTINCT t.typname),
+           pg_catalog.json_agg(DISTINCT t.typname) FILTER (
+               WHERE t.typtype = 'd' AND EXISTS (SELECT FROM row_types AS r WHERE r.id = t.oid))
+    FROM (SELECT c.castfunc, t.type
+          FROM pg_catalog.pg_cast AS c, LATERAL (VALUES (c.castsource), (c.casttarget)) AS t (type)
           WHERE c.oid >= 16384 AND c.castfunc <> 0
+            AND (t.type = c.casttarget AND (t.type >= 16384 OR c.castsource < 16384)
+                 OR t.type >= 16384 AND (c.castcontext = 'i' OR c.casttarget < 16384))
           UNION ALL
           SELECT c.id, h.holder FROM checks AS c JOIN holders AS h ON h.type = c.type) AS uses (id, type)
     JOIN pg_catalog.pg_type AS t ON t.oid = uses.type
@@ -77,14 +97,16 @@ WITH RECURSIVE operators (id, symbols) AS (
     FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
     WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
       AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
-), row_types (id) AS (
-    SELECT t.oid FROM pg_catalog.pg_type AS t WHERE t.typtype = 'c'
 ), functions AS (
-    SELECT p.oid, p.prokind, n.nspname, p.proname, p.provolatile, p.prosecdef, l.lanname,
+    SELECT p.oid, p.prokind, p.prorettype, n.nspname, p.proname, p.provolatile, p.prosecdef,
+           CASE WHEN l.lanname = 'internal' AND p.prosrc ~ '^(multi)?range_constructor\d$' THEN 'sql'
+               ELSE l.lanname END AS lanname,
            p.provolatile <> 'v' AND p.prokind = 'f' AND x.id IS NULL AND p.oid >= 16384
                AND l.lanname IN ('sql', 'plpgsql') AS is_to_be_read,
            COALESCE(x.name, '') AS extension,
-           p.pronargs = 1 AND EXISTS (SELECT FROM row_types AS t WHERE t.id = p.proargtypes[0]) AS takes_row
+           p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::pg_catalog.int4 <= 1
+               AS takes_one,
+           EXISTS (SELECT FROM row_types AS t WHERE t.id IN (p.proargtypes[0], p.provariadic)) AS takes_row
     FROM pg_catalog.pg_proc AS p
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
@@ -100,21 +122,25 @@ WITH RECURSIVE operators (id, symbols) AS (
     GROUP BY 1
 )
 SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg_catalog.text, f.prosecdef,
-       f.lanname::pg_catalog.text, f.extension::pg_catalog.text, f.takes_row,
-       o.symbols::pg_catalog.text, t.names::pg_catalog.text, a.list::pg_catalog.text,
+       f.lanname::pg_catalog.text, f.extension::pg_catalog.text, f.takes_one,
+       f.takes_one AND f.takes_row,
+       o.symbols::pg_catalog.text, t.names::pg_catalog.text,
+       t.row_names::pg_catalog.text, a.list::pg_catalog.text,
        CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
 LEFT JOIN parts AS a ON a.id = f.oid
-WHERE f.prokind <> 'p'
+WHERE f.prokind <> 'p' AND f.prorettype NOT IN (
+      'pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""
 
-# Views, row policies and foreign programs; not of extensions, whose views do what the extension does.
+# Views, row policies, foreign programs and what they are part of, and columns of types that are cast unseen;
+# not the views of extensions, which do what the extension does.
 # `funcid` is also the end of `opfuncid`, `fnoid` that of `aggfnoid` and `winfnoid`; a tree is cut up there,
 # because searching it by pattern takes three times as long (measured: 0.15 s for 1,000 views of 40 KB).
-RELATIONS: Final = """
-WITH trees (id, tree) AS (
+RELATIONS: Final = r"""
+WITH RECURSIVE trees (id, tree) AS (
     SELECT r.ev_class, r.ev_action::pg_catalog.text
     FROM pg_catalog.pg_rewrite AS r
     JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class AND c.relkind = 'v' AND c.oid >= 16384
@@ -149,18 +175,42 @@ WITH trees (id, tree) AS (
     JOIN pg_catalog.pg_class AS c ON c.oid = r.relation AND c.oid <> r.id
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     GROUP BY r.id
+), typed (id, type) AS (
+    SELECT DISTINCT t.id, number.text
+    FROM trees AS t,
+         (VALUES ('resulttype ', ' '), ('typid ', ' '), ('coltypes (o ', ')')) AS mark (text, ending),
+         LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, mark.text))
+             WITH ORDINALITY AS piece (text, number),
+         LATERAL pg_catalog.unnest(pg_catalog.string_to_array(
+             pg_catalog.split_part(piece.text, mark.ending, 1), ' ')) AS number (text)
+    WHERE piece.number > 1
+      AND (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384)
+               OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= 16384 AND c.castfunc <> 0))
+    UNION
+    SELECT a.attrelid, c.castsource::pg_catalog.text
+    FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_attribute AS a ON a.atttypid = c.castsource
+    WHERE c.oid >= 16384 AND c.castfunc <> 0 AND (c.castcontext = 'i' OR c.casttarget < 16384)
+), types (id, list) AS (
+    SELECT u.id, pg_catalog.json_agg(t.typname)
+    FROM typed AS u JOIN pg_catalog.pg_type AS t ON t.oid::pg_catalog.text = u.type AND t.oid >= 16384
+    GROUP BY u.id
 ), programs (id) AS (
     SELECT f.ftrelid FROM pg_catalog.pg_foreign_table AS f
     WHERE EXISTS (SELECT FROM pg_catalog.unnest(f.ftoptions) AS o (text) WHERE o.text LIKE 'program=%')
+    UNION
+    SELECT i.inhparent FROM programs AS p JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = p.id
 )
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
-       calls.list::pg_catalog.text, reads.list::pg_catalog.text, programs.id IS NOT NULL
+       calls.list::pg_catalog.text, reads.list::pg_catalog.text, types.list::pg_catalog.text,
+       programs.id IS NOT NULL
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN calls ON calls.id = c.oid
 LEFT JOIN reads ON reads.id = c.oid
+LEFT JOIN types ON types.id = c.oid
 LEFT JOIN programs ON programs.id = c.oid
-WHERE calls.id IS NOT NULL OR reads.id IS NOT NULL OR programs.id IS NOT NULL"""
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND (calls.id IS NOT NULL OR reads.id IS NOT NULL OR types.id IS NOT NULL OR programs.id IS NOT NULL)"""
 
 Fetch = Callable[[str], Awaitable[Rows]]
 """Runs one statement of this module, and gives all its rows."""
@@ -184,7 +234,7 @@ class PolicyReader:
         self._fetch = fetch
         self._allowed = tuple(allowed)
         self._denied = tuple(denied)
-        self._version: list[list[JsonScalar]] = []
+        self._version: Sequence[list[JsonScalar]] = []
         self._policy: FunctionPolicy | None = None
 
     async def read(self) -> FunctionPolicy:
@@ -209,7 +259,7 @@ class PolicyReader:
             self._version = version
         return self._policy
 
-    async def _fetch_all(self, sql: str) -> list[list[JsonScalar]]:
+    async def _fetch_all(self, sql: str) -> Sequence[list[JsonScalar]]:
         result = await self._fetch(sql)
         if result.truncated or result.cut_cells:
             raise ResultTooLargeError(
@@ -221,8 +271,8 @@ class PolicyReader:
 
 # Any: each cell has the type its place in the statement gives it, and the statements are ours.
 def _function(row: list[Any]) -> CatalogFunction:
-    schema, name, volatility, security_definer, language, extension, takes_row, *unseen = row
-    operators, types, parts, definition = unseen
+    schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
+    operators, types, row_types, parts, definition = unseen
     return CatalogFunction(
         schema,
         name,
@@ -230,20 +280,23 @@ def _function(row: list[Any]) -> CatalogFunction:
         security_definer,
         language,
         extension,
+        takes_one,
         takes_row,
         operators=_decode_texts(operators) if operators else (),
         types=_decode_texts(types) if types else (),
+        row_types=_decode_texts(row_types) if row_types else (),
         parts=tuple(CatalogFunction(*part) for part in _decode_parts(parts)) if parts else (),
         definition=definition or "",
     )
 
 
 def _relation(row: list[Any]) -> CatalogRelation:
-    schema, name, calls, reads, runs_program = row
+    schema, name, calls, reads, types, runs_program = row
     return CatalogRelation(
         schema,
         name,
         _decode_calls(calls) if calls else (),
         _decode_names(reads) if reads else (),
+        _decode_texts(types) if types else (),
         runs_program,
     )

@@ -20,11 +20,12 @@ from fnmatch import fnmatchcase
 
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
 from pgmcp.validation.families import RefusalFamily
-from pgmcp.validation.operators import is_known_operator
+from pgmcp.validation.operators import is_built_in_operator, is_known_operator
 from pgmcp.validation.reach import Doubt, Reach
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
 _Index = dict[str, list[CatalogFunction]]
+_MARKS = ".:"  # between schema and name, and behind `extension`
 
 
 class FunctionPolicy:
@@ -32,8 +33,10 @@ class FunctionPolicy:
 
     Args:
         allowed: names the operator trusts, as PostgreSQL stores them: `name` (in the search path),
-            `schema.name`, `schema.*` or `prefix_*`.
+            `schema.name`, `schema.*`, `prefix_*` or, for all functions of an extension, `extension:name`.
         denied: names the operator refuses, in the same forms, `name` in any schema; wins over `allowed`.
+            A denied extension takes its operators and types along, but not what PostgreSQL itself has by
+            the same name: `%` of numbers and of pg_trgm look the same.
         catalog_functions: the database's own functions outside pg_catalog; while they have not been
             read, functions that are on no list are refused.
         catalog_relations: its relations that call functions when they are read.
@@ -55,7 +58,14 @@ class FunctionPolicy:
         self._by_name: _Index = defaultdict(list)
         self._by_operator: _Index = defaultdict(list)
         self._by_type: _Index = defaultdict(list)
-        self._reach = Reach(self._by_name, catalog_relations, self._search_path, self._operator_verdict)
+        self._reach = Reach(
+            self._by_name,
+            self._by_operator,
+            self._by_type,
+            catalog_relations,
+            self._search_path,
+            self._operator_verdict,
+        )
         for function in catalog_functions:
             self._by_name[function.name].append(function)
             for symbol in function.operators:
@@ -69,7 +79,7 @@ class FunctionPolicy:
         Args:
             schema: as written; "" when the call names none.
         """
-        if (verdict := self._operator_verdict(schema, name)) is not None:
+        if (verdict := self._call_verdict(schema, name)) is not None:
             return None if verdict else RefusalFamily.DENIED
         if listed := builtin(schema, name):
             return listed.refusal(argument_count) or self._shadowing(schema, name)
@@ -78,8 +88,24 @@ class FunctionPolicy:
         return self._refusal_outside_pg_catalog(schema, name, argument_count)
 
     def row_function_refusal(self, name: str) -> RefusalFamily | None:
-        """Return why `row.name` is refused: it calls a function when no column has that name."""
-        return self._first_refusal(function for function in self._by_name.get(name, ()) if function.takes_row)
+        """Return why `row.name` is refused: it calls a function, or casts, when no column has that name."""
+        calling = [function for function in self._by_name.get(name, ()) if function.takes_row]
+        casting = [function for function in self._by_type.get(name, ()) if name in function.row_types]
+        return self._first_refusal(calling + casting)
+
+    def value_function_refusal(self, name: str) -> RefusalFamily | None:
+        """Return why `(value).name` is refused: of a value of any type, it calls or casts like any other.
+
+        What nothing is known of is the field of a row.
+        """
+        if refusal := self.row_function_refusal(name) or self.type_refusal(name):
+            return refusal
+        is_listed = builtin("", name) or extension_function(name)
+        if not is_listed and not any(function.takes_one for function in self._by_name.get(name, ())):
+            return RefusalFamily.DENIED if self._operator_verdict("", name) is False else None
+        refusal = self.refusal("", name, 1)
+        # No value of a query can be the argument of an internal function.
+        return None if refusal in (RefusalFamily.INTERNAL, RefusalFamily.UNKNOWN) else refusal
 
     def operator_refusal(self, schema: str, symbol: str) -> RefusalFamily | None:
         """Return why an operator is refused: a doubtful function stands behind it, or nothing known."""
@@ -87,7 +113,9 @@ class FunctionPolicy:
         if is_known and schema:
             return None
         behind = [f for f in self._by_operator.get(symbol, ()) if schema in ("", f.schema)]
-        return self._first_refusal(behind) if is_known or behind else RefusalFamily.UNKNOWN
+        if not is_known and not behind:
+            return RefusalFamily.UNKNOWN
+        return self._first_refusal(self._without_denied_extensions(behind, is_built_in_operator(symbol)))
 
     def relation_doubt(self, schema: str, name: str) -> Doubt | None:
         """Return what a relation would call or show that a statement may not, if anything.
@@ -99,14 +127,51 @@ class FunctionPolicy:
 
     def type_refusal(self, name: str) -> RefusalFamily | None:
         """Return why a cast to a type is refused: it calls a doubtful function of the database."""
-        return self._first_refusal(self._by_type.get(name, ()))
+        is_built_in = builtin("", name) is not None
+        return self._first_refusal(self._without_denied_extensions(self._by_type.get(name, ()), is_built_in))
 
-    def _operator_verdict(self, schema: str, name: str) -> bool | None:
+    def type_text_refusal(self, text: str | None) -> RefusalFamily | None:
+        """Return why a function may not be given the name of a type as text; None for a name not known."""
+        return self._first_refusal(
+            function
+            for name, functions in self._by_type.items()
+            if text is None or name.lower() in text.lower()
+            for function in functions
+        )
+
+    def _operator_verdict(self, schema: str, name: str, extension: str = "") -> bool | None:
         """Return whether the operator's settings let a function be called; None when they do not name it."""
         spellings = self._spellings(schema, name)
+        if extension:
+            spellings.add(f"extension:{extension}")
         if _any_match(self._denied, {*spellings, name}):
             return False
         return True if _any_match(self._allowed, spellings) else None
+
+    def _call_verdict(self, schema: str, name: str) -> bool | None:
+        """Return whether the settings let a call be made, by its name or by the extension it may be to."""
+        verdict = self._operator_verdict(schema, name)
+        if verdict is False or builtin(schema, name):
+            return verdict
+        by_extension = self._extension_verdict(self._found(schema, name))
+        return verdict if by_extension is None else by_extension
+
+    def _extension_verdict(self, found: list[CatalogFunction]) -> bool | None:
+        """Return what the settings say of the extensions of all these: any is denied, or all are allowed."""
+        spellings = [{f"extension:{function.extension}"} for function in found]
+        if any(_any_match(self._denied, each) for each in spellings):
+            return False
+        return True if found and all(_any_match(self._allowed, each) for each in spellings) else None
+
+    def _without_denied_extensions(
+        self, functions: Iterable[CatalogFunction], is_built_in: bool
+    ) -> list[CatalogFunction]:
+        """Leave out what PostgreSQL has by the same name too, and an extension was denied for."""
+        return [
+            function
+            for function in functions
+            if not is_built_in or self._extension_verdict([function]) is not False
+        ]
 
     def _shadowing(self, schema: str, name: str) -> RefusalFamily | None:
         """Refuse a bare built-in name that may find a doubtful function of the database instead."""
@@ -121,14 +186,20 @@ class FunctionPolicy:
         found = self._found(schema, name)
         if listed and all(function.extension for function in found):
             return listed.refusal(argument_count)
-        return self._first_refusal(found) if found else RefusalFamily.UNKNOWN
+        # A range's constructor makes values of its type.
+        return (self._first_refusal(found) or self.type_refusal(name)) if found else RefusalFamily.UNKNOWN
 
     def _first_refusal(self, functions: Iterable[CatalogFunction]) -> RefusalFamily | None:
         doubts = (self._reach.function_doubt(function) for function in functions)
         return next((doubt.family for doubt in doubts if doubt), None)
 
     def _spellings(self, schema: str, name: str) -> set[str]:
-        """Return how a setting may spell the function that a call means."""
+        """Return how a setting may spell the function that a call means.
+
+        A setting cannot mean a name that holds the marks it is spelled with.
+        """
+        if any(mark in part for part in (schema, name) for mark in _MARKS):
+            return set()
         unqualified = {"pg_catalog", *self._search_path}
         if schema and schema not in unqualified:
             return {f"{schema}.{name}"}
@@ -140,4 +211,11 @@ class FunctionPolicy:
 
 
 def _any_match(patterns: tuple[str, ...], spellings: set[str]) -> bool:
-    return any(fnmatchcase(spelling, pattern) for pattern in patterns for spelling in spellings)
+    return any(_matches(spelling, pattern) for pattern in patterns for spelling in spellings)
+
+
+def _matches(spelling: str, pattern: str) -> bool:
+    """Return whether a setting means a spelling; its star stays within a name: `pu*` is not `public.f`."""
+    return fnmatchcase(spelling, pattern) and all(
+        spelling.count(mark) == pattern.count(mark) for mark in _MARKS
+    )

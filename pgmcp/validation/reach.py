@@ -1,22 +1,20 @@
 """What a function or relation of the database reaches, and the statement does not show.
 
 A view calls the functions of its query, a row policy those of its condition, a function
-those of its body. The first two are exact: they come from the stored trees. A body is
-text: whatever looks like a call in it, or like the name of a relation, counts as one, and
-what it puts together at run time is not seen. What is reached is followed to its end.
+those of its body, and each of them those behind its operators, casts and domains. The first
+two are exact: they come from the stored trees. A body is text: whatever looks like a call in
+it, or like the name of a relation or type, counts as one, and a body that puts SQL together
+at run time is refused. What is reached is followed to its end.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
+from pgmcp.validation.body import BodyText
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
 from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.shipped_lists import builtin, extension_function
-
-_CALL = re.compile(r'(?:(\w+)"?\s*\.\s*"?)?(\w+)"?\s*\(')
-_WORD = re.compile(r"\w+")
 
 
 class Doubt(NamedTuple):
@@ -27,26 +25,33 @@ class Doubt(NamedTuple):
 
 
 _Node = CatalogFunction | CatalogRelation
+_Index = Mapping[str, list[CatalogFunction]]
 
 
 class Reach:
     """Follows calls through one database.
 
     Args:
-        functions: by name; may be filled later.
+        functions: by name; may be filled later, as the next two.
+        operator_functions: by the symbol of the operator that calls them.
+        type_functions: by the name of the type whose casts and checks call them.
         search_path: the schemas in which a bare name is looked up.
-        operator_verdict: what the operator's settings say of a function by schema and name: whether it may
-            be called, or None for nothing.
+        operator_verdict: what the operator's settings say of a function by schema, name and extension:
+            whether it may be called, or None for nothing.
     """
 
     def __init__(
         self,
-        functions: Mapping[str, list[CatalogFunction]],
+        functions: _Index,
+        operator_functions: _Index,
+        type_functions: _Index,
         relations: Iterable[CatalogRelation],
         search_path: Set[str],
-        operator_verdict: Callable[[str, str], bool | None],
+        operator_verdict: Callable[[str, str, str], bool | None],
     ) -> None:
         self._functions = functions
+        self._operator_functions = operator_functions
+        self._type_functions = type_functions
         self._relations = {(relation.schema, relation.name): relation for relation in relations}
         self._relation_names = {name for _, name in self._relations}
         self._search_path = search_path
@@ -85,11 +90,11 @@ class Reach:
         """Return what speaks against a node itself, without what its own functions and relations reach."""
         if isinstance(node, CatalogRelation):
             return self._relation_doubt(node)
-        if (verdict := self._operator_verdict(node.schema, node.name)) is not None:
+        if (verdict := self._operator_verdict(node.schema, node.name, node.extension)) is not None:
             return None if verdict else Doubt(node.name, RefusalFamily.DENIED)
         if refusal := _declared_refusal(node):
             return Doubt(node.name, refusal)
-        return self._body_doubt(node.definition) if node.definition else None
+        return self._body_doubt(BodyText(node.definition, node.language)) if node.definition else None
 
     def _relation_doubt(self, relation: CatalogRelation) -> Doubt | None:
         if relation.runs_program:
@@ -99,18 +104,21 @@ class Reach:
                 return Doubt(name, RefusalFamily.SECRETS)
         return self._builtin_doubt(relation.calls)
 
-    def _body_doubt(self, definition: str) -> Doubt | None:
-        for word in _WORD.findall(definition):
-            if secret_relation_refusal("", word.lower()):
-                return Doubt(word, RefusalFamily.SECRETS)
-        return self._builtin_doubt((schema, name, -1) for schema, name in _calls(definition))
+    def _body_doubt(self, body: BodyText) -> Doubt | None:
+        if body.hides_calls:
+            return Doubt("EXECUTE", RefusalFamily.SQL_TEXT)
+        for name in body.names:
+            if secret_relation_refusal("", name):
+                return Doubt(name, RefusalFamily.SECRETS)
+        calls = body.calls | {("", name) for name in body.fields}
+        return self._builtin_doubt((schema, name, -1) for schema, name in calls)
 
     def _builtin_doubt(self, calls: Iterable[tuple[str, str, int]]) -> Doubt | None:
         """Return the first of PostgreSQL's own functions that may not be called."""
         for schema, name, argument_count in calls:
             listed = builtin(schema, name)
             family = _unless_internal(listed.refusal(argument_count)) if listed else None
-            if family and not self._operator_verdict("pg_catalog", name):
+            if family and not self._operator_verdict("pg_catalog", name, ""):
                 return Doubt(name, family)
         return None
 
@@ -119,11 +127,18 @@ class Reach:
             yield from (self._relations[key] for key in node.reads if key in self._relations)
             for schema, name, _ in node.calls:
                 yield from (each for each in self._functions.get(name, ()) if each.schema == schema)
-        elif node.definition and not self._operator_verdict(node.schema, node.name):
-            for schema, name in _calls(node.definition):
-                yield from self._called(schema, name)
-            words = self._relation_names.intersection(_WORD.findall(node.definition))
-            yield from (relation for relation in self._relations.values() if relation.name in words)
+            yield from _functions_of(self._type_functions, node.types)
+        elif node.definition and not self._operator_verdict(node.schema, node.name, node.extension):
+            yield from self._behind_body(BodyText(node.definition, node.language))
+
+    def _behind_body(self, body: BodyText) -> Iterator[_Node]:
+        for schema, name in body.calls:
+            yield from self._called(schema, name)
+        yield from (each for each in _functions_of(self._functions, body.fields) if each.takes_one)
+        yield from _functions_of(self._operator_functions, body.symbols)
+        yield from _functions_of(self._type_functions, body.names)
+        names = self._relation_names & body.names
+        yield from (relation for relation in self._relations.values() if relation.name in names)
 
     def _called(self, schema: str, name: str) -> Iterator[CatalogFunction]:
         found = self._functions.get(name, ())
@@ -145,7 +160,5 @@ def _unless_internal(family: RefusalFamily | None) -> RefusalFamily | None:
     return None if family is RefusalFamily.INTERNAL else family
 
 
-def _calls(definition: str) -> set[tuple[str, str]]:
-    """Return schema and name of what looks like a call, as written and as it counts without quotes."""
-    written = set(_CALL.findall(definition))
-    return written | {(schema.lower(), name.lower()) for schema, name in written}
+def _functions_of(index: _Index, keys: Iterable[str]) -> Iterator[CatalogFunction]:
+    return (function for key in keys for function in index.get(key, ()))

@@ -31,6 +31,9 @@ _NODES_OF_A_READ = frozenset(
 
 _CHANGING_NODES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 
+_TAKES_TYPE_AS_TEXT = frozenset({"pg_input_is_valid", "pg_input_error_info"})
+"""Functions that try to make a value of a type by its name."""
+
 _SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
 
 
@@ -42,12 +45,20 @@ class ReadingCheck:
         self._functions = functions
         self._mentions: list[tuple[int, str]] = []  # byte offset, relation
         self._with_names: set[str] = set()
+        self._qualified_columns: list[tuple[str, str, Node]] = []  # qualifier, column, its node
+        self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
+        self._has_nameless_function = False
         # Checks hang on fields, not on the names of nodes: where the grammar
         # allows one kind of node only, its fields stand in the parent unnamed.
         self._check_by_field: dict[str, Callable[[Any, Node], None]] = {
+            "A_Expr": self._check_between,
+            "CaseExpr": self._check_case,
+            "JoinExpr": self._check_join,
+            "SubLink": self._check_sublink,
             "ctename": self._note_with_name,
             "fields": self._check_column,
             "funcname": self._check_call,
+            "functions": self._note_function_in_from,
             "indirection": self._check_indirection,
             "intoClause": self._refuse_into,
             "lockingClause": self._refuse_locking,
@@ -76,6 +87,7 @@ class ReadingCheck:
             value = pending.pop()
             below = value if isinstance(value, list) else self._check_fields(value)
             pending.extend(reversed(below))
+        self._check_qualified_columns()
 
     def _check_fields(self, fields: Node) -> list[Any]:
         """Check one node, and return the nodes and lists in its fields."""
@@ -97,10 +109,22 @@ class ReadingCheck:
         arguments = fields.get("args", [])
         if refusal := self._functions.refusal(".".join(schemas), name, len(arguments)):
             self._refuse_call(".".join((*schemas, name)), refusal, fields)
-        if name == "current_setting" and (setting := _constant(arguments)) in SECRET_SETTINGS:
-            self._refuse(
-                f"the setting {setting} may hold a password", fields, offending=setting, hint="leave it out"
-            )
+        if name == "current_setting":
+            self._check_setting(arguments, fields)
+        if name in _TAKES_TYPE_AS_TEXT:
+            self._check_type_text(arguments, fields)
+
+    def _check_type_text(self, arguments: list[Node], fields: Node) -> None:
+        is_named = any("NamedArgExpr" in argument for argument in arguments)
+        text = _constant(arguments[1]) if len(arguments) > 1 and not is_named else ""
+        if refusal := self._functions.type_text_refusal(text or None):
+            self._refuse_use("a cast to type", text or "whose name is put together", refusal, fields)
+
+    def _check_setting(self, arguments: list[Node], fields: Node) -> None:
+        for setting in map(_constant, arguments):
+            if setting in SECRET_SETTINGS:
+                message = f"the setting {setting} may hold a password"
+                self._refuse(message, fields, offending=setting, hint="leave it out")
 
     def _check_relation(self, name: str, fields: Node) -> None:
         schema = fields.get("schemaname", "")
@@ -118,18 +142,39 @@ class ReadingCheck:
             )
 
     def _check_column(self, names: list[Node], fields: Node) -> None:
-        if len(names) > 1:
-            self._check_row_function(names[-1], fields)
+        if len(names) > 1 and (name := _field_name(names[-1])):
+            self._qualified_columns.append((_field_name(names[-2]), name, fields))
+
+    def _note_function_in_from(self, functions: list[Node], fields: Node) -> None:
+        if alias := fields.get("alias"):
+            self._function_names.add(alias["aliasname"])
+            return
+        for function in functions:
+            names = function["List"]["items"][0].get("FuncCall", {}).get("funcname")
+            if names:
+                self._function_names.add(_strings(names)[-1])
+            else:  # COALESCE(...), CAST(...) and the like
+                self._has_nameless_function = True
+
+    def _check_qualified_columns(self) -> None:
+        """Refuse `name.column` where no column but a doubtful function may have that name.
+
+        The rows of a function in FROM can be plain values, of which more functions can be called.
+        """
+        for qualifier, name, fields in self._qualified_columns:
+            if self._has_nameless_function or qualifier in self._function_names:
+                refusal = self._functions.value_function_refusal(name)
+            else:
+                refusal = self._functions.row_function_refusal(name)
+            if refusal:
+                self._refuse_call(name, refusal, fields)
 
     def _check_indirection(self, steps: list[Node], fields: Node) -> None:
-        for step in steps:
-            self._check_row_function(step, fields)
-
-    def _check_row_function(self, step: Node, fields: Node) -> None:
-        """Refuse `row.name` where no column but a doubtful function may have that name."""
-        name = step.get("String", {}).get("sval", "")
-        if refusal := self._functions.row_function_refusal(name):
-            self._refuse_call(name, refusal, fields)
+        for name in map(_field_name, steps):
+            if refusal := self._functions.value_function_refusal(name):
+                self._refuse_call(name, refusal, fields)
+            if name == "current_setting":
+                self._check_setting([fields["arg"]], fields)
 
     def _check_name(self, name: str | list[Node], fields: Node) -> None:
         if isinstance(name, list):  # else of a window, a column or an argument
@@ -140,14 +185,37 @@ class ReadingCheck:
         if refusal := self._functions.operator_refusal(".".join(schemas), symbol):
             self._refuse_use("operator", ".".join((*schemas, symbol)), refusal, fields)
 
+    def _check_case(self, case: Node, _: Node) -> None:
+        if "arg" in case:
+            self._check_unwritten_operators("=", case)
+
+    def _check_join(self, join: Node, _: Node) -> None:
+        if join.get("isNatural") or "usingClause" in join:
+            self._check_unwritten_operators("=", join)
+
+    def _check_sublink(self, link: Node, _: Node) -> None:
+        if link.get("subLinkType") == "ANY_SUBLINK":  # without an operator's name it is IN
+            self._check_unwritten_operators("=", link)
+
+    def _check_between(self, expression: Node, _: Node) -> None:
+        if "BETWEEN" in expression.get("kind", ""):
+            self._check_unwritten_operators("< <= > >=", expression)
+
+    def _check_unwritten_operators(self, symbols: str, fields: Node) -> None:
+        """Check operators that the server's parser puts in; a database may have its own by these symbols."""
+        for symbol in symbols.split():
+            if refusal := self._functions.operator_refusal("", symbol):
+                self._refuse_use("operator", symbol, refusal, fields)
+
     def _check_type(self, names: list[Node], fields: Node) -> None:
         name = _strings(names)[-1]
         if refusal := self._functions.type_refusal(name):
             self._refuse_use("a cast to type", name, refusal, fields)
 
     def _check_sampling(self, names: list[Node], fields: Node) -> None:
-        method = ".".join(_strings(names))
-        if method not in _SAMPLING_METHODS:
+        *schemas, name = _strings(names)  # extensions bring two of them, in any schema
+        if name not in _SAMPLING_METHODS:
+            method = ".".join((*schemas, name))
             hint = f"methods: {', '.join(sorted(_SAMPLING_METHODS))}"
             self._refuse(f"sampling method {method} is not known", fields, offending=method, hint=hint)
 
@@ -193,10 +261,17 @@ def _strings(names: list[Node]) -> list[str]:
     return [name["String"]["sval"] for name in names]
 
 
-def _constant(arguments: list[Node]) -> str:
-    """Return the first argument in lower case if it is a string constant, else ""."""
-    constant = arguments[0].get("A_Const", {}) if arguments else {}
-    return str(constant.get("sval", {}).get("sval", "")).lower()
+def _field_name(step: Node) -> str:
+    """Return the name in a column reference or behind brackets; "" for a star or a subscript."""
+    return str(step.get("String", {}).get("sval", ""))
+
+
+def _constant(argument: Node) -> str:
+    """Return an argument in lower case if it is a string constant, cast, named or neither; else ""."""
+    ((kind, fields),) = argument.items()
+    if kind in ("TypeCast", "NamedArgExpr"):
+        return _constant(fields["arg"])
+    return str(fields.get("sval", {}).get("sval", "")).lower() if kind == "A_Const" else ""
 
 
 def _locking_clause_offset(sql: str) -> int | None:

@@ -58,7 +58,9 @@ def _extension_functions() -> tuple[dict[str, Listed], tuple[tuple[str, Listed],
 
 def _rows(file_name: str) -> Iterable[list[str]]:
     text = files("pgmcp.validation").joinpath(file_name).read_text(encoding="utf-8")
-    return (line.split("\t") for line in text.splitlines()[1:])  # the first names the columns
+    return (
+        line.split("\t") for line in text.splitlines()[2:]
+    )  # the servers it is made from, and the columns
 
 
 def _listed(verdict: str) -> Listed:

@@ -1,6 +1,7 @@
 """What a policy learns from a real catalog, and when it is made anew."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import anyio
 import psycopg
@@ -9,11 +10,14 @@ import pytest
 from pgmcp.errors import ResultTooLargeError, SqlRejectedError
 from pgmcp.execution.result import Rows, Truncation
 from pgmcp.validation import FunctionPolicy, PolicyReader, validate
+from tests.statements import ordinary_reads
 
 pytestmark = pytest.mark.anyio
 
 
-def reader(url: str, *, role: str = "", allowed: tuple[str, ...] = ()) -> PolicyReader:
+def reader(
+    url: str, *, role: str = "", allowed: tuple[str, ...] = (), denied: tuple[str, ...] = ()
+) -> PolicyReader:
     async def fetch(statement: str) -> Rows:
         def run() -> Rows:
             with psycopg.connect(url) as connection:
@@ -23,7 +27,7 @@ def reader(url: str, *, role: str = "", allowed: tuple[str, ...] = ()) -> Policy
 
         return await anyio.to_thread.run_sync(run)
 
-    return PolicyReader(fetch, allowed=allowed, denied=())
+    return PolicyReader(fetch, allowed=allowed, denied=denied)
 
 
 def execute(url: str, script: str) -> None:
@@ -48,6 +52,7 @@ async def test_functions_are_allowed_by_what_they_declare(new_database: Callable
         create function tax(amount numeric) returns numeric language sql immutable as 'select amount * 0.2';
         create function log_it() returns void language plpgsql as 'begin end';
         create procedure tidy() language sql as 'select 1';
+        create type price_range as range (subtype = numeric);
         create schema app;
         create function app.tax() returns int language sql volatile as 'select 1';
         """,
@@ -56,6 +61,9 @@ async def test_functions_are_allowed_by_what_they_declare(new_database: Callable
     policy = await reader(url, role="pg_monitor").read()
 
     assert passes("select tax(1)", policy)
+    assert passes(
+        "select price_range(1, 2) && price_range(2, 3, '[]'), price_multirange(price_range(1, 2))", policy
+    )
     assert passes("select cosine_distance('[1]'::vector, '[2]')", policy)
     assert not passes("select log_it()", policy)
     assert not passes("select app.tax()", policy)
@@ -91,6 +99,15 @@ async def test_the_policy_stays_the_same_until_something_it_looks_at_changes(
         ("create aggregate a (int) (sfunc = h, stype = int)", "select a(1)"),
         ("create function row_f(t) returns int language sql as 'select 1'", "select t.row_f from t"),
         ("create function lower(int) returns int language sql as 'select 1'", "select lower(1)"),
+        ("create function f() returns bool language sql stable as 'select g(1, 1)'", "select f()"),
+        ("create function f() returns checked language sql stable as 'select 1'", "select f()"),
+        ("create view v as select id::checked from t", "table v"),
+        ("create view v as select array[id]::checked[] from t", "table v"),
+        ("create table u (n checked)", "select null::u"),
+        ("create domain row_domain as t check (g((value).id, 1))", "select t.row_domain from t"),
+        ("create table u (m mood)", "table u"),
+        ("alter table t add m mood", "select * from t"),
+        ("create foreign table u () inherits (t) server files options (program 'true')", "table t"),
     ],
 )
 async def test_a_change_gives_a_new_policy_that_knows_of_it(
@@ -105,6 +122,12 @@ async def test_a_change_gives_a_new_policy_that_knows_of_it(
         create view w as select 1::bigint as n;
         create function g(int, int) returns bool language sql volatile as 'select true';
         create function h(int, int) returns int language sql volatile as 'select 1';
+        create domain checked as int check (g(value, 1));
+        create type mood as enum ('sad');
+        create function k(mood) returns int language sql volatile as 'select 1';
+        create cast (mood as int) with function k(mood) as implicit;
+        create extension file_fdw;
+        create server files foreign data wrapper file_fdw;
         """,
     )
     policies = reader(url)
@@ -115,6 +138,65 @@ async def test_a_change_gives_a_new_policy_that_knows_of_it(
 
     assert after is not before
     assert not passes(sql, after)
+
+
+async def test_what_belongs_to_an_extension_is_allowed_and_denied_with_it(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create schema ext;
+        create extension pg_trgm schema ext;
+        create extension tablefunc;
+        create extension vector;
+        create function crosstab(int) returns int language sql as 'select 1';
+        """,
+    )
+    crosstab = "select * from crosstab('select 1, 2, 3') as (a int, b int)"
+
+    policy = await reader(url, allowed=("extension:tablefunc",), denied=("extension:pg_trgm",)).read()
+    execute(url, "drop function crosstab(int)")
+    policy_without_namesake = await reader(url, allowed=("extension:tablefunc",)).read()
+
+    assert not passes(crosstab, policy)
+    assert passes(crosstab, policy_without_namesake)
+    assert not passes("select ext.similarity('a', 'b')", policy)
+    assert not passes("select 'a' operator(ext.<->) 'b', 'a' <<-> 'b'", policy)
+    assert passes("select 7 % 2, '[1]'::vector <-> '[2]'", policy)
+
+
+@pytest.mark.parametrize(
+    ("function", "read"),
+    [
+        ("f(int) returns int", "select (5).f"),
+        ("f(anyelement) returns int", "select t.f from t"),
+        ("f(record) returns int", "select t.f from t"),
+        ("f(t, int default 1) returns int", "select t.f from t"),
+        ("f(variadic t[]) returns int", "select t.f from t"),
+        ("f(row_domain) returns int", "select t.f from t"),
+        ("f(int, int default 1) returns int", "select c.f from generate_series(1, 2) as c"),
+        ("f(variadic int[]) returns int", "select c.f from generate_series(1, 2) as c"),
+    ],
+)
+async def test_a_function_that_column_notation_can_call_is_judged_there(
+    new_database: Callable[[], str], function: str, read: str
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        f"""
+        create table t (id int);
+        insert into t values (1);
+        create domain row_domain as t;
+        create function {function} language plpgsql volatile as 'begin return 1; end';
+        """,
+    )
+    execute(url, read)
+
+    assert not passes(read, await reader(url).read())
+    assert passes(read, FunctionPolicy())
 
 
 async def test_views_of_an_extension_and_harmless_views_pass(new_database: Callable[[], str]) -> None:
@@ -131,6 +213,17 @@ async def test_views_of_an_extension_and_harmless_views_pass(new_database: Calla
 
     assert passes("select * from pg_stat_statements", policy)
     assert passes("select * from mine", policy)
+
+
+async def test_what_people_leave_in_a_database_without_meaning_harm_is_no_trap(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, (Path(__file__).parent.parent / "data" / "ordinary" / "objects.sql").read_text("utf-8"))
+    policy = await reader(url).read()
+
+    assert [sql for sql in ordinary_reads() if not passes(sql, policy)] == []
+    assert not passes("select audit.write('{}')", policy)
 
 
 async def test_a_list_that_was_cut_short_is_an_error_and_no_policy() -> None:

@@ -1,7 +1,9 @@
 """No text ends the process or leaves it with anything but a statement or a refusal.
 
 The validator runs in a child process, on a thread with a small stack, over
-every attack, over texts just inside each bound, and over random ones.
+every attack, over texts just inside each bound, and over random ones; what a
+grammar writes is fuzzed for ten seconds here, and for as long as one likes by
+`python -m scripts.fuzz_validator`.
 """
 
 import json
@@ -155,3 +157,11 @@ def test_honest_statements_with_words_lost_doubled_or_swapped_leave_the_process_
         texts.append(" ".join(words))
 
     assert _last_words(texts) == "alive\n"
+
+
+def test_ten_seconds_of_fuzzing_find_nothing() -> None:
+    command = [sys.executable, "-m", "scripts.fuzz_validator", "--seconds", "10", "--seed", "4"]
+
+    found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
+
+    assert found.returncode == 0, found.stdout + found.stderr

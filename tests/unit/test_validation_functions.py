@@ -1,9 +1,12 @@
+import re
 from importlib.resources import files
 
 import pytest
 
 from pgmcp.validation import CatalogFunction, FunctionPolicy, SqlRejectedError, validate
 from pgmcp.validation.families import HINT_BY_FAMILY, REASON_BY_FAMILY, RefusalFamily
+
+_SUPPORTED_MAJORS = (13, 14, 15, 16, 17, 18)
 
 
 def _refusal(call: str, policy: FunctionPolicy) -> str:
@@ -14,6 +17,17 @@ def _refusal(call: str, policy: FunctionPolicy) -> str:
 
 def _passes(call: str, policy: FunctionPolicy) -> None:
     validate(f"select {call}", functions=policy)
+
+
+def _shipped_rows(name: str) -> list[list[str]]:
+    lines = files("pgmcp.validation").joinpath(name).read_text(encoding="utf-8").splitlines()
+    return [line.split("\t") for line in lines[2:]]
+
+
+def _majors(written: str) -> set[int]:
+    """Return the majors of a cell such as `13-14,18`."""
+    ends = ([int(end) for end in run.split("-")] for run in written.split(","))
+    return {major for run in ends for major in range(run[0], run[-1] + 1)}
 
 
 def test_a_function_on_no_list_is_refused_until_the_operator_allows_it() -> None:
@@ -38,6 +52,64 @@ def test_the_operator_can_deny_what_is_allowed() -> None:
     assert "denies" in _refusal("pg_stat_get_activity(1)", FunctionPolicy(denied=["pg_stat_get_*"]))
     assert "denies" in _refusal("revenue(1)", FunctionPolicy(allowed=["revenue"], denied=["revenue"]))
     assert "denies" in _refusal("other.revenue(1)", FunctionPolicy(allowed=["other.*"], denied=["revenue"]))
+
+
+def test_the_star_of_a_setting_stays_within_a_name() -> None:
+    policy = FunctionPolicy(allowed=["pg_*", "pu*", "finance.*"])
+
+    assert "sequence" in _refusal("nextval('s')", policy)
+    assert "not on the list" in _refusal("revenue(1)", policy)
+    assert "not on the list" in _refusal('"finance.revenue"(1)', policy)
+
+
+_EXTENSIONS = (
+    CatalogFunction("public", "similarity", "i", extension="pg_trgm"),
+    CatalogFunction("public", "similarity_op", "s", extension="pg_trgm", operators=("%",)),
+    CatalogFunction("public", "word_similarity_op", "s", extension="pg_trgm", operators=("<%",)),
+    CatalogFunction("public", "crosstab", "s", extension="tablefunc"),
+    CatalogFunction("public", "max", "i", extension="citext"),
+    CatalogFunction("public", "citext", "i", extension="citext", types=("citext",)),
+    CatalogFunction("public", "hstore_to_json", "i", extension="hstore", types=("json",)),
+)
+
+
+def test_the_operator_can_deny_a_whole_extension() -> None:
+    denied = ["extension:pg_trgm", "extension:citext", "extension:hstore"]
+    policy = FunctionPolicy(denied=denied, catalog_functions=_EXTENSIONS)
+
+    assert "operator of this server denies" in _refusal("similarity('a', 'b')", policy)
+    assert "denies" in _refusal("public.similarity('a', 'b')", policy)
+    assert "operator <% is not allowed: the operator of this server denies" in _refusal("'a' <% 'b'", policy)
+    assert "denies" in _refusal("'a'::citext", policy)
+    _passes("7 % 2, max(1), '{}'::json", policy)
+
+
+def test_the_operator_can_allow_a_whole_extension() -> None:
+    policy = FunctionPolicy(allowed=["extension:tablefunc"], catalog_functions=_EXTENSIONS)
+
+    assert "SQL text" in _refusal("crosstab('select 1')", FunctionPolicy(catalog_functions=_EXTENSIONS))
+    _passes("crosstab('select 1')", policy)
+    assert "other servers" in _refusal("dblink('x')", policy)
+
+
+def test_an_allowed_extension_does_not_cover_its_namesakes() -> None:
+    catalog = [
+        *_EXTENSIONS,
+        CatalogFunction("public", "crosstab", "v"),
+        CatalogFunction("public", "nextval", "v", extension="tablefunc"),
+    ]
+    policy = FunctionPolicy(allowed=["extension:tablefunc"], catalog_functions=catalog)
+
+    assert "volatile" in _refusal("crosstab('select 1')", policy)
+    assert "sequence" in _refusal("nextval('s')", policy)
+
+
+def test_an_extension_can_be_denied_and_a_function_of_it_cannot_be_allowed() -> None:
+    policy = FunctionPolicy(
+        allowed=["similarity"], denied=["extension:pg_trgm"], catalog_functions=_EXTENSIONS
+    )
+
+    assert "denies" in _refusal("similarity('a', 'b')", policy)
 
 
 def test_the_operator_can_allow_a_built_in_that_is_refused() -> None:
@@ -120,12 +192,70 @@ def test_an_extension_function_is_judged_by_the_list_before_its_volatility() -> 
 
 
 def test_row_notation_cannot_call_what_a_call_cannot() -> None:
-    trap = CatalogFunction("public", "wipe", "v", takes_row=True)
+    trap = CatalogFunction("public", "wipe", "v", takes_one=True, takes_row=True)
     policy = FunctionPolicy(catalog_functions=[trap])
 
     assert "wipe" in _refusal("c.wipe from customers c", policy)
     assert "wipe" in _refusal("(c).wipe from customers c", policy)
     _passes("c.wipe from customers c", FunctionPolicy())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "('secret.txt'::text).pg_read_file",
+        "(4711).pg_advisory_lock",
+        "(array[1::bigint])[1].pg_advisory_lock",
+        "(select 'x'::text).dblink_exec",
+        "c.pg_advisory_lock from generate_series(1, 2) as c",
+        "unnest.pg_advisory_lock from unnest(array[1::bigint])",
+        "coalesce.pg_advisory_lock from coalesce(1::bigint)",
+        "(select c.pg_advisory_lock from generate_series(1, 2) c) from customers c",
+        "(5).wipe",
+        "c.wipe from generate_series(1, 2) as c",
+    ],
+)
+def test_a_value_of_any_type_in_brackets_or_from_a_function_calls_nothing_that_a_call_cannot(
+    call: str,
+) -> None:
+    trap = CatalogFunction("public", "wipe", "v", takes_one=True)
+
+    assert "is not allowed" in _refusal(call, FunctionPolicy(catalog_functions=[trap]))
+
+
+def test_columns_named_like_functions_that_they_cannot_call_pass() -> None:
+    catalog = [
+        CatalogFunction("public", "status", "v", takes_one=True),
+        CatalogFunction("public", "updated_at", "v"),
+    ]
+    policy = FunctionPolicy(catalog_functions=catalog)
+
+    _passes("o.status, o.updated_at, o.dblink, s.nextval from orders o, staging s", policy)
+    _passes("r.updated_at, r.system, (r.place).city from report() as r", FunctionPolicy(allowed=["report"]))
+    _passes("('abc'::text).upper, (c.address).city from customers c", policy)
+
+
+def test_denied_functions_are_denied_in_brackets_too() -> None:
+    assert "denies" in _refusal("('a'::text).upper", FunctionPolicy(denied=["upper"]))
+    assert "denies" in _refusal("('a'::text).revenue", FunctionPolicy(denied=["revenue"]))
+
+
+@pytest.mark.parametrize(
+    ("sql", "symbol"),
+    [
+        ("case a when b then 1 end from t", "="),
+        ("1 from t join u using (id)", "="),
+        ("1 from t natural join u", "="),
+        ("1 where 1 in (select 1)", "="),
+        ("1 between 0 and 2", "<="),
+        ("1 not between symmetric 0 and 2", "<"),
+    ],
+)
+def test_operators_that_are_not_written_are_judged_too(sql: str, symbol: str) -> None:
+    policy = FunctionPolicy(catalog_functions=[CatalogFunction("public", "wipe", "v", operators=(symbol,))])
+
+    assert f"operator {symbol} is not allowed: it is volatile" in _refusal(sql, policy)
+    _passes(sql, FunctionPolicy())
 
 
 def test_an_operator_is_judged_by_the_function_behind_it() -> None:
@@ -157,12 +287,35 @@ def test_a_cast_is_judged_by_the_functions_it_calls() -> None:
         CatalogFunction("public", "wipe", "v", types=("trap",)),
         CatalogFunction("public", "is_email", "i", types=("email",)),
     ]
+    trap_range = CatalogFunction("public", "trap", "i")
     policy = FunctionPolicy(catalog_functions=catalog)
 
     assert "a cast to type trap is not allowed: it is volatile" in _refusal("'x'::public.trap", policy)
     assert "trap" in _refusal("cast('x' as trap[])", policy)
+    assert "is volatile" in _refusal("trap(1, 2)", FunctionPolicy(catalog_functions=[*catalog, trap_range]))
     assert "trap" in _refusal("* from json_to_record('{}') as t(a trap)", policy)
     _passes("'a@b'::email, 'x'::trapeze", policy)
+
+
+def test_column_notation_casts_like_a_cast() -> None:
+    catalog = [CatalogFunction("public", "wipe", "v", types=("trap", "row_trap"), row_types=("row_trap",))]
+    policy = FunctionPolicy(catalog_functions=catalog)
+
+    assert "trap" in _refusal("(5).trap", policy)
+    assert "trap" in _refusal("n.trap from generate_series(1, 2) as n", policy)
+    assert "row_trap" in _refusal("c.row_trap from customers c", policy)
+    _passes("c.trap from customers c", policy)
+
+
+def test_a_type_whose_name_is_given_as_text_is_judged_too() -> None:
+    policy = FunctionPolicy(catalog_functions=[CatalogFunction("public", "wipe", "v", types=("Trap",))])
+
+    assert "trap" in _refusal("pg_input_is_valid('5', 'trap')", policy)
+    assert "trap" in _refusal("* from pg_input_error_info('5', 'public.\"Trap\"[]')", policy)
+    assert "put together" in _refusal("pg_input_is_valid('5', 'tr' || 'ap')", policy)
+    assert "put together" in _refusal("pg_input_is_valid(type => 'trap', string => '5')", policy)
+    _passes("pg_input_is_valid('5', 'numeric')", policy)
+    _passes("pg_input_is_valid('5', name) from types", FunctionPolicy())
 
 
 def test_the_argument_count_decides_where_one_overload_runs_sql_text() -> None:
@@ -178,18 +331,66 @@ def test_every_family_of_refusals_has_a_reason_and_a_cure(family: RefusalFamily)
 
 @pytest.mark.parametrize("name", ["builtin_functions.tsv", "extension_functions.tsv"])
 def test_the_shipped_lists_are_sorted_and_name_nothing_twice(name: str) -> None:
-    lines = files("pgmcp.validation").joinpath(name).read_text(encoding="utf-8").splitlines()[1:]
-    keys = [tuple(line.split("\t")[:-2]) for line in lines]
+    keys = [tuple(row[:-2]) for row in _shipped_rows(name)]
 
     assert keys == sorted(set(keys))
 
 
+@pytest.mark.parametrize("name", ["builtin_functions.tsv", "extension_functions.tsv"])
+def test_the_shipped_lists_say_of_which_servers_they_are_made(name: str) -> None:
+    heading = files("pgmcp.validation").joinpath(name).read_text(encoding="utf-8").splitlines()[0]
+
+    assert {int(major) for major in re.findall(r"\b(\d+)\.\d+", heading)} == set(_SUPPORTED_MAJORS)
+
+
+@pytest.mark.parametrize("major", _SUPPORTED_MAJORS)
+def test_the_list_of_built_ins_knows_every_supported_major(major: int) -> None:
+    of_major = [row for row in _shipped_rows("builtin_functions.tsv") if major in _majors(row[-1])]
+
+    assert len(of_major) > 2500
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ("pg_start_backup('x')", "backups"),  # until 14
+        ("pg_stop_backup()", "backups"),
+        ("pg_catalog.pg_stop_backup(false)", "backups"),
+        ("pg_read_file_old('postgresql.conf')", "files"),  # until 16
+        ("pg_rotate_logfile_old()", "files"),
+        ("pg_file_write('x', 'y', true)", "files"),  # adminpack, until 16
+        ("pg_file_unlink('postgresql.conf')", "files"),
+        ("pg_logdir_ls()", "files"),
+        ("currtid('pg_class'::regclass, '(0,1)')", "internal"),  # until 13
+        ("pg_get_wal_records_info_till_end_of_wal('0/1')", "write-ahead log"),  # pg_walinspect, 15
+        ("isn_weak(true)", "settings"),  # says until 17 that it is immutable
+        ("xpath_table('id', 'x', 'customers', '/a', 'true')", "SQL text"),
+        ("xslt_process('<a/>', '<b/>')", "other servers"),
+    ],
+)
+def test_what_acts_in_another_major_or_a_rarer_extension_is_refused(call: str, reason: str) -> None:
+    assert reason in _refusal(call, FunctionPolicy())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "pg_is_in_backup(), pg_backup_start_time()",  # until 14
+        "pg_stat_get_buf_written_backend()",  # until 16
+        "now()::timetz at time zone 'utc'",  # volatile until 14
+        "isn_weak()",
+        "uuid_generate_v4(), gen_salt('bf'), pgp_sym_encrypt('x', 'y'), ssl_version()",
+    ],
+)
+def test_what_only_reads_in_another_major_or_a_rarer_extension_passes(call: str) -> None:
+    _passes(call, FunctionPolicy())
+
+
 def test_the_refused_built_ins_are_refused_by_name() -> None:
-    lines = (
-        files("pgmcp.validation").joinpath("builtin_functions.tsv").read_text(encoding="utf-8").splitlines()
-    )
     refused = [
-        line.split("\t")[0] for line in lines if "\trefused:" in line and not line.startswith("ts_rewrite\t")
+        name
+        for name, verdict, _ in _shipped_rows("builtin_functions.tsv")
+        if verdict.startswith("refused:") and name != "ts_rewrite"
     ]
     policy = FunctionPolicy()
 

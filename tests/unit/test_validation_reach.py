@@ -12,6 +12,7 @@ def honest(name: str, body: str, schema: str = "public") -> CatalogFunction:
 
 VOLATILE = CatalogFunction("app", "strike", "v", language="plpgsql")
 LOUD = CatalogFunction("public", "Loud", "v")
+TRAP = CatalogFunction("app", "trap", "v", operators=("===", "-|"), types=("email",), takes_one=True)
 DBLINK = CatalogFunction("public", "dblink_exec", "v", language="c", extension="dblink")
 TRGM = CatalogFunction("public", "similarity", "i", language="c", extension="pg_trgm")
 
@@ -28,11 +29,18 @@ TRGM = CatalogFunction("public", "similarity", "i", language="c", extension="pg_
         "select pg_catalog.pg_read_file('x')",
         "select max(rolpassword) from pg_authid",
         "select count(*) from tale_teller",
+        "select count(*) from Tale_Teller",
+        "select app.strike /* why */ ()",
+        "select 1===2",
+        "select 'a@b'::email",
+        "select (5).trap",
+        "select (4711).pg_advisory_lock",
+        "select c.trap from customers c",
     ],
 )
 def test_a_function_that_says_it_only_reads_is_refused_for_what_its_body_calls(body: str) -> None:
     policy = FunctionPolicy(
-        catalog_functions=[honest("f", body), VOLATILE, LOUD, DBLINK],
+        catalog_functions=[honest("f", body), VOLATILE, LOUD, DBLINK, TRAP],
         catalog_relations=[CatalogRelation("public", "tale_teller", calls=(("app", "strike", 0),))],
     )
 
@@ -47,12 +55,23 @@ def test_a_function_that_says_it_only_reads_is_refused_for_what_its_body_calls(b
         "select lower('x') || count(*) from customers where random() > 0.5",
         "select similarity('a', 'b')",
         "select sum(total) from strike",
+        "select trap, emails from customers where 1 - 2 = -1 and (c).city <> ''",
     ],
 )
 def test_a_function_whose_body_only_reads_passes(body: str) -> None:
-    policy = FunctionPolicy(catalog_functions=[honest("f", body), VOLATILE, TRGM])
+    policy = FunctionPolicy(catalog_functions=[honest("f", body), VOLATILE, TRGM, TRAP])
 
     validate("select f()", functions=policy)
+
+
+def test_a_function_that_puts_sql_together_is_refused_until_the_operator_allows_it() -> None:
+    body = "begin return query execute 'select ' || name; end"
+    definition = f"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql STABLE AS $f$ {body} $f$"
+    catalog = [CatalogFunction("public", "f", "s", language="plpgsql", definition=definition)]
+
+    with pytest.raises(SqlRejectedError, match="runs SQL text"):
+        validate("select f()", functions=FunctionPolicy(catalog_functions=catalog))
+    validate("select f()", functions=FunctionPolicy(allowed=["f"], catalog_functions=catalog))
 
 
 def test_what_a_function_calls_is_followed_to_its_end_and_in_circles() -> None:
@@ -90,6 +109,7 @@ def test_what_the_operator_denies_may_not_be_called_through_a_view() -> None:
         (CatalogRelation("public", "v", calls=(("pg_catalog", "nextval", 1),)), "nextval is refused"),
         (CatalogRelation("public", "v", reads=(("pg_catalog", "pg_authid"),)), "pg_authid is refused"),
         (CatalogRelation("public", "v", reads=(("app", "inner_view"),)), "strike is refused"),
+        (CatalogRelation("public", "v", types=("email",)), "trap is refused: it is volatile"),
         (CatalogRelation("public", "v", runs_program=True), "files of the database server"),
     ],
 )
@@ -98,7 +118,7 @@ def test_a_relation_is_refused_for_what_reading_it_calls_or_shows(
     relation: CatalogRelation, reason: str, sql: str
 ) -> None:
     inner = CatalogRelation("app", "inner_view", calls=(("app", "strike", 0),))
-    policy = FunctionPolicy(catalog_functions=[VOLATILE], catalog_relations=[relation, inner])
+    policy = FunctionPolicy(catalog_functions=[VOLATILE, TRAP], catalog_relations=[relation, inner])
 
     with pytest.raises(SqlRejectedError, match=reason):
         validate(sql, functions=policy)

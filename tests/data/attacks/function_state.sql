@@ -112,3 +112,18 @@ select AddGeometryColumn('t', 'g', 4326, 'POINT', 2)
 select postgis_extensions_upgrade()
 select DropGeometryTable('places')
 select ST_AddBand(rast, 1, '/etc/passwd'::text, null::int[]) from r
+select isn_weak(true)
+select isn_weak(accept := true)
+select public.isn_weak(false)
+select * from pg_start_backup('struck', true, false)
+select * from pg_stop_backup(false, false)
+select currtid('customers'::regclass, '(0,1)')
+select currtid2('customers', '(0,1)')
+select pg_get_wal_records_info_till_end_of_wal('0/1')
+select pg_get_wal_stats_till_end_of_wal('0/1', true)
+select * from pg_backup_stop(wait_for_archive => false)
+select pg_terminate_backend(pid => pg_backend_pid(), timeout => 0)
+select pg_terminate_backend(pid, 0) from pg_stat_activity where backend_type = 'client backend'
+select * from pg_logical_slot_get_changes(slot_name => 'x', upto_lsn => null, upto_nchanges => null)
+select set_config(setting_name => 'work_mem', new_value => '1MB', is_local => false)
+select 1; begin; commit

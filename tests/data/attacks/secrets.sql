@@ -40,3 +40,30 @@ values ((select passwd from pg_shadow limit 1))
 select * from customers, lateral (select * from pg_shadow) s
 select array(select rolpassword from pg_authid)
 select case when (select count(*) from pg_authid) > 0 then 1 end
+select ('primary_conninfo'::text).current_setting
+select (text 'primary_conninfo').current_setting
+select current_setting('primary_conninfo'::text)
+select current_setting(cast('primary_conninfo' as text), true)
+select current_setting(text 'ssl_passphrase_command')
+select current_setting(setting_name => 'primary_conninfo')
+select current_setting(missing_ok => true, setting_name => 'primary_conninfo')
+select current_setting(E'primary\137conninfo')
+select current_setting($$primary_conninfo$$)
+select current_setting(U&'primary\005Fconninfo')
+select * from json_populate_record(null::pg_authid, '{}'), pg_authid
+select jsonb_path_query('[]', '$') from pg_shadow
+select * from customers c where c in (select a from pg_authid a)
+select 1 from pg_catalog.pg_authid where rolpassword ~ '^SCRAM'
+select (pg_authid).rolpassword from pg_authid
+select pg_authid.* from pg_authid
+select a.oid from pg_catalog . pg_authid as a
+select * from "pg_catalog"."pg_shadow"
+select * from customers where exists (table pg_shadow)
+select (table pg_authid limit 1)
+with pg_roles as (select * from pg_authid) select * from pg_roles
+with pg_authid as (select 1) select * from pg_catalog.pg_authid
+explain (verbose) table pg_user_mapping
+select * from lateral (select * from pg_largeobject) l
+select * from pg_toast.pg_toast_2618
+select chunk_data from pg_toast.pg_toast_1255
+select * from pg_toast_temp_1.x

@@ -55,3 +55,11 @@ select 1) q limit 1; drop table customers --
 1) union select * from (select 1
 ) ; delete from customers ; (
 select 1) as q limit 1 offset (select 1
+begin transaction read only; select 1; commit
+set transaction_read_only to off
+set local role to postgres
+reset transaction_read_only
+set xml option document
+set names 'latin1'
+set time zone 'UTC'
+set seed to 0.1

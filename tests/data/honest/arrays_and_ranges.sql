@@ -18,3 +18,13 @@ select array_to_json(array[1, 2]), to_jsonb(array['a']), json_agg(x) from unnest
 select id, array(select i.product_id from order_items i where i.order_id = o.id) as product_ids from orders o limit 5
 select array_agg(distinct country order by country) from customers
 select tsmultirange(), nummultirange(numrange(1, 2)), datemultirange(daterange('2026-01-01', '2026-01-02'))
+select ('abc'::text).length, (array[3, 4]).cardinality, (-5).abs
+select u.u, u.u || '!' from unnest(array['a', 'b']) as u
+select 1 <> all (array[2, 3]), 'a' like any (array['a%', 'b%']), 'a' not ilike all (array['x%']), 5 > some (values (1), (9))
+select max(array[id]), min((id, city)::text), max(placed_at) filter (where status = 'paid') from customers join orders using (id)
+select format('%1$s %2$I %1$L %-10s|', 'a', 'B c', 'd'), format('%s%%', 5), format('%*s', 10, 'x'), concat_ws(', ', variadic array['a', null, 'b'])
+select int4range(1, 5) + int4range(5, 9), int4range(1, 9) - int4range(5, 9), '[1,2]'::int4range &< '[3,4]'::int4range, numrange(1, 2) = '[1,2)'::numrange, range_adjacent(int4range(1, 2), int4range(2, 3))
+select array_position(array['a', 'b'], 'b'), array_positions(array[1, 2, 1], 1), array[1, 2] < array[1, 3], '[2:3]={a,b}'::text[], (array[[1, 2], [3, 4]])[1:2][2:2], array[[1], [2]] || array[[3]]
+select inet '10.0.0.0/8' >>= inet '10.1.0.0/16', inet '10.0.0.5' + 3, ~ inet '10.0.0.1', abbrev(cidr '10.1.0.0/16'), set_masklen(inet '10.0.0.1/8', 16), inet_merge('10.0.0.1/24', '10.0.1.1/24'), macaddr8_set7bit('00:34:56:ab:cd:ef:01:02')
+select * from unnest(array[1, 2], array['a', 'b', 'c'], array[true]) with ordinality as t (n, letter, flag, place)
+select coalesce(current_setting('app.user', true), 'nobody'), current_setting(s) from unnest(array['work_mem', 'timezone']) as s

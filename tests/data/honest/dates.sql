@@ -23,3 +23,18 @@ select date(placed_at) from orders limit 1
 select date_trunc('month', current_date) + interval '1 month - 1 day' as last_day
 select count(*) from customers where last_login_at < now() - '30 days'::interval
 select timezone('UTC', now()), timestamptz '2026-01-01' at time zone interval '02:00'
+select d.day, d.day::date, extract(isodow from d.day) from generate_series(date '2026-01-01', date '2026-01-31', interval '1 day') as d(day)
+select date 'today', timestamp 'yesterday', timestamptz 'now', date 'infinity', time 'allballs', date 'epoch'
+select interval 'P1Y2M3DT4H5M6S', interval '1-2', interval '-1 day ago', interval '3 months' / 2, make_interval(years => 1, days => 2)
+select extract(century from now()), extract(julian from current_date), extract(timezone from now()), extract(microseconds from now())
+select isfinite(date 'infinity'), justify_days(interval '40 days'), justify_hours(interval '30 hours'), justify_interval(interval '1 mon -1 hour')
+select date_add(now(), '1 day', 'Europe/Berlin'), date_subtract(now(), '1 hour'), make_timestamptz(2026, 1, 1, 0, 0, 0, 'UTC'), make_date(-44, 3, 15)
+select to_char(interval '15h 2m', 'HH24:MI'), to_char(-12.5, 'S999D99'), to_char(485, 'RN'), to_number('12,454.8-', '99G999D9S'), to_char(now(), 'TMDay, DDth Month YYYY')
+select (timestamp '2026-03-29 01:30') at time zone 'Europe/Berlin' at time zone 'UTC', time with time zone '10:00+02', current_time(2), localtimestamp(0)
+select generate_series(timestamptz '2026-03-28', '2026-03-31', '1 day', 'Europe/Berlin'), date_trunc('quarter', now(), 'UTC')
+select sum(amount) filter (where method = 'card') over (partition by date_trunc('month', paid_at) order by paid_at rows 3 preceding) from payments
+select daterange(date '2026-01-01', date '2026-12-31', '[]') @> current_date, upper('[2026-01-01,2026-02-01)'::daterange) - 1, tstzmultirange(tstzrange(now(), now() + interval '1 h')) @> now()
+select round(2.5), round(2.5::float8), round(-1234.567, -2), trunc(1.999, 2), ceil(-0.5), numeric '1e-10', 'Infinity'::numeric - 1, random(1.0, 2.0), log(2, 64), width_bucket(now(), array[now() - interval '1 day', now()])
+select * from current_date as today, current_user as me, coalesce(1, 2) as one, cast('5' as int) as five, greatest(1, 2)
+select for_update, share from (values (1, 2)) as "for update" (for_update, share)
+select insert.delete, insert.update from (select 1 as delete, 2 as update) insert

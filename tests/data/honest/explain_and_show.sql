@@ -22,3 +22,13 @@ show shared_buffers;
 SHOW max_connections
 show "work_mem"
 show session authorization
+explain (analyze off, costs, verbose on, buffers false) table customers
+explain (format 'json', settings) select * from customers c where c.id in (select customer_id from orders)
+EXPLAIN VERBOSE SELECT 1
+explain (summary, timing false, analyze) with x as materialized (select 1) select * from x
+explain (generic_plan false) values (1), (2)
+show "TimeZone"
+SHOW ALL;
+show transaction_read_only
+show default_transaction_isolation
+show lc_messages

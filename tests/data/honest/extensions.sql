@@ -34,3 +34,19 @@ select time_bucket('1 hour', at), avg(value) from readings group by 1
 select public.st_transform(geom, 3857) from places
 select * from pg_freespace('orders'), pg_buffercache_summary()
 select * from pg_visibility_map_summary('orders')
+select point '(1,2)' + point '(1,1)', box '((0,0),(1,1))' # box '((0.5,0.5),(2,2))', circle '<(0,0),1>' && circle '<(1,1),1>', point '(1,0)' ?| point '(1,1)', point '(2,0)' ## lseg '[(0,0),(1,1)]'
+select @@ box '((0,0),(2,2))', # path '((0,0),(1,1))', @-@ path '[(0,0),(3,4)]', ?- lseg '[(0,0),(1,0)]', isopen(path '[(0,0),(1,1)]'), slope(point(0, 0), point(1, 1)), bound_box(box(point(0, 0)), box(point(1, 1)))
+select word_similarity('cam', name), name %> 'cam', name <->>> 'cam' from products order by name <->> 'cam'
+select show_trgm('déjà vu'), 'Ännchen' % 'Aennchen', strict_word_similarity('a b', 'b c') > 0.1, 'abc' %>> 'abd'
+select daitch_mokotoff('Schwartzenegger'), dmetaphone_alt('Schmidt'), levenshtein('a', 'b', 1, 2, 3), text_soundex('x')
+select h -> 'a', h -> array['a', 'b'], h ? 'a', h ?& array['a'], h @> 'a=>1', h - 'a'::text, slice(h, array['a']), delete(h, 'a'), each(h), %% h, %# h, hstore_to_matrix(h), hstore_to_jsonb_loose(h) from (values ('a=>1, b=>NULL'::hstore)) v(h)
+select (s.h).name from (select populate_record(null::categories, 'id=>5, name=>x') as h) s where (s.h).id = 5
+select 'Top.Hobbies.*{1,2}'::lquery, 'a.b.c'::ltree ? array['a.*', '*.x']::lquery[], 'a & !b'::ltxtquery, 'a.b'::ltree || 'c', subpath('a.b.c', -2), index('a.b.c', 'b'), ltree2text('a.b'), array['a.b', 'a']::ltree[] @> 'a.b.c', hash_ltree('a')
+select c ~> 1, cube_ll_coord(c, 1), cube_inter(c, c), cube_enlarge(c, 1, 3), cube_subset(c, array[1]), c <#> c, c <=> c, c -> 1 from (values (cube(array[1.0, 2.0]))) v(c)
+select sort_desc(array[1, 3]), array[1, 2] + 3, array[1, 2] - 1, array[1] | 2, # array[1, 2], array[1, 2] @@ '1 & !3'::query_int, intset(5), '1|2'::query_int ~~ array[1], array[1] - array[1]
+select 'A'::citext in ('a', 'b'), 'Abc'::citext ~ 'abc', 'Abc'::citext like 'ab%', strpos('ABC'::citext, 'b'), split_part('aXb'::citext, 'x', 2), max('a'::citext), translate('AB'::citext, 'b', 'x'), 'x'::citext::text
+select '<5'::seg, '1.5 .. 2'::seg @> '1.7', seg_center('1 .. 3'), '1..2'::seg << '3..4', upc('220356483481'), issn('1436-4522'), isn_weak(), make_valid('978-0-11-000533-?!'::isbn13) from (select 1) s where false
+select table_len, dead_tuple_percent, approx_free_percent from pgstattuple_approx('customers')
+select index_size, leaf_pages, avg_leaf_density from pgstatindex('customers_pkey')
+select * from customers tablesample public.system_rows (10)
+select earth(), sec_to_gc(100), gc_to_sec(100), longitude(ll_to_earth(1, 2)), earth_distance(ll_to_earth(0, 0), ll_to_earth(0, 1)) < 200000

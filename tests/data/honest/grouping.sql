@@ -31,3 +31,13 @@ select to_char(placed_at, 'YYYY-MM') as month, sum(total) from order_totals grou
 select array_agg(x) from (values (array[1, 2]), (array[3, 4])) v(x)
 select group_name, sum(n) from (select case when price > 50 then 'high' else 'low' end as group_name, 1 as n from products) s group by group_name
 select date_bin('15 minutes', placed_at, timestamptz '2020-01-01'), count(*) from orders group by 1
+select word.word, count(*) from regexp_split_to_table('a b a', ' ') as word group by word.word
+select case when grouping(status) = 1 then 'all' else status::text end, count(*) from orders group by rollup (status)
+select country, city, count(*) from customers group by country, rollup (city), grouping sets ((), (is_active))
+select count(*), count(1), count(distinct (city, country)), count(all id) from customers
+select array_agg(distinct id order by id desc), array_agg(row(id, city)), array_agg(array[id]) from customers
+select string_agg(distinct city, ', ' order by city), string_agg(id::text, null), string_agg(convert_to(city, 'UTF8'), '\x00') from customers
+select percentile_disc(0.5) within group (order by placed_at), percentile_cont(0.5) within group (order by delivered_at - placed_at) from orders
+select regr_slope(y, x), corr(y, x) from (select extract(epoch from placed_at)::float8 as x, id::float8 as y from orders) s
+/* report: top customers */ select c.full_name /* name */, sum(t.total) from customers c join order_totals t on t.customer_id = c.id group by c.full_name
+select count(*) as total, sum(1) filter (where true) as "into" from customers

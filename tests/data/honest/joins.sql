@@ -28,3 +28,12 @@ select c.full_name, sum(t.total) from customers c join order_totals t on t.custo
 select d.name, count(p.id) from categories d join categories k on k.parent_id = d.id left join products p on p.category_id = k.id group by d.name
 select x.a, y.b from (values (1), (2)) x(a) join (values (2), (3)) y(b) on x.a = y.b
 select * from customers c join orders o on o.customer_id = c.id join order_items i on i.order_id = o.id join products p on p.id = i.product_id join categories k on k.id = p.category_id join payments y on y.order_id = o.id
+select n.n, g.ordinality from generate_series(1, 3) with ordinality as g(n, ordinality), lateral (select g.n) n
+select p.name, nearest.name from products p cross join lateral (select q.name from products q where q.id <> p.id order by q.name <-> p.name limit 1) as nearest
+select c.id, o.* from customers c left join orders o on o.customer_id = c.id and o.status not in ('cancelled', 'refunded')
+select * from (customers c join orders o on c.id = o.customer_id) where o.id > 5
+select * from (customers c join orders o on c.id = o.customer_id) as x(a, b) where x.a > 1
+select * from customers as c (a, b, c_name) natural left join (values (1, 'x')) as v (a, note)
+select * from orders left join payments using (id) as both_ids where both_ids.id = 1
+select * from customers a full outer join customers b on false where coalesce(a.id, b.id) is not null
+select * from customers a, lateral (values (a.id, a.city), (a.id + 1, a.country)) as v (n, place), lateral generate_series(v.n, v.n + 1) as g

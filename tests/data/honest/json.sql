@@ -26,3 +26,19 @@ select jsonb_agg(distinct status) from orders
 select json_strip_nulls('{"a":null}'), json_typeof('[]'), json_extract_path_text('{"a":{"b":"c"}}', 'a', 'b')
 select jsonb_path_query_tz('["2026-01-01"]', '$[*].date()'), jsonb_to_tsvector('english', '{"a":"running dogs"}', '["string"]')
 select value ->> 'name' as name, (value ->> 'age')::int as age from jsonb_array_elements('[{"name":"a","age":"3"}]')
+select (row(1, null, 'Books')::categories).name, (array['a', 'b'])[1], ('{"a": {"b": 1}}'::jsonb)['a'] ['b']
+select e.key, e.value from jsonb_each('{"a": 1}') e where e.key like 'a%'
+select x.value -> 'id', x.value ->> 'name' from jsonb_array_elements('[{"id": 1, "name": "n"}]') as x
+select r.id, r.name from jsonb_populate_recordset(null::categories, '[{"id": 1}]') r
+select j.* from json_to_record('{"system": 1, "nextval": 2}') as j(system int, nextval int) where j.system > 0
+select json_agg(o order by o.id) filter (where o.id is not null) from orders o
+select json_object_agg(k, v), jsonb_object_agg_strict(k, v), json_agg_strict(v), json_object_agg_unique(k, v) from (values ('a', 1), ('b', null)) t(k, v)
+select json_arrayagg(id order by id desc null on null returning jsonb), json_objectagg(id value name absent on null with unique returning jsonb) from categories
+select json_exists('{"a": [1, 2]}', '$.a[*] ? (@ > $x)' passing 1 as x false on error), json_query('[1, 2]', 'strict $[*]' with conditional array wrapper), json_value('{"d": "2026-01-01"}', '$.d' returning date null on error)
+select jt.* from json_table('{"a": [{"b": 1, "c": [1, 2]}]}', '$.a[*]' as root columns (b int path '$.b', line for ordinality, c jsonb path '$.c' with wrapper, nested path '$.c[*]' as inner_c columns (d int path '$'))) as jt
+select '{"a": 1}' is json object with unique keys, 'x' is not json, json_scalar(now()), json_serialize('{}' returning bytea), json('[]' format json)
+select jsonb_path_query_first('{"t": "2026-01-01T10:00:00"}', '$.t.datetime()'), '[1, "2"]'::jsonb @? '$[*] ? (@.type() == "string")', jsonb_path_match('{"a": 5}', 'exists($.a ? (@ >= 5))')
+select ('{"a": [10, 20]}'::jsonb)['a'][1], '[1, 2, 3]'::jsonb - 1, '{"a": 1, "b": 2}'::jsonb - array['a'], '["a"]'::jsonb ? 'a', jsonb_set_lax('{}', '{a}', null, true, 'use_json_null')
+select c = c, c is distinct from null, (c.*) = (c.*), row(c.*), to_jsonb(c) - 'email', c from customers c
+select * from rows from (json_to_recordset('[{"a": 1}]') as (a int), generate_series(1, 2)) as t (a, n)
+select (jsonb_each('{"a": 1}')).*, (unnest(array[row(1, null, 'x')::categories, null])).id

@@ -34,3 +34,8 @@ select 1 as "quoted ""name"""
 select count(*)as n from customers as c where c.id>=1 and c.id<10
 select a.*, b.* from (select 1 x) a, (select 2 y) b
 select * from customers where id=1 or id=2
+select $$it's "quoted" -- not a comment$$ as a, '/* no */' as b
+select nextval, currval, setval from (values (1, 2, 3)) as v (nextval, currval, setval)
+select dblink.id from (select 1 as id) dblink
+select * from customers as copy, orders as analyze_me where copy.id = analyze_me.customer_id
+select old.id, new.id from (select 1 as id) old, (select 2 as id) new

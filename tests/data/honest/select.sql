@@ -69,3 +69,20 @@ select pg_typeof(1), pg_typeof('x'::text), pg_typeof(array[1])
 select x as end, y as "case" from (values (1, 2)) as v(x, y)
 select id as select from customers limit 1
 select sum(quantity)filter(where quantity>1)from order_items
+select customers.*, orders.status from customers, orders where orders.customer_id = customers.id
+select * from customers where (city, country) is distinct from ('Berlin', 'Germany')
+select * from customers where row(city, country) < row('M', 'N')
+select * from orders where (placed_at, coalesce(delivered_at, now())) overlaps (timestamptz '2026-01-01', interval '1 month')
+select * from orders where placed_at at time zone 'UTC' >= timestamp 'today'
+select not 1 = 2, not not true, true is not false, null is unknown, (null = 1) is null, 1 is not null and 2 notnull
+select U&'d\0061t\+000061', E'\u00e4\t\'', $a$b$c$a$, B'101'::bit(5), X'ff'::bit varying, b'1' || b'0'
+select "customers"."id" as "select from where", "customers"."full_name" "ÄÖ" from "public"."customers" "customers"
+select regexp_replace('abc', '(?<=a)b', 'X'), regexp_substr('a1b22', '\d+', 1, 2), regexp_instr('abcabc', 'c', 1, 2), 'abc' ~ '(?i)^ABC$', regexp_replace('aaa', 'a', 'b', 2, 1, 'g')
+select substring('Thomas' from 2 for 3), substring('Thomas' for 2), substring('foobar' from '%#"o_b#"%' for '#'), trim(both from '  x '), trim('xy' from 'xyzyx'), position('é' in 'café')
+select overlay('abc' placing 'x' from 2)
+select distinct on (date_trunc('day', placed_at), status) * from orders order by date_trunc('day', placed_at), status, placed_at desc
+select * from orders order by case status when 'paid' then 1 when 'shipped' then 2 else 3 end, placed_at desc nulls first fetch first (2 + 3) rows only
+select * from orders order by random() limit greatest(1, 5) offset 0 row
+select id from customers order by 1 desc fetch next 5 rows only
+select all full_name from only public.customers as c where true order by c
+select * from (values (1, null::text), (2, 'b')) as v (id, name) where name is null or (id, name) = row(2, 'b')

@@ -21,3 +21,6 @@ table categories union all table categories
 select * from (table categories) t
 select null union select 1
 with a as (select 1 as x) select * from a union all select * from a
+select range_agg(r), range_intersect_agg(r) from (values (int4range(1, 5)), (int4range(3, 9))) v(r)
+(select 1 as n order by n) union all (values (2), (3)) intersect (select id from categories limit 5) except all select 4 order by n limit 10
+select 1 union distinct select 2 except distinct select 3 intersect all select 4

@@ -26,3 +26,9 @@ with months as (select generate_series(date '2026-01-01', date '2026-12-01', int
 with first_orders as (select customer_id, min(placed_at) as at from orders group by 1) select date_trunc('month', at) as cohort, count(*) from first_orders group by 1
 with q as (select ntile(10) over (order by total) as decile, total from order_totals) select decile, sum(total) from q group by decile
 select * from categories c where (select count(*) from products p where p.category_id = c.id) between 1 and 5
+with recursive t (n, path) as (select 1, array[1] union all select n + 1, path || (n + 1) from t where n < 5) cycle n set is_cycle using visited select * from t
+with recursive fibonacci (a, b) as (values (0, 1) union all select b, a + b from fibonacci where b < 100) select a from fibonacci
+with recursive employee_tree as (select id, parent_id, name::text as path from categories where parent_id is null union all select c.id, c.parent_id, t.path || ' > ' || c.name from categories c join employee_tree t on c.parent_id = t.id) search breadth first by path set place select path from employee_tree order by place
+with a (x) as (select 1), b as not materialized (select x from a), c as materialized (table b) select * from a natural join b natural join c
+with totals as (select customer_id, sum(total) s from order_totals group by customer_id), stats as (select avg(s) m, stddev_pop(s) d from totals) select t.*, (s - m) / nullif(d, 0) as z from totals t cross join stats
+(with x as (select 1 as a) select a from x) union (with y as (select 2 as a) select a from y)

@@ -17,3 +17,9 @@ select xmlexists('//b' passing by value '<a><b/></a>')
 select x.* from xmltable('/rows/row' passing '<rows><row id="1"><n>a</n></row></rows>' columns id int path '@id', n text path 'n' default '-', pos for ordinality) as x
 select x.* from xmltable(xmlnamespaces('http://example.com' as e), '/e:a' passing '<a xmlns="http://example.com"/>' columns v text path '.') x
 select ts_rewrite('a & b'::tsquery, 'a'::tsquery, 'c'::tsquery)
+select * from xmltable('//i' passing ('<r><i n="1">x</i></r>'::xml) columns n int path '@n' not null, v text path 'text()' default 'none', whole xml path '.', pos for ordinality) as t
+select xmlelement(name "Ü", xmlattributes('a' as "b c"), 'x', xmlforest(1 as one)), xmlserialize(document '<a/>'::xml as varchar no indent), xpath('//n:a', '<a xmlns="u"/>', array[array['n', 'u']])
+select xmlagg(xmlelement(name c, name) order by id desc) from categories
+select websearch_to_tsquery('german', 'häuser or "alte stadt" -dorf'), to_tsquery('simple', 'a <2> b'), phraseto_tsquery('a b') <-> 'c'::tsquery, ts_headline('a b', 'b'::tsquery, 'MaxFragments=1')
+select * from ts_parse('default', 'http://example.org/a?b=c 12.5 x@y.z'), ts_token_type('default') t where t.tokid = 1
+select 5 / 2, -5 / 2, 5 % -3, 2 ^ -1, 10 # 3, !! 'a'::tsquery, 7::bit(4) & 5::bit(4), 1::bit(3) << 1, 2.5::numeric % 1, 1.0 / 3 * 3 = 1

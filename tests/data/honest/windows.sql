@@ -18,3 +18,7 @@ select distinct percentile_cont(0.5) within group (order by price) from products
 select category_id, price, price - avg(price) over (partition by category_id) as difference, max(price) over () as top from products
 select sum(count(*)) over (order by date_trunc('day', signed_up_at)) from customers group by date_trunc('day', signed_up_at)
 select string_agg(name, ',') over (partition by category_id order by id) from products
+select id, count(*) over (order by placed_at range between interval '7 days' preceding and current row) from orders
+select id, last_value(status) over (partition by customer_id order by placed_at rows between unbounded preceding and unbounded following exclude group) from orders
+select rank() over w, sum(price) over (w rows current row) from products window w as (partition by category_id order by price desc nulls last)
+select lag(price, 2, 0.0) over (), lead(name) over (order by name collate "C"), row_number() over (order by price using >) from products

@@ -64,3 +64,59 @@ select * from operator_view
 select * from guarded
 select count(*) from guarded
 select * from program_table
+select c.struck_or_not from customers c
+select customers.struck_any from customers limit 1
+select (c.id).struck_any from customers c limit 1
+select (c.id).struck_many from customers c
+select (5).length
+select (c.id).length from customers c limit 1
+select n.length from generate_series(1, 2) as n
+select generate_series.struck_any from generate_series(1, 2)
+select n.struck_many from rows from (generate_series(1, 2)) as n
+select (array[1, 2])[1].length
+select (select 5).length
+select operating_liar()
+select casting_liar()
+select returning_liar()
+select commented_liar()
+select dotted_liar()
+select defaulting_liar()
+select defaulting_liar(n => 1)
+select "Liar of a strange name"()
+select quoting_liar()
+select composing_liar()
+select * from composing_liar() as n where n > 0
+select * from casting_view
+select count(n) from casting_view where n > 1
+select * from boxing_view
+select * from json_view
+select mood + 1 from moods
+select abs(mood) from moods
+select max(mood::int) from moods
+select * from moods m where m.mood > 0
+select 1 + 'sad'::trap.mood
+select cast('sad' as trap.mood)::int
+select * from parent_of_program
+select count(*) from child_program
+select * from view_of_parent
+select json_populate_record(null::held, '{"n": 5}')
+select (json_populate_record(null::public.held, '{"n": 5}')).n
+select * from jsonb_populate_recordset(null::held, '[{"n": 5}]')
+select '(5)'::held
+select row(5)::held
+select '{"(5)"}'::held[]
+select * from xmltable('/a' passing '<a>5</a>' columns n struck_number path '.')
+select json_query('[5]', '$[0]' returning struck_number)
+select json_serialize('5' returning text)::int::struck_number
+select * from jsonb_to_recordset('[{"n": 5}]') as t(n public.struck_number)
+select pg_input_is_valid('5', 'struck_number')
+select pg_input_is_valid('{5}', 'public.struck_number[]')
+select pg_input_is_valid('5', 'struck' || '_number')
+select * from pg_input_error_info('5', 'struck_number')
+select pg_input_is_valid('(5)', 'held')
+select (5).struck_number
+select ('5').struck_number
+select n.struck_number from generate_series(1, 2) as n
+select (c.id).struck_again from customers c
+select c.struck_customer from customers c
+select (c).struck_customer from customers c

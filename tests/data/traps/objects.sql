@@ -35,6 +35,10 @@ create function public.password_liar() returns text language sql stable as
 create function public.definer() returns int language sql stable security definer as 'select trap.strike(1)';
 create function public.struck(customers) returns int language sql volatile as 'select trap.strike(1)';
 create function public.lower(customers) returns int language sql volatile as 'select trap.strike(1)';
+create function public.struck_or_not(customers, how int default 1) returns int language sql volatile as
+    'select trap.strike(1)';
+create function public.struck_any(value anyelement) returns int language sql volatile as 'select trap.strike(1)';
+create function public.struck_many(variadic ids int[]) returns int language sql volatile as 'select trap.strike(1)';
 create function public.length(value int) returns int language sql volatile as 'select trap.strike(value)';
 
 create operator public.=== (function = trap.strike_pair, leftarg = int, rightarg = int);
@@ -48,7 +52,31 @@ create function trap.to_box(value int) returns trap.box language sql volatile as
 create cast (int as trap.box) with function trap.to_box(int);
 create domain public.struck_number as int check (trap.strike_if(value));
 create domain public.struck_again as public.struck_number;
+create domain public.struck_customer as public.customers check (trap.strike_if((value).id));
 create domain public.locked_number as bigint check (pg_try_advisory_lock(value));
+
+create type trap.mood as enum ('sad', 'glad');
+create function trap.mood_number(mood trap.mood) returns int language sql volatile as 'select trap.strike(1)';
+create cast (trap.mood as int) with function trap.mood_number(trap.mood) as implicit;
+create table public.moods (id int, mood trap.mood);
+insert into public.moods values (1, 'sad');
+create table public.held (n public.struck_number);
+
+-- They say that they only read, and hide better what they do.
+create function public.operating_liar() returns bool language sql stable as 'select 1 === 2';
+create function public.casting_liar() returns int language sql stable as 'select 5::struck_number';
+create function public.returning_liar() returns public.struck_number language sql stable as 'select 5';
+create function public.commented_liar() returns int language sql stable as 'select liar /* or /* not */ */ ()';
+create function public.dotted_liar() returns int language sql stable as 'select (5).length';
+create function public.defaulting_liar(n int default trap.strike(1)) returns int language sql stable as 'select n';
+create function public."Liar of a strange name"() returns int language sql stable as 'select liar()';
+create function public.quoting_liar() returns int language sql stable as 'select "Liar of a strange name"()';
+create function public.composing_liar() returns int language plpgsql stable as $$
+declare n int;
+begin
+    execute 'select trap.str' || 'ike(1)' into n;
+    return n;
+end $$;
 
 create aggregate public.striking_sum(int) (sfunc = trap.strike_step, stype = int, initcond = '0');
 create aggregate public.keep_setting(text, bool) (sfunc = set_config, stype = text, initcond = 'work_mem');
@@ -61,6 +89,10 @@ create view public.locking_view as select id, pg_try_advisory_lock(id) as is_loc
 create view public.password_view as select rolname, rolpassword from pg_authid;
 create view public.file_view as select pg_read_file('secret.txt') as content;
 create view public.operator_view as select id === 1 as is_one from customers;
+create view public.casting_view as select id::public.struck_number as n from customers;
+create view public.boxing_view as select (id::trap.box).v from customers;
+create view public.json_view as
+    select * from json_table('[1]', '$[*]' columns (v public.struck_number path '$'));
 create view public.healthy_view as select id, lower(full_name) as name, random() as dice from customers;
 
 create table public.guarded (id int primary key, note text);
@@ -71,5 +103,9 @@ create policy striking on public.guarded for select using (trap.strike() > 0);
 create server loopback foreign data wrapper postgres_fdw;
 create server files foreign data wrapper file_fdw;
 create foreign table public.program_table (line text) server files options (program 'cat > struck.txt; echo 1');
+create table public.parent_of_program (line text);
+create foreign table public.child_program () inherits (public.parent_of_program)
+    server files options (program 'cat > struck.txt; echo 1');
+create view public.view_of_parent as select line from public.parent_of_program;
 
 select lo_from_bytea(4711, 'large-object-secret');
