@@ -53,6 +53,9 @@ def parse_arguments() -> argparse.Namespace:
         help="of a prompt at most (%(default)s)",
     )
     parser.add_argument("--seed", type=int, default=1, help="another schema of the same kind (%(default)s)")
+    parser.add_argument(
+        "--filled", action="store_true", help="rows in every table, and so statistics of every column"
+    )
     parser.add_argument("--url", help="an empty database for its owner; otherwise a PostgreSQL is started")
     parser.add_argument("--json", metavar="FILE", help="write the report there; - is standard output")
     return parser.parse_args()
@@ -72,12 +75,19 @@ def open_database(url: str | None) -> Iterator[str]:
         yield cluster.url()
 
 
-def make(url: str, table_count: int, seed: int, console: Console) -> tuple[str, float]:
+def make(
+    url: str, table_count: int, seed: int, console: Console, *, is_filled: bool = False
+) -> tuple[str, float]:
     """Make the tables; return the URL of a role that may read them, and the seconds it took."""
     tables = grow(read_company(), table_count, seed=seed)
     start_s = time.perf_counter()
     with console.status("") as status:
-        load(url, tables, lambda done, count: status.update(f"{done:,} of {count:,} tables"))
+        load(
+            url,
+            tables,
+            lambda done, count: status.update(f"{done:,} of {count:,} tables"),
+            is_filled=is_filled,
+        )
     return grant_reading(url), time.perf_counter() - start_s
 
 
@@ -99,7 +109,7 @@ def main() -> None:
     scales = []
     for table_count in arguments.tables:
         with open_database(arguments.url) as url:
-            reader_url, load_s = make(url, table_count, arguments.seed, console)
+            reader_url, load_s = make(url, table_count, arguments.seed, console, is_filled=arguments.filled)
             runs = asyncio.run(measure_all(reader_url, arguments.tokens))
             scales.append(Scale(table_count, load_s, tuple(runs)))
     report = json.dumps(as_json(scales), indent=2, ensure_ascii=False)

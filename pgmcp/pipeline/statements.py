@@ -59,6 +59,15 @@ class StatementRunner:
         """
         inquiry.call.sql = sql
         try:
+            return await self._run_once(inquiry, sql)
+        except StatementFailedError as error:
+            if not await _add_advice(inquiry.database, error):
+                raise
+        # What was not there has come meanwhile: so it is when a table is swapped for another.
+        return await self._run_once(inquiry, sql)
+
+    async def _run_once(self, inquiry: Inquiry, sql: str) -> Rows | None:
+        try:
             async with self._watch.stage(inquiry.call, Stage.VALIDATE):
                 # Awaited even when it has to be read first: what is not known yet may be a trap.
                 statement = self._validate(sql, functions=await inquiry.database.functions.get())
@@ -68,12 +77,8 @@ class StatementRunner:
                 return None
             async with self._watch.stage(inquiry.call, Stage.EXECUTE):
                 return await self._execute(inquiry, statement)
-        except SqlRejectedError as error:
+        except (SqlRejectedError, StatementFailedError) as error:
             error.sql = sql
-            raise
-        except StatementFailedError as error:
-            error.sql = sql
-            await _add_advice(inquiry.database, error)
             raise
 
     def lookup(self, database: Database, *, timeout_s: float) -> Callable[[str], Awaitable[Rows]]:
@@ -123,15 +128,18 @@ class StatementRunner:
             return  # the SQL is what was asked for, whatever the database is busy with
 
 
-async def _add_advice(database: Database, error: StatementFailedError) -> None:
-    """Add to the hint what is there in place of a name or label that is not."""
+async def _add_advice(database: Database, error: StatementFailedError) -> bool:
+    """Add to the hint what is there in place of a name or label that is not; tell whether the name is now."""
     if error.sqlstate not in ADVISED_SQLSTATES:
-        return
+        return False
     with suppress(PgmcpError, TimeoutError):
         async with asyncio.timeout(ADVICE_TIMEOUT_S):
             catalog = await database.schema.get()
             if error.sqlstate in MISSING_NAME_SQLSTATES:
                 outdated = await asyncio.to_thread(is_outdated, error, error.sql, catalog)
                 catalog = await database.schema.get_after_a_miss(is_outdated=outdated)
+                if await asyncio.to_thread(is_outdated, error, error.sql, catalog):
+                    return True
             advice = await asyncio.to_thread(advise, error, error.sql, catalog)
             error.hint = "; ".join(part for part in (error.hint.rstrip("."), advice) if part)
+    return False

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from pgmcp.schema.catalog import Catalog, Table
+from pgmcp.schema.profile import Profile
 from pgmcp.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -23,24 +24,32 @@ class CatalogChange:
     changed: tuple[str, ...]
 
 
+Watcher = Callable[[Catalog | None, Catalog, CatalogChange], None]
+"""Told of a read: the catalog before, the new one, and what changed; on the event loop, and may not raise."""
+
+
 class SchemaCache:
     """Keeps a database's catalog, and reads it again when it is old or when asked.
 
     Args:
-        read: reads the catalog; what it raises reaches whoever waits.
+        read: reads the catalog, given the one read before, if any; what it raises reaches whoever waits.
         refresh_interval_s: age at which `get` starts a refresh behind the caller's back.
+        profile: adds samples to what was read, once there are some; None adds nothing.
     """
 
     def __init__(
         self,
-        read: Callable[[], Awaitable[Catalog]],
+        read: Callable[[Catalog | None], Awaitable[Catalog]],
         *,
         refresh_interval_s: float,
+        profile: Profile | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
+        self._profile = profile
         self._clock = clock
         self._last: Catalog | None = None
+        self._watchers: list[Watcher] = []
         self._not_again_before_s = 0.0
         self._snapshot = Snapshot(
             self._read_and_compare,
@@ -50,10 +59,19 @@ class SchemaCache:
             clock=clock,
         )
 
+    @property
+    def at_hand(self) -> Catalog | None:
+        """The catalog that was read last; None if none was, and none is read for the asking."""
+        return self._last
+
+    def watch(self, watcher: Watcher) -> None:
+        """Have every later read told, whoever caused it."""
+        self._watchers.append(watcher)
+
     async def get(self) -> Catalog:
         """Return the catalog at hand, however old; only the first caller of all waits for a read."""
         catalog, _ = await self._snapshot.get()
-        return catalog
+        return self._profile.add_to(catalog) if self._profile else catalog
 
     async def refresh(self) -> CatalogChange:
         """Read the catalog now, or join the read under way, and say what changed."""
@@ -73,14 +91,20 @@ class SchemaCache:
     async def close(self) -> None:
         """Stop a read under way; whoever waits for it is cancelled."""
         await self._snapshot.close()
+        if self._profile:
+            await self._profile.close()
 
     async def _read_and_compare(self) -> tuple[Catalog, CatalogChange]:
         started_at_s = self._clock()
-        new = await self._read()
+        new = await self._read(self._last)
         took_s = self._clock() - started_at_s
         self._not_again_before_s = started_at_s + took_s / _MAX_SHARE_OF_READING
-        change = compare(self._last, new)
-        self._last = new
+        old, self._last = self._last, new
+        change = compare(old, new)
+        for tell in self._watchers:
+            tell(old, new, change)
+        if self._profile:
+            self._profile.renew(new)
         return new, change
 
 

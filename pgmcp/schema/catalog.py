@@ -1,6 +1,7 @@
 """What a database holds, as its role may read it: an immutable snapshot, and the finding of names in it."""
 
 import difflib
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -8,6 +9,9 @@ from functools import cached_property
 from pgmcp.presentation.neutral import neutralise
 from pgmcp.schema.identifiers import parse_name, quote_identifier
 from pgmcp.schema.scope import CatalogScope
+
+_DOMAIN = re.compile(r".+ \((.+)\)")
+_TEXT = re.compile(r"text|name|(?:.+\.)?citext|character(?: varying)?(?:\(\d+\))?")
 
 _NEAR_ENOUGH = 0.6  # difflib's own default: "order" finds "orders", and not every table with an "o"
 
@@ -31,9 +35,9 @@ class Column:
         default: the default's expression, or "generated always as …", or None.
         comment: "" when there is none.
         enum_labels: every label of the column's enum type, in the enum's order; empty for other types.
-        values: all texts that the column may hold by its check, or else held when last analysed; empty
-            when they are unknown or many.
-        value_range: the least and the greatest date or number, as last analysed; None when unknown.
+        values: all texts that the column may hold by its check, or else held when last analysed or sampled;
+            empty when they are unknown or many.
+        value_range: the least and the greatest date or number, likewise; None when unknown.
     """
 
     name: str
@@ -44,6 +48,12 @@ class Column:
     enum_labels: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     value_range: tuple[str, str] | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds a text, be it by a domain."""
+        domain = _DOMAIN.fullmatch(self.type)
+        return _TEXT.fullmatch(domain[1] if domain else self.type) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ class Index:
     """An index that no primary key or unique constraint made.
 
     Attributes:
+        definition: what its CREATE INDEX says after USING: "btree (lower(email)) WHERE (id > 5)".
         columns: the key columns in order; an expression is left out, as is what INCLUDE adds.
     """
 
@@ -112,6 +123,12 @@ class Catalog:
     server_version: str
     time_zone: str = "UTC"
     scope: CatalogScope = field(default_factory=CatalogScope)
+
+    def says_the_same_as(self, other: "Catalog") -> bool:
+        """Tell whether another catalog, of another read, has nothing else in it."""
+        mine = (self.search_path, self.server_version, self.time_zone, self.scope)
+        theirs = (other.search_path, other.server_version, other.time_zone, other.scope)
+        return mine == theirs and self.tables == other.tables
 
     def find(self, name: str) -> Table | None:
         """Return the table that `table` (through the search path) or `schema.table` names.

@@ -208,9 +208,7 @@ def _default(expression: str) -> str:
 
 
 def _index_line(index: Index) -> str:
-    # What comes before USING repeats the names of the index and its table.
-    _, _, method = index.definition.partition(" USING ")
-    definition = _one_line(method or index.definition, max_characters=_MAX_DEFINITION_CHARACTERS)
+    definition = _one_line(index.definition, max_characters=_MAX_DEFINITION_CHARACTERS)
     return f"  {'unique index' if index.is_unique else 'index'} {_name(index.name)} {definition}"
 
 

@@ -16,8 +16,9 @@ class CatalogScope:
     Attributes:
         include_schemas: patterns of schemas; empty means every one.
         exclude_schemas: patterns of schemas to leave out of these.
-        hidden_values: patterns of columns whose values and ranges are never shown: `column`,
-            `table.column` or `schema.table.column`. Sensitive-looking names are hidden without them.
+        hidden_values: patterns of columns of which neither values and ranges nor enum labels and checks are
+            ever shown: `column`, `table.column` or `schema.table.column`. Values in columns with
+            sensitive-looking names are hidden without them.
         with_values: whether values and ranges are shown at all. What the schema itself says, enum labels
             and checks, is no value.
     """
@@ -37,7 +38,7 @@ class CatalogScope:
         return self.with_values and not looks_sensitive(column) and not self.hides(schema, table, column)
 
     def hides(self, schema: str, table: str, column: str) -> bool:
-        """Tell whether the operator hides this column's values."""
+        """Tell whether the operator hides what this column may hold."""
         names = (column, f"{table}.{column}", f"{schema}.{table}.{column}")
         return any(_matches(names[min(pattern.count("."), 2)], (pattern,)) for pattern in self.hidden_values)
 

@@ -27,8 +27,6 @@ _MAX_SHOWN_VALUES = 8
 
 _FOLD_BY_FUNCTION: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper}
 
-_TEXT_TYPES = ("text", "character", "citext", "name")
-
 _NEAR_VALUES = """\
 SELECT s.value
 FROM (SELECT t.{column}::text AS value FROM {table} AS t WHERE t.{column} IS NOT NULL LIMIT {scanned}) AS s
@@ -188,7 +186,14 @@ async def find_spelling(column: str, text: str, catalog: Catalog, fetch: Fetch) 
     if table is None or found is None:
         return None
     comparison = Comparison(table, found, TextComparison("", name, text))
-    values = _listed(found) or await _near_values(comparison, fetch)
+    spelling = _spelling_among(_listed(found), text)
+    if spelling is None and not found.enum_labels:
+        # What a list does not hold may have come after it was made.
+        spelling = _spelling_among(await _near_values(comparison, fetch), text)
+    return spelling
+
+
+def _spelling_among(values: Iterable[str], text: str) -> str | None:
     for is_same in (str.__eq__, _is_same_but_for_case, _is_same_but_for_form):
         same = [value for value in values if is_same(value, text)]
         if same:
@@ -214,10 +219,7 @@ def _column_of(mention: TextComparison, mentions: Mentions, catalog: Catalog) ->
 
 
 def _can_be_checked(column: Column, text: str) -> bool:
-    # A domain's base type stands behind its name, an array's brackets behind its element's.
-    base = column.type.rpartition("(")[2] if column.type.endswith("(text)") else column.type
-    is_text = base.startswith(_TEXT_TYPES) and not base.endswith("[]")
-    return 0 < len(text) <= _MAX_TEXT_CHARACTERS and (is_text or bool(column.enum_labels))
+    return 0 < len(text) <= _MAX_TEXT_CHARACTERS and (column.is_text or bool(column.enum_labels))
 
 
 def _mismatch(comparison: Comparison, values: tuple[str, ...]) -> Mismatch:

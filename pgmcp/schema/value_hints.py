@@ -5,6 +5,7 @@ spelled nearly so. Values that are not in the catalog are never found here, so n
 """
 
 import threading
+from array import array
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -27,6 +28,8 @@ _MIN_MISSPELT_CHARACTERS = 5
 _MISSPELT_LIKENESS = 0.5
 _MAX_INDEXED_VALUES = 200_000
 
+_TABLE_SHIFT, _COLUMN_SHIFT, _MAX_PART = 32, 16, 0xFFFF  # of the parts of a place
+
 
 @dataclass(frozen=True, slots=True)
 class _Value:
@@ -36,16 +39,24 @@ class _Value:
 
 
 class _ValueIndex:
-    """The listed values of one catalog, by folded form and by trigram of it."""
+    """The listed values of one catalog, by folded form and by trigram of it.
+
+    Where a value stands is kept as one number, its place: as objects, those of a large schema take 10 MB.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
-        self.by_form: dict[str, list[_Value]] = {}
-        for value in islice(_listed(catalog), _MAX_INDEXED_VALUES):
-            self.by_form.setdefault(_form(value.text), []).append(value)
+        self._tables = catalog.tables
+        self._places_by_form: dict[str, array[int]] = {}
+        for place, text in islice(_listed(catalog), _MAX_INDEXED_VALUES):
+            self._places_by_form.setdefault(_form(text), array("Q")).append(place)
         self._forms_by_trigram: dict[str, list[str]] = {}
-        for form in self.by_form:
+        for form in self._places_by_form:
             for trigram in trigrams(form):
                 self._forms_by_trigram.setdefault(trigram, []).append(form)
+
+    def find(self, form: str) -> list[_Value]:
+        """Return the values of this form, in the catalog's order."""
+        return [self._value_at(place) for place in self._places_by_form.get(form, ())]
 
     def misspelt(self, form: str) -> str | None:
         """Return the form most like this one, if it is like enough to be a slip of the pen."""
@@ -56,6 +67,11 @@ class _ValueIndex:
         scored = [(count / len(ours | trigrams(other)), other) for other, count in shared.items()]
         share, best = max(scored, default=(0.0, ""))
         return best if share >= _MISSPELT_LIKENESS else None
+
+    def _value_at(self, place: int) -> _Value:
+        table = self._tables[place >> _TABLE_SHIFT]
+        column = table.columns[(place >> _COLUMN_SHIFT) & _MAX_PART]
+        return _Value(table, column, (column.enum_labels or column.values)[place & _MAX_PART])
 
 
 _indexes: WeakKeyDictionary[Catalog, _ValueIndex] = WeakKeyDictionary()
@@ -83,13 +99,14 @@ def _index_of(catalog: Catalog) -> _ValueIndex:
         return index
 
 
-def _listed(catalog: Catalog) -> Iterator[_Value]:
-    for table in catalog.tables:
-        for column in table.columns:
-            for text in column.enum_labels or column.values:
+def _listed(catalog: Catalog) -> Iterator[tuple[int, str]]:
+    """Give the place and the text of each value that a word of a question may be."""
+    for table_number, table in enumerate(catalog.tables):
+        for column_number, column in enumerate(table.columns):
+            for number, text in enumerate((column.enum_labels or column.values)[:_MAX_PART]):
                 # Single letters and bare figures are in every question.
                 if len(text) > 1 and not text.isdigit():
-                    yield _Value(table, column, text)
+                    yield (table_number << _TABLE_SHIFT) | (column_number << _COLUMN_SHIFT) | number, text
 
 
 def _spoken(question: str, index: _ValueIndex) -> Iterator[tuple[str, list[_Value]]]:
@@ -109,13 +126,13 @@ def _find(phrase: str, index: _ValueIndex) -> list[_Value]:
     if phrase in STOP_WORDS:
         return []
     form = _form(phrase)
-    if form in index.by_form:
-        return index.by_form[form]
+    if values := index.find(form):
+        return values
     # A phrase of several words would be near to a value that one of them is.
     if len(form) < _MIN_MISSPELT_CHARACTERS or " " in form:
         return []
     misspelt = index.misspelt(form)
-    return index.by_form[misspelt] if misspelt else []
+    return index.find(misspelt) if misspelt else []
 
 
 def _form(text: str) -> str:

@@ -13,14 +13,30 @@ TABLES_IN_BATCH: Final = 200
 
 _ROWS: Final = 40  # of a table whose columns list values
 
+# So that rows of every table refer to rows there are: a key is the row's number.
+_VALUE_BY_TYPE: Final = {
+    "bigint": "number",
+    "boolean": "number % 2 = 0",
+    "date": "date '2026-01-01' + number",
+    "double precision": "number / 2.0",
+    "integer": "number",
+    "numeric": "number % 10",
+    "smallint": "number",
+    "text": "'no ' || number",
+    "timestamptz": "timestamptz '2026-01-01' + number * interval '1 day'",
+}
 
-def load(url: str, tables: Sequence[TableSpec], progress: Callable[[int, int], None]) -> None:
+
+def load(
+    url: str, tables: Sequence[TableSpec], progress: Callable[[int, int], None], *, is_filled: bool = False
+) -> None:
     """Make the tables, and let PostgreSQL count the values of those that have rows.
 
     Args:
         url: of an empty database, for its owner.
         tables: as `growth.grow` gives them.
         progress: told how many of the tables there are so far, and of how many.
+        is_filled: whether all have rows in all columns, and so statistics; partitioned ones have none.
     """
     with psycopg.connect(url, autocommit=True) as connection:
         schemas = dict.fromkeys(table.schema for table in tables)
@@ -29,13 +45,13 @@ def load(url: str, tables: Sequence[TableSpec], progress: Callable[[int, int], N
             batch = tables[start : start + TABLES_IN_BATCH]
             _run(connection, (statement for table in batch for statement in _create(table)))
             progress(start + len(batch), len(tables))
+        for table in tables:
+            _run(connection, _fill(table, is_filled=is_filled))
         # Only now are all tables there that others refer to.
         key_by_table = {(table.schema, table.name): table.columns[0].name for table in tables}
         for start in range(0, len(tables), TABLES_IN_BATCH):
             batch = tables[start : start + TABLES_IN_BATCH]
             _run(connection, (statement for table in batch for statement in _refer(table, key_by_table)))
-        for table in tables:
-            _run(connection, _fill(table))
 
 
 def _run(connection: psycopg.Connection, statements: Iterable[str]) -> None:
@@ -71,18 +87,21 @@ def _refer(table: TableSpec, key_by_table: dict[tuple[str, str], str]) -> Iterat
             yield f"alter table {_name(table)} add {reference}"
 
 
-def _fill(table: TableSpec) -> Iterator[str]:
+def _fill(table: TableSpec, *, is_filled: bool) -> Iterator[str]:
     """Insert rows where columns list what they hold: pg_stats is where their values are read from."""
-    listing = [column for column in table.columns if column.values]
-    if listing:
-        names = ", ".join(quote_identifier(column.name) for column in (table.columns[0], *listing))
-        values = ", ".join(["number", *(_cycle(column) for column in listing)])
+    key, *others = table.columns
+    filled = [column for column in others if column.values or (is_filled and not table.partitions)]
+    if filled:
+        names = ", ".join(quote_identifier(column.name) for column in (key, *filled))
+        values = ", ".join([_value(key), *(_value(column) for column in filled)])
         rows = f"select {values} from generate_series(1, {_ROWS}) as number"  # noqa: S608 - our own words
         yield f"insert into {_name(table)} ({names}) {rows}"
         yield f"analyze {_name(table)}"
 
 
-def _cycle(column: ColumnSpec) -> str:
+def _value(column: ColumnSpec) -> str:
+    if not column.values:
+        return _VALUE_BY_TYPE[column.type.partition("(")[0]]
     values = ", ".join(_literal(value) for value in column.values)
     return f"(array[{values}])[1 + number % {len(column.values)}]"
 

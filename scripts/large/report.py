@@ -35,8 +35,8 @@ def as_json(scales: Sequence[Scale]) -> dict[str, Any]:
 
 def show(scales: Sequence[Scale], console: Console) -> None:
     """Print the figures, and below them each question that lacks a table."""
-    headings = ("tables", "tokens", "questions complete", "tables found", "longest prompt", "tables shown")
-    table = Table(*headings, "introspection", "front", "first prompt", "prompt p50")
+    headings = ("tables", "tokens", "complete", "tables found", "longest", "shown")
+    table = Table(*headings, "read, again", "front, idle, read, most", "prompt, first, p50")
     for column in table.columns:
         column.justify = "right"
     for scale in scales:
@@ -59,10 +59,9 @@ def _figures(run: Run) -> tuple[str, ...]:
         f"{needed - missing} of {needed}",
         f"{run.most_tokens:,}",
         str(shown),
-        f"{run.introspection_s:.1f} s",
-        f"{run.idle_mb:.0f} → {run.front_mb:.0f} MB",
-        f"{run.first_build_ms:.0f} ms",
-        f"{run.build_p50_ms:.0f} ms",
+        f"{run.introspection_s:.1f}, {run.refresh_s:.1f} s",
+        f"{run.idle_mb:.0f}, {run.read_mb:.0f}, {run.front_mb:.0f} MB",
+        f"{run.first_build_ms:.0f}, {run.build_p50_ms:.0f} ms",
     )
 
 
@@ -84,7 +83,9 @@ def _run(run: Run) -> dict[str, Any]:
         "budget_tokens": run.budget_tokens,
         "recall": round(run.recall, 4),
         "introspection_s": round(run.introspection_s, 2),
+        "refresh_s": round(run.refresh_s, 2),
         "idle_mb": round(run.idle_mb, 1),
+        "read_mb": round(run.read_mb, 1),
         "front_mb": round(run.front_mb, 1),
         "first_build_ms": round(run.first_build_ms, 1),
         "build_p50_ms": round(run.build_p50_ms, 1),

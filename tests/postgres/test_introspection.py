@@ -55,7 +55,9 @@ EVERYTHING = CatalogScope()
 WITHOUT_VALUES = CatalogScope(with_values=False)
 
 
-def read(url: str, *, scope: CatalogScope = EVERYTHING, setup: str = "") -> Catalog:
+def read(
+    url: str, *, scope: CatalogScope = EVERYTHING, setup: str = "", old: Catalog | None = None
+) -> Catalog:
     with psycopg.connect(url, autocommit=True) as connection:
         if setup:
             connection.execute(setup)
@@ -68,7 +70,7 @@ def read(url: str, *, scope: CatalogScope = EVERYTHING, setup: str = "") -> Cata
                 names = tuple(ResultColumn(column.name, "") for column in cursor.description or ())
                 return Rows(columns=names, rows=[list(row) for row in cursor.fetchall()])
 
-        return asyncio.run(read_catalog(fetch, scope=scope))
+        return asyncio.run(read_catalog(fetch, scope=scope, old=old))
 
 
 def execute(url: str, sql: str) -> None:
@@ -333,6 +335,53 @@ def test_values_stay_in_the_database_when_they_are_switched_off(new_database: Ne
     assert column(found(read(url, scope=WITHOUT_VALUES), "people"), "race").values == ()
 
 
+def test_what_the_schema_defines_is_told_when_values_are_switched_off(new_database: NewDatabase) -> None:
+    url = new_database()
+    execute(
+        url,
+        "CREATE TYPE mood AS ENUM ('calm', 'cross');"
+        "CREATE TABLE people (mood mood, state text CHECK (state IN ('in', 'out')))",
+    )
+
+    people = found(read(url, scope=WITHOUT_VALUES), "people")
+
+    assert column(people, "mood").enum_labels == ("calm", "cross")
+    assert column(people, "state").values == ("in", "out")
+
+
+def test_a_catalog_of_many_pieces_is_whole(new_database: NewDatabase) -> None:
+    url = new_database()
+    count = 1_100
+    with psycopg.connect(url, autocommit=True) as connection:
+        for start in range(0, count, 100):
+            connection.execute(
+                ";".join(
+                    f"CREATE TABLE t{n} (id int PRIMARY KEY, next int REFERENCES t{max(n - 1, 0)},"
+                    f" state text CHECK (state IN ('a{n}', 'b')))"
+                    for n in range(start, start + 100)
+                ).encode()
+            )
+        connection.execute("ALTER TABLE t0 ADD FOREIGN KEY (next) REFERENCES t1099 (id)")
+
+    catalog = read(url)
+
+    assert len(catalog.tables) == count
+    assert found(catalog, "t0").foreign_keys[-1].referenced_table == "t1099"
+    assert column(found(catalog, "t1099"), "state").values == ("a1099", "b")
+
+
+def test_a_catalog_read_again_shares_what_has_not_changed(url: str) -> None:
+    old = read(url)
+    same = read(url, old=old)
+    execute(url, "COMMENT ON TABLE customers IS 'who buys'")
+    new = read(url, old=old)
+
+    assert same is old
+    assert found(new, "customers").comment == "who buys"
+    assert found(new, "orders") is found(old, "orders")
+    assert column(found(new, "customers"), "email") is column(found(old, "customers"), "email")
+
+
 def test_dates_and_numbers_carry_their_range_and_keys_do_not(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
@@ -362,13 +411,15 @@ def test_dates_and_numbers_carry_their_range_and_keys_do_not(new_database: NewDa
     assert all(each.value_range is None for each in found(read(url, scope=WITHOUT_VALUES), "trips").columns)
 
 
-def test_a_hidden_column_keeps_its_values_and_range_to_itself(new_database: NewDatabase) -> None:
+def test_a_hidden_column_keeps_its_values_labels_and_range_to_itself(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
         url,
         """
-        CREATE TABLE patients (ward text, state text CHECK (state IN ('in', 'out')), admitted date);
-        INSERT INTO patients SELECT 'A', 'in', date '2024-01-01' FROM generate_series(1, 50);
+        CREATE TYPE severity AS ENUM ('mild', 'grave');
+        CREATE TABLE patients
+            (ward text, state text CHECK (state IN ('in', 'out')), admitted date, case_is severity);
+        INSERT INTO patients SELECT 'A', 'in', date '2024-01-01', 'mild' FROM generate_series(1, 50);
         ANALYZE patients;
         """,
     )
@@ -376,12 +427,17 @@ def test_a_hidden_column_keeps_its_values_and_range_to_itself(new_database: NewD
     shown = found(read(url), "patients")
     hidden = found(read(url, scope=CatalogScope(hidden_values=("patients.*",))), "patients")
 
-    assert [(each.values, each.value_range) for each in shown.columns] == [
-        (("A",), None),
-        (("in", "out"), None),
-        ((), ("2024-01-01", "2024-01-01")),
+    assert [(each.values, each.enum_labels, each.value_range) for each in shown.columns] == [
+        (("A",), (), None),
+        (("in", "out"), (), None),
+        ((), (), ("2024-01-01", "2024-01-01")),
+        ((), ("mild", "grave"), None),
     ]
-    assert [(each.values, each.value_range) for each in hidden.columns] == [((), None)] * 3
+    assert [(each.values, each.enum_labels, each.value_range) for each in hidden.columns] == [
+        ((), (), None)
+    ] * 4
+    assert len(shown.check_constraints) == 1
+    assert hidden.check_constraints == ()
 
 
 def test_schemas_are_left_out_with_what_refers_to_them(new_database: NewDatabase) -> None:

@@ -26,6 +26,10 @@ left join pg_constraint k on k.conrelid = c.oid and k.contype = 'f'
 where c.relkind in ('r', 'p') and not c.relispartition and n.nspname !~ '^(pg_|information_schema)'
 group by 1"""
 
+ANALYSED = """
+select distinct schemaname || '.' || tablename from pg_stats
+where schemaname !~ '^(pg_|information_schema)'"""
+
 
 @pytest.fixture
 def tables() -> list[TableSpec]:
@@ -79,6 +83,20 @@ async def test_what_is_loaded_is_what_was_grown(
     assert relations["hr.timesheet"] == 0
     assert comment == ("Customer invoices",)
     assert states == (5,)
+
+
+async def test_a_schema_can_have_rows_in_every_table_that_is_not_partitioned(
+    new_database: Callable[[], str], tables: list[TableSpec]
+) -> None:
+    url = new_database()
+
+    load(url, tables, lambda done, count: None, is_filled=True)
+
+    with psycopg.connect(url) as connection:
+        analysed = connection.execute(ANALYSED).fetchall()
+    assert {name for (name,) in analysed} == {
+        f"{table.schema}.{table.name}" for table in tables if not table.partitions
+    }
 
 
 async def test_a_measurement_says_of_every_question_which_tables_its_prompt_lacks(

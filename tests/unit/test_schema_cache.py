@@ -33,7 +33,7 @@ class Reader:
         self.released = asyncio.Event()
         self.released.set()
 
-    async def __call__(self) -> Catalog:
+    async def __call__(self, old: Catalog | None) -> Catalog:
         answer = self._answers[self.reads]
         self.reads += 1
         self.started.set()
@@ -47,7 +47,9 @@ class Reader:
         self.released.clear()
 
 
-def cache(read: Callable[[], Awaitable[Catalog]], clock: Callable[[], float] = lambda: 0.0) -> SchemaCache:
+def cache(
+    read: Callable[[Catalog | None], Awaitable[Catalog]], clock: Callable[[], float] = lambda: 0.0
+) -> SchemaCache:
     return SchemaCache(read, refresh_interval_s=3600, clock=clock)
 
 
@@ -198,7 +200,7 @@ async def test_a_missing_name_has_the_catalog_read_again() -> None:
 async def test_missing_names_do_not_keep_a_slow_database_reading_its_catalog() -> None:
     now, reads = 0.0, 0
 
-    async def read() -> Catalog:
+    async def read(old: Catalog | None) -> Catalog:
         nonlocal now, reads
         reads += 1
         now += 4.0
@@ -234,3 +236,27 @@ async def test_many_missing_names_at_once_share_one_read() -> None:
         read.released.set()
 
     assert read.reads == 2
+
+
+async def test_the_catalog_at_hand_is_given_without_a_read() -> None:
+    read = Reader(catalog(ORDERS))
+    schema = cache(read)
+    before = schema.at_hand
+    known = await schema.get()
+
+    assert before is None
+    assert schema.at_hand is known
+    assert read.reads == 1
+
+
+async def test_a_watcher_is_told_of_every_read_whoever_caused_it() -> None:
+    first, second = catalog(ORDERS), catalog(ORDERS, ITEMS)
+    schema = cache(Reader(first, second, second))
+    told: list[tuple[Catalog | None, Catalog, tuple[str, ...]]] = []
+    schema.watch(lambda old, new, change: told.append((old, new, change.added)))
+
+    await schema.get()
+    await schema.get_after_a_miss(is_outdated=True)
+    await schema.refresh()
+
+    assert told == [(None, first, ("orders",)), (first, second, ("items",)), (second, second, ())]

@@ -49,7 +49,7 @@ ORDERS = Table(
     indexes=(
         Index(
             "orders_placed",
-            "CREATE INDEX orders_placed ON public.orders USING btree (placed_at)",
+            "btree (placed_at)",
             ("placed_at",),
             False,
         ),

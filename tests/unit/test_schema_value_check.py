@@ -191,3 +191,8 @@ async def test_a_listed_value_is_found_without_a_look_into_the_table() -> None:
 
     assert await find_spelling("public.orders.status", "PAID", CATALOG, table) == "paid"
     assert table.statements == []
+
+
+async def test_a_value_that_came_after_the_list_was_made_is_found_in_the_table() -> None:
+    assert await find_spelling("orders.status", "LOST", CATALOG, HeldValues("lost")) == "lost"
+    assert await find_spelling("orders.size", "XL", CATALOG, HeldValues("XL")) is None

@@ -1,0 +1,63 @@
+"""What the cells of `catalog_queries` hold: the columns, constraints and indexes of one relation, as JSON."""
+
+from typing import Any
+
+import msgspec
+
+# Any: each cell has the type its place in the statement gives it, and the statements are ours.
+Row = list[Any]
+
+
+class ColumnPart(msgspec.Struct, array_like=True, gc=False):
+    """A column, by its number; its type may be an enum or a domain, which the type's oid tells."""
+
+    number: int
+    name: str
+    type: str
+    type_id: int
+    is_text: bool
+    nullable: bool
+    default: str | None
+    identity: str
+    is_generated: bool
+    comment: str
+
+
+class ConstraintPart(msgspec.Struct, array_like=True, gc=False):
+    """A constraint; `kind` is pg_constraint.contype, and only a check has a definition."""
+
+    kind: str
+    column_numbers: list[int]
+    referenced_id: int
+    referenced_numbers: list[int]
+    definition: str | None
+
+
+class IndexPart(msgspec.Struct, array_like=True, gc=False):
+    """An index; the number of an expression among its columns is 0."""
+
+    name: str
+    definition: str | None
+    is_unique: bool
+    column_numbers: list[int]
+
+
+class StatisticsPart(msgspec.Struct, array_like=True, gc=False):
+    """What the last ANALYZE knows of a column.
+
+    Attributes:
+        listed: the column's only values; None when there are too many to tell.
+        bounds: some of its dates or numbers, the least and the greatest among them; the ends of a histogram
+            that is not there are null.
+    """
+
+    number: int
+    listed: tuple[str, ...] | None
+    bounds: tuple[str | None, ...] | None
+
+
+decode_columns = msgspec.json.Decoder(list[ColumnPart]).decode
+decode_constraints = msgspec.json.Decoder(list[ConstraintPart]).decode
+decode_indexes = msgspec.json.Decoder(list[IndexPart]).decode
+decode_statistics = msgspec.json.Decoder(list[StatisticsPart]).decode
+decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode

@@ -1,0 +1,118 @@
+"""What becomes of a statement whose names are not there, by a worker on a real PostgreSQL."""
+
+from collections.abc import AsyncIterator, Callable
+
+import psycopg
+import pytest
+
+from pgmcp.errors import StatementFailedError
+from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.supervisor import Supervisor
+from pgmcp.pipeline.call import Call, Database, Inquiry, Operation, Stage
+from pgmcp.pipeline.statements import StatementRunner
+from pgmcp.pipeline.watch import Watch
+from pgmcp.schema.cache import SchemaCache
+from pgmcp.schema.catalog import Catalog
+from pgmcp.schema.introspection import read_catalog
+from pgmcp.serve import CATALOG_LIMITS, logger
+from pgmcp.snapshot import Snapshot
+from pgmcp.validation import FunctionPolicy, PolicyReader
+from pgmcp.validation.role import RoleCheck
+
+pytestmark = pytest.mark.anyio
+
+
+class Swapped:
+    """A database on which a script runs just before the catalog is read for the second time.
+
+    Attributes:
+        reads: of the catalog, so far.
+    """
+
+    def __init__(self, url: str, supervisor: Supervisor, script: str) -> None:
+        self._url = url
+        self._supervisor = supervisor
+        self._script = script
+        self.reads = 0
+        policies = PolicyReader(self._fetch, allowed=(), denied=())
+        functions: Snapshot[FunctionPolicy] = Snapshot(
+            policies.read, refresh_interval_s=3600, logger=logger, name="functions"
+        )
+        schema = SchemaCache(self._read, refresh_interval_s=3600, clock=lambda: 0.0)
+        role = RoleCheck("main", self._fetch, must_be_read_only=False)
+        self.database = Database("main", supervisor, schema, role, functions)
+
+    async def run(self, sql: str) -> tuple[Rows | None, Call]:
+        call = Call(id=1, operation=Operation.EXECUTE_SQL)
+        limits = RowLimits(max_rows=10, max_bytes=1000, max_cell_bytes=100)
+        inquiry = Inquiry(call=call, database=self.database, limits=limits, deadline_s=30)
+        return await StatementRunner(statement_timeout_s=5, watch=Watch([])).run(inquiry, sql), call
+
+    async def _fetch(self, sql: str) -> Rows:
+        return await self._supervisor.execute(sql, CATALOG_LIMITS, can_be_wrapped=False, timeout_s=30)
+
+    async def _read(self, old: Catalog | None) -> Catalog:
+        self.reads += 1
+        if self.reads == 2:
+            with psycopg.connect(self._url, autocommit=True) as connection:
+                connection.execute(self._script.encode())
+        return await read_catalog(self._fetch, old=old)
+
+
+@pytest.fixture
+async def swapped(
+    new_database: Callable[[], str], supervise: Callable[..., Supervisor]
+) -> AsyncIterator[Callable[[str, str], Swapped]]:
+    databases: list[Swapped] = []
+
+    def make(before: str, script: str) -> Swapped:
+        url = new_database()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(before.encode())
+        databases.append(Swapped(url, supervise(url), script))
+        return databases[-1]
+
+    yield make
+    for each in databases:
+        await each.database.schema.close()
+        await each.database.functions.close()
+        await each.database.role.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "script", "sql"),
+    [
+        ("SELECT 1", "CREATE TABLE late AS SELECT 7 AS id", "SELECT id FROM late"),
+        (
+            "CREATE TABLE orders AS SELECT 6 AS old_id",
+            "ALTER TABLE orders ADD id int DEFAULT 7",
+            "SELECT id FROM orders",
+        ),
+    ],
+)
+async def test_a_statement_runs_once_more_when_what_was_missing_has_come(
+    before: str, script: str, sql: str, swapped: Callable[[str, str], Swapped]
+) -> None:
+    database = swapped(before, script)
+    await database.database.schema.get()
+
+    rows, call = await database.run(sql)
+
+    assert rows is not None
+    assert rows.rows == [[7]]
+    assert database.reads == 2
+    assert Stage.EXECUTE in call.elapsed_ms
+
+
+async def test_a_name_that_stays_missing_costs_one_read_and_says_what_is_near(
+    swapped: Callable[[str, str], Swapped],
+) -> None:
+    database = swapped("CREATE TABLE orders (id int)", "SELECT 1")
+    await database.database.schema.get()
+
+    with pytest.raises(StatementFailedError) as failed:
+        await database.run("SELECT id FROM order_s")
+
+    assert database.reads == 2
+    assert "tables near order_s: orders" in failed.value.hint
+    assert failed.value.sql == "SELECT id FROM order_s"
