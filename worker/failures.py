@@ -32,12 +32,17 @@ _RUN_AGAIN = "nothing is wrong with the statement: run it again as it is"
 # libpq gives no SQLSTATE for a refused connection, only the server's words.
 _AUTH_WORDS = re.compile(
     r"password authentication failed|no password supplied|authentication failed"
-    r"|no pg_hba\.conf entry|(?:role|database) \".*\" does not exist|is not permitted to log in"
-    r"|permission denied for database|certificate",
+    r"|no pg_hba\.conf entry|pg_hba\.conf rejects|(?:role|database) \".*\" does not exist"
+    r"|is not permitted to log in|permission denied for database"
+    # Of ours, which the server wants. When its own is not trusted here, it has refused nobody.
+    r"|client certificate",
     re.IGNORECASE,
 )
 MAX_TEXT_CHARACTERS = 2_000
 """PostgreSQL quotes the offending value whole, and it may be as long as a book."""
+
+_PREFIX = re.compile(r"connection (?:failed|is bad): ")
+"""psycopg's own words before libpq's."""
 
 _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate", re.IGNORECASE)
 
@@ -95,7 +100,7 @@ def failed_result(result: pq.abc.PGresult) -> FailedError:
 
 def _in_one_line(error: psycopg.Error) -> str:
     lines = (line.strip() for line in str(error).splitlines())
-    return "; ".join(line for line in lines if line).removeprefix("connection failed: ")
+    return _PREFIX.sub("", "; ".join(line for line in lines if line))
 
 
 def failed_connect(error: psycopg.Error) -> FailedError:

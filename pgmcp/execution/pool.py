@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from pgmcp.errors import BusyError, ExecutionError, UnreachableError, WorkerLostError
 from pgmcp.execution.backoff import Backoff
+from pgmcp.execution.cures import CHECK_ADDRESS, cure_for
 from pgmcp.execution.replies import failure_error
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
@@ -302,7 +303,8 @@ class WorkerPool:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 reply, _ = await worker.request(request)
         except TimeoutError:
-            raise UnreachableError(f"no connection within {OPEN_TIMEOUT_S:g} s") from None
+            message = f"no connection within {OPEN_TIMEOUT_S:g} s"
+            raise UnreachableError(message, hint=cure_for(message, CHECK_ADDRESS)) from None
         if isinstance(reply, Failure):
             raise failure_error(reply, timeout_s=OPEN_TIMEOUT_S)
 

@@ -23,6 +23,7 @@ from pgmcp.errors import ModelAuthError, ModelError, ModelNotConfiguredError
 from pgmcp.generation.completion import Completion, in_one_line, read_completion
 from pgmcp.generation.prompt import Message
 from pgmcp.generation.reply import REPLY_SCHEMA
+from pgmcp.generation.unreachable import explain_unreachable
 
 if TYPE_CHECKING:
     import openai
@@ -58,8 +59,8 @@ _NEXT_REPLY_FORMAT: dict[ReplyFormat, ReplyFormat] = {"json_schema": "json_objec
 _FAILURE_BY_STATUS = {
     400: ("refused the request", "check PG_MCP_OPENAI_MODEL; a prompt too long for it also ends here"),
     404: (
-        "knows no model {model!r}, or no chat completions at this address",
-        "check PG_MCP_OPENAI_MODEL, and PG_MCP_OPENAI_BASE_URL, which mostly ends in /v1",
+        "has no chat completions at this address",
+        "check PG_MCP_OPENAI_BASE_URL, which mostly ends in /v1, and PG_MCP_OPENAI_MODEL",
     ),
     413: ("finds the prompt too long", "set PG_MCP_OPENAI_MODEL to a model with a longer context"),
     429: (
@@ -67,6 +68,10 @@ _FAILURE_BY_STATUS = {
         "check the account's limits and billing; PG_MCP_OPENAI_MAX_RETRIES sets how often we try",
     ),
 }
+_UNKNOWN_MODEL = (
+    "knows no model {model!r}",
+    "check PG_MCP_OPENAI_MODEL; endpoints list their models at /models below PG_MCP_OPENAI_BASE_URL",
+)
 _SERVER_FAILURE = ("failed", "try again; PG_MCP_OPENAI_MAX_RETRIES sets how often we do by ourselves")
 _OTHER_FAILURE = ("refused the request", "check PG_MCP_OPENAI_BASE_URL and PG_MCP_OPENAI_MODEL")
 
@@ -155,6 +160,22 @@ class ModelClient:
             raise self._too_slow(timeout_s) from None
         return read_completion(body, asked_model=self._model)
 
+    @property
+    def reply_format(self) -> ReplyFormat:
+        """How replies are asked for: what the endpoint took last, or the best, before it was asked."""
+        return self._accepted.reply_format
+
+    @property
+    def endpoint(self) -> str:
+        """Host and port, without the credentials a URL may carry."""
+        if self._base_url is None:
+            return _OPENAI_HOST
+        return (urlsplit(self._base_url).netloc or self._base_url).rpartition("@")[2]
+
+    async def warm_up(self) -> None:
+        """Load the SDK, which takes most of a second; else the first question does."""
+        await self._connect()
+
     async def aclose(self) -> None:
         """Close the connections; requests in flight fail."""
         if self._client is not None:
@@ -171,7 +192,7 @@ class ModelClient:
             raise self._explain(error) from None
         except ValueError:  # a header or address that cannot be encoded; its text may hold the key
             raise ModelError(
-                f"no request to the model endpoint {self._endpoint} could be made",
+                f"no request to the model endpoint {self.endpoint} could be made",
                 hint="look for stray characters in PG_MCP_OPENAI_API_KEY and PG_MCP_OPENAI_BASE_URL",
             ) from None
 
@@ -225,16 +246,9 @@ class ModelClient:
         _ = client.chat.completions  # imported on first access: here rather than on the event loop
         return client
 
-    @property
-    def _endpoint(self) -> str:
-        """Host and port, without the credentials a URL may carry."""
-        if self._base_url is None:
-            return _OPENAI_HOST
-        return (urlsplit(self._base_url).netloc or self._base_url).rpartition("@")[2]
-
     def _too_slow(self, timeout_s: float) -> ModelError:
         return ModelError(
-            f"the model endpoint {self._endpoint} gave no answer within {timeout_s:g} s",
+            f"the model endpoint {self.endpoint} gave no answer within {timeout_s:g} s",
             hint=f"try again; PG_MCP_OPENAI_TIMEOUT ({self._timeout_s:g} s) bounds one attempt",
         )
 
@@ -247,10 +261,9 @@ class ModelClient:
             return self._too_slow(self._timeout_s)
         if isinstance(error, openai.APIStatusError):
             return self._explain_status(error)
-        return ModelError(
-            f"the model endpoint {self._endpoint} cannot be reached",
-            hint="check PG_MCP_OPENAI_BASE_URL, that the endpoint runs, and the proxy variables",
-        )
+        reason, hint = explain_unreachable(error)
+        message = f"the model endpoint {self.endpoint} cannot be reached"
+        return ModelError(f"{message}: {reason}" if reason else message, hint=hint)
 
     def _explain_status(self, error: "openai.APIStatusError") -> ModelError:
         status = error.status_code
@@ -258,21 +271,24 @@ class ModelClient:
             return self._explain_auth(status)
         what, hint = _FAILURE_BY_STATUS.get(status, _SERVER_FAILURE if status >= 500 else _OTHER_FAILURE)
         detail = self._detail(error.body)
+        # Some servers give no code, but all of them say "model"; a wrong path is not found in other words.
+        if status == 404 and "model" in f"{error.code} {detail}".lower():
+            what, hint = _UNKNOWN_MODEL
         wait_s = _retry_after_s(error.response.headers)
         if wait_s > 0:
             hint = f"try again in {wait_s:.0f} s; {hint}"
-        message = f"the model endpoint {self._endpoint} {what.format(model=self._model)} (HTTP {status})"
+        message = f"the model endpoint {self.endpoint} {what.format(model=self._model)} (HTTP {status})"
         return ModelError(f"{message}: {detail}" if detail else message, hint=hint)
 
     def _explain_auth(self, status: int) -> ModelAuthError:
         # Without the endpoint's own words: OpenAI's repeat the ends of the key.
         if self._api_key is None:
             return ModelAuthError(
-                f"the model endpoint {self._endpoint} wants a key (HTTP {status})",
+                f"the model endpoint {self.endpoint} wants a key (HTTP {status})",
                 hint="set PG_MCP_OPENAI_API_KEY",
             )
         return ModelAuthError(
-            f"the model endpoint {self._endpoint} refused the key (HTTP {status})",
+            f"the model endpoint {self.endpoint} refused the key (HTTP {status})",
             hint="check PG_MCP_OPENAI_API_KEY, and that it may use this endpoint and PG_MCP_OPENAI_MODEL",
         )
 

@@ -252,8 +252,31 @@ async def test_an_unknown_model_names_it_and_its_setting(
 
     error = await failure_of(connect(endpoint.base_url, model="gpt-99"))
 
-    assert "'gpt-99'" in str(error)
+    assert "knows no model 'gpt-99'" in str(error)
     assert "PG_MCP_OPENAI_MODEL" in error.hint
+
+
+async def test_a_path_that_is_not_there_blames_the_base_url(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(failure(404, "Not Found"))
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert "no chat completions at this address" in str(error)
+    assert "PG_MCP_OPENAI_BASE_URL" in error.hint
+
+
+async def test_how_replies_are_asked_for_is_told(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+    client = connect(endpoint.base_url)
+    before = client.reply_format
+    endpoint.refused_parameters = ("response_format",)
+    endpoint.reply(sql("SELECT 1"))
+
+    await client.warm_up()
+    await complete(client)
+
+    assert (before, client.reply_format) == ("json_schema", "plain")
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -376,7 +399,7 @@ async def test_an_endpoint_that_is_not_there_says_what_to_check(connect: Connect
 
     error = await failure_of(connect(base_url))
 
-    assert "cannot be reached" in str(error)
+    assert str(error).endswith("cannot be reached: nothing listens there")
     assert "PG_MCP_OPENAI_BASE_URL" in error.hint
 
 

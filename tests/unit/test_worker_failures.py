@@ -59,6 +59,11 @@ def test_without_an_sqlstate_the_words_of_libpq_decide(message: str, code: Failu
         ('FATAL:  role "me" is not permitted to log in', FailureCode.AUTH),
         ('FATAL:  permission denied for database "shop"', FailureCode.AUTH),
         ('FATAL:  database "shop" does not exist', FailureCode.AUTH),
+        ('FATAL:  pg_hba.conf rejects connection for host "10.0.0.1", user "me"', FailureCode.AUTH),
+        ("FATAL:  connection requires a valid client certificate", FailureCode.AUTH),
+        ('FATAL:  certificate authentication failed for user "me"', FailureCode.AUTH),
+        ("SSL error: certificate verify failed", FailureCode.UNREACHABLE),
+        ('server certificate for "a" does not match host name "b"', FailureCode.UNREACHABLE),
         ("Connection refused. Is the server running on that host?", FailureCode.UNREACHABLE),
         ("could not translate host name", FailureCode.UNREACHABLE),
         ("connection timeout expired", FailureCode.UNREACHABLE),
@@ -71,7 +76,8 @@ def test_a_failed_connection_tells_refused_credentials_from_no_connection(
     assert failed_connect(psycopg.OperationalError(message)).code is code
 
 
-def test_a_message_of_several_lines_becomes_one() -> None:
-    error = psycopg.OperationalError("connection failed: Connection refused\n\tIs it running?\n")
+@pytest.mark.parametrize("prefix", ["connection failed: ", "connection is bad: "])
+def test_a_message_of_several_lines_becomes_one(prefix: str) -> None:
+    error = psycopg.OperationalError(f"{prefix}Connection refused\n\tIs it running?\n")
 
     assert failed_connect(error).message == "Connection refused; Is it running?"

@@ -1,0 +1,60 @@
+"""Starts one worker as serving does, for a person who wants to know whether workers start here."""
+
+import asyncio
+import sys
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.errors import WorkerLostError
+from pgmcp.execution.spawn import Spawn
+from pgmcp.execution.worker_process import WorkerProcess
+from worker.protocol import Open
+
+PROBE_TIMEOUT_S: Final = 15.0
+
+_NO_SERVER: Final = "host=/nonexistent"
+"""A socket folder that is not there: a worker answers to this without a look at any network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a worker's start took.
+
+    Attributes:
+        ready_ms: from asking for it to its first answer.
+        memory_limit_mb: the address space it may have, as the kernel says; None where it does not.
+    """
+
+    ready_ms: float
+    memory_limit_mb: int | None
+
+
+async def probe_worker(spawn: Spawn, *, memory_limit_mb: int) -> Probe:
+    """Start a worker, have it set its bounds, and end it; it connects to nothing.
+
+    Raises:
+        WorkerLostError: it could not be started, or does not answer.
+    """
+    started_s = time.monotonic()
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            worker = WorkerProcess(await spawn())
+            try:
+                await worker.request(Open(1, _NO_SERVER, {}, 1, memory_limit_mb))
+                return Probe((time.monotonic() - started_s) * 1000, _memory_limit_mb(worker.pid))
+            finally:
+                await worker.kill()
+    except OSError as error:
+        raise WorkerLostError(f"no worker process could be started: {error.strerror}") from error
+    except TimeoutError:
+        raise WorkerLostError(f"a worker gave no answer within {PROBE_TIMEOUT_S:g} s") from None
+
+
+def _memory_limit_mb(pid: int) -> int | None:
+    if sys.platform != "linux":
+        return None
+    import resource
+
+    limit_bytes, _ = resource.prlimit(pid, resource.RLIMIT_AS)
+    return None if limit_bytes == resource.RLIM_INFINITY else limit_bytes >> 20

@@ -1,0 +1,31 @@
+"""Starting one worker only to look at it."""
+
+import sys
+
+import pytest
+
+from pgmcp.errors import WorkerLostError
+from pgmcp.execution.probe import probe_worker
+from pgmcp.execution.spawn import Child, spawn_cold
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds a worker's address space")
+async def test_a_worker_says_how_long_its_start_took_and_how_much_memory_it_may_have() -> None:
+    probe = await probe_worker(spawn_cold, memory_limit_mb=512)
+
+    assert probe.memory_limit_mb == 512
+    assert probe.ready_ms > 0
+
+
+async def test_a_worker_without_a_bound_says_so() -> None:
+    assert (await probe_worker(spawn_cold, memory_limit_mb=0)).memory_limit_mb is None
+
+
+async def test_a_worker_that_cannot_be_started_is_a_lost_one() -> None:
+    async def spawn_nothing() -> Child:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    with pytest.raises(WorkerLostError, match="could be started"):
+        await probe_worker(spawn_nothing, memory_limit_mb=0)

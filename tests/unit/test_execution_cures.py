@@ -1,0 +1,51 @@
+import pytest
+
+from pgmcp.execution.cures import CHECK_ADDRESS, cure_for
+
+AT = 'connection to server at "127.0.0.1", port 5432 failed: '
+REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", database "shop", '
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (f'{AT}FATAL:  password authentication failed for user "me"', "PG_MCP_DATABASE_PASSWORD"),
+        (f"{AT}fe_sendauth: no password supplied", "set PG_MCP_DATABASE_PASSWORD"),
+        (f'{AT}FATAL:  database "shop" does not exist', "PG_MCP_DATABASE_DBNAME"),
+        (f'{AT}FATAL:  role "me" does not exist', "PG_MCP_DATABASE_USER"),
+        (f'{AT}FATAL:  role "me" is not permitted to log in', "ALTER ROLE"),
+        (f'{AT}FATAL:  permission denied for database "shop"', "GRANT CONNECT"),
+        (f"{AT}FATAL:  connection requires a valid client certificate", "sslcert"),
+        (f"{AT}server does not support SSL, but SSL was required", "ssl = on"),
+        (f"{AT}SSL error: certificate verify failed", "PG_MCP_DATABASE_SSL_ROOT_CERT"),
+        (f'{AT}server certificate for "a" does not match host name "b"', "a name that is in"),
+        (f'{AT}could not read root certificate file "x": no certificate found', "PEM file"),
+        (f"{AT}FATAL:  sorry, too many clients already", "max_connections"),
+        (f'{AT}FATAL:  too many connections for role "me"', "CONNECTION LIMIT"),
+        (f"{AT}FATAL:  the database system is starting up", "in a moment"),
+        (f"{AT}received invalid response to SSL negotiation: H", "no PostgreSQL"),
+        ("failed to resolve host 'db': [Errno -2] Name or service not known", "spelling"),
+        ('connection to server on socket "/tmp/.s.PGSQL.5432" failed: No such file', "local socket"),
+        (f"{AT}Connection refused; Is the server running on that host?", "nothing listens there"),
+        ("connection timeout expired", "firewall"),
+        ("no connection within 30 s", "firewall"),
+        (f"{AT}server is not in hot standby mode", "PG_MCP_DATABASE_TARGET_SESSION_ATTRS"),
+        ('definition of service "shop" not found', "PG_MCP_DATABASE_SERVICE"),
+        ("le serveur est en panne", CHECK_ADDRESS),
+    ],
+)
+def test_a_failed_connection_has_the_cure_for_its_cause(message: str, words: str) -> None:
+    assert words in cure_for(message, CHECK_ADDRESS)
+
+
+@pytest.mark.parametrize("without", ["no encryption", "SSL off"])
+def test_a_rule_that_only_plain_connections_miss_asks_for_tls(without: str) -> None:
+    assert "PG_MCP_DATABASE_SSL_MODE=require" in cure_for(REFUSED + without, "")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [f"{REFUSED}SSL encryption", f"{REFUSED}SSL on", f"{REFUSED}SSL encryption; {REFUSED}no encryption"],
+)
+def test_a_rule_that_tls_misses_too_is_for_the_servers_administrator(message: str) -> None:
+    assert cure_for(message, "").startswith("the server's pg_hba.conf does not let this user in")

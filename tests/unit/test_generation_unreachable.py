@@ -1,0 +1,31 @@
+import socket
+import ssl
+
+import pytest
+
+from pgmcp.generation.unreachable import explain_unreachable
+
+
+def raised_from(cause: Exception) -> BaseException:
+    """An error as the SDK has it: the cause two steps away, among those of other addresses."""
+    outer, middle = RuntimeError("Connection error."), OSError("All connection attempts failed")
+    outer.__cause__ = middle
+    middle.__cause__ = ExceptionGroup("attempts", [OSError("another address"), cause])
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("cause", "reason", "cure"),
+    [
+        (ConnectionRefusedError(), "nothing listens there", "that the endpoint runs"),
+        (socket.gaierror(-2, "Name or service not known"), "nobody here knows", "the DNS"),
+        (ssl.SSLCertVerificationError(), "its certificate is not trusted here", "SSL_CERT_FILE"),
+        (ssl.SSLError(), "it does not speak TLS", "http://"),
+        (OSError(), "", "proxy variables"),
+    ],
+)
+def test_the_cause_is_found_behind_the_sdks_words(cause: OSError, reason: str, cure: str) -> None:
+    found, hint = explain_unreachable(raised_from(cause))
+
+    assert found.startswith(reason)
+    assert cure in hint
