@@ -17,7 +17,7 @@ _CONTEXT_FILE = Path(__file__).with_name("shop_context.yaml")
 _USER_MARK = "pgmcp demo"
 _MODEL_PREFIX = "PG_MCP_OPENAI_"
 # Settings that lead to another database, ours or libpq's (PGHOST, PGSERVICE …).
-_ELSEWHERE = re.compile(r"PG(?!_MCP_)|PG_MCP_(DATABASE|CONFIG_FILE|CONTEXT_FILE)", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"PG(?!_MCP_)|PG_MCP_(DATABASE|CONFIG_FILE|CONTEXT_FILE|ENV_FILE)", re.IGNORECASE)
 
 
 @contextmanager

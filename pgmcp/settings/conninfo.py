@@ -7,8 +7,8 @@ Two forms (PostgreSQL manual, "Connection Strings"):
 """
 
 import re
-from typing import NamedTuple
-from urllib.parse import quote
+from typing import Final, NamedTuple
+from urllib.parse import quote, unquote
 
 _URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 _HOSTS_AND_DBNAME = re.compile(
@@ -18,9 +18,14 @@ _HOSTS_AND_DBNAME = re.compile(
 )
 _QUERY_START = re.compile(r"\?(?=[A-Za-z_]+=)")
 _PAIR = re.compile(r"\s*([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.)*)(?:\s+|\Z)", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What may stand unencoded in a user name or password (RFC 3986, userinfo), and "%" of a finished encoding.
 _SAFE_IN_USERINFO = "!$&'()*+,;=%"
+
+_SECRET_KEYWORDS: Final = ("password", "sslpassword")
+_HIDDEN: Final = "***"
+_NOT_SHOWN: Final = "(not shown: it cannot be read)"
 
 EXPECTED = "postgresql://user:password@host:5432/dbname, or libpq's key=value pairs"
 
@@ -61,11 +66,62 @@ def keywords(conninfo: str) -> frozenset[str]:
     if not _URL.match(conninfo):
         return frozenset(_pairs(conninfo))
     url = _split(conninfo)
-    found = {pair.partition("=")[0] for pair in url.query.removeprefix("?").split("&")}
+    found = set(_options(url))
     found |= {keyword for keyword, text in (("user", url.user), ("password", url.password)) if text}
     if "ssl" in found:  # JDBC's spelling, which libpq takes as sslmode=require
         found.add("sslmode")
     return frozenset(found)
+
+
+def values(conninfo: str) -> dict[str, str]:
+    """Return a connection string by libpq's keywords, those that it leaves empty left out.
+
+    Raises:
+        ValueError: it cannot be read; the message never repeats it.
+    """
+    if not _URL.match(conninfo):
+        return {keyword: text for keyword, text in _pairs(conninfo).items() if text}
+    url = _split(conninfo)
+    hosts, _, dbname = url.location.partition("/")
+    places = [
+        place.rpartition(":") if re.search(r":\d*$", place) else (place, "", "") for place in hosts.split(",")
+    ]
+    ports = [port for _, _, port in places]
+    given = {
+        "host": ",".join(host.strip("[]") for host, _, _ in places),
+        "port": ",".join(ports) if any(ports) else "",
+        "dbname": unquote(dbname),
+        "user": unquote(url.user),
+        "password": unquote(url.password or ""),
+        **_options(url),
+    }
+    return {keyword: text for keyword, text in given.items() if text}
+
+
+def without_secrets(conninfo: str) -> str:
+    """Return a connection string that can be shown, whatever it is."""
+    try:
+        if not _URL.match(conninfo):
+            pairs = _pairs(conninfo).items()
+            return " ".join(f"{keyword}={_hide(keyword, text)}" for keyword, text in pairs)
+        url = _split(conninfo)
+    except ValueError:
+        return _NOT_SHOWN
+    if "@" in url.query:  # a password with a raw "?" in it
+        return _NOT_SHOWN
+    password = "" if url.password is None else f":{_HIDDEN}"
+    userinfo = f"{url.user}{password}@" if url.user or password else ""
+    options = "&".join(f"{keyword}={_hide(keyword, text)}" for keyword, text in _options(url).items())
+    return f"{url.scheme}://{userinfo}{url.location}{'?' if options else ''}{options}"
+
+
+def _hide(keyword: str, text: str) -> str:
+    return _HIDDEN if keyword in _SECRET_KEYWORDS else text
+
+
+def _options(url: "_Url") -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in url.query.removeprefix("?").split("&") if pair)
+    return {keyword: unquote(text) for keyword, _, text in pairs}
 
 
 def _split(conninfo: str) -> _Url:
@@ -83,13 +139,14 @@ def _encode(text: str) -> str:
     return quote(_LONE_PERCENT.sub("%25", text), safe=_SAFE_IN_USERINFO)
 
 
-def _pairs(conninfo: str) -> list[str]:
-    found: list[str] = []
+def _pairs(conninfo: str) -> dict[str, str]:
+    found: dict[str, str] = {}
     position = 0
     while position < len(conninfo):
         pair = _PAIR.match(conninfo, position)
         if pair is None:
             raise ValueError(f"expected {EXPECTED}")
-        found.append(pair[1])
+        text = pair[2]
+        found[pair[1]] = _ESCAPED.sub(r"\1", text[1:-1] if text.startswith("'") else text)
         position = pair.end()
     return found

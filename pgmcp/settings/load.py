@@ -16,6 +16,7 @@ from pgmcp.settings.specs import (
     CONFIG_FILE,
     DATABASE_NAME,
     DEFAULT_DATABASE_NAME,
+    ENV_FILE,
     PREFIX,
     SPEC_BY_PATH,
     SettingPath,
@@ -41,13 +42,13 @@ def load_settings(
 
     Args:
         environ: variables; those of the process if None.
-        env_file: may be missing; None reads none.
+        env_file: may be missing; None reads none. `PG_MCP_ENV_FILE` names another, which may not.
 
     Raises:
         SettingsError: the message lists every problem, by the name the operator used.
     """
     problems: list[str] = []
-    highest_first = _read_sources(os.environ if environ is None else environ, env_file, problems)
+    highest_first = read_sources(os.environ if environ is None else environ, env_file, problems)
     try:
         settings = Settings(*highest_first)
     except ValidationError as error:
@@ -57,17 +58,15 @@ def load_settings(
     return settings
 
 
-def _read_sources(
-    environ: Mapping[str, str], env_file: Path | None, problems: list[str]
-) -> list[GivenSource]:
-    process = sources.read_process_environment(environ)
-    dotenv = sources.read_env_file(env_file, problems)
+def read_sources(environ: Mapping[str, str], env_file: Path | None, problems: list[str]) -> list[GivenSource]:
+    """Return what every source gives, the highest first; what cannot be read is added to `problems`."""
+    process, dotenv = read_variables(environ, env_file, problems)
     variables = dotenv | process
     config_file = variables.get(variable_of(CONFIG_FILE))
     yaml = sources.read_config_file(Path(config_file.text.strip()), problems) if config_file else {}
     # What these say is settled here; a variable that the YAML file refers to may have any name.
     settled = {given.text for path, given in yaml.items() if path[-1] in sources.FIELD_BY_REFERENCE}
-    settled.add(variable_of(CONFIG_FILE))
+    settled |= {variable_of(CONFIG_FILE), variable_of(ENV_FILE)}
     highest_first = [
         sources.settings_of_variables(process, but_for=settled),
         sources.settings_of_variables(dotenv, but_for=settled),
@@ -84,6 +83,17 @@ def _read_sources(
         *(GivenSource(_name_databases(given, main, spelling)) for given in highest_first),
         LibpqSource(process, main),
     ]
+
+
+def read_variables(
+    environ: Mapping[str, str], env_file: Path | None, problems: list[str]
+) -> tuple[dict[str, Given], dict[str, Given]]:
+    """Return the variables of the process and those of the `.env` file; problems as for `read_sources`."""
+    process = sources.read_process_environment(environ)
+    named = process.get(variable_of(ENV_FILE))
+    if named:
+        return process, sources.read_named_env_file(Path(named.text.strip()), problems)
+    return process, sources.read_env_file(env_file, problems)
 
 
 def _name_databases(

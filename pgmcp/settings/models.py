@@ -5,6 +5,7 @@ the `_s` of seconds away: `server.query_timeout_s` is `PG_MCP_SERVER_QUERY_TIMEO
 and `query_timeout` below `server:`.
 """
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from pgmcp.settings import conninfo
 
-_FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\.(?:[^\W\d][\w$]*|\*))?")
+_FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\*|\.(?:[^\W\d][\w$]*\*?|\*))?|extension:[\w-]+")
 _DATABASE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 
 
@@ -70,6 +71,28 @@ def _find_file(path: Path) -> Path:
     return path
 
 
+def _find_folder_of(path: Path) -> Path:
+    try:
+        path = path.expanduser().absolute()
+        has_folder = path.parent.is_dir()
+    except (OSError, RuntimeError):
+        raise ValueError("expected a file in a folder that can be reached") from None
+    if not has_folder:
+        raise ValueError("expected a file in a folder that exists, best by its whole path")
+    return path
+
+
+def _find_own_folder(path: Path) -> Path:
+    try:
+        path = path.expanduser().resolve()
+        is_writable = path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+    except (OSError, RuntimeError):
+        raise ValueError("expected a folder that can be reached") from None
+    if not is_writable:
+        raise ValueError("expected a folder that exists and can be written to, best by its whole path")
+    return path
+
+
 def _find_root_cert(text: str) -> str:
     return text if text == "system" else str(_find_file(Path(text)))
 
@@ -77,7 +100,7 @@ def _find_root_cert(text: str) -> str:
 def _split_function_names(value: object) -> tuple[str, ...]:
     names = tuple(name.strip() for name in str(value).split(",") if name.strip())
     if not all(_FUNCTION_NAME.fullmatch(name) for name in names):
-        raise ValueError("expected a comma list of name, schema.name or schema.*")
+        raise ValueError("expected a comma list of name, schema.name, schema.*, prefix_* or extension:name")
     return names
 
 
@@ -258,6 +281,22 @@ class ServerSettings(_Frozen):
     max_result_tokens: int = _number(
         8000, "tokens", 100, 1_000_000, "tokens of the text shown to the host's model at most"
     )
+    kept_results_bytes: int = _number(
+        16 * 1024**2,
+        "bytes",
+        0,
+        1024**3,
+        "bytes of results kept, so that rows an answer had no room for can be read as result://…; 0: none",
+    )
+    kept_results_ttl_s: int = _number(600, "seconds", 1, 86_400, "seconds after which a kept result is gone")
+    export_dir: Annotated[Path, AfterValidator(_find_own_folder)] | None = _unset(
+        "folder that results may be exported to as CSV or Parquet, when a caller asks; nothing is ever "
+        "removed from it. No exports if unset"
+    )
+    export_max_rows: int = _number(100_000, "rows", 1, 1_000_000, "rows of one export at most")
+    export_max_bytes: int = _number(
+        64 * 1024**2, "bytes", 1024, 128 * 1024**2, "bytes of cell text of one export at most"
+    )
     max_cell_bytes: int = _number(65536, "bytes", 16, 64 * 1024**2, "bytes after which a single cell is cut")
     query_timeout_s: float = _number(
         30.0, "seconds", 0.1, 3600, "seconds a statement may run, its wait for a worker included"
@@ -300,20 +339,29 @@ class ServerSettings(_Frozen):
     send_values: bool = Field(
         default=True,
         description="tell the model which values columns hold: short lists of texts, ranges of dates "
-        "and numbers",
+        "and numbers. Enum labels and texts that a CHECK lists are the schema's and told without it",
+    )
+    sample_rows: int = _number(
+        0,
+        "rows",
+        0,
+        100_000,
+        "rows of a table that was never analysed read at most, to learn its values and ranges; 0 reads none",
     )
     hidden_values: ColumnPatterns = Field(
         default=(),
-        description="columns whose values the model is never told, beside those with sensitive-looking "
-        "names: a comma list of column, table.column or schema.table.column, * allowed",
+        description="columns of which the model is told no value, enum label or CHECK, beside those with "
+        "sensitive-looking names: a comma list of column, table.column or schema.table.column, * allowed",
     )
     allowed_functions: FunctionNames = Field(
         default=(),
-        description="functions a statement may call beyond the safe built-ins: name, schema.name, schema.*",
+        description="functions a statement may call beyond the safe built-ins: name, schema.name, schema.*, "
+        "prefix_*, extension:name",
     )
     denied_functions: FunctionNames = Field(
         default=(),
-        description="functions a statement may not call, even if they are safe: name, schema.name, schema.*",
+        description="functions a statement may not call, even if they are safe: name, schema.name, schema.*, "
+        "prefix_*, extension:name",
     )
     worker_memory_mb: int = _number(
         768, "MB", 128, 65536, "MB of address space of one worker process at most (Linux)"
@@ -331,6 +379,21 @@ class RateLimitSettings(_Frozen):
     )
 
 
+class AuditSettings(_Frozen):
+    """What is written of every call, for whoever has to answer for it."""
+
+    file: Annotated[Path, AfterValidator(_find_folder_of)] | None = _unset(
+        "file that gets a line of JSON for every call, never a value; one file a server, off if unset"
+    )
+    sql: Literal["digest", "text"] = Field(
+        default="digest", description="what it says of a statement: a digest, or its text with its literals"
+    )
+    max_bytes: int = _number(
+        10 * 1024**2, "bytes", 1024, 1024**3, "bytes after which the file is rotated to <file>.1"
+    )
+    kept_files: int = _number(5, "files", 1, 1000, "rotated files that are kept")
+
+
 class Settings(BaseSettings):
     """Everything, as the composition root hands it out in plain values.
 
@@ -344,8 +407,17 @@ class Settings(BaseSettings):
     openai: OpenAISettings = OpenAISettings()
     server: ServerSettings = ServerSettings()
     rate_limit: RateLimitSettings = RateLimitSettings()
+    audit: AuditSettings = AuditSettings()
     log_level: Annotated[LogLevel, _UPPER] = Field(
         default="INFO", description="least level of the log lines on stderr"
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="log lines on stderr for people, or as JSON for whoever collects them"
+    )
+    opentelemetry: bool = Field(
+        default=False,
+        description="send spans and metrics by OTLP; the standard OTEL_EXPORTER_OTLP_ENDPOINT and other "
+        "OTEL_… variables say where. Needs pip install 'pgmcp[telemetry]'",
     )
     context_file: Annotated[Path, AfterValidator(_find_file)] | None = _unset(
         "YAML file of business terms, notes and verified questions"

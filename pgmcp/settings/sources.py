@@ -6,6 +6,7 @@ so that the library merges them and the models validate them.
 
 import re
 from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -15,7 +16,7 @@ from dotenv.parser import parse_stream
 from pydantic_settings import InitSettingsSource
 
 from pgmcp.settings.models import LOCATING_FIELDS, Settings
-from pgmcp.settings.specs import CONFIG_FILE, PREFIX, SPEC_BY_PATH, SettingPath, variable_of
+from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, PREFIX, SPEC_BY_PATH, SettingPath, variable_of
 
 PATH_BY_VARIABLE = {spec.variable: path for path, spec in SPEC_BY_PATH.items()}
 FIELD_BY_REFERENCE = {"password_env": "password", "url_env": "url"}
@@ -24,16 +25,23 @@ FIELD_BY_REFERENCE = {"password_env": "password", "url_env": "url"}
 _YAML_NULLS = ("", "~", "null")
 # Any of these says where libpq finds its database without a word from us.
 _LIBPQ_LOCATIONS = ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")
+# What a desktop bundle's host leaves in a variable when the user left the field empty.
+_UNFILLED_FIELD = re.compile(r"\$\{user_config\.\w+\}")
 _CREDENTIALS = re.compile(r".*@", re.DOTALL)
 _SHOWN_CHARACTERS = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value as the operator wrote it, and what to call it in a message."""
+    """A value as the operator wrote it, and what to call it in a message.
+
+    Attributes:
+        place: "environment", or the path of the file it stands in.
+    """
 
     text: str = field(repr=False)
     name: str
+    place: str = "environment"
 
 
 class GivenSource(InitSettingsSource):
@@ -101,8 +109,23 @@ def show(text: str) -> str:
 
 
 def read_process_environment(environ: Mapping[str, str]) -> dict[str, Given]:
-    """Return the variables that are set; hosts pass "" for a field the user left empty."""
-    return {name: Given(text, name) for name, text in environ.items() if text.strip()}
+    """Return the variables that are set; hosts pass "", or the field's name, for one the user left empty."""
+    return {
+        name: Given(text, name)
+        for name, text in environ.items()
+        if text.strip() and not _UNFILLED_FIELD.fullmatch(text.strip())
+    }
+
+
+def read_named_env_file(path: Path, problems: list[str]) -> dict[str, Given]:
+    """Return the variables of the file that `PG_MCP_ENV_FILE` names; it is a problem if there is none."""
+    with suppress(RuntimeError):  # pathlib's for "~nobody": the name then stands for itself
+        path = path.expanduser()
+    with suppress(OSError):  # a folder that may not be entered
+        if path.is_file():
+            return read_env_file(path, problems)
+    problems.append(f"{variable_of(ENV_FILE)} {show(str(path))}: expected a file that exists")
+    return {}
 
 
 def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
@@ -125,7 +148,9 @@ def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
     variables: dict[str, Given] = {}
     for binding in parse_stream(StringIO(text)):
         if binding.key and binding.value and binding.value.strip():
-            variables[binding.key] = Given(binding.value, f"{binding.key} ({path.name})")
+            variables[binding.key] = Given(
+                binding.value, f"{binding.key} ({path.name})", str(path.absolute())
+            )
         # The file may belong to a project with lines for other programs: only ours must be sound.
         elif binding.error and PREFIX in binding.original.string:
             problems.append(f"{path}, line {binding.original.line}: expected NAME=value")
@@ -156,7 +181,7 @@ def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given
     try:
         document = _load_yaml(path.expanduser().read_text(encoding="utf-8-sig"))
         return {
-            setting: Given(text, f"{'.'.join(setting)} ({path.name})")
+            setting: Given(text, f"{'.'.join(setting)} ({path.name})", str(path))
             for setting, text in _leaves(document, ())
             if text.strip() not in _YAML_NULLS
         }
@@ -182,7 +207,8 @@ def resolve_references(
         if target == path or target in given or value.text not in variables:
             resolved[path] = value
         else:
-            resolved[target] = Given(variables[value.text].text, f"{value.text}, named by {value.name},")
+            name = f"{value.text}, named by {value.name},"
+            resolved[target] = Given(variables[value.text].text, name, value.place)
     return resolved
 
 

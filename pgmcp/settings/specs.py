@@ -11,6 +11,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from pgmcp.settings.models import (
+    AuditSettings,
     DatabaseSettings,
     OpenAISettings,
     RateLimitSettings,
@@ -22,6 +23,7 @@ SettingPath = tuple[str, ...]
 
 PREFIX = "PG_MCP_"
 CONFIG_FILE: SettingPath = ("config_file",)
+ENV_FILE: SettingPath = ("env_file",)
 DATABASE_NAME: SettingPath = ("database", "name")
 DEFAULT_DATABASE_NAME = "main"
 
@@ -30,7 +32,11 @@ _MODEL_BY_GROUP: dict[str, type[BaseModel]] = {
     "openai": OpenAISettings,
     "server": ServerSettings,
     "rate_limit": RateLimitSettings,
+    "audit": AuditSettings,
 }
+
+
+_SINGLE_FIELDS = ("context_file", "log_level", "log_format", "opentelemetry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,7 @@ def setting_specs() -> tuple[SettingSpec, ...]:
     """Return every setting that has one name; `PG_MCP_DATABASES__<NAME>__<FIELD>` repeat the database's."""
     name = "what the tools call the database that the variables below define"
     file = "YAML file of settings, for instance of several databases"
+    env_file = "file of variables to read in place of .env; counts in the process environment only"
     return (
         SettingSpec(variable_of(DATABASE_NAME), DATABASE_NAME, DEFAULT_DATABASE_NAME, "text", name, False),
         *(
@@ -63,7 +70,8 @@ def setting_specs() -> tuple[SettingSpec, ...]:
             for field in model.model_fields.values()
         ),
         SettingSpec(variable_of(CONFIG_FILE), CONFIG_FILE, "", "text", file, False),
-        *(_spec_of((field,), Settings.model_fields[field]) for field in ("context_file", "log_level")),
+        SettingSpec(variable_of(ENV_FILE), ENV_FILE, "", "text", env_file, False),
+        *(_spec_of((field,), Settings.model_fields[field]) for field in _SINGLE_FIELDS),
     )
 
 

@@ -20,6 +20,7 @@ _SHOP = Shop(
         "PGPASSWORD",
         "PGOPTIONS",
         "PG_MCP_CONFIG_FILE",
+        "PG_MCP_ENV_FILE",
         "PG_MCP_DATABASE_HOST",
         "PG_MCP_DATABASES__SALES__URL",
         "pg_mcp_database_user",

@@ -157,6 +157,30 @@ def test_an_empty_text_counts_as_unset_so_a_lower_source_shows_through(tmp_path:
     assert not settings.openai.is_configured
 
 
+def test_a_field_that_a_bundle_s_host_left_unfilled_counts_as_unset() -> None:
+    settings = load(LOCATED | {"PG_MCP_OPENAI_API_KEY": "${user_config.openai_api_key}"})
+
+    assert not settings.openai.is_configured
+
+
+def test_an_env_file_that_a_variable_names_is_read_in_place_of_the_usual_one(tmp_path: Path) -> None:
+    usual = write(tmp_path, ".env", "PG_MCP_SERVER_MAX_QUEUE=1\nPG_MCP_SERVER_MAX_CELL_BYTES=99\n")
+    named = write(tmp_path, "named", "PG_MCP_SERVER_MAX_QUEUE=2\nPG_MCP_SERVER_MAX_SQL_RETRY=3\n")
+    environ = LOCATED | {"PG_MCP_ENV_FILE": str(named), "PG_MCP_SERVER_MAX_SQL_RETRY": "4"}
+
+    server = load_settings(environ, env_file=usual).server
+
+    assert (server.max_queue, server.max_sql_retry, server.max_cell_bytes) == (2, 4, 65536)
+
+
+@pytest.mark.parametrize("name", ["missing", "", "missing/.env"])
+def test_an_env_file_that_a_variable_names_has_to_exist(name: str, tmp_path: Path) -> None:
+    message = refuse(LOCATED | {"PG_MCP_ENV_FILE": str(tmp_path / name)})
+
+    assert "PG_MCP_ENV_FILE" in message
+    assert "expected a file that exists" in message
+
+
 def test_a_missing_env_file_is_no_problem(tmp_path: Path) -> None:
     assert load_settings(LOCATED, env_file=tmp_path / ".env") == load(LOCATED)
 
@@ -405,6 +429,19 @@ def test_function_lists_are_split_at_commas() -> None:
     assert server.allowed_functions == ("fx_rate", "reporting.total", "tools.*")
 
 
+def test_function_lists_take_beginnings_of_names_and_whole_extensions() -> None:
+    names = "rpt_*,tools.rpt_*,extension:postgis,extension:uuid-ossp"
+
+    server = load(LOCATED | {"PG_MCP_SERVER_DENIED_FUNCTIONS": names}).server
+
+    assert server.denied_functions == tuple(names.split(","))
+
+
+@pytest.mark.parametrize("names", ["*", "*.*", "a.b.c", "extension:", "extension:*", "schema:tools", "f()"])
+def test_function_lists_say_which_forms_they_take(names: str) -> None:
+    assert "extension:name" in refuse(LOCATED | {"PG_MCP_SERVER_ALLOWED_FUNCTIONS": names})
+
+
 def test_lists_of_patterns_are_split_at_commas() -> None:
     settings = load(
         LOCATED
@@ -431,7 +468,7 @@ def test_a_function_list_takes_names_only() -> None:
 
     assert message == (
         "PG_MCP_SERVER_DENIED_FUNCTIONS is 'ok,no way()': "
-        "expected a comma list of name, schema.name or schema.*"
+        "expected a comma list of name, schema.name, schema.*, prefix_* or extension:name"
     )
 
 

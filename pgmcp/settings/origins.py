@@ -1,0 +1,149 @@
+"""Where each setting that is set comes from, for a person who looks for the one that is wrong.
+
+Nothing here is validated, so it can also be told of settings that cannot be used.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pgmcp.settings import conninfo
+from pgmcp.settings.load import read_sources, read_variables
+from pgmcp.settings.models import DatabaseSettings
+from pgmcp.settings.sources import Given
+from pgmcp.settings.specs import (
+    CONFIG_FILE,
+    DATABASE_NAME,
+    ENV_FILE,
+    SPEC_BY_PATH,
+    SettingPath,
+    variable_of,
+)
+
+_DECIDED_FIRST: Final = (ENV_FILE, CONFIG_FILE, DATABASE_NAME)
+"""Settings about settings: they are used up before the others are merged."""
+
+_READ_BY_LIBPQ: Final = (
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGDATABASE",
+    "PGUSER",
+    "PGPASSWORD",
+    "PGPASSFILE",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGTARGETSESSIONATTRS",
+    "PGOPTIONS",
+)
+
+_USERINFO: Final = re.compile(r"(?<=//)[^/]*@")
+_HIDDEN: Final = "***"
+_UNKNOWN: Final = "(not shown: it is no setting)"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A setting that is set.
+
+    Attributes:
+        name: a variable, or the key of a YAML file.
+        place: "environment", or the path of the file.
+        shown: its value, without what is secret in it.
+        is_used: whether no place before this one sets the same.
+    """
+
+    name: str
+    place: str
+    shown: str
+    is_used: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a database is, as far as settings and environment say it.
+
+    Attributes:
+        hosts: "db.example.com:5432", or several.
+        ssl_mode: the one in force; libpq's default if nothing sets it.
+        is_verified: whether that mode checks the server's certificate.
+    """
+
+    hosts: str
+    ssl_mode: str
+    is_verified: bool
+
+
+def find_origins(
+    environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
+) -> list[Origin]:
+    """Return every setting that is set, the ones that win first; sources as for `load_settings`."""
+    environ = os.environ if environ is None else environ
+    process, dotenv = read_variables(environ, env_file, [])
+    found = list(_decided_first(process, dotenv))
+    seen: set[SettingPath] = set()
+    for source in read_sources(environ, env_file, []):
+        for path, given in source.given.items():
+            name = given.name.partition(" (")[0]
+            found.append(Origin(name, given.place, _show(path, given.text), path not in seen))
+        seen |= source.given.keys()
+    return [*found, *_read_by_libpq(process)]
+
+
+def find_address(settings: DatabaseSettings, environ: Mapping[str, str] | None = None) -> Address:
+    """Return where a database is; a service file may say more, and is not read."""
+    environ = os.environ if environ is None else environ
+    url, params = settings.target()
+    given = params | conninfo.values(url)
+    root_cert = given.get("sslrootcert") or environ.get("PGSSLROOTCERT", "")
+    default = "verify-full" if root_cert == "system" else "prefer"
+    ssl_mode = given.get("sslmode") or environ.get("PGSSLMODE") or default
+    return Address(
+        hosts=_hosts(given, environ),
+        ssl_mode=ssl_mode,
+        # PostgreSQL manual, "Protection Provided in Different Modes": with a root certificate,
+        # require checks as verify-ca does.
+        is_verified=ssl_mode.startswith("verify") or (ssl_mode == "require" and bool(root_cert)),
+    )
+
+
+def _hosts(given: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    hosts = given.get("host") or given.get("hostaddr") or environ.get("PGHOST") or environ.get("PGHOSTADDR")
+    if not hosts and (service := given.get("service") or environ.get("PGSERVICE")):
+        return f"service {service}"
+    ports = (given.get("port") or environ.get("PGPORT") or "5432").split(",")
+    if not hosts:
+        return f"local socket, port {ports[0]}"
+    names = hosts.split(",")
+    ports = ports if len(ports) == len(names) else ports[:1] * len(names)
+    return ", ".join(f"{name}:{port or 5432}" for name, port in zip(names, ports, strict=True))
+
+
+def _decided_first(process: Mapping[str, Given], dotenv: Mapping[str, Given]) -> Iterator[Origin]:
+    for variable in map(variable_of, _DECIDED_FIRST):
+        found = [source[variable] for source in (process, dotenv) if variable in source]
+        for number, given in enumerate(found):
+            yield Origin(variable, given.place, given.text.strip(), is_used=number == 0)
+
+
+def _read_by_libpq(process: Mapping[str, Given]) -> Iterator[Origin]:
+    for variable in _READ_BY_LIBPQ:
+        if variable in process:
+            shown = _HIDDEN if variable == "PGPASSWORD" else process[variable].text
+            yield Origin(variable, "environment, read by libpq", shown)
+
+
+def _show(path: SettingPath, text: str) -> str:
+    if path[0] == "databases":
+        path = ("database", *path[2:])
+    spec = SPEC_BY_PATH.get(path)
+    if spec is None:
+        return _UNKNOWN
+    if path[-1] == "url":
+        return conninfo.without_secrets(text.strip())
+    return _HIDDEN if spec.is_secret else _USERINFO.sub(f"{_HIDDEN}@", text.strip())

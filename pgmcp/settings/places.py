@@ -1,0 +1,47 @@
+"""Where this system keeps the configuration of a person's programs."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders that programs keep their configuration in; pure paths, so that any system's can be told on any.
+
+    Attributes:
+        programs: the parent of the folders of desktop programs.
+        packages: where Windows keeps the folders of packaged (MSIX) programs; None elsewhere.
+        claude_code: the folder that Claude Code was told to use instead of the home folder.
+    """
+
+    home: PurePath
+    programs: PurePath
+    packages: PurePath | None = None
+    claude_code: PurePath | None = None
+
+
+def find_places(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Places:
+    """Return the places of a person whose environment this is.
+
+    Args:
+        environ: variables; those of the process if None.
+        platform: as `sys.platform` has it.
+    """
+    environ = os.environ if environ is None else environ
+    flavour = PureWindowsPath if platform == "win32" else PurePosixPath
+    home = flavour(environ.get("USERPROFILE" if platform == "win32" else "HOME") or Path.home())
+    named = environ.get("CLAUDE_CONFIG_DIR")
+    claude_code = flavour(named) if named else None
+    match platform:
+        case "win32":
+            local = flavour(environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+            programs = flavour(environ.get("APPDATA") or home / "AppData" / "Roaming")
+            return Places(home, programs, local / "Packages", claude_code)
+        case "darwin":
+            return Places(home, home / "Library" / "Application Support", claude_code=claude_code)
+        case _:
+            programs = flavour(environ.get("XDG_CONFIG_HOME") or home / ".config")
+            return Places(home, programs, claude_code=claude_code)

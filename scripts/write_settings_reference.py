@@ -1,0 +1,118 @@
+"""Writes the settings reference from the code: the tables of docs/settings.md, and .env.example.
+
+    python scripts/write_settings_reference.py
+
+A test holds both files against what this would write.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+from pgmcp.settings import SettingSpec, setting_specs
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "docs/settings.md"
+EXAMPLE = ROOT / ".env.example"
+
+_LINE_CHARACTERS = 110
+_GROUPS = ("database", "openai", "server", "rate_limit", "audit")
+_HEADING_BY_GROUP = {
+    "database": "One database",
+    "openai": "The model behind `query`",
+    "server": "Bounds and guards",
+    "rate_limit": "Rate limits",
+    "audit": "Audit file",
+    "": "Files, logging and telemetry",
+}
+_EXAMPLE_HEAD_BY_GROUP = {
+    "database": """\
+# Settings of pgmcp. Copy this file to .env in the folder the server starts in and fill in what you need.
+# An empty value counts as unset; a line that starts with "#PG_MCP_" shows the default, remove the "#" to
+# change it. The process environment wins over this file, and this file over the one that PG_MCP_CONFIG_FILE
+# names. A value is taken as it stands after the "=", but for a comment after " #"; put 'quotes' around one
+# that holds that.
+#
+# One database. Set its URL, or host, dbname, user and password. Without any of them libpq's own PGHOST,
+# PGDATABASE, PGSERVICE ... count. Further databases: PG_MCP_DATABASES__<NAME>__<FIELD>, with the same fields
+# (PG_MCP_DATABASES__SALES__URL), or a file like config.example.yaml.
+""",
+    "openai": """\
+# The model behind `query`. With neither a key nor a base URL the server offers everything else.
+""",
+    "server": """\
+# Bounds of one call, and what a statement may do.
+""",
+    "rate_limit": """\
+# Budgets of the whole server.
+""",
+    "audit": """\
+# A record of every call.
+""",
+    "": """\
+# Files, logging and telemetry.
+""",
+}
+
+
+def main() -> None:
+    """Write both files."""
+    REFERENCE.write_text(write_reference(REFERENCE.read_text("utf-8")), "utf-8")
+    EXAMPLE.write_text(write_example(), "utf-8")
+
+
+def write_reference(page: str) -> str:
+    """Return the page with the table below each group's heading written anew."""
+    for group, specs in _grouped():
+        heading = re.escape(f"### {_HEADING_BY_GROUP[group]}\n\n")
+        table = "\n".join(["| variable | default | meaning |", "|---|---|---|", *map(_row, specs), ""])
+        found = re.search(rf"{heading}((?:\|.*\n)+)", page)
+        if found is None:
+            raise LookupError(f"docs/settings.md has no table below {_HEADING_BY_GROUP[group]!r}")
+        page = page[: found.start(1)] + table + page[found.end(1) :]
+    return page
+
+
+def write_example() -> str:
+    """Return the whole of .env.example."""
+    parts = [
+        _EXAMPLE_HEAD_BY_GROUP[group] + "\n" + "".join(map(_variable, specs)) for group, specs in _grouped()
+    ]
+    return "\n".join(parts)
+
+
+def _grouped() -> Iterable[tuple[str, list[SettingSpec]]]:
+    for group, specs in groupby(setting_specs(), key=_group):
+        yield group, list(specs)
+
+
+def _group(spec: SettingSpec) -> str:
+    return spec.path[0] if spec.path[0] in _GROUPS else ""
+
+
+def _row(spec: SettingSpec) -> str:
+    meaning = (spec.description[0].upper() + spec.description[1:] + _range(spec)).replace("*", r"\*")
+    default = f"`{spec.default}`" if spec.default else "\N{EN DASH}"
+    return f"| `{spec.variable}` | {default} | {meaning} |"
+
+
+def _variable(spec: SettingSpec) -> str:
+    comment = textwrap.fill(
+        spec.description + _range(spec), _LINE_CHARACTERS, initial_indent="# ", subsequent_indent="# "
+    )
+    mark = "#" if spec.default else ""
+    return f"{comment}\n{mark}{spec.variable}={spec.default}\n"
+
+
+def _range(spec: SettingSpec) -> str:
+    """Return what the setting takes, where its description alone does not say it."""
+    if spec.allowed.startswith("one of "):
+        return f" ({spec.allowed.removeprefix('one of ')})"
+    bounds = re.search(r"from (\S+) to (\S+)$", spec.allowed)
+    return f" ({bounds[1]} to {bounds[2]})" if bounds else ""
+
+
+if __name__ == "__main__":
+    main()
