@@ -1,0 +1,56 @@
+// Draws a chart's Vega-Lite specification without eval and without a network.
+//
+// Only the parts of Vega that a specification of pgmcp/presentation/chart.py can need are in the page. Expressions are
+// interpreted (ast), because a content security policy forbids compiling them; the loader refuses every address.
+
+import { transforms } from 'vega-dataflow';
+import * as encodings from 'vega-encode';
+import { expressionInterpreter } from 'vega-interpreter';
+import { compile } from 'vega-lite';
+import { parse } from 'vega-parser';
+import * as dataTransforms from 'vega-transforms';
+import { View } from 'vega-view';
+import * as viewTransforms from 'vega-view-transforms';
+
+import { element } from './dom.js';
+import { inLine } from './text.js';
+
+Object.assign(transforms, dataTransforms, viewTransforms, encodings);
+
+const refuse = () => Promise.reject(new Error('the view loads nothing'));
+// Vega-Lite's advice is for those who write specifications; what cannot be drawn is thrown.
+const logger = Object.fromEntries(['level', 'error', 'warn', 'info', 'debug'].map((level) => [level, () => logger]));
+const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
+
+const NARROW_PX = 520; // a legend beside the chart would leave it no room
+
+export class Chart {
+  /** @param {object} chart as pgmcp/presentation/view.py describes it */
+  constructor({ specification, configs, description, left_out: leftOut }) {
+    Object.assign(this, { specification, configs });
+    this.canvas = element('div', { class: 'canvas', role: 'img', 'aria-label': description });
+    this.root = element('figure', {}, this.canvas);
+    if (leftOut.length) {
+      this.root.append(element('figcaption', {}, inLine(`Not drawn: ${leftOut.join(', ')}`)));
+    }
+  }
+
+  /**
+   * Draw, in place of what was drawn before.
+   * @param {'light' | 'dark'} theme
+   */
+  async draw(theme) {
+    const { fontFamily } = getComputedStyle(this.root);
+    const themed = this.configs[theme];
+    const isNarrow = this.root.clientWidth < NARROW_PX;
+    const legend = { ...themed.legend, ...(isNarrow ? { orient: 'bottom', columns: 2 } : {}) };
+    const config = { ...themed, legend, background: 'transparent', font: fontFamily };
+    const inner = element('div', { class: 'drawing' });
+    this.canvas.replaceChildren(inner);
+    this.view?.finalize();
+    const { spec } = compile(this.specification, { config, logger });
+    const options = { expr: expressionInterpreter, loader, renderer: 'canvas', container: inner };
+    this.view = new View(parse(spec, {}, { ast: true }), options);
+    await this.view.runAsync();
+  }
+}

@@ -1,0 +1,145 @@
+"""A host in headless Chromium: the result view in its sandbox, and whatever it did that it should not.
+
+The pages come from this process: every request of the browser is answered here, and one that is for
+anything else than the host's own three files is remembered as a leak and refused.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scripts.build_view import NODE_MODULES, bundle
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Frame, Locator, Page, Route
+
+HOST_URL = "https://host.test/"
+SANDBOX_URL = "https://sandbox.test/"
+
+# The default of the MCP Apps specification of 2026-01-26 for a resource that names no domains.
+SANDBOX_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; media-src 'self' data:; connect-src 'none'; frame-src 'none'; "
+    "base-uri 'self'; object-src 'none'"
+)
+TIMEOUT_MS = 10_000
+_FOLDER = Path(__file__).with_name("host")
+
+
+@dataclass
+class HostPage:
+    """One page of the host, with one view in it.
+
+    Attributes:
+        problems: what the browser complained of: errors, refused scripts and styles, dialogs.
+        leaks: addresses that something asked for beyond the host's own files.
+    """
+
+    page: "Page"
+    problems: list[str] = field(default_factory=list)
+    leaks: list[str] = field(default_factory=list)
+
+    def open(
+        self,
+        resource: Mapping[str, Any],
+        *,
+        context: Mapping[str, Any] | None = None,
+        capabilities: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Show the page that the server gave for its `ui://` resource."""
+        self.page.goto(HOST_URL)
+        options = {
+            "sandboxUrl": SANDBOX_URL,
+            "html": resource["text"],
+            "permissions": resource["_meta"]["ui"]["permissions"],
+            "capabilities": capabilities or {},
+            "context": context or {},
+        }
+        self.page.evaluate("options => openView(options)", options)
+
+    def send(self, arguments: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        """Pass on what the tool was asked and what it gave, as a host does."""
+        self.page.evaluate("input => sendInput(input)", arguments)
+        self.page.evaluate("result => sendResult(result)", result)
+        self.view.wait_for_selector("h1", state="attached")
+
+    @property
+    def view(self) -> "Frame":
+        """The document of the view, inside the sandbox."""
+        return self.page.frames[-1]
+
+    @property
+    def sql(self) -> "Locator":
+        return self.view.locator("pre.sql")
+
+    def open_tab(self, label: str) -> None:
+        self.view.get_by_role("tab", name=label).click()
+
+    @property
+    def clipboard(self) -> str:
+        text: str = self.page.evaluate("navigator.clipboard.readText()")
+        return text
+
+    def violations(self) -> list[str]:
+        """Return what axe finds wrong with the view: the rule and the first place."""
+        source = (NODE_MODULES / "axe-core" / "axe.min.js").read_text("utf-8")
+        self.view.evaluate(source)
+        found = self.view.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{violation['id']} ({violation['impact']}): {violation['nodes'][0]['html'][:200]}"
+            for violation in found["violations"]
+        ]
+
+    def listen(self) -> None:
+        self.page.on("pageerror", self._fail)
+        self.page.on("console", self._hear)
+        self.page.on("dialog", self._dismiss)
+        self.page.context.route("**/*", self._answer)
+
+    def _fail(self, error: "Error") -> None:
+        self.problems.append(str(error))
+
+    def _dismiss(self, dialog: "Dialog") -> None:
+        self.problems.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _hear(self, message: "ConsoleMessage") -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(message.text)
+
+    def _answer(self, route: "Route") -> None:
+        match route.request.url:
+            case "https://host.test/":
+                route.fulfill(path=_FOLDER / "host.html", content_type="text/html")
+            case "https://host.test/host.js":
+                route.fulfill(body=_host_script(), content_type="text/javascript")
+            case "https://sandbox.test/":
+                headers = {"Content-Security-Policy": SANDBOX_POLICY, "Content-Type": "text/html"}
+                route.fulfill(path=_FOLDER / "sandbox.html", headers=headers)
+            case address:
+                self.leaks.append(address)
+                route.abort()
+
+
+@cache
+def _host_script() -> str:
+    script, _ = bundle(_FOLDER / "host.js")
+    return script
+
+
+@contextmanager
+def host_page(browser: "Browser", **options: Any) -> Iterator[HostPage]:
+    """Open a page in a profile of its own; options are Playwright's, as `color_scheme`."""
+    context = browser.new_context(
+        viewport={"width": 880, "height": 720}, permissions=["clipboard-read", "clipboard-write"], **options
+    )
+    context.set_default_timeout(TIMEOUT_MS)
+    host = HostPage(context.new_page())
+    host.listen()
+    try:
+        yield host
+    finally:
+        context.close()

@@ -1,0 +1,80 @@
+"""What the page may not hold, whatever it was built from."""
+
+import re
+
+import pytest
+
+from pgmcp.presentation.neutral import neutralise
+from pgmcp.server.result_view import read_result_view
+from scripts.build_view import LICENSES, SOURCE
+
+MARKUP_OR_CODE_FROM_TEXT = (
+    "innerHTML",
+    "outerHTML",
+    "insertAdjacentHTML",
+    "document.write",
+    "createContextualFragment",
+    "DOMParser",
+    "srcdoc",
+)
+MAX_PAGE_BYTES = 1_000_000
+
+
+@pytest.mark.parametrize("name", MARKUP_OR_CODE_FROM_TEXT)
+def test_the_page_never_makes_markup_of_text(name: str) -> None:
+    assert name not in read_result_view()
+
+
+@pytest.mark.parametrize(
+    "name", ["eval(", "new Function", "fetch(", "XMLHttpRequest", "WebSocket", "localStorage"]
+)
+def test_our_own_source_runs_no_text_and_asks_no_network(name: str) -> None:
+    assert [path.name for path in SOURCE.glob("*.js") if name in path.read_text("utf-8")] == []
+
+
+def test_the_page_allows_itself_nothing_but_its_own_script_and_style() -> None:
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', read_result_view())
+
+    assert found is not None
+    directives = dict(directive.split(" ", 1) for directive in found[1].split("; "))
+    assert {name: value for name, value in directives.items() if not value.startswith("'sha256-")} == {
+        "default-src": "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "require-trusted-types-for": "'script'",
+        "trusted-types": "'none'",
+    }
+    assert set(directives) >= {"script-src", "style-src"}
+
+
+def test_the_page_names_no_address() -> None:
+    addresses = set(re.findall(r"https?://[^\s\"'`)]+", read_result_view()))
+
+    # Names of XML's and of Vega's making, which nothing loads.
+    assert {re.sub(r"(//[^/]+/).*", r"\1", address) for address in addresses} <= {
+        "http://www.w3.org/",
+        "https://vega.github.io/",
+        "https://github.com/",
+    }
+
+
+def test_the_page_is_small_enough_for_a_resource() -> None:
+    assert len(read_result_view().encode()) < MAX_PAGE_BYTES
+
+
+def test_every_licence_allows_this_use() -> None:
+    licenses = re.findall(r"^[\w@/.-]+ [\d.]+ \((.+)\)$", LICENSES.read_text("utf-8"), re.MULTILINE)
+
+    assert len(licenses) > 20
+    assert set(licenses) <= {"BSD-3-Clause", "ISC", "MIT", "Apache-2.0"}
+
+
+def test_the_page_shows_as_escapes_what_neutral_text_does() -> None:
+    source = (SOURCE / "text.js").read_text("utf-8")
+    literal = "".join(re.findall(r"'((?:\\\\u[^']*)+)'", source.split("const UNSAFE_IN_LINE", 1)[0]))
+    pattern = re.sub(r"\\\\u\{(\w+)\}", lambda found: f"\\U{int(found[1], 16):08x}", literal)
+    invisible = re.compile(f"[{pattern.replace(chr(92) * 2, chr(92))}]")
+
+    for code in range(0x7F, 0x110000):
+        character = chr(code)
+        assert bool(invisible.match(character)) == (neutralise(character) != character), hex(code)
