@@ -1,16 +1,68 @@
 """The commands a person types; imported only off the serve path."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 from pgmcp import __version__
-from pgmcp.cli.errors import exit_with
+from pgmcp.cli.errors import ExitCode, exit_code_of
+from pgmcp.cli.install.choices import HostName, Scope
+from pgmcp.cli.options import (
+    ChartOption,
+    CsvOption,
+    DatabaseOption,
+    ExplainOption,
+    JsonOption,
+    LimitOption,
+    Wish,
+    check_chart,
+    choose_form,
+    examples,
+)
 from pgmcp.errors import PgmcpError
+from pgmcp.schema.rendering import Detail
+
+ASK: Final = "Ask"
+SET_UP: Final = "Set up"
+SERVE: Final = "Serve"
+
+_EPILOG: Final = """\
+[bold]Exit codes[/bold]
+  0  done
+  1  the database or the model gave no answer, or doctor found a failure
+  2  the command line or the settings cannot be used
+  3  refused: not one harmless read, or a question this schema cannot answer
+130  interrupted; the statement is cancelled on the server, too
+
+Settings come from the environment, .env and PG_MCP_CONFIG_FILE. NO_COLOR and FORCE_COLOR are honoured.
+In a pipe the answer alone is printed, without colour."""
+
+
+class _Commands(TyperGroup):
+    """Ends every command alike: an anticipated failure is a few lines and an exit code, no traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was given."""
+        try:
+            return super().invoke(ctx)
+        except PgmcpError as error:
+            from pgmcp.cli.terminal import Terminal
+
+            Terminal().show_failure(error)
+            raise typer.Exit(exit_code_of(error)) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+
 
 app = typer.Typer(
     name="pgmcp",
-    help="An MCP server that lets language models query PostgreSQL, read-only and bounded.",
+    cls=_Commands,
+    help="Ask PostgreSQL questions, in plain language or SQL, read-only and bounded; or serve MCP to a host "
+    "whose model does. Without a command: serve.",
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=False,
     pretty_exceptions_enable=False,
 )
@@ -31,15 +83,113 @@ def _options(
     """Options before a command."""
 
 
-@app.command()
-def serve() -> None:
-    """Serve MCP over stdio: what a host runs. The default without a command."""
-    from pgmcp.cli.serve import serve as serve_stdio
+@app.command(
+    rich_help_panel=ASK,
+    epilog=examples(
+        'pgmcp ask "How many active users do we have?"',
+        'pgmcp ask "Revenue by month" --chart revenue.png',
+        'pgmcp ask "Orders of the last 7 days" --csv > orders.csv',
+        'pgmcp ask "Which products are low on stock?" --sql | psql shop',
+    ),
+)
+def ask(
+    question: Annotated[list[str], typer.Argument(help="The question, in plain language.")],
+    only_sql: Annotated[bool, typer.Option("--sql", help="Print the SQL alone; it is not run.")] = False,
+    explain: ExplainOption = False,
+    csv: CsvOption = False,
+    json: JsonOption = False,
+    chart: ChartOption = None,
+    database: DatabaseOption = None,
+    limit: LimitOption = None,
+) -> None:
+    """Ask a question: shows the SQL, the rows, and how they were found."""
+    form = choose_form(sql=only_sql, explain=explain, csv=csv, json=json)
+    wish = check_chart(Wish(form, database, limit, chart))
+    from pgmcp.cli.ask import ask
 
-    serve_stdio()
+    ask(" ".join(question), wish)
 
 
-@app.command()
+@app.command(
+    rich_help_panel=ASK,
+    epilog=examples(
+        'pgmcp sql "select status, count(*) from orders group by status"',
+        'pgmcp sql --explain "select * from orders where id = 1"',
+        "pgmcp sql --json < report.sql | jq .rows",
+    ),
+)
+def sql(
+    statement: Annotated[
+        str | None, typer.Argument(help="One SELECT, VALUES, TABLE, EXPLAIN or SHOW; - reads standard input.")
+    ] = None,
+    explain: ExplainOption = False,
+    csv: CsvOption = False,
+    json: JsonOption = False,
+    chart: ChartOption = None,
+    database: DatabaseOption = None,
+    limit: LimitOption = None,
+) -> None:
+    """Run your own SQL, checked and read-only as a model's."""
+    wish = check_chart(Wish(choose_form(explain=explain, csv=csv, json=json), database, limit, chart))
+    from pgmcp.cli.ask import run_sql
+
+    run_sql(statement, wish)
+
+
+@app.command(
+    rich_help_panel=ASK,
+    epilog=examples(
+        "pgmcp schema", "pgmcp schema customer address", "pgmcp schema --table orders --table sales.invoices"
+    ),
+)
+def schema(
+    text: Annotated[
+        list[str] | None, typer.Argument(help="Words to look for in names and comments; none: all tables.")
+    ] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option("--table", "-t", metavar="NAME", help="Exactly this table; may be repeated."),
+    ] = None,
+    detail: Annotated[
+        Detail | None,
+        typer.Option(
+            help="A line of names, a line with the columns, or everything; names for all tables, else full."
+        ),
+    ] = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Look up tables: their columns, types, keys, values and comments."""
+    from pgmcp.cli.schema import show_schema
+
+    show_schema(" ".join(text or []), tables=table or [], detail=detail, database=database)
+
+
+@app.command(
+    rich_help_panel=ASK,
+    epilog=examples(
+        'pgmcp learn "How many active users do we have?"',
+        'pgmcp learn "Number of orders" --sql "select count(*) from orders" --yes',
+    ),
+)
+def learn(
+    question: Annotated[str, typer.Argument(help="The question, as people will ask it.")],
+    sql: Annotated[
+        str | None, typer.Option(metavar="SQL", help="Its SQL; the model writes it if left out.")
+    ] = None,
+    database: DatabaseOption = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Keep it without asking.")] = False,
+) -> None:
+    """Keep a question and its SQL, once you have seen its rows, as the answer from now on."""
+    from pgmcp.cli.learn import keep, show_what_it_gives
+
+    answer = show_what_it_gives(question, sql=sql, database=database)
+    if not yes:
+        typer.confirm("Is this right, and shall it be the answer from now on?", abort=True)
+    file = keep(question, answer)
+    typer.echo(f"kept in {file}; running servers use it at once")
+
+
+@app.command(rich_help_panel=SET_UP, epilog=examples("pgmcp demo", 'pgmcp demo "Which city buys most?"'))
 def demo(
     question: Annotated[
         str | None, typer.Argument(help="Ask the model this instead; needs PG_MCP_OPENAI_*.")
@@ -48,41 +198,82 @@ def demo(
         bool, typer.Option("--serve", help="Serve MCP on the demo database: what the printed block runs.")
     ] = False,
 ) -> None:
-    """Show it all on an embedded PostgreSQL: questions, SQL, refused attacks, a stopped runaway."""
-    try:
-        if serve:
-            from pgmcp.demo.serve import serve_demo
+    """Show it all on a PostgreSQL of its own: questions, SQL, refused attacks, a stopped runaway."""
+    if serve:
+        from pgmcp.demo.serve import serve_demo
 
-            raise typer.Exit(serve_demo())
-        from pgmcp.demo.tour import run_tour
+        raise typer.Exit(serve_demo())
+    from pgmcp.demo.tour import run_tour
 
-        raise typer.Exit(0 if run_tour(question) else 1)
-    except PgmcpError as error:
-        exit_with(error)
+    raise typer.Exit(ExitCode.DONE if run_tour(question) else ExitCode.FAILED)
 
 
-@app.command()
-def learn(
-    question: Annotated[str, typer.Argument(help="The question, as people will ask it.")],
-    sql: Annotated[str | None, typer.Option(help="Its SQL; the model writes it if left out.")] = None,
-    database: Annotated[str | None, typer.Option(help="A configured database; else the default.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Keep it without asking.")] = False,
+@app.command(
+    rich_help_panel=SET_UP,
+    epilog=examples(
+        "pgmcp install claude-desktop --env-file .env",
+        "pgmcp install vscode --scope project --config-file pgmcp.yaml",
+        "pgmcp install claude-code --env PG_MCP_DATABASE_URL=postgresql://reader@db.example.com/shop",
+        "pgmcp install cursor --demo --yes",
+        "pgmcp install cursor --demo --remove",
+    ),
+)
+def install(
+    host: Annotated[HostName, typer.Argument(help="The program that shall start this server.")],
+    scope: Annotated[
+        Scope, typer.Option(help="For you in every project, or in this folder for all who share it.")
+    ] = Scope.USER,
+    env_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The server reads its settings there, as of .env.")
+    ] = None,
+    config_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The server reads its settings there, as YAML.")
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A setting to write into the host's file; may be repeated."),
+    ] = None,
+    serves_demo: Annotated[
+        bool, typer.Option("--demo", help="Serve the demo's shop; needs no settings.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="What the host calls it; pgmcp if left out.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The host's file, where it is in no usual place.")
+    ] = None,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Print what to put into the host's file, and change nothing.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take the entry out.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
 ) -> None:
-    """Show what a question's SQL gives, and keep the pair as verified in PG_MCP_CONTEXT_FILE."""
-    from pgmcp.cli.learn import ask, keep
+    """Have a host start this server: shows the change, asks, keeps a backup. Settings once given stay."""
+    from pgmcp.cli.install.command import Request, render_block, run_install
 
-    try:
-        text, sql, database = ask(question, sql=sql, database=database)
-        typer.echo(f"{sql.strip()}\n\n{text}")
-        if not yes:
-            typer.confirm("Is this right, and shall it be the answer from now on?", abort=True)
-        file = keep(question, sql=sql, database=database)
-    except PgmcpError as error:
-        exit_with(error)
-    typer.echo(f"kept in {file}; running servers use it at once")
+    request = Request(host, scope, name, file, serves_demo, env or [], env_file, config_file)
+    if only_print:
+        typer.echo(render_block(request))
+    else:
+        run_install(request, removes=remove, is_agreed=yes)
 
 
-@app.command("setup-sql")
+@app.command(rich_help_panel=SET_UP, epilog=examples("pgmcp doctor", "pgmcp doctor --json"))
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Check settings, machine, hosts, model and databases, and name the cures; exit with 1 if one fails."""
+    from pgmcp.cli.doctor import run_doctor
+
+    raise typer.Exit(ExitCode.DONE if run_doctor(with_json=as_json) else ExitCode.FAILED)
+
+
+@app.command(
+    "setup-sql",
+    rich_help_panel=SET_UP,
+    epilog=examples(
+        "pgmcp setup-sql --database shop | psql -d shop",
+        "pgmcp setup-sql --database shop --schema public --schema sales --role reporting",
+    ),
+)
 def setup_sql(
     database: Annotated[str, typer.Option(help="The database to read.")],
     role: Annotated[str, typer.Option(help="The role to make.")] = "pgmcp_reader",
@@ -105,19 +296,9 @@ def setup_sql(
     )
 
 
-@app.command()
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Check the settings, each database and its role; exit with 1 if something fails."""
-    try:
-        from pgmcp.settings import load_settings
+@app.command(rich_help_panel=SERVE, epilog=examples("pgmcp serve", "pgmcp"))
+def serve() -> None:
+    """Serve MCP over stdio: what a host runs. The default without a command."""
+    from pgmcp.cli.serve import serve as serve_stdio
 
-        settings = load_settings()
-        from pgmcp.cli.doctor import run_doctor
-
-        report, is_healthy = run_doctor(settings, as_json=as_json)
-    except PgmcpError as error:
-        exit_with(error)
-    typer.echo(report, nl=False)
-    raise typer.Exit(0 if is_healthy else 1)
+    serve_stdio()

@@ -1,8 +1,5 @@
 """`pgmcp serve`: settings once, logging, run."""
 
-import logging
-import sys
-
 from pgmcp.cli.errors import exit_with
 from pgmcp.errors import SettingsError
 from pgmcp.execution.fork_server import ForkServer, can_fork
@@ -17,7 +14,9 @@ def serve() -> None:
 
     try:
         settings = load_settings()
-        configure_logging(settings.log_level)
+        from pgmcp.observability.log_format import configure_logging
+
+        configure_logging(settings.log_level, settings.log_format)
         from pgmcp.serve import run
 
         run(settings, fork_server, wire)
@@ -34,10 +33,3 @@ def start_fork_server() -> ForkServer | None:
     fork_server = ForkServer()
     fork_server.start()
     return fork_server
-
-
-def configure_logging(level: str) -> None:
-    """Send our log lines to stderr; standard output belongs to the protocol."""
-    logging.basicConfig(
-        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )

@@ -1,59 +1,126 @@
-"""`pgmcp doctor` as a person runs it: an outcome per check, a cure where one is needed, an exit code."""
+"""`pgmcp doctor` as a person runs it: a line per check, a cure where one is needed, an exit code.
+
+Each way that a first run fails is tested where it is found: databases in tests/postgres/test_doctor.py,
+settings, model and hosts in tests/unit/test_doctor_*.py.
+"""
 
 import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from tests.activity import Activity, with_application_name
 from tests.mcp_server import COMMAND, server_environment
+from tests.openai_endpoint import ScriptedEndpoint, sql
+
+CHECKS_OF_A_DATABASE = {
+    "connection",
+    "TLS",
+    "version",
+    "role",
+    "read-only",
+    "cancel",
+    "statistics",
+    "what leaves",
+}
 
 
-def examine(url: str, folder: Path, **variables: str) -> tuple[int, dict[str, dict[str, str]]]:
-    done = subprocess.run(
-        [*COMMAND, "doctor", "--json"],
+def run_doctor(
+    folder: Path, *options: str, url: str | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "doctor", *options],
         env=server_environment(url, **variables),
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
+
+
+def examine(folder: Path, url: str | None = None, **variables: str) -> tuple[int, dict[str, dict[str, str]]]:
+    done = run_doctor(folder, "--json", url=url, **variables)
+    assert done.stderr == ""
     return done.returncode, {finding["check"]: finding for finding in json.loads(done.stdout)}
 
 
-def test_a_reader_is_found_to_be_one(shop_url: str, tmp_path: Path) -> None:
-    exit_code, findings = examine(shop_url, tmp_path)
+def test_a_healthy_installation_passes_with_every_check_named(shop_url: str, folder: Path) -> None:
+    exit_code, findings = examine(
+        folder, shop_url, XDG_CACHE_HOME=str(folder), TIKTOKEN_CACHE_DIR=str(folder)
+    )
 
     assert exit_code == 0
-    assert findings["database main"]["outcome"] == "ok"
-    assert findings["database main: role"]["outcome"] == "ok"
+    assert {name: finding["outcome"] for name, finding in findings.items()} == {
+        "settings": "ok",
+        "machine: program": "ok",
+        "machine: worker": "ok",
+        "machine: cache folder": "ok",
+        "machine: token ranks": "warn",  # no test downloads it
+        "hosts": "ok",
+        "model": "warn",  # there is none
+        **{f"database main: {check}": "ok" for check in CHECKS_OF_A_DATABASE},
+    }
+    assert all(set(finding) == {"outcome", "check", "text", "cure"} for finding in findings.values())
+    assert all(finding["cure"] for finding in findings.values() if finding["outcome"] != "ok")
 
 
-def test_a_superuser_is_warned_of_with_the_cure(new_database: Callable[[], str], tmp_path: Path) -> None:
-    exit_code, findings = examine(new_database(), tmp_path)
+def test_nothing_is_left_on_the_server(shop_url: str, shop_admin_url: str, folder: Path) -> None:
+    exit_code, _ = examine(folder, with_application_name(shop_url, "examined"))
 
     assert exit_code == 0
-    assert findings["database main: role"]["outcome"] == "warn"
-    assert "setup-sql" in findings["database main: role"]["cure"]
+    with Activity(shop_admin_url, "examined") as activity:
+        activity.until_gone()
 
 
-def test_a_database_that_is_down_fails_without_its_password(tmp_path: Path) -> None:
-    exit_code, findings = examine("postgresql://me:Quagga-1@127.0.0.1:1/shop", tmp_path)
+def test_a_pipe_gets_plain_lines_and_a_sum(shop_url: str, folder: Path) -> None:
+    done = run_doctor(folder, url=shop_url)
+
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert "ok    database main: role: " in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(" 0 fail")
+
+
+def test_a_database_that_is_down_fails_the_command_without_its_password(folder: Path) -> None:
+    exit_code, findings = examine(folder, "postgresql://me:Quagga-1@127.0.0.1:1/shop")
 
     assert exit_code == 1
-    assert findings["database main"]["text"].startswith("unreachable: ")
+    assert findings["database main: connection"]["text"].startswith("unreachable: ")
+    assert findings["database main: connection"]["cure"].startswith("nothing listens there")
     assert "Quagga" not in json.dumps(findings)
 
 
-def test_a_verified_question_that_no_longer_runs_is_named(shop_url: str, tmp_path: Path) -> None:
-    context = tmp_path / "context.yaml"
-    context.write_text(
-        "databases:\n  main:\n    verified:\n"
-        "      - {question: How many customers, sql: select count(*) from customers}\n"
-        "      - {question: How many clients, sql: select count(*) from clients}\n"
-    )
+def test_settings_that_cannot_be_used_are_a_finding_and_the_machine_is_examined_all_the_same(
+    folder: Path,
+) -> None:
+    done = run_doctor(folder, PG_MCP_DATABSE_URL="postgresql://me:Quagga-1@127.0.0.1/shop")
 
-    exit_code, findings = examine(shop_url, tmp_path, PG_MCP_CONTEXT_FILE=str(context))
+    assert done.returncode == 1
+    assert "PG_MCP_DATABSE_URL is no setting, did you mean PG_MCP_DATABASE_URL?\n      cure: " in done.stdout
+    assert "ok    machine: worker: " in done.stdout
+    assert "Quagga" not in done.stdout
+    assert done.stderr == ""
 
-    assert exit_code == 1
-    assert findings["database main: verified questions"]["text"].startswith("'How many clients' cannot run")
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_cache_folder_that_cannot_be_written_is_named(below: str, folder: Path) -> None:
+    file = folder / "file"
+    file.touch()
+    _, findings = examine(folder, XDG_CACHE_HOME=str(file / below))
+
+    cache = findings["machine: cache folder"]
+    assert cache["outcome"] == "warn"
+    assert cache["text"].startswith(f"{file / below / 'pgmcp'} cannot be written: ")
+    assert "XDG_CACHE_HOME" in cache["cure"]
+
+
+def test_the_model_is_asked_and_named_as_the_one_that_prompts_go_to(shop_url: str, folder: Path) -> None:
+    with ScriptedEndpoint() as endpoint:
+        endpoint.reply(sql("SELECT 1"))
+        exit_code, findings = examine(folder, shop_url, openai_base_url=endpoint.base_url)
+
+    assert exit_code == 0
+    assert findings["model"]["outcome"] == "ok"
+    assert endpoint.base_url.split("/")[2] in findings["database main: what leaves"]["text"]

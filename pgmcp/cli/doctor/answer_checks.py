@@ -1,0 +1,131 @@
+"""What answers rely on: statistics, verified questions; and what the model's provider is told for them."""
+
+import asyncio
+from typing import Final
+
+from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
+from pgmcp.cli.doctor.subject import Subject
+from pgmcp.errors import ExecutionError, PgmcpError, StatementFailedError
+from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.generation.verified import ParameterKind, VerifiedQuestion
+from pgmcp.presentation.neutral import neutralise
+from pgmcp.schema.catalog import Catalog
+
+_STATISTICS_SQL: Final = """
+SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
+       EXISTS (SELECT FROM pg_catalog.pg_stats AS s
+                WHERE s.schemaname = n.nspname AND s.tablename = c.relname)
+  FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT') AND NOT pg_catalog.row_security_active(c.oid)
+   AND pg_catalog.pg_relation_size(c.oid) > 0
+ ORDER BY 1
+"""
+"""Tables that hold rows, and whether the role is told of them; where row security applies, it never is."""
+
+# What stands for a parameter when its question's SQL is planned; no row has to match.
+_SAMPLE_BY_KIND: Final = {
+    ParameterKind.DATE: "2026-01-01",
+    ParameterKind.NUMBER: "1",
+    ParameterKind.TEXT: "any",
+    ParameterKind.VALUE: "any",
+}
+
+
+async def check_statistics(subject: Subject, check: str) -> Finding:
+    """See whether the planner, and so our hints on values, know what the tables hold."""
+    found = await subject.fetch(_STATISTICS_SQL)
+    unknown = [neutralise(str(name)) for name, is_known in found if not is_known]
+    if not unknown:
+        text = f"at hand for all {len(found)} tables that hold rows" if found else "no table holds rows"
+        return Finding(Outcome.OK, check, text)
+    return Finding(
+        Outcome.WARN,
+        check,
+        f"{len(unknown)} of {len(found)} tables that hold rows have none: {enumerate_some(unknown)}",
+        "run ANALYZE there as the tables' owner: values, ranges and plans come from them",
+    )
+
+
+async def tell_what_leaves(subject: Subject, check: str) -> Finding:
+    """Say what of this database is sent to the model's provider, and what keeps it here."""
+    catalog = await subject.database.schema.get()
+    if not catalog.tables:
+        return Finding(
+            Outcome.WARN,
+            check,
+            "nothing: the role may read no table here",
+            "GRANT USAGE on the schema and SELECT on its tables, `pgmcp setup-sql` prints the script; "
+            "PG_MCP_DATABASE_INCLUDE_SCHEMAS and _EXCLUDE_SCHEMAS may leave all out, too",
+        )
+    if not subject.model_endpoint:
+        text = "nothing: no model is configured; the host's own model sees what the tools return"
+        return Finding(Outcome.OK, check, text)
+    text = f"with a question to {subject.model_endpoint}, never rows: {_describe(catalog)}"
+    server = subject.settings.server
+    if server.sample_rows and server.send_values:
+        text += "; more of tables without statistics, once sampled (PG_MCP_SERVER_SAMPLE_ROWS=0 reads none)"
+    if await asyncio.to_thread(subject.database.context) != DatabaseContext():
+        text += "; of the context file its terms, notes and the nearest verified questions"
+    return Finding(Outcome.OK, check, text)
+
+
+def _describe(catalog: Catalog) -> str:
+    schemas = sorted({neutralise(table.schema) for table in catalog.tables})
+    columns = [(table, column) for table in catalog.tables for column in table.columns]
+    comments = sum(bool(each.comment) for each in catalog.tables)
+    comments += sum(bool(column.comment) for _, column in columns)
+    valued = [
+        neutralise(f"{table.name}.{column.name}")
+        for table, column in columns
+        if column.values or column.value_range
+    ]
+    return (
+        f"names and types of {len(catalog.tables)} tables in {enumerate_some(schemas)} "
+        "(PG_MCP_DATABASE_EXCLUDE_SCHEMAS leaves schemas out), enum labels, "
+        f"{comments} comments, and {_describe_values(valued)}"
+    )
+
+
+def _describe_values(columns: list[str]) -> str:
+    if not columns:
+        return "no values"
+    return (
+        f"values or ranges of {len(columns)} columns: {enumerate_some(columns)} "
+        "(PG_MCP_SERVER_HIDDEN_VALUES keeps single columns here, PG_MCP_SERVER_SEND_VALUES=false all)"
+    )
+
+
+async def check_verified_questions(subject: Subject, check: str) -> Finding | None:
+    """Plan the SQL of every verified question against the schema as it is now."""
+    questions = (await asyncio.to_thread(subject.database.context)).verified
+    if not questions:
+        return None
+    problems = [
+        problem for question in questions if (problem := await _find_problem(subject, question)) is not None
+    ]
+    if not problems:
+        return Finding(Outcome.OK, check, f"all {len(questions)} can run")
+    return Finding(
+        Outcome.FAIL,
+        check,
+        f"{len(problems)} of {len(questions)} cannot run: {'; '.join(problems)}",
+        "mend their SQL in PG_MCP_CONTEXT_FILE",
+    )
+
+
+async def _find_problem(subject: Subject, verified: VerifiedQuestion) -> str | None:
+    """Return why a question's SQL cannot run, or None if it can.
+
+    Raises:
+        ExecutionError: not because of its SQL.
+    """
+    samples = {name: _SAMPLE_BY_KIND[each.kind] for name, each in verified.parameters.items()}
+    sql = f"EXPLAIN {verified.bind(samples)}"
+    try:
+        await subject.pipeline.execute_sql(sql, database=subject.database.name)
+    except PgmcpError as error:
+        if isinstance(error, ExecutionError) and not isinstance(error, StatementFailedError):
+            raise
+        return f"{verified.question!r} ({error.code}: {error})"
+    return None

@@ -1,0 +1,64 @@
+"""One database: can it be reached, is it safe to be asked, and does what answers rely on work?
+
+Each check is one function, and runs over workers as a host's statements do. A
+connection that fails ends the examination of its database, and of no other.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from pgmcp.cli.doctor.answer_checks import check_statistics, check_verified_questions, tell_what_leaves
+from pgmcp.cli.doctor.connection_checks import (
+    CONNECT_TIMEOUT_S,
+    check_connection,
+    check_tls,
+    check_version,
+)
+from pgmcp.cli.doctor.report import Finding, Outcome, found_failure
+from pgmcp.cli.doctor.safety_checks import check_cancel, check_read_only, check_role
+from pgmcp.cli.doctor.subject import Subject
+from pgmcp.errors import DatabaseAuthError, PgmcpError, UnreachableError, WorkerLostError
+
+CHECK_TIMEOUT_S: Final = 60.0
+"""Of a check once there is a connection; catalogs of ten thousand tables take seconds."""
+
+Check = Callable[[Subject, str], Awaitable[Finding | None]]
+"""Looks at one thing; gets the check's whole name, and returns None where there is nothing to look at."""
+
+_CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
+    ("connection", check_connection, CONNECT_TIMEOUT_S),
+    ("TLS", check_tls, CHECK_TIMEOUT_S),
+    ("version", check_version, CHECK_TIMEOUT_S),
+    ("role", check_role, CHECK_TIMEOUT_S),
+    ("read-only", check_read_only, CHECK_TIMEOUT_S),
+    ("cancel", check_cancel, CHECK_TIMEOUT_S),
+    ("statistics", check_statistics, CHECK_TIMEOUT_S),
+    ("what leaves", tell_what_leaves, CHECK_TIMEOUT_S),
+    ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
+)
+"""In an order in which the later rely on the earlier."""
+
+
+async def examine_database(subject: Subject) -> AsyncIterator[Finding]:
+    """Give what each check finds; it ends early when the database cannot be reached, or no more."""
+    for name, check, timeout_s in _CHECKS:
+        check_name = f"database {subject.database.name}: {name}"
+        try:
+            async with asyncio.timeout(timeout_s):
+                found = await check(subject, check_name)
+        except (UnreachableError, DatabaseAuthError, WorkerLostError) as error:
+            where = f"{subject.address.hosts}, ssl mode {subject.address.ssl_mode}"
+            yield Finding(Outcome.FAIL, check_name, f"{error.code}: {error} ({where})", error.hint)
+            return
+        except PgmcpError as error:
+            found = found_failure(check_name, error)
+        except TimeoutError:
+            found = Finding(
+                Outcome.FAIL,
+                check_name,
+                f"timeout: no answer within {timeout_s:g} s",
+                "see in pg_stat_activity what the database is busy with, and try again",
+            )
+        if found is not None:
+            yield found

@@ -1,0 +1,92 @@
+"""The model's endpoint: is there one, and does it answer as `query` will ask it?"""
+
+import time
+from typing import Final
+
+from pgmcp.cli.doctor.report import Finding, Outcome, found_failure
+from pgmcp.errors import ModelError, ModelReplyError
+from pgmcp.generation.model import ModelClient
+from pgmcp.generation.prompt import Message
+from pgmcp.settings import OpenAISettings
+
+CHECK: Final = "model"
+
+_MESSAGES: Final[list[Message]] = [
+    {
+        "role": "system",
+        "content": "Write PostgreSQL. Reply with one JSON object: "
+        '{"answerable": true, "sql": "…", "tables": [], "assumptions": [], "reason": "", "follow_up": ""}',
+    },
+    {"role": "user", "content": "Select the number 1."},
+]
+"""The shortest question in the form of a real one; some hundred tokens with the reply's schema."""
+
+
+def describe_endpoint(settings: OpenAISettings) -> str:
+    """Return host and port of the endpoint that prompts go to; "" if there is none."""
+    return _client(settings).endpoint if settings.is_configured else ""
+
+
+async def examine_model(settings: OpenAISettings) -> list[Finding]:
+    """Ask the endpoint one tiny question; costs about a hundred tokens."""
+    if not settings.is_configured:
+        return [
+            Finding(
+                Outcome.WARN,
+                CHECK,
+                "no key and no endpoint: `query` answers verified questions only",
+                "set PG_MCP_OPENAI_API_KEY, or PG_MCP_OPENAI_BASE_URL for an endpoint that needs no key; "
+                "`execute_sql` needs neither",
+            )
+        ]
+    client = _client(settings)
+    try:
+        return await _ask(client, settings)
+    finally:
+        await client.aclose()
+
+
+def _client(settings: OpenAISettings) -> ModelClient:
+    return ModelClient(
+        api_key=settings.api_key.get_secret_value() if settings.api_key else None,
+        base_url=settings.base_url,
+        model=settings.model,
+        max_retries=0,  # a fault that comes and goes is one to tell of
+        timeout_s=settings.timeout_s,
+    )
+
+
+async def _ask(client: ModelClient, settings: OpenAISettings) -> list[Finding]:
+    await client.warm_up()
+    started_s = time.monotonic()
+    try:
+        completion = await client.complete(_MESSAGES, timeout_s=settings.timeout_s)
+    except ModelReplyError as error:
+        return [
+            Finding(
+                Outcome.WARN,
+                CHECK,
+                f"{settings.model} at {client.endpoint} answers, but not as it was asked to: {error}",
+                error.hint,
+            )
+        ]
+    except ModelError as error:
+        return [found_failure(CHECK, error)]
+    elapsed_ms = (time.monotonic() - started_s) * 1000
+    tokens = completion.tokens_in + completion.tokens_out
+    key = "PG_MCP_OPENAI_API_KEY is accepted" if settings.api_key else "no key is needed"
+    text = f"{completion.model} at {client.endpoint} wrote SQL in {elapsed_ms:.0f} ms, {tokens} tokens; {key}"
+    return [Finding(Outcome.OK, CHECK, text), _judge_reply_format(client)]
+
+
+def _judge_reply_format(client: ModelClient) -> Finding:
+    check = f"{CHECK}: structured output"
+    if client.reply_format == "json_schema":
+        return Finding(Outcome.OK, check, "replies follow a JSON schema")
+    what = "JSON without a schema" if client.reply_format == "json_object" else "text"
+    return Finding(
+        Outcome.WARN,
+        check,
+        f"the endpoint takes no JSON schema: replies are {what}, and more of them cannot be used",
+        "choose a model or an endpoint with structured output if answers often fail with model_reply",
+    )

@@ -1,0 +1,156 @@
+"""What keeps a database as it is: its role, the transaction, and the end of what runs too long."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.cli.doctor.report import Finding, Outcome
+from pgmcp.cli.doctor.subject import STATEMENT_TIMEOUT_S, Subject
+from pgmcp.errors import StatementFailedError
+from pgmcp.execution.result import JsonScalar
+
+_PROOF_SQL: Final = "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()"
+"""Harmless where it is not refused: a table of this session alone, and rolled back."""
+
+_READ_ONLY_SQLSTATE: Final = "25006"
+
+_ACTIVITY_SQL: Final = """
+SELECT pg_catalog.count(*)
+  FROM pg_catalog.pg_stat_activity
+ WHERE state = 'active' AND pid <> pg_catalog.pg_backend_pid() AND pg_catalog.strpos(query, '{mark}') > 0
+"""
+
+SLEEP_S: Final = 60
+DEADLINE_S: Final = 1.0
+"""Long enough to be seen running from afar."""
+
+SEEN_WITHIN_S: Final = 5.0
+GONE_WITHIN_S: Final = 3.0
+_LOOK_EVERY_S: Final = 0.02
+
+
+async def check_role(subject: Subject, check: str) -> Finding:
+    """See what the role could do if every other guard failed."""
+    posture = await subject.database.role.posture()
+    if not posture.risks:
+        return Finding(Outcome.OK, check, f"{posture.role} can only read")
+    text = f"{posture.role} can do more than read: {'; '.join(posture.risks)}"
+    if subject.settings.server.require_readonly_role:
+        return Finding(
+            Outcome.FAIL,
+            check,
+            f"role_refused: {text}; this database is not served",
+            "connect as a role that can only read, `pgmcp setup-sql` prints the script for one; "
+            "PG_MCP_SERVER_REQUIRE_READONLY_ROLE=false would only warn",
+        )
+    return Finding(
+        Outcome.WARN,
+        check,
+        text,
+        "connect as a role that can only read, `pgmcp setup-sql` prints the script for one; "
+        "PG_MCP_SERVER_REQUIRE_READONLY_ROLE=true refuses any other",
+    )
+
+
+async def check_read_only(subject: Subject, check: str) -> Finding:
+    """Try to make a table in the transaction that every statement runs in; it is rolled back in any case."""
+    if not subject.settings.server.use_readonly_transactions:
+        return Finding(
+            Outcome.WARN,
+            check,
+            "read-only transactions are switched off; every other guard stays",
+            "set PG_MCP_SERVER_USE_READONLY_TRANSACTIONS=true",
+        )
+    try:
+        await subject.fetch(_PROOF_SQL)
+    except StatementFailedError as error:
+        if error.sqlstate != _READ_ONLY_SQLSTATE:
+            raise
+        return Finding(Outcome.OK, check, f"proved: a CREATE TABLE was refused (SQLSTATE {error.sqlstate})")
+    return Finding(
+        Outcome.FAIL,
+        check,
+        "a temporary table could be made inside a read-only transaction; it was rolled back",
+        "something between here and the server splits or changes transactions: connect past it",
+    )
+
+
+async def check_cancel(subject: Subject, check: str) -> Finding:
+    """End one sleep on the server by its deadline and one by leaving, and see both gone there."""
+    ((shows_statements,),) = await subject.fetch("SHOW track_activities")
+    if shows_statements != "on":
+        text = "not seen: the server does not show what runs"
+        return Finding(Outcome.WARN, check, text, "set track_activities = on at the server")
+    async with _sleeping(subject, DEADLINE_S) as late:
+        is_late_seen = await late.has_begun()
+        await asyncio.wait([late.task])
+    late_ms = await late.ms_until_ended()
+    async with _sleeping(subject, STATEMENT_TIMEOUT_S) as left:
+        is_left_seen = await left.has_begun()
+    left_ms = await left.ms_until_ended()
+    if not (is_late_seen and is_left_seen):
+        return Finding(
+            Outcome.WARN,
+            check,
+            "not seen: a statement did not show in pg_stat_activity in time",
+            "let the role have two connections at once, one to run a statement and one to look at it",
+        )
+    if late_ms is None or left_ms is None:
+        event = "its deadline" if late_ms is None else "its caller left"
+        return Finding(
+            Outcome.FAIL,
+            check,
+            f"a statement still ran on the server {GONE_WITHIN_S:g} s after {event}",
+            "let cancel requests through to the database's host and port: firewalls or poolers drop them",
+        )
+    text = f"on the server a sleep ended at its deadline, and another {left_ms:.0f} ms after its caller left"
+    return Finding(Outcome.OK, check, f"proved: {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Sleep:
+    """A statement that only sleeps.
+
+    Attributes:
+        mark: a name in its text, by which pg_stat_activity has it.
+        task: whoever waits for it.
+    """
+
+    subject: Subject
+    mark: str
+    task: asyncio.Task[list[list[JsonScalar]]]
+
+    async def has_begun(self) -> bool:
+        """Wait for it to run on the server; tell whether it did."""
+        return await self._ms_until(runs=True, within_s=SEEN_WITHIN_S) is not None
+
+    async def ms_until_ended(self) -> float | None:
+        """Wait for it to run no more; return the milliseconds that took, or None if it goes on."""
+        return await self._ms_until(runs=False, within_s=GONE_WITHIN_S)
+
+    async def _ms_until(self, *, runs: bool, within_s: float) -> float | None:
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        while loop.time() - started_s < within_s:
+            ((count,),) = await self.subject.fetch(_ACTIVITY_SQL.format(mark=self.mark))
+            if bool(count) == runs:
+                return (loop.time() - started_s) * 1000
+            if runs and self.task.done():
+                return None
+            await asyncio.sleep(_LOOK_EVERY_S)
+        return None
+
+
+@asynccontextmanager
+async def _sleeping(subject: Subject, timeout_s: float) -> AsyncIterator[_Sleep]:
+    """Start a sleep; whoever waits for it leaves at the end."""
+    mark = f"pgmcp_doctor_{secrets.token_hex(4)}"
+    task = asyncio.create_task(subject.fetch(f"SELECT pg_catalog.pg_sleep({SLEEP_S}) AS {mark}", timeout_s))
+    try:
+        yield _Sleep(subject, mark, task)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,33 @@
+"""What the checks of a database are given."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.execution.result import JsonScalar, RowLimits
+from pgmcp.pipeline import Database, Pipeline
+from pgmcp.settings import Settings
+from pgmcp.settings.origins import Address
+
+STATEMENT_TIMEOUT_S: Final = 20.0
+
+_LIMITS: Final = RowLimits(max_rows=100_000, max_bytes=64 << 20, max_cell_bytes=1 << 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A database to be examined.
+
+    Attributes:
+        model_endpoint: where prompts go; "" when no model is configured.
+    """
+
+    database: Database
+    pipeline: Pipeline
+    address: Address
+    settings: Settings
+    model_endpoint: str
+
+    async def fetch(self, sql: str, timeout_s: float = STATEMENT_TIMEOUT_S) -> list[list[JsonScalar]]:
+        """Run a statement of ours as a host's is run: on a worker, in a transaction that is rolled back."""
+        rows = await self.database.supervisor.execute(sql, _LIMITS, can_be_wrapped=False, timeout_s=timeout_s)
+        return list(rows.rows)

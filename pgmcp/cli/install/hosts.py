@@ -1,0 +1,113 @@
+"""The hosts: which file each reads its servers from, and what an entry looks like there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Final
+
+from pgmcp.cli.install.choices import HostName, Scope
+from pgmcp.errors import SettingsError
+from pgmcp.settings.places import Places
+
+_DESKTOP_FILE: Final = "claude_desktop_config.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One program that starts MCP servers.
+
+    Attributes:
+        container: the key of the object that entries stand in.
+        names_transport: an entry says that it speaks over stdio.
+        takes_comments: its files may hold comments and trailing commas.
+        variable_reference: how its files refer to a variable of its environment.
+        next_step: what a person does after a change.
+    """
+
+    title: str
+    container: str
+    names_transport: bool
+    takes_comments: bool
+    variable_reference: str
+    next_step: str
+
+
+HOST_BY_NAME: Final = {
+    HostName.CLAUDE_DESKTOP: Host(
+        "Claude Desktop", "mcpServers", False, False, "", "quit Claude Desktop and start it again"
+    ),
+    HostName.CLAUDE_CODE: Host(
+        "Claude Code", "mcpServers", True, False, "${NAME}", "start claude anew; /mcp shows the state"
+    ),
+    HostName.CURSOR: Host(
+        "Cursor",
+        "mcpServers",
+        True,
+        True,
+        "${env:NAME}",
+        "restart Cursor; Settings, MCP, shows the state",
+    ),
+    HostName.VSCODE: Host(
+        "VS Code",
+        "servers",
+        True,
+        True,
+        "${env:NAME}",
+        'the command "MCP: List Servers" starts it and shows the state',
+    ),
+}
+
+
+def config_file(
+    host: HostName, scope: Scope, places: Places, *, project: PurePath, packages: Sequence[str] = ()
+) -> PurePath:
+    """Return the file that a host reads.
+
+    Args:
+        project: the folder whose servers `Scope.PROJECT` means.
+        packages: names of the folders in `places.packages`.
+
+    Raises:
+        SettingsError: the host has no such scope, or more than one package of it is installed.
+    """
+    match host, scope:
+        case HostName.CLAUDE_DESKTOP, Scope.USER:
+            return _desktop_file(places, packages)
+        case HostName.CLAUDE_CODE, Scope.USER:
+            return (places.claude_code or places.home) / ".claude.json"
+        case HostName.CLAUDE_CODE, Scope.PROJECT:
+            return project / ".mcp.json"
+        case HostName.CURSOR, Scope.USER:
+            return places.home / ".cursor" / "mcp.json"
+        case HostName.CURSOR, Scope.PROJECT:
+            return project / ".cursor" / "mcp.json"
+        case HostName.VSCODE, Scope.USER:
+            return places.programs / "Code" / "User" / "mcp.json"
+        case HostName.VSCODE, Scope.PROJECT:
+            return project / ".vscode" / "mcp.json"
+    raise SettingsError(
+        f"{HOST_BY_NAME[host].title} has no configuration of a project", hint="leave --scope away"
+    )
+
+
+def _desktop_file(places: Places, packages: Sequence[str]) -> PurePath:
+    """Return Claude Desktop's file; its Windows package reads one of its own, whatever its menu opens.
+
+    Seen in the issues 26073 and 25579 of anthropics/claude-code.
+    """
+    found = [name for name in packages if name.startswith("Claude_")]
+    if places.packages is None or not found:
+        return places.programs / "Claude" / _DESKTOP_FILE
+    if len(found) > 1:
+        raise SettingsError(
+            f"more than one Claude Desktop is installed: {', '.join(sorted(found))}",
+            hint=f"name the {_DESKTOP_FILE} of the one you use with --file; "
+            rf"it is in {places.packages}\…\LocalCache\Roaming\Claude",
+        )
+    return places.packages / found[0] / "LocalCache" / "Roaming" / "Claude" / _DESKTOP_FILE
+
+
+def list_packages(places: Places) -> list[str]:
+    """Return the names of the packaged programs of this Windows; [] elsewhere."""
+    folder = Path(places.packages) if places.packages else None
+    return [found.name for found in folder.iterdir()] if folder and folder.is_dir() else []

@@ -1,0 +1,143 @@
+"""An answer on the terminal, in the form that was wished for.
+
+What is asked for goes to standard output; how it was found goes there, too, where a person reads it, and to
+standard error beside forms that a program reads.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pgmcp.cli.options import Form
+from pgmcp.cli.table import lay_out
+from pgmcp.cli.terminal import Terminal
+from pgmcp.execution.result import Rows, Truncation
+from pgmcp.presentation.answer import Answer, Source
+from pgmcp.presentation.budget import Shown
+from pgmcp.presentation.csv import csv_lines
+from pgmcp.presentation.neutral import neutralise
+from pgmcp.presentation.structured import structure_answer
+from pgmcp.presentation.text import describe_provenance
+
+# In JSON every character may be escaped, so what does not print is: the same value, harmless on a terminal.
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a command has to show.
+
+    Attributes:
+        answer: None when a person's own SQL was only planned.
+        plan: the lines of EXPLAIN, if that was wished for.
+    """
+
+    answer: Answer | None
+    plan: list[str] | None = None
+
+
+def show(findings: Findings, form: Form, terminal: Terminal, *, max_rows: int) -> None:
+    """Print what was found, and to standard error what is missing in it.
+
+    Args:
+        max_rows: what the settings allow, to say how to get more.
+    """
+    if findings.plan is not None:
+        _show_plan(findings.answer, findings.plan, terminal)
+    elif findings.answer:
+        _show_in_form(findings.answer, form, terminal)
+    if findings.answer and findings.answer.rows:
+        for sentence in _what_is_missing(findings.answer.rows, max_rows):
+            terminal.remark(sentence)
+    terminal.flush()
+
+
+def _show_in_form(answer: Answer, form: Form, terminal: Terminal) -> None:
+    match form:
+        case Form.SQL:
+            terminal.write_exactly(f"{answer.sql}\n")
+        case Form.CSV:
+            terminal.write_exactly("".join(csv_lines(answer.rows)) if answer.rows else "")
+        case Form.JSON:
+            terminal.write_exactly(_json(answer))
+        case _:
+            show_answer(answer, terminal)
+    if form in (Form.SQL, Form.CSV) and answer.source is not Source.DIRECT:
+        for line in _how_found(answer):
+            terminal.remark(line)
+
+
+def show_answer(answer: Answer, terminal: Terminal) -> None:
+    """Print the SQL, unless it is the reader's own, the rows, and how they were found."""
+    if answer.sql and answer.source is not Source.DIRECT:
+        terminal.show_sql(answer.sql)
+        terminal.say("")
+    cut_cells = _show_rows(answer.rows, terminal) if answer.rows else 0
+    for line in _how_found(answer):
+        terminal.say(line, "dim")
+    if cut_cells:
+        terminal.remark(
+            f"{_count(cut_cells, 'long cell')} cut, ending in …; --csv and --json give all of them"
+        )
+
+
+def _show_rows(rows: Rows, terminal: Terminal) -> int:
+    """Print the rows and return how many cells were cut for it."""
+    if not rows.columns:  # `select from t`
+        return 0
+    layout = lay_out(rows, room=terminal.room)
+    terminal.show(layout.rows)
+    return layout.cut_cells
+
+
+def _show_plan(answer: Answer | None, plan: list[str], terminal: Terminal) -> None:
+    if answer and answer.sql:
+        terminal.show_sql(answer.sql)
+        terminal.say("")
+    for line in plan:
+        terminal.say_line(neutralise(line))
+    for line in _how_found(answer) if answer else ():
+        terminal.say(line, "dim")
+
+
+def _how_found(answer: Answer) -> Iterator[str]:
+    yield describe_provenance(answer)
+    yield from (f"assumed: {neutralise(text)}" for text in answer.assumptions)
+    yield from (f"note: {neutralise(text)}" for text in answer.notes)
+
+
+def _json(answer: Answer) -> str:
+    """Return the structured answer, with all rows that were fetched: there is no budget of tokens here."""
+    rows = answer.rows
+    shown = Shown(rows.columns, list(rows.rows), [], shortened_cells=0, max_tokens=0) if rows else None
+    text = json.dumps(structure_answer(answer, shown), ensure_ascii=False, indent=2)
+    return _UNPRINTABLE.sub(_escape_unprintable, text) + "\n"
+
+
+def _escape_unprintable(character: re.Match[str]) -> str:
+    return character[0] if character[0].isprintable() else json.dumps(character[0])[1:-1]
+
+
+def _what_is_missing(rows: Rows, max_rows: int) -> Iterator[str]:
+    shown = len(rows.rows)
+    match rows.truncated:
+        case Truncation.ROWS if shown < max_rows:
+            yield f"only the first {_count(shown, 'row')}, and there are more: --limit takes up to {max_rows}"
+        case Truncation.ROWS:
+            yield (
+                f"only the first {_count(shown, 'row')}, and there are more: aggregate, filter, "
+                "or raise PG_MCP_SERVER_MAX_RESULT_ROWS"
+            )
+        case Truncation.BYTES:
+            yield (
+                f"only the first {_count(shown, 'row')}, and there are more: select fewer columns, "
+                "or raise PG_MCP_SERVER_MAX_RESULT_BYTES"
+            )
+    if rows.cut_cells:
+        values = _count(rows.cut_cells, "value")
+        yield f"{values} cut, ending in …: select parts of them, or raise PG_MCP_SERVER_MAX_CELL_BYTES"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,242 @@
+"""Rows laid out for a person: a table, or a record each where a table would not fit."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rich import box
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pgmcp.execution.result import Column, JsonScalar, Rows
+from pgmcp.presentation.neutral import neutralise_block, shorten
+
+_NUMERIC_TYPES: Final = (
+    "smallint",
+    "integer",
+    "bigint",
+    "numeric",
+    "real",
+    "double precision",
+    "money",
+    "oid",
+)
+_LEAST_TEXT_WIDTH: Final = 16  # below this a cut cell tells too little
+_FEW_ROWS: Final = 2  # so few are read whole, as records, rather than cut in a table
+_MAX_CELL_IN_PIPE: Final = 200  # every row is as wide as the widest cell
+_MAX_CELL_IN_RECORD: Final = 2_000
+_LEAST_RULE_WIDTH: Final = 3  # of hyphens below a column's name, for Markdown
+_FRAME_WIDTH: Final = 3  # around each column: a rule and two spaces
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Rows as they are shown.
+
+    Attributes:
+        cut_cells: how many cells end in "…" here.
+    """
+
+    rows: RenderableType
+    cut_cells: int
+
+
+@dataclass(frozen=True, slots=True)
+class _ShownColumn:
+    """One column with its cells as text.
+
+    Attributes:
+        width: of the widest cell and of the name, as a terminal counts.
+        cells_width: of the widest cell, where the name is broken into lines.
+        least_width: below this the column tells too little.
+        cut_cells: how many cells end in "…" because they were too long even for the widest layout.
+    """
+
+    name: str
+    is_numeric: bool
+    cells: list[str]
+    width: int
+    cells_width: int
+    least_width: int
+    cut_cells: int
+
+
+def lay_out(rows: Rows, *, room: int | None) -> Layout:
+    """Return the rows for a terminal of `room` characters, or for a pipe if that is None."""
+    if room is None:
+        return _plain_table(_columns(rows, _MAX_CELL_IN_PIPE))
+    columns = _columns(rows, _MAX_CELL_IN_RECORD)
+    if len(columns) == 1:
+        return _single_column(columns[0], rows)
+    widths = _choose_widths(columns, room - _frame(columns))
+    if widths is not None:
+        table = _table(columns, rows, widths)
+        if not table.cut_cells or len(rows.rows) > _FEW_ROWS:
+            return table
+    return _records(columns, rows, room)
+
+
+def _choose_widths(columns: Sequence[_ShownColumn], room: int) -> list[int] | None:
+    """Return the widths of a table, cells before names; None if it would not fit."""
+    widths = fit_widths([each.cells_width for each in columns], [each.least_width for each in columns], room)
+    return widths and fit_widths([each.width for each in columns], widths, room)
+
+
+def fit_widths(natural: Sequence[int], least: Sequence[int], room: int) -> list[int] | None:
+    """Return a width per column that together fit the room, or None if not even the least do.
+
+    Narrow columns keep what they want, and the wide share what is left.
+    """
+    if sum(least) > room:
+        return None
+    widths = list(least)
+    left = room - sum(least)
+    wishes = sorted(range(len(natural)), key=lambda index: natural[index] - least[index])
+    for rank, index in enumerate(wishes):
+        given = min(natural[index] - least[index], left // (len(wishes) - rank))
+        widths[index] += given
+        left -= given
+    return widths
+
+
+def _columns(rows: Rows, max_characters: int) -> list[_ShownColumn]:
+    return [
+        _column(column, (row[index] for row in rows.rows), max_characters)
+        for index, column in enumerate(rows.columns)
+    ]
+
+
+def _column(column: Column, cells: Iterable[JsonScalar], max_characters: int) -> _ShownColumn:
+    name = _visible(column.name)
+    whole = [_text(cell) for cell in cells]
+    texts = [shorten(text, max_characters) for text in whole]
+    is_numeric = column.type.partition("(")[0] in _NUMERIC_TYPES
+    width = max(map(cell_len, texts), default=0)
+    word_width = min(_LEAST_TEXT_WIDTH, max(map(cell_len, _words(name)), default=1))
+    return _ShownColumn(
+        name=name,
+        is_numeric=is_numeric,
+        cells=texts,
+        width=max(1, width, cell_len(name)),
+        cells_width=max(width, word_width),
+        least_width=max(width if is_numeric else min(width, _LEAST_TEXT_WIDTH), word_width),
+        cut_cells=sum(len(text) > max_characters for text in whole),
+    )
+
+
+def _words(name: str) -> list[str]:
+    """Return the pieces between which a column's name may be broken: "unit_price" is unit_ and price."""
+    return re.findall(r"[^_ ]*[_ ]+|[^_ ]+", name)
+
+
+def fold_name(name: str, width: int) -> str:
+    """Return a column's name in lines of at most `width`, broken between words if it can be."""
+    lines = [""]
+    for word in _words(name):
+        if lines[-1] and cell_len(lines[-1] + word) > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
+
+
+def _justify(column: _ShownColumn) -> Literal["left", "right"]:
+    return "right" if column.is_numeric else "left"
+
+
+def _frame(columns: Sequence[_ShownColumn]) -> int:
+    return _FRAME_WIDTH * len(columns) + 1
+
+
+def _plain_table(columns: Sequence[_ShownColumn]) -> Layout:
+    """Return a table for a pipe, which reads well in Markdown, too: one line a row, however wide."""
+    lines = [
+        [column.name for column in columns],
+        ["-" * (_plain_width(column) - 1) + (":" if column.is_numeric else "-") for column in columns],
+        *zip(*(column.cells for column in columns), strict=True),
+    ]
+    return Layout(Text("\n".join(_plain_line(columns, line) for line in lines)), _count_cut(columns))
+
+
+def _plain_width(column: _ShownColumn) -> int:
+    return max(column.width, _LEAST_RULE_WIDTH)
+
+
+def _plain_line(columns: Sequence[_ShownColumn], texts: Sequence[str]) -> str:
+    cells = (
+        f"{pad}{text}" if column.is_numeric else f"{text}{pad}"
+        for column, text in zip(columns, texts, strict=True)
+        for pad in [" " * (_plain_width(column) - cell_len(text))]
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _table(columns: Sequence[_ShownColumn], rows: Rows, widths: Sequence[int]) -> Layout:
+    table = Table(box=box.ROUNDED, header_style="bold")
+    for column, width in zip(columns, widths, strict=True):
+        table.add_column(
+            Text(fold_name(column.name, width)),
+            justify=_justify(column),
+            width=width,
+            no_wrap=True,
+            overflow="ellipsis",
+        )
+    for number, row in enumerate(rows.rows):
+        table.add_row(*(_styled(column.cells[number], row[index]) for index, column in enumerate(columns)))
+    return Layout(table, _count_cut(columns, widths))
+
+
+def _single_column(column: _ShownColumn, rows: Rows) -> Layout:
+    """Return a table whose only column folds what is long: there is no other that would be torn apart."""
+    table = Table(box=box.ROUNDED, header_style="bold")
+    table.add_column(Text(column.name), justify=_justify(column), overflow="fold")
+    for text, row in zip(column.cells, rows.rows, strict=True):
+        table.add_row(_styled(text, row[0]))
+    return Layout(table, column.cut_cells)
+
+
+def _records(columns: Sequence[_ShownColumn], rows: Rows, room: int) -> Layout:
+    """Return a line per cell, the rows one below the other, as psql's expanded display."""
+    shown: list[RenderableType] = []
+    for number, row in enumerate(rows.rows):
+        title = f"── record {number + 1} "
+        shown.append(Text(title.ljust(room, "─"), style="dim", no_wrap=True))
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(style="bold", max_width=room // 3, overflow="fold")
+        grid.add_column(overflow="fold")
+        for index, column in enumerate(columns):
+            grid.add_row(Text(column.name), _styled(column.cells[number], row[index]))
+        shown.append(grid)
+    return Layout(Group(*shown), _count_cut(columns))
+
+
+def _count_cut(columns: Sequence[_ShownColumn], widths: Sequence[int] | None = None) -> int:
+    if widths is None:
+        return sum(column.cut_cells for column in columns)
+    return sum(
+        column.cut_cells if width >= column.width else sum(cell_len(text) > width for text in column.cells)
+        for column, width in zip(columns, widths, strict=True)
+    )
+
+
+def _styled(text: str, cell: JsonScalar) -> Text:
+    return Text(text, style="dim" if cell is None else "")
+
+
+def _text(cell: JsonScalar) -> str:
+    match cell:
+        case None:
+            return "NULL"
+        case bool():
+            return "true" if cell else "false"
+        case str():
+            return _visible(cell)
+        case _:
+            return repr(cell)
+
+
+def _visible(text: str) -> str:
+    r"""Return a text on one line; unlike for a model, a backslash stays one: people know their paths."""
+    return neutralise_block(text).replace("\n", r"\n").replace("\t", r"\t")

@@ -1,0 +1,1 @@
+"""What a one-click bundle (.mcpb) holds beside the two packages."""

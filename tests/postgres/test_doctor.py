@@ -1,0 +1,337 @@
+"""What `pgmcp doctor` finds of databases: each way that a first connection fails, by cause and cure."""
+
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from pgmcp.cli.doctor.databases import examine_database
+from pgmcp.cli.doctor.examination import examine_remote
+from pgmcp.cli.doctor.report import Finding, Outcome
+from pgmcp.cli.doctor.safety_checks import check_read_only
+from pgmcp.cli.doctor.subject import Subject
+from pgmcp.serve import open_pipeline
+from pgmcp.settings import load_settings
+from pgmcp.settings.origins import find_address
+from tests.mcp_server import SHOP_CONTEXT
+from tests.pgbouncer import PgBouncer, find_pgbouncer
+from tests.tcp_proxy import tcp_proxy
+from tests.tls_postgres import TlsPostgres, find_programs
+
+pytestmark = pytest.mark.anyio
+
+CONNECTION = "database main: connection"
+
+
+async def examine(environ: dict[str, str]) -> dict[str, Finding]:
+    settings = load_settings(environ, env_file=None)
+    return {finding.check: finding async for finding in examine_remote(settings, None)}
+
+
+async def failure_of(url: str, **variables: str) -> Finding:
+    """Return the one finding of a database that cannot be connected to."""
+    findings = await examine({"PG_MCP_DATABASE_URL": url, **variables})
+    (failure,) = [finding for check, finding in findings.items() if check.startswith("database")]
+    assert failure.check == CONNECTION
+    assert failure.outcome is Outcome.FAIL
+    return failure
+
+
+def with_parts(url: str, *, password: str = "", port: int | None = None, dbname: str = "") -> str:
+    parts = urlsplit(url)
+    netloc = f"{parts.username}:{password or parts.password}@{parts.hostname}:{port or parts.port}"
+    return urlunsplit(parts._replace(netloc=netloc, path=f"/{dbname}" if dbname else parts.path))
+
+
+@pytest.fixture(scope="module")
+def tls_server() -> Iterator[TlsPostgres]:
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed; the embedded one has no TLS")
+    with tempfile.TemporaryDirectory(prefix="pgmcp-tls-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        with TlsPostgres(programs, Path(folder)) as server:
+            yield server
+
+
+async def test_a_reader_of_an_analysed_database_passes_every_check(shop_url: str) -> None:
+    findings = await examine({"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_CONTEXT_FILE": str(SHOP_CONTEXT)})
+
+    databases = [finding for check, finding in findings.items() if check.startswith("database")]
+    assert [finding for finding in databases if finding.outcome is not Outcome.OK] == []
+    assert "25006" in findings["database main: read-only"].text
+    assert findings["database main: cancel"].text.startswith("proved")
+    assert "PostgreSQL 18" in findings["database main: version"].text
+
+
+async def test_a_wrong_port_is_named(shop_url: str) -> None:
+    failure = await failure_of(with_parts(shop_url, port=1))
+
+    assert "Connection refused" in failure.text
+    assert "127.0.0.1:1" in failure.text
+    assert failure.cure.startswith("nothing listens there")
+    assert "PG_MCP_DATABASE_PORT" in failure.cure
+
+
+async def test_a_port_of_something_else_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        failure = await failure_of(f"postgresql://reader@127.0.0.1:{port}/shop?connect_timeout=2")
+
+    assert f"127.0.0.1:{port}" in failure.text
+    assert "firewall" in failure.cure
+
+
+async def test_a_wrong_password_is_named_and_not_shown(shop_url: str) -> None:
+    failure = await failure_of(with_parts(shop_url, password="Quagga-1"))
+
+    assert failure.text.startswith("auth: ")
+    assert "password authentication failed" in failure.text
+    assert failure.cure.startswith("the password or the user is wrong")
+    assert "Quagga" not in failure.text
+
+
+async def test_a_missing_password_is_named(shop_url: str) -> None:
+    failure = await failure_of(
+        shop_url.replace(f":{urlsplit(shop_url).password}@", "@"), PGPASSFILE="/dev/null"
+    )
+
+    assert "no password supplied" in failure.text
+    assert failure.cure.startswith("set PG_MCP_DATABASE_PASSWORD")
+
+
+async def test_a_database_that_does_not_exist_is_named(shop_url: str) -> None:
+    failure = await failure_of(with_parts(shop_url, dbname="nowhere"))
+
+    assert 'database "nowhere" does not exist' in failure.text
+    assert "PG_MCP_DATABASE_DBNAME" in failure.cure
+
+
+async def test_a_server_without_tls_that_is_to_have_it_is_named(shop_url: str) -> None:
+    failure = await failure_of(shop_url, PG_MCP_DATABASE_SSL_MODE="require")
+
+    assert "server does not support SSL" in failure.text
+    assert failure.cure.startswith("the server has no TLS")
+
+
+async def test_a_server_that_wants_tls_is_named(tls_server: TlsPostgres) -> None:
+    failure = await failure_of(tls_server.url("tls_only", sslmode="disable"))
+
+    assert "no encryption" in failure.text
+    assert "ssl mode disable" in failure.text
+    assert "PG_MCP_DATABASE_SSL_MODE=require" in failure.cure
+
+
+@pytest.mark.parametrize("root", ["system", "another CA"])
+async def test_a_private_ca_that_is_not_trusted_is_named(root: str, tls_server: TlsPostgres) -> None:
+    root_cert = str(tls_server.other_ca_file) if root == "another CA" else root
+    failure = await failure_of(
+        tls_server.url(host="localhost"),
+        PG_MCP_DATABASE_SSL_MODE="verify-full",
+        PG_MCP_DATABASE_SSL_ROOT_CERT=root_cert,
+    )
+
+    assert failure.text.startswith("unreachable: ")
+    assert "certificate verify failed" in failure.text
+    assert "PG_MCP_DATABASE_SSL_ROOT_CERT" in failure.cure
+
+
+async def test_a_certificate_for_another_name_is_named(tls_server: TlsPostgres) -> None:
+    failure = await failure_of(
+        tls_server.url(),
+        PG_MCP_DATABASE_SSL_MODE="verify-full",
+        PG_MCP_DATABASE_SSL_ROOT_CERT=str(tls_server.ca_file),
+    )
+
+    assert 'server certificate for "localhost" does not match' in failure.text
+    assert failure.cure.startswith("connect by a name that is in the server's certificate")
+
+
+async def test_tls_that_is_verified_is_told_with_its_version(tls_server: TlsPostgres) -> None:
+    findings = await examine(
+        {
+            "PG_MCP_DATABASE_URL": tls_server.url("tls_only", host="localhost"),
+            "PG_MCP_DATABASE_SSL_MODE": "verify-full",
+            "PG_MCP_DATABASE_SSL_ROOT_CERT": str(tls_server.ca_file),
+        }
+    )
+
+    assert findings["database main: TLS"].outcome is Outcome.OK
+    assert findings["database main: TLS"].text.startswith("TLSv1.")
+    assert findings["database main: TLS"].text.endswith("the server's certificate is checked")
+
+
+async def test_a_certificate_that_is_not_checked_is_told(tls_server: TlsPostgres) -> None:
+    findings = await examine({"PG_MCP_DATABASE_URL": tls_server.url("tls_only")})
+
+    assert "ssl mode prefer: any certificate is taken" in findings["database main: TLS"].text
+
+
+@pytest.mark.parametrize("role", ["unlisted", "rejected"])
+async def test_a_refusal_by_pg_hba_is_named(role: str, tls_server: TlsPostgres) -> None:
+    failure = await failure_of(tls_server.url(role))
+
+    assert failure.text.startswith("auth: ")
+    assert "pg_hba.conf" in failure.text
+    assert failure.cure.startswith("the server's pg_hba.conf does not let this user in")
+
+
+async def test_a_database_that_goes_away_in_the_middle_is_told_once(shop_url: str) -> None:
+    target = urlsplit(shop_url).port
+    assert target is not None
+    async with tcp_proxy(target) as proxy:
+        environ = {"PG_MCP_DATABASE_URL": with_parts(shop_url, port=proxy.port)}
+        settings = load_settings({**environ, "PG_MCP_DATABASE_MIN_POOL_SIZE": "0"}, env_file=None)
+        async with open_pipeline(settings, None) as (pipeline, _):
+            address = find_address(settings.databases["main"])
+            subject = Subject(pipeline.database("main"), pipeline, address, settings, "")
+            findings = examine_database(subject)
+            first = await anext(findings)
+            await proxy.refuse()
+            rest = [finding async for finding in findings]
+
+    assert first.outcome is Outcome.OK
+    assert [(finding.check, finding.outcome) for finding in rest] == [("database main: TLS", Outcome.FAIL)]
+    assert rest[0].text.startswith("unreachable: ")
+    assert rest[0].cure
+
+
+async def test_one_bad_database_of_two_keeps_nothing_from_the_other(shop_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        findings = await examine(
+            {
+                "PG_MCP_DATABASES__BAD__URL": f"postgresql://reader@127.0.0.1:{port}/shop?connect_timeout=2",
+                "PG_MCP_DATABASES__GOOD__URL": shop_url,
+            }
+        )
+
+    outcomes = {check: finding.outcome for check, finding in findings.items()}
+    assert outcomes["database bad: connection"] is Outcome.FAIL
+    assert outcomes["database good: connection"] is Outcome.OK
+    assert outcomes["database good: cancel"] is Outcome.OK
+
+
+async def test_a_pooler_in_transaction_mode_passes_every_check(shop_url: str) -> None:
+    program = find_pgbouncer()
+    if program is None:
+        pytest.skip("pgbouncer is not installed")
+    with PgBouncer(program, shop_url, pool_size=3) as bouncer:
+        findings = await examine({"PG_MCP_DATABASE_URL": bouncer.url(shop_url)})
+
+    databases = [finding for check, finding in findings.items() if check.startswith("database")]
+    assert [finding for finding in databases if finding.outcome is not Outcome.OK] == []
+
+
+async def test_a_superuser_is_warned_of_with_the_cure(new_database: Callable[[], str]) -> None:
+    role = (await examine({"PG_MCP_DATABASE_URL": new_database()}))["database main: role"]
+
+    assert role.outcome is Outcome.WARN
+    assert "superuser" in role.text
+    assert "pgmcp setup-sql" in role.cure
+
+
+async def test_a_superuser_fails_where_only_readers_are_served(new_database: Callable[[], str]) -> None:
+    environ = {
+        "PG_MCP_DATABASE_URL": new_database(),
+        "PG_MCP_SERVER_REQUIRE_READONLY_ROLE": "true",
+    }
+
+    role = (await examine(environ))["database main: role"]
+
+    assert role.outcome is Outcome.FAIL
+    assert role.text.startswith("role_refused: ")
+
+
+async def test_transactions_that_may_write_are_told_and_not_tried(new_database: Callable[[], str]) -> None:
+    environ = {
+        "PG_MCP_DATABASE_URL": new_database(),
+        "PG_MCP_SERVER_USE_READONLY_TRANSACTIONS": "false",
+    }
+
+    read_only = (await examine(environ))["database main: read-only"]
+
+    assert read_only.outcome is Outcome.WARN
+    assert read_only.cure == "set PG_MCP_SERVER_USE_READONLY_TRANSACTIONS=true"
+
+
+async def test_a_write_that_is_not_refused_fails_and_leaves_nothing(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    believed = load_settings({"PG_MCP_DATABASE_URL": url}, env_file=None)
+    switched_off = {"PG_MCP_DATABASE_URL": url, "PG_MCP_SERVER_USE_READONLY_TRANSACTIONS": "false"}
+    async with open_pipeline(load_settings(switched_off, env_file=None), None) as (pipeline, _):
+        address = find_address(believed.databases["main"])
+        subject = Subject(pipeline.database("main"), pipeline, address, believed, "")
+        finding = await check_read_only(subject, "read-only")
+        proofs = await subject.fetch("select count(*) from pg_class where relname ~ 'pgmcp_doctor'")
+
+    assert finding.outcome is Outcome.FAIL
+    assert finding.cure
+    assert proofs == [[0]]
+
+
+async def test_tables_without_statistics_are_named(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    with psycopg.connect(url) as connection:
+        connection.execute("create table known as select 1 as id; create table unknown as select 1 as id")
+        connection.execute("create table empty (id int); analyze known")
+
+    statistics = (await examine({"PG_MCP_DATABASE_URL": url}))["database main: statistics"]
+
+    assert statistics.outcome is Outcome.WARN
+    assert statistics.text == "1 of 2 tables that hold rows have none: public.unknown"
+    assert "ANALYZE" in statistics.cure
+
+
+async def test_statements_that_the_server_does_not_show_are_told(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    dbname = urlsplit(url).path.strip("/")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"alter database {dbname} set track_activities = off".encode())
+
+    cancel = (await examine({"PG_MCP_DATABASE_URL": url}))["database main: cancel"]
+
+    assert cancel.outcome is Outcome.WARN
+    assert "track_activities" in cancel.cure
+
+
+async def test_what_leaves_for_the_provider_is_told_with_what_keeps_it_here(shop_url: str) -> None:
+    environ = {"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+
+    told = (await examine(environ))["database main: what leaves"]
+    told_less = (await examine({**environ, "PG_MCP_SERVER_SEND_VALUES": "false"}))[
+        "database main: what leaves"
+    ]
+
+    assert told.text.startswith("with a question to 127.0.0.1:9, never rows: names and types of 7 tables")
+    assert "customers.country" in told.text
+    assert "PG_MCP_SERVER_SEND_VALUES=false" in told.text
+    assert told_less.text.endswith("and no values")
+
+
+async def test_a_role_that_may_read_no_table_is_told(new_database: Callable[[], str]) -> None:
+    leaves = (await examine({"PG_MCP_DATABASE_URL": new_database()}))["database main: what leaves"]
+
+    assert leaves.outcome is Outcome.WARN
+    assert "GRANT" in leaves.cure
+
+
+async def test_a_verified_question_that_no_longer_runs_is_named(shop_url: str, tmp_path: Path) -> None:
+    context = tmp_path / "context.yaml"
+    context.write_text(
+        "databases:\n  main:\n    verified:\n"
+        "      - {question: How many customers, sql: select count(*) from customers}\n"
+        "      - {question: How many clients, sql: select count(*) from clients}\n"
+    )
+    environ = {"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_CONTEXT_FILE": str(context)}
+
+    verified = (await examine(environ))["database main: verified questions"]
+
+    assert verified.outcome is Outcome.FAIL
+    assert verified.text.startswith("1 of 2 cannot run: 'How many clients' (statement_failed: ")
+    assert "PG_MCP_CONTEXT_FILE" in verified.cure

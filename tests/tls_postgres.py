@@ -1,0 +1,128 @@
+"""A PostgreSQL with TLS and rules of its own about who may come in.
+
+The embedded one is built without TLS, so this runs the system's packages where they are installed.
+"""
+
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import urlencode
+
+import psycopg
+import trustme
+
+from pgmcp.demo.binaries import choose_server_user
+
+HOST: Final = "127.0.0.1"
+PASSWORD: Final = "a password"
+
+# The first line that fits decides; for the role `unlisted` none does.
+_RULES: Final = """\
+host    all postgres,reader {host}/32 scram-sha-256
+hostssl all tls_only        {host}/32 scram-sha-256
+host    all rejected        {host}/32 reject
+"""
+_ROLES: Final = ("reader", "tls_only", "rejected", "unlisted")
+
+
+def find_programs() -> Path | None:
+    """Return the folder of the newest installed server's programs; Debian keeps them off the PATH."""
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
+    on_path = shutil.which("postgres")
+    found = debian[-1] if debian else Path(on_path) if on_path else None
+    return found.resolve().parent if found else None
+
+
+class TlsPostgres:
+    """A cluster with TLS on; as a context manager it is started, and stopped at the end.
+
+    Attributes:
+        ca_file: the certificate of the private CA that signed the server's; its name there is localhost.
+        other_ca_file: that of another CA, which has signed nothing.
+    """
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        """Prepare a cluster.
+
+        Args:
+            programs: from `find_programs`.
+            folder: an empty one that the server's user can enter.
+        """
+        self._programs = programs
+        self._folder = folder
+        self._user = choose_server_user()
+        self._data = folder / "data"
+        self._port = 0
+        self.ca_file = folder / "ca.pem"
+        self.other_ca_file = folder / "other-ca.pem"
+
+    def url(self, user: str = "reader", *, host: str = HOST, dbname: str = "postgres", **options: str) -> str:
+        """Return a URL; the options are libpq's."""
+        query = f"?{urlencode(options)}" if options else ""
+        return f"postgresql://{user}:{PASSWORD.replace(' ', '%20')}@{host}:{self._port}/{dbname}{query}"
+
+    def __enter__(self) -> Self:
+        self._data.mkdir(mode=0o700)
+        password_file = self._folder / "password"
+        password_file.write_text(PASSWORD)
+        for path in (self._data, password_file):
+            self._give_away(path)
+        self._run(
+            "initdb", f"--pwfile={password_file}", "--username=postgres", "--auth=scram-sha-256", "--no-sync"
+        )
+        (self._data / "pg_hba.conf").write_text(_RULES.format(host=HOST))
+        self._write_certificates()
+        self._start()
+        with psycopg.connect(self.url("postgres"), autocommit=True) as admin:
+            for role in _ROLES:
+                admin.execute(f"create role {role} login password '{PASSWORD}'".encode())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._run("pg_ctl", "stop", "--mode=immediate", "--wait")
+
+    def _write_certificates(self) -> None:
+        ca = trustme.CA()
+        ca.cert_pem.write_to_path(self.ca_file)
+        trustme.CA().cert_pem.write_to_path(self.other_ca_file)
+        certificate = ca.issue_cert("localhost")
+        key_file = self._data / "server.key"
+        key_file.touch(mode=0o600)
+        certificate.private_key_pem.write_to_path(key_file)
+        certificate.cert_chain_pems[0].write_to_path(self._data / "server.crt")
+        for path in (key_file, self._data / "server.crt"):
+            self._give_away(path)
+
+    def _start(self) -> None:
+        with socket.socket() as probe:
+            probe.bind((HOST, 0))
+            self._port = probe.getsockname()[1]
+        settings = {
+            "port": str(self._port),
+            "listen_addresses": HOST,
+            "unix_socket_directories": "",
+            "ssl": "on",
+            "fsync": "off",
+        }
+        options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
+        self._run("pg_ctl", "start", "--wait", f"--log={self._data / 'server.log'}", f"--options={options}")
+
+    def _give_away(self, path: Path) -> None:
+        if self._user:
+            shutil.chown(path, self._user.uid, self._user.gid)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self._programs / program), "-D", str(self._data), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            cwd=self._folder,
+            check=True,
+            timeout=60,
+            **(self._user.spawn_arguments() if self._user else {}),
+        )

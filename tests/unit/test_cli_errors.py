@@ -1,0 +1,63 @@
+"""How a failure ends a command: the words for a person, and the code for a script."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pgmcp.cli.errors import ExitCode, describe, exit_code_of
+from pgmcp.errors import (
+    DeadlineExceededError,
+    InvalidArgumentError,
+    ModelNotConfiguredError,
+    PgmcpError,
+    SettingsError,
+    SqlRejectedError,
+    UnanswerableError,
+    UnreachableError,
+)
+
+_ERRORS_PAGE = Path(__file__).parents[2] / "docs/errors.md"
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        (UnreachableError("no"), ExitCode.FAILED),
+        (DeadlineExceededError("no"), ExitCode.FAILED),
+        (SettingsError("no"), ExitCode.UNUSABLE),
+        (InvalidArgumentError("no"), ExitCode.UNUSABLE),
+        (ModelNotConfiguredError("no"), ExitCode.UNUSABLE),
+        (SqlRejectedError("no"), ExitCode.REFUSED),
+        (UnanswerableError("no"), ExitCode.REFUSED),
+    ],
+)
+def test_an_exit_code_tells_whose_turn_it_is(error: PgmcpError, exit_code: ExitCode) -> None:
+    assert exit_code_of(error) is exit_code
+
+
+def test_a_refused_statement_is_shown_with_the_place() -> None:
+    error = SqlRejectedError("no", hint="leave it out", position=7)
+    error.sql = "select x"
+
+    assert describe(error) == "rejected: no\nline 1: select x\n               ^\nhint: leave it out"
+
+
+def test_settings_keep_their_lines() -> None:
+    error = SettingsError("2 settings cannot be used:\n- one\n- two", hint="mend them")
+
+    assert describe(error) == "2 settings cannot be used:\n- one\n- two\nhint: mend them"
+
+
+def test_a_hint_written_for_a_model_names_commands_to_a_person() -> None:
+    error = UnanswerableError("search_schema is no table", hint="search_schema shows what there is")
+
+    assert describe(error) == (
+        "unanswerable: search_schema is no table\nhint: `pgmcp schema` shows what there is"
+    )
+
+
+def test_the_errors_page_lists_every_exit_code() -> None:
+    _, _, section = _ERRORS_PAGE.read_text("utf-8").partition("## Exit codes")
+
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)] == list(ExitCode)

@@ -1,0 +1,161 @@
+"""What a host is told: a command that works anywhere, and settings the server would start with."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pgmcp.cli.install.entry import check_variables, is_secret, mask, read_variables, server_command
+from pgmcp.errors import SettingsError
+
+URL = "postgresql://reader:Quagga-1@db.example.com/shop"
+
+
+def test_the_command_is_this_interpreter_by_its_whole_path() -> None:
+    command, arguments = server_command(["demo", "--serve"])
+
+    assert command == sys.executable
+    assert Path(command).is_absolute()
+    assert arguments == ["-P", "-m", "pgmcp", "demo", "--serve"]
+
+
+def test_an_environment_in_a_cache_is_not_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "CACHEDIR.TAG").touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "archive" / "x"))
+
+    with pytest.raises(SettingsError, match="from a cache") as refusal:
+        server_command([])
+
+    assert "uv tool install" in refusal.value.hint
+
+
+def test_an_environment_that_marks_itself_is_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "CACHEDIR.TAG").touch()  # as uv does in every environment it makes
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+
+    assert server_command([])[0] == sys.executable
+
+
+def test_variables_are_split_at_the_first_equals_sign() -> None:
+    assert read_variables(["A=b=c", "B="], None, None) == {"A": "b=c", "B": ""}
+
+
+@pytest.mark.parametrize("pair", ["Quagga-1", "=Quagga-1", "1A=Quagga-1", "A B=Quagga-1"])
+def test_what_is_no_pair_is_refused_and_not_repeated(pair: str) -> None:
+    with pytest.raises(SettingsError, match="NAME=VALUE") as refusal:
+        read_variables([pair], None, None)
+
+    assert "Quagga" not in str(refusal.value)
+
+
+def test_files_are_named_by_their_whole_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").touch()
+    (tmp_path / "pgmcp.yaml").touch()
+    monkeypatch.chdir(tmp_path)
+
+    variables = read_variables([], Path(".env"), Path("pgmcp.yaml"))
+
+    assert variables == {
+        "PG_MCP_ENV_FILE": str(tmp_path / ".env"),
+        "PG_MCP_CONFIG_FILE": str(tmp_path / "pgmcp.yaml"),
+    }
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"there is no file .*missing"):
+        read_variables([], tmp_path / "missing", None)
+
+
+def test_settings_that_work_are_taken(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"PG_MCP_DATABASE_URL={URL}\n")
+
+    check_variables({"PG_MCP_DATABASE_URL": URL})
+    check_variables({"PG_MCP_ENV_FILE": str(env_file)})
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({}, "the server would have no settings"),
+        ({"LOG_LEVEL": "DEBUG"}, "no database is configured"),
+        ({"PG_MCP_DATABASE_URI": URL}, "did you mean PG_MCP_DATABASE_URL"),
+        ({"PG_MCP_DATABASE_URL": URL, "PG_MCP_SERVER_QUERY_TIMEOUT": "soon"}, "PG_MCP_SERVER_QUERY_TIMEOUT"),
+    ],
+)
+def test_settings_that_no_server_would_start_with_are_refused(
+    variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message) as refusal:
+        check_variables(variables)
+
+    assert "Quagga" not in str(refusal.value)
+
+
+def test_a_path_that_the_host_s_folder_would_change_is_refused(tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text(f"PG_MCP_DATABASE_URL={URL}\nPG_MCP_CONTEXT_FILE=words.yaml\n")
+
+    with pytest.raises(SettingsError, match=r"PG_MCP_CONTEXT_FILE is 'words\.yaml'") as refusal:
+        check_variables({"PG_MCP_ENV_FILE": str(env_file)})
+
+    assert "whole path" in refusal.value.hint
+
+
+def test_the_system_s_certificates_are_no_path() -> None:
+    check_variables(
+        {
+            "PG_MCP_DATABASE_URL": URL,
+            "PG_MCP_DATABASE_SSL_MODE": "verify-full",
+            "PG_MCP_DATABASE_SSL_ROOT_CERT": "system",
+        }
+    )
+
+
+@pytest.mark.parametrize("value", ["${SHOP_URL}", "${env:SHOP_URL}", "${input:database-url}"])
+def test_what_a_host_fills_in_cannot_be_checked_and_is_no_secret(value: str) -> None:
+    check_variables({"PG_MCP_DATABASE_URL": value})
+
+    assert not is_secret("PG_MCP_DATABASE_URL", value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PG_MCP_DATABASE_URL", URL),
+        ("PG_MCP_DATABASE_URL", "host=db password='a b'"),
+        ("PG_MCP_DATABASE_URL", "postgresql://db/shop?sslpassword=x"),
+        ("PG_MCP_DATABASE_URL", "what may be a password"),
+        ("PG_MCP_DATABASES__SALES__URL", URL),
+        ("PG_MCP_DATABASES__SALES__PASSWORD", "x"),
+        ("PG_MCP_DATABASE_PASSWORD", "x"),
+        ("PG_MCP_OPENAI_API_KEY", "x"),
+        ("PG_MCP_OPENAI_BASE_URL", "https://user:pass@models.example.com/v1"),
+        ("PGPASSWORD", "x"),
+        ("SHOP_TOKEN", "x"),
+        ("HTTPS_PROXY", "http://user:pass@proxy:3128"),
+        ("pg_mcp_database_password", "x"),
+    ],
+)
+def test_secrets_are_known(variable: str, value: str) -> None:
+    assert is_secret(variable, value)
+    assert mask(variable, value) != value
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PG_MCP_DATABASE_URL", "postgresql://reader@db.example.com/shop"),
+        ("PG_MCP_DATABASE_URL", "service=shop"),
+        ("PG_MCP_SERVER_MAX_RESULT_TOKENS", "4000"),
+        ("PG_MCP_OPENAI_BASE_URL", "http://127.0.0.1:8000/v1"),
+        ("PG_MCP_ENV_FILE", "/home/ada/.env"),
+        ("PGSERVICE", "shop"),
+    ],
+)
+def test_what_is_no_secret_is_shown(variable: str, value: str) -> None:
+    assert mask(variable, value) == value

@@ -1,0 +1,101 @@
+"""Which file each host reads, on every system, and what it takes for an entry."""
+
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+
+import pytest
+
+from pgmcp.cli.install.choices import HostName, Scope
+from pgmcp.cli.install.hosts import HOST_BY_NAME, config_file, list_packages
+from pgmcp.errors import SettingsError
+from pgmcp.settings.places import Places, find_places
+
+LINUX = find_places({"HOME": "/home/ada"}, "linux")
+MAC = find_places({"HOME": "/Users/ada"}, "darwin")
+WINDOWS = find_places({"USERPROFILE": r"C:\Users\ada"}, "win32")
+PROJECT = PurePosixPath("/work/shop")
+
+
+def file_of(host: HostName, scope: Scope, places: Places, packages: tuple[str, ...] = ()) -> PurePath:
+    return config_file(host, scope, places, project=PROJECT, packages=packages)
+
+
+@pytest.mark.parametrize(
+    ("host", "places", "expected"),
+    [
+        (HostName.CLAUDE_DESKTOP, LINUX, "/home/ada/.config/Claude/claude_desktop_config.json"),
+        (
+            HostName.CLAUDE_DESKTOP,
+            MAC,
+            "/Users/ada/Library/Application Support/Claude/claude_desktop_config.json",
+        ),
+        (
+            HostName.CLAUDE_DESKTOP,
+            WINDOWS,
+            r"C:\Users\ada\AppData\Roaming\Claude\claude_desktop_config.json",
+        ),
+        (HostName.CLAUDE_CODE, LINUX, "/home/ada/.claude.json"),
+        (HostName.CLAUDE_CODE, WINDOWS, r"C:\Users\ada\.claude.json"),
+        (HostName.CURSOR, MAC, "/Users/ada/.cursor/mcp.json"),
+        (HostName.CURSOR, WINDOWS, r"C:\Users\ada\.cursor\mcp.json"),
+        (HostName.VSCODE, LINUX, "/home/ada/.config/Code/User/mcp.json"),
+        (HostName.VSCODE, MAC, "/Users/ada/Library/Application Support/Code/User/mcp.json"),
+        (HostName.VSCODE, WINDOWS, r"C:\Users\ada\AppData\Roaming\Code\User\mcp.json"),
+    ],
+)
+def test_a_person_s_file_is_where_the_host_looks_for_it(
+    host: HostName, places: Places, expected: str
+) -> None:
+    assert str(file_of(host, Scope.USER, places)) == expected
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (HostName.CLAUDE_CODE, "/work/shop/.mcp.json"),
+        (HostName.CURSOR, "/work/shop/.cursor/mcp.json"),
+        (HostName.VSCODE, "/work/shop/.vscode/mcp.json"),
+    ],
+)
+def test_a_project_s_file_is_in_the_project(host: HostName, expected: str) -> None:
+    assert str(file_of(host, Scope.PROJECT, LINUX)) == expected
+
+
+def test_claude_desktop_knows_no_projects() -> None:
+    with pytest.raises(SettingsError, match="Claude Desktop has no configuration of a project"):
+        file_of(HostName.CLAUDE_DESKTOP, Scope.PROJECT, LINUX)
+
+
+def test_claude_code_keeps_its_file_where_it_was_told() -> None:
+    places = find_places({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/srv/claude"}, "linux")
+
+    assert str(file_of(HostName.CLAUDE_CODE, Scope.USER, places)) == "/srv/claude/.claude.json"
+
+
+def test_the_windows_package_of_claude_desktop_reads_a_file_of_its_own() -> None:
+    packages = ("Microsoft.Paint_8wekyb3d8bbwe", "Claude_pzs8sxrjxfjjc")
+
+    found = file_of(HostName.CLAUDE_DESKTOP, Scope.USER, WINDOWS, packages)
+
+    assert found == PureWindowsPath(
+        r"C:\Users\ada\AppData\Local\Packages\Claude_pzs8sxrjxfjjc\LocalCache\Roaming\Claude"
+        r"\claude_desktop_config.json"
+    )
+
+
+def test_two_windows_packages_are_for_the_person_to_choose_from() -> None:
+    with pytest.raises(SettingsError, match="Claude_a, Claude_b") as refusal:
+        file_of(HostName.CLAUDE_DESKTOP, Scope.USER, WINDOWS, ("Claude_b", "Claude_a"))
+
+    assert "--file" in refusal.value.hint
+
+
+def test_no_packages_are_looked_for_where_there_are_none() -> None:
+    assert list_packages(LINUX) == []
+    assert list_packages(WINDOWS) == []
+
+
+def test_only_vs_code_calls_them_servers() -> None:
+    containers = {name: host.container for name, host in HOST_BY_NAME.items()}
+
+    assert containers.pop(HostName.VSCODE) == "servers"
+    assert set(containers.values()) == {"mcpServers"}

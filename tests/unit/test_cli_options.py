@@ -1,0 +1,57 @@
+"""The options that several commands take."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from pgmcp.cli.options import Form, Wish, check_chart, choose_form, complete_database, examples
+
+
+def test_no_form_asked_for_is_a_table() -> None:
+    assert choose_form(sql=False, csv=False) is Form.TABLE
+
+
+def test_one_form_is_taken_and_two_are_refused() -> None:
+    assert choose_form(sql=False, csv=True) is Form.CSV
+    with pytest.raises(typer.BadParameter, match="only one of --sql, --csv"):
+        choose_form(sql=True, csv=True)
+
+
+@pytest.mark.parametrize("form", [Form.SQL, Form.EXPLAIN])
+def test_a_chart_needs_rows(form: Form, tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match=f"--{form} fetches none"):
+        check_chart(Wish(form, chart=tmp_path / "a.png"))
+
+
+def test_a_chart_goes_into_a_png_file_in_a_folder_that_is_there(tmp_path: Path) -> None:
+    wish = Wish(chart=tmp_path / "a.PNG")
+
+    assert check_chart(wish) is wish
+    with pytest.raises(typer.BadParameter, match=r"ends in \.png"):
+        check_chart(Wish(chart=tmp_path / "a.svg"))
+    with pytest.raises(typer.BadParameter, match="no folder"):
+        check_chart(Wish(chart=tmp_path / "nowhere" / "a.png"))
+
+
+def test_databases_are_completed_from_the_settings_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SHOP", "SALES", "OTHER"):
+        monkeypatch.setenv(f"PG_MCP_DATABASES__{name}__URL", "postgresql://127.0.0.1:1/x")
+
+    assert sorted(complete_database("s")) == ["sales", "shop"]
+
+
+def test_settings_that_cannot_be_used_complete_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PG_MCP_DATABASE_PORT", "none")
+
+    assert complete_database("") == []
+
+
+def test_an_example_is_shown_as_it_is_typed() -> None:
+    assert examples("pgmcp schema [a]").endswith(r"$ pgmcp schema \[a]")

@@ -1,0 +1,89 @@
+"""An answer in each form, and what is told beside it."""
+
+import io
+import json
+
+import pytest
+
+from pgmcp.cli.options import Form
+from pgmcp.cli.show import Findings, show
+from pgmcp.cli.terminal import Terminal
+from pgmcp.execution.result import Column, Rows, Truncation
+from pgmcp.presentation.answer import Answer, Source
+
+COLUMNS = (Column("n", "integer"),)
+
+
+def answer_of(rows: Rows, source: Source = Source.GENERATED) -> Answer:
+    return Answer(
+        database="shop",
+        sql="select 1 as n",
+        source=source,
+        rows=rows,
+        model="m",
+        assumptions=("one\x1b is enough",),
+        notes=("look twice",),
+    )
+
+
+def shown(answer: Answer | None, form: Form, plan: list[str] | None = None) -> tuple[str, str]:
+    out, error = io.BytesIO(), io.BytesIO()
+    streams = [
+        io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) for file in (out, error)
+    ]
+    show(Findings(answer, plan), form, Terminal(*streams), max_rows=1000)
+    return out.getvalue().decode(), error.getvalue().decode()
+
+
+def test_a_person_reads_everything_in_one_place() -> None:
+    out, error = shown(answer_of(Rows(COLUMNS, [[1]])), Form.TABLE)
+
+    assert out.startswith("select 1 as n\n\n|   n |\n| --: |\n|   1 |\n")
+    assert out.endswith("assumed: one\\u001b is enough\nnote: look twice\n")
+    assert error == ""
+
+
+def test_ones_own_sql_is_not_repeated() -> None:
+    out, _ = shown(answer_of(Rows(COLUMNS, [[1]]), Source.DIRECT), Form.TABLE)
+
+    assert "select" not in out
+
+
+@pytest.mark.parametrize("form", [Form.CSV, Form.SQL])
+def test_a_program_reads_the_answer_alone(form: Form) -> None:
+    out, error = shown(answer_of(Rows(COLUMNS, [[1]])), form)
+
+    assert out in ("n\r\n1\r\n", "select 1 as n\n")
+    assert "assumed: one" in error
+    assert "note: look twice" in error
+
+
+def test_json_escapes_what_does_not_print_and_keeps_what_does() -> None:
+    out, _ = shown(answer_of(Rows((Column("t", "text"),), [["ä\u202e\U000e0041\n"]])), Form.JSON)
+
+    assert json.loads(out)["rows"] == [["ä\u202e\U000e0041\n"]]
+    assert "ä\\u202e\\udb40\\udc41\\n" in out
+
+
+def test_a_plan_is_shown_as_it_is() -> None:
+    out, _ = shown(None, Form.EXPLAIN, ["Sort", "  ->  Seq Scan on t"])
+
+    assert out == "Sort\n  ->  Seq Scan on t\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (
+            Rows(COLUMNS, [[1]], Truncation.ROWS),
+            "only the first 1 row, and there are more: --limit takes up to 1000",
+        ),
+        (Rows(COLUMNS, [[1]] * 1000, Truncation.ROWS), "PG_MCP_SERVER_MAX_RESULT_ROWS"),
+        (Rows(COLUMNS, [[1]], Truncation.BYTES), "PG_MCP_SERVER_MAX_RESULT_BYTES"),
+        (Rows(COLUMNS, [[1]], cut_cells=2), "2 values cut, ending in …"),
+    ],
+)
+def test_what_is_missing_is_told_with_how_to_get_it(rows: Rows, said: str) -> None:
+    _, error = shown(answer_of(rows, Source.DIRECT), Form.CSV)
+
+    assert said in error

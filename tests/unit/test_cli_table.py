@@ -1,0 +1,147 @@
+"""How rows are laid out: what fits, what is cut, and when a record is better than a table."""
+
+import io
+from collections.abc import Sequence
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from pgmcp.cli.table import fit_widths, fold_name, lay_out
+from pgmcp.execution.result import Column, JsonScalar, Rows
+
+
+def rows_of(types: dict[str, str], *rows: list[JsonScalar]) -> Rows:
+    return Rows(tuple(Column(name, type) for name, type in types.items()), list(rows))
+
+
+def drawn(rows: Rows, room: int | None) -> tuple[list[str], int]:
+    layout = lay_out(rows, room=room)
+    file = io.StringIO()
+    Console(file=file, width=room or 10_000, markup=False, highlight=False).print(layout.rows)
+    return file.getvalue().splitlines(), layout.cut_cells
+
+
+PRODUCTS = rows_of(
+    {"id": "integer", "name": "text", "unit_price": "numeric"},
+    [1, "Aurora Keyboard with twelve extra keys", "157.99"],
+    [2, None, "9.50"],
+    [3, "Lamp", "1.00"],
+)
+
+
+def test_what_fits_is_shown_whole() -> None:
+    lines, cut_cells = drawn(PRODUCTS, 80)
+
+    assert lines[3:5] == [
+        "│  1 │ Aurora Keyboard with twelve extra keys │     157.99 │",
+        "│  2 │ NULL                                   │       9.50 │",
+    ]
+    assert cut_cells == 0
+
+
+def test_long_texts_are_cut_before_numbers_and_counted() -> None:
+    lines, cut_cells = drawn(PRODUCTS, 40)
+
+    assert "│  1 │ Aurora Keyboard with … │ 157.99 │" in lines
+    assert cut_cells == 1
+
+
+def test_a_columns_name_is_broken_between_words_before_a_cell_is_cut() -> None:
+    lines, cut_cells = drawn(rows_of({"a": "text", "inventory_quantity": "integer"}, ["x" * 14, 1]), 33)
+
+    assert [line.split("│")[2].strip() for line in lines[1:3]] == ["inventory_", "quantity"]
+    assert cut_cells == 0
+
+
+@pytest.mark.parametrize("room", [20, 30])
+def test_rows_too_wide_for_any_table_are_records(room: int) -> None:
+    lines, cut_cells = drawn(PRODUCTS, room)
+
+    assert lines[0].startswith("── record 1 ─")
+    assert lines[1].split() == ["id", "1"]
+    assert max(map(cell_len, lines)) <= room
+    assert cut_cells == 0
+
+
+def test_a_single_row_is_read_whole_rather_than_cut() -> None:
+    lines, cut_cells = drawn(Rows(PRODUCTS.columns, PRODUCTS.rows[:1]), 40)
+
+    assert lines[0].startswith("── record 1 ─")
+    assert cut_cells == 0
+
+
+def test_a_single_column_is_folded() -> None:
+    lines, cut_cells = drawn(rows_of({"plan": "text"}, ["a" * 100]), 40)
+
+    assert sum(line.count("a") for line in lines[3:]) == 100
+    assert cut_cells == 0
+
+
+def test_a_pipe_gets_one_line_a_row_however_wide() -> None:
+    lines, cut_cells = drawn(rows_of({"a": "text", "b": "integer"}, ["x" * 150, 1], ["y", None]), None)
+
+    assert len(lines) == 4
+    assert lines[3] == f"| {'y'.ljust(150)} | NULL |"
+    assert cut_cells == 0
+
+
+def test_a_pipe_does_not_get_every_row_as_wide_as_one_huge_cell() -> None:
+    lines, cut_cells = drawn(rows_of({"a": "text"}, ["x" * 60_000], ["y"]), None)
+
+    assert len(lines[3]) < 300
+    assert cut_cells == 1
+
+
+@pytest.mark.parametrize("room", [None, 80])
+def test_wide_letters_take_the_place_they_have(room: int | None) -> None:
+    lines, _ = drawn(rows_of({"name": "text", "n": "integer"}, ["東京", 1], ["Bern", 2]), room)
+
+    assert len({cell_len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize("room", [None, 80, 12])
+def test_a_cell_stays_on_its_line_and_cannot_act(room: int | None) -> None:
+    lines, _ = drawn(rows_of({"t\x1b": "text", "n": "integer"}, ["a\nb\t\x1b[31m", 1]), room)
+
+    assert "\x1b" not in "".join(lines)
+    assert "\t" not in "".join(lines)
+
+
+@pytest.mark.parametrize("room", [None, 80])
+@pytest.mark.parametrize(
+    "rows", [rows_of({"a": "text", "b": "integer"}), rows_of({"": "text", "b": "text"}, ["", ""])]
+)
+def test_no_rows_and_no_names_are_a_table_all_the_same(rows: Rows, room: int | None) -> None:
+    lines, _ = drawn(rows, room)
+
+    assert any("b" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("natural", "least", "room", "widths"),
+    [
+        ([5, 10], [5, 10], 15, [5, 10]),
+        ([5, 40], [5, 16], 30, [5, 25]),
+        ([20, 60, 60], [16, 16, 16], 100, [20, 40, 40]),
+        ([5, 40], [5, 16], 20, None),
+    ],
+)
+def test_narrow_columns_keep_their_width_and_wide_ones_share_the_rest(
+    natural: Sequence[int], least: Sequence[int], room: int, widths: list[int] | None
+) -> None:
+    assert fit_widths(natural, least, room) == widths
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "folded"),
+    [
+        ("unit_price", 10, "unit_price"),
+        ("unit_price", 6, "unit_\nprice"),
+        ("customer lifetime days", 12, "customer \nlifetime \ndays"),
+        ("indivisible", 4, "indivisible"),
+        ("", 4, ""),
+    ],
+)
+def test_a_name_is_folded_between_its_words(name: str, width: int, folded: str) -> None:
+    assert fold_name(name, width) == folded

@@ -1,0 +1,90 @@
+"""What reaches a terminal and a pipe."""
+
+import io
+import logging
+
+import pytest
+
+from pgmcp.cli.terminal import Terminal
+from pgmcp.errors import SqlRejectedError
+
+
+class _Stream(io.TextIOWrapper):
+    """A stream of its own, which may say that it is a terminal."""
+
+    def __init__(self, *, is_terminal: bool = False) -> None:
+        super().__init__(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    @property
+    def text(self) -> str:
+        self.seek(0)
+        return self.read()
+
+
+@pytest.fixture(autouse=True)
+def _width(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("COLUMNS", "40"), ("LINES", "20"), ("TERM", "dumb")):
+        monkeypatch.setenv(name, value)
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_a_program_gets_the_bytes_and_a_terminal_nothing_that_acts() -> None:
+    pipe, screen = _Stream(), _Stream(is_terminal=True)
+
+    for out in (pipe, screen):
+        Terminal(out, _Stream()).write_exactly("a\x1b[2J\r\n")
+
+    assert pipe.text == "a\x1b[2J\r\n"
+    assert screen.text == "a\\u001b[2J\n"
+
+
+def test_a_line_in_a_pipe_is_never_folded() -> None:
+    pipe = _Stream()
+    assert Terminal(pipe, _Stream()).room is None
+
+    Terminal(pipe, _Stream()).say("word " * 50 + "end")
+
+    assert pipe.text.count("\n") == 1
+
+
+def test_a_folded_line_stays_to_the_right_of_its_beginning() -> None:
+    screen = _Stream(is_terminal=True)
+
+    Terminal(screen, _Stream()).say_line("  ->  Index Scan using orders_pkey on orders")
+
+    assert screen.text.splitlines() == ["  ->  Index Scan using orders_pkey on", "      orders"]
+
+
+def test_the_mark_of_a_place_stays_below_it_in_a_narrow_terminal() -> None:
+    screen = _Stream(is_terminal=True)
+    error = SqlRejectedError("no", hint="leave it out " * 6, position=50)
+    error.sql = "select " + "x" * 60
+
+    Terminal(_Stream(), screen).show_failure(error)
+
+    lines = screen.text.splitlines()
+    assert lines[:3] == ["pgmcp: rejected: no", f"line 1: {error.sql}", " " * 58 + "^"]
+    assert max(map(len, lines[3:])) <= 40
+
+
+def test_a_warning_is_told_as_one() -> None:
+    pipe = _Stream()
+    record = logging.LogRecord("pgmcp", logging.WARNING, "", 0, "role %s", ("a\x1b",), None)
+
+    Terminal(_Stream(), pipe).warning_handler().emit(record)
+
+    assert pipe.text == "warning: role a\\u001b\n"
+
+
+def test_progress_stays_out_of_a_pipe() -> None:
+    pipe = _Stream()
+
+    with Terminal(_Stream(), pipe).progress() as say:
+        say("connecting")
+
+    assert pipe.text == ""

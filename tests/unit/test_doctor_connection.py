@@ -1,0 +1,70 @@
+"""What `pgmcp doctor` makes of connections that no test has: far away, behind poolers, to old servers."""
+
+import pytest
+
+from pgmcp.cli.doctor.connection_checks import Protection, is_near, judge_tls, judge_version
+from pgmcp.cli.doctor.report import Outcome
+from pgmcp.settings.origins import Address
+
+CHECK = "database main: TLS"
+PREFER = Address("db:5432", "prefer", is_verified=False)
+VERIFY_FULL = Address("db:5432", "verify-full", is_verified=True)
+TLS = "TLSv1.3 with TLS_AES_256_GCM_SHA384"
+
+
+def test_a_plain_connection_across_a_network_is_warned_of() -> None:
+    finding = judge_tls(CHECK, Protection("", is_near=False), PREFER)
+
+    assert finding.outcome is Outcome.WARN
+    assert finding.text.startswith("not in use")
+    assert "PG_MCP_DATABASE_SSL_MODE=verify-full" in finding.cure
+
+
+def test_tls_that_checks_nothing_across_a_network_is_warned_of() -> None:
+    finding = judge_tls(CHECK, Protection(TLS, is_near=False), PREFER)
+
+    assert finding.outcome is Outcome.WARN
+    assert finding.text.startswith(f"{TLS}, ssl mode prefer: any certificate is taken")
+    assert "PG_MCP_DATABASE_SSL_ROOT_CERT" in finding.cure
+
+
+def test_checked_tls_up_to_a_pooler_that_uses_none_is_warned_of() -> None:
+    finding = judge_tls(CHECK, Protection("", is_near=True), VERIFY_FULL)
+
+    assert finding.outcome is Outcome.WARN
+    assert "pooler" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("protection", "address"),
+    [
+        (Protection(TLS, is_near=False), VERIFY_FULL),
+        (Protection(TLS, is_near=True), PREFER),
+        (Protection("", is_near=True), PREFER),
+    ],
+)
+def test_what_is_checked_or_does_not_leave_the_machine_is_fine(
+    protection: Protection, address: Address
+) -> None:
+    assert judge_tls(CHECK, protection, address).outcome is Outcome.OK
+
+
+@pytest.mark.parametrize(
+    ("client", "server", "expected"),
+    [
+        (None, None, True),
+        ("127.0.0.1", "127.0.0.1", True),
+        ("::1", "::1", True),
+        ("192.0.2.7", "192.0.2.7", True),
+        ("192.0.2.7", "192.0.2.8", False),
+    ],
+)
+def test_a_client_is_near_on_a_socket_the_loopback_or_the_servers_own_address(
+    client: str | None, server: str | None, expected: bool
+) -> None:
+    assert is_near(client, server) is expected
+
+
+@pytest.mark.parametrize(("number", "outcome"), [(130_000, Outcome.OK), (120_022, Outcome.FAIL)])
+def test_a_server_that_is_too_old_fails(number: int, outcome: Outcome) -> None:
+    assert judge_version("database main: version", number, "x").outcome is outcome

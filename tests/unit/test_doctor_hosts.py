@@ -1,0 +1,112 @@
+"""What `pgmcp doctor` finds in the hosts' files."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from pgmcp.cli.doctor.hosts import check_hosts
+from pgmcp.cli.doctor.report import Outcome
+from pgmcp.settings.places import Places
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Places:
+    return Places(home=tmp_path / "home", programs=tmp_path / "programs")
+
+
+@pytest.fixture
+def desktop_file(places: Places) -> Path:
+    file = Path(places.programs) / "Claude" / "claude_desktop_config.json"
+    file.parent.mkdir(parents=True)
+    return file
+
+
+def configuration(**entries: object) -> str:
+    return json.dumps({"mcpServers": entries})
+
+
+def test_a_machine_without_hosts_is_fine(places: Places, tmp_path: Path) -> None:
+    (finding,) = check_hosts(places, project=tmp_path)
+
+    assert finding.outcome is Outcome.OK
+    assert "no configuration of Claude Desktop, Claude Code, Cursor, VS Code" in finding.text
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"command": sys.executable, "args": ["-P", "-m", "pgmcp"]},
+        {"command": str(Path(sys.executable).with_name("pgmcp"))},
+    ],
+)
+def test_a_host_that_starts_this_program_is_told(
+    entry: dict[str, object], desktop_file: Path, places: Places, tmp_path: Path
+) -> None:
+    desktop_file.write_text(configuration(shop=entry))
+
+    (finding,) = check_hosts(places, project=tmp_path)
+
+    assert finding.check == "hosts: Claude Desktop"
+    assert finding.outcome is Outcome.OK
+    assert finding.text == f"{desktop_file} starts {entry['command']}"
+
+
+def test_a_host_without_our_entry_is_told_how_to_get_one(
+    desktop_file: Path, places: Places, tmp_path: Path
+) -> None:
+    desktop_file.write_text(configuration(other={"command": "other"}))
+
+    (finding,) = check_hosts(places, project=tmp_path)
+
+    assert finding.outcome is Outcome.OK
+    assert "`pgmcp install claude-desktop` adds one" in finding.text
+
+
+@pytest.mark.parametrize("command", ["pgmcp", "/nowhere/bin/pgmcp"])
+def test_a_command_that_a_host_may_not_find_is_warned_of(
+    command: str, desktop_file: Path, places: Places, tmp_path: Path
+) -> None:
+    desktop_file.write_text(configuration(pgmcp={"command": command}))
+
+    (finding,) = check_hosts(places, project=tmp_path)
+
+    assert finding.outcome is Outcome.WARN
+    assert repr(command) in finding.text
+    assert "pgmcp install claude-desktop" in finding.cure
+
+
+@pytest.mark.parametrize("text", ['{"mcpServers": {', "\x00", ""])
+def test_a_file_that_no_host_could_read_is_warned_of(
+    text: str, desktop_file: Path, places: Places, tmp_path: Path
+) -> None:
+    desktop_file.write_text(text)
+
+    (finding,) = check_hosts(places, project=tmp_path)
+
+    assert finding.outcome is Outcome.WARN
+    assert f"{desktop_file} cannot be read: line 1" in finding.text
+    assert finding.cure
+
+
+@pytest.mark.parametrize("text", ["[]", '{"mcpServers": []}', '{"mcpServers": {"pgmcp": 1}}'])
+def test_a_file_of_another_shape_has_no_entry(
+    text: str, desktop_file: Path, places: Places, tmp_path: Path
+) -> None:
+    desktop_file.write_text(text)
+
+    (finding,) = check_hosts(places, project=tmp_path)
+
+    assert "has no entry of this program" in finding.text
+
+
+def test_comments_are_read_where_the_host_takes_them(places: Places, tmp_path: Path) -> None:
+    file = tmp_path / ".vscode" / "mcp.json"
+    file.parent.mkdir()
+    file.write_text('{"servers": {/* ours */ "pgmcp": {"command": ' + json.dumps(sys.executable) + "},}}")
+
+    (finding,) = check_hosts(places, project=tmp_path)
+
+    assert finding.check == "hosts: VS Code"
+    assert finding.outcome is Outcome.OK

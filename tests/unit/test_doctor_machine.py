@@ -1,0 +1,61 @@
+"""What `pgmcp doctor` finds of the machine; a worker's start is in tests/process/test_execution_probe.py."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import tiktoken
+
+from pgmcp.cli.doctor.machine import check_cache_folder, check_program, check_token_ranks
+from pgmcp.cli.doctor.report import Outcome
+from pgmcp.tokens import TokenCounter
+
+
+def test_the_program_is_told_as_a_host_can_start_it() -> None:
+    finding = check_program()
+
+    assert finding.outcome is Outcome.OK
+    assert finding.text.endswith(f"hosts can start it as {sys.executable} -P -m pgmcp")
+
+
+@pytest.mark.anyio
+async def test_ranks_that_are_here_are_told() -> None:
+    encoding = tiktoken.Encoding("bytes", pat_str=".", mergeable_ranks={b"a": 0}, special_tokens={})
+
+    finding = await check_token_ranks(TokenCounter("any", load=lambda model: encoding))
+
+    assert finding.outcome is Outcome.OK
+
+
+@pytest.mark.anyio
+async def test_ranks_that_cannot_be_had_are_warned_of_with_the_cure() -> None:
+    def fail(model: str) -> tiktoken.Encoding:
+        raise OSError("no network")
+
+    finding = await check_token_ranks(TokenCounter("any", load=fail))
+
+    assert finding.outcome is Outcome.WARN
+    assert "estimated" in finding.text
+    assert "TIKTOKEN_CACHE_DIR" in finding.cure
+
+
+def test_a_cache_folder_that_is_still_to_be_made_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new" / "folder"))
+
+    assert check_cache_folder().outcome is Outcome.OK
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+
+    finding = check_cache_folder()
+
+    assert finding.outcome is Outcome.WARN
+    assert f"{tmp_path / 'file' / 'pgmcp'} cannot be written: " in finding.text
+    assert "XDG_CACHE_HOME" in finding.cure
