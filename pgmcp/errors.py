@@ -11,6 +11,9 @@ raised at the place that knows, and translated for the host once, in
      ├── UnknownDatabaseError       unknown_database  no database of that name is configured
      ├── RateLimitedError           rate_limited      the budget of requests or tokens is spent
      ├── SqlRejectedError           rejected          the statement is not one harmless read
+     ├── ResultGoneError            result_gone      rows that were kept are not there any more
+     ├── ExportFailedError          export_failed     rows were fetched, but no file of them could be written
+     ├── ChartNotDrawnError         chart_not_drawn   there is a chart, but no picture of it
      ├── RoleRefusedError           role_refused      the database's role can do more than read
      ├── UnanswerableError          unanswerable      the model says the schema cannot answer this
      ├── ModelError                 model_unavailable the model endpoint gave no usable answer
@@ -40,6 +43,9 @@ class ErrorCode(StrEnum):
     UNKNOWN_DATABASE = "unknown_database"
     RATE_LIMITED = "rate_limited"
     REJECTED = "rejected"
+    RESULT_GONE = "result_gone"
+    EXPORT_FAILED = "export_failed"
+    CHART_NOT_DRAWN = "chart_not_drawn"
     ROLE_REFUSED = "role_refused"
     UNANSWERABLE = "unanswerable"
     MODEL_UNAVAILABLE = "model_unavailable"
@@ -127,6 +133,24 @@ class SqlRejectedError(PgmcpError):
         self.offending = offending
         self.position = position
         self.sql = ""
+
+
+class ResultGoneError(PgmcpError):
+    """The rest of a result was asked for that is not kept, or not any more."""
+
+    code = ErrorCode.RESULT_GONE
+
+
+class ExportFailedError(PgmcpError):
+    """No file of the rows could be written; nothing of it is left in the folder."""
+
+    code = ErrorCode.EXPORT_FAILED
+
+
+class ChartNotDrawnError(PgmcpError):
+    """There is a chart, but no picture of it; the rows do not need one."""
+
+    code = ErrorCode.CHART_NOT_DRAWN
 
 
 class RoleRefusedError(PgmcpError):

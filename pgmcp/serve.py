@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
+from pgmcp import __version__
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.result import RowLimits, Rows
@@ -17,12 +18,15 @@ from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.generation.context_file import ContextFile, DatabaseContext
 from pgmcp.generation.model import ModelClient
-from pgmcp.pipeline import Bounds, Database, Pipeline
+from pgmcp.kept_results import KeptResults
+from pgmcp.observability.call_log import CallLog
+from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
 from pgmcp.schema.cache import SchemaCache
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.introspection import read_catalog
+from pgmcp.schema.profile import Profile
+from pgmcp.schema.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, sample
 from pgmcp.schema.scope import CatalogScope
-from pgmcp.server import Presenter, build_server
 from pgmcp.settings import (
     DatabaseSettings,
     OpenAISettings,
@@ -33,7 +37,7 @@ from pgmcp.settings import (
 from pgmcp.snapshot import Snapshot
 from pgmcp.standard_output import stdout_for_protocol
 from pgmcp.tokens import TokenCounter
-from pgmcp.validation import FunctionPolicy, PolicyReader, warm_up
+from pgmcp.validation import FunctionPolicy, PolicyReader, validate, warm_up
 from pgmcp.validation.role import RoleCheck
 
 if TYPE_CHECKING:
@@ -60,17 +64,23 @@ def run(settings: Settings, fork_server: ForkServer | None, wire: int) -> None:
         fork_server: where workers come from; None starts each as a new interpreter. Closed on return.
         wire: the standard output that the host reads, from `divert_stdout`.
     """
-    if not settings.server.use_readonly_transactions:
-        logger.warning("read-only transactions are off: every other guard stays, this one is gone")
     asyncio.run(_serve(settings, fork_server, wire))
 
 
 async def _serve(settings: Settings, fork_server: ForkServer | None, wire: int) -> None:
+    # Not at the top: the commands of a person open the pipeline, too, and the SDK takes longer than all else.
+    from pgmcp.server import Presenter, build_server
+
     stopped = asyncio.Event()
     _on_signals(stopped)
     async with open_pipeline(settings, fork_server) as (pipeline, counter):
-        presenter = Presenter(settings.server.max_result_tokens, counter.count)
-        server = asyncio.create_task(_speak(build_server(pipeline, presenter).run_stdio_async, wire))
+        presenter = Presenter(
+            settings.server.max_result_tokens, counter.count, _kept_results(settings.server)
+        )
+        surface = build_server(pipeline, presenter)
+        if not settings.server.use_readonly_transactions:  # hosts can show what is logged from here on
+            logger.warning("read-only transactions are off: every other guard stays, this one is gone")
+        server = asyncio.create_task(_speak(surface.run_stdio_async, wire))
         stop = asyncio.create_task(stopped.wait())
         logger.info("serving %s over stdio", ", ".join(pipeline.database_names))
         await asyncio.wait([server, stop], return_when=asyncio.FIRST_COMPLETED)
@@ -80,6 +90,12 @@ async def _serve(settings: Settings, fork_server: ForkServer | None, wire: int) 
         logging.shutdown()
         os._exit(0)
     await server
+
+
+def _kept_results(settings: ServerSettings) -> KeptResults | None:
+    if not settings.kept_results_bytes:
+        return None
+    return KeptResults(max_bytes=settings.kept_results_bytes, lifetime_s=settings.kept_results_ttl_s)
 
 
 async def _speak(run_stdio: Callable[[], Awaitable[None]], wire: int) -> None:
@@ -105,6 +121,7 @@ async def open_pipeline(
     async with AsyncExitStack() as cleanup:
         if fork_server:
             cleanup.callback(fork_server.close)
+        observers = _observers(settings, cleanup)
         model = _model_client(settings.openai)
         if model is not None:
             cleanup.push_async_callback(model.aclose)
@@ -124,8 +141,31 @@ async def open_pipeline(
             rate_limit=rate_limit,
             model=model,
             count_tokens=counter.count,
+            observers=observers,
         )
         yield pipeline, counter
+
+
+def _observers(settings: Settings, cleanup: AsyncExitStack) -> list[Observer]:
+    """Return who hears of calls; what is switched off is not even loaded."""
+    observers: list[Observer] = [CallLog()]
+    if settings.audit.file is not None:
+        from pgmcp.observability.audit import AuditFile
+
+        audit = AuditFile(
+            settings.audit.file,
+            with_sql=settings.audit.sql == "text",
+            max_bytes=settings.audit.max_bytes,
+            kept_files=settings.audit.kept_files,
+        )
+        cleanup.callback(audit.close)
+        observers.append(audit)
+    if settings.opentelemetry:
+        from pgmcp.observability.telemetry import Telemetry, start_telemetry
+
+        cleanup.push_async_callback(asyncio.to_thread, start_telemetry(__version__))
+        observers.append(Telemetry())
+    return observers
 
 
 async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) -> None:
@@ -219,11 +259,9 @@ def _open_database(
         with_values=server.send_values,
     )
 
-    async def read() -> Catalog:
-        return await read_catalog(fetch, scope=scope)
+    async def read(old: Catalog | None) -> Catalog:
+        return await read_catalog(fetch, scope=scope, old=old)
 
-    schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s)
-    cleanup.push_async_callback(schema.close)
     policies = PolicyReader(fetch, allowed=server.allowed_functions, denied=server.denied_functions)
     functions: Snapshot[FunctionPolicy] = Snapshot(
         policies.read,
@@ -233,6 +271,18 @@ def _open_database(
         name=f"the list of functions of database {name}",
     )
     cleanup.push_async_callback(functions.close)
+
+    async def look(sql: str) -> Rows:
+        statement = validate(sql, functions=await functions.get())
+        return await supervisor.execute(
+            statement.text, SAMPLE_LIMITS, can_be_wrapped=True, timeout_s=SAMPLE_TIMEOUT_S
+        )
+
+    profile = None
+    if server.sample_rows and server.send_values:
+        profile = Profile(partial(sample, fetch=fetch, look=look, max_rows=server.sample_rows))
+    schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s, profile=profile)
+    cleanup.push_async_callback(schema.close)
     role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
     cleanup.push_async_callback(role.close)
     return Database(name, supervisor, schema, role, functions, context)

@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -68,14 +68,16 @@ class RawServer:
         stray_lines: what of it is no JSON-RPC message.
     """
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, command: Sequence[str] = COMMAND
+    ) -> None:
         """Start the server in `folder`, where its standard error goes to a file."""
         self.stdout = b""
         self.stray_lines: list[bytes] = []
         self._stderr_file = folder / "stderr.txt"
         with self._stderr_file.open("ab") as stderr:
             self._process = subprocess.Popen(
-                COMMAND,
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -84,6 +86,7 @@ class RawServer:
             )
         self._ids = count(1)
         self._replies: dict[int, dict[str, Any]] = {}
+        self._notifications: list[dict[str, Any]] = []
         self._is_at_end = False
         self._changed = threading.Condition()
         self._meta: dict[str, Any] | None = None
@@ -135,7 +138,7 @@ class RawServer:
     def send(self, method: str, **params: Any) -> int:
         request_id = next(self._ids)
         if self._meta is not None:
-            params["_meta"] = self._meta
+            params["_meta"] = {**self._meta, **params.get("_meta", {})}
         self._write({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
         return request_id
 
@@ -157,6 +160,19 @@ class RawServer:
             assert not self.stray_lines, f"no JSON-RPC: {self.stray_lines}"
             assert request_id in self._replies, f"no reply; the server's log ends:\n{self.stderr[-2000:]}"
             return self._replies.pop(request_id)
+
+    def heard(self, method: str) -> list[dict[str, Any]]:
+        """Return the parameters of the notifications of this kind so far."""
+        with self._changed:
+            return [each.get("params", {}) for each in self._notifications if each["method"] == method]
+
+    def hear(self, method: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait for so many notifications of a kind, since the start, and return their parameters."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.heard(method)) >= count, REPLY_TIMEOUT_S)
+            found = self.heard(method)
+            assert len(found) >= count, f"heard {self._notifications}"
+            return found
 
     def has_reply(self, request_id: int) -> bool:
         with self._changed:
@@ -214,6 +230,8 @@ class RawServer:
                 self.stray_lines.append(line)
             elif "id" in message and "method" not in message:
                 self._replies[message["id"]] = message
+            elif "method" in message and "id" not in message:
+                self._notifications.append(message)
             self._changed.notify_all()
 
 

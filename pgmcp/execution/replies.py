@@ -1,5 +1,9 @@
 """What a worker's reply means: rows, or one of our errors. Pure."""
 
+from typing import Final
+
+import msgspec
+
 from pgmcp.errors import (
     DatabaseAuthError,
     DeadlineExceededError,
@@ -9,14 +13,18 @@ from pgmcp.errors import (
     UnreachableError,
     WorkerLostError,
 )
-from pgmcp.execution.result import Column, Rows, Truncation
+from pgmcp.execution.cures import CHECK_ADDRESS, CHECK_CREDENTIALS, cure_for
+from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
 from worker.protocol import Failure, FailureCode, ProtocolError, Reply, Result, decode_rows
 
+_UNREADABLE: Final = "the worker's rows cannot be read"
 
-def read_rows(reply: Reply, body: bytes, *, timeout_s: float) -> Rows:
+
+def read_rows(reply: Reply, body: bytes, *, timeout_s: float, keep_packed: bool = False) -> Rows:
     """Return the rows of a reply to `Execute`.
 
     Args:
+        keep_packed: as in `RowLimits`.
         timeout_s: what the caller allowed, for the message when it was not enough.
 
     Raises:
@@ -27,7 +35,7 @@ def read_rows(reply: Reply, body: bytes, *, timeout_s: float) -> Rows:
         case Result():
             return Rows(
                 columns=tuple(Column(name, type_name) for name, type_name in reply.columns),
-                rows=_decode(body),
+                rows=_keep_packed(body) if keep_packed else _unpack(body),
                 truncated=Truncation(reply.truncated) if reply.truncated else None,
                 cut_cells=reply.cut_cells,
                 elapsed_ms=reply.elapsed_ms,
@@ -46,12 +54,12 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
         case FailureCode.UNREACHABLE:
             return UnreachableError(
                 f"the database is not reachable: {failure.message}",
-                hint="check that it runs and that host and port are right; the next call tries again",
+                hint=cure_for(failure.message, CHECK_ADDRESS),
             )
         case FailureCode.AUTH:
             return DatabaseAuthError(
                 f"the database refused the connection: {failure.message}",
-                hint="check the configured database name, user and password, and the server's pg_hba.conf",
+                hint=cure_for(failure.message, CHECK_CREDENTIALS),
             )
         case FailureCode.TOO_LARGE:
             return ResultTooLargeError(
@@ -72,8 +80,15 @@ def deadline_exceeded(timeout_s: float) -> DeadlineExceededError:
     )
 
 
-def _decode(body: bytes) -> list[list[str | int | float | bool | None]]:
+def _unpack(body: bytes) -> list[list[JsonScalar]]:
     try:
         return decode_rows(body)
     except ProtocolError as error:
-        raise WorkerLostError("the worker's rows cannot be read") from error
+        raise WorkerLostError(_UNREADABLE) from error
+
+
+def _keep_packed(body: bytes) -> PackedRows:
+    try:
+        return PackedRows.find(body)
+    except msgspec.MsgspecError as error:
+        raise WorkerLostError(_UNREADABLE) from error

@@ -73,6 +73,7 @@ class Bounds:
 
     Attributes:
         result: the most rows and bytes; a caller's limit can only lower the rows.
+        export: the same of a result that goes into a file; None where no such file may be made.
         statement_timeout_s: for one statement, its wait for a worker included.
         request_timeout_s: for the whole call, the model included.
         max_sql_retry: how often a model may mend its SQL.
@@ -84,6 +85,7 @@ class Bounds:
     request_timeout_s: float
     max_sql_retry: int
     prompt_tokens: int
+    export: RowLimits | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Call:
     Attributes:
         id: counts the calls of this pipeline.
         caller: the host's name of itself, "" if it gave none.
-        database: as the caller named it; None: the default one, or all.
+        database: None: the default one, until it is known to be there; or all.
         sql: the last statement that was tried.
         row_count: of the last statement that was run.
         model: who wrote the SQL; None when no model was asked.
@@ -166,6 +168,7 @@ class Inquiry:
             tokens_out=call.tokens_out,
             elapsed_ms=call.elapsed_ms,
             notes=tuple(notes),
+            statement=sql,
         )
 
     def answer_of_model(self, reply: SqlReply, rows: Rows | None, notes: Sequence[str] = ()) -> Answer:

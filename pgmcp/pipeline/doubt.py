@@ -39,8 +39,9 @@ def found_something(rows: Rows | None) -> bool:
     """Tell whether rows hold anything: not when there are none, when all is NULL, or one row of zeros."""
     if rows is None:
         return True
-    cells = [cell for row in rows.rows for cell in row if cell is not None]
-    return bool(cells) and not (len(rows.rows) == 1 and all(_is_zero(cell) for cell in cells))
+    if len(rows.rows) == 1:
+        return any(not _is_zero(cell) for cell in rows.rows[0] if cell is not None)
+    return any(cell is not None for row in rows.rows for cell in row)
 
 
 def _is_zero(cell: object) -> bool:

@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pgmcp.errors import (
@@ -98,6 +99,11 @@ class Pipeline:
         """The highest row limit a caller may ask for."""
         return self._bounds.result.max_rows
 
+    @property
+    def max_export_rows(self) -> int | None:
+        """The same for an export; None where the operator allows none."""
+        return self._bounds.export.max_rows if self._bounds.export else None
+
     async def answer(
         self,
         question: str,
@@ -105,17 +111,21 @@ class Pipeline:
         database: str | None = None,
         return_type: ReturnType = ReturnType.RESULT,
         limit: int | None = None,
+        for_export: bool = False,
         caller: str = "",
         on_stage: OnStage | None = None,
     ) -> Answer:
         """Answer a question asked in plain language.
+
+        Args:
+            for_export: fetch as much as an export may hold, as `PackedRows`.
 
         Raises:
             PgmcpError: see `pgmcp.errors`; every kind but SettingsError can come.
         """
         call = self._call(Operation.QUERY, database, caller, on_stage)
         async with self._admitted(call):
-            inquiry = await self._inquire(call, limit)
+            inquiry = await self._inquire(call, limit, for_export)
             inquiry.question, inquiry.return_type = _checked_question(question), return_type
             inquiry.context = await asyncio.to_thread(inquiry.database.context)
             verified_sql = await find_verified_sql(inquiry, self._statements)
@@ -130,17 +140,21 @@ class Pipeline:
         *,
         database: str | None = None,
         limit: int | None = None,
+        for_export: bool = False,
         caller: str = "",
         on_stage: OnStage | None = None,
     ) -> Answer:
         """Run one read-only statement that the caller wrote.
+
+        Args:
+            for_export: fetch as much as an export may hold, as `PackedRows`.
 
         Raises:
             PgmcpError: the statement was rejected or failed, or a bound was reached.
         """
         call = self._call(Operation.EXECUTE_SQL, database, caller, on_stage)
         async with self._admitted(call):
-            inquiry = await self._inquire(call, limit)
+            inquiry = await self._inquire(call, limit, for_export)
             rows = await self._statements.run(inquiry, sql)
             return inquiry.answer(sql, rows, Source.DIRECT)
 
@@ -219,23 +233,29 @@ class Pipeline:
                     hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
                 ) from None
 
-    async def _inquire(self, call: Call, limit: int | None) -> Inquiry:
+    async def _inquire(self, call: Call, limit: int | None, for_export: bool) -> Inquiry:
+        database = await self._served(call.database)
+        call.database = database.name
         return Inquiry(
             call=call,
-            database=await self._served(call.database),
-            limits=self._limits(limit),
+            database=database,
+            limits=self._limits(limit, for_export),
             deadline_s=self._clock() + self._bounds.request_timeout_s,
         )
 
-    def _limits(self, limit: int | None) -> RowLimits:
-        most = self._bounds.result
+    def _limits(self, limit: int | None, for_export: bool) -> RowLimits:
+        most = self._bounds.export if for_export else self._bounds.result
+        if most is None:
+            raise InvalidArgumentError(
+                "no results are exported here", hint="an operator allows it with PG_MCP_SERVER_EXPORT_DIR"
+            )
         if limit is None:
             return most
         if not 1 <= limit <= most.max_rows:
             raise InvalidArgumentError(
                 f"limit is {limit}", hint=f"limit takes a number of rows from 1 to {most.max_rows}"
             )
-        return RowLimits(limit, most.max_bytes, most.max_cell_bytes)
+        return replace(most, max_rows=limit)
 
     async def _answer_by_model(self, inquiry: Inquiry) -> Answer:
         """Have SQL written, and mended as long as it is rejected or fails."""

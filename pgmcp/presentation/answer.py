@@ -30,6 +30,7 @@ class Answer:
 
     Attributes:
         sql: the statement; None when the caller did not ask to see it.
+        statement: the same, whether asked for or not: a person who looks at the result view sees it always.
         repairs: how often the model was shown its rejected or failed SQL.
         assumptions: what the model took for granted, a sentence each.
         rows: what the statement gave; None when it was not executed.
@@ -53,3 +54,4 @@ class Answer:
     tokens_out: int = 0
     elapsed_ms: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    statement: str | None = None

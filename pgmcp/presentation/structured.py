@@ -42,7 +42,10 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "columns": {"type": "array", "items": {"properties": {"name": {}, "type": {}}}},
     "rows": {"type": ["array", "null"], "items": {"type": "array"}, "description": "null: not executed"},
     "row_count": {"type": ["integer", "null"], "description": "fetched"},
-    "truncated": {"type": ["object", "null"], "properties": {"reason": {}, "shown": {}, "hint": {}}},
+    "truncated": {
+        "type": ["object", "null"],
+        "properties": {"reason": {}, "shown": {}, "hint": {}, "rest": {}},
+    },
     "cut_cells": _INTEGER,
     "elapsed_ms": {"type": "object"},
     "model": _NULLABLE_TEXT,

@@ -54,7 +54,7 @@ def render_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens,
     `fence` comes from `new_fence` and is used for this answer alone.
     """
     shown = fit_answer(answer, max_tokens=max_tokens, count_tokens=count_tokens)
-    parts = [_provenance(answer), *_how_it_was_found(answer)]
+    parts = [describe_provenance(answer), *_how_it_was_found(answer)]
     if answer.rows and shown:
         parts.extend(_table(shown, fence))
         parts.extend(_what_is_missing(answer.rows, shown))
@@ -62,7 +62,8 @@ def render_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens,
     return Rendered(text="\n".join(parts), shown=shown)
 
 
-def _provenance(answer: Answer) -> str:
+def describe_provenance(answer: Answer) -> str:
+    """Return in one line what the answer holds, what it took, and who wrote its SQL."""
     facts = [
         _count_rows(answer.rows) if answer.rows else "not executed",
         f"{sum(answer.elapsed_ms.values()):.0f} ms",

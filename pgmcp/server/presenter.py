@@ -1,15 +1,20 @@
 """What the pipeline gives, as text and structured content within a budget of tokens."""
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-from mcp_types import CallToolResult, TextContent
+from mcp_types import CallToolResult, ImageContent, TextContent
 
+from pgmcp.errors import ResultGoneError
+from pgmcp.kept_results import KeptResults
 from pgmcp.presentation.answer import Answer
+from pgmcp.presentation.draw import Drawer
 from pgmcp.presentation.neutral import fence_lines, new_fence
+from pgmcp.presentation.page import render_page
 from pgmcp.presentation.structured import structure_answer
-from pgmcp.presentation.text import render_answer
+from pgmcp.presentation.text import Rendered, render_answer
 from pgmcp.schema.catalog import Catalog, Table
 from pgmcp.schema.rendering import Detail, render_names, render_tables
 
@@ -23,13 +28,68 @@ class Presenter:
 
     max_tokens: int
     count_tokens: Callable[[str], int]
+    kept: KeptResults | None = None
+    drawer: Drawer = field(default_factory=Drawer)
 
-    def answer(self, answer: Answer) -> CallToolResult:
-        """Return the answer as text and as structured content; both hold the same rows."""
+    def answer(self, answer: Answer, *, for_view: bool = False) -> CallToolResult:
+        """Return the answer as text and as structured content; both hold the same rows.
+
+        Args:
+            for_view: the host shows the result view, which gets more than a model does.
+        """
         rendered = render_answer(
             answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens, fence=new_fence()
         )
-        return tool_result(rendered.text, structure_answer(answer, rendered.shown))
+        text, structured = rendered.text, structure_answer(answer, rendered.shown)
+        if (uri := self._keep_rest(answer, rendered)) is not None:
+            structured["truncated"]["rest"] = uri
+            text = f"{text}\nThe other rows, without running it again: resource {uri}"
+        result = tool_result(text, structured)
+        if for_view:
+            from pgmcp.presentation.view import VIEW_META_KEY, describe_for_view
+
+            result.meta = {VIEW_META_KEY: describe_for_view(answer, rendered.shown)}
+        return result
+
+    async def add_chart(self, result: CallToolResult, answer: Answer) -> CallToolResult:
+        """Return the result of `answer` with a picture of its rows, or with a word on why there is none."""
+        from pgmcp.presentation.illustration import illustrate
+
+        illustration = await illustrate(answer, self.drawer)
+        content = [*result.content, TextContent(type="text", text=illustration.note)]
+        if illustration.png is not None:
+            data = b64encode(illustration.png).decode("ascii")
+            content.append(ImageContent(type="image", data=data, mime_type="image/png"))
+        return result.model_copy(update={"content": content})
+
+    def page(self, result_id: str, first_row: int) -> str:
+        """Return as many rows of a kept result as the budget allows, from one on, and where the next are.
+
+        Raises:
+            ResultGoneError: it is not kept any more, or has no such row.
+        """
+        if self.kept is None:
+            raise ResultGoneError("no results are kept", hint="PG_MCP_SERVER_KEPT_RESULTS_BYTES is 0")
+        # A row costs a token at least, so no more can matter.
+        rows, row_count = self.kept.read(result_id, first_row, max_rows=self.max_tokens)
+        page = render_page(
+            rows,
+            first_row=first_row,
+            row_count=row_count,
+            max_tokens=self.max_tokens,
+            count_tokens=self.count_tokens,
+            fence=new_fence(),
+        )
+        if page.next_row is None:
+            return page.text
+        return f"{page.text}\nThe next rows: {result_uri(result_id, page.next_row)}"
+
+    def _keep_rest(self, answer: Answer, rendered: Rendered) -> str | None:
+        """Keep rows that the text had no room for, and return where they can be read."""
+        if self.kept is None or answer.rows is None or rendered.shown_rows == len(answer.rows.rows):
+            return None
+        result_id = self.kept.keep(answer.rows)
+        return result_id and result_uri(result_id, rendered.shown_rows + 1)
 
     def tables(self, tables: Sequence[Table], catalog: Catalog, detail: Detail) -> str:
         """Return the tables in as much detail as the budget allows, names at least."""
@@ -43,6 +103,11 @@ class Presenter:
             left_tokens -= text_tokens
             shown.append(text)
         return "\n".join(shown)
+
+
+def result_uri(result_id: str, first_row: int) -> str:
+    """Return where the rows of a kept result can be read from one on, counted from 1."""
+    return f"result://{result_id}/{first_row}"
 
 
 def fenced(text: str) -> str:

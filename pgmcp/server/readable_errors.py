@@ -5,28 +5,31 @@ of those that are, SQL included; so a failed call is answered with a result that
 says so, not raised.
 """
 
-import itertools
-import logging
-import time
 from collections.abc import Iterable
 from typing import Any
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, CallToolResult, InputRequiredResult, TextContent, Tool
+from mcp_types import (
+    INVALID_PARAMS,
+    CallToolResult,
+    GetPromptResult,
+    InputRequiredResult,
+    TextContent,
+    Tool,
+)
 from pydantic import ValidationError
 
 from pgmcp.errors import (
     InvalidArgumentError,
     PgmcpError,
+    ResultGoneError,
     SqlRejectedError,
     StatementFailedError,
     UnknownDatabaseError,
 )
 from pgmcp.presentation.failure import render_error
-
-logger = logging.getLogger(__name__)
 
 
 class ReadableErrorsServer(MCPServer[Any]):
@@ -34,7 +37,6 @@ class ReadableErrorsServer(MCPServer[Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._calls = itertools.count(1)
         self._listed: list[Tool] = []
 
     async def list_tools(self) -> list[Tool]:
@@ -63,23 +65,34 @@ class ReadableErrorsServer(MCPServer[Any]):
         tool = next((tool for tool in await self.list_tools() if tool.name == name), None)
         if tool is None:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
-        call, started_s = f"call {next(self._calls)} ({name})", time.monotonic()
-        logger.info("%s started", call)
-        outcome = "failed"
         try:
             _check_names(arguments, tool.input_schema["properties"])
-            result = await super().call_tool(name, arguments, context)
-            outcome = "answered"
+            return await super().call_tool(name, arguments, context)
         except (PgmcpError, ToolError) as error:
             anticipated = _anticipated(error)
             if anticipated is None:
                 raise
-            outcome = anticipated.code
             return _failure(anticipated)
-        else:
-            return result
-        finally:
-            logger.info("%s %s after %d ms", call, outcome, (time.monotonic() - started_s) * 1000)
+
+    async def get_prompt(
+        self,
+        name: str,
+        arguments: dict[str, Any] | None = None,
+        context: Context[Any, Any] | None = None,
+    ) -> GetPromptResult | InputRequiredResult:
+        """Get a prompt.
+
+        Raises:
+            MCPError: there is no such prompt, or it does not take these arguments.
+        """
+        prompt = next((prompt for prompt in await self.list_prompts() if prompt.name == name), None)
+        if prompt is None:
+            raise MCPError(code=INVALID_PARAMS, message=f"Unknown prompt: {name}")
+        try:
+            _check_names(arguments or {}, [argument.name for argument in prompt.arguments or ()], "prompt")
+        except InvalidArgumentError as error:
+            raise MCPError(code=INVALID_PARAMS, message=render_error(error)) from error
+        return await super().get_prompt(name, arguments, context)
 
     async def read_resource(self, uri: Any, context: Context[Any, Any] | None = None) -> Any:
         """Read a resource; an anticipated failure keeps its text."""
@@ -87,7 +100,7 @@ class ReadableErrorsServer(MCPServer[Any]):
             return await super().read_resource(uri, context)
         except ResourceError as error:
             cause = error.__cause__
-            if isinstance(cause, UnknownDatabaseError | InvalidArgumentError):
+            if isinstance(cause, UnknownDatabaseError | InvalidArgumentError | ResultGoneError):
                 raise ResourceNotFoundError(render_error(cause)) from cause
             if isinstance(cause, PgmcpError):
                 raise ResourceError(render_error(cause)) from cause
@@ -130,11 +143,11 @@ def _wrong_arguments(error: ValidationError) -> InvalidArgumentError:
     return InvalidArgumentError("; ".join(problems), hint="the tool's input schema says what it takes")
 
 
-def _check_names(arguments: dict[str, Any], allowed: Iterable[str]) -> None:
+def _check_names(arguments: dict[str, Any], allowed: Iterable[str], taker: str = "tool") -> None:
     unknown = sorted(set(arguments) - set(allowed))
     if unknown:
         raise InvalidArgumentError(
-            f"unknown argument {unknown[0]!r}", hint=f"this tool takes {', '.join(allowed)}"
+            f"unknown argument {unknown[0]!r}", hint=f"this {taker} takes {', '.join(allowed)}"
         )
 
 

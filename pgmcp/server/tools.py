@@ -2,7 +2,8 @@
 
 from typing import Annotated, Any, Literal
 
-from mcp.server.mcpserver import MCPServer
+from mcp.server.apps import client_supports_apps
+from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -12,9 +13,15 @@ from pgmcp.presentation.structured import AnswerContent
 from pgmcp.schema.cache import CatalogChange
 from pgmcp.schema.rendering import Detail
 from pgmcp.server.presenter import MAX_FOUND_TABLES, Presenter, fenced, tool_result
+from pgmcp.server.progress import caller_of, progress_of
+from pgmcp.server.result_view import SHOWN_IN_RESULT_VIEW
 
 DatabaseArgument = Annotated[
     str | None, Field(description="Name of a configured database; the default one if left out")
+]
+
+ChartArgument = Annotated[
+    bool, Field(description="Also draw the rows as a chart, if one fits; for hosts that show images")
 ]
 
 
@@ -53,6 +60,7 @@ def _reads(title: str, *, asks_a_model: bool = False) -> ToolAnnotations:
 
 def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
     async def query(
+        context: Context[Any, Any],
         question: Annotated[str, Field(description="What to find out, in plain language")],
         database: DatabaseArgument = None,
         return_type: Annotated[
@@ -60,11 +68,18 @@ def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter)
             Field(description="result: rows; sql: the SQL, not executed; both"),
         ] = "result",
         limit: Annotated[int | None, Field(description=f"Rows, at most {pipeline.max_rows}")] = None,
+        chart: ChartArgument = False,
     ) -> Annotated[CallToolResult, AnswerContent]:
         answer = await pipeline.answer(
-            question, database=database, return_type=ReturnType(return_type), limit=limit
+            question,
+            database=database,
+            return_type=ReturnType(return_type),
+            limit=limit,
+            caller=caller_of(context),
+            on_stage=progress_of(context),
         )
-        return presenter.answer(answer)
+        result = presenter.answer(answer, for_view=client_supports_apps(context))
+        return await presenter.add_chart(result, answer) if chart else result
 
     server.add_tool(
         query,
@@ -75,16 +90,23 @@ def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter)
             "status); ask one question a call."
         ),
         annotations=_reads("Ask the database", asks_a_model=True),
+        meta=SHOWN_IN_RESULT_VIEW,
     )
 
 
 def _add_execute_sql(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
     async def execute_sql(
+        context: Context[Any, Any],
         sql: Annotated[str, Field(description="One SELECT, VALUES, TABLE, EXPLAIN of a read, or SHOW")],
         database: DatabaseArgument = None,
         limit: Annotated[int | None, Field(description=f"Rows, at most {pipeline.max_rows}")] = None,
+        chart: ChartArgument = False,
     ) -> Annotated[CallToolResult, AnswerContent]:
-        return presenter.answer(await pipeline.execute_sql(sql, database=database, limit=limit))
+        answer = await pipeline.execute_sql(
+            sql, database=database, limit=limit, caller=caller_of(context), on_stage=progress_of(context)
+        )
+        result = presenter.answer(answer, for_view=client_supports_apps(context))
+        return await presenter.add_chart(result, answer) if chart else result
 
     server.add_tool(
         execute_sql,
@@ -95,11 +117,13 @@ def _add_execute_sql(server: MCPServer[Any], pipeline: Pipeline, presenter: Pres
             "first; prefer aggregates and explicit columns."
         ),
         annotations=_reads("Run SQL, read-only"),
+        meta=SHOWN_IN_RESULT_VIEW,
     )
 
 
 def _add_search_schema(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
     async def search_schema(
+        context: Context[Any, Any],
         text: Annotated[str, Field(description="Words to look for in names and comments; empty: all")] = "",
         database: DatabaseArgument = None,
         tables: Annotated[
@@ -111,7 +135,11 @@ def _add_search_schema(server: MCPServer[Any], pipeline: Pipeline, presenter: Pr
         ] = "columns",
     ) -> Annotated[CallToolResult, SchemaContent]:
         catalog, found = await pipeline.find_tables(
-            text, database=database, names=tables or [], limit=MAX_FOUND_TABLES
+            text,
+            database=database,
+            names=tables or [],
+            limit=MAX_FOUND_TABLES,
+            caller=caller_of(context),
         )
         described = presenter.tables(found, catalog, Detail(detail))
         schema = fenced(described) if described else "no table matches; try other words"
@@ -130,11 +158,12 @@ def _add_search_schema(server: MCPServer[Any], pipeline: Pipeline, presenter: Pr
 
 def _add_refresh_schema(server: MCPServer[Any], pipeline: Pipeline) -> None:
     async def refresh_schema(
+        context: Context[Any, Any],
         database: Annotated[
             str | None, Field(description="Name of a configured database; all if left out")
         ] = None,
     ) -> Annotated[CallToolResult, ChangesContent]:
-        changes = await pipeline.refresh_schema(database)
+        changes = await pipeline.refresh_schema(database, caller=caller_of(context))
         structured = {name: _change_lists(change) for name, change in changes.items()}
         text = "\n".join(f"{name}: {_describe(change)}" for name, change in changes.items())
         return tool_result(text, {"databases": structured})

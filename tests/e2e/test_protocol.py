@@ -1,6 +1,7 @@
 """Both eras of the protocol, with the SDK's client and without one, and what may stand on standard output."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -48,10 +49,16 @@ async def test_the_sdk_client_finds_and_uses_everything(
     assert [tool.name for tool in tools.tools] == ["query", "execute_sql", "search_schema", "refresh_schema"]
     assert answer.structured_content is not None
     assert answer.structured_content["rows"] == [[27]]
-    assert [str(resource.uri) for resource in resources.resources] == ["databases://list", "schema://shop"]
+    assert [str(resource.uri) for resource in resources.resources] == [
+        "databases://list",
+        "schema://shop",
+        "ui://pgmcp/result",
+    ]
     assert [template.uri_template for template in templates.resource_templates] == [
         "schema://{database}",
+        "schema://{database}?page={page}",
         "schema://{database}/{table}",
+        "result://{result}/{row}",
     ]
     assert [content.text for content in databases.contents if hasattr(content, "text")] == ["shop"]
     assert "signed_up_at" in str(table.contents[0])
@@ -178,7 +185,7 @@ def test_logs_go_to_standard_error(shop_environment: dict[str, str], folder: Pat
         server.initialize()
         server.call("execute_sql", sql="select 1")
 
-    assert "call 1 (execute_sql) answered" in server.stderr
+    assert re.search(r"INFO \[call 1\] .*: execute_sql answered after \d+ ms, 1 rows", server.stderr)
     assert server.stray_lines == []
 
 

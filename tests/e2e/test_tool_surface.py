@@ -54,8 +54,8 @@ def test_every_argument_is_described(tools: list[Tool]) -> None:
     arguments = {tool["name"]: tool["inputSchema"]["properties"] for tool in tools}
 
     assert {name: list(properties) for name, properties in arguments.items()} == {
-        "query": ["question", "database", "return_type", "limit"],
-        "execute_sql": ["sql", "database", "limit"],
+        "query": ["question", "database", "return_type", "limit", "chart"],
+        "execute_sql": ["sql", "database", "limit", "chart"],
         "search_schema": ["text", "database", "tables", "detail"],
         "refresh_schema": ["database"],
     }

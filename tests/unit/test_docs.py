@@ -11,6 +11,7 @@ import yaml
 from pgmcp.errors import ErrorCode
 from pgmcp.generation.context_file import load_context
 from pgmcp.settings import load_settings, setting_specs
+from scripts.write_settings_reference import write_example, write_reference
 
 _ROOT = Path(__file__).parents[2]
 _PAGES = sorted([*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")])
@@ -36,6 +37,14 @@ def _anchors(page: Path) -> set[str]:
     """Return what `#…` can lead to, as forges derive it from headings."""
     headings = _HEADING.findall(_FENCED.sub("", page.read_text("utf-8")))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_settings_reference_is_what_its_generator_writes() -> None:
+    assert write_reference(_SETTINGS) == _SETTINGS
+
+
+def test_the_example_env_file_is_what_its_generator_writes() -> None:
+    assert write_example() == (_ROOT / ".env.example").read_text("utf-8")
 
 
 def test_the_settings_reference_names_every_setting_once_with_its_default() -> None:

@@ -1,0 +1,117 @@
+"""Rows that an answer had no room for, kept a while so that they can be read without running anything again.
+
+Kept as JSON text in blocks, an eighth of what the rows take as objects, and
+within a bound over all results: the oldest go first.
+"""
+
+import json
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pgmcp.errors import ResultGoneError
+from pgmcp.execution.result import Column, JsonScalar, Rows, Truncation
+
+_BLOCK_ROWS = 100  # decoded together, so that a page of a large result costs no more than of a small one
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptResult:
+    columns: tuple[Column, ...]
+    blocks: tuple[bytes, ...]
+    row_count: int
+    truncated: Truncation | None
+    ends_at_s: float
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(map(len, self.blocks))
+
+
+class KeptResults:
+    """Results by an id that cannot be guessed.
+
+    Args:
+        max_bytes: of JSON text over all of them; a result larger than that is not kept.
+        lifetime_s: after which a result is gone even if nobody needs its room.
+    """
+
+    def __init__(
+        self, *, max_bytes: int, lifetime_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._max_bytes = max_bytes
+        self._lifetime_s = lifetime_s
+        self._clock = clock
+        self._results: OrderedDict[str, _KeptResult] = OrderedDict()
+        self._bytes = 0
+
+    @property
+    def lifetime_s(self) -> float:
+        """How long a result is kept at most, in seconds."""
+        return self._lifetime_s
+
+    def keep(self, rows: Rows) -> str | None:
+        """Keep a result and return its id; None if there is no room for one as large."""
+        starts = range(0, len(rows.rows), _BLOCK_ROWS)
+        result = _KeptResult(
+            columns=rows.columns,
+            blocks=tuple(
+                _encode(rows.rows[start : start + _BLOCK_ROWS]).encode(errors="surrogatepass")
+                for start in starts
+            ),
+            row_count=len(rows.rows),
+            truncated=rows.truncated,
+            ends_at_s=self._clock() + self._lifetime_s,
+        )
+        if result.size_bytes > self._max_bytes:
+            return None
+        self._drop_old()
+        while self._bytes + result.size_bytes > self._max_bytes:
+            self._drop(next(iter(self._results)))
+        result_id = secrets.token_urlsafe(9)
+        self._results[result_id] = result
+        self._bytes += result.size_bytes
+        return result_id
+
+    def read(self, result_id: str, first_row: int, max_rows: int) -> tuple[Rows, int]:
+        """Return rows of a kept result, and how many it has in all.
+
+        Args:
+            first_row: counted from 1.
+            max_rows: of those that are returned.
+
+        Raises:
+            ResultGoneError: it is not kept, or not any more, or has no such row.
+        """
+        self._drop_old()
+        result = self._results.get(result_id)
+        if result is None:
+            raise ResultGoneError(
+                f"no result {result_id[:32]!r} is kept",
+                hint=f"results are kept for {self._lifetime_s:g} s at most; run the statement again",
+            )
+        if not 1 <= first_row <= result.row_count:
+            raise ResultGoneError(
+                f"the result has no row {first_row}", hint=f"its rows are 1 to {result.row_count}"
+            )
+        rows = _rows_of(result, first_row - 1, max_rows)
+        return Rows(result.columns, rows, result.truncated), result.row_count
+
+    def _drop_old(self) -> None:
+        now_s = self._clock()
+        for result_id in [each for each, result in self._results.items() if result.ends_at_s <= now_s]:
+            self._drop(result_id)
+
+    def _drop(self, result_id: str) -> None:
+        self._bytes -= self._results.pop(result_id).size_bytes
+
+
+def _rows_of(result: _KeptResult, start: int, max_rows: int) -> list[list[JsonScalar]]:
+    end = min(start + max_rows, result.row_count)
+    blocks = result.blocks[start // _BLOCK_ROWS : -(-end // _BLOCK_ROWS)]
+    rows: list[list[JsonScalar]] = [row for block in blocks for row in json.loads(block)]
+    offset = start % _BLOCK_ROWS
+    return rows[offset : offset + end - start]

@@ -1,0 +1,129 @@
+"""The audit file: who asked what of which database, and what became of it. A line of JSON each.
+
+    {"time": "2026-11-22T20:48:19.512+00:00", "call": 12, "operation": "execute_sql",
+     "caller": "claude-ai 0.1.0", "database": "shop", "sql_sha256": "9f86d081884c7d65",
+     "outcome": "answered", "source": "direct", "rows": 3, "ms": 35.2, "model": null,
+     "tokens_in": 0, "tokens_out": 0}
+
+Never a value of a result, and no SQL unless the operator asks for it: literals
+in it may be values. Rotated by size, with the standard library's means.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any
+
+from pgmcp.errors import SettingsError
+from pgmcp.observability.outcome import outcome_of
+from pgmcp.pipeline import Call, Stage
+
+logger = logging.getLogger(__name__)
+
+_DIGEST_CHARACTERS = 16
+
+
+class AuditFile:
+    """Writes a line for every call, when it has ended.
+
+    Args:
+        with_sql: write the text of statements, not only their digest.
+        max_bytes: after which the file is renamed to `….1` and a new one begun.
+        kept_files: how many of those are kept.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        with_sql: bool,
+        max_bytes: int,
+        kept_files: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open the file.
+
+        Raises:
+            SettingsError: it cannot be written.
+        """
+        self._with_sql = with_sql
+        self._clock = clock
+        try:
+            self._file = _PrivateFile(path, maxBytes=max_bytes, backupCount=kept_files, encoding="utf-8")
+        except OSError as error:
+            raise SettingsError(
+                f"PG_MCP_AUDIT_FILE: {path} cannot be written ({error.strerror})",
+                hint="name a file in a folder that the server's user may write",
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @contextmanager
+    def watch_call(self, call: Call) -> Iterator[None]:
+        """Write what became of a call."""
+        started_s = self._clock()
+        error: BaseException | None = None
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            line = self._line(call, outcome_of(error), (self._clock() - started_s) * 1000)
+            self._file.handle(_record(json.dumps(line, ensure_ascii=False)))
+
+    def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[None]:
+        """Write nothing: a call is one line."""
+        return nullcontext()
+
+    def _line(self, call: Call, outcome: str, spent_ms: float) -> dict[str, Any]:
+        return {
+            "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "call": call.id,
+            "operation": str(call.operation),
+            "caller": call.caller,
+            "database": call.database,
+            **self._statement(call.sql),
+            "outcome": outcome,
+            "source": call.source and str(call.source),
+            "rows": call.row_count,
+            "ms": round(spent_ms, 1),
+            "model": call.model,
+            "tokens_in": call.tokens_in,
+            "tokens_out": call.tokens_out,
+        }
+
+    def _statement(self, sql: str | None) -> dict[str, str | None]:
+        digest = None if sql is None else digest_of(sql)
+        return {"sql_sha256": digest, **({"sql": sql} if self._with_sql else {})}
+
+
+def digest_of(sql: str) -> str:
+    """Return what tells one statement from another without telling what it says."""
+    return hashlib.sha256(sql.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
+
+
+class _PrivateFile(RotatingFileHandler):
+    """A rotated file that only its owner may read."""
+
+    def _open(self) -> Any:
+        # Made before it is opened, for open() would make it with the umask's mode.
+        os.close(os.open(self.baseFilename, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
+        return super()._open()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say that a line is lost; the call it tells of goes on."""
+        logger.exception("a line of the audit file could not be written")
+
+
+def _record(line: str) -> logging.LogRecord:
+    return logging.LogRecord(__name__, logging.INFO, __file__, 0, line, None, None)

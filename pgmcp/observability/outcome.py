@@ -1,0 +1,24 @@
+"""What became of a call, in one word."""
+
+import asyncio
+from typing import Final
+
+from pgmcp.errors import PgmcpError
+
+ANSWERED: Final = "answered"
+CANCELLED: Final = "cancelled"
+DEFECT: Final = "defect"
+"""It failed in a way that nobody anticipated; the log has the traceback."""
+
+
+def outcome_of(error: BaseException | None) -> str:
+    """Return what a call came to, from what ended it: an error's code is one of `pgmcp.errors.ErrorCode`."""
+    match error:
+        case None:
+            return ANSWERED
+        case PgmcpError():
+            return str(error.code)
+        case asyncio.CancelledError():
+            return CANCELLED
+        case _:
+            return DEFECT

@@ -1,0 +1,138 @@
+"""Calls as OpenTelemetry spans and metrics.
+
+Written against OpenTelemetry's interface, which does nothing until somebody
+configures where to send: `start_telemetry` does, from the standard OTEL_…
+variables. A call's span stands below the one that the MCP SDK makes of the
+request, and the host's above that, if it sends its trace context along.
+
+    span pgmcp.query             call, outcome, database, caller, source, rows, model, tokens
+     └── span pgmcp.stage.model, pgmcp.stage.execute, …
+    pgmcp.calls                  counter, by operation and outcome
+    pgmcp.call.duration          histogram, seconds, by operation and outcome
+    pgmcp.model.tokens           counter, by direction
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from opentelemetry import metrics, trace
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+
+from pgmcp.errors import SettingsError
+from pgmcp.observability.outcome import ANSWERED, outcome_of
+from pgmcp.pipeline import Call, Stage
+
+FLUSH_TIMEOUT_S = 2.0
+"""What a collector that does not answer may delay the end of the server."""
+
+
+def start_telemetry(version: str) -> Callable[[], None]:
+    """Send spans and metrics by OTLP over HTTP, and return what flushes and stops it.
+
+    Raises:
+        SettingsError: the packages for it are not installed.
+    """
+    try:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise SettingsError(
+            f"PG_MCP_OPENTELEMETRY is true, but {error.name} is not installed",
+            hint="install it with: pip install 'pgmcp[telemetry]'",
+        ) from error
+    # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over these.
+    resource = Resource.create({"service.name": "pgmcp", "service.version": version})
+    tracer_provider = TracerProvider(resource=resource)
+    span_exporter, metric_exporter = OTLPSpanExporter(), OTLPMetricExporter()
+    tracer_provider.add_span_processor(BatchSpanProcessor(span_exporter))
+    meter_provider = MeterProvider([PeriodicExportingMetricReader(metric_exporter)], resource=resource)
+    trace.set_tracer_provider(tracer_provider)
+    metrics.set_meter_provider(meter_provider)
+
+    def flush() -> None:
+        tracer_provider.force_flush()
+        meter_provider.force_flush()
+
+    def stop() -> None:
+        # The providers' own timeouts do not bound an exporter that waits to try again; its shutdown does.
+        flushing = threading.Thread(target=flush, daemon=True)
+        flushing.start()
+        flushing.join(FLUSH_TIMEOUT_S)
+        for exporter in (span_exporter, metric_exporter):
+            exporter.shutdown()
+
+    return stop
+
+
+class Telemetry:
+    """Makes spans and metrics of the calls of a pipeline."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Use whatever providers are set by now."""
+        self._clock = clock
+        self._tracer = trace.get_tracer("pgmcp")
+        meter = metrics.get_meter("pgmcp")
+        self._calls = meter.create_counter("pgmcp.calls", unit="{call}", description="calls that ended")
+        self._duration = meter.create_histogram(
+            "pgmcp.call.duration", unit="s", description="how long a call took, the model included"
+        )
+        self._tokens = meter.create_counter(
+            "pgmcp.model.tokens", unit="{token}", description="tokens sent to and received from the model"
+        )
+
+    @contextmanager
+    def watch_call(self, call: Call) -> Iterator[None]:
+        """Surround a call with a span, and count it."""
+        started_s = self._clock()
+        error: BaseException | None = None
+        with self._span(f"pgmcp.{call.operation}") as span:
+            try:
+                yield
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                outcome = outcome_of(error)
+                _describe(span, call, outcome)
+                kind = {"pgmcp.operation": str(call.operation), "pgmcp.outcome": outcome}
+                self._calls.add(1, kind)
+                self._duration.record(self._clock() - started_s, kind)
+                if call.model is not None:
+                    self._tokens.add(call.tokens_in, {"gen_ai.token.type": "input"})
+                    self._tokens.add(call.tokens_out, {"gen_ai.token.type": "output"})
+
+    def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[Span]:
+        """Surround a stage with a span."""
+        return self._span(f"pgmcp.stage.{stage}")
+
+    def _span(self, name: str) -> AbstractContextManager[Span]:
+        # An error's text may quote a statement, so only its code goes into a span.
+        return self._tracer.start_as_current_span(
+            name, kind=SpanKind.INTERNAL, record_exception=False, set_status_on_exception=False
+        )
+
+
+def _describe(span: Span, call: Call, outcome: str) -> None:
+    facts: dict[str, str | int | None] = {
+        "db.system.name": "postgresql",
+        "pgmcp.call": call.id,
+        "pgmcp.operation": str(call.operation),
+        "pgmcp.outcome": outcome,
+        "pgmcp.database": call.database,
+        "pgmcp.caller": call.caller,
+        "pgmcp.source": call.source and str(call.source),
+        "db.response.returned_rows": call.row_count,
+        "gen_ai.request.model": call.model,
+        "gen_ai.usage.input_tokens": call.tokens_in,
+        "gen_ai.usage.output_tokens": call.tokens_out,
+    }
+    span.set_attributes({name: fact for name, fact in facts.items() if fact is not None})
+    if outcome != ANSWERED:
+        span.set_status(Status(StatusCode.ERROR, outcome))

@@ -1,0 +1,33 @@
+r"""Rows as CSV, as RFC 4180 has it: the first line names the columns, and lines end in \r\n.
+
+Values are exact. NULL is an empty field and an empty text is `""`, so that the two can be told apart.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from pgmcp.execution.result import JsonScalar, Rows
+
+_NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
+
+
+def csv_lines(rows: Rows) -> Iterator[str]:
+    """Yield the lines, the header first, each with its end."""
+    yield _line(column.name for column in rows.columns)
+    yield from map(_line, rows.rows)
+
+
+def _line(cells: Iterable[JsonScalar]) -> str:
+    return ",".join(map(_field, cells)) + "\r\n"
+
+
+def _field(cell: JsonScalar) -> str:
+    match cell:
+        case None:
+            return ""
+        case bool():
+            return "true" if cell else "false"
+        case str():
+            return '"' + cell.replace('"', '""') + '"' if _NEEDS_QUOTES.search(cell) else cell
+        case _:
+            return repr(cell)

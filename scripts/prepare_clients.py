@@ -1,0 +1,88 @@
+"""Install the MCP clients that tests/clients speaks with, each where it harms nobody.
+
+    python scripts/prepare_clients.py
+
+Two virtual environments and a folder of npm's, in `PGMCP_CLIENTS_DIR` or else the user's cache folder. What
+is there in the version wanted is kept. Needs uv, or else pip; and npm for the Inspector, which is left out
+without it. Clients that are not there are skipped by the tests.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REQUIREMENT_BY_ENVIRONMENT = {"sdk1": "mcp==1.30.0", "fastmcp": "fastmcp==4.1.2"}
+INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
+
+_INSTALLED = "installed.txt"
+"""Names what was installed beside it; written last, so that half an installation does not count."""
+
+
+def clients_folder() -> Path:
+    """Return the folder that the clients are in, which need not exist."""
+    chosen = os.environ.get("PGMCP_CLIENTS_DIR")
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(chosen) if chosen else Path(cache) / "pgmcp" / "clients"
+
+
+def client_python(environment: str) -> Path:
+    """Return the interpreter of a virtual environment."""
+    folder = clients_folder() / environment
+    return folder / "Scripts" / "python.exe" if os.name == "nt" else folder / "bin" / "python"
+
+
+def inspector_program() -> Path:
+    """Return the Inspector's program, to be run by node."""
+    package = clients_folder() / "inspector" / "node_modules" / "@modelcontextprotocol" / "inspector"
+    return package / "clients" / "launcher" / "build" / "index.js"
+
+
+def is_installed(name: str, requirement: str) -> bool:
+    """Tell whether a client is there in the version wanted."""
+    mark = clients_folder() / name / _INSTALLED
+    return mark.is_file() and mark.read_text("utf-8") == requirement
+
+
+def _install(name: str, requirement: str, *commands: list[str]) -> None:
+    folder = clients_folder() / name
+    if is_installed(name, requirement):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    for command in commands:
+        subprocess.run(command, check=True)
+    (folder / _INSTALLED).write_text(requirement, "utf-8")
+
+
+def _install_python_client(name: str, requirement: str) -> None:
+    folder, python = str(clients_folder() / name), str(client_python(name))
+    if uv := shutil.which("uv"):
+        make = [uv, "venv", "--quiet", "--python", sys.executable, folder]
+        fill = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, requirement]
+    else:
+        make = [sys.executable, "-m", "venv", folder]
+        fill = [python, "-m", "pip", "install", "--quiet", requirement]
+    _install(name, requirement, make, fill)
+
+
+def _install_inspector() -> None:
+    npm = shutil.which("npm")
+    if npm is None:
+        sys.stderr.write("npm is not installed, so the Inspector is left out\n")
+        return
+    quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+    folder = clients_folder() / "inspector"
+    _install("inspector", INSPECTOR, [npm, "install", *quietly, "--prefix", str(folder), INSPECTOR])
+
+
+def main() -> None:
+    """Install what is missing."""
+    clients_folder().mkdir(parents=True, exist_ok=True)
+    for name, requirement in REQUIREMENT_BY_ENVIRONMENT.items():
+        _install_python_client(name, requirement)
+    _install_inspector()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""One conversation that every client has to have with the server: the demo shop and its verified questions.
+
+A client is a `Host`; `converse` speaks through it, and `check_transcript` says whether it was told the right
+things. Standard library only: the drivers beside this file run it in environments of their own.
+"""
+
+import json
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+QUESTION = "How many active users do we have?"
+TABLE_TEMPLATE = "schema://{database}/{table}"
+
+OnProgress = Callable[[str], None]
+"""Told the message of each notification."""
+
+Transcript = dict[str, Any]
+"""What was heard, by step; the steps that a client has no way to take are left out."""
+
+
+class NotOfferedError(Exception):
+    """The client has no such feature."""
+
+
+class Host(Protocol):
+    """A client, in the words of the conversation."""
+
+    async def tools(self) -> list[str]: ...
+
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], on_progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        """Return `text`, `structured` and `is_error`."""
+        ...
+
+    async def resources(self) -> list[str]: ...
+
+    async def read(self, uri: str) -> str: ...
+
+    async def complete(
+        self, template: str, argument: str, typed: str, chosen: Mapping[str, str]
+    ) -> list[str]: ...
+
+    async def prompts(self) -> list[str]: ...
+
+    async def prompt(self, name: str, arguments: Mapping[str, str]) -> str: ...
+
+
+async def converse(host: Host) -> Transcript:
+    """Take every step that the client has a way to take."""
+    said: Transcript = {}
+    stages: list[str] = []
+
+    async def take(step: str, answer: Awaitable[Any]) -> None:
+        try:
+            said[step] = await answer
+        except NotOfferedError:
+            return
+
+    await take("tools", host.tools())
+    await take("rows", host.call("execute_sql", {"sql": "select count(*) from categories"}))
+    await take("verified", host.call("query", {"question": QUESTION, "return_type": "both"}))
+    await take("error", host.call("execute_sql", {"sql": "select nam from products"}))
+    await take("refused", host.call("execute_sql", {"sql": "delete from products"}))
+    await take("search", host.call("search_schema", {"text": "payments", "detail": "names"}))
+    await take("resources", host.resources())
+    await take("table", host.read("schema://shop/payments"))
+    await take("completion", host.complete(TABLE_TEMPLATE, "table", "order_i", {"database": "shop"}))
+    await take("prompts", host.prompts())
+    await take("prompt", host.prompt("explore_database", {"database": "shop"}))
+    await take("watched", host.call("execute_sql", {"sql": "select 1"}, stages.append))
+    if "watched" in said:
+        said["progress"] = stages
+    return said
+
+
+def check_transcript(said: Transcript) -> None:
+    """Fail if the client was told anything else than what it should have been."""
+    assert said["tools"] == ["query", "execute_sql", "search_schema", "refresh_schema"]
+    assert said["rows"]["structured"]["rows"] == [[27]]
+    assert said["rows"]["is_error"] is False
+    assert "direct SQL" in said["rows"]["text"]
+    assert said["verified"]["structured"]["source"] == "verified"
+    assert said["verified"]["structured"]["row_count"] == 1
+    assert said["error"]["is_error"] is True
+    assert said["error"]["text"].startswith('statement_failed: column "nam" does not exist')
+    assert "near: products.name" in said["error"]["text"]
+    assert said["refused"]["text"].startswith("rejected: ")
+    assert "table payments" in said["search"]["text"]
+    assert {"databases://list", "schema://shop"} <= set(said["resources"])
+    assert "gift_card" in said["table"]
+    assert said["prompts"] == ["explore_database", "ask_question", "explain_slow_query"]
+    assert "the database shop" in said["prompt"]
+    _check_what_not_every_client_has(said)
+
+
+def _check_what_not_every_client_has(said: Transcript) -> None:
+    if "completion" in said:
+        assert said["completion"] == ["order_items", "public.order_items"]
+    if "progress" in said:
+        assert said["progress"] == ["checking the SQL", "running the statement"]
+
+
+def print_transcript(said: Transcript) -> None:
+    """Hand the transcript to whoever started this driver."""
+    json.dump(said, sys.stdout)
+
+
+def text_of(blocks: list[Any]) -> str:
+    """Return the text of content blocks."""
+    return "\n".join(block.text for block in blocks)
