@@ -41,6 +41,7 @@ from pgmcp.validation import FunctionPolicy, PolicyReader, validate, warm_up
 from pgmcp.validation.role import RoleCheck
 
 if TYPE_CHECKING:
+    from pgmcp.presentation.export import Exporter
     from pgmcp.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -73,9 +74,15 @@ async def _serve(settings: Settings, fork_server: ForkServer | None, wire: int) 
 
     stopped = asyncio.Event()
     _on_signals(stopped)
-    async with open_pipeline(settings, fork_server) as (pipeline, counter):
+    async with (
+        _open_exporter(settings.server) as exporter,
+        open_pipeline(settings, fork_server) as (pipeline, counter),
+    ):
         presenter = Presenter(
-            settings.server.max_result_tokens, counter.count, _kept_results(settings.server)
+            settings.server.max_result_tokens,
+            counter.count,
+            _kept_results(settings.server),
+            exporter,
         )
         surface = build_server(pipeline, presenter)
         if not settings.server.use_readonly_transactions:  # hosts can show what is logged from here on
@@ -96,6 +103,20 @@ def _kept_results(settings: ServerSettings) -> KeptResults | None:
     if not settings.kept_results_bytes:
         return None
     return KeptResults(max_bytes=settings.kept_results_bytes, lifetime_s=settings.kept_results_ttl_s)
+
+
+@asynccontextmanager
+async def _open_exporter(settings: ServerSettings) -> AsyncIterator["Exporter | None"]:
+    if settings.export_dir is None:
+        yield None
+        return
+    from pgmcp.presentation.export import Exporter
+
+    exporter = Exporter(settings.export_dir)
+    try:
+        yield exporter
+    finally:
+        await exporter.close()
 
 
 async def _speak(run_stdio: Callable[[], Awaitable[None]], wire: int) -> None:
@@ -223,6 +244,15 @@ def _bounds(settings: ServerSettings) -> Bounds:
         request_timeout_s=settings.request_timeout_s,
         max_sql_retry=settings.max_sql_retry,
         prompt_tokens=settings.prompt_tokens,
+        export=_export_limits(settings),
+    )
+
+
+def _export_limits(settings: ServerSettings) -> RowLimits | None:
+    if settings.export_dir is None:
+        return None
+    return RowLimits(
+        settings.export_max_rows, settings.export_max_bytes, settings.max_cell_bytes, keep_packed=True
     )
 
 

@@ -178,9 +178,7 @@ class Supervisor:
         mode = StatementMode.WRAPPABLE if statement.can_be_wrapped else StatementMode.AS_IS
         reply, body = await self._exchange(worker, statement, statement.sql, mode, statement.limits)
         self._pool.release(worker)
-        return read_rows(
-            reply, body, timeout_s=statement.timeout_s, keep_packed=statement.limits.keep_packed
-        )
+        return read_rows(reply, body, timeout_s=statement.timeout_s, keep_packed=statement.limits.keep_packed)
 
     async def _explain(self, worker: WorkerProcess, statement: _Statement) -> Plan:
         """Ask the planner; the caller keeps the worker unless this raises."""

@@ -8,7 +8,7 @@ A text cell longer than the bound of the answer is cut and ends in "…".
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pgmcp.execution.result import Rows
+from pgmcp.execution.result import Rows, Truncation
 
 
 class Source(StrEnum):
@@ -22,6 +22,31 @@ class Source(StrEnum):
     """Written by the model, who saw its own mistake at least once."""
     DIRECT = "direct"
     """Sent by the caller."""
+
+
+class ExportFormat(StrEnum):
+    """What a file of rows can be; the endings of their names."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file that holds the rows of an answer.
+
+    Attributes:
+        path: whole.
+        truncated: which bound of an export ended the rows early, or None when they are all there are.
+        cut_cells: how many of its cells end in "…", for they were longer than a cell may be.
+    """
+
+    path: str
+    format: ExportFormat
+    row_count: int
+    size_bytes: int
+    truncated: Truncation | None = None
+    cut_cells: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +65,7 @@ class Answer:
         tokens_out: completion tokens over all model calls.
         elapsed_ms: milliseconds by stage, in the order they ran; stages do not overlap.
         notes: what else the reader should know, a sentence each.
+        exported: the file that holds all of `rows`, if the caller asked for one.
     """
 
     database: str
@@ -55,3 +81,4 @@ class Answer:
     elapsed_ms: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     statement: str | None = None
+    exported: Exported | None = None

@@ -11,12 +11,12 @@ import os
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 from pgmcp.errors import ChartNotDrawnError
+from pgmcp.presentation.child_process import bare_environment, end
 
 SpawnDrawing = Callable[[], Awaitable[Process]]
 
@@ -36,11 +36,6 @@ WIDTH_PX: Final = 720
 _SCALE = 1.5  # pixels of the picture for one of the chart: sharp on dense screens, small in bytes
 _MAX_AT_ONCE = 2
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-
-_INHERITED_NAMES = (
-    "HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP",
-    "TMPDIR", "VIRTUAL_ENV",
-)  # fmt: skip
 
 
 class Drawer:
@@ -82,7 +77,7 @@ class Drawer:
             picture = await _read_bounded(process.stdout)
             await process.wait()
         finally:
-            await _end(process)
+            await end(process)
         if process.returncode != 0 or not picture.startswith(_PNG_SIGNATURE):
             raise ChartNotDrawnError(
                 f"the drawing process failed (exit code {process.returncode})",
@@ -116,7 +111,7 @@ async def spawn_drawing() -> Process:
         stdout=PIPE,
         stderr=DEVNULL,
         limit=MAX_PICTURE_BYTES + 1,
-        env=drawing_environment(os.environ),
+        env=bare_environment(os.environ),
     )
 
 
@@ -127,21 +122,9 @@ def drawing_command() -> list[str]:
     return [sys.executable, "-P", program, str(_LIFETIME_S), str(MEMORY_LIMIT_MB), str(_SCALE)]
 
 
-def drawing_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what of an environment the drawing process may see: what it takes to start, and nothing else."""
-    return {name: environ[name] for name in _INHERITED_NAMES if name in environ}
-
-
 async def _read_bounded(stdout: asyncio.StreamReader) -> bytes:
     try:
         await stdout.readexactly(MAX_PICTURE_BYTES + 1)
     except asyncio.IncompleteReadError as end:
         return end.partial
     raise ChartNotDrawnError("the picture became too large", hint="ask for fewer rows")
-
-
-async def _end(process: Process) -> None:
-    """Kill the process if it still runs, and reap it."""
-    with suppress(ProcessLookupError):
-        process.kill()
-    await process.communicate()  # what it still said, so that the pipe is closed

@@ -13,7 +13,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pgmcp.execution.result import Rows
-from pgmcp.presentation.answer import Answer, Source
+from pgmcp.presentation.answer import Answer, Exported, Source
 from pgmcp.presentation.budget import CountTokens, Shown, fit_columns, fit_rows
 from pgmcp.presentation.neutral import shorten
 
@@ -25,6 +25,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 _HINT_BY_REASON = {
     "tokens": "aggregate, filter, select fewer columns, or page with ORDER BY … LIMIT … OFFSET",
+    "exported": "read the exported file: it has all rows that were fetched",
     "rows": "aggregate, filter, or ask for a higher limit",
     "bytes": "aggregate, select fewer columns, or part of long texts with left(…, 200)",
 }
@@ -75,9 +76,10 @@ def structure_answer(answer: Answer, shown: Shown | None) -> dict[str, Any]:
     """Return the answer as JSON-ready values in the shape of `ANSWER_SCHEMA`.
 
     `row_count` counts the rows that were fetched; `rows` holds those in `shown`,
-    which `fit_answer` chose; it is None when the statement was not executed.
+    which `fit_answer` chose; it is None when the statement was not executed. Only
+    an answer whose rows were exported has `export`.
     """
-    return {
+    structured: dict[str, Any] = {
         "database": answer.database,
         "sql": _echo(answer),
         "source": str(answer.source),
@@ -86,13 +88,16 @@ def structure_answer(answer: Answer, shown: Shown | None) -> dict[str, Any]:
         "columns": [{"name": column.name, "type": column.type} for column in shown.columns] if shown else [],
         "rows": shown.rows if shown else None,
         "row_count": len(answer.rows.rows) if answer.rows else None,
-        "truncated": describe_truncation(answer.rows, shown) if answer.rows and shown else None,
+        "truncated": describe_truncation(answer, shown) if shown else None,
         "cut_cells": count_cut_cells(answer.rows, shown) if answer.rows and shown else 0,
         "elapsed_ms": {stage: round(ms, 1) for stage, ms in answer.elapsed_ms.items()},
         "model": answer.model,
         "tokens": {"in": answer.tokens_in, "out": answer.tokens_out},
         "notes": remarks(answer.notes),
     }
+    if answer.exported:
+        structured["export"] = _describe_export(answer.exported)
+    return structured
 
 
 def fit_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens) -> Shown | None:
@@ -114,15 +119,19 @@ def fit_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens) ->
     )
 
 
-def describe_truncation(rows: Rows, shown: Shown) -> dict[str, Any] | None:
+def describe_truncation(answer: Answer, shown: Shown) -> dict[str, Any] | None:
     """Return why not all rows are shown and what to do about it, or None when they are."""
+    rows = answer.rows
+    if rows is None:
+        return None
     if len(shown.rows) < len(rows.rows) or len(shown.columns) < len(rows.columns):
         reason = "tokens"
     elif rows.truncated is not None:
         reason = rows.truncated.value
     else:
         return None
-    return {"reason": reason, "shown": len(shown.rows), "hint": _HINT_BY_REASON[reason]}
+    hint = _HINT_BY_REASON["exported" if reason == "tokens" and answer.exported else reason]
+    return {"reason": reason, "shown": len(shown.rows), "hint": hint}
 
 
 def count_cut_cells(rows: Rows, shown: Shown) -> int:
@@ -133,6 +142,17 @@ def count_cut_cells(rows: Rows, shown: Shown) -> int:
 def remarks(texts: tuple[str, ...]) -> list[str]:
     """Return a model's or our own sentences, each of bounded length."""
     return [shorten(text, _MAX_REMARK_CHARACTERS) for text in texts]
+
+
+def _describe_export(exported: Exported) -> dict[str, Any]:
+    return {
+        "path": exported.path,
+        "format": exported.format.value,
+        "rows": exported.row_count,
+        "bytes": exported.size_bytes,
+        "truncated": exported.truncated.value if exported.truncated else None,
+        "cut_cells": exported.cut_cells,
+    }
 
 
 def _echo(answer: Answer) -> str | None:

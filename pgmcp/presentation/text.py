@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pgmcp.execution.result import Rows
-from pgmcp.presentation.answer import Answer, Source
+from pgmcp.presentation.answer import Answer, Exported, Source
 from pgmcp.presentation.budget import CountTokens, Shown, text_row
 from pgmcp.presentation.neutral import fence_lines, neutralise, neutralise_block
 from pgmcp.presentation.structured import count_cut_cells, describe_truncation, fit_answer, remarks
@@ -57,7 +57,9 @@ def render_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens,
     parts = [describe_provenance(answer), *_how_it_was_found(answer)]
     if answer.rows and shown:
         parts.extend(_table(shown, fence))
-        parts.extend(_what_is_missing(answer.rows, shown))
+        parts.extend(_what_is_missing(answer, answer.rows, shown))
+    if answer.exported:
+        parts.append(_where_it_is(answer.exported))
     parts.extend(neutralise(note) for note in remarks(answer.notes))
     return Rendered(text="\n".join(parts), shown=shown)
 
@@ -109,14 +111,26 @@ def _table(shown: Shown, fence: str) -> Iterator[str]:
         yield fence_lines([header, *shown.lines], fence)
 
 
-def _what_is_missing(rows: Rows, shown: Shown) -> Iterator[str]:
-    truncation = describe_truncation(rows, shown)
+def _what_is_missing(answer: Answer, rows: Rows, shown: Shown) -> Iterator[str]:
+    truncation = describe_truncation(answer, shown)
     if truncation:
         why = _WHY_BY_REASON[truncation["reason"]].format(max_tokens=shown.max_tokens)
-        yield f"{_describe_extent(rows, shown)}: {why}. To narrow it: {truncation['hint']}."
+        more = "For the rest" if answer.exported else "To narrow it"
+        yield f"{_describe_extent(rows, shown)}: {why}. {more}: {truncation['hint']}."
     cells = count_cut_cells(rows, shown)
     if cells:
         yield f"Long cells cut, ending in …: {cells}. To see more: select fewer rows, or parts of them."
+
+
+def _where_it_is(exported: Exported) -> str:
+    """Name the file; its folder is the operator's and its name ours, so neither is neutralised."""
+    count = f"{exported.row_count} row{'' if exported.row_count == 1 else 's'}"
+    rows = f"The first {count}" if exported.truncated else f"All {count}"
+    verb = "is" if exported.row_count == 1 else "are"
+    sentence = f"{rows} {verb} in {exported.path} ({exported.format.value}, {exported.size_bytes} bytes)"
+    if exported.truncated:
+        sentence += f"; {_WHY_BY_REASON[exported.truncated.value]}"
+    return sentence
 
 
 def _describe_extent(rows: Rows, shown: Shown) -> str:

@@ -30,7 +30,7 @@ from pgmcp.server.resources import add_resources, list_tables
 from pgmcp.server.result_pages import add_result_pages
 from pgmcp.server.result_view import result_view
 from pgmcp.server.subscriptions import add_subscriptions
-from pgmcp.server.tools import add_tools
+from pgmcp.server.tools import EXPORT_NEEDS, add_tools
 
 __all__ = ["INSTRUCTIONS", "Presenter", "build_server"]
 
@@ -61,6 +61,7 @@ def build_server(pipeline: Pipeline, presenter: Presenter) -> MCPServer[Any]:
         extensions=[result_view()],
         subscriptions=bus,
         list_more=lambda: list(list_tables(pipeline)),
+        not_offered={} if pipeline.max_export_rows else {"export": EXPORT_NEEDS},
     )
     add_tools(server, pipeline, presenter)
     add_resources(server, pipeline)

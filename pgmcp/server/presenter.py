@@ -2,14 +2,14 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp_types import CallToolResult, ImageContent, TextContent
 
 from pgmcp.errors import ResultGoneError
 from pgmcp.kept_results import KeptResults
-from pgmcp.presentation.answer import Answer
+from pgmcp.presentation.answer import Answer, ExportFormat
 from pgmcp.presentation.draw import Drawer
 from pgmcp.presentation.neutral import fence_lines, new_fence
 from pgmcp.presentation.page import render_page
@@ -18,8 +18,16 @@ from pgmcp.presentation.text import Rendered, render_answer
 from pgmcp.schema.catalog import Catalog, Table
 from pgmcp.schema.rendering import Detail, render_names, render_tables
 
+if TYPE_CHECKING:
+    from pgmcp.presentation.export import Exporter
+
 MAX_FOUND_TABLES: Final = 20
 """Tables that one search shows; more would not help a model choose."""
+
+_EXPORT_HINT: Final = 'have them written to a file: export="csv"'
+
+MAX_PICTURED_ROWS: Final = 1_000
+"""Of an export, that a chart and the result view are given; of any other answer they get every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,7 @@ class Presenter:
     max_tokens: int
     count_tokens: Callable[[str], int]
     kept: KeptResults | None = None
+    exporter: "Exporter | None" = None
     drawer: Drawer = field(default_factory=Drawer)
 
     def answer(self, answer: Answer, *, for_view: bool = False) -> CallToolResult:
@@ -44,18 +53,31 @@ class Presenter:
         if (uri := self._keep_rest(answer, rendered)) is not None:
             structured["truncated"]["rest"] = uri
             text = f"{text}\nThe other rows, without running it again: resource {uri}"
+        if self.exporter and structured["truncated"] and not answer.exported:
+            structured["truncated"]["hint"] += f", or {_EXPORT_HINT}"
+            text = f"{text}\nFor more rows, {_EXPORT_HINT}"
         result = tool_result(text, structured)
         if for_view:
             from pgmcp.presentation.view import VIEW_META_KEY, describe_for_view
 
-            result.meta = {VIEW_META_KEY: describe_for_view(answer, rendered.shown)}
+            result.meta = {VIEW_META_KEY: describe_for_view(_pictured(answer), rendered.shown)}
         return result
+
+    async def export(self, answer: Answer, file_format: ExportFormat) -> Answer:
+        """Return the answer with a file of its rows.
+
+        Raises:
+            ExportFailedError: there is no such file.
+        """
+        if self.exporter is None or answer.rows is None:
+            return answer
+        return replace(answer, exported=await self.exporter.write(answer.rows, file_format))
 
     async def add_chart(self, result: CallToolResult, answer: Answer) -> CallToolResult:
         """Return the result of `answer` with a picture of its rows, or with a word on why there is none."""
         from pgmcp.presentation.illustration import illustrate
 
-        illustration = await illustrate(answer, self.drawer)
+        illustration = await illustrate(_pictured(answer), self.drawer)
         content = [*result.content, TextContent(type="text", text=illustration.note)]
         if illustration.png is not None:
             data = b64encode(illustration.png).decode("ascii")
@@ -86,7 +108,12 @@ class Presenter:
 
     def _keep_rest(self, answer: Answer, rendered: Rendered) -> str | None:
         """Keep rows that the text had no room for, and return where they can be read."""
-        if self.kept is None or answer.rows is None or rendered.shown_rows == len(answer.rows.rows):
+        if (
+            self.kept is None
+            or answer.exported
+            or answer.rows is None
+            or rendered.shown_rows == len(answer.rows.rows)
+        ):
             return None
         result_id = self.kept.keep(answer.rows)
         return result_id and result_uri(result_id, rendered.shown_rows + 1)
@@ -103,6 +130,13 @@ class Presenter:
             left_tokens -= text_tokens
             shown.append(text)
         return "\n".join(shown)
+
+
+def _pictured(answer: Answer) -> Answer:
+    """Return an answer with as many rows as a picture may be of: an export can have millions of cells."""
+    if answer.exported is None or answer.rows is None:
+        return answer
+    return replace(answer, rows=answer.rows.head(MAX_PICTURED_ROWS))
 
 
 def result_uri(result_id: str, first_row: int) -> str:

@@ -5,7 +5,7 @@ of those that are, SQL included; so a failed call is answered with a result that
 says so, not raised.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mcp.server.mcpserver import Context, MCPServer
@@ -35,8 +35,14 @@ from pgmcp.presentation.failure import render_error
 class ReadableErrorsServer(MCPServer[Any]):
     """An MCPServer whose failures say what to do about them."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, not_offered: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        """Prepare the server.
+
+        Args:
+            not_offered: arguments that tools have but do not take here, and what it would need.
+        """
         super().__init__(*args, **kwargs)
+        self._not_offered = not_offered or {}
         self._listed: list[Tool] = []
 
     async def list_tools(self) -> list[Tool]:
@@ -45,7 +51,7 @@ class ReadableErrorsServer(MCPServer[Any]):
             self._listed = [
                 tool.model_copy(
                     update={
-                        "input_schema": _without_noise(tool.input_schema),
+                        "input_schema": self._offered(_without_noise(tool.input_schema)),
                         "output_schema": _without_noise(tool.output_schema),
                     }
                 )
@@ -66,6 +72,7 @@ class ReadableErrorsServer(MCPServer[Any]):
         if tool is None:
             raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
         try:
+            self._check_offered(arguments)
             _check_names(arguments, tool.input_schema["properties"])
             return await super().call_tool(name, arguments, context)
         except (PgmcpError, ToolError) as error:
@@ -73,6 +80,17 @@ class ReadableErrorsServer(MCPServer[Any]):
             if anticipated is None:
                 raise
             return _failure(anticipated)
+
+    def _offered(self, schema: dict[str, Any]) -> dict[str, Any]:
+        properties = {
+            name: part for name, part in schema["properties"].items() if name not in self._not_offered
+        }
+        return schema | {"properties": properties}
+
+    def _check_offered(self, arguments: Iterable[str]) -> None:
+        for name in arguments:
+            if name in self._not_offered:
+                raise InvalidArgumentError(f"{name} is not offered here", hint=self._not_offered[name])
 
     async def get_prompt(
         self,

@@ -1,6 +1,6 @@
 """The four tools: what a model reads of them, and which step of the pipeline each calls."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from mcp.server.apps import client_supports_apps
 from mcp.server.mcpserver import Context, MCPServer
@@ -8,7 +8,9 @@ from mcp_types import CallToolResult, ToolAnnotations
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from pgmcp.errors import InvalidArgumentError
 from pgmcp.pipeline import Pipeline, ReturnType
+from pgmcp.presentation.answer import Answer, ExportFormat
 from pgmcp.presentation.structured import AnswerContent
 from pgmcp.schema.cache import CatalogChange
 from pgmcp.schema.rendering import Detail
@@ -23,6 +25,14 @@ DatabaseArgument = Annotated[
 ChartArgument = Annotated[
     bool, Field(description="Also draw the rows as a chart, if one fits; for hosts that show images")
 ]
+
+
+ExportArgument = Annotated[
+    Literal["csv", "parquet"] | None,
+    Field(description="Also write all rows to a file, for large results"),
+]
+
+EXPORT_NEEDS: Final = "an operator can allow it by naming a folder in PG_MCP_SERVER_EXPORT_DIR"
 
 
 class SchemaContent(TypedDict):
@@ -47,15 +57,46 @@ def add_tools(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) 
     _add_refresh_schema(server, pipeline)
 
 
-def _reads(title: str, *, asks_a_model: bool = False) -> ToolAnnotations:
-    # Every tool reads; only `query` reaches beyond the database, to the model's provider.
+def _reads(title: str, *, asks_a_model: bool = False, makes_files: bool = False) -> ToolAnnotations:
+    # Every tool reads; only `query` reaches beyond the database, to the model's provider. Where exports are
+    # allowed a call may add a file: hosts that let everything pass that is read-only should know.
     return ToolAnnotations(
         title=title,
-        read_only_hint=True,
+        read_only_hint=not makes_files,
         destructive_hint=False,
-        idempotent_hint=True,
+        idempotent_hint=not makes_files,
         open_world_hint=asks_a_model,
     )
+
+
+def _describe_limit(pipeline: Pipeline) -> str:
+    most = f"Rows, at most {pipeline.max_rows}"
+    return f"{most}; {pipeline.max_export_rows} with export" if pipeline.max_export_rows else most
+
+
+def _checked_format(export: str | None) -> ExportFormat | None:
+    """Return the format of a file, if one can be written here, before anything is run for it."""
+    if export is None:
+        return None
+    from pgmcp.presentation.export import check_format
+
+    file_format = ExportFormat(export)
+    check_format(file_format)
+    return file_format
+
+
+async def _present(
+    answer: Answer,
+    presenter: Presenter,
+    context: Context[Any, Any],
+    *,
+    with_chart: bool,
+    file_format: ExportFormat | None,
+) -> CallToolResult:
+    if file_format is not None:
+        answer = await presenter.export(answer, file_format)
+    result = presenter.answer(answer, for_view=client_supports_apps(context))
+    return await presenter.add_chart(result, answer) if with_chart else result
 
 
 def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
@@ -67,19 +108,25 @@ def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter)
             Literal["result", "sql", "both"],
             Field(description="result: rows; sql: the SQL, not executed; both"),
         ] = "result",
-        limit: Annotated[int | None, Field(description=f"Rows, at most {pipeline.max_rows}")] = None,
+        limit: Annotated[int | None, Field(description=_describe_limit(pipeline))] = None,
         chart: ChartArgument = False,
+        export: ExportArgument = None,
     ) -> Annotated[CallToolResult, AnswerContent]:
+        if export and return_type == "sql":
+            raise InvalidArgumentError(
+                "there is nothing to export", hint="return_type result or both has rows"
+            )
+        file_format = _checked_format(export)
         answer = await pipeline.answer(
             question,
             database=database,
             return_type=ReturnType(return_type),
             limit=limit,
+            for_export=file_format is not None,
             caller=caller_of(context),
             on_stage=progress_of(context),
         )
-        result = presenter.answer(answer, for_view=client_supports_apps(context))
-        return await presenter.add_chart(result, answer) if chart else result
+        return await _present(answer, presenter, context, with_chart=chart, file_format=file_format)
 
     server.add_tool(
         query,
@@ -89,7 +136,9 @@ def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter)
             "read-only and returns the rows with how they were found. Name what you mean (which dates, which "
             "status); ask one question a call."
         ),
-        annotations=_reads("Ask the database", asks_a_model=True),
+        annotations=_reads(
+            "Ask the database", asks_a_model=True, makes_files=pipeline.max_export_rows is not None
+        ),
         meta=SHOWN_IN_RESULT_VIEW,
     )
 
@@ -99,14 +148,20 @@ def _add_execute_sql(server: MCPServer[Any], pipeline: Pipeline, presenter: Pres
         context: Context[Any, Any],
         sql: Annotated[str, Field(description="One SELECT, VALUES, TABLE, EXPLAIN of a read, or SHOW")],
         database: DatabaseArgument = None,
-        limit: Annotated[int | None, Field(description=f"Rows, at most {pipeline.max_rows}")] = None,
+        limit: Annotated[int | None, Field(description=_describe_limit(pipeline))] = None,
         chart: ChartArgument = False,
+        export: ExportArgument = None,
     ) -> Annotated[CallToolResult, AnswerContent]:
+        file_format = _checked_format(export)
         answer = await pipeline.execute_sql(
-            sql, database=database, limit=limit, caller=caller_of(context), on_stage=progress_of(context)
+            sql,
+            database=database,
+            limit=limit,
+            for_export=file_format is not None,
+            caller=caller_of(context),
+            on_stage=progress_of(context),
         )
-        result = presenter.answer(answer, for_view=client_supports_apps(context))
-        return await presenter.add_chart(result, answer) if chart else result
+        return await _present(answer, presenter, context, with_chart=chart, file_format=file_format)
 
     server.add_tool(
         execute_sql,
@@ -116,7 +171,7 @@ def _add_execute_sql(server: MCPServer[Any], pipeline: Pipeline, presenter: Pres
             "reaches outside the database is refused with the reason. Look names up with search_schema "
             "first; prefer aggregates and explicit columns."
         ),
-        annotations=_reads("Run SQL, read-only"),
+        annotations=_reads("Run SQL, read-only", makes_files=pipeline.max_export_rows is not None),
         meta=SHOWN_IN_RESULT_VIEW,
     )
 

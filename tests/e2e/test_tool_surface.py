@@ -1,6 +1,7 @@
 """What a model sees of the tools before it calls one."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,6 +75,18 @@ def test_what_hosts_put_before_their_model_stays_within_the_budget_by_our_own_co
     shown = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in tools]
 
     assert estimate_tokens(compact(shown)) < BUDGET_TOKENS
+
+
+def test_a_folder_for_exports_adds_their_argument_within_the_same_budget(
+    start_server: StartServer, shop_environment: dict[str, str], tmp_path: Path
+) -> None:
+    tools = list_tools(start_server(shop_environment | {"PG_MCP_SERVER_EXPORT_DIR": str(tmp_path)}))
+    arguments = {tool["name"]: list(tool["inputSchema"]["properties"]) for tool in tools}
+
+    assert arguments["query"] == ["question", "database", "return_type", "limit", "chart", "export"]
+    assert arguments["execute_sql"] == ["sql", "database", "limit", "chart", "export"]
+    assert len(compact(tools).encode()) / JSON_BYTES_PER_TOKEN < BUDGET_TOKENS
+    assert [tool["name"] for tool in tools if not tool["annotations"]["readOnlyHint"]] == list(arguments)[:2]
 
 
 def test_without_a_model_and_verified_questions_there_is_no_query(

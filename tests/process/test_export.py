@@ -1,0 +1,179 @@
+"""The writing process, real: what it leaves in the folder, and what it leaves when something goes wrong."""
+
+import asyncio
+import csv
+import importlib.util
+import json
+import os
+import stat
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from pgmcp.errors import ExportFailedError
+from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
+from pgmcp.presentation.answer import ExportFormat
+from pgmcp.presentation.export import Exporter, spawn_writing
+from worker.protocol import encode_rows
+
+pytestmark = pytest.mark.anyio
+
+MOMENT = datetime(2026, 11, 22, 20, 48, 19, tzinfo=UTC)
+
+
+_STUCK = """
+import json, sys, time
+header = json.loads(sys.stdin.buffer.readline())
+open(header["partial_path"], "w").close()
+time.sleep(60)
+"""
+_DYING = _STUCK.replace("time.sleep(60)", "sys.exit(9)")
+
+
+def skip_without_pyarrow() -> None:
+    if importlib.util.find_spec("pyarrow") is None:
+        pytest.skip("pyarrow is not installed: pip install 'pgmcp[parquet]'")
+
+
+def packed(cells: list[list[JsonScalar]], types: Sequence[str] = ("integer", "text")) -> Rows:
+    columns = tuple(Column(f"column {number}", name) for number, name in enumerate(types))
+    return Rows(columns, PackedRows.find(encode_rows(cells)))
+
+
+def many(count: int) -> Rows:
+    return packed([[number, "x" * 100] for number in range(count)])
+
+
+async def test_a_csv_file_is_named_after_time_and_chance_and_is_its_owners_alone(tmp_path: Path) -> None:
+    exporter = Exporter(tmp_path, now=lambda: MOMENT)
+
+    exported = await exporter.write(packed([[1, "ä,b"], [None, ""]]), ExportFormat.CSV)
+
+    (file,) = tmp_path.iterdir()
+    assert exported.path == str(file)
+    assert file.match("pgmcp-20261122T204819Z-????????.csv")
+    assert file.read_bytes() == 'column 0,column 1\r\n1,"ä,b"\r\n,""\r\n'.encode()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert (exported.row_count, exported.size_bytes) == (2, file.stat().st_size)
+
+
+async def test_what_bound_the_rows_is_told_with_the_file(tmp_path: Path) -> None:
+    rows = packed([[1, "…"]])
+    bound = Rows(rows.columns, rows.rows, Truncation.BYTES, cut_cells=1)
+
+    exported = await Exporter(tmp_path).write(bound, ExportFormat.CSV)
+
+    assert (exported.truncated, exported.cut_cells) == (Truncation.BYTES, 1)
+
+
+async def test_exports_at_the_same_moment_do_not_meet(tmp_path: Path) -> None:
+    exporter = Exporter(tmp_path, now=lambda: MOMENT)
+
+    await asyncio.gather(*(exporter.write(many(10), ExportFormat.CSV) for _ in range(4)))
+
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+@pytest.mark.parametrize("file_format", ExportFormat)
+async def test_a_disk_that_is_full_leaves_nothing_but_an_error(
+    tmp_path: Path, file_format: ExportFormat
+) -> None:
+    resource = pytest.importorskip("resource")
+    if file_format is ExportFormat.PARQUET:
+        skip_without_pyarrow()
+
+    async def spawn() -> Process:
+        # The process starts with the bound of this one: a file that may not grow fails as a full disk does.
+        unbound = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, unbound[1]))
+        try:
+            return await spawn_writing()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, unbound)
+
+    with pytest.raises(ExportFailedError, match="File too large"):
+        await Exporter(tmp_path, spawn=spawn).write(
+            packed([[number, str(number) * 9] for number in range(30_000)]), file_format
+        )
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ExportFailedError, match="No such file or directory") as failed:
+        await Exporter(tmp_path / "gone").write(many(1), ExportFormat.CSV)
+
+    assert "PG_MCP_SERVER_EXPORT_DIR" in failed.value.hint
+
+
+async def test_a_folder_that_may_only_be_read_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "only_read"
+    folder.mkdir(mode=0o555)
+    if os.access(folder, os.W_OK):  # root may write anywhere, but not here
+        folder = Path("/proc/self")
+    if not folder.is_dir():
+        pytest.skip("no folder that this user may not write to")
+
+    with pytest.raises(ExportFailedError, match="could not be written"):
+        await Exporter(folder).write(many(1), ExportFormat.CSV)
+
+
+async def test_a_caller_that_leaves_leaves_nothing_behind(tmp_path: Path) -> None:
+    exporter = Exporter(tmp_path, spawn=lambda: spawn_program(_STUCK))
+    async with anyio.create_task_group() as group:
+        group.start_soon(exporter.write, many(100_000), ExportFormat.CSV)
+        with anyio.fail_after(20):
+            while not list(tmp_path.iterdir()):
+                await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+    await exporter.close()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def spawn_program(text: str) -> Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-c", text, stdin=PIPE, stdout=PIPE, stderr=DEVNULL
+    )
+
+
+async def test_a_process_that_dies_is_told_and_what_it_left_is_removed(tmp_path: Path) -> None:
+    with pytest.raises(ExportFailedError, match="exit code 9"):
+        await Exporter(tmp_path, spawn=lambda: spawn_program(_DYING)).write(many(100_000), ExportFormat.CSV)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_process_that_is_stuck_is_ended_and_what_it_left_is_removed(tmp_path: Path) -> None:
+    exporter = Exporter(tmp_path, timeout_s=0.5, spawn=lambda: spawn_program(_STUCK))
+
+    with anyio.fail_after(20), pytest.raises(ExportFailedError, match=r"stopped after 0\.5 s"):
+        await exporter.write(many(100_000), ExportFormat.CSV)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_rows_that_did_not_arrive_whole_are_no_file(tmp_path: Path) -> None:
+    process = await spawn_writing()
+    paths = {"path": str(tmp_path / "a.csv"), "partial_path": str(tmp_path / "a.part")}
+    header = json.dumps(paths | {"format": "csv", "columns": [("a", "integer")]}).encode()
+
+    reply, _ = await process.communicate(header + b"\n" + encode_rows([[1], [2]])[:-1])
+
+    assert b"did not arrive whole" in reply
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_million_cells_are_read_back_as_they_were(tmp_path: Path) -> None:
+    cells: list[list[JsonScalar]] = [[str(number)] * 10 for number in range(20_000)]
+
+    exported = await Exporter(tmp_path).write(packed(cells, ["text"] * 10), ExportFormat.CSV)
+
+    with Path(exported.path).open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file))[1:] == cells
