@@ -7,8 +7,8 @@ from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.execution.result import Rows
 from pgmcp.presentation.answer import Answer
-from pgmcp.presentation.chart import Chart, choose_chart
-from pgmcp.presentation.draw import draw_png
+from pgmcp.presentation.charts import Chart, choose_chart
+from pgmcp.presentation.charts.draw import draw_png
 
 
 def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:

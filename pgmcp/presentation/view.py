@@ -24,7 +24,7 @@ from typing import Any, Final
 from pgmcp.execution.result import Rows
 from pgmcp.presentation.answer import Answer
 from pgmcp.presentation.budget import Shown
-from pgmcp.presentation.chart import Theme, choose_chart, theme_config
+from pgmcp.presentation.charts import Theme, choose_chart, theme_config
 
 VIEW_META_KEY: Final = "pgmcp/view"
 

@@ -2,7 +2,8 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp_types import CallToolResult, ImageContent, TextContent
@@ -10,7 +11,6 @@ from mcp_types import CallToolResult, ImageContent, TextContent
 from pgmcp.errors import ResultGoneError
 from pgmcp.kept_results import KeptResults
 from pgmcp.presentation.answer import Answer, ExportFormat
-from pgmcp.presentation.draw import Drawer
 from pgmcp.presentation.neutral import fence_lines, new_fence
 from pgmcp.presentation.page import render_page
 from pgmcp.presentation.structured import structure_answer
@@ -19,6 +19,7 @@ from pgmcp.schema.catalog import Catalog, Table
 from pgmcp.schema.rendering import Detail, render_names, render_tables
 
 if TYPE_CHECKING:
+    from pgmcp.presentation.charts.draw import Drawer
     from pgmcp.presentation.export import Exporter
 
 MAX_FOUND_TABLES: Final = 20
@@ -30,7 +31,7 @@ MAX_PICTURED_ROWS: Final = 1_000
 """Of an export, that a chart and the result view are given; of any other answer they get every row."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Presenter:
     """Turns what the pipeline gives into tool results, within a budget of tokens."""
 
@@ -38,7 +39,6 @@ class Presenter:
     count_tokens: Callable[[str], int]
     kept: KeptResults | None = None
     exporter: "Exporter | None" = None
-    drawer: Drawer = field(default_factory=Drawer)
 
     def answer(self, answer: Answer, *, for_view: bool = False) -> CallToolResult:
         """Return the answer as text and as structured content; both hold the same rows.
@@ -75,14 +75,20 @@ class Presenter:
 
     async def add_chart(self, result: CallToolResult, answer: Answer) -> CallToolResult:
         """Return the result of `answer` with a picture of its rows, or with a word on why there is none."""
-        from pgmcp.presentation.illustration import illustrate
+        from pgmcp.presentation.charts.illustration import illustrate
 
-        illustration = await illustrate(_pictured(answer), self.drawer)
+        illustration = await illustrate(_pictured(answer), self._drawer)
         content = [*result.content, TextContent(type="text", text=illustration.note)]
         if illustration.png is not None:
             data = b64encode(illustration.png).decode("ascii")
             content.append(ImageContent(type="image", data=data, mime_type="image/png"))
         return result.model_copy(update={"content": content})
+
+    @cached_property
+    def _drawer(self) -> "Drawer":
+        from pgmcp.presentation.charts.draw import Drawer
+
+        return Drawer()
 
     def page(self, result_id: str, first_row: int) -> str:
         """Return as many rows of a kept result as the budget allows, from one on, and where the next are.

@@ -1,6 +1,6 @@
 // Draws a chart's Vega-Lite specification without eval and without a network.
 //
-// Only the parts of Vega that a specification of pgmcp/presentation/chart.py can need are in the page. Expressions are
+// Only the parts of Vega that a specification of pgmcp/presentation/charts/ can need are in the page. Expressions are
 // interpreted (ast), because a content security policy forbids compiling them; the loader refuses every address.
 
 import { transforms } from 'vega-dataflow';

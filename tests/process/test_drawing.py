@@ -18,9 +18,9 @@ import pytest
 from pgmcp.errors import ChartNotDrawnError
 from pgmcp.execution.result import Column, JsonScalar, Rows
 from pgmcp.presentation.answer import Answer, Source
-from pgmcp.presentation.chart import ChartKind, Theme, choose_chart
-from pgmcp.presentation.draw import MAX_PICTURE_BYTES, WIDTH_PX, Drawer, drawing_command
-from pgmcp.presentation.illustration import illustrate
+from pgmcp.presentation.charts import ChartKind, Theme, choose_chart
+from pgmcp.presentation.charts.draw import MAX_PICTURE_BYTES, WIDTH_PX, Drawer, drawing_command
+from pgmcp.presentation.charts.illustration import illustrate
 
 pytestmark = [
     pytest.mark.anyio,

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any, Final
 
-from pgmcp.presentation.chart_columns import Reading, Role, to_line
-from pgmcp.presentation.chart_description import tell_point
-from pgmcp.presentation.chart_labels import format_number, label_time_axis
-from pgmcp.presentation.chart_shape import ChartKind, Point, Shape, name_series
-from pgmcp.presentation.chart_theme import LABEL_LIMIT_PX, Theme, theme_config
+from pgmcp.presentation.charts.columns import Reading, Role, to_line
+from pgmcp.presentation.charts.description import tell_point
+from pgmcp.presentation.charts.labels import format_number, label_time_axis
+from pgmcp.presentation.charts.shape import ChartKind, Point, Shape, name_series
+from pgmcp.presentation.charts.theme import LABEL_LIMIT_PX, Theme, theme_config
 
 Json = dict[str, Any]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pgmcp.errors import ChartNotDrawnError
 from pgmcp.presentation.answer import Answer
-from pgmcp.presentation.chart import choose_chart
-from pgmcp.presentation.draw import Drawer
+from pgmcp.presentation.charts.chart import choose_chart
+from pgmcp.presentation.charts.draw import Drawer
 from pgmcp.presentation.failure import render_error
 from pgmcp.presentation.neutral import fence_lines, new_fence
 

@@ -1,28 +1,15 @@
-"""The chart that fits a result, if one does: what it is, in words, and as Vega-Lite.
-
-    chart_columns        what a column can be, and its cells as numbers, moments, labels
-    chart_shape          which kind of chart fits, and its points
-    chart_specification  the chart as Vega-Lite JSON
-    chart_theme          its colours, light and dark
-    chart_labels         numbers and moments as text, and the ticks of an axis of time
-    chart_description    the chart in words
-    draw                 the JSON as a PNG, in a process of its own
-
-Pure and deterministic: the same result gives the same chart in every place that draws it.
-"""
+"""From the rows of a result to the chart that fits them, in words and as Vega-Lite."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pgmcp.execution.result import Column
-from pgmcp.presentation.chart_columns import Row, read_columns
-from pgmcp.presentation.chart_description import describe
-from pgmcp.presentation.chart_shape import ChartKind, Shape, choose_shape, read_points
-from pgmcp.presentation.chart_specification import specify
-from pgmcp.presentation.chart_theme import Theme, theme_config
-
-__all__ = ["Chart", "ChartKind", "Theme", "choose_chart", "theme_config"]
+from pgmcp.presentation.charts.columns import Row, read_columns
+from pgmcp.presentation.charts.description import describe
+from pgmcp.presentation.charts.shape import ChartKind, Shape, choose_shape, read_points
+from pgmcp.presentation.charts.specification import specify
+from pgmcp.presentation.charts.theme import Theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +47,10 @@ def choose_chart(
     """Return the chart that fits these columns and rows, or None when none does.
 
     Args:
-        title: what was asked; "" for no title.
+        title: what was asked; "" for no title. Of several measures, those it names are drawn first.
         is_partial: the statement would have given more rows; the description says so.
     """
-    shape = choose_shape(read_columns(columns, rows), rows)
+    shape = choose_shape(read_columns(columns, rows), rows, question=title)
     if shape is None:
         return None
     points = read_points(shape, rows)

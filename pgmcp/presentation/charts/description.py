@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from pgmcp.presentation.chart_labels import format_moment, format_number
-from pgmcp.presentation.chart_shape import ChartKind, Point, Shape, name_series
+from pgmcp.presentation.charts.labels import format_moment, format_number
+from pgmcp.presentation.charts.shape import ChartKind, Point, Shape, name_series
 from pgmcp.presentation.neutral import shorten
 
 _MAX_CHARACTERS = 800

@@ -8,7 +8,8 @@
 | grouped bars   | two categories that name each row together, one of few values, and a number |
 | scatter        | two numbers, and a category of few values at most                           |
 
-The kinds are tried in this order; where none fits there is no chart.
+The kinds are tried in this order; where none fits there is no chart. Where not every measure has room,
+those that the question names come first.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from pgmcp.execution.result import JsonScalar
-from pgmcp.presentation.chart_columns import (
+from pgmcp.presentation.charts.columns import (
     Reading,
     Role,
     Row,
@@ -28,6 +29,7 @@ from pgmcp.presentation.chart_columns import (
     read_step,
     step_rank,
 )
+from pgmcp.presentation.charts.question import find_asked
 
 MAX_DRAWN_ROWS: Final = 5_000
 _MAX_COLUMNS = 50
@@ -82,11 +84,11 @@ class Point(NamedTuple):
     value: float | None
 
 
-def choose_shape(readings: Sequence[Reading], rows: Sequence[Row]) -> Shape | None:
+def choose_shape(readings: Sequence[Reading], rows: Sequence[Row], *, question: str) -> Shape | None:
     """Return the shape of the chart that fits, or None."""
     if not rows or len(readings) > _MAX_COLUMNS or len(rows) > MAX_DRAWN_ROWS:
         return None
-    by_role = _Roles(readings)
+    by_role = _Roles(readings, question)
     if len(rows) == 1:
         return _as_number(by_role, rows)
     for fit in _RULES:
@@ -142,11 +144,16 @@ def _step_order(cell: JsonScalar) -> tuple[float, str]:
 class _Roles:
     """The columns of a result by what they can do, in their order."""
 
-    def __init__(self, readings: Sequence[Reading]) -> None:
+    def __init__(self, readings: Sequence[Reading], question: str) -> None:
         self._readings = readings
+        self._question = question
 
     def of(self, role: Role) -> list[Reading]:
         return [reading for reading in self._readings if reading.role is role]
+
+    def asked_measures(self) -> list[Reading]:
+        """Return the measures of which one is drawn first."""
+        return find_asked(self.of(Role.MEASURE), self._question)
 
 
 def _as_number(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
@@ -162,7 +169,8 @@ def _as_line(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
     measures = roles.of(Role.MEASURE)
     if position is None or not 1 <= len(measures) <= _MAX_MEASURES:
         return None
-    drawn = (measures[0],) if series else _of_one_scale(measures, rows)
+    first = roles.asked_measures()[0]
+    drawn = (first,) if series else (first, *_of_its_scale(first, _without(measures, [first]), rows))
     shape = Shape(ChartKind.LINE, position, drawn, series, _without(measures, drawn))
     return shape if _makes_lines(shape, rows) else None
 
@@ -190,12 +198,11 @@ def _makes_lines(shape: Shape, rows: Sequence[Row]) -> bool:
     return len(set(places)) == len(places) > lines <= _MAX_SERIES and values >= 2
 
 
-def _of_one_scale(measures: Sequence[Reading], rows: Sequence[Row]) -> tuple[Reading, ...]:
-    """Return the measures that can share an axis with the first one."""
-    first, *others = measures
+def _of_its_scale(first: Reading, others: Sequence[Reading], rows: Sequence[Row]) -> tuple[Reading, ...]:
+    """Return those of `others` that can share an axis with the first measure."""
     height = _height(first, rows)
     bounds = (height / _SAME_SCALE, height * _SAME_SCALE)
-    return (first, *(other for other in others if bounds[0] <= _height(other, rows) <= bounds[1]))
+    return tuple(other for other in others if bounds[0] <= _height(other, rows) <= bounds[1])
 
 
 def _without(measures: Sequence[Reading], drawn: Sequence[Reading]) -> tuple[Reading, ...]:
@@ -214,7 +221,7 @@ def _as_bars(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
     if not labels and not roles.of(Role.CATEGORY) and len(measures) == 1:
         keys = roles.of(Role.KEY) + roles.of(Role.STEP) + roles.of(Role.TIME)
         labels = [_as_label(key) for key in keys if _distinct([key], rows) == len(rows)]
-    measure = _sorted_measure(measures, rows)
+    measure = _sorted_measure(roles.asked_measures(), rows)
     if not labels or not _has_values(measure, rows):
         return None
     return Shape(ChartKind.BARS, labels[0], (measure,), left_out=_without(measures, [measure]))
@@ -226,9 +233,10 @@ def _as_grouped_bars(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
         return None
     group, series = sorted(categories, key=lambda category: -_distinct([category], rows))
     is_small = _distinct([series], rows) <= _MAX_BARS_IN_GROUP
-    if not is_small or _distinct(categories, rows) < len(rows) or not _has_values(measures[0], rows):
+    measure = roles.asked_measures()[0]
+    if not is_small or _distinct(categories, rows) < len(rows) or not _has_values(measure, rows):
         return None
-    return Shape(ChartKind.GROUPED_BARS, group, (measures[0],), series, tuple(measures[1:]))
+    return Shape(ChartKind.GROUPED_BARS, group, (measure,), series, _without(measures, [measure]))
 
 
 def _as_scatter(roles: _Roles, rows: Sequence[Row]) -> Shape | None:

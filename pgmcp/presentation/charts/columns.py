@@ -124,6 +124,12 @@ def read_step(cell: JsonScalar, step: str) -> str | None:
     return _MONTHS[int(number) - 1] if step == "month" and 1 <= number <= 12 else f"{number:.0f}"
 
 
+def split_words(text: str) -> list[str]:
+    """Return the words of a name or a sentence, in small letters: "order" and "id" of `orderId`."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
+    return re.findall(r"[^\W_]+", spaced.lower())
+
+
 def step_rank(step: str) -> int:
     """Return a number that is smaller the longer the step is: a year comes before a month."""
     return _STEPS.index(step)
@@ -161,7 +167,7 @@ def _judge(column: Column, cells: list[JsonScalar]) -> tuple[Role, str]:
 
 
 def _judge_numbers(name: str, cells: list[JsonScalar]) -> tuple[Role, str]:
-    words = _split_words(name)
+    words = split_words(name[:_MAX_NAME_CHARACTERS])
     step = _find_step(words)
     if step is not None:
         lowest, highest = _STEP_RANGES[step]
@@ -187,11 +193,6 @@ def _judge_texts(cells: list[JsonScalar]) -> tuple[Role, str]:
 
 def _all_match(pattern: re.Pattern[str], texts: Iterable[str]) -> bool:
     return all(pattern.fullmatch(text) for text in texts)
-
-
-def _split_words(name: str) -> list[str]:
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name[:_MAX_NAME_CHARACTERS])
-    return re.findall(r"[^\W_]+", spaced.lower())
 
 
 def _find_step(words: list[str]) -> str | None:

@@ -117,7 +117,7 @@ async def spawn_drawing() -> Process:
 
 def drawing_command() -> list[str]:
     """Return the command line of the drawing process."""
-    # -P: a file run by its path puts its folder first on sys.path, and ours has a module named text.
+    # -P: a file run by its path puts its folder first on sys.path, where our module names would hide others.
     program = str(Path(__file__).with_name("drawing_process.py"))
     return [sys.executable, "-P", program, str(_LIFETIME_S), str(MEMORY_LIMIT_MB), str(_SCALE)]
 
