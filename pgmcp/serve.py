@@ -266,7 +266,7 @@ def _open_database(
 ) -> Database:
     conninfo, params = settings.target()
     supervisor = Supervisor(
-        ConnectionTarget(conninfo, params),
+        ConnectionTarget(conninfo, params, name=name),
         spawn=spawn,
         min_workers=settings.min_pool_size,
         max_workers=settings.max_pool_size,

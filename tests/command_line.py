@@ -35,11 +35,13 @@ def run_in_terminal(
     folder: Path,
     *arguments: str,
     columns: int = 80,
+    typed: bytes = b"",
     see: Callable[[str], None] = lambda shown: None,
 ) -> tuple[int, str]:
     """Run a command in a pseudo-terminal, and return its exit code and all that was written there.
 
     Args:
+        typed: what the person has typed when it starts.
         see: called with all that was written so far, each time there is more.
     """
     pytest.importorskip("termios", reason="pseudo-terminals are a thing of POSIX")
@@ -58,6 +60,7 @@ def run_in_terminal(
     )
     os.close(theirs)
     try:
+        os.write(ours, typed)
         shown = _read_all(ours, see)
         return process.wait(TIMEOUT_S), shown
     finally:

@@ -189,7 +189,10 @@ def learn(
     typer.echo(f"kept in {file}; running servers use it at once")
 
 
-@app.command(rich_help_panel=SET_UP, epilog=examples("pgmcp demo", 'pgmcp demo "Which city buys most?"'))
+@app.command(
+    rich_help_panel=SET_UP,
+    epilog=examples("pgmcp demo", 'pgmcp demo "Which city buys most?"', "pgmcp demo --shell"),
+)
 def demo(
     question: Annotated[
         str | None, typer.Argument(help="Ask the model this instead; needs PG_MCP_OPENAI_*.")
@@ -197,12 +200,19 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve MCP on the demo database: what the printed block runs.")
     ] = False,
+    shell: Annotated[
+        bool, typer.Option("--shell", help="Open a shell whose pgmcp commands ask the demo database.")
+    ] = False,
 ) -> None:
     """Show it all on a PostgreSQL of its own: questions, SQL, refused attacks, a stopped runaway."""
     if serve:
         from pgmcp.demo.serve import serve_demo
 
         raise typer.Exit(serve_demo())
+    if shell:
+        from pgmcp.demo.shell import open_shell
+
+        raise typer.Exit(open_shell(lambda step: typer.echo(step, err=True)))
     from pgmcp.demo.tour import run_tour
 
     raise typer.Exit(ExitCode.DONE if run_tour(question) else ExitCode.FAILED)

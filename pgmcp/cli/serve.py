@@ -1,9 +1,18 @@
 """`pgmcp serve`: settings once, logging, run."""
 
+import os
+import sys
+from typing import Final
+
 from pgmcp.cli.errors import exit_with
 from pgmcp.errors import SettingsError
 from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.standard_output import divert_stdout
+
+_STDIN: Final = 0
+_WAITING: Final = (
+    "waiting for an MCP host on standard input; `pgmcp --help` lists the commands, Ctrl-C ends it\n"
+)
 
 
 def serve() -> None:
@@ -17,6 +26,8 @@ def serve() -> None:
         from pgmcp.observability.log_format import configure_logging
 
         configure_logging(settings.log_level, settings.log_format)
+        if os.isatty(_STDIN):  # a person started it, and would see nothing happen
+            sys.stderr.write(_WAITING)
         from pgmcp.serve import run
 
         run(settings, fork_server, wire)

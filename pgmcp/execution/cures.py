@@ -11,6 +11,7 @@ CHECK_CREDENTIALS: Final = (
     "check the configured database name, user and password, and the server's pg_hba.conf"
 )
 CHECK_ADDRESS: Final = "check that it runs and that host and port are right; the next call tries again"
+CONNECTION_ENDED: Final = "the connection was ended on the server; the next call connects anew"
 
 _CURE_BY_WORDS: Final = (
     (
@@ -108,6 +109,7 @@ _CURE_BY_WORDS: Final = (
         "no host is of the kind that PG_MCP_DATABASE_TARGET_SESSION_ATTRS asks for: correct it, or name more "
         "hosts",
     ),
+    (r"terminating connection", CONNECTION_ENDED),
     (
         r"definition of service .* not found",
         "PG_MCP_DATABASE_SERVICE names no service in ~/.pg_service.conf or the file of PGSERVICEFILE",

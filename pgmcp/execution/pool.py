@@ -50,11 +50,13 @@ class ConnectionTarget:
         conninfo: libpq URL or key=value string; may be empty.
         params: libpq keywords added to it.
         connect_timeout_s: for each host, unless the conninfo says otherwise.
+        name: what the settings call the database, for the log.
     """
 
     conninfo: str
     params: Mapping[str, str]
     connect_timeout_s: int = 5
+    name: str = "main"
 
     def __repr__(self) -> str:
         return "ConnectionTarget(…)"
@@ -312,7 +314,7 @@ class WorkerPool:
         """Tell those who wait, unless a worker that lives can still serve them."""
         self._backoff.failed(self._clock())
         self._last_refusal = error
-        logger.warning("no new worker: %s", error)
+        logger.warning("no new worker for %s: %s", self._target.name, error)
         if self._worker_count == 0:
             self._fail_waiting(error)
 

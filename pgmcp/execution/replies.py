@@ -13,11 +13,13 @@ from pgmcp.errors import (
     UnreachableError,
     WorkerLostError,
 )
-from pgmcp.execution.cures import CHECK_ADDRESS, CHECK_CREDENTIALS, cure_for
+from pgmcp.execution.cures import CHECK_ADDRESS, CHECK_CREDENTIALS, CONNECTION_ENDED, cure_for
 from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
 from worker.protocol import Failure, FailureCode, ProtocolError, Reply, Result, decode_rows
 
 _UNREADABLE: Final = "the worker's rows cannot be read"
+# admin_shutdown, crash_shutdown, idle_session_timeout, idle_in_transaction_session_timeout
+_ENDED_SQLSTATES: Final = frozenset({"57P01", "57P02", "57P05", "25P03"})
 
 
 def read_rows(reply: Reply, body: bytes, *, timeout_s: float, keep_packed: bool = False) -> Rows:
@@ -52,9 +54,9 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
         case FailureCode.TIMEOUT | FailureCode.CANCELLED:
             return deadline_exceeded(timeout_s)
         case FailureCode.UNREACHABLE:
+            default = CONNECTION_ENDED if failure.sqlstate in _ENDED_SQLSTATES else CHECK_ADDRESS
             return UnreachableError(
-                f"the database is not reachable: {failure.message}",
-                hint=cure_for(failure.message, CHECK_ADDRESS),
+                f"the database is not reachable: {failure.message}", hint=cure_for(failure.message, default)
             )
         case FailureCode.AUTH:
             return DatabaseAuthError(

@@ -14,15 +14,16 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 from pgmcp.errors import SettingsError
-from pgmcp.observability.outcome import outcome_of
+from pgmcp.observability.outcome import tell_outcome
 from pgmcp.pipeline import Call, Stage
 
 logger = logging.getLogger(__name__)
@@ -67,23 +68,17 @@ class AuditFile:
         """Close the file."""
         self._file.close()
 
-    @contextmanager
-    def watch_call(self, call: Call) -> Iterator[None]:
+    def watch_call(self, call: Call) -> AbstractContextManager[None]:
         """Write what became of a call."""
-        started_s = self._clock()
-        error: BaseException | None = None
-        try:
-            yield
-        except BaseException as raised:
-            error = raised
-            raise
-        finally:
-            line = self._line(call, outcome_of(error), (self._clock() - started_s) * 1000)
-            self._file.handle(_record(json.dumps(line, ensure_ascii=False)))
+        return tell_outcome(partial(self._write, call), self._clock)
 
     def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[None]:
         """Write nothing: a call is one line."""
         return nullcontext()
+
+    def _write(self, call: Call, outcome: str, spent_s: float) -> None:
+        line = self._line(call, outcome, spent_s * 1000)
+        self._file.handle(_record(json.dumps(line, ensure_ascii=False)))
 
     def _line(self, call: Call, outcome: str, spent_ms: float) -> dict[str, Any]:
         return {

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
-from pgmcp.observability.outcome import outcome_of
+from pgmcp.observability.outcome import tell_outcome
 from pgmcp.pipeline import Call, Stage
 
 logger = logging.getLogger(__name__)
@@ -26,27 +27,24 @@ class CallLog:
     def watch_call(self, call: Call) -> Iterator[None]:
         """Log the beginning and the end of a call."""
         token = current_call.set(call.id)
-        started_s = self._clock()
         logger.info("%s begins", call.operation, extra={"fields": _beginning(call)})
-        error: BaseException | None = None
         try:
-            yield
-        except BaseException as raised:
-            error = raised
-            raise
+            with tell_outcome(partial(_log_end, call), self._clock):
+                yield
         finally:
-            outcome, spent_ms = outcome_of(error), (self._clock() - started_s) * 1000
-            rows = "" if call.row_count is None else f", {call.row_count} rows"
-            fields = {"outcome": outcome, "rows": call.row_count, "ms": round(spent_ms, 1), **_stages(call)}
-            logger.info(
-                "%s %s after %d ms%s", call.operation, outcome, spent_ms, rows, extra={"fields": fields}
-            )
             current_call.reset(token)
 
     def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[None]:
         """Log the beginning of a stage, for whoever debugs."""
         logger.debug("%s: %s", call.operation, stage)
         return nullcontext()
+
+
+def _log_end(call: Call, outcome: str, spent_s: float) -> None:
+    spent_ms = spent_s * 1000
+    rows = "" if call.row_count is None else f", {call.row_count} rows"
+    fields = {"outcome": outcome, "rows": call.row_count, "ms": round(spent_ms, 1), **_stages(call)}
+    logger.info("%s %s after %d ms%s", call.operation, outcome, spent_ms, rows, extra={"fields": fields})
 
 
 def _beginning(call: Call) -> dict[str, Any]:

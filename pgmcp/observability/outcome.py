@@ -1,6 +1,8 @@
 """What became of a call, in one word."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from pgmcp.errors import PgmcpError
@@ -22,3 +24,17 @@ def outcome_of(error: BaseException | None) -> str:
             return CANCELLED
         case _:
             return DEFECT
+
+
+@contextmanager
+def tell_outcome(tell: Callable[[str, float], None], clock: Callable[[], float]) -> Iterator[None]:
+    """Surround a call, and tell what it came to and how many seconds it took, whatever ends it."""
+    started_s = clock()
+    error: BaseException | None = None
+    try:
+        yield
+    except BaseException as raised:
+        error = raised
+        raise
+    finally:
+        tell(outcome_of(error), clock() - started_s)

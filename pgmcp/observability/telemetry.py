@@ -12,16 +12,18 @@ request, and the host's above that, if it sends its trace context along.
     pgmcp.model.tokens           counter, by direction
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 from opentelemetry import metrics, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from pgmcp.errors import SettingsError
-from pgmcp.observability.outcome import ANSWERED, outcome_of
+from pgmcp.observability.outcome import ANSWERED, tell_outcome
 from pgmcp.pipeline import Call, Stage
 
 FLUSH_TIMEOUT_S = 2.0
@@ -66,9 +68,15 @@ def start_telemetry(version: str) -> Callable[[], None]:
         flushing.start()
         flushing.join(FLUSH_TIMEOUT_S)
         for exporter in (span_exporter, metric_exporter):
+            # The SDK's own threads go on handing batches to what is shut down, and each is complained about.
+            logging.getLogger(type(exporter).__module__).addFilter(_is_error)
             exporter.shutdown()
 
     return stop
+
+
+def _is_error(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.ERROR
 
 
 class Telemetry:
@@ -90,27 +98,24 @@ class Telemetry:
     @contextmanager
     def watch_call(self, call: Call) -> Iterator[None]:
         """Surround a call with a span, and count it."""
-        started_s = self._clock()
-        error: BaseException | None = None
-        with self._span(f"pgmcp.{call.operation}") as span:
-            try:
-                yield
-            except BaseException as raised:
-                error = raised
-                raise
-            finally:
-                outcome = outcome_of(error)
-                _describe(span, call, outcome)
-                kind = {"pgmcp.operation": str(call.operation), "pgmcp.outcome": outcome}
-                self._calls.add(1, kind)
-                self._duration.record(self._clock() - started_s, kind)
-                if call.model is not None:
-                    self._tokens.add(call.tokens_in, {"gen_ai.token.type": "input"})
-                    self._tokens.add(call.tokens_out, {"gen_ai.token.type": "output"})
+        with (
+            self._span(f"pgmcp.{call.operation}") as span,
+            tell_outcome(partial(self._count, call, span), self._clock),
+        ):
+            yield
 
     def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[Span]:
         """Surround a stage with a span."""
         return self._span(f"pgmcp.stage.{stage}")
+
+    def _count(self, call: Call, span: Span, outcome: str, spent_s: float) -> None:
+        _describe(span, call, outcome)
+        kind = {"pgmcp.operation": str(call.operation), "pgmcp.outcome": outcome}
+        self._calls.add(1, kind)
+        self._duration.record(spent_s, kind)
+        if call.model is not None:
+            self._tokens.add(call.tokens_in, {"gen_ai.token.type": "input"})
+            self._tokens.add(call.tokens_out, {"gen_ai.token.type": "output"})
 
     def _span(self, name: str) -> AbstractContextManager[Span]:
         # An error's text may quote a statement, so only its code goes into a span.

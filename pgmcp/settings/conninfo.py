@@ -23,8 +23,8 @@ _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # What may stand unencoded in a user name or password (RFC 3986, userinfo), and "%" of a finished encoding.
 _SAFE_IN_USERINFO = "!$&'()*+,;=%"
 
-_SECRET_KEYWORDS: Final = ("password", "sslpassword")
-_HIDDEN: Final = "***"
+_SECRET_KEYWORDS: Final = ("password", "sslpassword", "oauth_client_secret")
+HIDDEN: Final = "***"
 _NOT_SHOWN: Final = "(not shown: it cannot be read)"
 
 EXPECTED = "postgresql://user:password@host:5432/dbname, or libpq's key=value pairs"
@@ -109,14 +109,20 @@ def without_secrets(conninfo: str) -> str:
         return _NOT_SHOWN
     if "@" in url.query:  # a password with a raw "?" in it
         return _NOT_SHOWN
-    password = "" if url.password is None else f":{_HIDDEN}"
+    password = f":{HIDDEN}" if url.password else ""
     userinfo = f"{url.user}{password}@" if url.user or password else ""
     options = "&".join(f"{keyword}={_hide(keyword, text)}" for keyword, text in _options(url).items())
     return f"{url.scheme}://{userinfo}{url.location}{'?' if options else ''}{options}"
 
 
+def holds_secret(conninfo: str) -> bool:
+    """Tell whether `without_secrets` leaves anything out."""
+    shown = without_secrets(conninfo)
+    return shown == _NOT_SHOWN or HIDDEN in shown
+
+
 def _hide(keyword: str, text: str) -> str:
-    return _HIDDEN if keyword in _SECRET_KEYWORDS else text
+    return HIDDEN if text and keyword in _SECRET_KEYWORDS else text
 
 
 def _options(url: "_Url") -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.mcp_server import SHOP_CONTEXT, server_environment
+from tests.openai_endpoint import ScriptedEndpoint
 from tests.raw_jsonrpc import RawServer
 
 StartServer = Callable[[dict[str, str]], RawServer]
@@ -39,6 +40,20 @@ def shop_server(
     with RawServer(shop_environment, tmp_path_factory.mktemp("server")) as server:
         server.initialize()
         yield server
+
+
+@pytest.fixture(scope="module")
+def shared_endpoint() -> Iterator[ScriptedEndpoint]:
+    """One model's endpoint for the servers of a module."""
+    with ScriptedEndpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def endpoint(shared_endpoint: ScriptedEndpoint) -> ScriptedEndpoint:
+    """The endpoint of the module, as new."""
+    shared_endpoint.forget()
+    return shared_endpoint
 
 
 @pytest.fixture

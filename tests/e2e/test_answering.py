@@ -61,18 +61,6 @@ def admin_url(cluster: EmbeddedPostgres) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def shared_endpoint() -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint() as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def endpoint(shared_endpoint: ScriptedEndpoint) -> ScriptedEndpoint:
-    shared_endpoint.forget()
-    return shared_endpoint
-
-
-@pytest.fixture(scope="module")
 def environment(
     admin_url: str, shared_endpoint: ScriptedEndpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:

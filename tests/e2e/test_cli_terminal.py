@@ -14,6 +14,7 @@ from tests.openai_endpoint import ScriptedEndpoint, held, sql
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m|\x1b\[9[0-9]m")
 
+END_OF_FILE = b"\x04"
 CUSTOMERS = "select * from customers order by id limit 3"
 
 
@@ -101,6 +102,21 @@ def test_help_is_grouped_and_tells_every_exit_code(folder: Path) -> None:
         assert f"╭─ {panel} ─" in text
     for code in ExitCode:
         assert re.search(rf"^ +{code.value}  ", text, re.MULTILINE), code
+
+
+def test_a_server_that_a_person_starts_says_what_it_waits_for(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    exit_code, shown = run_in_terminal(shop_environment, folder, typed=END_OF_FILE)
+
+    assert exit_code == 0
+    assert shown.count("waiting for an MCP host on standard input; `pgmcp --help` lists the commands") == 1
+
+
+def test_a_server_that_a_host_starts_says_nothing_of_waiting(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    assert b"waiting" not in run(shop_environment, folder).stderr
 
 
 @pytest.mark.parametrize("command", ["ask", "sql", "schema", "learn", "demo", "doctor", "setup-sql", "serve"])

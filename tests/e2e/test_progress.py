@@ -14,18 +14,6 @@ PROGRESS = "notifications/progress"
 VERIFIED = "How many active users do we have?"
 
 
-@pytest.fixture(scope="module")
-def shared_endpoint() -> Iterator[ScriptedEndpoint]:
-    with ScriptedEndpoint() as endpoint:
-        yield endpoint
-
-
-@pytest.fixture
-def endpoint(shared_endpoint: ScriptedEndpoint) -> ScriptedEndpoint:
-    shared_endpoint.forget()
-    return shared_endpoint
-
-
 @pytest.fixture(scope="module", params=["session", "stateless"])
 def server(
     request: pytest.FixtureRequest,

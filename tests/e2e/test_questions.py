@@ -39,12 +39,6 @@ def shared_endpoint() -> Iterator[ScriptedEndpoint]:
         yield endpoint
 
 
-@pytest.fixture
-def endpoint(shared_endpoint: ScriptedEndpoint) -> ScriptedEndpoint:
-    shared_endpoint.requests.clear()
-    return shared_endpoint
-
-
 @pytest.fixture(scope="module")
 def environment(shop_url: str, shared_endpoint: ScriptedEndpoint) -> dict[str, str]:
     """A server with a model and no verified questions."""

@@ -56,17 +56,15 @@ def test_a_command_prints_in_a_terminal_what_its_page_says(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is moved by XDG_CACHE_HOME")
 def test_the_shell_on_the_demos_shop_can_ask_it(cluster: EmbeddedPostgres, folder: Path) -> None:
-    page = (_ROOT / "docs/developer.md").read_text("utf-8")
-    (program,) = re.findall(r"^\.venv/bin/python -c '\n(.*?)^'$", page, re.MULTILINE | re.DOTALL)
     cache = cluster.data_dir.parents[1] / "shell"  # the server's user can come here, as root too
     cache.mkdir(mode=0o755)
     shell = folder / "shell"
-    shell.write_text(f'#!/bin/sh\nexec {shlex.join(COMMAND)} ask "Number of active users" --csv\n', "utf-8")
+    shell.write_text('#!/bin/sh\nexec pgmcp ask "Number of active users" --csv\n', "utf-8")
     shell.chmod(0o755)
     environment = server_environment(SHELL=str(shell), XDG_CACHE_HOME=str(cache))
 
     process = subprocess.run(
-        [sys.executable, "-P", "-c", program], env=environment, cwd=folder, capture_output=True, check=True
+        [*COMMAND, "demo", "--shell"], env=environment, cwd=folder, capture_output=True, check=True
     )
 
     assert re.search(rb"^active_users\r\n\d+\r\n", process.stdout, re.MULTILINE)

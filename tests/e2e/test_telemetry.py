@@ -129,3 +129,5 @@ def test_a_collector_that_is_not_there_costs_no_call_and_does_not_keep_the_serve
 
     assert server.call("execute_sql", sql="select 1").rows == [[1]]
     finish(server)
+
+    assert "already shutdown" not in server.stderr

@@ -1,6 +1,7 @@
 """A cheap statement finds a worker beside any number of heavy ones; an expensive one can be refused."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 
 import anyio
 import pytest
@@ -39,18 +40,24 @@ async def all_run(backends: Backends, sql: str, count: int) -> None:
     await until(lambda: len(backends.running(sql)) == count, f"{count} run {sql}")
 
 
+@asynccontextmanager
+async def only_the_reserved_worker_free(supervisor: Supervisor, backends: Backends) -> AsyncIterator[None]:
+    """Keep all other workers busy with heavy statements."""
+    async with anyio.create_task_group() as callers:
+        for _ in range(WORKERS - 1):
+            callers.start_soon(run, supervisor, SLEEP)
+        await all_run(backends, SLEEP, WORKERS - 1)
+        yield
+        callers.cancel_scope.cancel()
+
+
 async def test_a_cheap_statement_finds_a_worker_beside_heavy_ones(
     supervise: Supervise, url: str, backends: Backends
 ) -> None:
     supervisor = supervise(url, max_workers=WORKERS)
 
-    async with anyio.create_task_group() as callers:
-        for _ in range(WORKERS - 1):
-            callers.start_soon(run, supervisor, SLEEP)
-        await all_run(backends, SLEEP, WORKERS - 1)
-
+    async with only_the_reserved_worker_free(supervisor, backends):
         assert await value(supervisor, "select 'cheap'") == "cheap"
-        callers.cancel_scope.cancel()
 
 
 async def test_a_heavy_statement_waits_and_leaves_the_reserved_worker_free(
@@ -58,16 +65,11 @@ async def test_a_heavy_statement_waits_and_leaves_the_reserved_worker_free(
 ) -> None:
     supervisor = supervise(url, max_workers=WORKERS)
 
-    async with anyio.create_task_group() as callers:
-        for _ in range(WORKERS - 1):
-            callers.start_soon(run, supervisor, SLEEP)
-        await all_run(backends, SLEEP, WORKERS - 1)
-
+    async with only_the_reserved_worker_free(supervisor, backends):
         with pytest.raises(DeadlineExceededError, match="no worker was free"):
             await run(supervisor, HEAVY, timeout_s=0.3)
         assert backends.running(HEAVY) == []
         assert await value(supervisor, "select 'cheap'") == "cheap"
-        callers.cancel_scope.cancel()
 
 
 async def test_a_full_queue_of_heavy_statements_says_busy_and_cheap_ones_still_pass(
@@ -75,15 +77,10 @@ async def test_a_full_queue_of_heavy_statements_says_busy_and_cheap_ones_still_p
 ) -> None:
     supervisor = supervise(url, max_workers=WORKERS, max_waiting=0)
 
-    async with anyio.create_task_group() as callers:
-        for _ in range(WORKERS - 1):
-            callers.start_soon(run, supervisor, SLEEP)
-        await all_run(backends, SLEEP, WORKERS - 1)
-
+    async with only_the_reserved_worker_free(supervisor, backends):
         with pytest.raises(BusyError):
             await run(supervisor, HEAVY)
         assert await value(supervisor, "select 'cheap'") == "cheap"
-        callers.cancel_scope.cancel()
 
 
 async def test_an_error_found_by_the_planner_points_into_the_text_of_the_caller(
@@ -92,14 +89,9 @@ async def test_an_error_found_by_the_planner_points_into_the_text_of_the_caller(
     supervisor = supervise(url, max_workers=WORKERS)
     sql = "select 1, nowhere"
 
-    async with anyio.create_task_group() as callers:
-        for _ in range(WORKERS - 1):
-            callers.start_soon(run, supervisor, SLEEP)
-        await all_run(backends, SLEEP, WORKERS - 1)
-
+    async with only_the_reserved_worker_free(supervisor, backends):
         with pytest.raises(StatementFailedError) as raised:
             await run(supervisor, sql)
-        callers.cancel_scope.cancel()
 
     assert raised.value.position == sql.index("nowhere")
 

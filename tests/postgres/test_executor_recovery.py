@@ -147,12 +147,13 @@ async def test_a_wrong_password_is_told_without_the_password(
 
 
 async def test_an_unknown_role_and_an_unknown_database_are_told(
-    supervise: Supervise, cluster: EmbeddedPostgres
+    supervise: Supervise, cluster: EmbeddedPostgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(DatabaseAuthError):
         await run(supervise(cluster.url(user="nobody", password="x")), "select 1", timeout_s=60)
     with pytest.raises(DatabaseAuthError, match='database "nowhere" does not exist'):
         await run(supervise(cluster.url("nowhere")), "select 1", timeout_s=60)
+    assert "no new worker for main: the database refused" in caplog.text
 
 
 async def test_a_worker_that_is_killed_under_a_statement_is_replaced(

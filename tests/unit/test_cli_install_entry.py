@@ -65,6 +65,20 @@ def test_files_are_named_by_their_whole_paths(tmp_path: Path, monkeypatch: pytes
     }
 
 
+def test_a_path_is_written_without_detours_but_with_its_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "of-today").mkdir()
+    (tmp_path / "current").symlink_to(tmp_path / "of-today")
+    (tmp_path / "of-today" / ".env").touch()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+
+    variables = read_variables([], Path("../current/.env"), None)
+
+    assert variables == {"PG_MCP_ENV_FILE": str(tmp_path / "current" / ".env")}
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"there is no file .*missing"):
         read_variables([], tmp_path / "missing", None)
@@ -116,7 +130,16 @@ def test_the_system_s_certificates_are_no_path() -> None:
     )
 
 
-@pytest.mark.parametrize("value", ["${SHOP_URL}", "${env:SHOP_URL}", "${input:database-url}"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "${SHOP_URL}",
+        "${env:SHOP_URL}",
+        "${input:database-url}",
+        "postgresql://reader:${PASSWORD}@db.example.com/shop",
+        "host=db password=${PASSWORD}",
+    ],
+)
 def test_what_a_host_fills_in_cannot_be_checked_and_is_no_secret(value: str) -> None:
     check_variables({"PG_MCP_DATABASE_URL": value})
 
@@ -129,6 +152,7 @@ def test_what_a_host_fills_in_cannot_be_checked_and_is_no_secret(value: str) -> 
         ("PG_MCP_DATABASE_URL", URL),
         ("PG_MCP_DATABASE_URL", "host=db password='a b'"),
         ("PG_MCP_DATABASE_URL", "postgresql://db/shop?sslpassword=x"),
+        ("PG_MCP_DATABASE_URL", "postgresql://me:12?x=Quagga@db/shop"),
         ("PG_MCP_DATABASE_URL", "what may be a password"),
         ("PG_MCP_DATABASES__SALES__URL", URL),
         ("PG_MCP_DATABASES__SALES__PASSWORD", "x"),

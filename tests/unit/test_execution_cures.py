@@ -31,6 +31,7 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         ("no connection within 30 s", "firewall"),
         (f"{AT}server is not in hot standby mode", "PG_MCP_DATABASE_TARGET_SESSION_ATTRS"),
         ('definition of service "shop" not found', "PG_MCP_DATABASE_SERVICE"),
+        ("terminating connection due to administrator command; server closed it", "connects anew"),
         ("le serveur est en panne", CHECK_ADDRESS),
     ],
 )

@@ -9,6 +9,7 @@ from pgmcp.errors import (
     UnreachableError,
     WorkerLostError,
 )
+from pgmcp.execution.cures import CONNECTION_ENDED
 from pgmcp.execution.replies import failure_error, read_rows
 from pgmcp.execution.result import Column, Rows, Truncation
 from worker.protocol import Failure, FailureCode, Opened, Result, Terminated, Truncated, encode_rows
@@ -38,6 +39,13 @@ def test_every_failure_of_a_worker_becomes_one_error_that_says_what_to_do(code: 
 @pytest.mark.parametrize("code", sorted(set(FailureCode) - {FailureCode.TIMEOUT, FailureCode.CANCELLED}))
 def test_the_database_is_quoted_in_the_error(code: FailureCode) -> None:
     assert "what it said" in str(failure_error(Failure(1, code, "what it said"), timeout_s=1))
+
+
+@pytest.mark.parametrize("sqlstate", ["57P01", "57P02", "57P05", "25P03"])
+def test_a_connection_that_the_server_ended_is_no_wrong_address(sqlstate: str) -> None:
+    failure = Failure(1, FailureCode.UNREACHABLE, "in whatever language", sqlstate)
+
+    assert failure_error(failure, timeout_s=1).hint == CONNECTION_ENDED
 
 
 @pytest.mark.parametrize("code", [FailureCode.TIMEOUT, FailureCode.CANCELLED])

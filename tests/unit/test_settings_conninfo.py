@@ -1,6 +1,6 @@
 import pytest
 
-from pgmcp.settings.conninfo import values, without_secrets
+from pgmcp.settings.conninfo import holds_secret, values, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,13 @@ def test_a_connection_string_is_told_by_its_keywords(conninfo: str, expected: di
             "postgresql://me@db/shop?sslmode=require&password=***",
         ),
         ("host=db password=Quagga sslpassword=Quagga", "host=db password=*** sslpassword=***"),
+        ("host=db oauth_client_secret=Quagga", "host=db oauth_client_secret=***"),
         ("postgresql://db/shop", "postgresql://db/shop"),
     ],
 )
 def test_a_connection_string_is_shown_without_its_passwords(conninfo: str, shown: str) -> None:
     assert without_secrets(conninfo) == shown
+    assert holds_secret(conninfo) == ("***" in shown)
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,4 @@ def test_a_connection_string_is_shown_without_its_passwords(conninfo: str, shown
 )
 def test_what_is_no_connection_string_is_not_shown(conninfo: str) -> None:
     assert "Quagga" not in without_secrets(conninfo)
+    assert holds_secret(conninfo)

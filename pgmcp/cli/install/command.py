@@ -13,13 +13,14 @@ import typer
 
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.install.edit import Slot, find_entry, remove_entry, set_entry
-from pgmcp.cli.install.entry import HIDDEN, check_variables, is_secret, read_variables, server_command
+from pgmcp.cli.install.entry import check_variables, is_secret, read_variables, server_command
 from pgmcp.cli.install.file import HostFile, read_host_file, replace_host_file
 from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, list_packages
 from pgmcp.cli.install.show import render_change
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import SettingsError
 from pgmcp.presentation.neutral import neutralise_block
+from pgmcp.settings import conninfo
 from pgmcp.settings.places import find_places
 
 SERVER_NAME: Final = "pgmcp"
@@ -107,7 +108,8 @@ class Change:
             yield "Its paths are of this machine: whoever shares the project needs the same ones."
         if not self.secrets:
             return
-        yield f"{', '.join(self.secrets)}: where {HIDDEN} stands, a secret goes into that file as it is."
+        names = ", ".join(self.secrets)
+        yield f"{names}: where {conninfo.HIDDEN} stands, a secret goes into that file as it is."
         yield "With --env-file or --config-file it stays in a file of yours."
         if self.file.is_open_to_others:
             yield "Others may read the file now; they no longer will."

@@ -1,5 +1,6 @@
 """What a host is told: the command that starts this installation, and the settings it gets."""
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,6 @@ from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo, load_settings
 from pgmcp.settings.sources import PATH_BY_VARIABLE, read_env_file
 from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, SPEC_BY_PATH, SettingSpec, variable_of
-
-HIDDEN: Final = "***"
 
 _PAIR: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE: Final = re.compile(r"\$\{[^{}]+\}")
@@ -87,7 +86,7 @@ def mask(variable: str, value: str) -> str:
     if not is_secret(variable, value):
         return value
     spec = _spec_of(variable)
-    return conninfo.without_secrets(value) if spec and spec.path[-1] == "url" else HIDDEN
+    return conninfo.without_secrets(value) if spec and spec.path[-1] == "url" else conninfo.HIDDEN
 
 
 def is_secret(variable: str, value: str) -> bool:
@@ -97,16 +96,9 @@ def is_secret(variable: str, value: str) -> bool:
         return False
     spec = _spec_of(variable)
     if spec is not None and spec.path[-1] == "url":
-        return _holds_password(text)
+        return conninfo.holds_secret(text)
     is_named_so = spec.is_secret if spec else _SECRET_NAME.search(variable) is not None
     return is_named_so or _PASSWORD_IN_URL.search(text) is not None
-
-
-def _holds_password(text: str) -> bool:
-    try:
-        return any("password" in keyword for keyword in conninfo.keywords(text))
-    except ValueError:  # it cannot be read, so anything may be in it
-        return True
 
 
 def _spec_of(variable: str) -> SettingSpec | None:
@@ -118,7 +110,8 @@ def _spec_of(variable: str) -> SettingSpec | None:
 
 
 def _require_file(file: Path) -> Path:
-    whole = file.expanduser().absolute()
+    # Without `..`, but with the links it was written with: what they lead to may change.
+    whole = Path(os.path.normpath(file.expanduser().absolute()))
     if not whole.is_file():
         raise SettingsError(f"there is no file {whole}")
     return whole

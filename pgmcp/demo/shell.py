@@ -1,0 +1,23 @@
+"""`pgmcp demo --shell`: a shell whose pgmcp commands ask the demo shop."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pgmcp.demo.environment import open_shop, server_environment
+
+
+def open_shell(say: Callable[[str], None]) -> int:
+    """Start the shop and a shell on it, and stop PostgreSQL behind it; return the shell's exit code."""
+    with open_shop(progress=say) as shop:
+        environment = server_environment(shop)
+        # `pgmcp` is the one that runs here, whether or not its environment is active.
+        environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        program = os.environ.get("SHELL") or os.environ.get("COMSPEC") or "/bin/sh"
+        say("`exit` stops it again; try: pgmcp ask How many active users do we have?")
+        # Ctrl-C belongs to what runs in the shell. No SIG_IGN, which the shell would inherit.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        return subprocess.run([program], env=environment, check=False).returncode
