@@ -1,0 +1,104 @@
+"""What log lines and the audit file say of a call, without a server around them."""
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgmcp.errors import UnreachableError
+from pgmcp.observability.audit import AuditFile, digest_of
+from pgmcp.observability.call_log import CallLog
+from pgmcp.observability.log_format import JsonLines, TextLines
+from pgmcp.observability.outcome import outcome_of
+from pgmcp.pipeline import Call, Operation, Stage
+
+
+@pytest.fixture
+def call() -> Call:
+    return Call(
+        id=7,
+        operation=Operation.EXECUTE_SQL,
+        caller="host 1.0",
+        database="shop",
+        sql="select 'secret'",
+        row_count=2,
+        elapsed_ms={Stage.EXECUTE: 1.26},
+    )
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO)
+    return caplog
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, "answered"),
+        (UnreachableError("gone"), "unreachable"),
+        (asyncio.CancelledError(), "cancelled"),
+        (ZeroDivisionError(), "defect"),
+    ],
+)
+def test_what_ended_a_call_has_one_word(error: BaseException | None, outcome: str) -> None:
+    assert outcome_of(error) == outcome
+
+
+def test_every_line_written_during_a_call_carries_its_id(
+    call: Call, logged: pytest.LogCaptureFixture
+) -> None:
+    text, as_json = TextLines(), JsonLines()
+    with CallLog().watch_call(call):
+        logging.getLogger("deeper").info("in the middle")
+        during = logged.records[-1]
+
+        assert "[call 7] deeper: in the middle" in text.format(during)
+        assert json.loads(as_json.format(during))["call"] == 7
+
+    assert "[call" not in text.format(during)
+
+
+def test_a_json_line_holds_what_became_of_the_call(call: Call, logged: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(UnreachableError), CallLog().watch_call(call):
+        raise UnreachableError("gone")
+
+    line: dict[str, Any] = json.loads(JsonLines().format(logged.records[-1]))
+
+    assert line["level"] == "INFO"
+    assert (line["outcome"], line["rows"], line["stages_ms"]) == ("unreachable", 2, {"execute": 1.3})
+    assert "secret" not in json.dumps(line)
+
+
+def test_a_json_line_stays_one_line_with_a_traceback() -> None:
+    error = ZeroDivisionError("first\nsecond")
+    record = logging.LogRecord("deeper", logging.ERROR, "", 0, "a\nb", None, (type(error), error, None))
+
+    formatted = JsonLines().format(record)
+
+    assert "\n" not in formatted
+    assert "ZeroDivisionError" in json.loads(formatted)["traceback"]
+
+
+def test_a_line_of_the_audit_file_tells_statements_apart_without_telling_them(
+    call: Call, tmp_path: Path
+) -> None:
+    audit = AuditFile(tmp_path / "audit.jsonl", with_sql=False, max_bytes=10_000, kept_files=1)
+    with audit.watch_call(call):
+        pass
+    audit.close()
+
+    line = json.loads((tmp_path / "audit.jsonl").read_text("utf-8"))
+
+    assert line["sql_sha256"] == digest_of("select 'secret'") != digest_of("select 'other'")
+    assert "sql" not in line
+    assert (line["call"], line["caller"], line["database"], line["outcome"], line["rows"]) == (
+        7,
+        "host 1.0",
+        "shop",
+        "answered",
+        2,
+    )
