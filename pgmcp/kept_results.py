@@ -1,7 +1,7 @@
 """Rows that an answer had no room for, kept a while so that they can be read without running anything again.
 
-Kept as JSON text in blocks, an eighth of what the rows take as objects, and
-within a bound over all results: the oldest go first.
+Kept as JSON text in blocks, which is smaller than the objects, and within a
+bound over all results: the oldest go first.
 """
 
 import json
@@ -47,11 +47,6 @@ class KeptResults:
         self._clock = clock
         self._results: OrderedDict[str, _KeptResult] = OrderedDict()
         self._bytes = 0
-
-    @property
-    def lifetime_s(self) -> float:
-        """How long a result is kept at most, in seconds."""
-        return self._lifetime_s
 
     def keep(self, rows: Rows) -> str | None:
         """Keep a result and return its id; None if there is no room for one as large."""

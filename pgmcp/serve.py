@@ -302,17 +302,20 @@ def _open_database(
     )
     cleanup.push_async_callback(functions.close)
 
-    async def look(sql: str) -> Rows:
-        statement = validate(sql, functions=await functions.get())
-        return await supervisor.execute(
-            statement.text, SAMPLE_LIMITS, can_be_wrapped=True, timeout_s=SAMPLE_TIMEOUT_S
-        )
-
     profile = None
     if server.sample_rows and server.send_values:
+        look = partial(_look, supervisor, functions)
         profile = Profile(partial(sample, fetch=fetch, look=look, max_rows=server.sample_rows))
     schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s, profile=profile)
     cleanup.push_async_callback(schema.close)
     role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
     cleanup.push_async_callback(role.close)
     return Database(name, supervisor, schema, role, functions, context)
+
+
+async def _look(supervisor: Supervisor, functions: Snapshot[FunctionPolicy], sql: str) -> Rows:
+    """Run our own look at some rows, as guarded as any other statement."""
+    statement = validate(sql, functions=await functions.get())
+    return await supervisor.execute(
+        statement.text, SAMPLE_LIMITS, can_be_wrapped=True, timeout_s=SAMPLE_TIMEOUT_S
+    )
