@@ -32,7 +32,10 @@ raised at the place that knows, and translated for the host once, in
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+MAX_NAME_CHARACTERS: Final = 100
+"""Of a caller's name in a message; PostgreSQL's own names have at most 63 bytes."""
 
 
 class ErrorCode(StrEnum):
@@ -94,7 +97,8 @@ class UnknownDatabaseError(PgmcpError):
     code = ErrorCode.UNKNOWN_DATABASE
 
     def __init__(self, name: str, known: list[str]) -> None:
-        super().__init__(f"no database is called {name!r}", hint=f"databases: {', '.join(known)}")
+        shown = name if len(name) <= MAX_NAME_CHARACTERS else name[: MAX_NAME_CHARACTERS - 1] + "…"
+        super().__init__(f"no database is called {shown!r}", hint=f"databases: {', '.join(known)}")
         self.name = name
 
 

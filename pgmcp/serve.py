@@ -25,6 +25,7 @@ from pgmcp.schema.cache import SchemaCache
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.introspection import read_catalog
 from pgmcp.schema.profile import Profile
+from pgmcp.schema.row_security import RowSecurity, read_row_security
 from pgmcp.schema.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, sample
 from pgmcp.schema.scope import CatalogScope
 from pgmcp.settings import (
@@ -302,6 +303,14 @@ def _open_database(
     )
     cleanup.push_async_callback(functions.close)
 
+    row_security: Snapshot[RowSecurity] = Snapshot(
+        partial(read_row_security, fetch),
+        refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
+        logger=logger,
+        name=f"the row-level security of database {name}",
+    )
+    cleanup.push_async_callback(row_security.close)
+
     profile = None
     if server.sample_rows and server.send_values:
         look = partial(_look, supervisor, functions)
@@ -310,7 +319,7 @@ def _open_database(
     cleanup.push_async_callback(schema.close)
     role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
     cleanup.push_async_callback(role.close)
-    return Database(name, supervisor, schema, role, functions, context)
+    return Database(name, supervisor, schema, role, functions, context, row_security)
 
 
 async def _look(supervisor: Supervisor, functions: Snapshot[FunctionPolicy], sql: str) -> Rows:

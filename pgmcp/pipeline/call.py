@@ -12,6 +12,7 @@ from pgmcp.generation.prompt import Attempt
 from pgmcp.generation.reply import SqlReply
 from pgmcp.presentation.answer import Answer, Source
 from pgmcp.schema.cache import SchemaCache
+from pgmcp.schema.row_security import RowSecurity
 from pgmcp.snapshot import Snapshot
 from pgmcp.validation import FunctionPolicy
 from pgmcp.validation.role import RoleCheck
@@ -57,6 +58,7 @@ class Database:
     Attributes:
         functions: what its statements may call; a new policy only when the database's functions changed.
         context: returns what the operator says of it now; may read a file, so not on the event loop.
+        row_security: where policies apply for its role; None if answers do not mention them.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Database:
     role: RoleCheck
     functions: Snapshot[FunctionPolicy]
     context: Callable[[], DatabaseContext] = DatabaseContext
+    row_security: Snapshot[RowSecurity] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +129,7 @@ class Inquiry:
         question: "": the caller brought the SQL.
         deadline_s: when the call ends, on the pipeline's clock.
         attempts: what the model has tried for it so far.
+        notes: remarks on the rows of the last statement that ran.
     """
 
     call: Call
@@ -136,6 +140,7 @@ class Inquiry:
     return_type: ReturnType = ReturnType.BOTH
     context: DatabaseContext = field(default_factory=DatabaseContext)
     attempts: list[Attempt] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
 
     def charge(self, completion: Completion) -> None:
         """Add what a model call has cost."""
@@ -167,7 +172,7 @@ class Inquiry:
             tokens_in=call.tokens_in,
             tokens_out=call.tokens_out,
             elapsed_ms=call.elapsed_ms,
-            notes=tuple(notes),
+            notes=(*notes, *self.notes),
             statement=sql,
         )
 

@@ -20,9 +20,10 @@ from pgmcp.pipeline.watch import Watch
 from pgmcp.schema.advice import ADVISED_SQLSTATES, advise, is_outdated
 from pgmcp.schema.near_names import MISSING_NAME_SQLSTATES
 from pgmcp.validation import StatementKind, ValidatedStatement, validate
+from pgmcp.validation.mentions import read_mentions
 
 ADVICE_TIMEOUT_S: Final = 2.0
-"""What a failed statement may wait for the catalog, to be told near names."""
+"""What a statement may wait for a read of the catalog, for near names or a note on row-level security."""
 
 LOOKUP_TIMEOUT_S: Final = 2.0
 """For all looks into columns that one statement causes."""
@@ -58,13 +59,17 @@ class StatementRunner:
             ExecutionError: it gave no rows; a hint names what is near a name that is not there.
         """
         inquiry.call.sql = sql
+        inquiry.notes = ()
         try:
-            return await self._run_once(inquiry, sql)
+            rows = await self._run_once(inquiry, sql)
         except StatementFailedError as error:
             if not await _add_advice(inquiry.database, error):
                 raise
-        # What was not there has come meanwhile: so it is when a table is swapped for another.
-        return await self._run_once(inquiry, sql)
+            # What was not there has come meanwhile: so it is when a table is swapped for another.
+            rows = await self._run_once(inquiry, sql)
+        if rows is not None:
+            inquiry.notes = await _row_security_notes(inquiry.database, sql)
+        return rows
 
     async def _run_once(self, inquiry: Inquiry, sql: str) -> Rows | None:
         try:
@@ -126,6 +131,20 @@ class StatementRunner:
                 raise
         except ExecutionError:
             return  # the SQL is what was asked for, whatever the database is busy with
+
+
+async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
+    """Return a note if policies may hide rows of a relation that the statement names."""
+    if database.row_security is None:
+        return ()
+    with suppress(PgmcpError, TimeoutError):
+        async with asyncio.timeout(ADVICE_TIMEOUT_S):
+            row_security = await database.row_security.get()
+            if row_security:
+                mentions = await asyncio.to_thread(read_mentions, sql)
+                note = row_security.describe(relation for _, relation in mentions.relations)
+                return (note,) if note else ()
+    return ()
 
 
 async def _add_advice(database: Database, error: StatementFailedError) -> bool:

@@ -41,6 +41,13 @@ if TYPE_CHECKING:
 MAX_QUESTION_CHARACTERS: Final = 8_000
 """A question is a few sentences; a pasted document would be paid for on every attempt."""
 
+MAX_SEARCH_CHARACTERS: Final = 8_000
+"""Of the words that `search_schema` looks for; only the first of them count."""
+
+MAX_SEARCHED_NAMES: Final = 200
+MAX_TABLE_NAME_CHARACTERS: Final = 300
+"""Two names of 63 characters that are all quotes, doubled, with their dot and own quotes, are shorter."""
+
 SECOND_ANSWER_RESERVE_S: Final = 1.0
 """Kept of a call's time when its answer is doubted, to give that answer if there is no better."""
 
@@ -169,8 +176,9 @@ class Pipeline:
             limit: tables at most that a search for words gives.
 
         Raises:
-            InvalidArgumentError: a name is not there; it says which are near.
+            InvalidArgumentError: a name is not there; it says which are near. Or the arguments are too long.
         """
+        _check_search(text, names)
         async with self._admitted(self._call(Operation.SEARCH_SCHEMA, database, caller)):
             catalog = await self.catalog(database)
             if names:
@@ -314,6 +322,25 @@ def _checked_question(question: str) -> str:
             hint=f"a question may have up to {MAX_QUESTION_CHARACTERS} characters",
         )
     return text
+
+
+def _check_search(text: str, names: Sequence[str]) -> None:
+    """Refuse a search that is longer than any list of words or names: it would only cost time."""
+    if len(text) > MAX_SEARCH_CHARACTERS:
+        raise InvalidArgumentError(
+            f"text has {len(text)} characters",
+            hint=f"text may have up to {MAX_SEARCH_CHARACTERS} characters: a few words to look for",
+        )
+    if len(names) > MAX_SEARCHED_NAMES:
+        raise InvalidArgumentError(
+            f"tables has {len(names)} names", hint=f"ask for up to {MAX_SEARCHED_NAMES} tables at once"
+        )
+    longest = max((len(name) for name in names), default=0)
+    if longest > MAX_TABLE_NAME_CHARACTERS:
+        raise InvalidArgumentError(
+            f"a name in tables has {longest} characters",
+            hint=f"a name may have up to {MAX_TABLE_NAME_CHARACTERS} characters, as table or schema.table",
+        )
 
 
 def _existing_table(catalog: Catalog, name: str) -> Table:

@@ -1,5 +1,6 @@
 """What the catalog can say to a statement that PostgreSQL refused: near names, and labels an enum has."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from pgmcp.schema.near_names import (
     MISSING_NAME_SQLSTATES,
     UNDEFINED_TABLE,
     advise_missing_name,
+    describe_columns,
     name_at,
 )
 from pgmcp.schema.value_check import check_listed, resolve
@@ -18,7 +20,9 @@ from pgmcp.validation.mentions import Mentions, read_mentions
 INVALID_TEXT: Final = "22P02"
 """invalid_text_representation: among others, a label that its enum does not have."""
 
-ADVISED_SQLSTATES: Final = MISSING_NAME_SQLSTATES | {INVALID_TEXT}
+INSUFFICIENT_PRIVILEGE: Final = "42501"
+
+ADVISED_SQLSTATES: Final = MISSING_NAME_SQLSTATES | {INVALID_TEXT, INSUFFICIENT_PRIVILEGE}
 
 
 def is_outdated(error: StatementFailedError, sql: str, catalog: Catalog) -> bool:
@@ -39,12 +43,27 @@ def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
     mentions = read_mentions(sql)
     if error.sqlstate == INVALID_TEXT:
         return "; ".join(mismatch.describe() for mismatch in check_listed(resolve(mentions, catalog)))
+    if error.sqlstate == INSUFFICIENT_PRIVILEGE:
+        return _advise_readable(str(error), mentions, catalog)
     name = name_at(sql, error.position)
     if error.sqlstate == UNDEFINED_TABLE and _is_column(name, mentions):
         return f"FROM has {neutralise(', '.join(alias for alias, _ in mentions.relations))}"
     qualifier = name[-2] if len(name) > 1 else ""
     relations = mentions.relations_of(qualifier) or mentions.relations_of("")
     return advise_missing_name(error.sqlstate, name, relations, catalog)
+
+
+def _advise_readable(message: str, mentions: Mentions, catalog: Catalog) -> str:
+    """Return which columns the role may read of the relation that the server's message names.
+
+    The message is in the server's language, but it names the relation. One that the catalog lacks has no
+    readable column, or belongs to a view.
+    """
+    for _, relation in mentions.relations:
+        table = catalog.find(relation)
+        if table is not None and re.search(rf"(?<!\w){re.escape(table.name)}(?!\w)", message):
+            return f"only these may be read: {describe_columns(table, catalog)}"
+    return ""
 
 
 def _is_column(name: Sequence[str], mentions: Mentions) -> bool:

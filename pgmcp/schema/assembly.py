@@ -24,6 +24,7 @@ from pgmcp.schema.parts import (
     decode_statistics,
     decode_texts,
 )
+from pgmcp.schema.row_security import RowSecurity
 from pgmcp.schema.scope import CatalogScope
 from pgmcp.schema.statistics import looks_like_key, read_range
 
@@ -52,6 +53,7 @@ class _Columns:
 
 
 _NO_COLUMNS = _Columns((), ())
+_NO_ROW_SECURITY = RowSecurity()
 
 
 class Assembly:
@@ -62,11 +64,18 @@ class Assembly:
         types: the database's enums and domains.
         scope: says whose values may be shown.
         old: the catalog read before, if any.
+        row_security: says where policies apply.
     """
 
     def __init__(
-        self, relations: Iterable[Row], types: "Types", scope: CatalogScope, old: Catalog | None
+        self,
+        relations: Iterable[Row],
+        types: "Types",
+        scope: CatalogScope,
+        old: Catalog | None,
+        row_security: RowSecurity = _NO_ROW_SECURITY,
     ) -> None:
+        self._row_security = row_security
         self._types = types
         self._scope = scope
         self._old = old
@@ -148,6 +157,7 @@ class Assembly:
             check_constraints=tuple(self._checks(columns, constraints, schema, name)),
             indexes=tuple(_indexes(columns, indexes)),
             estimated_rows=estimated_rows,
+            has_active_policies=(schema, name) in self._row_security.filtered,
         )
 
     def _read_columns(self, columns: str, statistics: str, schema: str, table: str) -> _Columns:

@@ -17,11 +17,16 @@ _MAX_SHARE_OF_READING = 0.1
 
 @dataclass(frozen=True, slots=True)
 class CatalogChange:
-    """What a refresh found, in names as SQL can use them, sorted; new statistics alone are no change."""
+    """What a refresh found, in names as SQL can use them, sorted; new statistics alone are no change.
 
-    added: tuple[str, ...]
-    dropped: tuple[str, ...]
-    changed: tuple[str, ...]
+    Attributes:
+        first_read_tables: how many tables the first read found, which has nothing to compare with; else None.
+    """
+
+    added: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    first_read_tables: int | None = None
 
 
 Watcher = Callable[[Catalog | None, Catalog, CatalogChange], None]
@@ -110,7 +115,8 @@ class SchemaCache:
 
 def compare(old: Catalog | None, new: Catalog) -> CatalogChange:
     """Return what is in one catalog and not the same in the other."""
-    old = old or Catalog((), new.search_path, new.server_version)
+    if old is None:
+        return CatalogChange(first_read_tables=len(new.tables))
     before = {(table.schema, table.name): table for table in old.tables}
     after = {(table.schema, table.name): table for table in new.tables}
     return CatalogChange(

@@ -90,6 +90,7 @@ class Table:
         unique_constraints: column names of each.
         check_constraints: their definitions, "CHECK ((quantity > 0))".
         estimated_rows: the planner's estimate, or None when the table was never analysed or is a view.
+        has_active_policies: row-level security policies may hide rows of it from the role.
     """
 
     schema: str
@@ -103,6 +104,7 @@ class Table:
     check_constraints: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = ()
     estimated_rows: int | None = None
+    has_active_policies: bool = False
 
 
 # Compared and hashed by identity: indexes over a catalog are kept as long as that catalog is.

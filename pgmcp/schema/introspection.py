@@ -1,20 +1,24 @@
-"""Reading a catalog: eight statements, those for columns, constraints and indexes for some tables at a time.
+"""Reading a catalog: nine statements, those for columns, constraints and indexes for some tables at a time.
 
 The pieces keep the memory of a read flat: the answers for 10,000 tables at once would take ten times what is
 made of them.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
-from pgmcp.errors import ResultTooLargeError
+from pgmcp.errors import ResultTooLargeError, StatementFailedError
 from pgmcp.execution.result import Rows
 from pgmcp.schema import catalog_queries
 from pgmcp.schema.assembly import Assembly, Types
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.parts import Row
+from pgmcp.schema.row_security import RowSecurity, read_row_security
 from pgmcp.schema.scope import CatalogScope
+
+logger = logging.getLogger(__name__)
 
 Fetch = Callable[[str], Awaitable[Rows]]
 """Runs one statement that this package wrote, and gives all its rows."""
@@ -46,8 +50,9 @@ async def read_catalog(
     types = Types(
         await _fetch_all(fetch, catalog_queries.ENUMS), await _fetch_all(fetch, catalog_queries.DOMAINS)
     )
+    row_security = await _read_row_security(fetch)
     # Threads, so that requests are served meanwhile: for 10,000 tables it is a second of work.
-    assembly = await asyncio.to_thread(Assembly, relations, types, scope, old)
+    assembly = await asyncio.to_thread(Assembly, relations, types, scope, old, row_security)
     for piece in _pieces(relations):
         columns = await _fetch_all(fetch, catalog_queries.columns(*_ends(piece)))
         statistics: Sequence[Row] = []
@@ -59,6 +64,15 @@ async def read_catalog(
         indexes = await _fetch_all(fetch, catalog_queries.indexes(*_ends(piece)))
         await asyncio.to_thread(assembly.add_tables, piece, constraints, indexes)
     return await asyncio.to_thread(assembly.catalog, session[0])
+
+
+async def _read_row_security(fetch: Fetch) -> RowSecurity:
+    """Return where policies apply; nothing where the role may not read the catalogs that tell."""
+    try:
+        return await read_row_security(fetch)
+    except StatementFailedError as error:
+        logger.warning("the catalog does not say where row-level security applies (%s)", error.sqlstate)
+        return RowSecurity()
 
 
 def _pieces(relations: Sequence[Row]) -> Iterator[Sequence[Row]]:

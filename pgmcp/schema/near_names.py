@@ -88,6 +88,11 @@ def _holders(name: str, catalog: Catalog) -> list[tuple[Table, Column]]:
 
 def _lists_of_columns(tables: list[Table], catalog: Catalog) -> Iterator[str]:
     for table in tables:
-        names = [column_name(None, table, column) for column in table.columns[:_MAX_LISTED_COLUMNS]]
-        more = ", …" if len(table.columns) > _MAX_LISTED_COLUMNS else ""
-        yield f"columns of {catalog.display_name(table)}: {', '.join(names)}{more}"
+        yield describe_columns(table, catalog)
+
+
+def describe_columns(table: Table, catalog: Catalog) -> str:
+    """Return the readable columns of a table, or the first of many."""
+    names = [column_name(None, table, column) for column in table.columns[:_MAX_LISTED_COLUMNS]]
+    more = ", …" if len(table.columns) > _MAX_LISTED_COLUMNS else ""
+    return f"columns of {catalog.display_name(table)}: {', '.join(names)}{more}"

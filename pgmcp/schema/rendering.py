@@ -26,6 +26,8 @@ identifier identifie identify id table column field record row possible value al
 """
 _WORDS_OF_EVERY_COMMENT = frozenset(_SAYING_NOTHING.split())
 
+_ROW_SECURITY = "row-level security: its policies may hide rows from this role"
+
 _PLAIN_LABEL = re.compile(r"[\w.&/+-]+( [\w.&/+-]+)*")
 
 # The manual's aliases (table 8.1), without lengths and scales: they do not change how a value is compared.
@@ -90,6 +92,8 @@ def render_table(table: Table, catalog: Catalog) -> str:
         for check in table.check_constraints
     ]
     lines += [_index_line(index) for index in table.indexes]
+    if table.has_active_policies:
+        lines.append(f"  {_ROW_SECURITY}")
     return "\n".join(lines)
 
 

@@ -23,6 +23,9 @@ from pgmcp.server.dual_era import DualEraServer
 MAX_VALUES: Final = 100
 """Of one completion, by the protocol."""
 
+MAX_TYPED_CHARACTERS: Final = 8_000
+"""As many as a question may have; nothing longer begins a value."""
+
 MAX_WAIT_S: Final = 0.25
 """For a catalog that is being read: a person is typing, and the next letter asks again."""
 
@@ -33,7 +36,8 @@ def add_completions(server: DualEraServer, pipeline: Pipeline) -> None:
 
     async def complete(_: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
         chosen = (params.context.arguments or {}) if params.context else {}
-        values = await names.of(params.argument.name, chosen)
+        is_name = len(params.argument.value) <= MAX_TYPED_CHARACTERS
+        values = await names.of(params.argument.name, chosen) if is_name else []
         return CompleteResult(completion=_pick(params.argument.value, values))
 
     server.lowlevel.add_request_handler("completion/complete", CompleteRequestParams, complete)

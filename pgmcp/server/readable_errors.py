@@ -22,6 +22,7 @@ from mcp_types import (
 from pydantic import ValidationError
 
 from pgmcp.errors import (
+    MAX_NAME_CHARACTERS,
     InvalidArgumentError,
     PgmcpError,
     ResultGoneError,
@@ -30,6 +31,7 @@ from pgmcp.errors import (
     UnknownDatabaseError,
 )
 from pgmcp.presentation.failure import render_error
+from pgmcp.presentation.neutral import shorten
 
 
 class ReadableErrorsServer(MCPServer[Any]):
@@ -70,7 +72,7 @@ class ReadableErrorsServer(MCPServer[Any]):
         """
         tool = next((tool for tool in await self.list_tools() if tool.name == name), None)
         if tool is None:
-            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name}")
+            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {shorten(name, MAX_NAME_CHARACTERS)}")
         try:
             self._check_offered(arguments)
             _check_names(arguments, tool.input_schema["properties"])
@@ -105,7 +107,9 @@ class ReadableErrorsServer(MCPServer[Any]):
         """
         prompt = next((prompt for prompt in await self.list_prompts() if prompt.name == name), None)
         if prompt is None:
-            raise MCPError(code=INVALID_PARAMS, message=f"Unknown prompt: {name}")
+            raise MCPError(
+                code=INVALID_PARAMS, message=f"Unknown prompt: {shorten(name, MAX_NAME_CHARACTERS)}"
+            )
         try:
             _check_names(arguments or {}, [argument.name for argument in prompt.arguments or ()], "prompt")
         except InvalidArgumentError as error:
@@ -165,7 +169,8 @@ def _check_names(arguments: dict[str, Any], allowed: Iterable[str], taker: str =
     unknown = sorted(set(arguments) - set(allowed))
     if unknown:
         raise InvalidArgumentError(
-            f"unknown argument {unknown[0]!r}", hint=f"this {taker} takes {', '.join(allowed)}"
+            f"unknown argument {shorten(unknown[0], MAX_NAME_CHARACTERS)!r}",
+            hint=f"this {taker} takes {', '.join(allowed)}",
         )
 
 

@@ -69,9 +69,13 @@ def _reads(title: str, *, asks_a_model: bool = False, makes_files: bool = False)
     )
 
 
-def _describe_limit(pipeline: Pipeline) -> str:
+def _limit_field(pipeline: Pipeline) -> Any:
+    """Describe `limit`; the pipeline checks it, because only its message can name both bounds."""
     most = f"Rows, at most {pipeline.max_rows}"
-    return f"{most}; {pipeline.max_export_rows} with export" if pipeline.max_export_rows else most
+    if pipeline.max_export_rows:
+        most += f"; {pipeline.max_export_rows} with export"
+    greatest = max(pipeline.max_rows, pipeline.max_export_rows or 0)
+    return Field(description=most, json_schema_extra={"minimum": 1, "maximum": greatest})
 
 
 def _checked_format(export: str | None) -> ExportFormat | None:
@@ -100,6 +104,8 @@ async def _present(
 
 
 def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
+    limit_field = _limit_field(pipeline)
+
     async def query(
         context: Context[Any, Any],
         question: Annotated[str, Field(description="What to find out, in plain language")],
@@ -108,7 +114,7 @@ def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter)
             Literal["result", "sql", "both"],
             Field(description="result: rows; sql: the SQL, not executed; both"),
         ] = "result",
-        limit: Annotated[int | None, Field(description=_describe_limit(pipeline))] = None,
+        limit: Annotated[int | None, limit_field] = None,
         chart: ChartArgument = False,
         export: ExportArgument = None,
     ) -> Annotated[CallToolResult, AnswerContent]:
@@ -144,11 +150,13 @@ def _add_query(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter)
 
 
 def _add_execute_sql(server: MCPServer[Any], pipeline: Pipeline, presenter: Presenter) -> None:
+    limit_field = _limit_field(pipeline)
+
     async def execute_sql(
         context: Context[Any, Any],
         sql: Annotated[str, Field(description="One SELECT, VALUES, TABLE, EXPLAIN of a read, or SHOW")],
         database: DatabaseArgument = None,
-        limit: Annotated[int | None, Field(description=_describe_limit(pipeline))] = None,
+        limit: Annotated[int | None, limit_field] = None,
         chart: ChartArgument = False,
         export: ExportArgument = None,
     ) -> Annotated[CallToolResult, AnswerContent]:
@@ -236,5 +244,8 @@ def _change_lists(change: CatalogChange) -> dict[str, list[str]]:
 
 
 def _describe(change: CatalogChange) -> str:
+    if change.first_read_tables is not None:
+        count = change.first_read_tables
+        return f"read for the first time, {count} table{'' if count == 1 else 's'}"
     parts = [f"{what} {', '.join(names)}" for what, names in _change_lists(change).items() if names]
     return "; ".join(parts) or "nothing changed"

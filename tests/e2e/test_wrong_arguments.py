@@ -30,6 +30,10 @@ MEGABYTE = 1_000_000
         ("search_schema", {"tables": "orders"}, ["tables: ", "list"]),
         ("search_schema", {"tables": ["custmers"]}, ["no table is called 'custmers'", "near: customers"]),
         ("search_schema", {"tables": ["secret.plans"]}, ["no table is called 'secret.plans'"]),
+        ("search_schema", {"text": "x" * MEGABYTE}, ["text has 1000000 characters", "up to 8000"]),
+        ("search_schema", {"tables": ["x" * MEGABYTE]}, ["has 1000000 characters", "up to 300"]),
+        ("search_schema", {"tables": ["orders"] * 201}, ["tables has 201 names", "up to 200"]),
+        ("search_schema", {"x" * MEGABYTE: 1}, ["unknown argument 'xxx", "this tool takes text"]),
         ("refresh_schema", {"force": True}, ["unknown argument 'force'", "this tool takes database"]),
     ],
 )  # fmt: skip
@@ -106,3 +110,37 @@ def test_a_failed_call_names_itself_an_error_and_has_no_rows(shop_server: RawSer
     assert answer.is_error
     assert answer.structured == {}
     assert answer.text == "statement_failed: division by zero (SQLSTATE 22012)"
+
+
+def test_a_long_name_is_not_repeated_whole(shop_server: RawServer) -> None:
+    unknown_tool = shop_server.request("tools/call", name="x" * MEGABYTE, arguments={})
+    unknown_prompt = shop_server.request("prompts/get", name="x" * MEGABYTE)
+    unknown_database = shop_server.call("search_schema", database="x" * MEGABYTE)
+
+    assert "Unknown tool: xxx" in unknown_tool["error"]["message"]
+    assert "Unknown prompt: xxx" in unknown_prompt["error"]["message"]
+    assert len(str(unknown_tool)) + len(str(unknown_prompt)) + len(unknown_database.text) < 1500
+
+
+def test_nothing_completes_a_megabyte(shop_server: RawServer) -> None:
+    reference = {"type": "ref/resource", "uri": "schema://{database}/{table}"}
+    argument = {"name": "database", "value": "x" * MEGABYTE}
+
+    completed = shop_server.request("completion/complete", ref=reference, argument=argument)
+
+    assert completed["result"]["completion"]["values"] == []
+
+
+def test_the_schema_of_a_limit_has_its_bounds(shop_server: RawServer) -> None:
+    tools = shop_server.request("tools/list")["result"]["tools"]
+
+    limits = [
+        tool["inputSchema"]["properties"]["limit"]
+        for tool in tools
+        if "limit" in tool["inputSchema"]["properties"]
+    ]
+
+    assert [(limit["type"], limit["minimum"], limit["maximum"]) for limit in limits] == [
+        ("integer", 1, 1000)
+    ] * len(limits)
+    assert limits
