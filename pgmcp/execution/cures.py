@@ -111,6 +111,25 @@ _CURE_BY_WORDS: Final = (
     ),
     (r"terminating connection", CONNECTION_ENDED),
     (
+        r"syntax error in service file|service file .* not found|nested \"service\"",
+        "correct ~/.pg_service.conf or the file of PGSERVICEFILE: below [NAME] each line is "
+        "keyword=value, with libpq's keywords only",
+    ),
+    (
+        r"libpq cannot read the connection string",
+        "correct PG_MCP_DATABASE_URL and the other PG_MCP_DATABASE_ settings; the libpq that is "
+        "installed may be older than a parameter in them",
+    ),
+    (
+        r"private key file .* has group or world access",
+        "take the rights of others from the key file: chmod 600",
+    ),
+    (
+        r"invalid (?:sslmode|\w+) value|invalid integer value|invalid port number|invalid connection option",
+        "correct the named parameter where it is set: PG_MCP_DATABASE_URL, the service file or libpq's own "
+        "environment variables",
+    ),
+    (
         r"definition of service .* not found",
         "PG_MCP_DATABASE_SERVICE names no service in ~/.pg_service.conf or the file of PGSERVICEFILE",
     ),

@@ -10,13 +10,17 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
+from pgmcp.settings.libpq_keywords import KEYWORDS, find_problem
+
 _URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 _HOSTS_AND_DBNAME = re.compile(
     r"""(?: (?:\[[^\]]*\] | [^\s:,/\[\]]*) (?::\d*)? (?:,|(?=/)|\Z) )*   # host:port, [v6]:port, …
         (?:/.*)?""",
     re.VERBOSE,
 )
-_QUERY_START = re.compile(r"\?(?=[A-Za-z_]+=)")
+_DRIVER_URL = re.compile(r"postgres(?:ql)?\+(\w{1,20})://", re.IGNORECASE)
+_SEMICOLONS = re.compile(r"\s*(?:host|server|data source)\s*=[^;'\s]*;", re.IGNORECASE)
+_QUERY_START = re.compile(r"\?(?=[A-Za-z_%0-9.-]+=|\Z)")
 _PAIR = re.compile(r"\s*([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.)*)(?:\s+|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -48,17 +52,21 @@ def normalize(conninfo: str) -> str:
     raw `@` must write `%40`.
 
     Raises:
-        ValueError: it is neither form; the message never repeats it.
+        ValueError: it is neither form, or libpq would refuse a parameter. The message names the parameter
+            and never repeats a value.
     """
     conninfo = conninfo.strip()
     if not _URL.match(conninfo):
-        _pairs(conninfo)
+        _refuse_other_forms(conninfo)
+        _check_parameters(_pairs(conninfo))
         return conninfo
     url = _split(conninfo)
+    _check_query(url)
     userinfo = _encode(url.user)
     if url.password is not None:
         userinfo += ":" + _encode(url.password)
-    return f"{url.scheme}://{userinfo}{'@' if userinfo else ''}{url.location}{url.query}"
+    location = _LONE_PERCENT.sub("%25", url.location)
+    return f"{url.scheme}://{userinfo}{'@' if userinfo else ''}{location}{_encode_query(url)}"
 
 
 def keywords(conninfo: str) -> frozenset[str]:
@@ -126,8 +134,54 @@ def _hide(keyword: str, text: str) -> str:
 
 
 def _options(url: "_Url") -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in url.query.removeprefix("?").split("&") if pair)
-    return {keyword: unquote(text) for keyword, _, text in pairs}
+    return {unquote(keyword): unquote(text) for keyword, _, text in _query_pairs(url)}
+
+
+def _query_pairs(url: "_Url") -> list[tuple[str, str, str]]:
+    return [pair.partition("=") for pair in url.query.removeprefix("?").split("&") if pair]
+
+
+def _encode_query(url: "_Url") -> str:
+    """Return the query as libpq reads it: "=" and a lone "%" within a value are encoded."""
+    pairs = (
+        f"{keyword}={_LONE_PERCENT.sub('%25', text).replace('=', '%3D')}"
+        for keyword, _, text in _query_pairs(url)
+    )
+    query = "&".join(pairs)
+    return f"?{query}" if query else ""
+
+
+def _check_query(url: "_Url") -> None:
+    """Refuse parameters that libpq does not take.
+
+    What follows a raw "?" of a password looks like a query: it is not repeated where an "@" comes after it.
+    """
+    if "%00" in url.location + url.query:
+        raise ValueError("a connection URL cannot hold %00")
+    if "?" in url.location:
+        raise ValueError("expected name=value after the ? of the connection URL")
+    options = _options(url)
+    if "@" in url.query and not options.keys() <= KEYWORDS:
+        raise ValueError("a ? in the user or password is written %3F; or a parameter after the ? is unknown")
+    if options.get("ssl") == "true":
+        del options["ssl"]  # JDBC's spelling, the only one that libpq takes
+    _check_parameters(options)
+
+
+def _check_parameters(given: dict[str, str]) -> None:
+    problems = [problem for keyword, text in given.items() if (problem := find_problem(keyword, text))]
+    if problems:
+        raise ValueError("; ".join(problems))
+
+
+def _refuse_other_forms(conninfo: str) -> None:
+    """Say what to change in the connection strings of other drivers."""
+    if conninfo.lower().startswith("jdbc:"):
+        raise ValueError(f"a JDBC URL is not read: leave out 'jdbc:'; expected {EXPECTED}")
+    if driver := _DRIVER_URL.match(conninfo):
+        raise ValueError(f"leave '+{driver[1]}', the name of a driver, out of the URL; expected {EXPECTED}")
+    if _SEMICOLONS.match(conninfo):
+        raise ValueError("libpq's pairs are separated by spaces, not by semicolons: host=… dbname=… user=…")
 
 
 def _split(conninfo: str) -> _Url:

@@ -720,9 +720,7 @@ def test_libpq_reads_a_connection_string_as_its_writer_meant_it(url: str, expect
     assert parameters_for_libpq(load({"PG_MCP_DATABASE_URL": url}).databases["main"]) == expected
 
 
-@pytest.mark.parametrize(
-    "url", ["host", "host=a b", "password='open", "postgresql+psycopg://h/d", "http://h"]
-)
+@pytest.mark.parametrize("url", ["host", "host=a b", "password='open", "http://h"])
 def test_anything_else_is_no_connection_string(url: str) -> None:
     message = refuse({"PG_MCP_DATABASE_URL": url})
 

@@ -1,6 +1,9 @@
 import pytest
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict
 
-from pgmcp.settings.conninfo import holds_secret, values, without_secrets
+from pgmcp.settings.conninfo import holds_secret, normalize, values, without_secrets
+from pgmcp.settings.libpq_keywords import KEYWORDS
 
 
 @pytest.mark.parametrize(
@@ -52,3 +55,63 @@ def test_a_connection_string_is_shown_without_its_passwords(conninfo: str, shown
 def test_what_is_no_connection_string_is_not_shown(conninfo: str) -> None:
     assert "Quagga" not in without_secrets(conninfo)
     assert holds_secret(conninfo)
+
+
+def test_the_keywords_are_those_of_libpq() -> None:
+    libpqs = {default.keyword.decode() for default in pq.Conninfo.get_defaults()}
+
+    assert libpqs <= KEYWORDS
+    if pq.version() >= 180000:
+        assert libpqs == KEYWORDS
+
+
+@pytest.mark.parametrize(
+    "conninfo",
+    [
+        "postgresql://me:a%zz@db:5433/shop?sslmode=require&connect_timeout=5&application_name=me@here",
+        "postgresql://db/shop?ssl=true",
+        "postgresql://db/shop?options=-capp.tenant=a&sslmode=require&",
+        "postgresql://db/shop?%73slmode=require",
+        "postgresql://db/shop?application_name=50%",
+        "postgresql://a:1,b/shop?target_session_attrs=prefer-standby&load_balance_hosts=random",
+        "postgresql://db/shop?ssl_min_protocol_version=tlsv1.3&channel_binding=require",
+        "host=db port=5432,5433 sslmode=verify-full connect_timeout=' 5 '",
+        "service=shop",
+    ],
+)
+def test_what_libpq_takes_is_accepted(conninfo: str) -> None:
+    assert conninfo_to_dict(normalize(conninfo))
+
+
+@pytest.mark.parametrize(
+    ("conninfo", "said"),
+    [
+        ("postgresql://me:Quagga@db/shop?schema=public", "'schema': write options=-c%20search_path%3D"),
+        ("postgresql://me:Quagga@db/shop?pgbouncer=true", "'pgbouncer': leave it out"),
+        ("postgresql://me:Quagga@db/shop?connection_limit=1", "PG_MCP_DATABASE_MAX_POOL_SIZE"),
+        ("postgresql://me:Quagga@db/shop?sslaccept=strict", "sslmode=verify-full"),
+        ("postgresql://me:Quagga@db/shop?sslmode=no-verify", "write sslmode=require"),
+        ("postgresql://me:Quagga@db/shop?sslmode=REQUIRE", "write require, in lower case"),
+        ("postgresql://me:Quagga@db/shop?sslmode=Quagga", "sslmode takes disable, allow"),
+        ("postgresql://me:Quagga@db/shop?ssl=require", "'ssl': write sslmode=require"),
+        ("postgresql://me:Quagga@db/shop?currentSchema=a", "'currentSchema': write options="),
+        ("postgresql://me:Quagga@db/shop?prepared_statement_cache_size=0", "leave it out"),
+        ("postgresql://me:Quagga@db/shop?statement_timeout=5", "options=-c%20statement_timeout%3D"),
+        ("postgresql://me:Quagga@db/shop?sslmod=require", "did you mean sslmode?"),
+        ("postgresql://me:Quagga@db/shop?connect_timeout=10s", "connect_timeout takes a whole number"),
+        ("postgresql://me:Quagga@db/shop?sslmode", "expected name=value after the ?"),
+        ("postgresql://me:12?Quagga=1@db/shop", "is written %3F"),
+        ("postgresql+asyncpg://me:Quagga@db/shop", "leave '+asyncpg'"),
+        ("jdbc:postgresql://db/shop?password=Quagga", "leave out 'jdbc:'"),
+        ("Host=db;Database=shop;Password=Quagga", "separated by spaces"),
+        ("Host=db password=Quagga", "write host, in lower case"),
+        ("host=db database=shop password=Quagga", "'database': write dbname"),
+        ("host=db port=5432a password=Quagga", "port takes numbers"),
+    ],
+)
+def test_what_libpq_would_refuse_is_named_with_what_to_write(conninfo: str, said: str) -> None:
+    with pytest.raises(ValueError, match=r".") as refusal:
+        normalize(conninfo)
+
+    assert said in str(refusal.value)
+    assert "Quagga" not in str(refusal.value)

@@ -1,0 +1,153 @@
+"""The keywords of a connection string, their values, and what to write instead of other drivers' parameters.
+
+The front never loads libpq, so libpq's list stands here (version 18, `PQconndefaults`); a test compares it.
+"""
+
+import difflib
+import re
+from typing import Final
+
+_KEYWORDS_TEXT = """
+application_name channel_binding client_encoding connect_timeout dbname fallback_application_name
+gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
+keepalives_interval krbsrvname load_balance_hosts max_protocol_version min_protocol_version
+oauth_client_id oauth_client_secret oauth_issuer oauth_scope options passfile password port replication
+require_auth requirepeer scram_client_key scram_server_key service ssl_max_protocol_version
+ssl_min_protocol_version sslcert sslcertmode sslcompression sslcrl sslcrldir sslkey sslkeylogfile
+sslmode sslnegotiation sslpassword sslrootcert sslsni target_session_attrs tcp_user_timeout user
+"""
+KEYWORDS: Final = frozenset(_KEYWORDS_TEXT.split())
+
+_VALUES_BY_KEYWORD: Final = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "sslnegotiation": ("postgres", "direct"),
+    "sslcertmode": ("disable", "allow", "require"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "load_balance_hosts": ("disable", "random"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+    "min_protocol_version": ("3.0", "3.2", "latest"),
+    "max_protocol_version": ("3.0", "3.2", "latest"),
+}
+_TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")  # libpq ignores their case
+_NUMBERS_TEXT = """
+connect_timeout keepalives keepalives_count keepalives_idle keepalives_interval tcp_user_timeout
+"""
+_NUMBERS: Final = frozenset(_NUMBERS_TEXT.split())
+
+_LEAVE_OUT: Final = "leave it out"
+_POOL: Final = "leave it out; PG_MCP_DATABASE_MAX_POOL_SIZE bounds the connections"
+_TIMEOUT: Final = "leave it out; PG_MCP_SERVER_QUERY_TIMEOUT bounds a statement"
+_SCHEMA: Final = "write options=-c%20search_path%3DNAME, or leave it out"
+_TLS: Final = "write sslmode=require, or sslmode=verify-full with sslrootcert"
+
+# Parameters of Prisma, JDBC, SQLAlchemy with asyncpg, node-postgres, pgx, Rails and Npgsql, in lower case.
+_CURE_BY_FOREIGN_NAME: Final = {
+    "schema": _SCHEMA,
+    "currentschema": _SCHEMA,
+    "pgbouncer": "leave it out; pgmcp works behind PgBouncer without it",
+    "connection_limit": _POOL,
+    "pool_timeout": _POOL,
+    "pool": _POOL,
+    "pool_size": _POOL,
+    "max": _POOL,
+    "pool_max_conns": _POOL,
+    "pool_min_conns": "leave it out; PG_MCP_DATABASE_MIN_POOL_SIZE keeps connections open",
+    "sslaccept": "write sslmode=verify-full with sslrootcert, or sslmode=require to check no certificate",
+    "sslidentity": "write sslcert and sslkey",
+    "sslfactory": _TLS,
+    "ssl": _TLS,
+    "tls": _TLS,
+    "statement_cache_size": _LEAVE_OUT,
+    "prepared_statement_cache_size": _LEAVE_OUT,
+    "prepared_statements": _LEAVE_OUT,
+    "preparethreshold": _LEAVE_OUT,
+    "prefer_simple_protocol": _LEAVE_OUT,
+    "default_query_exec_mode": _LEAVE_OUT,
+    "uselibpqcompat": _LEAVE_OUT,
+    "rewritebatchedinserts": _LEAVE_OUT,
+    "readonly": "leave it out; every statement runs read-only",
+    "command_timeout": _TIMEOUT,
+    "socket_timeout": _TIMEOUT,
+    "sockettimeout": _TIMEOUT,
+    "query_timeout": _TIMEOUT,
+    "timeout": "write connect_timeout",
+    "logintimeout": "write connect_timeout",
+    "connecttimeout": "write connect_timeout",
+    "targetservertype": "write target_session_attrs",
+    "tcpkeepalive": "write keepalives=1",
+    "server_settings": "write options=-c%20NAME%3DVALUE",
+    "encoding": "write client_encoding",
+    "charset": "write client_encoding",
+    "username": "write user",
+    "pwd": "write password",
+    "database": "write dbname",
+    "db": "write dbname",
+    "server": "write host",
+    "hostname": "write host",
+}
+_SERVER_SETTINGS_TEXT = """
+search_path statement_timeout lock_timeout idle_in_transaction_session_timeout transaction_timeout
+timezone datestyle intervalstyle role work_mem
+"""
+_SERVER_SETTINGS: Final = frozenset(_SERVER_SETTINGS_TEXT.split())
+_CURE_BY_FOREIGN_SSLMODE: Final = {
+    "no-verify": "write sslmode=require, which encrypts without a check of the certificate",
+    "verify_ca": "write sslmode=verify-ca",
+    "verify_full": "write sslmode=verify-full",
+    "verifyca": "write sslmode=verify-ca",
+    "verifyfull": "write sslmode=verify-full",
+    "true": "write sslmode=require",
+    "false": "write sslmode=disable",
+}
+
+
+def find_problem(keyword: str, text: str) -> str:
+    """Return what is wrong with one parameter and what to write instead; "" if libpq takes it.
+
+    Args:
+        keyword: as written; it appears in the message.
+        text: its value, decoded; it never appears in the message, because it may be a password.
+    """
+    if keyword not in KEYWORDS:
+        return f"libpq knows no parameter {keyword[:40]!r}: {_cure(keyword)}"
+    if not text:
+        return ""
+    if allowed := _VALUES_BY_KEYWORD.get(keyword):
+        return "" if text in allowed else _wrong_value(keyword, text, allowed)
+    if keyword in ("ssl_min_protocol_version", "ssl_max_protocol_version"):
+        known = text.lower() in {version.lower() for version in _TLS_VERSIONS}
+        return "" if known else f"{keyword} takes {', '.join(_TLS_VERSIONS)}"
+    if keyword in _NUMBERS and not re.fullmatch(r"\s*[-+]?\d+\s*", text, re.ASCII):
+        return f"{keyword} takes a whole number"
+    return _port_problem(text) if keyword == "port" else ""
+
+
+def _cure(keyword: str) -> str:
+    folded = keyword.lower()
+    if folded in KEYWORDS:
+        return f"write {folded}, in lower case"
+    if cure := _CURE_BY_FOREIGN_NAME.get(folded):
+        return cure
+    if folded in _SERVER_SETTINGS:
+        return f"a setting of the server is written options=-c%20{folded}%3DVALUE"
+    near = difflib.get_close_matches(folded, sorted(KEYWORDS), n=1, cutoff=0.75)
+    if near:
+        return f"did you mean {near[0]}?"
+    return "leave it out; the manual lists them under Parameter Key Words"
+
+
+def _wrong_value(keyword: str, text: str, allowed: tuple[str, ...]) -> str:
+    cure = ""
+    if text.lower() in allowed:
+        cure = f"; write {text.lower()}, in lower case"
+    elif keyword == "sslmode" and (words := _CURE_BY_FOREIGN_SSLMODE.get(text.lower())):
+        cure = f"; {words}"
+    return f"{keyword} takes {', '.join(allowed)}{cure}"
+
+
+def _port_problem(text: str) -> str:
+    ports = [port.strip() for port in text.split(",")]
+    if all(not port or (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535) for port in ports):
+        return ""
+    return "port takes numbers from 1 to 65535, one for each host"
