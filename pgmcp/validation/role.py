@@ -16,6 +16,9 @@ from pgmcp.execution.result import JsonScalar, Rows
 
 logger = logging.getLogger(__name__)
 
+# Of the predefined roles (PostgreSQL manual, "Predefined Roles"), those that only read data, settings or
+# statistics are no risk: pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_stat_scan_tables
+# and pg_monitor. pg_read_server_files reads too, but past every right on tables.
 POSTURE_SQL: Final = """
 SELECT r.rolname,
        r.rolsuper, r.rolreplication, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb,
@@ -23,7 +26,7 @@ SELECT r.rolname,
           FROM pg_catalog.pg_roles AS m
          WHERE m.rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program',
                              'pg_signal_backend', 'pg_write_all_data', 'pg_maintain', 'pg_checkpoint',
-                             'pg_create_subscription', 'pg_read_all_data')
+                             'pg_create_subscription')
            AND NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')),
        (SELECT pg_catalog.count(*)
           FROM pg_catalog.pg_class AS c

@@ -80,6 +80,38 @@ async def test_one_write_grant_is_a_risk(new_database: Callable[[], str], reader
     assert posture.risks == ("it may write to 1 tables or views",)
 
 
+@pytest.mark.parametrize(
+    "predefined",
+    ["pg_read_all_data", "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables", "pg_monitor"],
+)
+async def test_a_predefined_role_that_only_reads_is_no_risk(
+    new_database: Callable[[], str], reader_url: str, predefined: str
+) -> None:
+    grant_to_reader(new_database(), reader_url, predefined)
+
+    await role_check(reader_url, must_be_read_only=True).admit()
+
+
+@pytest.mark.parametrize(
+    "predefined",
+    ["pg_read_server_files", "pg_write_server_files", "pg_execute_server_program", "pg_signal_backend",
+     "pg_write_all_data", "pg_maintain", "pg_checkpoint", "pg_create_subscription"],
+)  # fmt: skip
+async def test_a_predefined_role_that_does_more_than_read_is_a_risk(
+    new_database: Callable[[], str], reader_url: str, predefined: str
+) -> None:
+    grant_to_reader(new_database(), reader_url, predefined)
+
+    with pytest.raises(RoleRefusedError, match=f"member of {predefined}"):
+        await role_check(reader_url, must_be_read_only=True).admit()
+
+
+def grant_to_reader(admin_url: str, reader_url: str, predefined: str) -> None:
+    role = sql.Identifier(str(conninfo_to_dict(reader_url)["user"]))
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        admin.execute(sql.SQL("grant {} to {}").format(sql.Identifier(predefined), role))
+
+
 def test_a_role_made_by_setup_sql_reads_what_is_there_and_what_comes_later(reader_url: str) -> None:
     with psycopg.connect(reader_url) as reader:
         reader.execute("select * from notes, later")
