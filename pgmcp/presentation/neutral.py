@@ -14,13 +14,24 @@ from collections.abc import Iterable
 # used for smuggling included; U+FE0E and U+FE0F stay, they choose between text and emoji), the bidirectional
 # controls, the line separators, the interlinear annotations, and lone surrogates, which UTF-8 cannot carry.
 _INVISIBLE = (
-    "\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0d\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff\ud800-\udfff"
 )
+# The two joiners spell words of these scripts (UAX #31, 2.3, contexts A1, A2 and B), so they stay between two
+# of their letters: Arabic, Syriac, NKo, Mandaic, the Indic scripts and Sinhala, Myanmar, Khmer, Mongolian.
+_JOINED_LETTER = (
+    "\u0620-\u065f\u066e-\u06d3\u06d5\u06ee-\u06ff\u0710-\u074a\u0750-\u077f\u07ca-\u07f5\u0840-\u085b\u0860-\u089f"
+    "\u08a0-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17b3\u17b6-\u17d3\u1820-\u18aa\ufb50-\ufdff\ufe70-\ufefc"
+)
+# U+200D also joins emoji (UTS #51, 2.5): after one, its skin tone or U+FE0F, and before another.
+_EMOJI = "\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+_STRAY_JOINER = (
+    rf"[\u200c\u200d](?!(?<=[{_JOINED_LETTER}].)[{_JOINED_LETTER}]|(?<=[{_EMOJI}\ufe0f]\u200d)[{_EMOJI}])"
+)
 _FENCE_LOOK_ALIKE = r"<(?=\s*/?\s*[dD][aA][tT][aA]\b)"
-_UNSAFE_IN_LINE = re.compile(rf"[\x00-\x1f\\{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}")
-_UNSAFE_IN_BLOCK = re.compile(rf"[\x00-\x08\x0b-\x1f{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}")
+_UNSAFE_IN_LINE = re.compile(rf"[\x00-\x1f\\{_INVISIBLE}]|{_STRAY_JOINER}|{_FENCE_LOOK_ALIKE}")
+_UNSAFE_IN_BLOCK = re.compile(rf"[\x00-\x08\x0b-\x1f{_INVISIBLE}]|{_STRAY_JOINER}|{_FENCE_LOOK_ALIKE}")
 _ESCAPE_BY_CHARACTER = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 

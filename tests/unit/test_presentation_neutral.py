@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - the Persian and Indic letters are the subject of tests
 import unicodedata
 
 import pytest
@@ -28,6 +29,22 @@ def test_ordinary_text_is_unchanged() -> None:
 )
 def test_what_hides_moves_or_breaks_text_becomes_a_visible_escape(text: str, shown: str) -> None:
     assert neutralise(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["می\u200cخواهم", "क्\u200dष", "👩\u200d💻", "🏳\ufe0f\u200d🌈", "👩🏽\u200d🚀", "ශ්\u200dරී"]
+)
+def test_a_joiner_that_spells_stays(text: str) -> None:
+    assert neutralise(text) == text
+    assert neutralise_block(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["pay\u200cpal", "a\u200d", "\u200cمی", "می\u200c\u200cخواهم", "می\u200ca", "😀\u200d", "😀\u200c😀"],
+)
+def test_a_joiner_that_spells_nothing_becomes_visible(text: str) -> None:
+    assert not {"\u200c", "\u200d"} & set(neutralise(text))
 
 
 def test_an_escape_written_by_hand_is_told_from_ours() -> None:
