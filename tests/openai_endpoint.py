@@ -163,13 +163,21 @@ class ScriptedEndpoint:
         requests: every request so far, also those that were refused.
         refused_parameters: a request that has one of these gets a 400 that names it, as from an endpoint
             without structured output ("response_format") or a reasoning model ("temperature").
+        refuses_system_role: a system message gets a 400, as from a chat template without that role.
         api_key: when set, any other key gets a 401.
     """
 
-    def __init__(self, *, refused_parameters: tuple[str, ...] = (), api_key: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        refused_parameters: tuple[str, ...] = (),
+        api_key: str | None = None,
+        refuses_system_role: bool = False,
+    ) -> None:
         self.requests: list[RecordedRequest] = []
         self.refused_parameters = refused_parameters
         self.api_key = api_key
+        self.refuses_system_role = refuses_system_role
         self._queue: deque[Reply] = deque()
         self._script: Script | None = None
         self._lock = threading.Lock()
@@ -228,10 +236,12 @@ class ScriptedEndpoint:
         return script(request)
 
     def _refusal_of(self, request: RecordedRequest) -> Reply | None:
-        if not request.path.endswith("/chat/completions"):
+        if not request.path.partition("?")[0].endswith("/chat/completions"):
             return failure(404, f"no such path: {request.path}")
         if self.api_key is not None and request.headers.get("authorization") != f"Bearer {self.api_key}":
             return failure(401, "Incorrect API key provided", code="invalid_api_key")
+        if self.refuses_system_role and request.messages[0]["role"] == "system":
+            return failure(400, "System role not supported")
         for name in self.refused_parameters:
             if name in request.body:
                 return failure(

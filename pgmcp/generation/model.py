@@ -13,11 +13,12 @@ The key is in the client and in the request's header, and in nothing that is log
 import asyncio
 import logging
 import math
+import re
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from pgmcp.errors import ModelAuthError, ModelError, ModelNotConfiguredError
 from pgmcp.generation.completion import Completion, in_one_line, read_completion
@@ -83,10 +84,12 @@ class _Parameters:
     Attributes:
         temperature: whether it takes temperature 0, which makes the same question give the same SQL more
             often; reasoning models refuse any but their own.
+        system_role: whether it takes a system message; some chat templates have no such role.
     """
 
     reply_format: ReplyFormat = "json_schema"
     temperature: bool = True
+    system_role: bool = True
 
     def as_arguments(self) -> dict[str, Any]:
         response_format = _RESPONSE_FORMAT_BY_REPLY_FORMAT[self.reply_format]
@@ -100,8 +103,23 @@ class _Parameters:
         """
         if self.temperature and "temperature" in refusal:
             return replace(self, temperature=False)
+        if self.system_role and _REFUSED_ROLE.search(refusal):
+            return replace(self, system_role=False)
         lesser = _NEXT_REPLY_FORMAT.get(self.reply_format)
         return None if lesser is None else replace(self, reply_format=lesser)
+
+
+_REFUSED_ROLE = re.compile(
+    r"system[^.]{0,40}\brole|\brole[^.]{0,40}system|roles must alternate", re.IGNORECASE
+)
+
+
+def _without_system_role(messages: Sequence[Message]) -> list[Message]:
+    """Return the conversation with the system message at the start of the user's first one."""
+    system, first, *others = messages
+    if system["role"] != "system":
+        return list(messages)
+    return [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *others]
 
 
 # When the request in this task must have ended, in the event loop's time.
@@ -207,7 +225,10 @@ class ModelClient:
                 # The raw response: the SDK's own model of it takes any JSON, or a web page, for a completion.
                 response = await client.chat.completions.with_raw_response.create(
                     model=self._model,
-                    messages=cast("list[ChatCompletionMessageParam]", list(messages)),
+                    messages=cast(
+                        "list[ChatCompletionMessageParam]",
+                        list(messages) if parameters.system_role else _without_system_role(messages),
+                    ),
                     **parameters.as_arguments(),
                 )
             except (openai.BadRequestError, openai.UnprocessableEntityError) as refusal:
@@ -231,9 +252,11 @@ class ModelClient:
 
         for name in _LOGGERS_TO_QUIET:
             logging.getLogger(name).setLevel(logging.WARNING)
+        base_url, query = split_base_url(self._base_url or _OPENAI_URL)
         client = openai.AsyncOpenAI(
             api_key=self._api_key or _NO_KEY,
-            base_url=self._base_url or _OPENAI_URL,
+            base_url=base_url,
+            default_query=query,
             max_retries=self._max_retries,
             timeout=openai.Timeout(self._timeout_s, connect=min(_CONNECT_TIMEOUT_S, self._timeout_s)),
             http_client=openai.DefaultAsyncHttpxClient(
@@ -300,6 +323,17 @@ class ModelClient:
         if self._api_key:
             words = words.replace(self._api_key, "***")
         return in_one_line(words)
+
+
+def split_base_url(url: str) -> tuple[str, dict[str, object]]:
+    """Return the address that "/chat/completions" is added to, and the query that every request carries."""
+    parts = urlsplit(url)
+    path = parts.path.rstrip("/").removesuffix("/chat/completions")
+    query: dict[str, object] = {
+        name: texts[0] if len(texts) == 1 else texts
+        for name, texts in parse_qs(parts.query, keep_blank_values=True).items()
+    }
+    return urlunsplit((parts.scheme, parts.netloc, path, "", "")), query
 
 
 async def _forbid_retry_beyond_deadline(response: Any) -> None:

@@ -42,10 +42,17 @@ REPLY_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
-_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_THOUGHT_START = re.compile(r"<(?:think|thinking|reasoning)>", re.IGNORECASE)
-_THOUGHT_END = re.compile(r"</(?:think|thinking|reasoning)>", re.IGNORECASE)
+_THOUGHT_TAGS = "think|thinking|thoughts?|reason|reasoning|reflection|analysis|scratchpad"
+_THOUGHT = re.compile(rf"<({_THOUGHT_TAGS})>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_THOUGHT_START = re.compile(rf"<(?:{_THOUGHT_TAGS})>", re.IGNORECASE)
+_THOUGHT_END = re.compile(rf"</(?:{_THOUGHT_TAGS})>", re.IGNORECASE)
 _SQL_FENCE = re.compile(r"```(?:sql|postgresql|postgres|pgsql)\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_READ_START = r"(?:SELECT|VALUES|TABLE|EXPLAIN|SHOW)\b|WITH\s(?=.*?\bAS\b)|\(\s*SELECT\b"
+_PLAIN_FENCE = re.compile(rf"```[ \t]*\n(\s*(?:{_READ_START}).*?)```", re.DOTALL | re.IGNORECASE)
+_BARE_SQL = re.compile(
+    rf"(?:\A|^[ \t]*SQL ?(?:Query)?:)\s*((?:{_READ_START}).*?)\s*(?:^\s*(?:SQLResult|Answer):.*)?\Z",
+    re.DOTALL | re.IGNORECASE | re.MULTILINE,
+)
 _WHOLE_FENCE = re.compile(r"\s*```\w*\s*\n(.*?)```\s*", re.DOTALL)
 
 # Every brace that opens no JSON costs one attempt: unbounded, a long text of braces takes quadratic time.
@@ -90,7 +97,7 @@ def parse_reply(text: str) -> SqlReply:
     """Return the reply in `text`, whatever surrounds it.
 
     The last JSON object that keeps the contract counts: models that think aloud end with their answer. A text
-    without one but with exactly one SQL code block is taken as that statement.
+    without one but with exactly one SQL code block, or that is SQL and nothing else, is that statement.
 
     Raises:
         ModelReplyError: there is no such object, or it says neither SQL nor why there is none.
@@ -101,7 +108,9 @@ def parse_reply(text: str) -> SqlReply:
     replies = list(_replies_in(answer))
     if replies:
         return _settle(replies[-1])
-    statements = _SQL_FENCE.findall(answer)
+    statements = _SQL_FENCE.findall(answer) or _PLAIN_FENCE.findall(answer)
+    if not statements and "```" not in answer and (bare := _BARE_SQL.search(answer.strip())):
+        statements = [bare[1]]
     if len(statements) == 1:
         return _settle(_LooseReply(sql=statements[0]))
     raise ModelReplyError("the model's reply holds no JSON object with SQL", hint=_ASK_FOR_JSON_HINT)

@@ -10,7 +10,7 @@ import pytest
 
 from pgmcp.errors import ModelAuthError, ModelError, ModelNotConfiguredError, ModelReplyError
 from pgmcp.generation.completion import Completion
-from pgmcp.generation.model import ModelClient
+from pgmcp.generation.model import ModelClient, split_base_url
 from pgmcp.generation.prompt import Message
 from tests.openai_endpoint import (
     TOKENS_IN,
@@ -531,3 +531,44 @@ async def test_a_closed_client_can_be_closed_again(endpoint: ScriptedEndpoint, c
 
     await client.aclose()
     await client.aclose()
+
+
+@pytest.mark.parametrize(
+    ("written", "path"),
+    [
+        ("/deployments/g?api-version=1", "/deployments/g/chat/completions?api-version=1"),
+        ("/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions?key=a", "/v1/chat/completions?key=a"),
+        ("/v1/", "/v1/chat/completions"),
+    ],
+)  # fmt: skip
+def test_an_address_with_a_query_or_a_whole_path_is_put_together(written: str, path: str) -> None:
+    base_url, query = split_base_url(f"http://127.0.0.1:1{written}")
+
+    text = "&".join(f"{name}={value}" for name, value in query.items())
+    assert f"{base_url}/chat/completions{'?' if text else ''}{text}" == f"http://127.0.0.1:1{path}"
+
+
+async def test_the_query_of_the_address_goes_with_the_request(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(sql("SELECT 1"))
+
+    await complete(connect(f"{endpoint.base_url}/deployments/g?api-version=2024-10-21"))
+
+    assert endpoint.requests[-1].path == "/v1/deployments/g/chat/completions?api-version=2024-10-21"
+
+
+async def test_a_template_without_a_system_role_gets_the_rules_from_the_user(connect: Connect) -> None:
+    with ScriptedEndpoint(refuses_system_role=True) as endpoint:
+        endpoint.reply(sql("SELECT 1"), sql("SELECT 2"))
+        client = connect(endpoint.base_url)
+
+        await complete(client)
+        await complete(client)
+
+    roles = [[message["role"] for message in request.messages] for request in endpoint.requests]
+    assert roles[0][0] == "system"
+    assert all("system" not in each for each in roles[1:])
+    assert len(endpoint.requests) == 3
+    assert "response_format" in endpoint.requests[-1].body

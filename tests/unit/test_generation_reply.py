@@ -122,3 +122,25 @@ def test_an_unanswerable_reply_says_why_and_what_to_ask_instead() -> None:
 
 def test_an_answer_asks_nothing_back() -> None:
     assert parse_reply('{"sql": "SELECT 1", "follow_up": "And then?"}').follow_up == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1;",
+        "SQLQuery: SELECT 1;\nSQLResult: 1",
+        "Question: what?\nSQLQuery: SELECT 1;",
+        "```\nSELECT 1;\n```",
+        "<thoughts>```sql\nSELECT 2\n```</thoughts>SELECT 1;",
+        "<reason>SELECT 2;</reason>```\nSELECT 1;\n```",
+        '<analysis>{"sql": "SELECT 2"}</analysis>{"sql": "SELECT 1;"}',
+    ],
+)
+def test_sql_that_stands_alone_is_the_answer_and_drafts_never_are(text: str) -> None:
+    assert parse_reply(text).sql == "SELECT 1;"
+
+
+@pytest.mark.parametrize("text", ["With pleasure.", "I would select rows.", "<thoughts>SELECT 2"])
+def test_prose_is_no_sql(text: str) -> None:
+    with pytest.raises(ModelReplyError):
+        parse_reply(text)
