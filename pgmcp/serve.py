@@ -16,7 +16,7 @@ from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.generation.context_file import ContextFile, DatabaseContext
+from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
 from pgmcp.kept_results import KeptResults
 from pgmcp.observability.call_log import CallLog
@@ -139,6 +139,8 @@ async def open_pipeline(
     """Build the pipeline; on leaving, no worker of it is left and nothing runs on the server."""
     counter = TokenCounter(settings.openai.model)
     context_file = ContextFile(settings.context_file) if settings.context_file else None
+    if context_file and (problem := describe_unknown_databases(context_file.databases, settings.databases)):
+        logger.warning("%s", problem)
     spawn = fork_server.spawn if fork_server else spawn_cold
     async with AsyncExitStack() as cleanup:
         if fork_server:

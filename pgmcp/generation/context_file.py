@@ -38,7 +38,7 @@ import difflib
 import logging
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -144,6 +144,11 @@ class ContextFile:
                 self._reload()
             return self._contexts.get(database, DatabaseContext())
 
+    @property
+    def databases(self) -> list[str]:
+        """The names of the databases that the file describes."""
+        return list(self._contexts)
+
     def _reload(self) -> None:
         try:
             self._contexts = load_context(self._path)
@@ -151,6 +156,16 @@ class ContextFile:
             logger.warning("the context file has changed and is not used: %s", error)
         else:
             logger.info("the context file has changed and was read again")
+
+
+def describe_unknown_databases(contexts: Iterable[str], configured: Iterable[str]) -> str:
+    """Return which databases of a context file are not configured, with the near names; "" if all are."""
+    names = tuple(configured)
+    unknown = [name for name in contexts if name not in names]
+    if not unknown:
+        return ""
+    described = "; ".join(f"{name!r} ({_advise(name, names)})" for name in unknown)
+    return f"the context file describes databases that are not configured: {described}"
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

@@ -51,6 +51,11 @@ MAX_TABLE_NAME_CHARACTERS: Final = 300
 SECOND_ANSWER_RESERVE_S: Final = 1.0
 """Kept of a call's time when its answer is doubted, to give that answer if there is no better."""
 
+VERIFIED_SQL_FAILED: Final = (
+    "the operator's verified SQL for this question failed: have it corrected in the context file, or ask in "
+    "other words"
+)
+
 KEPT_FIRST_ANSWER: Final = (
     "{column} = {text!r} is not in the data as written; the answer may miss what is meant"
 )
@@ -137,7 +142,7 @@ class Pipeline:
             inquiry.context = await asyncio.to_thread(inquiry.database.context)
             verified_sql = await find_verified_sql(inquiry, self._statements)
             if verified_sql is not None:
-                rows = await self._statements.run(inquiry, verified_sql)
+                rows = await self._run_verified(inquiry, verified_sql)
                 return inquiry.answer(verified_sql.strip(), rows, Source.VERIFIED)
             return await self._answer_by_model(inquiry)
 
@@ -264,6 +269,14 @@ class Pipeline:
                 f"limit is {limit}", hint=f"limit takes a number of rows from 1 to {most.max_rows}"
             )
         return replace(most, max_rows=limit)
+
+    async def _run_verified(self, inquiry: Inquiry, sql: str) -> Rows | None:
+        inquiry.call.source = Source.VERIFIED
+        try:
+            return await self._statements.run(inquiry, sql)
+        except (SqlRejectedError, StatementFailedError) as error:
+            error.hint = "; ".join(part for part in (error.hint.rstrip("."), VERIFIED_SQL_FAILED) if part)
+            raise
 
     async def _answer_by_model(self, inquiry: Inquiry) -> Answer:
         """Have SQL written, and mended as long as it is rejected or fails."""

@@ -5,7 +5,12 @@ import pytest
 
 from pgmcp.errors import SettingsError
 from pgmcp.generation import context_file
-from pgmcp.generation.context_file import ContextFile, DatabaseContext, load_context
+from pgmcp.generation.context_file import (
+    ContextFile,
+    DatabaseContext,
+    describe_unknown_databases,
+    load_context,
+)
 from pgmcp.generation.verified import Parameter, ParameterKind, VerifiedQuestion, normalise
 
 ACTIVE_USERS = VerifiedQuestion(
@@ -262,3 +267,8 @@ def test_a_file_that_is_gone_leaves_what_it_said(path: Path) -> None:
     path.unlink()
 
     assert file.get("main").terms == {"user": "a row of customers"}
+
+
+def test_a_database_that_is_not_configured_is_named_with_the_near_one() -> None:
+    assert describe_unknown_databases(["main"], ["main", "shop"]) == ""
+    assert "'shpo' (did you mean 'shop'?)" in describe_unknown_databases(["shpo"], ["main", "shop"])

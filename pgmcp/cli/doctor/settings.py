@@ -6,7 +6,7 @@ from typing import Final
 
 from pgmcp.cli.doctor.report import Finding, Outcome
 from pgmcp.errors import SettingsError
-from pgmcp.generation.context_file import load_context
+from pgmcp.generation.context_file import describe_unknown_databases, load_context
 from pgmcp.settings import Settings, load_settings
 from pgmcp.settings.origins import Origin, find_origins
 from pgmcp.settings.specs import ENV_FILE, variable_of
@@ -59,7 +59,9 @@ def _check_context_file(settings: Settings) -> Finding | None:
     if settings.context_file is None:
         return None
     try:
-        load_context(settings.context_file)
+        contexts = load_context(settings.context_file)
     except SettingsError as error:
         return Finding(Outcome.FAIL, f"{CHECK}: context file", str(error), error.hint)
+    if problem := describe_unknown_databases(contexts, settings.databases):
+        return Finding(Outcome.FAIL, f"{CHECK}: context file", problem, "use the configured names")
     return None
