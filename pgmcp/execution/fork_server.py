@@ -14,7 +14,13 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from pgmcp.execution.spawn import READ_BUFFER_BYTES, Child, worker_command, worker_environment
+from pgmcp.execution.spawn import (
+    READ_BUFFER_BYTES,
+    Child,
+    away_from_terminal,
+    worker_command,
+    worker_environment,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +85,7 @@ class ForkServer:
                 worker_command("worker.fork_server"),
                 stdin=theirs.fileno(),
                 env=worker_environment(os.environ),
+                **away_from_terminal(),
             )
         ours.setblocking(False)
         self._control = ours

@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 READ_BUFFER_BYTES: Final = 1 << 20
 
@@ -88,8 +89,21 @@ async def spawn_cold() -> Child:
         stdout=asyncio.subprocess.PIPE,
         limit=READ_BUFFER_BYTES,
         env=worker_environment(os.environ),
+        **away_from_terminal(),
     )
     return ColdChild(process)
+
+
+def away_from_terminal() -> dict[str, Any]:
+    """Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
+
+    A terminal sends Ctrl-C, Ctrl-\\ and its own hang-up to the whole foreground process group. A child in
+    that group may die before the front has cancelled its statement, or while it still imports and cannot
+    ignore signals yet. Such a child ends when its channel does.
+    """
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 def worker_command(module: str) -> list[str]:

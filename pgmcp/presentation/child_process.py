@@ -1,9 +1,11 @@
 """What the short-lived processes that draw and write have in common: what they see, and how they end."""
 
+import subprocess
+import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 _INHERITED_NAMES: Final = (
     "HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP",
@@ -14,6 +16,17 @@ _INHERITED_NAMES: Final = (
 def bare_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return what of an environment such a process may see: what it takes to start, and no secret."""
     return {name: environ[name] for name in _INHERITED_NAMES if name in environ}
+
+
+def away_from_terminal() -> dict[str, Any]:
+    """Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
+
+    A terminal sends Ctrl-C, Ctrl-\\ and its own hang-up to the whole foreground process group. A child in
+    that group may die while the front still needs it. Such a child ends when its channel does.
+    """
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 async def end(process: Process) -> None:

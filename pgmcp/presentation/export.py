@@ -23,7 +23,7 @@ from typing import Final
 from pgmcp.errors import ExportFailedError
 from pgmcp.execution.result import PackedRows, Rows
 from pgmcp.presentation.answer import Exported, ExportFormat
-from pgmcp.presentation.child_process import bare_environment, end
+from pgmcp.presentation.child_process import away_from_terminal, bare_environment, end
 
 SpawnWriting = Callable[[], Awaitable[Process]]
 
@@ -130,7 +130,12 @@ async def spawn_writing() -> Process:
     # Python would leave its own caches cut off, and what cannot be loaded from them is broken for good.
     command = [sys.executable, "-B", "-P", "-m", "pgmcp.presentation.export_process", str(_LIFETIME_S)]
     return await asyncio.create_subprocess_exec(
-        *command, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=bare_environment(os.environ)
+        *command,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        env=bare_environment(os.environ),
+        **away_from_terminal(),
     )
 
 

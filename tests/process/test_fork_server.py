@@ -228,3 +228,24 @@ async def test_cold_workers_need_no_fork_server() -> None:
 
     assert parent_of(worker.pid) == os.getpid()
     await worker.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+@pytest.mark.parametrize("kind", ["fork", "cold"])
+async def test_a_terminals_signal_does_not_reach_a_worker_that_still_starts(
+    kind: str, number: signal.Signals
+) -> None:
+    with await asyncio.to_thread(_start_signalled_front, kind, number) as front:
+        stdout, stderr = await asyncio.to_thread(front.communicate, timeout=TIMEOUT_S)
+
+    assert (stdout, stderr, front.returncode) == (b"Failure\n", b"", 0)
+
+
+def _start_signalled_front(kind: str, number: signal.Signals) -> subprocess.Popen[bytes]:
+    """Start a front that signals its own process group, as a terminal does, before its worker is ready."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.signalled_front", kind, str(int(number))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )

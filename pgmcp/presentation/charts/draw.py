@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pgmcp.errors import ChartNotDrawnError
-from pgmcp.presentation.child_process import bare_environment, end
+from pgmcp.presentation.child_process import away_from_terminal, bare_environment, end
 
 SpawnDrawing = Callable[[], Awaitable[Process]]
 
@@ -112,6 +112,7 @@ async def spawn_drawing() -> Process:
         stderr=DEVNULL,
         limit=MAX_PICTURE_BYTES + 1,
         env=bare_environment(os.environ),
+        **away_from_terminal(),
     )
 
 
