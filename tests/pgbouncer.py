@@ -1,4 +1,4 @@
-"""A PgBouncer of the tests' own in front of a cluster, in transaction mode."""
+"""A PgBouncer of the tests' own in front of a cluster."""
 
 import shutil
 import socket
@@ -16,7 +16,7 @@ HOST = "127.0.0.1"
 
 _CONFIGURATION = """\
 [databases]
-* = host={upstream_host} port={upstream_port}
+{database} = host={upstream_host} port={upstream_port}
 
 [pgbouncer]
 listen_addr = {host}
@@ -24,10 +24,11 @@ listen_port = {port}
 unix_socket_dir =
 auth_type = scram-sha-256
 auth_file = {users}
-pool_mode = transaction
+pool_mode = {pool_mode}
 default_pool_size = {pool_size}
 server_round_robin = 1
 server_login_retry = 0.1
+{more}
 """
 
 
@@ -42,16 +43,33 @@ class PgBouncer:
     Successive transactions go to its server connections in turn, so that whoever counts on one is found out.
     """
 
-    def __init__(self, program: str, upstream_url: str, *, pool_size: int) -> None:
+    def __init__(
+        self,
+        program: str,
+        upstream_url: str,
+        *,
+        pool_size: int,
+        pool_mode: str = "transaction",
+        database: str = "*",
+        more: str = "",
+    ) -> None:
         """Prepare to start it.
 
         Args:
             upstream_url: of any database of the cluster, for the one role that may log in.
             pool_size: server connections per database.
+            pool_mode: transaction, session or statement.
+            database: which one it serves; "*" for all of the cluster.
+            more: further lines of its configuration.
         """
         self._program = program
         self._upstream = urlsplit(upstream_url)
-        self._pool_size = pool_size
+        self._settings = {
+            "pool_size": pool_size,
+            "pool_mode": pool_mode,
+            "database": database,
+            "more": more,
+        }
         self._user = choose_server_user()
         self._port = _free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="pgmcp-pgbouncer-")
@@ -106,7 +124,7 @@ class PgBouncer:
                 upstream_host=self._upstream.hostname,
                 upstream_port=self._upstream.port,
                 users=users,
-                pool_size=self._pool_size,
+                **self._settings,
             )
         )
         if self._user:

@@ -34,6 +34,7 @@ _AUTH_WORDS = re.compile(
     r"password authentication failed|no password supplied|authentication failed"
     r"|no pg_hba\.conf entry|pg_hba\.conf rejects|(?:role|database) \".*\" does not exist"
     r"|is not permitted to log in|permission denied for database"
+    r"|no such database|failed to authenticate with backend"
     # Of ours, which the server wants. When its own is not trusted here, it has refused nobody.
     r"|client certificate",
     re.IGNORECASE,

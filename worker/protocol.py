@@ -58,6 +58,9 @@ class StatementMode(StrEnum):
     AS_IS = "as_is"
 
 
+SHARED_SESSION: Final = "one session for all connections"
+"""`Connected.pooler` of a server without a postmaster, such as PGlite."""
+
 Truncated = Literal["rows", "bytes"]
 """Which bound ended a result before the database did."""
 
@@ -137,10 +140,12 @@ class Connected(msgspec.Struct, tag=True, frozen=True):
     Attributes:
         backend: None where a connection pooler hides which one it is.
         server_version: as libpq gives it: 180006 is 18.6.
+        pooler: what stands before the server, or "", see `worker.pooler`.
     """
 
     backend: Backend | None
     server_version: int
+    pooler: str = ""
 
 
 class Result(msgspec.Struct, tag=True, frozen=True):

@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo, timeout_from_conni
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from worker.failures import FailedError, failed_connect
+from worker.pooler import find_pooler, is_admin_console
 from worker.protocol import Backend, Connected, FailureCode
 
 MAX_CONNECTION_AGE_S: Final = 30 * 60.0
@@ -60,7 +61,7 @@ class ServerFacts:
 
     @property
     def is_pooled(self) -> bool:
-        """Whether a pooler stands before the server: each transaction may get another server connection."""
+        """Whether the server session is not this connection's own: behind a pooler, or shared by clients."""
         return self.connected.backend is None
 
 
@@ -202,16 +203,18 @@ def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) 
 
 
 def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float) -> ServerFacts:
+    if is_admin_console(pgconn):
+        raise psycopg.OperationalError("this is PgBouncer's admin console, not a database")
     result = _first_answer(pgconn, _FACTS_SQL, timeout_s)
     if result.status != pq.ExecStatus.TUPLES_OK:
         raise psycopg.OperationalError(result.error_message.decode("utf8", "replace").strip())
     pid, started, search_path = ((result.get_value(0, i) or b"").decode() for i in range(3))
-    # Behind a pooler in transaction mode libpq's pid is the pooler's invention: no backend is ours to end.
-    backend = Backend(int(pid), started) if int(pid) == pgconn.backend_pid else None
+    pooler = find_pooler(pgconn, int(pid))
+    backend = None if pooler else Backend(int(pid), started)
     settings = _FIXED_SETTINGS | {"search_path": _safe_search_path(search_path)}
     if _checks_its_client(pgconn):
         settings["client_connection_check_interval"] = CLIENT_CHECK_INTERVAL
-    return ServerFacts(Connected(backend, pgconn.server_version), settings)
+    return ServerFacts(Connected(backend, pgconn.server_version, pooler), settings)
 
 
 def _first_answer(pgconn: pq.abc.PGconn, query: bytes, timeout_s: float) -> pq.abc.PGresult:
@@ -263,7 +266,8 @@ def _check_socket(connection: psycopg.Connection[Any]) -> None:
 def _reset(connection: ServerConnection) -> None:
     """Forget whatever a statement left behind: ROLLBACK keeps session advisory locks.
 
-    Behind a pooler this would reach another server connection; `worker.statement` clears up there.
+    Behind a pooler this would reach another server connection, and in a session that several connections
+    share it would end other clients' state; there `worker.statement` undoes only what a read can leave.
     """
     if connection.facts.is_pooled:
         return

@@ -15,6 +15,60 @@ CONNECTION_ENDED: Final = "the connection was ended on the server; the next call
 
 _CURE_BY_WORDS: Final = (
     (
+        r"no such database",
+        "PgBouncer serves no database of that name: check PG_MCP_DATABASE_DBNAME, or the name at the end of "
+        "the URL, and the [databases] section of pgbouncer.ini",
+    ),
+    (
+        r"statement pooling mode",
+        "pgmcp runs each statement in a transaction: set pool_mode = transaction or session in PgBouncer for "
+        "this database or user",
+    ),
+    (
+        r"unsupported startup parameter",
+        "PgBouncer does not accept this startup parameter: remove it from the URL (`options=`) and from the "
+        "environment (PGOPTIONS), and set it with ALTER ROLE; or list it in PgBouncer's "
+        "ignore_startup_parameters",
+    ),
+    (
+        r"max_client_conn|max_db_client_connections|max_user_client_connections",
+        "PgBouncer accepts no further client: lower PG_MCP_DATABASE_MAX_POOL_SIZE, or raise max_client_conn "
+        "in pgbouncer.ini; cancel requests need a free place too",
+    ),
+    (
+        r"admin console",
+        "`pgbouncer` is PgBouncer's own console: name a database in PG_MCP_DATABASE_DBNAME or the URL",
+    ),
+    (
+        r"server login has been failing|server_login_retry|cannot connect to server|login failed",
+        "PgBouncer cannot log in to the PostgreSQL server behind it: its log says why; it tries again after "
+        "server_login_retry seconds",
+    ),
+    (
+        r"query_wait_timeout|no answer within",
+        "the pooler has no server connection free, or the server is busy: raise default_pool_size in "
+        "PgBouncer (num_init_children in pgpool-II), or lower PG_MCP_DATABASE_MAX_POOL_SIZE",
+    ),
+    (
+        r"database does not allow connections|database is (?:paused|disabled)|is disabled",
+        "the database is paused or disabled at the pooler: its administrator enables it (PgBouncer: RESUME "
+        "or ENABLE)",
+    ),
+    (
+        r"backend nodes are down|no valid (?:backend )?node",
+        "pgpool-II takes all its nodes for down: when PostgreSQL runs, its administrator attaches them with "
+        "pcp_attach_node",
+    ),
+    (
+        r"failed to authenticate with backend|valid password not found",
+        "pgpool-II has no password for this user: its administrator adds the user to pool_passwd",
+    ),
+    (
+        r"function (?:pg_catalog\.)?pg_backend_pid\S* does not exist|Scalar Function .*pg_backend_pid",
+        "this server speaks PostgreSQL's protocol but lacks pg_catalog functions that pgmcp needs: connect "
+        "to PostgreSQL, see docs/databases.md for tested engines",
+    ),
+    (
         r"password authentication failed",
         "the password or the user is wrong: check PG_MCP_DATABASE_USER and PG_MCP_DATABASE_PASSWORD, "
         "or both in the URL, where a % is written %25",
@@ -83,11 +137,11 @@ _CURE_BY_WORDS: Final = (
     ),
     (
         r"invalid response to SSL negotiation|expected authentication request",
-        "what listens there is no PostgreSQL: check the port, PG_MCP_DATABASE_PORT or the one in the URL",
+        "the server on that port is not PostgreSQL: check PG_MCP_DATABASE_PORT, or the port in the URL",
     ),
     (
         r"(?:failed to resolve|could not translate) host",
-        "nobody here knows a host of that name: check its spelling in PG_MCP_DATABASE_HOST or the URL, and "
+        "the host name could not be resolved: check its spelling in PG_MCP_DATABASE_HOST or the URL, and "
         "the DNS",
     ),
     (

@@ -114,6 +114,25 @@ class WorkerPool:
         self._background: set[asyncio.Task[None]] = set()
         self._retirement: asyncio.TimerHandle | None = None
         self._is_closing = False
+        self._pooler = ""
+
+    @property
+    def pooler(self) -> str:
+        """What stood before the server when the last worker connected; "" for a direct connection."""
+        return self._pooler
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every allowed worker is connected, so that only a larger pool would serve more at once."""
+        return len(self._idle) + len(self._busy) >= self._size.max_workers
+
+    @property
+    def shortage(self) -> ExecutionError | None:
+        """Why there are fewer workers than allowed: the last refusal of the database, if it still holds.
+
+        None if every allowed worker is there or on its way.
+        """
+        return None if self.is_full else self._last_refusal
 
     @property
     def waiting_count(self) -> int:
@@ -271,6 +290,8 @@ class WorkerPool:
             return
         self._leave_starts()
         self._backoff.succeeded()
+        self._last_refusal = None
+        self._pooler = worker.pooler
         self._busy.add(worker)
         self.in_background(self._end_orphans(worker))
 

@@ -82,6 +82,27 @@ def deadline_exceeded(timeout_s: float) -> DeadlineExceededError:
     )
 
 
+def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: bool) -> DeadlineExceededError:
+    """Return the error for a statement that no worker took before its deadline.
+
+    Args:
+        timeout_s: what the caller allowed.
+        shortage: why the database gave fewer connections than the pool may have, if it refused.
+        is_full: the pool has as many workers as it may have.
+    """
+    message = f"no worker was free within {timeout_s:g} s"
+    if is_full:
+        return DeadlineExceededError(message, hint="try again, or raise PG_MCP_DATABASE_MAX_POOL_SIZE")
+    if shortage is not None:
+        return DeadlineExceededError(
+            f"{message}, and there was no further connection: {shortage}", hint=shortage.hint
+        )
+    return DeadlineExceededError(
+        f"{message}: a new connection was not ready in time",
+        hint="try again; if it happens often, see how long connecting takes with `pgmcp doctor`",
+    )
+
+
 def _unpack(body: bytes) -> list[list[JsonScalar]]:
     try:
         return decode_rows(body)

@@ -95,9 +95,9 @@ async def spawn_cold() -> Child:
 
 
 def away_from_terminal() -> dict[str, Any]:
-    """Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
+    r"""Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
 
-    A terminal sends Ctrl-C, Ctrl-\\ and its own hang-up to the whole foreground process group. A child in
+    A terminal sends Ctrl-C, Ctrl-\ and its own hang-up to the whole foreground process group. A child in
     that group may die before the front has cancelled its statement, or while it still imports and cannot
     ignore signals yet. Such a child ends when its channel does.
     """

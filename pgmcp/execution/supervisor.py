@@ -25,7 +25,6 @@ from typing import Any, Final, TypeVar
 
 from pgmcp.errors import (
     BusyError,
-    DeadlineExceededError,
     ExecutionError,
     StatementFailedError,
     TooExpensiveError,
@@ -33,13 +32,15 @@ from pgmcp.errors import (
 from pgmcp.execution.lanes import Lanes
 from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
 from pgmcp.execution.pool import ConnectionTarget, PoolSize, WorkerPool
-from pgmcp.execution.replies import deadline_exceeded, read_rows
+from pgmcp.execution.replies import deadline_exceeded, no_worker, read_rows
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
-from worker.protocol import Execute, Reply, StatementMode
+from worker.protocol import SHARED_SESSION, Execute, Reply, StatementMode
 
 T = TypeVar("T")
+
+__all__ = ["SHARED_SESSION", "Supervisor"]
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +109,11 @@ class Supervisor:
         self._read_only = read_only
         self._clock = clock
 
+    @property
+    def pooler(self) -> str:
+        """What stands before the server, as the last worker found; "" for a direct connection."""
+        return self._pool.pooler
+
     def warm_up(self) -> None:
         """Start the first workers in the background."""
         self._pool.warm_up()
@@ -164,9 +170,8 @@ class Supervisor:
             async with asyncio.timeout(statement.deadline_s - self._clock()):
                 return await waiting
         except TimeoutError:
-            raise DeadlineExceededError(
-                f"no worker was free within {statement.timeout_s:g} s",
-                hint="try again, or raise PG_MCP_DATABASE_MAX_POOL_SIZE",
+            raise no_worker(
+                statement.timeout_s, shortage=self._pool.shortage, is_full=self._pool.is_full
             ) from None
 
     async def _run(self, worker: WorkerProcess, statement: _Statement, plan: Plan | None = None) -> Rows:

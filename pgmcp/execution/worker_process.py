@@ -44,6 +44,7 @@ class WorkerProcess:
 
     Attributes:
         backend: the server process its statements run on; None before it is known or behind a pooler.
+        pooler: what stands between it and its server; "" for a direct connection.
         is_worn: whether it asked to be replaced: it has run many statements, or holds much memory.
         statement_s: how long its last statement took, measured in the worker.
         idle_since_s: when the pool last got it back, on the pool's clock.
@@ -55,6 +56,7 @@ class WorkerProcess:
         self._writer = child.writer
         self._reader = child.reader
         self.backend: Backend | None = None
+        self.pooler = ""
         self.is_whole = True
         self.is_worn = False
         self.statement_s = 0.0
@@ -128,7 +130,7 @@ class WorkerProcess:
             body = await self._reader.readexactly(body_bytes)
             if not isinstance(message, Connected):
                 return message, body
-            self.backend = message.backend
+            self.backend, self.pooler = message.backend, message.pooler
 
     def _lost(self, reason: str) -> WorkerLostError:
         return WorkerLostError(reason, hint="nothing was changed; the next call gets a new worker")

@@ -19,9 +19,9 @@ def bare_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def away_from_terminal() -> dict[str, Any]:
-    """Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
+    r"""Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
 
-    A terminal sends Ctrl-C, Ctrl-\\ and its own hang-up to the whole foreground process group. A child in
+    A terminal sends Ctrl-C, Ctrl-\ and its own hang-up to the whole foreground process group. A child in
     that group may die while the front still needs it. Such a child ends when its channel does.
     """
     if sys.platform == "win32":

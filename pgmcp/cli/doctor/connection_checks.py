@@ -8,6 +8,7 @@ from typing import Final
 from pgmcp.cli.doctor.report import Finding, Outcome
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.execution.result import JsonScalar
+from pgmcp.execution.supervisor import SHARED_SESSION
 from pgmcp.settings.origins import Address
 
 MIN_SERVER_VERSION: Final = 13
@@ -47,6 +48,27 @@ async def check_connection(subject: Subject, check: str) -> Finding:
     return Finding(Outcome.OK, check, text)
 
 
+async def check_pooler(subject: Subject, check: str) -> Finding | None:
+    """Report what stands between pgmcp and the server, and what follows from it."""
+    pooler = subject.database.supervisor.pooler
+    if not pooler:
+        return None
+    if pooler == SHARED_SESSION:
+        return Finding(
+            Outcome.WARN,
+            check,
+            "the server has one session for all connections, so statements wait for each other, and a "
+            "statement of one client holds up every other",
+            "use such an engine (PGlite) for development only",
+        )
+    return Finding(
+        Outcome.OK,
+        check,
+        f"{pooler} stands before the server: backends are never ended by pid; a killed worker's statement "
+        "ends by the closed connection or by statement_timeout",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Protection:
     """How the server sees the connection protected.
@@ -62,7 +84,15 @@ class Protection:
 
 async def check_tls(subject: Subject, check: str) -> Finding:
     """See whether the connection is encrypted, and the server known to be the right one."""
-    ((is_encrypted, version, cipher, client, server),) = await subject.fetch(_TLS_SQL)
+    rows = await subject.fetch(_TLS_SQL)
+    if not rows:
+        return Finding(
+            Outcome.WARN,
+            check,
+            "not known: the server reports nothing about this connection in pg_stat_ssl",
+            f"if the network is not trusted, set {_USE_TLS}",
+        )
+    ((is_encrypted, version, cipher, client, server),) = rows
     return judge_tls(
         check,
         Protection(f"{version} with {cipher}" if is_encrypted else "", is_near(client, server)),

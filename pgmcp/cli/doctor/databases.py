@@ -5,6 +5,7 @@ connection that fails ends the examination of its database, and of no other.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -12,6 +13,7 @@ from pgmcp.cli.doctor.answer_checks import check_statistics, check_verified_ques
 from pgmcp.cli.doctor.connection_checks import (
     CONNECT_TIMEOUT_S,
     check_connection,
+    check_pooler,
     check_tls,
     check_version,
 )
@@ -19,6 +21,8 @@ from pgmcp.cli.doctor.report import Finding, Outcome, found_failure
 from pgmcp.cli.doctor.safety_checks import check_cancel, check_read_only, check_role
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.errors import DatabaseAuthError, PgmcpError, UnreachableError, WorkerLostError
+
+logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_S: Final = 60.0
 """Of a check once there is a connection; catalogs of ten thousand tables take seconds."""
@@ -28,6 +32,7 @@ Check = Callable[[Subject, str], Awaitable[Finding | None]]
 
 _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("connection", check_connection, CONNECT_TIMEOUT_S),
+    ("pooler", check_pooler, CHECK_TIMEOUT_S),
     ("TLS", check_tls, CHECK_TIMEOUT_S),
     ("version", check_version, CHECK_TIMEOUT_S),
     ("role", check_role, CHECK_TIMEOUT_S),
@@ -59,6 +64,14 @@ async def examine_database(subject: Subject) -> AsyncIterator[Finding]:
                 check_name,
                 f"timeout: no answer within {timeout_s:g} s",
                 "see in pg_stat_activity what the database is busy with, and try again",
+            )
+        except Exception as error:  # the other checks and databases still have to be reported
+            logger.debug("the check %s failed", check_name, exc_info=True)
+            found = Finding(
+                Outcome.FAIL,
+                check_name,
+                f"internal: the check failed unexpectedly ({type(error).__name__})",
+                "the server may answer unlike PostgreSQL; please report it with the engine and its version",
             )
         if found is not None:
             yield found

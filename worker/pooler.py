@@ -1,0 +1,75 @@
+"""Finds out whether a connection pooler stands between this connection and its server.
+
+A backend behind a pooler is not ours to end: pgpool-II takes the end of a backend
+by pg_terminate_backend for the shutdown of its node, and serves nobody from then on.
+
+    the pid that libpq was told is not the backend's       PgBouncer and most others
+    the client's port is not the one the server sees       something is in between: `SHOW POOL_VERSION`
+                                                           tells pgpool-II, which shows the backend's own pid
+    the backend runs without a postmaster                  one session for all connections (PGlite)
+"""
+
+import socket
+from contextlib import suppress
+from typing import Final
+
+from psycopg import pq
+
+from worker.protocol import SHARED_SESSION
+
+UNKNOWN_POOLER: Final = "a connection pooler"
+
+_CLIENT_PORT_SQL: Final = b"SELECT pg_catalog.inet_client_port()"
+_KIND_SQL: Final = b"""
+SELECT a.backend_type FROM pg_catalog.pg_stat_activity AS a
+ WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+"""
+_POOL_VERSION_SQL: Final = b"SHOW POOL_VERSION"
+_STANDALONE: Final = b"standalone backend"
+_ADMIN_CONSOLE_SUFFIX: Final = b"/bouncer"
+
+
+def is_admin_console(pgconn: pq.abc.PGconn) -> bool:
+    """Return whether the other end is PgBouncer's admin console, by the version that it reports."""
+    return (pgconn.parameter_status(b"server_version") or b"").endswith(_ADMIN_CONSOLE_SUFFIX)
+
+
+def find_pooler(pgconn: pq.abc.PGconn, backend_pid: int) -> str:
+    """Return what stands between this connection and a backend of its own; "" for a direct connection.
+
+    Args:
+        pgconn: connected, idle, outside a transaction.
+        backend_pid: what pg_backend_pid() returned.
+    """
+    if backend_pid != pgconn.backend_pid:
+        return _find_pgpool(pgconn) or UNKNOWN_POOLER
+    if _value(pgconn.exec_params(_KIND_SQL, None)) == _STANDALONE:
+        return SHARED_SESSION
+    # A direct connection is not asked: the server would log an error for the unknown parameter.
+    if _is_direct(pgconn):
+        return ""
+    return _find_pgpool(pgconn)
+
+
+def _find_pgpool(pgconn: pq.abc.PGconn) -> str:
+    # pgpool-II answers only in the simple protocol. PostgreSQL refuses it; no transaction is open that
+    # this could end.
+    version = _value(pgconn.exec_(_POOL_VERSION_SQL))
+    return f"pgpool-II {version.decode('utf8', 'replace')}" if version else ""
+
+
+def _is_direct(pgconn: pq.abc.PGconn) -> bool:
+    """Return whether the server sees this very socket: the port it knows is the one we connect from."""
+    seen = _value(pgconn.exec_params(_CLIENT_PORT_SQL, None))
+    with suppress(OSError):
+        duplicate = socket.fromfd(pgconn.socket, socket.AF_INET, socket.SOCK_STREAM)
+        with duplicate:
+            address = duplicate.getsockname()
+        return isinstance(address, tuple) and seen == str(address[1]).encode()
+    return False
+
+
+def _value(result: pq.abc.PGresult) -> bytes:
+    if result.status != pq.ExecStatus.TUPLES_OK or result.ntuples != 1:
+        return b""
+    return result.get_value(0, 0) or b""
