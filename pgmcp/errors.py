@@ -27,6 +27,7 @@ raised at the place that knows, and translated for the host once, in
           ├── DatabaseAuthError     auth              the database refused the credentials
           ├── TooExpensiveError     too_expensive     the planner expects more work than the operator allows
           ├── BusyError             busy              every worker is taken and the queue is full
+          ├── CatalogDeniedError    catalog_denied    the role may not read what pgmcp needs of the catalog
           ├── ResultTooLargeError   result_too_large  a value does not fit the worker's memory bound
           └── WorkerLostError       worker_lost       the worker died or broke the protocol
 """
@@ -61,6 +62,7 @@ class ErrorCode(StrEnum):
     AUTH = "auth"
     TOO_EXPENSIVE = "too_expensive"
     BUSY = "busy"
+    CATALOG_DENIED = "catalog_denied"
     RESULT_TOO_LARGE = "result_too_large"
     WORKER_LOST = "worker_lost"
 
@@ -267,6 +269,12 @@ class BusyError(ExecutionError):
     def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message, hint=f"try again in {retry_after_s:.0f} s")
         self.retry_after_s = retry_after_s
+
+
+class CatalogDeniedError(ExecutionError):
+    """PostgreSQL refused a catalog statement of ours: the role lacks a right that pgmcp needs."""
+
+    code = ErrorCode.CATALOG_DENIED
 
 
 class ResultTooLargeError(ExecutionError):

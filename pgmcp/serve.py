@@ -11,6 +11,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
+from pgmcp.catalog_access import report_once
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.result import RowLimits, Rows
@@ -293,9 +294,12 @@ def _open_database(
     )
 
     async def read(old: Catalog | None) -> Catalog:
-        return await read_catalog(fetch, scope=scope, old=old)
+        return await read_catalog(fetch, scope=scope, old=old, report=report)
 
-    policies = PolicyReader(fetch, allowed=server.allowed_functions, denied=server.denied_functions)
+    report = partial(report_once, name)
+    policies = PolicyReader(
+        fetch, allowed=server.allowed_functions, denied=server.denied_functions, report=report
+    )
     functions: Snapshot[FunctionPolicy] = Snapshot(
         policies.read,
         refresh_interval_s=POLICY_REFRESH_INTERVAL_S,

@@ -80,7 +80,7 @@ def columns(first_id: int, last_id: int) -> str:
 SELECT a.attrelid::pg_catalog.int8 AS id,
        pg_catalog.json_agg(pg_catalog.json_build_array(
            a.attnum, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid::pg_catalog.int8,
-           t.typcategory = 'S', NOT a.attnotnull,
+           COALESCE(t.typcategory = 'S', false), NOT a.attnotnull,
            pg_catalog.left(pg_catalog.pg_get_expr(f.adbin, f.adrelid), 500),
            a.attidentity, a.attgenerated <> '',
            COALESCE(pg_catalog.left(d.description, 1000), '')
@@ -91,7 +91,7 @@ FROM (
 ) AS visible
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = visible.oid AND a.attnum > 0 AND NOT a.attisdropped
      AND a.attrelid BETWEEN {first_id:d} AND {last_id:d}
-JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_description AS d
        ON d.classoid = 1259 AND d.objoid = a.attrelid AND d.objsubid = a.attnum
@@ -138,7 +138,7 @@ GROUP BY x.indrelid"""
 ENUMS = """
 SELECT t.oid::pg_catalog.int8 AS id, t.typarray::pg_catalog.int8 AS array_id, e.labels
 FROM (SELECT enumtypid, pg_catalog.json_agg(enumlabel ORDER BY enumsortorder)::pg_catalog.text AS labels
-      FROM pg_catalog.pg_enum GROUP BY enumtypid) AS e
+      FROM pg_catalog.pg_enum AS e GROUP BY enumtypid) AS e
 JOIN pg_catalog.pg_type AS t ON t.oid = e.enumtypid"""
 
 # A domain over a domain points at the inner one; the reader follows.

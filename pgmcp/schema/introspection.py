@@ -6,10 +6,19 @@ made of them.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from pgmcp.errors import ResultTooLargeError, StatementFailedError
+from pgmcp.catalog_access import (
+    Fetch,
+    Report,
+    fetch_own,
+    find_unreadable,
+    ignore_unreadable,
+    require,
+    without,
+)
+from pgmcp.errors import CatalogDeniedError, ResultTooLargeError
 from pgmcp.execution.result import Rows
 from pgmcp.schema import catalog_queries
 from pgmcp.schema.assembly import Assembly, Types
@@ -20,17 +29,20 @@ from pgmcp.schema.scope import CatalogScope
 
 logger = logging.getLogger(__name__)
 
-Fetch = Callable[[str], Awaitable[Rows]]
-"""Runs one statement that this package wrote, and gives all its rows."""
-
 _PIECE_RELATIONS: Final = 1_000
 """Relations in one answer: about a megabyte, and 50 to 200 ms in the database."""
+
+_VITAL_PARTS: Final = frozenset({"pg_attribute", "pg_class", "pg_namespace"})
 
 _EVERYTHING = CatalogScope()
 
 
 async def read_catalog(
-    fetch: Fetch, *, scope: CatalogScope = _EVERYTHING, old: Catalog | None = None
+    fetch: Fetch,
+    *,
+    scope: CatalogScope = _EVERYTHING,
+    old: Catalog | None = None,
+    report: Report = ignore_unreadable,
 ) -> Catalog:
     """Read what the role may see of its database.
 
@@ -39,11 +51,18 @@ async def read_catalog(
         scope: what to leave out; values and ranges are those that the last ANALYZE found in its sample.
         old: the catalog read before; what has not changed is taken from it, and it is returned itself if
             nothing has.
+        report: called with the parts of the catalog that the role may not read; what they would tell, keys or
+            comments for instance, is left out.
 
     Raises:
+        CatalogDeniedError: the role may not read the names of tables and columns.
         ResultTooLargeError: the limits of `fetch` cut an answer short; a partial catalog would mislead.
         ExecutionError: what `fetch` raised.
     """
+    unreadable = await find_unreadable(fetch)
+    report(unreadable)
+    require(_VITAL_PARTS, unreadable, purpose="the schema cannot be shown")
+    fetch = _sparing(fetch, unreadable)
     session = await _fetch_all(fetch, catalog_queries.SESSION)
     relations = [row for row in await _fetch_all(fetch, catalog_queries.RELATIONS) if scope.includes(row[1])]
     relations.sort(key=lambda row: row[0])
@@ -56,7 +75,7 @@ async def read_catalog(
     for piece in _pieces(relations):
         columns = await _fetch_all(fetch, catalog_queries.columns(*_ends(piece)))
         statistics: Sequence[Row] = []
-        if scope.with_values:
+        if scope.with_values and "pg_stats" not in unreadable:
             statistics = await _fetch_all(fetch, catalog_queries.statistics(*_ends(piece)))
         await asyncio.to_thread(assembly.add_columns, columns, statistics)
     for piece in _pieces(relations):
@@ -70,8 +89,8 @@ async def _read_row_security(fetch: Fetch) -> RowSecurity:
     """Return where policies apply; nothing where the role may not read the catalogs that tell."""
     try:
         return await read_row_security(fetch)
-    except StatementFailedError as error:
-        logger.warning("the catalog does not say where row-level security applies (%s)", error.sqlstate)
+    except CatalogDeniedError as error:
+        logger.warning("the catalog does not say where row-level security applies (%s)", error)
         return RowSecurity()
 
 
@@ -83,6 +102,15 @@ def _pieces(relations: Sequence[Row]) -> Iterator[Sequence[Row]]:
 def _ends(piece: Sequence[Row]) -> tuple[int, int]:
     """Return the oids of the first and the last relation of a piece."""
     return piece[0][0], piece[-1][0]
+
+
+def _sparing(fetch: Fetch, unreadable: Collection[str]) -> Fetch:
+    """Return a `fetch` that leaves out of each statement what the role may not read."""
+
+    async def fetch_without(sql: str) -> Rows:
+        return await fetch_own(fetch, without(sql, unreadable))
+
+    return fetch_without
 
 
 async def _fetch_all(fetch: Fetch, sql: str) -> Sequence[Row]:

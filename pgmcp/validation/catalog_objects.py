@@ -31,6 +31,7 @@ class CatalogFunction:
         row_types: those of them that are domains of rows, to which `row.name` casts.
         parts: the functions an aggregate is made of; it has no code of its own.
         definition: its whole text, where somebody wrote it here and says that it changes nothing.
+        is_unreadable: only its name is known; the role may not read the rest.
     """
 
     schema: str
@@ -46,6 +47,7 @@ class CatalogFunction:
     row_types: tuple[str, ...] = ()
     parts: tuple["CatalogFunction", ...] = ()
     definition: str = ""
+    is_unreadable: bool = False
 
     def refusal(self) -> RefusalFamily | None:
         """Return why its own declaration, or the shipped list of built-ins, speaks against calling it."""
@@ -53,6 +55,8 @@ class CatalogFunction:
             return next((refusal for part in self.parts if (refusal := part._refusal_as_part())), None)
         if listed := builtin(self.schema, self.name):
             return listed.family
+        if self.is_unreadable:
+            return RefusalFamily.UNREADABLE_FUNCTION
         if self.security_definer:
             return RefusalFamily.SECURITY_DEFINER
         if not self.extension and self.language not in _BOUND_LANGUAGES:
@@ -74,6 +78,7 @@ class CatalogRelation:
         reads: schema and name of the relations in them.
         types: names of types that values become in them, and of columns that may be cast unseen.
         runs_program: a program of the database server gives its rows.
+        unreadable: why it is not known what reading it calls; None where it is known.
     """
 
     schema: str
@@ -82,3 +87,4 @@ class CatalogRelation:
     reads: tuple[tuple[str, str], ...] = ()
     types: tuple[str, ...] = ()
     runs_program: bool = False
+    unreadable: RefusalFamily | None = None

@@ -5,43 +5,83 @@ database waits milliseconds for them and not seconds for the whole catalog. For 
 to 18, as any role may run them, and with every name qualified.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
+from pgmcp.catalog_access import (
+    Fetch,
+    Report,
+    fetch_own,
+    find_unreadable,
+    ignore_unreadable,
+    require,
+    without,
+)
 from pgmcp.errors import ResultTooLargeError
-from pgmcp.execution.result import JsonScalar, Rows
+from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation, Volatility
+from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.functions import FunctionPolicy
 
 # Every row that is made or changed gets a new place or transaction: the same digest, the same objects.
 # Ordinary tables are left out: there can be many of them, and the policy does not look at them.
-VERSION: Final = """
+_VERSION_PIECES: Final = (
+    ("pg_proc", "SELECT 'p' || oid || ctid || xmin FROM pg_catalog.pg_proc WHERE oid >= 16384"),
+    (
+        "pg_aggregate",
+        "SELECT 'a' || aggfnoid::pg_catalog.oid || ctid || xmin FROM pg_catalog.pg_aggregate "
+        "WHERE aggfnoid >= 16384",
+    ),
+    ("pg_operator", "SELECT 'o' || oid || ctid || xmin FROM pg_catalog.pg_operator WHERE oid >= 16384"),
+    ("pg_cast", "SELECT 'c' || oid || ctid || xmin FROM pg_catalog.pg_cast WHERE oid >= 16384"),
+    ("pg_type", "SELECT 'd' || oid || ctid || xmin FROM pg_catalog.pg_type WHERE typtype IN ('d', 'r')"),
+    (
+        "pg_constraint",
+        "SELECT 'k' || oid || ctid || xmin FROM pg_catalog.pg_constraint WHERE contypid <> 0",
+    ),
+    ("pg_rewrite", "SELECT 'r' || oid || ctid || xmin FROM pg_catalog.pg_rewrite WHERE oid >= 16384"),
+    ("pg_policy", "SELECT 'q' || oid || ctid || xmin FROM pg_catalog.pg_policy"),
+    ("pg_foreign_table", "SELECT 'f' || ftrelid || ctid || xmin FROM pg_catalog.pg_foreign_table"),
+    (
+        "pg_inherits",
+        "SELECT 'i' || i.inhparent || ' ' || i.inhrelid FROM pg_catalog.pg_inherits AS i "
+        "JOIN pg_catalog.pg_class AS f ON f.oid = i.inhrelid AND f.relkind = 'f'",
+    ),
+    (
+        "pg_attribute",
+        "SELECT 'h' || attrelid || ' ' || attnum || ' ' || atttypid FROM pg_catalog.pg_attribute "
+        "WHERE atttypid IN ("
+        "SELECT oid FROM pg_catalog.pg_type WHERE typtype = 'd' AND oid >= 16384 "
+        "UNION ALL SELECT castsource FROM pg_catalog.pg_cast WHERE oid >= 16384 AND castfunc <> 0)",
+    ),
+    ("pg_namespace", "SELECT 'n' || oid || ctid || xmin FROM pg_catalog.pg_namespace"),
+    ("pg_extension", "SELECT 'e' || oid || ctid || xmin FROM pg_catalog.pg_extension"),
+    (
+        "pg_class",
+        "SELECT 't' || oid || ctid || xmin FROM pg_catalog.pg_class "
+        "WHERE oid >= 16384 AND (relkind IN ('v', 'f', 'c') OR relrowsecurity)",
+    ),
+)
+"""The rows that a policy is made of, and the part of the catalog that each needs."""
+
+# Without pg_proc the names of functions are still in pg_depend; what they do is not.
+_NAMES_PIECE: Final = """SELECT 'p' || objid || ctid || xmin FROM pg_catalog.pg_depend
+WHERE classid = 1255 AND refclassid = 2615"""
+
+
+def _version(unreadable: Collection[str]) -> str:
+    """Return the statement whose row changes whenever something changes that a policy is made of."""
+    pieces = [sql for part, sql in _VERSION_PIECES if part not in unreadable]
+    if _FUNCTION_PARTS & set(unreadable):
+        pieces.append(_NAMES_PIECE)
+    return f"""
 SELECT pg_catalog.to_json(pg_catalog.current_schemas(false))::pg_catalog.text AS search_path,
        pg_catalog.md5(pg_catalog.string_agg(o.place, ',' ORDER BY o.place)) AS digest
-FROM (
-    SELECT 'p' || oid || ctid || xmin FROM pg_catalog.pg_proc WHERE oid >= 16384
-    UNION ALL SELECT 'a' || aggfnoid::pg_catalog.oid || ctid || xmin FROM pg_catalog.pg_aggregate
-    WHERE aggfnoid >= 16384
-    UNION ALL SELECT 'o' || oid || ctid || xmin FROM pg_catalog.pg_operator WHERE oid >= 16384
-    UNION ALL SELECT 'c' || oid || ctid || xmin FROM pg_catalog.pg_cast WHERE oid >= 16384
-    UNION ALL SELECT 'd' || oid || ctid || xmin FROM pg_catalog.pg_type WHERE typtype IN ('d', 'r')
-    UNION ALL SELECT 'k' || oid || ctid || xmin FROM pg_catalog.pg_constraint WHERE contypid <> 0
-    UNION ALL SELECT 'r' || oid || ctid || xmin FROM pg_catalog.pg_rewrite WHERE oid >= 16384
-    UNION ALL SELECT 'q' || oid || ctid || xmin FROM pg_catalog.pg_policy
-    UNION ALL SELECT 'f' || ftrelid || ctid || xmin FROM pg_catalog.pg_foreign_table
-    UNION ALL SELECT 'i' || i.inhparent || ' ' || i.inhrelid
-    FROM pg_catalog.pg_inherits AS i JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid = i.inhrelid
-    UNION ALL SELECT 'h' || attrelid || ' ' || attnum || ' ' || atttypid FROM pg_catalog.pg_attribute
-    WHERE atttypid IN (
-        SELECT oid FROM pg_catalog.pg_type WHERE typtype = 'd' AND oid >= 16384
-        UNION ALL SELECT castsource FROM pg_catalog.pg_cast WHERE oid >= 16384 AND castfunc <> 0)
-    UNION ALL SELECT 'n' || oid || ctid || xmin FROM pg_catalog.pg_namespace
-    UNION ALL SELECT 'e' || oid || ctid || xmin FROM pg_catalog.pg_extension
-    UNION ALL SELECT 't' || oid || ctid || xmin FROM pg_catalog.pg_class
-    WHERE oid >= 16384 AND (relkind IN ('v', 'f', 'c') OR relrowsecurity)
-) AS o (place)"""
+FROM ({" UNION ALL ".join(pieces)}) AS o (place)"""  # noqa: S608 - constants of this file
+
 
 # Functions outside the system schemas, and those of PostgreSQL that an operator, cast, domain or aggregate
 # which is not its own calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out
@@ -212,8 +252,89 @@ LEFT JOIN programs ON programs.id = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND (calls.id IS NOT NULL OR reads.id IS NOT NULL OR types.id IS NOT NULL OR programs.id IS NOT NULL)"""
 
-Fetch = Callable[[str], Awaitable[Rows]]
-"""Runs one statement of this module, and gives all its rows."""
+# Relations of which the role may not read what they call; the statement is sent only where a part is missing.
+# row_security_active() answers for the role of the connection; a view reads with the rights of its owner.
+_UNREADABLE_BY_PART: Final = {
+    "pg_policy": """
+SELECT c.oid, 'unreadable_policy' FROM pg_catalog.pg_class AS c
+WHERE c.relrowsecurity AND pg_catalog.row_security_active(c.oid)
+UNION ALL
+SELECT v.oid, 'unreadable_policy'
+FROM pg_catalog.pg_depend AS d
+JOIN pg_catalog.pg_class AS t ON t.oid = d.refobjid AND t.relrowsecurity
+JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid
+JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'v'
+WHERE d.classid = 2618 AND d.refclassid = 1259 AND (t.relforcerowsecurity OR v.relowner <> t.relowner)""",
+    "pg_rewrite": """
+SELECT c.oid, 'unreadable_view' FROM pg_catalog.pg_class AS c
+WHERE c.relkind = 'v' AND c.oid >= 16384 AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_depend AS e
+    WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')""",
+    "pg_foreign_table": """
+(WITH RECURSIVE unknown (id) AS (
+    SELECT c.oid FROM pg_catalog.pg_class AS c
+    WHERE c.relkind = 'f' AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS d
+        JOIN pg_catalog.pg_foreign_server AS s ON s.oid = d.refobjid
+        JOIN pg_catalog.pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
+        WHERE d.classid = 1259 AND d.objid = c.oid AND d.refclassid = 1417
+          AND w.fdwhandler::pg_catalog.regproc::pg_catalog.text ~ '(^|[.])postgres_fdw_handler$')
+    UNION
+    SELECT i.inhparent FROM unknown AS u JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.id
+)
+SELECT u.id, 'unreadable_foreign_table' FROM unknown AS u)""",
+    "pg_inherits": """
+SELECT c.oid, 'unreadable_foreign_table' FROM pg_catalog.pg_class AS c
+WHERE c.relhassubclass AND c.relkind IN ('r', 'p')
+  AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f')""",
+}
+
+# Names of functions as far as pg_depend and regproc tell them without pg_proc. Those that the server brought
+# are its own, and the shipped list says what they do; the others are taken to be callable on anything.
+_REPLACEMENTS: Final = {
+    "pg_proc": """(
+    SELECT d.objid AS oid, d.refobjid AS pronamespace,
+           (pg_catalog.parse_ident(d.objid::pg_catalog.regproc::pg_catalog.text))[
+               pg_catalog.cardinality(pg_catalog.parse_ident(d.objid::pg_catalog.regproc::pg_catalog.text))
+           ]::pg_catalog.name AS proname,
+           'v'::pg_catalog."char" AS provolatile, false AS prosecdef, 14::pg_catalog.oid AS prolang,
+           'f'::pg_catalog."char" AS prokind, 0::pg_catalog.oid AS prorettype, ''::pg_catalog.text AS prosrc,
+           1::pg_catalog.int2 AS pronargs, 0::pg_catalog.int2 AS pronargdefaults,
+           0::pg_catalog.oid AS provariadic, '2249'::pg_catalog.oidvector AS proargtypes
+    FROM pg_catalog.pg_depend AS d
+    WHERE d.classid = 1255 AND d.refclassid = 2615
+    UNION ALL
+    SELECT b.oid, 11::pg_catalog.oid, b.oid::pg_catalog.regproc::pg_catalog.text::pg_catalog.name,
+           'v'::pg_catalog."char", false, 14::pg_catalog.oid, 'f'::pg_catalog."char", 0::pg_catalog.oid,
+           ''::pg_catalog.text, 1::pg_catalog.int2, 0::pg_catalog.int2, 0::pg_catalog.oid,
+           '2249'::pg_catalog.oidvector
+    FROM (SELECT n.number::pg_catalog.oid AS oid
+          FROM pg_catalog.generate_series(1, 16383) AS n (number)) AS b
+    WHERE b.oid::pg_catalog.regproc::pg_catalog.text !~ '^[0-9]+$'
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 1255 AND d.objid = b.oid))""",
+    "pg_language": "(SELECT 14::pg_catalog.oid AS oid, 'sql'::pg_catalog.name AS lanname)",
+    "pg_extension": """(
+    SELECT x.refobjid AS oid,
+           (pg_catalog.parse_ident((pg_catalog.pg_identify_object(3079, x.refobjid, 0)).identity))[1]
+               AS extname
+    FROM (SELECT DISTINCT d.refobjid FROM pg_catalog.pg_depend AS d
+          WHERE d.refclassid = 3079 AND d.deptype = 'e') AS x)""",
+}
+
+_FUNCTION_PARTS: Final = frozenset({"pg_proc", "pg_language"})
+_VITAL_PARTS: Final = frozenset(
+    {
+        "pg_attribute",
+        "pg_cast",
+        "pg_class",
+        "pg_constraint",
+        "pg_namespace",
+        "pg_operator",
+        "pg_range",
+        "pg_type",
+    }
+)
+_READ_PARTS: Final = frozenset(part for part, _ in _VERSION_PIECES) | {"pg_depend", "pg_language", "pg_range"}
 
 _decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int], ...]).decode
@@ -228,10 +349,19 @@ class PolicyReader:
         fetch: runs a catalog query there.
         allowed: see `FunctionPolicy`.
         denied: see `FunctionPolicy`.
+        report: called with the parts of the catalog that the role may not read.
     """
 
-    def __init__(self, fetch: Fetch, *, allowed: Iterable[str], denied: Iterable[str]) -> None:
+    def __init__(
+        self,
+        fetch: Fetch,
+        *,
+        allowed: Iterable[str],
+        denied: Iterable[str],
+        report: Report = ignore_unreadable,
+    ) -> None:
         self._fetch = fetch
+        self._report = report
         self._allowed = tuple(allowed)
         self._denied = tuple(denied)
         self._version: Sequence[list[JsonScalar]] = []
@@ -240,33 +370,87 @@ class PolicyReader:
     async def read(self) -> FunctionPolicy:
         """Return the policy for the database as it is now; the last one again if nothing has changed.
 
+        What the role may not read counts as unknown, and is refused where a statement would use it.
+
         Raises:
             ResultTooLargeError: not all was given; a policy that misses some would let traps pass.
+            CatalogDeniedError: the role may not read a part without which no statement can be judged.
             ExecutionError: what `fetch` raised.
         """
+        found = await find_unreadable(self._fetch)
+        self._report(found)
+        unreadable = _complete(found & _READ_PARTS)
+        require(_VITAL_PARTS, unreadable, purpose="statements cannot be checked here")
+        if len(unreadable) > 1:
+            require({"pg_depend"}, unreadable, purpose="statements cannot be checked here")
         # Before the rest: what changes in between is found by the next read.
-        version = await self._fetch_all(VERSION)
+        parts: list[JsonScalar] = [*sorted(unreadable)]
+        version = [*await self._fetch_all(_version(unreadable)), parts]
         if self._policy is None or version != self._version:
-            functions = await self._fetch_all(FUNCTIONS)
-            relations = await self._fetch_all(RELATIONS)
+            functions = await self._fetch_all(without(FUNCTIONS, unreadable, _REPLACEMENTS))
+            relations = await self._fetch_all(without(RELATIONS, unreadable, _REPLACEMENTS))
+            unknown = await self._fetch_all(_unreadable_relations(unreadable)) if unreadable else []
             self._policy = FunctionPolicy(
                 allowed=self._allowed,
                 denied=self._denied,
-                catalog_functions=map(_function, functions),
-                catalog_relations=map(_relation, relations),
+                catalog_functions=(_mark(_function(row), unreadable) for row in functions),
+                catalog_relations=_relations(relations, unknown),
                 search_path=_decode_texts(str(version[0][0])),
             )
             self._version = version
         return self._policy
 
     async def _fetch_all(self, sql: str) -> Sequence[list[JsonScalar]]:
-        result = await self._fetch(sql)
+        result = await fetch_own(self._fetch, sql)
         if result.truncated or result.cut_cells:
             raise ResultTooLargeError(
                 "the list of the database's functions is larger than one result may be",
                 hint="raise the limits for catalog reads",
             )
         return result.rows
+
+
+def _complete(unreadable: frozenset[str]) -> frozenset[str]:
+    """Add what cannot be used either: functions are read together with their languages."""
+    return unreadable | _FUNCTION_PARTS if unreadable & _FUNCTION_PARTS else unreadable
+
+
+def _unreadable_relations(unreadable: Collection[str]) -> str:
+    """Return the statement that lists relations of which it is not known what they call, and why."""
+    pieces = [
+        without(sql, unreadable) for part, sql in sorted(_UNREADABLE_BY_PART.items()) if part in unreadable
+    ]
+    pieces.append("SELECT 0::pg_catalog.oid, '' WHERE false")
+    return f"""
+SELECT DISTINCT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, u.family
+FROM ({" UNION ALL ".join(pieces)}) AS u (id, family)
+JOIN pg_catalog.pg_class AS c ON c.oid = u.id
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"""  # noqa: S608 - constants of this file
+
+
+def _mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunction:
+    """Return the function, marked where the role may not read what it does.
+
+    Of `internal` functions outside pg_catalog, aggregates are the kind that pg_aggregate describes.
+    """
+    is_aggregate = function.language == "internal" and function.schema != "pg_catalog"
+    if "pg_proc" in unreadable or (is_aggregate and "pg_aggregate" in unreadable):
+        parts = tuple(replace(part, is_unreadable=True) for part in function.parts)
+        return replace(function, is_unreadable=True, parts=parts)
+    return function
+
+
+def _relations(
+    rows: Iterable[list[JsonScalar]], unknown: Iterable[list[JsonScalar]]
+) -> list[CatalogRelation]:
+    """Return the relations that call something; those of which that is unknown take the others' place."""
+    known = (_relation(row) for row in rows)
+    found = {(relation.schema, relation.name): relation for relation in known}
+    for schema, name, family in unknown:
+        found[str(schema), str(name)] = CatalogRelation(
+            str(schema), str(name), unreadable=RefusalFamily(str(family))
+        )
+    return list(found.values())
 
 
 # Any: each cell has the type its place in the statement gives it, and the statements are ours.

@@ -30,9 +30,18 @@ class RefusalFamily(StrEnum):
     DENIED = "denied"
     UNKNOWN = "unknown"
     SHADOWED = "shadowed"
+    UNREADABLE_FUNCTION = "unreadable_function"
+    UNREADABLE_POLICY = "unreadable_policy"
+    UNREADABLE_VIEW = "unreadable_view"
+    UNREADABLE_FOREIGN_TABLE = "unreadable_foreign_table"
 
+
+UNREADABLE = frozenset(family for family in RefusalFamily if family.startswith("unreadable"))
+"""Families of what a role may not read in the catalog."""
 
 ALLOW_HINT = "an operator who trusts it can name it in PG_MCP_SERVER_ALLOWED_FUNCTIONS"
+
+_CATALOGS_OF_FUNCTIONS = "pg_catalog.pg_proc, pg_catalog.pg_language, pg_catalog.pg_aggregate"
 
 REASON_BY_FAMILY: dict[RefusalFamily, str] = {
     RefusalFamily.SLEEP: "it only waits",
@@ -59,6 +68,20 @@ REASON_BY_FAMILY: dict[RefusalFamily, str] = {
     RefusalFamily.DENIED: "the operator of this server denies it",
     RefusalFamily.UNKNOWN: "it is not on the list of what is known to only read",
     RefusalFamily.SHADOWED: "the database has a function of its own by this name that may change something",
+    RefusalFamily.UNREADABLE_FUNCTION: (
+        "the role of this connection may not read pg_proc, so what the function does is not known"
+    ),
+    RefusalFamily.UNREADABLE_POLICY: (
+        "row-level security holds, and the role of this connection may not read pg_policy, so what its "
+        "policies call is not known"
+    ),
+    RefusalFamily.UNREADABLE_VIEW: (
+        "the role of this connection may not read pg_rewrite, so what the view calls is not known"
+    ),
+    RefusalFamily.UNREADABLE_FOREIGN_TABLE: (
+        "the role of this connection may not read pg_foreign_table or pg_inherits, so it is not known "
+        "whether a program gives its rows"
+    ),
 }
 
 HINT_BY_FAMILY: dict[RefusalFamily, str] = {
@@ -86,4 +109,17 @@ HINT_BY_FAMILY: dict[RefusalFamily, str] = {
     RefusalFamily.DENIED: "write the query without it",
     RefusalFamily.UNKNOWN: f"check its name, or use a built-in function; {ALLOW_HINT}",
     RefusalFamily.SHADOWED: "write pg_catalog. before the name to call the built-in one",
+    RefusalFamily.UNREADABLE_FUNCTION: (
+        f"an administrator runs GRANT SELECT ON {_CATALOGS_OF_FUNCTIONS} TO this role; {ALLOW_HINT}"
+    ),
+    RefusalFamily.UNREADABLE_POLICY: (
+        "an administrator runs GRANT SELECT ON pg_catalog.pg_policy TO this role"
+    ),
+    RefusalFamily.UNREADABLE_VIEW: (
+        "an administrator runs GRANT SELECT ON pg_catalog.pg_rewrite TO this role"
+    ),
+    RefusalFamily.UNREADABLE_FOREIGN_TABLE: (
+        "an administrator runs GRANT SELECT ON pg_catalog.pg_foreign_table, pg_catalog.pg_inherits "
+        "TO this role"
+    ),
 }

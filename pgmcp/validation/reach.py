@@ -97,6 +97,8 @@ class Reach:
         return self._body_doubt(BodyText(node.definition, node.language)) if node.definition else None
 
     def _relation_doubt(self, relation: CatalogRelation) -> Doubt | None:
+        if relation.unreadable:
+            return Doubt(relation.name, relation.unreadable)
         if relation.runs_program:
             return Doubt(relation.name, RefusalFamily.FILES)
         for schema, name in relation.reads:

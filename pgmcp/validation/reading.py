@@ -4,7 +4,13 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation.families import ALLOW_HINT, HINT_BY_FAMILY, REASON_BY_FAMILY, RefusalFamily
+from pgmcp.validation.families import (
+    ALLOW_HINT,
+    HINT_BY_FAMILY,
+    REASON_BY_FAMILY,
+    UNREADABLE,
+    RefusalFamily,
+)
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.grammar import Node, character_offset
 from pgmcp.validation.lexer import tokenize
@@ -33,6 +39,8 @@ _CHANGING_NODES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStm
 
 _TAKES_TYPE_AS_TEXT = frozenset({"pg_input_is_valid", "pg_input_error_info"})
 """Functions that try to make a value of a type by its name."""
+
+_BEHIND_HINT = f"read the tables behind it; {ALLOW_HINT}"
 
 _SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
 
@@ -133,13 +141,10 @@ class ReadingCheck:
             message, hint = refusal
             self._refuse(message, fields, offending=name, hint=hint)
         if doubt := self._functions.relation_doubt(schema, name):
-            message = f"{name} is not readable here: through it, {doubt.culprit} is refused: "
-            self._refuse(
-                message + REASON_BY_FAMILY[doubt.family],
-                fields,
-                offending=name,
-                hint=f"read the tables behind it; {ALLOW_HINT}",
-            )
+            through = "" if doubt.culprit == name else f"through it, {doubt.culprit} is refused: "
+            hint = HINT_BY_FAMILY[doubt.family] if doubt.family in UNREADABLE else _BEHIND_HINT
+            message = f"{name} is not readable here: {through}{REASON_BY_FAMILY[doubt.family]}"
+            self._refuse(message, fields, offending=name, hint=hint)
 
     def _check_column(self, names: list[Node], fields: Node) -> None:
         if len(names) > 1 and (name := _field_name(names[-1])):

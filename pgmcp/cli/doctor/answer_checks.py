@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from pgmcp.catalog_access import USE_BY_PART, find_unreadable, grant
 from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.errors import ExecutionError, PgmcpError, StatementFailedError
@@ -34,6 +35,13 @@ _SAMPLE_BY_KIND: Final = {
 
 async def check_statistics(subject: Subject, check: str) -> Finding:
     """See whether the planner, and so our hints on values, know what the tables hold."""
+    if "pg_stats" in await find_unreadable(subject.fetch_rows):
+        return Finding(
+            Outcome.WARN,
+            check,
+            "the role may not read pg_stats: values and ranges are not known",
+            grant(["pg_stats"]),
+        )
     found = await subject.fetch(_STATISTICS_SQL)
     unknown = [neutralise(str(name)) for name, is_known in found if not is_known]
     if not unknown:
@@ -45,6 +53,15 @@ async def check_statistics(subject: Subject, check: str) -> Finding:
         f"{len(unknown)} of {len(found)} tables that hold rows have none: {enumerate_some(unknown)}",
         "run ANALYZE there as the tables' owner: values, ranges and plans come from them",
     )
+
+
+async def check_catalog(subject: Subject, check: str) -> Finding:
+    """See which parts of the catalog the role may not read, and say what is less without them."""
+    unreadable = sorted(await find_unreadable(subject.fetch_rows))
+    if not unreadable:
+        return Finding(Outcome.OK, check, "the role may read all parts that are used")
+    less = "; ".join(f"{part}: {USE_BY_PART[part]}" for part in unreadable)
+    return Finding(Outcome.WARN, check, f"the role may not read {less}", grant(unreadable))
 
 
 async def tell_what_leaves(subject: Subject, check: str) -> Finding:

@@ -9,7 +9,12 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from pgmcp.cli.doctor.answer_checks import check_statistics, check_verified_questions, tell_what_leaves
+from pgmcp.cli.doctor.answer_checks import (
+    check_catalog,
+    check_statistics,
+    check_verified_questions,
+    tell_what_leaves,
+)
 from pgmcp.cli.doctor.connection_checks import (
     CONNECT_TIMEOUT_S,
     check_connection,
@@ -38,6 +43,7 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("role", check_role, CHECK_TIMEOUT_S),
     ("read-only", check_read_only, CHECK_TIMEOUT_S),
     ("cancel", check_cancel, CHECK_TIMEOUT_S),
+    ("catalog", check_catalog, CHECK_TIMEOUT_S),
     ("statistics", check_statistics, CHECK_TIMEOUT_S),
     ("what leaves", tell_what_leaves, CHECK_TIMEOUT_S),
     ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
