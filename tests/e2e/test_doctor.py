@@ -21,6 +21,7 @@ CHECKS_OF_A_DATABASE = {
     "role",
     "read-only",
     "cancel",
+    "catalog",
     "statistics",
     "what leaves",
 }

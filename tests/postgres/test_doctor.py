@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from pgmcp.cli.doctor.databases import examine_database
 from pgmcp.cli.doctor.examination import examine_remote
@@ -335,3 +336,23 @@ async def test_a_verified_question_that_no_longer_runs_is_named(shop_url: str, t
     assert verified.outcome is Outcome.FAIL
     assert verified.text.startswith("1 of 2 cannot run: 'How many clients' (statement_failed: ")
     assert "PG_MCP_CONTEXT_FILE" in verified.cure
+
+
+async def test_parts_of_the_catalog_that_may_not_be_read_are_named_with_the_grant(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("drop role if exists narrow_login")
+        connection.execute("create role narrow_login login password 'narrow'")
+        connection.execute("revoke all on pg_catalog.pg_stats, pg_catalog.pg_policy from public")
+    narrow_url = make_conninfo(url, user="narrow_login", password="narrow")
+
+    findings = await examine({"PG_MCP_DATABASE_URL": narrow_url})
+
+    catalog = findings["database main: catalog"]
+    assert catalog.outcome is Outcome.WARN
+    assert "pg_policy: tables whose row-level security holds" in catalog.text
+    assert "GRANT SELECT ON pg_catalog.pg_policy, pg_catalog.pg_stats" in catalog.cure
+    assert findings["database main: statistics"].outcome is Outcome.WARN
+    assert findings["database main: connection"].outcome is Outcome.OK
