@@ -156,6 +156,12 @@ class Assembly:
             unique_constraints=tuple(_keys(columns, constraints, "u")),
             check_constraints=tuple(self._checks(columns, constraints, schema, name)),
             indexes=tuple(_indexes(columns, indexes)),
+            without_overlaps=tuple(
+                names
+                for kind in "pu"
+                for names in _keys(columns, [k for k in constraints if k.is_period], kind)
+            ),
+            nulls_not_distinct=tuple(_keys(columns, [k for k in constraints if k.nulls_not_distinct], "u")),
             estimated_rows=estimated_rows,
             has_active_policies=(schema, name) in self._row_security.filtered,
         )
@@ -200,19 +206,29 @@ class Assembly:
     def _with_allowed_values(
         self, columns: _Columns, schema: str, table: str, constraints: Sequence[ConstraintPart]
     ) -> tuple[Column, ...]:
-        """Return the columns; one whose check lists its values holds these, whatever statistics say."""
+        """Return the columns; one whose check lists its values holds these, whatever statistics say.
+
+        A NOT NULL that is not validated leaves a column nullable.
+        """
         allowed = {
             constraint.column_numbers[0]: values
             for constraint in constraints
-            if constraint.definition and (values := listed_values(constraint.definition))
+            if constraint.definition
+            and not _lacks(constraint)
+            and (values := listed_values(constraint.definition))
         }
-        if not allowed:
+        unproved = {each.column_numbers[0] for each in constraints if each.kind == "n" and _lacks(each)}
+        if not allowed and not unproved:
             return columns.columns
+        shown = (
+            replace(column, nullable=True) if number in unproved else column
+            for number, column in zip(columns.numbers, columns.columns, strict=True)
+        )
         return tuple(
             replace(column, values=allowed[number])
             if number in allowed and not self._scope.hides(schema, table, column.name)
             else column
-            for number, column in zip(columns.numbers, columns.columns, strict=True)
+            for number, column in zip(columns.numbers, shown, strict=True)
         )
 
     def _foreign_keys(self, columns: _Columns, constraints: Sequence[ConstraintPart]) -> Iterator[ForeignKey]:
@@ -223,17 +239,30 @@ class Assembly:
             referenced = self._columns.get(constraint.referenced_id, _NO_COLUMNS)
             referenced_names = referenced.names(constraint.referenced_numbers)
             if names and referenced_names:
-                yield ForeignKey(names, *self._names[constraint.referenced_id], referenced_names)
+                yield ForeignKey(
+                    names,
+                    *self._names[constraint.referenced_id],
+                    referenced_names,
+                    constraint.is_period,
+                    _lacks(constraint),
+                )
 
     def _checks(
         self, columns: _Columns, constraints: Sequence[ConstraintPart], schema: str, table: str
     ) -> Iterator[str]:
         """Give the checks of readable columns; not of hidden ones, whose values they may list."""
         for constraint in constraints:
-            names = columns.names(constraint.column_numbers)
+            # The number of an expression in an exclusion constraint is 0.
+            names = columns.names([number for number in constraint.column_numbers if number > 0])
             is_hidden = any(self._scope.hides(schema, table, name) for name in names or ())
             if constraint.definition and names is not None and not is_hidden:
                 yield constraint.definition
+
+
+def _lacks(constraint: ConstraintPart) -> str:
+    if not constraint.is_enforced:
+        return "not enforced"
+    return "" if constraint.is_validated else "not valid"
 
 
 def _by_id(rows: Iterable[Row]) -> dict[int, str]:

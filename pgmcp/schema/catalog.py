@@ -58,12 +58,19 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
-    """A reference to another readable table; `columns` and `referenced_columns` pair up in order."""
+    """A reference to another readable table; `columns` and `referenced_columns` pair up in order.
+
+    Attributes:
+        is_period: the last columns are ranges: each one is covered by ranges over there, and joins with `&&`.
+        lacks: "not enforced" or "not valid" where rows may break it; "" where all keep to it.
+    """
 
     columns: tuple[str, ...]
     referenced_schema: str
     referenced_table: str
     referenced_columns: tuple[str, ...]
+    is_period: bool = False
+    lacks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,10 @@ class Table:
     Attributes:
         primary_key: column names in key order; empty when there is none.
         unique_constraints: column names of each.
-        check_constraints: their definitions, "CHECK ((quantity > 0))".
+        without_overlaps: those of these keys whose last column is WITHOUT OVERLAPS: a range.
+        nulls_not_distinct: those of the unique constraints that let one NULL in at most.
+        check_constraints: definitions of checks, "CHECK ((quantity > 0))", of exclusion constraints, and of
+            NOT NULL constraints that are not validated.
         estimated_rows: the planner's estimate, or None when the table was never analysed or is a view.
         has_active_policies: row-level security policies may hide rows of it from the role.
     """
@@ -103,6 +113,8 @@ class Table:
     unique_constraints: tuple[tuple[str, ...], ...] = ()
     check_constraints: tuple[str, ...] = ()
     indexes: tuple[Index, ...] = ()
+    without_overlaps: tuple[tuple[str, ...], ...] = ()
+    nulls_not_distinct: tuple[tuple[str, ...], ...] = ()
     estimated_rows: int | None = None
     has_active_policies: bool = False
 

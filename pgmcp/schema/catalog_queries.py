@@ -20,7 +20,8 @@ MAX_SAMPLED_TABLES: Final = 200
 _USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
 # Without partitions and without inheritance children that add no column of their own (partitions made by
-# hand, chunks that extensions make), for a read of the parent reads them; without what an extension brought.
+# hand, chunks that extensions make), for a read of the parent reads them; without what an extension brought,
+# or keeps in a schema of its own.
 _RELATIONS = f"""
     pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND {_USER_SCHEMA}
@@ -33,33 +34,38 @@ _RELATIONS = f"""
               WHERE own.attrelid = c.oid AND own.attnum > 0 AND own.attislocal AND NOT own.attisdropped))
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_depend AS e
-          WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')"""
+          WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')
+      AND c.relnamespace NOT IN (
+          SELECT s.objid FROM pg_catalog.pg_depend AS s WHERE s.classid = 2615 AND s.deptype = 'e')"""
 
 SESSION = """
 SELECT pg_catalog.current_setting('server_version') AS server_version,
        pg_catalog.current_setting('TimeZone') AS time_zone,
        pg_catalog.to_json(pg_catalog.current_schemas(false))::pg_catalog.text AS search_path"""
 
-# reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE; a partitioned table has the sum
-# of its partitions, because autovacuum never analyses the parent.
+# reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A read of a parent reads its
+# partitions or inheriting tables too, so it has their sum; ANALYZE writes a sum of its own to the partitioned
+# tables between, which do not count.
 RELATIONS = f"""
 WITH RECURSIVE family (root, member) AS (
     SELECT i.inhparent, i.inhrelid
     FROM pg_catalog.pg_inherits AS i
     JOIN pg_catalog.pg_class AS parent ON parent.oid = i.inhparent
-    WHERE parent.relkind = 'p' AND NOT parent.relispartition
-    UNION ALL
+    WHERE parent.relkind IN ('p', 'r') AND NOT parent.relispartition
+    UNION
     SELECT f.root, i.inhrelid
     FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.member
 ), family_size (root, row_count) AS (
     SELECT f.root, pg_catalog.sum(m.reltuples)
-    FROM family AS f JOIN pg_catalog.pg_class AS m ON m.oid = f.member
+    FROM family AS f JOIN pg_catalog.pg_class AS m ON m.oid = f.member AND m.relkind <> 'p'
     WHERE m.reltuples > 0
     GROUP BY f.root
 )
 SELECT visible.id, visible.schema_name, visible.name, visible.kind,
        COALESCE(pg_catalog.left(d.description, 2000), '') AS comment,
        CASE WHEN visible.kind = 'p' THEN s.row_count::pg_catalog.int8
+            WHEN s.row_count IS NOT NULL
+            THEN (s.row_count + GREATEST(visible.reltuples, 0::pg_catalog.float4))::pg_catalog.int8
             WHEN visible.kind <> 'v' AND visible.reltuples >= 0 AND visible.reltuples + visible.relpages > 0
             THEN visible.reltuples::pg_catalog.int8 END AS estimated_rows
 FROM (
@@ -99,24 +105,38 @@ WHERE visible.is_readable OR pg_catalog.has_column_privilege(visible.oid, a.attn
 GROUP BY a.attrelid"""
 
 
-def constraints(first_id: int, last_id: int) -> str:
-    """Return the statement that reads the constraints of these relations."""
+def constraints(first_id: int, last_id: int, server_version: int) -> str:
+    """Return the statement that reads the constraints of these relations.
+
+    Of NOT NULL constraints it reads those that are not validated: the others are in the columns.
+
+    Args:
+        server_version: the major version; older servers lack some columns of the catalog.
+    """
+    is_period = "k.conperiod" if server_version >= 18 else "false"
+    is_enforced = "k.conenforced" if server_version >= 18 else "true"
+    nulls_not_distinct = "COALESCE(x.indnullsnotdistinct, false)" if server_version >= 15 else "false"
     return f"""
 SELECT k.conrelid::pg_catalog.int8 AS id,
        pg_catalog.json_agg(pg_catalog.json_build_array(
            k.contype, COALESCE(k.conkey, '{{}}'), k.confrelid::pg_catalog.int8, COALESCE(k.confkey, '{{}}'),
-           CASE WHEN k.contype = 'c' THEN pg_catalog.left(pg_catalog.pg_get_constraintdef(k.oid), 1000) END
+           CASE WHEN k.contype IN ('c', 'x', 'n')
+                THEN pg_catalog.left(pg_catalog.pg_get_constraintdef(k.oid), 1000) END,
+           {is_period}, {is_enforced}, k.convalidated, {nulls_not_distinct}
        ) ORDER BY k.conname)::pg_catalog.text AS parts
 FROM (SELECT c.oid FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}) AS visible
-JOIN pg_catalog.pg_constraint AS k ON k.conrelid = visible.oid AND k.contype IN ('p', 'u', 'f', 'c')
+JOIN pg_catalog.pg_constraint AS k ON k.conrelid = visible.oid
+     AND (k.contype IN ('p', 'u', 'f', 'c', 'x') OR k.contype = 'n' AND NOT k.convalidated)
      AND k.conrelid BETWEEN {first_id:d} AND {last_id:d}
+LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = k.conindid AND k.contype = 'u'
 GROUP BY k.conrelid"""
 
 
 def indexes(first_id: int, last_id: int) -> str:
     """Return the statement that reads the indexes of these relations.
 
-    Without those that a primary key or unique constraint made, and without the columns that INCLUDE adds.
+    Without those that a primary key, a unique or an exclusion constraint made, and without the columns that
+    INCLUDE adds.
     """
     return f"""
 SELECT x.indrelid::pg_catalog.int8 AS id,
@@ -130,7 +150,7 @@ JOIN pg_catalog.pg_index AS x ON x.indrelid = visible.oid AND x.indisvalid
 JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_constraint AS k
-    WHERE k.conrelid = x.indrelid AND k.conindid = x.indexrelid AND k.contype IN ('p', 'u'))
+    WHERE k.conrelid = x.indrelid AND k.conindid = x.indexrelid AND k.contype IN ('p', 'u', 'x'))
 GROUP BY x.indrelid"""
 
 

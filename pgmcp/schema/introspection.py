@@ -6,6 +6,7 @@ made of them.
 
 import asyncio
 import logging
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
@@ -64,6 +65,7 @@ async def read_catalog(
     require(_VITAL_PARTS, unreadable, purpose="the schema cannot be shown")
     fetch = _sparing(fetch, unreadable)
     session = await _fetch_all(fetch, catalog_queries.SESSION)
+    server_version = _major_version(session[0][0])
     relations = [row for row in await _fetch_all(fetch, catalog_queries.RELATIONS) if scope.includes(row[1])]
     relations.sort(key=lambda row: row[0])
     types = Types(
@@ -79,7 +81,7 @@ async def read_catalog(
             statistics = await _fetch_all(fetch, catalog_queries.statistics(*_ends(piece)))
         await asyncio.to_thread(assembly.add_columns, columns, statistics)
     for piece in _pieces(relations):
-        constraints = await _fetch_all(fetch, catalog_queries.constraints(*_ends(piece)))
+        constraints = await _fetch_all(fetch, catalog_queries.constraints(*_ends(piece), server_version))
         indexes = await _fetch_all(fetch, catalog_queries.indexes(*_ends(piece)))
         await asyncio.to_thread(assembly.add_tables, piece, constraints, indexes)
     return await asyncio.to_thread(assembly.catalog, session[0])
@@ -92,6 +94,12 @@ async def _read_row_security(fetch: Fetch) -> RowSecurity:
     except CatalogDeniedError as error:
         logger.warning("the catalog does not say where row-level security applies (%s)", error)
         return RowSecurity()
+
+
+def _major_version(server_version: str) -> int:
+    """Return 18 for "18.1", "18beta1" and "18.1 (Debian …)"."""
+    match = re.match(r"\d+", server_version)
+    return int(match[0]) if match else 0
 
 
 def _pieces(relations: Sequence[Row]) -> Iterator[Sequence[Row]]:

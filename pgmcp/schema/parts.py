@@ -24,13 +24,22 @@ class ColumnPart(msgspec.Struct, array_like=True, gc=False):
 
 
 class ConstraintPart(msgspec.Struct, array_like=True, gc=False):
-    """A constraint; `kind` is pg_constraint.contype, and only a check has a definition."""
+    """A constraint; `kind` is pg_constraint.contype.
+
+    Attributes:
+        definition: of a CHECK, an exclusion constraint, and a NOT NULL that is not validated.
+        is_period: the last column is WITHOUT OVERLAPS in a key, PERIOD in a foreign key.
+    """
 
     kind: str
     column_numbers: list[int]
     referenced_id: int
     referenced_numbers: list[int]
     definition: str | None
+    is_period: bool
+    is_enforced: bool
+    is_validated: bool
+    nulls_not_distinct: bool
 
 
 class IndexPart(msgspec.Struct, array_like=True, gc=False):

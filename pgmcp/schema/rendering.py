@@ -82,11 +82,13 @@ def render_table(table: Table, catalog: Catalog) -> str:
     lines = [_name_line(table, catalog)]
     lines += _column_lines(table)
     if len(table.primary_key) > 1:
-        lines.append(f"  primary key ({_names(table.primary_key)})")
+        lines.append(f"  primary key ({_key(table.primary_key, table)})")
+    lines += [f"  foreign key ({_referring(key)}) -> {_target(key, catalog)}" for key in table.foreign_keys]
     lines += [
-        f"  foreign key ({_names(key.columns)}) -> {_target(key, catalog)}" for key in table.foreign_keys
+        f"  unique {'nulls not distinct ' if columns in table.nulls_not_distinct else ''}"
+        f"({_key(columns, table)})"
+        for columns in table.unique_constraints
     ]
-    lines += [f"  unique ({_names(columns)})" for columns in table.unique_constraints]
     lines += [
         f"  {_one_line(check, max_characters=_MAX_DEFINITION_CHARACTERS)}"
         for check in table.check_constraints
@@ -147,13 +149,13 @@ class _KeyMarks:
 
     def composite(self) -> Iterable[str]:
         if len(self._table.primary_key) > 1:
-            yield f"pk({_names(self._table.primary_key)})"
+            yield f"pk({_key(self._table.primary_key, self._table)})"
         for columns in self._table.unique_constraints:
             if len(columns) > 1:
-                yield f"unique({_names(columns)})"
+                yield f"unique({_key(columns, self._table)})"
         for key in self._table.foreign_keys:
             if len(key.columns) > 1:
-                yield f"({_names(key.columns)}) -> {_target(key, self._catalog)}"
+                yield f"({_referring(key)}) -> {_target(key, self._catalog)}{_overlap_join(key)}"
 
 
 def _prompt_column(column: Column, marks: str, table: Table) -> str:
@@ -235,9 +237,32 @@ def _target(key: ForeignKey, catalog: Catalog) -> str:
         if table
         else f"{_name(key.referenced_schema)}.{_name(key.referenced_table)}"
     )
+    lacks = f" ({key.lacks})" if key.lacks else ""
     if len(key.referenced_columns) == 1:
-        return f"{name}.{_name(key.referenced_columns[0])}"
-    return f"{name}({_names(key.referenced_columns)})"
+        return f"{name}.{_name(key.referenced_columns[0])}{lacks}"
+    return f"{name}({_with_period(key.referenced_columns, key)}){lacks}"
+
+
+def _referring(key: ForeignKey) -> str:
+    return _with_period(key.columns, key)
+
+
+def _with_period(columns: Sequence[str], key: ForeignKey) -> str:
+    """Return the columns as a foreign key writes them: `room, PERIOD valid`."""
+    if not key.is_period:
+        return _names(columns)
+    return ", ".join([*(_name(column) for column in columns[:-1]), f"PERIOD {_name(columns[-1])}"])
+
+
+def _overlap_join(key: ForeignKey) -> str:
+    """Return how the ranges of a PERIOD key join: an equality finds almost nothing."""
+    if not key.is_period:
+        return ""
+    return f" /* join where {_name(key.columns[-1])} && {_name(key.referenced_columns[-1])}, not = */"
+
+
+def _key(columns: tuple[str, ...], table: Table) -> str:
+    return _names(columns) + (" WITHOUT OVERLAPS" if columns in table.without_overlaps else "")
 
 
 def _label_list(labels: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from pgmcp.execution.result import Rows, Truncation
 from pgmcp.schema.catalog import Catalog, Column, ForeignKey, Table, TableKind
 from pgmcp.schema.identifiers import RESERVED_WORDS
 from pgmcp.schema.introspection import read_catalog
+from pgmcp.schema.rendering import prompt_line, render_table
 from pgmcp.schema.scope import CatalogScope
 
 NewDatabase = Callable[[], str]
@@ -194,6 +195,136 @@ def test_partitions_are_folded_into_their_parent_and_their_rows_counted_there(
         "specialised": TableKind.TABLE,
     }
     assert found(catalog, "events").estimated_rows == 42
+
+
+def test_rows_of_subpartitions_and_of_inheriting_tables_are_counted_once(new_database: NewDatabase) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE TABLE sales (id int, year int, month int) PARTITION BY LIST (year);
+        CREATE TABLE sales_2024 PARTITION OF sales FOR VALUES IN (2024) PARTITION BY LIST (month);
+        CREATE TABLE sales_2024_1 PARTITION OF sales_2024 FOR VALUES IN (1);
+        CREATE TABLE sales_2024_2 PARTITION OF sales_2024 FOR VALUES IN (2);
+        CREATE TABLE sales_2025 PARTITION OF sales FOR VALUES IN (2025);
+        INSERT INTO sales SELECT n, 2024 + n % 2, 1 + n / 2 % 2 FROM generate_series(1, 500) AS n;
+        CREATE TABLE measures (id int);
+        CREATE TABLE left_half () INHERITS (measures);
+        CREATE TABLE right_half () INHERITS (measures);
+        CREATE TABLE both_halves () INHERITS (left_half, right_half);
+        INSERT INTO measures VALUES (1);
+        INSERT INTO left_half VALUES (2), (3);
+        INSERT INTO both_halves SELECT generate_series(4, 20);
+        ANALYZE;
+        """,
+    )
+
+    catalog = read(url)
+
+    with psycopg.connect(url) as connection:
+        sales = connection.execute("SELECT count(*) FROM sales").fetchone()
+        measures = connection.execute("SELECT count(*) FROM measures").fetchone()
+    assert (found(catalog, "sales").estimated_rows,) == sales == (500,)
+    assert (found(catalog, "measures").estimated_rows,) == measures == (20,)
+
+
+def test_what_stands_in_a_schema_of_an_extension_is_the_extensions(new_database: NewDatabase) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE EXTENSION vector;
+        CREATE SCHEMA internals;
+        ALTER EXTENSION vector ADD SCHEMA internals;
+        CREATE TABLE readings (at date, value int);
+        CREATE TABLE internals.chunk_1 () INHERITS (readings);
+        CREATE TABLE internals.materialized (at date);
+        INSERT INTO internals.chunk_1 SELECT '2026-01-01', n FROM generate_series(1, 70) AS n;
+        ANALYZE;
+        """,
+    )
+
+    catalog = read(url)
+
+    assert [table.name for table in catalog.tables] == ["readings"]
+    assert found(catalog, "readings").estimated_rows == 70
+
+
+def test_keys_over_periods_are_shown_as_they_are_written(new_database: NewDatabase) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE EXTENSION btree_gist;
+        CREATE TABLE room_price (room int, during daterange, PRIMARY KEY (room, during WITHOUT OVERLAPS));
+        CREATE TABLE booking (
+            id int PRIMARY KEY, room int, stay daterange,
+            FOREIGN KEY (room, PERIOD stay) REFERENCES room_price (room, PERIOD during));
+        INSERT INTO room_price VALUES (1, '[2026-01-01,2026-02-01)'), (1, '[2026-02-01,2026-03-01)');
+        INSERT INTO booking VALUES (1, 1, '[2026-01-30,2026-02-02)');
+        """,
+    )
+
+    catalog = read(url)
+    booking, room_price = found(catalog, "booking"), found(catalog, "room_price")
+
+    assert booking.foreign_keys[0].is_period
+    assert "primary key (room, during WITHOUT OVERLAPS)" in render_table(room_price, catalog)
+    assert "foreign key (room, PERIOD stay) -> room_price(room, PERIOD during)" in render_table(
+        booking, catalog
+    )
+    assert "pk(room, during WITHOUT OVERLAPS)" in prompt_line(room_price, catalog)
+    assert (
+        "(room, PERIOD stay) -> room_price(room, PERIOD during) /* join where stay && during, not = */"
+        in prompt_line(booking, catalog)
+    )
+    with psycopg.connect(url) as connection:
+        join = "SELECT count(*) FROM booking AS b JOIN room_price AS p ON b.room = p.room AND b.stay"
+        overlapping = connection.execute(f"{join} && p.during".encode()).fetchone()
+        equal = connection.execute(f"{join} = p.during".encode()).fetchone()
+    assert (overlapping, equal) == ((2,), (0,))
+
+
+def test_constraints_that_promise_nothing_say_so_and_give_no_values(new_database: NewDatabase) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE EXTENSION btree_gist;
+        CREATE TABLE parent (id int PRIMARY KEY);
+        CREATE TABLE child (
+            a int REFERENCES parent NOT ENFORCED,
+            b int,
+            state text CHECK (state IN ('open', 'done')) NOT ENFORCED,
+            kind text,
+            day date,
+            code text,
+            span int4range,
+            UNIQUE NULLS NOT DISTINCT (code),
+            EXCLUDE USING gist (span WITH &&));
+        ALTER TABLE child ADD FOREIGN KEY (b) REFERENCES parent NOT VALID;
+        ALTER TABLE child ADD CHECK (kind IN ('x', 'y')) NOT VALID;
+        ALTER TABLE child ADD CONSTRAINT day_is_there NOT NULL day NOT VALID;
+        """,
+    )
+
+    catalog = read(url)
+    child = found(catalog, "child")
+    text = render_table(child, catalog)
+
+    assert {key.columns: key.lacks for key in child.foreign_keys} == {
+        ("a",): "not enforced",
+        ("b",): "not valid",
+    }
+    assert column(child, "state").values == column(child, "kind").values == ()
+    assert column(child, "day").nullable
+    assert "foreign key (a) -> parent.id (not enforced)" in text
+    assert "b int -> parent.id (not valid)" in prompt_line(child, catalog)
+    assert "NOT NULL day NOT VALID" in text
+    assert "NOT ENFORCED" in text
+    assert "unique nulls not distinct (code)" in text
+    assert "EXCLUDE USING gist (span WITH &&)" in text
+    assert child.indexes == ()
 
 
 def test_rows_are_estimated_only_once_a_table_was_analysed(url: str) -> None:
