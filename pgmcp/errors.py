@@ -22,7 +22,7 @@ raised at the place that knows, and translated for the host once, in
      │    └── ModelReplyError          model_reply    the reply was empty, refused or not what was asked
      └── ExecutionError
           ├── StatementFailedError  statement_failed  PostgreSQL refused the statement; carries its SQLSTATE
-          ├── DeadlineExceededError timeout           the statement was stopped at its deadline
+          ├── DeadlineExceededError timeout           the statement did not end before its deadline
           ├── UnreachableError      unreachable       no connection to the database
           ├── DatabaseAuthError     auth              the database refused the credentials
           ├── TooExpensiveError     too_expensive     the planner expects more work than the operator allows
@@ -228,9 +228,17 @@ class StatementFailedError(ExecutionError):
 
 
 class DeadlineExceededError(ExecutionError):
-    """The statement was stopped at its deadline."""
+    """The statement did not end before its deadline.
+
+    Attributes:
+        is_stopped: whether the server confirmed that the statement has ended.
+    """
 
     code = ErrorCode.TIMEOUT
+
+    def __init__(self, message: str, *, hint: str = "", is_stopped: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_stopped = is_stopped
 
 
 class UnreachableError(ExecutionError):

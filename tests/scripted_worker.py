@@ -11,7 +11,8 @@ real frames; imported it is the front's side. A statement is a verb with an argu
     fail-on-cancel           fails as a worker does when it is cancelled
     anything in BREAKAGES    breaks the protocol, or dies, in that way
 
-The first frame is answered as the program's argument says: "open", "refuse", or one of BREAKAGES.
+The first frame is answered as the program's argument says: "open", "refuse", "shared" (a session that all
+connections share; with a port, behind a `Gate`), or one of BREAKAGES.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from typing import BinaryIO, NoReturn
 from pgmcp.execution.spawn import Child, ColdChild
 from worker.protocol import (
     HEAD,
+    SHARED_SESSION,
     Cancel,
     Connected,
     Execute,
@@ -75,6 +77,10 @@ class Gate:
         self._port: int = server.sockets[0].getsockname()[1]
         self._arrivals: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
         self._connections: list[asyncio.StreamWriter] = []
+
+    def shared_opening(self) -> str:
+        """Return the opening of a worker of a shared session that stands here first."""
+        return f"shared {self._port}"
 
     def hold(self, words: str = "held") -> str:
         """Return the statement that makes a worker stand here."""
@@ -170,6 +176,13 @@ BREAKAGES: dict[str, Callable[[int], None]] = {
 def _open(request: Open, opening: str) -> None:
     if opening == "refuse":
         _send(_failure(request.id, FailureCode.UNREACHABLE))
+    elif opening.startswith("shared"):
+        _, _, port = opening.partition(" ")
+        if port:
+            with socket.create_connection(("127.0.0.1", int(port))) as gate:
+                gate.recv(1)
+        _send(b"".join(encode_frame(Connected(None, 180_000, SHARED_SESSION))))
+        _send(b"".join(encode_frame(Opened(request.id))))
     elif opening == "open":
         _send(b"".join(encode_frame(Connected(None, 180_000)) + encode_frame(Opened(request.id))))
     else:

@@ -168,9 +168,14 @@ class Result(msgspec.Struct, tag=True, frozen=True):
 
 
 class Terminated(msgspec.Struct, tag=True, frozen=True):
-    """The backend was told to end, or was gone already."""
+    """The answer to `Terminate`.
+
+    Attributes:
+        is_gone: whether the backend was seen to have ended.
+    """
 
     id: int
+    is_gone: bool = True
 
 
 class Failure(msgspec.Struct, tag=True, frozen=True):

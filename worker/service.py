@@ -48,8 +48,17 @@ CANCEL_TIMEOUT_S: Final = 2.0
 
 TERMINATE_TIMEOUT_S: Final = 5.0
 
+GONE_WITHIN_S: Final = 1.0
+"""How long a terminated backend may take to end before it counts as still running."""
+
+_LOOK_EVERY_S: Final = 0.01
+
 _TERMINATE_SQL: Final = b"""
 SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+WHERE pid = $1 AND backend_start = $2::timestamptz
+"""
+_IS_THERE_SQL: Final = b"""
+SELECT 1 FROM pg_catalog.pg_stat_activity
 WHERE pid = $1 AND backend_start = $2::timestamptz
 """
 
@@ -244,7 +253,20 @@ class Service:
         result = connection.pgconn.exec_params(_TERMINATE_SQL, params)
         if result.status != pq.ExecStatus.TUPLES_OK:
             raise failed_result(result)
-        return Terminated(request.id)
+        return Terminated(request.id, self._await_end(connection, params))
+
+    def _await_end(self, connection: ServerConnection, params: list[bytes]) -> bool:
+        """Return whether the backend ends in time; pg_terminate_backend only sends a signal."""
+        deadline_s = time.monotonic() + GONE_WITHIN_S
+        while True:
+            result = connection.pgconn.exec_params(_IS_THERE_SQL, params)
+            if result.status != pq.ExecStatus.TUPLES_OK:
+                raise failed_result(result)
+            if result.ntuples == 0:
+                return True
+            if time.monotonic() > deadline_s:
+                return False
+            time.sleep(_LOOK_EVERY_S)
 
     def _borrow(self, *, timeout_s: float) -> ServerConnection:
         if self._session is None:

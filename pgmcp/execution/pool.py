@@ -22,7 +22,7 @@ from pgmcp.execution.cures import CHECK_ADDRESS, cure_for
 from pgmcp.execution.replies import failure_error
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
-from worker.protocol import Backend, Failure, Open, Terminate
+from worker.protocol import SHARED_SESSION, Backend, Failure, Open, Terminate, Terminated
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +115,7 @@ class WorkerPool:
         self._retirement: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._pooler = ""
+        self._given_up_at_s: float | None = None
 
     @property
     def pooler(self) -> str:
@@ -151,9 +152,10 @@ class WorkerPool:
         """Return a worker that is the caller's alone until it is released; waits without a bound.
 
         Raises:
-            BusyError: too many wait already.
+            BusyError: too many wait already, or all connections wait behind a statement that was given up.
             ExecutionError: no worker can be had, because the database refuses.
         """
+        self._refuse_behind_given_up()
         worker = self._take_idle()
         if worker is None:
             worker = await self._wait_for_worker()
@@ -180,13 +182,15 @@ class WorkerPool:
 
     async def discard(self, worker: WorkerProcess) -> None:
         """Kill a worker, and have another one end the backend it leaves behind."""
+        if not worker.is_whole and worker.pooler == SHARED_SESSION:
+            self._note_given_up()
         await worker.kill()
         self._busy.discard(worker)
         if self._is_closing:
             return
         if worker.backend is not None:
             self._orphans.append(worker.backend)
-        if (other := self._take_idle()) is not None:
+        if self._given_up_at_s is None and (other := self._take_idle()) is not None:
             self.in_background(self._end_orphans(other))
         else:
             self._grow(max(1, len(self._waiting)))
@@ -247,6 +251,19 @@ class WorkerPool:
                 self.release(place.result())  # it came in the moment we left
             raise
 
+    def _note_given_up(self) -> None:
+        """Refuse calls from now on: in a session that all connections share, they would wait behind it."""
+        if self._given_up_at_s is None:
+            self._given_up_at_s = self._clock()
+        self._fail_waiting(_still_running(self._clock() - self._given_up_at_s))
+
+    def _refuse_behind_given_up(self) -> None:
+        if self._given_up_at_s is None or self._is_closing:
+            return
+        if not self._starts:
+            self._grow(1)  # its first answer shows that the statement is over
+        raise _still_running(self._clock() - self._given_up_at_s)
+
     def _refuse_if_hopeless(self) -> None:
         if self._is_closing:
             raise _shutting_down()
@@ -292,6 +309,7 @@ class WorkerPool:
         self._backoff.succeeded()
         self._last_refusal = None
         self._pooler = worker.pooler
+        self._given_up_at_s = None
         self._busy.add(worker)
         self.in_background(self._end_orphans(worker))
 
@@ -354,6 +372,9 @@ class WorkerPool:
             reply, _ = await worker.request(Terminate(self.next_id(), backend))
         if isinstance(reply, Failure):
             raise failure_error(reply, timeout_s=TERMINATE_TIMEOUT_S)
+        if isinstance(reply, Terminated) and not reply.is_gone:
+            logger.warning("backend %d of a killed worker still runs: the server did not end it", backend.pid)
+            return
         logger.info("backend %d of a killed worker is gone", backend.pid)
 
     def _schedule_retirement(self) -> None:
@@ -371,6 +392,14 @@ class WorkerPool:
             self.in_background(self._idle.popleft().leave())
         if self._idle:
             self._schedule_retirement()
+
+
+def _still_running(age_s: float) -> BusyError:
+    return BusyError(
+        f"a statement was given up {age_s:.0f} s ago and may still run; this server has one session for all "
+        "connections, which answers nothing until it is over",
+        retry_after_s=2,
+    )
 
 
 def _shutting_down() -> WorkerLostError:

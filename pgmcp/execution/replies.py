@@ -17,6 +17,7 @@ from pgmcp.execution.cures import CHECK_ADDRESS, CHECK_CREDENTIALS, CONNECTION_E
 from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
 from worker.protocol import Failure, FailureCode, ProtocolError, Reply, Result, decode_rows
 
+_NARROW: Final = "narrow it with WHERE, or ask for an aggregate; the limit is PG_MCP_SERVER_QUERY_TIMEOUT"
 _UNREADABLE: Final = "the worker's rows cannot be read"
 # admin_shutdown, crash_shutdown, idle_session_timeout, idle_in_transaction_session_timeout
 _ENDED_SQLSTATES: Final = frozenset({"57P01", "57P02", "57P05", "25P03"})
@@ -75,10 +76,18 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
 
 
 def deadline_exceeded(timeout_s: float) -> DeadlineExceededError:
-    """Return the error for a statement that was stopped, with the caller's own number in it."""
+    """Return the error for a statement that the server reported as stopped."""
     return DeadlineExceededError(
-        f"the statement was stopped after {timeout_s:g} s, on the server too",
-        hint="narrow it with WHERE, or ask for an aggregate; the limit is PG_MCP_SERVER_QUERY_TIMEOUT",
+        f"the statement was stopped after {timeout_s:g} s, on the server too", hint=_NARROW, is_stopped=True
+    )
+
+
+def given_up(timeout_s: float) -> DeadlineExceededError:
+    """Return the error for a statement whose end the server has not reported."""
+    return DeadlineExceededError(
+        f"the statement was given up after {timeout_s:g} s; the server has not confirmed its end, so it may "
+        "still run there for a while",
+        hint=_NARROW,
     )
 
 

@@ -32,7 +32,7 @@ from pgmcp.errors import (
 from pgmcp.execution.lanes import Lanes
 from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
 from pgmcp.execution.pool import ConnectionTarget, PoolSize, WorkerPool
-from pgmcp.execution.replies import deadline_exceeded, no_worker, read_rows
+from pgmcp.execution.replies import given_up, no_worker, read_rows
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
@@ -128,7 +128,8 @@ class Supervisor:
             timeout_s: from now, waiting included.
 
         Raises:
-            ExecutionError: see `pgmcp.errors`; nothing is left running on the server.
+            ExecutionError: see `pgmcp.errors`; `DeadlineExceededError.is_stopped` says whether the server
+                confirmed the end of a late statement.
         """
         statement = _Statement(
             sql.encode("utf8"), can_be_wrapped, limits, self._clock() + timeout_s, timeout_s
@@ -232,7 +233,7 @@ class Supervisor:
             logger.warning("worker %d is killed: it was silent at its deadline", worker.pid)
             # Shielded: a caller that leaves now must not leave the worker half discarded.
             await asyncio.shield(self._pool.in_background(self._pool.discard(worker)))
-            raise deadline_exceeded(statement.timeout_s)
+            raise given_up(statement.timeout_s)
         try:
             return exchange.result()
         except ExecutionError:

@@ -4,9 +4,10 @@ import functools
 from collections.abc import Callable
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from pgmcp.errors import DeadlineExceededError, UnreachableError, WorkerLostError
+from pgmcp.errors import BusyError, DeadlineExceededError, UnreachableError, WorkerLostError
 from pgmcp.execution.backoff import FIRST_DELAY_S, FREE_ATTEMPTS
 from pgmcp.execution.result import RowLimits
 from pgmcp.execution.spawn import Child
@@ -290,3 +291,45 @@ async def test_a_call_after_closing_is_refused_and_starts_nothing(supervise: Sup
     with pytest.raises(WorkerLostError):
         await run(supervisor, "echo first", timeout_s=1)
     assert workers.pids == []
+
+
+async def test_only_an_end_that_the_server_reported_counts_as_stopped(supervise: Supervise) -> None:
+    supervisor = supervise(ScriptedWorkers().spawn)
+    await run(supervisor, "echo ready")
+
+    with pytest.raises(DeadlineExceededError, match="on the server too") as stopped:
+        await run(supervisor, "fail-on-cancel", timeout_s=SOON_S)
+    async with closed_gate() as gate:
+        with pytest.raises(DeadlineExceededError, match="may still run") as given_up:
+            await run(supervisor, gate.hold(), timeout_s=SOON_S)
+
+    assert (stopped.value.is_stopped, given_up.value.is_stopped) == (True, False)
+
+
+async def test_calls_do_not_wait_behind_a_statement_that_holds_up_a_shared_session(
+    supervise: Supervise,
+) -> None:
+    async with closed_gate() as gate:
+        workers = ScriptedWorkers("shared", gate.shared_opening())
+        supervisor = supervise(workers.spawn)
+        await run(supervisor, "echo ready")
+        async with closed_gate() as other_gate:
+            with pytest.raises(DeadlineExceededError, match="may still run"):
+                await run(supervisor, other_gate.hold(), timeout_s=SOON_S)
+
+        with pytest.raises(BusyError, match="one session for all connections"):
+            await run(supervisor, "echo refused")
+        with anyio.fail_after(TIMEOUT_S):
+            await gate.arrival()
+        gate.open()
+
+        with anyio.fail_after(TIMEOUT_S):
+            while not await _is_served(supervisor):
+                await anyio.lowlevel.checkpoint()
+
+
+async def _is_served(supervisor: Supervisor) -> bool:
+    try:
+        return await run(supervisor, "echo served") == "served"
+    except BusyError:
+        return False

@@ -23,7 +23,12 @@ from pgmcp.cli.doctor.connection_checks import (
     check_version,
 )
 from pgmcp.cli.doctor.report import Finding, Outcome, found_failure
-from pgmcp.cli.doctor.safety_checks import check_cancel, check_read_only, check_role
+from pgmcp.cli.doctor.safety_checks import (
+    check_cancel,
+    check_read_only,
+    check_role,
+    check_timeout,
+)
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.errors import DatabaseAuthError, PgmcpError, UnreachableError, WorkerLostError
 
@@ -42,6 +47,7 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("version", check_version, CHECK_TIMEOUT_S),
     ("role", check_role, CHECK_TIMEOUT_S),
     ("read-only", check_read_only, CHECK_TIMEOUT_S),
+    ("timeout", check_timeout, CHECK_TIMEOUT_S),
     ("cancel", check_cancel, CHECK_TIMEOUT_S),
     ("catalog", check_catalog, CHECK_TIMEOUT_S),
     ("statistics", check_statistics, CHECK_TIMEOUT_S),

@@ -9,8 +9,9 @@ from typing import Final
 
 from pgmcp.cli.doctor.report import Finding, Outcome
 from pgmcp.cli.doctor.subject import STATEMENT_TIMEOUT_S, Subject
-from pgmcp.errors import StatementFailedError
+from pgmcp.errors import DeadlineExceededError, ExecutionError, StatementFailedError
 from pgmcp.execution.result import JsonScalar
+from pgmcp.execution.supervisor import SHARED_SESSION
 
 _PROOF_SQL: Final = "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()"
 """Harmless where it is not refused: a table of this session alone, and rolled back."""
@@ -23,6 +24,11 @@ SELECT pg_catalog.count(*)
  WHERE state = 'active' AND pid <> pg_catalog.pg_backend_pid() AND pg_catalog.strpos(query, '{mark}') > 0
 """
 
+SHORT_DEADLINE_S: Final = 0.5
+_SHORT_SLEEP_SQL: Final = "SELECT pg_catalog.pg_sleep(2)"
+"""Short, because an engine that cannot stop it has to finish it."""
+
+SERVED_WITHIN_S: Final = 30.0
 SLEEP_S: Final = 60
 DEADLINE_S: Final = 1.0
 """Long enough to be seen running from afar."""
@@ -78,8 +84,40 @@ async def check_read_only(subject: Subject, check: str) -> Finding:
     )
 
 
+async def check_timeout(subject: Subject, check: str) -> Finding:
+    """Let a sleep exceed its deadline, and see whether the server itself reports that it was stopped."""
+    try:
+        await subject.fetch(_SHORT_SLEEP_SQL, SHORT_DEADLINE_S)
+    except DeadlineExceededError as error:
+        if error.is_stopped:
+            return Finding(Outcome.OK, check, "proved: the server stopped a sleep at its deadline")
+    await _wait_until_served(subject)
+    return Finding(
+        Outcome.FAIL,
+        check,
+        f"this engine does not stop a statement at its deadline: statement_timeout of {SHORT_DEADLINE_S:g} s "
+        "and a cancel request had no effect on a sleep",
+        "serve from PostgreSQL where limits have to hold; here one slow statement holds up its session",
+    )
+
+
+async def _wait_until_served(subject: Subject) -> None:
+    """Wait until the sleep that could not be stopped is over, so that it fails no other check."""
+    async with asyncio.timeout(SERVED_WITHIN_S):
+        while True:
+            try:
+                await subject.fetch("SELECT 1")
+            except ExecutionError:
+                await asyncio.sleep(_LOOK_EVERY_S)
+            else:
+                return
+
+
 async def check_cancel(subject: Subject, check: str) -> Finding:
     """End one sleep on the server by its deadline and one by leaving, and see both gone there."""
+    if subject.database.supervisor.pooler == SHARED_SESSION:
+        text = "not tried: the server has one session for all connections, so nothing can look while it runs"
+        return Finding(Outcome.WARN, check, text, "see what the timeout check found")
     ((shows_statements,),) = await subject.fetch("SHOW track_activities")
     if shows_statements != "on":
         text = "not seen: the server does not show what runs"
