@@ -11,6 +11,7 @@ raised at the place that knows, and translated for the host once, in
      ├── UnknownDatabaseError       unknown_database  no database of that name is configured
      ├── RateLimitedError           rate_limited      the budget of requests or tokens is spent
      ├── SqlRejectedError           rejected          the statement is not one harmless read
+     ├── GuardFailedError           guard_failed      a check of statements does not work on this machine
      ├── ResultGoneError            result_gone      rows that were kept are not there any more
      ├── ExportFailedError          export_failed     rows were fetched, but no file of them could be written
      ├── ChartNotDrawnError         chart_not_drawn   there is a chart, but no picture of it
@@ -47,6 +48,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_DATABASE = "unknown_database"
     RATE_LIMITED = "rate_limited"
     REJECTED = "rejected"
+    GUARD_FAILED = "guard_failed"
     RESULT_GONE = "result_gone"
     EXPORT_FAILED = "export_failed"
     CHART_NOT_DRAWN = "chart_not_drawn"
@@ -139,6 +141,15 @@ class SqlRejectedError(PgmcpError):
         self.offending = offending
         self.position = position
         self.sql = ""
+
+
+class GuardFailedError(PgmcpError):
+    """A check of statements gives wrong results in this environment, so that no statement may run."""
+
+    code = ErrorCode.GUARD_FAILED
+
+    def __init__(self, guard: str, *, hint: str) -> None:
+        super().__init__(f"a guard does not work in this environment: {guard}", hint=hint)
 
 
 class ResultGoneError(PgmcpError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
 from pgmcp.catalog_access import report_once
+from pgmcp.errors import GuardFailedError
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.result import RowLimits, Rows
@@ -39,7 +40,7 @@ from pgmcp.settings import (
 from pgmcp.snapshot import Snapshot
 from pgmcp.standard_output import stdout_for_protocol
 from pgmcp.tokens import TokenCounter
-from pgmcp.validation import FunctionPolicy, PolicyReader, validate, warm_up
+from pgmcp.validation import FunctionPolicy, PolicyReader, prove_readers, validate, warm_up
 from pgmcp.validation.role import RoleCheck
 
 if TYPE_CHECKING:
@@ -66,7 +67,11 @@ def run(settings: Settings, fork_server: ForkServer | None, wire: int) -> None:
     Args:
         fork_server: where workers come from; None starts each as a new interpreter. Closed on return.
         wire: the standard output that the host reads, from `divert_stdout`.
+
+    Raises:
+        GuardFailedError: if the checks of statements do not work in this environment.
     """
+    prove_readers()  # the second grammar loads later; until it is proved, no statement is validated
     asyncio.run(_serve(settings, fork_server, wire))
 
 
@@ -204,7 +209,10 @@ async def _warm_up_after(role: RoleCheck, rate_limit: Callable[[], "RateLimit"])
     """Load the grammars once the database has answered: until about then the host waits for `initialize`."""
     await asyncio.wait([role.look()])
     rate_limit()
-    await asyncio.to_thread(warm_up)
+    try:
+        await asyncio.to_thread(warm_up)
+    except GuardFailedError as error:  # every statement is refused with the same words
+        logger.error("%s; %s", error, error.hint)  # noqa: TRY400 # the traceback says nothing
 
 
 def _rate_limit(settings: RateLimitSettings) -> Callable[[], "RateLimit"]:

@@ -5,7 +5,7 @@ import sys
 from typing import Final
 
 from pgmcp.cli.errors import exit_with
-from pgmcp.errors import SettingsError
+from pgmcp.errors import GuardFailedError, SettingsError
 from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.standard_output import divert_stdout
 
@@ -31,7 +31,7 @@ def serve() -> None:
         from pgmcp.serve import run
 
         run(settings, fork_server, wire)
-    except SettingsError as error:
+    except (SettingsError, GuardFailedError) as error:
         if fork_server is not None:
             fork_server.close()
         exit_with(error)

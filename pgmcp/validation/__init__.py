@@ -13,6 +13,7 @@ What is decided where:
   `operators` for operators and `relations` for tables.
 - `second_opinion`: whether another grammar sees one read as well, for queries; it knows
   neither EXPLAIN nor SHOW.
+- `proof`: whether all of these work in this interpreter; without it nothing is validated.
 - `catalog_reader`: what the database's own functions, views and row policies call; `reach`
   follows that to its end, through what `body` finds in the text of functions.
 
@@ -25,10 +26,11 @@ that lie about their volatility, and what changed since the catalog was read.
 from dataclasses import dataclass
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation import bounds, grammar, reading, roots
+from pgmcp.validation import bounds, grammar, proof, reading, roots
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
 from pgmcp.validation.catalog_reader import PolicyReader
 from pgmcp.validation.functions import FunctionPolicy
+from pgmcp.validation.proof import prove_readers, prove_second_grammar
 from pgmcp.validation.roots import StatementKind
 
 __all__ = [
@@ -39,6 +41,8 @@ __all__ = [
     "SqlRejectedError",
     "StatementKind",
     "ValidatedStatement",
+    "prove_readers",
+    "prove_second_grammar",
     "validate",
     "warm_up",
 ]
@@ -63,12 +67,15 @@ def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
 
     Raises:
         SqlRejectedError: if it holds anything else; says what, where, and what to write instead.
+        GuardFailedError: if the checks do not work in this environment.
     """
+    proof.prove_readers()
     text, token_count = bounds.trim_and_bound(sql)
     kind, root = roots.classify(text, grammar.parse(text))
     check = reading.ReadingCheck(text, functions)
     check.walk(root)
     if kind is StatementKind.QUERY:
+        proof.prove_second_grammar()
         from pgmcp.validation import second_opinion  # slow to import, so not before it is needed
 
         second_opinion.check(text, token_count)

@@ -1,27 +1,25 @@
-"""What a function's definition seems to call and read: by how its text looks, and more rather than less.
+"""What a function's definition seems to call and read: by its tokens, and more rather than less.
 
 A definition is as `pg_get_functiondef` prints it: what the function takes and returns, the values
-it takes by default, and its body. Comments and strings are text like the rest, because what stands
-in them may be run as well.
+it takes by default, and its body. The text of every string in it is read like the definition
+itself, because it may be run as well; comments are not.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-_NAME = r'(?:"(?:[^"]|"")++"|[^\W\d][\w$]*+)'
-_GAP = r"(?:\s|--[^\n]*+\n)*+"
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.lexer import Token, TokenKind, tokenize
 
-_CALL = re.compile(rf"(?:({_NAME}){_GAP}\.{_GAP})?({_NAME}){_GAP}\(")
-_FIELD = re.compile(rf"\.{_GAP}({_NAME})")
-_ANY_NAME = re.compile(_NAME)
-_OPERATORS = re.compile(r"(?<!:)[-+*/<>=~!@#%^&|`?]+")
-_INNERMOST_COMMENT = re.compile(r"/\*(?:(?!/\*|\*/).)*+\*/", re.DOTALL)
-_MAX_COMMENT_DEPTH = 32
-# EXECUTE of anything but one plain string, which can be read here; a name in Unicode escapes.
-_HIDDEN_TEXT = re.compile(
-    r"""\bexecute\b(?!\s+'(?:[^']|'')*+'\s*+(?:;|into\b|using\b))|\bu&" """.strip(), re.IGNORECASE
-)
+_MAX_STRING_DEPTH = 8
+_MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names
+_NAME_KINDS = (TokenKind.WORD, TokenKind.QUOTED_NAME)
+_ENDS_OF_EXECUTED_TEXT = frozenset({";", "into", "using", "loop"})
+_UNICODE_ESCAPE = re.compile(r"\\(?:\\|\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
+_NO_TOKEN = Token(TokenKind.PUNCTUATION, "", 0)
+_ASCII_LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 
 @dataclass(frozen=True)
@@ -38,51 +36,153 @@ class BodyText:
 
     @property
     def hides_calls(self) -> bool:
-        """Whether it puts together SQL that its text does not show."""
-        return self.language == "plpgsql" and _HIDDEN_TEXT.search(self.definition) is not None
+        """Whether it puts together SQL that its text does not show, or cannot be read to its end."""
+        texts, is_readable = self._texts
+        return not is_readable or any(self._hides_calls(tokens) for tokens in texts)
+
+    def _hides_calls(self, tokens: list[Token]) -> bool:
+        follows_unicode_name = False
+        for at, token in enumerate(tokens):
+            word = token.text.lower()
+            if word == "uescape" and follows_unicode_name:  # the escapes are not the ones that are read here
+                return True
+            if word == "execute" and self.language == "plpgsql" and not _runs_plain_text(tokens, at):
+                return True
+            follows_unicode_name = _is_unicode_name(token)
+        return False
 
     @cached_property
     def calls(self) -> set[tuple[str, str]]:
         """Schema and name of what looks like a call; "" without a schema."""
-        written = (call for text in self._texts for call in _CALL.findall(text))
         return {
             (schema, name)
-            for written_schema, written_name in written
-            for schema in _meanings(written_schema)
-            for name in _meanings(written_name)
+            for before, dot, written, after in self._neighbours
+            if after.text == "(" and written.kind in _NAME_KINDS
+            for schema in _schemas(before, dot)
+            for name in _meanings(written)
         }
 
     @cached_property
     def fields(self) -> set[str]:
         """Names behind a dot, each of which can be a function of the value before it."""
-        written = (field for text in self._texts for field in _FIELD.findall(text))
-        return {name for field in written for name in _meanings(field)}
-
-    @cached_property
-    def _texts(self) -> tuple[str, str]:
-        """The text with and without comments, which may part a call; what looks like one may be a string."""
-        bare = self.definition
-        for _ in range(_MAX_COMMENT_DEPTH):
-            bare, count = _INNERMOST_COMMENT.subn(" ", bare)
-            if not count:
-                break
-        return self.definition, bare
+        return {
+            name
+            for _, dot, written, _ in self._neighbours
+            if dot.text == "." and written.kind in _NAME_KINDS
+            for name in _meanings(written)
+        }
 
     @cached_property
     def names(self) -> set[str]:
         """All words and quoted names."""
-        return {name for written in _ANY_NAME.findall(self.definition) for name in _meanings(written)}
+        return {
+            name
+            for tokens in self._texts[0]
+            for token in tokens
+            if token.kind in _NAME_KINDS
+            for name in _meanings(token)
+        }
 
     @cached_property
     def symbols(self) -> set[str]:
         """What looks like an operator, as it is written and as the server may split it."""
-        written = (run.partition("--")[0].partition("/*")[0] for run in _OPERATORS.findall(self.definition))
-        return {symbol for run in written for symbol in (run, run.rstrip("+-"), run[-1:])}
+        written = [
+            token.text
+            for _, before, token, _ in self._neighbours
+            if token.kind is TokenKind.OPERATOR and not _is_assignment(before, token)
+        ]
+        return {symbol for run in written for symbol in (run, run.rstrip("+-"), run[-1:]) if run != "::"}
+
+    @property
+    def _neighbours(self) -> Iterator[tuple[Token, Token, Token, Token]]:
+        """Give every token behind the two before it, and with the one after it."""
+        for tokens in self._texts[0]:
+            padded = [_NO_TOKEN, _NO_TOKEN, *tokens, _NO_TOKEN]
+            yield from zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
+
+    @cached_property
+    def _texts(self) -> tuple[list[list[Token]], bool]:
+        """The tokens of the definition and of each string in it; whether all of the code could be read."""
+        texts: list[list[Token]] = []
+        pending = [(self.definition, 0)]
+        is_readable = True
+        while pending:
+            text, depth = pending.pop()
+            tokens: list[Token] = []
+            texts.append(tokens)
+            try:
+                for token in tokenize(text):
+                    tokens.extend(_pieces(token))
+                    if token.kind is TokenKind.STRING:
+                        pending.append((_content(token.text), depth + 1))
+            except SqlRejectedError:
+                # The server must read the definition and the body; a string in these need not be SQL.
+                is_readable = is_readable and depth > 1
+            if depth > _MAX_STRING_DEPTH:
+                return texts, False
+        return texts, is_readable
 
 
-def _meanings(written: str) -> set[str]:
-    """Return the names that one as written stands for; unquoted text may stand in quotes further out."""
-    if written.startswith('"'):
-        return {written[1:-1].replace('""', '"')}
-    # A dollar is part of a name, or of the quotes around the body: `5::email$function$`.
-    return {meaning for part in (written, *written.split("$")) for meaning in (part, part.lower())}
+def _pieces(token: Token) -> Iterator[Token]:
+    """Give a token, and for a number the name that it may run into: `1..strike()` in PL/pgSQL, `1and`."""
+    yield token
+    if token.kind is TokenKind.NUMBER:
+        name = token.text.rpartition(".")[2].lstrip("0123456789")
+        if name:
+            yield Token(TokenKind.WORD, name, token.start + len(token.text) - len(name))
+
+
+def _runs_plain_text(tokens: list[Token], at: int) -> bool:
+    """Return whether EXECUTE runs one plain string, which is read here, or stands alone in a string."""
+    if len(tokens) == 1:
+        return True
+    text, end = (*tokens[at + 1 : at + 3], _NO_TOKEN, _NO_TOKEN)[:2]
+    return (
+        text.kind is TokenKind.STRING and text.text[0] in "'$" and end.text.lower() in _ENDS_OF_EXECUTED_TEXT
+    )
+
+
+def _content(string: str) -> str:
+    """Return what stands between a string's quotes, as near as reading it for names needs."""
+    if string.startswith("$"):
+        delimiter = string[: string.index("$", 1) + 1]
+        return string[len(delimiter) : -len(delimiter)]
+    quoted = string[string.index("'") + 1 : -1].replace("''", "'")
+    return re.sub(r"\\(.)", r"\1", quoted) if string[0] in "eE" else quoted
+
+
+def _schemas(before: Token, dot: Token) -> set[str]:
+    return _meanings(before) if dot.text == "." and before.kind in _NAME_KINDS else {""}
+
+
+def _is_assignment(before: Token, token: Token) -> bool:
+    return before.text == ":" and token.text == "=" and before.start + 1 == token.start
+
+
+def _is_unicode_name(token: Token) -> bool:
+    return token.kind is TokenKind.QUOTED_NAME and not token.text.startswith('"')
+
+
+def _meanings(token: Token) -> set[str]:
+    """Return the names that one as written stands for; servers fold letters beyond ASCII or do not."""
+    if token.kind is TokenKind.QUOTED_NAME:
+        name = token.text[token.text.index('"') + 1 : -1].replace('""', '"')
+        meanings = {_decode(name) if _is_unicode_name(token) else name}
+    else:
+        meanings = {token.text.translate(_ASCII_LOWER), token.text.lower(), token.text}
+    return meanings | {_cut(name) for name in meanings}
+
+
+def _cut(name: str) -> str:
+    return name.encode("utf-8", errors="replace")[:_MAX_NAME_BYTES].decode("utf-8", errors="ignore")
+
+
+def _decode(name: str) -> str:
+    """Return a name in Unicode escapes as the server reads it; pairs of surrogates are one character."""
+
+    def character(escape: re.Match[str]) -> str:
+        digits = escape[1] or escape[2]
+        return chr(min(int(digits, 16), 0x10FFFF)) if digits else "\\"
+
+    decoded = _UNICODE_ESCAPE.sub(character, name)
+    return decoded.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -11,6 +11,7 @@ from pgmcp.validation.lexer import Token, TokenKind, tokenize
 
 MAX_BYTES = 64 * 1024
 MAX_TOKENS = 16_000
+_BYTE_ORDER_MARK = "\ufeff"
 
 MAX_DEPTH = 256
 """Levels of the syntax tree, estimated from above: a bracket or CASE counts four, an operator one."""
@@ -108,12 +109,13 @@ class _Nesting:
 def trim_and_bound(sql: str) -> tuple[str, int]:
     """Return the statement without what follows its last token, and its token count.
 
-    Trailing semicolons, spaces and comments are cut off; the text is otherwise
-    left as it is.
+    Trailing semicolons, spaces and comments are cut off, and a byte order mark in front, as
+    psql does; the text is otherwise left as it is.
 
     Raises:
         SqlRejectedError: if the text is empty, too long, too deep or not text.
     """
+    sql = sql.removeprefix(_BYTE_ORDER_MARK)
     _check_characters(sql)
     nesting = _Nesting()
     end = count = 0

@@ -36,31 +36,34 @@ class Token(NamedTuple):
     start: int
 
 
-_SPACE = r"[ \t\n\r\f\v]"
-_SKIPPED = rf"(?:{_SPACE}++|--[^\n\r]*+)*+"
 # Letters beyond ASCII are letters of names to PostgreSQL, a no-break space included.
 _LETTER = r"A-Za-z_\x80-\U0010ffff"
-_ESCAPE_BODY = r"[^'\\]*+(?:(?:\\.|'')[^'\\]*+)*+'"
+_SKIPPED = r"(?:[ \t\n\r\f\v]++|--[^\n\r]*+)*"
+# A quotation mark that closes is never followed by another, so that nothing is left to try again.
+_STRING_BODY = r"(?:[^']++|'')*'(?!')"
+_ESCAPE_BODY = r"(?:[^'\\]++|\\.|'')*'(?!')"
+_NAME_BODY = r'(?:[^"]++|"")*"(?!")'
 
-# Possessive repetition (++, *+) everywhere: nothing is tried twice, so hostile
-# text costs time in proportion to its length.
+# Hostile text must cost time in proportion to its length: repetition of single characters is possessive
+# (++, *+), and after a repeated group only one continuation can match. Repetition of a group is never
+# possessive: CPython before 3.11.5 matches that wrongly (https://github.com/python/cpython/issues/106052).
 _TOKEN = re.compile(
     rf"""
     {_SKIPPED}(?:
       # A string that goes on after a line break keeps its escapes.
-      (?P<escape_string>[eE]'{_ESCAPE_BODY}(?:{_SKIPPED}'{_ESCAPE_BODY})*+)
-    | (?P<STRING>(?:[bBxXnN]|[uU]&)?'[^']*+(?:''[^']*+)*+')
+      (?P<escape_string>[eE]'{_ESCAPE_BODY}(?:{_SKIPPED}'{_ESCAPE_BODY})*)
+    | (?P<STRING>(?:[bBxXnN]|[uU]&)?'{_STRING_BODY})
     | (?P<unfinished_string>(?:[eEbBxXnN]|[uU]&)?')
-    | (?P<unicode_name>[uU]&")
+    | (?P<QUOTED_NAME>(?:[uU]&)?"{_NAME_BODY})
+    | (?P<unfinished_name>(?:[uU]&)?")
     | (?P<WORD>[{_LETTER}][{_LETTER}0-9$]*+)
     | (?P<block_comment>/\*)
-    | (?P<OPERATOR>::|(?:(?!--|/\*)[-+*/<>=~!@\#%^&|`?])++)
+    | (?P<OPERATOR>::|(?:(?!--|/\*)[-+*/<>=~!@\#%^&|`?])+)
     | (?P<NUMBER>\.?[0-9][0-9A-Za-z_.]*+)
-    | (?P<QUOTED_NAME>"[^"]*+(?:""[^"]*+)*+")
-    | (?P<unfinished_name>")
-    | (?P<dollar_quote>\$(?:[{_LETTER}][{_LETTER}0-9]*+)?+\$)
+    | (?P<dollar_quote>\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$)
     | (?P<PARAMETER>\$[0-9]++)
     | (?P<PUNCTUATION>.)
+    | (?P<end>\Z)  # without it, the end of the text would make the spaces be tried again as something else
     )
     """,
     re.VERBOSE | re.DOTALL,
@@ -73,8 +76,7 @@ def tokenize(sql: str) -> Iterator[Token]:
     """Yield the tokens of a text in order, without spaces and comments.
 
     Raises:
-        SqlRejectedError: if a string, quoted name or comment never ends, comments
-            nest too deep, or a name is written with Unicode escapes.
+        SqlRejectedError: if a string, quoted name or comment never ends, or comments nest too deep.
     """
     position = 0
     while match := _TOKEN.match(sql, position):
@@ -87,6 +89,8 @@ def tokenize(sql: str) -> Iterator[Token]:
         elif group == "dollar_quote":
             position = _end_of_dollar_quote(sql, start, match[group])
             yield Token(TokenKind.STRING, sql[start:position], start)
+        elif group == "end":
+            return
         else:
             raise _refusal(group, sql, start)
 
@@ -115,13 +119,6 @@ def _end_of_dollar_quote(sql: str, start: int, delimiter: str) -> int:
 
 
 def _refusal(group: str, sql: str, start: int) -> SqlRejectedError:
-    if group == "unicode_name":
-        return SqlRejectedError(
-            'names written with Unicode escapes (U&"...") are not accepted',
-            hint="write the name itself, in plain double quotes if it needs quoting",
-            offending=sql[start : start + 3],
-            position=start,
-        )
     return SqlRejectedError(
         f"a {group.removeprefix('unfinished_')} is opened and never closed",
         hint="close it; the statement may have been cut off",

@@ -3,18 +3,25 @@
 It can only refuse. Where sqlglot cannot read what PostgreSQL's own grammar
 accepts, PostgreSQL's grammar is right. sqlglot tries, steps back and tries
 again, exponentially often on nested arrays and types: its steps back are
-counted, and when they are spent it has no opinion.
+counted, and when they are spent it has no opinion. Any other failure is a
+fault of the guard and is logged as a warning.
 
 Import this module late: sqlglot takes a few hundred milliseconds to load.
 """
 
 import logging
 
-from sqlglot import exp
-from sqlglot.dialects.postgres import Postgres
-from sqlglot.parsers.postgres import PostgresParser
+from pgmcp.validation.sqlglot_source import load_from_source
 
-from pgmcp.errors import SqlRejectedError
+load_from_source()  # before the first import of sqlglot
+
+from sqlglot import exp  # noqa: E402
+from sqlglot.dialects.postgres import Postgres  # noqa: E402
+from sqlglot.errors import SqlglotError  # noqa: E402
+from sqlglot.parsers.postgres import PostgresParser  # noqa: E402
+
+from pgmcp.errors import SqlRejectedError  # noqa: E402
+from pgmcp.validation.lexer import TokenKind, tokenize  # noqa: E402
 
 _MAX_TOKENS = 3_000
 _MAX_STEPS_BACK = 5_000
@@ -44,6 +51,7 @@ class _Parser(PostgresParser):
 
 
 _DIALECT = Postgres()
+_NO_OPINION = (SqlglotError, _StepsSpentError, RecursionError)
 
 
 def check(sql: str, token_count: int) -> None:
@@ -57,8 +65,13 @@ def check(sql: str, token_count: int) -> None:
     """
     try:
         statements = _parse(sql) if token_count <= _MAX_TOKENS else None
-    except Exception as error:  # besides its own errors, strange text makes it raise TypeError and the like
+    except _NO_OPINION as error:
         _logger.debug("PostgreSQL's grammar decides alone: %s", type(error).__name__)
+        return
+    except Exception as error:  # some text makes sqlglot raise TypeError and the like
+        _logger.warning(
+            "the second grammar failed with %s; PostgreSQL's grammar decided alone", type(error).__name__
+        )
         return
     if statements is not None and (other := _other_than_one_read(statements)):
         raise SqlRejectedError(
@@ -67,8 +80,35 @@ def check(sql: str, token_count: int) -> None:
         )
 
 
+def prove(sql: str) -> None:
+    """Parse a read; raises whatever hinders it, because `check` takes a failure for no opinion."""
+    if other := _other_than_one_read(_parse(sql)):
+        raise RuntimeError(f"a read is taken for {other}")
+
+
 def _parse(sql: str) -> list[exp.Expr | None]:
-    return _Parser(dialect=_DIALECT).parse(_DIALECT.tokenize(sql), sql)
+    plain = _without_unicode_escapes(sql)
+    return _Parser(dialect=_DIALECT).parse(_DIALECT.tokenize(plain), plain)
+
+
+def _without_unicode_escapes(sql: str) -> str:
+    """Return the text with `U&"name" UESCAPE 'x'` as `"name"`: sqlglot does not know the notation.
+
+    Which name it is makes no difference here, so that escapes stay as they are.
+    """
+    if '&"' not in sql:
+        return sql
+    cuts = []
+    tokens = list(tokenize(sql))
+    for at, (kind, text, start) in enumerate(tokens):
+        if kind is TokenKind.QUOTED_NAME and not text.startswith('"'):
+            cuts.append((start, start + len("U&")))
+            if [token.text.lower() for token in tokens[at + 1 : at + 2]] == ["uescape"]:
+                last = tokens[at + 2]
+                cuts.append((tokens[at + 1].start, last.start + len(last.text)))
+    ends = [0, *(end for _, end in cuts)]
+    starts = [*(start for start, _ in cuts), len(sql)]
+    return "".join(sql[end:start] for end, start in zip(ends, starts, strict=True))
 
 
 def _other_than_one_read(statements: list[exp.Expr | None]) -> str:

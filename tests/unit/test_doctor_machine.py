@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tiktoken
 
-from pgmcp.cli.doctor.machine import check_cache_folder, check_program, check_token_ranks
+from pgmcp.cli.doctor.machine import check_cache_folder, check_guards, check_program, check_token_ranks
 from pgmcp.cli.doctor.report import Outcome
 from pgmcp.tokens import TokenCounter
 
@@ -59,3 +59,11 @@ def test_a_cache_folder_that_cannot_be_written_is_named_with_its_cure(
     assert finding.outcome is Outcome.WARN
     assert f"{tmp_path / 'file' / 'pgmcp'} cannot be written: " in finding.text
     assert "XDG_CACHE_HOME" in finding.cure
+
+
+@pytest.mark.anyio
+async def test_the_guards_are_proved() -> None:
+    finding = await check_guards()
+
+    assert finding.outcome is Outcome.OK
+    assert "both grammars" in finding.text

@@ -37,6 +37,7 @@ def test_the_collections_are_as_large_as_promised_and_hold_no_statement_twice() 
         ("  /* why */ select 1", "  /* why */ select 1"),
         ("select 1 -- one\n + 2", "select 1 -- one\n + 2"),
         ("select '; -- '", "select '; -- '"),
+        ("\ufeffselect 1", "select 1"),
         ("select 'é' <=> '日本' ;", "select 'é' <=> '日本'"),
     ],
 )
@@ -83,7 +84,7 @@ def test_tables_are_named_as_written_in_order_and_without_the_names_of_with() ->
         ("select $1", "$1"),
         ("select (1", "("),
         ("select 'no end", "'no end"),
-        ('select 1 as U&"x"', 'U&"'),
+        ('select U&"pg\\005Fsleep"(1)', "pg_sleep"),
         ("select * FORM customers", "FORM"),
         ("select 'é日本' FORM customers x", "customers"),
         ("explain delete from orders", "DELETE"),
@@ -145,3 +146,14 @@ def test_a_refusal_says_what_to_write_instead(sql: str, advice: str) -> None:
         validate(sql, functions=_POLICY)
 
     assert advice in refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        'select * from U&"d!0061ta" uescape \'!\' as U&"a"',
+        "select * from U&\"d\\0061ta\" UESCAPE '\\'",
+    ],
+)
+def test_names_in_unicode_escapes_are_known_by_what_they_spell(sql: str) -> None:
+    assert validate(sql, functions=_POLICY).tables == ("data",)

@@ -19,6 +19,21 @@ def body(text: str, language: str = "plpgsql") -> BodyText:
         ("select strike -- why not\n(1)", ("", "strike")),
         ("select shop.trap.strike(1)", ("trap", "strike")),
         ("select strike$1(1)", ("", "strike$1")),
+        ("select '/*' || strike /* why */ (1) || '*/'", ("", "strike")),
+        ("select '--' || strike /* why */ (1)", ("", "strike")),
+        ("select strike --why\r(1)", ("", "strike")),
+        ("for i in 1..strike(2) loop", ("", "strike")),
+        ("select 'select strike(1)'", ("", "strike")),
+        ("select 'select ''strike(1)'''", ("", "strike")),
+        ("select $x$select strike(1)$x$", ("", "strike")),
+        ("select strike\u00a0(1)", ("", "strike\u00a0")),
+        ("select strike🙂(1)", ("", "strike🙂")),
+        ("select STRIKÉ(1)", ("", "strikÉ")),
+        ("select STRIKÉ(1)", ("", "striké")),
+        ('select u&"strik\\0065"()', ("", "strike")),
+        ('select u&"strik\\+000065" . U&"\\d83d\\de00"()', ("strike", "😀")),
+        ('select "' + "a" * 70 + '"()', ("", "a" * 63)),
+        ("select " + "é" * 40 + "()", ("", "é" * 31)),
     ],
 )
 def test_what_looks_like_a_call_is_one(text: str, call: tuple[str, str]) -> None:
@@ -52,7 +67,12 @@ def test_an_assignment_is_no_operator() -> None:
         ("begin execute format('select %s()', name); end", "plpgsql"),
         ("begin return query EXECUTE text; end", "plpgsql"),
         ("begin execute E'select \\x73trike()'; end", "plpgsql"),
-        ('begin select u&"strik\\0065"(); end', "plpgsql"),
+        ("begin return query execute $$ select 1 $$ || name; end", "plpgsql"),
+        ("begin return query execute 'select 1' -- why\n || name; end", "plpgsql"),
+        ("begin return query execute u&'select \\0031'; end", "plpgsql"),
+        ("begin execute 'begin execute name; end;'; end", "plpgsql"),
+        ("select u&\"strik!0065\" uescape '!' ()", "sql"),
+        ("select 'no end", "sql"),
     ],
 )
 def test_sql_that_is_put_together_at_run_time_is_noticed(text: str, language: str) -> None:
@@ -66,8 +86,22 @@ def test_sql_that_is_put_together_at_run_time_is_noticed(text: str, language: st
         ("begin return query execute 'select 1 where $1 > 0' using n; end", "plpgsql"),
         ("begin execute 'select ''it''''s'''; end", "plpgsql"),
         ("begin return executed + 1; end", "plpgsql"),
+        ("begin return query execute /* all */ $x$ select 1 $x$; end", "plpgsql"),
+        ("begin for r in execute 'select 1' loop end loop; end", "plpgsql"),
+        ("begin return has_function_privilege('f()', 'execute'); end", "plpgsql"),
+        ("begin return 'it''s not SQL ('; end", "plpgsql"),
+        ("-- to execute later\nselect 1", "plpgsql"),
+        ('begin select u&"strik\\0065"(); end', "plpgsql"),
         ("select 'execute ' || name", "sql"),
     ],
 )
 def test_sql_that_stands_in_the_body_hides_nothing(text: str, language: str) -> None:
     assert not body(text, language).hides_calls
+
+
+def test_names_beside_quotation_marks_in_comments_are_known() -> None:
+    assert "pg_shadow" in body('select passwd /* " */ from pg_shadow /* " */').names
+
+
+def test_what_a_comment_names_is_not_called() -> None:
+    assert body("select 1 -- not strike()\n /* nor trap() */").calls == {("", "f")}

@@ -1,3 +1,5 @@
+import contextlib
+
 import pytest
 
 from pgmcp.errors import SqlRejectedError
@@ -28,6 +30,13 @@ def _tokens(sql: str) -> list[str]:
         ("naïve\u00a0x", ["naïve\u00a0x"]),
         ("U&'x' N'y' B'0' x'F'", ["U&'x'", "N'y'", "B'0'", "x'F'"]),
         ("U & 'x'", ["U", "&", "'x'"]),
+        ('U&"a ""b"""."c" uescape', ['U&"a ""b"""', ".", '"c"', "uescape"]),
+        ("-/* x */ y", ["-", "y"]),
+        ("1 +-/* - */- 2", ["1", "+-", "-", "2"]),
+        (" -- x\n -- y", []),
+        ("a --", ["a"]),
+        ("'a''b' 'c'''", ["'a''b'", "'c'''"]),
+        (r"E'a\\'" + "\n" + r"'b''\' c' d", [r"E'a\\'" + "\n" + r"'b''\' c'", "d"]),
     ],
 )
 def test_the_lexer_splits_as_postgresql_does(sql: str, tokens: list[str]) -> None:
@@ -39,7 +48,24 @@ def test_a_parameter_is_a_token_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["'", "E'\\'", '"', "/*", "/* /* */", "$$", "$a$ $b$", "$a$ $A$", "N'", "U&'"]
+    "sql",
+    [
+        "'",
+        "E'\\'",
+        '"',
+        "/*",
+        "/* /* */",
+        "$$",
+        "$a$ $b$",
+        "$a$ $A$",
+        "N'",
+        "U&'",
+        'U&"',
+        "'a''",
+        '"a""',
+        "E'a''",
+        "E'a' 'b",
+    ],
 )
 def test_what_is_opened_must_be_closed(sql: str) -> None:
     with pytest.raises(SqlRejectedError, match="never closed"):
@@ -141,3 +167,27 @@ def test_a_column_called_end_or_case_opens_and_closes_nothing(sql: str) -> None:
 def test_too_many_words_are_refused_whatever_they_are() -> None:
     with pytest.raises(SqlRejectedError, match="more than 16000 words"):
         trim_and_bound("select " + "a " * 20_000)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "'" + "''" * 30_000,
+        "E'" + r"\\" * 30_000,
+        '"' + '""' * 30_000,
+        "-" * 60_000,
+        "--\n" * 20_000,
+        "E'a' " * 10_000,
+        "E'a'" + "--\n" * 20_000,
+        "E'a'\n" * 10_000 + "'",
+        " " * 60_000,
+        "+-" * 30_000,
+        "/*" * 30_000,
+        "$a" * 30_000,
+    ],
+    ids=lambda text: ascii(text[:6]),
+)
+def test_hostile_text_is_read_once(hostile: str) -> None:
+    with contextlib.suppress(SqlRejectedError):
+        for _ in tokenize(hostile):
+            pass

@@ -1,5 +1,7 @@
 """The second grammar alone: what it stops if PostgreSQL's own were blind to it."""
 
+import logging
+
 import pytest
 
 from pgmcp.errors import SqlRejectedError
@@ -28,6 +30,8 @@ from pgmcp.validation import second_opinion
         "set role postgres",
         "grant all on customers to public",
         "call p()",
+        'with x as (delete from U&"t\\0061" returning *) select U&"a" from x',
+        "with x as (delete from U&\"t!0061\" uescape '!' returning *) select 1 as U&\"a\" uescape '!'",
     ],
 )
 def test_it_refuses_what_is_not_one_read(sql: str) -> None:
@@ -59,3 +63,28 @@ def test_it_has_no_opinion_where_it_would_try_for_ever(opening: str) -> None:
 
 def test_it_has_no_opinion_on_very_long_statements() -> None:
     second_opinion.check("delete from customers", token_count=1_000_000)
+
+
+def test_names_in_unicode_escapes_are_read_by_it() -> None:
+    second_opinion.prove('select U&"a\\0062" uescape \'!\' as U&"b", U&\'x\' from U&"t" u, "v"')
+
+
+def test_it_reads_with_the_parser_that_can_be_bounded_even_beside_a_compiled_one() -> None:
+    from sqlglot import parser  # not before the module that chooses how it is loaded
+
+    assert str(parser.__file__).endswith(".py")
+
+
+def test_a_failure_of_its_own_is_logged_without_the_statement(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(sql: str) -> None:
+        raise TypeError(sql)
+
+    monkeypatch.setattr(second_opinion, "_parse", fail)
+
+    with caplog.at_level(logging.WARNING):
+        second_opinion.check("select 'secret'", token_count=2)
+
+    assert "TypeError" in caplog.text
+    assert "secret" not in caplog.text

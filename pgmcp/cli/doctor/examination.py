@@ -76,6 +76,7 @@ async def examine_machine(
     openai, server = (settings.openai, settings.server) if settings else (OpenAISettings(), ServerSettings())
     memory_limit_mb = server.worker_memory_mb if sys.platform == "linux" else 0
     yield machine.check_program()
+    yield await machine.check_guards()
     yield await machine.check_worker_start(fork_server, memory_limit_mb=memory_limit_mb)
     yield machine.check_cache_folder()
     yield await machine.check_token_ranks(TokenCounter(openai.model))

@@ -16,6 +16,7 @@ from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.probe import probe_worker
 from pgmcp.execution.spawn import spawn_cold
 from pgmcp.tokens import TokenCounter
+from pgmcp.validation import prove_readers, prove_second_grammar
 
 CHECK: Final = "machine"
 RANKS_TIMEOUT_S: Final = 10.0
@@ -31,6 +32,21 @@ def check_program() -> Finding:
     except SettingsError as error:
         return Finding(Outcome.WARN, check, f"{version}; {error}", error.hint)
     return Finding(Outcome.OK, check, f"{version}; hosts can start it as {shlex.join([command, *arguments])}")
+
+
+async def check_guards() -> Finding:
+    """Prove the checks of statements, as serving does."""
+    check = f"{CHECK}: guards"
+    try:
+        prove_readers()
+        await asyncio.to_thread(prove_second_grammar)
+    except PgmcpError as error:
+        return found_failure(check, error)
+    return Finding(
+        Outcome.OK,
+        check,
+        "proved: lexer, reader of function bodies, and both grammars on a read and on writes",
+    )
 
 
 async def check_worker_start(fork_server: ForkServer | None, *, memory_limit_mb: int) -> Finding:

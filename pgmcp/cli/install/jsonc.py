@@ -12,7 +12,8 @@ from typing import Any, Final, Never
 
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 _SPACE_OR_COMMENT: Final = re.compile(r"(?:[ \t\r\n]+|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
-_STRING: Final = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"')
+# No possessive repetition of a group: CPython before 3.11.5 matches that wrongly.
+_STRING: Final = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*"')
 _WORD_OR_NUMBER: Final = re.compile(r"true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?")
 _BYTE_ORDER_MARK: Final = "\ufeff"
 

@@ -39,3 +39,9 @@ select nextval, currval, setval from (values (1, 2, 3)) as v (nextval, currval, 
 select dblink.id from (select 1 as id) dblink
 select * from customers as copy, orders as analyze_me where copy.id = analyze_me.customer_id
 select old.id, new.id from (select 1 as id) old, (select 2 as id) new
+select U&"full\005Fname" from customers
+select U&"f\0075ll_name", u&"\+000069d" from U&"custo\006Ders" as U&"c\0075"
+select U&"full!005Fname" uescape '!' as U&"n!0061me" uescape '!' from customers
+select U&"l\006Fwer"(U&'\0041') as U&"a""b", U&'d!0061t' uescape '!' as d
+select 1 as U&"\d83d\de00"
+﻿select 1 as after_a_mark

@@ -120,3 +120,15 @@ select n.struck_number from generate_series(1, 2) as n
 select (c.id).struck_again from customers c
 select c.struck_customer from customers c
 select (c).struck_customer from customers c
+select twice_commented_liar()
+select line_commented_liar()
+select escaping_liar()
+select other_escaping_liar()
+select "liar🙂"()
+select smiling_liar()
+select long_liar()
+select counting_up_liar()
+select quietly_password_liar()
+select U&"l\0069ar"()
+select U&"l!0069ar" uescape '!' ()
+﻿select liar()

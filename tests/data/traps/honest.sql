@@ -7,3 +7,5 @@ select c.full_name, (c).city, customers.id from customers c, customers where c.i
 select n.n, n from generate_series(1, 2) as n(n) where n in (select id from customers) and n between 1 and 2
 select case id when 1 then 'one' end, 5::int, '6'::int::bigint, id::text from customers join orders using (id)
 select pg_input_is_valid('5', 'numeric'), (pg_input_error_info('x', 'int4')).message
+select honest_commenter(), honest_executor()
+select U&"honest\005Fcommenter"()

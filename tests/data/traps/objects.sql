@@ -60,6 +60,12 @@ create function trap.mood_number(mood trap.mood) returns int language sql volati
 create cast (trap.mood as int) with function trap.mood_number(trap.mood) as implicit;
 create table public.moods (id int, mood trap.mood);
 insert into public.moods values (1, 'sad');
+-- They only name such a call in a comment or beside one.
+create function public.honest_commenter() returns int language plpgsql stable as
+    $$ begin -- execute nothing, not even liar()
+    return 1; end $$;
+create function public.honest_executor() returns int language plpgsql stable as
+    $$ declare n int; begin execute $q$ select 41 + 1 $q$ into n; return n; end $$;
 create table public.held (n public.struck_number);
 
 -- They say that they only read, and hide better what they do.
@@ -67,6 +73,23 @@ create function public.operating_liar() returns bool language sql stable as 'sel
 create function public.casting_liar() returns int language sql stable as 'select 5::struck_number';
 create function public.returning_liar() returns public.struck_number language sql stable as 'select 5';
 create function public.commented_liar() returns int language sql stable as 'select liar /* or /* not */ */ ()';
+create function public.twice_commented_liar() returns text language sql stable as
+    $$ select '/*' || liar /* why */ () || '*/' $$;
+create function public.line_commented_liar() returns text language sql stable as
+    $$ select '--' || liar /* why */ () $$;
+create function public.escaping_liar() returns int language sql stable as $$ select U&"li\0061r"() $$;
+create function public.other_escaping_liar() returns int language sql stable as
+    $$ select U&"li!0061r" uescape '!' () $$;
+create function public."liar🙂"() returns int language sql stable as 'select liar()';
+create function public.smiling_liar() returns int language sql stable as 'select liar🙂()';
+create function public.liar_with_a_name_of_exactly_sixty_three_bytes_xxxxxxxxxxxxxxxxx() returns int
+    language sql stable as 'select liar()';
+create function public.long_liar() returns int language sql stable as
+    'select liar_with_a_name_of_exactly_sixty_three_bytes_xxxxxxxxxxxxxxxxx_and_more()';
+create function public.counting_up_liar() returns int language plpgsql stable as
+    'begin for i in 1..liar() loop return i; end loop; return 0; end';
+create function public.quietly_password_liar() returns text language sql stable as
+    $$ select string_agg(/* " */ rolpassword, ',') from pg_authid /* " */ $$;
 create function public.dotted_liar() returns int language sql stable as 'select (5).length';
 create function public.defaulting_liar(n int default trap.strike(1)) returns int language sql stable as 'select n';
 create function public."Liar of a strange name"() returns int language sql stable as 'select liar()';

@@ -1,0 +1,71 @@
+"""Proves that the guards work in this interpreter, with the packages that are installed.
+
+A regular expression, a library or a compiled parser that behaves differently from the ones the tests ran
+on could let a write pass without any sign. A few texts with known results show that.
+"""
+
+from functools import cache
+from typing import Final
+
+from pgmcp.errors import GuardFailedError, SqlRejectedError
+from pgmcp.validation import grammar
+from pgmcp.validation.body import BodyText
+from pgmcp.validation.lexer import tokenize
+
+_TOKENS_BY_TEXT: Final = {
+    "-/* x */a": ["-", "a"],
+    "a /* b /* c */ d */ (-- e\n)": ["a", "(", ")"],
+    "'it''s'||E'\\'' || $a$ '$$ $a$": ["'it''s'", "||", "E'\\''", "||", "$a$ '$$ $a$"],
+    'U&"a""b" "c"': ['U&"a""b"', '"c"'],
+}
+_BODY: Final = (
+    "select log_it /* or /* not */ */ (), \"Log\" -- why\n(1) === 2, '/*' || hide /* */ (2) || '*/'"
+)
+_READ: Final = "SELECT a FROM t WHERE b = 1"
+_WRITES: Final = ("DELETE FROM t", "WITH x AS (DELETE FROM t RETURNING a) SELECT a FROM x")
+
+_HINT: Final = (
+    "nothing is read through a guard that is not proved: install pgmcp into a fresh environment with the "
+    "versions its pyproject.toml names, or use another Python"
+)
+
+
+@cache
+def prove_readers() -> None:
+    """Prove the lexer, the reader of functions and PostgreSQL's grammar; takes well under a millisecond.
+
+    Raises:
+        GuardFailedError: if one of them gives a wrong result.
+    """
+    for text, expected in _TOKENS_BY_TEXT.items():
+        if [token.text for token in tokenize(text)] != expected:
+            raise GuardFailedError("the SQL lexer", hint=_HINT)
+    body = BodyText(f"CREATE FUNCTION f() AS $f${_BODY}$f$", "sql")
+    if body.hides_calls or not {("", "log_it"), ("", "Log"), ("", "hide")} <= body.calls:
+        raise GuardFailedError("the reader of function bodies", hint=_HINT)
+    if not {"===", "||"} <= body.symbols:
+        raise GuardFailedError("the reader of function bodies", hint=_HINT)
+    kinds = [grammar.parse(text)[0].kind for text in (_READ, _WRITES[0])]
+    if kinds != ["SelectStmt", "DeleteStmt"]:
+        raise GuardFailedError("PostgreSQL's grammar (postgast)", hint=_HINT)
+
+
+@cache
+def prove_second_grammar() -> None:
+    """Prove that sqlglot accepts a read and refuses writes; the first call loads it.
+
+    Raises:
+        GuardFailedError: if it does not, or cannot run at all.
+    """
+    try:
+        from pgmcp.validation import second_opinion  # slow to import, so not before it is needed
+
+        second_opinion.prove(_READ)
+    except Exception as error:
+        raise GuardFailedError(f"the second grammar (sqlglot): {type(error).__name__}", hint=_HINT) from error
+    for write in _WRITES:
+        try:
+            second_opinion.check(write, token_count=1)
+        except SqlRejectedError:
+            continue
+        raise GuardFailedError("the second grammar (sqlglot)", hint=_HINT)

@@ -1,0 +1,54 @@
+"""A guard that does not work refuses to be used."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from pgmcp.errors import GuardFailedError
+from pgmcp.validation import FunctionPolicy, lexer, proof, second_opinion, validate
+
+
+@pytest.fixture(autouse=True)
+def _prove_again() -> Iterator[None]:
+    """Forget what was proved, before and after."""
+    for prove in (proof.prove_readers, proof.prove_second_grammar):
+        prove.cache_clear()
+    yield
+    for prove in (proof.prove_readers, proof.prove_second_grammar):
+        prove.cache_clear()
+
+
+def test_the_guards_work_here() -> None:
+    proof.prove_readers()
+    proof.prove_second_grammar()
+
+
+def test_nothing_is_validated_by_a_lexer_that_splits_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What CPython 3.11.2 makes of a possessive group: the operator goes on into the comment.
+    wrong = lexer._TOKEN.pattern.replace("(?!--|/\\*)[", "[")
+    assert wrong != lexer._TOKEN.pattern
+    monkeypatch.setattr(lexer, "_TOKEN", re.compile(wrong, lexer._TOKEN.flags))
+
+    with pytest.raises(GuardFailedError, match="lexer"):
+        validate("select 1", functions=FunctionPolicy())
+
+
+def test_nothing_is_validated_by_a_second_grammar_that_cannot_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise TypeError("interpreted classes cannot inherit from compiled")
+
+    monkeypatch.setattr(second_opinion, "_Parser", fail)
+
+    with pytest.raises(GuardFailedError, match=r"second grammar \(sqlglot\): TypeError") as failure:
+        validate("select 1", functions=FunctionPolicy())
+    assert "fresh environment" in failure.value.hint
+
+
+def test_nothing_is_validated_by_a_second_grammar_that_refuses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(second_opinion, "_other_than_one_read", lambda _: "")
+
+    with pytest.raises(GuardFailedError, match="second grammar"):
+        validate("select 1", functions=FunctionPolicy())
