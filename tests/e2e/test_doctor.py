@@ -56,6 +56,7 @@ def test_a_healthy_installation_passes_with_every_check_named(shop_url: str, fol
     assert {name: finding["outcome"] for name, finding in findings.items()} == {
         "settings": "ok",
         "machine: program": "ok",
+        "machine: guards": "ok",
         "machine: worker": "ok",
         "machine: cache folder": "ok",
         "machine: token ranks": "warn",  # no test downloads it
