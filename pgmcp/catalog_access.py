@@ -54,6 +54,9 @@ WHERE NOT pg_catalog.has_table_privilege(
     pg_catalog.to_regclass(pg_catalog.format('pg_catalog.%I', part.name))::pg_catalog.oid, 'SELECT')
 ORDER BY 1"""  # noqa: S608 - constants of this file
 
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
+_GRANT_HINT: Final = "an administrator grants the role what is named here; `pgmcp doctor` lists what it lacks"
+
 _PART: Final = re.compile(r"\b(FROM|JOIN)\s+pg_catalog\.(pg_\w+) AS\b")
 _reported: set[tuple[str, str]] = set()
 
@@ -67,7 +70,7 @@ async def find_unreadable(fetch: Fetch) -> frozenset[str]:
         ExecutionError: what `fetch` raised.
     """
     found = await fetch_own(fetch, _UNREADABLE_SQL)
-    if found.truncated or found.cut_cells:
+    if found.truncated:
         raise ResultTooLargeError("the limits of catalog reads do not let even their names through")
     return frozenset(str(name) for (name,) in found.rows)
 
@@ -82,9 +85,13 @@ async def fetch_own(fetch: Fetch, sql: str) -> Rows:
     try:
         return await fetch(sql)
     except StatementFailedError as error:
+        is_denied = error.sqlstate == _INSUFFICIENT_PRIVILEGE
         raise CatalogDeniedError(
-            f"pgmcp's own read of the catalog was refused, before your statement was sent: {error}",
-            hint="an administrator grants the role what is named here; `pgmcp doctor` lists what it lacks",
+            "pgmcp's own read of the catalog was refused, before your statement was sent: "
+            f"{error} (SQLSTATE {error.sqlstate})",
+            hint=_GRANT_HINT
+            if is_denied
+            else "your statement is not the cause; an administrator looks into it",
         ) from error
 
 

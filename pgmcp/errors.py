@@ -28,7 +28,7 @@ raised at the place that knows, and translated for the host once, in
           ├── DatabaseAuthError     auth              the database refused the credentials
           ├── TooExpensiveError     too_expensive     the planner expects more work than the operator allows
           ├── BusyError             busy              every worker is taken and the queue is full
-          ├── CatalogDeniedError    catalog_denied    the role may not read what pgmcp needs of the catalog
+          ├── CatalogDeniedError    catalog_denied    what pgmcp needs of the catalog cannot be read
           ├── ResultTooLargeError   result_too_large  a value does not fit the worker's memory bound
           └── WorkerLostError       worker_lost       the worker died or broke the protocol
 """
@@ -291,7 +291,7 @@ class BusyError(ExecutionError):
 
 
 class CatalogDeniedError(ExecutionError):
-    """PostgreSQL refused a catalog statement of ours: the role lacks a right that pgmcp needs."""
+    """PostgreSQL refused a catalog statement of ours, mostly because the role lacks a right."""
 
     code = ErrorCode.CATALOG_DENIED
 

@@ -123,7 +123,8 @@ def _sparing(fetch: Fetch, unreadable: Collection[str]) -> Fetch:
 
 async def _fetch_all(fetch: Fetch, sql: str) -> Sequence[Row]:
     result = await fetch(sql)
-    if result.truncated or result.cut_cells:
+    # A cell that was cut is read as far as it goes.
+    if result.truncated:
         raise ResultTooLargeError(
             "the database's catalog is larger than one result may be",
             hint="give the role access to fewer schemas, or raise the limits for catalog reads",

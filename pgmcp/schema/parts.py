@@ -1,6 +1,7 @@
 """What the cells of `catalog_queries` hold: the columns, constraints and indexes of one relation, as JSON."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -63,6 +64,30 @@ class StatisticsPart(msgspec.Struct, array_like=True, gc=False):
     number: int
     listed: tuple[str, ...] | None
     bounds: tuple[str | None, ...] | None
+
+
+_T = TypeVar("_T")
+_MAX_SALVAGE_ATTEMPTS = 100
+
+
+def salvage(decode: Callable[[str], _T], text: str, end_of_element: str) -> tuple[_T, bool]:
+    """Return what a JSON array holds, and whether it was cut: then only its whole elements.
+
+    Args:
+        end_of_element: `]` for an array of arrays, `"` for one of texts.
+    """
+    if text.endswith("]"):
+        return decode(text), False
+    end = len(text)
+    for _ in range(_MAX_SALVAGE_ATTEMPTS):
+        end = text.rfind(end_of_element, 0, end)
+        if end < 0:
+            break
+        try:
+            return decode(text[: end + 1] + "]"), True
+        except msgspec.DecodeError:
+            continue
+    return decode("[]"), True
 
 
 decode_columns = msgspec.json.Decoder(list[ColumnPart]).decode

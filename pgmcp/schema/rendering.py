@@ -28,6 +28,8 @@ _WORDS_OF_EVERY_COMMENT = frozenset(_SAYING_NOTHING.split())
 
 _ROW_SECURITY = "row-level security: its policies may hide rows from this role"
 
+_UNREADABLE_CHARACTER = "\ufffd"  # what is shown of bytes that mean nothing in the database's encoding
+
 _PLAIN_LABEL = re.compile(r"[\w.&/+-]+( [\w.&/+-]+)*")
 
 # The manual's aliases (table 8.1), without lengths and scales: they do not change how a value is compared.
@@ -267,7 +269,12 @@ def _key(columns: tuple[str, ...], table: Table) -> str:
 
 def _label_list(labels: Sequence[str]) -> str:
     # One that cannot be shown as it is would only mislead: a query compares with the exact text.
-    exact = [label for label in labels if _one_line(label, max_characters=_MAX_LABEL_CHARACTERS) == label]
+    exact = [
+        label
+        for label in labels
+        if _UNREADABLE_CHARACTER not in label
+        and _one_line(label, max_characters=_MAX_LABEL_CHARACTERS) == label
+    ]
     listed = [_label(label) for label in exact[:_MAX_LISTED_LABELS]]
     if len(listed) < len(labels):
         listed.append("…")

@@ -105,7 +105,8 @@ def _listed(catalog: Catalog) -> Iterator[tuple[int, str]]:
         for column_number, column in enumerate(table.columns):
             for number, text in enumerate((column.enum_labels or column.values)[:_MAX_PART]):
                 # Single letters and bare figures are in every question.
-                if len(text) > 1 and not text.isdigit():
+                # Nor does a text with bytes that could not be read compare with anything.
+                if len(text) > 1 and not text.isdigit() and "\ufffd" not in text:
                     yield (table_number << _TABLE_SHIFT) | (column_number << _COLUMN_SHIFT) | number, text
 
 

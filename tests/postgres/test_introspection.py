@@ -603,6 +603,35 @@ def test_a_read_that_was_cut_short_is_an_error_and_no_partial_catalog() -> None:
         asyncio.run(read_catalog(fetch))
 
 
+def test_a_catalog_text_that_was_cut_is_shown_as_far_as_it_goes(url: str) -> None:
+    max_characters = 400
+    with psycopg.connect(url, autocommit=True) as connection:
+        names = ", ".join(f"column_{n} int" for n in range(20))
+        labels = ", ".join(f"'label {n}'" for n in range(100))
+        connection.execute(f"CREATE TABLE wide ({names}); CREATE TYPE many AS ENUM ({labels})".encode())
+        connection.execute("CREATE TABLE small (id int PRIMARY KEY, many many)")
+
+        async def fetch(sql: str) -> Rows:
+            rows = [
+                [cell[:max_characters] + "…" if is_long(cell) else cell for cell in row]
+                for row in connection.execute(sql.encode()).fetchall()
+            ]
+            return Rows(columns=(), rows=rows, cut_cells=1)
+
+        def is_long(cell: object) -> bool:
+            return isinstance(cell, str) and len(cell) > max_characters
+
+        catalog = asyncio.run(read_catalog(fetch))
+
+    wide, small = found(catalog, "wide"), found(catalog, "small")
+    assert 0 < len(wide.columns) < 20
+    assert wide.columns[0].name == "column_0"
+    assert "not all that the catalog says" in wide.comment
+    assert small.primary_key == ("id",)
+    assert small.comment == ""
+    assert column(small, "many").enum_labels[:2] == ("label 0", "label 1")
+
+
 def test_every_word_postgresql_reserves_is_quoted(new_database: NewDatabase) -> None:
     with psycopg.connect(new_database()) as connection:
         rows = connection.execute("SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')").fetchall()

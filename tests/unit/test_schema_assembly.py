@@ -52,9 +52,9 @@ def test_a_relation_dropped_between_two_statements_is_left_out() -> None:
 
 def test_a_key_of_columns_that_are_not_readable_is_left_out() -> None:
     references: list[list[object]] = [
-        ["f", [2], 2, [1], None],
-        ["f", [3], 2, [1], None],
-        ["u", [3], 0, [], None],
+        ["f", [2], 2, [1], None, False, True, True, False],
+        ["f", [3], 2, [1], None, False, True, True, False],
+        ["u", [3], 0, [], None, False, True, True, False],
     ]
     catalog = assemble(
         ORDERS,
@@ -105,7 +105,7 @@ def test_a_check_lists_what_is_told_unless_the_column_is_hidden(
     catalog = assemble(
         ORDERS,
         columns={1: [column(1, "state", TEXT)]},
-        constraints={1: [["c", [1], 0, [], check]]},
+        constraints={1: [["c", [1], 0, [], check, False, True, True, False]]},
         scope=scope,
     )
 
