@@ -333,7 +333,7 @@ def _open_database(
     cleanup.push_async_callback(schema.close)
     role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
     cleanup.push_async_callback(role.close)
-    return Database(name, supervisor, schema, role, functions, context, row_security)
+    return Database(name, supervisor, schema, role, functions, context, row_security, fetch)
 
 
 async def _look(supervisor: Supervisor, functions: Snapshot[FunctionPolicy], sql: str) -> Rows:

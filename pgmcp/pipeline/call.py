@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pgmcp.catalog_access import Fetch
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.generation.completion import Completion
@@ -12,6 +13,8 @@ from pgmcp.generation.prompt import Attempt
 from pgmcp.generation.reply import SqlReply
 from pgmcp.presentation.answer import Answer, Source
 from pgmcp.schema.cache import SchemaCache
+from pgmcp.schema.catalog import Catalog
+from pgmcp.schema.hidden import HiddenRelation, find_hidden
 from pgmcp.schema.row_security import RowSecurity
 from pgmcp.snapshot import Snapshot
 from pgmcp.validation import FunctionPolicy
@@ -59,6 +62,8 @@ class Database:
         functions: what its statements may call; a new policy only when the database's functions changed.
         context: returns what the operator says of it now; may read a file, so not on the event loop.
         row_security: where policies apply for its role; None if answers do not mention them.
+        fetch: runs our own catalog statements, to explain names that the catalog leaves out; None
+            explains none.
     """
 
     name: str
@@ -68,6 +73,11 @@ class Database:
     functions: Snapshot[FunctionPolicy]
     context: Callable[[], DatabaseContext] = DatabaseContext
     row_security: Snapshot[RowSecurity] | None = None
+    fetch: Fetch | None = None
+
+    async def find_hidden(self, names: Sequence[str], catalog: Catalog) -> list[HiddenRelation]:
+        """Return those of the names that the database has and its catalog leaves out."""
+        return await find_hidden(self.fetch, names, catalog) if self.fetch else []
 
 
 @dataclass(frozen=True, slots=True)

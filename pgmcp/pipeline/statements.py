@@ -18,6 +18,7 @@ from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.pipeline.call import Database, Inquiry, ReturnType, Stage
 from pgmcp.pipeline.watch import Watch
 from pgmcp.schema.advice import ADVISED_SQLSTATES, advise, is_outdated
+from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.near_names import MISSING_NAME_SQLSTATES
 from pgmcp.validation import StatementKind, ValidatedStatement, validate
 from pgmcp.validation.mentions import read_mentions
@@ -147,6 +148,15 @@ async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
     return ()
 
 
+async def _explain_hidden(database: Database, error: StatementFailedError, catalog: Catalog) -> str:
+    """Return what the relations are that the statement reads and the catalog leaves out."""
+    if error.sqlstate not in MISSING_NAME_SQLSTATES:
+        return ""
+    mentions = await asyncio.to_thread(read_mentions, error.sql)
+    names = list(dict.fromkeys(relation for _, relation in mentions.relations))
+    return "; ".join(relation.describe() for relation in await database.find_hidden(names, catalog))
+
+
 async def _add_advice(database: Database, error: StatementFailedError) -> bool:
     """Add to the hint what is there in place of a name or label that is not; tell whether the name is now."""
     if error.sqlstate not in ADVISED_SQLSTATES:
@@ -160,5 +170,6 @@ async def _add_advice(database: Database, error: StatementFailedError) -> bool:
                 if await asyncio.to_thread(is_outdated, error, error.sql, catalog):
                     return True
             advice = await asyncio.to_thread(advise, error, error.sql, catalog)
-            error.hint = "; ".join(part for part in (error.hint.rstrip("."), advice) if part)
+            hidden = await _explain_hidden(database, error, catalog)
+            error.hint = "; ".join(part for part in (error.hint.rstrip("."), advice, hidden) if part)
     return False

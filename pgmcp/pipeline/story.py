@@ -187,6 +187,13 @@ class Pipeline:
         async with self._admitted(self._call(Operation.SEARCH_SCHEMA, database, caller)):
             catalog = await self.catalog(database)
             if names:
+                missing = [name for name in names if catalog.find(name) is None]
+                hidden = await self.database(database).find_hidden(missing, catalog) if missing else []
+                if hidden:
+                    raise InvalidArgumentError(
+                        "; ".join(relation.describe() for relation in hidden),
+                        hint="a statement may name it; search_schema without arguments lists all others",
+                    )
                 return catalog, [_existing_table(catalog, name) for name in names]
             if not text.strip():
                 return catalog, list(catalog.tables)

@@ -19,9 +19,9 @@ MAX_SAMPLED_TABLES: Final = 200
 # User schemas cannot begin with pg_, so this leaves out pg_catalog, pg_toast and every pg_temp_n.
 _USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
-# Without partitions and without inheritance children that add no column of their own (partitions made by
-# hand, chunks that extensions make), for a read of the parent reads them; without what an extension brought,
-# or keeps in a schema of its own.
+# Without partitions, and without partitions made by hand: inheritance children that add no column and are
+# named after their parent. A read of the parent reads them. Other children are tables in their own right.
+# Without what an extension brought, or keeps in a schema of its own. `hidden` explains what is left out.
 _RELATIONS = f"""
     pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND {_USER_SCHEMA}
@@ -29,6 +29,8 @@ _RELATIONS = f"""
       AND NOT c.relispartition
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_inherits AS i
+          JOIN pg_catalog.pg_class AS parent ON parent.oid = i.inhparent
+               AND pg_catalog.starts_with(c.relname::pg_catalog.text, parent.relname::pg_catalog.text)
           WHERE i.inhrelid = c.oid AND NOT EXISTS (
               SELECT FROM pg_catalog.pg_attribute AS own
               WHERE own.attrelid = c.oid AND own.attnum > 0 AND own.attislocal AND NOT own.attisdropped))
