@@ -1,4 +1,4 @@
-"""Reading a catalog: nine statements, those for columns, constraints and indexes for some tables at a time.
+"""Reading a catalog: ten statements, those for columns, constraints and indexes for some tables at a time.
 
 The pieces keep the memory of a read flat: the answers for 10,000 tables at once would take ten times what is
 made of them.
