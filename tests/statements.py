@@ -23,12 +23,17 @@ def attacks_by_category() -> dict[str, list[str]]:
     categories = {
         path.stem: _read(f"attacks/{path.name}") for path in sorted((_DATA / "attacks").glob("*.sql"))
     }
-    return categories | {"traps": trap_attacks()}
+    return categories | {"traps": [*trap_attacks(), *trap_policy_attacks()]}
 
 
 def trap_attacks() -> list[str]:
     """Return statements that use the objects of `traps/objects.sql`; refused where these exist."""
     return _read("traps/attacks.sql")
+
+
+def trap_policy_attacks() -> list[str]:
+    """Return statements that meet a row policy of `traps/objects.sql`, which does not apply to superusers."""
+    return _read("traps/policy_attacks.sql")
 
 
 def trap_honest_statements() -> list[str]:

@@ -79,6 +79,8 @@ class CatalogRelation:
         types: names of types that values become in them, and of columns that may be cast unseen.
         runs_program: a program of the database server gives its rows.
         unreadable: why it is not known what reading it calls; None where it is known.
+        only_for_others: these are its row policies that do not apply to our role, but may apply to the
+            owner of a view or function through which the table is read.
     """
 
     schema: str
@@ -88,3 +90,4 @@ class CatalogRelation:
     types: tuple[str, ...] = ()
     runs_program: bool = False
     unreadable: RefusalFamily | None = None
+    only_for_others: bool = False

@@ -7,6 +7,7 @@ it, or like the name of a relation or type, counts as one, and a body that puts 
 at run time is refused. What is reached is followed to its end.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
@@ -52,7 +53,9 @@ class Reach:
         self._functions = functions
         self._operator_functions = operator_functions
         self._type_functions = type_functions
-        self._relations = {(relation.schema, relation.name): relation for relation in relations}
+        self._relations: dict[tuple[str, str], list[CatalogRelation]] = defaultdict(list)
+        for relation in relations:
+            self._relations[relation.schema, relation.name].append(relation)
         self._relation_names = {name for _, name in self._relations}
         self._search_path = search_path
         self._operator_verdict = operator_verdict
@@ -66,8 +69,10 @@ class Reach:
         """Return what speaks against reading a relation; a bare name may be any in the search path."""
         if name not in self._relation_names:
             return None
-        found = [self._relations.get((each, name)) for each in ([schema] if schema else self._search_path)]
-        return next((doubt for relation in found if relation and (doubt := self._doubt(relation))), None)
+        schemas = [schema] if schema else self._search_path
+        found = (relation for each in schemas for relation in self._relations.get((each, name), ()))
+        doubts = (self._doubt(relation) for relation in found if not relation.only_for_others)
+        return next(filter(None, doubts), None)
 
     def _doubt(self, start: _Node) -> Doubt | None:
         if id(start) not in self._doubts:
@@ -79,21 +84,27 @@ class Reach:
         pending = [start]
         while pending:
             node = pending.pop()
-            if doubt := self._own_doubt(node):
+            if doubt := self._own_doubt(node, through_relation=isinstance(start, CatalogRelation)):
                 return doubt
             behind = {id(each): each for each in self._behind(node) if id(each) not in reached}
             reached |= behind
             pending.extend(behind.values())
         return None
 
-    def _own_doubt(self, node: _Node) -> Doubt | None:
-        """Return what speaks against a node itself, without what its own functions and relations reach."""
+    def _own_doubt(self, node: _Node, *, through_relation: bool) -> Doubt | None:
+        """Return what speaks against a node itself, without what its own functions and relations reach.
+
+        A SECURITY DEFINER function behind a view or row policy is judged by its body, like any other: it
+        reads what its owner may read, which is its purpose there.
+        """
         if isinstance(node, CatalogRelation):
             return self._relation_doubt(node)
         if (verdict := self._operator_verdict(node.schema, node.name, node.extension)) is not None:
-            return None if verdict else Doubt(node.name, RefusalFamily.DENIED)
-        if refusal := _declared_refusal(node):
-            return Doubt(node.name, refusal)
+            return None if verdict else Doubt(_spelled(node), RefusalFamily.DENIED)
+        is_judged_by_body = through_relation and bool(node.definition)
+        refusal = _declared_refusal(node)
+        if refusal and not (is_judged_by_body and refusal is RefusalFamily.SECURITY_DEFINER):
+            return Doubt(_spelled(node), refusal)
         return self._body_doubt(BodyText(node.definition, node.language)) if node.definition else None
 
     def _relation_doubt(self, relation: CatalogRelation) -> Doubt | None:
@@ -126,7 +137,7 @@ class Reach:
 
     def _behind(self, node: _Node) -> Iterator[_Node]:
         if isinstance(node, CatalogRelation):
-            yield from (self._relations[key] for key in node.reads if key in self._relations)
+            yield from (relation for key in node.reads for relation in self._relations.get(key, ()))
             for schema, name, _ in node.calls:
                 yield from (each for each in self._functions.get(name, ()) if each.schema == schema)
             yield from _functions_of(self._type_functions, node.types)
@@ -140,7 +151,9 @@ class Reach:
         yield from _functions_of(self._operator_functions, body.symbols)
         yield from _functions_of(self._type_functions, body.names)
         names = self._relation_names & body.names
-        yield from (relation for relation in self._relations.values() if relation.name in names)
+        for (_, name), relations in self._relations.items():
+            if name in names:
+                yield from relations
 
     def _called(self, schema: str, name: str) -> Iterator[CatalogFunction]:
         found = self._functions.get(name, ())
@@ -150,6 +163,11 @@ class Reach:
         # unless it is PostgreSQL's own as well: then only those that could really come before it count.
         is_builtin = builtin("", name) is not None
         return (each for each in found if not is_builtin or each.schema in self._search_path)
+
+
+def _spelled(function: CatalogFunction) -> str:
+    """Return the name as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it."""
+    return function.name if function.schema == "pg_catalog" else f"{function.schema}.{function.name}"
 
 
 def _declared_refusal(function: CatalogFunction) -> RefusalFamily | None:

@@ -16,6 +16,7 @@ from pgmcp.validation.grammar import Node, character_offset
 from pgmcp.validation.lexer import tokenize
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.roots import SECRET_SETTINGS, describe
+from pgmcp.validation.scopes import with_references
 
 # The raw parse nodes (src/include/nodes/parsenodes.h) that a read can be made
 # of. What is not here is refused, nodes of later grammars included.
@@ -53,6 +54,7 @@ class ReadingCheck:
         self._functions = functions
         self._mentions: list[tuple[int, str]] = []  # byte offset, relation
         self._with_names: set[str] = set()
+        self._with_references: set[int] = set()
         self._qualified_columns: list[tuple[str, str, Node]] = []  # qualifier, column, its node
         self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
         self._has_nameless_function = False
@@ -90,6 +92,8 @@ class ReadingCheck:
         Raises:
             SqlRejectedError: at the first that is more than a read.
         """
+        if "with" in self._sql.lower():
+            self._with_references = with_references(root)
         pending: list[Any] = [root]
         while pending:
             value = pending.pop()
@@ -137,6 +141,8 @@ class ReadingCheck:
     def _check_relation(self, name: str, fields: Node) -> None:
         schema = fields.get("schemaname", "")
         self._mentions.append((fields.get("location", 0), f"{schema}.{name}" if schema else name))
+        if id(fields) in self._with_references:
+            return
         if refusal := secret_relation_refusal(schema, name):
             message, hint = refusal
             self._refuse(message, fields, offending=name, hint=hint)

@@ -17,7 +17,13 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.execution.spawn import Spawn
 from tests.attack_run import find_effects, pipeline_to, supervisor_to, unvalidated, validated, watch
 from tests.attacked_cluster import SERVER_SETTINGS, Target, build_target
-from tests.statements import attacks, honest_statements, trap_attacks, trap_honest_statements
+from tests.statements import (
+    attacks,
+    honest_statements,
+    trap_attacks,
+    trap_honest_statements,
+    trap_policy_attacks,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -116,7 +122,9 @@ async def test_no_attack_has_an_effect_or_reads_a_secret(target: Target, role: s
             await run("select 1")
             wal_before_bytes = watched.wal_bytes()
             effects = await find_effects(
-                watched, run, [target.aim(each) for each in [*attacks(), *trap_attacks()]]
+                watched,
+                run,
+                [target.aim(each) for each in [*attacks(), *trap_attacks(), *trap_policy_attacks()]],
             )
             wal_bytes = watched.wal_bytes() - wal_before_bytes
 
@@ -130,6 +138,15 @@ async def test_every_trap_that_the_catalog_shows_is_refused_before_it_runs(targe
     async with pipeline_to(target.admin_url) as pipeline:
         run = validated(pipeline)
         for statement in trap_attacks():
+            await run(statement)
+
+    assert [reply for reply in run.replies if not reply.is_rejected] == []
+
+
+async def test_every_row_policy_that_applies_to_the_role_is_refused_before_it_runs(target: Target) -> None:
+    async with pipeline_to(target.url_by_role["careless"]) as pipeline:
+        run = validated(pipeline)
+        for statement in trap_policy_attacks():
             await run(statement)
 
     assert [reply for reply in run.replies if not reply.is_rejected] == []

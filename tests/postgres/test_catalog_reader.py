@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import anyio
 import psycopg
@@ -95,7 +96,6 @@ async def test_the_policy_stays_the_same_until_something_it_looks_at_changes(
             "select 1::f",
         ),
         ("create domain d as int check (g(value, 1)); create type c as (v d)", "select '(1)'::c"),
-        ("alter table t enable row level security; create policy p on t using (g(id, 1))", "table t"),
         ("create aggregate a (int) (sfunc = h, stype = int)", "select a(1)"),
         ("create function row_f(t) returns int language sql as 'select 1'", "select t.row_f from t"),
         ("create function lower(int) returns int language sql as 'select 1'", "select lower(1)"),
@@ -138,6 +138,116 @@ async def test_a_change_gives_a_new_policy_that_knows_of_it(
 
     assert after is not before
     assert not passes(sql, after)
+
+
+POLICY_OBJECTS = """
+create role {r}_reader; create role {r}_team; create role {r}_owner; create role {r}_bypass bypassrls;
+grant all on schema public to {r}_owner;
+create schema private;
+create table members (id int); insert into members values (1);
+create function private.is_member(wanted int) returns bool language sql stable security definer
+    as 'select exists (select from members where id = wanted)';
+create function private.strike(int) returns bool language sql volatile as 'select true';
+create table teams (id int); insert into teams values (1), (2); alter table teams owner to {r}_owner;
+create function private.definer_strike(wanted int) returns bool language sql stable security definer
+    as 'select private.strike(wanted)';
+grant usage on schema private to public; grant select on all tables in schema public to public;
+"""
+_STRIKING = "create policy p on teams {to} using (private.strike(id))"
+
+
+@pytest.mark.parametrize(
+    ("policies", "role", "rows"),
+    [
+        (_STRIKING.format(to=""), "{r}_reader", 2),  # row security is not enabled
+        (_STRIKING.format(to="") + "; alter table teams enable row level security", "{r}_owner", 2),
+        (_STRIKING.format(to="") + "; alter table teams enable row level security", "{r}_bypass", 2),
+        (_STRIKING.format(to="") + "; alter table teams enable row level security", "", 2),
+        (
+            _STRIKING.format(to="to {r}_team") + "; create policy o on teams using (true); "
+            "alter table teams enable row level security",
+            "{r}_reader",
+            2,
+        ),
+        (
+            "create policy p on teams for insert with check (private.strike(id)); "
+            "create policy o on teams using (id = 1); alter table teams enable row level security",
+            "{r}_reader",
+            1,
+        ),
+        (
+            "create policy p on teams using ((select private.is_member(id))); "
+            "alter table teams enable row level security",
+            "{r}_reader",
+            1,
+        ),
+    ],
+)
+async def test_a_table_is_readable_when_no_policy_that_does_harm_applies_to_the_role(
+    new_database: Callable[[], str], policies: str, role: str, rows: int
+) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    execute(url, (POLICY_OBJECTS + policies).format(r=prefix))
+    role = role.format(r=prefix)
+
+    assert passes("select * from teams", await reader(url, role=role).read())
+    with psycopg.connect(url) as connection:
+        if role:
+            connection.execute(f"set role {role}".encode())
+        assert len(connection.execute("select * from teams").fetchall()) == rows
+
+
+@pytest.mark.parametrize(
+    ("policies", "role"),
+    [
+        (_STRIKING.format(to=""), "{r}_reader"),
+        (_STRIKING.format(to="to {r}_team") + "; grant {r}_team to {r}_reader", "{r}_reader"),
+        (_STRIKING.format(to="") + "; alter table teams force row level security", "{r}_owner"),
+        ("create policy p on teams using (private.definer_strike(id))", "{r}_reader"),
+        ("create policy p on teams using (pg_catalog.pg_try_advisory_lock(id))", "{r}_reader"),
+    ],
+)
+async def test_a_policy_that_applies_is_followed(
+    new_database: Callable[[], str], policies: str, role: str
+) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    script = POLICY_OBJECTS + policies + "; alter table teams enable row level security"
+    execute(url, script.format(r=prefix))
+
+    assert not passes("select * from teams", await reader(url, role=role.format(r=prefix)).read())
+
+
+async def test_a_policy_for_the_owner_of_a_view_is_followed_through_the_view(
+    new_database: Callable[[], str],
+) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    script = (
+        POLICY_OBJECTS
+        + _STRIKING
+        + """;
+        create policy o on teams using (true); alter table teams enable row level security;
+        create view seen as select * from teams; alter view seen owner to {r}_team;
+        """
+    )
+    execute(url, script.format(r=prefix, to=f"to {prefix}_team"))
+
+    policy = await reader(url, role=f"{prefix}_reader").read()
+
+    assert passes("select * from teams", policy)
+    assert not passes("select * from seen", policy)
+
+
+async def test_what_makes_a_policy_apply_gives_a_new_policy(new_database: Callable[[], str]) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    script = POLICY_OBJECTS + _STRIKING + "; alter table teams enable row level security"
+    execute(url, script.format(r=prefix, to=f"to {prefix}_team"))
+    policies = reader(url, role=f"{prefix}_reader")
+    before = passes("select * from teams", await policies.read())
+    execute(url, f"grant {prefix}_team to {prefix}_reader")
+
+    after = passes("select * from teams", await policies.read())
+
+    assert (before, after) == (True, False)
 
 
 async def test_what_belongs_to_an_extension_is_allowed_and_denied_with_it(

@@ -157,3 +157,39 @@ def test_a_refusal_says_what_to_write_instead(sql: str, advice: str) -> None:
 )
 def test_names_in_unicode_escapes_are_known_by_what_they_spell(sql: str) -> None:
     assert validate(sql, functions=_POLICY).tables == ("data",)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "with pg_shadow as (select 1 as a) select * from pg_shadow",
+        "with pg_shadow as (select 1 as a), b as (select * from pg_shadow) select * from b",
+        "with recursive pg_shadow as (select 1 as a union all select a + 1 from pg_shadow where a < 3) "
+        "table pg_shadow",
+        "with recursive b as (select * from pg_shadow), pg_shadow as (select 1 as a) select * from b",
+        "with pg_shadow as (select 1 as a) select (select max(a) from (select * from pg_shadow) x)",
+        "with pg_shadow as (select 1 as a) select 1 union select a from pg_shadow order by 1",
+        "with pg_shadow as (select 1) select * from (with b as (table pg_shadow) table b) x",
+    ],
+)
+def test_the_name_of_a_with_query_hides_a_refused_relation_in_its_scope(sql: str) -> None:
+    validate(sql, functions=FunctionPolicy())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "with pg_shadow as (select 1 as a) select * from pg_catalog.pg_shadow",
+        "with pg_shadow as (select * from pg_shadow) select * from pg_shadow",
+        "with b as (select * from pg_shadow), pg_shadow as (select 1 as a) select * from b",
+        "select * from (with pg_shadow as (select 1) table pg_shadow) x, pg_shadow",
+        "select * from pg_shadow where exists (with pg_shadow as (select 1) table pg_shadow)",
+        "(with pg_shadow as (select 1) table pg_shadow) union all table pg_shadow",
+        "with b as (with pg_shadow as (select 1) table pg_shadow) select * from b, pg_shadow",
+        'with "PG_SHADOW" as (select 1) table pg_shadow',
+        "with a(pg_shadow) as (select 1) table pg_shadow",
+    ],
+)
+def test_a_refused_relation_stays_refused_outside_the_scope_of_its_namesake(sql: str) -> None:
+    with pytest.raises(SqlRejectedError, match="pg_shadow is not readable here"):
+        validate(sql, functions=FunctionPolicy())

@@ -32,3 +32,5 @@ with recursive employee_tree as (select id, parent_id, name::text as path from c
 with a (x) as (select 1), b as not materialized (select x from a), c as materialized (table b) select * from a natural join b natural join c
 with totals as (select customer_id, sum(total) s from order_totals group by customer_id), stats as (select avg(s) m, stddev_pop(s) d from totals) select t.*, (s - m) / nullif(d, 0) as z from totals t cross join stats
 (with x as (select 1 as a) select a from x) union (with y as (select 2 as a) select a from y)
+with pg_shadow as (select 1 as a) select * from pg_shadow
+with recursive pg_authid as (select 1 as a union all select a + 1 from pg_authid where a < 3) select max(a) from pg_authid

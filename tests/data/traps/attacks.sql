@@ -61,8 +61,6 @@ select * from password_view
 select rolpassword from password_view where rolname = 'postgres'
 select * from file_view
 select * from operator_view
-select * from guarded
-select count(*) from guarded
 select * from program_table
 select c.struck_or_not from customers c
 select customers.struck_any from customers limit 1
@@ -132,3 +130,8 @@ select quietly_password_liar()
 select U&"l\0069ar"()
 select U&"l!0069ar" uescape '!' ()
 ﻿select liar()
+select * from definer_view
+select passwords from definer_password_view
+with struck as (select 1) select * from definer_view
+with x as (select * from striking_view), striking_view as (select 1 as v) select * from x
+with striking_view as (select 1 as v) select * from public.striking_view

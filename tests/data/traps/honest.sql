@@ -9,3 +9,6 @@ select case id when 1 then 'one' end, 5::int, '6'::int::bigint, id::text from cu
 select pg_input_is_valid('5', 'numeric'), (pg_input_error_info('x', 'int4')).message
 select honest_commenter(), honest_executor()
 select U&"honest\005Fcommenter"()
+with striking_view as (select 1 as v) select v from striking_view
+with recursive guarded as (select 1 as id union all select id + 1 from guarded where id < 3) table guarded
+select * from guarded

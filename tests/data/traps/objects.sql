@@ -123,6 +123,15 @@ insert into public.guarded values (1, 'a note');
 alter table public.guarded enable row level security, force row level security;
 create policy striking on public.guarded for select using (trap.strike() > 0);
 
+create table public.definer_guarded (id int primary key);
+insert into public.definer_guarded values (1);
+alter table public.definer_guarded enable row level security, force row level security;
+create policy striking on public.definer_guarded for select using ((select public.definer()) > 0);
+create view public.definer_view as select public.definer() as v;
+create function public.definer_passwords() returns text language sql stable security definer as
+    $$ select string_agg(rolpassword, ',') from pg_authid $$;
+create view public.definer_password_view as select public.definer_passwords() as passwords;
+
 create server loopback foreign data wrapper postgres_fdw;
 create server files foreign data wrapper file_fdw;
 create foreign table public.program_table (line text) server files options (program 'cat > struck.txt; echo 1');
