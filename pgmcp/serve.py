@@ -5,17 +5,18 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
 from pgmcp.catalog_access import report_once
+from pgmcp.context_check import ContextCheck
 from pgmcp.errors import GuardFailedError
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.pool import ConnectionTarget
-from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.result import JsonScalar, RowLimits, Rows
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
@@ -333,7 +334,13 @@ def _open_database(
     cleanup.push_async_callback(schema.close)
     role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
     cleanup.push_async_callback(role.close)
-    return Database(name, supervisor, schema, role, functions, context, row_security, fetch)
+
+    async def fetch_rows(sql: str) -> Sequence[Sequence[JsonScalar]]:
+        return (await fetch(sql)).rows
+
+    context_check = ContextCheck(name, context, schema, fetch_rows)
+    cleanup.push_async_callback(context_check.close)
+    return Database(name, supervisor, schema, role, functions, context_check.context, row_security, fetch)
 
 
 async def _look(supervisor: Supervisor, functions: Snapshot[FunctionPolicy], sql: str) -> Rows:

@@ -15,6 +15,10 @@ _EQUALITY_KINDS = frozenset({"AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY"})
 _LIKE_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
 _CASE_FUNCTIONS = frozenset({"lower", "upper"})
 _FOLDING_FUNCTIONS = _CASE_FUNCTIONS | {"btrim"}
+_STATEMENTS_UNLIKE_PROSE = frozenset(
+    {"ExplainStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "DropStmt", "CreateStmt"}
+)
+_OPAQUE_NODES = frozenset({"ColumnRef", "subselect"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +144,56 @@ def _texts(node: Node) -> Iterator[str]:
             yield from (text.upper() for text in _texts(below))
         case _:
             return
+
+
+def is_one_statement(text: str) -> bool:
+    """Return whether PostgreSQL's grammar reads the text as exactly one statement, and prose as none.
+
+    The grammar also reads "Show me", "Begin" and "Select rows": a command without a semicolon counts as
+    prose, and so does a SELECT of bare columns without FROM.
+    """
+    try:
+        sql, _ = bounds.trim_and_bound(text)
+        statements = grammar.parse(sql)
+    except SqlRejectedError:
+        return False
+    if len(statements) != 1:
+        return False
+    kind, fields, _ = statements[0]
+    if kind == "SelectStmt":
+        return not _selects_only_words(fields)
+    return kind in _STATEMENTS_UNLIKE_PROSE or text.rstrip().endswith(";")
+
+
+def _selects_only_words(select: Node) -> bool:
+    if any(select.get(part) for part in ("fromClause", "valuesLists", "larg", "withClause")):
+        return False
+    return all("ColumnRef" in each["ResTarget"].get("val", {}) for each in select.get("targetList", ()))
+
+
+def columns_of_condition(condition: str) -> tuple[tuple[str, ...], ...]:
+    """Return the columns a condition names, each as its parts, as PostgreSQL folds them.
+
+    Columns inside subqueries are left out: they belong to other relations. A text that is no condition names
+    no columns.
+    """
+    try:
+        text, _ = bounds.trim_and_bound(f"SELECT FROM a WHERE ({condition}\n)")
+        statements = grammar.parse(text)
+    except SqlRejectedError:
+        return ()
+    if len(statements) != 1:
+        return ()
+    return tuple(_columns_outside_subqueries(statements[0].fields.get("whereClause")))
+
+
+def _columns_outside_subqueries(root: Any) -> Iterator[tuple[str, ...]]:
+    pending: list[Any] = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending.extend(reversed(value))
+        elif isinstance(value, dict):
+            if fields := value.get("ColumnRef"):
+                yield tuple(part["String"]["sval"] for part in fields["fields"] if "String" in part)
+            pending.extend(reversed([each for name, each in value.items() if name not in _OPAQUE_NODES]))

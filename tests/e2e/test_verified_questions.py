@@ -1,5 +1,8 @@
 """Questions the operator has answered beforehand need no model and no key."""
 
+import json
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -64,3 +67,47 @@ def test_a_verified_question_is_not_sent_to_the_model_and_another_is_with_exampl
     prompt = endpoint.requests[0].prompt
     assert "last_login_at >= now() - interval '30 days'" in prompt  # of the nearest verified question
     assert "a customer with is_active and a login in the last 30 days" in prompt  # of the terms
+
+
+BROKEN_CONTEXT = """
+databases:
+  shop:
+    verified:
+      - question: How many widgets are there?
+        sql: select count(*) from widgets
+      - question: Clear the widgets
+        sql: delete from products
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "outcome"),
+    [("How many widgets are there?", "statement_failed"), ("Clear the widgets", "rejected")],
+)
+def test_a_verified_question_that_fails_is_told_as_the_operators(
+    question: str, outcome: str, shop_environment: dict[str, str], start_server: StartServer, tmp_path: Path
+) -> None:
+    context, audit = tmp_path / "context.yaml", tmp_path / "audit.jsonl"
+    context.write_text(BROKEN_CONTEXT)
+    server = start_server(
+        {**shop_environment, "PG_MCP_CONTEXT_FILE": str(context), "PG_MCP_AUDIT_FILE": str(audit)}
+    )
+
+    answer = server.call("query", question=question)
+
+    (line,) = [json.loads(line) for line in audit.read_text("utf-8").splitlines()]
+    assert answer.code == outcome
+    assert "the operator's verified SQL for this question failed" in answer.text
+    assert "context file" in answer.text
+    assert (line["outcome"], line["source"]) == (outcome, "verified")
+
+
+def test_a_context_for_a_database_that_is_not_configured_is_warned_of(
+    shop_environment: dict[str, str], start_server: StartServer, tmp_path: Path
+) -> None:
+    context = tmp_path / "context.yaml"
+    context.write_text("databases: {shpo: {terms: {user: a row of users}}}")
+
+    server = start_server({**shop_environment, "PG_MCP_CONTEXT_FILE": str(context)})
+
+    assert "databases that are not configured: 'shpo' (did you mean 'shop'?)" in server.stderr

@@ -86,3 +86,15 @@ def test_a_broken_context_file_keeps_nothing_else_from_being_examined(folder: Pa
     assert f"{context}:1: not YAML" in failure.text
     assert settings is not None
     assert settings.context_file is None
+
+
+def test_a_context_for_a_database_that_is_not_configured_is_a_failure(folder: Path) -> None:
+    context = folder / "context.yaml"
+    context.write_text("databases: {mian: {terms: {user: a row of users}}}")
+
+    _, findings = examine_settings({"PG_MCP_DATABASE_URL": URL, "PG_MCP_CONTEXT_FILE": str(context)})
+
+    (failure,) = failures(findings)
+    assert failure.check == "settings: context file"
+    assert "'mian' (did you mean 'main'?)" in failure.text
+    assert failure.cure

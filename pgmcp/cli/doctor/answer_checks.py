@@ -8,6 +8,7 @@ from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.errors import ExecutionError, PgmcpError, StatementFailedError
 from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.generation.context_names import explain_unknown_names, find_unknown_names
 from pgmcp.generation.verified import ParameterKind, VerifiedQuestion
 from pgmcp.presentation.neutral import neutralise
 from pgmcp.schema.catalog import Catalog
@@ -110,6 +111,26 @@ def _describe_values(columns: list[str]) -> str:
     return (
         f"values or ranges of {len(columns)} columns: {enumerate_some(columns)} "
         "(PG_MCP_SERVER_HIDDEN_VALUES keeps single columns here, PG_MCP_SERVER_SEND_VALUES=false all)"
+    )
+
+
+async def check_context_names(subject: Subject, check: str) -> Finding | None:
+    """Look up every table and column that the context file names."""
+    context = await asyncio.to_thread(subject.database.context)
+    if context == DatabaseContext():
+        return None
+    catalog = await subject.database.schema.get()
+    unknown = await asyncio.to_thread(find_unknown_names, context, catalog)
+    if not unknown:
+        return Finding(Outcome.OK, check, "every table and column that the context file names is listed")
+    explanation = await explain_unknown_names(unknown, catalog, subject.fetch)
+    if not explanation.text:  # PostgreSQL's own relations
+        return Finding(Outcome.OK, check, "every table and column that the context file names exists")
+    return Finding(
+        Outcome.WARN if explanation.all_exist else Outcome.FAIL,
+        check,
+        explanation.text,
+        "correct the names in PG_MCP_CONTEXT_FILE; what describes no table or column belongs under `terms`",
     )
 
 

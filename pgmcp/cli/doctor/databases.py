@@ -11,6 +11,7 @@ from typing import Final
 
 from pgmcp.cli.doctor.answer_checks import (
     check_catalog,
+    check_context_names,
     check_statistics,
     check_verified_questions,
     tell_what_leaves,
@@ -52,6 +53,7 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("catalog", check_catalog, CHECK_TIMEOUT_S),
     ("statistics", check_statistics, CHECK_TIMEOUT_S),
     ("what leaves", tell_what_leaves, CHECK_TIMEOUT_S),
+    ("context names", check_context_names, CHECK_TIMEOUT_S),
     ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
 )
 """In an order in which the later rely on the earlier."""

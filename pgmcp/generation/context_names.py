@@ -1,0 +1,186 @@
+"""Tables and columns that a context file names and the catalog lacks, explained for the operator.
+
+Notes and filters are keyed by names; filters and joins name columns; a parameter of a verified question names
+the column its values come from. A wrong name raises nothing: the text reaches the model and helps it not at
+all. Names match in any case, with or without schema. Terms are free text and name nothing.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.errors import StatementFailedError
+from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.generation.verified import ParameterKind
+from pgmcp.presentation.neutral import neutralise
+from pgmcp.schema.catalog import Catalog, Table
+from pgmcp.schema.identifiers import parse_name, quote_identifier
+from pgmcp.schema.near_names import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
+from pgmcp.schema.unlisted import Fetch, UnlistedRelation, read_unlisted
+from pgmcp.validation.mentions import columns_of_condition
+
+_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+"""PostgreSQL manual, 5.6: every table has them."""
+
+MAX_EXPLAINED: Final = 20
+"""Names in one message; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownName:
+    """A name of the context file that the catalog lacks.
+
+    Attributes:
+        place: the part of the file: "notes", "filters", "joins", "parameters".
+        name: as the file spells it.
+        table: where `column` was looked for; None if the table itself is unknown.
+        column: the unknown column; "" if the table is unknown.
+    """
+
+    place: str
+    name: str
+    table: Table | None = None
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is wrong with the names of one database's context.
+
+    Attributes:
+        text: the unknown names with the near ones; "" if every name is known.
+        all_exist: every name exists in the database, but the catalog leaves it out.
+    """
+
+    text: str
+    all_exist: bool
+
+
+def find_unknown_names(context: DatabaseContext, catalog: Catalog) -> tuple[UnknownName, ...]:
+    """Return the names of the context that the catalog lacks, in the order of the file, each once."""
+    lookup = _Lookup(catalog)
+    return tuple(dict.fromkeys(_find_all(context, lookup)))
+
+
+async def explain_unknown_names(
+    unknown: Sequence[UnknownName], catalog: Catalog, fetch: Fetch
+) -> Explanation:
+    """Return the message on unknown names; asks the database which of them exist but are not listed.
+
+    Raises:
+        ExecutionError: the database could not be asked.
+    """
+    bare_names = {part for each in unknown if each.table is None for part in parse_name(each.name)}
+    try:
+        unlisted = await read_unlisted(fetch, bare_names, catalog.scope)
+    except StatementFailedError:  # a part of pg_catalog that this role may not read
+        unlisted = ()
+    texts, missing = [], 0
+    for each in unknown:
+        relation = _find_unlisted(each, unlisted)
+        if relation is None:
+            missing += 1
+            texts.append(_describe_missing(each, catalog))
+        elif relation.reason:
+            texts.append(f"{each.place}: {each.name} exists, but {relation.reason}")
+    more = f"; and {len(texts) - MAX_EXPLAINED} more" if len(texts) > MAX_EXPLAINED else ""
+    return Explanation(neutralise("; ".join(texts[:MAX_EXPLAINED]) + more), all_exist=not missing)
+
+
+def _find_all(context: DatabaseContext, lookup: "_Lookup") -> Iterator[UnknownName]:
+    for name in context.notes:
+        yield from lookup.check("notes", name)
+    for name, condition in context.filters.items():
+        yield from lookup.check_filter(name, condition)
+    for condition in context.joins:
+        yield from lookup.check_join(condition)
+    parameters = (each for verified in context.verified for each in verified.parameters.values())
+    for parameter in parameters:
+        if parameter.kind is ParameterKind.VALUE:
+            yield from lookup.check("parameters", parameter.column)
+
+
+class _Lookup:
+    """Finds names of a context file in a catalog, in any case."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._names = {table.name.lower(): table for table in catalog.tables}
+
+    def check(self, place: str, name: str) -> Iterator[UnknownName]:
+        """Yield the name if it is no table and no column of one."""
+        parts = parse_name(name)
+        table, rest = self._find(parts[:2]), parts[2:]
+        if table is None:
+            table, rest = self._find(parts[:1]), parts[1:]
+        if table is None:
+            yield UnknownName(place, name)
+        elif rest and not _has_column(table, rest[0]):
+            yield UnknownName(place, name, table, rest[0])
+
+    def check_filter(self, name: str, condition: str) -> Iterator[UnknownName]:
+        """Yield the table's name if it is unknown, else the unknown columns of its condition."""
+        table = self._find(parse_name(name))
+        if table is None:
+            yield UnknownName("filters", name)
+            return
+        for parts in columns_of_condition(condition):
+            if len(parts) > 1 and parts[0].lower() != table.name.lower():
+                yield from self.check("filters", _spell(parts))
+            elif not _has_column(table, parts[-1]):
+                yield UnknownName("filters", _spell((table.name, parts[-1])), table, parts[-1])
+
+    def check_join(self, condition: str) -> Iterator[UnknownName]:
+        """Yield the unknown columns; those without a table are left out, for they may belong to either."""
+        for parts in columns_of_condition(condition):
+            if len(parts) > 1:
+                yield from self.check("joins", _spell(parts))
+
+    def _find(self, parts: Sequence[str]) -> Table | None:
+        if not parts or len(parts) > 2:
+            return None
+        spelled = '"' + '"."'.join(part.replace('"', '""') for part in parts) + '"'
+        found = self._catalog.find(spelled) or self._catalog.find(spelled.lower())
+        # A table off the search path is shown to the model with its schema; a bare name still tells which.
+        return found or (self._names.get(parts[0].lower()) if len(parts) == 1 else None)
+
+
+def _has_column(table: Table, name: str) -> bool:
+    wanted = name.lower()
+    known = {column.name.lower() for column in table.columns}
+    return wanted in known or wanted in _SYSTEM_COLUMNS or wanted == table.name.lower()
+
+
+def _spell(parts: Sequence[str]) -> str:
+    return ".".join(map(quote_identifier, parts))
+
+
+def _find_unlisted(unknown: UnknownName, unlisted: Sequence[UnlistedRelation]) -> UnlistedRelation | None:
+    """Return the relation that `table`, `schema.table`, `table.column` or `schema.table.column` may mean."""
+    if unknown.table is not None:
+        return None
+    first, second, *_ = (*(part.lower() for part in parse_name(unknown.name)), "", "")
+    qualified = [each for each in unlisted if (each.schema.lower(), each.name.lower()) == (first, second)]
+    bare = [each for each in unlisted if each.name.lower() == first]
+    return next(iter((*qualified, *bare)), None)
+
+
+def _describe_missing(unknown: UnknownName, catalog: Catalog) -> str:
+    if unknown.table is not None:
+        relation = catalog.display_name(unknown.table)
+        advice = advise_missing_name(UNDEFINED_COLUMN, (unknown.column,), [relation], catalog)
+        problem = f"{unknown.place}: {unknown.name}: {relation} has no column {unknown.column}"
+    else:
+        advice = _advise_table(unknown, catalog)
+        problem = f"{unknown.place}: there is no table {unknown.name}"
+    return f"{problem} ({advice})" if advice else problem
+
+
+def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
+    """Return the tables near the part that may be the table: `table`, `table.column` or `schema.table`."""
+    parts = parse_name(unknown.name)
+    names_schema = len(parts) > 1 and any(
+        table.schema.lower() == parts[0].lower() for table in catalog.tables
+    )
+    name = parts[1] if names_schema else parts[0] if parts else ""
+    return advise_missing_name(UNDEFINED_TABLE, (name,), [], catalog)

@@ -1,0 +1,215 @@
+"""Names in a context file, checked against the catalog of a real database."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import anyio
+import psycopg
+import pytest
+
+from pgmcp.cli.doctor.databases import examine_database
+from pgmcp.cli.doctor.report import Finding, Outcome
+from pgmcp.cli.doctor.subject import Subject
+from pgmcp.serve import open_pipeline
+from pgmcp.settings import load_settings
+from pgmcp.settings.origins import find_address
+
+pytestmark = pytest.mark.anyio
+
+SCHEMA = """
+create table orders (id int primary key, total numeric, buyer int, address jsonb, placed_at date);
+create table customers (number int primary key, full_name text, deleted_at date);
+create table "OldOrders" (id int, "Total" numeric);
+create schema hr; create table hr.people (id int, name text);
+create schema sales; create table sales.targets (id int, amount numeric);
+create table events (at date) partition by range (at);
+create table events_2026 partition of events for values from ('2026-01-01') to ('2027-01-01');
+"""
+TRUE_CONTEXT = """
+databases:
+  main:
+    terms: {anything at all: is no name}
+    notes:
+      orders: one row per checkout
+      Orders.Total: in euro
+      public.orders.total: in euro
+      orders.address.city: where the parcel goes
+      OldOrders: before 2020
+      '"OldOrders"."Total"': in marks
+      sales.targets.amount: per quarter
+      targets: per quarter
+      pg_stat_activity: sessions
+    filters:
+      customers: deleted_at IS NULL and customers.number > 0 and ctid is not null
+      orders: buyer in (select number from customers where full_name is not null) or placed_at < current_date
+    joins: [orders.buyer = customers.number, 'orders join customers on so and so']
+    verified:
+      - question: What has {customer} spent?
+        parameters: {customer: customers.full_name}
+        sql: select sum(total) from orders join customers on buyer = number where full_name = {customer}
+"""
+
+
+async def examine_names(url: str, folder: Path, context: str, **variables: str) -> Finding:
+    """Return what doctor finds of the names of a context file."""
+    file = folder / "context.yaml"
+    file.write_text(context)
+    environ = {"PG_MCP_DATABASE_URL": url, "PG_MCP_CONTEXT_FILE": str(file), **variables}
+    settings = load_settings({**environ, "PG_MCP_DATABASE_MIN_POOL_SIZE": "0"}, env_file=None)
+    async with open_pipeline(settings, None) as (pipeline, _):
+        address = find_address(settings.databases["main"])
+        subject = Subject(pipeline.database("main"), pipeline, address, settings, "")
+        findings = {each.check: each async for each in examine_database(subject)}
+    return findings["database main: context names"]
+
+
+def context_with(part: str) -> str:
+    return f"databases:\n  main:\n    {part}\n"
+
+
+@pytest.fixture
+def url(new_database: Callable[[], str]) -> str:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(SCHEMA.encode())
+    return url
+
+
+async def test_names_that_exist_are_known_in_any_spelling(url: str, tmp_path: Path) -> None:
+    finding = await examine_names(url, tmp_path, TRUE_CONTEXT)
+
+    assert (finding.outcome, finding.text) == (
+        Outcome.OK,
+        "every table and column that the context file names exists",
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "problem"),
+    [
+        ("notes: {order: x}", "notes: there is no table order (tables near order: orders"),
+        ("notes: {orders.totl: x}", "notes: orders.totl: orders has no column totl (near: orders.total"),
+        ("notes: {public.orders.totl: x}", "orders has no column totl (near: orders.total"),
+        ("notes: {sales.target: x}", "there is no table sales.target (tables near target: sales.targets"),
+        ("notes: {shop.orders: x}", "there is no table shop.orders"),
+        ("filters: {customer: deleted_at is null}", "filters: there is no table customer (tables near"),
+        (
+            "filters: {customers: removed_at is null}",
+            "filters: customers.removed_at: customers has no column",
+        ),
+        (
+            "filters: {customers: customers.deletd_at is null}",
+            "no column deletd_at (near: customers.deleted_at",
+        ),
+        ("joins: [orders.buyer = customers.no]", "joins: customers.no: customers has no column no"),
+        (
+            "joins: [order_s.buyer = customers.number]",
+            "joins: there is no table order_s.buyer (tables near order_s: orders",
+        ),
+        (
+            "verified: [{question: 'Spent by {c}?', parameters: {c: customers.name}, sql: 'select {c}'}]",
+            "parameters: customers.name: customers has no column name (near: customers.full_name",
+        ),
+    ],
+)
+async def test_a_name_that_does_not_exist_is_a_failure_with_the_near_ones(
+    part: str, problem: str, url: str, tmp_path: Path
+) -> None:
+    finding = await examine_names(url, tmp_path, context_with(part))
+
+    assert finding.outcome is Outcome.FAIL
+    assert problem in finding.text
+    assert "PG_MCP_CONTEXT_FILE" in finding.cure
+
+
+async def test_an_excluded_schema_is_told_from_a_missing_table(url: str, tmp_path: Path) -> None:
+    part = "notes: {hr.people: x, people.name: x, hr.persons: x}"
+
+    finding = await examine_names(url, tmp_path, context_with(part), PG_MCP_DATABASE_EXCLUDE_SCHEMAS="hr")
+
+    assert finding.outcome is Outcome.FAIL
+    assert "hr.people exists, but schema hr is excluded" in finding.text
+    assert "people.name exists, but schema hr is excluded" in finding.text
+    assert "there is no table hr.persons" in finding.text
+
+
+async def test_what_exists_and_is_not_listed_is_a_warning(url: str, tmp_path: Path) -> None:
+    finding = await examine_names(url, tmp_path, context_with("notes: {events_2026: x}"))
+
+    assert finding.outcome is Outcome.WARN
+    assert "events_2026 exists, but it is a partition" in finding.text
+
+
+async def test_a_table_the_role_may_not_read_is_said_to_exist(
+    url: str, tmp_path: Path, shop_url: str
+) -> None:
+    reader = psycopg.conninfo.conninfo_to_dict(shop_url)
+    variables = {
+        "PG_MCP_DATABASE_USER": str(reader["user"]),
+        "PG_MCP_DATABASE_PASSWORD": str(reader["password"]),
+    }
+    target = psycopg.conninfo.conninfo_to_dict(url)
+    plain_url = f"postgresql://{target['host']}:{target['port']}/{target['dbname']}"
+
+    finding = await examine_names(plain_url, tmp_path, context_with("notes: {orders: x}"), **variables)
+
+    assert finding.outcome is Outcome.WARN
+    assert "orders exists, but the role may not read it" in finding.text
+
+
+class Warnings(logging.Handler):
+    """The warnings on context names, which the event loop logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+        self._logged = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+        self._logged.set()
+
+    async def next(self) -> str:
+        """Wait for another warning and return it."""
+        with anyio.fail_after(30):
+            await self._logged.wait()
+        self._logged.clear()
+        return self.texts[-1]
+
+
+@pytest.fixture
+async def warnings() -> AsyncIterator[Warnings]:
+    handler = Warnings()
+    logger = logging.getLogger("pgmcp.context_check")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+async def test_a_server_warns_once_for_each_change_of_schema_or_file(
+    url: str, tmp_path: Path, warnings: Warnings
+) -> None:
+    file = tmp_path / "context.yaml"
+    file.write_text(context_with("notes: {order: x}"))
+    environ = {"PG_MCP_DATABASE_URL": url, "PG_MCP_CONTEXT_FILE": str(file)}
+    async with open_pipeline(load_settings(environ, env_file=None), None) as (pipeline, _):
+        database = pipeline.database("main")
+
+        await database.schema.get()
+        first = await warnings.next()
+        await database.schema.refresh()
+        await asyncio.to_thread(database.context)
+        file.write_text(context_with("notes: {order: x, orders.totl: x}"))
+        await asyncio.to_thread(database.context)
+        second = await warnings.next()
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("alter table orders add totl numeric")
+        await database.schema.refresh()
+        third = await warnings.next()
+
+    assert "database main lacks: notes: there is no table order (" in first
+    assert "orders has no column totl" in second
+    assert "orders has no column totl" not in third
+    assert len(warnings.texts) == 3
