@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from pgmcp.errors import ModelReplyError
+from pgmcp.validation.mentions import is_one_statement
 
 # Every property is required and no other is allowed: OpenAI's strict mode takes only such schemas.
 REPLY_SCHEMA: dict[str, Any] = {
@@ -42,17 +43,28 @@ REPLY_SCHEMA: dict[str, Any] = {
     "additionalProperties": False,
 }
 
-_THOUGHT_TAGS = "think|thinking|thoughts?|reason|reasoning|reflection|analysis|scratchpad"
-_THOUGHT = re.compile(rf"<({_THOUGHT_TAGS})>.*?(</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_THOUGHT_START = re.compile(rf"<(?:{_THOUGHT_TAGS})>", re.IGNORECASE)
-_THOUGHT_END = re.compile(rf"</(?:{_THOUGHT_TAGS})>", re.IGNORECASE)
-_SQL_FENCE = re.compile(r"```(?:sql|postgresql|postgres|pgsql)\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
-_READ_START = r"(?:SELECT|VALUES|TABLE|EXPLAIN|SHOW)\b|WITH\s(?=.*?\bAS\b)|\(\s*SELECT\b"
-_PLAIN_FENCE = re.compile(rf"```[ \t]*\n(\s*(?:{_READ_START}).*?)```", re.DOTALL | re.IGNORECASE)
-_BARE_SQL = re.compile(
-    rf"(?:\A|^[ \t]*SQL ?(?:Query)?:)\s*((?:{_READ_START}).*?)\s*(?:^\s*(?:SQLResult|Answer):.*)?\Z",
+_THINK = "think|thinking|seed:think"
+# The other tags also occur in data, such as LIKE '%<reason>%', so they count only where a line begins.
+_THOUGHT_TAGS = "thoughts?|reason|reasoning|reflection|analysis|scratchpad"
+_THOUGHT = re.compile(
+    rf"(?:<({_THINK})>|(?:^|(?<=>))[ \t]*<({_THOUGHT_TAGS})>).*?(</(?:\1|\2)>|\Z)",
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
+_THOUGHT_START = re.compile(rf"<(?:{_THINK})>", re.IGNORECASE)
+_THOUGHT_END = re.compile(rf"</(?:{_THINK})>", re.IGNORECASE)
+_OTHER_THOUGHT_ENDS = ("[/THINK]", "◁/think▷")
+"""Those of Magistral and Kimi, whose answers follow them."""
+
+_SQL_FENCE = re.compile(r"```(?:sql|postgresql|postgres|pgsql)\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_PLAIN_FENCE = re.compile(r"```[ \t]*\n(.*?)```", re.DOTALL)
+_SQL_LABEL = re.compile(r"^[ \t]*SQL ?(?:Query)?:", re.IGNORECASE | re.MULTILINE)
+_AFTER_SQL = re.compile(r"^[ \t]*(?:SQLResult|Answer):.*", re.DOTALL | re.IGNORECASE | re.MULTILINE)
+# OpenAI's harmony format, where a server passes the model's channels on: only the last "final" one answers.
+_FINAL_CHANNEL = re.compile(
+    r"<\|channel\|>[ \t]*final\b[^<]{0,100}(?:<\|constrain\|>[^<]{0,100})?<\|message\|>"
+)
+_OTHER_CHANNEL = re.compile(r"<\|channel\|>.*?(?:<\|end\|>|(?=<\|start\|>)|\Z)", re.DOTALL)
+_CONTROL_TOKEN = re.compile(r"<\|(?:start|end|return|message|channel)\|>")
 _WHOLE_FENCE = re.compile(r"\s*```\w*\s*\n(.*?)```\s*", re.DOTALL)
 
 # Every brace that opens no JSON costs one attempt: unbounded, a long text of braces takes quadratic time.
@@ -108,20 +120,39 @@ def parse_reply(text: str) -> SqlReply:
     replies = list(_replies_in(answer))
     if replies:
         return _settle(replies[-1])
-    statements = _SQL_FENCE.findall(answer) or _PLAIN_FENCE.findall(answer)
-    if not statements and "```" not in answer and (bare := _BARE_SQL.search(answer.strip())):
-        statements = [bare[1]]
+    statements = _SQL_FENCE.findall(answer) or list(filter(is_one_statement, _PLAIN_FENCE.findall(answer)))
+    if not statements and "```" not in answer:
+        statements = _bare_statements(answer)
     if len(statements) == 1:
         return _settle(_LooseReply(sql=statements[0]))
     raise ModelReplyError("the model's reply holds no JSON object with SQL", hint=_ASK_FOR_JSON_HINT)
 
 
+def _bare_statements(answer: str) -> list[str]:
+    """Return the text without its label, if PostgreSQL's grammar reads it as one statement."""
+    *_, labelled = _SQL_LABEL.split(answer, maxsplit=1)
+    statement = _AFTER_SQL.sub("", labelled).strip()
+    return [statement] if is_one_statement(statement) else []
+
+
 def _without_thoughts(text: str) -> str:
+    text = _final_channel(text)
+    for end_mark in _OTHER_THOUGHT_ENDS:
+        text = text.rpartition(end_mark)[2]
     # Some chat templates open the thought in the prompt, so that only its end is in the reply.
     end = _THOUGHT_END.search(text)
     if end and not _THOUGHT_START.search(text, 0, end.start()):
         text = text[end.end() :]
     return _THOUGHT.sub("", text)
+
+
+def _final_channel(text: str) -> str:
+    """Return the last final channel of a harmony reply; other texts as they are."""
+    if "<|channel|>" not in text:
+        return text
+    *before, final = _FINAL_CHANNEL.split(text)
+    answer = final if before else text
+    return _CONTROL_TOKEN.sub("", _OTHER_CHANNEL.sub("", answer))
 
 
 def _replies_in(text: str) -> Iterator[_LooseReply]:

@@ -134,13 +134,49 @@ def test_an_answer_asks_nothing_back() -> None:
         "<thoughts>```sql\nSELECT 2\n```</thoughts>SELECT 1;",
         "<reason>SELECT 2;</reason>```\nSELECT 1;\n```",
         '<analysis>{"sql": "SELECT 2"}</analysis>{"sql": "SELECT 1;"}',
+        "[THINK]SELECT 2[/THINK]SELECT 1;",
+        "◁think▷SELECT 2◁/think▷SELECT 1;",
+        "<seed:think>SELECT 2</seed:think>\nSELECT 1;",
+        "<|channel|>analysis<|message|>SELECT 2<|end|><|start|>assistant<|channel|>final<|message|>SELECT 1;",
+        '<|channel|>analysis<|message|>{"sql": "SELECT 2"}<|end|><|start|>assistant'
+        '<|channel|>final <|constrain|>json<|message|>{"sql": "SELECT 1;"}<|return|>',
     ],
 )
 def test_sql_that_stands_alone_is_the_answer_and_drafts_never_are(text: str) -> None:
     assert parse_reply(text).sql == "SELECT 1;"
 
 
-@pytest.mark.parametrize("text", ["With pleasure.", "I would select rows.", "<thoughts>SELECT 2"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "With pleasure.",
+        "I would select rows.",
+        "<thoughts>SELECT 2",
+        "Select the rows you want",
+        "Select rows",
+        "Show me",
+        "Begin",
+        "Values of what?",
+        "SELECT 1; SELECT 2;",
+        "SELECT 1;\nThis counts nothing.",
+        "```\nSelect the rows you want\n```",
+        "<|channel|>analysis<|message|>SELECT 2<|end|>",
+    ],
+)
 def test_prose_is_no_sql(text: str) -> None:
     with pytest.raises(ModelReplyError):
         parse_reply(text)
+
+
+@pytest.mark.parametrize("sql", ["SELECT id FROM a WHERE x LIKE '%<reason>%'", "SELECT '</analysis>'"])
+def test_a_tag_in_the_data_is_no_thought(sql: str) -> None:
+    assert parse_reply(json.dumps({"sql": sql})).sql == sql
+    assert parse_reply(sql).sql == sql
+
+
+@pytest.mark.parametrize(
+    "part", ["<|channel|>final", "<|channel|>", "\n", "```\n", "<reason>", "<think>", "SQL:"]
+)
+def test_a_long_reply_of_marks_alone_is_refused_soon(part: str) -> None:
+    with pytest.raises(ModelReplyError):
+        parse_reply("x" + part * 30_000)
