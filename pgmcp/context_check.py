@@ -4,12 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from pgmcp.errors import PgmcpError
 from pgmcp.generation.context_file import DatabaseContext
-from pgmcp.generation.context_names import explain_unknown_names, find_unknown_names
+from pgmcp.generation.context_names import FindHidden, explain_unknown_names, find_unknown_names
 from pgmcp.schema.cache import CatalogChange, SchemaCache
 from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.unlisted import Fetch
 
 logger = logging.getLogger(__name__)
 
@@ -21,11 +19,15 @@ class ContextCheck:
     """
 
     def __init__(
-        self, database: str, context: Callable[[], DatabaseContext], schema: SchemaCache, fetch: Fetch
+        self,
+        database: str,
+        context: Callable[[], DatabaseContext],
+        schema: SchemaCache,
+        find_hidden: FindHidden,
     ) -> None:
         self._database = database
         self._read_context = context
-        self._fetch = fetch
+        self._find_hidden = find_hidden
         self._loop = asyncio.get_running_loop()
         self._catalog: Catalog | None = None
         self._checked: tuple[DatabaseContext, Catalog] | None = None
@@ -61,16 +63,11 @@ class ContextCheck:
             if self._checked is not None and now == self._checked:
                 return
             self._checked = now
-            try:
-                await self._check(*now)
-            except PgmcpError as error:
-                logger.warning(
-                    "the names in the context of database %s were not checked: %s", self._database, error.code
-                )
+            await self._check(*now)
 
     async def _check(self, context: DatabaseContext, catalog: Catalog) -> None:
         unknown = await asyncio.to_thread(find_unknown_names, context, catalog)
-        text = (await explain_unknown_names(unknown, catalog, self._fetch)).text if unknown else ""
+        text = (await explain_unknown_names(unknown, catalog, self._find_hidden)).text if unknown else ""
         if text and text != self._last_text:
             logger.warning("the context file names what database %s lacks: %s", self._database, text)
         self._last_text = text

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,7 @@ from pgmcp.context_check import ContextCheck
 from pgmcp.errors import GuardFailedError
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.pool import ConnectionTarget
-from pgmcp.execution.result import JsonScalar, RowLimits, Rows
+from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
@@ -26,6 +26,7 @@ from pgmcp.observability.call_log import CallLog
 from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
 from pgmcp.schema.cache import SchemaCache
 from pgmcp.schema.catalog import Catalog
+from pgmcp.schema.hidden import find_hidden
 from pgmcp.schema.introspection import read_catalog
 from pgmcp.schema.profile import Profile
 from pgmcp.schema.row_security import RowSecurity, read_row_security
@@ -334,11 +335,7 @@ def _open_database(
     cleanup.push_async_callback(schema.close)
     role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
     cleanup.push_async_callback(role.close)
-
-    async def fetch_rows(sql: str) -> Sequence[Sequence[JsonScalar]]:
-        return (await fetch(sql)).rows
-
-    context_check = ContextCheck(name, context, schema, fetch_rows)
+    context_check = ContextCheck(name, context, schema, partial(find_hidden, fetch))
     cleanup.push_async_callback(context_check.close)
     return Database(name, supervisor, schema, role, functions, context_check.context, row_security, fetch)
 

@@ -5,22 +5,26 @@ the column its values come from. A wrong name raises nothing: the text reaches t
 all. Names match in any case, with or without schema. Terms are free text and name nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pgmcp.errors import StatementFailedError
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.verified import ParameterKind
 from pgmcp.presentation.neutral import neutralise
 from pgmcp.schema.catalog import Catalog, Table
+from pgmcp.schema.hidden import HiddenRelation
 from pgmcp.schema.identifiers import parse_name, quote_identifier
 from pgmcp.schema.near_names import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
-from pgmcp.schema.unlisted import Fetch, UnlistedRelation, read_unlisted
 from pgmcp.validation.mentions import columns_of_condition
+
+FindHidden = Callable[[Sequence[str], Catalog], Awaitable[list[HiddenRelation]]]
+"""Looks up the tables of these names that the database has and the catalog leaves out."""
 
 _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 """PostgreSQL manual, 5.6: every table has them."""
+
+_SYSTEM_SCHEMAS = ("pg_catalog.", "information_schema.")
 
 MAX_EXPLAINED: Final = 20
 """Names in one message; the rest is counted."""
@@ -63,28 +67,20 @@ def find_unknown_names(context: DatabaseContext, catalog: Catalog) -> tuple[Unkn
 
 
 async def explain_unknown_names(
-    unknown: Sequence[UnknownName], catalog: Catalog, fetch: Fetch
+    unknown: Sequence[UnknownName], catalog: Catalog, find_hidden: FindHidden
 ) -> Explanation:
-    """Return the message on unknown names; asks the database which of them exist but are not listed.
-
-    Raises:
-        ExecutionError: the database could not be asked.
-    """
-    bare_names = {part for each in unknown if each.table is None for part in parse_name(each.name)}
-    try:
-        unlisted = await read_unlisted(fetch, bare_names, catalog.scope)
-    except StatementFailedError:  # a part of pg_catalog that this role may not read
-        unlisted = ()
-    texts, missing = [], 0
-    for each in unknown:
-        relation = _find_unlisted(each, unlisted)
-        if relation is None:
-            missing += 1
+    """Return the message on unknown names; asks the database which of them exist but are not listed."""
+    texts, all_exist = [], len(unknown) <= MAX_EXPLAINED
+    for each in unknown[:MAX_EXPLAINED]:
+        hidden = [] if each.table else await find_hidden(_possible_tables(each.name), catalog)
+        if not hidden:
+            all_exist = False
             texts.append(_describe_missing(each, catalog))
-        elif relation.reason:
-            texts.append(f"{each.place}: {each.name} exists, but {relation.reason}")
-    more = f"; and {len(texts) - MAX_EXPLAINED} more" if len(texts) > MAX_EXPLAINED else ""
-    return Explanation(neutralise("; ".join(texts[:MAX_EXPLAINED]) + more), all_exist=not missing)
+        elif not hidden[0].name.startswith(_SYSTEM_SCHEMAS):
+            texts.append(_describe_hidden(each, hidden[0]))
+    if len(unknown) > MAX_EXPLAINED:
+        texts.append(f"and {len(unknown) - MAX_EXPLAINED} more")
+    return Explanation("; ".join(map(neutralise, texts)), all_exist)
 
 
 def _find_all(context: DatabaseContext, lookup: "_Lookup") -> Iterator[UnknownName]:
@@ -155,14 +151,16 @@ def _spell(parts: Sequence[str]) -> str:
     return ".".join(map(quote_identifier, parts))
 
 
-def _find_unlisted(unknown: UnknownName, unlisted: Sequence[UnlistedRelation]) -> UnlistedRelation | None:
-    """Return the relation that `table`, `schema.table`, `table.column` or `schema.table.column` may mean."""
-    if unknown.table is not None:
-        return None
-    first, second, *_ = (*(part.lower() for part in parse_name(unknown.name)), "", "")
-    qualified = [each for each in unlisted if (each.schema.lower(), each.name.lower()) == (first, second)]
-    bare = [each for each in unlisted if each.name.lower() == first]
-    return next(iter((*qualified, *bare)), None)
+def _possible_tables(name: str) -> list[str]:
+    """Return the tables that `table`, `table.column`, `schema.table` and so on may mean, in both cases."""
+    parts = parse_name(name)
+    spelled = [_spell(parts[:count]) for count in (2, 1) if count <= min(len(parts), 2)]
+    spelled = spelled[:1] if len(parts) > 2 else spelled
+    return list(dict.fromkeys(each for text in spelled for each in (text, text.lower().replace('"', ""))))
+
+
+def _describe_hidden(unknown: UnknownName, hidden: HiddenRelation) -> str:
+    return f"{unknown.place}: {unknown.name} exists, but {hidden.name} {hidden.reason}"
 
 
 def _describe_missing(unknown: UnknownName, catalog: Catalog) -> str:

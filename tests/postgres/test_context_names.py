@@ -130,8 +130,8 @@ async def test_an_excluded_schema_is_told_from_a_missing_table(url: str, tmp_pat
     finding = await examine_names(url, tmp_path, context_with(part), PG_MCP_DATABASE_EXCLUDE_SCHEMAS="hr")
 
     assert finding.outcome is Outcome.FAIL
-    assert "hr.people exists, but schema hr is excluded" in finding.text
-    assert "people.name exists, but schema hr is excluded" in finding.text
+    assert "notes: hr.people exists, but hr.people is in the schema hr, which PG_MCP" in finding.text
+    assert "people.name exists, but hr.people is in the schema hr" in finding.text
     assert "there is no table hr.persons" in finding.text
 
 
@@ -139,7 +139,7 @@ async def test_what_exists_and_is_not_listed_is_a_warning(url: str, tmp_path: Pa
     finding = await examine_names(url, tmp_path, context_with("notes: {events_2026: x}"))
 
     assert finding.outcome is Outcome.WARN
-    assert "events_2026 exists, but it is a partition" in finding.text
+    assert "events_2026 exists, but public.events_2026 is a partition of public.events" in finding.text
 
 
 async def test_a_table_the_role_may_not_read_is_said_to_exist(
@@ -156,7 +156,7 @@ async def test_a_table_the_role_may_not_read_is_said_to_exist(
     finding = await examine_names(plain_url, tmp_path, context_with("notes: {orders: x}"), **variables)
 
     assert finding.outcome is Outcome.WARN
-    assert "orders exists, but the role may not read it" in finding.text
+    assert "orders exists, but public.orders may not be read by this role" in finding.text
 
 
 class Warnings(logging.Handler):

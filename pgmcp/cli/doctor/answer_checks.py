@@ -123,7 +123,7 @@ async def check_context_names(subject: Subject, check: str) -> Finding | None:
     unknown = await asyncio.to_thread(find_unknown_names, context, catalog)
     if not unknown:
         return Finding(Outcome.OK, check, "every table and column that the context file names is listed")
-    explanation = await explain_unknown_names(unknown, catalog, subject.fetch)
+    explanation = await explain_unknown_names(unknown, catalog, subject.database.find_hidden)
     if not explanation.text:  # PostgreSQL's own relations
         return Finding(Outcome.OK, check, "every table and column that the context file names exists")
     return Finding(
