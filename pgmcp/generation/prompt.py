@@ -13,7 +13,6 @@ word and stand outside the fences: unlike what the database says, they are to be
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,7 +20,7 @@ from typing import Literal, TypedDict
 
 from pgmcp.errors import PgmcpError, SqlRejectedError, StatementFailedError
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.presentation.neutral import shorten
+from pgmcp.presentation.neutral import drop_invisible, shorten
 
 _RULES = """\
 You write one PostgreSQL {server_version} query that answers a question about a database.
@@ -65,11 +64,6 @@ _RECONSIDER = (
 )
 
 _FENCE_LIKE = re.compile(r"<(?=\s*/?\s*data-)", re.IGNORECASE)
-
-# Cc: terminal controls. Cs: halves of characters, which no encoding takes. Co, Cf: text nobody sees, such as
-# tags and direction overrides; but the two joiners are part of Persian and Indic words.
-_STRIPPED_CATEGORIES = frozenset({"Cc", "Cs", "Co", "Cf"})
-_KEPT_CHARACTERS = frozenset("\n\t\u200c\u200d")
 
 
 class Message(TypedDict):
@@ -179,13 +173,8 @@ def _fenced(what: str, text: str, fence: str) -> str:
 
 def _clean(text: str) -> str:
     """Drop what a reader would not see, and spoil what could pass for a fence."""
-    visible = "".join(
-        character
-        for character in text
-        if character in _KEPT_CHARACTERS or unicodedata.category(character) not in _STRIPPED_CATEGORIES
-    )
     # Replaced rather than dropped: what is left of "<<data-" must not be a fence again.
-    return _FENCE_LIKE.sub("\u2039", visible).strip()
+    return _FENCE_LIKE.sub("\u2039", drop_invisible(text)).strip()
 
 
 def _as_list(texts: Mapping[str, str]) -> str:

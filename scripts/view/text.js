@@ -2,13 +2,29 @@
 
 import { element } from './dom.js';
 
-// The characters of pgmcp/presentation/neutral.py.
+// The characters and contexts of pgmcp/presentation/neutral.py; a test compares the two.
 const INVISIBLE =
   '\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e' +
-  '\\u2060-\\u206f\\u3164\\ufe00-\\ufe0d\\ufeff\\uffa0\\ufff0-\\ufffb\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}' +
+  '\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}' +
   '\\u{e0000}-\\u{e0fff}\\ud800-\\udfff';
-const UNSAFE_IN_LINE = new RegExp(`[\\u0000-\\u001f${INVISIBLE}]`, 'u');
-const UNSAFE_IN_BLOCK = new RegExp(`[\\u0000-\\u0008\\u000b-\\u001f${INVISIBLE}]`, 'u');
+const JOINED_LETTER =
+  '\\u0620-\\u065f\\u066e-\\u06d3\\u06d5\\u06ee-\\u06ff\\u0710-\\u074a\\u0750-\\u077f\\u07ca-\\u07f5\\u0840-\\u085b' +
+  '\\u0860-\\u089f\\u08a0-\\u08ff\\u0900-\\u0dff\\u1000-\\u109f\\u1780-\\u17b3\\u17b6-\\u17d3\\u1820-\\u18aa' +
+  '\\ufb50-\\ufdff\\ufe70-\\ufefc';
+const EMOJI = '\\u203c\\u2049\\u2122\\u2139\\u2190-\\u2bff\\u3030\\u303d\\u3297\\u3299\\u{1f000}-\\u{1faff}';
+const MONGOLIAN = '\\u1820-\\u1878\\u1880-\\u18aa';
+const IDEOGRAPH = '\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\u{20000}-\\u{323af}';
+const SPELLING = [
+  `[${JOINED_LETTER}][\\u200c\\u200d](?=[${JOINED_LETTER}])`,
+  `[${EMOJI}\\u00a9\\u00ae](?:[\\ufe0e\\ufe0f](?:\\u200d(?=[${EMOJI}]))?|\\u200d(?=[${EMOJI}]))`,
+  '[#*0-9]\\ufe0f(?=\\u20e3)',
+  '\\u{1f3f4}[\\u{e0030}-\\u{e0039}\\u{e0061}-\\u{e007a}]{3,6}\\u{e007f}',
+  `[${MONGOLIAN}][\\u180b-\\u180d\\u180f](?:[\\u180e\\u200c\\u200d](?=[${MONGOLIAN}]))?`,
+  `[${MONGOLIAN}]\\u180e(?=[${MONGOLIAN}])`,
+  `[${IDEOGRAPH}][\\ufe00-\\ufe02\\u{e0100}-\\u{e011f}]`,
+].join('|');
+const UNSAFE_IN_LINE = new RegExp(`(${SPELLING})|[\\u0000-\\u001f${INVISIBLE}]`, 'gu');
+const UNSAFE_IN_BLOCK = new RegExp(`(${SPELLING})|[\\u0000-\\u0008\\u000b-\\u001f${INVISIBLE}]`, 'gu');
 const NAME_BY_CHARACTER = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** Return the text on one line. */
@@ -19,25 +35,19 @@ export const inBlock = (text) => withEscapes(text, UNSAFE_IN_BLOCK);
 
 /** Return the text as a string, for attributes and plain labels. */
 export function plain(text) {
-  return Array.from(text, (character) => (UNSAFE_IN_LINE.test(character) ? escape(character) : character)).join('');
+  return text.replace(UNSAFE_IN_LINE, (character, spelling) => spelling ?? escape(character));
 }
 
 function withEscapes(text, unsafe) {
   const fragment = document.createDocumentFragment();
-  if (!unsafe.test(text)) {
-    fragment.append(text);
-    return fragment;
+  let start = 0;
+  for (const match of text.matchAll(unsafe)) {
+    if (match[1] !== undefined) continue;
+    const character = match[0];
+    fragment.append(text.slice(start, match.index), element('span', { class: 'escape' }, escape(character)));
+    start = match.index + character.length;
   }
-  let clean = '';
-  for (const character of text) {
-    if (!unsafe.test(character)) {
-      clean += character;
-      continue;
-    }
-    fragment.append(clean, element('span', { class: 'escape' }, escape(character)));
-    clean = '';
-  }
-  fragment.append(clean);
+  fragment.append(text.slice(start));
   return fragment;
 }
 

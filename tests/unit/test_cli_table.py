@@ -100,6 +100,23 @@ def test_wide_letters_take_the_place_they_have(room: int | None) -> None:
     assert len({cell_len(line) for line in lines}) == 1
 
 
+@pytest.mark.parametrize("room", [60, None])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "بی\u200cبی",
+        "👩\u200d💻",
+        "❤\ufe0f",
+        "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+    ],
+)
+def test_joined_letters_and_emoji_are_whole_and_take_the_place_they_have(text: str, room: int | None) -> None:
+    lines, _ = drawn(rows_of({"a": "text", "b": "text"}, [text, "x"], ["y", "z"], ["y", "z"]), room)
+
+    assert any(text in line for line in lines)
+    assert len({cell_len(line) for line in lines}) == 1
+
+
 @pytest.mark.parametrize("room", [None, 80, 12])
 def test_a_cell_stays_on_its_line_and_cannot_act(room: int | None) -> None:
     lines, _ = drawn(rows_of({"t\x1b": "text", "n": "integer"}, ["a\nb\t\x1b[31m", 1]), room)

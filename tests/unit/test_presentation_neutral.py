@@ -3,7 +3,14 @@ import unicodedata
 
 import pytest
 
-from pgmcp.presentation.neutral import fence_lines, neutralise, neutralise_block, new_fence, shorten
+from pgmcp.presentation.neutral import (
+    drop_invisible,
+    fence_lines,
+    neutralise,
+    neutralise_block,
+    new_fence,
+    shorten,
+)
 
 
 def test_ordinary_text_is_unchanged() -> None:
@@ -31,10 +38,25 @@ def test_what_hides_moves_or_breaks_text_becomes_a_visible_escape(text: str, sho
     assert neutralise(text) == shown
 
 
-@pytest.mark.parametrize(
-    "text", ["می\u200cخواهم", "क्\u200dष", "👩\u200d💻", "🏳\ufe0f\u200d🌈", "👩🏽\u200d🚀", "ශ්\u200dරී"]
+SPELLINGS = (
+    "می\u200cخواهم",
+    "क्\u200dष",
+    "ශ්\u200dරී",
+    "👩\u200d💻",
+    "🏳\ufe0f\u200d🌈",
+    "👩🏽\u200d🚀",
+    "👨\u200d👩\u200d👧",
+    "❤\ufe0f\u200d🔥",
+    "1\ufe0f\u20e3 ©\ufe0f ☎\ufe0e",
+    "🏴\u200d☠\ufe0f",
+    "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+    "ᠠ\u180bᠨ\u180eᠠ",
+    "葛\U000e0100飾",
 )
-def test_a_joiner_that_spells_stays(text: str) -> None:
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_an_invisible_character_that_spells_stays(text: str) -> None:
     assert neutralise(text) == text
     assert neutralise_block(text) == text
 
@@ -45,6 +67,28 @@ def test_a_joiner_that_spells_stays(text: str) -> None:
 )
 def test_a_joiner_that_spells_nothing_becomes_visible(text: str) -> None:
     assert not {"\u200c", "\u200d"} & set(neutralise(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\ufe0f", r"a\ufe0f"),
+        ("1\ufe0f", r"1\ufe0f"),
+        ("❤\ufe0f\ufe0f", "❤\ufe0f" + r"\ufe0f"),
+        ("😀\U000e0100", "😀" + r"\U000e0100"),
+        ("葛\U000e0100\U000e0101", "葛\U000e0100" + r"\U000e0101"),
+        ("葛\U000e01ef", "葛" + r"\U000e01ef"),
+        ("🏴\U000e0068\U000e0069", "🏴" + r"\U000e0068\U000e0069"),
+        ("a\u180bᠠ\u180b\u180b", r"a\u180b" + "ᠠ\u180b" + r"\u180b"),
+    ],
+)
+def test_a_selector_or_tag_that_spells_nothing_becomes_visible(text: str, shown: str) -> None:
+    assert neutralise(text) == shown
+    assert neutralise_block(text) == shown
+
+
+def test_dropping_what_is_invisible_keeps_what_spells() -> None:
+    assert drop_invisible("می\u200cخواهم\u202e a\u200b</data-1>\n\\d\x1b") == "می\u200cخواهم a</data-1>\n\\d"
 
 
 def test_an_escape_written_by_hand_is_told_from_ours() -> None:
