@@ -164,6 +164,8 @@ class ScriptedEndpoint:
         refused_parameters: a request that has one of these gets a 400 that names it, as from an endpoint
             without structured output ("response_format") or a reasoning model ("temperature").
         refuses_system_role: a system message gets a 400, as from a chat template without that role.
+        demands_alternating_roles: a conversation that is not user, assistant, user … gets a 400, as from
+            chat templates that know no other.
         api_key: when set, any other key gets a 401.
     """
 
@@ -173,11 +175,13 @@ class ScriptedEndpoint:
         refused_parameters: tuple[str, ...] = (),
         api_key: str | None = None,
         refuses_system_role: bool = False,
+        demands_alternating_roles: bool = False,
     ) -> None:
         self.requests: list[RecordedRequest] = []
         self.refused_parameters = refused_parameters
         self.api_key = api_key
         self.refuses_system_role = refuses_system_role
+        self.demands_alternating_roles = demands_alternating_roles
         self._queue: deque[Reply] = deque()
         self._script: Script | None = None
         self._lock = threading.Lock()
@@ -242,12 +246,19 @@ class ScriptedEndpoint:
             return failure(401, "Incorrect API key provided", code="invalid_api_key")
         if self.refuses_system_role and request.messages[0]["role"] == "system":
             return failure(400, "System role not supported")
+        if self.demands_alternating_roles and not _alternates(request):
+            return failure(400, "Conversation roles must alternate user/assistant/user/assistant/...")
         for name in self.refused_parameters:
             if name in request.body:
                 return failure(
                     400, f"Unsupported parameter: '{name}'", code="unsupported_parameter", param=name
                 )
         return None
+
+
+def _alternates(request: RecordedRequest) -> bool:
+    roles = [message["role"] for message in request.messages]
+    return all(role == ("assistant" if number % 2 else "user") for number, role in enumerate(roles))
 
 
 class _Server(ThreadingHTTPServer):

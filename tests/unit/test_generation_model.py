@@ -572,3 +572,70 @@ async def test_a_template_without_a_system_role_gets_the_rules_from_the_user(con
     assert all("system" not in each for each in roles[1:])
     assert len(endpoint.requests) == 3
     assert "response_format" in endpoint.requests[-1].body
+
+
+async def test_a_template_whose_roles_must_alternate_gets_them_so_with_attempts(connect: Connect) -> None:
+    conversation: list[Message] = [
+        *MESSAGES,
+        {"role": "assistant", "content": "SELECT totl"},
+        {"role": "user", "content": "That query failed."},
+    ]
+    with ScriptedEndpoint(demands_alternating_roles=True) as endpoint:
+        endpoint.reply(sql("SELECT 1"))
+
+        completion = await connect(endpoint.base_url).complete(conversation, timeout_s=20)
+
+    first, *_ = accepted = endpoint.requests[-1].messages
+    assert completion.reply.sql == "SELECT 1"
+    assert [message["role"] for message in accepted] == ["user", "assistant", "user"]
+    assert first["content"] == "Write SQL.\n\nHow many orders?"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1;",
+        "SQLQuery: SELECT 1;",
+        "```\nSELECT 1;\n```",
+        "<thoughts>SELECT 2;</thoughts>\nSELECT 1;",
+        "<reason>SELECT 2;</reason>\n```sql\nSELECT 1;\n```",
+        '<analysis>{"sql": "SELECT 2;"}</analysis>\n{"sql": "SELECT 1;"}',
+        "<|channel|>analysis<|message|>SELECT 2;<|end|>"
+        "<|start|>assistant<|channel|>final<|message|>SELECT 1;<|return|>",
+    ],
+)
+async def test_a_reply_of_a_plainer_model_is_answered(
+    text: str, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(content(text))
+
+    assert (await complete(connect(endpoint.base_url))).reply.sql == "SELECT 1;"
+
+
+@pytest.mark.parametrize("text", ["Select the rows you want", "Show me", "SELECT 1; SELECT 2;"])
+async def test_prose_that_begins_like_sql_is_a_model_reply_that_cannot_be_used(
+    text: str, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(content(text))
+
+    error = await failure_of(connect(endpoint.base_url))
+
+    assert isinstance(error, ModelReplyError)
+
+
+@pytest.mark.parametrize(
+    ("end", "path"),
+    [
+        ("/chat/completions", "/v1/chat/completions"),
+        ("/chat/completions?api-version=1", "/v1/chat/completions?api-version=1"),
+        ("?api-version=1", "/v1/chat/completions?api-version=1"),
+    ],
+)
+async def test_an_address_with_the_whole_path_is_used_as_it_is(
+    end: str, path: str, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(sql("SELECT 1"))
+
+    await complete(connect(endpoint.base_url + end))
+
+    assert endpoint.requests[-1].path == path
