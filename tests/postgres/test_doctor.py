@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+import trustme
 from psycopg.conninfo import make_conninfo
 
 from pgmcp.cli.doctor.databases import examine_database
@@ -113,6 +114,28 @@ async def test_a_database_that_does_not_exist_is_named(shop_url: str) -> None:
     assert "PG_MCP_DATABASE_DBNAME" in failure.cure
 
 
+@pytest.mark.parametrize(
+    ("service_file", "words", "cure"),
+    [
+        ("[other]\nhost=127.0.0.1\n", "definition of service", "PG_MCP_DATABASE_SERVICE names no service"),
+        ("[shop]\nhost 127.0.0.1\n", "syntax error in service file", "below [NAME] each line is"),
+    ],
+)
+async def test_a_mistake_in_the_service_file_is_named(
+    service_file: str, words: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pg_service.conf"
+    file.write_text(service_file)
+    monkeypatch.setenv("PGSERVICEFILE", str(file))
+
+    findings = await examine({"PG_MCP_DATABASE_SERVICE": "shop"})
+
+    (failure,) = [finding for check, finding in findings.items() if check.startswith("database")]
+    assert failure.outcome is Outcome.FAIL
+    assert words in failure.text
+    assert cure in failure.cure
+
+
 async def test_a_server_without_tls_that_is_to_have_it_is_named(shop_url: str) -> None:
     failure = await failure_of(shop_url, PG_MCP_DATABASE_SSL_MODE="require")
 
@@ -151,6 +174,21 @@ async def test_a_certificate_for_another_name_is_named(tls_server: TlsPostgres) 
 
     assert 'server certificate for "localhost" does not match' in failure.text
     assert failure.cure.startswith("connect by a name that is in the server's certificate")
+
+
+async def test_a_key_file_that_others_may_read_is_named(tls_server: TlsPostgres, tmp_path: Path) -> None:
+    certificate = trustme.CA().issue_cert("me@example.org")
+    cert_file, key_file = tmp_path / "me.pem", tmp_path / "me.key"
+    certificate.cert_chain_pems[0].write_to_path(cert_file)
+    certificate.private_key_pem.write_to_path(key_file)
+    key_file.chmod(0o644)
+
+    failure = await failure_of(
+        tls_server.url("tls_only", sslmode="require", sslcert=str(cert_file), sslkey=str(key_file))
+    )
+
+    assert "has group or world access" in failure.text
+    assert "chmod 600" in failure.cure
 
 
 async def test_tls_that_is_verified_is_told_with_its_version(tls_server: TlsPostgres) -> None:
