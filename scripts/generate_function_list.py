@@ -137,19 +137,85 @@ SELECT t.typname, 1, false, false, coalesce(e.extname, '')
    AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.proname = t.typname)
 """
 
-# Extensions that are common but not among those a plain server ships, from
-# their manuals. `*` stands for any ending; the longest matching row decides.
-_DOCUMENTED: tuple[tuple[str, Family | None, str], ...] = (
-    ("postgis", None, "st_* _st_* postgis_* geometry* geography* box2d* box3d* gidx* find_srid overlaps_*"),
-    ("postgis", Family.STORAGE, "postgis_extensions_upgrade st_createoverview"),
-    ("postgis", Family.SQL_TEXT, "st_findextent"),
-    ("postgis_raster", Family.FILES, "st_addband st_fromgdalraster st_setbandpath"),
+_TOPOLOGY_EDITS = """
+    st_addedgemodface st_addedgenewfaces st_addisoedge st_addisonode st_changeedgegeom st_createtopogeo
+    st_inittopogeo st_modedgeheal st_modedgesplit st_moveisonode st_newedgeheal st_newedgessplit
+    st_remedgemodface st_remedgenewface st_remisonode st_removeisoedge st_removeisonode
+"""
+
+# Extensions that are common but not among those a plain server ships: why, extension, family or None for
+# allowed, names. From their install scripts and manuals; what is not here is judged by its declaration.
+# `*` stands for any ending; the longest matching row of the function's own extension decides.
+_DOCUMENTED: tuple[tuple[str, str, Family | None, str], ...] = (
     (
+        "computes from its arguments",
+        "postgis",
+        None,
+        "st_* _st_* postgis_* geometry* geography* box2d* box3d* gidx* find_srid overlaps_*",
+    ),
+    ("creates objects", "postgis", Family.STORAGE, "postgis_extensions_upgrade st_createoverview"),
+    ("alters databases and extensions", "postgis", Family.STORAGE, "postgis_extension_*"),
+    ("reads a table by its name in a text", "postgis", Family.SQL_TEXT, "st_findextent"),
+    ("opens files of rasters", "postgis_raster", Family.FILES, "st_addband st_fromgdalraster st_setbandpath"),
+    (
+        "runs an expression, or calls a function, that is given to it",
+        "postgis_raster",
+        Family.SQL_TEXT,
+        "_st_mapalgebra st_mapalgebra st_mapalgebraexpr st_mapalgebrafct st_mapalgebrafctngb",
+    ),
+    ("VOLATILE by omission", "postgis_raster", None, "st_rotation st_setbandnodatavalue st_setvalue"),
+    ("edits the topology", "postgis_topology", Family.VOLATILE, _TOPOLOGY_EDITS),
+    ("VOLATILE, reads the topology", "postgis_topology", None, "geometry st_simplify st_srid"),
+    (
+        "computes from its arguments",
         "timescaledb",
         None,
-        "time_bucket* locf interpolate histogram first last approximate_row_count hypertable_size",
+        "time_bucket* locf interpolate histogram first last",
     ),
-    ("pg_cron", Family.VOLATILE, "cron.*"),
+    (
+        "VOLATILE, reads sizes and estimates",
+        "timescaledb",
+        None,
+        "approximate_row_count hypertable_size hypertable_detailed_size chunks_detailed_size",
+    ),
+    ("transition functions VOLATILE by omission", "hll", None, "hll_add_agg hll_union_agg"),
+    (
+        "transition functions VOLATILE by omission",
+        "pointcloud",
+        None,
+        "pc_patch pc_patch_agg pc_point_agg pc_union",
+    ),
+    (
+        "VOLATILE by omission, computes from its arguments",
+        "pointcloud_postgis",
+        None,
+        "geometry pc_boundingdiagonalgeometry pc_envelopegeometry pc_intersection pc_intersects",
+    ),
+    ("VOLATILE by omission, computes from its arguments", "q3c", None, "q3c_ipixcenter"),
+    ("VOLATILE by omission, computes from its arguments", "pg_rational", None, "tuple_to_rational"),
+    (
+        "VOLATILE by omission, asks ICU",
+        "icu_ext",
+        None,
+        "icu_character_boundaries icu_collation_attributes icu_default_locale icu_line_boundaries "
+        "icu_locales_list icu_sentence_boundaries icu_transform icu_transforms_list icu_unicode_version "
+        "icu_version icu_word_boundaries",
+    ),
+    ("sets the locale of the process", "icu_ext", Family.SETTINGS, "icu_set_default_locale"),
+    (
+        "VOLATILE by omission, computes from its arguments",
+        "orafce",
+        None,
+        "regexp_count regexp_like regexp_substr translate_oracle_modifiers dump unistr",
+    ),
+    (
+        "VOLATILE, reads the calendar of the session",
+        "orafce",
+        None,
+        "days_inmonth isleapyear including_start using_easter using_great_friday",
+    ),
+    ("runs a query that is given to it, IMMUTABLE or not", "pgrouting", Family.SQL_TEXT, "pgr_* _pgr_*"),
+    ("tells the version", "pgrouting", None, "pgr_version pgr_full_version"),
 )
 
 
@@ -159,6 +225,7 @@ class ListedFunction:
 
     Attributes:
         refused_argument_count: the one overload that is refused, where the others are allowed.
+        reason: why the row says so, where people judged it.
     """
 
     name: str
@@ -166,6 +233,7 @@ class ListedFunction:
     majors: set[int] = field(default_factory=set)
     family: Family | None = None
     refused_argument_count: int | None = None
+    reason: str = ""
 
     def refuse(self, family: Family, argument_count: int | None) -> None:
         """Keep the first reason: overloads and majors can only narrow the list."""
@@ -179,7 +247,8 @@ class ListedFunction:
         verdict = f"refused:{self.family}" if self.family else "allowed"
         if self.family and self.refused_argument_count is not None:
             verdict += f"/{self.refused_argument_count}"
-        return "\t".join(filter(None, (self.extension, self.name, verdict, self._majors()))) + "\n"
+        source = self.reason or self._majors()
+        return "\t".join(filter(None, (self.extension, self.name, verdict, source))) + "\n"
 
     def _majors(self) -> str:
         """Return the majors that have it, as the data file writes them: `13-18`, `13-14,18`."""
@@ -189,7 +258,7 @@ class ListedFunction:
                 runs[-1].append(major)
             else:
                 runs.append([major])
-        return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs) or "manual"
+        return ",".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
 def classify(
@@ -259,9 +328,9 @@ def judge(servers: Iterable[ReadServer]) -> list[ListedFunction]:
 
 def documented_functions() -> Iterator[ListedFunction]:
     """Yield the rows of `_DOCUMENTED`."""
-    for extension, family, names in _DOCUMENTED:
+    for reason, extension, family, names in _DOCUMENTED:
         for name in names.split():
-            yield ListedFunction(name, extension, family=family)
+            yield ListedFunction(name, extension, family=family, reason=reason)
 
 
 def main(urls: list[str]) -> None:
@@ -274,7 +343,7 @@ def main(urls: list[str]) -> None:
     builtin = [function.row() for function in functions if not function.extension]
     extension = [function.row() for function in functions if function.extension]
     write_list("builtin_functions.tsv", versions, "name\tverdict\tmajors\n", builtin)
-    write_list("extension_functions.tsv", versions, "extension\tname\tverdict\tmajors\n", extension)
+    write_list("extension_functions.tsv", versions, "extension\tname\tverdict\tmajors or reason\n", extension)
 
 
 def write_list(file_name: str, versions: str, columns: str, rows: list[str]) -> None:

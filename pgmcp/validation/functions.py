@@ -182,12 +182,15 @@ class FunctionPolicy:
     def _refusal_outside_pg_catalog(
         self, schema: str, name: str, argument_count: int
     ) -> RefusalFamily | None:
-        listed = extension_function(name)
         found = self._found(schema, name)
-        if listed and all(function.extension for function in found):
-            return listed.refusal(argument_count)
+        if not found:
+            listed = extension_function(name)
+            return listed.refusal(argument_count) if listed else RefusalFamily.UNKNOWN
+        rows = [extension_function(name, f.extension) if f.extension else None for f in found]
+        unlisted = [function for function, row in zip(found, rows, strict=True) if row is None]
         # A range's constructor makes values of its type.
-        return (self._first_refusal(found) or self.type_refusal(name)) if found else RefusalFamily.UNKNOWN
+        doubt = (self._first_refusal(unlisted) or self.type_refusal(name)) if unlisted else None
+        return doubt or next(filter(None, (row.refusal(argument_count) for row in rows if row)), None)
 
     def _first_refusal(self, functions: Iterable[CatalogFunction]) -> RefusalFamily | None:
         doubts = (self._reach.function_doubt(function) for function in functions)

@@ -171,7 +171,7 @@ def _spelled(function: CatalogFunction) -> str:
 
 
 def _declared_refusal(function: CatalogFunction) -> RefusalFamily | None:
-    listed = extension_function(function.name) if function.extension else None
+    listed = extension_function(function.name, function.extension) if function.extension else None
     return _unless_internal(listed.family if listed else function.refusal())
 
 

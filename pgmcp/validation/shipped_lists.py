@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from pgmcp.validation.families import RefusalFamily
 
@@ -32,10 +33,23 @@ def builtin(schema: str, name: str) -> Listed | None:
     return _builtin_functions().get(name) if schema in ("", "pg_catalog") else None
 
 
-def extension_function(name: str) -> Listed | None:
-    """Return what is listed of an extension's function, whatever schema the extension is in."""
-    exact, prefixes = _extension_functions()
-    return exact.get(name) or next((listed for prefix, listed in prefixes if name.startswith(prefix)), None)
+def extension_function(name: str, extension: str = "") -> Listed | None:
+    """Return what is listed of a function of an extension, whatever schema the extension is in.
+
+    What a row allows, it allows its own extension only: `st_*` of postgis says nothing about an `st_`
+    function of postgis_topology. What a row refuses by its whole name is refused of every extension that
+    does not list that name itself.
+
+    Args:
+        extension: the one that the function belongs to; "" when that is not known: any may be meant then.
+    """
+    own = _extension_functions(extension)
+    if name in own.exact:
+        return own.exact[name]
+    refused = _extension_functions("").exact.get(name)
+    if refused and refused.family:
+        return refused
+    return next((listed for prefix, listed in own.prefixes if name.startswith(prefix)), None)
 
 
 @cache
@@ -43,17 +57,26 @@ def _builtin_functions() -> dict[str, Listed]:
     return {name: _listed(verdict) for name, verdict, _ in _rows("builtin_functions.tsv")}
 
 
+class _ExtensionFunctions(NamedTuple):
+    """The listed names, and the listed prefixes (`st_*`), longest first."""
+
+    exact: dict[str, Listed]
+    prefixes: tuple[tuple[str, Listed], ...]
+
+
 @cache
-def _extension_functions() -> tuple[dict[str, Listed], tuple[tuple[str, Listed], ...]]:
-    """Return the listed names, and the listed prefixes (`st_*`), longest first."""
+def _extension_functions(extension: str) -> _ExtensionFunctions:
+    """Return what is listed of one extension; of all of them for "", where a refusal wins."""
     exact: dict[str, Listed] = {}
     prefixes: list[tuple[str, Listed]] = []
-    for _, name, verdict, _ in _rows("extension_functions.tsv"):
+    for owner, name, verdict, _ in _rows("extension_functions.tsv"):
+        if extension not in ("", owner):
+            continue
         if name.endswith("*"):
             prefixes.append((name.removesuffix("*"), _listed(verdict)))
-        elif name not in exact or exact[name].family is None:  # a refusal in one extension counts for all
+        elif name not in exact or exact[name].family is None:
             exact[name] = _listed(verdict)
-    return exact, tuple(sorted(prefixes, key=lambda row: -len(row[0])))
+    return _ExtensionFunctions(exact, tuple(sorted(prefixes, key=lambda row: -len(row[0]))))
 
 
 def _rows(file_name: str) -> Iterable[list[str]]:

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
@@ -189,6 +190,75 @@ def test_an_extension_function_is_judged_by_the_list_before_its_volatility() -> 
 
     assert "other servers" in _refusal("dblink_exec('x')", policy)
     _passes("pg_stat_statements(true), obscure()", policy)
+
+
+def test_what_a_prefix_allows_it_allows_its_own_extension_only() -> None:
+    catalog = [
+        CatalogFunction("topology", "st_addisonode", "v", language="c", extension="postgis_topology"),
+        CatalogFunction("topology", "st_geometrytype", "s", extension="postgis_topology"),
+        CatalogFunction("topology", "geometry", "v", extension="postgis_topology"),
+        CatalogFunction("topology", "polygonize", "v", extension="postgis_topology"),
+        CatalogFunction("public", "st_generatepoints", "v", language="c", extension="postgis"),
+        CatalogFunction("public", "st_unheard", "v", language="c", extension="unheard"),
+        CatalogFunction("tiger", "postgis_extension_drop_if_exists", "v", extension="postgis_tiger_geocoder"),
+        CatalogFunction("public", "st_addband", "i", language="c", extension="postgis"),  # until PostGIS 2.5
+    ]
+    policy = FunctionPolicy(catalog_functions=catalog)
+
+    _passes("topology.st_geometrytype(t), topology.geometry(t), st_generatepoints(g, 5)", policy)
+    for call in (
+        "topology.st_addisonode('t', 0, g)",
+        "topology.polygonize('t')",
+        "st_unheard(g)",
+        "tiger.postgis_extension_drop_if_exists('a', 'b')",
+    ):
+        assert "volatile" in _refusal(call, policy)
+    assert "files" in _refusal("st_addband(r, 'x')", policy)
+    assert "volatile" in _refusal("st_addisonode('t', 0, g)", FunctionPolicy())
+
+
+@pytest.mark.parametrize(
+    ("extension", "name"),
+    [
+        ("hll", "hll_add_agg"),
+        ("hll", "hll_union_agg"),
+        ("pointcloud", "pc_patch"),
+        ("pointcloud", "pc_union"),
+    ],
+)
+def test_a_listed_aggregate_is_not_refused_for_parts_that_do_not_say_what_they_are(
+    extension: str, name: str
+) -> None:
+    part = CatalogFunction("public", f"{name}_step", "v", language="c", extension=extension)
+    aggregate = CatalogFunction(
+        "public", name, "i", language="internal", extension=extension, parts=(part,), operators=("<+>",)
+    )
+    policy = FunctionPolicy(catalog_functions=[aggregate])
+
+    _passes(f"{name}(x), x <+> x", policy)
+    unlisted = replace(aggregate, extension="unheard", parts=(replace(part, extension="unheard"),))
+    assert "volatile" in _refusal(f"{name}(x)", FunctionPolicy(catalog_functions=[unlisted]))
+
+
+def test_a_listed_function_behind_a_cast_is_judged_by_its_row() -> None:
+    cast = CatalogFunction("public", "tuple_to_rational", "v", extension="pg_rational", types=("rational",))
+
+    _passes("x::rational", FunctionPolicy(catalog_functions=[cast]))
+    unlisted = replace(cast, extension="unheard")
+    assert "volatile" in _refusal("x::rational", FunctionPolicy(catalog_functions=[unlisted]))
+
+
+@pytest.mark.parametrize(
+    ("extension", "call"),
+    [
+        ("postgis_raster", "st_mapalgebra(r, 1, null, 'pg_backend_pid()')"),
+        ("pgrouting", "_pgr_bridges('select 1')"),
+    ],
+)
+def test_a_function_that_runs_its_text_is_refused_though_it_is_immutable(extension: str, call: str) -> None:
+    function = CatalogFunction("public", call.partition("(")[0], "i", language="c", extension=extension)
+
+    assert "SQL text" in _refusal(call, FunctionPolicy(catalog_functions=[function]))
 
 
 def test_row_notation_cannot_call_what_a_call_cannot() -> None:
