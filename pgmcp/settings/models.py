@@ -253,7 +253,8 @@ class OpenAISettings(_Frozen):
     base_url: BaseUrl | None = Field(
         default=None,
         repr=False,
-        description="address of another OpenAI-compatible endpoint; OpenAI's own if unset",
+        description="address of another OpenAI-compatible endpoint, up to /v1 or with /chat/completions; "
+        "a query is sent with each request. OpenAI's own if unset",
     )
     max_retries: int = _number(
         3, "retries", 0, 10, "further tries of one model call after a network error, 429 or 5xx"
@@ -420,7 +421,7 @@ class Settings(BaseSettings):
         "OTEL_… variables say where. Needs pip install 'pgmcp[telemetry]'",
     )
     context_file: Annotated[Path, AfterValidator(_find_file)] | None = _unset(
-        "YAML file of business terms, notes and verified questions"
+        "YAML file of business terms, notes and verified questions; `pgmcp doctor` checks its names"
     )
 
     def __init__(self, *sources: PydanticBaseSettingsSource) -> None:

@@ -43,6 +43,7 @@ _READ_BY_LIBPQ: Final = (
 )
 
 _USERINFO: Final = re.compile(r"(?<=//)[^/]*@")
+_QUERY_VALUE: Final = re.compile(r"(?<=[?&])(?!api-version=)([^=&#]*)=[^&#]*", re.IGNORECASE)
 _HIDDEN: Final = "***"
 _UNKNOWN: Final = "(not shown: it is no setting)"
 
@@ -146,4 +147,8 @@ def _show(path: SettingPath, text: str) -> str:
         return _UNKNOWN
     if path[-1] == "url":
         return conninfo.without_secrets(text.strip())
-    return _HIDDEN if spec.is_secret else _USERINFO.sub(f"{_HIDDEN}@", text.strip())
+    if spec.is_secret:
+        return _HIDDEN
+    shown = _USERINFO.sub(f"{_HIDDEN}@", text.strip())
+    # Some gateways take their key in the query of the model's address.
+    return _QUERY_VALUE.sub(rf"\1={_HIDDEN}", shown) if path[-1] == "base_url" else shown

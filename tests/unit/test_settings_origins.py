@@ -92,3 +92,9 @@ def test_the_mode_of_tls_is_the_one_in_force(url: str, ssl_mode: str, is_verifie
     address = find_address(database, {})
 
     assert (address.ssl_mode, address.is_verified) == (ssl_mode, is_verified)
+
+
+def test_a_key_in_the_query_of_the_models_address_is_not_shown() -> None:
+    (origin,) = origins({"PG_MCP_OPENAI_BASE_URL": "https://host/v1?api-version=1&key=Quagga&code=Quagga"})
+
+    assert origin.shown == "https://host/v1?api-version=1&key=***&code=***"
