@@ -6,7 +6,7 @@ by pg_terminate_backend for the shutdown of its node, and serves nobody from the
     the pid that libpq was told is not the backend's       PgBouncer and most others
     the client's port is not the one the server sees       something is in between: `SHOW POOL_VERSION`
                                                            tells pgpool-II, which shows the backend's own pid
-    the backend runs without a postmaster                  one session for all connections (PGlite)
+    the backend runs without a postmaster, or its pid is 0   one session for all connections (PGlite)
 """
 
 import socket
@@ -19,7 +19,7 @@ from worker.protocol import SHARED_SESSION
 
 UNKNOWN_POOLER: Final = "a connection pooler"
 
-_CLIENT_PORT_SQL: Final = b"SELECT pg_catalog.inet_client_port()"
+_PORTS_SQL: Final = b"SELECT pg_catalog.inet_client_port(), pg_catalog.current_setting('port')"
 _KIND_SQL: Final = b"""
 SELECT a.backend_type FROM pg_catalog.pg_stat_activity AS a
  WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
@@ -41,6 +41,8 @@ def find_pooler(pgconn: pq.abc.PGconn, backend_pid: int) -> str:
         pgconn: connected, idle, outside a transaction.
         backend_pid: what pg_backend_pid() returned.
     """
+    if backend_pid == 0:  # PGlite up to 0.3; no process of a real server has this pid
+        return SHARED_SESSION
     if backend_pid != pgconn.backend_pid:
         return _find_pgpool(pgconn) or UNKNOWN_POOLER
     if _value(pgconn.exec_params(_KIND_SQL, None)) == _STANDALONE:
@@ -59,13 +61,22 @@ def _find_pgpool(pgconn: pq.abc.PGconn) -> str:
 
 
 def _is_direct(pgconn: pq.abc.PGconn) -> bool:
-    """Return whether the server sees this very socket: the port it knows is the one we connect from."""
-    seen = _value(pgconn.exec_params(_CLIENT_PORT_SQL, None))
+    """Return whether the server sees this very socket.
+
+    Over TCP the port that it knows is the one we connect from. Over a Unix socket it knows none, and the
+    socket's name ends in its own port; a pooler on the same machine listens under another.
+    """
+    ports = pgconn.exec_params(_PORTS_SQL, None)
+    if ports.status != pq.ExecStatus.TUPLES_OK:
+        return False
+    client_port, server_port = ports.get_value(0, 0), ports.get_value(0, 1)
+    if pgconn.host.startswith(b"/"):
+        return client_port is None and server_port == pgconn.port
     with suppress(OSError):
         duplicate = socket.fromfd(pgconn.socket, socket.AF_INET, socket.SOCK_STREAM)
         with duplicate:
             address = duplicate.getsockname()
-        return isinstance(address, tuple) and seen == str(address[1]).encode()
+        return isinstance(address, tuple) and client_port == str(address[1]).encode()
     return False
 
 

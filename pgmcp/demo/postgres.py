@@ -194,10 +194,10 @@ class EmbeddedPostgres:
 
     def _run_start(self, port: int) -> tuple[int, str]:
         options = {
+            "unix_socket_directories": "",  # no limit on the folder's length, and the same on Windows
             **self._settings,
             "port": str(port),
             "listen_addresses": HOST,
-            "unix_socket_directories": "",  # no limit on the folder's length, and the same on Windows
         }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         quoted = subprocess.list2cmdline(arguments) if sys.platform == "win32" else shlex.join(arguments)

@@ -14,6 +14,11 @@ CHECK_ADDRESS: Final = "check that it runs and that host and port are right; the
 CONNECTION_ENDED: Final = "the connection was ended on the server; the next call connects anew"
 
 _CURE_BY_WORDS: Final = (
+    # First: with sslmode=prefer, libpq tries again without TLS, and the server's refusal follows.
+    (
+        r"private key file .* has group or world access",
+        "remove the access of group and others from the key file (sslkey): chmod 600",
+    ),
     (
         r"no such database",
         "PgBouncer serves no database of that name: check PG_MCP_DATABASE_DBNAME, or the name at the end of "
@@ -173,10 +178,6 @@ _CURE_BY_WORDS: Final = (
         r"libpq cannot read the connection string",
         "correct PG_MCP_DATABASE_URL and the other PG_MCP_DATABASE_ settings; the libpq that is "
         "installed may be older than a parameter in them",
-    ),
-    (
-        r"private key file .* has group or world access",
-        "take the rights of others from the key file: chmod 600",
     ),
     (
         r"invalid (?:sslmode|\w+) value|invalid integer value|invalid port number|invalid connection option",

@@ -17,11 +17,13 @@ class Target:
         url: what pgmcp connects to.
         direct_url: of a superuser, past any pooler; "" where all connections share one session.
         reads: further statements that have to be answered, such as an extension's functions.
+        max_connections: how many connections it takes at once.
     """
 
     url: str
     direct_url: str = ""
     reads: tuple[str, ...] = ()
+    max_connections: int = 4
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 
@@ -23,13 +23,14 @@ SEEN_WITHIN_S: Final = 10.0
 _READ: Final = "select id, label from engine_check order by id limit 3"
 _ROWS: Final = [[1, "label 1"], [2, "label 2"], [3, "label 3"]]
 _MISTAKE: Final = "select lable from engine_check"
-# Several seconds of work, so that an engine without a timer finishes it, too.
+# Some seconds of work in a nested loop, so that an engine without a timer finishes it, too.
 _SLOW: Final = (
-    "select count(*) from generate_series(1, 10000) as a, generate_series(1, 5000) as b where a % 7 = b % 7"
+    "select count(*) from generate_series(1, 10000) as a, generate_series(1, 5000) as b "
+    "where a + b * 7 % 5 = 3"
 )
 _ENDLESS: Final = (
-    "select count(*) as engine_check_endless "
-    "from generate_series(1, 100000) as a, generate_series(1, 100000) as b where a % 7 = b % 7"
+    "select count(*) as engine_check_endless from generate_series(1, 100000) as a, "
+    "generate_series(1, 100000) as b where a + b * 7 % 5 = 3"
 )
 _ENDLESS_RUNS: Final = """
 select exists (select from pg_stat_activity
@@ -62,7 +63,7 @@ def examine(engine: Engine) -> Row:
     except MissingEngineError as error:
         row.missing = str(error)
     except Exception as error:  # the other engines still have to be examined
-        row.missing = f"the run ended with {type(error).__name__}: {str(error)[:300]}"
+        row.missing = f"the run ended with {type(error).__name__}: {' '.join(str(error).split())[-300:]}"
     return row
 
 
@@ -151,7 +152,12 @@ def _judge_timeout(row: Row, answer: ToolResult) -> None:
 
 @contextmanager
 def _server(target: Target, timeout_s: int) -> Iterator[RawServer]:
-    environment: dict[str, Any] = server_environment(target.url, server_query_timeout=str(timeout_s))
+    environment = server_environment(
+        target.url,
+        server_query_timeout=str(timeout_s),
+        database_min_pool_size="1",
+        database_max_pool_size=str(target.max_connections),
+    )
     with tempfile.TemporaryDirectory() as folder, RawServer(environment, Path(folder)) as server:
         server.initialize()
         yield server

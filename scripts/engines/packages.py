@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,12 @@ def cache_folder() -> Path:
     """Return the folder of all packages: `PGMCP_ENGINES_DIR`, or else the user's cache."""
     chosen = os.environ.get("PGMCP_ENGINES_DIR")
     return Path(chosen) if chosen else default_folder() / "engines"
+
+
+def is_prepared(name: str, packages: Sequence[str]) -> bool:
+    """Return whether these packages are in the folder of this name already."""
+    mark = cache_folder() / name / _COMPLETE
+    return mark.is_file() and mark.read_text("utf-8") == "\n".join(packages)
 
 
 def npm_packages(name: str, *packages: str) -> Path:
@@ -66,14 +72,12 @@ def debian_packages(name: str, *packages: str) -> Path:
 
 def _prepare(name: str, packages: tuple[str, ...], install: Callable[[Path], None]) -> Path:
     folder = cache_folder() / name
-    mark = folder / _COMPLETE
-    wanted = "\n".join(packages)
-    if mark.is_file() and mark.read_text("utf-8") == wanted:
+    if is_prepared(name, packages):
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     install(folder)
-    mark.write_text(wanted, "utf-8")
+    (folder / _COMPLETE).write_text("\n".join(packages), "utf-8")
     return folder
 
 

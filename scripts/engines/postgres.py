@@ -160,6 +160,10 @@ def _debian() -> Iterator[Target]:
 def _debian_extension(package: str, script: str, reads: tuple[str, ...]) -> Iterator[Target]:
     name = package.partition("=")[0]
     root = debian_packages(name, "postgresql-15=15.20-0+deb12u1", package)
+    extensions = root / "usr" / "share" / "postgresql" / "15" / "extension"
+    control = extensions / "postgis.control"
+    if (extensions / "postgis-3.control").is_file() and not control.is_symlink():
+        control.symlink_to("postgis-3.control")  # Debian's package makes this link when it is installed
     libraries = root / "usr" / "lib" / "x86_64-linux-gnu"
     paths = (libraries, libraries / "blas", libraries / "lapack")
     environment = {"LD_LIBRARY_PATH": ":".join(map(str, paths)), "PROJ_LIB": f"{root}/usr/share/proj"}

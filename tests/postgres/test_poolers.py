@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
@@ -19,6 +19,7 @@ from tests.facts import until
 from tests.pgbouncer import PgBouncer, find_pgbouncer
 from tests.pgpool import Pgpool, find_pgpool
 from tests.recorded_spawn import RecordedSpawn
+from tests.replica import new_cluster
 from tests.statement_run import run, value
 from worker.protocol import Open
 
@@ -68,6 +69,44 @@ async def test_a_direct_connection_is_known(spawn: Spawn, direct_url: str) -> No
 
     assert worker.backend is not None
     assert worker.pooler == ""
+
+
+async def test_a_unix_socket_of_the_server_is_known_without_an_error_in_its_log(spawn: Spawn) -> None:
+    with new_cluster({"unix_socket_directories": "."}) as cluster:
+        parts = urlsplit(cluster.url())
+        userinfo = parts.netloc.rpartition("@")[0]
+        where = f"host={quote(str(cluster.data_dir), safe='')}&port={cluster.port}"
+        worker = await connect(spawn, f"postgresql://{userinfo}@/postgres?{where}")
+        log = (cluster.data_dir / "server.log").read_text()
+
+    assert worker.backend is not None
+    assert worker.pooler == ""
+    assert "ERROR" not in log
+
+
+async def test_a_roles_connection_limit_is_not_taken_for_the_size_of_our_pool(
+    supervise: Supervise, direct_url: str
+) -> None:
+    with psycopg.connect(direct_url, autocommit=True) as admin:
+        admin.execute("create role limited login password 'limited' connection limit 1")
+        try:
+            host = urlsplit(direct_url).netloc.rpartition("@")[2]
+            url = urlunsplit(urlsplit(direct_url)._replace(netloc=f"limited:limited@{host}"))
+            supervisor = supervise(url, max_workers=3)
+            assert await value(supervisor, "select 1") == 1
+            results = await asyncio.gather(
+                run(supervisor, SLEEP, timeout_s=3),
+                run(supervisor, SLEEP, timeout_s=1),
+                return_exceptions=True,
+            )
+            await supervisor.close()
+        finally:
+            admin.execute("drop role limited")
+
+    assert all(isinstance(each, ExecutionError) for each in results)
+    hints = [each.hint for each in results if isinstance(each, ExecutionError)]
+    assert "raise PG_MCP_DATABASE_MAX_POOL_SIZE" not in " ".join(hints)
+    assert any("CONNECTION LIMIT" in hint for hint in hints)
 
 
 @pytest.mark.parametrize("pool_mode", ["transaction", "session"])

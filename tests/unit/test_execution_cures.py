@@ -16,6 +16,11 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         (f'{AT}FATAL:  role "me" is not permitted to log in', "ALTER ROLE"),
         (f'{AT}FATAL:  permission denied for database "shop"', "GRANT CONNECT"),
         (f"{AT}FATAL:  connection requires a valid client certificate", "sslcert"),
+        (
+            f'{AT}private key file "k" has group or world access; {AT}FATAL:  no pg_hba.conf entry for host '
+            '"10.0.0.1", user "me", database "shop", no encryption',
+            "chmod 600",
+        ),
         (f"{AT}server does not support SSL, but SSL was required", "ssl = on"),
         (f"{AT}SSL error: certificate verify failed", "PG_MCP_DATABASE_SSL_ROOT_CERT"),
         (f'{AT}server certificate for "a" does not match host name "b"', "a name that is in"),
