@@ -20,6 +20,7 @@ CHECKS_OF_A_DATABASE = {
     "version",
     "role",
     "read-only",
+    "timeout",
     "cancel",
     "catalog",
     "statistics",
@@ -126,3 +127,15 @@ def test_the_model_is_asked_and_named_as_the_one_that_prompts_go_to(shop_url: st
     assert exit_code == 0
     assert findings["model"]["outcome"] == "ok"
     assert endpoint.base_url.split("/")[2] in findings["database main: what leaves"]["text"]
+
+
+def test_an_unexpected_error_of_one_check_is_a_finding_beside_the_others(folder: Path) -> None:
+    exit_code, findings = examine(
+        folder, HOME=str(folder / ("x" * 300))
+    )  # longer than any file's name may be
+
+    assert exit_code == 1
+    assert findings["hosts"]["outcome"] == "fail"
+    assert findings["hosts"]["text"] == "internal: the check failed unexpectedly (OSError)"
+    assert findings["machine: worker"]["outcome"] == "ok"
+    assert "settings" in findings

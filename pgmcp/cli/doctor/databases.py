@@ -5,7 +5,6 @@ connection that fails ends the examination of its database, and of no other.
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
@@ -23,7 +22,7 @@ from pgmcp.cli.doctor.connection_checks import (
     check_tls,
     check_version,
 )
-from pgmcp.cli.doctor.report import Finding, Outcome, found_failure
+from pgmcp.cli.doctor.report import Finding, Outcome, found_failure, found_unexpected
 from pgmcp.cli.doctor.safety_checks import (
     check_cancel,
     check_read_only,
@@ -32,8 +31,6 @@ from pgmcp.cli.doctor.safety_checks import (
 )
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.errors import DatabaseAuthError, PgmcpError, UnreachableError, WorkerLostError
-
-logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT_S: Final = 60.0
 """Of a check once there is a connection; catalogs of ten thousand tables take seconds."""
@@ -80,11 +77,9 @@ async def examine_database(subject: Subject) -> AsyncIterator[Finding]:
                 "see in pg_stat_activity what the database is busy with, and try again",
             )
         except Exception as error:  # the other checks and databases still have to be reported
-            logger.debug("the check %s failed", check_name, exc_info=True)
-            found = Finding(
-                Outcome.FAIL,
+            found = found_unexpected(
                 check_name,
-                f"internal: the check failed unexpectedly ({type(error).__name__})",
+                error,
                 "the server may answer unlike PostgreSQL; please report it with the engine and its version",
             )
         if found is not None:

@@ -1,16 +1,23 @@
 """The whole examination: what waits for what, and the order in which a person reads it."""
 
 import asyncio
+import inspect
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final
 
-from pgmcp.cli.doctor import machine
+from pgmcp.cli.doctor import hosts, machine, model
 from pgmcp.cli.doctor.databases import examine_database
-from pgmcp.cli.doctor.hosts import check_hosts
-from pgmcp.cli.doctor.model import describe_endpoint, examine_model
-from pgmcp.cli.doctor.report import Finding, as_json, found_failure, is_healthy, print_report
+from pgmcp.cli.doctor.report import (
+    Finding,
+    as_json,
+    found_failure,
+    found_unexpected,
+    is_healthy,
+    print_report,
+)
 from pgmcp.cli.doctor.settings import examine_settings
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.cli.serve import start_fork_server
@@ -25,6 +32,11 @@ from pgmcp.tokens import TokenCounter
 
 WORKERS: Final = 2
 """Of each database: one runs a statement, the other looks whether it does."""
+
+Check = Callable[[], Finding | list[Finding] | Awaitable[Finding | list[Finding]]]
+"""Looks at one thing of this machine, or at the model."""
+
+_REPORT_IT: Final = "please report it with the output of `pgmcp doctor --json`"
 
 
 def run_doctor(*, with_json: bool) -> bool:
@@ -67,6 +79,8 @@ async def examine(environ: Mapping[str, str] | None = None) -> AsyncIterator[Fin
                 yield finding
         except PgmcpError as error:  # what serving would not start with, either
             yield found_failure("settings", error)
+        except Exception as error:
+            yield found_unexpected("databases", error, _REPORT_IT)
 
 
 async def examine_machine(
@@ -75,24 +89,47 @@ async def examine_machine(
     """Look at this machine, with the defaults where the settings cannot be used."""
     openai, server = (settings.openai, settings.server) if settings else (OpenAISettings(), ServerSettings())
     memory_limit_mb = server.worker_memory_mb if sys.platform == "linux" else 0
-    yield machine.check_program()
-    yield await machine.check_guards()
-    yield await machine.check_worker_start(fork_server, memory_limit_mb=memory_limit_mb)
-    yield machine.check_cache_folder()
-    yield await machine.check_token_ranks(TokenCounter(openai.model))
-    for finding in check_hosts():
-        yield finding
+    checks: tuple[tuple[str, Check], ...] = (
+        (f"{machine.CHECK}: program", machine.check_program),
+        (f"{machine.CHECK}: guards", machine.check_guards),
+        (
+            f"{machine.CHECK}: worker",
+            partial(machine.check_worker_start, fork_server, memory_limit_mb=memory_limit_mb),
+        ),
+        (f"{machine.CHECK}: cache folder", machine.check_cache_folder),
+        (f"{machine.CHECK}: token ranks", lambda: machine.check_token_ranks(TokenCounter(openai.model))),
+        (hosts.CHECK, hosts.check_hosts),
+    )
+    for name, check in checks:
+        for finding in await run_check(name, check):
+            yield finding
+
+
+async def run_check(name: str, check: Check) -> list[Finding]:
+    """Return what a check found; an error of any kind is a finding, too."""
+    try:
+        found = check()
+        if inspect.isawaitable(found):
+            found = await found
+    except PgmcpError as error:
+        return [found_failure(name, error)]
+    except Exception as error:
+        return [found_unexpected(name, error, _REPORT_IT)]
+    return [found] if isinstance(found, Finding) else found
 
 
 async def examine_remote(settings: Settings, fork_server: ForkServer | None) -> AsyncIterator[Finding]:
     """Ask the model and every database at once, so that none waits for another's timeouts."""
     async with open_pipeline(_for_examination(settings), fork_server) as (pipeline, _):
-        endpoint = describe_endpoint(settings.openai)
+        endpoint = model.describe_endpoint(settings.openai)
         subjects = [
             Subject(pipeline.database(name), pipeline, find_address(database), settings, endpoint)
             for name, database in settings.databases.items()
         ]
-        work = [examine_model(settings.openai), *map(_examine_to_the_end, subjects)]
+        work = [
+            run_check(model.CHECK, partial(model.examine_model, settings.openai)),
+            *map(_examine_to_the_end, subjects),
+        ]
         examinations = [asyncio.create_task(each) for each in work]
         try:
             for examination in examinations:

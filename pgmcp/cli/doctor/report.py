@@ -1,6 +1,7 @@
 """What a check found, and how it is shown: lines for a person, objects for a program."""
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -15,6 +16,8 @@ from pgmcp.errors import PgmcpError
 from pgmcp.presentation.neutral import neutralise_block
 
 _MAX_NAMED: Final = 8
+
+logger = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
@@ -47,6 +50,17 @@ class Finding:
 def found_failure(check: str, error: PgmcpError) -> Finding:
     """Return the finding that tells of an error."""
     return Finding(Outcome.FAIL, check, f"{error.code}: {error}", error.hint)
+
+
+def found_unexpected(check: str, error: Exception, cure: str) -> Finding:
+    """Return the finding for an error that a check did not anticipate; the traceback is logged at DEBUG.
+
+    The other checks still have to be reported. The error's text may hold a secret, so only its type is shown.
+    """
+    logger.debug("the check %s failed", check, exc_info=error)
+    return Finding(
+        Outcome.FAIL, check, f"internal: the check failed unexpectedly ({type(error).__name__})", cure
+    )
 
 
 def is_healthy(findings: Sequence[Finding]) -> bool:
