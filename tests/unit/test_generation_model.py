@@ -355,7 +355,7 @@ async def test_an_attempt_that_hangs_ends_at_the_time_for_one_attempt(
     endpoint.reply(held(sql("SELECT 1"), threading.Event()), sql("SELECT 2"))
 
     with anyio.fail_after(10):
-        completion = await complete(connect(endpoint.base_url, max_retries=1, timeout_s=0.2))
+        completion = await complete(connect(endpoint.base_url, max_retries=1, timeout_s=1))
 
     assert completion.reply.sql == "SELECT 2"
 
