@@ -16,7 +16,7 @@ from pgmcp.context_check import ContextCheck
 from pgmcp.errors import GuardFailedError
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.pool import ConnectionTarget
-from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
@@ -293,7 +293,7 @@ def _open_database(
 
     async def fetch(sql: str) -> Rows:
         return await supervisor.execute(
-            sql, CATALOG_LIMITS, can_be_wrapped=False, timeout_s=CATALOG_TIMEOUT_S
+            sql, CATALOG_LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=CATALOG_TIMEOUT_S
         )
 
     scope = CatalogScope(
@@ -344,5 +344,9 @@ async def _look(supervisor: Supervisor, functions: Snapshot[FunctionPolicy], sql
     """Run our own look at some rows, as guarded as any other statement."""
     statement = validate(sql, functions=await functions.get())
     return await supervisor.execute(
-        statement.text, SAMPLE_LIMITS, can_be_wrapped=True, timeout_s=SAMPLE_TIMEOUT_S
+        statement.text,
+        SAMPLE_LIMITS,
+        origin=StatementOrigin.OWN,
+        can_be_wrapped=True,
+        timeout_s=SAMPLE_TIMEOUT_S,
     )

@@ -17,6 +17,7 @@ from pgmcp.serve import open_pipeline
 from pgmcp.settings import load_settings
 from tests.attacked_cluster import Target
 from tests.fingerprint import Fingerprint, changes, take_fingerprint, wal_position_bytes
+from worker.protocol import StatementOrigin
 
 Run = Callable[[str], Awaitable[str]]
 """Sends a statement, and returns all that came back as text."""
@@ -144,7 +145,9 @@ def unvalidated(supervisor: Supervisor, *, timeout_s: float) -> Recorder:
     """Return a `Run` that no validator stands before."""
 
     async def send(statement: str) -> str:
-        rows = await supervisor.execute(statement, _LIMITS, can_be_wrapped=False, timeout_s=timeout_s)
+        rows = await supervisor.execute(
+            statement, _LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=False, timeout_s=timeout_s
+        )
         return str(rows)
 
     return Recorder(send)

@@ -13,7 +13,7 @@ from pgmcp.execution.result import RowLimits
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_process import WorkerProcess
-from worker.protocol import Backend, Terminate
+from worker.protocol import Backend, StatementOrigin, Terminate
 
 SLEEP = "select pg_sleep(600)"
 
@@ -30,7 +30,9 @@ async def _start_workers(spawn: Spawn) -> None:
 async def _run_statement(spawn: Spawn, url: str) -> None:
     target = ConnectionTarget(url, {})
     supervisor = Supervisor(target, spawn=spawn, min_workers=1, max_workers=1, max_waiting=1)
-    await supervisor.execute(SLEEP, RowLimits(1, 1_000, 100), can_be_wrapped=True, timeout_s=600)
+    await supervisor.execute(
+        SLEEP, RowLimits(1, 1_000, 100), origin=StatementOrigin.CALLER, can_be_wrapped=True, timeout_s=600
+    )
 
 
 def _main(kind: str, *urls: str) -> None:

@@ -9,19 +9,21 @@ r"""From PostgreSQL's text output to cells: typed where JSON has the type, exact
 | numeric, money                 | text, so that no digit is lost: 19.90                                 |
 | date, time, timestamp          | text in ISO form: 2026-11-22 20:48:19.5; infinity; 0044-03-15 BC      |
 | timestamptz, timetz            | text in ISO form with the offset: 2026-11-22 20:48:19+00              |
-| interval                       | text: 1 day 02:00:00                                                  |
+| interval                       | text in the role's IntervalStyle: 1 day 02:00:00                      |
 | json, jsonb                    | text, as stored                                                       |
-| bytea                          | text in hex form: \x6869                                              |
+| bytea                          | text in hex form, whatever bytea_output is: \x6869                    |
 | arrays, composites, ranges     | PostgreSQL's literal: {1,2}, (a,1), [1,5)                             |
 | everything else                | PostgreSQL's own text                                                 |
 """
 
 import math
-from typing import Any, Final
+import re
+from functools import cache
+from typing import Final, Protocol
 
-import psycopg
 from psycopg import pq
-from psycopg.adapt import AdaptersMap, Transformer
+from psycopg.abc import Buffer
+from psycopg.adapt import AdaptersMap, Loader, Transformer
 from psycopg.types.bool import BoolLoader
 from psycopg.types.numeric import FloatLoader, IntLoader
 from psycopg.types.string import TextLoader
@@ -38,13 +40,18 @@ _BOOLEAN_OID: Final = 16
 _INTEGER_OIDS: Final = (20, 21, 23, 26)
 _BIGINT_OID: Final = 20
 _FLOAT_OIDS: Final = (700, 701)
+_BYTEA_OID: Final = 17
 _TYPED_OIDS: Final = frozenset({_BOOLEAN_OID, *_INTEGER_OIDS, *_FLOAT_OIDS})
 
 
-def _adapters() -> AdaptersMap:
+_ESCAPED_BYTE: Final = re.compile(rb"\\(\\|[0-3][0-7]{2})")
+
+
+def _adapters(text_loader: type[Loader]) -> AdaptersMap:
     """Return the few loaders we want: psycopg's defaults make Python objects of everything."""
     adapters = AdaptersMap()
-    adapters.register_loader(0, TextLoader)  # any type without a loader of its own
+    adapters.register_loader(0, text_loader)  # any type without a loader of its own
+    adapters.register_loader(_BYTEA_OID, _ByteaLoader)
     adapters.register_loader(_BOOLEAN_OID, BoolLoader)
     for oid in _INTEGER_OIDS:
         adapters.register_loader(oid, IntLoader)
@@ -53,7 +60,41 @@ def _adapters() -> AdaptersMap:
     return adapters
 
 
-_ADAPTERS: Final = _adapters()
+class _ByteaLoader(Loader):
+    """Reads both forms of bytea_output, and gives hex."""
+
+    def load(self, data: Buffer) -> str:
+        value = bytes(data)
+        if value.startswith(b"\\x"):
+            return value.decode("ascii")
+        return "\\x" + _ESCAPED_BYTE.sub(_unescape, value).hex()
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    return b"\\" if match[1] == b"\\" else bytes([int(match[1], 8)])
+
+
+@cache
+def _lenient_adapters(codec: str) -> AdaptersMap:
+    """Return loaders that show U+FFFD for a byte that means nothing in this encoding."""
+
+    class LenientLoader(Loader):
+        def load(self, data: Buffer) -> str:
+            return bytes(data).decode(codec, "replace")
+
+    return _adapters(LenientLoader)
+
+
+_UTF8: Final = "utf-8"
+_ADAPTERS: Final = _adapters(TextLoader)
+
+
+class _LoadsRows(Protocol):
+    """What we use of a psycopg Transformer, whose class differs between its two implementations."""
+
+    def set_pgresult(self, result: pq.abc.PGresult | None) -> None: ...
+
+    def load_rows(self, first: int, last: int, make_row: type[list[Cell]]) -> list[list[Cell]]: ...
 
 
 class CellReader:
@@ -63,35 +104,45 @@ class CellReader:
         text_columns: numbers of the columns whose cells are text.
     """
 
-    def __init__(self, connection: psycopg.Connection[Any], result: pq.abc.PGresult) -> None:
-        """Prepare for results with the columns of this one."""
+    def __init__(self, codec: str, result: pq.abc.PGresult) -> None:
+        """Prepare for results with the columns of this one.
+
+        Args:
+            codec: Python's name of the encoding of text.
+        """
         oids = [result.ftype(column) for column in range(result.nfields)]
         self.text_columns = [column for column, oid in enumerate(oids) if oid not in _TYPED_OIDS]
         self._bigint_columns = [column for column, oid in enumerate(oids) if oid == _BIGINT_OID]
         self._float_columns = [column for column, oid in enumerate(oids) if oid in _FLOAT_OIDS]
-        self._transformer = Transformer(_Context(connection))
+        self._codec = codec
+        self._transformer = Transformer(_Context(_ADAPTERS if codec == _UTF8 else _lenient_adapters(codec)))
 
     def read(self, result: pq.abc.PGresult) -> list[list[Cell]]:
         """Return the rows of a piece, a list each."""
-        self._transformer.set_pgresult(result)
         try:
-            rows: list[list[Cell]] = self._transformer.load_rows(0, result.ntuples, list)
+            rows = self._load(self._transformer, result)
         except UnicodeDecodeError:  # a database in SQL_ASCII may hold bytes that are not UTF-8
-            return [_read_broken_row(result, row) for row in range(result.ntuples)]
+            rows = self._load(Transformer(_Context(_lenient_adapters(self._codec))), result)
         for column in self._bigint_columns:
             _spell_out_inexact(rows, column)
         for column in self._float_columns:
             _spell_out_not_finite(rows, column)
         return rows
 
+    @staticmethod
+    def _load(transformer: _LoadsRows, result: pq.abc.PGresult) -> list[list[Cell]]:
+        transformer.set_pgresult(result)
+        rows: list[list[Cell]] = transformer.load_rows(0, result.ntuples, list)
+        return rows
+
 
 class _Context:
-    """What a Transformer takes its loaders and encoding from."""
+    """What a Transformer takes its loaders from. Without a connection, it reads text as UTF-8."""
 
-    adapters = _ADAPTERS
+    connection = None
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self.connection = connection
+    def __init__(self, adapters: AdaptersMap) -> None:
+        self.adapters = adapters
 
 
 def _spell_out_inexact(rows: list[list[Cell]], column: int) -> None:
@@ -106,12 +157,6 @@ def _spell_out_not_finite(rows: list[list[Cell]], column: int) -> None:
         number = row[column]
         if isinstance(number, float) and not math.isfinite(number):
             row[column] = "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
-
-
-def _read_broken_row(result: pq.abc.PGresult, row: int) -> list[Cell]:
-    """Return a row as text throughout, with a mark for each byte that is no UTF-8."""
-    values = (result.get_value(row, column) for column in range(result.nfields))
-    return [None if value is None else value.decode("utf8", "replace") for value in values]
 
 
 def text_bytes(text: str) -> int:

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import pq
 
 from worker.protocol import FailureCode
+from worker.text_encoding import TextEncoding
 
 _CODE_BY_SQLSTATE = {
     "57014": FailureCode.CANCELLED,
@@ -53,7 +54,8 @@ class FailedError(Exception):
     """A request failed; carries what `worker.protocol.Failure` says of it.
 
     Attributes:
-        position: 0-based character offset in the text that PostgreSQL parsed, or None.
+        position: 0-based offset in the text that PostgreSQL parsed, as the server counts, or None.
+        limit: as in `worker.protocol.Failure`.
     """
 
     code: FailureCode
@@ -61,6 +63,7 @@ class FailedError(Exception):
     sqlstate: str = ""
     hint: str = ""
     position: int | None = None
+    limit: str = ""
 
 
 def classify(sqlstate: str, message: str) -> FailureCode:
@@ -77,16 +80,14 @@ def classify(sqlstate: str, message: str) -> FailureCode:
     return FailureCode.UNREACHABLE
 
 
-def failed_result(result: pq.abc.PGresult) -> FailedError:
+def failed_result(result: pq.abc.PGresult, encoding: TextEncoding) -> FailedError:
     """Return the failure that a result of status FATAL_ERROR describes."""
 
     def field(code: pq.DiagnosticField) -> str:
-        return (result.error_field(code) or b"").decode("utf8", "replace")[:MAX_TEXT_CHARACTERS]
+        return encoding.decode(result.error_field(code) or b"")[:MAX_TEXT_CHARACTERS]
 
     sqlstate = field(pq.DiagnosticField.SQLSTATE)
-    message = (
-        field(pq.DiagnosticField.MESSAGE_PRIMARY) or result.error_message.decode("utf8", "replace").strip()
-    )
+    message = field(pq.DiagnosticField.MESSAGE_PRIMARY) or encoding.decode(result.error_message).strip()
     position = field(pq.DiagnosticField.STATEMENT_POSITION)
     return FailedError(
         classify(sqlstate, message),

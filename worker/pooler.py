@@ -11,6 +11,7 @@ by pg_terminate_backend for the shutdown of its node, and serves nobody from the
 
 import socket
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final
 
 from psycopg import pq
@@ -19,13 +20,8 @@ from worker.protocol import SHARED_SESSION
 
 UNKNOWN_POOLER: Final = "a connection pooler"
 
-_PORTS_SQL: Final = b"SELECT pg_catalog.inet_client_port(), pg_catalog.current_setting('port')"
-_KIND_SQL: Final = b"""
-SELECT a.backend_type FROM pg_catalog.pg_stat_activity AS a
- WHERE a.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
-"""
 _POOL_VERSION_SQL: Final = b"SHOW POOL_VERSION"
-_STANDALONE: Final = b"standalone backend"
+_STANDALONE: Final = "standalone backend"
 _ADMIN_CONSOLE_SUFFIX: Final = b"/bouncer"
 
 
@@ -34,49 +30,62 @@ def is_admin_console(pgconn: pq.abc.PGconn) -> bool:
     return (pgconn.parameter_status(b"server_version") or b"").endswith(_ADMIN_CONSOLE_SUFFIX)
 
 
-def find_pooler(pgconn: pq.abc.PGconn, backend_pid: int) -> str:
+@dataclass(frozen=True, slots=True)
+class SeenBackend:
+    """What the server says of the session that answers.
+
+    Attributes:
+        pid: of pg_backend_pid().
+        client_port: of inet_client_port(); "" for a Unix socket.
+        server_port: of the setting `port`.
+        kind: pg_stat_activity.backend_type; "" if the role may not read it.
+    """
+
+    pid: int
+    client_port: str
+    server_port: str
+    kind: str
+
+
+def find_pooler(pgconn: pq.abc.PGconn, seen: SeenBackend) -> str:
     """Return what stands between this connection and a backend of its own; "" for a direct connection.
 
     Args:
         pgconn: connected, idle, outside a transaction.
-        backend_pid: what pg_backend_pid() returned.
+        seen: the backend that answered on this connection.
     """
-    if backend_pid == 0:  # PGlite up to 0.3; no process of a real server has this pid
+    if seen.pid == 0:  # PGlite up to 0.3; no process of a real server has this pid
         return SHARED_SESSION
-    if backend_pid != pgconn.backend_pid:
+    if seen.pid != pgconn.backend_pid:
         return _find_pgpool(pgconn) or UNKNOWN_POOLER
-    if _value(pgconn.exec_params(_KIND_SQL, None)) == _STANDALONE:
+    if seen.kind == _STANDALONE:
         return SHARED_SESSION
     # A direct connection is not asked: the server would log an error for the unknown parameter.
-    if _is_direct(pgconn):
+    if _is_direct(pgconn, seen):
         return ""
     return _find_pgpool(pgconn)
 
 
 def _find_pgpool(pgconn: pq.abc.PGconn) -> str:
     # pgpool-II answers only in the simple protocol. PostgreSQL refuses it; no transaction is open that
-    # this could end.
+    # this could end, and SHOW looks up no name that a search_path could change.
     version = _value(pgconn.exec_(_POOL_VERSION_SQL))
     return f"pgpool-II {version.decode('utf8', 'replace')}" if version else ""
 
 
-def _is_direct(pgconn: pq.abc.PGconn) -> bool:
+def _is_direct(pgconn: pq.abc.PGconn, seen: SeenBackend) -> bool:
     """Return whether the server sees this very socket.
 
     Over TCP the port that it knows is the one we connect from. Over a Unix socket it knows none, and the
     socket's name ends in its own port; a pooler on the same machine listens under another.
     """
-    ports = pgconn.exec_params(_PORTS_SQL, None)
-    if ports.status != pq.ExecStatus.TUPLES_OK:
-        return False
-    client_port, server_port = ports.get_value(0, 0), ports.get_value(0, 1)
     if pgconn.host.startswith(b"/"):
-        return client_port is None and server_port == pgconn.port
+        return not seen.client_port and seen.server_port == pgconn.port.decode()
     with suppress(OSError):
         duplicate = socket.fromfd(pgconn.socket, socket.AF_INET, socket.SOCK_STREAM)
         with duplicate:
             address = duplicate.getsockname()
-        return isinstance(address, tuple) and client_port == str(address[1]).encode()
+        return isinstance(address, tuple) and seen.client_port == str(address[1])
     return False
 
 

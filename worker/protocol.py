@@ -58,6 +58,24 @@ class StatementMode(StrEnum):
     AS_IS = "as_is"
 
 
+class StatementOrigin(StrEnum):
+    """Who wrote a statement; decides how its names are resolved.
+
+    CALLER: a person or a model. Names are resolved through the search_path of the role or database.
+    OWN: this project. It is read-only whatever the settings say, and unqualified names are looked up in
+    pg_catalog alone, so that no object of the database can stand in for a built-in one.
+    """
+
+    CALLER = "caller"
+    OWN = "own"
+
+
+CALLER_SCHEMAS_SETTING: Final = "pgmcp.schemas"
+"""A setting that OWN statements can read: the schemas that a CALLER's names are looked up in.
+
+As a JSON array, in order, the implicit pg_catalog left out.
+"""
+
 SHARED_SESSION: Final = "one session for all connections"
 """`Connected.pooler` of a server without a postmaster, such as PGlite."""
 
@@ -101,12 +119,15 @@ class Execute(msgspec.Struct, tag=True, frozen=True):
     """Run the statement in the body inside a transaction that is always rolled back.
 
     Attributes:
+        origin: who wrote the statement. It has no default, so that no statement of ours can forget it.
         statement_timeout_ms: what PostgreSQL is told; 0 is not allowed.
         max_rows, max_bytes, max_cell_bytes: bounds of the result, see `pgmcp.execution.result.RowLimits`.
-        read_only: BEGIN READ ONLY, or a plain BEGIN where the operator switched that off.
+        read_only: BEGIN READ ONLY, or a plain BEGIN where the operator switched that off. Statements of
+            ours are always read-only.
     """
 
     id: int
+    origin: StatementOrigin
     mode: StatementMode
     statement_timeout_ms: int
     max_rows: int
@@ -138,7 +159,7 @@ class Connected(msgspec.Struct, tag=True, frozen=True):
     """Statements run on this backend from now on; sent before the first of them.
 
     Attributes:
-        backend: None where a connection pooler hides which one it is.
+        backend: None where a connection pooler hides which one it is, or the role may not know its start.
         server_version: as libpq gives it: 180006 is 18.6.
         pooler: what stands before the server, or "", see `worker.pooler`.
     """
@@ -185,6 +206,8 @@ class Failure(msgspec.Struct, tag=True, frozen=True):
         message: PostgreSQL's primary message, or libpq's; never a password.
         sqlstate: five characters, or "" where no server spoke.
         position: 0-based character offset in the statement as the front sent it, or None.
+        limit: the server's own limit that ended the statement, "statement_timeout = 1s, set for the role",
+            or "" if it was the one of the request.
     """
 
     id: int
@@ -193,6 +216,7 @@ class Failure(msgspec.Struct, tag=True, frozen=True):
     sqlstate: str = ""
     hint: str = ""
     position: int | None = None
+    limit: str = ""
 
 
 ToWorker = Open | Execute | Cancel | Terminate

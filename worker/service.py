@@ -11,12 +11,14 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import BinaryIO, Final, NoReturn
 
 import psycopg
 from psycopg import pq
 
 from worker.failures import FailedError, failed_result
+from worker.own_sql import Question, ask_all
 from worker.process import Wear, limit_memory
 from worker.protocol import (
     HEAD,
@@ -38,6 +40,7 @@ from worker.protocol import (
     encode_rows,
 )
 from worker.session import ServerConnection, Session
+from worker.session_settings import TRANSACTION_TIMEOUT
 from worker.statement import Outcome, run_statement
 from worker.type_names import TypeNames
 
@@ -52,15 +55,20 @@ GONE_WITHIN_S: Final = 1.0
 """How long a terminated backend may take to end before it counts as still running."""
 
 _LOOK_EVERY_S: Final = 0.01
+OWN_TIMEOUT_S: Final = 5.0
+"""For a statement of the worker's own, beside one of the front's."""
 
 _TERMINATE_SQL: Final = b"""
-SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-WHERE pid = $1 AND backend_start = $2::timestamptz
+SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_get_activity($1) AS a
+WHERE a.backend_start = $2
 """
 _IS_THERE_SQL: Final = b"""
-SELECT 1 FROM pg_catalog.pg_stat_activity
-WHERE pid = $1 AND backend_start = $2::timestamptz
+SELECT 1 FROM pg_catalog.pg_stat_get_activity($1) AS a WHERE a.backend_start = $2
 """
+_SESSION_TYPES: Final = [23, 1184]
+"""OIDs of integer and timestamp with time zone."""
+
+_TRANSACTION_TIMEOUT_SQLSTATE: Final = "25P04"
 
 
 class Channel:
@@ -199,7 +207,13 @@ class Service:
                     raise AssertionError("a Cancel is dealt with where it is read")
         except FailedError as error:
             failure = Failure(
-                message.id, error.code, error.message, error.sqlstate, error.hint, error.position
+                message.id,
+                error.code,
+                error.message,
+                error.sqlstate,
+                error.hint,
+                error.position,
+                error.limit,
             )
             return failure, b""
 
@@ -216,15 +230,22 @@ class Service:
         return Opened(request.id)
 
     def _execute(self, request: Execute, sql: str) -> tuple[FromWorker, bytes]:
-        started = time.monotonic()
         connection = self._borrow(timeout_s=request.statement_timeout_ms / 1000)
+        limits = connection.facts.limits(request.statement_timeout_ms)
         self._running.begin(request.id, connection)
+        started = time.monotonic()
         try:
-            outcome = run_statement(connection, sql, request, stop=lambda: self._running.cancel(request.id))
+            outcome = run_statement(
+                connection, sql, request, limits, stop=lambda: self._running.cancel(request.id)
+            )
         except FailedError as error:
+            elapsed_ms = (time.monotonic() - started) * 1000
             if error.code is FailureCode.CANCELLED and not self._running.was_cancelled:
-                elapsed_ms = (time.monotonic() - started) * 1000
-                error.code = _who_cancelled(elapsed_ms, request.statement_timeout_ms)
+                error.code = _who_cancelled(elapsed_ms, limits.statement.ms)
+                if error.code is FailureCode.TIMEOUT:
+                    error.limit = limits.statement.description
+            elif error.sqlstate == _TRANSACTION_TIMEOUT_SQLSTATE:
+                error.limit = connection.facts.defaults.describe(TRANSACTION_TIMEOUT)
             raise
         finally:
             if self._running.end():
@@ -235,7 +256,8 @@ class Service:
     def _result(
         self, request_id: int, connection: ServerConnection, outcome: Outcome
     ) -> tuple[FromWorker, bytes]:
-        names = self._type_names.look_up(connection.pgconn, [oid for _, oid in outcome.columns])
+        ask_own = partial(_ask, connection, timeout_s=OWN_TIMEOUT_S)
+        names = self._type_names.look_up(ask_own, [oid for _, oid in outcome.columns])
         columns = [(name, type_name) for (name, _), type_name in zip(outcome.columns, names, strict=True)]
         reply = Result(
             request_id,
@@ -250,18 +272,18 @@ class Service:
     def _terminate(self, request: Terminate) -> Terminated:
         connection = self._borrow(timeout_s=TERMINATE_TIMEOUT_S)
         params = [str(request.backend.pid).encode(), request.backend.started.encode()]
-        result = connection.pgconn.exec_params(_TERMINATE_SQL, params)
+        result = _ask(connection, _TERMINATE_SQL, params, _SESSION_TYPES, timeout_s=TERMINATE_TIMEOUT_S)
         if result.status != pq.ExecStatus.TUPLES_OK:
-            raise failed_result(result)
+            raise failed_result(result, connection.facts.encoding)
         return Terminated(request.id, self._await_end(connection, params))
 
     def _await_end(self, connection: ServerConnection, params: list[bytes]) -> bool:
         """Return whether the backend ends in time; pg_terminate_backend only sends a signal."""
         deadline_s = time.monotonic() + GONE_WITHIN_S
         while True:
-            result = connection.pgconn.exec_params(_IS_THERE_SQL, params)
+            result = _ask(connection, _IS_THERE_SQL, params, _SESSION_TYPES, timeout_s=TERMINATE_TIMEOUT_S)
             if result.status != pq.ExecStatus.TUPLES_OK:
-                raise failed_result(result)
+                raise failed_result(result, connection.facts.encoding)
             if result.ntuples == 0:
                 return True
             if time.monotonic() > deadline_s:
@@ -280,6 +302,16 @@ class Service:
         lent, self._lent = self._lent, None
         if lent is not None and self._session is not None:
             self._session.give_back(lent, reusable=self._is_reusable)
+
+
+def _ask(
+    connection: ServerConnection, query: bytes, params: list[bytes], types: list[int], *, timeout_s: float
+) -> pq.abc.PGresult:
+    facts = connection.facts
+    settings = facts.own_settings(facts.limits(round(timeout_s * 1000)))
+    question = Question(query, settings, params, types)
+    (result,) = ask_all(connection.pgconn, [question], timeout_s=timeout_s)
+    return result
 
 
 def _who_cancelled(elapsed_ms: float, statement_timeout_ms: int) -> FailureCode:

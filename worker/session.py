@@ -5,6 +5,7 @@ answer already: one that cannot connect is given up at once, and the next
 statement opens a new one.
 """
 
+import logging
 import select
 import time
 from collections.abc import Callable, Mapping
@@ -16,9 +17,25 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo, timeout_from_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from worker.failures import FailedError, failed_connect
-from worker.pooler import find_pooler, is_admin_console
+from worker.failures import FailedError, failed_connect, failed_result
+from worker.own_sql import Question, ask_all
+from worker.pooler import SeenBackend, find_pooler, is_admin_console
 from worker.protocol import Backend, Connected, FailureCode
+from worker.session_settings import (
+    CLIENT_CHECK_INTERVAL,
+    CLIENT_CHECK_SETTING,
+    LIMITS,
+    OWN_SEARCH_PATH,
+    READ_SETTINGS,
+    SessionDefaults,
+    TransactionLimits,
+    caller_settings,
+    choose_limits,
+    own_settings,
+    parse_ms,
+    read_defaults,
+)
+from worker.text_encoding import TextEncoding, choose_encoding, codec_of
 
 MAX_CONNECTION_AGE_S: Final = 30 * 60.0
 """A connection is replaced after half an hour, so that memory its backend cached is given back."""
@@ -26,26 +43,28 @@ MAX_CONNECTION_AGE_S: Final = 30 * 60.0
 REFUSAL_CHECK_S: Final = 0.02
 """How often a wait for a connection looks whether it was refused; the pool tells nobody who waits in it."""
 
-CLIENT_CHECK_INTERVAL: Final = "250ms"
-"""How often a running backend looks whether its client is still there (PostgreSQL 14 and later)."""
+logger = logging.getLogger(__name__)
 
-# Fixed for every transaction. `standard_conforming_strings`: with it off, a backslash moves the end of
-# a string literal away from where the validator saw it. The output styles make values deterministic.
-_FIXED_SETTINGS: Final = {
-    "standard_conforming_strings": "on",
-    "idle_in_transaction_session_timeout": "10s",
-    "row_security": "on",
-    "DateStyle": "ISO, YMD",
-    "IntervalStyle": "postgres",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-}
-
-_FACTS_SQL: Final = b"""
-SELECT pg_catalog.pg_backend_pid(),
-       (SELECT backend_start::text FROM pg_catalog.pg_stat_activity WHERE pid = pg_catalog.pg_backend_pid()),
-       pg_catalog.current_setting('search_path')
+# The functions behind the views pg_stat_activity and pg_settings: hardened servers revoke the views.
+_PID_SQL: Final = (
+    b"SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port(), pg_catalog.current_setting('port')"
+)
+_IDENTITY_SQL: Final = b"""
+SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port(), pg_catalog.current_setting('port'),
+       pg_catalog.concat(a.backend_start), a.backend_type
+FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a
 """
+_DEFAULTS_SQL: Final = f"""
+SELECT s.name, s.reset_val, s.source
+FROM pg_catalog.pg_show_all_settings() AS s
+WHERE s.name IN ({", ".join(f"'{name}'" for name in READ_SETTINGS)}) AND s.reset_val IS NOT NULL
+""".encode()  # noqa: S608 - names of ours
+_CURRENT_SQL: Final = (
+    "SELECT " + ", ".join(f"pg_catalog.current_setting('{name}', true)" for name in READ_SETTINGS)
+).encode()
+_CLIENT_CHECK_SQL: Final = (
+    f"SELECT pg_catalog.set_config('{CLIENT_CHECK_SETTING}', '{CLIENT_CHECK_INTERVAL}', true)".encode()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +72,36 @@ class ServerFacts:
     """What a connection learned of its server, once.
 
     Attributes:
-        settings: name → value, set anew in every transaction, beside the timeouts.
+        defaults: what a session of this role starts with.
+        encoding: how text travels.
+        is_pooled: a pooler stands before the server: each transaction may get another server connection.
+        checks_its_client: the server can notice that its client has gone while a statement runs.
     """
 
     connected: Connected
-    settings: Mapping[str, str]
+    defaults: SessionDefaults
+    encoding: TextEncoding
+    is_pooled: bool
+    checks_its_client: bool
 
-    @property
-    def is_pooled(self) -> bool:
-        """Whether the server session is not this connection's own: behind a pooler, or shared by clients."""
-        return self.connected.backend is None
+    def limits(self, timeout_ms: int) -> TransactionLimits:
+        """Return the limits of a transaction whose statement may take so long."""
+        return choose_limits(self.defaults, timeout_ms)
+
+    def caller_settings(self, limits: TransactionLimits) -> list[tuple[str, str]]:
+        """Return the settings of a transaction that runs a caller's statement."""
+        settings = caller_settings(
+            self.defaults, limits, self.encoding.client_encoding, is_pooled=self.is_pooled
+        )
+        return [*settings.items(), *self._client_check()]
+
+    def own_settings(self, limits: TransactionLimits) -> list[tuple[str, str]]:
+        """Return the settings of a transaction that runs a statement of ours."""
+        settings = own_settings(self.defaults, limits, self.encoding.client_encoding)
+        return [*settings, *self._client_check()]
+
+    def _client_check(self) -> list[tuple[str, str]]:
+        return [(CLIENT_CHECK_SETTING, CLIENT_CHECK_INTERVAL)] if self.checks_its_client else []
 
 
 class ServerConnection(psycopg.Connection[Any]):
@@ -79,13 +118,15 @@ class ServerConnection(psycopg.Connection[Any]):
 
         Args:
             conninfo: libpq's.
-            kwargs: `on_failure`, called with the psycopg.Error; the rest is libpq's.
+            kwargs: `on_failure`, called with the psycopg.Error; `requested_encoding`, the connection string's
+                client_encoding; the rest is libpq's.
         """
         on_failure: Callable[[psycopg.Error], None] = kwargs.pop("on_failure")
+        requested_encoding: str = kwargs.pop("requested_encoding")
         try:
             connection = super().connect(conninfo, autocommit=True, prepare_threshold=None, **kwargs)
             timeout_s = timeout_from_conninfo(conninfo_to_dict(conninfo))
-            connection.facts = _read_facts(connection.pgconn, timeout_s)
+            connection.facts = _read_facts(connection.pgconn, timeout_s, requested_encoding)
         except psycopg.Error as error:
             on_failure(error)
             raise
@@ -111,7 +152,7 @@ class Session:
             connect_timeout_s: for each host, unless the conninfo says otherwise.
             on_connect: called in the borrowing thread before the first statement on a new connection.
         """
-        self._conninfo = _complete(conninfo, params, connect_timeout_s)
+        self._conninfo, self._requested_encoding = _complete(conninfo, params, connect_timeout_s)
         self._on_connect = on_connect
         self._pool: ConnectionPool[ServerConnection] | None = None
         self._connect_error: psycopg.Error | None = None
@@ -149,7 +190,10 @@ class Session:
         if self._pool is None:
             pool: ConnectionPool[ServerConnection] = ConnectionPool(
                 self._conninfo,
-                kwargs={"on_failure": lambda error: self._note_refusal(pool, error)},
+                kwargs={
+                    "on_failure": lambda error: self._note_refusal(pool, error),
+                    "requested_encoding": self._requested_encoding,
+                },
                 connection_class=ServerConnection,
                 min_size=1,
                 max_size=1,
@@ -186,7 +230,12 @@ class Session:
         return FailedError(FailureCode.UNREACHABLE, f"no connection within {timeout_s:.1f} s")
 
 
-def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) -> str:
+def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) -> tuple[str, str]:
+    """Return the whole connection string, and the client_encoding that it asked for or "".
+
+    Connections begin in UTF8. What was asked for matters in a SQL_ASCII database alone: elsewhere the
+    encoding only says how the same text travels. A name that is not known is left for the server to refuse.
+    """
     try:
         merged = make_conninfo(conninfo, **params)
     except psycopg.ProgrammingError:  # its words may quote a piece of the password
@@ -196,60 +245,106 @@ def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) 
         "connect_timeout": str(connect_timeout_s),
         "application_name": "pgmcp",
         "keepalives_idle": "30",
-        "client_encoding": "utf8",
     }
     missing = {name: value for name, value in defaults.items() if name not in given}
-    return make_conninfo(merged, **(missing | {"client_encoding": "utf8"}))
+    requested = str(given.get("client_encoding") or "")
+    if not requested or requested == "auto" or codec_of(requested):
+        missing["client_encoding"] = "utf8"
+    return make_conninfo(merged, **missing), requested
 
 
-def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float) -> ServerFacts:
+class RefusedStatementError(psycopg.OperationalError):
+    """A server that was reached refused a statement of ours."""
+
+
+class _FirstStatements:
+    """The worker's own statements on a new connection."""
+
+    def __init__(self, pgconn: pq.abc.PGconn, timeout_s: float, encoding: TextEncoding) -> None:
+        self._pgconn = pgconn
+        self._timeout_s = timeout_s
+        self._encoding = encoding
+        self._settings = [("search_path", OWN_SEARCH_PATH), ("DateStyle", "ISO, YMD")]
+        if encoding.client_encoding:
+            self._settings.append(("client_encoding", encoding.client_encoding))
+
+    def optional_rows(self, *queries: bytes) -> list[list[list[str]] | None]:
+        """Run statements in one round trip; return the rows of each, None for one the server refuses.
+
+        NULL is "".
+        """
+        questions = [Question(query, self._settings) for query in queries]
+        results = ask_all(self._pgconn, questions, timeout_s=self._timeout_s)
+        return [self._optional_rows(result) for result in results]
+
+    def rows(self, query: bytes, *, on_path_of_role: bool = False) -> list[list[str]]:
+        """Run a statement and return its rows.
+
+        Args:
+            on_path_of_role: leave search_path as it is, for a statement that has no name to be looked up.
+
+        Raises:
+            RefusedStatementError: the server refuses it.
+        """
+        settings = [] if on_path_of_role else self._settings
+        (result,) = ask_all(self._pgconn, [Question(query, settings)], timeout_s=self._timeout_s)
+        return self._rows(result)
+
+    def _optional_rows(self, result: pq.abc.PGresult) -> list[list[str]] | None:
+        try:
+            return self._rows(result)
+        except RefusedStatementError as error:
+            logger.debug("an optional statement was refused: %s", error)
+            return None
+
+    def _rows(self, result: pq.abc.PGresult) -> list[list[str]]:
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise RefusedStatementError(failed_result(result, self._encoding).message)
+        return [
+            [self._encoding.decode(result.get_value(row, column) or b"") for column in range(result.nfields)]
+            for row in range(result.ntuples)
+        ]
+
+
+def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str) -> ServerFacts:
     if is_admin_console(pgconn):
         raise psycopg.OperationalError("this is PgBouncer's admin console, not a database")
-    result = _first_answer(pgconn, _FACTS_SQL, timeout_s)
-    if result.status != pq.ExecStatus.TUPLES_OK:
-        raise psycopg.OperationalError(result.error_message.decode("utf8", "replace").strip())
-    pid, started, search_path = ((result.get_value(0, i) or b"").decode() for i in range(3))
-    pooler = find_pooler(pgconn, int(pid))
-    backend = None if pooler else Backend(int(pid), started)
-    settings = _FIXED_SETTINGS | {"search_path": _safe_search_path(search_path)}
-    if _checks_its_client(pgconn):
-        settings["client_connection_check_interval"] = CLIENT_CHECK_INTERVAL
-    return ServerFacts(Connected(backend, pgconn.server_version, pooler), settings)
+    server_encoding = (pgconn.parameter_status(b"server_encoding") or b"").decode("ascii", "replace")
+    encoding = choose_encoding(server_encoding, requested_encoding)
+    first = _FirstStatements(pgconn, timeout_s, encoding)
+    identity, defaults, client_check = first.optional_rows(_IDENTITY_SQL, _DEFAULTS_SQL, _CLIENT_CHECK_SQL)
+    row = identity[0] if identity else [*first.rows(_PID_SQL)[0], "", ""]
+    pid, client_port, server_port, started, kind = row
+    pooler = find_pooler(pgconn, SeenBackend(int(pid), client_port, server_port, kind))
+    if not pooler and not started:
+        logger.warning(
+            "the role may not read when its sessions began (pg_stat_get_activity): the server has to notice "
+            "by itself that a worker was killed, for its session cannot be ended safely by its pid alone"
+        )
+    return ServerFacts(
+        Connected(
+            Backend(int(pid), started) if started and not pooler else None, pgconn.server_version, pooler
+        ),
+        _read_defaults(first, defaults),
+        encoding,
+        is_pooled=bool(pooler),
+        checks_its_client=client_check is not None,
+    )
 
 
-def _first_answer(pgconn: pq.abc.PGconn, query: bytes, timeout_s: float) -> pq.abc.PGresult:
-    """Return the first result of a query; where there are two, it has the reason why the connection ends.
-
-    Raises:
-        psycopg.OperationalError: none came in time, as behind a pooler that has no server to give us.
-    """
-    deadline_s = time.monotonic() + timeout_s
-    pgconn.send_query_params(query, None)
-    pgconn.flush()
-    while pgconn.is_busy():
-        if not select.select([pgconn.socket], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
-            raise psycopg.OperationalError(
-                f"connected, but no answer within {timeout_s:g} s: is a pooler out of server connections?"
-            )
-        pgconn.consume_input()
-    first = pgconn.get_result()
-    if first is None:
-        raise psycopg.OperationalError("connected, but the connection broke at once")
-    while pgconn.get_result() is not None:
-        pass
-    return first
-
-
-def _checks_its_client(pgconn: pq.abc.PGconn) -> bool:
-    """Tell whether the server can look for its client: since 14, and not on every system it runs on."""
-    query = b"SELECT pg_catalog.set_config('client_connection_check_interval', $1, true)"
-    return pgconn.exec_params(query, [CLIENT_CHECK_INTERVAL.encode()]).status == pq.ExecStatus.TUPLES_OK
-
-
-def _safe_search_path(search_path: str) -> str:
-    """Put pg_temp last: left out, it comes first, and a temporary table would stand before a real one."""
-    schemas = [part.strip() for part in search_path.split(",") if part.strip()]
-    return ", ".join([*(schema for schema in schemas if schema != "pg_temp"), "pg_temp"])
+def _read_defaults(first: _FirstStatements, rows: list[list[str]] | None) -> SessionDefaults:
+    """Return the defaults from where they are defined; if that was refused, from the session's state."""
+    if rows:
+        return read_defaults([(name, value, source) for name, value, source in rows])
+    logger.warning("the role may not read pg_settings: the settings of this session are taken for the role's")
+    (values,) = first.rows(_CURRENT_SQL, on_path_of_role=True)
+    return read_defaults(
+        [
+            (name, parse_ms(value) if name in LIMITS else value, "")
+            for name, value in zip(READ_SETTINGS, values, strict=True)
+            if value or name == "search_path"
+        ]
+    )
 
 
 def _check_socket(connection: psycopg.Connection[Any]) -> None:

@@ -11,7 +11,7 @@ ROLLBACK such a change is undone.
 
 import select
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,11 +20,11 @@ from psycopg import pq
 
 from worker.encoding import Cell, CellReader, cut, text_bytes
 from worker.failures import FailedError, broken_connection, failed_result
-from worker.protocol import Execute, FailureCode, StatementMode, Truncated
+from worker.own_sql import BEGIN_READ_ONLY, set_local
+from worker.protocol import Execute, FailureCode, StatementMode, StatementOrigin, Truncated
 from worker.session import ServerConnection
-
-MAX_LOCK_WAIT_MS: Final = 5_000
-"""A read that waits this long for a lock stands behind DDL, and others queue behind it."""
+from worker.session_settings import TransactionLimits
+from worker.text_encoding import TextEncoding
 
 CHUNK_ROWS: Final = 32
 """Rows that libpq gathers before we see them: few, because a row may be megabytes long."""
@@ -38,6 +38,9 @@ _WRAP_AFTER: Final = "\n) AS q LIMIT "
 _COPY_STATUSES: Final = (pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_BOTH)
 _UNLOCK_SQL: Final = b"SELECT pg_catalog.pg_advisory_unlock_all()"
 """Session advisory locks are all that a ROLLBACK leaves of a read."""
+
+_LOCK_NOT_AVAILABLE: Final = "55P03"
+_UNTRANSLATABLE: Final = "22P05"
 
 _ROW_STATUSES: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.TUPLES_CHUNK, pq.ExecStatus.SINGLE_TUPLE)
 
@@ -59,14 +62,19 @@ class Outcome:
 
 
 def run_statement(
-    connection: ServerConnection, sql: str, request: Execute, stop: Callable[[], None]
+    connection: ServerConnection,
+    sql: str,
+    request: Execute,
+    limits: TransactionLimits,
+    stop: Callable[[], None],
 ) -> Outcome:
     """Run the statement and return its bounded rows; the transaction is over when this returns.
 
     Args:
         connection: idle, in autocommit.
         sql: the statement, without a trailing semicolon.
-        request: its bounds.
+        request: its origin and bounds.
+        limits: the smaller of the request's and the server's own.
         stop: cancels the statement on the server; called when a bound is reached and rows keep coming.
 
     Raises:
@@ -74,18 +82,41 @@ def run_statement(
     """
     wrapped = request.mode is StatementMode.WRAPPABLE
     text = f"{_WRAP_BEFORE}{sql}{_WRAP_AFTER}{request.max_rows + 1}" if wrapped else sql
+    encoding = connection.facts.encoding
+    encoded = _encode(text, encoding)
     exchange = _Exchange(connection, request, stop)
     try:
-        return exchange.run(text, connection.facts.settings)
+        return exchange.run(encoded, limits)
     except psycopg.Error as error:
         # A server that ends a session says why before it closes the connection.
         raise exchange.failure or broken_connection(error) from error
     except MemoryError:
         raise FailedError(FailureCode.TOO_LARGE, "the result does not fit the worker's memory") from None
     except FailedError as error:
+        if error.position is not None:
+            error.position = encoding.character_position(error.position, text)
         if wrapped:
             error.position = _unwrap_position(error.position, len(sql))
+        if error.sqlstate == _LOCK_NOT_AVAILABLE and not error.hint:
+            error.hint = _describe_lock_wait(limits)
         raise
+
+
+def _encode(text: str, encoding: TextEncoding) -> bytes:
+    try:
+        return encoding.encode(text)
+    except UnicodeEncodeError:
+        raise FailedError(
+            FailureCode.STATEMENT,
+            f"the statement has a character that the encoding {encoding.client_encoding} lacks",
+            sqlstate=_UNTRANSLATABLE,
+            hint="leave the character out: no text in this database can contain it",
+        ) from None
+
+
+def _describe_lock_wait(limits: TransactionLimits) -> str:
+    whose = limits.lock.description or f"a read here waits {limits.lock.ms / 1000:g} s for a lock at most"
+    return f"{whose}: another session holds a lock on a table of the statement; try again later"
 
 
 def _unwrap_position(position: int | None, sql_length: int) -> int | None:
@@ -109,6 +140,7 @@ class _Exchange:
     def __init__(self, connection: ServerConnection, request: Execute, stop: Callable[[], None]) -> None:
         self._connection = connection
         self._pgconn = connection.pgconn
+        self._encoding = connection.facts.encoding
         self._request = request
         self._stop = stop
         self._outcome = Outcome()
@@ -116,12 +148,12 @@ class _Exchange:
         self._bytes = 0
         self._reader: CellReader | None = None
 
-    def run(self, text: str, settings: Mapping[str, str]) -> Outcome:
+    def run(self, text: bytes, limits: TransactionLimits) -> Outcome:
         pgconn = self._pgconn
         pgconn.nonblocking = 1
         pgconn.enter_pipeline_mode()
         started = time.monotonic()
-        self._send(text, settings)
+        self._send(text, limits)
         self._skip_command()
         self._skip_command()
         if self.failure is None:
@@ -134,19 +166,17 @@ class _Exchange:
             raise self.failure
         return self._outcome
 
-    def _send(self, text: str, settings: Mapping[str, str]) -> None:
-        pgconn = self._pgconn
-        timeout_ms = self._request.statement_timeout_ms
-        fixed = dict(settings) | {
-            "statement_timeout": str(timeout_ms),
-            "lock_timeout": str(min(timeout_ms, MAX_LOCK_WAIT_MS)),
-        }
-        pgconn.send_query_params(b"BEGIN READ ONLY" if self._request.read_only else b"BEGIN", None)
-        pgconn.send_query_params(*_set_local(fixed))
-        pgconn.send_query_params(text.encode("utf8"), None)
+    def _send(self, text: bytes, limits: TransactionLimits) -> None:
+        pgconn, facts = self._pgconn, self._connection.facts
+        is_own = self._request.origin is StatementOrigin.OWN
+        is_read_only = is_own or self._request.read_only
+        settings = facts.own_settings(limits) if is_own else facts.caller_settings(limits)
+        pgconn.send_query_params(BEGIN_READ_ONLY if is_read_only else b"BEGIN", None)
+        pgconn.send_query_params(*set_local(settings))
+        pgconn.send_query_params(text, None)
         pgconn.pipeline_sync()
         pgconn.send_query_params(b"ROLLBACK", None)
-        if self._connection.facts.is_pooled:
+        if facts.is_pooled:
             # Before the Sync: at its answer a pooler gives the server connection to its next client.
             pgconn.send_query_params(_UNLOCK_SQL, None)
         pgconn.pipeline_sync()
@@ -155,7 +185,7 @@ class _Exchange:
         """Read the results of a command that gives no rows we want."""
         while (result := self._next_result()) is not None:
             if result.status == pq.ExecStatus.FATAL_ERROR:
-                self.failure = failed_result(result)
+                self.failure = failed_result(result, self._encoding)
 
     def _read_rows(self) -> None:
         self._pgconn.set_chunked_rows_mode(CHUNK_ROWS)
@@ -163,7 +193,9 @@ class _Exchange:
             if result.status in _ROW_STATUSES:
                 self._take(result)
             elif result.status == pq.ExecStatus.FATAL_ERROR and self._outcome.truncated is None:
-                self.failure = failed_result(result)  # once truncated, it is the answer to our own cancel
+                self.failure = failed_result(
+                    result, self._encoding
+                )  # once truncated, it is the answer to our own cancel
             elif result.status in _COPY_STATUSES:
                 # libpq would report it for ever; the pool closes a connection that is still busy.
                 raise FailedError(FailureCode.STATEMENT, "COPY gives no rows here", sqlstate="0A000")
@@ -189,7 +221,7 @@ class _Exchange:
     def _take(self, result: pq.abc.PGresult) -> None:
         if self._reader is None:
             self._describe(result)
-            self._reader = CellReader(self._connection, result)
+            self._reader = CellReader(self._encoding.codec, result)
         if self._outcome.truncated is None:
             rows = self._reader.read(result)
             if not self._take_whole(rows):
@@ -214,7 +246,7 @@ class _Exchange:
 
     def _describe(self, result: pq.abc.PGresult) -> None:
         self._outcome.columns = [
-            ((result.fname(column) or b"").decode("utf8", "replace"), result.ftype(column))
+            (self._encoding.decode(result.fname(column) or b""), result.ftype(column))
             for column in range(result.nfields)
         ]
 
@@ -255,11 +287,3 @@ class _Exchange:
                 size = max_cell_bytes
             row_bytes += size
         return row_bytes
-
-
-def _set_local(settings: Mapping[str, str]) -> tuple[bytes, list[bytes]]:
-    """Return one SELECT that sets them all until the end of the transaction, and its parameters."""
-    calls = [
-        f"pg_catalog.set_config('{name}', ${number}, true)" for number, name in enumerate(settings, start=1)
-    ]
-    return f"SELECT {', '.join(calls)}".encode(), [value.encode() for value in settings.values()]

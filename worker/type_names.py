@@ -1,12 +1,35 @@
 """Names of types by OID: PostgreSQL's own are known in advance, the others are asked for once."""
 
+from collections.abc import Callable
+
 import psycopg
 from psycopg import pq
 
+Ask = Callable[[bytes, list[bytes], list[int]], pq.abc.PGresult]
+"""Runs one statement of ours with parameters and their types."""
+
+# format_type() puts a schema before a type that is not in pg_catalog, for that is the path of our statements.
+# It is taken away where the caller's path finds the type without it.
 _ASK_SQL = b"""
-SELECT t.oid, pg_catalog.format_type(t.oid, NULL)
-FROM pg_catalog.unnest($1::oid[]) AS wanted(oid) JOIN pg_catalog.pg_type AS t USING (oid)
+SELECT t.oid,
+       pg_catalog.substr(
+           pg_catalog.format_type(t.oid, NULL),
+           CASE WHEN t.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace AND t.typnamespace = (
+               SELECT n.oid
+               FROM pg_catalog.json_array_elements_text(pg_catalog.json_in(pg_catalog.textout(
+                   pg_catalog.current_setting('pgmcp.schemas')))) WITH ORDINALITY AS path (name, place)
+               JOIN pg_catalog.pg_namespace AS n ON n.nspname = path.name
+               JOIN pg_catalog.pg_type AS x ON x.typnamespace = n.oid AND x.typname = t.typname
+               ORDER BY path.place LIMIT 1)
+               AND NOT EXISTS (
+                   SELECT FROM pg_catalog.pg_type AS x
+                   WHERE x.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND x.typname = t.typname)
+           THEN pg_catalog.length(pg_catalog.quote_ident(s.nspname)) + 2 ELSE 1 END)
+FROM pg_catalog.unnest($1) AS wanted (oid)
+JOIN pg_catalog.pg_type AS t ON t.oid = wanted.oid
+JOIN pg_catalog.pg_namespace AS s ON s.oid = t.typnamespace
 """
+_OID_ARRAY_OID = 1028
 
 _UNKNOWN = "unknown"
 
@@ -26,16 +49,16 @@ class TypeNames:
     def __init__(self) -> None:
         self._name_by_oid = _built_in()
 
-    def look_up(self, pgconn: pq.abc.PGconn, oids: list[int]) -> list[str]:
-        """Return a name per OID; asks the idle connection for those not seen before."""
+    def look_up(self, ask: Ask, oids: list[int]) -> list[str]:
+        """Return a name per OID; asks the server for those not seen before."""
         unseen = sorted({oid for oid in oids if oid not in self._name_by_oid})
         if unseen:
-            self._ask(pgconn, unseen)
+            self._ask(ask, unseen)
         return [self._name_by_oid.get(oid, _UNKNOWN) for oid in oids]
 
-    def _ask(self, pgconn: pq.abc.PGconn, oids: list[int]) -> None:
+    def _ask(self, ask: Ask, oids: list[int]) -> None:
         array = "{" + ",".join(str(oid) for oid in oids) + "}"
-        result = pgconn.exec_params(_ASK_SQL, [array.encode()])
+        result = ask(_ASK_SQL, [array.encode()], [_OID_ARRAY_OID])
         for row in range(result.ntuples):
             oid, name = (result.get_value(row, column) or b"" for column in (0, 1))
             self._name_by_oid[int(oid)] = name.decode("utf8", "replace")

@@ -53,7 +53,7 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
     """Return the error that tells a caller what a `Failure` says."""
     match failure.code:
         case FailureCode.TIMEOUT | FailureCode.CANCELLED:
-            return deadline_exceeded(timeout_s)
+            return limit_reached(failure.limit) if failure.limit else deadline_exceeded(timeout_s)
         case FailureCode.UNREACHABLE:
             default = CONNECTION_ENDED if failure.sqlstate in _ENDED_SQLSTATES else CHECK_ADDRESS
             return UnreachableError(
@@ -109,6 +109,19 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
     return DeadlineExceededError(
         f"{message}: a new connection was not ready in time",
         hint="try again; if it happens often, see how long connecting takes with `pgmcp doctor`",
+    )
+
+
+def limit_reached(limit: str) -> DeadlineExceededError:
+    """Return the error for a statement that the server's own limit ended.
+
+    Args:
+        limit: as in `worker.protocol.Failure`.
+    """
+    return DeadlineExceededError(
+        f"the server stopped the statement: {limit}",
+        hint="narrow it with WHERE, or ask for an aggregate; the limit is smaller than "
+        "PG_MCP_SERVER_QUERY_TIMEOUT, and the database's administrator can change it",
     )
 
 

@@ -7,6 +7,8 @@ from typing import Self, overload
 
 import msgspec
 
+from worker.protocol import StatementOrigin as StatementOrigin
+
 JsonScalar = str | int | float | bool | None
 """A cell, as the table in `worker.encoding` gives it: typed where JSON has the type, else exact text."""
 

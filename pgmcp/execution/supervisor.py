@@ -36,7 +36,7 @@ from pgmcp.execution.replies import given_up, no_worker, read_rows
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
-from worker.protocol import SHARED_SESSION, Execute, Reply, StatementMode
+from worker.protocol import SHARED_SESSION, Execute, Reply, StatementMode, StatementOrigin
 
 T = TypeVar("T")
 
@@ -56,11 +56,13 @@ class _Statement:
 
     Attributes:
         sql: in UTF-8.
+        origin: who wrote it.
         deadline_s: on the supervisor's clock.
         timeout_s: what the caller allowed, for messages.
     """
 
     sql: bytes
+    origin: StatementOrigin
     can_be_wrapped: bool
     limits: RowLimits
     deadline_s: float
@@ -118,12 +120,21 @@ class Supervisor:
         """Start the first workers in the background."""
         self._pool.warm_up()
 
-    async def execute(self, sql: str, limits: RowLimits, *, can_be_wrapped: bool, timeout_s: float) -> Rows:
+    async def execute(
+        self,
+        sql: str,
+        limits: RowLimits,
+        *,
+        origin: StatementOrigin,
+        can_be_wrapped: bool,
+        timeout_s: float,
+    ) -> Rows:
         """Run one validated statement and return its bounded rows.
 
         Args:
             sql: the statement, without a trailing semicolon.
             limits: bounds of the result.
+            origin: who wrote it; statements of ours are read-only and resolved in pg_catalog alone.
             can_be_wrapped: it can stand in FROM, so a row limit is put around it; EXPLAIN and SHOW cannot.
             timeout_s: from now, waiting included.
 
@@ -132,7 +143,7 @@ class Supervisor:
                 confirmed the end of a late statement.
         """
         statement = _Statement(
-            sql.encode("utf8"), can_be_wrapped, limits, self._clock() + timeout_s, timeout_s
+            sql.encode("utf8"), origin, can_be_wrapped, limits, self._clock() + timeout_s, timeout_s
         )
         if not self._lanes.try_enter():
             if self._lanes.reserved and can_be_wrapped:
@@ -212,6 +223,7 @@ class Supervisor:
         """
         request = Execute(
             id=self._pool.next_id(),
+            origin=statement.origin,
             mode=mode,
             statement_timeout_ms=max(1, int((statement.deadline_s - self._clock()) * 1000)),
             max_rows=limits.max_rows,

@@ -14,7 +14,7 @@ from pgmcp.errors import (
     SqlRejectedError,
     StatementFailedError,
 )
-from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.pipeline.call import Database, Inquiry, ReturnType, Stage
 from pgmcp.pipeline.watch import Watch
 from pgmcp.schema.advice import ADVISED_SQLSTATES, advise, is_outdated
@@ -101,7 +101,11 @@ class StatementRunner:
             if left_s <= 0:
                 raise DeadlineExceededError(f"the looks into columns took longer than {timeout_s:g} s")
             return await database.supervisor.execute(
-                statement.text, LOOKUP_LIMITS, can_be_wrapped=True, timeout_s=left_s
+                statement.text,
+                LOOKUP_LIMITS,
+                origin=StatementOrigin.OWN,
+                can_be_wrapped=True,
+                timeout_s=left_s,
             )
 
         return run
@@ -110,6 +114,7 @@ class StatementRunner:
         return await inquiry.database.supervisor.execute(
             statement.text,
             inquiry.limits,
+            origin=StatementOrigin.CALLER,
             can_be_wrapped=statement.kind is StatementKind.QUERY,
             timeout_s=self._statement_timeout_s,
         )
@@ -122,6 +127,7 @@ class StatementRunner:
             await inquiry.database.supervisor.execute(
                 EXPLAIN + statement.text,
                 PLAN_LIMITS,
+                origin=StatementOrigin.CALLER,
                 can_be_wrapped=False,
                 timeout_s=self._statement_timeout_s,
             )

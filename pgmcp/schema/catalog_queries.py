@@ -5,8 +5,9 @@ tables are then 10,000 rows instead of 150,000, and no array arrives in PostgreS
 to columns by number and to relations by oid, which saves joins; `assembly` puts the names in. The largest are
 asked for a range of oids at a time, so that no answer grows with the database.
 
-Every function, relation and cast is written with `pg_catalog.`, so that no search path can put another in its
-place. Descriptions are joined: one col_description() per column takes 13 s at 10,000 tables.
+They run with pg_catalog alone on the search path, and nothing is cast that has no cast of PostgreSQL's own: a
+superuser can make one from json or oid to text, which would be called. json_out() and textin() need none.
+Descriptions are joined: one col_description() per column takes 13 s at 10,000 tables.
 """
 
 # ruff: noqa: S608 - the pieces that are put together are constants of this file, and numbers
@@ -40,10 +41,34 @@ _RELATIONS = f"""
       AND c.relnamespace NOT IN (
           SELECT s.objid FROM pg_catalog.pg_depend AS s WHERE s.classid = 2615 AND s.deptype = 'e')"""
 
+
+def _type_name(type_id: str, modifier: str) -> str:
+    """Return an expression for a type's name, without its schema if the caller's search path finds it.
+
+    Our statements are resolved in pg_catalog alone, so format_type() would put a schema before every other
+    type. The caller's schemas are in a setting, as `worker.protocol` says.
+    """
+    return f"""(
+        SELECT pg_catalog.substr(
+            pg_catalog.format_type({type_id}, {modifier}),
+            CASE WHEN e.typnamespace <> 11 AND e.typnamespace = (
+                SELECT n.oid
+                FROM pg_catalog.json_array_elements_text(pg_catalog.json_in(pg_catalog.textout(
+                    pg_catalog.current_setting('pgmcp.schemas')))) WITH ORDINALITY AS path (name, place)
+                JOIN pg_catalog.pg_namespace AS n ON n.nspname = path.name
+                JOIN pg_catalog.pg_type AS x ON x.typnamespace = n.oid AND x.typname = e.typname
+                ORDER BY path.place LIMIT 1)
+                AND NOT EXISTS (
+                    SELECT FROM pg_catalog.pg_type AS x WHERE x.typnamespace = 11 AND x.typname = e.typname)
+            THEN pg_catalog.length(pg_catalog.quote_ident(s.nspname)) + 2 ELSE 1 END)
+        FROM pg_catalog.pg_type AS e JOIN pg_catalog.pg_namespace AS s ON s.oid = e.typnamespace
+        WHERE e.oid = {type_id})"""
+
+
 SESSION = """
 SELECT pg_catalog.current_setting('server_version') AS server_version,
        pg_catalog.current_setting('TimeZone') AS time_zone,
-       pg_catalog.to_json(pg_catalog.current_schemas(false))::pg_catalog.text AS search_path"""
+       pg_catalog.current_setting('pgmcp.schemas') AS search_path"""
 
 # reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A read of a parent reads its
 # partitions or inheriting tables too, so it has their sum; ANALYZE writes a sum of its own to the partitioned
@@ -86,13 +111,13 @@ def columns(first_id: int, last_id: int) -> str:
     """Return the statement that reads the columns of relations from one oid to another, both included."""
     return f"""
 SELECT a.attrelid::pg_catalog.int8 AS id,
-       pg_catalog.json_agg(pg_catalog.json_build_array(
-           a.attnum, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid::pg_catalog.int8,
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(pg_catalog.json_build_array(
+           a.attnum, a.attname, {_type_name("a.atttypid", "a.atttypmod")}, a.atttypid::pg_catalog.int8,
            COALESCE(t.typcategory = 'S', false), NOT a.attnotnull,
            pg_catalog.left(pg_catalog.pg_get_expr(f.adbin, f.adrelid), 500),
            a.attidentity, a.attgenerated <> '',
            COALESCE(pg_catalog.left(d.description, 1000), '')
-       ) ORDER BY a.attnum)::pg_catalog.text AS parts
+       ) ORDER BY a.attnum))) AS parts
 FROM (
     SELECT c.oid, pg_catalog.has_table_privilege(c.oid, 'SELECT') AS is_readable
     FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}
@@ -120,12 +145,12 @@ def constraints(first_id: int, last_id: int, server_version: int) -> str:
     nulls_not_distinct = "COALESCE(x.indnullsnotdistinct, false)" if server_version >= 15 else "false"
     return f"""
 SELECT k.conrelid::pg_catalog.int8 AS id,
-       pg_catalog.json_agg(pg_catalog.json_build_array(
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(pg_catalog.json_build_array(
            k.contype, COALESCE(k.conkey, '{{}}'), k.confrelid::pg_catalog.int8, COALESCE(k.confkey, '{{}}'),
            CASE WHEN k.contype IN ('c', 'x', 'n')
                 THEN pg_catalog.left(pg_catalog.pg_get_constraintdef(k.oid), 1000) END,
            {is_period}, {is_enforced}, k.convalidated, {nulls_not_distinct}
-       ) ORDER BY k.conname)::pg_catalog.text AS parts
+       ) ORDER BY k.conname))) AS parts
 FROM (SELECT c.oid FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}) AS visible
 JOIN pg_catalog.pg_constraint AS k ON k.conrelid = visible.oid
      AND (k.contype IN ('p', 'u', 'f', 'c', 'x') OR k.contype = 'n' AND NOT k.convalidated)
@@ -142,10 +167,10 @@ def indexes(first_id: int, last_id: int) -> str:
     """
     return f"""
 SELECT x.indrelid::pg_catalog.int8 AS id,
-       pg_catalog.json_agg(pg_catalog.json_build_array(
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(pg_catalog.json_build_array(
            i.relname, pg_catalog.left(pg_catalog.pg_get_indexdef(x.indexrelid), 1000), x.indisunique,
            (x.indkey::pg_catalog.int2[])[0:x.indnkeyatts - 1]
-       ) ORDER BY i.relname)::pg_catalog.text AS parts
+       ) ORDER BY i.relname))) AS parts
 FROM (SELECT c.oid FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}) AS visible
 JOIN pg_catalog.pg_index AS x ON x.indrelid = visible.oid AND x.indisvalid
      AND x.indrelid BETWEEN {first_id:d} AND {last_id:d}
@@ -159,14 +184,15 @@ GROUP BY x.indrelid"""
 # Enums, and arrays of them; labels in the enum's order.
 ENUMS = """
 SELECT t.oid::pg_catalog.int8 AS id, t.typarray::pg_catalog.int8 AS array_id, e.labels
-FROM (SELECT enumtypid, pg_catalog.json_agg(enumlabel ORDER BY enumsortorder)::pg_catalog.text AS labels
+FROM (SELECT enumtypid, pg_catalog.textin(pg_catalog.json_out(
+          pg_catalog.json_agg(enumlabel ORDER BY enumsortorder))) AS labels
       FROM pg_catalog.pg_enum AS e GROUP BY enumtypid) AS e
 JOIN pg_catalog.pg_type AS t ON t.oid = e.enumtypid"""
 
 # A domain over a domain points at the inner one; the reader follows.
 DOMAINS = f"""
 SELECT t.oid::pg_catalog.int8 AS id, t.typbasetype::pg_catalog.int8 AS base_id,
-       pg_catalog.format_type(t.typbasetype, t.typtypmod) AS base_type
+       {_type_name("t.typbasetype", "t.typtypmod")} AS base_type
 FROM pg_catalog.pg_type AS t
 JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace AND {_USER_SCHEMA}
 WHERE t.typtype = 'd'"""
@@ -193,13 +219,13 @@ FROM (
     FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}
 ) AS c
 CROSS JOIN LATERAL (
-    SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+    SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(pg_catalog.json_build_array(
                x.attnum,
                CASE WHEN x.can_list THEN x.common END,
                CASE WHEN NOT x.can_list AND x.histogram IS NULL THEN x.common
                     WHEN NOT x.can_list THEN x.common[1:5] || x.histogram[1]
                                              || x.histogram[pg_catalog.cardinality(x.histogram)] END
-           ) ORDER BY x.inherited)::pg_catalog.text AS parts
+           ) ORDER BY x.inherited))) AS parts
     FROM (
         SELECT s.attnum, s.inherited, s.can_list,
                COALESCE(s.most_common_vals::pg_catalog.text::pg_catalog.text[], '{{}}') AS common,

@@ -136,7 +136,8 @@ SELECT f.nspname::pg_catalog.text, f.relname::pg_catalog.text,
        pg_catalog.has_schema_privilege(f.relnamespace, 'USAGE')
            AND pg_catalog.has_any_column_privilege(f.oid, 'SELECT'),
        f.relispartition,
-       (SELECT pg_catalog.json_agg(pg_catalog.format('%I.%I', n.nspname, p.relname))::pg_catalog.text
+       (SELECT pg_catalog.textin(pg_catalog.json_out(
+            pg_catalog.json_agg(pg_catalog.format('%I.%I', n.nspname, p.relname))))
         FROM above AS a
         JOIN pg_catalog.pg_class AS p ON p.oid = a.parent AND NOT p.relispartition
         JOIN pg_catalog.pg_namespace AS n ON n.oid = p.relnamespace
@@ -146,7 +147,7 @@ SELECT f.nspname::pg_catalog.text, f.relname::pg_catalog.text,
         WHERE d.deptype = 'e'
           AND (d.classid = 1259 AND d.objid = f.oid OR d.classid = 2615 AND d.objid = f.relnamespace)
         LIMIT 1),
-       (SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum)::pg_catalog.text
+       (SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(a.attname ORDER BY a.attnum)))
         FROM pg_catalog.pg_attribute AS a
         WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped
           AND pg_catalog.has_column_privilege(f.oid, a.attnum, 'SELECT'))

@@ -176,7 +176,7 @@ def _count_texts(place: int) -> Iterator[str]:
 def _count_bounds(place: int) -> Iterator[str]:
     for end in ("min", "max"):
         yield (
-            f"SELECT {place} AS place, pg_catalog.{end}(s.c{place})::pg_catalog.text AS value, "  # noqa: S608
+            f"SELECT {place} AS place, pg_catalog.concat(pg_catalog.{end}(s.c{place})) AS value, "  # noqa: S608
             f"pg_catalog.count(*) AS often FROM s"
         )
 

@@ -54,53 +54,67 @@ FROM (
 ) AS policy
 WHERE policy.is_ours OR policy.is_others"""
 
+# A statement of ours is resolved in pg_catalog alone, so the caller's path comes from a setting.
+# concat() needs no cast: `oid || xid` would use a cast to text that a superuser made.
 # Every row that is made or changed gets a new place or transaction: the same digest, the same objects.
 # Ordinary tables are left out: there can be many of them, and the policy does not look at them.
 _VERSION_PIECES: Final = (
-    ("pg_proc", "SELECT 'p' || oid || ctid || xmin FROM pg_catalog.pg_proc WHERE oid >= 16384"),
+    ("pg_proc", "SELECT pg_catalog.concat('p', oid, ctid, xmin) FROM pg_catalog.pg_proc WHERE oid >= 16384"),
     (
         "pg_aggregate",
-        "SELECT 'a' || aggfnoid::pg_catalog.oid || ctid || xmin FROM pg_catalog.pg_aggregate "
+        "SELECT pg_catalog.concat('a', aggfnoid::pg_catalog.oid, ctid, xmin) FROM pg_catalog.pg_aggregate "
         "WHERE aggfnoid >= 16384",
     ),
-    ("pg_operator", "SELECT 'o' || oid || ctid || xmin FROM pg_catalog.pg_operator WHERE oid >= 16384"),
-    ("pg_cast", "SELECT 'c' || oid || ctid || xmin FROM pg_catalog.pg_cast WHERE oid >= 16384"),
-    ("pg_type", "SELECT 'd' || oid || ctid || xmin FROM pg_catalog.pg_type WHERE typtype IN ('d', 'r')"),
+    (
+        "pg_operator",
+        "SELECT pg_catalog.concat('o', oid, ctid, xmin) FROM pg_catalog.pg_operator WHERE oid >= 16384",
+    ),
+    ("pg_cast", "SELECT pg_catalog.concat('c', oid, ctid, xmin) FROM pg_catalog.pg_cast WHERE oid >= 16384"),
+    (
+        "pg_type",
+        "SELECT pg_catalog.concat('d', oid, ctid, xmin) FROM pg_catalog.pg_type WHERE typtype IN ('d', 'r')",
+    ),
     (
         "pg_constraint",
-        "SELECT 'k' || oid || ctid || xmin FROM pg_catalog.pg_constraint WHERE contypid <> 0",
+        "SELECT pg_catalog.concat('k', oid, ctid, xmin) FROM pg_catalog.pg_constraint WHERE contypid <> 0",
     ),
-    ("pg_rewrite", "SELECT 'r' || oid || ctid || xmin FROM pg_catalog.pg_rewrite WHERE oid >= 16384"),
+    (
+        "pg_rewrite",
+        "SELECT pg_catalog.concat('r', oid, ctid, xmin) FROM pg_catalog.pg_rewrite WHERE oid >= 16384",
+    ),
     (
         "pg_policy",
-        f"SELECT 'q' || q.oid || q.ctid || q.xmin || policy.is_ours FROM ({_POLICIES}) AS policy "  # noqa: S608
+        f"SELECT pg_catalog.concat('q', q.oid, q.ctid, q.xmin, policy.is_ours) FROM ({_POLICIES}) AS policy "  # noqa: S608
         "JOIN pg_catalog.pg_policy AS q ON q.oid = policy.oid",
     ),
-    ("pg_foreign_table", "SELECT 'f' || ftrelid || ctid || xmin FROM pg_catalog.pg_foreign_table"),
+    (
+        "pg_foreign_table",
+        "SELECT pg_catalog.concat('f', ftrelid, ctid, xmin) FROM pg_catalog.pg_foreign_table",
+    ),
     (
         "pg_inherits",
-        "SELECT 'i' || i.inhparent || ' ' || i.inhrelid FROM pg_catalog.pg_inherits AS i "
+        "SELECT pg_catalog.concat('i', i.inhparent, ' ', i.inhrelid) FROM pg_catalog.pg_inherits AS i "
         "JOIN pg_catalog.pg_class AS f ON f.oid = i.inhrelid AND f.relkind = 'f'",
     ),
     (
         "pg_attribute",
-        "SELECT 'h' || attrelid || ' ' || attnum || ' ' || atttypid FROM pg_catalog.pg_attribute "
+        "SELECT pg_catalog.concat('h', attrelid, ' ', attnum, ' ', atttypid) FROM pg_catalog.pg_attribute "
         "WHERE atttypid IN ("
         "SELECT oid FROM pg_catalog.pg_type WHERE typtype = 'd' AND oid >= 16384 "
         "UNION ALL SELECT castsource FROM pg_catalog.pg_cast WHERE oid >= 16384 AND castfunc <> 0)",
     ),
-    ("pg_namespace", "SELECT 'n' || oid || ctid || xmin FROM pg_catalog.pg_namespace"),
-    ("pg_extension", "SELECT 'e' || oid || ctid || xmin FROM pg_catalog.pg_extension"),
+    ("pg_namespace", "SELECT pg_catalog.concat('n', oid, ctid, xmin) FROM pg_catalog.pg_namespace"),
+    ("pg_extension", "SELECT pg_catalog.concat('e', oid, ctid, xmin) FROM pg_catalog.pg_extension"),
     (
         "pg_class",
-        "SELECT 't' || oid || ctid || xmin FROM pg_catalog.pg_class "
+        "SELECT pg_catalog.concat('t', oid, ctid, xmin) FROM pg_catalog.pg_class "
         "WHERE oid >= 16384 AND (relkind IN ('v', 'f', 'c') OR relrowsecurity)",
     ),
 )
 """The rows that a policy is made of, and the part of the catalog that each needs."""
 
 # Without pg_proc the names of functions are still in pg_depend; what they do is not.
-_NAMES_PIECE: Final = """SELECT 'p' || objid || ctid || xmin FROM pg_catalog.pg_depend
+_NAMES_PIECE: Final = """SELECT pg_catalog.concat('p', objid, ctid, xmin) FROM pg_catalog.pg_depend
 WHERE classid = 1255 AND refclassid = 2615"""
 
 
@@ -110,7 +124,7 @@ def _version(unreadable: Collection[str]) -> str:
     if _FUNCTION_PARTS & set(unreadable):
         pieces.append(_NAMES_PIECE)
     return f"""
-SELECT pg_catalog.to_json(pg_catalog.current_schemas(false))::pg_catalog.text AS search_path,
+SELECT pg_catalog.current_setting('pgmcp.schemas') AS search_path,
        pg_catalog.md5(pg_catalog.string_agg(o.place, ',' ORDER BY o.place)) AS digest
 FROM ({" UNION ALL ".join(pieces)}) AS o (place)"""  # noqa: S608 - constants of this file
 
@@ -198,8 +212,8 @@ WITH RECURSIVE operators (id, symbols) AS (
 SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg_catalog.text, f.prosecdef,
        f.lanname::pg_catalog.text, f.extension::pg_catalog.text, f.takes_one,
        f.takes_one AND f.takes_row,
-       o.symbols::pg_catalog.text, t.names::pg_catalog.text,
-       t.row_names::pg_catalog.text, a.list::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(o.symbols)), pg_catalog.textin(pg_catalog.json_out(t.names)),
+       pg_catalog.textin(pg_catalog.json_out(t.row_names)), pg_catalog.textin(pg_catalog.json_out(a.list)),
        CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
@@ -261,12 +275,12 @@ WITH RECURSIVE trees (id, tree) AS (
       AND (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384)
                OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= 16384 AND c.castfunc <> 0))
     UNION
-    SELECT a.attrelid::pg_catalog.int8, c.castsource::pg_catalog.text
+    SELECT a.attrelid::pg_catalog.int8, pg_catalog.concat(c.castsource)
     FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_attribute AS a ON a.atttypid = c.castsource
     WHERE c.oid >= 16384 AND c.castfunc <> 0 AND (c.castcontext = 'i' OR c.casttarget < 16384)
 ), types (id, list) AS (
     SELECT u.id, pg_catalog.json_agg(t.typname)
-    FROM typed AS u JOIN pg_catalog.pg_type AS t ON t.oid::pg_catalog.text = u.type AND t.oid >= 16384
+    FROM typed AS u JOIN pg_catalog.pg_type AS t ON pg_catalog.concat(t.oid) = u.type AND t.oid >= 16384
     GROUP BY u.id
 ), programs (id) AS (
     SELECT f.ftrelid FROM pg_catalog.pg_foreign_table AS f
@@ -275,7 +289,8 @@ WITH RECURSIVE trees (id, tree) AS (
     SELECT i.inhparent FROM programs AS p JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = p.id
 )
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
-       calls.list::pg_catalog.text, reads.list::pg_catalog.text, types.list::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(calls.list)), pg_catalog.textin(pg_catalog.json_out(reads.list)),
+       pg_catalog.textin(pg_catalog.json_out(types.list)),
        programs.id IS NOT NULL AND side.sign > 0, side.sign < 0
 FROM pg_catalog.pg_class AS c
 CROSS JOIN (VALUES (1), (-1)) AS side (sign)
@@ -314,7 +329,7 @@ WHERE c.relkind = 'v' AND c.oid >= 16384 AND NOT EXISTS (
         JOIN pg_catalog.pg_foreign_server AS s ON s.oid = d.refobjid
         JOIN pg_catalog.pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
         WHERE d.classid = 1259 AND d.objid = c.oid AND d.refclassid = 1417
-          AND w.fdwhandler::pg_catalog.regproc::pg_catalog.text ~ '(^|[.])postgres_fdw_handler$')
+          AND pg_catalog.textin(pg_catalog.regprocout(w.fdwhandler)) ~ '(^|[.])postgres_fdw_handler$')
     UNION
     SELECT i.inhparent FROM unknown AS u JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.id
 )
@@ -330,8 +345,8 @@ WHERE c.relhassubclass AND c.relkind IN ('r', 'p')
 _REPLACEMENTS: Final = {
     "pg_proc": """(
     SELECT d.objid AS oid, d.refobjid AS pronamespace,
-           (pg_catalog.parse_ident(d.objid::pg_catalog.regproc::pg_catalog.text))[
-               pg_catalog.cardinality(pg_catalog.parse_ident(d.objid::pg_catalog.regproc::pg_catalog.text))
+           (pg_catalog.parse_ident(pg_catalog.textin(pg_catalog.regprocout(d.objid))))[
+               pg_catalog.cardinality(pg_catalog.parse_ident(pg_catalog.textin(pg_catalog.regprocout(d.objid))))
            ]::pg_catalog.name AS proname,
            'v'::pg_catalog."char" AS provolatile, false AS prosecdef, 0::pg_catalog.oid AS proowner,
            14::pg_catalog.oid AS prolang,
@@ -341,14 +356,14 @@ _REPLACEMENTS: Final = {
     FROM pg_catalog.pg_depend AS d
     WHERE d.classid = 1255 AND d.refclassid = 2615
     UNION ALL
-    SELECT b.oid, 11::pg_catalog.oid, b.oid::pg_catalog.regproc::pg_catalog.text::pg_catalog.name,
+    SELECT b.oid, 11::pg_catalog.oid, pg_catalog.textin(pg_catalog.regprocout(b.oid))::pg_catalog.name,
            'v'::pg_catalog."char", false, 0::pg_catalog.oid, 14::pg_catalog.oid,
            'f'::pg_catalog."char", 0::pg_catalog.oid,
            ''::pg_catalog.text, 1::pg_catalog.int2, 0::pg_catalog.int2, 0::pg_catalog.oid,
            '2249'::pg_catalog.oidvector
     FROM (SELECT n.number::pg_catalog.oid AS oid
           FROM pg_catalog.generate_series(1, 16383) AS n (number)) AS b
-    WHERE b.oid::pg_catalog.regproc::pg_catalog.text !~ '^[0-9]+$'
+    WHERE pg_catalog.textin(pg_catalog.regprocout(b.oid)) !~ '^[0-9]+$'
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 1255 AND d.objid = b.oid))""",
     "pg_language": "(SELECT 14::pg_catalog.oid AS oid, 'sql'::pg_catalog.name AS lanname)",
     "pg_extension": """(

@@ -11,6 +11,7 @@ import pytest
 from pgmcp.errors import ResultTooLargeError, SqlRejectedError
 from pgmcp.execution.result import Rows, Truncation
 from pgmcp.validation import FunctionPolicy, PolicyReader, validate
+from tests.own_statements import resolve_as_own
 from tests.statements import ordinary_reads
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +25,7 @@ def reader(
             with psycopg.connect(url) as connection:
                 if role:
                     connection.execute(f"set role {role}".encode())
+                resolve_as_own(connection)
                 return Rows(columns=(), rows=[list(row) for row in connection.execute(statement.encode())])
 
         return await anyio.to_thread.run_sync(run)

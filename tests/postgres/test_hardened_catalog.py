@@ -12,6 +12,7 @@ from pgmcp.execution.result import Rows
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.introspection import read_catalog
 from pgmcp.validation import FunctionPolicy, PolicyReader, validate
+from tests.own_statements import resolve_as_own
 
 VITAL = ("pg_class", "pg_attribute", "pg_namespace", "pg_type")
 VITAL_TO_STATEMENTS = (*VITAL, "pg_constraint", "pg_operator", "pg_cast", "pg_range")
@@ -93,6 +94,7 @@ def harden(new_database: Callable[[], str]) -> Callable[[Sequence[str]], str]:
 def run(url: str, sql: str) -> Rows:
     with psycopg.connect(url) as connection:
         connection.execute("set role hardened_reader")
+        resolve_as_own(connection)
         return Rows(columns=(), rows=[list(row) for row in connection.execute(sql.encode())])
 
 

@@ -12,6 +12,7 @@ from pgmcp.schema.identifiers import RESERVED_WORDS
 from pgmcp.schema.introspection import read_catalog
 from pgmcp.schema.rendering import prompt_line, render_table
 from pgmcp.schema.scope import CatalogScope
+from tests.own_statements import resolve_as_own
 
 NewDatabase = Callable[[], str]
 
@@ -62,6 +63,7 @@ def read(
     with psycopg.connect(url, autocommit=True) as connection:
         if setup:
             connection.execute(setup)
+        resolve_as_own(connection)
 
         async def fetch(sql: str) -> Rows:
             # Wrapped and in a read-only transaction, as the executor runs it.

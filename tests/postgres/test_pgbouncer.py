@@ -133,7 +133,7 @@ async def test_every_transaction_has_its_settings_whichever_connection_it_gets(
     for _, read_only, timeout, *others in rows:
         assert read_only == "on"
         assert timeout not in ("0", "10s")  # what was left of ten seconds
-        assert others == ["on", "UTF8", NAME, "ISO, YMD"]
+        assert others == ["on", "UTF8", NAME, "ISO, MDY"]
 
 
 COUNT_ADVISORY_LOCKS = "select count(*) from pg_locks where locktype = 'advisory'"

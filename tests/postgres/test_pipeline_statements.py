@@ -18,6 +18,7 @@ from pgmcp.serve import CATALOG_LIMITS, logger
 from pgmcp.snapshot import Snapshot
 from pgmcp.validation import FunctionPolicy, PolicyReader
 from pgmcp.validation.role import RoleCheck
+from worker.protocol import StatementOrigin
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +50,9 @@ class Swapped:
         return await StatementRunner(statement_timeout_s=5, watch=Watch([])).run(inquiry, sql), call
 
     async def _fetch(self, sql: str) -> Rows:
-        return await self._supervisor.execute(sql, CATALOG_LIMITS, can_be_wrapped=False, timeout_s=30)
+        return await self._supervisor.execute(
+            sql, CATALOG_LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=30
+        )
 
     async def _read(self, old: Catalog | None) -> Catalog:
         self.reads += 1

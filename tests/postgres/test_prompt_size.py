@@ -16,6 +16,7 @@ from pgmcp.tokens import estimate_tokens
 from pgmcp.validation.mentions import read_mentions
 from scripts.evaluation.databases import Database
 from tests.mcp_server import SHOP_CONTEXT
+from tests.own_statements import resolve_as_own
 
 MAX_SHARE = 0.6
 
@@ -23,6 +24,7 @@ MAX_SHARE = 0.6
 @pytest.fixture(scope="module")
 def catalog(shop_url: str) -> Catalog:
     with psycopg.connect(shop_url, autocommit=True) as connection:
+        resolve_as_own(connection)
 
         async def fetch(sql: str) -> Rows:
             cursor = connection.execute(sql.encode())

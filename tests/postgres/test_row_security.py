@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from pgmcp.errors import ExecutionError
-from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.schema.introspection import read_catalog
 from pgmcp.schema.rendering import render_table
@@ -137,6 +137,8 @@ def _fetch(supervisor: Supervisor) -> Callable[[str], Awaitable[Rows]]:
     limits = RowLimits(max_rows=100_000, max_bytes=16 << 20, max_cell_bytes=1 << 20)
 
     async def fetch(sql: str) -> Rows:
-        return await supervisor.execute(sql, limits, can_be_wrapped=False, timeout_s=30)
+        return await supervisor.execute(
+            sql, limits, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=30
+        )
 
     return fetch

@@ -13,6 +13,7 @@ from pgmcp.schema.sampling import SAMPLE_LIMITS, add_samples, sample
 from pgmcp.schema.scope import CatalogScope
 from pgmcp.serve import CATALOG_LIMITS
 from pgmcp.validation import PolicyReader, validate
+from worker.protocol import StatementOrigin
 
 pytestmark = pytest.mark.anyio
 
@@ -73,14 +74,20 @@ async def read(
     """Return the catalog with samples, as the server puts it together."""
 
     async def fetch(sql: str) -> Rows:
-        return await supervisor.execute(sql, CATALOG_LIMITS, can_be_wrapped=False, timeout_s=30)
+        return await supervisor.execute(
+            sql, CATALOG_LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=30
+        )
 
     functions = await PolicyReader(fetch, allowed=(), denied=()).read()
 
     async def look(sql: str) -> Rows:
         statement = validate(sql, functions=functions)
         return await supervisor.execute(
-            statement.text, SAMPLE_LIMITS, can_be_wrapped=True, timeout_s=timeout_s
+            statement.text,
+            SAMPLE_LIMITS,
+            origin=StatementOrigin.OWN,
+            can_be_wrapped=True,
+            timeout_s=timeout_s,
         )
 
     catalog = await read_catalog(fetch, scope=scope)

@@ -21,7 +21,7 @@ from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_process import WorkerProcess
 from tests import front_process
 from tests.facts import TIMEOUT_S, children_of, is_there, parent_of, until, until_gone
-from worker.protocol import Backend, Failure, FailureCode, Terminate
+from worker.protocol import Backend, Failure, FailureCode, StatementOrigin, Terminate
 
 pytestmark = [
     pytest.mark.anyio,
@@ -126,7 +126,9 @@ async def test_a_database_that_is_down_is_told_as_unreachable(supervise: Supervi
 
         for _ in range(4):  # the first two try, the later ones are told without a try
             with anyio.fail_after(TIMEOUT_S), pytest.raises(UnreachableError, match=r"not reachable"):
-                await supervisor.execute("SELECT 1", LIMITS, can_be_wrapped=True, timeout_s=60)
+                await supervisor.execute(
+                    "SELECT 1", LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=True, timeout_s=60
+                )
 
 
 async def test_workers_die_with_a_fork_server_that_is_killed_and_a_new_one_serves(

@@ -23,6 +23,7 @@ from worker.protocol import (
     Opened,
     Result,
     StatementMode,
+    StatementOrigin,
     Terminated,
     encode_frame,
     encode_rows,
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.anyio
 
 SEED = 20_261_122
 CASES = 600
-REQUEST = Execute(7, StatementMode.AS_IS, 1_000, 10, 1_000, 100, True)
+REQUEST = Execute(7, StatementOrigin.CALLER, StatementMode.AS_IS, 1_000, 10, 1_000, 100, True)
 ROWS = encode_rows([[1, "x", None], [2.5, "y" * 40, True]])
 ANSWER = Result(7, [("a", "integer")], None, 0, 0.5)
 MESSAGES: list[FromWorker] = [

@@ -14,6 +14,7 @@ from pgmcp.execution.spawn import Child
 from pgmcp.execution.supervisor import Supervisor
 from tests.facts import TIMEOUT_S, is_there, until, until_gone
 from tests.scripted_worker import BREAKAGES, ScriptedWorkers, closed_gate
+from worker.protocol import StatementOrigin
 
 pytestmark = pytest.mark.anyio
 
@@ -51,7 +52,9 @@ class SlowToEnd:
 async def run(supervisor: Supervisor, statement: str, *, timeout_s: float = TIMEOUT_S) -> object:
     """Run a statement of the script and return what it echoed."""
     with anyio.fail_after(TIMEOUT_S):
-        rows = await supervisor.execute(statement, LIMITS, can_be_wrapped=True, timeout_s=timeout_s)
+        rows = await supervisor.execute(
+            statement, LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=True, timeout_s=timeout_s
+        )
     return rows.rows[0][0]
 
 

@@ -10,6 +10,7 @@ from pgmcp.execution.result import RowLimits
 from pgmcp.execution.supervisor import Supervisor
 from tests.facts import TIMEOUT_S
 from tests.scripted_worker import ScriptedWorkers, closed_gate
+from worker.protocol import StatementOrigin
 
 pytestmark = pytest.mark.anyio
 
@@ -29,7 +30,7 @@ class Callers:
     async def call(self, statement: str, timeout_s: float = TIMEOUT_S) -> None:
         try:
             rows = await self._supervisor.execute(
-                statement, LIMITS, can_be_wrapped=False, timeout_s=timeout_s
+                statement, LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=False, timeout_s=timeout_s
             )
         except (BusyError, DeadlineExceededError) as error:
             self.ended.append(type(error))
@@ -47,7 +48,9 @@ async def test_a_full_queue_says_so_at_once_and_when_to_come_back(supervise: Sup
         tasks.start_soon(callers.call, "echo waited")
         await anyio.wait_all_tasks_blocked()
         with anyio.fail_after(TIMEOUT_S), pytest.raises(BusyError) as raised:
-            await supervisor.execute("echo third", LIMITS, can_be_wrapped=False, timeout_s=TIMEOUT_S)
+            await supervisor.execute(
+                "echo third", LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=False, timeout_s=TIMEOUT_S
+            )
         gate.open()
 
     assert raised.value.retry_after_s > 0

@@ -19,6 +19,7 @@ from worker.protocol import (
     ProtocolError,
     Result,
     StatementMode,
+    StatementOrigin,
     Terminate,
     Terminated,
     ToWorker,
@@ -35,7 +36,7 @@ BACKEND = Backend(4711, "2026-11-22 10:00:00.123456+00")
 
 TO_WORKER: list[ToWorker] = [
     OPEN,
-    Execute(2, StatementMode.WRAPPABLE, 30_000, 500, 1 << 20, 65_536, True),
+    Execute(2, StatementOrigin.CALLER, StatementMode.WRAPPABLE, 30_000, 500, 1 << 20, 65_536, True),
     Cancel(3),
     Terminate(4, BACKEND),
 ]

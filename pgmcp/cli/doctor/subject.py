@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from pgmcp.execution.result import JsonScalar, RowLimits, Rows
+from pgmcp.execution.result import JsonScalar, RowLimits, Rows, StatementOrigin
 from pgmcp.pipeline import Database, Pipeline
 from pgmcp.settings import Settings
 from pgmcp.settings.origins import Address
@@ -28,9 +28,11 @@ class Subject:
     model_endpoint: str
 
     async def fetch(self, sql: str, timeout_s: float = STATEMENT_TIMEOUT_S) -> list[list[JsonScalar]]:
-        """Run a statement of ours as a host's is run: on a worker, in a transaction that is rolled back."""
+        """Run a statement of ours on a worker, in a transaction that is read-only and rolled back."""
         return list((await self.fetch_rows(sql, timeout_s)).rows)
 
     async def fetch_rows(self, sql: str, timeout_s: float = STATEMENT_TIMEOUT_S) -> Rows:
         """Run a statement of ours likewise, and return its rows with their columns."""
-        return await self.database.supervisor.execute(sql, _LIMITS, can_be_wrapped=False, timeout_s=timeout_s)
+        return await self.database.supervisor.execute(
+            sql, _LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=timeout_s
+        )

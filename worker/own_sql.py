@@ -1,0 +1,136 @@
+"""Runs the worker's own statements so that nothing of the database can act in them.
+
+    ──▶ BEGIN READ ONLY · SELECT set_config(…) · the statement · Sync · ROLLBACK · Sync
+
+The first SELECT sets search_path to pg_catalog and needs no search path itself: its function is qualified and
+its arguments have their exact types. Whatever follows is resolved in pg_catalog alone.
+"""
+
+import select
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import psycopg
+from psycopg import pq
+
+from worker.protocol import CALLER_SCHEMAS_SETTING
+from worker.session_settings import OWN_SEARCH_PATH
+
+_TEXT_OID: Final = 25
+_CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.current_schemas(false)))"
+
+BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
+FIRST_SETTINGS: Final = [("search_path", OWN_SEARCH_PATH)]
+
+
+def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], list[int]]:
+    """Return one SELECT that sets them in this order until the transaction ends, its parameters and types.
+
+    `CALLER_SCHEMAS_SETTING` gets the schemas of the search path that stands before it, as a JSON array. They
+    are found by functions that need no operator and no cast, which could be somebody else's.
+    """
+    calls: list[str] = []
+    params: list[bytes] = []
+    for name, value in settings:
+        params.append(name.encode())
+        if name == CALLER_SCHEMAS_SETTING:
+            calls.append(f"pg_catalog.set_config(${len(params)}, {_CALLER_SCHEMAS}, true)")
+            continue
+        params.append(value.encode("utf8", "surrogateescape"))
+        calls.append(f"pg_catalog.set_config(${len(params) - 1}, ${len(params)}, true)")
+    return f"SELECT {', '.join(calls)}".encode(), params, [_TEXT_OID] * len(params)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One statement of ours.
+
+    Attributes:
+        query: with every parameter's type in `param_types`.
+        settings: of its transaction, search_path among them.
+    """
+
+    query: bytes
+    settings: Sequence[tuple[str, str]]
+    params: Sequence[bytes] = ()
+    param_types: Sequence[int] = ()
+
+
+def ask_all(
+    pgconn: pq.abc.PGconn, questions: Sequence[Question], *, timeout_s: float
+) -> list[pq.abc.PGresult]:
+    """Run statements of ours in one round trip, each in a transaction of its own.
+
+    Args:
+        pgconn: idle.
+        timeout_s: for all answers; the connection is not to be used any more after a timeout.
+
+    Returns:
+        The result of each, which may be an error.
+
+    Raises:
+        psycopg.OperationalError: the connection broke, or no answer came in time, as behind a pooler that
+            has no server connection free.
+    """
+    exchange = _OwnExchange(pgconn, timeout_s)
+    pgconn.enter_pipeline_mode()
+    for question in questions:
+        pgconn.send_query_params(BEGIN_READ_ONLY, None)
+        pgconn.send_query_params(*set_local(question.settings))
+        pgconn.send_query_params(question.query, list(question.params), list(question.param_types))
+        pgconn.pipeline_sync()
+        pgconn.send_query_params(b"ROLLBACK", None)
+        pgconn.pipeline_sync()
+    results = [exchange.read_until_both_syncs() for _ in questions]
+    pgconn.exit_pipeline_mode()
+    return results
+
+
+class _OwnExchange:
+    """Reads the results of one pipeline."""
+
+    def __init__(self, pgconn: pq.abc.PGconn, timeout_s: float) -> None:
+        self._pgconn = pgconn
+        self._timeout_s = timeout_s
+        self._deadline_s = time.monotonic() + timeout_s
+
+    def read_until_both_syncs(self) -> pq.abc.PGresult:
+        """Return the next question's result: the third of its results, or the first error before it."""
+        answer: pq.abc.PGresult | None = None
+        results = syncs = 0
+        while syncs < 2:
+            self._wait()
+            result = self._pgconn.get_result()
+            if result is None:
+                self._check_alive()
+            elif result.status == pq.ExecStatus.PIPELINE_SYNC:
+                syncs += 1
+            elif syncs == 0:
+                results += 1
+                has_failed = answer is not None and answer.status == pq.ExecStatus.FATAL_ERROR
+                if not has_failed and (results == 3 or result.status == pq.ExecStatus.FATAL_ERROR):
+                    answer = result
+        if answer is None:
+            raise psycopg.OperationalError("connected, but the server answered out of order")
+        return answer
+
+    def _wait(self) -> None:
+        pgconn = self._pgconn
+        unsent = pgconn.flush()
+        while pgconn.is_busy():
+            writers = [pgconn.socket] if unsent else []
+            left_s = max(0.0, self._deadline_s - time.monotonic())
+            if not any(select.select([pgconn.socket], writers, [], left_s)):
+                raise psycopg.OperationalError(
+                    f"connected, but no answer within {self._timeout_s:g} s: "
+                    "is a pooler out of server connections?"
+                )
+            pgconn.consume_input()
+            unsent = pgconn.flush()
+
+    def _check_alive(self) -> None:
+        if self._pgconn.status == pq.ConnStatus.BAD:
+            message = self._pgconn.error_message.decode("utf8", "replace").strip()
+            raise psycopg.OperationalError(message or "connected, but the connection broke at once")

@@ -1,0 +1,103 @@
+"""In which encoding text travels between the server and the worker, and how it is decoded here.
+
+A server that converts text refuses a whole result for one byte that it cannot convert. So text comes in the
+server's own encoding wherever Python knows it, is decoded here, and a byte that means nothing is shown as
+U+FFFD. A database in SQL_ASCII does not say what its bytes mean: UTF-8 is tried, unless the connection string
+names a client_encoding.
+
+Names of encodings: PostgreSQL manual, "Character Set Support".
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+_UTF8: Final = "utf-8"
+_SQL_ASCII: Final = "SQL_ASCII"
+
+# Without client-only encodings (SJIS, GBK and others): in these an ASCII byte may be half of a character.
+_CODEC_BY_NAME: Final = {
+    "utf8": _UTF8,
+    "unicode": _UTF8,
+    "sqlascii": _UTF8,
+    "euccn": "gb2312",
+    "eucjis2004": "euc_jis_2004",
+    "eucjp": "euc_jp",
+    "euckr": "euc_kr",
+    "koi8r": "koi8-r",
+    "koi8": "koi8-r",
+    "koi8u": "koi8-u",
+    "win866": "cp866",
+    "alt": "cp866",
+    "win874": "cp874",
+    "win": "cp1251",
+    **{f"win{page}": f"cp{page}" for page in range(1250, 1259)},
+    **{f"latin{number}": f"iso8859-{number}" for number in (1, 2, 3, 4)},
+    **{f"iso8859{part}": f"iso8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)},
+    **{
+        f"latin{number}": f"iso8859-{part}"
+        for number, part in ((5, 9), (6, 10), (7, 13), (8, 14), (9, 15), (10, 16))
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TextEncoding:
+    """How text travels on one connection.
+
+    Attributes:
+        client_encoding: as PostgreSQL is told; "" leaves it at UTF8, in which the connection began.
+        codec: Python's name of it.
+        counts_bytes: whether the server counts positions in bytes, as it does in a SQL_ASCII database.
+    """
+
+    client_encoding: str = ""
+    codec: str = _UTF8
+    counts_bytes: bool = False
+
+    def decode(self, value: bytes) -> str:
+        """Return the text, with U+FFFD for each byte that means nothing in this encoding."""
+        return value.decode(self.codec, "replace")
+
+    def encode(self, text: str) -> bytes:
+        """Return the bytes of a statement.
+
+        Raises:
+            UnicodeEncodeError: a character does not exist in this encoding.
+        """
+        encoded = text.encode(self.codec)
+        # Some codecs write a look-alike: euc_jp makes a backslash of a yen sign, and a backslash can move the
+        # end of a string literal away from where the validator saw it.
+        if self.codec != _UTF8 and encoded.decode(self.codec, "replace") != text:
+            raise UnicodeEncodeError(self.codec, text, 0, len(text), "a character would be changed")
+        return encoded
+
+    def character_position(self, position: int, text: str) -> int:
+        """Return the offset in characters of an offset that the server counted in this text."""
+        if not self.counts_bytes or text.isascii():
+            return position
+        return len(text.encode(self.codec, "replace")[:position].decode(self.codec, "ignore"))
+
+
+def choose_encoding(server_encoding: str, requested: str) -> TextEncoding:
+    """Return how text travels.
+
+    Args:
+        server_encoding: the server's own, as it reports it.
+        requested: client_encoding of the connection string, or "".
+    """
+    if server_encoding == _SQL_ASCII:
+        codec = codec_of(requested)
+        if not codec:
+            return TextEncoding(_SQL_ASCII, _UTF8, counts_bytes=True)
+        # UTF8 is not told to the server, for it would check what it sends; the bytes are the same.
+        name = _SQL_ASCII if codec == _UTF8 else requested
+        return TextEncoding(name, codec, counts_bytes=True)
+    codec = codec_of(server_encoding)
+    if codec in ("", _UTF8):
+        return TextEncoding()
+    return TextEncoding(server_encoding, codec)
+
+
+def codec_of(name: str) -> str:
+    """Return Python's codec for a name of PostgreSQL's, however it is spelled; "" if unknown."""
+    return _CODEC_BY_NAME.get("".join(filter(str.isalnum, name)).lower(), "")
