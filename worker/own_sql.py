@@ -98,23 +98,30 @@ class _OwnExchange:
 
     def read_until_both_syncs(self) -> pq.abc.PGresult:
         """Return the next question's result: the third of its results, or the first error before it."""
-        answer: pq.abc.PGresult | None = None
-        results = syncs = 0
+        results: list[pq.abc.PGresult] = []
+        syncs = 0
         while syncs < 2:
-            self._wait()
-            result = self._pgconn.get_result()
+            result = self._next_result(results)
             if result is None:
                 self._check_alive()
             elif result.status == pq.ExecStatus.PIPELINE_SYNC:
                 syncs += 1
             elif syncs == 0:
-                results += 1
-                has_failed = answer is not None and answer.status == pq.ExecStatus.FATAL_ERROR
-                if not has_failed and (results == 3 or result.status == pq.ExecStatus.FATAL_ERROR):
-                    answer = result
+                results.append(result)
+        answer = _first_error(results) or (results[2] if len(results) > 2 else None)
         if answer is None:
             raise psycopg.OperationalError("connected, but the server answered out of order")
         return answer
+
+    def _next_result(self, earlier: list[pq.abc.PGresult]) -> pq.abc.PGresult | None:
+        try:
+            self._wait()
+            return self._pgconn.get_result()
+        except psycopg.OperationalError as error:
+            # A pooler says why before it closes the connection.
+            if (reason := _first_error(earlier)) is None:
+                raise
+            raise psycopg.OperationalError(reason.error_message.decode("utf8", "replace").strip()) from error
 
     def _wait(self) -> None:
         pgconn = self._pgconn
@@ -134,3 +141,7 @@ class _OwnExchange:
         if self._pgconn.status == pq.ConnStatus.BAD:
             message = self._pgconn.error_message.decode("utf8", "replace").strip()
             raise psycopg.OperationalError(message or "connected, but the connection broke at once")
+
+
+def _first_error(results: Sequence[pq.abc.PGresult]) -> pq.abc.PGresult | None:
+    return next((result for result in results if result.status == pq.ExecStatus.FATAL_ERROR), None)

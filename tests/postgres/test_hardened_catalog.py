@@ -130,7 +130,7 @@ def test_what_may_not_be_read_leaves_plain_reads_alone_and_lets_no_trap_through(
             validate(sql, functions=policy)
     for sql in PLAIN:
         validate(sql, functions=policy)
-    assert run(url, "select * from a").rows == [[1, "x"]]
+    assert run(url, "select * from public.a").rows == [[1, "x"]]
     table = catalog.find("a")
     assert table is not None
     assert [column.name for column in table.columns] == ["id", "name"]

@@ -11,7 +11,6 @@ from pgmcp.execution.supervisor import Supervisor
 from pgmcp.schema.introspection import read_catalog
 from pgmcp.schema.rendering import render_table
 from pgmcp.schema.row_security import RowSecurity, read_row_security
-from worker.protocol import StatementOrigin
 
 pytestmark = pytest.mark.anyio
 

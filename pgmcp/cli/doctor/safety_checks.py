@@ -10,7 +10,7 @@ from typing import Final
 from pgmcp.cli.doctor.report import Finding, Outcome
 from pgmcp.cli.doctor.subject import STATEMENT_TIMEOUT_S, Subject
 from pgmcp.errors import DeadlineExceededError, ExecutionError, StatementFailedError
-from pgmcp.execution.result import JsonScalar
+from pgmcp.execution.result import JsonScalar, StatementOrigin
 from pgmcp.execution.supervisor import SHARED_SESSION
 
 _PROOF_SQL: Final = "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()"
@@ -73,7 +73,7 @@ async def check_read_only(subject: Subject, check: str) -> Finding:
             "set PG_MCP_SERVER_USE_READONLY_TRANSACTIONS=true",
         )
     try:
-        await subject.fetch(_PROOF_SQL)
+        await subject.fetch_rows(_PROOF_SQL, origin=StatementOrigin.CALLER)
     except StatementFailedError as error:
         if error.sqlstate != _READ_ONLY_SQLSTATE:
             raise

@@ -31,8 +31,18 @@ class Subject:
         """Run a statement of ours on a worker, in a transaction that is read-only and rolled back."""
         return list((await self.fetch_rows(sql, timeout_s)).rows)
 
-    async def fetch_rows(self, sql: str, timeout_s: float = STATEMENT_TIMEOUT_S) -> Rows:
-        """Run a statement of ours likewise, and return its rows with their columns."""
+    async def fetch_rows(
+        self,
+        sql: str,
+        timeout_s: float = STATEMENT_TIMEOUT_S,
+        *,
+        origin: StatementOrigin = StatementOrigin.OWN,
+    ) -> Rows:
+        """Run a statement of ours likewise, and return its rows with their columns.
+
+        Args:
+            origin: CALLER runs it as a host's statement is run, for proofs about those.
+        """
         return await self.database.supervisor.execute(
-            sql, _LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=timeout_s
+            sql, _LIMITS, origin=origin, can_be_wrapped=False, timeout_s=timeout_s
         )
