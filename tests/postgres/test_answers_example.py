@@ -9,6 +9,7 @@ import pytest
 from pgmcp.execution.result import Column, Rows
 from pgmcp.generation.context_file import load_context
 from tests.answers_example import FOLDER, PAGE, converse, documented_messages
+from tests.own_statements import resolve_as_own
 
 pytestmark = pytest.mark.anyio
 
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.anyio
 async def test_the_worked_example_is_what_the_model_gets(new_database: Callable[[], str]) -> None:
     with psycopg.connect(new_database(), autocommit=True) as connection:
         connection.execute((FOLDER / "shop.sql").read_bytes())
+        resolve_as_own(connection)
 
         async def fetch(sql: str) -> Rows:
             cursor = connection.execute(sql.encode())

@@ -10,6 +10,7 @@ from pgmcp.execution.result import Rows
 from pgmcp.schema.hidden import find_hidden
 from pgmcp.schema.introspection import read_catalog
 from pgmcp.schema.scope import CatalogScope
+from tests.own_statements import resolve_as_own
 
 OBJECTS = """
 create table vehicles (id int, wheel text);
@@ -75,6 +76,7 @@ def explain(url: str, *names: str) -> list[str]:
         )
         connection.execute(OBJECTS.encode())
         connection.execute("set role hidden_reader")
+        resolve_as_own(connection)
 
         async def fetch(sql: str) -> Rows:
             return Rows(columns=(), rows=[list(row) for row in connection.execute(sql.encode())])

@@ -612,6 +612,7 @@ def test_a_catalog_text_that_was_cut_is_shown_as_far_as_it_goes(url: str) -> Non
         labels = ", ".join(f"'label {n}'" for n in range(100))
         connection.execute(f"CREATE TABLE wide ({names}); CREATE TYPE many AS ENUM ({labels})".encode())
         connection.execute("CREATE TABLE small (id int PRIMARY KEY, many many)")
+        resolve_as_own(connection)
 
         async def fetch(sql: str) -> Rows:
             rows = [
