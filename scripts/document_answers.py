@@ -16,6 +16,7 @@ import psycopg
 from pgmcp.execution.result import Column, Rows
 from scripts.evaluation.databases import load, own_cluster
 from tests.answers_example import FOLDER, PAGE, converse, with_messages
+from tests.own_statements import resolve_as_own
 
 
 def main() -> int:
@@ -23,6 +24,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, own_cluster(Path(folder)) as cluster:
         url = load(cluster.url(), "shop", [FOLDER / "shop.sql"])
         with psycopg.connect(url, autocommit=True) as connection:
+            resolve_as_own(connection)
 
             async def fetch(sql: str) -> Rows:
                 cursor = connection.execute(sql.encode())
