@@ -65,6 +65,17 @@ def _type_name(type_id: str, modifier: str) -> str:
         WHERE e.oid = {type_id})"""
 
 
+def _texts(values: str) -> str:
+    """Return an expression for the elements of an anyarray as text[], empty for NULL.
+
+    It reads the array's text without a cast: a superuser could have made one from text to text[].
+    """
+    return (
+        "ARRAY(SELECT pg_catalog.json_array_elements_text(pg_catalog.array_to_json("
+        f"pg_catalog.array_in(pg_catalog.anyarray_out({values}), 25, -1))))"
+    )
+
+
 SESSION = """
 SELECT pg_catalog.current_setting('server_version') AS server_version,
        pg_catalog.current_setting('TimeZone') AS time_zone,
@@ -228,8 +239,8 @@ CROSS JOIN LATERAL (
            ) ORDER BY x.inherited))) AS parts
     FROM (
         SELECT s.attnum, s.inherited, s.can_list,
-               COALESCE(s.most_common_vals::pg_catalog.text::pg_catalog.text[], '{{}}') AS common,
-               s.histogram_bounds::pg_catalog.text::pg_catalog.text[] AS histogram
+               {_texts("s.most_common_vals")} AS common,
+               CASE WHEN s.histogram_bounds IS NOT NULL THEN {_texts("s.histogram_bounds")} END AS histogram
         FROM (
             SELECT a.attnum, s.inherited, s.most_common_vals, s.histogram_bounds,
                    t.typcategory = 'S' AND s.histogram_bounds IS NULL AND s.avg_width <= 64

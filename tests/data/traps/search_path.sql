@@ -65,6 +65,9 @@ begin
             perform SCHEMA.spring(%L); return null; end $f$', n, item.l, 'cast of ' || item.l);
         execute format('create cast (%s as text) with function SCHEMA.trap_%s(%s)', item.l, n, item.l);
     end loop;
+    create function SCHEMA.trap_of_arrays(a text) returns text[] language plpgsql as $f$ begin
+        perform SCHEMA.spring('cast of text to text[]'); return null; end $f$;
+    create cast (text as text[]) with function SCHEMA.trap_of_arrays(text);
     foreach body in array array['text', 'name', 'regclass', 'oid', 'int8', 'timestamptz'] loop
         execute format('create domain SCHEMA.%I as pg_catalog.text check (SCHEMA.spring(value) is null)', body);
     end loop;
