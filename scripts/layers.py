@@ -45,6 +45,7 @@ _WORDS_BY_CATEGORY = {
     "function_state": "Functions: sequences, locks, sessions, WAL, replication, statistics",
     "into_locking_and_with": "INTO, locking clauses, modifying WITH",
     "names": "Unknown and disguised names, operators",
+    "secret_columns": "The secret columns of catalogs that may be read",
     "secrets": "Password hashes and other secrets",
     "stacked_and_transactions": "Stacked statements, transaction control, SET",
     "statements": "EXPLAIN of writes, PREPARE, cursors, DO, CALL, COPY, LISTEN",

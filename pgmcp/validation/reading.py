@@ -17,6 +17,7 @@ from pgmcp.validation.lexer import tokenize
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.roots import SECRET_SETTINGS, describe
 from pgmcp.validation.scopes import with_references
+from pgmcp.validation.secret_columns import find_secret_use, has_secret_column
 
 # The raw parse nodes (src/include/nodes/parsenodes.h) that a read can be made
 # of. What is not here is refused, nodes of later grammars included.
@@ -56,6 +57,7 @@ class ReadingCheck:
         self._with_names: set[str] = set()
         self._with_references: set[int] = set()
         self._qualified_columns: list[tuple[str, str, Node]] = []  # qualifier, column, its node
+        self._relations_with_secrets: list[Node] = []
         self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
         self._has_nameless_function = False
         # Checks hang on fields, not on the names of nodes: where the grammar
@@ -100,6 +102,7 @@ class ReadingCheck:
             below = value if isinstance(value, list) else self._check_fields(value)
             pending.extend(reversed(below))
         self._check_qualified_columns()
+        self._check_secret_columns(root)
 
     def _check_fields(self, fields: Node) -> list[Any]:
         """Check one node, and return the nodes and lists in its fields."""
@@ -143,7 +146,9 @@ class ReadingCheck:
         self._mentions.append((fields.get("location", 0), f"{schema}.{name}" if schema else name))
         if id(fields) in self._with_references:
             return
-        if refusal := secret_relation_refusal(schema, name):
+        if has_secret_column(schema, name):
+            self._relations_with_secrets.append(fields)
+        elif refusal := secret_relation_refusal(schema, name):
             message, hint = refusal
             self._refuse(message, fields, offending=name, hint=hint)
         if doubt := self._functions.relation_doubt(schema, name):
@@ -179,6 +184,15 @@ class ReadingCheck:
                 refusal = self._functions.row_function_refusal(name)
             if refusal:
                 self._refuse_call(name, refusal, fields)
+
+    def _check_secret_columns(self, root: Node) -> None:
+        found = find_secret_use(root, self._relations_with_secrets) if self._relations_with_secrets else None
+        if found:
+            relation, column, offending, fields = found
+            shows = "it" if offending == column else f"{offending} may show it; it"
+            message = f"the column {column} of {relation} is not readable here: {shows} may hold passwords"
+            hint = f"name the columns you need, one by one, without {column}"
+            self._refuse(message, fields, offending=offending, hint=hint)
 
     def _check_indirection(self, steps: list[Node], fields: Node) -> None:
         for name in map(_field_name, steps):

@@ -1,4 +1,7 @@
-"""Tables and views that hold secrets, or show data past the rights on its table."""
+"""Tables and views that hold secrets, or show data past the rights on its table.
+
+Of some of them a statement may read all but one column: see `pgmcp.validation.secret_columns`.
+"""
 
 _PASSWORDS = "it holds password hashes or connection passwords"
 _FILES = "it shows files of the database server"
@@ -7,7 +10,7 @@ _RAW = "it holds data of other tables, past the rights on them"
 _CATALOGS: dict[str, tuple[str, str]] = {
     "pg_authid": (_PASSWORDS, "query pg_roles instead"),
     "pg_shadow": (_PASSWORDS, "query pg_roles or pg_user instead"),
-    "pg_user_mapping": (_PASSWORDS, "query pg_foreign_server instead"),
+    "pg_user_mapping": (_PASSWORDS, "query pg_user_mappings without its umoptions instead"),
     "pg_user_mappings": (_PASSWORDS, "query pg_foreign_server instead"),
     "pg_subscription": (_PASSWORDS, "query pg_stat_subscription instead"),
     "pg_stat_wal_receiver": (_PASSWORDS, "query pg_stat_replication on the primary instead"),
@@ -24,17 +27,23 @@ _INFORMATION_SCHEMA: dict[str, tuple[str, str]] = {
     "_pg_user_mappings": (_PASSWORDS, "query information_schema.foreign_servers instead"),
 }
 
+_SECRETS_BY_SCHEMA = {
+    "pg_catalog": _CATALOGS,
+    "information_schema": _INFORMATION_SCHEMA,
+    "": _CATALOGS | _INFORMATION_SCHEMA,
+}
+
 
 def secret_relation_refusal(schema: str, name: str) -> tuple[str, str] | None:
     """Return the message and the hint for a relation that may not be read, else None.
 
     Args:
-        schema: as written; "" counts as pg_catalog, which comes first in the search path.
+        schema: as written; "" may be any of the system schemas, which a search path can name.
     """
     if schema.startswith("pg_toast"):
         return f"{schema}.{name} is not readable here: {_RAW}", "query the table it belongs to instead"
-    secrets = _INFORMATION_SCHEMA if schema == "information_schema" else _CATALOGS
-    if schema not in ("", "pg_catalog", "information_schema") or name not in secrets:
+    secrets = _SECRETS_BY_SCHEMA.get(schema, {})
+    if name not in secrets:
         return None
     reason, hint = secrets[name]
     return f"{name} is not readable here: {reason}", hint

@@ -338,6 +338,29 @@ async def test_what_people_leave_in_a_database_without_meaning_harm_is_no_trap(
     assert not passes("select audit.write('{}')", policy)
 
 
+@pytest.mark.parametrize(
+    ("catalog", "secret"),
+    [
+        ("pg_catalog.pg_subscription", "subconninfo"),
+        ("pg_catalog.pg_stat_wal_receiver", "conninfo"),
+        ("pg_catalog.pg_user_mappings", "umoptions"),
+        ("information_schema.user_mapping_options", "option_value"),
+    ],
+)
+async def test_every_column_but_the_secret_one_may_be_read(
+    new_database: Callable[[], str], catalog: str, secret: str
+) -> None:
+    url = new_database()
+    policy = await reader(url).read()
+    with psycopg.connect(url) as connection:
+        described = connection.execute(f"select * from {catalog}".encode()).description
+
+    assert described
+    columns = [column.name for column in described]
+    assert [name for name in columns if not passes(f"select {name} from {catalog}", policy)] == [secret]
+    assert [name for name in columns if not passes(f"select c.{name} from {catalog} c", policy)] == [secret]
+
+
 async def test_a_list_that_was_cut_short_is_an_error_and_no_policy() -> None:
     async def fetch(_: str) -> Rows:
         return Rows(columns=(), rows=[["[]", ""]], truncated=Truncation.BYTES)
