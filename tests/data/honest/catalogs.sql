@@ -94,3 +94,8 @@ select 'select pg_read_file(''x'')' as text, 'pg_authid' as name, 'nextval' as "
 select v.nextval, v."pg_sleep" from (select 1 as nextval, 2 as "pg_sleep") v
 select current_setting('server_version_num')::int / 10000 as major, current_setting('TimeZone'), current_setting('default_transaction_read_only', true)
 select pg_input_is_valid('x', 'int4'), (pg_input_error_info('x', 'int4')).message, to_regtypemod('varchar(5)'), format_type(1043, 9), pg_basetype('int4'::regtype)
+select pg_listening_channels()
+select channel from pg_listening_channels() as channel
+select count(*) from pg_show_replication_origin_status()
+select pg_replication_origin_session_is_setup()
+select pg_replication_origin_oid('none')
