@@ -32,6 +32,8 @@ class CatalogFunction:
         parts: the functions an aggregate is made of; it has no code of its own.
         definition: its whole text, where somebody wrote it here and says that it changes nothing.
         is_unreadable: only its name is known; the role may not read the rest.
+        min_arguments: how many arguments a call has at least, those with defaults left out.
+        max_arguments: how many it has at most; None with VARIADIC.
     """
 
     schema: str
@@ -48,6 +50,15 @@ class CatalogFunction:
     parts: tuple["CatalogFunction", ...] = ()
     definition: str = ""
     is_unreadable: bool = False
+    min_arguments: int = 0
+    max_arguments: int | None = None
+
+    def takes(self, argument_count: int) -> bool:
+        """Return whether the server can choose it for a call with so many arguments."""
+        if self.is_unreadable:
+            return True
+        is_small_enough = self.max_arguments is None or argument_count <= self.max_arguments
+        return argument_count >= self.min_arguments and is_small_enough
 
     def refusal(self) -> RefusalFamily | None:
         """Return why its own declaration, or the shipped list of built-ins, speaks against calling it."""

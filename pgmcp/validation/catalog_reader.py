@@ -190,6 +190,8 @@ WITH RECURSIVE operators (id, symbols) AS (
            p.provolatile <> 'v' AND p.prokind = 'f' AND x.id IS NULL AND p.oid >= 16384
                AND l.lanname IN ('sql', 'plpgsql') AS is_to_be_read,
            COALESCE(x.name, '') AS extension,
+           p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::pg_catalog.int4 AS least,
+           CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
            p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::pg_catalog.int4 <= 1
                AS takes_one,
            -- IN and not EXISTS: hashed, as each table has a row type (10,000 tables: 8 s without).
@@ -214,7 +216,7 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        f.takes_one AND f.takes_row,
        pg_catalog.textin(pg_catalog.json_out(o.symbols)), pg_catalog.textin(pg_catalog.json_out(t.names)),
        pg_catalog.textin(pg_catalog.json_out(t.row_names)), pg_catalog.textin(pg_catalog.json_out(a.list)),
-       CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END
+       CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END, f.least, f.most
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
@@ -509,7 +511,7 @@ def _relations(
 # Any: each cell has the type its place in the statement gives it, and the statements are ours.
 def _function(row: list[Any]) -> CatalogFunction:
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
-    operators, types, row_types, parts, definition = unseen
+    operators, types, row_types, parts, definition, min_arguments, max_arguments = unseen
     return CatalogFunction(
         schema,
         name,
@@ -524,6 +526,8 @@ def _function(row: list[Any]) -> CatalogFunction:
         row_types=_decode_texts(row_types) if row_types else (),
         parts=tuple(CatalogFunction(*part) for part in _decode_parts(parts)) if parts else (),
         definition=definition or "",
+        min_arguments=min_arguments,
+        max_arguments=max_arguments,
     )
 
 

@@ -78,11 +78,13 @@ class FunctionPolicy:
 
         Args:
             schema: as written; "" when the call names none.
+            argument_count: how many arguments the call has. Functions of the database that cannot take so
+                many are not looked at, as the server cannot choose them.
         """
         if (verdict := self._call_verdict(schema, name)) is not None:
             return None if verdict else RefusalFamily.DENIED
         if listed := builtin(schema, name):
-            return listed.refusal(argument_count) or self._shadowing(schema, name)
+            return listed.refusal(argument_count) or self._shadowing(schema, name, argument_count)
         if schema in ("pg_catalog", "information_schema"):
             return RefusalFamily.UNKNOWN
         return self._refusal_outside_pg_catalog(schema, name, argument_count)
@@ -173,10 +175,12 @@ class FunctionPolicy:
             if not is_built_in or self._extension_verdict([function]) is not False
         ]
 
-    def _shadowing(self, schema: str, name: str) -> RefusalFamily | None:
+    def _shadowing(self, schema: str, name: str, argument_count: int) -> RefusalFamily | None:
         """Refuse a bare built-in name that may find a doubtful function of the database instead."""
         namesakes = [] if schema else self._found("", name)
-        doubtful = self._first_refusal(function for function in namesakes if not function.extension)
+        doubtful = self._first_refusal(
+            function for function in namesakes if not function.extension and function.takes(argument_count)
+        )
         return RefusalFamily.SHADOWED if doubtful else None
 
     def _refusal_outside_pg_catalog(
@@ -189,7 +193,8 @@ class FunctionPolicy:
         rows = [extension_function(name, f.extension) if f.extension else None for f in found]
         unlisted = [function for function, row in zip(found, rows, strict=True) if row is None]
         # A range's constructor makes values of its type.
-        doubt = (self._first_refusal(unlisted) or self.type_refusal(name)) if unlisted else None
+        callable_ones = [function for function in unlisted if function.takes(argument_count)]
+        doubt = (self._first_refusal(callable_ones) or self.type_refusal(name)) if unlisted else None
         return doubt or next(filter(None, (row.refusal(argument_count) for row in rows if row)), None)
 
     def _first_refusal(self, functions: Iterable[CatalogFunction]) -> RefusalFamily | None:

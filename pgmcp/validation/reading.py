@@ -122,7 +122,10 @@ class ReadingCheck:
     def _check_call(self, names: list[Node], fields: Node) -> None:
         *schemas, name = _strings(names)
         arguments = fields.get("args", [])
-        if refusal := self._functions.refusal(".".join(schemas), name, len(arguments)):
+        argument_count = len(arguments)
+        if "agg_within_group" in fields:  # what it sorts by are arguments, too
+            argument_count += len(fields["agg_order"])
+        if refusal := self._functions.refusal(".".join(schemas), name, argument_count):
             self._refuse_call(".".join((*schemas, name)), refusal, fields)
         if name == "current_setting":
             self._check_setting(arguments, fields)

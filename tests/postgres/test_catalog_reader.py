@@ -338,6 +338,41 @@ async def test_what_people_leave_in_a_database_without_meaning_harm_is_no_trap(
     assert not passes("select audit.write('{}')", policy)
 
 
+async def test_a_function_that_cannot_take_the_number_of_arguments_is_not_looked_at(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create table hits (n int);
+        create function lower(a text, b text) returns text volatile language sql as 'select a';
+        create function upper(a int, b int default 1) returns int volatile language sql as 'select 1';
+        create function reverse(variadic a int[]) returns int volatile language sql as 'select 1';
+        create function keep(state int, b int) returns int volatile language sql as 'select 1';
+        create aggregate mode(a int order by b int) (sfunc = keep, stype = int);
+        """,
+    )
+
+    policy = await reader(url).read()
+
+    for sql in ("select lower('A')", "select upper('a', 'b', 'c')"):
+        assert passes(sql, policy), sql
+    assert passes("select mode() within group (order by n) from hits", policy)
+    for sql in (
+        "select lower('a', 'b')",
+        "select lower(b => 'b', a => 'a')",
+        "select upper(1)",
+        "select upper(1, 2)",
+        "select (1).upper",
+        "select reverse(1)",
+        "select reverse(1, 2, 3)",
+        "select reverse(variadic array[1, 2])",
+        "select mode(1) within group (order by n) from hits",
+    ):
+        assert not passes(sql, policy), sql
+
+
 @pytest.mark.parametrize(
     ("catalog", "secret"),
     [
