@@ -4,20 +4,37 @@ Each trap raises a notice in the server's log before anything else, so that a re
 nothing. The traps have the exact operand types of built-in operators, functions and casts.
 """
 
-from collections.abc import Callable
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import anyio
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
+from pgmcp.cli.doctor.examination import examine_remote
+from pgmcp.cli.doctor.report import Outcome
 from pgmcp.demo.postgres import EmbeddedPostgres
-from pgmcp.execution.result import RowLimits
+from pgmcp.errors import DeadlineExceededError
+from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.schema.introspection import read_catalog
+from pgmcp.schema.sampling import sample
+from pgmcp.schema.value_check import check_unlisted, resolve
+from pgmcp.settings import load_settings
 from pgmcp.validation.catalog_reader import PolicyReader
+from pgmcp.validation.mentions import read_mentions
 from pgmcp.validation.role import POSTURE_SQL
+from tests.activity import with_application_name
+from tests.front_process import SLEEP
 from tests.pgbouncer import PgBouncer, find_pgbouncer
+from tests.postgres_facts import Backends
+from tests.recorded_spawn import RecordedSpawn
 from tests.statement_run import run, value
 from worker.protocol import StatementOrigin
 
@@ -34,7 +51,6 @@ class Trapped:
 
     Attributes:
         url: for its superuser, who owns the traps.
-        reader_url: for a role that can only read.
     """
 
     def __init__(self, cluster: EmbeddedPostgres, url: str) -> None:
@@ -93,6 +109,15 @@ def read_only(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
+@pytest.fixture
+def reader_url(trapped: Trapped) -> Iterator[str]:
+    """The URL of a role that can only read the trapped database."""
+    with psycopg.connect(trapped.url, autocommit=True, options="-c search_path=pg_catalog") as connection:
+        connection.execute("create role trapped_reader login password 'pass'")
+        yield make_conninfo(trapped.url, user="trapped_reader", password="pass")
+        connection.execute("drop role trapped_reader")
+
+
 async def _read_everything(supervisor: Supervisor) -> None:
     async def fetch(statement: str) -> object:
         return await run(supervisor, statement, limits=LIMITS, wrapped=False, origin=StatementOrigin.OWN)
@@ -104,6 +129,10 @@ async def _read_everything(supervisor: Supervisor) -> None:
     assert people.columns[1].enum_labels == ("sad", "happy")
     await PolicyReader(fetch, allowed=(), denied=()).read()  # type: ignore[arg-type]
     await fetch(POSTURE_SQL)
+
+
+async def _own_value(supervisor: Supervisor, statement: str) -> object:
+    return (await run(supervisor, statement, origin=StatementOrigin.OWN)).rows[0][0]
 
 
 def _no_trap_was_sprung(trapped: Trapped) -> None:
@@ -141,6 +170,99 @@ async def test_behind_pgbouncer_no_trap_is_sprung(
 
         await _read_everything(supervisor)
         assert await value(supervisor, "select 7") == 7
+        await supervisor.close()
+
+    _no_trap_was_sprung(trapped)
+
+
+async def test_a_role_that_can_only_read_springs_no_trap(
+    supervise: Callable[..., Supervisor], trapped: Trapped, reader_url: str
+) -> None:
+    supervisor = supervise(reader_url)
+
+    await _read_everything(supervisor)
+    assert await _own_value(supervisor, "select current_user::text") == "trapped_reader"
+
+    _no_trap_was_sprung(trapped)
+
+
+@pytest.mark.parametrize("role", ["superuser", "reader"])
+async def test_doctor_springs_no_trap(trapped: Trapped, reader_url: str, role: str) -> None:
+    url = trapped.url if role == "superuser" else reader_url
+    settings = load_settings({"PG_MCP_DATABASE_URL": url}, env_file=None)
+
+    findings = {finding.check: finding async for finding in examine_remote(settings, None)}
+
+    outcomes = {check.removeprefix("database main: "): each.outcome for check, each in findings.items()}
+    for check in ("connection", "version", "read-only", "timeout", "cancel", "catalog", "what leaves"):
+        assert outcomes[check] is Outcome.OK, findings
+    assert outcomes["role"] is (Outcome.WARN if role == "superuser" else Outcome.OK)
+    _no_trap_was_sprung(trapped)
+
+
+async def test_looks_into_tables_spring_no_trap(
+    supervise: Callable[..., Supervisor], trapped: Trapped
+) -> None:
+    supervisor = supervise(trapped.url)
+
+    async def fetch(statement: str) -> Rows:
+        return await run(supervisor, statement, limits=LIMITS, wrapped=False, origin=StatementOrigin.OWN)
+
+    catalog = await read_catalog(fetch)
+    # Not validated: the path alone has to keep these from the traps.
+    samples = await sample(catalog, fetch, fetch, max_rows=100)
+    comparisons = resolve(read_mentions("select 1 from shop where name = 'A'"), catalog)
+    (mismatch,) = await check_unlisted(comparisons, catalog, fetch)
+
+    (seen,) = [columns for (_, table), columns in samples.items() if table == "shop"]
+    assert seen["price"].value_range == ("2", "2")
+    assert mismatch.values == ("a",)
+    _no_trap_was_sprung(trapped)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops a worker with a signal")
+async def test_ending_the_backend_of_a_killed_worker_springs_no_trap(
+    supervise: Callable[..., Supervisor], spawn: Spawn, trapped: Trapped, cluster: EmbeddedPostgres
+) -> None:
+    recorded = RecordedSpawn(spawn)
+    supervisor = supervise(with_application_name(trapped.url, "trapped"), spawn=recorded)
+    sleep = SLEEP.replace("pg_sleep", "pg_catalog.pg_sleep")
+    await value(supervisor, "select 7")
+
+    with Backends(cluster.url(), "trapped") as backends:
+
+        async def stop() -> None:
+            await backends.until_running(sleep)
+            os.kill(recorded.pids[0], signal.SIGSTOP)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stop)
+            with pytest.raises(DeadlineExceededError):
+                await run(supervisor, sleep, timeout_s=2)
+        await backends.until_ended(sleep)
+    assert await value(supervisor, "select 7") == 7
+
+    _no_trap_was_sprung(trapped)
+
+
+async def test_temporary_objects_that_another_client_of_a_pooler_left_are_not_looked_up(
+    supervise: Callable[..., Supervisor], trapped: Trapped
+) -> None:
+    program = find_pgbouncer()
+    if program is None:
+        pytest.skip("PgBouncer is not installed (Debian: apt-get install pgbouncer)")
+    with PgBouncer(program, trapped.url, pool_size=1) as bouncer:
+        with psycopg.connect(bouncer.url(trapped.url), autocommit=True) as other:
+            for relation in ("pg_class", "pg_proc", "pg_settings", "pg_type", "pg_namespace"):
+                other.execute(f"create temporary table {relation} (nothing int)".encode())
+            for name in ("text", "name", "oid", "int4", "regclass"):
+                domain = f"create domain pg_temp.{name} as pg_catalog.text check (value is null)"
+                other.execute(domain.encode())
+        supervisor = supervise(bouncer.url(trapped.url))
+
+        await _read_everything(supervisor)
+        left = "select count(*) from pg_catalog.pg_class where relname = 'pg_settings'"
+        assert await _own_value(supervisor, left) == 2
         await supervisor.close()
 
     _no_trap_was_sprung(trapped)
