@@ -314,6 +314,49 @@ async def test_a_write_that_is_not_refused_fails_and_leaves_nothing(new_database
     assert proofs == [[0]]
 
 
+@pytest.mark.parametrize(
+    ("state", "is_told"),
+    [("enable", True), ("enable always", True), ("enable replica", False), ("disable", False)],
+)
+async def test_an_event_trigger_that_runs_at_each_login_is_named(
+    new_database: Callable[[], str], state: str, is_told: bool
+) -> None:
+    url = new_database()
+    with psycopg.connect(url) as connection:
+        if connection.info.server_version < 170000:
+            pytest.skip("login event triggers came with PostgreSQL 17")
+        connection.execute("create function greet() returns event_trigger language plpgsql as 'begin end'")
+        connection.execute("create event trigger greeter on login execute function greet()")
+        connection.execute(f"alter event trigger greeter {state}".encode())
+
+    findings = await examine({"PG_MCP_DATABASE_URL": url})
+
+    told = findings.get("database main: login triggers")
+    assert (told is not None) is is_told
+    if told is not None:
+        assert told.outcome is Outcome.WARN
+        assert told.text.endswith(": greeter")
+        assert told.cure
+
+
+async def test_event_triggers_that_may_not_be_read_are_told(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("create role watched login password 'pass'")
+        connection.execute("revoke select on pg_catalog.pg_event_trigger from public")
+        try:
+            findings = await examine(
+                {"PG_MCP_DATABASE_URL": make_conninfo(url, user="watched", password="pass")}
+            )
+        finally:
+            connection.execute("drop role watched")
+
+    told = findings["database main: login triggers"]
+    assert told.outcome is Outcome.WARN
+    assert "GRANT SELECT ON pg_catalog.pg_event_trigger" in told.cure
+    assert findings["database main: cancel"].outcome is Outcome.OK
+
+
 async def test_tables_without_statistics_are_named(new_database: Callable[[], str]) -> None:
     url = new_database()
     with psycopg.connect(url) as connection:

@@ -25,6 +25,7 @@ from pgmcp.cli.doctor.connection_checks import (
 from pgmcp.cli.doctor.report import Finding, Outcome, found_failure, found_unexpected
 from pgmcp.cli.doctor.safety_checks import (
     check_cancel,
+    check_login_triggers,
     check_read_only,
     check_role,
     check_timeout,
@@ -44,6 +45,7 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("TLS", check_tls, CHECK_TIMEOUT_S),
     ("version", check_version, CHECK_TIMEOUT_S),
     ("role", check_role, CHECK_TIMEOUT_S),
+    ("login triggers", check_login_triggers, CHECK_TIMEOUT_S),
     ("read-only", check_read_only, CHECK_TIMEOUT_S),
     ("timeout", check_timeout, CHECK_TIMEOUT_S),
     ("cancel", check_cancel, CHECK_TIMEOUT_S),

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from pgmcp.cli.doctor.report import Finding, Outcome
+from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
 from pgmcp.cli.doctor.subject import STATEMENT_TIMEOUT_S, Subject
 from pgmcp.errors import DeadlineExceededError, ExecutionError, StatementFailedError
 from pgmcp.execution.result import JsonScalar, StatementOrigin
 from pgmcp.execution.supervisor import SHARED_SESSION
+from pgmcp.presentation.neutral import neutralise
 
 _PROOF_SQL: Final = "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()"
 """Harmless where it is not refused: a table of this session alone, and rolled back."""
@@ -23,6 +24,16 @@ SELECT pg_catalog.count(*)
   FROM pg_catalog.pg_stat_activity
  WHERE state = 'active' AND pid <> pg_catalog.pg_backend_pid() AND pg_catalog.strpos(query, '{mark}') > 0
 """
+
+_LOGIN_TRIGGERS_SQL: Final = """
+SELECT t.evtname
+  FROM pg_catalog.pg_event_trigger AS t
+ WHERE t.evtevent = 'login' AND t.evtenabled IN ('O', 'A')
+ ORDER BY 1
+"""
+"""Those that run for a client's session; before PostgreSQL 17 there is no such event."""
+
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
 
 SHORT_DEADLINES_S: Final = (0.5, 2.0)
 """Tried in turn: on a busy machine a worker may be killed before the server's answer arrives."""
@@ -60,6 +71,30 @@ async def check_role(subject: Subject, check: str) -> Finding:
         text,
         "connect as a role that can only read, `pgmcp setup-sql` prints the script for one; "
         "PG_MCP_SERVER_REQUIRE_READONLY_ROLE=true refuses any other",
+    )
+
+
+async def check_login_triggers(subject: Subject, check: str) -> Finding | None:
+    """Report event triggers that run at each login, before any guard of ours."""
+    try:
+        rows = await subject.fetch(_LOGIN_TRIGGERS_SQL)
+    except StatementFailedError as error:
+        if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
+            raise
+        return Finding(
+            Outcome.WARN,
+            check,
+            "not known: the role may not read pg_event_trigger",
+            "GRANT SELECT ON pg_catalog.pg_event_trigger to the role, or look there as an administrator",
+        )
+    if not rows:
+        return None
+    names = enumerate_some([neutralise(str(name)) for (name,) in rows])
+    return Finding(
+        Outcome.WARN,
+        check,
+        f"an event trigger runs at each login, before a read-only transaction can begin: {names}",
+        "see as the database's owner that its function changes nothing that it should not",
     )
 
 
