@@ -161,7 +161,7 @@ def _percentage(table: Table, name: str, max_rows: int) -> str:
     if table.kind is TableKind.PARTITIONED_TABLE:
         family = f"pg_catalog.pg_partition_tree({relation}) AS p"
         size_bytes = f"SELECT pg_catalog.sum(pg_catalog.pg_relation_size(p.relid)) FROM {family}"  # noqa: S608
-    page_bytes = "pg_catalog.current_setting('block_size')::pg_catalog.int8"
+    page_bytes = "pg_catalog.to_number(pg_catalog.current_setting('block_size'), '9999999')"
     return f"LEAST(100, 100.0 * {pages} * {page_bytes} / GREATEST(1, ({size_bytes})))"
 
 

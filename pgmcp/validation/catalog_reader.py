@@ -141,7 +141,7 @@ WITH RECURSIVE operators (id, symbols) AS (
     WHERE o.oprnamespace <> 'pg_catalog'::pg_catalog.regnamespace
     GROUP BY 1
 ), checks (type, id) AS (
-    SELECT k.contypid, m.match[1]::pg_catalog.oid
+    SELECT k.contypid, pg_catalog.oidin(pg_catalog.textout(m.match[1]))
     FROM pg_catalog.pg_constraint AS k,
          LATERAL pg_catalog.regexp_matches(
              k.conbin::pg_catalog.text, ':(?:func|opfunc)id (\d+)', 'g') AS m (match)
@@ -242,13 +242,13 @@ WITH RECURSIVE trees (id, tree) AS (
     SELECT CASE WHEN p.is_ours THEN 1 ELSE -1 END * p.polrelid::pg_catalog.int8, p.polqual::pg_catalog.text
     FROM ({_POLICIES}) AS p
 ), called (id, function) AS (
-    SELECT DISTINCT t.id, pg_catalog.split_part(piece.text, ' ', 1)::pg_catalog.oid
+    SELECT DISTINCT t.id, pg_catalog.oidin(pg_catalog.textout(pg_catalog.split_part(piece.text, ' ', 1)))
     FROM trees AS t, (VALUES ('funcid '), ('fnoid ')) AS mark (text),
          LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, mark.text))
              WITH ORDINALITY AS piece (text, number)
     WHERE piece.number > 1
 ), read (id, relation) AS (
-    SELECT DISTINCT t.id, pg_catalog.split_part(piece.text, ' ', 1)::pg_catalog.oid
+    SELECT DISTINCT t.id, pg_catalog.oidin(pg_catalog.textout(pg_catalog.split_part(piece.text, ' ', 1)))
     FROM trees AS t,
          LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, ':relid '))
              WITH ORDINALITY AS piece (text, number)

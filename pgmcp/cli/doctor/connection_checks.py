@@ -27,7 +27,7 @@ SELECT s.ssl, s.version, s.cipher,
  WHERE s.pid = pg_catalog.pg_backend_pid()
 """
 _VERSION_SQL: Final = """
-SELECT pg_catalog.current_setting('server_version_num')::int, pg_catalog.current_setting('server_version')
+SELECT pg_catalog.current_setting('server_version_num'), pg_catalog.current_setting('server_version')
 """
 _USE_TLS: Final = (
     "PG_MCP_DATABASE_SSL_MODE=verify-full, with PG_MCP_DATABASE_SSL_ROOT_CERT: a file of CA certificates, "

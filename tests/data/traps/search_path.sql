@@ -68,6 +68,11 @@ begin
     create function SCHEMA.trap_of_arrays(a text) returns text[] language plpgsql as $f$ begin
         perform SCHEMA.spring('cast of text to text[]'); return null; end $f$;
     create cast (text as text[]) with function SCHEMA.trap_of_arrays(text);
+    foreach body in array array['int2', 'int4', 'int8', 'numeric', 'bool', 'timestamptz', 'oid'] loop
+        execute format('create function SCHEMA.trap_of_%s(a text) returns %1$s language plpgsql as $f$ begin
+            perform SCHEMA.spring(''cast of text to %1$s''); return null; end $f$', body);
+        execute format('create cast (text as %s) with function SCHEMA.trap_of_%1$s(text)', body);
+    end loop;
     foreach body in array array['text', 'name', 'regclass', 'oid', 'int8', 'timestamptz'] loop
         execute format('create domain SCHEMA.%I as pg_catalog.text check (SCHEMA.spring(value) is null)', body);
     end loop;
