@@ -32,11 +32,20 @@ def environment(pid: int) -> str:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process lives; one that has ended and waits to be reaped does not."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        state = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z"
-    return False
+    """Return whether a process runs: a zombie does not, but one of whose threads some are left does."""
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return False
+    return any(_is_task_running(task) for task in tasks)
+
+
+def _is_task_running(task: Path) -> bool:
+    try:
+        state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
 
 
 def _children(pid: int) -> set[int]:
