@@ -12,6 +12,7 @@ from functools import cached_property
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.lexer import Token, TokenKind, tokenize
+from pgmcp.validation.secret_columns import text_may_use_secrets
 
 _MAX_STRING_DEPTH = 8
 _MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names
@@ -38,7 +39,7 @@ class BodyText:
     def hides_calls(self) -> bool:
         """Whether it puts together SQL that its text does not show, or cannot be read to its end."""
         texts, is_readable = self._texts
-        return not is_readable or any(self._hides_calls(tokens) for tokens in texts)
+        return not is_readable or any(self._hides_calls(tokens) for _, _, tokens in texts)
 
     def _hides_calls(self, tokens: list[Token]) -> bool:
         follows_unicode_name = False
@@ -75,13 +76,21 @@ class BodyText:
     @cached_property
     def names(self) -> set[str]:
         """All words and quoted names."""
-        return {
-            name
-            for tokens in self._texts[0]
-            for token in tokens
-            if token.kind in _NAME_KINDS
-            for name in _meanings(token)
-        }
+        return {name for _, _, tokens in self._texts[0] for name in self._names_in(tokens)}
+
+    @staticmethod
+    def _names_in(tokens: list[Token]) -> set[str]:
+        return {name for token in tokens if token.kind in _NAME_KINDS for name in _meanings(token)}
+
+    def may_use_secrets_of(self, catalog: str) -> bool:
+        """Return whether it may read a secret column of a catalog that also has others.
+
+        A text that is not SQL may: PL/pgSQL is not parsed here. A string in the body cannot be run then.
+        """
+        return any(
+            catalog in self._names_in(tokens) and text_may_use_secrets(text, if_unreadable=depth <= 1)
+            for text, depth, tokens in self._texts[0]
+        )
 
     @cached_property
     def symbols(self) -> set[str]:
@@ -96,20 +105,20 @@ class BodyText:
     @property
     def _neighbours(self) -> Iterator[tuple[Token, Token, Token, Token]]:
         """Give every token behind the two before it, and with the one after it."""
-        for tokens in self._texts[0]:
+        for _, _, tokens in self._texts[0]:
             padded = [_NO_TOKEN, _NO_TOKEN, *tokens, _NO_TOKEN]
             yield from zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
 
     @cached_property
-    def _texts(self) -> tuple[list[list[Token]], bool]:
-        """The tokens of the definition and of each string in it; whether all of the code could be read."""
-        texts: list[list[Token]] = []
+    def _texts(self) -> tuple[list[tuple[str, int, list[Token]]], bool]:
+        """The definition and each string in it, with depth and tokens; whether all the code could be read."""
+        texts: list[tuple[str, int, list[Token]]] = []
         pending = [(self.definition, 0)]
         is_readable = True
         while pending:
             text, depth = pending.pop()
             tokens: list[Token] = []
-            texts.append(tokens)
+            texts.append((text, depth, tokens))
             try:
                 for token in tokenize(text):
                     tokens.extend(_pieces(token))

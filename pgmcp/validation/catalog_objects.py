@@ -87,6 +87,7 @@ class CatalogRelation:
     Attributes:
         calls: schema, name and argument count of the functions in its query or policies.
         reads: schema and name of the relations in them.
+        secrets: catalogs of which a secret column is read in them.
         types: names of types that values become in them, and of columns that may be cast unseen.
         runs_program: a program of the database server gives its rows.
         unreadable: why it is not known what reading it calls; None where it is known.
@@ -102,3 +103,4 @@ class CatalogRelation:
     runs_program: bool = False
     unreadable: RefusalFamily | None = None
     only_for_others: bool = False
+    secrets: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation, Volatility
 from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.functions import FunctionPolicy
+from pgmcp.validation.secret_columns import SECRET_COLUMNS
 
 # Row policies for SELECT that can apply: `is_ours` to our role, else to the owner of a view or of a SECURITY
 # DEFINER function, through which the table is read with the owner's rights. As the server decides it
@@ -225,10 +226,15 @@ WHERE f.prokind <> 'p' AND f.prorettype NOT IN (
       'pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""
 
+_SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # as SQL spells them, too
+
 # Views, row policies, foreign programs and what they are part of, and columns of types that are cast unseen;
 # not the views of extensions, which do what the extension does.
 # `funcid` is also the end of `opfuncid`, `fnoid` that of `aggfnoid` and `winfnoid`; a tree is cut up there,
 # because searching it by pattern takes three times as long (measured: 0.15 s for 1,000 views of 40 KB).
+# Of a catalog with secret columns, `selectedCols` says which columns are read: its bits count from -7, the
+# lowest system column, and 7 is the whole row. Up to PostgreSQL 15 it stands in the relation's own entry,
+# later in a second entry with the same relid.
 # Policies that apply only to others stand under the negative oid of their table.
 RELATIONS: Final = rf"""
 WITH RECURSIVE trees (id, tree) AS (
@@ -247,12 +253,34 @@ WITH RECURSIVE trees (id, tree) AS (
          LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, mark.text))
              WITH ORDINALITY AS piece (text, number)
     WHERE piece.number > 1
-), read (id, relation) AS (
-    SELECT DISTINCT t.id, pg_catalog.oidin(pg_catalog.textout(pg_catalog.split_part(piece.text, ' ', 1)))
+), guarded (id, bit) AS (
+    SELECT c.oid, pg_catalog.concat(a.attnum + 7)
+    FROM (VALUES {_SECRET_COLUMNS})
+        AS g (schema, name, column_name)
+    JOIN pg_catalog.pg_namespace AS n ON n.nspname = g.schema
+    JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = g.name
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = g.column_name
+), pieces (id, relation, text) AS (
+    SELECT t.id, pg_catalog.oidin(pg_catalog.textout(pg_catalog.split_part(piece.text, ' ', 1))), piece.text
     FROM trees AS t,
          LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, ':relid '))
              WITH ORDINALITY AS piece (text, number)
     WHERE piece.number > 1
+), read (id, relation, columns) AS (
+    SELECT DISTINCT p.id, p.relation,
+           CASE WHEN p.relation IN (SELECT g.id FROM guarded AS g)
+                     AND pg_catalog.strpos(p.text, ':selectedCols (b') > 0
+               THEN pg_catalog.split_part(pg_catalog.split_part(p.text, ':selectedCols (b', 2), ')', 1) END
+    FROM pieces AS p
+), secrets (id, list) AS (
+    SELECT s.id, pg_catalog.json_agg(DISTINCT c.relname)
+    FROM (SELECT r.id, r.relation FROM read AS r JOIN guarded AS g ON g.id = r.relation
+          GROUP BY r.id, r.relation
+          HAVING pg_catalog.count(r.columns) = 0 OR pg_catalog.bool_or(EXISTS (
+              SELECT FROM pg_catalog.unnest(pg_catalog.string_to_array(r.columns, ' ')) AS b (bit)
+              WHERE b.bit IN ('7', g.bit)))) AS s
+    JOIN pg_catalog.pg_class AS c ON c.oid = s.relation
+    GROUP BY s.id
 ), calls (id, list) AS (
     SELECT c.id, pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, p.proname, p.pronargs))
     FROM called AS c
@@ -261,7 +289,7 @@ WITH RECURSIVE trees (id, tree) AS (
     GROUP BY c.id
 ), reads (id, list) AS (
     SELECT r.id, pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname))
-    FROM read AS r
+    FROM (SELECT DISTINCT p.id, p.relation FROM read AS p) AS r
     JOIN pg_catalog.pg_class AS c ON c.oid = r.relation AND c.oid::pg_catalog.int8 <> pg_catalog.abs(r.id)
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     GROUP BY r.id
@@ -293,13 +321,15 @@ WITH RECURSIVE trees (id, tree) AS (
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(calls.list)), pg_catalog.textin(pg_catalog.json_out(reads.list)),
        pg_catalog.textin(pg_catalog.json_out(types.list)),
-       programs.id IS NOT NULL AND side.sign > 0, side.sign < 0
+       programs.id IS NOT NULL AND side.sign > 0, side.sign < 0,
+       pg_catalog.textin(pg_catalog.json_out(secrets.list))
 FROM pg_catalog.pg_class AS c
 CROSS JOIN (VALUES (1), (-1)) AS side (sign)
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN calls ON calls.id = c.oid::pg_catalog.int8 * side.sign
 LEFT JOIN reads ON reads.id = c.oid::pg_catalog.int8 * side.sign
 LEFT JOIN types ON types.id = c.oid::pg_catalog.int8 * side.sign
+LEFT JOIN secrets ON secrets.id = c.oid::pg_catalog.int8 * side.sign
 LEFT JOIN programs ON programs.id = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND (calls.id IS NOT NULL OR reads.id IS NOT NULL OR types.id IS NOT NULL
@@ -532,7 +562,7 @@ def _function(row: list[Any]) -> CatalogFunction:
 
 
 def _relation(row: list[Any]) -> CatalogRelation:
-    schema, name, calls, reads, types, runs_program, only_for_others = row
+    schema, name, calls, reads, types, runs_program, only_for_others, secrets = row
     return CatalogRelation(
         schema,
         name,
@@ -541,4 +571,5 @@ def _relation(row: list[Any]) -> CatalogRelation:
         _decode_texts(types) if types else (),
         runs_program,
         only_for_others=only_for_others,
+        secrets=_decode_texts(secrets) if secrets else (),
     )

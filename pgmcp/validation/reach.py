@@ -15,6 +15,7 @@ from pgmcp.validation.body import BodyText
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
 from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.relations import secret_relation_refusal
+from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
 
@@ -113,15 +114,21 @@ class Reach:
         if relation.runs_program:
             return Doubt(relation.name, RefusalFamily.FILES)
         for schema, name in relation.reads:
-            if secret_relation_refusal(schema, name):
+            if secret_relation_refusal(schema, name) and not has_secret_column(schema, name):
                 return Doubt(name, RefusalFamily.SECRETS)
+        if relation.secrets:
+            return Doubt(relation.secrets[0], RefusalFamily.SECRETS)
         return self._builtin_doubt(relation.calls)
 
     def _body_doubt(self, body: BodyText) -> Doubt | None:
         if body.hides_calls:
             return Doubt("EXECUTE", RefusalFamily.SQL_TEXT)
         for name in body.names:
-            if secret_relation_refusal("", name):
+            if may_have_secret_column(name):
+                is_secret = body.may_use_secrets_of(name)
+            else:
+                is_secret = secret_relation_refusal("", name) is not None
+            if is_secret:
                 return Doubt(name, RefusalFamily.SECRETS)
         calls = body.calls | {("", name) for name in body.fields}
         return self._builtin_doubt((schema, name, -1) for schema, name in calls)

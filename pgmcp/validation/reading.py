@@ -191,10 +191,12 @@ class ReadingCheck:
     def _check_secret_columns(self, root: Node) -> None:
         found = find_secret_use(root, self._relations_with_secrets) if self._relations_with_secrets else None
         if found:
-            relation, column, offending, fields = found
+            relation, column, offending, fields, shows_samples = found
             shows = "it" if offending == column else f"{offending} may show it; it"
             message = f"the column {column} of {relation} is not readable here: {shows} may hold passwords"
             hint = f"name the columns you need, one by one, without {column}"
+            if shows_samples:
+                hint += "; or add a condition such as schemaname = 'public' or tablename = 'orders'"
             self._refuse(message, fields, offending=offending, hint=hint)
 
     def _check_indirection(self, steps: list[Node], fields: Node) -> None:

@@ -1,32 +1,47 @@
-"""Catalogs of which one column holds passwords: the other columns may be read.
+"""Catalogs of which some columns hold passwords or samples of them: the other columns may be read.
 
 PostgreSQL guards these columns itself and shows the rest of the catalog to everybody (manual,
 chapter "System Catalogs"): `pg_subscription` has grants by column; `pg_user_mappings`,
-`pg_stat_wal_receiver` and `information_schema.user_mapping_options` decide row by row.
-Superusers see all of them. A statement may name every other column of such a catalog, but use
-nothing that gives whole rows: stars, the relation's name as a value, functions called as
-`row.function`, new names for its columns, NATURAL joins.
+`pg_stat_wal_receiver` and `information_schema.user_mapping_options` decide row by row, and so do
+`pg_stats` and its kind, whose values are samples of a table's rows: once `pg_authid` is analyzed,
+they hold password hashes. Superusers see all of them. A statement may name every other column of
+such a catalog, but use nothing that gives whole rows: stars, the relation's name as a value,
+functions called as `row.function`, new names for its columns, NATURAL joins. Where a condition
+leaves out the tables that hold secrets, all columns of `pg_stats` may be read.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import grammar
 from pgmcp.validation.grammar import Node
+from pgmcp.validation.relations import secret_relation_refusal
 
 _SYSTEM_COLUMNS: Final = frozenset({"oid", "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
 
 
 @dataclass(frozen=True, slots=True)
 class _Guarded:
-    """A catalog with a secret column, and the other columns that PostgreSQL 13 to 18 gives it."""
+    """A catalog with secret columns, and the other columns that PostgreSQL 13 to 18 gives it.
 
-    column: str
+    Attributes:
+        shows_samples: its rows are statistics of tables, each of which names its table.
+    """
+
+    columns: frozenset[str]
     others: frozenset[str]
+    shows_samples: bool = False
 
 
 def _guarded(column: str, others: str) -> _Guarded:
-    return _Guarded(column, _SYSTEM_COLUMNS.union(others.split()))
+    return _Guarded(frozenset({column}), _SYSTEM_COLUMNS.union(others.split()))
+
+
+def _samples(others: str) -> _Guarded:
+    columns = frozenset({"most_common_vals", "histogram_bounds", "most_common_elems"})
+    return _Guarded(columns, frozenset(others.split()), shows_samples=True)
 
 
 _GUARDED: Final = {
@@ -45,20 +60,49 @@ _GUARDED: Final = {
     ("information_schema", "user_mapping_options"): _guarded(
         "option_value", "authorization_identifier foreign_server_catalog foreign_server_name option_name"
     ),
+    ("pg_catalog", "pg_stats"): _samples(
+        "schemaname tablename attname inherited null_frac avg_width n_distinct most_common_freqs correlation "
+        "most_common_elem_freqs elem_count_histogram range_length_histogram range_empty_frac "
+        "range_bounds_histogram"
+    ),
+    ("pg_catalog", "pg_stats_ext"): _samples(
+        "schemaname tablename statistics_schemaname statistics_name statistics_owner attnames exprs kinds "
+        "inherited n_distinct dependencies most_common_val_nulls most_common_freqs most_common_base_freqs"
+    ),
+    ("pg_catalog", "pg_stats_ext_exprs"): _samples(
+        "schemaname tablename statistics_schemaname statistics_name statistics_owner expr inherited "
+        "null_frac avg_width n_distinct most_common_freqs correlation most_common_elem_freqs "
+        "elem_count_histogram range_length_histogram range_empty_frac range_bounds_histogram"
+    ),
 }
+
+SECRET_COLUMNS: Final = tuple(
+    (schema, name, column)
+    for (schema, name), guarded in _GUARDED.items()
+    for column in sorted(guarded.columns)
+)
+"""Schema, relation and column of each."""
 
 
 class SecretUse(NamedTuple):
-    """What in a statement shows or may show a secret column."""
+    """What in a statement shows or may show a secret column.
+
+    Attributes:
+        column: the secret column, or the first of several.
+        offending: the column itself, or what may show it.
+        fields: the node where it stands.
+        shows_samples: a condition on the tables would allow the use.
+    """
 
     relation: str
     column: str
     offending: str
     fields: Node
+    shows_samples: bool
 
 
 def has_secret_column(schema: str, name: str) -> bool:
-    """Return whether only one column of a relation is secret; "" as the schema counts as pg_catalog."""
+    """Return whether only some columns of a relation are secret; "" as the schema counts as pg_catalog."""
     return (schema or "pg_catalog", name) in _GUARDED
 
 
@@ -70,7 +114,135 @@ def find_secret_use(root: Node, relations: list[Node]) -> SecretUse | None:
         relations: the RangeVar nodes in it for which `has_secret_column` holds. WITH queries of the same
             name must not be among them.
     """
-    return _Search(relations).run(root)
+    samples = {id(each) for each in relations if _of(each).shows_samples}
+    harmless = _of_harmless_tables(root) if samples else set()
+    left = [each for each in relations if id(each) not in samples & harmless]
+    return _Search(left).run(root) if left else None
+
+
+def text_may_use_secrets(sql: str, *, if_unreadable: bool) -> bool:
+    """Return whether statements in a text may show a secret column.
+
+    Names of WITH queries are not followed: they count as the catalog of that name.
+    """
+    try:
+        roots = [statement.fields for statement in grammar.parse(sql)]
+    except SqlRejectedError:
+        return if_unreadable
+    return any(_may_use_secrets(root) for root in roots)
+
+
+def may_have_secret_column(name: str) -> bool:
+    """Return whether `has_secret_column` holds for a name in any of the system schemas."""
+    return any(name == guarded for _, guarded in _GUARDED)
+
+
+def _may_use_secrets(root: Node) -> bool:
+    relations = [each for each in _nodes(root) if may_have_secret_column(each.get("relname", ""))]
+    # A search path can name information_schema.
+    if any("schemaname" not in each and not has_secret_column("", each["relname"]) for each in relations):
+        return True
+    guarded = [each for each in relations if has_secret_column(each.get("schemaname", ""), each["relname"])]
+    return find_secret_use(root, guarded) is not None
+
+
+def _nodes(root: Any) -> Iterator[Node]:
+    pending: list[Any] = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield value
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+
+
+def _of_harmless_tables(root: Node) -> set[int]:
+    """Return the id() of relations of statistics whose rows a condition bounds to tables without secrets.
+
+    The condition must be one that the server applies before all others: equality and inequality of names
+    are leakproof, so they are pushed down below every other condition (manual, "Rules and Privileges").
+    """
+    found = set()
+    for select in _nodes(root):
+        if "fromClause" in select:
+            sources = [source for item in select["fromClause"] for source in _sources(item)]
+            conditions = list(_conditions(select))
+            is_alone = len(sources) == 1
+            found |= {
+                id(each)
+                for each in sources
+                if any(_leaves_out_secrets(condition, each, is_alone) for condition in conditions)
+            }
+    return found
+
+
+def _sources(item: Node) -> Iterator[Node]:
+    """Give what an item of FROM is made of, without descending into subqueries."""
+    ((kind, fields),) = item.items()
+    if kind == "JoinExpr":
+        yield from _sources(fields["larg"])
+        yield from _sources(fields["rarg"])
+    elif kind == "RangeTableSample":
+        yield from _sources(fields["relation"])
+    else:
+        yield fields
+
+
+def _conditions(select: Node) -> Iterator[Node]:
+    """Give the conditions that all rows of a SELECT meet: those of WHERE and of inner joins."""
+    pending = [select["whereClause"]] if "whereClause" in select else []
+    joins = list(select["fromClause"])
+    while joins:
+        join = joins.pop().get("JoinExpr", {})
+        if join.get("jointype") == "JOIN_INNER":
+            joins += [join["larg"], join["rarg"]]
+            pending += [join["quals"]] if "quals" in join else []
+    while pending:
+        condition = pending.pop()
+        parts = condition.get("BoolExpr", {})
+        if parts.get("boolop") == "AND_EXPR":
+            pending += parts["args"]
+        else:
+            yield condition
+
+
+def _leaves_out_secrets(condition: Node, relation: Node, is_alone: bool) -> bool:
+    """Return whether `schemaname = 'x'`, `tablename IN ('x')` and the like leave out the tables of secrets.
+
+    Args:
+        is_alone: nothing else stands in FROM, so that a column without a qualifier is the relation's.
+    """
+    if "colnames" in relation.get("alias", {}):
+        return False
+    match condition.get("A_Expr"):
+        case {
+            "kind": "AEXPR_OP" | "AEXPR_IN",
+            "name": [{"String": {"sval": "=" | "<>" as operator}}],
+            "lexpr": {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": column}}]}},
+            "rexpr": values,
+        }:
+            names = _constants(values)
+        case _:
+            return False
+    if qualifiers:
+        is_its_own = [_name(each) for each in qualifiers] == [_name_in_scope(relation)]
+    else:
+        is_its_own = is_alone
+    if not is_its_own or not names:
+        return False
+    if operator == "<>":
+        return column == "schemaname" and "pg_catalog" in names
+    if column == "schemaname":
+        return "pg_catalog" not in names
+    return column == "tablename" and not any(secret_relation_refusal("", name) for name in names)
+
+
+def _constants(values: Node) -> list[str]:
+    """Return string constants without a cast; nothing if there is anything else."""
+    items = values["List"]["items"] if "List" in values else [values]
+    texts = [item.get("A_Const", {}).get("sval", {}).get("sval") for item in items]
+    return [] if None in texts else texts
 
 
 class _Search:
@@ -78,7 +250,7 @@ class _Search:
 
     def __init__(self, relations: list[Node]) -> None:
         self._guarded_by_id = {id(each): _of(each) for each in relations}
-        self._relation_by_column = {_of(each).column: each for each in relations}
+        self._relation_by_column = {column: each for each in relations for column in _of(each).columns}
         self._relations_by_name: dict[str, list[Node]] = {}
         for each in relations:
             self._relations_by_name.setdefault(_name_in_scope(each), []).append(each)
@@ -140,7 +312,9 @@ def _of(relation: Node) -> _Guarded:
 
 
 def _use(relation: Node, offending: str, fields: Node) -> SecretUse:
-    return SecretUse(relation["relname"], _of(relation).column, offending, fields)
+    columns = _of(relation).columns
+    column = offending if offending in columns else min(columns)
+    return SecretUse(relation["relname"], column, offending, fields, _of(relation).shows_samples)
 
 
 def _name_in_scope(relation: Node) -> str:

@@ -59,3 +59,36 @@ select unnest(m.umoptions) from pg_user_mappings m
 select option_value from information_schema.user_mapping_options
 select * from (select * from information_schema.user_mapping_options) x
 select o from information_schema.user_mapping_options o
+select most_common_vals from pg_stats
+select histogram_bounds from pg_stats where tablename = 'pg_authid'
+select s.histogram_bounds from pg_catalog.pg_stats s where s.tablename = 'pg_authid' and s.attname = 'rolpassword'
+select * from pg_stats
+select * from pg_stats where attname = 'rolpassword'
+select * from pg_stats where attname = 'subconninfo' and schemaname = 'pg_catalog'
+select s.* from pg_stats s where s.schemaname like 'pg%'
+select s from pg_stats s
+select to_json(s) from pg_stats s
+select s.row_to_json from pg_stats s
+select most_common_elems from pg_stats where tablename = 'pg_user_mapping'
+select * from pg_stats where tablename = 'orders' or tablename = 'pg_authid'
+select * from pg_stats where tablename in ('orders', 'pg_authid')
+select * from pg_stats where tablename <> 'orders'
+select * from pg_stats where tablename = 'pg_auth' || 'id'
+select * from pg_stats where tablename = 'pg_authidx'::varchar(9)
+select * from pg_stats where not tablename = 'orders'
+select * from pg_stats where schemaname not in ('public')
+select * from pg_stats where tablename = U&'pg\005fauthid'
+select * from pg_stats where tablename = 'pg_largeobject'
+select s.histogram_bounds from pg_stats s, pg_tables t where t.tablename = 'orders'
+select s.histogram_bounds from pg_stats s join pg_tables t using (schemaname) where t.tablename = 'orders'
+select s.histogram_bounds from pg_stats s full join pg_tables t using (tablename) where tablename = 'orders'
+select s.histogram_bounds from pg_stats s left join pg_tables t on s.tablename = 'orders'
+select s.histogram_bounds from pg_stats s, (select 1 from pg_stats s where s.tablename = 'orders') o
+select * from (select * from pg_stats) x where tablename = 'orders'
+select s.a from pg_stats as s (a, b, c, d, e, f, g, h, i, j, k) where s.b = 'orders'
+select h from pg_stats as s (tablename, schemaname, c, d, e, f, g, h, i, j, k) where s.tablename = 'pg_catalog'
+with pg_stats as (select * from pg_catalog.pg_stats) select * from pg_stats where tablename = 'orders'
+select most_common_vals from pg_stats_ext
+select * from pg_stats_ext where tablename = 'pg_authid'
+select histogram_bounds from pg_stats_ext_exprs
+select x.most_common_vals from pg_stats_ext x where exists (select 1 where x.tablename = 'orders')

@@ -18,3 +18,14 @@ select authorization_identifier, foreign_server_name, option_name from informati
 explain select subname from pg_subscription
 with pg_subscription as (select 1 as subconninfo) select * from pg_subscription
 select 'subconninfo' as name, subname from pg_subscription
+select * from pg_stats where tablename = 'orders'
+select tablename, attname, most_common_vals, histogram_bounds from pg_stats where schemaname = 'public' and tablename in ('orders', 'customers')
+select s.attname, s.most_common_vals from pg_stats s where s.schemaname not in ('pg_catalog', 'information_schema') order by s.null_frac
+select s.most_common_vals, c.reltuples from pg_class c join pg_stats s on s.tablename = c.relname and s.schemaname = 'public'
+select s.attname, s.histogram_bounds from pg_class c left join pg_stats s on s.tablename = c.relname where s.schemaname <> 'pg_catalog'
+select to_json(s) from pg_stats s where s.tablename = 'orders'
+select schemaname, tablename, attname, null_frac, avg_width, n_distinct, correlation from pg_stats
+select sum(s.avg_width * (1 - s.null_frac)) from pg_stats s where s.tablename = 'pg_authid'
+select statistics_name, attnames, kinds, n_distinct, dependencies from pg_stats_ext
+select * from pg_stats_ext where schemaname = 'public'
+select expr, null_frac, most_common_vals from pg_stats_ext_exprs where tablename = 'orders'
