@@ -1,13 +1,14 @@
-"""Which parts of PostgreSQL's catalog the role may read, and our own statements without the others.
+"""Which relations and functions of pg_catalog the role may use, and our own statements without the others.
 
-Hardened servers revoke parts of pg_catalog from PUBLIC. A statement that names such a part fails as a whole,
-so the part is replaced by a relation without rows before the statement is sent. What that leaves out is
-logged once, and `pgmcp doctor` lists it.
+Hardened servers revoke parts of pg_catalog from PUBLIC. PostgreSQL refuses a whole statement for one such
+part, so `without` replaces the part before the statement is sent: a relation by one without rows, a call by a
+constant. What is missing then is logged once, and `pgmcp doctor` lists it.
 """
 
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from pgmcp.errors import CatalogDeniedError, ResultTooLargeError, StatementFailedError
@@ -19,9 +20,9 @@ Fetch = Callable[[str], Awaitable[Rows]]
 """Runs one catalog statement of ours, and gives all its rows."""
 
 Report = Callable[[Collection[str]], None]
-"""Takes the parts of the catalog that the role may not read."""
+"""Takes the parts of the catalog that the role may not use."""
 
-USE_BY_PART: Final[Mapping[str, str]] = {
+USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_aggregate": "aggregates of the database are refused",
     "pg_attrdef": "defaults of columns are not shown",
     "pg_attribute": "neither the schema is shown nor statements are checked",
@@ -41,28 +42,120 @@ USE_BY_PART: Final[Mapping[str, str]] = {
     "pg_policy": "tables whose row-level security holds for this role are refused",
     "pg_proc": "functions of the database are refused",
     "pg_range": "no statement can be checked",
-    "pg_roles": "what the role may do besides reading, and policies behind views, are not known",
+    "pg_roles": "whether the role has REPLICATION, BYPASSRLS, CREATEROLE or CREATEDB, and where policies "
+    "apply behind views, is not known",
     "pg_rewrite": "views are refused",
     "pg_stats": "values and ranges of columns are not known",
     "pg_type": "no statement can be checked",
 }
-"""What is less when a part may not be read."""
+"""Relations of pg_catalog, and what is missing when the role may not read one."""
+
+
+@dataclass(frozen=True, slots=True)
+class OptionalFunction:
+    """A function of pg_catalog that our statements can do without.
+
+    Attributes:
+        signatures: all that have to be executable; those that the server's version lacks do not count.
+        less: what is missing without it.
+        value: the SQL that replaces a call; "" where no statement given to `without` calls it.
+        views: system views that call it with the rights of their reader, and cannot be read without it.
+    """
+
+    signatures: tuple[str, ...]
+    less: str
+    value: str = ""
+    views: tuple[str, ...] = ()
+
+
+_NO_TEXT: Final = "NULL::pg_catalog.text"
+_NO_SIZES: Final = "tables are sampled from their first pages only"
+_NOT_ENDED: Final = "the session of a killed worker ends only when the server notices that its client is gone"
+
+OPTIONAL_FUNCTIONS: Final[Mapping[str, OptionalFunction]] = {
+    "inet_client_port": OptionalFunction(("inet_client_port()",), "poolers are recognised by fewer signs"),
+    "pg_backend_pid": OptionalFunction(
+        ("pg_backend_pid()",), f"the server is used as if a pooler stood before it: {_NOT_ENDED}"
+    ),
+    "pg_get_constraintdef": OptionalFunction(
+        ("pg_get_constraintdef(oid)",),
+        "conditions of CHECK and exclusion constraints are not shown",
+        _NO_TEXT,
+    ),
+    "pg_get_expr": OptionalFunction(
+        ("pg_get_expr(pg_node_tree,oid)",), "defaults of columns are not shown", _NO_TEXT
+    ),
+    "pg_get_functiondef": OptionalFunction(
+        ("pg_get_functiondef(oid)",),
+        "functions of the database that are written in SQL or PL/pgSQL are refused",
+        "''::pg_catalog.text",
+    ),
+    "pg_get_indexdef": OptionalFunction(("pg_get_indexdef(oid)",), "indexes are not shown", _NO_TEXT),
+    "pg_partition_tree": OptionalFunction(("pg_partition_tree(regclass)",), _NO_SIZES),
+    "pg_relation_size": OptionalFunction(
+        ("pg_relation_size(regclass)", "pg_relation_size(regclass,text)"), _NO_SIZES, "0::pg_catalog.int8"
+    ),
+    "pg_show_all_settings": OptionalFunction(
+        ("pg_show_all_settings()",), "settings that a session is found with are taken for the role's own"
+    ),
+    "pg_stat_get_activity": OptionalFunction(
+        ("pg_stat_get_activity(integer)",), _NOT_ENDED, views=("pg_stat_activity", "pg_stat_ssl")
+    ),
+    "pg_stat_get_live_tuples": OptionalFunction(
+        ("pg_stat_get_live_tuples(oid)",),
+        "tables are sampled in the order of their names",
+        "0::pg_catalog.int8",
+    ),
+    "pg_terminate_backend": OptionalFunction(
+        ("pg_terminate_backend(integer)", "pg_terminate_backend(integer,bigint)"), _NOT_ENDED
+    ),
+    "row_security_active": OptionalFunction(
+        ("row_security_active(oid)",),
+        "every row policy counts as one for this role, and answers do not say where policies apply",
+        "true",
+        views=("pg_stats",),
+    ),
+}
+"""By name. Any other function that a statement calls is needed: without it the statement fails."""
+
+USE_BY_PART: Final[Mapping[str, str]] = {
+    **USE_BY_RELATION,
+    **{name: function.less for name, function in OPTIONAL_FUNCTIONS.items()},
+}
+"""What is missing when the role may not use a part of the catalog."""
+
+
+def _signature_rows() -> str:
+    return ", ".join(
+        f"('{part}', 'pg_catalog.{signature}')"
+        for name, function in OPTIONAL_FUNCTIONS.items()
+        for part in (name, *(view for view in function.views if view in USE_BY_RELATION))
+        for signature in function.signatures
+    )
+
 
 _UNREADABLE_SQL: Final = f"""
-SELECT part.name FROM pg_catalog.unnest('{{{",".join(USE_BY_PART)}}}'::pg_catalog.text[]) AS part (name)
+SELECT part.name FROM pg_catalog.unnest('{{{",".join(USE_BY_RELATION)}}}'::pg_catalog.text[]) AS part (name)
 WHERE NOT pg_catalog.has_table_privilege(
     pg_catalog.to_regclass(pg_catalog.format('pg_catalog.%I', part.name))::pg_catalog.oid, 'SELECT')
+UNION
+SELECT part.name FROM (VALUES {_signature_rows()}) AS part (name, signature)
+WHERE NOT pg_catalog.has_function_privilege(
+    pg_catalog.to_regprocedure(part.signature)::pg_catalog.oid, 'EXECUTE')
 ORDER BY 1"""  # noqa: S608 - constants of this file
 
-_INSUFFICIENT_PRIVILEGE: Final = "42501"
+INSUFFICIENT_PRIVILEGE: Final = "42501"
 _GRANT_HINT: Final = "an administrator grants the role what is named here; `pgmcp doctor` lists what it lacks"
 
-_PART: Final = re.compile(r"\b(FROM|JOIN)\s+pg_catalog\.(pg_\w+) AS\b")
+_RELATION: Final = re.compile(r"\b(FROM|JOIN)\s+pg_catalog\.(pg_\w+) AS\b")
+_FUNCTION: Final = re.compile(r"\bpg_catalog\.(\w+)\(")
+# Servers that speak another language get the general hint.
+_DENIED: Final = re.compile(r"permission denied for (function|aggregate|table|view|relation) (\w+)")
 _reported: set[tuple[str, str]] = set()
 
 
 async def find_unreadable(fetch: Fetch) -> frozenset[str]:
-    """Return the parts of the catalog that the role may not read.
+    """Return the parts of the catalog that the role may not use.
 
     Raises:
         CatalogDeniedError: not even that may be asked.
@@ -85,23 +178,27 @@ async def fetch_own(fetch: Fetch, sql: str) -> Rows:
     try:
         return await fetch(sql)
     except StatementFailedError as error:
-        is_denied = error.sqlstate == _INSUFFICIENT_PRIVILEGE
+        is_denied = error.sqlstate == INSUFFICIENT_PRIVILEGE
         raise CatalogDeniedError(
             "pgmcp's own read of the catalog was refused, before your statement was sent: "
             f"{error} (SQLSTATE {error.sqlstate})",
-            hint=_GRANT_HINT
+            hint=grant_for(str(error))
             if is_denied
             else "your statement is not the cause; an administrator looks into it",
         ) from error
 
 
 def without(sql: str, unreadable: Collection[str], replacements: Mapping[str, str] | None = None) -> str:
-    """Return a statement that reads nothing the role may not read.
+    """Return a statement that uses nothing the role may not use.
 
     Args:
-        sql: reads each part of the catalog as `FROM pg_catalog.pg_… AS` or `JOIN pg_catalog.pg_… AS`.
-        replacements: relation by part; a part without one becomes a relation without rows.
+        sql: reads each relation of the catalog as `FROM pg_catalog.pg_… AS` or `JOIN pg_catalog.pg_… AS`.
+        replacements: SQL by part; otherwise a relation becomes one without rows, and a call the value in
+            `OPTIONAL_FUNCTIONS`.
     """
+    if not unreadable:
+        return sql
+    given = replacements or {}
 
     def replace(match: re.Match[str]) -> str:
         word, part = match.groups()
@@ -109,13 +206,35 @@ def without(sql: str, unreadable: Collection[str], replacements: Mapping[str, st
             return match[0]
         # The row type needs no right on the table itself.
         empty = f"(SELECT (NULL::pg_catalog.{part}).* WHERE false)"
-        return f"{word} {(replacements or {}).get(part, empty)} AS"
+        return f"{word} {given.get(part, empty)} AS"
 
-    return _PART.sub(replace, sql) if unreadable else sql
+    return _without_calls(_RELATION.sub(replace, sql), unreadable, given)
+
+
+def _without_calls(sql: str, unreadable: Collection[str], replacements: Mapping[str, str]) -> str:
+    start = 0
+    while call := _FUNCTION.search(sql, start):
+        name = call[1]
+        value = replacements.get(name) or (
+            OPTIONAL_FUNCTIONS[name].value if name in OPTIONAL_FUNCTIONS else ""
+        )
+        if name in unreadable and value:
+            sql = sql[: call.start()] + value + sql[_closing(sql, call.end()) :]
+        start = call.start() + 1
+    return sql
+
+
+def _closing(sql: str, start: int) -> int:
+    """Return the place behind the parenthesis that closes a call whose arguments begin at `start`."""
+    depth = 1
+    while depth:
+        depth += {"(": 1, ")": -1}.get(sql[start], 0)
+        start += 1
+    return start
 
 
 def require(parts: Collection[str], unreadable: Collection[str], *, purpose: str) -> None:
-    """Raise if one of these parts may not be read.
+    """Raise if one of these parts may not be used.
 
     Args:
         purpose: what they are needed for: "the schema cannot be shown".
@@ -125,14 +244,45 @@ def require(parts: Collection[str], unreadable: Collection[str], *, purpose: str
     """
     if missing := sorted(set(parts) & set(unreadable)):
         raise CatalogDeniedError(
-            f"{purpose}: the role of this connection may not read {', '.join(missing)}", hint=grant(missing)
+            f"{purpose}: the role of this connection may not {describe_use(missing)}", hint=grant(missing)
         )
 
 
+def describe_use(parts: Collection[str]) -> str:
+    """Return what a role may not do: "read pg_proc, execute pg_get_expr"."""
+    return ", ".join(
+        f"{'execute' if part in OPTIONAL_FUNCTIONS else 'read'} {part}" for part in sorted(parts)
+    )
+
+
 def grant(parts: Collection[str]) -> str:
-    """Return what an administrator does so that these parts can be read."""
-    names = ", ".join(f"pg_catalog.{part}" for part in sorted(parts))
-    return f"an administrator runs GRANT SELECT ON {names} TO the role of this connection"
+    """Return what an administrator does so that these parts can be used."""
+    relations = sorted(f"pg_catalog.{part}" for part in parts if part not in OPTIONAL_FUNCTIONS)
+    functions = [
+        f"pg_catalog.{signature}"
+        for part in sorted(set(parts) & OPTIONAL_FUNCTIONS.keys())
+        for signature in OPTIONAL_FUNCTIONS[part].signatures[:1]
+    ]
+    commands = []
+    if relations:
+        commands.append(f"GRANT SELECT ON {', '.join(relations)} TO the role of this connection")
+    if functions:
+        commands.append(f"GRANT EXECUTE ON FUNCTION {', '.join(functions)} TO the role of this connection")
+    return f"an administrator runs {'; '.join(commands)}"
+
+
+def grant_for(message: str) -> str:
+    """Return what an administrator does about PostgreSQL's "permission denied for …"."""
+    denied = _DENIED.search(message)
+    if denied is None:
+        return _GRANT_HINT
+    kind, name = denied.groups()
+    if kind not in ("function", "aggregate") or name in OPTIONAL_FUNCTIONS:
+        return grant([name])
+    return (
+        f"an administrator runs GRANT EXECUTE ON FUNCTION pg_catalog.{name} TO the role of this connection; "
+        f"if there are several functions of that name, for each of them (psql: \\df pg_catalog.{name})"
+    )
 
 
 def ignore_unreadable(unreadable: Collection[str]) -> None:
@@ -140,10 +290,13 @@ def ignore_unreadable(unreadable: Collection[str]) -> None:
 
 
 def report_once(database: str, unreadable: Collection[str]) -> None:
-    """Log what is less because of these parts, once for each database and part."""
+    """Log what is missing because of these parts, once for each database and part."""
     for part in sorted(unreadable):
         if (database, part) not in _reported:
             _reported.add((database, part))
             _log.warning(
-                "database %s: the role may not read pg_catalog.%s: %s", database, part, USE_BY_PART[part]
+                "database %s: the role may not %s: %s",
+                database,
+                describe_use([part]).replace(" ", " pg_catalog.", 1),
+                USE_BY_PART[part],
             )

@@ -1,16 +1,87 @@
-"""Prepares a connection of a test's own for statements of ours, as the worker prepares each transaction."""
+"""Runs statements of ours, and those of callers, as the worker runs them, without a process of its own."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+
+from pgmcp.execution.replies import failure_error
+from pgmcp.execution.result import Column, Rows
+from worker.failures import FailedError, failed_connect
+from worker.protocol import Execute, Failure, StatementMode, StatementOrigin
+from worker.session import ServerConnection
+from worker.statement import run_statement
 
 _PREPARE = """
 select pg_catalog.set_config('pgmcp.schemas',
            pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.current_schemas(false))), false),
        pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)
 """
+_TIMEOUT_MS = 10_000
 
 
 def resolve_as_own(connection: psycopg.Connection[Any]) -> None:
     """Have names looked up in pg_catalog alone from now on; remember the schemas that were on the path."""
     connection.execute(_PREPARE)
+
+
+class OwnSession:
+    """A connection as the worker makes it, and statements as it runs them, in this process.
+
+    Attributes:
+        own_statements: those of ours that were run.
+    """
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+        self.own_statements: list[str] = []
+
+    @property
+    def facts(self) -> Any:
+        """What the worker learned of the server."""
+        return self._connection.facts
+
+    async def fetch(self, sql: str) -> Rows:
+        """Run a statement of ours."""
+        self.own_statements.append(sql)
+        return self.run(sql, StatementOrigin.OWN)
+
+    def run(self, sql: str, origin: StatementOrigin = StatementOrigin.CALLER) -> Rows:
+        """Run a statement; raise what the front would make of a failure."""
+        request = Execute(
+            1, origin, StatementMode.AS_IS, _TIMEOUT_MS, max_rows=100_000, max_bytes=64 << 20,
+            max_cell_bytes=1 << 20, read_only=True,
+        )  # fmt: skip
+        limits = self._connection.facts.limits(_TIMEOUT_MS)
+        try:
+            outcome = run_statement(self._connection, sql, request, limits, stop=_never)
+        except FailedError as error:
+            raise _as_front_error(error) from error
+        columns = tuple(Column(name, str(oid)) for name, oid in outcome.columns)
+        return Rows(columns=columns, rows=json.loads(json.dumps(outcome.rows)))
+
+
+@contextmanager
+def own_session(url: str, *, requested_encoding: str = "") -> Iterator[OwnSession]:
+    """Connect as the worker does; raise what the front would make of a refusal."""
+    try:
+        connection = ServerConnection.connect(url, on_failure=_ignore, requested_encoding=requested_encoding)
+    except psycopg.Error as error:
+        raise _as_front_error(failed_connect(error)) from error
+    with connection:
+        yield OwnSession(connection)
+
+
+def _as_front_error(error: FailedError) -> Exception:
+    failure = Failure(1, error.code, error.message, error.sqlstate, error.hint, error.position, error.limit)
+    return failure_error(failure, timeout_s=_TIMEOUT_MS / 1000)
+
+
+def _ignore(error: psycopg.Error) -> None:
+    pass
+
+
+def _never() -> None:
+    raise AssertionError("no bound is reached")

@@ -49,6 +49,13 @@ _PREFIX = re.compile(r"connection (?:failed|is bad): ")
 _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate", re.IGNORECASE)
 
 
+INSUFFICIENT_PRIVILEGE = "42501"
+
+
+class DeniedError(psycopg.OperationalError):
+    """The role may not execute a function that every transaction of the worker needs."""
+
+
 @dataclass
 class FailedError(Exception):
     """A request failed; carries what `worker.protocol.Failure` says of it.
@@ -108,6 +115,8 @@ def _in_one_line(error: psycopg.Error) -> str:
 def failed_connect(error: psycopg.Error) -> FailedError:
     """Return the failure for a connection that could not be made."""
     message = _in_one_line(error)
+    if isinstance(error, DeniedError):
+        return FailedError(FailureCode.DENIED, message, sqlstate=INSUFFICIENT_PRIVILEGE)
     code = FailureCode.AUTH if _AUTH_WORDS.search(message) else FailureCode.UNREACHABLE
     return FailedError(code, message, sqlstate=error.sqlstate or "")
 

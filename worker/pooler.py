@@ -19,6 +19,7 @@ from psycopg import pq
 from worker.protocol import SHARED_SESSION
 
 UNKNOWN_POOLER: Final = "a connection pooler"
+PERHAPS_A_POOLER: Final = "perhaps a connection pooler (the role may not execute pg_backend_pid)"
 
 _POOL_VERSION_SQL: Final = b"SHOW POOL_VERSION"
 _STANDALONE: Final = "standalone backend"
@@ -35,14 +36,14 @@ class SeenBackend:
     """What the server says of the session that answers.
 
     Attributes:
-        pid: of pg_backend_pid().
-        client_port: of inet_client_port(); "" for a Unix socket.
+        pid: of pg_backend_pid(); None if the role may not execute it.
+        client_port: of inet_client_port(); "" for a Unix socket, None if the role may not execute it.
         server_port: of the setting `port`.
         kind: pg_stat_activity.backend_type; "" if the role may not read it.
     """
 
-    pid: int
-    client_port: str
+    pid: int | None
+    client_port: str | None
     server_port: str
     kind: str
 
@@ -56,6 +57,8 @@ def find_pooler(pgconn: pq.abc.PGconn, seen: SeenBackend) -> str:
     """
     if seen.pid == 0:  # PGlite up to 0.3; no process of a real server has this pid
         return SHARED_SESSION
+    if seen.pid is None:
+        return _find_pgpool(pgconn) or PERHAPS_A_POOLER
     if seen.pid != pgconn.backend_pid:
         return _find_pgpool(pgconn) or UNKNOWN_POOLER
     if seen.kind == _STANDALONE:
@@ -79,6 +82,8 @@ def _is_direct(pgconn: pq.abc.PGconn, seen: SeenBackend) -> bool:
     Over TCP the port that it knows is the one we connect from. Over a Unix socket it knows none, and the
     socket's name ends in its own port; a pooler on the same machine listens under another.
     """
+    if seen.client_port is None:
+        return False
     if pgconn.host.startswith(b"/"):
         return not seen.client_port and seen.server_port == pgconn.port.decode()
     with suppress(OSError):

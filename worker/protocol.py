@@ -41,13 +41,17 @@ class ProtocolError(Exception):
 
 
 class FailureCode(StrEnum):
-    """Why a request gave no result."""
+    """Why a request gave no result.
+
+    DENIED: the role lacks a right that every statement of the worker needs.
+    """
 
     STATEMENT = "statement"
     TIMEOUT = "timeout"
     CANCELLED = "cancelled"
     UNREACHABLE = "unreachable"
     AUTH = "auth"
+    DENIED = "denied"
     TOO_LARGE = "too_large"
 
 

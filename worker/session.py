@@ -17,7 +17,13 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo, timeout_from_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from worker.failures import FailedError, failed_connect, failed_result
+from worker.failures import (
+    INSUFFICIENT_PRIVILEGE,
+    DeniedError,
+    FailedError,
+    failed_connect,
+    failed_result,
+)
 from worker.own_sql import Question, ask_all
 from worker.pooler import SeenBackend, find_pooler, is_admin_console
 from worker.protocol import Backend, Connected, FailureCode
@@ -46,22 +52,23 @@ REFUSAL_CHECK_S: Final = 0.02
 logger = logging.getLogger(__name__)
 
 # The functions behind the views pg_stat_activity and pg_settings: hardened servers revoke the views.
-_PID_SQL: Final = (
-    b"SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port(), pg_catalog.current_setting('port')"
-)
 _IDENTITY_SQL: Final = b"""
 SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port(), pg_catalog.current_setting('port'),
        pg_catalog.concat(a.backend_start), a.backend_type
 FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a
 """
+# One by one, for servers that refuse one of them.
+_IDENTITY_PARTS: Final = (
+    b"SELECT pg_catalog.pg_backend_pid()",
+    b"SELECT pg_catalog.inet_client_port()",
+    b"SHOW port",
+)
 _DEFAULTS_SQL: Final = f"""
 SELECT s.name, s.reset_val, s.source
 FROM pg_catalog.pg_show_all_settings() AS s
 WHERE s.name IN ({", ".join(f"'{name}'" for name in READ_SETTINGS)}) AND s.reset_val IS NOT NULL
 """.encode()  # noqa: S608 - names of ours
-_CURRENT_SQL: Final = (
-    "SELECT " + ", ".join(f"pg_catalog.current_setting('{name}', true)" for name in READ_SETTINGS)
-).encode()
+_SHOW_SETTINGS: Final = tuple(f"SHOW {name}".encode() for name in READ_SETTINGS)
 _CLIENT_CHECK_SQL: Final = (
     f"SELECT pg_catalog.set_config('{CLIENT_CHECK_SETTING}', '{CLIENT_CHECK_INTERVAL}', true)".encode()
 )
@@ -126,7 +133,11 @@ class ServerConnection(psycopg.Connection[Any]):
         try:
             connection = super().connect(conninfo, autocommit=True, prepare_threshold=None, **kwargs)
             timeout_s = timeout_from_conninfo(conninfo_to_dict(conninfo))
-            connection.facts = _read_facts(connection.pgconn, timeout_s, requested_encoding)
+            try:
+                connection.facts = _read_facts(connection.pgconn, timeout_s, requested_encoding)
+            except psycopg.Error:
+                connection.close()
+                raise
         except psycopg.Error as error:
             on_failure(error)
             raise
@@ -253,10 +264,6 @@ def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) 
     return make_conninfo(merged, **missing), requested
 
 
-class RefusedStatementError(psycopg.OperationalError):
-    """A server that was reached refused a statement of ours."""
-
-
 class _FirstStatements:
     """The worker's own statements on a new connection."""
 
@@ -268,38 +275,37 @@ class _FirstStatements:
         if encoding.client_encoding:
             self._settings.append(("client_encoding", encoding.client_encoding))
 
-    def optional_rows(self, *queries: bytes) -> list[list[list[str]] | None]:
+    def optional_rows(self, *queries: bytes, on_path_of_role: bool = False) -> list[list[list[str]] | None]:
         """Run statements in one round trip; return the rows of each, None for one the server refuses.
 
         NULL is "".
+
+        Args:
+            on_path_of_role: leave the settings as they are, for statements without a name to be looked up.
         """
-        questions = [Question(query, self._settings) for query in queries]
+        settings = [] if on_path_of_role else self._settings
+        questions = [Question(query, settings) for query in queries]
         results = ask_all(self._pgconn, questions, timeout_s=self._timeout_s)
         return [self._optional_rows(result) for result in results]
 
-    def rows(self, query: bytes, *, on_path_of_role: bool = False) -> list[list[str]]:
-        """Run a statement and return its rows.
-
-        Args:
-            on_path_of_role: leave search_path as it is, for a statement that has no name to be looked up.
+    def require_settings(self) -> None:
+        """Raise unless settings can be made for a transaction.
 
         Raises:
-            RefusedStatementError: the server refuses it.
+            DeniedError: the role may not execute set_config().
+            psycopg.OperationalError: the server refuses it for another reason.
         """
-        settings = [] if on_path_of_role else self._settings
-        (result,) = ask_all(self._pgconn, [Question(query, settings)], timeout_s=self._timeout_s)
-        return self._rows(result)
+        (result,) = ask_all(self._pgconn, [Question(b"SELECT", self._settings)], timeout_s=self._timeout_s)
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            refusal = failed_result(result, self._encoding)
+            is_denied = refusal.sqlstate == INSUFFICIENT_PRIVILEGE
+            raise (DeniedError if is_denied else psycopg.OperationalError)(refusal.message)
 
     def _optional_rows(self, result: pq.abc.PGresult) -> list[list[str]] | None:
-        try:
-            return self._rows(result)
-        except RefusedStatementError as error:
-            logger.debug("an optional statement was refused: %s", error)
-            return None
-
-    def _rows(self, result: pq.abc.PGresult) -> list[list[str]]:
         if result.status != pq.ExecStatus.TUPLES_OK:
-            raise RefusedStatementError(failed_result(result, self._encoding).message)
+            refusal = failed_result(result, self._encoding)
+            logger.debug("an optional statement was refused: %s", refusal.message)
+            return None
         return [
             [self._encoding.decode(result.get_value(row, column) or b"") for column in range(result.nfields)]
             for row in range(result.ntuples)
@@ -313,18 +319,18 @@ def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str
     encoding = choose_encoding(server_encoding, requested_encoding)
     first = _FirstStatements(pgconn, timeout_s, encoding)
     identity, defaults, client_check = first.optional_rows(_IDENTITY_SQL, _DEFAULTS_SQL, _CLIENT_CHECK_SQL)
-    row = identity[0] if identity else [*first.rows(_PID_SQL)[0], "", ""]
-    pid, client_port, server_port, started, kind = row
-    pooler = find_pooler(pgconn, SeenBackend(int(pid), client_port, server_port, kind))
+    if identity is None or defaults is None:
+        first.require_settings()
+    seen, started = _read_identity(first, identity)
+    pooler = find_pooler(pgconn, seen)
     if not pooler and not started:
         logger.warning(
             "the role may not read when its sessions began (pg_stat_get_activity): the server has to notice "
-            "by itself that a worker was killed, for its session cannot be ended safely by its pid alone"
+            "by itself that a worker was killed, because a pid alone may belong to another session by then"
         )
+    backend = Backend(seen.pid, started) if seen.pid and started and not pooler else None
     return ServerFacts(
-        Connected(
-            Backend(int(pid), started) if started and not pooler else None, pgconn.server_version, pooler
-        ),
+        Connected(backend, pgconn.server_version, pooler),
         _read_defaults(first, defaults),
         encoding,
         is_pooled=bool(pooler),
@@ -332,17 +338,34 @@ def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str
     )
 
 
+def _read_identity(first: _FirstStatements, rows: list[list[str]] | None) -> tuple[SeenBackend, str]:
+    """Return the backend, and when it started as PostgreSQL's text; both as far as the role may know."""
+    if rows:
+        pid, client_port, server_port, started, kind = rows[0]
+        return SeenBackend(int(pid), client_port, server_port, kind), started
+    parts = first.optional_rows(*_IDENTITY_PARTS)
+    known = [part[0][0] if part else None for part in parts]
+    pid_text, known_client_port, known_server_port = known
+    seen = SeenBackend(
+        int(pid_text) if pid_text else None, known_client_port, known_server_port or "", kind=""
+    )
+    return seen, ""
+
+
 def _read_defaults(first: _FirstStatements, rows: list[list[str]] | None) -> SessionDefaults:
     """Return the defaults from where they are defined; if that was refused, from the session's state."""
     if rows:
         return read_defaults([(name, value, source) for name, value, source in rows])
-    logger.warning("the role may not read pg_settings: the settings of this session are taken for the role's")
-    (values,) = first.rows(_CURRENT_SQL, on_path_of_role=True)
+    logger.warning(
+        "the role may not execute pg_show_all_settings(): the settings of this session are taken for the "
+        "role's own"
+    )
+    shown = first.optional_rows(*_SHOW_SETTINGS, on_path_of_role=True)
     return read_defaults(
         [
-            (name, parse_ms(value) if name in LIMITS else value, "")
-            for name, value in zip(READ_SETTINGS, values, strict=True)
-            if value or name == "search_path"
+            (name, parse_ms(values[0][0]) if name in LIMITS else values[0][0], "")
+            for name, values in zip(READ_SETTINGS, shown, strict=True)
+            if values
         ]
     )
 

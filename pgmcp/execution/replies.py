@@ -4,7 +4,9 @@ from typing import Final
 
 import msgspec
 
+from pgmcp.catalog_access import grant_for
 from pgmcp.errors import (
+    CatalogDeniedError,
     DatabaseAuthError,
     DeadlineExceededError,
     ExecutionError,
@@ -63,6 +65,10 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
             return DatabaseAuthError(
                 f"the database refused the connection: {failure.message}",
                 hint=cure_for(failure.message, CHECK_CREDENTIALS),
+            )
+        case FailureCode.DENIED:
+            return CatalogDeniedError(
+                f"no statement can be run here: {failure.message}", hint=grant_for(failure.message)
             )
         case FailureCode.TOO_LARGE:
             return ResultTooLargeError(

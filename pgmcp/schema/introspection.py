@@ -52,7 +52,7 @@ async def read_catalog(
         scope: what to leave out; values and ranges are those that the last ANALYZE found in its sample.
         old: the catalog read before; what has not changed is taken from it, and it is returned itself if
             nothing has.
-        report: called with the parts of the catalog that the role may not read; what they would tell, keys or
+        report: called with the parts of the catalog that the role may not use; what they would tell, keys or
             comments for instance, is left out.
 
     Raises:
@@ -63,6 +63,7 @@ async def read_catalog(
     unreadable = await find_unreadable(fetch)
     report(unreadable)
     require(_VITAL_PARTS, unreadable, purpose="the schema cannot be shown")
+    row_security = await _read_row_security(fetch)
     fetch = _sparing(fetch, unreadable)
     session = await _fetch_all(fetch, catalog_queries.SESSION)
     server_version = _major_version(session[0][0])
@@ -71,7 +72,6 @@ async def read_catalog(
     types = Types(
         await _fetch_all(fetch, catalog_queries.ENUMS), await _fetch_all(fetch, catalog_queries.DOMAINS)
     )
-    row_security = await _read_row_security(fetch)
     # Threads, so that requests are served meanwhile: for 10,000 tables it is a second of work.
     assembly = await asyncio.to_thread(Assembly, relations, types, scope, old, row_security)
     for piece in _pieces(relations):
@@ -88,7 +88,7 @@ async def read_catalog(
 
 
 async def _read_row_security(fetch: Fetch) -> RowSecurity:
-    """Return where policies apply; nothing where the role may not read the catalogs that tell."""
+    """Return where policies apply; nothing if PostgreSQL refuses to say."""
     try:
         return await read_row_security(fetch)
     except CatalogDeniedError as error:

@@ -1,10 +1,10 @@
 """Which relations show a role fewer rows than they hold, because row-level security policies apply to it."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from pgmcp.execution.result import Rows
+from pgmcp.catalog_access import Fetch, fetch_own, find_unreadable, without
 from pgmcp.schema.catalog_queries import SESSION
 from pgmcp.schema.parts import decode_texts
 
@@ -15,10 +15,9 @@ from pgmcp.schema.parts import decode_texts
 RELATIONS_UNDER_POLICIES: Final = """
 WITH RECURSIVE views (id, owner, is_invoker) AS (
     SELECT c.oid, c.relowner, EXISTS (
-        SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o
-        WHERE o.option_name OPERATOR(pg_catalog.=) 'security_invoker'
-          AND pg_catalog.lower(o.option_value)
-              OPERATOR(pg_catalog.=) ANY (ARRAY['true', 'on', 'yes', '1']))
+        SELECT FROM pg_catalog.unnest(c.reloptions) AS o (text)
+        WHERE pg_catalog.lower(o.text) OPERATOR(pg_catalog.=) ANY (ARRAY[
+            'security_invoker=true', 'security_invoker=on', 'security_invoker=yes', 'security_invoker=1']))
     FROM pg_catalog.pg_class AS c
     WHERE c.relkind OPERATOR(pg_catalog.=) 'v' AND c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 ), reads (id, relation) AS (
@@ -105,16 +104,22 @@ class RowSecurity:
         )
 
 
-async def read_row_security(fetch: Callable[[str], Awaitable[Rows]]) -> RowSecurity:
+async def read_row_security(fetch: Fetch) -> RowSecurity:
     """Read to which relations policies apply for the session's role.
 
+    The result is empty where the role may not execute row_security_active(), which says so.
+
     Raises:
+        CatalogDeniedError: PostgreSQL refused a statement.
         ExecutionError: what `fetch` raised.
     """
-    rows = (await fetch(RELATIONS_UNDER_POLICIES)).rows
+    unreadable = await find_unreadable(fetch)
+    if "row_security_active" in unreadable:
+        return RowSecurity()
+    rows = (await fetch_own(fetch, without(RELATIONS_UNDER_POLICIES, unreadable))).rows
     if not rows:
         return RowSecurity()
-    ((*_, search_path),) = (await fetch(SESSION)).rows
+    ((*_, search_path),) = (await fetch_own(fetch, SESSION)).rows
     return RowSecurity(
         frozenset((str(schema), str(name)) for schema, name, is_filtered in rows if is_filtered),
         frozenset((str(schema), str(name)) for schema, name, is_filtered in rows if not is_filtered),

@@ -11,10 +11,11 @@ read.
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from pgmcp.catalog_access import Fetch, fetch_own, find_unreadable, without
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.schema.catalog import Catalog, Column, Table, TableKind
@@ -39,12 +40,15 @@ _MAX_COLUMNS = 60
 _ROWS_A_PAGE = 100  # fewer when rows are wide: then there are fewer of them than asked for
 _MIN_PAGES = 16  # pages are taken at random, one by one: of a few, none might be
 
+# Without sizes every page counts: the LIMIT then takes the rows of the first pages.
+_WITHOUT_SIZES: Final = {
+    "pg_partition_tree": "(SELECT NULL::pg_catalog.regclass AS relid WHERE false)",
+}
+
 _RANGED_TYPE = re.compile(
     r"bigint|integer|smallint|real|double precision|numeric(?:\(.+\))?"
     r"|date|timestamp(?:\(\d\))? with(?:out)? time zone"
 )
-
-Fetch = Callable[[str], Awaitable[Rows]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,11 @@ async def sample(
     """
     ends_at_s = clock() + TOTAL_TIMEOUT_S
     samples: dict[tuple[str, str], Mapping[str, ColumnSample]] = {}
-    names = [(str(schema), str(name)) for schema, name in (await fetch(NEVER_ANALYSED)).rows]
+    unreadable = await find_unreadable(fetch)
+    if "pg_stats" in unreadable:
+        return samples  # it is not known which tables were never analysed
+    found = await fetch_own(fetch, without(NEVER_ANALYSED, unreadable))
+    names = [(str(schema), str(name)) for schema, name in found.rows]
     for schema, name in names:
         table = catalog.get(schema, name)
         columns = _columns_to_sample(table, catalog) if table else []
@@ -89,7 +97,7 @@ async def sample(
         if clock() >= ends_at_s:
             break
         try:
-            rows = await look(_statement(table, columns, max_rows))
+            rows = await look(without(_statement(table, columns, max_rows), unreadable, _WITHOUT_SIZES))
         except PgmcpError as error:
             _log.debug("a table was not sampled (%s)", error.code)
             continue

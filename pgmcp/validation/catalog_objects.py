@@ -32,6 +32,7 @@ class CatalogFunction:
         parts: the functions an aggregate is made of; it has no code of its own.
         definition: its whole text, where somebody wrote it here and says that it changes nothing.
         is_unreadable: only its name is known; the role may not read the rest.
+        is_body_unreadable: the role may not read its definition.
         min_arguments: how many arguments a call has at least, those with defaults left out.
         max_arguments: how many it has at most; None with VARIADIC.
     """
@@ -50,6 +51,7 @@ class CatalogFunction:
     parts: tuple["CatalogFunction", ...] = ()
     definition: str = ""
     is_unreadable: bool = False
+    is_body_unreadable: bool = False
     min_arguments: int = 0
     max_arguments: int | None = None
 
@@ -72,7 +74,9 @@ class CatalogFunction:
             return RefusalFamily.SECURITY_DEFINER
         if not self.extension and self.language not in _BOUND_LANGUAGES:
             return RefusalFamily.LANGUAGE
-        return RefusalFamily.VOLATILE if self.volatility == "v" else None
+        if self.volatility == "v":
+            return RefusalFamily.VOLATILE
+        return RefusalFamily.UNREADABLE_BODY if self.is_body_unreadable else None
 
     def _refusal_as_part(self) -> RefusalFamily | None:
         """Return the refusal, but let pass what is internal: the server calls it here, as it is meant to."""

@@ -419,6 +419,7 @@ _VITAL_PARTS: Final = frozenset(
         "pg_type",
     }
 )
+_OPTIONAL_FUNCTIONS: Final = frozenset({"pg_get_functiondef", "row_security_active"})
 _READ_PARTS: Final = frozenset(part for part, _ in _VERSION_PIECES) | {"pg_depend", "pg_language", "pg_range"}
 
 _decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -434,7 +435,7 @@ class PolicyReader:
         fetch: runs a catalog query there.
         allowed: see `FunctionPolicy`.
         denied: see `FunctionPolicy`.
-        report: called with the parts of the catalog that the role may not read.
+        report: called with the parts of the catalog that the role may not use.
     """
 
     def __init__(
@@ -464,9 +465,9 @@ class PolicyReader:
         """
         found = await find_unreadable(self._fetch)
         self._report(found)
-        unreadable = _complete(found & _READ_PARTS)
+        unreadable = _complete(found & (_READ_PARTS | _OPTIONAL_FUNCTIONS))
         require(_VITAL_PARTS, unreadable, purpose="statements cannot be checked here")
-        if len(unreadable) > 1:
+        if len(unreadable & _READ_PARTS) > 1:
             require({"pg_depend"}, unreadable, purpose="statements cannot be checked here")
         # Before the rest: what changes in between is found by the next read.
         parts: list[JsonScalar] = [*sorted(unreadable)]
@@ -556,6 +557,7 @@ def _function(row: list[Any]) -> CatalogFunction:
         row_types=_decode_texts(row_types) if row_types else (),
         parts=tuple(CatalogFunction(*part) for part in _decode_parts(parts)) if parts else (),
         definition=definition or "",
+        is_body_unreadable=definition == "",
         min_arguments=min_arguments,
         max_arguments=max_arguments,
     )

@@ -31,6 +31,7 @@ class RefusalFamily(StrEnum):
     UNKNOWN = "unknown"
     SHADOWED = "shadowed"
     UNREADABLE_FUNCTION = "unreadable_function"
+    UNREADABLE_BODY = "unreadable_body"
     UNREADABLE_POLICY = "unreadable_policy"
     UNREADABLE_VIEW = "unreadable_view"
     UNREADABLE_FOREIGN_TABLE = "unreadable_foreign_table"
@@ -70,6 +71,10 @@ REASON_BY_FAMILY: dict[RefusalFamily, str] = {
     RefusalFamily.SHADOWED: "the database has a function of its own by this name that may change something",
     RefusalFamily.UNREADABLE_FUNCTION: (
         "the role of this connection may not read pg_proc, so what the function does is not known"
+    ),
+    RefusalFamily.UNREADABLE_BODY: (
+        "the role of this connection may not execute pg_get_functiondef, so what the function does is not "
+        "known"
     ),
     RefusalFamily.UNREADABLE_POLICY: (
         "row-level security holds, and the role of this connection may not read pg_policy, so what its "
@@ -111,6 +116,10 @@ HINT_BY_FAMILY: dict[RefusalFamily, str] = {
     RefusalFamily.SHADOWED: "write pg_catalog. before the name to call the built-in one",
     RefusalFamily.UNREADABLE_FUNCTION: (
         f"an administrator runs GRANT SELECT ON {_CATALOGS_OF_FUNCTIONS} TO this role; {ALLOW_HINT}"
+    ),
+    RefusalFamily.UNREADABLE_BODY: (
+        "an administrator runs GRANT EXECUTE ON FUNCTION pg_catalog.pg_get_functiondef(oid) TO this role; "
+        f"{ALLOW_HINT}"
     ),
     RefusalFamily.UNREADABLE_POLICY: (
         "an administrator runs GRANT SELECT ON pg_catalog.pg_policy TO this role"

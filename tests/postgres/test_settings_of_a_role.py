@@ -90,24 +90,3 @@ async def test_a_database_in_sql_ascii_is_read_with_its_bad_bytes_marked(
     finally:
         with psycopg.connect(url, autocommit=True) as admin:
             admin.execute(f"drop database {name} with (force)".encode())
-
-
-async def test_a_role_that_may_not_read_pg_stat_activity_is_served(
-    supervise: Supervise, new_database: Callable[[], str]
-) -> None:
-    url = new_database()
-    with psycopg.connect(url, autocommit=True) as admin:
-        admin.execute("create role hardened login password 'a password'")
-        admin.execute("revoke select on pg_stat_activity, pg_settings from public")
-        admin.execute(
-            "revoke execute on function pg_stat_get_activity(int), pg_show_all_settings() from public"
-        )
-    try:
-        hardened = psycopg.conninfo.make_conninfo(url, user="hardened", password="a password")
-        supervisor = supervise(hardened)
-
-        assert await value(supervisor, "select 1") == 1
-        await supervisor.close()
-    finally:
-        with psycopg.connect(url, autocommit=True) as admin:
-            admin.execute("drop role hardened")

@@ -1,6 +1,7 @@
 import pytest
 
 from pgmcp.errors import (
+    CatalogDeniedError,
     DatabaseAuthError,
     DeadlineExceededError,
     ExecutionError,
@@ -20,6 +21,7 @@ _ERROR_BY_CODE: dict[FailureCode, type[ExecutionError]] = {
     FailureCode.CANCELLED: DeadlineExceededError,
     FailureCode.UNREACHABLE: UnreachableError,
     FailureCode.AUTH: DatabaseAuthError,
+    FailureCode.DENIED: CatalogDeniedError,
     FailureCode.TOO_LARGE: ResultTooLargeError,
 }
 

@@ -29,6 +29,8 @@ class Server:
         self.looks: list[str] = []
 
     async def fetch(self, sql: str) -> Rows:
+        if "has_function_privilege" in sql:
+            return Rows((), [])  # the role may use everything
         assert sql == NEVER_ANALYSED
         return Rows((), [["public", name] for name in self._rows_by_table])
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from pgmcp.catalog_access import USE_BY_PART, find_unreadable, grant
+from pgmcp.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
 from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.errors import ExecutionError, PgmcpError, StatementFailedError
@@ -36,12 +36,13 @@ _SAMPLE_BY_KIND: Final = {
 
 async def check_statistics(subject: Subject, check: str) -> Finding:
     """See whether the planner, and so our hints on values, know what the tables hold."""
-    if "pg_stats" in await find_unreadable(subject.fetch_rows):
+    needed = {"pg_stats", "row_security_active", "pg_relation_size"}
+    if missing := needed & await find_unreadable(subject.fetch_rows):
         return Finding(
             Outcome.WARN,
             check,
-            "the role may not read pg_stats: values and ranges are not known",
-            grant(["pg_stats"]),
+            f"not known: the role may not {describe_use(missing)}",
+            grant(missing),
         )
     found = await subject.fetch(_STATISTICS_SQL)
     unknown = [neutralise(str(name)) for name, is_known in found if not is_known]
@@ -57,12 +58,12 @@ async def check_statistics(subject: Subject, check: str) -> Finding:
 
 
 async def check_catalog(subject: Subject, check: str) -> Finding:
-    """See which parts of the catalog the role may not read, and say what is less without them."""
+    """Report which parts of the catalog the role may not use, and what is missing without them."""
     unreadable = sorted(await find_unreadable(subject.fetch_rows))
     if not unreadable:
-        return Finding(Outcome.OK, check, "the role may read all parts that are used")
-    less = "; ".join(f"{part}: {USE_BY_PART[part]}" for part in unreadable)
-    return Finding(Outcome.WARN, check, f"the role may not read {less}", grant(unreadable))
+        return Finding(Outcome.OK, check, "the role may use all parts that pgmcp needs")
+    less = "; ".join(f"{describe_use([part])}: {USE_BY_PART[part]}" for part in unreadable)
+    return Finding(Outcome.WARN, check, f"the role may not {less}", grant(unreadable))
 
 
 async def tell_what_leaves(subject: Subject, check: str) -> Finding:

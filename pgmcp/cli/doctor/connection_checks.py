@@ -7,6 +7,7 @@ from typing import Final
 
 from pgmcp.cli.doctor.report import Finding, Outcome
 from pgmcp.cli.doctor.subject import Subject
+from pgmcp.errors import StatementFailedError
 from pgmcp.execution.result import JsonScalar
 from pgmcp.execution.supervisor import SHARED_SESSION
 from pgmcp.settings.origins import Address
@@ -18,7 +19,7 @@ CONNECT_TIMEOUT_S: Final = 35.0
 """More than a pool allows for several hosts in turn, so that the pool says what was wrong."""
 
 _IDENTITY_SQL: Final = """
-SELECT pg_catalog.current_database()::text, current_user::text, pg_catalog.pg_is_in_recovery()
+SELECT current_catalog::text, current_user::text
 """
 _TLS_SQL: Final = """
 SELECT s.ssl, s.version, s.cipher,
@@ -39,13 +40,21 @@ async def check_connection(subject: Subject, check: str) -> Finding:
     """Connect, and say to what."""
     loop = asyncio.get_running_loop()
     started_s = loop.time()
-    ((database, role, is_standby),) = await subject.fetch(_IDENTITY_SQL, CONNECT_TIMEOUT_S)
+    ((database, role),) = await subject.fetch(_IDENTITY_SQL, CONNECT_TIMEOUT_S)
     elapsed_ms = (loop.time() - started_s) * 1000
-    standby = ", a standby" if is_standby else ""
+    standby = ", a standby" if await _is_standby(subject) else ""
     text = (
         f"{subject.address.hosts} answers in {elapsed_ms:.0f} ms: database {database}, role {role}{standby}"
     )
     return Finding(Outcome.OK, check, text)
+
+
+async def _is_standby(subject: Subject) -> bool:
+    try:
+        ((is_standby,),) = await subject.fetch("SELECT pg_catalog.pg_is_in_recovery()")
+    except StatementFailedError:  # not executable on a hardened server
+        return False
+    return bool(is_standby)
 
 
 async def check_pooler(subject: Subject, check: str) -> Finding | None:

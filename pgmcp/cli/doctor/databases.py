@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
+from pgmcp.catalog_access import INSUFFICIENT_PRIVILEGE, grant_for
 from pgmcp.cli.doctor.answer_checks import (
     check_catalog,
     check_context_names,
@@ -31,7 +32,13 @@ from pgmcp.cli.doctor.safety_checks import (
     check_timeout,
 )
 from pgmcp.cli.doctor.subject import Subject
-from pgmcp.errors import DatabaseAuthError, PgmcpError, UnreachableError, WorkerLostError
+from pgmcp.errors import (
+    DatabaseAuthError,
+    PgmcpError,
+    StatementFailedError,
+    UnreachableError,
+    WorkerLostError,
+)
 
 CHECK_TIMEOUT_S: Final = 60.0
 """Of a check once there is a connection; catalogs of ten thousand tables take seconds."""
@@ -59,30 +66,49 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
 
 
 async def examine_database(subject: Subject) -> AsyncIterator[Finding]:
-    """Give what each check finds; it ends early when the database cannot be reached, or no more."""
+    """Yield what each check finds; end early when there is no connection, or none any more."""
     for name, check, timeout_s in _CHECKS:
         check_name = f"database {subject.database.name}: {name}"
         try:
-            async with asyncio.timeout(timeout_s):
-                found = await check(subject, check_name)
+            found = await _run(check, subject, check_name, timeout_s)
         except (UnreachableError, DatabaseAuthError, WorkerLostError) as error:
             where = f"{subject.address.hosts}, ssl mode {subject.address.ssl_mode}"
             yield Finding(Outcome.FAIL, check_name, f"{error.code}: {error} ({where})", error.hint)
             return
-        except PgmcpError as error:
-            found = found_failure(check_name, error)
-        except TimeoutError:
-            found = Finding(
-                Outcome.FAIL,
-                check_name,
-                f"timeout: no answer within {timeout_s:g} s",
-                "see in pg_stat_activity what the database is busy with, and try again",
-            )
-        except Exception as error:  # the other checks and databases still have to be reported
-            found = found_unexpected(
-                check_name,
-                error,
-                "the server may answer unlike PostgreSQL; please report it with the engine and its version",
-            )
         if found is not None:
             yield found
+            if check is check_connection and found.outcome is Outcome.FAIL:
+                return
+
+
+async def _run(check: Check, subject: Subject, check_name: str, timeout_s: float) -> Finding | None:
+    """Return what a check finds; any error but that of the connection is a finding, too."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await check(subject, check_name)
+    except (UnreachableError, DatabaseAuthError, WorkerLostError):
+        raise
+    except StatementFailedError as error:
+        return _judge_refusal(check_name, error)
+    except PgmcpError as error:
+        return found_failure(check_name, error)
+    except TimeoutError:
+        return Finding(
+            Outcome.FAIL,
+            check_name,
+            f"timeout: no answer within {timeout_s:g} s",
+            "see in pg_stat_activity what the database is busy with, and try again",
+        )
+    except Exception as error:  # the other checks and databases still have to be reported
+        return found_unexpected(
+            check_name,
+            error,
+            "the server may answer unlike PostgreSQL; please report it with the engine and its version",
+        )
+
+
+def _judge_refusal(check: str, error: StatementFailedError) -> Finding:
+    """Return the finding of a check whose statement PostgreSQL refused."""
+    if error.sqlstate != INSUFFICIENT_PRIVILEGE:
+        return found_failure(check, error)
+    return Finding(Outcome.WARN, check, f"not known: {error}", grant_for(str(error)))

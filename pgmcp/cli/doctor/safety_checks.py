@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from pgmcp.catalog_access import INSUFFICIENT_PRIVILEGE, grant
 from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
 from pgmcp.cli.doctor.subject import STATEMENT_TIMEOUT_S, Subject
 from pgmcp.errors import DeadlineExceededError, ExecutionError, StatementFailedError
 from pgmcp.execution.result import JsonScalar, StatementOrigin
 from pgmcp.execution.supervisor import SHARED_SESSION
 from pgmcp.presentation.neutral import neutralise
+from pgmcp.validation.role import UNKNOWN_ATTRIBUTES, RolePosture
 
 _PROOF_SQL: Final = "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()"
 """Harmless where it is not refused: a table of this session alone, and rolled back."""
@@ -33,8 +35,6 @@ SELECT t.evtname
 """
 """Those that run for a client's session; before PostgreSQL 17 there is no such event."""
 
-_INSUFFICIENT_PRIVILEGE: Final = "42501"
-
 SHORT_DEADLINES_S: Final = (0.5, 2.0)
 """Tried in turn: on a busy machine a worker may be killed before the server's answer arrives."""
 
@@ -52,10 +52,10 @@ _LOOK_EVERY_S: Final = 0.02
 
 
 async def check_role(subject: Subject, check: str) -> Finding:
-    """See what the role could do if every other guard failed."""
+    """Report what the role could do if every other guard failed."""
     posture = await subject.database.role.posture()
     if not posture.risks:
-        return Finding(Outcome.OK, check, f"{posture.role} can only read")
+        return _judge_reader(posture, check, is_required=subject.settings.server.require_readonly_role)
     text = f"{posture.role} can do more than read: {'; '.join(posture.risks)}"
     if subject.settings.server.require_readonly_role:
         return Finding(
@@ -74,19 +74,19 @@ async def check_role(subject: Subject, check: str) -> Finding:
     )
 
 
+def _judge_reader(posture: RolePosture, check: str, *, is_required: bool) -> Finding:
+    """Return the finding on a role of which no risk is known."""
+    if posture.knows_attributes:
+        return Finding(Outcome.OK, check, f"{posture.role} can only read")
+    text = f"{posture.role} may not write, but {UNKNOWN_ATTRIBUTES}"
+    if is_required:
+        text = f"catalog_denied: {text}; this database is not served (PG_MCP_SERVER_REQUIRE_READONLY_ROLE)"
+    return Finding(Outcome.FAIL if is_required else Outcome.WARN, check, text, grant(["pg_roles"]))
+
+
 async def check_login_triggers(subject: Subject, check: str) -> Finding | None:
     """Report event triggers that run at each login, before any guard of ours."""
-    try:
-        rows = await subject.fetch(_LOGIN_TRIGGERS_SQL)
-    except StatementFailedError as error:
-        if error.sqlstate != _INSUFFICIENT_PRIVILEGE:
-            raise
-        return Finding(
-            Outcome.WARN,
-            check,
-            "not known: the role may not read pg_event_trigger",
-            "GRANT SELECT ON pg_catalog.pg_event_trigger to the role, or look there as an administrator",
-        )
+    rows = await subject.fetch(_LOGIN_TRIGGERS_SQL)
     if not rows:
         return None
     names = enumerate_some([neutralise(str(name)) for (name,) in rows])
@@ -225,9 +225,16 @@ class _Sleep:
             if bool(count) == runs:
                 return (loop.time() - started_s) * 1000
             if runs and self.task.done():
+                self._raise_refusal()
                 return None
             await asyncio.sleep(_LOOK_EVERY_S)
         return None
+
+    def _raise_refusal(self) -> None:
+        """Raise the error if PostgreSQL refused the sleep, as where the role may not execute pg_sleep()."""
+        error = None if self.task.cancelled() else self.task.exception()
+        if isinstance(error, StatementFailedError) and error.sqlstate == INSUFFICIENT_PRIVILEGE:
+            raise error
 
 
 @asynccontextmanager
