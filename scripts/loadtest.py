@@ -1,7 +1,8 @@
 """Measures pgmcp under load and holds it against its gates.
 
     uv run scripts/loadtest.py                             # everything, on a PostgreSQL of its own
-    uv run scripts/loadtest.py --scenario latency rows --url postgresql://…
+    uv run scripts/loadtest.py --scenario sort rows --url postgresql://…
+    uv run scripts/loadtest.py --peers --scenario repeated literals shapes throughput
     uv run scripts/loadtest.py --gate --json report.json --plot latency.svg
     uv run scripts/loadtest.py --scenario soak --soak-statements 10000 --soak-s 900
 
@@ -30,6 +31,7 @@ from rich.progress import (
 from scripts.load.bench import Effort, open_bench
 from scripts.load.gates import Verdict
 from scripts.load.measure import Timeline
+from scripts.load.peers import install_peers
 from scripts.load.plot import draw
 from scripts.load.report import all_passed, as_json, show
 from scripts.load.run import run_scenarios
@@ -54,6 +56,11 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--url", help="the database to ask; without it a PostgreSQL is started for the run")
     parser.add_argument(
         "--quick", action="store_true", help="a tenth of the repetitions: does it run at all?"
+    )
+    parser.add_argument(
+        "--peers",
+        action="store_true",
+        help="install other servers from npm into a cache folder, and measure them in the same run",
     )
     parser.add_argument("--soak-s", type=float, default=120.0, help="seconds a soak may take (%(default)g)")
     parser.add_argument("--soak-statements", type=int, default=2000, help="in a soak (%(default)s)")
@@ -82,7 +89,10 @@ def measure(arguments: argparse.Namespace, timeline: Timeline, console: Console)
         def report(done: int, total: int) -> None:
             progress.update(inner, completed=done, total=total, visible=True)
 
-        with open_bench(arguments.url, effort, timeline, report) as bench:
+        if arguments.peers:
+            progress.update(whole, description="installing peers")
+            install_peers()
+        with open_bench(arguments.url, effort, timeline, report, with_peers=arguments.peers) as bench:
             return asyncio.run(run_scenarios(chosen, bench, begin))
 
 

@@ -21,6 +21,7 @@ from scripts.load.measure import Timeline
 
 PGMCP: Final = (sys.executable, "-P", "-m", "pgmcp", "serve")
 ECHO: Final = (sys.executable, "-P", str(Path(__file__).parents[1] / "echo_server.py"))
+MSGSPEC_ECHO: Final = (sys.executable, "-P", str(Path(__file__).parents[1] / "msgspec_echo.py"))
 
 _READER: Final = "load_reader"
 _CLUSTER_SETTINGS: Final = {"fsync": "off", "max_connections": "200"}
@@ -54,6 +55,7 @@ class Bench:
         cluster: PostgreSQL itself, where it is ours to restart.
         folder: servers run in empty folders below it, so that no `.env` is read.
         report: told how far a long scenario has come: steps done, and steps in all.
+        with_peers: servers of others are installed, to be measured in the same run.
     """
 
     conninfo: str
@@ -63,6 +65,7 @@ class Bench:
     effort: Effort
     timeline: Timeline
     report: Callable[[int, int], None]
+    with_peers: bool = False
 
     @asynccontextmanager
     async def pgmcp(self, conninfo: str | None = None, **settings: object) -> AsyncIterator[StdioServer]:
@@ -73,14 +76,6 @@ class Bench:
             settings: "PG_MCP_" is put before each name.
         """
         async with self.started(PGMCP, conninfo, **settings) as server:
-            yield server
-
-    @asynccontextmanager
-    async def echo(self, reply: dict[str, Any]) -> AsyncIterator[StdioServer]:
-        """Start the bare SDK server that gives `reply` to every statement."""
-        async with self.started(ECHO) as server:
-            text, structured = reply["content"][0]["text"], reply["structuredContent"]
-            await server.call("remember", text=text, structured=structured)
             yield server
 
     @asynccontextmanager
@@ -116,7 +111,12 @@ class Bench:
 
 @contextmanager
 def open_bench(
-    url: str | None, effort: Effort, timeline: Timeline, report: Callable[[int, int], None]
+    url: str | None,
+    effort: Effort,
+    timeline: Timeline,
+    report: Callable[[int, int], None],
+    *,
+    with_peers: bool = False,
 ) -> Iterator[Bench]:
     """Prepare a run on `url`, or on a cluster of its own that is gone afterwards."""
     with ExitStack() as stack:
@@ -132,7 +132,7 @@ def open_bench(
         activity = Activity(observed, session)
         stack.callback(activity.close)
         conninfo = make_conninfo(measured, application_name=session)
-        yield Bench(conninfo, activity, cluster, folder, effort, timeline, report)
+        yield Bench(conninfo, activity, cluster, folder, effort, timeline, report, with_peers)
 
 
 @contextmanager

@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
-import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
+
+import msgspec
 
 REPLY_TIMEOUT_S: Final = 60.0
 """A reply that takes longer is lost: no deadline here is as long."""
@@ -37,6 +39,23 @@ class CallFailedError(LoadTestError):
         self.code = text.partition(":")[0]
 
 
+class _Message(msgspec.Struct):
+    """A line from a server; results are decoded by those who want to see them."""
+
+    id: int | str | None = None
+    result: msgspec.Raw = msgspec.Raw()
+    error: dict[str, Any] | None = None
+
+
+class _ToolResult(msgspec.Struct):
+    content: msgspec.Raw
+    is_error: bool = msgspec.field(default=False, name="isError")
+
+
+_decode_message = msgspec.json.Decoder(_Message).decode
+_decode_tool_result = msgspec.json.Decoder(_ToolResult).decode
+
+
 class StdioServer:
     """A started MCP server and its session."""
 
@@ -47,7 +66,7 @@ class StdioServer:
         self._stderr_file = stderr_file
         self._requests = process.stdin
         self._ids = itertools.count(1)
-        self._reply_by_id: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._take_by_id: dict[int, Callable[[_Message | LostReplyError], None]] = {}
         self._reading = asyncio.create_task(self._read(process.stdout))
 
     @classmethod
@@ -99,13 +118,65 @@ class StdioServer:
         structured: dict[str, Any] = (await self.call("execute_sql", sql=sql))["structuredContent"]
         return structured
 
-    async def request(self, method: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    async def call_unread(self, tool: str, arguments: Mapping[str, Any]) -> None:
+        """Call a tool and check only that its result is no error: the client's own work is not measured."""
+        _check(await self._exchange("tools/call", {"name": tool, "arguments": arguments}))
+
+    async def flood(
+        self, tool: str, arguments: Iterable[Mapping[str, Any]], *, in_flight: int
+    ) -> tuple[list[float], float]:
+        """Make calls with so many of them in flight; return how long each took, and all of them, in ms."""
+        latencies_ms: list[float] = []
+        failures: list[Exception] = []
+        left = iter(arguments)
+        done = asyncio.get_running_loop().create_future()
+        open_calls = 0
+
+        def send_next() -> None:
+            nonlocal open_calls
+            if (given := next(left, None)) is not None:
+                open_calls += 1
+                before_s = time.perf_counter()
+                self._send("tools/call", {"name": tool, "arguments": given}, lambda m: take(m, before_s))
+            elif open_calls == 0 and not done.done():
+                done.set_result(None)
+
+        def take(message: _Message | LostReplyError, before_s: float) -> None:
+            nonlocal open_calls
+            open_calls -= 1
+            latencies_ms.append((time.perf_counter() - before_s) * 1000)
+            try:
+                _check(message)
+            except LoadTestError as error:
+                failures.append(error)
+            send_next()
+
+        started_s = time.perf_counter()
+        for _ in range(in_flight):
+            send_next()
+        await asyncio.wait_for(done, REPLY_TIMEOUT_S)
+        if failures:
+            raise failures[0]
+        return latencies_ms, (time.perf_counter() - started_s) * 1000
+
+    async def request(self, method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Send one request and return its result."""
-        if self._reading.done():
-            raise LostReplyError("the server has left")
-        request_id = next(self._ids)
-        reply = self._reply_by_id[request_id] = asyncio.get_running_loop().create_future()
-        self._write({"jsonrpc": "2.0", "id": request_id, "method": method, "params": parameters})
+        message = await self._exchange(method, parameters)
+        result: dict[str, Any] = msgspec.json.decode(message.result)
+        return result
+
+    async def _exchange(self, method: str, parameters: Mapping[str, Any]) -> _Message:
+        reply: asyncio.Future[_Message] = asyncio.get_running_loop().create_future()
+
+        def take(message: _Message | LostReplyError) -> None:
+            if reply.done():
+                return
+            if isinstance(message, LostReplyError):
+                reply.set_exception(message)
+            else:
+                reply.set_result(message)
+
+        request_id = self._send(method, parameters, take)
         try:
             async with asyncio.timeout(REPLY_TIMEOUT_S):
                 message = await reply
@@ -117,11 +188,19 @@ class StdioServer:
         except TimeoutError:
             raise LostReplyError(f"no reply to {method} within {REPLY_TIMEOUT_S:g} s") from None
         finally:
-            self._reply_by_id.pop(request_id, None)
-        if "error" in message:
-            raise CallFailedError(f"protocol error: {message['error']['message']}")
-        result: dict[str, Any] = message["result"]
-        return result
+            self._take_by_id.pop(request_id, None)
+        _raise_protocol_error(message)
+        return message
+
+    def _send(
+        self, method: str, parameters: Mapping[str, Any], take: Callable[[_Message | LostReplyError], None]
+    ) -> int:
+        if self._reading.done():
+            raise LostReplyError("the server has left")
+        request_id = next(self._ids)
+        self._take_by_id[request_id] = take
+        self._write({"jsonrpc": "2.0", "id": request_id, "method": method, "params": parameters})
+        return request_id
 
     async def stop(self) -> None:
         """Close the server's input, as a host does; kill it if it does not leave."""
@@ -146,15 +225,29 @@ class StdioServer:
         self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def _write(self, message: dict[str, Any]) -> None:
-        self._requests.write(json.dumps(message).encode() + b"\n")
+        self._requests.write(msgspec.json.encode(message) + b"\n")
 
     async def _read(self, replies: asyncio.StreamReader) -> None:
         async for line in replies:
-            message = json.loads(line)
-            waiting = self._reply_by_id.get(message.get("id"))
-            if waiting and not waiting.done():
-                waiting.set_result(message)
+            message = _decode_message(line)
+            if isinstance(message.id, int) and (take := self._take_by_id.pop(message.id, None)):
+                take(message)
         log_tail = self.stderr[-_LOG_TAIL_CHARACTERS:]
-        for waiting in self._reply_by_id.values():
-            if not waiting.done():
-                waiting.set_exception(LostReplyError(f"the server left; its log ends: {log_tail}"))
+        while self._take_by_id:
+            _, take = self._take_by_id.popitem()
+            take(LostReplyError(f"the server left; its log ends: {log_tail}"))
+
+
+def _raise_protocol_error(message: _Message) -> None:
+    if message.error is not None:
+        raise CallFailedError(f"protocol error: {message.error['message']}")
+
+
+def _check(message: _Message | LostReplyError) -> None:
+    """Raise if a tool was not answered or answered with an error."""
+    if isinstance(message, LostReplyError):
+        raise message
+    _raise_protocol_error(message)
+    result = _decode_tool_result(message.result)
+    if result.is_error:
+        raise CallFailedError(msgspec.json.decode(result.content)[0]["text"])

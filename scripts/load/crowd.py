@@ -17,7 +17,7 @@ LOOKUP: Final = "select relname from pg_catalog.pg_class where oid = 1259"
 """One row by its key, in a table that every database has."""
 
 _RUNAWAYS: Final = 4
-_HEAVY: Final = 20
+HEAVY_COUNT: Final = 20
 _HEAVY_AT_ONCE: Final = 7
 """What the default pool of 10 runs at once beside its reserved workers; the others wait."""
 
@@ -39,7 +39,7 @@ async def measure_storm(bench: Bench) -> Sequence[Measured]:
 async def measure_heavy(bench: Bench) -> Sequence[Measured]:
     """Compare a lookup beside heavy queries with the same lookup alone."""
     async with bench.pgmcp(server_query_timeout=30) as pgmcp:
-        alone, there = await _beside(bench, pgmcp, ask_for_much().sql, _HEAVY, _HEAVY_AT_ONCE)
+        alone, there = await _beside(bench, pgmcp, ask_for_much().sql, HEAVY_COUNT, _HEAVY_AT_ONCE)
     return [Measured(there.p50_ms, alone.p50_ms, f"95th percentile {there.p95_ms:.1f}")]
 
 

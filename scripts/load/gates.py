@@ -51,6 +51,13 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class Missing:
+    """A figure of a scenario that this run does not have; the reason says what it needs."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """A function that measures, and the gates its figures are held against, in the same order.
 
@@ -59,7 +66,7 @@ class Scenario:
     """
 
     name: str
-    measure: Callable[[Bench], Awaitable[Sequence[Measured]]]
+    measure: Callable[[Bench], Awaitable[Sequence[Measured | Missing]]]
     gates: tuple[Gate, ...]
     timeout_s: float | None = 180.0
 

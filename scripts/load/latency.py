@@ -1,25 +1,17 @@
-"""What a call costs beside its floor: the same reply from a bare SDK server, and plain psycopg."""
+"""What execution costs beside plain psycopg."""
 
-import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import psycopg
 
-from scripts.load.bench import ECHO, PGMCP, Bench
+from scripts.load.bench import Bench
 from scripts.load.gates import Measured
 from scripts.load.measure import Series, awaited, blocking, in_turns
 from scripts.load.proxy import delayed
 
 TRIVIAL: Final = "select 1"
-THOUSAND_ROWS: Final = """
-select n as id, n % 7 as day, n * 1.5 as price, 'customer ' || n as name, n % 2 = 0 as active,
-       date '2026-01-01' + n as since, md5(n::text) as token, null as note, n::float8 / 3 as share,
-       'paid' as status
-from generate_series(1, 1000) as n
-"""
 BIG_SORT: Final = """
 select n as id, n * 7919 % 5000011 as mixed
 from generate_series(1, 5000000::bigint) as n order by n * 7919 % 5000011
@@ -30,18 +22,6 @@ BIG_SORT_ROWS: Final = 500
 ROUND_TRIP_S: Final = 0.010
 
 _TURNS: Final = 5
-_STARTS: Final = 10
-_FORBIDDEN_AT_START: Final = ("openai", "psycopg")
-
-
-async def measure_trivial(bench: Bench) -> Sequence[Measured]:
-    """Compare `select 1` with its floor."""
-    return [await _beside_echo(bench, TRIVIAL, calls=60)]
-
-
-async def measure_rows(bench: Bench) -> Sequence[Measured]:
-    """Compare a result of 1,000 rows and 10 columns with its floor."""
-    return [await _beside_echo(bench, THOUSAND_ROWS, calls=20)]
 
 
 async def measure_sort(bench: Bench) -> Sequence[Measured]:
@@ -77,39 +57,6 @@ async def measure_distance(bench: Bench) -> Sequence[Measured]:
         series = await in_turns(targets, bench.timeline, turns=_TURNS, calls=calls, warm_up=0)
     whole = f"the whole call takes {series['safe read'].p50_ms:.1f} ms"
     return [Measured(executed.p50_ms, series["plain"].p50_ms, whole)]
-
-
-async def measure_start(bench: Bench) -> Sequence[Measured]:
-    """Compare the time from spawn to the reply to `initialize`, and look at what was imported by then."""
-    starts = {"pgmcp": Series(), "echo": Series()}
-    for _ in range(bench.effort.times(_STARTS)):
-        for name, argv in (("echo", ECHO), ("pgmcp", PGMCP)):
-            before_s = time.perf_counter()
-            async with bench.started(argv):
-                latency_ms = (time.perf_counter() - before_s) * 1000
-            starts[name].latencies_ms.append(latency_ms)
-            bench.timeline.add(name, latency_ms)
-    traced = (sys.executable, "-X", "importtime", *PGMCP[1:])
-    async with bench.started(traced) as server:
-        modules = {line.rpartition("|")[2].strip() for line in server.stderr.splitlines()}
-    too_early = sorted(modules.intersection(_FORBIDDEN_AT_START))
-    return [_against(starts, "echo"), Measured(len(too_early), note=", ".join(too_early))]
-
-
-async def _beside_echo(bench: Bench, statement: str, *, calls: int) -> Measured:
-    """Return pgmcp's median, and as its floor the echo of the same reply plus psycopg's fetch."""
-    async with AsyncExitStack() as stack:
-        pgmcp = await stack.enter_async_context(bench.pgmcp())
-        reply = await pgmcp.call("execute_sql", sql=statement)
-        echo = await stack.enter_async_context(bench.echo(reply))
-        connection = stack.enter_context(bench.direct())
-        targets = {
-            "echo": awaited(lambda: echo.call("execute_sql", sql=statement)),
-            "pgmcp": awaited(lambda: pgmcp.call("execute_sql", sql=statement)),
-            "psycopg": blocking(lambda: _fetch(connection, statement)),
-        }
-        series = await in_turns(targets, bench.timeline, turns=_TURNS, calls=bench.effort.times(calls))
-    return _against(series, "echo", "psycopg")
 
 
 def _against(series: Mapping[str, Series], *floor: str) -> Measured:

@@ -37,9 +37,12 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
         name = verdict.scenario if is_first else ""
         table.add_row(name, verdict.gate.what, *_figures(verdict), _result(verdict))
     console.print(table)
+    notes: dict[str, None] = {}
     for verdict in verdicts:
         if note := verdict.problem or (verdict.measured.note if verdict.measured else ""):
-            console.print(f"{verdict.scenario}, {verdict.gate.what}: {note}", style="dim", markup=False)
+            notes[f"{verdict.scenario}: {note}"] = None
+    for line in notes:
+        console.print(line, style="dim", markup=False)
 
 
 def _figures(verdict: Verdict) -> tuple[str, str, str, str]:

@@ -8,7 +8,7 @@ import psycopg
 
 from scripts.load.bench import Bench
 from scripts.load.client import LoadTestError
-from scripts.load.gates import Scenario, SkippedError, Verdict
+from scripts.load.gates import Gate, Measured, Missing, Scenario, SkippedError, Verdict
 
 _UNFINISHED: Final = (LoadTestError, OSError, psycopg.Error)
 
@@ -40,7 +40,13 @@ async def _judge(scenario: Scenario, bench: Bench) -> list[Verdict]:
     except _UNFINISHED as error:
         return list(_without_figures(scenario, str(error)))
     pairs = zip(scenario.gates, figures, strict=True)
-    return [Verdict(scenario.name, gate, measured) for gate, measured in pairs]
+    return [_verdict(scenario, gate, figure) for gate, figure in pairs]
+
+
+def _verdict(scenario: Scenario, gate: Gate, figure: Measured | Missing) -> Verdict:
+    if isinstance(figure, Missing):
+        return Verdict(scenario.name, gate, problem=figure.reason, is_skipped=True)
+    return Verdict(scenario.name, gate, figure)
 
 
 def _without_figures(scenario: Scenario, problem: str, *, is_skipped: bool = False) -> Iterator[Verdict]:

@@ -2,27 +2,36 @@
 
 from typing import Final
 
-from scripts.load import crowd, deadline, latency, loss, size, soak
+from scripts.load import crowd, deadline, front, latency, loss, size, soak
 from scripts.load.gates import RATIO, Gate, Scenario
 
 SCENARIOS: Final = (
     Scenario(
         "start",
-        latency.measure_start,
+        front.measure_start,
         (
-            Gate("spawn → initialize, to a bare SDK server", 1.25, RATIO),
-            Gate("of openai and psycopg imported by then", 0, "modules"),
+            *front.gates("spawn → initialize", 0.15, judged="echo"),
+            *front.gates("spawn → first rows", 0.75, judged="echo"),
         ),
     ),
+    Scenario("repeated", front.measure_repeated, front.gates("`select 1` again, p50", 0.7)),
+    Scenario("literals", front.measure_literals, front.gates("row by key, new literal, p50", 0.95)),
+    Scenario("shapes", front.measure_shapes, front.gates("new shape, p50", 1.4)),
     Scenario(
-        "latency",
-        latency.measure_trivial,
-        (Gate("trivial execute_sql p50, to SDK echo + psycopg", 1.6, RATIO),),
+        "throughput",
+        front.measure_throughput,
+        front.gates("time per call, 32 in flight, new literals", 1.0),
+    ),
+    Scenario("cpu", front.measure_cpu, front.gates("CPU per `select 1`", 0.5)),
+    Scenario("rows", front.measure_rows, front.gates("1,000 rows of 10 columns, p50", 0.65)),
+    Scenario("many-rows", front.measure_many_rows, front.gates("10,000 rows of 10 columns, p50", 0.6)),
+    Scenario(
+        "memory", front.measure_memory, (Gate("memory of an idle server, all processes (PSS)", 85, "MB"),)
     ),
     Scenario(
-        "rows",
-        latency.measure_rows,
-        (Gate("1,000 rows of 10 columns p50, to echo of the same + psycopg", 1.5, RATIO),),
+        "cold-crowd",
+        front.measure_cold_crowd,
+        (Gate("lookup p95 beside 20 heavy queries on a cold pool, to alone", 5, RATIO),),
     ),
     Scenario(
         "sort",

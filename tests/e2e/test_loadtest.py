@@ -38,7 +38,7 @@ def plot_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def gates(shop: Shop, plot_file: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """What a short run reports, by scenario and gate."""
-    scenarios = ("latency", "mixed", "front-kill", "restart", "soak")
+    scenarios = ("repeated", "mixed", "front-kill", "restart", "soak")
     done = _run(
         *("--url", shop.reader_url, "--scenario", *scenarios, "--json", "-", "--plot", str(plot_file)),
         *("--soak-statements", "400", "--soak-s", "60"),
@@ -62,9 +62,16 @@ def test_a_soak_leaves_nothing_behind(gates: dict[tuple[str, str], dict[str, Any
 
 
 def test_a_ratio_names_what_was_measured_and_its_floor(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
-    (gate,) = (gate for (scenario, _), gate in gates.items() if scenario == "latency")
+    gate = gates["repeated", "`select 1` again, p50, to echo"]
 
     assert gate["figure"] == pytest.approx(gate["measured"] / gate["floor"], rel=0.05)
+
+
+def test_a_peer_that_is_not_installed_is_skipped(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
+    gate = gates["repeated", "`select 1` again, p50, to server-postgres"]
+
+    assert gate["passed"] is None
+    assert "--peers" in gate["note"]
 
 
 def test_a_killed_server_is_measured(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
@@ -106,7 +113,7 @@ async def test_a_reply_to_somebody_else_is_noticed(tmp_path: Path) -> None:
 def test_a_missed_gate_ends_in_exit_code_1() -> None:
     nobody_listens = "postgresql://nobody@127.0.0.1:9/none?connect_timeout=1"
 
-    done = _run("--url", nobody_listens, "--scenario", "latency", "--gate")
+    done = _run("--url", nobody_listens, "--scenario", "repeated", "--gate")
 
     assert done.returncode == 1
     assert "FAIL" in done.stdout
