@@ -83,9 +83,30 @@ def ask_all(
         pgconn.pipeline_sync()
         pgconn.send_query_params(b"ROLLBACK", None)
         pgconn.pipeline_sync()
-    results = [exchange.read_until_both_syncs() for _ in questions]
+    results = [exchange.read_answer() for _ in questions]
     pgconn.exit_pipeline_mode()
     return results
+
+
+def set_for_session(
+    pgconn: pq.abc.PGconn, settings: Sequence[tuple[str, str]], *, timeout_s: float
+) -> pq.abc.PGresult:
+    """Set values that last as long as the session; return the result, which may be an error.
+
+    Args:
+        pgconn: idle, outside a transaction.
+        timeout_s: as in `ask_all`.
+    """
+    params = [text.encode("utf8", "surrogateescape") for setting in settings for text in setting]
+    calls = [
+        f"pg_catalog.set_config(${2 * place + 1}, ${2 * place + 2}, false)" for place in range(len(settings))
+    ]
+    pgconn.enter_pipeline_mode()
+    pgconn.send_query_params(f"SELECT {', '.join(calls)}".encode(), params, [_TEXT_OID] * len(params))
+    pgconn.pipeline_sync()
+    result = _OwnExchange(pgconn, timeout_s).read_until_syncs(1)[0]
+    pgconn.exit_pipeline_mode()
+    return result
 
 
 class _OwnExchange:
@@ -96,11 +117,19 @@ class _OwnExchange:
         self._timeout_s = timeout_s
         self._deadline_s = time.monotonic() + timeout_s
 
-    def read_until_both_syncs(self) -> pq.abc.PGresult:
+    def read_answer(self) -> pq.abc.PGresult:
         """Return the next question's result: the third of its results, or the first error before it."""
+        results = self.read_until_syncs(2)
+        answer = _first_error(results) or (results[2] if len(results) > 2 else None)
+        if answer is None:
+            raise psycopg.OperationalError("connected, but the server answered out of order")
+        return answer
+
+    def read_until_syncs(self, count: int) -> list[pq.abc.PGresult]:
+        """Read past so many Syncs; return the results before the first of them."""
         results: list[pq.abc.PGresult] = []
         syncs = 0
-        while syncs < 2:
+        while syncs < count:
             result = self._next_result(results)
             if result is None:
                 self._check_alive()
@@ -108,10 +137,7 @@ class _OwnExchange:
                 syncs += 1
             elif syncs == 0:
                 results.append(result)
-        answer = _first_error(results) or (results[2] if len(results) > 2 else None)
-        if answer is None:
-            raise psycopg.OperationalError("connected, but the server answered out of order")
-        return answer
+        return results
 
     def _next_result(self, earlier: list[pq.abc.PGresult]) -> pq.abc.PGresult | None:
         try:

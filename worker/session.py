@@ -1,11 +1,12 @@
-"""The worker's one connection, kept by a psycopg pool of size one.
+"""The worker's one connection, opened and replaced by a psycopg pool of size one.
 
-The pool connects, ages and replaces it. It would go on trying where we have an
-answer already: one that cannot connect is given up at once, and the next
-statement opens a new one.
+A connection is kept from one statement to the next until it breaks or is too old. The pool would go on trying
+where we have an answer already: one that cannot connect is given up at once, and the next statement opens a
+new one.
 """
 
 import logging
+import random
 import select
 import time
 from collections.abc import Callable, Mapping
@@ -24,13 +25,14 @@ from worker.failures import (
     failed_connect,
     failed_result,
 )
-from worker.own_sql import Question, ask_all
+from worker.own_sql import Question, ask_all, set_for_session
 from worker.pooler import SeenBackend, find_pooler, is_admin_console
 from worker.protocol import Backend, Connected, FailureCode
 from worker.session_settings import (
     CLIENT_CHECK_INTERVAL,
     CLIENT_CHECK_SETTING,
     LIMITS,
+    MAX_LOCK_WAIT_MS,
     OWN_SEARCH_PATH,
     READ_SETTINGS,
     SessionDefaults,
@@ -40,6 +42,7 @@ from worker.session_settings import (
     own_settings,
     parse_ms,
     read_defaults,
+    session_settings,
 )
 from worker.text_encoding import TextEncoding, choose_encoding, codec_of
 
@@ -48,6 +51,8 @@ MAX_CONNECTION_AGE_S: Final = 30 * 60.0
 
 REFUSAL_CHECK_S: Final = 0.02
 """How often a wait for a connection looks whether it was refused; the pool tells nobody who waits in it."""
+
+RESET_TIMEOUT_S: Final = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +87,7 @@ class ServerFacts:
         defaults: what a session of this role starts with.
         encoding: how text travels.
         is_pooled: a pooler stands before the server: each transaction may get another server connection.
+        session_limits: what `session_settings` sets.
         checks_its_client: the server can notice that its client has gone while a statement runs.
     """
 
@@ -90,13 +96,19 @@ class ServerFacts:
     encoding: TextEncoding
     is_pooled: bool
     checks_its_client: bool
+    session_limits: TransactionLimits
 
     def limits(self, timeout_ms: int) -> TransactionLimits:
         """Return the limits of a transaction whose statement may take so long."""
         return choose_limits(self.defaults, timeout_ms)
 
+    def session_settings(self) -> list[tuple[str, str]]:
+        """Return the settings of a session that nobody else uses, for callers' statements."""
+        settings = session_settings(self.defaults, self.session_limits, self.encoding.client_encoding)
+        return [*settings, *self._client_check()]
+
     def caller_settings(self, limits: TransactionLimits) -> list[tuple[str, str]]:
-        """Return the settings of a transaction that runs a caller's statement."""
+        """Return the settings of a transaction that runs a caller's statement in a shared session."""
         settings = caller_settings(
             self.defaults, limits, self.encoding.client_encoding, is_pooled=self.is_pooled
         )
@@ -115,9 +127,15 @@ class ServerConnection(psycopg.Connection[Any]):
     """A connection that knows its server, and tells why it could not be made.
 
     The pool only logs the reason of a failed attempt; its caller would see a timeout.
+
+    Attributes:
+        renew_at_s: when it is too old, on the monotonic clock.
+        needs_reset: the clean-up after a statement was refused.
     """
 
     facts: ServerFacts
+    renew_at_s: float
+    needs_reset: bool = False
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -135,12 +153,15 @@ class ServerConnection(psycopg.Connection[Any]):
             timeout_s = timeout_from_conninfo(conninfo_to_dict(conninfo))
             try:
                 connection.facts = _read_facts(connection.pgconn, timeout_s, requested_encoding)
+                _prepare_session(connection, timeout_s)
             except psycopg.Error:
                 connection.close()
                 raise
         except psycopg.Error as error:
             on_failure(error)
             raise
+        # Spread, so that workers that were started together do not connect again together.
+        connection.renew_at_s = time.monotonic() + MAX_CONNECTION_AGE_S * random.uniform(0.9, 1.0)  # noqa: S311
         return connection
 
 
@@ -166,6 +187,7 @@ class Session:
         self._conninfo, self._requested_encoding = _complete(conninfo, params, connect_timeout_s)
         self._on_connect = on_connect
         self._pool: ConnectionPool[ServerConnection] | None = None
+        self._kept: ServerConnection | None = None
         self._connect_error: psycopg.Error | None = None
         self._announced: ServerFacts | None = None
 
@@ -175,24 +197,41 @@ class Session:
         Raises:
             FailedError: the database refused, is out of reach, or took longer than `timeout_s`.
         """
-        connection = self._wait_for_connection(self._open_pool(), timeout_s)
+        connection = self._take_kept() or self._wait_for_connection(self._open_pool(), timeout_s)
         if connection.facts is not self._announced:
             self._announced = connection.facts
             self._on_connect(connection.facts.connected)
         return connection
 
     def give_back(self, connection: ServerConnection, *, reusable: bool) -> None:
-        """Return the connection; it is reset for its next statement, or closed and replaced."""
-        if not reusable:
-            connection.close()
-        if self._pool is not None:
-            self._pool.putconn(connection)
+        """Keep the connection for the next statement, or close and replace it."""
+        if reusable and _is_idle(connection) and _reset_if_needed(connection):
+            self._kept = connection
+        else:
+            self._replace(connection)
 
     def close(self) -> None:
         """Close the connection and the pool; the session can be borrowed from again."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.close()
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.close(timeout=0)
+
+    def _take_kept(self) -> ServerConnection | None:
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return None
+        if time.monotonic() < kept.renew_at_s and _is_open(kept):
+            return kept
+        self._replace(kept)
+        return None
+
+    def _replace(self, connection: ServerConnection) -> None:
+        connection.close()
+        if self._pool is not None:
+            self._pool.putconn(connection)  # it opens another in place of a closed one
 
     def _open_pool(self) -> ConnectionPool[ServerConnection]:
         if self._connect_error is not None:
@@ -209,9 +248,6 @@ class Session:
                 min_size=1,
                 max_size=1,
                 num_workers=1,
-                max_lifetime=MAX_CONNECTION_AGE_S,
-                check=_check_socket,
-                reset=_reset,
                 open=False,
             )
             self._pool = pool
@@ -328,13 +364,15 @@ def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str
             "the role may not read when its sessions began (pg_stat_get_activity): the server has to notice "
             "by itself that a worker was killed, because a pid alone may belong to another session by then"
         )
+    session_defaults = _read_defaults(first, defaults)
     backend = Backend(seen.pid, started) if seen.pid and started and not pooler else None
     return ServerFacts(
         Connected(backend, pgconn.server_version, pooler),
-        _read_defaults(first, defaults),
+        session_defaults,
         encoding,
         is_pooled=bool(pooler),
         checks_its_client=client_check is not None,
+        session_limits=choose_limits(session_defaults, MAX_LOCK_WAIT_MS),
     )
 
 
@@ -370,25 +408,49 @@ def _read_defaults(first: _FirstStatements, rows: list[list[str]] | None) -> Ses
     )
 
 
-def _check_socket(connection: psycopg.Connection[Any]) -> None:
+def _prepare_session(connection: ServerConnection, timeout_s: float) -> None:
+    """Set once what every statement needs; a session that others share gets it with each transaction."""
+    facts = connection.facts
+    if facts.is_pooled:
+        return
+    result = set_for_session(connection.pgconn, facts.session_settings(), timeout_s=timeout_s)
+    if result.status != pq.ExecStatus.TUPLES_OK:
+        raise psycopg.OperationalError(failed_result(result, facts.encoding).message)
+
+
+def _is_idle(connection: ServerConnection) -> bool:
+    return connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
+
+
+def _reset_if_needed(connection: ServerConnection) -> bool:
+    """Return whether nothing is left of earlier statements, after DISCARD ALL if need be.
+
+    A hardened server may not let the role call what `worker.statement` cleans up with. DISCARD ALL reaches
+    another server connection behind a pooler, and other clients' state in a shared session.
+    """
+    if not connection.needs_reset or connection.facts.is_pooled:
+        return True
+    try:
+        result = connection.pgconn.exec_params(b"DISCARD ALL", None)
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            return False
+        _prepare_session(connection, RESET_TIMEOUT_S)
+    except psycopg.Error:
+        return False
+    connection.needs_reset = False
+    return True
+
+
+def _is_open(connection: ServerConnection) -> bool:
     """Find a connection that the server closed while it was idle, without a round trip.
 
     A healthy idle connection has nothing to read; a closed one reads as EOF.
     """
     pgconn = connection.pgconn
-    while select.select([pgconn.socket], [], [], 0)[0]:
-        pgconn.consume_input()
-        pgconn.notifies()
-
-
-def _reset(connection: ServerConnection) -> None:
-    """Forget whatever a statement left behind: ROLLBACK keeps session advisory locks.
-
-    Behind a pooler this would reach another server connection, and in a session that several connections
-    share it would end other clients' state; there `worker.statement` undoes only what a read can leave.
-    """
-    if connection.facts.is_pooled:
-        return
-    result = connection.pgconn.exec_params(b"DISCARD ALL", None)
-    if result.status != pq.ExecStatus.COMMAND_OK:
-        raise psycopg.OperationalError("the session could not be reset")
+    try:
+        while select.select([pgconn.socket], [], [], 0)[0]:
+            pgconn.consume_input()
+            pgconn.notifies()
+    except psycopg.OperationalError:
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""Which settings each transaction gets, and where a smaller limit of the role or database comes from.
+"""Which settings sessions and transactions get, and whose limit holds where the role or database has one.
 
 A caller's statement means what it means in psql: the order of days and months, the styles of intervals and
 bytes and the search path are the role's, as `pg_settings.reset_val` defines them, and not what a pooled
@@ -138,6 +138,18 @@ def caller_settings(
     return kept | _STANDARD_STRINGS | limits.settings(defaults) | _encoding(client_encoding)
 
 
+def session_settings(
+    defaults: SessionDefaults, limits: "TransactionLimits", client_encoding: str
+) -> list[tuple[str, str]]:
+    """Return what holds for every caller's statement of a session that nobody else uses.
+
+    Set once, for the session: a transaction that ends in ROLLBACK undoes whatever a statement changes.
+    The statement's own timeout is left out; each transaction sets it.
+    """
+    settings = caller_settings(defaults, limits, client_encoding, is_pooled=False)
+    return [(name, value) for name, value in settings.items() if name != _STATEMENT_TIMEOUT]
+
+
 def own_settings(
     defaults: SessionDefaults, limits: "TransactionLimits", client_encoding: str
 ) -> list[tuple[str, str]]:
@@ -163,6 +175,13 @@ class TransactionLimits:
     statement: Limit
     lock: Limit
     idle: Limit
+
+    def beside(self, session: "TransactionLimits") -> list[tuple[str, str]]:
+        """Return the settings of one transaction in a session that has the limits of `session`."""
+        settings = [(_STATEMENT_TIMEOUT, str(self.statement.ms))]
+        if self.lock.ms != session.lock.ms:
+            settings.append((_LOCK_TIMEOUT, str(self.lock.ms)))
+        return settings
 
     def settings(self, defaults: SessionDefaults) -> dict[str, str]:
         """Return them as settings."""

@@ -1,12 +1,16 @@
 """Runs one statement inside a transaction that is always rolled back, in one round trip.
 
-    ──▶ BEGIN READ ONLY · SELECT set_config(…) · the statement · Sync · ROLLBACK · Sync
+    ──▶ BEGIN READ ONLY · SELECT set_config(…) · the statement · ROLLBACK · clean-up · Sync
     ◀── its rows, as they come
 
-Everything goes through the extended protocol, where the server itself refuses
-a second statement in one text. Session defaults alone would not do: the
-statement could change them with set_config; inside a transaction that ends in
-ROLLBACK such a change is undone.
+A statement that fails makes the server skip what follows up to the Sync; ROLLBACK and clean-up are then sent
+again. Everything goes through the extended protocol, where the server itself refuses a second statement in
+one text.
+
+What holds for every statement is set once for the session (`worker.session`). A statement can change it with
+set_config, but its transaction ends in ROLLBACK, which undoes such a change. In a session that is shared with
+others, behind a pooler, all settings are set in each transaction. The SELECT before the statement also takes
+the transaction's snapshot; without one, the statement could be SET TRANSACTION READ WRITE.
 """
 
 import select
@@ -37,7 +41,18 @@ _WRAP_AFTER: Final = "\n) AS q LIMIT "
 
 _COPY_STATUSES: Final = (pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_BOTH)
 _UNLOCK_SQL: Final = b"SELECT pg_catalog.pg_advisory_unlock_all()"
-"""Session advisory locks are all that a ROLLBACK leaves of a read."""
+_SHARED_CLEAN_UP: Final = (_UNLOCK_SQL,)
+"""Prepared statements of a session that others share are theirs."""
+
+_CLEAN_UP: Final = (_UNLOCK_SQL, b"DEALLOCATE ALL")
+"""What a ROLLBACK leaves of a read: session advisory locks, and what a function made with PREPARE.
+
+Of what else DISCARD ALL ends, ROLLBACK undoes or drops settings, cursors WITH HOLD, LISTEN and temporary
+tables of the transaction; a read-only transaction advances no sequence.
+"""
+
+_CLEAN_UP_AFTER_WRITES: Final = (*_CLEAN_UP, b"DISCARD SEQUENCES", b"DISCARD TEMP")
+"""nextval() is not undone by ROLLBACK, and lastval() tells of it."""
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _UNTRANSLATABLE: Final = "22P05"
@@ -167,18 +182,38 @@ class _Exchange:
         return self._outcome
 
     def _send(self, text: bytes, limits: TransactionLimits) -> None:
-        pgconn, facts = self._pgconn, self._connection.facts
-        is_own = self._request.origin is StatementOrigin.OWN
-        is_read_only = is_own or self._request.read_only
-        settings = facts.own_settings(limits) if is_own else facts.caller_settings(limits)
-        pgconn.send_query_params(BEGIN_READ_ONLY if is_read_only else b"BEGIN", None)
-        pgconn.send_query_params(*set_local(settings))
+        pgconn = self._pgconn
+        pgconn.send_query_params(BEGIN_READ_ONLY if self._is_read_only else b"BEGIN", None)
+        pgconn.send_query_params(*set_local(self._settings(limits)))
         pgconn.send_query_params(text, None)
-        pgconn.pipeline_sync()
-        pgconn.send_query_params(b"ROLLBACK", None)
+        self._send_end()
+
+    def _settings(self, limits: TransactionLimits) -> list[tuple[str, str]]:
+        facts = self._connection.facts
+        if self._request.origin is StatementOrigin.OWN:
+            return facts.own_settings(limits)
         if facts.is_pooled:
-            # Before the Sync: at its answer a pooler gives the server connection to its next client.
-            pgconn.send_query_params(_UNLOCK_SQL, None)
+            return facts.caller_settings(limits)
+        return limits.beside(facts.session_limits)
+
+    @property
+    def _is_read_only(self) -> bool:
+        return self._request.origin is StatementOrigin.OWN or self._request.read_only
+
+    def _send_end(self) -> None:
+        """Send what ends the transaction and cleans up, before the Sync.
+
+        At the answer to a Sync a pooler gives the server connection to its next client.
+        """
+        pgconn = self._pgconn
+        pgconn.send_query_params(b"ROLLBACK", None)
+        clean_up: tuple[bytes, ...]
+        if self._connection.facts.is_pooled:
+            clean_up = _SHARED_CLEAN_UP
+        else:
+            clean_up = _CLEAN_UP if self._is_read_only else _CLEAN_UP_AFTER_WRITES
+        for command in clean_up:
+            pgconn.send_query_params(command, None)
         pgconn.pipeline_sync()
 
     def _skip_command(self) -> None:
@@ -201,12 +236,23 @@ class _Exchange:
                 raise FailedError(FailureCode.STATEMENT, "COPY gives no rows here", sqlstate="0A000")
 
     def _finish(self) -> None:
-        """Read up to the second Sync: the ROLLBACK between the two runs whatever the statement did."""
-        syncs = 0
-        while syncs < 2:
+        """Read up to the Sync; send the end of the transaction again if the server skipped it."""
+        if self._read_sync():
+            return
+        self._send_end()
+        if not self._read_sync():
+            self._connection.needs_reset = True
+
+    def _read_sync(self) -> bool:
+        """Read up to the Sync; return whether every command before it was carried out."""
+        is_whole = True
+        while True:
             result = self._next_result()
-            if result is not None and result.status == pq.ExecStatus.PIPELINE_SYNC:
-                syncs += 1
+            if result is None:
+                continue
+            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+                return is_whole
+            is_whole &= result.status not in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 
     def _next_result(self) -> pq.abc.PGresult | None:
         pgconn = self._pgconn

@@ -1,6 +1,7 @@
 """A statement changes nothing and leaves nothing behind, even one that should never have been let through."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -16,7 +17,14 @@ Supervise = Callable[..., Supervisor]
 READ_ONLY = "25006"
 
 
-SETUP = "create table kept (n int); insert into kept values (1); create sequence numbers"
+SETUP = """
+create table kept (n int);
+insert into kept values (1);
+create sequence numbers;
+create function run(statement text) returns text language plpgsql as 'begin execute statement; return 1; end';
+create function has_last_value() returns boolean language plpgsql as
+    'begin return lastval() > 0; exception when object_not_in_prerequisite_state then return false; end';
+"""
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +66,7 @@ def execute(url: str, sql: str) -> list[tuple[object, ...]]:
         "select * from kept for update",
         "explain analyze delete from kept",
         "set transaction read write",
+        "do 'begin set transaction read write; delete from kept; end'",
         "grant select on kept to public",
     ],
 )
@@ -126,6 +135,39 @@ async def test_the_session_is_the_same_for_the_next_statement(supervisor: Superv
             "select current_setting('transaction_read_only') = 'off'",
         ),
         ("select pg_advisory_lock(1)", "select exists (select from pg_locks where locktype = 'advisory')"),
+        (
+            "select pg_advisory_lock(1), 1/(random() > 2)::int",
+            "select exists (select from pg_locks where locktype = 'advisory')",
+        ),
+        (
+            "select run('prepare p as select 1')",
+            "select exists (select from pg_prepared_statements where name = 'p')",
+        ),
+        (
+            "select run('prepare p as select 1'), 1/(random() > 2)::int",
+            "select exists (select from pg_prepared_statements where name = 'p')",
+        ),
+        (
+            "select run('declare c cursor with hold for select 1')",
+            "select exists (select from pg_cursors where name = 'c')",
+        ),
+        ("select run('listen news')", "select exists (select from pg_listening_channels())"),
+        (
+            "select run('set session search_path to evil'), set_config('role', 'pg_monitor', false)",
+            "select current_setting('search_path') ~ 'evil' or current_user = 'pg_monitor'",
+        ),
+        (
+            "select set_config('standard_conforming_strings', 'off', false)",
+            "select current_setting('standard_conforming_strings') = 'off'",
+        ),
+        (
+            "select set_config('my.word', 'kept', false)",
+            "select coalesce(current_setting('my.word', true), '') = 'kept'",
+        ),
+        ("select lo_open(lo_create(0), 131072)", "select exists (select from pg_largeobject_metadata)"),
+        ("select pg_export_snapshot()", "select pg_export_snapshot() is null"),
+        ("reset all", "select current_setting('search_path') !~ 'pg_temp$'"),
+        ("deallocate all", "select current_setting('search_path') !~ 'pg_temp$'"),
         ("listen news", "select exists (select from pg_listening_channels())"),
         ("prepare p as select 1", "select exists (select from pg_prepared_statements where name = 'p')"),
         (
@@ -142,9 +184,48 @@ async def test_the_session_is_the_same_for_the_next_statement(supervisor: Superv
 async def test_a_statement_leaves_no_trace_in_its_session(
     supervisor: Supervisor, statement: str, trace: str
 ) -> None:
-    await run(supervisor, statement, wrapped=False)
+    backend = await value(supervisor, "select pg_backend_pid()")
+    with suppress(StatementFailedError):
+        await run(supervisor, statement, wrapped=False)
 
     assert await value(supervisor, trace) is False
+    assert await value(supervisor, "select pg_backend_pid()") == backend
+
+
+@pytest.mark.parametrize(
+    ("statement", "trace"),
+    [
+        ("select nextval('numbers')", "select has_last_value()"),
+        ("select run('create temp table t (n int)')", "select to_regclass('pg_temp.t') is not null"),
+        ("select pg_advisory_lock(1)", "select exists (select from pg_locks where locktype = 'advisory')"),
+    ],
+)
+async def test_a_statement_that_may_write_leaves_no_trace_in_its_session(
+    supervise: Supervise, url: str, statement: str, trace: str
+) -> None:
+    supervisor = supervise(url, read_only=False)
+    await run(supervisor, statement)
+
+    assert await value(supervisor, trace) is False
+
+
+async def test_a_session_is_reset_where_the_role_may_not_release_its_locks(
+    supervise: Supervise, own_url: str
+) -> None:
+    execute(
+        own_url,
+        "create role unlocking_denied login password 'x'; "
+        "revoke execute on function pg_catalog.pg_advisory_unlock_all() from public",
+    )
+    supervisor = supervise(own_url, params={"user": "unlocking_denied", "password": "x"})
+    backend = await value(supervisor, "select pg_backend_pid()")
+
+    await run(supervisor, "select pg_advisory_lock(7)")
+
+    locks = "select count(*) from pg_locks where locktype = 'advisory' and objid = 7"
+    assert await value(supervisor, locks) == 0
+    assert await value(supervisor, "select current_setting('search_path')") == '"$user", public, pg_temp'
+    assert await value(supervisor, "select pg_backend_pid()") == backend
 
 
 async def test_a_timeout_that_a_statement_switched_off_is_on_for_the_next(supervisor: Supervisor) -> None:
