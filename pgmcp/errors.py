@@ -2,8 +2,8 @@
 
 `str(error)` is safe to show to a model or a person: it never holds a
 password, an API key or a row. `hint` says what to do about it. Each error is
-raised at the place that knows, and translated for the host once, in
-`pgmcp.server.readable_errors`.
+raised at the place that knows, and becomes a reply once, in
+`pgmcp.surface.Surface.call_tool`.
 
     PgmcpError
      ├── SettingsError              settings          the configuration cannot be used

@@ -1,12 +1,10 @@
-"""Builds the rooms from the settings, and serves MCP over stdio until the host leaves."""
+"""Builds the rooms from the settings."""
 
 import asyncio
 import logging
-import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +38,8 @@ from pgmcp.settings import (
     Settings,
 )
 from pgmcp.snapshot import Snapshot
-from pgmcp.standard_output import stdout_for_protocol
+from pgmcp.surface import Backend, TraceRequest
+from pgmcp.surface.presenter import Presenter
 from pgmcp.tokens import TokenCounter
 from pgmcp.validation import FunctionPolicy, PolicyReader, prove_readers, validate, warm_up
 from pgmcp.validation.role import RoleCheck
@@ -63,49 +62,38 @@ POLICY_MAX_AGE_S: Final = 600.0
 """After a pause this long a statement is not checked against what was true before it."""
 
 
-def run(settings: Settings, fork_server: ForkServer | None, wire: int) -> None:
-    """Serve until the host closes standard input, or until SIGTERM or SIGINT.
-
-    Args:
-        fork_server: where workers come from; None starts each as a new interpreter. Closed on return.
-        wire: the standard output that the host reads, from `divert_stdout`.
+@asynccontextmanager
+async def open_backend(
+    settings: Settings, context_file: ContextFile | None, fork_server: ForkServer | None
+) -> AsyncIterator[Backend]:
+    """Build what answers hosts; on leaving, no worker of it is left and nothing runs on the server.
 
     Raises:
         GuardFailedError: if the checks of statements do not work in this environment.
     """
-    prove_readers()  # the second grammar loads later; until it is proved, no statement is validated
-    asyncio.run(_serve(settings, fork_server, wire))
-
-
-async def _serve(settings: Settings, fork_server: ForkServer | None, wire: int) -> None:
-    # Not at the top: the commands of a person open the pipeline, too, and the SDK takes longer than all else.
-    from pgmcp.server import Presenter, build_server
-
-    stopped = asyncio.Event()
-    _on_signals(stopped)
+    # The second grammar loads later; until it is proved, no statement is validated.
+    await asyncio.to_thread(prove_readers)
     async with (
         _open_exporter(settings.server) as exporter,
-        open_pipeline(settings, fork_server) as (pipeline, counter),
+        open_pipeline(settings, fork_server, context_file) as (pipeline, counter),
     ):
+        if not settings.server.use_readonly_transactions:
+            logger.warning("read-only transactions are off: every other guard stays, this one is gone")
         presenter = Presenter(
             settings.server.max_result_tokens,
             counter.count,
             _kept_results(settings.server),
             exporter,
         )
-        surface = build_server(pipeline, presenter)
-        if not settings.server.use_readonly_transactions:  # hosts can show what is logged from here on
-            logger.warning("read-only transactions are off: every other guard stays, this one is gone")
-        server = asyncio.create_task(_speak(surface.run_stdio_async, wire))
-        stop = asyncio.create_task(stopped.wait())
-        logger.info("serving %s over stdio", ", ".join(pipeline.database_names))
-        await asyncio.wait([server, stop], return_when=asyncio.FIRST_COMPLETED)
-        stop.cancel()
-    if stopped.is_set():
-        # The SDK reads standard input in a thread that nothing can interrupt; all else is in order by now.
-        logging.shutdown()
-        os._exit(0)
-    await server
+        yield Backend(pipeline, presenter, _request_trace(settings))
+
+
+def _request_trace(settings: Settings) -> TraceRequest | None:
+    if not settings.opentelemetry:
+        return None
+    from pgmcp.observability.telemetry import trace_request
+
+    return trace_request
 
 
 def _kept_results(settings: ServerSettings) -> KeptResults | None:
@@ -128,25 +116,18 @@ async def _open_exporter(settings: ServerSettings) -> AsyncIterator["Exporter | 
         await exporter.close()
 
 
-async def _speak(run_stdio: Callable[[], Awaitable[None]], wire: int) -> None:
-    with stdout_for_protocol(wire):
-        await run_stdio()
-
-
-def _on_signals(stopped: asyncio.Event) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows: the host ends us by closing standard input
-            loop.add_signal_handler(number, stopped.set)
-
-
 @asynccontextmanager
 async def open_pipeline(
-    settings: Settings, fork_server: ForkServer | None
+    settings: Settings, fork_server: ForkServer | None, context_file: ContextFile | None = None
 ) -> AsyncIterator[tuple[Pipeline, TokenCounter]]:
-    """Build the pipeline; on leaving, no worker of it is left and nothing runs on the server."""
+    """Build the pipeline; on leaving, no worker of it is left and nothing runs on the server.
+
+    Args:
+        context_file: the one of the settings, if it has been read already.
+    """
     counter = TokenCounter(settings.openai.model)
-    context_file = ContextFile(settings.context_file) if settings.context_file else None
+    if context_file is None and settings.context_file:
+        context_file = ContextFile(settings.context_file)
     if context_file and (problem := describe_unknown_databases(context_file.databases, settings.databases)):
         logger.warning("%s", problem)
     spawn = fork_server.spawn if fork_server else spawn_cold

@@ -306,9 +306,18 @@ def setup_sql(
     )
 
 
-@app.command(rich_help_panel=SERVE, epilog=examples("pgmcp serve", "pgmcp"))
-def serve() -> None:
+@app.command(rich_help_panel=SERVE, epilog=examples("pgmcp serve", "pgmcp", "pgmcp serve --check"))
+def serve(
+    only_check: Annotated[
+        bool, typer.Option("--check", help="Only check the settings: exit with 2 if they cannot be used.")
+    ] = False,
+) -> None:
     """Serve MCP over stdio: what a host runs. The default without a command."""
+    from pgmcp.cli.serve import check
     from pgmcp.cli.serve import serve as serve_stdio
+
+    if only_check:
+        check()
+        return
 
     serve_stdio()

@@ -1,15 +1,14 @@
-"""`pgmcp serve`: settings once, logging, run."""
+"""`pgmcp serve`: claim the streams, start the fork server, serve."""
 
 import os
 import sys
 from typing import Final
 
 from pgmcp.cli.errors import exit_with
-from pgmcp.errors import GuardFailedError, SettingsError
+from pgmcp.errors import PgmcpError
 from pgmcp.execution.fork_server import ForkServer, can_fork
-from pgmcp.standard_output import divert_stdout
+from pgmcp.transport.stdio.descriptors import claim_standard_streams
 
-_STDIN: Final = 0
 _WAITING: Final = (
     "waiting for an MCP host on standard input; `pgmcp --help` lists the commands, Ctrl-C ends it\n"
 )
@@ -17,24 +16,29 @@ _WAITING: Final = (
 
 def serve() -> None:
     """Serve MCP over stdio until the host leaves."""
-    wire = divert_stdout()
+    descriptors = claim_standard_streams()
     fork_server = start_fork_server()
-    from pgmcp.settings import load_settings
+    is_person = os.isatty(descriptors.reading)  # who would see nothing happen
+    if is_person:
+        sys.stderr.write(_WAITING)
+    from pgmcp.start import run
 
     try:
-        settings = load_settings()
-        from pgmcp.observability.log_format import configure_logging
-
-        configure_logging(settings.log_level, settings.log_format)
-        if os.isatty(_STDIN):  # a person started it, and would see nothing happen
-            sys.stderr.write(_WAITING)
-        from pgmcp.serve import run
-
-        run(settings, fork_server, wire)
-    except (SettingsError, GuardFailedError) as error:
-        if fork_server is not None:
-            fork_server.close()
+        run(descriptors, fork_server, loads_at_once=is_person)
+    except PgmcpError as error:
         exit_with(error)
+
+
+def check() -> None:
+    """Read the settings and what they name, and say whether they can be used; connects to nothing.
+
+    Raises:
+        SettingsError: they cannot be used.
+    """
+    from pgmcp.start import read_settings
+
+    _, _, offer = read_settings()
+    sys.stdout.write(f"the settings can be used: {', '.join(offer.database_names)}\n")
 
 
 def start_fork_server() -> ForkServer | None:

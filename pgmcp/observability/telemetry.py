@@ -2,11 +2,12 @@
 
 Written against OpenTelemetry's interface, which does nothing until somebody
 configures where to send: `start_telemetry` does, from the standard OTEL_…
-variables. A call's span stands below the one that the MCP SDK makes of the
-request, and the host's above that, if it sends its trace context along.
+variables. A call's span stands below the span of the host's request, and that below
+the host's own span, if the request brings its trace context.
 
-    span pgmcp.query             call, outcome, database, caller, source, rows, model, tokens
-     └── span pgmcp.stage.model, pgmcp.stage.execute, …
+    span tools/call query        method, protocol version, request id, tool
+     └── span pgmcp.query         call, outcome, database, caller, source, rows, model, tokens
+          └── span pgmcp.stage.model, pgmcp.stage.execute, …
     pgmcp.calls                  counter, by operation and outcome
     pgmcp.call.duration          histogram, seconds, by operation and outcome
     pgmcp.model.tokens           counter, by direction
@@ -15,16 +16,19 @@ request, and the host's above that, if it sends its trace context along.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from typing import Any
 
-from opentelemetry import metrics, trace
+from opentelemetry import metrics, propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from pgmcp.errors import SettingsError
 from pgmcp.observability.outcome import ANSWERED, tell_outcome
 from pgmcp.pipeline import Call, Stage
+
+_MAX_TARGET_CHARACTERS = 100
 
 FLUSH_TIMEOUT_S = 2.0
 """What a collector that does not answer may delay the end of the server."""
@@ -77,6 +81,38 @@ def start_telemetry(version: str) -> Callable[[], None]:
 
 def _is_error(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.ERROR
+
+
+@contextmanager
+def trace_request(
+    method: str, params: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Iterator[Callable[[str], None]]:
+    """Surround a host's request with a span, below the span that the request's `_meta` names.
+
+    Yields:
+        A function that marks the span as failed, given the kind of failure.
+    """
+    name = params.get("name")
+    target = name[:_MAX_TARGET_CHARACTERS] if isinstance(name, str) else ""
+    meta = params.get("_meta")
+    carrier = {key: text for key, text in meta.items() if isinstance(text, str)} if meta else {}
+    attributes = {"mcp.method.name": method, **facts}
+    if target:
+        attributes["gen_ai.tool.name" if method == "tools/call" else "gen_ai.prompt.name"] = target
+    with trace.get_tracer("pgmcp").start_as_current_span(
+        f"{method} {target}".strip(),
+        context=propagate.extract(carrier),
+        kind=SpanKind.SERVER,
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as span:
+
+        def mark_failed(kind: str) -> None:
+            span.set_attribute("error.type", kind)
+            span.set_status(Status(StatusCode.ERROR))
+
+        yield mark_failed
 
 
 class Telemetry:

@@ -8,10 +8,6 @@ fence): a chart or a program gets what the database holds.
 import json
 from typing import Any
 
-from pydantic import GetJsonSchemaHandler, RootModel
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
-
 from pgmcp.execution.result import Rows
 from pgmcp.presentation.answer import Answer, Exported, Source
 from pgmcp.presentation.budget import CountTokens, Shown, fit_columns, fit_rows
@@ -59,17 +55,6 @@ ANSWER_SCHEMA: dict[str, Any] = {
     "required": list(_PROPERTIES),
 }
 """The JSON schema of `structure_answer`, by hand: a derived one is 40 % longer, and models pay for it."""
-
-
-class AnswerContent(RootModel[dict[str, Any]]):
-    """`ANSWER_SCHEMA` as the type that the SDK wants for a tool's output."""
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, resolve: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Publish `ANSWER_SCHEMA` as it is."""
-        return ANSWER_SCHEMA
 
 
 def structure_answer(answer: Answer, shown: Shown | None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pgmcp.server.result_view import RESULT_VIEW_URI
+from pgmcp.surface.result_view import RESULT_VIEW_URI
 from scripts.build_view import NODE_MODULES
 from tests.browser.host_page import HostPage, host_page
 from tests.mcp_server import SHOP_CONTEXT, server_environment

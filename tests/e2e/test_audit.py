@@ -61,7 +61,7 @@ def test_every_call_is_told_with_what_became_of_it(
 def test_only_its_owner_may_read_it(
     start_server: StartServer, shop_environment: dict[str, str], file: Path
 ) -> None:
-    start(start_server, shop_environment, file)
+    start(start_server, shop_environment, file).call("execute_sql", sql="select 1")
 
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 

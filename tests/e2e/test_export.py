@@ -165,6 +165,7 @@ def test_no_caller_names_a_file(server: RawServer, folder: Path) -> None:
 
 
 def test_a_folder_that_is_gone_costs_the_export_only(server: RawServer, folder: Path) -> None:
+    server.request("tools/list")  # the settings are read, and the folder is there
     folder.rmdir()
 
     failed = server.call("execute_sql", sql="select 1", export="csv")

@@ -151,9 +151,13 @@ def test_settings_that_cannot_be_used_are_named_without_their_secrets(
     variables: dict[str, str], folder: Path
 ) -> None:
     with RawServer(server_environment(**variables), folder) as server:
+        server.initialize()
+        told = server.call("execute_sql", sql="select 1").text
+        server.close_stdin()
         exit_code = server.wait()
 
     assert exit_code == 2
-    assert "PG_MCP_" in server.stderr
-    assert revealed(server.stderr) == []
-    assert server.stdout == b""
+    for said in (told, server.stderr):
+        assert "PG_MCP_" in said
+        assert revealed(said) == []
+    assert revealed(server.stdout.decode()) == []

@@ -1,5 +1,6 @@
 """Settings as an operator gives them, and what becomes of them in a server."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ import yaml
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.tokens import estimate_tokens
 from tests.e2e.conftest import StartServer
-from tests.mcp_server import server_environment
+from tests.mcp_server import COMMAND, server_environment
 from tests.raw_jsonrpc import RawServer
 
 NewDatabase = Callable[[], str]
@@ -169,29 +170,75 @@ def test_several_databases_are_each_reached_by_every_tool(
         ({"LOG_LEVEL": "chatty"}, ["LOG_LEVEL", "'chatty'", "DEBUG, INFO"]),
     ],
 )
-def test_settings_that_cannot_be_used_end_the_server_with_a_reason(
+def test_a_server_whose_settings_cannot_be_used_stays_and_says_so_to_every_call(
     variables: dict[str, str], said: list[str], folder: Path
 ) -> None:
     with RawServer(server_environment("postgresql://reader@127.0.0.1/x", **variables), folder) as server:
+        server.initialize()
+        tools = server.request("tools/list")["result"]["tools"]
+        answers = [
+            server.call("execute_sql", sql="select 1"),
+            server.call("query", question="How many?"),
+            server.call("search_schema"),
+            server.call("refresh_schema"),
+        ]
+        refused = [
+            server.request("resources/read", uri="databases://list"),
+            server.request("prompts/get", name="explore_database"),
+        ]
+        warned = server.hear("notifications/message")
+        server.close_stdin()
+        exit_code = server.wait()
+
+    assert [tool["name"] for tool in tools] == ["query", "execute_sql", "search_schema", "refresh_schema"]
+    told = [*(answer.text for answer in answers), *(reply["error"]["message"] for reply in refused)]
+    for text in [*told, warned[0]["data"], server.stderr]:
+        assert all(words in text for words in said), text
+    assert {answer.code for answer in answers} == {"settings"}
+    assert exit_code == 2
+    assert "Traceback" not in server.stderr
+
+
+def test_settings_that_cannot_be_used_end_a_server_whose_host_says_nothing(folder: Path) -> None:
+    with RawServer(server_environment(), folder) as server:
+        server.close_stdin()
         exit_code = server.wait()
 
     assert exit_code == 2
-    for words in said:
-        assert words in server.stderr
-    assert "Traceback" not in server.stderr
+    assert "no database is configured" in server.stderr
     assert server.stdout == b""
 
 
-def test_a_context_file_that_is_wrong_ends_the_server_with_the_place(folder: Path) -> None:
+def test_a_context_file_that_is_wrong_is_said_with_the_place(folder: Path) -> None:
     (folder / "context.yaml").write_text("databases:\n  shop:\n    termz: {a: b}\n")
     environment = server_environment("postgresql://reader@127.0.0.1/x", context_file="context.yaml")
     with RawServer(environment, folder) as server:
+        server.initialize()
+        answer = server.call("execute_sql", sql="select 1")
+        server.close_stdin()
         exit_code = server.wait()
 
     assert exit_code == 2
+    assert "termz" in answer.text
     assert "termz" in server.stderr
     assert "Traceback" not in server.stderr
-    assert server.stdout == b""
+
+
+@pytest.mark.parametrize(("port", "exit_code"), [("5432", 0), ("many", 2)])
+def test_a_check_reads_the_settings_and_ends_at_once(port: str, exit_code: int, folder: Path) -> None:
+    checked = subprocess.run(
+        [*COMMAND, "serve", "--check"],
+        env=server_environment("postgresql://reader@127.0.0.1/x", database_port=port),
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert checked.returncode == exit_code
+    assert ("PG_MCP_DATABASE_PORT" in checked.stderr) is (exit_code == 2)
 
 
 @pytest.fixture(scope="module")

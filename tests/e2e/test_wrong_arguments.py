@@ -7,13 +7,15 @@ import pytest
 from tests.raw_jsonrpc import RawServer
 
 SELECT = {"sql": "select 1"}
+QUESTION = "How many active users do we have?"
 MEGABYTE = 1_000_000
 
 
 @pytest.mark.parametrize(
     ("tool", "arguments", "said"),
     [
-        ("execute_sql", SELECT | {"timeout": 5}, ["unknown argument 'timeout'", "sql, database, limit"]),
+        ("execute_sql", SELECT | {"limits": 5}, ["unknown argument 'limits'", "did you mean limit?"]),
+        ("execute_sql", SELECT | {"data_base": "shop"}, ["did you mean database?", "sql, database, limit"]),
         ("execute_sql", {}, ["sql: field required"]),
         ("execute_sql", {"sql": 5}, ["sql: ", "string"]),
         ("execute_sql", SELECT | {"limit": 0}, ["limit is 0", "from 1 to 1000"]),
@@ -27,14 +29,14 @@ MEGABYTE = 1_000_000
         ("query", {"question": "How many?", "limit": 0}, ["limit is 0", "from 1 to 1000"]),
         ("query", {"question": "How many?", "return_type": "csv"}, ["return_type", "'sql' or 'both'"]),
         ("search_schema", {"detail": "all"}, ["detail: ", "'names', 'columns' or 'full'"]),
-        ("search_schema", {"tables": "orders"}, ["tables: ", "list"]),
+        ("search_schema", {"tables": 7}, ["tables: ", "list"]),
+        ("search_schema", {"tables": {"name": "orders"}}, ["tables: ", "list"]),
         ("search_schema", {"tables": ["custmers"]}, ["no table is called 'custmers'", "near: customers"]),
         ("search_schema", {"tables": ["secret.plans"]}, ["no table is called 'secret.plans'"]),
         ("search_schema", {"text": "x" * MEGABYTE}, ["text has 1000000 characters", "up to 8000"]),
         ("search_schema", {"tables": ["x" * MEGABYTE]}, ["has 1000000 characters", "up to 300"]),
         ("search_schema", {"tables": ["orders"] * 201}, ["tables has 201 names", "up to 200"]),
-        ("search_schema", {"x" * MEGABYTE: 1}, ["unknown argument 'xxx", "this tool takes text"]),
-        ("refresh_schema", {"force": True}, ["unknown argument 'force'", "this tool takes database"]),
+        ("refresh_schema", {"Database ": "shop"}, ["unknown argument", "this tool takes database"]),
     ],
 )  # fmt: skip
 def test_a_wrong_argument_is_named_with_what_is_allowed(
@@ -144,3 +146,78 @@ def test_the_schema_of_a_limit_has_its_bounds(shop_server: RawServer) -> None:
         ("integer", 1, 1000)
     ] * len(limits)
     assert limits
+
+
+@pytest.mark.parametrize("nothing", ["", None])
+@pytest.mark.parametrize(
+    ("tool", "required", "optional"),
+    [
+        ("query", {"question": QUESTION}, ["database", "return_type", "limit", "chart", "export"]),
+        ("execute_sql", SELECT, ["database", "limit", "chart", "export"]),
+        ("search_schema", {}, ["text", "database", "tables", "detail"]),
+        ("refresh_schema", {}, ["database"]),
+    ],
+)
+def test_a_host_that_fills_every_optional_argument_with_nothing_has_left_it_out(
+    nothing: str | None, tool: str, required: dict[str, Any], optional: list[str], shop_server: RawServer
+) -> None:
+    answer = shop_server.call(tool, **required, **dict.fromkeys(optional, nothing))
+
+    assert not answer.is_error, answer.text
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("execute_sql", SELECT | {"limit": "5"}),
+        ("execute_sql", SELECT | {"limit": 5.0}),
+        ("execute_sql", SELECT | {"limit": "5.0"}),
+        ("execute_sql", SELECT | {"chart": "false"}),
+        ("execute_sql", SELECT | {"chart": 0}),
+        ("query", {"question": QUESTION, "return_type": "BOTH"}),
+        ("search_schema", {"tables": "orders"}),
+        ("search_schema", {"tables": "orders, customers"}),
+        ("search_schema", {"tables": '["orders", "customers"]'}),
+        ("search_schema", {"tables": [""]}),
+        ("search_schema", {"tables": '"orders"'}),
+    ],
+)
+def test_numbers_booleans_and_lists_are_taken_as_text(
+    tool: str, arguments: dict[str, Any], shop_server: RawServer
+) -> None:
+    answer = shop_server.call(tool, **arguments)
+
+    assert not answer.is_error, answer.text
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("execute_sql", SELECT),
+        ("query", {"question": QUESTION}),
+        ("search_schema", {"tables": ["orders"]}),
+        ("refresh_schema", {}),
+    ],
+)
+def test_an_argument_of_the_hosts_own_is_ignored_with_a_note(
+    tool: str, arguments: dict[str, Any], shop_server: RawServer
+) -> None:
+    answer = shop_server.call(tool, **arguments, wait_for_previous=True)
+
+    assert not answer.is_error
+    assert "ignored the unknown argument 'wait_for_previous': this tool takes " in answer.text
+
+
+def test_a_note_on_ignored_arguments_is_short_however_many_there_are(shop_server: RawServer) -> None:
+    strange = {f"{'x' * 1000}{number}": 1 for number in range(1000)}
+
+    answer = shop_server.call("execute_sql", **SELECT, **strange)
+
+    assert answer.rows == [[1]]
+    assert len(answer.text) < 1_000
+
+
+def test_the_schemas_name_the_configured_databases(shop_server: RawServer) -> None:
+    tools = shop_server.request("tools/list")["result"]["tools"]
+
+    assert [tool["inputSchema"]["properties"]["database"]["enum"] for tool in tools] == [["shop"]] * 4

@@ -1,24 +1,24 @@
-"""What a host offers while its user types: databases, tables, and questions that are known.
+"""Values that a host offers while its user types: databases, tables, and verified questions.
 
-Names come from the catalog at hand. Only the default database, which is
-connected from the start, is read for them if that has not happened yet; no
-other is connected for the sake of a list.
+Names come from the cached catalog. Only the default database, which is connected
+from the start, is read if that has not happened yet; a list connects to no other.
 """
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from mcp.server.context import ServerRequestContext
-from mcp_types import CompleteRequestParams, CompleteResult, Completion
-
-from pgmcp.errors import PgmcpError
-from pgmcp.pipeline import Pipeline
-from pgmcp.presentation.neutral import neutralise
+from pgmcp.errors import MAX_NAME_CHARACTERS, PgmcpError
+from pgmcp.presentation.neutral import neutralise, shorten
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.identifiers import quote_identifier
-from pgmcp.server.dual_era import DualEraServer
+from pgmcp.surface.prompts import PROMPTS
+from pgmcp.surface.reply import INVALID_PARAMS, RequestError
+from pgmcp.surface.resources import TEMPLATES
+
+if TYPE_CHECKING:
+    from pgmcp.pipeline import Pipeline
 
 MAX_VALUES: Final = 100
 """Of one completion, by the protocol."""
@@ -30,23 +30,44 @@ MAX_WAIT_S: Final = 0.25
 """For a catalog that is being read: a person is typing, and the next letter asks again."""
 
 
-def add_completions(server: DualEraServer, pipeline: Pipeline) -> None:
-    """Complete the arguments of the resource templates and of the prompts."""
-    names = _Names(pipeline)
+def check_reference(reference: Mapping[str, Any]) -> None:
+    """Refuse to complete what is not offered.
 
-    async def complete(_: ServerRequestContext[Any, Any], params: CompleteRequestParams) -> CompleteResult:
-        chosen = (params.context.arguments or {}) if params.context else {}
-        is_name = len(params.argument.value) <= MAX_TYPED_CHARACTERS
-        values = await names.of(params.argument.name, chosen) if is_name else []
-        return CompleteResult(completion=_pick(params.argument.value, values))
+    Raises:
+        RequestError: there is no such prompt, and no such template of resources.
+    """
+    match reference:
+        case {"type": "ref/prompt", "name": str(name)}:
+            known = name in {prompt.name for prompt in PROMPTS}
+            what = f"Unknown prompt: {shorten(name, MAX_NAME_CHARACTERS)}"
+        case {"type": "ref/resource", "uri": str(uri)}:
+            known = uri in {template["uriTemplate"] for template in TEMPLATES}
+            what = f"Unknown resource template: {shorten(uri, MAX_NAME_CHARACTERS)}"
+        case _:
+            known, what = False, "ref: expected a ref/prompt with its name, or a ref/resource with its uri"
+    if not known:
+        raise RequestError(INVALID_PARAMS, what)
 
-    server.lowlevel.add_request_handler("completion/complete", CompleteRequestParams, complete)
+
+async def complete(
+    pipeline: "Pipeline", argument: str, typed: str, chosen: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return the protocol's `completion`.
+
+    Args:
+        argument: its name; it means the same in every prompt and template.
+        typed: the beginning of its value, or a part of it.
+        chosen: the arguments that have a value already.
+    """
+    is_short = len(typed) <= MAX_TYPED_CHARACTERS
+    values = await _Names(pipeline).of(argument, chosen) if is_short else []
+    return _pick(typed, values)
 
 
 class _Names:
     """What can stand for an argument, by the argument's name: it means the same wherever it is."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: "Pipeline") -> None:
         self._pipeline = pipeline
 
     async def of(self, argument: str, chosen: Mapping[str, str]) -> list[str]:
@@ -98,7 +119,7 @@ def _spellings(catalog: Catalog) -> Iterator[str]:
             yield f"{neutralise(quote_identifier(table.schema))}.{bare}"
 
 
-def _pick(typed: str, values: Iterable[str]) -> Completion:
+def _pick(typed: str, values: Iterable[str]) -> dict[str, Any]:
     """Return the values that begin with what was typed, then those that hold it, whatever the case."""
     wanted = typed.casefold()
     beginning, holding = [], []
@@ -109,4 +130,8 @@ def _pick(typed: str, values: Iterable[str]) -> Completion:
         elif place > 0:
             holding.append(value)
     found = beginning + holding
-    return Completion(values=found[:MAX_VALUES], total=len(found), has_more=len(found) > MAX_VALUES)
+    return {
+        "values": found[:MAX_VALUES],
+        "total": len(found),
+        "hasMore": len(found) > MAX_VALUES,
+    }

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.rendering import render_names, render_overview
-from pgmcp.server.presenter import fenced
+from pgmcp.surface.presenter import fenced
 
 MAX_WHOLE_CHARACTERS: Final = 400_000
 """Of a schema told in one piece. Hosts cut or refuse a resource near 1 MB."""

@@ -4,9 +4,7 @@ from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
-
-from mcp_types import CallToolResult, ImageContent, TextContent
+from typing import TYPE_CHECKING, Final
 
 from pgmcp.errors import ResultGoneError
 from pgmcp.kept_results import KeptResults
@@ -17,6 +15,7 @@ from pgmcp.presentation.structured import structure_answer
 from pgmcp.presentation.text import Rendered, render_answer
 from pgmcp.schema.catalog import Catalog, Table
 from pgmcp.schema.rendering import Detail, render_names, render_tables
+from pgmcp.surface.reply import ToolReply, text_block
 
 if TYPE_CHECKING:
     from pgmcp.presentation.charts.draw import Drawer
@@ -40,7 +39,7 @@ class Presenter:
     kept: KeptResults | None = None
     exporter: "Exporter | None" = None
 
-    def answer(self, answer: Answer, *, for_view: bool = False) -> CallToolResult:
+    def answer(self, answer: Answer, *, for_view: bool = False) -> ToolReply:
         """Return the answer as text and as structured content; both hold the same rows.
 
         Args:
@@ -56,12 +55,12 @@ class Presenter:
         if self.exporter and structured["truncated"] and not answer.exported:
             structured["truncated"]["hint"] += f", or {_EXPORT_HINT}"
             text = f"{text}\nFor more rows, {_EXPORT_HINT}"
-        result = tool_result(text, structured)
+        meta = None
         if for_view:
             from pgmcp.presentation.view import VIEW_META_KEY, describe_for_view
 
-            result.meta = {VIEW_META_KEY: describe_for_view(_pictured(answer), rendered.shown)}
-        return result
+            meta = {VIEW_META_KEY: describe_for_view(_pictured(answer), rendered.shown)}
+        return ToolReply((text_block(text),), structured, meta=meta)
 
     async def export(self, answer: Answer, file_format: ExportFormat) -> Answer:
         """Return the answer with a file of its rows.
@@ -73,16 +72,16 @@ class Presenter:
             return answer
         return replace(answer, exported=await self.exporter.write(answer.rows, file_format))
 
-    async def add_chart(self, result: CallToolResult, answer: Answer) -> CallToolResult:
-        """Return the result of `answer` with a picture of its rows, or with a word on why there is none."""
+    async def add_chart(self, reply: ToolReply, answer: Answer) -> ToolReply:
+        """Return the reply with a picture of the answer's rows, or with the reason why there is none."""
         from pgmcp.presentation.charts.illustration import illustrate
 
         illustration = await illustrate(_pictured(answer), self._drawer)
-        content = [*result.content, TextContent(type="text", text=illustration.note)]
+        content = [*reply.content, text_block(illustration.note)]
         if illustration.png is not None:
             data = b64encode(illustration.png).decode("ascii")
-            content.append(ImageContent(type="image", data=data, mime_type="image/png"))
-        return result.model_copy(update={"content": content})
+            content.append({"type": "image", "data": data, "mimeType": "image/png"})
+        return replace(reply, content=tuple(content))
 
     @cached_property
     def _drawer(self) -> "Drawer":
@@ -164,8 +163,3 @@ def _name_rest(tables: Sequence[Table], start: int, catalog: Catalog) -> str:
     which = "" if count == len(named) else f", the first {len(named)}"
     names = render_names(named, catalog)
     return f"{count} more{which} by name; ask for them with tables=[…]:\n{names}"
-
-
-def tool_result(text: str, structured: Any) -> CallToolResult:
-    """Return a result with both forms of the same thing."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=structured)

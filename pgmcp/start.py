@@ -1,0 +1,156 @@
+"""From the first line of a host to a pipeline that answers: what is loaded when, and how it all ends.
+
+    claim stdin and stdout ─▶ fork server ─▶ first line answered ─▶ settings ─▶ tools/list
+                              (drivers)                              └▶ pipeline ─▶ grammars, connection
+
+A host waits for `initialize` with a time limit of its own, so nothing that takes long is imported before.
+Settings that cannot be used do not end the server: hosts only say that it "could not attach", so it stays,
+and every call says which setting it is.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TYPE_CHECKING, Any
+
+from pgmcp.errors import PgmcpError
+from pgmcp.surface import Backend, Offer, Surface
+from pgmcp.transport.stdio.descriptors import HostDescriptors
+from pgmcp.transport.stdio.server import StdioServer
+
+if TYPE_CHECKING:
+    from pgmcp.execution.fork_server import ForkServer
+    from pgmcp.generation.context_file import ContextFile
+    from pgmcp.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+OpenBackend = Callable[
+    ["Settings", "ContextFile | None", "ForkServer | None"], AbstractAsyncContextManager[Backend]
+]
+
+
+def run(descriptors: HostDescriptors, fork_server: "ForkServer | None", *, loads_at_once: bool) -> None:
+    """Serve until the host closes standard input, or until SIGTERM or SIGINT.
+
+    Args:
+        fork_server: where workers come from; None starts each as a new interpreter. Closed on return.
+        loads_at_once: do not wait for a host's first line, and end if the settings cannot be used.
+
+    Raises:
+        PgmcpError: the server could not be built; raised when the host has left.
+    """
+    asyncio.run(_serve(descriptors, fork_server, loads_at_once=loads_at_once))
+
+
+async def _serve(
+    descriptors: HostDescriptors, fork_server: "ForkServer | None", *, loads_at_once: bool
+) -> None:
+    loop = asyncio.get_running_loop()
+    offer: asyncio.Future[Offer] = loop.create_future()
+    backend: asyncio.Future[Backend] = loop.create_future()
+    server = StdioServer(Surface(offer, backend), descriptors)
+    _on_signals(server.ended.set)
+    server.start()
+    loading = loop.create_task(_load(server, offer, backend, fork_server, loads_at_once=loads_at_once))
+    leaving = loop.create_task(server.ended.wait())
+    try:
+        ends: list[asyncio.Future[Any]] = [leaving, loading]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await server.close()
+    finally:
+        server.ended.set()
+        try:
+            await loading  # what is being built ends in order; a mistake in the settings is raised
+        finally:
+            if fork_server is not None:
+                fork_server.close()
+
+
+async def _load(
+    server: StdioServer,
+    offer: "asyncio.Future[Offer]",
+    backend: "asyncio.Future[Backend]",
+    fork_server: "ForkServer | None",
+    *,
+    loads_at_once: bool,
+) -> None:
+    """Read the settings, build the pipeline, and keep it until the host has left."""
+    if not loads_at_once:
+        await server.opened.wait()
+    try:
+        settings, context_file, offered = await asyncio.to_thread(read_settings)
+        offer.set_result(offered)
+        open_backend = await asyncio.to_thread(_load_composition)
+        async with open_backend(settings, context_file, fork_server) as built:
+            logger.info("serving %s over stdio", ", ".join(offered.database_names))
+            backend.set_result(built)
+            await server.ended.wait()
+    except BaseException as error:
+        for future in (offer, backend):
+            _fail(future, error)
+        if not isinstance(error, PgmcpError) or loads_at_once:
+            raise
+        _log_unusable(error)
+        await server.ended.wait()
+        raise
+
+
+def read_settings() -> "tuple[Settings, ContextFile | None, Offer]":
+    """Read the settings, and set up logging as they say.
+
+    Raises:
+        SettingsError: they cannot be used.
+    """
+    from pgmcp.settings import load_settings
+
+    settings = load_settings()
+    from pgmcp.observability.log_format import configure_logging
+
+    configure_logging(settings.log_level, settings.log_format)
+    context_file = None
+    if settings.context_file:
+        from pgmcp.generation.context_file import ContextFile
+
+        context_file = ContextFile(settings.context_file)
+    has_verified = context_file is not None and any(
+        context_file.get(name).verified for name in settings.databases
+    )
+    server = settings.server
+    offered = Offer(
+        database_names=tuple(settings.databases),
+        max_rows=server.max_result_rows,
+        max_export_rows=server.export_max_rows if server.export_dir is not None else None,
+        answers_questions=settings.openai.is_configured or has_verified,
+    )
+    return settings, context_file, offered
+
+
+def _load_composition() -> OpenBackend:
+    from pgmcp.serve import open_backend
+
+    return open_backend
+
+
+def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
+    if not future.done():
+        if isinstance(error, Exception):
+            future.set_exception(error)
+            future.exception()  # it is reported by whoever asks, and at the end
+        else:
+            future.cancel()
+
+
+def _log_unusable(error: PgmcpError) -> None:
+    logging.basicConfig()  # what the settings say of logging may be what cannot be used
+    hint = f"\nhint: {error.hint}" if error.hint else ""
+    logger.error("no call can be answered, and each will say why: %s%s", error, hint)
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows: the host ends us by closing standard input
+            loop.add_signal_handler(number, stop)

@@ -1,0 +1,226 @@
+"""What a host can ask for, as plain data and functions; transports only encode what they return.
+
+offer          what the settings decide, and who this server is
+arguments      arguments as structs: schema, validation and message
+tools          the four tools
+resources      schema and kept results as resources
+prompts        ways of working that a person starts by name
+completions    values for an argument, while it is typed
+changes        what hosts can be told of
+presenter      what the pipeline gives, as replies within a token budget
+schema_pages   a whole schema as text, by pages where it is long
+result_view    the page that a host with MCP Apps shows beside an answer
+caller         who calls
+reply          what is given back
+
+`Surface` comes in two halves, so that a host is answered while the rest of the program still loads: the
+lists need the settings, everything else the pipeline.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from pgmcp.errors import (
+    MAX_NAME_CHARACTERS,
+    PgmcpError,
+    SettingsError,
+    SqlRejectedError,
+    StatementFailedError,
+)
+from pgmcp.presentation.failure import render_error
+from pgmcp.presentation.neutral import neutralise_block, shorten
+from pgmcp.surface import completions, prompts, resources
+from pgmcp.surface.caller import Caller
+from pgmcp.surface.changes import Event, watch_schemas
+from pgmcp.surface.offer import INSTRUCTIONS, SERVER_INFO, Offer
+from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError, ToolReply
+from pgmcp.surface.tools import Tool, build_tools
+
+if TYPE_CHECKING:
+    from pgmcp.pipeline import Pipeline
+    from pgmcp.surface.presenter import Presenter
+
+__all__ = [
+    "INSTRUCTIONS",
+    "SERVER_INFO",
+    "Backend",
+    "Caller",
+    "Offer",
+    "RequestError",
+    "Surface",
+    "ToolReply",
+    "TraceRequest",
+]
+
+logger = logging.getLogger(__name__)
+
+TraceRequest = Callable[
+    [str, Mapping[str, Any], Mapping[str, Any]], AbstractContextManager[Callable[[str], None]]
+]
+"""Surrounds a request with a span, given method, params and facts; what is entered marks it as failed."""
+
+_DEFECT = "defect: this call failed in a way that was not anticipated\nhint: the server's log has the details"
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What answers requests once it is built.
+
+    Attributes:
+        trace: None unless requests are traced.
+    """
+
+    pipeline: "Pipeline"
+    presenter: "Presenter"
+    trace: TraceRequest | None = None
+
+
+class Surface:
+    """Tools, resources, prompts and completions, for any transport.
+
+    Args:
+        offer: done when the settings are read, or cannot be used.
+        backend: done when the pipeline is built, or cannot be.
+    """
+
+    def __init__(self, offer: "asyncio.Future[Offer]", backend: "asyncio.Future[Backend]") -> None:
+        self._offer = offer
+        self._backend = backend
+
+    def watch(self, tell: Callable[[Sequence[Event]], None]) -> None:
+        """Call `tell` with every change of resources from now on; called on the event loop."""
+
+        def begin(backend: "asyncio.Future[Backend]") -> None:
+            if not backend.cancelled() and backend.exception() is None:
+                watch_schemas(backend.result().pipeline, tell)
+
+        self._backend.add_done_callback(begin)
+
+    @property
+    def trace(self) -> TraceRequest | None:
+        """What surrounds requests with spans, once it is known."""
+        is_built = self._backend.done() and not self._backend.cancelled() and not self._backend.exception()
+        return self._backend.result().trace if is_built else None
+
+    async def settled(self) -> None:
+        """Wait until the pipeline is built, or cannot be."""
+        if not self._backend.done():
+            await asyncio.wait([self._backend])
+
+    async def list_tools(self, cursor: str | None) -> dict[str, Any]:
+        """Return the protocol's list of tools."""
+        await self._offered()
+        return resources.page_of("tools", [tool.definition for tool in self._tools.values()], cursor)
+
+    async def call_tool(self, name: str, raw_arguments: Mapping[str, Any], caller: Caller) -> ToolReply:
+        """Call a tool; every failure is a reply that a model can read.
+
+        Raises:
+            RequestError: there is no such tool.
+        """
+        await self._offered()
+        tool = self._tools.get(name)
+        if tool is None:
+            raise RequestError(INVALID_PARAMS, f"Unknown tool: {shorten(name, MAX_NAME_CHARACTERS)}")
+        try:
+            backend = await self._built()
+            arguments, notes = tool.arguments.read(raw_arguments)
+            return await tool.run(backend.pipeline, backend.presenter, arguments, notes, caller)
+        except PgmcpError as error:
+            return ToolReply.of_text(_describe(error), is_error=True)
+        except Exception:
+            logger.exception("%s failed in a way that was not anticipated", name)
+            return ToolReply.of_text(_DEFECT, is_error=True)
+
+    async def list_resources(self, cursor: str | None) -> dict[str, Any]:
+        """Return a page of the protocol's list of resources."""
+        offer = await self._offered()
+        is_built = self._backend.done() and not self._backend.exception()
+        pipeline = self._backend.result().pipeline if is_built else None
+        return resources.list_resources(offer, pipeline, cursor)
+
+    def list_templates(self, cursor: str | None) -> dict[str, Any]:
+        """Return the protocol's list of resource templates."""
+        return resources.page_of("resourceTemplates", resources.TEMPLATES, cursor)
+
+    async def read_resource(self, uri: str) -> dict[str, Any]:
+        """Return the protocol's content of a resource.
+
+        Raises:
+            RequestError: nothing is at the address, or it cannot be read now.
+        """
+        backend = await self._built_for_request()
+        return await resources.read_resource(backend.pipeline, backend.presenter, uri)
+
+    async def check_subscribable(self, uri: str) -> None:
+        """Refuse an address whose content never changes.
+
+        Raises:
+            RequestError: it is not the schema of a configured database, or a part of one.
+        """
+        resources.check_subscribable(await self._offered(), uri)
+
+    def list_prompts(self, cursor: str | None) -> dict[str, Any]:
+        """Return the protocol's list of prompts."""
+        return resources.page_of("prompts", [prompt.describe() for prompt in prompts.PROMPTS], cursor)
+
+    async def get_prompt(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the protocol's prompt.
+
+        Raises:
+            RequestError: there is no such prompt, or it does not take these arguments.
+        """
+        offer = await self._offered()
+        if not offer.database_names:
+            await self._built_for_request()  # says why there are none
+        return prompts.get_prompt(offer, name, arguments)
+
+    async def complete(
+        self, reference: Mapping[str, Any], argument: str, typed: str, chosen: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return the protocol's completion of an argument.
+
+        Raises:
+            RequestError: there is no such prompt or template.
+        """
+        completions.check_reference(reference)
+        backend = await self._built_for_request()
+        return {"completion": await completions.complete(backend.pipeline, argument, typed, chosen)}
+
+    @cached_property
+    def _tools(self) -> dict[str, Tool]:
+        return build_tools(self._known_offer())
+
+    async def _offered(self) -> Offer:
+        if not self._offer.done():
+            await asyncio.wait([self._offer])
+        return self._known_offer()
+
+    def _known_offer(self) -> Offer:
+        """Return the offer; without usable settings the tools are listed all the same, to say why."""
+        failed = self._offer.cancelled() or self._offer.exception()
+        return Offer(answers_questions=True) if failed else self._offer.result()
+
+    async def _built(self) -> Backend:
+        if not self._backend.done():
+            await asyncio.wait([self._backend])
+        return self._backend.result()
+
+    async def _built_for_request(self) -> Backend:
+        try:
+            return await self._built()
+        except PgmcpError as error:
+            raise RequestError(INTERNAL_ERROR, _describe(error)) from error
+
+
+def _describe(error: PgmcpError) -> str:
+    if isinstance(error, SettingsError):  # it lists problems, a line each
+        lines = neutralise_block(str(error))
+        return f"settings: {lines}" + (f"\nhint: {error.hint}" if error.hint else "")
+    sql = error.sql if isinstance(error, SqlRejectedError | StatementFailedError) else ""
+    return render_error(error, sql=sql)

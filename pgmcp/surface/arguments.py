@@ -1,0 +1,248 @@
+"""Arguments of tools: structs that give the JSON schema, the validation and the message of a mistake.
+
+Hosts and models send arguments loosely, so they are read leniently:
+
+    "" or null            left out, for every optional argument
+    "5", 5.0              an integer
+    "true", "no", 1       a boolean
+    '["a", "b"]', "a, b"  a list of texts
+    one that is unknown   ignored with a note, unless its name is nearly that of a known one
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import inspect
+
+from pgmcp.errors import MAX_NAME_CHARACTERS, InvalidArgumentError
+from pgmcp.presentation.neutral import shorten
+
+MAX_NOTED_ARGUMENTS: Final = 5
+"""Unknown arguments that a note names; a call can bring thousands."""
+
+_TRUE: Final = frozenset({"true", "yes", "on", "1"})
+_FALSE: Final = frozenset({"false", "no", "off", "0"})
+_HINT: Final = "the tool's input schema says what it takes"
+
+Arguments = TypeVar("Arguments", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One argument: its name, how its value is read, and whether it may be left out."""
+
+    name: str
+    read: Callable[[str, Any], Any]
+    is_required: bool
+
+
+class ArgumentReader(Generic[Arguments]):
+    """Reads the arguments of one tool into its struct.
+
+    Args:
+        kind: the struct; a field with a default is an optional argument.
+        withheld: fields that are not offered here, and what it would take.
+    """
+
+    def __init__(self, kind: type[Arguments], withheld: Mapping[str, str]) -> None:
+        self._kind = kind
+        self._withheld = withheld
+        choices = {name: _choices(hint) for name, hint in get_type_hints(kind).items()}
+        described = inspect.multi_type_info([kind])[0]
+        fields = described.fields if isinstance(described, inspect.StructType) else ()
+        self._fields = {
+            field.name: _Field(
+                field.name, _reader_of(field.type, choices.get(field.name, ())), field.required
+            )
+            for field in fields
+        }
+        self._choices = choices
+        self.offered = [name for name in self._fields if name not in withheld]
+
+    def read(self, raw: Mapping[str, Any]) -> tuple[Arguments, tuple[str, ...]]:
+        """Return the arguments, and notes on what was ignored.
+
+        Raises:
+            InvalidArgumentError: a value cannot be taken, or a name is nearly that of an argument.
+        """
+        values: dict[str, Any] = {}
+        unknown: list[str] = []
+        for name, value in raw.items():
+            field = self._fields.get(name)
+            if field is None:
+                unknown.append(name)
+            elif field.is_required or not _is_left_out(value):
+                values[name] = self._value(field, value)
+        notes = self._notes(unknown, values) if unknown else ()
+        for field in self._fields.values():
+            if field.is_required and field.name not in values:
+                raise InvalidArgumentError(f"{field.name}: field required", hint=_HINT)
+        return self._kind(**values), notes
+
+    def schema(self, additions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the JSON schema of what is offered.
+
+        Args:
+            additions: keywords to add to arguments, by name.
+        """
+        (_, *_), components = msgspec.json.schema_components([self._kind])
+        described = components[self._kind.__name__]
+        properties = {
+            name: {**_flat(described["properties"][name]), **self._enum(name), **additions.get(name, {})}
+            for name in self.offered
+        }
+        schema: dict[str, Any] = {"type": "object", "properties": properties}
+        if described.get("required"):
+            schema["required"] = list(described["required"])
+        return schema
+
+    def _enum(self, name: str) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self._choices[name])} if self._choices[name] else {}
+
+    def _value(self, field: _Field, value: Any) -> Any:
+        if field.name in self._withheld:
+            raise InvalidArgumentError(f"{field.name} is not offered here", hint=self._withheld[field.name])
+        read = field.read(field.name, value)
+        if read is None:
+            raise InvalidArgumentError(f"{field.name}: expected a value, got null", hint=_HINT)
+        return read
+
+    def _notes(self, unknown: Sequence[str], values: Mapping[str, Any]) -> tuple[str, ...]:
+        takes = f"this tool takes {', '.join(self.offered)}"
+        check_near_names(unknown, [name for name in self.offered if name not in values], takes)
+        named = ", ".join(repr(shorten(name, MAX_NAME_CHARACTERS)) for name in unknown[:MAX_NOTED_ARGUMENTS])
+        more = f" and {len(unknown) - MAX_NOTED_ARGUMENTS} more" if len(unknown) > MAX_NOTED_ARGUMENTS else ""
+        plural = "s" if len(unknown) > 1 else ""
+        return (f"ignored the unknown argument{plural} {named}{more}: {takes}",)
+
+
+def check_near_names(unknown: Iterable[str], free: Sequence[str], takes: str) -> None:
+    """Refuse an unknown argument whose name is nearly that of one that was not given.
+
+    Raises:
+        InvalidArgumentError: it names the argument that is meant.
+    """
+    plain = {_plain(name): name for name in free}
+    for name in unknown:
+        near = difflib.get_close_matches(_plain(name[:MAX_NAME_CHARACTERS]), plain, n=1, cutoff=0.75)
+        if near:
+            raise InvalidArgumentError(
+                f"unknown argument {shorten(name, MAX_NAME_CHARACTERS)!r}",
+                hint=f"did you mean {plain[near[0]]}? {takes}",
+            )
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "")
+
+
+def _is_left_out(value: Any) -> bool:
+    return value is None or value in ("", "null") or value == []
+
+
+def _flat(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an optional argument without null: models pay for every word."""
+    parts = dict(schema)
+    some = [part for part in parts.pop("anyOf", ()) if part != {"type": "null"}]
+    if parts.get("default", "") is None:
+        del parts["default"]
+    return {**(some[0] if some else {}), **parts}
+
+
+def _choices(hint: Any) -> tuple[Any, ...]:
+    """Return the values of a `Literal`, in its order: msgspec sorts them."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)
+    return next((found for part in get_args(hint) if (found := _choices(part))), ())
+
+
+def _reader_of(kind: inspect.Type, choices: Sequence[Any]) -> Callable[[str, Any], Any]:
+    if isinstance(kind, inspect.Metadata):
+        return _reader_of(kind.type, choices)
+    if isinstance(kind, inspect.UnionType):
+        return _reader_of(
+            next(each for each in kind.types if not isinstance(each, inspect.NoneType)), choices
+        )
+    match kind:
+        case inspect.IntType():
+            return _read_integer
+        case inspect.BoolType():
+            return _read_boolean
+        case inspect.ListType():
+            return _read_texts
+        case inspect.LiteralType():
+            return _one_of(choices)
+        case _:
+            return _read_text
+
+
+def _wrong(name: str, expected: str, value: Any) -> InvalidArgumentError:
+    return InvalidArgumentError(f"{name}: expected {expected}, got {_shown(value)}", hint=_HINT)
+
+
+def _shown(value: Any) -> str:
+    return shorten(repr(value) if isinstance(value, str) else json.dumps(value, default=str), 60)
+
+
+def _read_text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise _wrong(name, "a string", value)
+    return value
+
+
+def _read_integer(name: str, value: Any) -> int:
+    number = value
+    if isinstance(value, str):
+        try:
+            number = float(value) if len(value) <= 40 else None
+        except ValueError:
+            number = None
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise _wrong(name, "an integer", value)
+    return number
+
+
+def _read_boolean(name: str, value: Any) -> bool:
+    word = str(value).strip().lower()
+    if isinstance(value, bool | int | str) and word in _TRUE | _FALSE:
+        return word in _TRUE
+    raise _wrong(name, "true or false", value)
+
+
+def _one_of(choices: Sequence[Any]) -> Callable[[str, Any], Any]:
+    by_word = {str(each).lower(): each for each in choices}
+
+    def read(name: str, value: Any) -> Any:
+        word = value.strip().lower() if isinstance(value, str) else ""
+        if word not in by_word:
+            raise _wrong(name, _alternatives([repr(each) for each in choices]), value)
+        return by_word[word]
+
+    return read
+
+
+def _alternatives(words: Sequence[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]])
+
+
+def _read_texts(name: str, value: Any) -> list[str]:
+    given = _split_list(value) if isinstance(value, str) else value
+    if not isinstance(given, list) or not all(isinstance(each, str | int | None) for each in given):
+        raise _wrong(name, "a list of strings", value)
+    return [str(each) for each in given if each not in ("", None)]
+
+
+def _split_list(text: str) -> Any:
+    """Return the list that a text stands for: JSON, or names between commas."""
+    if text.lstrip().startswith("["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+    return [text.strip()] if '"' in text else [part.strip() for part in text.split(",")]

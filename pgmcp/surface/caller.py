@@ -1,0 +1,84 @@
+"""Who calls, as far as handlers need to know; a transport makes one for each request."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from pgmcp.presentation.neutral import neutralise, shorten
+
+if TYPE_CHECKING:
+    from pgmcp.pipeline import OnStage, Stage
+
+MAX_CALLER_CHARACTERS: Final = 100
+"""Of the name that a host gives itself; the name goes into logs."""
+
+APPS_EXTENSION: Final = "io.modelcontextprotocol/ui"
+APP_MIME_TYPE: Final = "text/html;profile=mcp-app"
+
+_MESSAGE_BY_STAGE: Final = {
+    "schema": "reading the schema",
+    "prompt": "finding the tables it needs",
+    "model": "asking the model",
+    "validate": "checking the SQL",
+    "plan": "planning the statement",
+    "execute": "running the statement",
+    "check": "checking the answer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The host behind a request.
+
+    Attributes:
+        name: the host's name and version, "claude-code 2.1"; "" if it gave none.
+        protocol_version: which version of the protocol the request speaks.
+        shows_apps: whether the host shows the result view (MCP Apps).
+        report: sends progress, a growing number and a message; None if the host did not ask for it.
+        principal: the authenticated user; None where the transport has none.
+    """
+
+    name: str = ""
+    protocol_version: str = ""
+    shows_apps: bool = False
+    report: Callable[[int, str], None] | None = None
+    principal: str | None = None
+
+    def on_stage(self) -> "OnStage | None":
+        """Return a function that reports each stage of a call; None if the host did not ask for progress."""
+        report = self.report
+        if report is None:
+            return None
+        begun: Counter[str] = Counter()
+
+        async def tell(stage: "Stage") -> None:
+            begun[stage] += 1
+            # The number of stages depends on what the model writes, so no total is promised.
+            report(begun.total(), _describe(stage, begun[stage]))
+
+        return tell
+
+
+def caller_name(client_info: Any) -> str:
+    """Return a host's name and version from its `clientInfo`; "" if it has none."""
+    match client_info:
+        case {"name": str(name), "version": str(version)}:
+            return neutralise(shorten(f"{name} {version}".strip(), MAX_CALLER_CHARACTERS))
+        case _:
+            return ""
+
+
+def supports_apps(capabilities: Any) -> bool:
+    """Return whether a host's capabilities declare MCP Apps with the type of our page."""
+    match capabilities:
+        case {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": list(types)}}}:
+            return APP_MIME_TYPE in types
+        case _:
+            return False
+
+
+def _describe(stage: str, times: int) -> str:
+    if stage == "model" and times > 1:
+        return f"mending the SQL, attempt {times}"
+    return _MESSAGE_BY_STAGE[stage]

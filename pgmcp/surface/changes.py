@@ -1,0 +1,75 @@
+"""Changes that hosts can be told of: resources whose content or list has changed.
+
+catalog read again ─▶ what changed ─▶ schema://shop, schema://shop/orders, schema://shop/public.orders
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pgmcp.schema.catalog import Catalog, Table
+from pgmcp.schema.identifiers import quote_identifier
+from pgmcp.surface.resources import list_tables, table_uri
+
+if TYPE_CHECKING:
+    from pgmcp.pipeline import Pipeline
+    from pgmcp.schema.cache import CatalogChange
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceUpdated:
+    """The content of a resource has changed."""
+
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcesListChanged:
+    """The list of resources has changed."""
+
+
+Event = ResourceUpdated | ResourcesListChanged
+
+
+def watch_schemas(pipeline: "Pipeline", tell: Callable[[Sequence[Event]], None]) -> None:
+    """Call `tell` with every change that a read of a catalog finds."""
+    watcher = _SchemaWatcher(pipeline, tell)
+    for name in pipeline.database_names:
+        pipeline.database(name).schema.watch(partial(watcher.see_read, name))
+
+
+class _SchemaWatcher:
+    """Makes events of what the reads of all catalogs find."""
+
+    def __init__(self, pipeline: "Pipeline", tell: Callable[[Sequence[Event]], None]) -> None:
+        self._pipeline = pipeline
+        self._tell = tell
+        self._listed: list[str] = []
+
+    def see_read(self, database: str, old: Catalog | None, new: Catalog, change: "CatalogChange") -> None:
+        events: list[Event] = []
+        if old is not None:  # a first read changes nothing that a host has seen
+            events += [ResourceUpdated(uri) for uri in _changed_uris(database, old, new, change)]
+        listed = [resource["uri"] for resource in list_tables(self._pipeline)]
+        if listed != self._listed:
+            self._listed = listed
+            events.append(ResourcesListChanged())
+        if events:
+            self._tell(events)
+
+
+def _changed_uris(database: str, old: Catalog, new: Catalog, change: "CatalogChange") -> Iterator[str]:
+    """Yield the addresses whose content a change touches; a table has one with its schema and one without."""
+    names = change.added + change.dropped + change.changed
+    if names:
+        yield f"schema://{database}"
+    for name in names:
+        yield table_uri(database, name)
+        table = new.find(name) or old.find(name)
+        if table is not None and name != (qualified := _qualified(table)):
+            yield table_uri(database, qualified)
+
+
+def _qualified(table: Table) -> str:
+    return f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"

@@ -1,0 +1,60 @@
+"""What the surface gives back: the reply of a tool, or the error of any other request."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+INVALID_REQUEST: Final = -32600
+METHOD_NOT_FOUND: Final = -32601
+INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
+
+
+class RequestError(Exception):
+    """A request that is answered with a JSON-RPC error; `str()` is its message.
+
+    Attributes:
+        code: of JSON-RPC 2.0, section 5.1, or of the Model Context Protocol.
+        data: what the error carries beside its message; None: nothing.
+    """
+
+    def __init__(self, code: int, message: str, data: Any = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.data = data
+
+
+@dataclass(frozen=True, slots=True)
+class ToolReply:
+    """The result of a tool call.
+
+    Attributes:
+        content: content blocks of the protocol, text first.
+        structured: the same as JSON; None for an error.
+        meta: the result's `_meta`, which hosts keep from their model; None: nothing.
+    """
+
+    content: tuple[dict[str, Any], ...]
+    structured: dict[str, Any] | None = None
+    is_error: bool = False
+    meta: dict[str, Any] | None = None
+
+    @classmethod
+    def of_text(
+        cls, text: str, structured: dict[str, Any] | None = None, *, is_error: bool = False
+    ) -> "ToolReply":
+        """Return a reply of one block of text."""
+        return cls((text_block(text),), structured, is_error)
+
+    def as_result(self) -> dict[str, Any]:
+        """Return the reply as the protocol's `CallToolResult`."""
+        result: dict[str, Any] = {"content": self.content, "isError": self.is_error}
+        if self.structured is not None:
+            result["structuredContent"] = self.structured
+        if self.meta is not None:
+            result["_meta"] = self.meta
+        return result
+
+
+def text_block(text: str) -> dict[str, Any]:
+    """Return a content block of text."""
+    return {"type": "text", "text": text}

@@ -1,0 +1,227 @@
+"""The schema and kept results as resources, for hosts whose user attaches them to a conversation.
+
+    databases://list                   the configured databases
+    schema://shop                      a whole schema; ?page=2 of a long one
+    schema://shop/orders               one table
+    result://3f9a/121                  rows of an earlier answer, from row 121 on
+    ui://pgmcp/result                  the page that hosts with MCP Apps show
+
+The list has the databases, and the tables of those whose catalog is cached: a
+list connects to nothing. Hosts offer their user what is listed, and only some offer templates.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote
+
+from pgmcp.errors import InvalidArgumentError, PgmcpError, ResultGoneError, UnknownDatabaseError
+from pgmcp.presentation.failure import render_error
+from pgmcp.presentation.neutral import shorten
+from pgmcp.surface.offer import Offer
+from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
+from pgmcp.surface.result_view import RESULT_VIEW_RESOURCE, RESULT_VIEW_URI, read_result_view
+
+if TYPE_CHECKING:
+    from pgmcp.pipeline import Pipeline
+    from pgmcp.surface.presenter import Presenter
+
+MAX_LISTED_TABLES: Final = 200
+"""Of one database. The tables of a larger one are not listed: such a list helps no person to find theirs."""
+
+RESOURCES_PER_PAGE: Final = 100
+MAX_URI_CHARACTERS: Final = 1_000
+"""Of an address in an error; ours are shorter."""
+
+_TEXT: Final = "text/plain"
+_SCHEMA: Final = re.compile(r"schema://([^/?#]+)(?:\?page=([^&#]*)|/([^/?#]+))?")
+_RESULT: Final = re.compile(r"result://([^/?#]+)/([^/?#]+)")
+_LIST_URI: Final = "databases://list"
+
+_DATABASES: Final = {
+    "uri": _LIST_URI,
+    "name": "databases",
+    "title": "Configured databases",
+    "description": "Names of the databases that can be asked, the default first.",
+    "mimeType": _TEXT,
+}
+
+TEMPLATES: Final[list[dict[str, Any]]] = [
+    {
+        "uriTemplate": "schema://{database}",
+        "name": "schema",
+        "title": "Schema of a database",
+        "description": "Every table and view: columns, types, keys, indexes, enums, comments.",
+        "mimeType": _TEXT,
+    },
+    {
+        "uriTemplate": "schema://{database}?page={page}",
+        "name": "schema page",
+        "title": "Page of a long schema",
+        "description": "Tables and views of a schema that is too long for one piece; the first page is 1.",
+        "mimeType": _TEXT,
+    },
+    {
+        "uriTemplate": "schema://{database}/{table}",
+        "name": "table",
+        "title": "One table",
+        "description": "One table or view; the name as table or schema.table.",
+        "mimeType": _TEXT,
+    },
+    {
+        "uriTemplate": "result://{result}/{row}",
+        "name": "result",
+        "title": "Rest of a result",
+        "description": "Rows of an earlier answer from one on; the answer names the address.",
+        "mimeType": _TEXT,
+    },
+]
+
+
+def list_resources(offer: Offer, pipeline: "Pipeline | None", cursor: str | None) -> dict[str, Any]:
+    """Return a page of the list; pages that only hosts show come last.
+
+    Args:
+        pipeline: None while it is being built: the tables are not listed yet.
+
+    Raises:
+        RequestError: no page begins at the cursor.
+    """
+    resources = [
+        _DATABASES,
+        *(_describe_schema(name) for name in offer.database_names),
+        *(list_tables(pipeline) if pipeline is not None else ()),
+        RESULT_VIEW_RESOURCE,
+    ]
+    return page_of("resources", resources, cursor)
+
+
+def page_of(key: str, items: Sequence[dict[str, Any]], cursor: str | None) -> dict[str, Any]:
+    """Return a page of a list, and the cursor of the next; cursors are opaque to clients.
+
+    Raises:
+        RequestError: no page begins at the cursor.
+    """
+    start = 0
+    if cursor is not None:
+        start = int(cursor) if cursor.isascii() and cursor.isdigit() and len(cursor) < 9 else -1
+        if not 0 <= start < max(1, len(items)):
+            raise RequestError(INVALID_PARAMS, f"no page begins at the cursor {cursor[:32]!r}")
+    end = start + RESOURCES_PER_PAGE
+    page: dict[str, Any] = {key: items[start:end]}
+    if end < len(items):
+        page["nextCursor"] = str(end)
+    return page
+
+
+def list_tables(pipeline: "Pipeline") -> Iterator[dict[str, Any]]:
+    """Yield the tables of every database whose catalog is cached, unless they are too many."""
+    for database in pipeline.database_names:
+        catalog = pipeline.database(database).schema.at_hand
+        if catalog is None or len(catalog.tables) > MAX_LISTED_TABLES:
+            continue
+        for table in catalog.tables:
+            name = catalog.display_name(table)
+            yield {
+                "uri": table_uri(database, name),
+                "name": f"{database}/{name}",
+                "title": name,
+                "description": f"{table.kind} of {database}",
+                "mimeType": _TEXT,
+            }
+
+
+def table_uri(database: str, name: str) -> str:
+    """Return the address of a table.
+
+    Args:
+        name: as SQL can use it.
+    """
+    return f"schema://{database}/{quote(name, safe='')}"
+
+
+async def read_resource(pipeline: "Pipeline", presenter: "Presenter", uri: str) -> dict[str, Any]:
+    """Return what is at an address as the protocol's `ReadResourceResult`.
+
+    Raises:
+        RequestError: nothing is there, or it cannot be read now.
+    """
+    try:
+        content = await _read(pipeline, presenter, uri)
+    except PgmcpError as error:
+        is_absent = isinstance(error, UnknownDatabaseError | InvalidArgumentError | ResultGoneError)
+        code = INVALID_PARAMS if is_absent else INTERNAL_ERROR
+        raise RequestError(code, render_error(error), _named(uri)) from error
+    if content is None:
+        raise RequestError(
+            INVALID_PARAMS, f"Unknown resource: {shorten(uri, MAX_URI_CHARACTERS)}", _named(uri)
+        )
+    return {"contents": [{"uri": uri, **content}]}
+
+
+def check_subscribable(offer: Offer, uri: str) -> None:
+    """Refuse to subscribe to what never changes here.
+
+    Raises:
+        RequestError: it is not the schema of a configured database, or a part of one.
+    """
+    found = _SCHEMA.fullmatch(uri)
+    if found is None or unquote(found[1]) not in offer.database_names:
+        raise RequestError(
+            INVALID_PARAMS,
+            f"nothing changes at {shorten(uri, 200)!r}: subscribe to schema://database or schema://database/table",
+            _named(uri),
+        )
+
+
+async def _read(pipeline: "Pipeline", presenter: "Presenter", uri: str) -> dict[str, Any] | None:
+    if uri == _LIST_URI:
+        return _text("\n".join(pipeline.database_names))
+    if uri == RESULT_VIEW_URI:
+        meta = RESULT_VIEW_RESOURCE["_meta"]
+        return {"mimeType": RESULT_VIEW_RESOURCE["mimeType"], "text": read_result_view(), "_meta": meta}
+    if found := _SCHEMA.fullmatch(uri):
+        return _text(await _read_schema(pipeline, *found.groups()))
+    if found := _RESULT.fullmatch(uri):
+        return _text(_read_rows(presenter, *found.groups()))
+    return None
+
+
+async def _read_schema(pipeline: "Pipeline", database: str, page: str | None, table: str | None) -> str:
+    from pgmcp.schema.rendering import render_table
+    from pgmcp.surface.presenter import fenced
+    from pgmcp.surface.schema_pages import describe_page, describe_schema
+
+    name = unquote(database)
+    if table is not None:
+        catalog, (found,) = await pipeline.find_tables("", database=name, names=[unquote(table)], limit=1)
+        return fenced(render_table(found, catalog))
+    catalog = await pipeline.catalog(name)
+    if page is not None:
+        return await asyncio.to_thread(describe_page, name, catalog, unquote(page))
+    return await asyncio.to_thread(describe_schema, name, catalog)
+
+
+def _read_rows(presenter: "Presenter", result: str, row: str) -> str:
+    if not row.isascii() or not row.isdigit():
+        raise InvalidArgumentError(f"{row[:32]!r} is no row", hint="rows are counted from 1")
+    return presenter.page(result, int(row[:18]))
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"mimeType": _TEXT, "text": text}
+
+
+def _named(uri: str) -> dict[str, str]:
+    return {"uri": shorten(uri, MAX_URI_CHARACTERS)}
+
+
+def _describe_schema(database: str) -> dict[str, Any]:
+    """Describe a database's schema by itself: hosts offer their user listed resources, not templates."""
+    return {
+        "uri": f"schema://{database}",
+        "name": f"schema of {database}",
+        "title": f"Schema of {database}",
+        "mimeType": _TEXT,
+    }

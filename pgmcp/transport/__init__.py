@@ -1,0 +1,1 @@
+"""How hosts reach the surface; each transport only encodes what the surface returns."""

@@ -1,0 +1,124 @@
+"""One line as a JSON-RPC message, or what is wrong with it."""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from pgmcp.surface.reply import INVALID_REQUEST, RequestError
+
+PARSE_ERROR: Final = -32700
+
+Id = str | int | float | None
+"""Of a request; None only in an error about a line whose id could not be read."""
+
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_REPLACEMENT: Final = "\ufffd"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request, or a notification if it has no id.
+
+    Attributes:
+        meta: `params._meta`; {} if there is none.
+    """
+
+    method: str
+    params: dict[str, Any]
+    meta: dict[str, Any] = field(default_factory=dict)
+    id: Id = None
+
+    @property
+    def is_notification(self) -> bool:
+        """Whether nothing answers it."""
+        return self.id is None
+
+
+class BadMessageError(Exception):
+    """A line, or a part of a batch, that is no message.
+
+    Attributes:
+        id: of the request it would have been, where it can be read.
+    """
+
+    def __init__(self, message: str, *, code: int = INVALID_REQUEST, id: Id = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.id = id
+
+
+def decode(line: bytes) -> tuple[Any, bool]:
+    """Return the JSON value of a line, and whether its text had to be repaired.
+
+    Bytes that are no UTF-8 and halves of surrogate pairs, which JavaScript writes when a text was cut inside
+    an emoji, become U+FFFD.
+
+    Raises:
+        BadMessageError: it is not JSON.
+    """
+    text = line.removeprefix(_BYTE_ORDER_MARK)
+    try:
+        return msgspec.json.decode(text), False
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass
+    except RecursionError:
+        raise BadMessageError("this line is JSON nested too deeply", code=PARSE_ERROR) from None
+    try:
+        value = json.loads(text.decode("utf-8", errors="replace"))
+        repaired = _LONE_SURROGATE.sub(_REPLACEMENT, json.dumps(value, ensure_ascii=False))
+        return msgspec.json.decode(repaired), True
+    except (ValueError, RecursionError):
+        raise BadMessageError("this line is not JSON", code=PARSE_ERROR) from None
+
+
+def read_message(value: Any) -> Request | None:
+    """Return a message; None for a response, which nothing here asked for.
+
+    Raises:
+        BadMessageError: it is neither.
+    """
+    if not isinstance(value, dict):
+        raise BadMessageError("a JSON-RPC message is an object")
+    method, request_id = value.get("method"), value.get("id")
+    if method is None and ("result" in value or "error" in value):
+        return None
+    shown_id = _readable_id(request_id)
+    if value.get("jsonrpc") != "2.0":
+        raise BadMessageError('"jsonrpc" is not "2.0"', id=shown_id)
+    if not isinstance(method, str):
+        raise BadMessageError('"method" is not a text', id=shown_id)
+    if "id" in value and (shown_id is None or (isinstance(shown_id, float) and not shown_id.is_integer())):
+        raise BadMessageError('"id" is neither a text nor an integer', id=shown_id)
+    params = value.get("params")
+    if params is None:
+        params = {}
+    if not isinstance(params, dict):
+        raise BadMessageError('"params" is not an object', id=shown_id)
+    meta = params.get("_meta")
+    return Request(method, params, meta if isinstance(meta, dict) else {}, shown_id)
+
+
+def _readable_id(value: Any) -> Id:
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+
+
+def result_of(request_id: Id, result: dict[str, Any]) -> dict[str, Any]:
+    """Return the message that answers a request."""
+    return {"jsonrpc": "2.0", "id": request_id, "result": result}
+
+
+def error_of(request_id: Id, error: RequestError | BadMessageError) -> dict[str, Any]:
+    """Return the message that refuses a request; its id is null where none can be read (JSON-RPC 2.0, 5)."""
+    described: dict[str, Any] = {"code": error.code, "message": str(error)}
+    if isinstance(error, RequestError) and error.data is not None:
+        described["data"] = error.data
+    return {"jsonrpc": "2.0", "id": request_id, "error": described}
+
+
+def notification(method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return a message that asks for no answer."""
+    return {"jsonrpc": "2.0", "method": method, **({"params": params} if params else {})}

@@ -1,0 +1,115 @@
+"""A surface served over two descriptors, from the host's first line to its last."""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+import msgspec
+
+from pgmcp.surface import Surface
+from pgmcp.transport.stdio.descriptors import HostDescriptors
+from pgmcp.transport.stdio.host_log import HostLog
+from pgmcp.transport.stdio.messages import BadMessageError, decode
+from pgmcp.transport.stdio.session import Session
+from pgmcp.transport.stdio.wire import MAX_UNREAD_BYTES, LineSplitter, Oversized, Reader, Writer
+
+logger = logging.getLogger(__name__)
+
+LAST_WORDS_TIMEOUT_S: Final = 1.0
+"""For a host to read what is left when the server ends."""
+
+_encoder = msgspec.json.Encoder()
+
+
+class StdioServer:
+    """Reads what the host writes, and writes the answers. Made and used on one event loop.
+
+    Attributes:
+        opened: set when the first line has been answered, or the host has left.
+        ended: set when the host has left.
+    """
+
+    def __init__(self, surface: Surface, descriptors: HostDescriptors) -> None:
+        self.opened = asyncio.Event()
+        self.ended = asyncio.Event()
+        self._lines = LineSplitter()
+        self._writer = Writer(descriptors.writing, self._balance)
+        self._reader = Reader(descriptors.reading, self._take)
+        self._host_log = HostLog(self._send)
+        self._session = Session(surface, self._send, self._host_log)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._host_log.attach()
+        self._reader.start()
+
+    async def close(self) -> None:
+        """Cancel what is in flight, answer it, and give the host a moment to read that."""
+        self._reader.stop()
+        await self._session.end()
+        self._host_log.detach()
+        await self._writer.drain(LAST_WORDS_TIMEOUT_S)
+        self._writer.close()
+
+    def _take(self, chunk: bytes) -> None:
+        for line in self._lines.feed(chunk) if chunk else self._lines.end():
+            self._take_line(line)
+        if not chunk:
+            self._leave()
+
+    def _take_line(self, line: bytes | Oversized) -> None:
+        if isinstance(line, Oversized):
+            self._refuse(BadMessageError(f"{line.value} is not taken"))
+        elif line.strip():
+            self._take_text(line)
+
+    def _refuse(self, error: BadMessageError) -> None:
+        logger.warning("a line from the host is refused: %s", error)
+        self._session.refuse(error)
+        self.opened.set()
+
+    def _take_text(self, line: bytes) -> None:
+        try:
+            value, was_repaired = decode(line)
+        except BadMessageError as error:
+            self._refuse(error)
+            return
+        if was_repaired:
+            logger.warning("a line held invalid UTF-8 or half a surrogate pair; U+FFFD stands for it")
+        self._session.receive(value)
+        self.opened.set()
+
+    def _send(self, message: Any) -> None:
+        self._writer.write(_encode(message))
+        if self._writer.waiting_bytes > MAX_UNREAD_BYTES:
+            self._reader.pause()
+
+    def _balance(self) -> None:
+        if self._writer.is_broken:
+            self._leave()
+        elif self._writer.waiting_bytes < MAX_UNREAD_BYTES // 2:
+            self._reader.resume()
+
+    def _leave(self) -> None:
+        self.opened.set()
+        self.ended.set()
+
+
+def _encode(message: Any) -> bytes:
+    """Return a message as a line; text that UTF-8 cannot carry is replaced."""
+    try:
+        return _encoder.encode(message) + b"\n"
+    except UnicodeEncodeError:
+        return _encoder.encode(_without_surrogates(message)) + b"\n"
+
+
+def _without_surrogates(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", errors="replace").decode()
+        case dict():
+            return {_without_surrogates(key): _without_surrogates(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_without_surrogates(each) for each in value]
+        case _:
+            return value

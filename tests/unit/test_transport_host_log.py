@@ -1,0 +1,82 @@
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from pgmcp.transport.stdio.host_log import MAX_WAITING, REPEAT_AFTER_S, HostLog
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Host:
+    """What a host was told, and a clock that stands still."""
+
+    told: list[str] = field(default_factory=list)
+    now_s: float = 0.0
+
+    def hear(self, message: dict[str, Any]) -> None:
+        self.told.append(message["params"]["data"])
+
+
+@pytest.fixture
+async def host() -> Host:
+    return Host()
+
+
+@pytest.fixture
+async def log(host: Host) -> HostLog:
+    return HostLog(host.hear, clock=lambda: host.now_s)
+
+
+async def warn(log: HostLog, text: str, level: int = logging.WARNING) -> None:
+    log.handle(logging.LogRecord("pgmcp.serve", level, __file__, 1, text, (), None))
+    await asyncio.sleep(0)  # what is logged is taken on the loop's next turn
+
+
+async def test_a_warning_is_repeated_only_after_a_while(host: Host, log: HostLog) -> None:
+    log.open_session()
+    await warn(log, "down")
+    await warn(log, "down")
+    host.now_s += REPEAT_AFTER_S
+    await warn(log, "down")
+
+    assert host.told == ["down", "down"]
+
+
+async def test_what_hides_in_a_warning_is_made_visible(host: Host, log: HostLog) -> None:
+    log.open_session()
+    await warn(log, "line\nbreak and \u202e direction")
+
+    assert host.told == [r"line\nbreak and \u202e direction"]
+
+
+async def test_only_so_many_warnings_wait_for_a_host_the_newest(host: Host, log: HostLog) -> None:
+    for number in range(MAX_WAITING + 5):
+        await warn(log, f"warning {number}")
+    log.open_session()
+
+    assert host.told == [f"warning {number}" for number in range(5, MAX_WAITING + 5)]
+
+
+async def test_the_level_that_a_host_sets_holds(host: Host, log: HostLog) -> None:
+    log.open_session()
+    log.least_level = "error"
+    await warn(log, "a warning")
+    await warn(log, "an error", logging.ERROR)
+
+    assert host.told == ["an error"]
+
+
+@pytest.mark.parametrize(
+    ("level", "told"), [("info", ["a warning"]), ("error", []), ("loud", []), (None, [])]
+)
+async def test_a_request_gets_what_waits_from_the_level_it_names(
+    level: str | None, told: list[str], host: Host, log: HostLog
+) -> None:
+    await warn(log, "a warning")
+    log.send_with_request(level)
+
+    assert host.told == told

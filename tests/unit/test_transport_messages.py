@@ -1,0 +1,69 @@
+from typing import Any
+
+import pytest
+
+from pgmcp.transport.stdio.messages import BadMessageError, Request, decode, read_message
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+
+
+@pytest.mark.parametrize(
+    ("line", "value", "was_repaired"),
+    [
+        (b'{"a": 1}\r', {"a": 1}, False),
+        (b'\xef\xbb\xbf{"a": 1}', {"a": 1}, False),
+        (b'"\\ud83d\\ude00"', "\U0001f600", False),
+        (b"\"select '\\ud83d'\"", "select '\ufffd'", True),
+        (b'"\\ude00\\ud83d"', "\ufffd\ufffd", True),
+        (b'"caf\xe9"', "caf\ufffd", True),
+    ],
+)
+def test_a_line_is_read_even_if_its_text_is_damaged(line: bytes, value: Any, was_repaired: bool) -> None:
+    assert decode(line) == (value, was_repaired)
+
+
+@pytest.mark.parametrize("line", [b"this is not json", b"{", b"\xff\xfe", b"[" * 1_000_000, b"NaN", b"{} {}"])
+def test_a_line_that_is_no_json_is_refused(line: bytes) -> None:
+    with pytest.raises(BadMessageError) as refused:
+        decode(line)
+
+    assert refused.value.code == PARSE_ERROR
+
+
+@pytest.mark.parametrize(
+    ("value", "request_id"),
+    [
+        (7, None),
+        ({}, None),
+        ({"jsonrpc": "2.0"}, None),
+        ({"id": 1, "method": "ping"}, 1),
+        ({"jsonrpc": "1.0", "id": "a", "method": "ping"}, "a"),
+        ({"jsonrpc": "2.0", "id": 1, "method": 5}, 1),
+        ({"jsonrpc": "2.0", "id": 1.5, "method": "ping"}, 1.5),
+        ({"jsonrpc": "2.0", "id": None, "method": "ping"}, None),
+        ({"jsonrpc": "2.0", "id": True, "method": "ping"}, None),
+        ({"jsonrpc": "2.0", "id": {}, "method": "ping"}, None),
+        ({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": [1]}, 1),
+    ],
+)
+def test_what_is_no_message_is_refused_with_its_id_where_there_is_one(value: Any, request_id: Any) -> None:
+    with pytest.raises(BadMessageError) as refused:
+        read_message(value)
+
+    assert (refused.value.code, refused.value.id) == (INVALID_REQUEST, request_id)
+
+
+@pytest.mark.parametrize(
+    ("value", "request_"),
+    [
+        ({"jsonrpc": "2.0", "id": 0, "method": "ping"}, Request("ping", {}, {}, 0)),
+        ({"jsonrpc": "2.0", "id": "", "method": "ping", "params": None}, Request("ping", {}, {}, "")),
+        ({"jsonrpc": "2.0", "id": 1.0, "method": "ping"}, Request("ping", {}, {}, 1.0)),
+        ({"jsonrpc": "2.0", "method": "x", "params": {"_meta": 5}}, Request("x", {"_meta": 5}, {})),
+        ({"jsonrpc": "2.0", "id": 1, "result": {}}, None),
+        ({"jsonrpc": "2.0", "id": 1, "error": {}}, None),
+    ],
+)
+def test_a_message_is_read(value: Any, request_: Request | None) -> None:
+    assert read_message(value) == request_
