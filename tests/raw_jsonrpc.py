@@ -85,7 +85,7 @@ class RawServer:
                 cwd=folder,
             )
         self._ids = count(1)
-        self._replies: dict[int, dict[str, Any]] = {}
+        self._replies: dict[int | None, dict[str, Any]] = {}
         self._notifications: list[dict[str, Any]] = []
         self._is_at_end = False
         self._changed = threading.Condition()
@@ -151,8 +151,8 @@ class RawServer:
         self._process.stdin.write(line + b"\n")
         self._process.stdin.flush()
 
-    def receive(self, request_id: int) -> dict[str, Any]:
-        """Wait for the reply to one request."""
+    def receive(self, request_id: int | None) -> dict[str, Any]:
+        """Wait for the reply to one request; None: for the error about a line whose id cannot be read."""
         with self._changed:
             self._changed.wait_for(
                 lambda: request_id in self._replies or self.stray_lines or self._is_at_end, REPLY_TIMEOUT_S
@@ -228,9 +228,9 @@ class RawServer:
             message = _parse(line)
             if message is None:
                 self.stray_lines.append(line)
-            elif "id" in message and "method" not in message:
-                self._replies[message["id"]] = message
-            elif "method" in message and "id" not in message:
+            elif "method" not in message:
+                self._replies[message.get("id")] = message
+            elif "id" not in message:
                 self._notifications.append(message)
             self._changed.notify_all()
 

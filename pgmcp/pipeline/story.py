@@ -8,6 +8,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from pgmcp.argument_bounds import (
+    MAX_QUESTION_CHARACTERS,
+    MAX_SEARCH_CHARACTERS,
+    MAX_SEARCHED_NAMES,
+    MAX_TABLE_NAME_CHARACTERS,
+)
 from pgmcp.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -37,16 +43,6 @@ from pgmcp.schema.value_check import Mismatch
 
 if TYPE_CHECKING:
     from pgmcp.rate_limit import RateLimit
-
-MAX_QUESTION_CHARACTERS: Final = 8_000
-"""A question is a few sentences; a pasted document would be paid for on every attempt."""
-
-MAX_SEARCH_CHARACTERS: Final = 8_000
-"""Of the words that `search_schema` looks for; only the first of them count."""
-
-MAX_SEARCHED_NAMES: Final = 200
-MAX_TABLE_NAME_CHARACTERS: Final = 300
-"""Two names of 63 characters that are all quotes, doubled, with their dot and own quotes, are shorter."""
 
 SECOND_ANSWER_RESERVE_S: Final = 1.0
 """Kept of a call's time when its answer is doubted, to give that answer if there is no better."""

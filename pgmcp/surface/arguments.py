@@ -148,8 +148,8 @@ def _flat(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of an optional argument without null: models pay for every word."""
     parts = dict(schema)
     some = [part for part in parts.pop("anyOf", ()) if part != {"type": "null"}]
-    if parts.get("default", "") is None:
-        del parts["default"]
+    if parts.get("default") in (None, ""):
+        parts.pop("default", None)
     return {**(some[0] if some else {}), **parts}
 
 

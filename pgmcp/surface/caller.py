@@ -35,14 +35,14 @@ class Caller:
         name: the host's name and version, "claude-code 2.1"; "" if it gave none.
         protocol_version: which version of the protocol the request speaks.
         shows_apps: whether the host shows the result view (MCP Apps).
-        report: sends progress, a growing number and a message; None if the host did not ask for it.
+        report: takes a message when a stage begins; None if the host did not ask for progress.
         principal: the authenticated user; None where the transport has none.
     """
 
     name: str = ""
     protocol_version: str = ""
     shows_apps: bool = False
-    report: Callable[[int, str], None] | None = None
+    report: Callable[[str], None] | None = None
     principal: str | None = None
 
     def on_stage(self) -> "OnStage | None":
@@ -54,8 +54,7 @@ class Caller:
 
         async def tell(stage: "Stage") -> None:
             begun[stage] += 1
-            # The number of stages depends on what the model writes, so no total is promised.
-            report(begun.total(), _describe(stage, begun[stage]))
+            report(_describe(stage, begun[stage]))
 
         return tell
 
@@ -80,5 +79,5 @@ def supports_apps(capabilities: Any) -> bool:
 
 def _describe(stage: str, times: int) -> str:
     if stage == "model" and times > 1:
-        return f"mending the SQL, attempt {times}"
+        return f"repairing the SQL, attempt {times}"
     return _MESSAGE_BY_STAGE[stage]

@@ -6,6 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from pgmcp.argument_bounds import (
+    MAX_QUESTION_CHARACTERS,
+    MAX_SEARCH_CHARACTERS,
+    MAX_SEARCHED_NAMES,
+    MAX_TABLE_NAME_CHARACTERS,
+)
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.presentation.structured import ANSWER_SCHEMA
 from pgmcp.surface.arguments import ArgumentReader
@@ -25,8 +31,11 @@ EXPORT_NEEDS: Final = "an operator can allow it by naming a folder in PG_MCP_SER
 MAX_ENUMERATED_DATABASES: Final = 20
 """Names of databases in a tool's schema; a model pays for each, in every tool."""
 
-_DATABASE: Final = "Name of a configured database; the default one if left out"
+_DATABASE: Final = "A configured database; the default one if left out"
 
+TableNames = Annotated[
+    list[Annotated[str, Meta(max_length=MAX_TABLE_NAME_CHARACTERS)]], Meta(max_length=MAX_SEARCHED_NAMES)
+]
 DatabaseArgument = Annotated[str | None, Meta(description=_DATABASE)]
 LimitArgument = Annotated[int | None, Meta(description="Rows")]
 ChartArgument = Annotated[
@@ -41,7 +50,9 @@ ExportArgument = Annotated[
 class Query(Struct, kw_only=True, frozen=True):
     """Arguments of `query`."""
 
-    question: Annotated[str, Meta(description="What to find out, in plain language")]
+    question: Annotated[
+        str, Meta(description="What to find out, in plain language", max_length=MAX_QUESTION_CHARACTERS)
+    ]
     database: DatabaseArgument = None
     return_type: Annotated[
         Literal["result", "sql", "both"],
@@ -65,10 +76,16 @@ class ExecuteSql(Struct, kw_only=True, frozen=True):
 class SearchSchema(Struct, kw_only=True, frozen=True):
     """Arguments of `search_schema`."""
 
-    text: Annotated[str, Meta(description="Words to look for in names and comments; empty: all")] = ""
+    text: Annotated[
+        str,
+        Meta(
+            description="Words to look for in names and comments; empty: all",
+            max_length=MAX_SEARCH_CHARACTERS,
+        ),
+    ] = ""
     database: DatabaseArgument = None
     tables: Annotated[
-        list[str] | None, Meta(description="Exactly these tables, as table or schema.table")
+        TableNames | None, Meta(description="Exactly these tables, as table or schema.table")
     ] = None
     detail: Annotated[
         Literal["names", "columns", "full"],
@@ -79,7 +96,7 @@ class SearchSchema(Struct, kw_only=True, frozen=True):
 class RefreshSchema(Struct, kw_only=True, frozen=True):
     """Arguments of `refresh_schema`."""
 
-    database: Annotated[str | None, Meta(description="Name of a configured database; all if left out")] = None
+    database: Annotated[str | None, Meta(description="A configured database; all if left out")] = None
 
 
 Handler = Callable[["Pipeline", "Presenter", Any, Sequence[str], Caller], Awaitable[ToolReply]]

@@ -104,9 +104,16 @@ def test_a_line_that_is_no_request_is_answered_with_its_id_where_it_can_be_read(
     for line, code, request_id in answered:
         answer = lines.ask(line)
 
-        assert (answer["error"]["code"], answer["id"]) == (code, request_id), line[:80]
+        assert (answer["error"]["code"], answer.get("id")) == (code, request_id), line[:80]
+        assert ("id" in answer) is (request_id is not None)
         assert answer["error"]["message"]
     assert lines.ask(request("ping", 2)) == {"jsonrpc": "2.0", "id": 2, "result": {}}
+
+
+def test_an_id_that_cannot_be_read_is_null_where_the_protocol_requires_one(lines: Lines) -> None:
+    lines.open("2025-06-18")
+
+    assert lines.ask(b"this is not json")["id"] is None
 
 
 def test_the_log_says_at_its_usual_level_that_a_line_was_refused(lines: Lines, folder: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_question_tells_of_every_stage_and_of_its_repair(
         "running the statement",
         "reading the schema",
         "finding the tables it needs",
-        "mending the SQL, attempt 2",
+        "repairing the SQL, attempt 2",
         "checking the SQL",
         "running the statement",
         "checking the answer",

@@ -148,6 +148,16 @@ def test_the_schema_of_a_limit_has_its_bounds(shop_server: RawServer) -> None:
     assert limits
 
 
+def test_the_schemas_of_texts_have_their_bounds(shop_server: RawServer) -> None:
+    tools = shop_server.request("tools/list")["result"]["tools"]
+    arguments = {tool["name"]: tool["inputSchema"]["properties"] for tool in tools}
+
+    assert arguments["query"]["question"]["maxLength"] == 8000
+    assert arguments["search_schema"]["text"]["maxLength"] == 8000
+    tables = arguments["search_schema"]["tables"]
+    assert (tables["type"], tables["maxItems"], tables["items"]["maxLength"]) == ("array", 200, 300)
+
+
 @pytest.mark.parametrize("nothing", ["", None])
 @pytest.mark.parametrize(
     ("tool", "required", "optional"),

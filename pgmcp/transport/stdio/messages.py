@@ -12,7 +12,7 @@ from pgmcp.surface.reply import INVALID_REQUEST, RequestError
 PARSE_ERROR: Final = -32700
 
 Id = str | int | float | None
-"""Of a request; None only in an error about a line whose id could not be read."""
+"""Of a request; None only in an error about a line whose id cannot be read."""
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -112,11 +112,14 @@ def result_of(request_id: Id, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def error_of(request_id: Id, error: RequestError | BadMessageError) -> dict[str, Any]:
-    """Return the message that refuses a request; its id is null where none can be read (JSON-RPC 2.0, 5)."""
+    """Return the message that refuses a request; without an id where none can be read."""
     described: dict[str, Any] = {"code": error.code, "message": str(error)}
     if isinstance(error, RequestError) and error.data is not None:
         described["data"] = error.data
-    return {"jsonrpc": "2.0", "id": request_id, "error": described}
+    message: dict[str, Any] = {"jsonrpc": "2.0", "error": described}
+    if request_id is not None:
+        message["id"] = request_id
+    return message
 
 
 def notification(method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:

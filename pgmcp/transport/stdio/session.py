@@ -21,10 +21,10 @@ from pgmcp.transport.stdio.messages import (
     BadMessageError,
     Request,
     error_of,
-    notification,
     read_message,
     result_of,
 )
+from pgmcp.transport.stdio.progress import Progress
 from pgmcp.transport.stdio.subscriptions import SUBSCRIPTION_ID, Subscriptions
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,12 @@ SESSION_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25
 STATELESS_VERSION: Final = "2026-07-28"
 BATCH_VERSION: Final = "2025-03-26"
 """The one version of the protocol that has batches."""
+
+NULL_ID_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18")
+"""Their schemas require an id in every error, so it is null where none can be read (JSON-RPC 2.0, section 5).
+
+Later ones make the id of an error optional, and never null.
+"""
 
 MAX_BATCH: Final = 1_000
 
@@ -113,7 +119,13 @@ class Session:
 
     def refuse(self, error: BadMessageError) -> None:
         """Answer a line that is no message."""
-        self._send(error_of(error.id, error))
+        self._send(self._refusal(error))
+
+    def _refusal(self, error: BadMessageError) -> dict[str, Any]:
+        message = error_of(error.id, error)
+        if error.id is None and self._caller.protocol_version in NULL_ID_VERSIONS:
+            message["id"] = None
+        return message
 
     async def end(self) -> None:
         """Stop everything that is in flight; each such request is answered with an error."""
@@ -143,7 +155,7 @@ class Session:
         try:
             request = read_message(value)
         except BadMessageError as error:
-            reply(error_of(error.id, error))
+            reply(self._refusal(error))
             return True
         if request is None:
             return False
@@ -289,31 +301,23 @@ class Session:
             return result
 
     async def _call_tool(self, request: Request, caller: Caller) -> dict[str, Any]:
+        name, arguments = _text(request, "name"), _arguments(request)
         token = request.meta.get("progressToken")
-        if isinstance(token, str | int):
-            caller = replace(caller, report=self._progress(token))
-        arguments = request.params.get("arguments")
-        if not isinstance(arguments, dict | None):
-            raise RequestError(INVALID_PARAMS, "params.arguments: expected an object")
-        reply = await self._surface.call_tool(_text(request, "name"), arguments or {}, caller)
-        return reply.as_result()
-
-    def _progress(self, token: str | int) -> Callable[[int, str], None]:
-        def report(progress: int, message: str) -> None:
-            params = {"progressToken": token, "progress": progress, "message": message}
-            self._send(notification("notifications/progress", params))
-
-        return report
+        if not isinstance(token, str | int) or isinstance(token, bool):
+            return (await self._surface.call_tool(name, arguments, caller)).as_result()
+        progress = Progress(token, self._send)
+        try:
+            caller = replace(caller, report=progress.report)
+            return (await self._surface.call_tool(name, arguments, caller)).as_result()
+        finally:
+            progress.stop()
 
     async def _list_resources(self, request: Request, caller: Caller) -> dict[str, Any]:
         self._subscriptions.knows_list = caller.protocol_version != STATELESS_VERSION
         return await self._surface.list_resources(_cursor(request))
 
     async def _get_prompt(self, request: Request, _: Caller) -> dict[str, Any]:
-        arguments = request.params.get("arguments")
-        if not isinstance(arguments, dict | None):
-            raise RequestError(INVALID_PARAMS, "params.arguments: expected an object")
-        return await self._surface.get_prompt(_text(request, "name"), arguments or {})
+        return await self._surface.get_prompt(_text(request, "name"), _arguments(request))
 
     async def _complete(self, request: Request, _: Caller) -> dict[str, Any]:
         match request.params:
@@ -411,6 +415,13 @@ def _text(request: Request, name: str) -> str:
     if not isinstance(value, str):
         raise RequestError(INVALID_PARAMS, f"params.{name}: expected a text")
     return value
+
+
+def _arguments(request: Request) -> dict[str, Any]:
+    arguments = request.params.get("arguments")
+    if not isinstance(arguments, dict | None):
+        raise RequestError(INVALID_PARAMS, "params.arguments: expected an object")
+    return arguments or {}
 
 
 def _cursor(request: Request) -> str | None:
