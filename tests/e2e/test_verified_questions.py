@@ -109,5 +109,6 @@ def test_a_context_for_a_database_that_is_not_configured_is_warned_of(
     context.write_text("databases: {shpo: {terms: {user: a row of users}}}")
 
     server = start_server({**shop_environment, "PG_MCP_CONTEXT_FILE": str(context)})
+    server.call("search_schema", detail="names")  # `initialize` is answered before the file is read
 
     assert "databases that are not configured: 'shpo' (did you mean 'shop'?)" in server.stderr
