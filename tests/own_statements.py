@@ -11,7 +11,7 @@ from pgmcp.execution.replies import failure_error
 from pgmcp.execution.result import Column, Rows
 from worker.failures import FailedError, failed_connect
 from worker.protocol import Execute, Failure, StatementMode, StatementOrigin
-from worker.session import ServerConnection
+from worker.session import ServerConnection, ServerFacts
 from worker.statement import run_statement
 
 _PREPARE = """
@@ -39,9 +39,13 @@ class OwnSession:
         self.own_statements: list[str] = []
 
     @property
-    def facts(self) -> Any:
-        """What the worker learned of the server."""
+    def facts(self) -> ServerFacts:
+        """What the worker learned of the server; a test may replace it."""
         return self._connection.facts
+
+    @facts.setter
+    def facts(self, facts: ServerFacts) -> None:
+        self._connection.facts = facts
 
     async def fetch(self, sql: str) -> Rows:
         """Run a statement of ours."""

@@ -7,7 +7,8 @@ r"""From PostgreSQL's text output to cells: typed where JSON has the type, exact
 | smallint, integer, bigint, oid | a number; text beyond ±2**53, where JSON readers round                |
 | real, double precision         | a number; NaN, Infinity and -Infinity as text                         |
 | numeric, money                 | text, so that no digit is lost: 19.90                                 |
-| date, time, timestamp          | text in ISO form: 2026-11-22 20:48:19.5; infinity; 0044-03-15 BC      |
+| date, time, timestamp          | text in ISO form, whatever DateStyle is: 2026-11-22 20:48:19.5;       |
+|                                | infinity; 0044-03-15 BC                                               |
 | timestamptz, timetz            | text in ISO form with the offset: 2026-11-22 20:48:19+00              |
 | interval                       | text in the role's IntervalStyle: 1 day 02:00:00                      |
 | json, jsonb                    | text, as stored                                                       |
@@ -18,7 +19,7 @@ r"""From PostgreSQL's text output to cells: typed where JSON has the type, exact
 
 import math
 import re
-from functools import cache
+from functools import lru_cache
 from typing import Final, Protocol
 
 from psycopg import pq
@@ -27,6 +28,8 @@ from psycopg.adapt import AdaptersMap, Loader, Transformer
 from psycopg.types.bool import BoolLoader
 from psycopg.types.numeric import FloatLoader, IntLoader
 from psycopg.types.string import TextLoader
+
+from worker.date_style import DATE_OIDS, DateOutput
 
 Cell = str | int | float | bool | None
 
@@ -47,7 +50,7 @@ _TYPED_OIDS: Final = frozenset({_BOOLEAN_OID, *_INTEGER_OIDS, *_FLOAT_OIDS})
 _ESCAPED_BYTE: Final = re.compile(rb"\\(\\|[0-3][0-7]{2})")
 
 
-def _adapters(text_loader: type[Loader]) -> AdaptersMap:
+def _adapters(text_loader: type[Loader], dates: DateOutput | None = None) -> AdaptersMap:
     """Return the few loaders we want: psycopg's defaults make Python objects of everything."""
     adapters = AdaptersMap()
     adapters.register_loader(0, text_loader)  # any type without a loader of its own
@@ -57,7 +60,18 @@ def _adapters(text_loader: type[Loader]) -> AdaptersMap:
         adapters.register_loader(oid, IntLoader)
     for oid in _FLOAT_OIDS:
         adapters.register_loader(oid, FloatLoader)
+    if dates is not None:
+        for oid in DATE_OIDS:
+            adapters.register_loader(oid, _date_loader(dates))
     return adapters
+
+
+def _date_loader(dates: DateOutput) -> type[Loader]:
+    class DateLoader(Loader):
+        def load(self, data: Buffer) -> str:
+            return dates.to_iso(bytes(data).decode("ascii", "replace"))
+
+    return DateLoader
 
 
 class _ByteaLoader(Loader):
@@ -74,19 +88,23 @@ def _unescape(match: re.Match[bytes]) -> bytes:
     return b"\\" if match[1] == b"\\" else bytes([int(match[1], 8)])
 
 
-@cache
-def _lenient_adapters(codec: str) -> AdaptersMap:
+@lru_cache
+def _lenient_adapters(codec: str, dates: DateOutput | None) -> AdaptersMap:
     """Return loaders that show U+FFFD for a byte that means nothing in this encoding."""
 
     class LenientLoader(Loader):
         def load(self, data: Buffer) -> str:
             return bytes(data).decode(codec, "replace")
 
-    return _adapters(LenientLoader)
+    return _adapters(LenientLoader, dates)
+
+
+@lru_cache
+def _strict_adapters(dates: DateOutput | None) -> AdaptersMap:
+    return _adapters(TextLoader, dates)
 
 
 _UTF8: Final = "utf-8"
-_ADAPTERS: Final = _adapters(TextLoader)
 
 
 class _LoadsRows(Protocol):
@@ -104,25 +122,27 @@ class CellReader:
         text_columns: numbers of the columns whose cells are text.
     """
 
-    def __init__(self, codec: str, result: pq.abc.PGresult) -> None:
+    def __init__(self, codec: str, result: pq.abc.PGresult, dates: DateOutput | None = None) -> None:
         """Prepare for results with the columns of this one.
 
         Args:
             codec: Python's name of the encoding of text.
+            dates: how dates are written, if not in ISO style.
         """
         oids = [result.ftype(column) for column in range(result.nfields)]
         self.text_columns = [column for column, oid in enumerate(oids) if oid not in _TYPED_OIDS]
         self._bigint_columns = [column for column, oid in enumerate(oids) if oid == _BIGINT_OID]
         self._float_columns = [column for column, oid in enumerate(oids) if oid in _FLOAT_OIDS]
-        self._codec = codec
-        self._transformer = Transformer(_Context(_ADAPTERS if codec == _UTF8 else _lenient_adapters(codec)))
+        self._codec, self._dates = codec, dates
+        adapters = _strict_adapters(dates) if codec == _UTF8 else _lenient_adapters(codec, dates)
+        self._transformer = Transformer(_Context(adapters))
 
     def read(self, result: pq.abc.PGresult) -> list[list[Cell]]:
         """Return the rows of a piece, a list each."""
         try:
             rows = self._load(self._transformer, result)
         except UnicodeDecodeError:  # a database in SQL_ASCII may hold bytes that are not UTF-8
-            rows = self._load(Transformer(_Context(_lenient_adapters(self._codec))), result)
+            rows = self._load(Transformer(_Context(_lenient_adapters(self._codec, self._dates))), result)
         for column in self._bigint_columns:
             _spell_out_inexact(rows, column)
         for column in self._float_columns:

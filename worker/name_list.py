@@ -5,6 +5,7 @@ double quotes is taken as it is, with "" for one quote; any other name is folded
 """
 
 _TEMPORARY_SCHEMA = "pg_temp"
+_SYSTEM_SCHEMA = "pg_catalog"
 
 
 def split_names(text: str) -> list[tuple[str, str]]:
@@ -35,5 +36,16 @@ def put_temporary_schema_last(search_path: str) -> str:
 
     If the path does not name it, PostgreSQL looks there first, and a temporary table would hide a real one.
     """
-    spellings = [spelling for spelling, name in split_names(search_path) if name != _TEMPORARY_SCHEMA]
-    return ", ".join([*spellings, _TEMPORARY_SCHEMA])
+    return ", ".join([without_temporary_schema(search_path) or _SYSTEM_SCHEMA, _TEMPORARY_SCHEMA])
+
+
+def without_temporary_schema(search_path: str) -> str:
+    """Return the search path without pg_temp and without empty names; "" if nothing is left.
+
+    current_schemas() makes the temporary schema if pg_temp is the first name of the path that exists, which
+    a role without the right TEMPORARY and a standby refuse.
+    """
+    spellings = [
+        spelling for spelling, name in split_names(search_path) if name not in ("", _TEMPORARY_SCHEMA)
+    ]
+    return ", ".join(spellings)

@@ -9,7 +9,7 @@ import logging
 import random
 import select
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -73,6 +73,8 @@ SELECT s.name, s.reset_val, s.source
 FROM pg_catalog.pg_show_all_settings() AS s
 WHERE s.name IN ({", ".join(f"'{name}'" for name in READ_SETTINGS)}) AND s.reset_val IS NOT NULL
 """.encode()  # noqa: S608 - names of ours
+_CANCELLED: Final = b"57014"
+_OWN_TIMEOUT: Final = ("statement_timeout", "5000")
 _SHOW_SETTINGS: Final = tuple(f"SHOW {name}".encode() for name in READ_SETTINGS)
 _CLIENT_CHECK_SQL: Final = (
     f"SELECT pg_catalog.set_config('{CLIENT_CHECK_SETTING}', '{CLIENT_CHECK_INTERVAL}', true)".encode()
@@ -97,6 +99,11 @@ class ServerFacts:
     is_pooled: bool
     checks_its_client: bool
     session_limits: TransactionLimits
+
+    @property
+    def date_style(self) -> str:
+        """The role's DateStyle: "ISO, MDY"."""
+        return self.defaults.values.get("DateStyle", "")
 
     def limits(self, timeout_ms: int) -> TransactionLimits:
         """Return the limits of a transaction whose statement may take so long."""
@@ -307,7 +314,10 @@ class _FirstStatements:
         self._pgconn = pgconn
         self._timeout_s = timeout_s
         self._encoding = encoding
-        self._settings = [("search_path", OWN_SEARCH_PATH), ("DateStyle", "ISO, YMD")]
+        self._settings = [
+            ("search_path", OWN_SEARCH_PATH),
+            ("DateStyle", "ISO, YMD"),
+        ]
         if encoding.client_encoding:
             self._settings.append(("client_encoding", encoding.client_encoding))
 
@@ -320,9 +330,16 @@ class _FirstStatements:
             on_path_of_role: leave the settings as they are, for statements without a name to be looked up.
         """
         settings = [] if on_path_of_role else self._settings
-        questions = [Question(query, settings) for query in queries]
-        results = ask_all(self._pgconn, questions, timeout_s=self._timeout_s)
+        results = self._ask(queries, settings)
+        if any(result.error_field(pq.DiagnosticField.SQLSTATE) == _CANCELLED for result in results):
+            # Another client of a pooler may have left a millisecond in the session. Not set before: then the
+            # server would not say who set the role's own limit.
+            results = self._ask(queries, [*settings, _OWN_TIMEOUT])
         return [self._optional_rows(result) for result in results]
+
+    def _ask(self, queries: Sequence[bytes], settings: list[tuple[str, str]]) -> list[pq.abc.PGresult]:
+        questions = [Question(query, settings) for query in queries]
+        return ask_all(self._pgconn, questions, timeout_s=self._timeout_s)
 
     def require_settings(self) -> None:
         """Raise unless settings can be made for a transaction.

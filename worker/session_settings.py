@@ -1,16 +1,15 @@
 """Which settings sessions and transactions get, and whose limit holds where the role or database has one.
 
-A caller's statement means what it means in psql: the order of days and months, the styles of intervals and
-bytes and the search path are the role's, as `pg_settings.reset_val` defines them, and not what a pooled
-connection happens to carry. Only two kinds of settings are fixed: those that move the end of a literal away
-from where the validator saw it, and the style in which dates are shown.
+A caller's statement means what it means in psql: the styles of dates, intervals and bytes and the search
+path are the role's, as `pg_settings.reset_val` defines them, and not what a pooled connection happens to
+carry. Only settings that move the end of a literal away from where the validator saw it are fixed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from worker.name_list import put_temporary_schema_last
+from worker.name_list import put_temporary_schema_last, without_temporary_schema
 from worker.protocol import CALLER_SCHEMAS_SETTING
 
 MAX_LOCK_WAIT_MS: Final = 5_000
@@ -131,8 +130,6 @@ def caller_settings(
     """
     names = KEPT_SETTINGS if is_pooled else ("search_path", "DateStyle")
     kept = {name: defaults.values[name] for name in names if name in defaults.values}
-    if "DateStyle" in kept:
-        kept["DateStyle"] = f"ISO, {kept['DateStyle'].rpartition(',')[2].strip()}"
     if "search_path" in kept:
         kept["search_path"] = put_temporary_schema_last(kept["search_path"])
     return kept | _STANDARD_STRINGS | limits.settings(defaults) | _encoding(client_encoding)
@@ -158,7 +155,7 @@ def own_settings(
     The caller's search path comes first: the schemas on it are put into a setting, for our statements need
     to know them. The path of our own comes after it.
     """
-    path = put_temporary_schema_last(defaults.values.get("search_path", ""))
+    path = without_temporary_schema(defaults.values.get("search_path", ""))
     rest = _OWN_STYLES | limits.settings(defaults) | _encoding(client_encoding)
     return [
         ("search_path", path),

@@ -22,6 +22,7 @@ from typing import Final
 import psycopg
 from psycopg import pq
 
+from worker.date_style import DateOutput, choose_date_output
 from worker.encoding import Cell, CellReader, cut, text_bytes
 from worker.failures import FailedError, broken_connection, failed_result
 from worker.own_sql import BEGIN_READ_ONLY, set_local
@@ -267,12 +268,19 @@ class _Exchange:
     def _take(self, result: pq.abc.PGresult) -> None:
         if self._reader is None:
             self._describe(result)
-            self._reader = CellReader(self._encoding.codec, result)
+            self._reader = CellReader(self._encoding.codec, result, self._date_output())
         if self._outcome.truncated is None:
             rows = self._reader.read(result)
             if not self._take_whole(rows):
                 for row in rows:
                     self._take_row(row, self._reader.text_columns)
+
+    def _date_output(self) -> DateOutput | None:
+        """Return how a caller's dates are written, if not in ISO style; our own statements use that."""
+        if self._request.origin is StatementOrigin.OWN:
+            return None
+        time_zone = (self._pgconn.parameter_status(b"TimeZone") or b"").decode("ascii", "replace")
+        return choose_date_output(self._connection.facts.date_style, time_zone)
 
     def _take_whole(self, rows: list[list[Cell]]) -> bool:
         """Take a piece that is nowhere near a bound, as nearly every piece is; tell whether it was taken."""
