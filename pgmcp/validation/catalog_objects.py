@@ -1,7 +1,7 @@
 """The functions and relations of one database, as far as its own catalog tells what calling them does."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.shipped_lists import builtin
@@ -10,6 +10,20 @@ Volatility = Literal["i", "s", "v"]
 
 # What is written in these does nothing that the read-only transaction does not see.
 _BOUND_LANGUAGES = frozenset({"sql", "plpgsql"})
+
+
+class CatalogCast(NamedTuple):
+    """A cast that a statement can call without naming a type that was made here.
+
+    Attributes:
+        type_name: of the type that was made here, which a value may have.
+        target: the name of the type that it becomes.
+        is_chosen: the server calls the cast where the statement names no type at all.
+    """
+
+    type_name: str
+    target: str
+    is_chosen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +42,7 @@ class CatalogFunction:
         operators: symbols of the operators that call it (pg_operator.oprcode).
         types: names of the types that call it when a value becomes one of them, or when one of them becomes
             something else (pg_cast.castfunc, CHECK constraints of domains).
+        casts: those that call it, as far as a column can be cast by them in a statement without its type.
         row_types: those of them that are domains of rows, to which `row.name` casts.
         parts: the functions an aggregate is made of; it has no code of its own.
         definition: its whole text, where somebody wrote it here and says that it changes nothing.
@@ -54,6 +69,7 @@ class CatalogFunction:
     is_body_unreadable: bool = False
     min_arguments: int = 0
     max_arguments: int | None = None
+    casts: tuple[CatalogCast, ...] = ()
 
     def takes(self, argument_count: int) -> bool:
         """Return whether the server can choose it for a call with so many arguments."""
@@ -92,7 +108,9 @@ class CatalogRelation:
         calls: schema, name and argument count of the functions in its query or policies.
         reads: schema and name of the relations in them.
         secrets: catalogs of which a secret column is read in them.
-        types: names of types that values become in them, and of columns that may be cast unseen.
+        types: names of types that values become in them.
+        cast_columns: names of columns, each with a `CatalogCast.type_name` that its values have or hold; the
+            column "" is the whole row.
         runs_program: a program of the database server gives its rows.
         unreadable: why it is not known what reading it calls; None where it is known.
         only_for_others: these are its row policies that do not apply to our role, but may apply to the
@@ -108,3 +126,4 @@ class CatalogRelation:
     unreadable: RefusalFamily | None = None
     only_for_others: bool = False
     secrets: tuple[str, ...] = ()
+    cast_columns: tuple[tuple[str, str], ...] = ()

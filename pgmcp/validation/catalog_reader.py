@@ -22,7 +22,7 @@ from pgmcp.catalog_access import (
 )
 from pgmcp.errors import ResultTooLargeError
 from pgmcp.execution.result import JsonScalar
-from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation, Volatility
+from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, Volatility
 from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.secret_columns import SECRET_COLUMNS
@@ -99,10 +99,10 @@ _VERSION_PIECES: Final = (
     ),
     (
         "pg_attribute",
-        "SELECT pg_catalog.concat('h', attrelid, ' ', attnum, ' ', atttypid) FROM pg_catalog.pg_attribute "
-        "WHERE atttypid IN ("
-        "SELECT oid FROM pg_catalog.pg_type WHERE typtype = 'd' AND oid >= 16384 "
-        "UNION ALL SELECT castsource FROM pg_catalog.pg_cast WHERE oid >= 16384 AND castfunc <> 0)",
+        "SELECT pg_catalog.concat('h', attrelid, ' ', attnum, ' ', atttypid, ' ', attname) "
+        "FROM pg_catalog.pg_attribute WHERE atttypid >= 16384 AND ("
+        "EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384) "
+        "OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= 16384 AND c.castfunc <> 0))",
     ),
     ("pg_namespace", "SELECT pg_catalog.concat('n', oid, ctid, xmin) FROM pg_catalog.pg_namespace"),
     ("pg_extension", "SELECT pg_catalog.concat('e', oid, ctid, xmin) FROM pg_catalog.pg_extension"),
@@ -130,12 +130,40 @@ SELECT pg_catalog.current_setting('pgmcp.schemas') AS search_path,
 FROM ({" UNION ALL ".join(pieces)}) AS o (place)"""  # noqa: S608 - constants of this file
 
 
+# Types whose values hold values of another type: domains, ranges, arrays and rows.
+_WHOLES: Final = """
+SELECT t.typbasetype, t.oid FROM pg_catalog.pg_type AS t
+UNION ALL
+SELECT r.rngsubtype, r.rngtypid FROM pg_catalog.pg_range AS r
+UNION ALL
+SELECT d.refobjid, d.objid
+FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_type AS t ON t.oid = d.objid AND t.typtype = 'm'
+WHERE d.classid = 1247 AND d.refclassid = 1247
+UNION ALL
+SELECT t.typelem, t.oid FROM pg_catalog.pg_type AS t WHERE t.typcategory = 'A'
+UNION ALL
+SELECT a.atttypid, c.reltype
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.reltype <> 0"""
+
+# Casts by functions: the types that were made here, and where the server casts without being told to.
+_CASTS: Final = """
+SELECT c.castfunc AS function, c.castsource AS type, c.casttarget AS target,
+       c.castcontext = 'i' OR c.castcontext = 'a' AND c.casttarget < 16384 AS is_chosen
+FROM pg_catalog.pg_cast AS c
+WHERE c.oid >= 16384 AND c.castfunc <> 0 AND c.castsource >= 16384
+  AND (c.castcontext = 'i' OR c.casttarget < 16384)
+UNION ALL
+SELECT c.castfunc, c.casttarget, c.casttarget, true
+FROM pg_catalog.pg_cast AS c
+WHERE c.oid >= 16384 AND c.castfunc <> 0 AND c.casttarget >= 16384 AND c.castcontext = 'i'"""
+
 # Functions outside the system schemas, and those of PostgreSQL that an operator, cast, domain or aggregate
 # which is not its own calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out
 # PostgreSQL's own functions; casts below 16384 came with the server. A cast is known by the type that was
 # made here: that it casts to, or that it casts from, where nothing or a type of PostgreSQL's is written.
 # Procedures and trigger functions cannot be called in a read. The constructors of ranges come with the type.
-FUNCTIONS: Final = r"""
+FUNCTIONS: Final = rf"""
 WITH RECURSIVE operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(DISTINCT o.oprname)
     FROM pg_catalog.pg_operator AS o
@@ -147,34 +175,46 @@ WITH RECURSIVE operators (id, symbols) AS (
          LATERAL pg_catalog.regexp_matches(
              k.conbin::pg_catalog.text, ':(?:func|opfunc)id (\d+)', 'g') AS m (match)
     WHERE k.contypid >= 16384
+), named_casts (id, type) AS (
+    SELECT c.castfunc, t.type
+    FROM pg_catalog.pg_cast AS c, LATERAL (VALUES (c.castsource), (c.casttarget)) AS t (type)
+    WHERE c.oid >= 16384 AND c.castfunc <> 0
+      AND (t.type = c.casttarget AND (t.type >= 16384 OR c.castsource < 16384)
+           OR t.type >= 16384 AND (c.castcontext = 'i' OR c.casttarget < 16384))
 ), holders (type, holder) AS (
     SELECT c.type, c.type FROM checks AS c
     UNION
+    SELECT c.type, c.type FROM named_casts AS c WHERE c.type >= 16384
+    UNION
     SELECT h.type, w.whole
     FROM holders AS h
-    JOIN (SELECT t.typbasetype, t.oid FROM pg_catalog.pg_type AS t
-          UNION ALL
-          SELECT r.rngsubtype, r.rngtypid FROM pg_catalog.pg_range AS r
-          UNION ALL
-          SELECT t.typelem, t.oid FROM pg_catalog.pg_type AS t WHERE t.typcategory = 'A'
-          UNION ALL
-          SELECT a.atttypid, c.reltype
-          FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
-          WHERE c.reltype <> 0) AS w (part, whole) ON w.part = h.holder
+    JOIN ({_WHOLES}) AS w (part, whole) ON w.part = h.holder
 ), row_types (id) AS (
     SELECT t.oid FROM pg_catalog.pg_type AS t
     WHERE t.typtype IN ('c', 'p')
        OR t.typtype = 'd' AND EXISTS (
-           SELECT FROM pg_catalog.pg_type AS b WHERE b.oid = t.typbasetype AND b.typtype <> 'b')
+           SELECT FROM pg_catalog.pg_type AS b WHERE b.oid = t.typbasetype AND b.typtype IN ('c', 'd'))
+), relation_rows (id) AS (
+    SELECT c.reltype FROM pg_catalog.pg_class AS c WHERE c.relkind <> 'c'
+    UNION ALL
+    SELECT t.typarray
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.reltype
+    WHERE c.relkind <> 'c'
+), casts (id, list) AS (
+    SELECT c.function, pg_catalog.json_agg(pg_catalog.json_build_array(t.typname, x.typname, c.is_chosen))
+    FROM ({_CASTS}) AS c
+    JOIN pg_catalog.pg_type AS t ON t.oid = c.type
+    JOIN pg_catalog.pg_type AS x ON x.oid = c.target
+    GROUP BY c.function
 ), types (id, names, row_names) AS (
     SELECT uses.id, pg_catalog.json_agg(DISTINCT t.typname),
            pg_catalog.json_agg(DISTINCT t.typname) FILTER (
                WHERE t.typtype = 'd' AND EXISTS (SELECT FROM row_types AS r WHERE r.id = t.oid))
-    FROM (SELECT c.castfunc, t.type
-          FROM pg_catalog.pg_cast AS c, LATERAL (VALUES (c.castsource), (c.casttarget)) AS t (type)
-          WHERE c.oid >= 16384 AND c.castfunc <> 0
-            AND (t.type = c.casttarget AND (t.type >= 16384 OR c.castsource < 16384)
-                 OR t.type >= 16384 AND (c.castcontext = 'i' OR c.casttarget < 16384))
+    FROM (SELECT c.id, c.type FROM named_casts AS c
+          UNION ALL
+          -- Rows of relations are left out: there can be many, and RELATIONS has their columns.
+          SELECT c.id, h.holder FROM named_casts AS c JOIN holders AS h ON h.type = c.type
+          WHERE h.holder NOT IN (SELECT r.id FROM relation_rows AS r)
           UNION ALL
           SELECT c.id, h.holder FROM checks AS c JOIN holders AS h ON h.type = c.type) AS uses (id, type)
     JOIN pg_catalog.pg_type AS t ON t.oid = uses.type
@@ -217,19 +257,21 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        f.takes_one AND f.takes_row,
        pg_catalog.textin(pg_catalog.json_out(o.symbols)), pg_catalog.textin(pg_catalog.json_out(t.names)),
        pg_catalog.textin(pg_catalog.json_out(t.row_names)), pg_catalog.textin(pg_catalog.json_out(a.list)),
-       CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END, f.least, f.most
+       CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END, f.least, f.most,
+       pg_catalog.textin(pg_catalog.json_out(c.list))
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
 LEFT JOIN parts AS a ON a.id = f.oid
+LEFT JOIN casts AS c ON c.id = f.oid
 WHERE f.prokind <> 'p' AND f.prorettype NOT IN (
       'pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
-  AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""
+  AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""  # noqa: S608 - of constants
 
 _SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # as SQL spells them, too
 
-# Views, row policies, foreign programs and what they are part of, and columns of types that are cast unseen;
-# not the views of extensions, which do what the extension does.
+# Views, row policies, foreign programs and what they are part of, and columns of types that may be cast
+# unseen; not the views of extensions, which do what the extension does.
 # `funcid` is also the end of `opfuncid`, `fnoid` that of `aggfnoid` and `winfnoid`; a tree is cut up there,
 # because searching it by pattern takes three times as long (measured: 0.15 s for 1,000 views of 40 KB).
 # Of a catalog with secret columns, `selectedCols` says which columns are read: its bits count from -7, the
@@ -253,6 +295,9 @@ WITH RECURSIVE trees (id, tree) AS (
          LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, mark.text))
              WITH ORDINALITY AS piece (text, number)
     WHERE piece.number > 1
+    UNION  -- JSON_ARRAY() and the like cast as to_json() does, and call no function.
+    SELECT t.id, 3176::pg_catalog.oid FROM trees AS t
+    WHERE pg_catalog.strpos(t.tree, 'JSONCONSTRUCTOREXPR') > 0
 ), guarded (id, bit) AS (
     SELECT c.oid, pg_catalog.concat(a.attnum + 7)
     FROM (VALUES {_SECRET_COLUMNS})
@@ -304,10 +349,20 @@ WITH RECURSIVE trees (id, tree) AS (
     WHERE piece.number > 1
       AND (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384)
                OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= 16384 AND c.castfunc <> 0))
+), castable (type, source) AS (
+    SELECT c.type, c.type FROM ({_CASTS}) AS c
     UNION
-    SELECT a.attrelid::pg_catalog.int8, pg_catalog.concat(c.castsource)
-    FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_attribute AS a ON a.atttypid = c.castsource
-    WHERE c.oid >= 16384 AND c.castfunc <> 0 AND (c.castcontext = 'i' OR c.casttarget < 16384)
+    SELECT w.whole, c.source FROM castable AS c JOIN ({_WHOLES}) AS w (part, whole) ON w.part = c.type
+), cast_columns (id, list) AS (
+    SELECT u.id, pg_catalog.json_agg(pg_catalog.json_build_array(u.name, t.typname))
+    FROM (SELECT a.attrelid, a.attname, c.source
+          FROM castable AS c JOIN pg_catalog.pg_attribute AS a ON a.atttypid = c.type
+          UNION ALL
+          SELECT r.oid, '', c.source
+          FROM castable AS c JOIN pg_catalog.pg_class AS r ON r.reltype = c.type AND c.type = c.source
+         ) AS u (id, name, type)
+    JOIN pg_catalog.pg_type AS t ON t.oid = u.type
+    GROUP BY u.id
 ), types (id, list) AS (
     SELECT u.id, pg_catalog.json_agg(t.typname)
     FROM typed AS u JOIN pg_catalog.pg_type AS t ON pg_catalog.concat(t.oid) = u.type AND t.oid >= 16384
@@ -322,7 +377,8 @@ SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(calls.list)), pg_catalog.textin(pg_catalog.json_out(reads.list)),
        pg_catalog.textin(pg_catalog.json_out(types.list)),
        programs.id IS NOT NULL AND side.sign > 0, side.sign < 0,
-       pg_catalog.textin(pg_catalog.json_out(secrets.list))
+       pg_catalog.textin(pg_catalog.json_out(secrets.list)),
+       CASE WHEN side.sign > 0 THEN pg_catalog.textin(pg_catalog.json_out(cast_columns.list)) END
 FROM pg_catalog.pg_class AS c
 CROSS JOIN (VALUES (1), (-1)) AS side (sign)
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -331,9 +387,10 @@ LEFT JOIN reads ON reads.id = c.oid::pg_catalog.int8 * side.sign
 LEFT JOIN types ON types.id = c.oid::pg_catalog.int8 * side.sign
 LEFT JOIN secrets ON secrets.id = c.oid::pg_catalog.int8 * side.sign
 LEFT JOIN programs ON programs.id = c.oid
+LEFT JOIN cast_columns ON cast_columns.id = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND (calls.id IS NOT NULL OR reads.id IS NOT NULL OR types.id IS NOT NULL
-       OR programs.id IS NOT NULL AND side.sign > 0)"""  # noqa: S608 - of constants
+       OR (programs.id IS NOT NULL OR cast_columns.id IS NOT NULL) AND side.sign > 0)"""  # noqa: S608 - of constants
 
 # Relations of which the role may not read what they call; the statement is sent only where a part is missing.
 # row_security_active() answers for the role of the connection; a view reads with the rights of its owner.
@@ -425,6 +482,7 @@ _READ_PARTS: Final = frozenset(part for part, _ in _VERSION_PIECES) | {"pg_depen
 _decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int], ...]).decode
 _decode_names = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
+_decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
 _decode_parts = msgspec.json.Decoder(list[tuple[str, str, Volatility, bool, str, str]]).decode
 
 
@@ -542,7 +600,7 @@ def _relations(
 # Any: each cell has the type its place in the statement gives it, and the statements are ours.
 def _function(row: list[Any]) -> CatalogFunction:
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
-    operators, types, row_types, parts, definition, min_arguments, max_arguments = unseen
+    operators, types, row_types, parts, definition, min_arguments, max_arguments, casts = unseen
     return CatalogFunction(
         schema,
         name,
@@ -560,11 +618,12 @@ def _function(row: list[Any]) -> CatalogFunction:
         is_body_unreadable=definition == "",
         min_arguments=min_arguments,
         max_arguments=max_arguments,
+        casts=_decode_casts(casts) if casts else (),
     )
 
 
 def _relation(row: list[Any]) -> CatalogRelation:
-    schema, name, calls, reads, types, runs_program, only_for_others, secrets = row
+    schema, name, calls, reads, types, runs_program, only_for_others, secrets, cast_columns = row
     return CatalogRelation(
         schema,
         name,
@@ -574,4 +633,5 @@ def _relation(row: list[Any]) -> CatalogRelation:
         runs_program,
         only_for_others=only_for_others,
         secrets=_decode_texts(secrets) if secrets else (),
+        cast_columns=_decode_names(cast_columns) if cast_columns else (),
     )

@@ -18,10 +18,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
+from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation
+from pgmcp.validation.explicit_casts import Surroundings
 from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.operators import is_built_in_operator, is_known_operator
-from pgmcp.validation.reach import Doubt, Reach
+from pgmcp.validation.reach import ColumnCast, Doubt, Reach
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
 _Index = dict[str, list[CatalogFunction]]
@@ -58,10 +59,12 @@ class FunctionPolicy:
         self._by_name: _Index = defaultdict(list)
         self._by_operator: _Index = defaultdict(list)
         self._by_type: _Index = defaultdict(list)
+        casts: dict[str, list[tuple[CatalogCast, CatalogFunction]]] = defaultdict(list)
         self._reach = Reach(
             self._by_name,
             self._by_operator,
             self._by_type,
+            casts,
             catalog_relations,
             self._search_path,
             self._operator_verdict,
@@ -72,6 +75,8 @@ class FunctionPolicy:
                 self._by_operator[symbol].append(function)
             for type_name in function.types:
                 self._by_type[type_name].append(function)
+            for cast in function.casts:
+                casts[cast.type_name].append((cast, function))
 
     def refusal(self, schema: str, name: str, argument_count: int) -> RefusalFamily | None:
         """Return why the call is refused, or None when it may be made.
@@ -127,10 +132,32 @@ class FunctionPolicy:
         """
         return self._reach.relation_doubt(schema, name)
 
+    def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
+        """Return the casts that a relation's columns have and that may not be called.
+
+        Args:
+            schema: as written; "" when the statement names none.
+        """
+        return self._reach.column_casts(schema, name)
+
+    @property
+    def surroundings(self) -> Surroundings:
+        """What a search for casts has to know of the database."""
+        return Surroundings(
+            has_function=lambda name: bool(self._by_name.get(name)),
+            takes_one=lambda name: any(function.takes_one for function in self._by_name.get(name, ())),
+            has_written_operator=lambda symbol: any(map(_is_written, self._by_operator.get(symbol, ()))),
+            puts_schemas_first="pg_catalog" in self._search_path,
+        )
+
     def type_refusal(self, name: str) -> RefusalFamily | None:
         """Return why a cast to a type is refused: it calls a doubtful function of the database."""
         is_built_in = builtin("", name) is not None
-        return self._first_refusal(self._without_denied_extensions(self._by_type.get(name, ()), is_built_in))
+        behind = self._without_denied_extensions(self._by_type.get(name, ()), is_built_in)
+        if refusal := self._first_refusal(behind):
+            return refusal
+        doubt = self._reach.row_type_doubt(name)
+        return doubt.family if doubt else None
 
     def type_text_refusal(self, text: str | None) -> RefusalFamily | None:
         """Return why a function may not be given the name of a type as text; None for a name not known."""
@@ -216,6 +243,11 @@ class FunctionPolicy:
     def _found(self, schema: str, name: str) -> list[CatalogFunction]:
         schemas = {schema} if schema else self._search_path
         return [function for function in self._by_name.get(name, ()) if function.schema in schemas]
+
+
+def _is_written(function: CatalogFunction) -> bool:
+    """Return whether a function has a text that the server resolves for the types it is given."""
+    return function.is_unreadable or function.language not in ("c", "internal")
 
 
 def _any_match(patterns: tuple[str, ...], spellings: set[str]) -> bool:

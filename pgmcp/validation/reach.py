@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import NamedTuple
 
 from pgmcp.validation.body import BodyText
-from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
+from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation
+from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST
 from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
@@ -26,17 +27,35 @@ class Doubt(NamedTuple):
     family: RefusalFamily
 
 
+class ColumnCast(NamedTuple):
+    """A cast of a column's values that may not be called.
+
+    Attributes:
+        column: "" is the whole row.
+        target: the built-in type that a statement has to name; "" if the server calls the cast without that.
+    """
+
+    column: str
+    target: str
+    doubt: Doubt
+
+
 _Node = CatalogFunction | CatalogRelation
 _Index = Mapping[str, list[CatalogFunction]]
+CastIndex = Mapping[str, list[tuple[CatalogCast, CatalogFunction]]]
+
+_ARRAY_NAME_CHARACTERS = 14
+"""So many of a relation's name are surely in that of its array type, which may be cut to 63 bytes."""
 
 
 class Reach:
     """Follows calls through one database.
 
     Args:
-        functions: by name; may be filled later, as the next two.
+        functions: by name; may be filled later, as the next three.
         operator_functions: by the symbol of the operator that calls them.
         type_functions: by the name of the type whose casts and checks call them.
+        casts: by the name of a type whose values they cast.
         search_path: the schemas in which a bare name is looked up.
         operator_verdict: what the operator's settings say of a function by schema, name and extension:
             whether it may be called, or None for nothing.
@@ -47,6 +66,7 @@ class Reach:
         functions: _Index,
         operator_functions: _Index,
         type_functions: _Index,
+        casts: CastIndex,
         relations: Iterable[CatalogRelation],
         search_path: Set[str],
         operator_verdict: Callable[[str, str, str], bool | None],
@@ -54,10 +74,14 @@ class Reach:
         self._functions = functions
         self._operator_functions = operator_functions
         self._type_functions = type_functions
+        self._casts = casts
         self._relations: dict[tuple[str, str], list[CatalogRelation]] = defaultdict(list)
         for relation in relations:
             self._relations[relation.schema, relation.name].append(relation)
         self._relation_names = {name for _, name in self._relations}
+        self._castable: dict[str, list[CatalogRelation]] = defaultdict(list)
+        for (_, name), found in self._relations.items():
+            self._castable[name] += [relation for relation in found if relation.cast_columns]
         self._search_path = search_path
         self._operator_verdict = operator_verdict
         self._doubts: dict[int, Doubt | None] = {}  # by id(): hashing a definition costs more
@@ -74,6 +98,41 @@ class Reach:
         found = (relation for each in schemas for relation in self._relations.get((each, name), ()))
         doubts = (self._doubt(relation) for relation in found if not relation.only_for_others)
         return next(filter(None, doubts), None)
+
+    def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
+        """Return the casts that a relation's columns have and that may not be called.
+
+        A bare name may be any in the search path.
+        """
+        if name not in self._relation_names:
+            return []
+        schemas = [schema] if schema else self._search_path
+        return [
+            ColumnCast(column, "" if cast.is_chosen else cast.target, doubt)
+            for each in schemas
+            for relation in self._relations.get((each, name), ())
+            for column, type_name in relation.cast_columns
+            for cast, function in self._casts.get(type_name, ())
+            if (doubt := self._doubt(function))
+        ]
+
+    def row_type_doubt(self, name: str) -> Doubt | None:
+        """Return what speaks against making rows of a relation, which a type's name may mean."""
+        rows = list(self._castable.get(name, ()))
+        if name.startswith("_"):  # the name of an array type
+            start = name.lstrip("_")[:_ARRAY_NAME_CHARACTERS]
+            rows += [
+                relation
+                for each, relations in self._castable.items()
+                if each.lstrip("_").startswith(start)
+                for relation in relations
+            ]
+        casts = (function for relation in rows for function in self._cast_functions(relation))
+        return next(filter(None, map(self._doubt, casts)), None)
+
+    def _cast_functions(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
+        for _, type_name in relation.cast_columns:
+            yield from (function for _, function in self._casts.get(type_name, ()))
 
     def _doubt(self, start: _Node) -> Doubt | None:
         if id(start) not in self._doubts:
@@ -148,8 +207,26 @@ class Reach:
             for schema, name, _ in node.calls:
                 yield from (each for each in self._functions.get(name, ()) if each.schema == schema)
             yield from _functions_of(self._type_functions, node.types)
+            if self._looks_casts_up(node):
+                yield from self._casts_of_columns(node)
         elif node.definition and not self._operator_verdict(node.schema, node.name, node.extension):
             yield from self._behind_body(BodyText(node.definition, node.language))
+
+    def _looks_casts_up(self, relation: CatalogRelation) -> bool:
+        """Return whether a view or policy calls functions that may cast what they are given.
+
+        What the server itself casts there is among its calls.
+        """
+        return any(
+            name in FUNCTIONS_THAT_CAST
+            or any(each.schema == schema for each in self._functions.get(name, ()))
+            for schema, name, _ in relation.calls
+        )
+
+    def _casts_of_columns(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
+        for key in ((relation.schema, relation.name), *relation.reads):
+            for each in self._relations.get(key, ()):
+                yield from self._cast_functions(each)
 
     def _behind_body(self, body: BodyText) -> Iterator[_Node]:
         for schema, name in body.calls:
@@ -161,6 +238,8 @@ class Reach:
         for (_, name), relations in self._relations.items():
             if name in names:
                 yield from relations
+                for relation in relations:
+                    yield from self._cast_functions(relation)
 
     def _called(self, schema: str, name: str) -> Iterator[CatalogFunction]:
         found = self._functions.get(name, ())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.explicit_casts import ExplicitCasts, names_of_columns
 from pgmcp.validation.families import (
     ALLOW_HINT,
     HINT_BY_FAMILY,
@@ -13,7 +14,9 @@ from pgmcp.validation.families import (
 )
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.grammar import Node, character_offset
+from pgmcp.validation.implicit_casts import ImplicitCasts
 from pgmcp.validation.lexer import tokenize
+from pgmcp.validation.reach import ColumnCast
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.roots import SECRET_SETTINGS, describe
 from pgmcp.validation.scopes import with_references
@@ -44,6 +47,12 @@ _TAKES_TYPE_AS_TEXT = frozenset({"pg_input_is_valid", "pg_input_error_info"})
 
 _BEHIND_HINT = f"read the tables behind it; {ALLOW_HINT}"
 
+_IMPLICIT_CAST_HINT = (
+    "select it as it is, sort, group or count by it, or test it for NULL, without set operations, NATURAL, "
+    f"USING and new names for columns; {ALLOW_HINT}"
+)
+_EXPLICIT_CAST_HINT = f"use it without this cast: show it, or compare it with a literal; {ALLOW_HINT}"
+
 _SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
 
 
@@ -58,6 +67,7 @@ class ReadingCheck:
         self._with_references: set[int] = set()
         self._qualified_columns: list[tuple[str, str, Node]] = []  # qualifier, column, its node
         self._relations_with_secrets: list[Node] = []
+        self._column_casts: list[ColumnCast] = []  # of the relations that it reads
         self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
         self._has_nameless_function = False
         # Checks hang on fields, not on the names of nodes: where the grammar
@@ -103,6 +113,8 @@ class ReadingCheck:
             pending.extend(reversed(below))
         self._check_qualified_columns()
         self._check_secret_columns(root)
+        if self._column_casts:
+            self._check_column_casts(root)
 
     def _check_fields(self, fields: Node) -> list[Any]:
         """Check one node, and return the nodes and lists in its fields."""
@@ -159,6 +171,30 @@ class ReadingCheck:
             hint = HINT_BY_FAMILY[doubt.family] if doubt.family in UNREADABLE else _BEHIND_HINT
             message = f"{name} is not readable here: {through}{REASON_BY_FAMILY[doubt.family]}"
             self._refuse(message, fields, offending=name, hint=hint)
+        self._column_casts += self._functions.column_casts(schema, name)
+
+    def _check_column_casts(self, root: Node) -> None:
+        """Refuse a statement that may call a cast of a column's type which may not be called."""
+        surroundings = self._functions.surroundings
+        chosen = [cast for cast in self._column_casts if not cast.target]
+        named = [cast for cast in self._column_casts if cast.target]
+        if chosen:
+            columns = {cast.column for cast in chosen}
+            if place := ImplicitCasts(root, columns, surroundings).first():
+                self._refuse_cast(chosen, place, hint=_IMPLICIT_CAST_HINT)
+        if named:
+            columns, targets = {cast.column for cast in named}, {cast.target for cast in named}
+            if place := ExplicitCasts(root, columns, targets, surroundings).first():
+                self._refuse_cast(named, place, hint=_EXPLICIT_CAST_HINT)
+
+    def _refuse_cast(self, casts: list[ColumnCast], place: Node, *, hint: str) -> NoReturn:
+        mentioned = names_of_columns(place)
+        cast = next((each for each in casts if each.column in mentioned), casts[0])
+        message = (
+            f"column {cast.column} may be cast here: through a cast of its type, "
+            f"{cast.doubt.culprit} is refused: {REASON_BY_FAMILY[cast.doubt.family]}"
+        )
+        self._refuse(message, place, offending=cast.column, hint=hint)
 
     def _check_column(self, names: list[Node], fields: Node) -> None:
         if len(names) > 1 and (name := _field_name(names[-1])):

@@ -107,8 +107,10 @@ async def test_the_policy_stays_the_same_until_something_it_looks_at_changes(
         ("create view v as select array[id]::checked[] from t", "table v"),
         ("create table u (n checked)", "select null::u"),
         ("create domain row_domain as t check (g((value).id, 1))", "select t.row_domain from t"),
-        ("create table u (m mood)", "table u"),
-        ("alter table t add m mood", "select * from t"),
+        ("create table u (m mood)", "select m::int from u"),
+        ("alter table t add m mood", "select m + 1 from t"),
+        ("alter table held rename m to feeling", "select feeling + 1 from held"),
+        ("create function f() returns int language sql stable as 'select m from held'", "select f()"),
         ("create foreign table u () inherits (t) server files options (program 'true')", "table t"),
     ],
 )
@@ -128,6 +130,7 @@ async def test_a_change_gives_a_new_policy_that_knows_of_it(
         create type mood as enum ('sad');
         create function k(mood) returns int language sql volatile as 'select 1';
         create cast (mood as int) with function k(mood) as implicit;
+        create table held (m mood);
         create extension file_fdw;
         create server files foreign data wrapper file_fdw;
         """,

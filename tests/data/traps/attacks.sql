@@ -135,3 +135,73 @@ select passwords from definer_password_view
 with struck as (select 1) select * from definer_view
 with x as (select * from striking_view), striking_view as (select 1 as v) select * from x
 with striking_view as (select 1 as v) select * from public.striking_view
+select mood::int from moods
+select int4(mood) from moods
+select (mood)::bigint from moods
+select coalesce(mood, 1) from moods
+select nullif(mood, 1) from moods
+select greatest(mood, 1) from moods
+select case when true then mood else 1 end from moods
+select array[mood, 1] from moods
+select mood from moods union all select 1
+select 1 union all select * from (select mood from moods) s
+select feeling + 1 from (select mood as feeling from moods) s
+select m.b + 1 from moods as m (a, b)
+with m (a, b) as (select * from moods) select b + 1 from m
+with m as (select * from moods) select m.mood + 1 from m
+select (select mood from moods) + 1
+select (select m.mood from (select * from moods) m) + 1
+select (m).mood + 1 from moods m
+select (m.*).mood + 1 from (select m from moods m) x, moods m
+select ((x.m).mood) + 1 from (select m from moods m) x
+select * from moods natural join (select 1 as mood) s
+select * from moods join (select 1 as mood) s using (mood)
+select mood from moods where mood = 1
+select mood from moods where mood in (1, 2)
+select mood from moods where 1 in (select mood from moods)
+select percentile_cont(0.5) within group (order by mood) from moods
+select sum(mood) from moods
+select m.abs from (select mood as abs from moods) m
+select abs(m.mood) from moods m order by m.mood
+select id from moods order by mood + 1
+select id from moods group by id, mood having max(mood) > 0
+select v.x + 1 from moods, lateral (values (mood)) v (x)
+explain analyze select mood::int from moods
+select to_json(m) from moods m
+select m.to_json from moods m
+select row_to_json(moods) from moods
+select json_array(select mood from moods returning json)
+select jsonb_agg(m) from (select * from moods) m
+select string_agg(id::text, ',' order by mood + 1) from moods
+select mood from moods order by mood using operator(pg_catalog.<)
+select sky::int from skies
+select skies::int[] from skies
+select skies[1]::int from skies
+select named::int from skies
+select (two).one::int from skies
+select s::int from skies, unnest(skies.skies) as s
+select max::int from (select max(sky) from skies) s
+select x::int from (select null as x union all select sky from skies) s
+select column1::int from skies, lateral (values (sky)) v
+select (select sky from skies)::int
+select (s).sky::int from skies s
+select sky::text from skies
+select sky || '!' from skies
+select quote_literal(sky) from skies
+select to_json(sky) from skies
+select s.to_json from skies s
+select json_agg(s) from skies s
+select json_array(sky) from skies
+select json_build_object('sky', sky) from skies
+select as_number(sky) from skies
+select * from skies_json_view
+select sky::int from skies_view
+select (json_populate_record(null::skies, '{"sky": "blue"}')).sky::int
+select (json_populate_record(null::two_skies, '{"one": "blue"}')).one::int
+select c::int from crates c
+select crates::int from crates
+select 1::trap.weight
+select 1::any_weight
+select coalesce(weight, 1) from parcels
+select weight from parcels union all select 1
+select greatest(weight, 1) from parcels

@@ -12,3 +12,19 @@ select U&"honest\005Fcommenter"()
 with striking_view as (select 1 as v) select v from striking_view
 with recursive guarded as (select 1 as id union all select id + 1 from guarded where id < 3) table guarded
 select * from guarded
+select count(*) from moods
+select id from moods where id = 1
+select * from moods
+select id, mood from moods order by mood
+select distinct m.mood from moods m
+select mood as feeling, count(*), count(mood), count(distinct mood) from moods group by mood having count(*) > 0
+select * from (select id, mood from moods) m where mood is not null and exists (select mood from moods)
+with m as (select * from moods) select m.*, rank() over (partition by mood order by mood) from m
+table moods
+select id, sky, skies, named, two from skies where sky = 'blue' and 'blue' = any (skies)
+select sky, count(*)::int, max(id)::bigint from skies where sky in ('blue', 'grey') group by sky order by sky
+select upper(concat(sky)), coalesce(sky, 'grey'), sky::varchar(4) from skies union all select 'x', 'grey', 'y'
+select case sky when 'blue' then 1 else 0 end::int from (select sky from skies) s
+select * from skies_view
+select id::text from crates c
+select * from parcels where weight is null or id::text = '1'

@@ -58,8 +58,37 @@ create domain public.locked_number as bigint check (pg_try_advisory_lock(value))
 create type trap.mood as enum ('sad', 'glad');
 create function trap.mood_number(mood trap.mood) returns int language sql volatile as 'select trap.strike(1)';
 create cast (trap.mood as int) with function trap.mood_number(trap.mood) as implicit;
+create function trap.mood_json(mood trap.mood) returns json language sql volatile
+    as 'select to_json(trap.strike(1))';
+create cast (trap.mood as json) with function trap.mood_json(trap.mood);
 create table public.moods (id int, mood trap.mood);
 insert into public.moods values (1, 'sad');
+-- A type with explicit casts alone, what holds its values, a cast of a table's rows, and one to a type made here.
+create type trap.sky as enum ('blue', 'grey');
+create function trap.sky_number(trap.sky) returns int language sql volatile as 'select trap.strike(1)';
+create cast (trap.sky as int) with function trap.sky_number(trap.sky);
+create function trap.sky_text(trap.sky) returns text language sql volatile as 'select trap.strike(1)::text';
+create cast (trap.sky as text) with function trap.sky_text(trap.sky);
+create function trap.sky_json(trap.sky) returns json language sql volatile as 'select to_json(trap.strike(1))';
+create cast (trap.sky as json) with function trap.sky_json(trap.sky);
+create domain public.named_sky as trap.sky;
+create type public.two_skies as (one trap.sky, other trap.sky);
+create table public.skies (id int, sky trap.sky, skies trap.sky[], named public.named_sky, two public.two_skies);
+insert into public.skies values (1, 'blue', '{blue}', 'grey', '(blue,grey)');
+create view public.skies_view as select sky, concat(sky) as text from public.skies where sky = 'blue';
+create view public.skies_json_view as select to_json(s) as sky from public.skies as s;
+create function public.as_number(anyelement) returns int language sql stable as 'select $1::int';
+create table public.crates (id int);
+insert into public.crates values (1);
+create function trap.crate_number(public.crates) returns int language sql volatile as 'select trap.strike(1)';
+create cast (public.crates as int) with function trap.crate_number(public.crates);
+create type trap.weight as (grams int);
+create function trap.weigh(int) returns trap.weight language sql volatile as
+    'select row(trap.strike(1))::trap.weight';
+create cast (int as trap.weight) with function trap.weigh(int) as implicit;
+create domain public.any_weight as trap.weight;
+create table public.parcels (id int, weight trap.weight);
+insert into public.parcels values (1, '(5)');
 -- They only name such a call in a comment or beside one.
 create function public.honest_commenter() returns int language plpgsql stable as
     $$ begin -- execute nothing, not even liar()

@@ -1,0 +1,160 @@
+"""Where a statement may cast columns implicitly.
+
+The server calls an implicit cast, or one for assignment, where it needs another type than a value has: for an
+operator or argument, in CASE, COALESCE and set operations, as a condition or subscript. Only places where it
+never does count as harmless; every other place is taken for one that casts.
+"""
+
+from collections.abc import Iterator, Set
+from typing import Any, NamedTuple
+
+from pgmcp.validation.explicit_casts import Surroundings
+from pgmcp.validation.grammar import Node
+
+_LISTS_OF_BARE_COLUMNS = frozenset(
+    {"sortClause", "groupClause", "distinctClause", "partitionClause", "orderClause"}
+)
+_NAMES_OF_ROWS = frozenset({"aliasname", "relname", "ctename"})
+_RENAMES = frozenset({"colnames", "aliascolnames", "usingClause"})
+
+# Functions of pg_catalog that can be given one argument of any type, and so a row as `row.function`.
+_OF_ANY_ROW = frozenset(
+    """
+    any_value array_agg array_agg_finalfn array_to_json concat concat_ws count first_value format hash_array
+    hash_record json_agg json_agg_strict json_build_array json_build_object json_object_agg
+    jsonb_agg jsonb_agg_strict jsonb_build_array jsonb_build_object lag last_value lead max min mode
+    num_nonnulls num_nulls pg_collation_for pg_column_compression pg_column_size pg_column_toast_chunk_id
+    pg_typeof quote_literal quote_nullable record_out record_send row_to_json to_json to_jsonb unnest
+    """.split()  # noqa: SIM905 - as a list it is three pages long
+)
+
+_OF_ANY_VALUE = frozenset({"concat", "count", "num_nonnulls", "num_nulls", "pg_column_size", "pg_typeof"})
+"""Functions of pg_catalog whose arguments may all have any type, whatever else has their names there."""
+
+
+class _Seen(NamedTuple):
+    """A part of the tree, and whether a column may stand there as it is.
+
+    Attributes:
+        is_bare: nothing happens to a column that stands right here.
+        is_value: it lies in a subquery whose result is a value of an expression.
+        is_consumed: neither can anything happen to it afterwards, a whole row included.
+    """
+
+    value: Any
+    is_bare: bool = False
+    is_value: bool = False
+    is_consumed: bool = False
+
+
+class ImplicitCasts:
+    """Looks in one statement for places that may cast columns implicitly.
+
+    Args:
+        columns: their names; any column of such a name counts.
+    """
+
+    def __init__(self, root: Node, columns: Set[str], surroundings: Surroundings) -> None:
+        self._root = root
+        self._columns = columns
+        self._around = surroundings
+        self._rows = _names_of_rows(root)
+        outermost = root.get("SelectStmt", root)
+        self._shown = {id(target["ResTarget"]) for target in outermost.get("targetList", ())}
+
+    def first(self) -> Node | None:
+        """Return the fields of the first node where one of the columns may be cast, if there is any."""
+        pending = [_Seen(self._root)]
+        while pending:
+            seen = pending.pop()
+            if isinstance(seen.value, list):
+                pending.extend(seen._replace(value=each) for each in reversed(seen.value))
+            elif isinstance(seen.value, dict):
+                if _mixes_or_renames(seen.value):
+                    return seen.value
+                column = seen.value.get("ColumnRef")
+                if column and self._may_be_cast(column, seen):
+                    return dict(column)
+                for name, below in seen.value.items():
+                    pending.extend(self._below(name, below, seen))
+        return None
+
+    def _may_be_cast(self, column: Node, seen: _Seen) -> bool:
+        *qualifiers, last = column["fields"]
+        is_harmless = seen.is_bare and not seen.is_value
+        if "A_Star" in last:
+            return not is_harmless
+        name = last["String"]["sval"]
+        if name in self._columns and not is_harmless:
+            return True
+        if qualifiers:
+            return self._may_take_row(name)
+        return name in self._rows and name not in self._columns and not seen.is_consumed
+
+    def _may_take_row(self, name: str) -> bool:
+        return name in _OF_ANY_ROW or self._around.takes_one(name)
+
+    def _below(self, name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
+        """Give what a field holds, or a node under its name."""
+        if name == "ResTarget":
+            is_bare = above.is_bare and (id(below) in self._shown or not _is_renamed(below))
+            yield _Seen(below.get("val"), is_bare, above.is_value)
+            yield _Seen(below.get("indirection"))
+        elif name == "FuncCall":
+            for field, each in below.items():
+                is_consumed = field == "args" and self._takes_values_as_they_are(below)
+                yield _Seen(each, is_bare=is_consumed, is_consumed=is_consumed)
+        elif name in ("SubLink", "JsonArrayQueryConstructor"):
+            yield _Seen(below, is_value=below.get("subLinkType") != "EXISTS_SUBLINK")
+        elif name == "targetList":
+            yield _Seen(below, is_bare=True, is_value=above.is_value)
+        else:
+            yield from _below_harmless(name, below, above)
+
+    def _takes_values_as_they_are(self, call: Node) -> bool:
+        *schemas, name = (part["String"]["sval"] for part in call["funcname"])
+        is_built_in = schemas == ["pg_catalog"] or not (schemas or self._around.has_function(name))
+        return is_built_in and name in _OF_ANY_VALUE
+
+
+def _below_harmless(name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
+    """Give what a field or node holds, where columns that are only compared with themselves may stand."""
+    match name:
+        case "SortBy":
+            yield _Seen(below["node"], above.is_bare and "useOp" not in below)
+        case "GroupingSet":
+            yield _Seen(below.get("content"), above.is_bare)
+        case "NullTest":
+            yield _Seen(below["arg"], is_bare=True, is_consumed=True)
+        case _ if name != "ColumnRef":
+            is_bare = name in _LISTS_OF_BARE_COLUMNS
+            yield _Seen(below, is_bare, above.is_value and not is_bare)
+
+
+def _names_of_rows(root: Node) -> Set[str]:
+    """Return every name by which the statement can mean a whole row."""
+    names: set[str] = set()
+    pending: list[Any] = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending.extend(value)
+        elif isinstance(value, dict):
+            names.update(text for field, text in value.items() if field in _NAMES_OF_ROWS)
+            pending.extend(value.values())
+    return names
+
+
+def _mixes_or_renames(fields: Node) -> bool:
+    """Return whether columns of several inputs become one here, or get names that are not followed."""
+    operation = str(fields.get("op", ""))
+    is_set_operation = operation.startswith("SETOP_") and operation != "SETOP_NONE"
+    return is_set_operation or bool(fields.get("isNatural")) or any(fields.get(name) for name in _RENAMES)
+
+
+def _is_renamed(target: Node) -> bool:
+    match target:
+        case {"name": name, "val": {"ColumnRef": {"fields": [*_, {"String": {"sval": column}}]}}}:
+            return bool(name != column)
+        case _:
+            return False

@@ -1,0 +1,230 @@
+"""Tables with columns whose types have casts by volatile functions: read where nothing can call these."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import FunctionPolicy, validate
+from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST
+from tests.postgres.test_catalog_reader import passes, reader
+
+pytestmark = pytest.mark.anyio
+
+_CASTS = Path(__file__).parents[1] / "data" / "traps" / "casts.sql"
+
+_HARMLESS: dict[str, list[tuple[object, ...]]] = {
+    "select count(*) from people": [(3,)],
+    "select name from people where id = 2": [("Bo",)],
+    "select id, mood, moods, feeling from people where id = 1": [(1, "glad", "{glad}", "glad")],
+    "select name from people order by mood, name": [("Bo",), ("Ada",), ("Cy",)],
+    "select name from people where mood is null": [("Cy",)],
+    "select p.mood as m, count(*) from people p where id = 1 group by p.mood": [("glad", 1)],
+    "select p.name from people p join people q using (id, mood) where q.id = 1": [("Ada",)],
+    "select count(distinct mood) from people": [(2,)],
+    "select mood from cheerful": [("glad",)],
+    "select name from people where mood = 'sad'": [("Bo",)],
+    "select name from people where mood in ('sad', 'glad') and mood <> 'glad'": [("Bo",)],
+    "select name from people where mood between 'sad' and 'sad'": [("Bo",)],
+    "select name from people where mood::text like 's%'": [("Bo",)],
+    "select name from people where 'sad' = any (moods)": [("Bo",)],
+    "select mood || '!' from people where id = 1": [("glad!",)],
+    "select coalesce(mood, 'sad') as m from people order by 1 limit 1": [("sad",)],
+    "select case mood when 'sad' then 1 else 0 end::int from people where id = 2": [(1,)],
+    "select sum(case when mood = 'sad' then 1 else 0 end)::int from people": [(1,)],
+    "select (count(*) filter (where mood = 'glad'))::int, id::bigint from people group by 2 limit 0": [],
+    "select mood from people where id = 1 union all select 'sad' order by 1": [("sad",), ("glad",)],
+    "select max(mood), min(mood), array_agg(mood order by id) from people": [
+        ("glad", "sad", "{glad,sad,NULL}")
+    ],
+    "select m.b, m.a::bigint from (select id, mood from people) as m (a, b) where m.a = 0": [],
+    "with p as (select mood as m from people) select m, count(*)::int from p where m = 'sad' group by m": [
+        ("sad", 1)
+    ],
+    "select unnest(moods) as m, lag(mood) over (order by id) from people where id = 1": [("glad", None)],
+    "select row_to_json(p)->>'mood', to_jsonb(mood)::text, json_agg(mood)::text from people p "
+    "where id = 1 group by p.*, mood": [("glad", '"glad"', '["glad"]')],
+    "select array_length(moods, 1)::int, array_to_string(moods, ',')::text from people where id = 2": [
+        (2, "sad,glad")
+    ],
+    "select (pair).second, (p).name from people p where id = 2": [(2, "Bo")],
+    "select b.id::bigint from boxes b": [(1,)],
+    "select * from boxes": [(1,)],
+    "select json_array(b.id, p.mood)::text from boxes b join people p using (id)": [('[1, "glad"]',)],
+    "select id, weight from parcels where weight is null": [(2, None)],
+    "select id, tone from sounds order by tone": [(1, "low")],
+    "select concat(s), concat(tone), pg_typeof(tone)::text from sounds s": [("(1,low)", "low", "tone")],
+    "select count(s) from sounds s": [(1,)],
+    "select * from shown where id = 1": [(1, "GLAD", "glad")],
+    "select id from things where colour = 'red'": [(1,)],
+    "select colour, colour::varchar(3) from things": [("red", "red")],
+    "select json_agg(t.id) from things t": [([1],)],
+}
+"""Each with what psql shows."""
+
+_CASTING = [
+    "select mood::int from people",
+    "select cast(p.mood as integer) from people p",
+    "select coalesce(mood, 'sad')::int from people",
+    "select (case when true then mood end)::int from people",
+    "select max(mood)::int from people",
+    "select (array_agg(mood))[1]::int from people",
+    "select array[mood]::int[] from people",
+    "select moods::int[] from people",
+    "select moods[1]::int from people",
+    "select feeling::int from people",
+    "select (pair).first::int from people",
+    "select m::int from people, unnest(moods) as m",
+    "select unnest::int from people, unnest(moods)",
+    "select f::int from (select mood as f from people) p",
+    "select max::int from (select max(mood) from people) p",
+    "select coalesce::int from (select coalesce(mood, 'sad') from people) p",
+    "select p.b::int from people as p (a, n, b)",
+    "with p (a, b) as (select id, mood from people) select b::int from p",
+    "select x::int from (select null as x union all select mood from people) s",
+    "select column1::int from people, lateral (values (mood)) v",
+    "select v.x::int from people, lateral (values (1, mood)) v (y, x)",
+    "select (select mood from people limit 1)::int",
+    "select (array(select mood from people))[1]::int",
+    "select (p).mood::int from people p",
+    "select (r).mood::int from (select p as r from people p) s",
+    "select (p.*).mood::int from people p",
+    "select nullif(mood, 'sad')::int from people",
+    "select (lag(mood) over (order by id))::int from people",
+    "select (mode() within group (order by mood))::int from people",
+    "select as_number(mood) from people",
+    "select as_number(m) from (select mood as m from people) p",
+    "with recursive r as (select id, mood from people union all select p.id, p.mood from people p, r "
+    "where p.id = r.id + 1) search depth first by mood set o select (o[1]).f1::int from r",
+    "select * from numbers",
+    "select * from counted",
+    "select b::int from boxes b",
+    "select boxes::int from boxes",
+    "select (null::people).mood::int",
+    "select (null::public.people[])[1].mood::int",
+    "select (null::_people)[1].mood::int",
+    "select (json_populate_record(null::people, '{}')).mood::int",
+    "select 1::grams",
+    "select coalesce(weight, 1) from parcels",
+    "select weight from parcels union all select 1",
+    "select tone + 1 from sounds",
+    "select tone from sounds union all select 1",
+    "select to_json(colour) from things",
+    "select row_to_json(t) from things t",
+    "select t.to_json from things t",
+    "select jsonb_agg(t) from things t",
+    "select json_build_object('c', colour) from things",
+    "select json_array(colour) from things",
+    "select json_object('c': colour) from things",
+    "select json_query(colour, '$') from things",
+    "select colour::text from things",
+    "select colour || 'x' from things",
+    "select 'x' || colour from things",
+    "select quote_literal(colour) from things",
+    "select * from things_json",
+    "select * from things_array",
+    "select * from things_text",
+]
+
+
+@pytest.fixture(scope="module")
+def casts(module_database: str) -> Iterator[psycopg.Connection]:
+    """A session in a database full of casts that count their calls."""
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        connection.execute(_CASTS.read_text("utf-8").encode())
+        yield connection
+
+
+@pytest.fixture(scope="module")
+async def policy(casts: psycopg.Connection, module_database: str) -> FunctionPolicy:
+    return await reader(module_database).read()
+
+
+def _calls(connection: psycopg.Connection) -> object:
+    return connection.execute("select last_value, is_called from calls").fetchone()
+
+
+@pytest.mark.parametrize("sql", _HARMLESS)
+async def test_a_statement_that_cannot_call_a_cast_is_answered(
+    casts: psycopg.Connection, policy: FunctionPolicy, sql: str
+) -> None:
+    before = _calls(casts)
+
+    validate(sql, functions=policy)
+
+    assert casts.execute(sql.encode()).fetchall() == _HARMLESS[sql]
+    assert _calls(casts) == before
+
+
+@pytest.mark.parametrize("sql", _CASTING)
+async def test_a_statement_that_may_call_a_cast_is_refused(policy: FunctionPolicy, sql: str) -> None:
+    assert not passes(sql, policy)
+
+
+async def test_no_other_built_in_function_calls_a_cast_than_those_that_are_known(
+    casts: psycopg.Connection,
+) -> None:
+    casts.execute("create type every as enum ('one')")
+    casts.execute("create table of_every (e every, es every[])")
+    casts.execute("insert into of_every values ('one', '{one}')")
+    casts.execute(_CASTS_TO_EVERY_TYPE.encode())
+    calling = {
+        str(name)
+        for name, call in casts.execute(_CALLS_WITH_ANY_TYPE.encode()).fetchall()
+        if _calls_a_cast(casts, f"select {call} from of_every t")
+    }
+
+    assert calling >= {"to_json", "json_agg", "quote_literal", "textanycat"}
+    assert calling <= FUNCTIONS_THAT_CAST
+
+
+def _calls_a_cast(connection: psycopg.Connection, sql: str) -> bool:
+    before = _calls(connection)
+    with suppress(psycopg.Error):  # not every function takes these arguments
+        connection.execute(sql.encode())
+    return _calls(connection) != before
+
+
+_CASTS_TO_EVERY_TYPE = """
+do $do$
+declare
+    target text;
+begin
+    for target in
+        select format('pg_catalog.%I', typname) from pg_type
+        where typnamespace = 'pg_catalog'::regnamespace and typtype in ('b', 'r', 'm') and typname !~ '^pg_'
+    loop
+        execute format('create function to_%s(every) returns %s language plpgsql as
+            ''begin perform nextval(''''calls''''); return null; end''', md5(target), target);
+        execute format('create cast (every as %s) with function to_%s(every)', target, md5(target));
+    end loop;
+end $do$
+"""
+
+_CALLS_WITH_ANY_TYPE = """
+select p.proname, format('pg_catalog.%I(%s) %s', p.proname, string_agg(
+           case when a.type::regtype::text ~ '^any(compatible)?array' then 'array[' || v.value || ']'
+                when a.type::regtype::text ~ '^"?any|record' then v.value
+                when a.type::regtype::text = 'text' then '''x'''
+                else 'null::' || a.type::regtype end, ', ' order by a.place),
+           case p.prokind when 'w' then 'over ()' end)
+from pg_proc p, unnest(p.proargtypes) with ordinality a (type, place), (values ('e'), ('es'), ('t')) v (value)
+where p.pronamespace = 'pg_catalog'::regnamespace and p.prorettype <> 'trigger'::regtype
+  and exists (select from unnest(p.proargtypes) t where t::regtype::text ~ '^"?any|record')
+group by p.oid, v.value
+"""
+
+
+async def test_the_refusal_names_the_column_and_the_cast_and_what_is_possible(policy: FunctionPolicy) -> None:
+    with pytest.raises(SqlRejectedError, match=r"column mood may be cast here.*mood_number") as explicit:
+        validate("select id, mood::int from people", functions=policy)
+    with pytest.raises(SqlRejectedError, match=r"column tone may be cast here.*tone_number") as implicit:
+        validate("select id, tone + 1 from sounds", functions=policy)
+
+    assert "compare it with a literal" in explicit.value.hint
+    assert explicit.value.position is not None
+    assert "group or count by it" in implicit.value.hint
+    assert implicit.value.position == len("select id, ")
