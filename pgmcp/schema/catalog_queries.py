@@ -180,7 +180,7 @@ def indexes(first_id: int, last_id: int) -> str:
 SELECT x.indrelid::pg_catalog.int8 AS id,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(pg_catalog.json_build_array(
            i.relname, pg_catalog.left(pg_catalog.pg_get_indexdef(x.indexrelid), 1000), x.indisunique,
-           (x.indkey::pg_catalog.int2[])[0:x.indnkeyatts - 1]
+           ARRAY(SELECT x.indkey[n.place] FROM pg_catalog.generate_series(0, x.indnkeyatts - 1) AS n (place))
        ) ORDER BY i.relname))) AS parts
 FROM (SELECT c.oid FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}) AS visible
 JOIN pg_catalog.pg_index AS x ON x.indrelid = visible.oid AND x.indisvalid

@@ -22,6 +22,7 @@ from pgmcp.schema.catalog import Catalog, Column, Table, TableKind
 from pgmcp.schema.catalog_queries import NEVER_ANALYSED
 from pgmcp.schema.identifiers import quote_identifier
 from pgmcp.schema.statistics import looks_like_key, read_range
+from pgmcp.schema.text_values import text_of
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +152,7 @@ def _statement(table: Table, columns: list[Column], max_rows: int) -> str:
     counts = "\nUNION ALL ".join(
         count
         for place, column in enumerate(columns)
-        for count in (_count_texts(place) if column.is_text else _count_bounds(place))
+        for count in (_count_texts(column, place) if column.is_text else _count_bounds(place))
     )
     return f"""\
 WITH s AS MATERIALIZED (
@@ -173,8 +174,8 @@ def _percentage(table: Table, name: str, max_rows: int) -> str:
     return f"LEAST(100, 100.0 * {pages} * {page_bytes} / GREATEST(1, ({size_bytes})))"
 
 
-def _count_texts(place: int) -> Iterator[str]:
-    cut = f"pg_catalog.left(s.c{place}::pg_catalog.text, {_MAX_VALUE_CHARACTERS + 1})"
+def _count_texts(column: Column, place: int) -> Iterator[str]:
+    cut = f"pg_catalog.left({text_of(column, f's.c{place}')}, {_MAX_VALUE_CHARACTERS + 1})"
     yield (
         f"(SELECT {place} AS place, {cut} AS value, pg_catalog.count(*) AS often FROM s "  # noqa: S608
         f"WHERE s.c{place} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT {_MAX_LISTED_VALUES + 1})"

@@ -15,6 +15,7 @@ from pgmcp.schema.catalog import Catalog, Column, Table
 from pgmcp.schema.identifiers import quote_identifier
 from pgmcp.schema.likeness import fold, nearest
 from pgmcp.schema.rendering import column_name, value_literal
+from pgmcp.schema.text_values import text_of
 from pgmcp.validation.mentions import Mentions, TextComparison
 
 MAX_LOOKUPS: Final = 3
@@ -29,7 +30,7 @@ _FOLD_BY_FUNCTION: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper
 
 _NEAR_VALUES = """\
 SELECT s.value
-FROM (SELECT t.{column}::text AS value FROM {table} AS t WHERE t.{column} IS NOT NULL LIMIT {scanned}) AS s
+FROM (SELECT {value} AS value FROM {table} AS t WHERE t.{column} IS NOT NULL LIMIT {scanned}) AS s
 WHERE length(s.value) <= {longest}
 GROUP BY s.value
 ORDER BY lower(s.value) = lower({text}) DESC, strpos(lower(s.value), lower({text})) > 0 DESC,
@@ -240,8 +241,10 @@ def _name(comparison: Comparison) -> str:
 
 async def _near_values(comparison: Comparison, fetch: Fetch) -> list[str]:
     table = comparison.table
+    column = quote_identifier(comparison.column.name)
     statement = _NEAR_VALUES.format(
-        column=quote_identifier(comparison.column.name),
+        column=column,
+        value=text_of(comparison.column, f"t.{column}"),
         table=f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}",
         # Every transaction has standard_conforming_strings on: nothing but the quote needs care.
         text="'" + comparison.text.replace("'", "''") + "'",

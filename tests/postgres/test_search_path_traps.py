@@ -43,19 +43,20 @@ pytestmark = pytest.mark.anyio
 SPRUNG = "a trap was sprung"
 LIMITS = RowLimits(max_rows=100_000, max_bytes=64 << 20, max_cell_bytes=1 << 20)
 
-_TRAPS = Path(__file__).parents[1] / "data" / "traps" / "search_path.sql"
+_DATA = Path(__file__).parents[1] / "data" / "traps"
 
 
 class Trapped:
-    """A database full of traps.
+    """A database full of traps, and what was sprung since this was made.
 
     Attributes:
         url: for its superuser, who owns the traps.
+        reader_url: for a role that can only read.
     """
 
-    def __init__(self, cluster: EmbeddedPostgres, url: str) -> None:
-        self.url = url
-        self.name = url.rpartition("/")[2]
+    def __init__(self, cluster: EmbeddedPostgres, name: str) -> None:
+        self.url = cluster.url(name)
+        self.reader_url = make_conninfo(self.url, user="trapped_reader", password="pass")
         self._log_file = cluster.data_dir / "server.log"
         self._log_start = self._log_file.stat().st_size
 
@@ -77,13 +78,13 @@ class Trapped:
         return sum(row[0] for row in counts if row)
 
 
-def _set_traps(url: str, schema: str, path: str) -> None:
-    name = url.rpartition("/")[2]
+def _set_traps(url: str, name: str, schema: str, path: str) -> None:
     with psycopg.connect(url, autocommit=True, options="-c search_path=pg_catalog") as connection:
         connection.execute(f"create schema if not exists {schema}".encode())
-        connection.execute(_TRAPS.read_text("utf-8").replace("SCHEMA", schema).encode())
+        for file in ("search_path.sql", "described_objects.sql", "built_in_casts.sql"):
+            connection.execute((_DATA / file).read_text("utf-8").replace("SCHEMA", schema).encode())
         connection.execute(f"grant usage on schema {schema} to public".encode())
-        connection.execute(f"grant select on {schema}.people, {schema}.shop to public".encode())
+        connection.execute(f"grant select on all tables in schema {schema} to public".encode())
         connection.execute(
             sql.SQL("alter database {} set search_path = {}").format(sql.Identifier(name), sql.SQL(path))
         )
@@ -94,28 +95,32 @@ def _set_traps(url: str, schema: str, path: str) -> None:
             connection.execute(sql.SQL("alter database {} set " + setting).format(sql.Identifier(name)))
 
 
-@pytest.fixture(params=["s, pg_catalog, public", '"$user", public'], ids=["before pg_catalog", "in public"])
-def trapped(
-    request: pytest.FixtureRequest, cluster: EmbeddedPostgres, new_database: Callable[[], str]
-) -> Trapped:
-    """Traps in a schema before pg_catalog, and on the default path."""
-    url = new_database()
-    _set_traps(url, "s" if request.param.startswith("s,") else "public", request.param)
-    return Trapped(cluster, url)
+_PATH_BY_DATABASE = {"traps_before_pg_catalog": "s, pg_catalog, public", "traps_in_public": '"$user", public'}
+
+
+@pytest.fixture(scope="module", params=_PATH_BY_DATABASE)
+def trapped_database(request: pytest.FixtureRequest, cluster: EmbeddedPostgres) -> Iterator[str]:
+    """Traps in a schema before pg_catalog, and on the default path; no test changes the database."""
+    name, path = request.param, _PATH_BY_DATABASE[request.param]
+    with psycopg.connect(cluster.url(), autocommit=True) as admin:
+        admin.execute(f"create database {name}".encode())
+        try:
+            admin.execute("create role trapped_reader login password 'pass'")
+            _set_traps(cluster.url(name), name, "s" if path.startswith("s,") else "public", path)
+            yield name
+        finally:
+            admin.execute(f"drop database {name} with (force)".encode())
+            admin.execute("drop role trapped_reader")
+
+
+@pytest.fixture
+def trapped(cluster: EmbeddedPostgres, trapped_database: str) -> Trapped:
+    return Trapped(cluster, trapped_database)
 
 
 @pytest.fixture(params=[True, False], ids=["read only", "not read only"])
 def read_only(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
-
-
-@pytest.fixture
-def reader_url(trapped: Trapped) -> Iterator[str]:
-    """The URL of a role that can only read the trapped database."""
-    with psycopg.connect(trapped.url, autocommit=True, options="-c search_path=pg_catalog") as connection:
-        connection.execute("create role trapped_reader login password 'pass'")
-        yield make_conninfo(trapped.url, user="trapped_reader", password="pass")
-        connection.execute("drop role trapped_reader")
 
 
 async def _read_everything(supervisor: Supervisor) -> None:
@@ -143,6 +148,7 @@ def _no_trap_was_sprung(trapped: Trapped) -> None:
 def test_the_traps_do_spring_where_names_are_resolved_on_the_path_of_the_database(trapped: Trapped) -> None:
     with psycopg.connect(trapped.url) as connection:
         connection.execute("select (5::oid)::text")
+        connection.rollback()
 
     assert trapped.sprung()
 
@@ -176,9 +182,9 @@ async def test_behind_pgbouncer_no_trap_is_sprung(
 
 
 async def test_a_role_that_can_only_read_springs_no_trap(
-    supervise: Callable[..., Supervisor], trapped: Trapped, reader_url: str
+    supervise: Callable[..., Supervisor], trapped: Trapped
 ) -> None:
-    supervisor = supervise(reader_url)
+    supervisor = supervise(trapped.reader_url)
 
     await _read_everything(supervisor)
     assert await _own_value(supervisor, "select current_user::text") == "trapped_reader"
@@ -187,8 +193,8 @@ async def test_a_role_that_can_only_read_springs_no_trap(
 
 
 @pytest.mark.parametrize("role", ["superuser", "reader"])
-async def test_doctor_springs_no_trap(trapped: Trapped, reader_url: str, role: str) -> None:
-    url = trapped.url if role == "superuser" else reader_url
+async def test_doctor_springs_no_trap(trapped: Trapped, role: str) -> None:
+    url = trapped.url if role == "superuser" else trapped.reader_url
     settings = load_settings({"PG_MCP_DATABASE_URL": url}, env_file=None)
 
     findings = {finding.check: finding async for finding in examine_remote(settings, None)}
@@ -211,12 +217,16 @@ async def test_looks_into_tables_spring_no_trap(
     catalog = await read_catalog(fetch)
     # Not validated: the path alone has to keep these from the traps.
     samples = await sample(catalog, fetch, fetch, max_rows=100)
-    comparisons = resolve(read_mentions("select 1 from shop where name = 'A'"), catalog)
-    (mismatch,) = await check_unlisted(comparisons, catalog, fetch)
+    compared = "name = 'berlin' and label = 'AB' and citext = 'loud'"
+    comparisons = resolve(read_mentions(f"select 1 from never_analysed where {compared}"), catalog)
+    mismatches = await check_unlisted(comparisons, catalog, fetch)
 
-    (seen,) = [columns for (_, table), columns in samples.items() if table == "shop"]
-    assert seen["price"].value_range == ("2", "2")
-    assert mismatch.values == ("a",)
+    (seen,) = [columns for (_, table), columns in samples.items() if table == "never_analysed"]
+    assert {name: each.values for name, each in seen.items() if each.values} == {
+        "name": ("Berlin",), "label": ("ab",), "citext": ("LOUD",)
+    }  # fmt: skip
+    assert seen["amount"].value_range == ("1", "30")
+    assert [mismatch.values for mismatch in mismatches] == [("Berlin",), ("ab",), ("LOUD",)]
     _no_trap_was_sprung(trapped)
 
 

@@ -1,0 +1,25 @@
+-- Traps for SCHEMA: a cast for each pair of built-in types that our statements use and that has none. A cast
+-- belongs to no schema, so no search_path hides it, and it comes before conversion by text.
+do $do$
+declare
+    source regtype;
+    target regtype;
+    types regtype[] := array[
+        'text', 'name', '"char"', 'bpchar', 'varchar', 'bool', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric', 'oid',
+        'xid', 'tid', 'date', 'time', 'timestamp', 'timestamptz', 'interval', 'json', 'jsonb', 'bytea', 'inet', 'uuid',
+        'regclass', 'regtype', 'regproc', 'regprocedure', 'regnamespace', 'regrole', 'regoper', 'regoperator',
+        'int2vector', 'oidvector', 'pg_node_tree', 'aclitem', 'pg_lsn',
+        'text[]', 'name[]', '"char"[]', 'int2[]', 'int4[]', 'int8[]', 'float4[]', 'oid[]', 'aclitem[]', 'bool[]', 'json[]'];
+begin
+    foreach source in array types loop
+        foreach target in array types loop
+            continue when source = target
+                or exists (select from pg_cast as c where c.castsource = source and c.casttarget = target);
+            execute format('create function SCHEMA.cast_%s_%s(a %s) returns %s language plpgsql as $f$ begin
+                perform SCHEMA.spring(%L); return null; end $f$',
+                source::oid, target::oid, source, target, format('cast of %s to %s', source, target));
+            execute format('create cast (%s as %s) with function SCHEMA.cast_%s_%s(%s)',
+                source, target, source::oid, target::oid, source);
+        end loop;
+    end loop;
+end $do$;
