@@ -30,6 +30,7 @@ from pgmcp.schema.profile import Profile
 from pgmcp.schema.row_security import RowSecurity, read_row_security
 from pgmcp.schema.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, sample
 from pgmcp.schema.scope import CatalogScope
+from pgmcp.scope_check import ScopeCheck
 from pgmcp.settings import (
     DatabaseSettings,
     OpenAISettings,
@@ -141,7 +142,15 @@ async def open_pipeline(
         databases: dict[str, Database] = {}
         for name, database in settings.databases.items():
             context = partial(context_file.get, name) if context_file else DatabaseContext
-            databases[name] = _open_database(name, database, settings.server, context, spawn, cleanup)
+            databases[name] = _open_database(
+                name,
+                database,
+                settings.server,
+                context,
+                spawn,
+                cleanup,
+                has_one_database=len(settings.databases) == 1,
+            )
         default = next(iter(databases.values()))
         default.supervisor.warm_up()
         default.role.look()
@@ -258,6 +267,8 @@ def _open_database(
     context: Callable[[], DatabaseContext],
     spawn: Spawn,
     cleanup: AsyncExitStack,
+    *,
+    has_one_database: bool,
 ) -> Database:
     conninfo, params = settings.target()
     supervisor = Supervisor(
@@ -284,8 +295,13 @@ def _open_database(
         with_values=server.send_values,
     )
 
+    scope_check = ScopeCheck(name, checks_columns=has_one_database)
+
     async def read(old: Catalog | None) -> Catalog:
-        return await read_catalog(fetch, scope=scope, old=old, report=report)
+        catalog = await read_catalog(fetch, scope=scope, old=old, report=report)
+        if catalog is not old:
+            await asyncio.to_thread(scope_check.check, catalog)
+        return catalog
 
     report = partial(report_once, name)
     policies = PolicyReader(

@@ -16,7 +16,7 @@ from pgmcp.schema.catalog import Catalog, Table
 from pgmcp.schema.hidden import HiddenRelation
 from pgmcp.schema.identifiers import parse_name, quote_identifier
 from pgmcp.schema.near_names import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
-from pgmcp.validation.mentions import columns_of_condition
+from pgmcp.validation.mentions import ConditionNames, names_of_condition
 
 FindHidden = Callable[[Sequence[str], Catalog], Awaitable[list[HiddenRelation]]]
 """Looks up the tables of these names that the database has and the catalog leaves out."""
@@ -37,7 +37,7 @@ class UnknownName:
     Attributes:
         place: the part of the file: "notes", "filters", "joins", "parameters".
         name: as the file spells it.
-        table: where `column` was looked for; None if the table itself is unknown.
+        table: where `column` was looked for; None if the table itself is unknown, or if no table has it.
         column: the unknown column; "" if the table is unknown.
     """
 
@@ -72,7 +72,7 @@ async def explain_unknown_names(
     """Return the message on unknown names; asks the database which of them exist but are not listed."""
     texts, all_exist = [], len(unknown) <= MAX_EXPLAINED
     for each in unknown[:MAX_EXPLAINED]:
-        hidden = [] if each.table else await find_hidden(_possible_tables(each.name), catalog)
+        hidden = [] if each.table or each.column else await find_hidden(_possible_tables(each.name), catalog)
         if not hidden:
             all_exist = False
             texts.append(_describe_missing(each, catalog))
@@ -120,17 +120,40 @@ class _Lookup:
         if table is None:
             yield UnknownName("filters", name)
             return
-        for parts in columns_of_condition(condition):
+        names = names_of_condition(condition)
+        for parts in names.columns:
             if len(parts) > 1 and parts[0].lower() != table.name.lower():
                 yield from self.check("filters", _spell(parts))
             elif not _has_column(table, parts[-1]):
                 yield UnknownName("filters", _spell((table.name, parts[-1])), table, parts[-1])
+        yield from self._check_subqueries("filters", names)
 
     def check_join(self, condition: str) -> Iterator[UnknownName]:
-        """Yield the unknown columns; those without a table are left out, for they may belong to either."""
-        for parts in columns_of_condition(condition):
+        """Yield the unknown columns; one without a table may belong to any table."""
+        names = names_of_condition(condition)
+        for parts in names.columns:
             if len(parts) > 1:
                 yield from self.check("joins", _spell(parts))
+            elif not self._is_column_somewhere(parts[0]):
+                yield UnknownName("joins", quote_identifier(parts[0]), column=parts[0])
+        yield from self._check_subqueries("joins", names)
+
+    def _check_subqueries(self, place: str, names: ConditionNames) -> Iterator[UnknownName]:
+        relations = dict(names.inner_relations)
+        for relation in dict.fromkeys(relations.values()):
+            yield from self.check(place, _spell(relation.split(".")))
+        for parts in names.inner_columns:
+            if parts[-1] in names.made_names or parts[-1] in relations:
+                continue
+            relation = relations.get(parts[-2], "") if len(parts) > 1 else ""
+            table = self._find(relation.split(".")) if relation else None
+            if table is not None and not _has_column(table, parts[-1]):
+                yield UnknownName(place, _spell((table.name, parts[-1])), table, parts[-1])
+            elif len(parts) == 1 and not self._is_column_somewhere(parts[0]):
+                yield UnknownName(place, quote_identifier(parts[0]), column=parts[0])
+
+    def _is_column_somewhere(self, name: str) -> bool:
+        return any(_has_column(table, name) for table in self._catalog.tables)
 
     def _find(self, parts: Sequence[str]) -> Table | None:
         if not parts or len(parts) > 2:
@@ -164,6 +187,8 @@ def _describe_hidden(unknown: UnknownName, hidden: HiddenRelation) -> str:
 
 
 def _describe_missing(unknown: UnknownName, catalog: Catalog) -> str:
+    if unknown.table is None and unknown.column:
+        return f"{unknown.place}: no table has a column {unknown.name}"
     if unknown.table is not None:
         relation = catalog.display_name(unknown.table)
         advice = advise_missing_name(UNDEFINED_COLUMN, (unknown.column,), [relation], catalog)

@@ -132,11 +132,12 @@ class Assembly:
                 old = self._old and self._old.get(table.schema, table.name)
                 self._tables.append(old if old == table else table)
 
-    def catalog(self, session: Row) -> Catalog:
+    def catalog(self, session: Row, left_out_schemas: Iterable[str] = ()) -> Catalog:
         """Return the old catalog if it says just the same, else the new one.
 
         Args:
             session: the row of `catalog_queries.SESSION`.
+            left_out_schemas: schemas with relations that the scope leaves out.
         """
         server_version, time_zone, search_path = session
         new = Catalog(
@@ -147,6 +148,7 @@ class Assembly:
             ],  # some packagers append their own: "15.8 (Debian …)"
             time_zone=time_zone,
             scope=self._scope,
+            left_out_schemas=tuple(sorted(left_out_schemas)),
         )
         return self._old if self._old is not None and self._old.says_the_same_as(new) else new
 

@@ -130,6 +130,7 @@ class Catalog:
         server_version: as PostgreSQL says it: "18.1".
         time_zone: the session's, as PostgreSQL names it: "Europe/Berlin".
         scope: what was left out on purpose, and whose values are not to be shown.
+        left_out_schemas: schemas with relations that the scope leaves out, sorted.
     """
 
     tables: tuple[Table, ...]
@@ -137,12 +138,15 @@ class Catalog:
     server_version: str
     time_zone: str = "UTC"
     scope: CatalogScope = field(default_factory=CatalogScope)
+    left_out_schemas: tuple[str, ...] = ()
 
     def says_the_same_as(self, other: "Catalog") -> bool:
         """Tell whether another catalog, of another read, has nothing else in it."""
-        mine = (self.search_path, self.server_version, self.time_zone, self.scope)
-        theirs = (other.search_path, other.server_version, other.time_zone, other.scope)
-        return mine == theirs and self.tables == other.tables
+        return self._facts == other._facts and self.tables == other.tables
+
+    @property
+    def _facts(self) -> tuple[object, ...]:
+        return self.search_path, self.server_version, self.time_zone, self.scope, self.left_out_schemas
 
     def find(self, name: str) -> Table | None:
         """Return the table that `table` (through the search path) or `schema.table` names.

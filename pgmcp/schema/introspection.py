@@ -67,8 +67,9 @@ async def read_catalog(
     fetch = _sparing(fetch, unreadable)
     session = await _fetch_all(fetch, catalog_queries.SESSION)
     server_version = _major_version(session[0][0])
-    relations = [row for row in await _fetch_all(fetch, catalog_queries.RELATIONS) if scope.includes(row[1])]
-    relations.sort(key=lambda row: row[0])
+    found = await _fetch_all(fetch, catalog_queries.RELATIONS)
+    left_out = {schema for schema in {row[1] for row in found} if not scope.includes(schema)}
+    relations = sorted((row for row in found if row[1] not in left_out), key=lambda row: row[0])
     types = Types(
         await _fetch_all(fetch, catalog_queries.ENUMS), await _fetch_all(fetch, catalog_queries.DOMAINS)
     )
@@ -84,7 +85,7 @@ async def read_catalog(
         constraints = await _fetch_all(fetch, catalog_queries.constraints(*_ends(piece), server_version))
         indexes = await _fetch_all(fetch, catalog_queries.indexes(*_ends(piece)))
         await asyncio.to_thread(assembly.add_tables, piece, constraints, indexes)
-    return await asyncio.to_thread(assembly.catalog, session[0])
+    return await asyncio.to_thread(assembly.catalog, session[0], left_out)
 
 
 async def _read_row_security(fetch: Fetch) -> RowSecurity:

@@ -30,8 +30,8 @@ class CatalogScope:
 
     def includes(self, schema: str) -> bool:
         """Tell whether the schema's tables are part of the catalog."""
-        is_included = not self.include_schemas or _matches(schema, self.include_schemas)
-        return is_included and not _matches(schema, self.exclude_schemas)
+        is_included = not self.include_schemas or matches(schema, self.include_schemas)
+        return is_included and not matches(schema, self.exclude_schemas)
 
     def shows_values(self, schema: str, table: str, column: str) -> bool:
         """Tell whether values of this column may be shown, and so be sent to the model's provider."""
@@ -40,8 +40,9 @@ class CatalogScope:
     def hides(self, schema: str, table: str, column: str) -> bool:
         """Tell whether the operator hides what this column may hold."""
         names = (column, f"{table}.{column}", f"{schema}.{table}.{column}")
-        return any(_matches(names[min(pattern.count("."), 2)], (pattern,)) for pattern in self.hidden_values)
+        return any(matches(names[min(pattern.count("."), 2)], (pattern,)) for pattern in self.hidden_values)
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a name matches one of the patterns, in any case."""
     return any(fnmatchcase(name.lower(), pattern.lower()) for pattern in patterns)

@@ -171,20 +171,57 @@ def _selects_only_words(select: Node) -> bool:
     return all("ColumnRef" in each["ResTarget"].get("val", {}) for each in select.get("targetList", ()))
 
 
-def columns_of_condition(condition: str) -> tuple[tuple[str, ...], ...]:
-    """Return the columns a condition names, each as its parts, as PostgreSQL folds them.
+@dataclass(frozen=True, slots=True)
+class ConditionNames:
+    """What a condition names, as PostgreSQL folds it; each column as its parts.
 
-    Columns inside subqueries are left out: they belong to other relations. A text that is no condition names
-    no columns.
+    Attributes:
+        columns: those outside subqueries, which belong to the tables that the condition is for.
+        inner_columns: those inside subqueries, which may belong to any table.
+        inner_relations: (alias or name, relation) in subqueries, without the names of their own WITH.
+        made_names: names that subqueries give to columns and to FROM items of their own.
     """
+
+    columns: tuple[tuple[str, ...], ...] = ()
+    inner_columns: tuple[tuple[str, ...], ...] = ()
+    inner_relations: tuple[tuple[str, str], ...] = ()
+    made_names: frozenset[str] = frozenset()
+
+
+def names_of_condition(condition: str) -> ConditionNames:
+    """Return what a condition names; nothing for a text that is no condition."""
     try:
         text, _ = bounds.trim_and_bound(f"SELECT FROM a WHERE ({condition}\n)")
         statements = grammar.parse(text)
     except SqlRejectedError:
-        return ()
+        return ConditionNames()
     if len(statements) != 1:
-        return ()
-    return tuple(_columns_outside_subqueries(statements[0].fields.get("whereClause")))
+        return ConditionNames()
+    root = statements[0].fields.get("whereClause")
+    columns = tuple(_columns_outside_subqueries(root))
+    nodes = list(_walk({"root": root}))
+    found = (_column_parts(fields) for name, fields in nodes if name == "ColumnRef")
+    with_names = {fields["ctename"] for name, fields in nodes if name == "CommonTableExpr"}
+    relations = (_relation(fields) for name, fields in nodes if name == "RangeVar")
+    made = (fields.get("name") for name, fields in nodes if name == "ResTarget")
+    aliases = (fields.get("aliasname") for name, fields in nodes if name in ("alias", "Alias"))
+    listed = (
+        each for name, fields in nodes if name in ("alias", "Alias") for each in _strings(fields, "colnames")
+    )
+    return ConditionNames(
+        columns,
+        tuple(parts for parts in dict.fromkeys(found) if parts and parts not in columns),
+        tuple(relation for relation in relations if relation[1] not in with_names),
+        frozenset(filter(None, (*made, *aliases, *listed, *with_names))),
+    )
+
+
+def _strings(fields: Node, name: str) -> Iterator[str]:
+    return (each["String"]["sval"] for each in fields.get(name, ()))
+
+
+def _column_parts(fields: Node) -> tuple[str, ...]:
+    return tuple(part["String"]["sval"] for part in fields["fields"] if "String" in part)
 
 
 def _columns_outside_subqueries(root: Any) -> Iterator[tuple[str, ...]]:
@@ -195,5 +232,5 @@ def _columns_outside_subqueries(root: Any) -> Iterator[tuple[str, ...]]:
             pending.extend(reversed(value))
         elif isinstance(value, dict):
             if fields := value.get("ColumnRef"):
-                yield tuple(part["String"]["sval"] for part in fields["fields"] if "String" in part)
+                yield _column_parts(fields)
             pending.extend(reversed([each for name, each in value.items() if name not in _OPAQUE_NODES]))

@@ -43,8 +43,11 @@ databases:
       pg_stat_activity: sessions
     filters:
       customers: deleted_at IS NULL and customers.number > 0 and ctid is not null
-      orders: buyer in (select number from customers where full_name is not null) or placed_at < current_date
-    joins: [orders.buyer = customers.number, 'orders join customers on so and so']
+      orders: >
+        placed_at < current_date or buyer in (select number from customers where full_name is not null) or
+        id in (with w as (select n.number as x, count(*) as many from customers as n group by 1)
+               select w.x from w where many > 1 and exists (select from (values (1)) as v (y) where y = w.x))
+    joins: [orders.buyer = customers.number, orders.buyer = number, 'orders join customers on so and so']
     verified:
       - question: What has {customer} spent?
         parameters: {customer: customers.full_name}
@@ -69,9 +72,12 @@ def context_with(part: str) -> str:
     return f"databases:\n  main:\n    {part}\n"
 
 
-@pytest.fixture
-def url(new_database: Callable[[], str]) -> str:
-    url = new_database()
+@pytest.fixture(scope="module")
+def url(module_database: str) -> str:
+    return with_schema(module_database)
+
+
+def with_schema(url: str) -> str:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(SCHEMA.encode())
     return url
@@ -108,6 +114,16 @@ async def test_names_that_exist_are_known_in_any_spelling(url: str, tmp_path: Pa
             "joins: [order_s.buyer = customers.number]",
             "joins: there is no table order_s.buyer (tables near order_s: orders",
         ),
+        ("joins: [orders.buyer = customr_number]", "joins: no table has a column customr_number"),
+        (
+            "filters: {orders: buyer in (select number from customers where full_nam is not null)}",
+            "filters: no table has a column full_nam",
+        ),
+        (
+            "filters: {orders: exists (select from customers as c where c.numbr = buyer)}",
+            "filters: customers.numbr: customers has no column numbr (near: customers.number",
+        ),
+        ("filters: {orders: buyer in (select number from customer)}", "filters: there is no table customer"),
         (
             "verified: [{question: 'Spent by {c}?', parameters: {c: customers.name}, sql: 'select {c}'}]",
             "parameters: customers.name: customers has no column name (near: customers.full_name",
@@ -189,8 +205,9 @@ async def warnings() -> AsyncIterator[Warnings]:
 
 
 async def test_a_server_warns_once_for_each_change_of_schema_or_file(
-    url: str, tmp_path: Path, warnings: Warnings
+    new_database: Callable[[], str], tmp_path: Path, warnings: Warnings
 ) -> None:
+    url = with_schema(new_database())
     file = tmp_path / "context.yaml"
     file.write_text(context_with("notes: {order: x}"))
     environ = {"PG_MCP_DATABASE_URL": url, "PG_MCP_CONTEXT_FILE": str(file)}

@@ -12,6 +12,7 @@ from pgmcp.generation.context_names import explain_unknown_names, find_unknown_n
 from pgmcp.generation.verified import ParameterKind, VerifiedQuestion
 from pgmcp.presentation.neutral import neutralise
 from pgmcp.schema.catalog import Catalog
+from pgmcp.schema.scope_patterns import find_unmatched_columns, find_unmatched_schemas
 
 _STATISTICS_SQL: Final = """
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
@@ -64,6 +65,27 @@ async def check_catalog(subject: Subject, check: str) -> Finding:
         return Finding(Outcome.OK, check, "the role may use all parts that pgmcp needs")
     less = "; ".join(f"{describe_use([part])}: {USE_BY_PART[part]}" for part in unreadable)
     return Finding(Outcome.WARN, check, f"the role may not {less}", grant(unreadable))
+
+
+async def check_patterns(subject: Subject, check: str) -> Finding | None:
+    """Report patterns for schemas and hidden values that match nothing."""
+    catalog = await subject.database.schema.get()
+    scope = catalog.scope
+    if not (scope.include_schemas or scope.exclude_schemas or scope.hidden_values):
+        return None
+    schemas = await asyncio.to_thread(find_unmatched_schemas, catalog)
+    columns = await asyncio.to_thread(find_unmatched_columns, catalog)
+    if not schemas and not columns:
+        return Finding(Outcome.OK, check, "every pattern for schemas and hidden values matches something")
+    # The patterns for columns hold for all databases, and may be meant for another one.
+    is_only_one = len(subject.settings.databases) == 1
+    certain = [each for each in (*schemas, *(columns if is_only_one else ())) if not each.has_wildcard]
+    return Finding(
+        Outcome.FAIL if certain else Outcome.WARN,
+        check,
+        "; ".join(each.describe() for each in (*schemas, *columns)),
+        "correct or remove the pattern; only names that this role may read count",
+    )
 
 
 async def tell_what_leaves(subject: Subject, check: str) -> Finding:
