@@ -7,7 +7,8 @@ nothing. The traps have the exact operand types of built-in operators, functions
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import anyio
@@ -19,11 +20,12 @@ from psycopg.conninfo import make_conninfo
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Outcome
 from pgmcp.demo.postgres import EmbeddedPostgres
-from pgmcp.errors import DeadlineExceededError
+from pgmcp.errors import DeadlineExceededError, StatementFailedError
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.schema.introspection import read_catalog
+from pgmcp.schema.row_security import read_row_security
 from pgmcp.schema.sampling import sample
 from pgmcp.schema.value_check import check_unlisted, resolve
 from pgmcp.settings import load_settings
@@ -31,12 +33,15 @@ from pgmcp.validation.catalog_reader import PolicyReader
 from pgmcp.validation.mentions import read_mentions
 from pgmcp.validation.role import POSTURE_SQL
 from tests.activity import with_application_name
+from tests.attack_run import pipeline_to
 from tests.front_process import SLEEP
+from tests.own_sql_log import own_statements, read_log
 from tests.pgbouncer import PgBouncer, find_pgbouncer
 from tests.postgres_facts import Backends
 from tests.recorded_spawn import RecordedSpawn
 from tests.statement_run import run, value
 from worker.protocol import StatementOrigin
+from worker.session_settings import OWN_SEARCH_PATH
 
 pytestmark = pytest.mark.anyio
 
@@ -62,8 +67,27 @@ class Trapped:
 
     def sprung(self) -> list[str]:
         """Return what the server's log says of traps."""
-        text = self._log_file.read_bytes()[self._log_start :].decode("utf8", "replace")
-        return [line for line in text.splitlines() if SPRUNG in line and "LOG:" in line]
+        return [line for line in self.log().splitlines() if SPRUNG in line and "LOG:" in line]
+
+    def log(self) -> str:
+        """Return what the server has logged."""
+        return self._log_file.read_bytes()[self._log_start :].decode("utf8", "replace")
+
+    @contextmanager
+    def changed(self, change: str, back: str) -> Iterator[None]:
+        """Change the database meanwhile, which is not logged."""
+        options = "-c search_path=pg_catalog -c log_statement=none"
+        with psycopg.connect(self.url, autocommit=True, options=options) as admin:
+            admin.execute(change.encode())
+            try:
+                yield
+            finally:
+                admin.execute(back.encode())
+
+    def logging_statements(self) -> AbstractContextManager[None]:
+        """Have the server log each statement of sessions that begin meanwhile."""
+        alter = f"alter database {self.url.rpartition('/')[2]}"
+        return self.changed(f"{alter} set log_statement = 'all'", f"{alter} reset log_statement")
 
     def rows_logged(self) -> int:
         """Return how many traps have written a row."""
@@ -123,16 +147,21 @@ def read_only(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
-async def _read_everything(supervisor: Supervisor) -> None:
-    async def fetch(statement: str) -> object:
+def _own_fetch(supervisor: Supervisor) -> Callable[[str], Awaitable[Rows]]:
+    async def fetch(statement: str) -> Rows:
         return await run(supervisor, statement, limits=LIMITS, wrapped=False, origin=StatementOrigin.OWN)
 
-    catalog = await read_catalog(fetch)  # type: ignore[arg-type]
+    return fetch
+
+
+async def _read_everything(supervisor: Supervisor) -> None:
+    fetch = _own_fetch(supervisor)
+    catalog = await read_catalog(fetch)
     assert {table.name for table in catalog.tables} >= {"people", "shop"}
     people = next(table for table in catalog.tables if table.name == "people")
     assert [column.type for column in people.columns] == ["integer", "mood", "date"]
     assert people.columns[1].enum_labels == ("sad", "happy")
-    await PolicyReader(fetch, allowed=(), denied=()).read()  # type: ignore[arg-type]
+    await PolicyReader(fetch, allowed=(), denied=()).read()
     await fetch(POSTURE_SQL)
 
 
@@ -209,11 +238,12 @@ async def test_doctor_springs_no_trap(trapped: Trapped, role: str) -> None:
 async def test_looks_into_tables_spring_no_trap(
     supervise: Callable[..., Supervisor], trapped: Trapped
 ) -> None:
-    supervisor = supervise(trapped.url)
+    await _look_into_tables(_own_fetch(supervise(trapped.url)))
 
-    async def fetch(statement: str) -> Rows:
-        return await run(supervisor, statement, limits=LIMITS, wrapped=False, origin=StatementOrigin.OWN)
+    _no_trap_was_sprung(trapped)
 
+
+async def _look_into_tables(fetch: Callable[[str], Awaitable[Rows]]) -> None:
     catalog = await read_catalog(fetch)
     # Not validated: the path alone has to keep these from the traps.
     samples = await sample(catalog, fetch, fetch, max_rows=100)
@@ -227,7 +257,62 @@ async def test_looks_into_tables_spring_no_trap(
     }  # fmt: skip
     assert seen["amount"].value_range == ("1", "30")
     assert [mismatch.values for mismatch in mismatches] == [("Berlin",), ("ab",), ("LOUD",)]
-    _no_trap_was_sprung(trapped)
+
+
+_ENDING_BACKENDS = "worker/service.py"
+"""Its statements need a killed worker; they run in the test below."""
+
+_OUTSIDE_A_TRANSACTION = ("DEALLOCATE ALL", "SELECT pg_catalog.pg_advisory_unlock_all()", "SHOW POOL_VERSION")
+"""They look up no name, or a qualified one without arguments."""
+
+_HARDENED = """
+revoke select on pg_catalog.pg_proc, pg_catalog.pg_language, pg_catalog.pg_policy, pg_catalog.pg_rewrite,
+    pg_catalog.pg_foreign_table, pg_catalog.pg_inherits, pg_catalog.pg_extension from public;
+revoke execute on function pg_catalog.pg_backend_pid(), pg_catalog.pg_partition_tree(regclass) from public;
+"""
+
+
+@pytest.mark.parametrize("trapped_database", ["traps_in_public"], indirect=True)
+async def test_each_statement_of_ours_is_read_only_and_has_pg_catalog_alone_as_its_path(
+    supervise: Callable[..., Supervisor], trapped: Trapped
+) -> None:
+    with trapped.logging_statements():
+        await _run_every_statement(supervise(trapped.url), trapped.url)
+        with trapped.changed(_HARDENED, _HARDENED.replace("revoke", "grant").replace(" from ", " to ")):
+            hardened = supervise(trapped.reader_url)
+            await _read_everything(hardened)
+            await _look_into_tables(_own_fetch(hardened))
+    ran = read_log(trapped.log())
+
+    exposed = {
+        each.text
+        for each in ran
+        if (each.begin, each.search_path) != ("BEGIN READ ONLY", OWN_SEARCH_PATH)
+        and each.text not in _OUTSIDE_A_TRANSACTION
+    }
+    assert exposed == {
+        "SELECT * FROM ( select feels from people ) AS q LIMIT 1001",
+        "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()",  # has to run as a caller's, to be refused
+    }
+    texts = [each.text for each in ran]
+    not_run = {
+        start: file for start, file in own_statements().items() if not any(start in text for text in texts)
+    }
+    assert {start: file for start, file in not_run.items() if file != _ENDING_BACKENDS} == {}
+    assert trapped.sprung() == []
+
+
+async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
+    await _read_everything(supervisor)
+    await _look_into_tables(_own_fetch(supervisor))
+    await read_row_security(_own_fetch(supervisor))
+    async with pipeline_to(url) as pipeline:
+        await pipeline.execute_sql("select feels from people")
+        with pytest.raises(StatementFailedError):
+            await pipeline.execute_sql("select * from nothing_here")
+    settings = load_settings({"PG_MCP_DATABASE_URL": url}, env_file=None)
+    async for _ in examine_remote(settings, None):
+        pass
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops a worker with a signal")

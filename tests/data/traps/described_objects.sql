@@ -32,6 +32,9 @@ insert into SCHEMA.children values (1, 1, 'a'), (2, 1, 'a');
 insert into SCHEMA.parted select n, '2020-01-01'::date + n from generate_series(1, 30) as n;
 insert into SCHEMA.never_analysed
     select n, 'Berlin', 'ab', 'a@b', 'LOUD', '2020-01-01'::date + n, n, n from generate_series(1, 30) as n;
+create table SCHEMA.parted_unseen (id int, name text) partition by range (id);
+create table SCHEMA.parted_unseen_1 partition of SCHEMA.parted_unseen for values from (1) to (100);
+insert into SCHEMA.parted_unseen select n, 'x' from generate_series(1, 30) as n;
 create view SCHEMA.seen as select p.id, upper(p.code) as code, current_date as day from SCHEMA.parents as p;
 create materialized view SCHEMA.kept as select id, code from SCHEMA.parents;
 create table SCHEMA.guarded (id int, owner name);

@@ -1,0 +1,89 @@
+"""What pgmcp's own statements are, by the sources, and how each of them ran, by the server's log."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+_SOURCES = Path(__file__).parents[1]
+_STATEMENT = re.compile(r"\s*\(?(?:SELECT|WITH)\s(?=.*\bpg_catalog\.)", re.DOTALL)
+_LOG_LINE = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] (\w+):  ?(.*)", re.DOTALL)
+_EXECUTED = re.compile(r"(?:execute <unnamed>|statement): (.*)", re.DOTALL)
+_PARAMETER = re.compile(r"\$\d+ = '((?:[^']|'')*)'")
+
+_START_CHARACTERS = 60
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One statement that the server logged.
+
+    Attributes:
+        begin: the command that began its transaction; "" outside one.
+        search_path: as it was set in the transaction; "" if it was not.
+    """
+
+    text: str
+    begin: str
+    search_path: str
+
+
+def own_statements() -> dict[str, str]:
+    """Return the start of each statement in the sources, and the file it stands in."""
+    found = {}
+    for package in ("pgmcp", "worker"):
+        for path in sorted((_SOURCES / package).rglob("*.py")):
+            for text in _strings(ast.parse(path.read_text("utf-8"))):
+                if _STATEMENT.match(text):
+                    found[squeeze(text)[:_START_CHARACTERS]] = str(path.relative_to(_SOURCES))
+    return found
+
+
+def _strings(tree: ast.AST) -> Iterator[str]:
+    """Give each string, of formatted ones the piece before the first expression."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        match node:
+            case ast.Constant(value=str() | bytes() as text):
+                yield text if isinstance(text, str) else text.decode("latin-1")
+            case ast.JoinedStr(values=[ast.Constant(value=str() as text), *_]):
+                yield text
+            case _:
+                pending.extend(ast.iter_child_nodes(node))
+
+
+def squeeze(text: str) -> str:
+    """Return SQL with single spaces."""
+    return " ".join(text.split())
+
+
+def read_log(text: str) -> list[Ran]:
+    """Return the statements of a log that was written with `log_statement = all`."""
+    ran: list[Ran] = []
+    begin_by_pid: dict[str, str] = {}
+    path_by_pid: dict[str, str] = {}
+    for pid, kind, message in _messages(text):
+        executed = _EXECUTED.match(message) if kind == "LOG" else None
+        if kind == "DETAIL" and "arameters: " in message:
+            values = [value.replace("''", "'") for value in _PARAMETER.findall(message)]
+            paths = [value for name, value in pairwise(values) if name == "search_path"]
+            path_by_pid[pid] = paths[-1] if paths else path_by_pid.get(pid, "")
+        if executed is None:
+            continue
+        statement = executed[1].strip()
+        if statement.startswith("BEGIN"):
+            begin_by_pid[pid], path_by_pid[pid] = statement, ""
+        elif statement == "ROLLBACK":
+            begin_by_pid[pid] = path_by_pid[pid] = ""
+        elif not statement.startswith("SELECT pg_catalog.set_config($1"):
+            ran.append(Ran(squeeze(statement), begin_by_pid.get(pid, ""), path_by_pid.get(pid, "")))
+    return ran
+
+
+def _messages(text: str) -> Iterator[tuple[str, str, str]]:
+    for record in re.split(r"\n(?!\t)", text):
+        if match := _LOG_LINE.match(record):
+            yield match[1], match[2], match[3]
