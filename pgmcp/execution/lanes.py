@@ -2,59 +2,121 @@
 
 general lane   all workers but the reserved ones; whoever comes first
 express lane   the reserved workers; only statements that the planner calls cheap
+
+Asking the planner costs a round trip. It is worth it only behind statements that run for long: while the
+general lane moves, a place comes free sooner than the planner answers.
 """
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable
+from typing import Final
 
-SHARE_RESERVED = 4
-"""One worker in four is reserved; of two or fewer none is, for then half the capacity would stand idle."""
+from pgmcp.execution.allocation import reserved_of
+
+BLOCKED_AFTER_S: Final = 0.02
+"""A full lane that let nobody in for this long is blocked."""
 
 
 class Lanes:
-    """Counts who is in the general lane, and lets the longest waiter in when somebody leaves.
+    """Counts who is in the general lane, and lets the longest waiter in when a place comes free.
 
     Not for several threads.
     """
 
-    def __init__(self, workers: int) -> None:
-        """Divide so many workers among the two lanes."""
-        self.reserved = 0 if workers < 3 else max(1, workers // SHARE_RESERVED)
+    def __init__(
+        self,
+        workers: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        call_later: Callable[[float, Callable[[], None]], object] | None = None,
+    ) -> None:
+        """Divide so many workers among the two lanes.
+
+        Args:
+            workers: of both lanes.
+            clock: seconds, monotonic.
+            call_later: the event loop's, unless a test has its own.
+        """
+        self.reserved = reserved_of(workers)
         self._free = workers - self.reserved
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._clock = clock
+        self._call_later = call_later
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._impatient: set[asyncio.Future[bool]] = set()
+        self._last_entry_s = clock()
+        self._is_watched = False
 
     @property
     def waiting_count(self) -> int:
         """How many statements wait for the general lane."""
         return len(self._waiting)
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the lane is full and let nobody in lately."""
+        return self._free == 0 and self._clock() - self._last_entry_s >= BLOCKED_AFTER_S
+
     def try_enter(self) -> bool:
         """Enter the general lane if it has room and nobody waits."""
         if self._free == 0 or self._waiting:
             return False
         self._free -= 1
+        self._last_entry_s = self._clock()
         return True
 
     async def enter(self) -> None:
         """Wait for a place in the general lane, first come, first served."""
-        if self.try_enter():
-            return
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self.leave()  # it came in the moment we left
-            else:
-                self._waiting.remove(place)
-            raise
+        await self._enter(is_patient=True)
+
+    async def enter_unless_blocked(self) -> bool:
+        """Wait for a place while the lane moves; return False once it is blocked."""
+        return not self.is_blocked and await self._enter(is_patient=False)
 
     def leave(self) -> None:
         """Give the place to whoever waits longest, or back."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():
-                place.set_result(None)
+                self._last_entry_s = self._clock()
+                place.set_result(True)
                 return
         self._free += 1
+
+    async def _enter(self, *, is_patient: bool) -> bool:
+        if self.try_enter():
+            return True
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        if not is_patient:
+            self._impatient.add(place)
+            self._watch()
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if not place.done() or place.cancelled():
+                self._waiting.remove(place)
+            elif place.result():
+                self.leave()  # it came in the moment we left
+            raise
+        finally:
+            self._impatient.discard(place)
+
+    def _watch(self) -> None:
+        """Look again when the lane would be blocked, for those who do not want to wait then."""
+        if self._is_watched:
+            return
+        self._is_watched = True
+        left_s = max(0.0, BLOCKED_AFTER_S - (self._clock() - self._last_entry_s))
+        call_later = self._call_later or asyncio.get_running_loop().call_later
+        call_later(left_s, self._look)
+
+    def _look(self) -> None:
+        self._is_watched = False
+        if self.is_blocked:
+            for place in [place for place in self._waiting if place in self._impatient and not place.done()]:
+                self._waiting.remove(place)
+                place.set_result(False)
+        elif self._impatient:
+            self._watch()

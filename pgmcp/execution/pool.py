@@ -1,9 +1,12 @@
 """The worker processes of one database: how many there are, who has one, and when one is replaced.
 
-spawn ──▶ connecting ──▶ idle ◀──▶ busy ──▶ worn, or not whole ──▶ killed
-│                                          │
-└─▶ idle for long ──▶ retired              └─▶ the next worker ends
-the backend it left behind
+    spawn ──▶ connecting ──▶ idle ◀──▶ busy ──▶ worn, or not whole ──▶ killed
+                              │                                          │
+                              └─▶ idle for long ──▶ retired              └─▶ the next worker ends
+                                                                             the backend it left behind
+
+Every event (a request, a release, a new or lost worker) ends in `_rebalance`, which asks
+`allocation.allocate` who gets a worker and how many to start, and does that.
 """
 
 import asyncio
@@ -17,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgmcp.errors import BusyError, ExecutionError, UnreachableError, WorkerLostError
+from pgmcp.execution.allocation import PoolState, allocate
 from pgmcp.execution.backoff import Backoff
 from pgmcp.execution.cures import CHECK_ADDRESS, cure_for
 from pgmcp.execution.replies import failure_error
@@ -33,13 +37,6 @@ TERMINATE_TIMEOUT_S: Final = 5.0
 
 RETIRE_AFTER_S: Final = 60.0
 """A worker beyond the minimum that nobody needed for this long gives its connection back."""
-
-
-MAX_RESET_S: Final = 0.05
-"""After its reply a worker resets its session, a round trip that the next statement on it would wait for.
-
-It takes no longer than the statement did, which was a round trip as well, and no longer than this.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +102,10 @@ class WorkerPool:
         self._clock = clock
         self._ids = itertools.count(1)
         self._idle: deque[WorkerProcess] = deque()
-        self._busy: set[WorkerProcess] = set()
-        self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
+        self._general: set[WorkerProcess] = set()
+        self._other: set[WorkerProcess] = set()
+        self._waiting_general: deque[asyncio.Future[WorkerProcess]] = deque()
+        self._waiting_express: deque[asyncio.Future[WorkerProcess]] = deque()
         self._orphans: list[Backend] = []
         self._backoff = Backoff()
         self._last_refusal: ExecutionError | None = None
@@ -125,7 +124,7 @@ class WorkerPool:
     @property
     def is_full(self) -> bool:
         """Whether every allowed worker is connected, so that only a larger pool would serve more at once."""
-        return len(self._idle) + len(self._busy) >= self._size.max_workers
+        return self._connected_count >= self._size.max_workers
 
     @property
     def shortage(self) -> ExecutionError | None:
@@ -138,7 +137,7 @@ class WorkerPool:
     @property
     def waiting_count(self) -> int:
         """How many borrowers wait for a worker."""
-        return len(self._waiting)
+        return len(self._waiting_general) + len(self._waiting_express)
 
     def next_id(self) -> int:
         """Return an id that no other request of this pool's workers has."""
@@ -146,54 +145,63 @@ class WorkerPool:
 
     def warm_up(self) -> None:
         """Start the first workers in the background."""
-        self._grow(self._size.min_workers - self._worker_count)
+        self._start(self._size.min_workers - self._worker_count)
 
-    async def acquire(self) -> WorkerProcess:
+    async def acquire(self, *, is_express: bool = False) -> WorkerProcess:
         """Return a worker that is the caller's alone until it is released; waits without a bound.
+
+        Args:
+            is_express: the caller keeps it for a short time only, so it may be a reserved worker.
 
         Raises:
             BusyError: too many wait already, or all connections wait behind a statement that was given up.
             ExecutionError: no worker can be had, because the database refuses.
         """
         self._refuse_behind_given_up()
-        worker = self._take_idle()
-        if worker is None:
-            worker = await self._wait_for_worker()
-        self._keep_spare()
-        return worker
+        place: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting_express if is_express else self._waiting_general
+        waiting.append(place)
+        self._rebalance()
+        try:
+            if not place.done():
+                self._refuse_if_hopeless()
+            return await place
+        except BaseException:
+            with suppress(ValueError):
+                waiting.remove(place)
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self.release(place.result())  # it came in the moment we left
+            raise
 
     def release(self, worker: WorkerProcess) -> None:
-        """Hand the worker to whoever waits longest, or keep it; a worn or broken one is replaced."""
+        """Take a worker back and hand it to whoever waits; a worn or broken one is replaced."""
         if self._is_closing:
             self.in_background(worker.leave())
             return
         if not worker.is_alive or worker.is_worn:
             self.in_background(self.discard(worker))
             return
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(worker)
-                return
-        self._busy.discard(worker)
+        self._forget_borrower(worker)
         worker.idle_since_s = self._clock()
         self._idle.append(worker)
-        self._schedule_retirement()
+        self._rebalance()
+        if self._idle:
+            self._schedule_retirement()
 
     async def discard(self, worker: WorkerProcess) -> None:
         """Kill a worker, and have another one end the backend it leaves behind."""
         if not worker.is_whole and worker.pooler == SHARED_SESSION:
             self._note_given_up()
         await worker.kill()
-        self._busy.discard(worker)
+        self._forget_borrower(worker)
         if self._is_closing:
             return
         if worker.backend is not None:
             self._orphans.append(worker.backend)
         if self._given_up_at_s is None and (other := self._take_idle()) is not None:
+            self._other.add(other)
             self.in_background(self._end_orphans(other))
-        else:
-            self._grow(max(1, len(self._waiting)))
+        self._rebalance()
 
     async def close(self) -> None:
         """End every worker, and whatever goes on in the background.
@@ -206,7 +214,7 @@ class WorkerPool:
         self._fail_waiting(_shutting_down())
         for start in self._starts:
             start.cancel()
-        workers = [*self._idle, *self._busy]
+        workers = [*self._idle, *self._general, *self._other]
         self._idle.clear()
         await asyncio.gather(*(worker.leave() for worker in workers))
         # By done(), not by the sets: what takes a finished task out of them runs only after we have yielded,
@@ -222,34 +230,63 @@ class WorkerPool:
         return task
 
     @property
+    def _connected_count(self) -> int:
+        return len(self._idle) + len(self._general) + len(self._other)
+
+    @property
     def _worker_count(self) -> int:
-        return len(self._idle) + len(self._busy) + len(self._starts)
+        return self._connected_count + len(self._starts)
+
+    def _rebalance(self, *, can_start: bool = True) -> None:
+        """Hand idle workers to those who wait and start more, as `allocate` decides."""
+        if self._is_closing:
+            return
+        self._drop_dead_idle()
+        self._drop_left(self._waiting_general)
+        self._drop_left(self._waiting_express)
+        allocation = allocate(
+            PoolState(
+                idle=len(self._idle),
+                general=len(self._general),
+                other=len(self._other),
+                starting=len(self._starts),
+                waiting_general=len(self._waiting_general),
+                waiting_express=len(self._waiting_express),
+                max_workers=self._size.max_workers,
+                can_start=can_start and self._backoff.wait_s(self._clock()) == 0,
+            )
+        )
+        self._hand_over(self._waiting_express, self._other, allocation.express)
+        self._hand_over(self._waiting_general, self._general, allocation.general)
+        self._start(allocation.start)
+
+    def _hand_over(
+        self, waiting: deque[asyncio.Future[WorkerProcess]], borrowed: set[WorkerProcess], count: int
+    ) -> None:
+        for _ in range(count):
+            worker = self._idle.pop()  # the one that came back last, whose memory is warm
+            borrowed.add(worker)
+            waiting.popleft().set_result(worker)
+
+    def _drop_dead_idle(self) -> None:
+        for worker in [worker for worker in self._idle if not worker.is_alive]:
+            self._idle.remove(worker)
+            self._other.add(worker)
+            self.in_background(self.discard(worker))
+
+    @staticmethod
+    def _drop_left(waiting: deque[asyncio.Future[WorkerProcess]]) -> None:
+        """Forget callers that were cancelled and have not run since."""
+        for place in [place for place in waiting if place.done()]:
+            waiting.remove(place)
+
+    def _forget_borrower(self, worker: WorkerProcess) -> None:
+        self._general.discard(worker)
+        self._other.discard(worker)
 
     def _take_idle(self) -> WorkerProcess | None:
-        while self._idle:
-            # The one that came back last, whose memory is warm; but not while it resets its session.
-            last = self._idle[-1]
-            is_settled = self._clock() - last.idle_since_s > min(last.statement_s, MAX_RESET_S)
-            worker = self._idle.pop() if is_settled else self._idle.popleft()
-            self._busy.add(worker)
-            if worker.is_alive:
-                return worker
-            self.in_background(self.discard(worker))
-        return None
-
-    async def _wait_for_worker(self) -> WorkerProcess:
-        self._refuse_if_hopeless()
-        place: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
-        self._grow(len(self._waiting))
-        try:
-            return await place
-        except asyncio.CancelledError:
-            with suppress(ValueError):
-                self._waiting.remove(place)
-            if place.done() and not place.cancelled() and place.exception() is None:
-                self.release(place.result())  # it came in the moment we left
-            raise
+        self._drop_dead_idle()
+        return self._idle.pop() if self._idle else None
 
     def _note_given_up(self) -> None:
         """Refuse calls from now on: in a session that all connections share, they would wait behind it."""
@@ -260,16 +297,19 @@ class WorkerPool:
     def _refuse_behind_given_up(self) -> None:
         if self._given_up_at_s is None or self._is_closing:
             return
-        if not self._starts:
-            self._grow(1)  # its first answer shows that the statement is over
+        if not self._starts and self._backoff.wait_s(self._clock()) == 0:
+            # Its first answer shows that the statement is over.
+            self._start(min(1, self._size.max_workers - self._worker_count))
         raise _still_running(self._clock() - self._given_up_at_s)
 
     def _refuse_if_hopeless(self) -> None:
         if self._is_closing:
             raise _shutting_down()
-        if len(self._busy) + len(self._waiting) >= self._size.max_workers + self._size.max_waiting:
+        waiting = self.waiting_count - 1  # without the caller
+        busy = len(self._general) + len(self._other)
+        if busy + waiting >= self._size.max_workers + self._size.max_waiting:
             raise BusyError(
-                f"all {self._size.max_workers} workers are busy and {len(self._waiting)} statements wait",
+                f"all {self._size.max_workers} workers are busy and {waiting} statements wait",
                 retry_after_s=1,
             )
         must_wait = self._backoff.wait_s(self._clock()) > 0
@@ -277,22 +317,14 @@ class WorkerPool:
             raise self._last_refusal
 
     def _fail_waiting(self, error: ExecutionError) -> None:
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_exception(error)
+        for waiting in (self._waiting_general, self._waiting_express):
+            while waiting:
+                place = waiting.popleft()
+                if not place.done():
+                    place.set_exception(error)
 
-    def _keep_spare(self) -> None:
-        """Have a worker ready for the next borrower, so that it need not wait for a connection."""
-        if not self._idle:
-            self._grow(1)
-
-    def _grow(self, wanted: int) -> None:
-        """Have so many workers on their way, as far as the bound and the database allow."""
-        if self._backoff.wait_s(self._clock()) > 0:
-            return
-        room = self._size.max_workers - self._worker_count
-        for _ in range(min(wanted - len(self._starts), room)):
+    def _start(self, count: int) -> None:
+        for _ in range(count):
             start = asyncio.create_task(self._bring_up())
             self._starts.add(start)
             start.add_done_callback(self._starts.discard)
@@ -310,7 +342,7 @@ class WorkerPool:
         self._last_refusal = None
         self._pooler = worker.pooler
         self._given_up_at_s = None
-        self._busy.add(worker)
+        self._other.add(worker)
         self.in_background(self._end_orphans(worker))
 
     def _leave_starts(self) -> None:
@@ -356,6 +388,7 @@ class WorkerPool:
         logger.warning("no new worker for %s: %s", self._target.name, error)
         if self._worker_count == 0:
             self._fail_waiting(error)
+        self._rebalance(can_start=False)
 
     async def _end_orphans(self, worker: WorkerProcess) -> None:
         """Terminate what killed workers left running, then put the worker to its real use."""

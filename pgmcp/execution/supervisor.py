@@ -11,8 +11,9 @@ nothing else. D is the statement's deadline; waiting for a worker counts.
 A cancelled call walks the same ladder at once, behind the caller's back. A
 worker whose exchange ended in anything but its whole reply is never reused.
 
-When all but the reserved workers are taken, the planner is asked what a
-statement will cost: a cheap one runs on a reserved worker, any other waits.
+When all but the reserved workers are taken by statements that run for long, the
+planner is asked what a statement will cost: a cheap one runs on a reserved
+worker, any other waits.
 """
 
 import asyncio
@@ -146,11 +147,9 @@ class Supervisor:
             sql.encode("utf8"), origin, can_be_wrapped, limits, self._clock() + timeout_s, timeout_s
         )
         if not self._lanes.try_enter():
-            if self._lanes.reserved and can_be_wrapped:
-                rows = await self._run_if_cheap(statement)
-                if rows is not None:
-                    return rows
-            await self._enter_lane(statement)
+            rows = await self._wait_for_lane(statement)
+            if rows is not None:
+                return rows
         try:
             return await self._run(await self._acquire(statement), statement)
         finally:
@@ -160,9 +159,21 @@ class Supervisor:
         """End every worker; statements still running are cancelled on the server first."""
         await self._pool.close()
 
+    async def _wait_for_lane(self, statement: _Statement) -> Rows | None:
+        """Enter the general lane and return None, or return the rows of a cheap statement at once."""
+        if self._lanes.reserved and statement.can_be_wrapped:
+            has_room = self._lanes.waiting_count < self._max_waiting
+            if has_room and await self._before_deadline(self._lanes.enter_unless_blocked(), statement):
+                return None
+            rows = await self._run_if_cheap(statement)
+            if rows is not None:
+                return rows
+        await self._enter_lane(statement)
+        return None
+
     async def _run_if_cheap(self, statement: _Statement) -> Rows | None:
         """Run a cheap statement on a reserved worker; return None for one that has to wait."""
-        worker = await self._acquire(statement)
+        worker = await self._acquire(statement, is_express=True)
         plan = await self._explain(worker, statement)
         if plan.is_cheap:
             return await self._run(worker, statement, plan)
@@ -174,8 +185,8 @@ class Supervisor:
             raise BusyError(f"{self._lanes.waiting_count} statements wait already", retry_after_s=1)
         await self._before_deadline(self._lanes.enter(), statement)
 
-    async def _acquire(self, statement: _Statement) -> WorkerProcess:
-        return await self._before_deadline(self._pool.acquire(), statement)
+    async def _acquire(self, statement: _Statement, *, is_express: bool = False) -> WorkerProcess:
+        return await self._before_deadline(self._pool.acquire(is_express=is_express), statement)
 
     async def _before_deadline(self, waiting: Awaitable[T], statement: _Statement) -> T:
         try:

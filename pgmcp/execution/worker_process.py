@@ -46,7 +46,6 @@ class WorkerProcess:
         backend: the server process its statements run on; None before it is known or behind a pooler.
         pooler: what stands between it and its server; "" for a direct connection.
         is_worn: whether it asked to be replaced: it has run many statements, or holds much memory.
-        statement_s: how long its last statement took, measured in the worker.
         idle_since_s: when the pool last got it back, on the pool's clock.
         is_whole: whether every exchange so far ended in one matching reply; else it is never reused.
     """
@@ -59,7 +58,6 @@ class WorkerProcess:
         self.pooler = ""
         self.is_whole = True
         self.is_worn = False
-        self.statement_s = 0.0
         self.idle_since_s = 0.0
 
     @property
@@ -94,7 +92,6 @@ class WorkerProcess:
         self.is_whole = True
         if isinstance(reply, Result):
             self.is_worn = reply.is_worn
-            self.statement_s = reply.elapsed_ms / 1000
         return reply, rows
 
     def cancel(self, request_id: int) -> None:

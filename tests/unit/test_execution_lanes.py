@@ -1,20 +1,34 @@
 import asyncio
+from collections.abc import Callable
 
 import anyio
 import pytest
 
-from pgmcp.execution.lanes import Lanes
+from pgmcp.execution.lanes import BLOCKED_AFTER_S, Lanes
 
 pytestmark = pytest.mark.anyio
 
 
-@pytest.mark.parametrize(("workers", "reserved"), [(1, 0), (2, 0), (3, 1), (4, 1), (8, 2), (20, 5)])
-def test_one_worker_in_four_is_reserved_where_there_are_enough(workers: int, reserved: int) -> None:
-    lanes = Lanes(workers)
+class Time:
+    """A clock, and timers that go off when it is moved on."""
 
-    entered = sum(lanes.try_enter() for _ in range(workers))
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._timers: list[tuple[float, Callable[[], None]]] = []
 
-    assert (lanes.reserved, entered) == (reserved, workers - reserved)
+    def call_later(self, delay_s: float, call: Callable[[], None], /) -> None:
+        self._timers.append((self.now_s + delay_s, call))
+
+    def advance(self, seconds: float) -> None:
+        self.now_s += seconds
+        due = [timer for timer in self._timers if timer[0] <= self.now_s]
+        self._timers = [timer for timer in self._timers if timer[0] > self.now_s]
+        for _, call in due:
+            call()
+
+
+def lanes_of(workers: int, time: Time) -> Lanes:
+    return Lanes(workers, clock=lambda: time.now_s, call_later=time.call_later)
 
 
 async def entering(lanes: Lanes) -> asyncio.Task[None]:
@@ -72,3 +86,60 @@ async def test_a_place_given_to_one_who_leaves_at_that_moment_goes_to_the_next()
     await stayer
     lanes.leave()
     assert lanes.try_enter()
+
+
+async def test_whoever_would_wait_behind_a_blocked_lane_is_told_at_once() -> None:
+    time = Time()
+    lanes = lanes_of(3, time)
+    assert lanes.try_enter()
+    assert lanes.try_enter()
+    time.advance(BLOCKED_AFTER_S)
+
+    assert not await lanes.enter_unless_blocked()
+
+
+async def test_whoever_waits_in_a_lane_that_moves_enters_it() -> None:
+    time = Time()
+    lanes = lanes_of(1, time)
+    lanes.try_enter()
+    waiting = [asyncio.create_task(lanes.enter_unless_blocked()) for _ in range(3)]
+    await anyio.wait_all_tasks_blocked()
+
+    for _ in waiting:
+        time.advance(BLOCKED_AFTER_S * 0.9)
+        lanes.leave()
+
+    assert await asyncio.gather(*waiting) == [True] * 3
+
+
+async def test_whoever_waits_when_the_lane_gets_blocked_is_told_and_waits_no_more() -> None:
+    time = Time()
+    lanes = lanes_of(1, time)
+    lanes.try_enter()
+    impatient = asyncio.create_task(lanes.enter_unless_blocked())
+    patient = await entering(lanes)
+
+    time.advance(BLOCKED_AFTER_S)
+
+    assert await impatient is False
+    assert lanes.waiting_count == 1
+    lanes.leave()
+    await patient
+
+
+async def test_a_lane_that_moved_meanwhile_is_looked_at_again() -> None:
+    time = Time()
+    lanes = lanes_of(1, time)
+    lanes.try_enter()
+    first = await entering(lanes)
+    impatient = asyncio.create_task(lanes.enter_unless_blocked())
+    await anyio.wait_all_tasks_blocked()
+    time.advance(BLOCKED_AFTER_S * 0.9)
+    lanes.leave()
+    await first
+
+    time.advance(BLOCKED_AFTER_S * 0.2)
+    assert not impatient.done()
+    time.advance(BLOCKED_AFTER_S)
+
+    assert await impatient is False

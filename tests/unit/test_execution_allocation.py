@@ -1,0 +1,94 @@
+import itertools
+
+import pytest
+
+from pgmcp.execution.allocation import Allocation, PoolState, allocate, reserved_of
+
+
+@pytest.mark.parametrize(("workers", "reserved"), [(1, 0), (2, 0), (3, 1), (4, 1), (8, 2), (20, 5)])
+def test_one_worker_in_four_is_reserved_where_there_are_enough(workers: int, reserved: int) -> None:
+    assert reserved_of(workers) == reserved
+
+
+def test_the_first_statement_takes_the_only_worker_and_a_spare_is_started() -> None:
+    assert allocate(PoolState(idle=1, waiting_general=1)) == Allocation(express=0, general=1, start=1)
+
+
+def test_a_spare_is_started_once_nobody_waits() -> None:
+    assert allocate(PoolState(waiting_general=1)).start == 1
+    assert allocate(PoolState(general=1)).start == 1
+
+
+def test_a_serial_caller_needs_no_more_than_a_spare() -> None:
+    assert allocate(PoolState(idle=2, waiting_general=1)) == Allocation(express=0, general=1, start=0)
+
+
+def test_a_crowd_on_a_cold_pool_starts_all_workers_and_takes_none_that_is_reserved() -> None:
+    assert allocate(PoolState(idle=2, waiting_general=8)) == Allocation(express=0, general=1, start=8)
+
+
+def test_a_general_statement_waits_until_the_reserved_workers_are_there() -> None:
+    busy = PoolState(idle=2, general=1, starting=7, waiting_general=7)
+
+    assert allocate(busy).general == 0
+    assert allocate(PoolState(idle=3, general=1, starting=6, waiting_general=7)).general == 1
+
+
+def test_an_express_statement_takes_a_reserved_worker_before_any_general_one() -> None:
+    state = PoolState(idle=1, general=1, starting=8, waiting_general=7, waiting_express=1)
+
+    assert allocate(state) == Allocation(express=1, general=0, start=0)
+
+
+def test_where_the_database_gives_no_more_connections_its_share_is_reserved() -> None:
+    assert allocate(PoolState(idle=2, waiting_general=5, can_start=False)).general == 2
+    assert allocate(PoolState(idle=4, waiting_general=5, can_start=False)).general == 3
+
+
+def test_workers_lent_to_express_statements_count_as_the_reserved_ones() -> None:
+    assert allocate(PoolState(idle=1, general=7, other=2, waiting_general=1)).general == 1
+
+
+def test_no_state_is_answered_with_more_than_there_is() -> None:
+    ranges = [range(4)] * 6
+    for idle, general, other, starting, waiting, express in itertools.product(*ranges):
+        for most, can_start in ((1, True), (3, True), (8, True), (8, False)):
+            state = PoolState(idle, general, other, starting, waiting, express, most, can_start)
+            allocation = allocate(state)
+
+            assert 0 <= allocation.express <= express
+            assert 0 <= allocation.general <= waiting
+            assert allocation.express + allocation.general <= idle
+            total = idle + general + other + starting
+            assert allocation.start == 0 or total + allocation.start <= most
+
+
+def test_someone_who_waits_is_served_or_has_a_worker_to_wait_for() -> None:
+    ranges = [range(4)] * 6
+    for idle, general, other, starting, waiting, express in itertools.product(*ranges):
+        if waiting + express == 0:
+            continue
+        for most in (1, 3, 8):
+            allocation = allocate(PoolState(idle, general, other, starting, waiting, express, most))
+            served = allocation.express + allocation.general
+
+            assert served or allocation.start or general + other + starting
+
+
+def test_the_reserved_workers_stay_free_of_general_statements_whatever_happens() -> None:
+    """Twenty general statements on a cold pool: workers come one by one, until all are there."""
+    general, idle, waiting = 0, 2, 20
+    starting = 0
+    while True:
+        allocation = allocate(
+            PoolState(idle=idle, general=general, starting=starting, waiting_general=waiting, max_workers=10)
+        )
+        general, waiting = general + allocation.general, waiting - allocation.general
+        idle, starting = idle - allocation.general, starting + allocation.start
+        if general > 1:
+            assert idle >= 2
+        if starting == 0:
+            break
+        starting, idle = starting - 1, idle + 1
+
+    assert (general, idle) == (8, 2)
