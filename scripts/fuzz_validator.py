@@ -6,7 +6,9 @@ Three kinds of text are tried, each by a child process that may die of it:
 
 - mutants of the attacks and honest statements: parts cut out, doubled, swapped, wrapped;
 - soup of the grammar's words;
-- statements built from a grammar with one forbidden call at a random place, which must be refused.
+- statements built from a grammar with one forbidden call at a random place, which must be refused;
+- known statements with other literals. Two texts with the same template in `pgmcp.validation.memo`, of which
+  one would be remembered and one is refused, are a hole.
 
 The seed is printed; the same seed gives the same texts.
 """
@@ -15,6 +17,7 @@ import argparse
 import json
 import multiprocessing
 import random
+import re
 import secrets
 import sys
 import time
@@ -24,7 +27,8 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation import FunctionPolicy, validate
+from pgmcp.validation import FunctionPolicy, StatementKind, validate
+from pgmcp.validation.memo import template_of
 from tests.statements import attacks, honest_statements
 
 MAX_CPU_S: Final = 0.2
@@ -85,6 +89,14 @@ _CHOICES_BY_SIGN: Final = {
 _LEAF_BY_SIGN: Final = {"$": "1", "@": "select 1", "*": "orders", "#": "a"}
 _SQL_SIGNS_IN_TEXT: Final = "'$"  # a JSON path, not an expression
 
+_LITERALS: Final = (
+    "0", "1", "2147483647", "999999999", "0.5", "''", "'a'", "'pg_authid'", "'pg_catalog'", "'public'",
+    "'ssl_passphrase_command'", "'primary_conninfo'", "'regclass'", "'int'", "'1 day'", "'$.a'",
+    "'a b'", "'%'", "'2026-01-01'", "'select 1'", "'C'", "'off'",
+)  # fmt: skip
+_LITERAL: Final = re.compile(r"'[^']*'|(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
+_MAX_TEMPLATES: Final = 200_000
+
 _WORDS: Final = """
     select from where and or not union all values table with as ( ) ( ) [ ] , ; . :: + - * / = < > || ->
     case when then else end join on using group by order having limit in is null between like exists any
@@ -132,6 +144,11 @@ def texts(seed: int) -> Iterator[tuple[str, bool]]:
         yield _mutant(chance, known), False
         yield " ".join(chance.choices(_WORDS, k=chance.randint(1, 80))), False
         yield grammar.query(chance.randint(2, 5)), True
+        yield _with_other_literals(chance, chance.choice(known)), False
+
+
+def _with_other_literals(chance: random.Random, text: str) -> str:
+    return _LITERAL.sub(lambda match: chance.choice([match[0], *chance.choices(_LITERALS, k=3)]), text)
 
 
 def _mutant(chance: random.Random, known: list[str]) -> str:
@@ -184,9 +201,11 @@ _MUTATIONS: Final[tuple[Callable[[str, random.Random, list[str]], str], ...]] = 
 def judge(text: str, *, must_be_refused: bool) -> str:
     """Validate one text and return what came of it: "accepted", "refused", or what is wrong."""
     started_s = time.process_time()
+    is_remembered = False
     try:
-        validate(text, functions=FunctionPolicy())
+        statement = validate(text, functions=FunctionPolicy())
         outcome = "SLIPPED THROUGH" if must_be_refused else "accepted"
+        is_remembered = statement.kind is StatementKind.QUERY and not statement.depends_on_literals
     except SqlRejectedError as error:
         # A refusal for its syntax says nothing about the call in it.
         outcome = (
@@ -194,7 +213,24 @@ def judge(text: str, *, must_be_refused: bool) -> str:
         )
     except Exception as error:
         outcome = f"RAISED {type(error).__name__}"
-    return "TOOK TOO LONG" if time.process_time() - started_s > MAX_CPU_S else outcome
+    if time.process_time() - started_s > MAX_CPU_S:
+        return "TOOK TOO LONG"
+    return outcome if _agrees_with_siblings(text, outcome, is_remembered=is_remembered) else "MEMO DISAGREES"
+
+
+_verdicts: dict[str, set[str]] = {}
+
+
+def _agrees_with_siblings(text: str, outcome: str, *, is_remembered: bool) -> bool:
+    """Return whether no text with the same template was remembered and another refused."""
+    template = template_of(text.strip())
+    if template is None or outcome not in ("accepted", "refused"):
+        return True
+    if len(_verdicts) > _MAX_TEMPLATES:
+        _verdicts.clear()
+    verdicts = _verdicts.setdefault(template, set())
+    verdicts.add("remembered" if is_remembered else outcome)
+    return not {"remembered", "refused"} <= verdicts
 
 
 def _judge_all(pipe: Connection) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import lru_cache
 from typing import Final
 
 from pgmcp.errors import (
@@ -20,7 +19,7 @@ from pgmcp.pipeline.watch import Watch
 from pgmcp.schema.advice import ADVISED_SQLSTATES, advise, is_outdated
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.near_names import MISSING_NAME_SQLSTATES
-from pgmcp.validation import StatementKind, ValidatedStatement, validate
+from pgmcp.validation import StatementKind, ValidatedStatement, ValidationMemo, validate
 from pgmcp.validation.mentions import read_mentions
 
 ADVICE_TIMEOUT_S: Final = 2.0
@@ -38,7 +37,7 @@ NAME_AND_SYNTAX_ERRORS: Final = "42"
 """Class of SQLSTATEs that planning finds as surely as running (PostgreSQL manual, appendix A)."""
 
 KEPT_VALIDATIONS: Final = 128
-"""Accepted statements remembered, with the policy that accepted them: hosts page and repeat the same one."""
+"""Accepted statements remembered, see `pgmcp.validation.memo`."""
 
 
 class StatementRunner:
@@ -50,7 +49,7 @@ class StatementRunner:
         self._statement_timeout_s = statement_timeout_s
         self._watch = watch
         self._clock = clock
-        self._validate = lru_cache(KEPT_VALIDATIONS)(validate)
+        self._validate = ValidationMemo(validate, KEPT_VALIDATIONS).validate
 
     async def run(self, inquiry: Inquiry, sql: str) -> Rows | None:
         """Validate a statement, and run it, or only plan it if only SQL was asked for.

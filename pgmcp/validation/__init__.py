@@ -16,6 +16,7 @@ What is decided where:
 - `proof`: whether all of these work in this interpreter; without it nothing is validated.
 - `catalog_reader`: what the database's own functions, views and row policies call; `reach`
   follows that to its end, through what `body` finds in the text of functions.
+- `memo`: whether an accepted statement differs from an earlier one in plain literals alone.
 
 The text that passed is what runs, character for character; nothing is ever
 regenerated from a tree. What neither text nor catalog shows is left to the
@@ -23,15 +24,15 @@ read-only transaction and the role: calls that only types decide, functions in C
 that lie about their volatility, and what changed since the catalog was read.
 """
 
-from dataclasses import dataclass
-
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar, proof, reading, roots
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
 from pgmcp.validation.catalog_reader import PolicyReader
 from pgmcp.validation.functions import FunctionPolicy
+from pgmcp.validation.memo import ValidationMemo
 from pgmcp.validation.proof import prove_readers, prove_second_grammar
 from pgmcp.validation.roots import StatementKind
+from pgmcp.validation.statement import ValidatedStatement
 
 __all__ = [
     "CatalogFunction",
@@ -41,25 +42,12 @@ __all__ = [
     "SqlRejectedError",
     "StatementKind",
     "ValidatedStatement",
+    "ValidationMemo",
     "prove_readers",
     "prove_second_grammar",
     "validate",
     "warm_up",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class ValidatedStatement:
-    """One harmless read.
-
-    Attributes:
-        text: exactly the text that was checked, without what follows its last token.
-        tables: relations it names, as written, for messages.
-    """
-
-    text: str
-    kind: StatementKind
-    tables: tuple[str, ...]
 
 
 def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
@@ -79,7 +67,7 @@ def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
         from pgmcp.validation import second_opinion  # slow to import, so not before it is needed
 
         second_opinion.check(text, token_count)
-    return ValidatedStatement(text, kind, check.tables)
+    return ValidatedStatement(text, kind, check.tables, check.depends_on_literals)
 
 
 def warm_up() -> None:

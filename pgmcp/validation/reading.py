@@ -57,11 +57,16 @@ _SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_tim
 
 
 class ReadingCheck:
-    """Walks one tree, collects the relations it names, and refuses what does more than read."""
+    """Walks one tree, collects the relations it names, and refuses what does more than read.
+
+    Attributes:
+        depends_on_literals: a check looked at the value of a literal. Every check that does must set it.
+    """
 
     def __init__(self, sql: str, functions: FunctionPolicy) -> None:
         self._sql = sql
         self._functions = functions
+        self.depends_on_literals = False
         self._mentions: list[tuple[int, str]] = []  # byte offset, relation
         self._with_names: set[str] = set()
         self._with_references: set[int] = set()
@@ -145,12 +150,14 @@ class ReadingCheck:
             self._check_type_text(arguments, fields)
 
     def _check_type_text(self, arguments: list[Node], fields: Node) -> None:
+        self.depends_on_literals = True
         is_named = any("NamedArgExpr" in argument for argument in arguments)
         text = _constant(arguments[1]) if len(arguments) > 1 and not is_named else ""
         if refusal := self._functions.type_text_refusal(text or None):
             self._refuse_use("a cast to type", text or "whose name is put together", refusal, fields)
 
     def _check_setting(self, arguments: list[Node], fields: Node) -> None:
+        self.depends_on_literals = True
         for setting in map(_constant, arguments):
             if setting in SECRET_SETTINGS:
                 message = f"the setting {setting} may hold a password"
@@ -163,6 +170,7 @@ class ReadingCheck:
             return
         if has_secret_column(schema, name):
             self._relations_with_secrets.append(fields)
+            self.depends_on_literals = True  # a condition on them may leave out the secrets
         elif refusal := secret_relation_refusal(schema, name):
             message, hint = refusal
             self._refuse(message, fields, offending=name, hint=hint)
