@@ -6,13 +6,14 @@ longer form. Counting tokens costs milliseconds, so small results are not counte
 at all (a token is at least one byte), and large ones in a handful of pieces.
 """
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+import msgspec
+
 from pgmcp.execution.result import Column, JsonScalar, Rows
-from pgmcp.presentation.neutral import neutralise, shorten
+from pgmcp.presentation.neutral import is_harmless, neutralise, shorten
 
 CountTokens = Callable[[str], int]
 
@@ -20,8 +21,11 @@ _MIN_CELL_CHARACTERS = 80  # below this a shortened cell tells less than a furth
 _MAX_PIECES = 6
 _MAX_CHARACTERS_PER_TOKEN = 8  # English prose has 4 to 5; no table comes near 8
 _SAFETY = 0.95  # a piece aims a little below the estimate, for one that does not fit was counted in vain
-
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_FIRST_BLOCK_ROWS = 16  # laid out at once
+_MAX_BLOCK_ROWS = 512
+_SAMPLES = 16
+_SAMPLE_CHARACTERS = 4_000
+_SURELY_BELOW = 0.7  # of the budget: what samples show of a text is no exact count
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,7 @@ class _LaidOut:
         self.characters += piece.characters
 
     def longer_form(self) -> str:
-        return max("\n".join(self.lines) + "\n", _encode(self.rows), key=len)
+        return max("\n".join(self.lines) + "\n", msgspec.json.encode(self.rows).decode(), key=len)
 
 
 def _fill(
@@ -118,8 +122,7 @@ def _fill(
         if len(piece.rows) == len(rest) and len(text.encode(errors="replace")) <= budget_tokens:
             taken.extend(piece)
             break
-        countable = text[: budget_tokens * _MAX_CHARACTERS_PER_TOKEN]
-        tokens = count_tokens(countable) * len(text) // len(countable)
+        tokens = _count(text, budget_tokens, count_tokens)
         characters_per_token = piece.characters / max(1, tokens)
         if tokens <= budget_tokens:
             taken.extend(piece)
@@ -134,14 +137,57 @@ def _lay_out(
 ) -> _LaidOut:
     """Lay out the leading rows that take about `room_characters`, and one at least."""
     piece = _LaidOut()
-    for whole in rows:
-        row, shortened_cells = _shorten_cells(whole[:width], cell_characters)
-        line = text_row(row)
-        characters = len(line) + 2 * width + 2  # JSON's quotes and brackets
-        if piece.rows and piece.characters + characters > room_characters:
-            break
-        piece.extend(_LaidOut([row], [line], shortened_cells, characters))
+    frame_characters = 2 * width + 2  # JSON's quotes and brackets
+    for block in _blocks(rows):
+        shortened = [_shorten_cells(row, width, cell_characters) for row in block]
+        lines = text_rows([row for row, _ in shortened])
+        for (row, shortened_cells), line in zip(shortened, lines, strict=True):
+            characters = len(line) + frame_characters
+            if piece.rows and piece.characters + characters > room_characters:
+                return piece
+            piece.rows.append(row)
+            piece.lines.append(line)
+            piece.shortened_cells += shortened_cells
+            piece.characters += characters
     return piece
+
+
+def _blocks(rows: Sequence[list[JsonScalar]]) -> Iterator[Sequence[list[JsonScalar]]]:
+    """Give the rows in growing blocks: a small room needs few of them, and a large one is filled faster."""
+    start, count = 0, _FIRST_BLOCK_ROWS
+    while start < len(rows):
+        yield rows[start : start + count]
+        start, count = start + count, min(2 * count, _MAX_BLOCK_ROWS)
+
+
+def _count(text: str, budget_tokens: int, count_tokens: CountTokens) -> int:
+    """Return how many tokens a text has; of a long one that is far below the budget, about how many."""
+    if len(text) > _SAMPLES * _SAMPLE_CHARACTERS * 2:
+        step = len(text) // _SAMPLES
+        sampled = "".join(text[at : at + _SAMPLE_CHARACTERS] for at in range(0, step * _SAMPLES, step))
+        tokens = count_tokens(sampled) * len(text) // len(sampled)
+        if tokens <= budget_tokens * _SURELY_BELOW:
+            return tokens
+    countable = text[: budget_tokens * _MAX_CHARACTERS_PER_TOKEN]
+    return count_tokens(countable) * len(text) // len(countable)
+
+
+def text_rows(rows: Sequence[Sequence[JsonScalar]]) -> list[str]:
+    """Return each row as `text_row` writes it; many at once are looked over for harmful text together."""
+    texts = [cell for row in rows for cell in row if isinstance(cell, str)]
+    if "NULL" in texts or not is_harmless("".join(texts)):
+        return [text_row(row) for row in rows]
+    return ["\t".join([_plain(cell) for cell in row]) for row in rows]
+
+
+def _plain(cell: JsonScalar) -> str:
+    if isinstance(cell, str):
+        return cell
+    if cell is None:
+        return "NULL"
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
+    return repr(cell)
 
 
 def text_row(row: Sequence[JsonScalar]) -> str:
@@ -164,7 +210,11 @@ def _text_cell(cell: JsonScalar) -> str:
             return repr(cell)
 
 
-def _shorten_cells(row: list[JsonScalar], max_characters: int | None) -> tuple[list[JsonScalar], int]:
+def _shorten_cells(
+    row: list[JsonScalar], width: int, max_characters: int | None
+) -> tuple[list[JsonScalar], int]:
+    if len(row) > width:
+        row = row[:width]
     if max_characters is None:
         return row, 0
     shortened = [shorten(cell, max_characters) if isinstance(cell, str) else cell for cell in row]

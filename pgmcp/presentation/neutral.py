@@ -66,6 +66,13 @@ def neutralise(text: str) -> str:
     return _UNSAFE_IN_LINE.sub(_escape, text)
 
 
+def is_harmless(text: str) -> bool:
+    """Return whether `neutralise` leaves every part of `text` as it is, however it is cut."""
+    if text.isascii() and text.isprintable():
+        return "\\" not in text and "<" not in text
+    return _SUSPECT.search(text) is None
+
+
 def neutralise_block(text: str) -> str:
     """Return `text` safe for several lines of output: SQL keeps its newlines, tabs and backslashes."""
     return _UNSAFE_IN_BLOCK.sub(_escape, text)
