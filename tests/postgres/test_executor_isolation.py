@@ -242,7 +242,7 @@ async def test_a_timeout_that_a_statement_switched_off_is_on_for_the_next(superv
         ("search_path", "pg_temp, public", "public, pg_temp"),
         ("search_path", '"$user", public', '"$user", public, pg_temp'),
         ("row_security", "off", "off"),
-        ("DateStyle", "German", "ISO, DMY"),
+        ("DateStyle", "German", "German, DMY"),
         ("IntervalStyle", "iso_8601", "iso_8601"),
         ("bytea_output", "escape", "escape"),
         ("extra_float_digits", "0", "0"),
@@ -250,7 +250,7 @@ async def test_a_timeout_that_a_statement_switched_off_is_on_for_the_next(superv
         ("default_transaction_read_only", "off", "off"),
     ],
 )
-async def test_settings_of_a_role_hold_but_for_those_that_move_literals_and_the_style_of_dates(
+async def test_settings_of_a_role_hold_but_for_those_that_move_literals(
     supervise: Supervise, own_url: str, setting: str, of_the_role: str, in_force: str
 ) -> None:
     value_of_role = of_the_role if setting == "search_path" else f"'{of_the_role}'"
