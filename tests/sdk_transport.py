@@ -1,5 +1,6 @@
 """A surface behind the SDK's own server: the judge of ours over stdio."""
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from pydantic import BaseModel
 
+from pgmcp.presentation.budget import encode_json
 from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
 
 Ask = Callable[[Any], Awaitable[dict[str, Any]]]
@@ -26,7 +28,9 @@ def sdk_server(surface: Surface) -> Server[Any]:
     )
 
     async def call_tool(params: types.CallToolRequestParams) -> dict[str, Any]:
-        return (await surface.call_tool(params.name, params.arguments or {}, Caller())).as_result()
+        reply = await surface.call_tool(params.name, params.arguments or {}, Caller())
+        result: dict[str, Any] = json.loads(encode_json(reply.as_result()))  # rows are JSON already
+        return result
 
     async def complete(params: types.CompleteRequestParams) -> dict[str, Any]:
         reference = params.ref.model_dump(exclude_none=True)

@@ -14,10 +14,11 @@ from pgmcp.cli.table import lay_out
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Rows, Truncation
 from pgmcp.presentation.answer import Answer, Source
-from pgmcp.presentation.budget import Shown
+from pgmcp.presentation.budget import encode_json
 from pgmcp.presentation.csv import csv_lines
+from pgmcp.presentation.fitted import show_whole
 from pgmcp.presentation.neutral import neutralise
-from pgmcp.presentation.structured import structure_answer
+from pgmcp.presentation.structured import as_json
 from pgmcp.presentation.text import describe_provenance
 
 # In JSON every character may be escaped, so what does not print is: the same value, harmless on a terminal.
@@ -109,9 +110,8 @@ def _how_found(answer: Answer) -> Iterator[str]:
 
 def _json(answer: Answer) -> str:
     """Return the structured answer, with all rows that were fetched: there is no budget of tokens here."""
-    rows = answer.rows
-    shown = Shown(rows.columns, list(rows.rows), [], shortened_cells=0, max_tokens=0) if rows else None
-    text = json.dumps(structure_answer(answer, shown), ensure_ascii=False, indent=2)
+    structured = json.loads(encode_json(as_json(show_whole(answer))))
+    text = json.dumps(structured, ensure_ascii=False, indent=2)
     return _UNPRINTABLE.sub(_escape_unprintable, text) + "\n"
 
 

@@ -59,18 +59,14 @@ def neutralise(text: str) -> str:
     and direction-changing characters become `\u202e` or `\U000e0041`; a `<` that
     would start a fence mark becomes `\u003c`. Everything else is unchanged.
     """
-    if text.isascii() and text.isprintable() and "\\" not in text and "<" not in text:
-        return text  # nearly every cell, four times as fast as the pattern
-    if not _SUSPECT.search(text):
-        return text  # eight times as fast as the pattern that also reads the neighbours
-    return _UNSAFE_IN_LINE.sub(_escape, text)
+    return text if is_harmless(text) else _UNSAFE_IN_LINE.sub(_escape, text)
 
 
 def is_harmless(text: str) -> bool:
-    """Return whether `neutralise` leaves every part of `text` as it is, however it is cut."""
+    """Return whether `neutralise` surely leaves a text, and every part of it, as it is."""
     if text.isascii() and text.isprintable():
-        return "\\" not in text and "<" not in text
-    return _SUSPECT.search(text) is None
+        return "\\" not in text and "<" not in text  # nearly every cell, four times as fast as the pattern
+    return not _SUSPECT.search(text)  # eight times as fast as the pattern that also reads the neighbours
 
 
 def neutralise_block(text: str) -> str:

@@ -16,13 +16,12 @@ Cells are separated by tabs and escaped as `pgmcp.presentation.neutral` says.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from pgmcp.execution.result import Rows
 from pgmcp.presentation.answer import Answer, Exported, Source
-from pgmcp.presentation.budget import CountTokens, Shown, text_row
+from pgmcp.presentation.budget import Shown, text_row
+from pgmcp.presentation.fitted import FittedAnswer
 from pgmcp.presentation.neutral import fence_lines, neutralise, neutralise_block
-from pgmcp.presentation.structured import count_cut_cells, describe_truncation, fit_answer, remarks
 
 _WHY_BY_REASON = {
     "tokens": "an answer is bound to {max_tokens} tokens",
@@ -31,37 +30,24 @@ _WHY_BY_REASON = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """An answer as text.
-
-    Attributes:
-        shown: the part of the rows in the text, for `structure_answer`; None when nothing was executed.
-    """
-
-    text: str
-    shown: Shown | None
-
-    @property
-    def shown_rows(self) -> int:
-        """How many rows the text holds."""
-        return len(self.shown.rows) if self.shown else 0
-
-
-def render_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens, fence: str) -> Rendered:
-    """Return the answer as text of at most `max_tokens`, and the part of the rows that it shows.
+def as_text(fitted: FittedAnswer, fence: str) -> str:
+    """Return the answer as text.
 
     `fence` comes from `new_fence` and is used for this answer alone.
     """
-    shown = fit_answer(answer, max_tokens=max_tokens, count_tokens=count_tokens)
-    parts = [describe_provenance(answer), *_how_it_was_found(answer)]
+    answer, shown = fitted.answer, fitted.shown
+    parts = [describe_provenance(answer), *_how_it_was_found(fitted)]
     if answer.rows and shown:
         parts.extend(_table(shown, fence))
-        parts.extend(_what_is_missing(answer, answer.rows, shown))
+        parts.extend(_what_is_missing(fitted, answer.rows, shown))
     if answer.exported:
         parts.append(_where_it_is(answer.exported))
-    parts.extend(neutralise(note) for note in remarks(answer.notes))
-    return Rendered(text="\n".join(parts), shown=shown)
+    parts.extend(neutralise(note) for note in fitted.notes)
+    if fitted.rest is not None:
+        parts.append(f"The other rows, without running it again: resource {fitted.rest}")
+    if fitted.missing and fitted.export_hint:
+        parts.append(f"For more rows, {fitted.export_hint}")
+    return "\n".join(parts)
 
 
 def describe_provenance(answer: Answer) -> str:
@@ -96,13 +82,14 @@ def _name_source(answer: Answer) -> str:
             return f"{writer}, repaired {answer.repairs} time{'s' if answer.repairs > 1 else ''}"
 
 
-def _how_it_was_found(answer: Answer) -> Iterator[str]:
+def _how_it_was_found(fitted: FittedAnswer) -> Iterator[str]:
+    answer = fitted.answer
     if answer.sql and answer.source is not Source.DIRECT:
         yield "SQL:"
         yield neutralise_block(answer.sql.strip())
     if answer.assumptions:
         yield "Assumptions:"
-        yield from (f"- {neutralise(text)}" for text in remarks(answer.assumptions))
+        yield from (f"- {neutralise(text)}" for text in fitted.assumptions)
 
 
 def _table(shown: Shown, fence: str) -> Iterator[str]:
@@ -111,15 +98,14 @@ def _table(shown: Shown, fence: str) -> Iterator[str]:
         yield fence_lines([header, *shown.lines], fence)
 
 
-def _what_is_missing(answer: Answer, rows: Rows, shown: Shown) -> Iterator[str]:
-    truncation = describe_truncation(answer, shown)
-    if truncation:
-        why = _WHY_BY_REASON[truncation["reason"]].format(max_tokens=shown.max_tokens)
-        more = "For the rest" if answer.exported else "To narrow it"
-        yield f"{_describe_extent(rows, shown)}: {why}. {more}: {truncation['hint']}."
-    cells = count_cut_cells(rows, shown)
-    if cells:
-        yield f"Long cells cut, ending in …: {cells}. To see more: select fewer rows, or parts of them."
+def _what_is_missing(fitted: FittedAnswer, rows: Rows, shown: Shown) -> Iterator[str]:
+    if fitted.missing:
+        why = _WHY_BY_REASON[fitted.missing.reason].format(max_tokens=shown.max_tokens)
+        more = "For the rest" if fitted.answer.exported else "To narrow it"
+        yield f"{_describe_extent(rows, shown)}: {why}. {more}: {fitted.missing.hint}."
+    if fitted.cut_cells:
+        count = fitted.cut_cells
+        yield f"Long cells cut, ending in …: {count}. To see more: select fewer rows, or parts of them."
 
 
 def _where_it_is(exported: Exported) -> str:
@@ -135,11 +121,10 @@ def _where_it_is(exported: Exported) -> str:
 
 def _describe_extent(rows: Rows, shown: Shown) -> str:
     held = f"the first {len(rows.rows)}" if rows.truncated else f"{len(rows.rows)}"
-    whole = len(shown.rows) == len(rows.rows)
-    if whole:
+    if len(shown.lines) == len(rows.rows):
         extent = f"Showing {held} row{'' if len(rows.rows) == 1 else 's'}"
     else:
-        extent = f"Showing {len(shown.rows)} of {held} rows"
+        extent = f"Showing {len(shown.lines)} of {held} rows"
     if len(shown.columns) < len(rows.columns):
         extent += f" and {len(shown.columns)} of {len(rows.columns)} columns"
     return extent

@@ -69,7 +69,7 @@ def _entry(
 
 def _holds_all(shown: Shown, rows: Rows) -> bool:
     return (
-        len(shown.rows) == len(rows.rows)
+        len(shown.lines) == len(rows.rows)
         and len(shown.columns) == len(rows.columns)
         and not shown.shortened_cells
     )

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Final
 from pgmcp.errors import ResultGoneError
 from pgmcp.kept_results import KeptResults
 from pgmcp.presentation.answer import Answer, ExportFormat
+from pgmcp.presentation.fitted import FittedAnswer, fit_answer
 from pgmcp.presentation.neutral import fence_lines, new_fence
 from pgmcp.presentation.page import render_page
-from pgmcp.presentation.structured import structure_answer
-from pgmcp.presentation.text import Rendered, render_answer
+from pgmcp.presentation.structured import as_json
+from pgmcp.presentation.text import as_text
 from pgmcp.schema.catalog import Catalog, Table
 from pgmcp.schema.rendering import Detail, render_names, render_tables
 from pgmcp.surface.reply import ToolReply, text_block
@@ -45,22 +46,15 @@ class Presenter:
         Args:
             for_view: the host shows the result view, which gets more than a model does.
         """
-        rendered = render_answer(
-            answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens, fence=new_fence()
-        )
-        text, structured = rendered.text, structure_answer(answer, rendered.shown)
-        if (uri := self._keep_rest(answer, rendered)) is not None:
-            structured["truncated"]["rest"] = uri
-            text = f"{text}\nThe other rows, without running it again: resource {uri}"
-        if self.exporter and structured["truncated"] and not answer.exported:
-            structured["truncated"]["hint"] += f", or {_EXPORT_HINT}"
-            text = f"{text}\nFor more rows, {_EXPORT_HINT}"
+        fitted = fit_answer(answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens)
+        if fitted.missing:
+            fitted = replace(fitted, rest=self._keep_rest(fitted), export_hint=self._export_hint(answer))
         meta = None
         if for_view:
             from pgmcp.presentation.view import VIEW_META_KEY, describe_for_view
 
-            meta = {VIEW_META_KEY: describe_for_view(_pictured(answer), rendered.shown)}
-        return ToolReply((text_block(text),), structured, meta=meta)
+            meta = {VIEW_META_KEY: describe_for_view(_pictured(answer), fitted.shown)}
+        return ToolReply((text_block(as_text(fitted, new_fence())),), as_json(fitted), meta=meta)
 
     async def export(self, answer: Answer, file_format: ExportFormat) -> Answer:
         """Return the answer with a file of its rows.
@@ -111,17 +105,21 @@ class Presenter:
             return page.text
         return f"{page.text}\nThe next rows: {result_uri(result_id, page.next_row)}"
 
-    def _keep_rest(self, answer: Answer, rendered: Rendered) -> str | None:
-        """Keep rows that the text had no room for, and return where they can be read."""
+    def _keep_rest(self, fitted: FittedAnswer) -> str | None:
+        """Keep rows that the answer had no room for, and return where they can be read."""
+        answer = fitted.answer
         if (
             self.kept is None
             or answer.exported
             or answer.rows is None
-            or rendered.shown_rows == len(answer.rows.rows)
+            or fitted.shown_rows == len(answer.rows.rows)
         ):
             return None
         result_id = self.kept.keep(answer.rows)
-        return result_id and result_uri(result_id, rendered.shown_rows + 1)
+        return result_id and result_uri(result_id, fitted.shown_rows + 1)
+
+    def _export_hint(self, answer: Answer) -> str:
+        return _EXPORT_HINT if self.exporter and not answer.exported else ""
 
     def tables(self, tables: Sequence[Table], catalog: Catalog, detail: Detail) -> str:
         """Return the tables in as much detail as the budget allows, names at least."""

@@ -29,7 +29,7 @@ class ToolReply:
 
     Attributes:
         content: content blocks of the protocol, text first.
-        structured: the same as JSON; None for an error.
+        structured: the same as values for JSON; None for an error.
         meta: the result's `_meta`, which hosts keep from their model; None: nothing.
     """
 
@@ -46,7 +46,7 @@ class ToolReply:
         return cls((text_block(text),), structured, is_error)
 
     def as_result(self) -> dict[str, Any]:
-        """Return the reply as the protocol's `CallToolResult`."""
+        """Return the reply as the protocol's `CallToolResult`; its rows are JSON already (`msgspec.Raw`)."""
         result: dict[str, Any] = {"content": self.content, "isError": self.is_error}
         if self.structured is not None:
             result["structuredContent"] = self.structured

@@ -38,10 +38,17 @@ def schema_of(version: str) -> dict[str, Any]:
     return schema
 
 
+@cache
+def validator_of(definition: str, version: str) -> jsonschema.Draft202012Validator:
+    """Return a validator that does not check the schema itself, which takes longer than all lines."""
+    return jsonschema.Draft202012Validator(
+        {"$defs": schema_of(version)["$defs"], "$ref": f"#/$defs/{definition}"}
+    )
+
+
 def check(value: Any, definition: str, version: str) -> None:
     """Fail if a value is not what the protocol calls by this name."""
-    schema = schema_of(version)
-    jsonschema.validate(value, {"$defs": schema["$defs"], "$ref": f"#/$defs/{definition}"})
+    validator_of(definition, version).validate(value)
 
 
 def check_line(line: bytes, method_by_id: dict[Any, str], version: str) -> None:

@@ -6,8 +6,9 @@ import pytest
 
 from pgmcp.execution.result import Column, Rows, Truncation
 from pgmcp.presentation.answer import Answer, Source
-from pgmcp.presentation.structured import ANSWER_SCHEMA, structure_answer
-from pgmcp.presentation.text import render_answer
+from pgmcp.presentation.budget import encode_json
+from pgmcp.presentation.fitted import fit_answer
+from pgmcp.presentation.structured import ANSWER_SCHEMA, as_json
 
 _COLUMNS = (Column("id", "integer"), Column("name", "text"))
 
@@ -17,8 +18,9 @@ def make_answer(*, rows: Rows | None, sql: str = "select 1", source: Source = So
 
 
 def structure(answer: Answer, *, max_tokens: int = 8_000) -> dict[str, Any]:
-    rendered = render_answer(answer, max_tokens=max_tokens, count_tokens=len, fence="7f3a")
-    return structure_answer(answer, rendered.shown)
+    fitted = fit_answer(answer, max_tokens=max_tokens, count_tokens=len)
+    structured: dict[str, Any] = json.loads(encode_json(as_json(fitted)))
+    return structured
 
 
 def test_an_answer_has_typed_columns_and_exact_values() -> None:

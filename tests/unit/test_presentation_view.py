@@ -2,7 +2,7 @@ import json
 
 from pgmcp.execution.result import Column, JsonScalar, Rows, Truncation
 from pgmcp.presentation.answer import Answer, Source
-from pgmcp.presentation.structured import fit_answer
+from pgmcp.presentation.fitted import fit_answer
 from pgmcp.presentation.view import MAX_VIEW_BYTES, describe_for_view
 
 NAME = Column("name", "text")
@@ -21,7 +21,7 @@ def answer_of(rows: list[list[JsonScalar]], *columns: Column, truncated: Truncat
 
 
 def describe(answer: Answer, *, max_tokens: int = 8_000) -> dict[str, object]:
-    return describe_for_view(answer, fit_answer(answer, max_tokens=max_tokens, count_tokens=len))
+    return describe_for_view(answer, fit_answer(answer, max_tokens=max_tokens, count_tokens=len).shown)
 
 
 def test_rows_that_the_structured_content_holds_are_not_sent_twice() -> None:
