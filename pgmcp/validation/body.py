@@ -6,11 +6,14 @@ itself, because it may be run as well; comments are not.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.body_grammar import parse_body
+from pgmcp.validation.columns import KnownColumns
+from pgmcp.validation.grammar import Node
 from pgmcp.validation.lexer import Token, TokenKind, tokenize
 from pgmcp.validation.secret_columns import text_may_use_secrets
 
@@ -73,6 +76,48 @@ class BodyText:
             for name in _meanings(written)
         }
 
+    def has_only_columns(self, name: str, know_columns: Callable[[Node], KnownColumns]) -> bool:
+        """Return whether every `relation.name` in it is surely a column, and so no call.
+
+        Args:
+            know_columns: returns the columns of a statement. PL/pgSQL is not parsed here.
+        """
+        for text, depth, tokens in self._texts[0]:
+            qualifiers = [before for before, written in _fields(tokens) if name in _meanings(written)]
+            if not qualifiers:
+                continue
+            known = [know_columns(root) for root in (parse_body(text) if depth <= 1 else None) or ()]
+            if not known or not all(
+                each.has(meaning, name)
+                for each in known
+                for before in qualifiers
+                for meaning in (_meanings(before) if before.kind in _NAME_KINDS else {""})
+            ):
+                return False
+        return True
+
+    @cached_property
+    def qualified_names(self) -> set[tuple[str, str]]:
+        """Schema and name of what may be a relation; "" without a schema."""
+        return {
+            (schema, name)
+            for before, dot, written, _ in self._neighbours
+            if written.kind in _NAME_KINDS
+            for schema in _schemas(before, dot)
+            for name in _meanings(written)
+        }
+
+    @cached_property
+    def operator_schemas(self) -> set[str]:
+        """Schemas that OPERATOR(...) names."""
+        return {
+            schema
+            for before, dot, written, _ in self._neighbours
+            if written.kind is TokenKind.OPERATOR
+            for schema in _schemas(before, dot)
+            if schema
+        }
+
     @cached_property
     def names(self) -> set[str]:
         """All words and quoted names."""
@@ -120,7 +165,7 @@ class BodyText:
             tokens: list[Token] = []
             texts.append((text, depth, tokens))
             try:
-                for token in tokenize(text):
+                for token in tokenize(text) if depth else _without_own_name(tokenize(text)):
                     tokens.extend(_pieces(token))
                     if token.kind is TokenKind.STRING:
                         pending.append((_content(token.text), depth + 1))
@@ -130,6 +175,22 @@ class BodyText:
             if depth > _MAX_STRING_DEPTH:
                 return texts, False
         return texts, is_readable
+
+
+def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
+    """Leave out the head of a definition, up to the arguments: its own name is no call."""
+    is_in_head = True
+    for token in tokens:
+        is_in_head = is_in_head and token.text != "("
+        if not is_in_head:
+            yield token
+
+
+def _fields(tokens: list[Token]) -> Iterator[tuple[Token, Token]]:
+    """Give each name behind a dot, and what stands before the dot."""
+    for before, dot, written in zip([_NO_TOKEN, *tokens], tokens, tokens[1:], strict=False):
+        if dot.text == "." and written.kind in _NAME_KINDS:
+            yield before, written
 
 
 def _pieces(token: Token) -> Iterator[Token]:

@@ -1,9 +1,11 @@
 """The functions and relations of one database, as far as its own catalog tells what calling them does."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from pgmcp.validation.families import RefusalFamily
+from pgmcp.validation.overloads import TypeSystem
 from pgmcp.validation.shipped_lists import builtin
 
 Volatility = Literal["i", "s", "v"]
@@ -24,6 +26,23 @@ class CatalogCast(NamedTuple):
     type_name: str
     target: str
     is_chosen: bool
+
+
+class CatalogOperator(NamedTuple):
+    """An operator, with the oids of its operands' types; `left` is 0 if it stands before its operand."""
+
+    schema: str
+    symbol: str
+    left: int
+    right: int
+
+    def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
+        """Return the types of its operands."""
+        return (self.left, self.right) if self.left else (self.right,)
+
+    def takes(self, argument_count: int) -> bool:
+        """Return whether it has so many operands."""
+        return argument_count == (2 if self.left else 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +69,11 @@ class CatalogFunction:
         is_body_unreadable: the role may not read its definition.
         min_arguments: how many arguments a call has at least, those with defaults left out.
         max_arguments: how many it has at most; None with VARIADIC.
+        argument_types: the oids of their types, those with defaults included; None if they are not known.
+        variadic_element: the type of each argument that VARIADIC gathers; 0 without it.
+        search_path: the schemas that it sets itself, for what it calls: None if it sets none, an asterisk
+            for any schema.
+        overloads: the operators that call it, with their types; empty if these are not known.
     """
 
     schema: str
@@ -70,6 +94,19 @@ class CatalogFunction:
     min_arguments: int = 0
     max_arguments: int | None = None
     casts: tuple[CatalogCast, ...] = ()
+    argument_types: tuple[int, ...] | None = None
+    variadic_element: int = 0
+    search_path: tuple[str, ...] | None = None
+    overloads: tuple[CatalogOperator, ...] = ()
+
+    def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
+        """Return the types of the arguments of a call with so many; None if they are not known."""
+        if self.argument_types is None:
+            return None
+        if not self.variadic_element:
+            return self.argument_types[:argument_count]
+        fixed = self.argument_types[:-1]
+        return (*fixed, *[self.variadic_element] * (argument_count - len(fixed)))[:argument_count]
 
     def takes(self, argument_count: int) -> bool:
         """Return whether the server can choose it for a call with so many arguments."""
@@ -127,3 +164,23 @@ class CatalogRelation:
     only_for_others: bool = False
     secrets: tuple[str, ...] = ()
     cast_columns: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ResolutionFacts:
+    """What else of a catalog decides which function or operator a name means.
+
+    Attributes:
+        types: what is known of the types that arguments can have.
+        functions: PostgreSQL's own functions whose names the database uses, too.
+        operators: likewise its operators.
+        columns: for the name of each relation that has a column called like a function: its schemas, each
+            with those columns.
+        result_columns: for the name of each function, such columns that the rows of every overload have.
+    """
+
+    types: TypeSystem = field(default_factory=TypeSystem)
+    functions: tuple[CatalogFunction, ...] = ()
+    operators: tuple[CatalogOperator, ...] = ()
+    columns: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    result_columns: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """What one database calls by itself, read from its catalog for `FunctionPolicy`.
 
-Three statements that hardly look at ordinary tables, so that the first question to a huge
+Four statements that hardly look at ordinary tables, so that the first question to a huge
 database waits milliseconds for them and not seconds for the whole catalog. For servers 13
 to 18, as any role may run them, and with every name qualified.
 """
@@ -22,9 +22,21 @@ from pgmcp.catalog_access import (
 )
 from pgmcp.errors import ResultTooLargeError
 from pgmcp.execution.result import JsonScalar
-from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, Volatility
+from pgmcp.validation.catalog_objects import (
+    CatalogCast,
+    CatalogFunction,
+    CatalogOperator,
+    CatalogRelation,
+    Volatility,
+)
 from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.functions import FunctionPolicy
+from pgmcp.validation.resolution_reader import (
+    RESOLUTION,
+    RESOLUTION_VERSION,
+    read_search_path,
+    resolution_facts,
+)
 from pgmcp.validation.secret_columns import SECRET_COLUMNS
 
 # Row policies for SELECT that can apply: `is_ours` to our role, else to the owner of a view or of a SECURITY
@@ -124,6 +136,8 @@ def _version(unreadable: Collection[str]) -> str:
     pieces = [without(sql, unreadable) for part, sql in _VERSION_PIECES if part not in unreadable]
     if _FUNCTION_PARTS & set(unreadable):
         pieces.append(_NAMES_PIECE)
+    else:
+        pieces.append(f"SELECT r.place FROM ({without(RESOLUTION_VERSION, unreadable)}) AS r")  # noqa: S608
     return f"""
 SELECT pg_catalog.current_setting('pgmcp.schemas') AS search_path,
        pg_catalog.md5(pg_catalog.string_agg(o.place, ',' ORDER BY o.place)) AS digest
@@ -165,8 +179,9 @@ WHERE c.oid >= 16384 AND c.castfunc <> 0 AND c.casttarget >= 16384 AND c.castcon
 # Procedures and trigger functions cannot be called in a read. The constructors of ranges come with the type.
 FUNCTIONS: Final = rf"""
 WITH RECURSIVE operators (id, symbols) AS (
-    SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(DISTINCT o.oprname)
-    FROM pg_catalog.pg_operator AS o
+    SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
+               n.nspname, o.oprname, o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8))
+    FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
     WHERE o.oprnamespace <> 'pg_catalog'::pg_catalog.regnamespace
     GROUP BY 1
 ), checks (type, id) AS (
@@ -231,8 +246,9 @@ WITH RECURSIVE operators (id, symbols) AS (
            p.provolatile <> 'v' AND p.prokind = 'f' AND x.id IS NULL AND p.oid >= 16384
                AND l.lanname IN ('sql', 'plpgsql') AS is_to_be_read,
            COALESCE(x.name, '') AS extension,
-           p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::pg_catalog.int4 AS least,
+           p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
+           p.proargtypes, p.provariadic, p.proconfig,
            p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::pg_catalog.int4 <= 1
                AS takes_one,
            -- IN and not EXISTS: hashed, as each table has a row type (10,000 tables: 8 s without).
@@ -258,7 +274,10 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        pg_catalog.textin(pg_catalog.json_out(o.symbols)), pg_catalog.textin(pg_catalog.json_out(t.names)),
        pg_catalog.textin(pg_catalog.json_out(t.row_names)), pg_catalog.textin(pg_catalog.json_out(a.list)),
        CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END, f.least, f.most,
-       pg_catalog.textin(pg_catalog.json_out(c.list))
+       pg_catalog.textin(pg_catalog.json_out(c.list)),
+       pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes)), f.provariadic::pg_catalog.int8,
+       (SELECT pg_catalog.split_part(c.setting, '=', 2) FROM pg_catalog.unnest(f.proconfig) AS c (setting)
+        WHERE c.setting LIKE 'search_path=%')
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
@@ -441,7 +460,8 @@ _REPLACEMENTS: Final = {
            14::pg_catalog.oid AS prolang,
            'f'::pg_catalog."char" AS prokind, 0::pg_catalog.oid AS prorettype, ''::pg_catalog.text AS prosrc,
            1::pg_catalog.int2 AS pronargs, 0::pg_catalog.int2 AS pronargdefaults,
-           0::pg_catalog.oid AS provariadic, '2249'::pg_catalog.oidvector AS proargtypes
+           0::pg_catalog.oid AS provariadic, '2249'::pg_catalog.oidvector AS proargtypes,
+           NULL::pg_catalog.text[] AS proconfig
     FROM pg_catalog.pg_depend AS d
     WHERE d.classid = 1255 AND d.refclassid = 2615
     UNION ALL
@@ -449,7 +469,7 @@ _REPLACEMENTS: Final = {
            'v'::pg_catalog."char", false, 0::pg_catalog.oid, 14::pg_catalog.oid,
            'f'::pg_catalog."char", 0::pg_catalog.oid,
            ''::pg_catalog.text, 1::pg_catalog.int2, 0::pg_catalog.int2, 0::pg_catalog.oid,
-           '2249'::pg_catalog.oidvector
+           '2249'::pg_catalog.oidvector, NULL::pg_catalog.text[]
     FROM (SELECT n.number::pg_catalog.oid AS oid
           FROM pg_catalog.generate_series(1, 16383) AS n (number)) AS b
     WHERE pg_catalog.textin(pg_catalog.regprocout(b.oid)) !~ '^[0-9]+$'
@@ -483,6 +503,7 @@ _decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int], ...]).decode
 _decode_names = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
+_decode_operators = msgspec.json.Decoder(list[tuple[str, str, int, int]]).decode
 _decode_parts = msgspec.json.Decoder(list[tuple[str, str, Volatility, bool, str, str]]).decode
 
 
@@ -534,12 +555,14 @@ class PolicyReader:
             functions = await self._fetch_all(without(FUNCTIONS, unreadable, _REPLACEMENTS))
             relations = await self._fetch_all(without(RELATIONS, unreadable, _REPLACEMENTS))
             unknown = await self._fetch_all(_unreadable_relations(unreadable)) if unreadable else []
+            names = [] if "pg_proc" in unreadable else await self._fetch_all(without(RESOLUTION, unreadable))
             self._policy = FunctionPolicy(
                 allowed=self._allowed,
                 denied=self._denied,
                 catalog_functions=(_mark(_function(row), unreadable) for row in functions),
                 catalog_relations=_relations(relations, unknown),
                 search_path=_decode_texts(str(version[0][0])),
+                facts=resolution_facts(names),
             )
             self._version = version
         return self._policy
@@ -580,7 +603,8 @@ def _mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunc
     is_aggregate = function.language == "internal" and function.schema != "pg_catalog"
     if "pg_proc" in unreadable or (is_aggregate and "pg_aggregate" in unreadable):
         parts = tuple(replace(part, is_unreadable=True) for part in function.parts)
-        return replace(function, is_unreadable=True, parts=parts)
+        types = None if "pg_proc" in unreadable else function.argument_types
+        return replace(function, is_unreadable=True, parts=parts, argument_types=types)
     return function
 
 
@@ -600,7 +624,9 @@ def _relations(
 # Any: each cell has the type its place in the statement gives it, and the statements are ours.
 def _function(row: list[Any]) -> CatalogFunction:
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
-    operators, types, row_types, parts, definition, min_arguments, max_arguments, casts = unseen
+    operators, types, row_types, parts, definition, *call = unseen
+    min_arguments, max_arguments, casts, argument_types, variadic_element, search_path = call
+    overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
         name,
@@ -610,7 +636,7 @@ def _function(row: list[Any]) -> CatalogFunction:
         extension,
         takes_one,
         takes_row,
-        operators=_decode_texts(operators) if operators else (),
+        operators=tuple({each.symbol: None for each in overloads}),
         types=_decode_texts(types) if types else (),
         row_types=_decode_texts(row_types) if row_types else (),
         parts=tuple(CatalogFunction(*part) for part in _decode_parts(parts)) if parts else (),
@@ -619,6 +645,10 @@ def _function(row: list[Any]) -> CatalogFunction:
         min_arguments=min_arguments,
         max_arguments=max_arguments,
         casts=_decode_casts(casts) if casts else (),
+        argument_types=tuple(map(int, argument_types.split())),
+        variadic_element=variadic_element,
+        search_path=None if search_path is None else read_search_path(search_path),
+        overloads=overloads,
     )
 
 

@@ -8,24 +8,30 @@ does nothing else. Asked in this order, the first answer counts:
 3. the database's own catalog, where the caller has read it
 4. the shipped list of extension functions, whatever schema the extension is in
 
-A name without a schema is PostgreSQL's own when there is one, because
-`pg_catalog` comes first in the fixed `search_path`; a function of the database
-with better fitting argument types can still win, so where the catalog shows a
-doubtful one of the same name, the call is refused as shadowed.
+A name without a schema is looked up as the server does (see `lookup`): only functions on the
+search path whose argument types fit can be called, and the same types in an earlier schema,
+`pg_catalog` first, hide a function. Where a doubtful one of the database can be chosen in place
+of PostgreSQL's own, the call is refused as shadowed.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Set
 from fnmatch import fnmatchcase
 
-from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation
+from pgmcp.validation.argument_types import ArgumentTypes
+from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, ResolutionFacts
+from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import Surroundings
 from pgmcp.validation.families import RefusalFamily
+from pgmcp.validation.grammar import Node
+from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.operators import is_built_in_operator, is_known_operator
+from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.reach import ColumnCast, Doubt, Reach
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
 _Index = dict[str, list[CatalogFunction]]
+_Arguments = Callable[[], CallArguments]
 _MARKS = ".:"  # between schema and name, and behind `extension`
 
 
@@ -41,7 +47,9 @@ class FunctionPolicy:
         catalog_functions: the database's own functions outside pg_catalog; while they have not been
             read, functions that are on no list are refused.
         catalog_relations: its relations that call functions when they are read.
-        search_path: the schemas, besides pg_catalog, in which a name without a schema is looked up.
+        search_path: the schemas in which a name without a schema is looked up, in order; pg_catalog comes
+            first where it is not among them.
+        facts: what else of the catalog decides which function a name means.
     """
 
     def __init__(
@@ -52,51 +60,68 @@ class FunctionPolicy:
         catalog_functions: Iterable[CatalogFunction] = (),
         catalog_relations: Iterable[CatalogRelation] = (),
         search_path: Iterable[str] = ("public",),
+        facts: ResolutionFacts | None = None,
     ) -> None:
         self._allowed = tuple(allowed)
         self._denied = tuple(denied)
-        self._search_path = frozenset(search_path)
+        functions = list(catalog_functions)
+        self._facts = facts or ResolutionFacts()
+        self._path = complete_path(search_path)
+        self._lookup = Lookup(functions, self._facts)
         self._by_name: _Index = defaultdict(list)
-        self._by_operator: _Index = defaultdict(list)
         self._by_type: _Index = defaultdict(list)
         casts: dict[str, list[tuple[CatalogCast, CatalogFunction]]] = defaultdict(list)
-        self._reach = Reach(
-            self._by_name,
-            self._by_operator,
-            self._by_type,
-            casts,
-            catalog_relations,
-            self._search_path,
-            self._operator_verdict,
-        )
-        for function in catalog_functions:
+        for function in functions:
             self._by_name[function.name].append(function)
-            for symbol in function.operators:
-                self._by_operator[symbol].append(function)
             for type_name in function.types:
                 self._by_type[type_name].append(function)
             for cast in function.casts:
                 casts[cast.type_name].append((cast, function))
+        self._reach = Reach(
+            self._lookup,
+            self._facts,
+            functions,
+            self._by_type,
+            casts,
+            catalog_relations,
+            self._path,
+            self._operator_verdict,
+        )
 
-    def refusal(self, schema: str, name: str, argument_count: int) -> RefusalFamily | None:
+    def argument_types(self, root: Node) -> ArgumentTypes:
+        """Return what finds the types of expressions in a statement."""
+        return ArgumentTypes(root, self._facts.types, self._path)
+
+    def known_columns(self, root: Node, with_references: Set[int]) -> KnownColumns:
+        """Return the columns of a statement, as far as it and the catalog tell.
+
+        Args:
+            with_references: the id() of the nodes of relations that are WITH queries.
+        """
+        return KnownColumns(root, self._facts, with_references, self._path)
+
+    def refusal(
+        self, schema: str, name: str, argument_count: int, arguments: _Arguments | None = None
+    ) -> RefusalFamily | None:
         """Return why the call is refused, or None when it may be made.
 
         Args:
             schema: as written; "" when the call names none.
-            argument_count: how many arguments the call has. Functions of the database that cannot take so
-                many are not looked at, as the server cannot choose them.
+            argument_count: how many arguments the call has.
+            arguments: returns what is known of them; asked only where the database has functions of the name.
         """
         if (verdict := self._call_verdict(schema, name)) is not None:
             return None if verdict else RefusalFamily.DENIED
         if listed := builtin(schema, name):
-            return listed.refusal(argument_count) or self._shadowing(schema, name, argument_count)
+            return listed.refusal(argument_count) or self._shadowing(schema, name, argument_count, arguments)
         if schema in ("pg_catalog", "information_schema"):
             return RefusalFamily.UNKNOWN
-        return self._refusal_outside_pg_catalog(schema, name, argument_count)
+        return self._refusal_outside_pg_catalog(schema, name, argument_count, arguments)
 
     def row_function_refusal(self, name: str) -> RefusalFamily | None:
         """Return why `row.name` is refused: it calls a function, or casts, when no column has that name."""
-        calling = [function for function in self._by_name.get(name, ()) if function.takes_row]
+        found = self._lookup.functions("", name, self._path, CallArguments(1))
+        calling = [function for function in found if function.takes_row]
         casting = [function for function in self._by_type.get(name, ()) if name in function.row_types]
         return self._first_refusal(calling + casting)
 
@@ -114,15 +139,23 @@ class FunctionPolicy:
         # No value of a query can be the argument of an internal function.
         return None if refusal in (RefusalFamily.INTERNAL, RefusalFamily.UNKNOWN) else refusal
 
-    def operator_refusal(self, schema: str, symbol: str) -> RefusalFamily | None:
-        """Return why an operator is refused: a doubtful function stands behind it, or nothing known."""
+    def operator_refusal(
+        self, schema: str, symbol: str, arguments: _Arguments | None = None
+    ) -> RefusalFamily | None:
+        """Return why an operator is refused: a doubtful function stands behind it, or nothing known.
+
+        Args:
+            schema: as written; "" when the statement names none.
+            arguments: returns what is known of its operands; None where these are not written.
+        """
         is_known = schema in ("", "pg_catalog") and is_known_operator(symbol)
-        if is_known and schema:
+        if is_known and (schema or not self._lookup.has_operators(symbol)):
             return None
-        behind = [f for f in self._by_operator.get(symbol, ()) if schema in ("", f.schema)]
+        behind = self._lookup.operators(schema, symbol, self._path, arguments() if arguments else None)
         if not is_known and not behind:
             return RefusalFamily.UNKNOWN
-        return self._first_refusal(self._without_denied_extensions(behind, is_built_in_operator(symbol)))
+        is_built_in = is_known and is_built_in_operator(symbol)
+        return self._first_refusal(self._without_denied_extensions(behind, is_built_in))
 
     def relation_doubt(self, schema: str, name: str) -> Doubt | None:
         """Return what a relation would call or show that a statement may not, if anything.
@@ -146,8 +179,8 @@ class FunctionPolicy:
         return Surroundings(
             has_function=lambda name: bool(self._by_name.get(name)),
             takes_one=lambda name: any(function.takes_one for function in self._by_name.get(name, ())),
-            has_written_operator=lambda symbol: any(map(_is_written, self._by_operator.get(symbol, ()))),
-            puts_schemas_first="pg_catalog" in self._search_path,
+            has_written_operator=lambda symbol: any(map(_is_written, self._lookup.behind_symbol(symbol))),
+            puts_schemas_first=self._path[0] != PG_CATALOG,
         )
 
     def type_refusal(self, name: str) -> RefusalFamily | None:
@@ -202,27 +235,35 @@ class FunctionPolicy:
             if not is_built_in or self._extension_verdict([function]) is not False
         ]
 
-    def _shadowing(self, schema: str, name: str, argument_count: int) -> RefusalFamily | None:
+    def _shadowing(
+        self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
+    ) -> RefusalFamily | None:
         """Refuse a bare built-in name that may find a doubtful function of the database instead."""
-        namesakes = [] if schema else self._found("", name)
-        doubtful = self._first_refusal(
-            function for function in namesakes if not function.extension and function.takes(argument_count)
-        )
+        namesakes = [] if schema else self._choosable("", name, argument_count, arguments)
+        doubtful = self._first_refusal(function for function in namesakes if not function.extension)
         return RefusalFamily.SHADOWED if doubtful else None
 
     def _refusal_outside_pg_catalog(
-        self, schema: str, name: str, argument_count: int
+        self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
     ) -> RefusalFamily | None:
-        found = self._found(schema, name)
+        found = self._choosable(schema, name, argument_count, arguments)
         if not found:
             listed = extension_function(name)
             return listed.refusal(argument_count) if listed else RefusalFamily.UNKNOWN
         rows = [extension_function(name, f.extension) if f.extension else None for f in found]
         unlisted = [function for function, row in zip(found, rows, strict=True) if row is None]
         # A range's constructor makes values of its type.
-        callable_ones = [function for function in unlisted if function.takes(argument_count)]
-        doubt = (self._first_refusal(callable_ones) or self.type_refusal(name)) if unlisted else None
+        doubt = (self._first_refusal(unlisted) or self.type_refusal(name)) if unlisted else None
         return doubt or next(filter(None, (row.refusal(argument_count) for row in rows if row)), None)
+
+    def _choosable(
+        self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
+    ) -> list[CatalogFunction]:
+        """Return the functions of the database that the server can choose for a call."""
+        if not self._lookup.has_functions(name):
+            return []
+        known = arguments() if arguments else CallArguments(argument_count)
+        return self._lookup.functions(schema, name, self._path, known)
 
     def _first_refusal(self, functions: Iterable[CatalogFunction]) -> RefusalFamily | None:
         doubts = (self._reach.function_doubt(function) for function in functions)
@@ -235,13 +276,13 @@ class FunctionPolicy:
         """
         if any(mark in part for part in (schema, name) for mark in _MARKS):
             return set()
-        unqualified = {"pg_catalog", *self._search_path}
+        unqualified = set(self._path)
         if schema and schema not in unqualified:
             return {f"{schema}.{name}"}
         return {name, *(f"{each}.{name}" for each in ([schema] if schema else unqualified))}
 
     def _found(self, schema: str, name: str) -> list[CatalogFunction]:
-        schemas = {schema} if schema else self._search_path
+        schemas = {schema} if schema else set(self._path) - {PG_CATALOG}
         return [function for function in self._by_name.get(name, ()) if function.schema in schemas]
 
 

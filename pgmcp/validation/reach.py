@@ -4,18 +4,24 @@ A view calls the functions of its query, a row policy those of its condition, a 
 those of its body, and each of them those behind its operators, casts and domains. The first
 two are exact: they come from the stored trees. A body is text: whatever looks like a call in
 it, or like the name of a relation or type, counts as one, and a body that puts SQL together
-at run time is refused. What is reached is followed to its end.
+at run time is refused. A bare name is looked up in the search path that holds there: the
+function's own, else its caller's. What is reached is followed to its end.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from pgmcp.validation.body import BodyText
-from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation
+from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, ResolutionFacts
+from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST
 from pgmcp.validation.families import RefusalFamily
+from pgmcp.validation.grammar import Node
+from pgmcp.validation.lookup import ANY_SCHEMA, Lookup, complete_path
 from pgmcp.validation.relations import secret_relation_refusal
+from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
@@ -42,6 +48,7 @@ class ColumnCast(NamedTuple):
 
 _Node = CatalogFunction | CatalogRelation
 _Index = Mapping[str, list[CatalogFunction]]
+_Path = tuple[str, ...]
 CastIndex = Mapping[str, list[tuple[CatalogCast, CatalogFunction]]]
 
 _ARRAY_NAME_CHARACTERS = 14
@@ -52,27 +59,32 @@ class Reach:
     """Follows calls through one database.
 
     Args:
-        functions: by name; may be filled later, as the next three.
-        operator_functions: by the symbol of the operator that calls them.
+        lookup: looks up functions and operators by name.
+        facts: what else of the catalog decides what a name means.
+        functions: those of the database.
         type_functions: by the name of the type whose casts and checks call them.
         casts: by the name of a type whose values they cast.
-        search_path: the schemas in which a bare name is looked up.
+        search_path: the schemas in which a bare name is looked up, in order.
         operator_verdict: what the operator's settings say of a function by schema, name and extension:
             whether it may be called, or None for nothing.
     """
 
     def __init__(
         self,
-        functions: _Index,
-        operator_functions: _Index,
+        lookup: Lookup,
+        facts: ResolutionFacts,
+        functions: Iterable[CatalogFunction],
         type_functions: _Index,
         casts: CastIndex,
         relations: Iterable[CatalogRelation],
-        search_path: Set[str],
+        search_path: Sequence[str],
         operator_verdict: Callable[[str, str, str], bool | None],
     ) -> None:
-        self._functions = functions
-        self._operator_functions = operator_functions
+        self._lookup = lookup
+        self._facts = facts
+        self._functions: dict[tuple[str, str], list[CatalogFunction]] = defaultdict(list)
+        for function in functions:
+            self._functions[function.schema, function.name].append(function)
         self._type_functions = type_functions
         self._casts = casts
         self._relations: dict[tuple[str, str], list[CatalogRelation]] = defaultdict(list)
@@ -82,7 +94,7 @@ class Reach:
         self._castable: dict[str, list[CatalogRelation]] = defaultdict(list)
         for (_, name), found in self._relations.items():
             self._castable[name] += [relation for relation in found if relation.cast_columns]
-        self._search_path = search_path
+        self._search_path = tuple(search_path)
         self._operator_verdict = operator_verdict
         self._doubts: dict[int, Doubt | None] = {}  # by id(): hashing a definition costs more
 
@@ -140,15 +152,17 @@ class Reach:
         return self._doubts[id(start)]
 
     def _follow(self, start: _Node) -> Doubt | None:
-        reached: dict[int, _Node] = {id(start): start}
-        pending = [start]
+        reached: set[tuple[int, _Path]] = set()
+        pending: list[tuple[_Node, _Path]] = [(start, self._search_path)]
         while pending:
-            node = pending.pop()
+            node, callers_path = pending.pop()
+            path = _path_in(node, callers_path)
+            if (id(node), path) in reached:
+                continue
+            reached.add((id(node), path))
             if doubt := self._own_doubt(node, through_relation=isinstance(start, CatalogRelation)):
                 return doubt
-            behind = {id(each): each for each in self._behind(node) if id(each) not in reached}
-            reached |= behind
-            pending.extend(behind.values())
+            pending.extend((each, path) for each in self._behind(node, path))
         return None
 
     def _own_doubt(self, node: _Node, *, through_relation: bool) -> Doubt | None:
@@ -201,16 +215,16 @@ class Reach:
                 return Doubt(name, family)
         return None
 
-    def _behind(self, node: _Node) -> Iterator[_Node]:
+    def _behind(self, node: _Node, path: _Path) -> Iterator[_Node]:
         if isinstance(node, CatalogRelation):
             yield from (relation for key in node.reads for relation in self._relations.get(key, ()))
             for schema, name, _ in node.calls:
-                yield from (each for each in self._functions.get(name, ()) if each.schema == schema)
+                yield from self._functions.get((schema, name), ())
             yield from _functions_of(self._type_functions, node.types)
             if self._looks_casts_up(node):
                 yield from self._casts_of_columns(node)
         elif node.definition and not self._operator_verdict(node.schema, node.name, node.extension):
-            yield from self._behind_body(BodyText(node.definition, node.language))
+            yield from self._behind_body(BodyText(node.definition, node.language), path)
 
     def _looks_casts_up(self, relation: CatalogRelation) -> bool:
         """Return whether a view or policy calls functions that may cast what they are given.
@@ -218,8 +232,7 @@ class Reach:
         What the server itself casts there is among its calls.
         """
         return any(
-            name in FUNCTIONS_THAT_CAST
-            or any(each.schema == schema for each in self._functions.get(name, ()))
+            name in FUNCTIONS_THAT_CAST or (schema, name) in self._functions
             for schema, name, _ in relation.calls
         )
 
@@ -228,27 +241,42 @@ class Reach:
             for each in self._relations.get(key, ()):
                 yield from self._cast_functions(each)
 
-    def _behind_body(self, body: BodyText) -> Iterator[_Node]:
+    def _behind_body(self, body: BodyText, path: _Path) -> Iterator[_Node]:
         for schema, name in body.calls:
-            yield from self._called(schema, name)
-        yield from (each for each in _functions_of(self._functions, body.fields) if each.takes_one)
-        yield from _functions_of(self._operator_functions, body.symbols)
+            yield from self._lookup.functions(schema, name, path)
+        for name in body.fields:
+            called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
+            if called and not body.has_only_columns(name, partial(self._known_columns, path=path)):
+                yield from called
+        for symbol in body.symbols:
+            for schema in ("", *body.operator_schemas):
+                yield from self._lookup.operators(schema, symbol, path)
         yield from _functions_of(self._type_functions, body.names)
+        yield from self._relations_named_in(body, path)
+
+    def _relations_named_in(self, body: BodyText, path: _Path) -> Iterator[_Node]:
         names = self._relation_names & body.names
-        for (_, name), relations in self._relations.items():
-            if name in names:
+        for (schema, name), relations in self._relations.items():
+            if name in names and _is_named(schema, name, body, path):
                 yield from relations
                 for relation in relations:
                     yield from self._cast_functions(relation)
 
-    def _called(self, schema: str, name: str) -> Iterator[CatalogFunction]:
-        found = self._functions.get(name, ())
-        if schema:
-            return (function for function in found if function.schema == schema)
-        # A function may set a search path of its own, so a bare name may stand for any namesake,
-        # unless it is PostgreSQL's own as well: then only those that could really come before it count.
-        is_builtin = builtin("", name) is not None
-        return (each for each in found if not is_builtin or each.schema in self._search_path)
+    def _known_columns(self, root: Node, path: _Path) -> KnownColumns:
+        return KnownColumns(root, self._facts, with_references(root), path)
+
+
+def _path_in(node: _Node, callers_path: _Path) -> _Path:
+    """Return the search path inside a function: its own, else its caller's."""
+    if isinstance(node, CatalogRelation) or node.search_path is None:
+        return callers_path
+    return complete_path(node.search_path)
+
+
+def _is_named(schema: str, name: str, body: BodyText, path: _Path) -> bool:
+    """Return whether a body can mean a relation: it writes the schema, or the schema is on the path."""
+    is_on_path = schema in path or ANY_SCHEMA in path
+    return (schema, name) in body.qualified_names or (is_on_path and ("", name) in body.qualified_names)
 
 
 def _spelled(function: CatalogFunction) -> str:

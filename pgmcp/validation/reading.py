@@ -1,9 +1,12 @@
 """Whether everything below the root only reads: each node, relation, call and operator of the tree."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.argument_types import ArgumentTypes
+from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import ExplicitCasts, names_of_columns
 from pgmcp.validation.families import (
     ALLOW_HINT,
@@ -16,6 +19,7 @@ from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.grammar import Node, character_offset
 from pgmcp.validation.implicit_casts import ImplicitCasts
 from pgmcp.validation.lexer import tokenize
+from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.reach import ColumnCast
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.roots import SECRET_SETTINGS, describe
@@ -41,6 +45,9 @@ _NODES_OF_A_READ = frozenset(
 )
 
 _CHANGING_NODES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+
+_KINDS_WITH_LISTS = frozenset({"AEXPR_IN", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
+"""Expressions whose operator takes the elements of what stands on the right."""
 
 _TAKES_TYPE_AS_TEXT = frozenset({"pg_input_is_valid", "pg_input_error_info"})
 """Functions that try to make a value of a type by its name."""
@@ -73,6 +80,8 @@ class ReadingCheck:
         self._qualified_columns: list[tuple[str, str, Node]] = []  # qualifier, column, its node
         self._relations_with_secrets: list[Node] = []
         self._column_casts: list[ColumnCast] = []  # of the relations that it reads
+        self._root: Node = {}
+        self._types: ArgumentTypes | None = None
         self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
         self._has_nameless_function = False
         # Checks hang on fields, not on the names of nodes: where the grammar
@@ -111,6 +120,7 @@ class ReadingCheck:
         """
         if "with" in self._sql.lower():
             self._with_references = with_references(root)
+        self._root = root
         pending: list[Any] = [root]
         while pending:
             value = pending.pop()
@@ -142,12 +152,35 @@ class ReadingCheck:
         argument_count = len(arguments)
         if "agg_within_group" in fields:  # what it sorts by are arguments, too
             argument_count += len(fields["agg_order"])
-        if refusal := self._functions.refusal(".".join(schemas), name, argument_count):
+        known = partial(self._call_arguments, arguments, fields)
+        if refusal := self._functions.refusal(".".join(schemas), name, argument_count, known):
             self._refuse_call(".".join((*schemas, name)), refusal, fields)
         if name == "current_setting":
             self._check_setting(arguments, fields)
         if name in _TAKES_TYPE_AS_TEXT:
             self._check_type_text(arguments, fields)
+
+    def _call_arguments(self, arguments: list[Node], fields: Node) -> CallArguments:
+        """Return what is known of the arguments of a call."""
+        written = arguments
+        if "agg_within_group" in fields:
+            written = arguments + [each["SortBy"]["node"] for each in fields["agg_order"]]
+        is_positional = "func_variadic" not in fields and not any("NamedArgExpr" in each for each in written)
+        return self._known_arguments(written, is_positional=is_positional)
+
+    def _known_arguments(self, written: list[Node], *, is_positional: bool = True) -> CallArguments:
+        if self._types is None:
+            self._types = self._functions.argument_types(self._root)
+        types = [self._types.of(each) for each in written] if is_positional else []
+        return CallArguments(len(written), types, is_positional)
+
+    def _operands(self, fields: Node) -> CallArguments:
+        """Return what is known of the operands of an expression; of lists, nothing."""
+        operands = [fields[side] for side in ("lexpr", "rexpr") if side in fields]
+        known = self._known_arguments(operands)
+        if fields.get("kind") in _KINDS_WITH_LISTS and known.types:
+            return CallArguments(known.count, [known.types[0], None])
+        return known
 
     def _check_type_text(self, arguments: list[Node], fields: Node) -> None:
         self.depends_on_literals = True
@@ -224,13 +257,16 @@ class ReadingCheck:
 
         The rows of a function in FROM can be plain values, of which more functions can be called.
         """
+        columns: KnownColumns | None = None
         for qualifier, name, fields in self._qualified_columns:
             if self._has_nameless_function or qualifier in self._function_names:
                 refusal = self._functions.value_function_refusal(name)
             else:
                 refusal = self._functions.row_function_refusal(name)
             if refusal:
-                self._refuse_call(name, refusal, fields)
+                columns = columns or self._functions.known_columns(self._root, self._with_references)
+                if not columns.has(qualifier, name):
+                    self._refuse_call(name, refusal, fields)
 
     def _check_secret_columns(self, root: Node) -> None:
         found = find_secret_use(root, self._relations_with_secrets) if self._relations_with_secrets else None
@@ -256,7 +292,8 @@ class ReadingCheck:
 
     def _check_operator(self, names: list[Node], fields: Node) -> None:
         *schemas, symbol = _strings(names)
-        if refusal := self._functions.operator_refusal(".".join(schemas), symbol):
+        operands = partial(self._operands, fields) if "rexpr" in fields else None
+        if refusal := self._functions.operator_refusal(".".join(schemas), symbol, operands):
             self._refuse_use("operator", ".".join((*schemas, symbol)), refusal, fields)
 
     def _check_case(self, case: Node, _: Node) -> None:

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from pgmcp.errors import SqlRejectedError
-from pgmcp.validation import grammar
+from pgmcp.validation.body_grammar import parse_body
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.relations import secret_relation_refusal
 
@@ -125,11 +124,8 @@ def text_may_use_secrets(sql: str, *, if_unreadable: bool) -> bool:
 
     Names of WITH queries are not followed: they count as the catalog of that name.
     """
-    try:
-        roots = [statement.fields for statement in grammar.parse(sql)]
-    except SqlRejectedError:
-        return if_unreadable
-    return any(_may_use_secrets(root) for root in roots)
+    roots = parse_body(sql)
+    return if_unreadable if roots is None else any(map(_may_use_secrets, roots))
 
 
 def may_have_secret_column(name: str) -> bool:

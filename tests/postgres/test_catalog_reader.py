@@ -18,13 +18,19 @@ pytestmark = pytest.mark.anyio
 
 
 def reader(
-    url: str, *, role: str = "", allowed: tuple[str, ...] = (), denied: tuple[str, ...] = ()
+    url: str,
+    *,
+    role: str = "",
+    setting: str = "",
+    allowed: tuple[str, ...] = (),
+    denied: tuple[str, ...] = (),
 ) -> PolicyReader:
     async def fetch(statement: str) -> Rows:
         def run() -> Rows:
             with psycopg.connect(url) as connection:
                 if role:
                     connection.execute(f"set role {role}".encode())
+                connection.execute(setting.encode())
                 resolve_as_own(connection)
                 return Rows(columns=(), rows=[list(row) for row in connection.execute(statement.encode())])
 
@@ -278,7 +284,8 @@ async def test_what_belongs_to_an_extension_is_allowed_and_denied_with_it(
     assert not passes(crosstab, policy)
     assert passes(crosstab, policy_without_namesake)
     assert not passes("select ext.similarity('a', 'b')", policy)
-    assert not passes("select 'a' operator(ext.<->) 'b', 'a' <<-> 'b'", policy)
+    assert not passes("select 'a' operator(ext.<->) 'b'", policy)
+    assert not passes("select 'a' operator(ext.<<->) 'b'", policy)
     assert passes("select 7 % 2, '[1]'::vector <-> '[2]'", policy)
 
 

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import CatalogFunction, CatalogRelation, FunctionPolicy, validate
+from pgmcp.validation.catalog_objects import CatalogOperator
 
 
 def honest(name: str, body: str, schema: str = "public") -> CatalogFunction:
@@ -32,6 +35,8 @@ TRGM = CatalogFunction("public", "similarity", "i", language="c", extension="pg_
         "select max(option_value) from user_mapping_options",
         "select max(avg_width), min(s.histogram_bounds) from pg_stats s",
         "select max(s::text) from pg_stats s where tablename = current_setting('x')",
+        "select max(s::text) from pg_stats s where tablename = $1",
+        f"select {'(' * 5_000}avg_width{')' * 5_000} from pg_stats",
         "select count(*) from tale_teller",
         "select count(*) from Tale_Teller",
         "select app.strike /* why */ ()",
@@ -46,6 +51,7 @@ def test_a_function_that_says_it_only_reads_is_refused_for_what_its_body_calls(b
     policy = FunctionPolicy(
         catalog_functions=[honest("f", body), VOLATILE, LOUD, DBLINK, TRAP],
         catalog_relations=[CatalogRelation("public", "tale_teller", calls=(("app", "strike", 0),))],
+        search_path=["public", "app"],
     )
 
     with pytest.raises(SqlRejectedError, match=r"f\(\) is not allowed"):
@@ -61,6 +67,7 @@ def test_a_function_that_says_it_only_reads_is_refused_for_what_its_body_calls(b
         "select sum(total) from strike",
         "select max(avg_width) from pg_stats where attname = 'rolpassword'",
         "select max(s::text) from pg_stats s where tablename = 'orders'",
+        "select avg_width from pg_stats where tablename = $1 limit $2",
         "select count(*) from pg_class where relname in ('pg_stats', 'pg_subscription')",
         "select trap, emails from customers where 1 - 2 = -1 and (c).city <> ''",
     ],
@@ -69,6 +76,62 @@ def test_a_function_whose_body_only_reads_passes(body: str) -> None:
     policy = FunctionPolicy(catalog_functions=[honest("f", body), VOLATILE, TRGM, TRAP])
 
     validate("select f()", functions=policy)
+
+
+@pytest.mark.parametrize(
+    ("body", "reached"),
+    [
+        ("select strike()", False),
+        ("select app.strike()", True),
+        ("select c.trap from customers c", False),
+        ("select 1 === 2", False),
+        ("select 1 operator(app.===) 2", True),
+        ("select * from tale_teller", False),
+        ("select * from app.tale_teller", True),
+    ],
+)
+def test_a_bare_name_in_a_body_means_what_the_search_path_holds(body: str, reached: bool) -> None:
+    operator = CatalogOperator("app", "===", 23, 23)
+    catalog = [VOLATILE, replace(TRAP, overloads=(operator,))]
+    relations = [CatalogRelation("app", "tale_teller", calls=(("app", "strike", 0),))]
+
+    def is_refused(path: list[str], own_path: tuple[str, ...] | None = None) -> bool:
+        functions = [*catalog, replace(honest("f", body), search_path=own_path)]
+        policy = FunctionPolicy(catalog_functions=functions, catalog_relations=relations, search_path=path)
+        try:
+            validate("select f()", functions=policy)
+        except SqlRejectedError:
+            return True
+        return False
+
+    assert is_refused(["public"]) is reached
+    assert is_refused(["public", "app"])
+    assert is_refused(["public"], own_path=("app",))
+    assert is_refused(["public"], own_path=("*",))
+    assert is_refused(["public", "app"], own_path=("public",)) is reached
+
+
+def test_a_function_without_a_search_path_has_its_callers() -> None:
+    inner = honest("inner_function", "select strike()")
+    outer = replace(honest("outer_function", "select public.inner_function()"), search_path=("app",))
+    policy = FunctionPolicy(catalog_functions=[VOLATILE, inner, outer])
+
+    validate("select inner_function()", functions=policy)
+    with pytest.raises(SqlRejectedError):
+        validate("select outer_function()", functions=policy)
+
+
+def test_the_name_of_a_function_is_no_call_of_its_overloads() -> None:
+    policy = FunctionPolicy(
+        catalog_functions=[
+            replace(honest("f", "select 1"), argument_types=(), max_arguments=0),
+            CatalogFunction("public", "f", "v", min_arguments=1, max_arguments=1, argument_types=(23,)),
+        ]
+    )
+
+    validate("select f()", functions=policy)
+    with pytest.raises(SqlRejectedError):
+        validate("select f(1)", functions=policy)
 
 
 def test_a_function_that_puts_sql_together_is_refused_until_the_operator_allows_it() -> None:

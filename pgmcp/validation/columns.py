@@ -1,0 +1,166 @@
+"""Which `relation.name` of a statement is a column for sure, and so no call of a function.
+
+PostgreSQL manual, "Calling Functions" and "Using Composite Types in Queries": `t.name` means the column where
+there is one, else the function `name(t)`. Scopes are not told apart: where several relations of a statement
+have the same name, each must have the column.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence, Set
+from typing import Any, Final
+
+from pgmcp.validation.catalog_objects import ResolutionFacts
+from pgmcp.validation.grammar import Node
+
+_MAX_DEPTH: Final = 32
+_KINDS_IN_FROM: Final = frozenset(
+    {"RangeVar", "RangeSubselect", "RangeFunction", "RangeTableFunc", "JsonTable", "JoinExpr"}
+)
+_USING: Final = "JoinUsing"  # USING (...) AS name
+_Item = tuple[str, Node]
+
+
+class KnownColumns:
+    """The columns of one statement, as far as it and the catalog tell.
+
+    Args:
+        with_references: the id() of the nodes of relations that are WITH queries.
+        path: the search path, in which tables are looked up.
+    """
+
+    def __init__(
+        self, root: Node, facts: ResolutionFacts, with_references: Set[int], path: Sequence[str]
+    ) -> None:
+        self._facts = facts
+        self._with_references = with_references
+        self._path = path
+        self._items: dict[str, list[_Item]] = {}
+        self._with_queries: dict[str, list[Node]] = {}
+        for kind, fields in _nodes(root):
+            if kind in _KINDS_IN_FROM:
+                for name in _names(kind, fields):
+                    self._items.setdefault(name, []).append((kind, fields))
+                if "join_using_alias" in fields:
+                    name = fields["join_using_alias"]["aliasname"]
+                    self._items.setdefault(name, []).append((_USING, fields))
+            elif kind == "CommonTableExpr":
+                self._with_queries.setdefault(fields["ctename"], []).append(fields)
+
+    def has(self, relation: str, name: str, depth: int = 0) -> bool:
+        """Return whether everything called `relation` surely has a column `name`."""
+        items = self._items.get(relation, [])
+        return bool(items) and all(self._item_has(item, name, depth) for item in items)
+
+    def _item_has(self, item: _Item, name: str, depth: int) -> bool:
+        kind, fields = item
+        if depth > _MAX_DEPTH:
+            return False
+        if new_names := _strings(fields.get("alias", {}).get("colnames", ())):
+            return name in new_names
+        match kind:
+            case "RangeVar":
+                return self._relation_has(fields, name, depth)
+            case "RangeSubselect":
+                return self._query_has(fields["subquery"], name, depth + 1)
+            case "RangeFunction":
+                return self._function_has(fields, name)
+            case "JoinUsing":
+                return name in _strings(fields.get("usingClause", ()))
+            case "JoinExpr":
+                return any(self._from_has(fields[side], name, depth + 1) for side in ("larg", "rarg"))
+            case _:
+                return name in _table_function_columns(fields)
+
+    def _relation_has(self, relation: Node, name: str, depth: int) -> bool:
+        if id(relation) in self._with_references:
+            queries = self._with_queries.get(relation["relname"], [])
+            return bool(queries) and all(self._with_query_has(each, name, depth + 1) for each in queries)
+        schemas = self._facts.columns.get(relation["relname"], {})
+        places = [relation["schemaname"]] if "schemaname" in relation else self._path
+        found = next((schemas[place] for place in places if place in schemas), frozenset())
+        return name in found
+
+    def _with_query_has(self, query: Node, name: str, depth: int) -> bool:
+        if new_names := _strings(query.get("aliascolnames", ())):
+            return name in new_names
+        return self._query_has(query["ctequery"], name, depth)
+
+    def _function_has(self, fields: Node, name: str) -> bool:
+        columns = [each["ColumnDef"]["colname"] for each in fields.get("coldeflist", ())]
+        if name in columns or (name == "ordinality" and "ordinality" in fields):
+            return True
+        for function in fields["functions"]:
+            call, *definitions = function["List"]["items"]
+            if any(name == each["ColumnDef"]["colname"] for each in _column_definitions(definitions)):
+                return True
+            called = _strings(call.get("FuncCall", {}).get("funcname", ()))
+            if called and name in self._facts.result_columns.get(called[-1], ()):
+                return True
+        return False
+
+    def _query_has(self, query: Node, name: str, depth: int) -> bool:
+        """Return whether a query surely gives a column of this name; its first branch names them."""
+        select = query.get("SelectStmt", query)
+        while "larg" in select:
+            select = select["larg"]
+        targets = select.get("targetList", ())
+        return any(self._target_has(each["ResTarget"], select, name, depth) for each in targets)
+
+    def _target_has(self, target: Node, select: Node, name: str, depth: int) -> bool:
+        if "name" in target:
+            return bool(target["name"] == name)
+        fields = target["val"].get("ColumnRef", {}).get("fields", [])
+        if not fields:
+            function = _strings(target["val"].get("FuncCall", {}).get("funcname", ()))
+            return function[-1:] == [name]
+        if "A_Star" not in fields[-1]:
+            return _strings(fields)[-1] == name
+        if len(fields) > 1:
+            return self.has(_strings(fields[:-1])[-1], name, depth + 1)
+        return any(self._from_has(each, name, depth + 1) for each in select.get("fromClause", ()))
+
+    def _from_has(self, item: Node, name: str, depth: int) -> bool:
+        ((kind, fields),) = item.items()
+        if kind == "RangeTableSample":
+            return self._from_has(fields["relation"], name, depth)
+        if kind == "JoinExpr" and "alias" not in fields and depth <= _MAX_DEPTH:
+            return any(self._from_has(fields[side], name, depth + 1) for side in ("larg", "rarg"))
+        return self._item_has((kind, fields), name, depth)
+
+
+def _nodes(root: Any) -> Iterator[_Item]:
+    pending: list[Any] = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield from ((kind, below) for kind, below in value.items() if isinstance(below, dict))
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+
+
+def _names(kind: str, fields: Node) -> Iterator[str]:
+    """Give the names by which an item of FROM is called."""
+    if "alias" in fields:
+        yield fields["alias"]["aliasname"]
+    elif kind == "RangeVar":
+        yield fields["relname"]
+    elif kind == "RangeFunction":
+        for function in fields["functions"]:
+            yield from _strings(function["List"]["items"][0].get("FuncCall", {}).get("funcname", ()))[-1:]
+
+
+def _strings(names: Iterable[Node]) -> list[str]:
+    return [str(name.get("String", {}).get("sval", "")) for name in names]
+
+
+def _column_definitions(definitions: Iterable[Node]) -> Iterator[Node]:
+    for each in definitions:
+        yield from each.get("List", {}).get("items", ())
+
+
+def _table_function_columns(fields: Node) -> Iterator[str]:
+    """Give the columns of XMLTABLE or JSON_TABLE."""
+    for column in fields.get("columns", ()):
+        ((_, definition),) = column.items()
+        yield str(definition.get("colname") or definition.get("name", ""))
+        yield from _table_function_columns(definition)

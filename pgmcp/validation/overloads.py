@@ -1,0 +1,284 @@
+"""Which overloads of a function or operator the server can choose for a call.
+
+PostgreSQL manual, chapter "Type Conversion", sections "Operators" and "Functions". An overload is hidden by
+one with the same argument types in an earlier schema of the search path. An exact match of types wins, then
+the overload that needs the fewest conversions, preferred types first. Where the type of an argument is not
+known, every overload counts that some type would let the server choose.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+from typing import Final, Protocol, TypeVar
+
+UNKNOWN: Final = 705
+"""The type of a literal without a cast, and of NULL (pg_type.dat, as all these numbers)."""
+
+_RECORD: Final = 2249
+_MAX_COMBINATIONS: Final = 16
+_STRING_CATEGORY: Final = "S"
+
+# Kinds of types (pg_type.typtype) that a polymorphic parameter takes; "" stands for every type.
+_ARRAY: Final = "array"
+_NOT_ARRAY: Final = "not array"
+_TAKEN_BY_POLYMORPHIC: Final = {
+    2276: "",  # "any"
+    2283: "",  # anyelement
+    5077: "",  # anycompatible
+    2277: _ARRAY,  # anyarray
+    5078: _ARRAY,  # anycompatiblearray
+    2776: _NOT_ARRAY,  # anynonarray
+    5079: _NOT_ARRAY,  # anycompatiblenonarray
+    3500: "e",  # anyenum
+    3831: "r",  # anyrange
+    5080: "r",  # anycompatiblerange
+    4537: "m",  # anymultirange
+    4538: "m",  # anycompatiblemultirange
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogType:
+    """A type, as pg_type shows it.
+
+    Attributes:
+        category: pg_type.typcategory.
+        kind: pg_type.typtype.
+        base: what a domain is made of; 0 for other types.
+        element: the type of an array's elements; 0 for other types.
+        array: the type of its arrays; 0 without one.
+    """
+
+    oid: int
+    schema: str
+    name: str
+    category: str
+    is_preferred: bool
+    kind: str
+    base: int
+    element: int
+    array: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallArguments:
+    """What is known of the arguments of a call.
+
+    Attributes:
+        count: how many there are.
+        types: for each the types it can have, by oid; None where these are not known.
+        is_positional: neither names nor VARIADIC are written.
+    """
+
+    count: int
+    types: Sequence[frozenset[int] | None] = ()
+    is_positional: bool = True
+
+
+class Overload(Protocol):
+    """A function or operator of a name."""
+
+    def takes(self, argument_count: int) -> bool:
+        """Return whether the server can choose it for a call with so many arguments."""
+
+    def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
+        """Return the types of the arguments of a call with so many; None if they are not known."""
+
+
+_Overload = TypeVar("_Overload", bound=Overload)
+
+
+class TypeSystem:
+    """The types of one database and the casts that the server makes by itself.
+
+    Args:
+        types: those that may be arguments.
+        implicit_casts: source and target of the casts that need not be written.
+        types_by_column: the types of the columns of any relation, by the column's name; empty where they
+            have not been read.
+    """
+
+    def __init__(
+        self,
+        types: Iterable[CatalogType] = (),
+        implicit_casts: Iterable[tuple[int, int]] = (),
+        types_by_column: Mapping[str, frozenset[int]] | None = None,
+    ) -> None:
+        self._types = {each.oid: each for each in types}
+        self._by_name: dict[str, list[CatalogType]] = {}
+        for each in self._types.values():
+            self._by_name.setdefault(each.name, []).append(each)
+        self._casts = frozenset(implicit_casts)
+        self.types_by_column = types_by_column or {}
+
+    def find(self, schema: str, name: str, path: Sequence[str], *, is_array: bool = False) -> int | None:
+        """Return the type of a name as a statement writes it; None if it is not known for sure."""
+        for place in [schema] if schema else path:
+            for each in self._by_name.get(name, ()):
+                if each.schema == place:
+                    return (each.array or None) if is_array else each.oid
+        return None
+
+    def choose(self, places: Sequence[Sequence[_Overload]], arguments: CallArguments) -> list[_Overload]:
+        """Return the overloads that the server can choose for a call.
+
+        Args:
+            places: the overloads in each schema of the search path.
+        """
+        places = [[each for each in place if each.takes(arguments.count)] for place in places]
+        if not arguments.is_positional:
+            return [overload for place in places for overload in place]
+        visible = list(_visible(places, arguments.count))
+        if any(overload.effective_types(arguments.count) is None for overload in visible):
+            return visible
+        types = arguments.types or [None] * arguments.count
+        known = [each for each in types if each is not None]
+        if len(known) < len(types) or prod(map(len, known)) > _MAX_COMBINATIONS:
+            return [each for each in visible if self._may_take(each, types)]
+        chosen = {id(each) for combination in product(*known) for each in self._best(visible, combination)}
+        return [each for each in visible if id(each) in chosen]
+
+    def _may_take(self, overload: Overload, types: Sequence[frozenset[int] | None]) -> bool:
+        targets = overload.effective_types(len(types)) or ()
+        return all(
+            sources is None or any(self._coercion(source, target) is not False for source in sources)
+            for sources, target in zip(types, targets, strict=True)
+        )
+
+    def _best(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
+        """Return what the server chooses for these types; several where that is not sure or it fails."""
+        count = len(types)
+        if exact := [each for each in overloads if each.effective_types(count) == types]:
+            return exact
+        if exact := self._exact_operator(overloads, types):
+            return exact
+        coercions = {id(each): self._coercions(each, types) for each in overloads}
+        viable = [each for each in overloads if coercions[id(each)] is not False]
+        if len(viable) < 2 or any(coercions[id(each)] is None for each in viable):
+            return viable
+        if not all(target in self._types for each in viable for target in each.effective_types(count) or ()):
+            return viable
+        return self._select(viable, tuple(map(self._base, types)))
+
+    def _exact_operator(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
+        """Return the operator that takes twice the type of the one side that is known."""
+        known = set(types) - {UNKNOWN}
+        if len(types) != 2 or len(known) != 1 or not all(getattr(each, "symbol", "") for each in overloads):
+            return []
+        (one,) = known
+        for each in (one, self._base(one)):
+            if exact := [found for found in overloads if found.effective_types(2) == (each, each)]:
+                return exact
+        return []
+
+    def _select(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
+        """Return the overloads that are left after the rules of the manual, step 4.c and on."""
+        count = len(types)
+        known = [place for place, each in enumerate(types) if each != UNKNOWN]
+        targets = {id(each): each.effective_types(count) or () for each in overloads}
+
+        def exact(overload: _Overload, place: int) -> bool:
+            return targets[id(overload)][place] == types[place]
+
+        def preferred(overload: _Overload, place: int) -> bool:
+            target, source = self._types[targets[id(overload)][place]], self._types.get(types[place])
+            is_preferred = source and target.is_preferred and target.category == source.category
+            return exact(overload, place) or bool(is_preferred)
+
+        for fits in (exact, preferred):
+            scores = [sum(fits(each, place) for place in known) for each in overloads]
+            overloads = [each for each, score in zip(overloads, scores, strict=True) if score == max(scores)]
+        if len(overloads) > 1 and len(known) < count:
+            overloads = self._select_by_category(overloads, count, set(range(count)) - set(known))
+        if len(overloads) > 1 and len(known) < count and len({types[place] for place in known}) == 1:
+            assumed = (types[known[0]],) * count
+            fitting = [each for each in overloads if self._coercions(each, assumed) is not False]
+            overloads = fitting if len(fitting) == 1 else overloads
+        return overloads
+
+    def _select_by_category(
+        self, overloads: list[_Overload], count: int, places: set[int]
+    ) -> list[_Overload]:
+        """Return the overloads that take the category of types that the server assumes of literals."""
+        left = overloads
+        for place in places:
+            targets = [self._types[(each.effective_types(count) or ())[place]] for each in overloads]
+            categories = {each.category for each in targets}
+            if _STRING_CATEGORY not in categories and len(categories) > 1:
+                return overloads
+            category = _STRING_CATEGORY if _STRING_CATEGORY in categories else categories.pop()
+            has_preferred = any(each.is_preferred for each in targets if each.category == category)
+            taken = {
+                id(overload)
+                for overload, target in zip(overloads, targets, strict=True)
+                if target.category == category and (target.is_preferred or not has_preferred)
+            }
+            left = [each for each in left if id(each) in taken]
+        return left or overloads
+
+    def _coercions(self, overload: Overload, types: tuple[int, ...]) -> bool | None:
+        """Return whether all arguments can be coerced; None if that is not sure."""
+        targets = overload.effective_types(len(types)) or ()
+        pairs = list(zip(types, targets, strict=True))
+        found = {self._coercion(source, target) for source, target in pairs}
+        if False in found:
+            return False
+        polymorphic = [
+            target for source, target in pairs if source != UNKNOWN and target in _TAKEN_BY_POLYMORPHIC
+        ]
+        return None if None in found or len(polymorphic) > 1 else True
+
+    def _coercion(self, source: int, target: int) -> bool | None:
+        """Return whether the server coerces one type to another without being asked; None if not known."""
+        if source in (target, UNKNOWN):
+            return True
+        if source not in self._types or target not in self._types:
+            return None
+        if target in _TAKEN_BY_POLYMORPHIC:
+            return self._takes_polymorphic(source, _TAKEN_BY_POLYMORPHIC[target])
+        return self._coercion_of_bases(self._types[self._base(source)], self._types[self._base(target)])
+
+    def _takes_polymorphic(self, source: int, kind: str) -> bool:
+        base = self._types[self._base(source)]
+        is_array = base.category == "A" and base.element != 0
+        if kind in (_ARRAY, _NOT_ARRAY):
+            return is_array == (kind == _ARRAY)
+        return not kind or base.kind == kind
+
+    def _coercion_of_bases(self, source: CatalogType, target: CatalogType) -> bool | None:
+        if source == target or (source.oid, target.oid) in self._casts:
+            return True
+        if _is_row(source) and _is_row(target):
+            return True if target.oid == _RECORD else None
+        if source.kind == "p" or target.kind == "p":
+            return None
+        if source.category == target.category == "A" and source.element and target.element:
+            return self._coercion(source.element, target.element)
+        return False
+
+    def _base(self, oid: int) -> int:
+        while (found := self._types.get(oid)) and found.base in self._types:
+            oid = found.base
+        return oid
+
+
+def _is_row(each: CatalogType) -> bool:
+    return each.kind == "c" or each.oid == _RECORD
+
+
+def is_hidden(overload: Overload, earlier: Iterable[Overload], argument_count: int) -> bool:
+    """Return whether an overload in an earlier schema has the same types in a call with so many arguments."""
+    types = overload.effective_types(argument_count)
+    return types is not None and any(
+        each.takes(argument_count) and each.effective_types(argument_count) == types for each in earlier
+    )
+
+
+def _visible(places: Sequence[Sequence[_Overload]], count: int) -> Iterator[_Overload]:
+    """Give the overloads that none with the same types in an earlier schema hides."""
+    seen: set[tuple[int, ...]] = set()
+    for place in places:
+        found = [(each, each.effective_types(count)) for each in place]
+        yield from (each for each, types in found if types is None or types not in seen)
+        seen.update(types for _, types in found if types is not None)

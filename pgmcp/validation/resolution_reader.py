@@ -1,0 +1,235 @@
+"""What decides which function or operator a name means, read from the catalog.
+
+Nothing is read of a database that has no functions and operators of its own, and the types of columns only
+where a name has several overloads, one of them the database's own.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, ResolutionFacts
+from pgmcp.validation.lexer import TokenKind, tokenize
+from pgmcp.validation.overloads import CatalogType, TypeSystem
+
+ANY_SCHEMA: Final = "*"
+
+# What the database itself brings, without its extensions, and the columns that are called like one of its
+# functions which `value.name` can call.
+_OWN: Final = """
+WITH RECURSIVE members (class, id) AS (
+    SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
+    WHERE d.deptype = 'e' AND d.refclassid = 3079 AND d.classid IN (1255, 2617)
+), own_functions AS MATERIALIZED (
+    SELECT p.oid, p.proname, p.proargtypes, p.provariadic, p.pronargs, p.pronargdefaults
+    FROM pg_catalog.pg_proc AS p
+    WHERE p.oid >= 16384 AND p.prokind <> 'p' AND p.prorettype NOT IN (2279, 3838)
+      AND NOT EXISTS (SELECT FROM members AS m WHERE m.class = 1255 AND m.id = p.oid)
+), own_operators AS MATERIALIZED (
+    SELECT o.oid, o.oprname, o.oprleft, o.oprright FROM pg_catalog.pg_operator AS o
+    WHERE o.oid >= 16384 AND NOT EXISTS (SELECT FROM members AS m WHERE m.class = 2617 AND m.id = o.oid)
+), names (name) AS MATERIALIZED (
+    SELECT DISTINCT f.proname FROM own_functions AS f
+), contested (is_contested) AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM own_operators AS o) OR EXISTS (
+        SELECT FROM names AS n JOIN pg_catalog.pg_proc AS p ON p.proname = n.name
+        GROUP BY n.name HAVING pg_catalog.count(*) > 1)
+), single (name) AS (
+    SELECT f.proname FROM own_functions AS f
+    WHERE f.pronargs > 0 AND f.pronargs - f.pronargdefaults - (f.provariadic <> 0)::pg_catalog.int4 <= 1
+    UNION
+    SELECT t.typname FROM pg_catalog.pg_type AS t
+    WHERE t.typtype = 'd' AND t.oid >= 16384
+), holders (relation, column_name) AS (
+    SELECT a.attrelid, a.attname
+    FROM pg_catalog.pg_attribute AS a
+    JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    WHERE a.attname IN (SELECT s.name FROM single AS s) AND NOT a.attisdropped
+)"""
+
+# A row is what it tells of, a schema, a name and JSON. Functions of extensions are trusted: nothing is looked
+# up for their sake. Types are those of arguments and columns, with what they are made of, and those of
+# PostgreSQL; types of the same names are read along, because a search path can name them first.
+RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
+    SELECT d.attname, pg_catalog.json_agg(d.atttypid::pg_catalog.int8)
+    FROM (SELECT DISTINCT a.attname, a.atttypid
+          FROM pg_catalog.pg_attribute AS a
+          JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+          WHERE NOT a.attisdropped AND (SELECT o.is_contested FROM contested AS o)) AS d
+    GROUP BY d.attname
+), used (id) AS (
+    SELECT t.id FROM (
+        SELECT pg_catalog.unnest(p.proargtypes) FROM names AS n
+            JOIN pg_catalog.pg_proc AS p ON p.proname = n.name
+        UNION SELECT p.provariadic FROM names AS n JOIN pg_catalog.pg_proc AS p ON p.proname = n.name
+        UNION SELECT o.oprleft FROM own_operators AS o
+        UNION SELECT o.oprright FROM own_operators AS o
+        UNION SELECT t.oid FROM pg_catalog.pg_type AS t
+              WHERE t.oid < 16384 AND t.typrelid = 0
+                AND (EXISTS (SELECT FROM names AS n) OR EXISTS (SELECT FROM own_operators AS o))
+        UNION SELECT pg_catalog.oidin(pg_catalog.textout(pg_catalog.json_array_elements_text(c.types)))
+              FROM columns AS c
+    ) AS t (id)
+    UNION
+    SELECT part.id
+    FROM used AS u JOIN pg_catalog.pg_type AS t ON t.oid = u.id,
+         LATERAL (VALUES (t.typbasetype), (t.typelem)) AS part (id)
+    WHERE part.id <> 0
+), types AS (
+    SELECT n.nspname, t.typname, t.oid, t.typcategory, t.typispreferred, t.typtype, t.typbasetype, t.typelem,
+           t.typarray
+    FROM pg_catalog.pg_type AS t JOIN pg_catalog.pg_namespace AS n ON n.oid = t.typnamespace
+    WHERE t.typname IN (
+        SELECT s.typname FROM used AS u JOIN pg_catalog.pg_type AS s ON s.oid = u.id)
+), relations (schema, name, columns) AS (
+    SELECT n.nspname, c.relname, COALESCE(
+               pg_catalog.json_agg(h.column_name) FILTER (WHERE h.column_name IS NOT NULL), '[]')
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN holders AS h ON h.relation = c.oid
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname IN (
+        SELECT r.relname FROM holders AS s JOIN pg_catalog.pg_class AS r ON r.oid = s.relation)
+    GROUP BY n.nspname, c.relname
+), results (id, name, column_name) AS (
+    SELECT p.oid, p.proname, p.proargnames[place.number]
+    FROM pg_catalog.pg_proc AS p, LATERAL pg_catalog.generate_subscripts(p.proargmodes, 1) AS place (number)
+    WHERE p.proargmodes[place.number] IN ('o', 'b', 't')
+      AND p.proargnames[place.number] IN (SELECT s.name FROM single AS s)
+    UNION
+    SELECT p.oid, p.proname, h.column_name
+    FROM pg_catalog.pg_proc AS p
+    JOIN pg_catalog.pg_type AS t ON t.oid = p.prorettype AND t.typrelid <> 0
+    JOIN holders AS h ON h.relation = t.typrelid
+), certain_results (name, column_name) AS (
+    SELECT r.name, r.column_name FROM results AS r
+    GROUP BY r.name, r.column_name
+    HAVING pg_catalog.count(*) = (
+        SELECT pg_catalog.count(*) FROM pg_catalog.pg_proc AS p WHERE p.proname = r.name)
+)
+SELECT 'type'::pg_catalog.text AS kind, t.nspname::pg_catalog.text AS schema,
+       t.typname::pg_catalog.text AS name,
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
+           t.oid::pg_catalog.int8, t.typcategory, t.typispreferred, t.typtype, t.typbasetype::pg_catalog.int8,
+           t.typelem::pg_catalog.int8, t.typarray::pg_catalog.int8))) AS data
+FROM types AS t
+UNION ALL
+SELECT 'cast', '', '', pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
+           c.castsource::pg_catalog.int8, c.casttarget::pg_catalog.int8)))
+FROM pg_catalog.pg_cast AS c
+WHERE c.castcontext = 'i' AND EXISTS (SELECT FROM types AS t)
+UNION ALL
+SELECT 'function', '', p.proname::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
+           p.pronargs - p.pronargdefaults,
+           CASE WHEN p.provariadic = 0 THEN p.pronargs END,
+           pg_catalog.textin(pg_catalog.oidvectorout(p.proargtypes)), p.provariadic::pg_catalog.int8)))
+FROM names AS n JOIN pg_catalog.pg_proc AS p ON p.proname = n.name
+WHERE p.pronamespace = 11
+UNION ALL
+SELECT 'operator', '', o.oprname::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
+           o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8)))
+FROM pg_catalog.pg_operator AS o
+WHERE o.oprnamespace = 11 AND o.oprname IN (SELECT s.oprname FROM own_operators AS s)
+UNION ALL
+SELECT 'column', '', c.name::pg_catalog.text, pg_catalog.textin(pg_catalog.json_out(c.types))
+FROM columns AS c
+UNION ALL
+SELECT 'relation', r.schema::pg_catalog.text, r.name::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(r.columns))
+FROM relations AS r
+UNION ALL
+SELECT 'result', '', r.name::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(r.column_name)))
+FROM certain_results AS r
+GROUP BY r.name"""  # noqa: S608 - of constants
+
+# Texts that change with the rows above; the version of a policy has functions, operators and casts already.
+RESOLUTION_VERSION: Final = f"""{_OWN}
+SELECT pg_catalog.concat('y', t.oid, ' ', t.ctid, ' ', t.xmin) AS place
+FROM pg_catalog.pg_type AS t
+WHERE t.typname IN (
+    SELECT s.typname FROM (
+        SELECT pg_catalog.unnest(f.proargtypes) FROM own_functions AS f
+        UNION SELECT f.provariadic FROM own_functions AS f
+        UNION SELECT o.oprleft FROM own_operators AS o
+        UNION SELECT o.oprright FROM own_operators AS o) AS u (id)
+    JOIN pg_catalog.pg_type AS s ON s.oid = u.id)
+   OR t.oid >= 16384 AND t.typname IN (SELECT b.typname FROM pg_catalog.pg_type AS b WHERE b.oid < 16384)
+UNION ALL
+SELECT pg_catalog.concat('l', pg_catalog.sum(pg_catalog.hashtextextended(
+           pg_catalog.concat(d.atttypid, d.attname), 0)))
+FROM (SELECT DISTINCT a.attname, a.atttypid
+      FROM pg_catalog.pg_attribute AS a
+      JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      WHERE NOT a.attisdropped AND (SELECT o.is_contested FROM contested AS o)) AS d
+UNION ALL
+SELECT pg_catalog.concat('m', pg_catalog.sum(pg_catalog.hashtextextended(
+           pg_catalog.concat(c.oid, ' ', c.relnamespace, h.column_name, ' ', c.relname), 0)))
+FROM pg_catalog.pg_class AS c LEFT JOIN holders AS h ON h.relation = c.oid
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname IN (
+    SELECT r.relname FROM holders AS s JOIN pg_catalog.pg_class AS r ON r.oid = s.relation)"""  # noqa: S608 - of constants
+
+_decode = msgspec.json.Decoder(list[Any]).decode
+_PG_CATALOG: Final = "pg_catalog"
+
+
+def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
+    """Return what the rows of `RESOLUTION` tell."""
+    types: list[CatalogType] = []
+    casts: list[tuple[int, int]] = []
+    functions: list[CatalogFunction] = []
+    operators: list[CatalogOperator] = []
+    types_by_column: dict[str, frozenset[int]] = {}
+    columns: dict[str, dict[str, frozenset[str]]] = {}
+    result_columns: dict[str, frozenset[str]] = {}
+    for kind, schema, name, data in rows:
+        decoded = _decode(data)
+        if kind == "type":
+            oid, *rest = decoded
+            types.append(CatalogType(oid, schema, name, *rest))
+        elif kind == "cast":
+            casts.append((decoded[0], decoded[1]))
+        elif kind == "function":
+            functions.append(_built_in(name, *decoded))
+        elif kind == "operator":
+            operators.append(CatalogOperator(_PG_CATALOG, name, *decoded))
+        elif kind == "column":
+            types_by_column[name] = frozenset(decoded)
+        elif kind == "result":
+            result_columns[name] = frozenset(decoded)
+        else:
+            columns.setdefault(name, {})[schema] = frozenset(decoded)
+    type_system = TypeSystem(types, casts, types_by_column)
+    return ResolutionFacts(type_system, tuple(functions), tuple(operators), columns, result_columns)
+
+
+def _built_in(name: str, least: int, most: int | None, types: str, variadic_element: int) -> CatalogFunction:
+    return CatalogFunction(
+        _PG_CATALOG,
+        name,
+        "i",
+        language="internal",
+        min_arguments=least,
+        max_arguments=most,
+        argument_types=tuple(map(int, types.split())),
+        variadic_element=variadic_element,
+    )
+
+
+def read_search_path(setting: str) -> tuple[str, ...]:
+    """Return the schemas of a function's own search_path; an asterisk alone where they are not sure."""
+    schemas = []
+    try:
+        for token in tokenize(setting):
+            if token.kind is TokenKind.WORD:
+                schemas.append(token.text.lower())
+            elif token.kind is TokenKind.QUOTED_NAME and token.text.startswith('"'):
+                schemas.append(token.text[1:-1].replace('""', '"'))
+            elif token.text != ",":
+                return (ANY_SCHEMA,)
+    except SqlRejectedError:
+        return (ANY_SCHEMA,)
+    return (ANY_SCHEMA,) if "$user" in schemas or ANY_SCHEMA in schemas else tuple(filter(None, schemas))
