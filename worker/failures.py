@@ -1,4 +1,4 @@
-"""Why a statement or a connection failed, told by SQLSTATE where a server spoke.
+"""Why a statement or a connection failed: by SQLSTATE, or by libpq's words where there is none.
 
 Codes: PostgreSQL manual, appendix A.
 """
@@ -27,8 +27,8 @@ _CODE_BY_SQLSTATE_CLASS = {
 }
 
 _ROLLED_BACK_CLASS = "40"
-_RUN_AGAIN = "nothing is wrong with the statement: run it again as it is"
-"""A deadlock, or a standby that had to catch up with its primary."""
+_RUN_AGAIN = "the statement itself is correct: run it again"
+"""After a deadlock, or on a standby that had to catch up with its primary."""
 
 # libpq gives no SQLSTATE for a refused connection, only the server's words.
 _AUTH_WORDS = re.compile(
@@ -36,12 +36,12 @@ _AUTH_WORDS = re.compile(
     r"|no pg_hba\.conf entry|pg_hba\.conf rejects|(?:role|database) \".*\" does not exist"
     r"|is not permitted to log in|permission denied for database"
     r"|no such database|failed to authenticate with backend"
-    # Of ours, which the server wants. When its own is not trusted here, it has refused nobody.
+    # Of the client. A server whose own certificate is not trusted has refused nothing.
     r"|client certificate",
     re.IGNORECASE,
 )
 MAX_TEXT_CHARACTERS = 2_000
-"""PostgreSQL quotes the offending value whole, and it may be as long as a book."""
+"""PostgreSQL quotes the offending value whole, however long it is."""
 
 _PREFIX = re.compile(r"connection (?:failed|is bad): ")
 """psycopg's own words before libpq's."""
@@ -58,10 +58,10 @@ class DeniedError(psycopg.OperationalError):
 
 @dataclass
 class FailedError(Exception):
-    """A request failed; carries what `worker.protocol.Failure` says of it.
+    """A request failed; becomes a `worker.protocol.Failure`.
 
     Attributes:
-        position: 0-based offset in the text that PostgreSQL parsed, as the server counts, or None.
+        position: 0-based offset in the text that PostgreSQL parsed, in the server's units, or None.
         limit: as in `worker.protocol.Failure`.
     """
 
@@ -76,8 +76,8 @@ class FailedError(Exception):
 def classify(sqlstate: str, message: str) -> FailureCode:
     """Return the code for a failed statement.
 
-    An exact SQLSTATE wins over its two-character class. Without a SQLSTATE
-    the words are libpq's: memory that ran out here, or a connection that broke.
+    An exact SQLSTATE wins over its two-character class. Without a SQLSTATE the message is libpq's: the
+    worker ran out of memory, or the connection broke.
     """
     if sqlstate:
         by_class = _CODE_BY_SQLSTATE_CLASS.get(sqlstate[:2], FailureCode.STATEMENT)

@@ -22,7 +22,7 @@ from typing import Any, Final
 from pgmcp.errors import BusyError, ExecutionError, UnreachableError, WorkerLostError
 from pgmcp.execution.allocation import PoolState, allocate
 from pgmcp.execution.backoff import Backoff
-from pgmcp.execution.cures import CHECK_ADDRESS, cure_for
+from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
 from pgmcp.execution.replies import failure_error
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
@@ -377,7 +377,7 @@ class WorkerPool:
                 reply, _ = await worker.request(request)
         except TimeoutError:
             message = f"no connection within {OPEN_TIMEOUT_S:g} s"
-            raise UnreachableError(message, hint=cure_for(message, CHECK_ADDRESS)) from None
+            raise UnreachableError(message, hint=hint_for(message, CHECK_ADDRESS)) from None
         if isinstance(reply, Failure):
             raise failure_error(reply, timeout_s=OPEN_TIMEOUT_S)
 

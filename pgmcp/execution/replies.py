@@ -1,4 +1,4 @@
-"""What a worker's reply means: rows, or one of our errors. Pure."""
+"""Turns a worker's reply into rows or one of our errors. Pure."""
 
 from typing import Final
 
@@ -15,12 +15,12 @@ from pgmcp.errors import (
     UnreachableError,
     WorkerLostError,
 )
-from pgmcp.execution.cures import CHECK_ADDRESS, CHECK_CREDENTIALS, CONNECTION_ENDED, cure_for
+from pgmcp.execution.connection_hints import CHECK_ADDRESS, CHECK_CREDENTIALS, CONNECTION_ENDED, hint_for
 from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
 from worker.protocol import Failure, FailureCode, ProtocolError, Reply, Result, decode_rows
 
-_NARROW: Final = "narrow it with WHERE, or ask for an aggregate; the limit is PG_MCP_SERVER_QUERY_TIMEOUT"
-_UNREADABLE: Final = "the worker's rows cannot be read"
+_NARROW: Final = "add a WHERE condition, or select an aggregate; the limit is PG_MCP_SERVER_QUERY_TIMEOUT"
+_UNREADABLE: Final = "the worker sent rows that cannot be read"
 # admin_shutdown, crash_shutdown, idle_session_timeout, idle_in_transaction_session_timeout
 _ENDED_SQLSTATES: Final = frozenset({"57P01", "57P02", "57P05", "25P03"})
 
@@ -30,11 +30,11 @@ def read_rows(reply: Reply, body: bytes, *, timeout_s: float, keep_packed: bool 
 
     Args:
         keep_packed: as in `RowLimits`.
-        timeout_s: what the caller allowed, for the message when it was not enough.
+        timeout_s: what the caller allowed, for the message.
 
     Raises:
         ExecutionError: the reply says why there are no rows.
-        WorkerLostError: it is no reply to this request.
+        WorkerLostError: the reply is not one to this request.
     """
     match reply:
         case Result():
@@ -52,19 +52,19 @@ def read_rows(reply: Reply, body: bytes, *, timeout_s: float, keep_packed: bool 
 
 
 def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
-    """Return the error that tells a caller what a `Failure` says."""
+    """Return the error that a `Failure` describes."""
     match failure.code:
         case FailureCode.TIMEOUT | FailureCode.CANCELLED:
             return limit_reached(failure.limit) if failure.limit else deadline_exceeded(timeout_s)
         case FailureCode.UNREACHABLE:
             default = CONNECTION_ENDED if failure.sqlstate in _ENDED_SQLSTATES else CHECK_ADDRESS
             return UnreachableError(
-                f"the database is not reachable: {failure.message}", hint=cure_for(failure.message, default)
+                f"the database is not reachable: {failure.message}", hint=hint_for(failure.message, default)
             )
         case FailureCode.AUTH:
             return DatabaseAuthError(
                 f"the database refused the connection: {failure.message}",
-                hint=cure_for(failure.message, CHECK_CREDENTIALS),
+                hint=hint_for(failure.message, CHECK_CREDENTIALS),
             )
         case FailureCode.DENIED:
             return CatalogDeniedError(
@@ -92,7 +92,7 @@ def given_up(timeout_s: float) -> DeadlineExceededError:
     """Return the error for a statement whose end the server has not reported."""
     return DeadlineExceededError(
         f"the statement was given up after {timeout_s:g} s; the server has not confirmed its end, so it may "
-        "still run there for a while",
+        "still be running there",
         hint=_NARROW,
     )
 
@@ -110,11 +110,11 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
         return DeadlineExceededError(message, hint="try again, or raise PG_MCP_DATABASE_MAX_POOL_SIZE")
     if shortage is not None:
         return DeadlineExceededError(
-            f"{message}, and there was no further connection: {shortage}", hint=shortage.hint
+            f"{message}, and the database refused a further connection: {shortage}", hint=shortage.hint
         )
     return DeadlineExceededError(
         f"{message}: a new connection was not ready in time",
-        hint="try again; if it happens often, see how long connecting takes with `pgmcp doctor`",
+        hint="try again; if it happens often, check with `pgmcp doctor` how long a connection takes",
     )
 
 
@@ -126,7 +126,7 @@ def limit_reached(limit: str) -> DeadlineExceededError:
     """
     return DeadlineExceededError(
         f"the server stopped the statement: {limit}",
-        hint="narrow it with WHERE, or ask for an aggregate; the limit is smaller than "
+        hint="add a WHERE condition, or select an aggregate; the limit is smaller than "
         "PG_MCP_SERVER_QUERY_TIMEOUT, and the database's administrator can change it",
     )
 

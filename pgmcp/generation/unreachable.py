@@ -8,7 +8,7 @@ from typing import Final
 _CHECK_ADDRESS: Final = "check PG_MCP_OPENAI_BASE_URL, that the endpoint runs, and the proxy variables"
 
 _REASON_BY_ERROR: Final[dict[type[BaseException], tuple[str, str]]] = {
-    ConnectionRefusedError: ("nothing listens there", _CHECK_ADDRESS),
+    ConnectionRefusedError: ("no server listens there", _CHECK_ADDRESS),
     socket.gaierror: (
         "nobody here knows a host of that name",
         "check the host in PG_MCP_OPENAI_BASE_URL, the DNS and the proxy variables",

@@ -91,7 +91,7 @@ def test_a_database_that_is_down_fails_the_command_without_its_password(folder: 
 
     assert exit_code == 1
     assert findings["database main: connection"]["text"].startswith("unreachable: ")
-    assert findings["database main: connection"]["cure"].startswith("nothing listens there")
+    assert findings["database main: connection"]["cure"].startswith("no server listens on that host and port")
     assert "Quagga" not in json.dumps(findings)
 
 

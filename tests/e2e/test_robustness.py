@@ -112,7 +112,7 @@ def test_a_terminated_backend_costs_one_error(
     failed = server.result_of(call)
 
     assert failed.code == "unreachable"
-    assert "the next call connects anew" in failed.text
+    assert "the next call connects again" in failed.text
     assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
 

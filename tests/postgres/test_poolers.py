@@ -175,7 +175,7 @@ async def test_pgbouncers_admin_console_is_named(supervise: Supervise, direct_ur
         refused = await refusal(supervise(_with_database(bouncer.url(direct_url), "pgbouncer")))
 
     assert "admin console" in str(refused)
-    assert "name a database" in refused.hint
+    assert "set the name of a database" in refused.hint
 
 
 async def test_pgbouncers_client_limit_is_not_taken_for_the_size_of_our_pool(

@@ -137,7 +137,7 @@ async def test_a_statement_in_the_way_of_replication_is_told_to_be_run_again(
     assert "due to conflict with recovery" in str(failure.value)
     assert (failure.value.sqlstate, failure.value.hint) == (
         "40001",
-        "nothing is wrong with the statement: run it again as it is",
+        "the statement itself is correct: run it again",
     )
     assert await value(supervisor, "select count(*) from news") == 0
 

@@ -79,7 +79,7 @@ async def test_an_endpoint_that_is_not_there_is_named() -> None:
     finding = await only_finding(gone)
 
     assert finding.text.startswith("model_unavailable: ")
-    assert finding.text.endswith("nothing listens there")
+    assert finding.text.endswith("no server listens there")
     assert "PG_MCP_OPENAI_BASE_URL" in finding.cure
 
 

@@ -10,7 +10,7 @@ from pgmcp.errors import (
     UnreachableError,
     WorkerLostError,
 )
-from pgmcp.execution.cures import CONNECTION_ENDED
+from pgmcp.execution.connection_hints import CONNECTION_ENDED
 from pgmcp.execution.replies import failure_error, read_rows
 from pgmcp.execution.result import Column, Rows, Truncation
 from worker.protocol import Failure, FailureCode, Opened, Result, Terminated, Truncated, encode_rows

@@ -399,7 +399,7 @@ async def test_an_endpoint_that_is_not_there_says_what_to_check(connect: Connect
 
     error = await failure_of(connect(base_url))
 
-    assert str(error).endswith("cannot be reached: nothing listens there")
+    assert str(error).endswith("cannot be reached: no server listens there")
     assert "PG_MCP_OPENAI_BASE_URL" in error.hint
 
 

@@ -17,7 +17,7 @@ def raised_from(cause: Exception) -> BaseException:
 @pytest.mark.parametrize(
     ("cause", "reason", "cure"),
     [
-        (ConnectionRefusedError(), "nothing listens there", "that the endpoint runs"),
+        (ConnectionRefusedError(), "no server listens there", "that the endpoint runs"),
         (socket.gaierror(-2, "Name or service not known"), "nobody here knows", "the DNS"),
         (ssl.SSLCertVerificationError(), "its certificate is not trusted here", "SSL_CERT_FILE"),
         (ssl.SSLError(), "it does not speak TLS", "http://"),

@@ -1,6 +1,6 @@
 import pytest
 
-from pgmcp.execution.cures import CHECK_ADDRESS, cure_for
+from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
 
 AT = 'connection to server at "127.0.0.1", port 5432 failed: '
 REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", database "shop", '
@@ -31,7 +31,7 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         (f"{AT}received invalid response to SSL negotiation: H", "not PostgreSQL"),
         ("failed to resolve host 'db': [Errno -2] Name or service not known", "spelling"),
         ('connection to server on socket "/tmp/.s.PGSQL.5432" failed: No such file', "local socket"),
-        (f"{AT}Connection refused; Is the server running on that host?", "nothing listens there"),
+        (f"{AT}Connection refused; Is the server running on that host?", "no server listens on that host"),
         ("connection timeout expired", "firewall"),
         ("no connection within 30 s", "firewall"),
         (f"{AT}server is not in hot standby mode", "PG_MCP_DATABASE_TARGET_SESSION_ATTRS"),
@@ -40,12 +40,12 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         ("libpq cannot read the connection string", "may be older than a parameter"),
         ('private key file "/x" has group or world access; file must have permissions u=rw', "chmod 600"),
         ('invalid sslmode value: "no-verify"', "PG_MCP_DATABASE_URL"),
-        ("terminating connection due to administrator command; server closed it", "connects anew"),
+        ("terminating connection due to administrator command; server closed it", "connects again"),
         (f"{AT}FATAL:  no such database: nodb", "[databases]"),
         (f"{AT}FATAL:  unsupported startup parameter: options", "ignore_startup_parameters"),
         (f"{AT}FATAL:  no more connections allowed (max_client_conn)", "max_client_conn"),
         ("transaction blocks not allowed in statement pooling mode", "pool_mode"),
-        ("this is PgBouncer's admin console, not a database", "name a database"),
+        ("this is PgBouncer's admin console, not a database", "set the name of a database"),
         (f"{AT}FATAL:  server login has been failing, try again later (server_login_retry)", "its log"),
         ("FATAL:  query_wait_timeout", "default_pool_size"),
         ("connected, but no answer within 5 s", "default_pool_size"),
@@ -57,13 +57,13 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         ("le serveur est en panne", CHECK_ADDRESS),
     ],
 )
-def test_a_failed_connection_has_the_cure_for_its_cause(message: str, words: str) -> None:
-    assert words in cure_for(message, CHECK_ADDRESS)
+def test_a_failed_connection_gets_the_hint_for_its_cause(message: str, words: str) -> None:
+    assert words in hint_for(message, CHECK_ADDRESS)
 
 
 @pytest.mark.parametrize("without", ["no encryption", "SSL off"])
 def test_a_rule_that_only_plain_connections_miss_asks_for_tls(without: str) -> None:
-    assert "PG_MCP_DATABASE_SSL_MODE=require" in cure_for(REFUSED + without, "")
+    assert "PG_MCP_DATABASE_SSL_MODE=require" in hint_for(REFUSED + without, "")
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_a_rule_that_only_plain_connections_miss_asks_for_tls(without: str) -> N
     [f"{REFUSED}SSL encryption", f"{REFUSED}SSL on", f"{REFUSED}SSL encryption; {REFUSED}no encryption"],
 )
 def test_a_rule_that_tls_misses_too_is_for_the_servers_administrator(message: str) -> None:
-    assert cure_for(message, "").startswith("the server's pg_hba.conf does not let this user in")
+    assert hint_for(message, "").startswith("the server's pg_hba.conf does not accept this user")

@@ -1,0 +1,206 @@
+"""What to do about a connection that could not be made, by the words of libpq, PostgreSQL or a pooler.
+
+The first row that matches wins, so special rows come before general ones. Words that no row knows, or words
+in another language than English, get the default hint of their error.
+"""
+
+import re
+from typing import Final
+
+CHECK_CREDENTIALS: Final = "check the database name, the user, the password and the server's pg_hba.conf"
+CHECK_ADDRESS: Final = (
+    "check that the database runs and that host and port are right; the next call connects again"
+)
+CONNECTION_ENDED: Final = "the server ended the connection; the next call connects again"
+
+_HINT_BY_WORDS: Final = (
+    # First: with sslmode=prefer, libpq tries again without TLS, and the server's refusal follows.
+    (
+        r"private key file .* has group or world access",
+        "other users may read the key file (sslkey): run chmod 600 on it",
+    ),
+    (
+        r"no such database",
+        "PgBouncer has no database of that name: check PG_MCP_DATABASE_DBNAME, or the name at the end of the "
+        "URL, and the [databases] section of pgbouncer.ini",
+    ),
+    (
+        r"statement pooling mode",
+        "pgmcp runs each statement in a transaction, which PgBouncer's statement mode does not allow: set "
+        "pool_mode = transaction or session in pgbouncer.ini for this database or user",
+    ),
+    (
+        r"unsupported startup parameter",
+        "PgBouncer does not accept this startup parameter: remove it from the URL (`options=`) and from the "
+        "environment (PGOPTIONS), and set it with ALTER ROLE; or add it to ignore_startup_parameters in "
+        "pgbouncer.ini",
+    ),
+    (
+        r"max_client_conn|max_db_client_connections|max_user_client_connections",
+        "PgBouncer accepts no more clients: lower PG_MCP_DATABASE_MAX_POOL_SIZE, or raise max_client_conn in "
+        "pgbouncer.ini; cancel requests need a free connection, too",
+    ),
+    (
+        r"admin console",
+        "`pgbouncer` is PgBouncer's admin console: set the name of a database in PG_MCP_DATABASE_DBNAME or "
+        "the URL",
+    ),
+    (
+        r"database does not allow connections|database is (?:paused|disabled)|is disabled",
+        "the pooler has paused or disabled this database: its administrator enables it again (PgBouncer: "
+        "RESUME or ENABLE)",
+    ),
+    (
+        r"server login has been failing|server_login_retry|cannot connect to server|login failed",
+        "PgBouncer cannot log in to the PostgreSQL server: its log says why; it tries again after "
+        "server_login_retry seconds",
+    ),
+    (
+        r"query_wait_timeout|no answer within",
+        "the pooler has no free server connection, or the server is busy: raise default_pool_size in "
+        "pgbouncer.ini (num_init_children in pgpool.conf), or lower PG_MCP_DATABASE_MAX_POOL_SIZE; a "
+        "database that PgBouncer has paused (PAUSE) answers after RESUME",
+    ),
+    (
+        r"backend nodes are down|no valid (?:backend )?node",
+        "pgpool-II considers all its nodes down: if PostgreSQL runs, its administrator attaches them with "
+        "pcp_attach_node",
+    ),
+    (
+        r"failed to authenticate with backend|valid password not found",
+        "pgpool-II has no password for this user: its administrator adds the user to pool_passwd",
+    ),
+    (
+        r"function (?:pg_catalog\.)?pg_backend_pid\S* does not exist|Scalar Function .*pg_backend_pid",
+        "this server speaks PostgreSQL's protocol but lacks functions of pg_catalog that pgmcp needs: "
+        "connect to PostgreSQL, or see docs/databases.md for the engines that work",
+    ),
+    (
+        r"password authentication failed",
+        "the user or the password is wrong: check PG_MCP_DATABASE_USER and PG_MCP_DATABASE_PASSWORD, or both "
+        "in the URL, where a % is written %25",
+    ),
+    (
+        r"no password supplied",
+        "the server asks for a password: set PG_MCP_DATABASE_PASSWORD, or add it to the URL or to ~/.pgpass",
+    ),
+    (
+        r'database "[^"]*" does not exist',
+        "check PG_MCP_DATABASE_DBNAME, or the name at the end of the URL; `psql -l` lists the databases",
+    ),
+    (
+        r'role "[^"]*" does not exist',
+        "check PG_MCP_DATABASE_USER, or the user in the URL; `pgmcp setup-sql` prints a script that creates "
+        "a role",
+    ),
+    (
+        r"is not permitted to log in",
+        "the role has no right to log in: an administrator runs ALTER ROLE … LOGIN, or use another role",
+    ),
+    (
+        r"permission denied for database",
+        "the role may not connect to this database: an administrator runs GRANT CONNECT ON DATABASE …; "
+        "`pgmcp setup-sql` prints the script",
+    ),
+    (
+        r"client certificate",
+        "the server requires a client certificate: add sslcert=… and sslkey=… to PG_MCP_DATABASE_URL",
+    ),
+    # PostgreSQL 14 and later say "no encryption", earlier ones "SSL off".
+    (
+        r"\A(?!.*(?:SSL encryption|SSL on)).*pg_hba\.conf.*(?:no encryption|SSL off)",
+        "the server accepts no connection without TLS from this address: set "
+        "PG_MCP_DATABASE_SSL_MODE=require, or better verify-full with PG_MCP_DATABASE_SSL_ROOT_CERT, and "
+        "remove sslmode from the URL, which overrides it; if TLS is refused too, pg_hba.conf has no line for "
+        "this user, database and address",
+    ),
+    (
+        r"pg_hba\.conf",
+        "the server's pg_hba.conf does not accept this user from this address: its administrator adds a line "
+        "such as `hostssl DATABASE USER ADDRESS scram-sha-256` and reloads the configuration",
+    ),
+    (
+        r"server does not support SSL",
+        "TLS is off at the server: have it switched on there (ssl = on); on a network that you trust, set "
+        "PG_MCP_DATABASE_SSL_MODE=prefer instead",
+    ),
+    (
+        r"certificate verify failed",
+        "the server's certificate has expired, or no CA that this machine trusts has signed it: set "
+        "PG_MCP_DATABASE_SSL_ROOT_CERT to the file of the CA's certificate",
+    ),
+    (
+        r"server certificate for .* does not match host name",
+        "the server's certificate is for another host name: connect by a name that is in it, or set "
+        "PG_MCP_DATABASE_SSL_MODE=verify-ca, which checks only who signed it",
+    ),
+    (
+        r"root certificate file",
+        "the file of CA certificates cannot be used: set PG_MCP_DATABASE_SSL_ROOT_CERT to a PEM file with "
+        "the certificate of the CA that signed the server's",
+    ),
+    (
+        r"too many (?:clients|connections)|remaining connection slots",
+        "the server or the role has no free connection: lower PG_MCP_DATABASE_MAX_POOL_SIZE, or have "
+        "max_connections or the role's CONNECTION LIMIT raised",
+    ),
+    (
+        r"database system is (?:starting up|shutting down|in recovery)|not yet accepting connections",
+        "the server is starting or stopping: try again in a moment",
+    ),
+    (
+        r"invalid response to SSL negotiation|expected authentication request",
+        "the server on that port is not PostgreSQL: check PG_MCP_DATABASE_PORT, or the port in the URL",
+    ),
+    (
+        r"(?:failed to resolve|could not translate) host",
+        "the host name could not be resolved: check its spelling in PG_MCP_DATABASE_HOST or the URL, and "
+        "the DNS",
+    ),
+    (
+        r"on socket ",
+        "no server listens on that local socket: if the database runs elsewhere, set PG_MCP_DATABASE_URL or "
+        "PG_MCP_DATABASE_HOST",
+    ),
+    (
+        r"connection refused",
+        "no server listens on that host and port: check that the database runs, and PG_MCP_DATABASE_HOST and "
+        "PG_MCP_DATABASE_PORT or the URL; in a container, localhost is the container itself",
+    ),
+    (
+        r"timeout expired|timed out|no connection within|no route to host|network is unreachable",
+        "the host does not answer: check host and port, and whether a firewall blocks the connection",
+    ),
+    (
+        r"hot standby mode|session is (?:not )?read-only",
+        "no host is of the kind that PG_MCP_DATABASE_TARGET_SESSION_ATTRS requires: correct that setting, or "
+        "add hosts",
+    ),
+    (r"terminating connection", CONNECTION_ENDED),
+    (
+        r"syntax error in service file|service file .* not found|nested \"service\"",
+        "correct ~/.pg_service.conf or the file that PGSERVICEFILE names: below [NAME] each line is "
+        "keyword=value, with keywords of libpq",
+    ),
+    (
+        r"libpq cannot read the connection string",
+        "correct PG_MCP_DATABASE_URL and the other PG_MCP_DATABASE_ settings; the installed libpq may be "
+        "older than a parameter in them",
+    ),
+    (
+        r"invalid (?:sslmode|\w+) value|invalid integer value|invalid port number|invalid connection option",
+        "correct the parameter that the message names, in PG_MCP_DATABASE_URL, in the service file or in "
+        "libpq's environment variables",
+    ),
+    (
+        r"definition of service .* not found",
+        "correct PG_MCP_DATABASE_SERVICE, or add the service to ~/.pg_service.conf or the file that "
+        "PGSERVICEFILE names",
+    ),
+)
+_HINTS: Final = tuple((re.compile(words, re.IGNORECASE | re.DOTALL), hint) for words, hint in _HINT_BY_WORDS)
+
+
+def hint_for(message: str, default: str) -> str:
+    """Return the hint for a connection that failed with this message, or the default if no row matches."""
+    return next((hint for words, hint in _HINTS if words.search(message)), default)
