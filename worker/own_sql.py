@@ -9,6 +9,7 @@ its arguments have their exact types. Whatever follows is resolved in pg_catalog
 import select
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +20,7 @@ from worker.protocol import CALLER_SCHEMAS_SETTING
 from worker.session_settings import OWN_SEARCH_PATH
 
 _TEXT_OID: Final = 25
+_MAX_CLOSING_RESULTS: Final = 10
 _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.current_schemas(false)))"
 
 BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
@@ -76,16 +78,23 @@ def ask_all(
     """
     exchange = _OwnExchange(pgconn, timeout_s)
     pgconn.enter_pipeline_mode()
-    for question in questions:
-        pgconn.send_query_params(BEGIN_READ_ONLY, None)
-        pgconn.send_query_params(*set_local(question.settings))
-        pgconn.send_query_params(question.query, list(question.params), list(question.param_types))
-        pgconn.pipeline_sync()
-        pgconn.send_query_params(b"ROLLBACK", None)
-        pgconn.pipeline_sync()
+    try:
+        for question in questions:
+            _send(pgconn, question)
+    except psycopg.OperationalError as error:
+        raise exchange.closing_reason() or error from error
     results = [exchange.read_answer() for _ in questions]
     pgconn.exit_pipeline_mode()
     return results
+
+
+def _send(pgconn: pq.abc.PGconn, question: Question) -> None:
+    pgconn.send_query_params(BEGIN_READ_ONLY, None)
+    pgconn.send_query_params(*set_local(question.settings))
+    pgconn.send_query_params(question.query, list(question.params), list(question.param_types))
+    pgconn.pipeline_sync()
+    pgconn.send_query_params(b"ROLLBACK", None)
+    pgconn.pipeline_sync()
 
 
 def set_for_session(
@@ -117,6 +126,18 @@ class _OwnExchange:
         self._timeout_s = timeout_s
         self._deadline_s = time.monotonic() + timeout_s
 
+    def closing_reason(self) -> psycopg.OperationalError | None:
+        """Return what the server or a pooler said before it closed the connection; None if nothing.
+
+        libpq has read that already when sending fails: "connection not in pipeline mode" is all it reports.
+        """
+        results: list[pq.abc.PGresult] = []
+        with suppress(psycopg.OperationalError):
+            while len(results) < _MAX_CLOSING_RESULTS and (result := self._pgconn.get_result()) is not None:
+                results.append(result)
+        reason = _first_error(results)
+        return psycopg.OperationalError(_text(reason)) if reason is not None else None
+
     def read_answer(self) -> pq.abc.PGresult:
         """Return the next question's result: the third of its results, or the first error before it."""
         results = self.read_until_syncs(2)
@@ -147,7 +168,7 @@ class _OwnExchange:
             # A pooler says why before it closes the connection.
             if (reason := _first_error(earlier)) is None:
                 raise
-            raise psycopg.OperationalError(reason.error_message.decode("utf8", "replace").strip()) from error
+            raise psycopg.OperationalError(_text(reason)) from error
 
     def _wait(self) -> None:
         pgconn = self._pgconn
@@ -167,6 +188,10 @@ class _OwnExchange:
         if self._pgconn.status == pq.ConnStatus.BAD:
             message = self._pgconn.error_message.decode("utf8", "replace").strip()
             raise psycopg.OperationalError(message or "connected, but the connection broke at once")
+
+
+def _text(result: pq.abc.PGresult) -> str:
+    return result.error_message.decode("utf8", "replace").strip()
 
 
 def _first_error(results: Sequence[pq.abc.PGresult]) -> pq.abc.PGresult | None:

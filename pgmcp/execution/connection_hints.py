@@ -59,7 +59,8 @@ _HINT_BY_WORDS: Final = (
         r"query_wait_timeout|no answer within",
         "the pooler has no free server connection, or the server is busy: raise default_pool_size in "
         "pgbouncer.ini (num_init_children in pgpool.conf), or lower PG_MCP_DATABASE_MAX_POOL_SIZE; a "
-        "database that PgBouncer has paused (PAUSE) answers after RESUME",
+        "database that PgBouncer has paused (PAUSE) answers after RESUME; PgBouncer's log says whether it "
+        "can log in to the server",
     ),
     (
         r"backend nodes are down|no valid (?:backend )?node",
@@ -78,7 +79,8 @@ _HINT_BY_WORDS: Final = (
     (
         r"password authentication failed",
         "the user or the password is wrong: check PG_MCP_DATABASE_USER and PG_MCP_DATABASE_PASSWORD, or both "
-        "in the URL, where a % is written %25",
+        "in the URL, where a % is written %25; behind a pooler, the password that the pooler has for the "
+        "server may be the wrong one",
     ),
     (
         r"no password supplied",

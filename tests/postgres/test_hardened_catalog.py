@@ -3,11 +3,15 @@
 All tests share one database; each revokes what it is about, and grants it back.
 """
 
+import os
 import re
-from collections.abc import Iterator, Sequence
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -17,7 +21,9 @@ import worker
 from pgmcp.catalog_access import OPTIONAL_FUNCTIONS, USE_BY_PART, USE_BY_RELATION, find_unreadable
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Finding, Outcome
-from pgmcp.errors import CatalogDeniedError, PgmcpError, SqlRejectedError
+from pgmcp.errors import CatalogDeniedError, DeadlineExceededError, PgmcpError, SqlRejectedError
+from pgmcp.execution.spawn import Spawn
+from pgmcp.execution.supervisor import Supervisor
 from pgmcp.schema.hidden import find_hidden
 from pgmcp.schema.introspection import read_catalog
 from pgmcp.schema.row_security import read_row_security
@@ -26,9 +32,14 @@ from pgmcp.settings import load_settings
 from pgmcp.validation import FunctionPolicy, PolicyReader, validate
 from pgmcp.validation.role import RoleCheck, RolePosture
 from tests.own_statements import OwnSession, own_session
+from tests.postgres_facts import Backends
+from tests.recorded_spawn import RecordedSpawn
+from tests.statement_run import run, value
 from worker.protocol import StatementOrigin
 
 pytestmark = pytest.mark.anyio
+
+NAME = "pgmcp on a hardened server"
 
 VITAL = ("pg_class", "pg_attribute", "pg_namespace", "pg_type")
 VITAL_TO_STATEMENTS = (*VITAL, "pg_constraint", "pg_operator", "pg_cast", "pg_range")
@@ -112,15 +123,16 @@ class Hardened:
     """A database whose catalog PUBLIC may use, but for what a test revokes.
 
     Attributes:
+        url: for the superuser.
         reader_url: for a role without any rights but SELECT on the tables.
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self.reader_url = make_conninfo(url, user="hardened_reader", password="a password")
 
     def execute(self, statements: Sequence[str]) -> None:
-        with psycopg.connect(self._url, autocommit=True) as connection:
+        with psycopg.connect(self.url, autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement.encode())
 
@@ -140,7 +152,7 @@ class Hardened:
             )
 
     def _signatures(self, parts: Sequence[str]) -> list[str]:
-        with psycopg.connect(self._url, options="-c search_path=") as connection:
+        with psycopg.connect(self.url, options="-c search_path=") as connection:
             rows = connection.execute(
                 "select format('function pg_catalog.%%I(%%s)',"
                 " proname, pg_get_function_identity_arguments(oid))"
@@ -396,3 +408,69 @@ async def test_doctor_names_the_grant_where_no_statement_can_run(hardened: Harde
     assert failure.check.endswith("connection")
     assert failure.text.startswith("catalog_denied: no statement can be run here")
     assert "GRANT EXECUTE ON FUNCTION pg_catalog.set_config" in failure.cure
+
+
+SLEEP = "select pg_sleep(600)"
+
+
+async def late_error(
+    supervisor: Supervisor, backends: Backends, act: Callable[[int], None]
+) -> DeadlineExceededError:
+    """Run a sleep past its deadline; `act` gets its backend's pid once it runs."""
+
+    async def disturb() -> None:
+        act(await backends.until_running(SLEEP))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(disturb)
+        with pytest.raises(DeadlineExceededError) as late:
+            await run(supervisor, SLEEP, timeout_s=3)
+    return late.value
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops processes with signals")
+async def test_a_killed_workers_backend_that_may_not_be_ended_is_given_up(
+    hardened: Hardened, supervise: Callable[..., Supervisor], spawn: Spawn, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded = RecordedSpawn(spawn)
+    with hardened.without(["pg_terminate_backend"]) as url, Backends(hardened.url, NAME) as backends:
+        supervisor = supervise(make_conninfo(url, application_name=NAME), spawn=recorded)
+        await value(supervisor, "select 1")
+
+        late = await late_error(supervisor, backends, lambda _: os.kill(recorded.pids[0], signal.SIGSTOP))
+
+        assert await value(supervisor, "select 7") == 7
+        await backends.until_ended(SLEEP)
+    assert not late.is_stopped
+    assert "given up after 3 s" in str(late)
+    assert (
+        "could not end an orphaned backend: permission denied for function pg_terminate_backend"
+        in caplog.text
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops processes with signals")
+async def test_a_backend_that_does_not_end_when_it_is_told_to_is_given_up(
+    hardened: Hardened, supervise: Callable[..., Supervisor], spawn: Spawn, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded = RecordedSpawn(spawn)
+    stopped: list[int] = []
+
+    def stop_both(backend: int) -> None:
+        stopped.append(backend)
+        os.kill(backend, signal.SIGSTOP)
+        os.kill(recorded.pids[0], signal.SIGSTOP)
+
+    with Backends(hardened.url, NAME) as backends:
+        supervisor = supervise(make_conninfo(hardened.reader_url, application_name=NAME), spawn=recorded)
+        await value(supervisor, "select 1")
+        try:
+            late = await late_error(supervisor, backends, stop_both)
+            assert await value(supervisor, "select 7") == 7
+        finally:
+            os.kill(stopped[0], signal.SIGCONT)
+        await backends.until_ended(SLEEP)
+
+    assert not late.is_stopped
+    assert "given up after 3 s" in str(late)
+    assert f"backend {stopped[0]} of a killed worker still runs" in caplog.text

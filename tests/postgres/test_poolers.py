@@ -206,3 +206,61 @@ async def test_a_wait_for_a_server_connection_that_pgbouncer_ends_is_named(
 
 def _with_database(url: str, name: str) -> str:
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+async def test_a_database_that_pgbouncer_has_paused_or_disabled_is_named(
+    supervise: Supervise, direct_url: str
+) -> None:
+    name, user = urlsplit(direct_url).path.strip("/"), urlsplit(direct_url).username
+    more = f"admin_users = {user}"
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, database=name, more=more) as bouncer:
+        url = bouncer.url(direct_url)
+        with _console(url) as console, psycopg.connect(url, prepare_threshold=None) as other:
+            other.execute("select 1")
+            other.rollback()
+            console.execute(f"pause {name}".encode())
+            paused = await refusal(supervise(f"{url}?connect_timeout=2"))
+            console.execute(f"resume {name}".encode())
+            console.execute(f"disable {name}".encode())
+            disabled = await refusal(supervise(url))
+
+    assert isinstance(paused, UnreachableError)
+    assert "RESUME" in paused.hint
+    assert isinstance(disabled, UnreachableError)
+    assert "is disabled" in str(disabled)
+    assert "ENABLE" in disabled.hint
+
+
+async def test_a_server_that_refuses_pgbouncers_login_is_named(supervise: Supervise, direct_url: str) -> None:
+    with psycopg.connect(direct_url, autocommit=True) as admin:
+        admin.execute("create role pooled_login login password 'old'")
+        host = urlsplit(direct_url).netloc.rpartition("@")[2]
+        pooled = urlunsplit(urlsplit(direct_url)._replace(netloc=f"pooled_login:old@{host}"))
+        more = "server_login_retry = 60"
+        try:
+            with PgBouncer(_pgbouncer(), pooled, pool_size=1, more=more) as bouncer:
+                url = bouncer.url(pooled)
+                with psycopg.connect(url, prepare_threshold=None) as other:
+                    other.execute("select 1")
+                admin.execute("alter role pooled_login password 'new'")
+                admin.execute(
+                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+                    " where usename = 'pooled_login'"
+                )
+                first = await refusal(supervise(f"{url}?connect_timeout=2"))
+                later = await refusal(supervise(url))
+        finally:
+            admin.execute("drop role pooled_login")
+
+    assert isinstance(first, UnreachableError)
+    assert "PgBouncer's log says whether it can log in" in first.hint
+    assert isinstance(later, UnreachableError)
+    assert "server_login_retry" in str(later)
+    assert "PgBouncer cannot log in to the PostgreSQL server" in later.hint
+
+
+def _console(url: str) -> psycopg.Connection[object]:
+    """Connect to PgBouncer's admin console, which speaks the simple protocol alone."""
+    return psycopg.connect(
+        _with_database(url, "pgbouncer"), autocommit=True, cursor_factory=psycopg.ClientCursor
+    )
