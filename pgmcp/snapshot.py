@@ -50,8 +50,13 @@ class Snapshot(Generic[T]):
 
     async def get(self) -> T:
         """Return what is kept, unless there is nothing yet or it is too old; then wait for a read."""
+        kept = self.peek()
+        return await self.refresh() if kept is None else kept
+
+    def peek(self) -> T | None:
+        """Return what `get` would return without waiting; None if it would wait."""
         if not self._kept or self._is_too_old():
-            return await self.refresh()
+            return None
         if self._clock() >= self._refresh_at_s and self._reading is None:
             self._start_reading().add_done_callback(self._report_failure)
         return self._kept[0]

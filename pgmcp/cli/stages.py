@@ -20,7 +20,7 @@ def tell_stages(say: Callable[[str], None], *, model: str) -> OnStage:
     """Return what the pipeline calls at each stage; says at once that the database is being reached."""
     say("connecting")
 
-    async def on_stage(stage: Stage) -> None:
+    def on_stage(stage: Stage) -> None:
         say(WORDS_BY_STAGE[stage].format(model=model))
 
     return on_stage

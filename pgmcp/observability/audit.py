@@ -15,7 +15,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from functools import partial
 from logging.handlers import RotatingFileHandler
@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pgmcp.errors import SettingsError
-from pgmcp.observability.outcome import tell_outcome
+from pgmcp.observability.outcome import OutcomeWatch
 from pgmcp.pipeline import Call, Stage
 
 logger = logging.getLogger(__name__)
@@ -70,11 +70,10 @@ class AuditFile:
 
     def watch_call(self, call: Call) -> AbstractContextManager[None]:
         """Write what became of a call."""
-        return tell_outcome(partial(self._write, call), self._clock)
+        return OutcomeWatch(partial(self._write, call), self._clock)
 
-    def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[None]:
+    def watch_stage(self, call: Call, stage: Stage) -> None:
         """Write nothing: a call is one line."""
-        return nullcontext()
 
     def _write(self, call: Call, outcome: str, spent_s: float) -> None:
         line = self._line(call, outcome, spent_s * 1000)

@@ -1,14 +1,14 @@
-"""A log line when a call begins and one when it ends; every line between carries the call's id."""
+"""A log line for each call, when it has ended; every line written during it carries the call's id."""
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from contextvars import ContextVar
-from functools import partial
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
+from types import TracebackType
 from typing import Any
 
-from pgmcp.observability.outcome import tell_outcome
+from pgmcp.observability.outcome import OutcomeWatch
 from pgmcp.pipeline import Call, Stage
 
 logger = logging.getLogger(__name__)
@@ -23,33 +23,60 @@ class CallLog:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
 
-    @contextmanager
-    def watch_call(self, call: Call) -> Iterator[None]:
-        """Log the beginning and the end of a call."""
-        token = current_call.set(call.id)
-        logger.info("%s begins", call.operation, extra={"fields": _beginning(call)})
-        try:
-            with tell_outcome(partial(_log_end, call), self._clock):
-                yield
-        finally:
-            current_call.reset(token)
+    def watch_call(self, call: Call) -> AbstractContextManager[None]:
+        """Log the end of a call, and for whoever debugs its beginning."""
+        return _LoggedCall(call, self._clock)
 
-    def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[None]:
+    def watch_stage(self, call: Call, stage: Stage) -> None:
         """Log the beginning of a stage, for whoever debugs."""
         logger.debug("%s: %s", call.operation, stage)
-        return nullcontext()
 
 
-def _log_end(call: Call, outcome: str, spent_s: float) -> None:
-    spent_ms = spent_s * 1000
-    rows = "" if call.row_count is None else f", {call.row_count} rows"
-    fields = {"outcome": outcome, "rows": call.row_count, "ms": round(spent_ms, 1), **_stages(call)}
-    logger.info("%s %s after %d ms%s", call.operation, outcome, spent_ms, rows, extra={"fields": fields})
+class _LoggedCall(OutcomeWatch):
+    """Sets the id that log lines carry while it is entered."""
+
+    __slots__ = ("_call", "_token")
+
+    def __init__(self, call: Call, clock: Callable[[], float]) -> None:
+        super().__init__(self._log_end, clock)
+        self._call = call
+        self._token: Token[int | None] | None = None
+
+    def __enter__(self) -> None:
+        self._token = current_call.set(self._call.id)
+        logger.debug("%s begins", self._call.operation)
+        super().__enter__()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        super().__exit__(exc_type, exc, traceback)
+        if self._token is not None:
+            current_call.reset(self._token)
+
+    def _log_end(self, outcome: str, spent_s: float) -> None:
+        call, spent_ms = self._call, spent_s * 1000
+        rows = "" if call.row_count is None else f", {call.row_count} rows"
+        logger.info(
+            "%s %s after %d ms%s",
+            call.operation,
+            outcome,
+            spent_ms,
+            rows,
+            extra={"fields": _fields(call, outcome, spent_ms)},
+        )
 
 
-def _beginning(call: Call) -> dict[str, Any]:
-    return {"operation": str(call.operation), "caller": call.caller, "database": call.database}
-
-
-def _stages(call: Call) -> dict[str, Any]:
-    return {"stages_ms": {str(stage): round(ms, 1) for stage, ms in call.elapsed_ms.items()}}
+def _fields(call: Call, outcome: str, spent_ms: float) -> dict[str, Any]:
+    return {
+        "operation": str(call.operation),
+        "caller": call.caller,
+        "database": call.database,
+        "outcome": outcome,
+        "rows": call.row_count,
+        "ms": round(spent_ms, 1),
+        "stages_ms": {str(stage): round(ms, 1) for stage, ms in call.elapsed_ms.items()},
+    }

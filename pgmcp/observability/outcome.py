@@ -1,8 +1,8 @@
 """What became of a call, in one word."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from types import TracebackType
 from typing import Final
 
 from pgmcp.errors import PgmcpError
@@ -26,15 +26,23 @@ def outcome_of(error: BaseException | None) -> str:
             return DEFECT
 
 
-@contextmanager
-def tell_outcome(tell: Callable[[str, float], None], clock: Callable[[], float]) -> Iterator[None]:
-    """Surround a call, and tell what it came to and how many seconds it took, whatever ends it."""
-    started_s = clock()
-    error: BaseException | None = None
-    try:
-        yield
-    except BaseException as raised:
-        error = raised
-        raise
-    finally:
-        tell(outcome_of(error), clock() - started_s)
+class OutcomeWatch:
+    """Surrounds a call, and tells what it came to and how many seconds it took, whatever ends it."""
+
+    __slots__ = ("_clock", "_started_s", "_tell")
+
+    def __init__(self, tell: Callable[[str, float], None], clock: Callable[[], float]) -> None:
+        self._tell = tell
+        self._clock = clock
+        self._started_s = 0.0
+
+    def __enter__(self) -> None:
+        self._started_s = self._clock()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._tell(outcome_of(exc), self._clock() - self._started_s)

@@ -25,7 +25,7 @@ from opentelemetry import metrics, propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from pgmcp.errors import SettingsError
-from pgmcp.observability.outcome import ANSWERED, tell_outcome
+from pgmcp.observability.outcome import ANSWERED, OutcomeWatch
 from pgmcp.pipeline import Call, Stage
 
 _MAX_TARGET_CHARACTERS = 100
@@ -136,7 +136,7 @@ class Telemetry:
         """Surround a call with a span, and count it."""
         with (
             self._span(f"pgmcp.{call.operation}") as span,
-            tell_outcome(partial(self._count, call, span), self._clock),
+            OutcomeWatch(partial(self._count, call, span), self._clock),
         ):
             yield
 

@@ -1,6 +1,6 @@
 """What is known of a call under way: who asked what, of which database, and what it has cost so far."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -42,7 +42,7 @@ class Stage(StrEnum):
     CHECK = "check"
 
 
-OnStage = Callable[[Stage], Awaitable[None]]
+OnStage = Callable[[Stage], None]
 """Awaited when a stage begins: what a caller who wants to see progress gives."""
 
 

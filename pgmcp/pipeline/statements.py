@@ -73,14 +73,14 @@ class StatementRunner:
 
     async def _run_once(self, inquiry: Inquiry, sql: str) -> Rows | None:
         try:
-            async with self._watch.stage(inquiry.call, Stage.VALIDATE):
+            with self._watch.stage(inquiry.call, Stage.VALIDATE):
                 # Awaited even when it has to be read first: what is not known yet may be a trap.
                 statement = self._validate(sql, functions=await inquiry.database.functions.get())
             if inquiry.return_type is ReturnType.SQL:
-                async with self._watch.stage(inquiry.call, Stage.PLAN):
+                with self._watch.stage(inquiry.call, Stage.PLAN):
                     await self._plan(inquiry, statement)
                 return None
-            async with self._watch.stage(inquiry.call, Stage.EXECUTE):
+            with self._watch.stage(inquiry.call, Stage.EXECUTE):
                 return await self._execute(inquiry, statement)
         except (SqlRejectedError, StatementFailedError) as error:
             error.sql = sql
@@ -142,6 +142,9 @@ class StatementRunner:
 async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
     """Return a note if policies may hide rows of a relation that the statement names."""
     if database.row_security is None:
+        return ()
+    known = database.row_security.peek()
+    if known is not None and not known:
         return ()
     with suppress(PgmcpError, TimeoutError):
         async with asyncio.timeout(ADVICE_TIMEOUT_S):

@@ -324,7 +324,7 @@ class Pipeline:
         return None
 
     async def _mismatches(self, inquiry: Inquiry, sql: str, rows: Rows | None) -> list[Mismatch]:
-        async with self._watch.stage(inquiry.call, Stage.CHECK):
+        with self._watch.stage(inquiry.call, Stage.CHECK):
             return await find_mismatches(inquiry, sql, rows, self._statements)
 
 

@@ -1,9 +1,10 @@
-"""Who hears of a call and of its stages as they begin and end."""
+"""Surrounds a call and its stages for those who observe them, and times the stages."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Protocol, Self
 
 from pgmcp.pipeline.call import Call, OnStage, Stage
 
@@ -11,14 +12,18 @@ __all__ = ["Observer", "OnStage", "Watch"]
 
 
 class Observer(Protocol):
-    """Sees every call and every stage of it, and the error that ends one early."""
+    """Sees every call and every stage of it, and the error that ends one early.
+
+    What it returns is entered when a call or a stage begins and left when it ends. It neither raises nor
+    hides an error.
+    """
 
     def watch_call(self, call: Call) -> AbstractContextManager[object]:
-        """Return what is entered when a call begins, and left when it ends."""
+        """Return what surrounds a call."""
         ...
 
-    def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[object]:
-        """Return what is entered when a stage begins, and left when it ends."""
+    def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[object] | None:
+        """Return what surrounds a stage; None for nothing."""
         ...
 
 
@@ -29,25 +34,71 @@ class Watch:
         self._observers = observers
         self._clock = clock
 
-    @contextmanager
-    def call(self, call: Call) -> Iterator[None]:
-        """Surround a whole call."""
-        with ExitStack() as watched:
-            for observer in self._observers:
-                watched.enter_context(observer.watch_call(call))
-            yield
+    def call(self, call: Call) -> AbstractContextManager[object]:
+        """Return what surrounds a whole call."""
+        return _Surroundings([observer.watch_call(call) for observer in self._observers])
 
-    @asynccontextmanager
-    async def stage(self, call: Call, stage: Stage) -> AsyncIterator[None]:
-        """Surround one stage of a call."""
-        if call.on_stage is not None:
-            await call.on_stage(stage)
-        with ExitStack() as watched:
-            for observer in self._observers:
-                watched.enter_context(observer.watch_stage(call, stage))
-            started_s = self._clock()
-            try:
-                yield
-            finally:
-                spent_ms = (self._clock() - started_s) * 1000
-                call.elapsed_ms[stage] = call.elapsed_ms.get(stage, 0.0) + spent_ms
+    def stage(self, call: Call, stage: Stage) -> AbstractContextManager[object]:
+        """Return what surrounds one stage of a call."""
+        watching = [observer.watch_stage(call, stage) for observer in self._observers]
+        return _TimedStage(call, stage, [each for each in watching if each is not None], self._clock)
+
+
+class _Surroundings:
+    """Context managers that are entered in order and left in reverse."""
+
+    __slots__ = ("_contexts",)
+
+    def __init__(self, contexts: Sequence[AbstractContextManager[object]]) -> None:
+        self._contexts = contexts
+
+    def __enter__(self) -> Self:
+        for context in self._contexts:
+            context.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for context in reversed(self._contexts):
+            context.__exit__(exc_type, exc, traceback)
+
+
+class _TimedStage(_Surroundings):
+    """Tells the caller of a stage, and adds its time to the call's."""
+
+    __slots__ = ("_call", "_clock", "_stage", "_started_s")
+
+    def __init__(
+        self,
+        call: Call,
+        stage: Stage,
+        contexts: Sequence[AbstractContextManager[object]],
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(contexts)
+        self._call = call
+        self._stage = stage
+        self._clock = clock
+        self._started_s = 0.0
+
+    def __enter__(self) -> Self:
+        if self._call.on_stage is not None:
+            self._call.on_stage(self._stage)
+        super().__enter__()
+        self._started_s = self._clock()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        spent_ms = (self._clock() - self._started_s) * 1000
+        elapsed_ms = self._call.elapsed_ms
+        elapsed_ms[self._stage] = elapsed_ms.get(self._stage, 0.0) + spent_ms
+        super().__exit__(exc_type, exc, traceback)

@@ -54,9 +54,9 @@ class SqlWriter:
         """
         if self._model is None:
             raise _no_model(inquiry.context)
-        async with self._watch.stage(inquiry.call, Stage.SCHEMA):
+        with self._watch.stage(inquiry.call, Stage.SCHEMA):
             catalog = await inquiry.database.schema.get()
-        async with self._watch.stage(inquiry.call, Stage.PROMPT):
+        with self._watch.stage(inquiry.call, Stage.PROMPT):
             messages = await asyncio.to_thread(
                 self._prompts.write,
                 inquiry.question,
@@ -68,7 +68,7 @@ class SqlWriter:
             )
         reserved = await self._rate_limit().reserve_tokens(self._prompts.count(messages) + REPLY_TOKENS)
         try:
-            async with self._watch.stage(inquiry.call, Stage.MODEL):
+            with self._watch.stage(inquiry.call, Stage.MODEL):
                 timeout_s = inquiry.deadline_s - self._clock()
                 completion = await self._model.complete(messages, timeout_s=timeout_s)
         except ModelReplyError as error:

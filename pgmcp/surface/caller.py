@@ -52,7 +52,7 @@ class Caller:
             return None
         begun: Counter[str] = Counter()
 
-        async def tell(stage: "Stage") -> None:
+        def tell(stage: "Stage") -> None:
             begun[stage] += 1
             report(_describe(stage, begun[stage]))
 

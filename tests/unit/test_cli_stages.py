@@ -1,19 +1,15 @@
 """What a person who waits is told."""
 
-import pytest
-
 from pgmcp.cli.stages import WORDS_BY_STAGE, tell_stages
 from pgmcp.pipeline import Stage
 
-pytestmark = pytest.mark.anyio
 
-
-async def test_every_stage_has_words_and_the_model_its_name() -> None:
+def test_every_stage_has_words_and_the_model_its_name() -> None:
     said: list[str] = []
     on_stage = tell_stages(said.append, model="a{b}c")
 
     for stage in Stage:
-        await on_stage(stage)
+        on_stage(stage)
 
     assert said[0] == "connecting"
     assert len(set(said)) == len(Stage) + 1

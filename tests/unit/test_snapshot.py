@@ -23,11 +23,14 @@ async def test_a_snapshot_that_is_too_old_is_read_again_before_it_is_given_out()
         name="it",
         clock=lambda: now_s,
     )
+    assert snapshot.peek() is None
     await snapshot.get()
     now_s = 599.0
     assert await snapshot.get() == 0.0
+    assert snapshot.peek() == 0.0
     await snapshot.refresh()
 
     now_s = 599.0 + 600
+    assert snapshot.peek() is None
     assert await snapshot.get() == now_s
     assert readings == [0.0, 599.0, 1199.0]
