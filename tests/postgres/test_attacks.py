@@ -1,8 +1,9 @@
 """Every attack through the whole server, at a cluster that is looked at before and after.
 
-The roles are a superuser and the owner of the tables, and each stands once with
-and once without the read-only transaction: the validator alone has to do. Then
-samples of what the other layers do without it; `scripts/layers.py` has all.
+The roles are a superuser, the owner of the tables and one that may only read.
+Each stands once with and once without the read-only transaction: then the
+validator alone has to do. After that come samples of what the other layers do
+without the validator; `scripts/layers.py` has all of them.
 """
 
 import tempfile
@@ -114,7 +115,7 @@ def target() -> Iterator[Target]:
 
 
 @pytest.mark.parametrize("read_only", [True, False])
-@pytest.mark.parametrize("role", ["superuser", "careless"])
+@pytest.mark.parametrize("role", ["superuser", "careless", "reader"])
 async def test_no_attack_has_an_effect_or_reads_a_secret(target: Target, role: str, read_only: bool) -> None:
     async with pipeline_to(target.url_by_role[role], read_only=read_only) as pipeline:
         run = validated(pipeline)
