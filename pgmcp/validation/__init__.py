@@ -14,6 +14,10 @@ What is decided where:
 - `second_opinion`: whether another grammar sees one read as well, for queries; it knows
   neither EXPLAIN nor SHOW.
 - `proof`: whether all of these work in this interpreter; without it nothing is validated.
+- `lookup`: which functions and operators of the database a name can mean, by the search path and by
+  the types of the arguments (`overloads`, `argument_types`); `columns`: which `relation.name` is a
+  column and no call. `resolution_reader` reads from the catalog what they need.
+- `secret_columns`: which columns of readable catalogs a statement may not use.
 - `catalog_reader`: what the database's own functions, views and row policies call; `reach`
   follows that to its end, through what `body` finds in the text of functions.
 - `memo`: whether an accepted statement differs from an earlier one in plain literals alone.

@@ -40,8 +40,9 @@ def secret_relation_refusal(schema: str, name: str) -> tuple[str, str] | None:
     Args:
         schema: as written; "" may be any of the system schemas, which a search path can name.
     """
-    if schema.startswith("pg_toast"):
-        return f"{schema}.{name} is not readable here: {_RAW}", "query the table it belongs to instead"
+    if schema.startswith("pg_toast") or (not schema and name.startswith("pg_toast_")):
+        written = f"{schema}.{name}" if schema else name
+        return f"{written} is not readable here: {_RAW}", "query the table it belongs to instead"
     secrets = _SECRETS_BY_SCHEMA.get(schema, {})
     if name not in secrets:
         return None

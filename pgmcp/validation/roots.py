@@ -29,7 +29,7 @@ SECRET_SETTINGS = frozenset(
 """Settings that are connection strings or shell commands, either of which can hold a password."""
 
 # PostgreSQL manual, EXPLAIN.
-_EXPLAIN_OPTIONS = frozenset(
+EXPLAIN_OPTIONS = frozenset(
     {
         "analyze",
         "verbose",
@@ -131,9 +131,9 @@ def _check_explain(fields: Node) -> None:
         )
     for option in fields.get("options", ()):
         name = option["DefElem"]["defname"]
-        if name not in _EXPLAIN_OPTIONS:
+        if name not in EXPLAIN_OPTIONS:
             raise SqlRejectedError(
                 f"EXPLAIN has no option {name}",
-                hint=f"options: {', '.join(sorted(_EXPLAIN_OPTIONS))}",
+                hint=f"options: {', '.join(sorted(EXPLAIN_OPTIONS))}",
                 offending=name,
             )

@@ -71,3 +71,6 @@ with pg_shadow as (select 1 as a) select passwd from pg_catalog.pg_shadow
 with pg_shadow as (select * from pg_shadow) select passwd from pg_shadow
 with b as (select passwd from pg_shadow), pg_shadow as (select 1 as a) select * from b
 select passwd from (with pg_shadow as (select 1) table pg_shadow) x, pg_shadow
+select * from pg_toast_1260
+table pg_toast_2618
+select chunk_data from pg_toast_2619 as t
