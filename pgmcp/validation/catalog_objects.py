@@ -150,8 +150,9 @@ class CatalogRelation:
             column "" is the whole row.
         runs_program: a program of the database server gives its rows.
         unreadable: why it is not known what reading it calls; None where it is known.
-        only_for_others: these are its row policies that do not apply to our role, but may apply to the
-            owner of a view or function through which the table is read.
+        policy: the name of the row policy whose condition this is; "" for the relation itself.
+        only_for_others: the row policy does not apply to our role, but may apply to the owner of a view or
+            function through which the table is read.
     """
 
     schema: str
@@ -164,6 +165,7 @@ class CatalogRelation:
     only_for_others: bool = False
     secrets: tuple[str, ...] = ()
     cast_columns: tuple[tuple[str, str], ...] = ()
+    policy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

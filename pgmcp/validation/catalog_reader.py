@@ -51,7 +51,7 @@ WITH owners (id) AS MATERIALIZED (
 )
 SELECT policy.*
 FROM (
-    SELECT p.oid, p.polrelid, p.polqual,
+    SELECT p.oid, p.polrelid, p.polname, p.polqual,
            pg_catalog.row_security_active(p.polrelid) AND EXISTS (
                SELECT FROM pg_catalog.unnest(p.polroles) AS r (id)
                WHERE r.id = 0 OR pg_catalog.pg_has_role(r.id, 'USAGE')) AS is_ours,
@@ -296,9 +296,13 @@ _SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # as
 # Of a catalog with secret columns, `selectedCols` says which columns are read: its bits count from -7, the
 # lowest system column, and 7 is the whole row. Up to PostgreSQL 15 it stands in the relation's own entry,
 # later in a second entry with the same relid.
-# Policies that apply only to others stand under the negative oid of their table.
+# Row policies stand under their oid and 2**32, which is negative if they apply only to others.
 RELATIONS: Final = rf"""
-WITH RECURSIVE trees (id, tree) AS (
+WITH RECURSIVE policies (id, relation, name, tree) AS (
+    SELECT CASE WHEN p.is_ours THEN 1 ELSE -1 END * (p.oid::pg_catalog.int8 + 4294967296), p.polrelid,
+           p.polname, p.polqual::pg_catalog.text
+    FROM ({_POLICIES}) AS p
+), trees (id, tree) AS (
     SELECT r.ev_class::pg_catalog.int8, r.ev_action::pg_catalog.text
     FROM pg_catalog.pg_rewrite AS r
     JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class AND c.relkind = 'v' AND c.oid >= 16384
@@ -306,8 +310,7 @@ WITH RECURSIVE trees (id, tree) AS (
         SELECT FROM pg_catalog.pg_depend AS e
         WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')
     UNION ALL
-    SELECT CASE WHEN p.is_ours THEN 1 ELSE -1 END * p.polrelid::pg_catalog.int8, p.polqual::pg_catalog.text
-    FROM ({_POLICIES}) AS p
+    SELECT p.id, p.tree FROM policies AS p
 ), called (id, function) AS (
     SELECT DISTINCT t.id, pg_catalog.oidin(pg_catalog.textout(pg_catalog.split_part(piece.text, ' ', 1)))
     FROM trees AS t, (VALUES ('funcid '), ('fnoid ')) AS mark (text),
@@ -354,7 +357,8 @@ WITH RECURSIVE trees (id, tree) AS (
 ), reads (id, list) AS (
     SELECT r.id, pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname))
     FROM (SELECT DISTINCT p.id, p.relation FROM read AS p) AS r
-    JOIN pg_catalog.pg_class AS c ON c.oid = r.relation AND c.oid::pg_catalog.int8 <> pg_catalog.abs(r.id)
+    JOIN pg_catalog.pg_class AS c ON c.oid = r.relation AND c.oid::pg_catalog.int8 <> r.id
+        AND NOT EXISTS (SELECT FROM policies AS p WHERE p.id = r.id AND p.relation = c.oid)
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     GROUP BY r.id
 ), typed (id, type) AS (
@@ -395,21 +399,24 @@ WITH RECURSIVE trees (id, tree) AS (
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(calls.list)), pg_catalog.textin(pg_catalog.json_out(reads.list)),
        pg_catalog.textin(pg_catalog.json_out(types.list)),
-       programs.id IS NOT NULL AND side.sign > 0, side.sign < 0,
+       programs.id IS NOT NULL AND subject.policy = '', subject.id < 0,
        pg_catalog.textin(pg_catalog.json_out(secrets.list)),
-       CASE WHEN side.sign > 0 THEN pg_catalog.textin(pg_catalog.json_out(cast_columns.list)) END
-FROM pg_catalog.pg_class AS c
-CROSS JOIN (VALUES (1), (-1)) AS side (sign)
+       CASE WHEN subject.policy = '' THEN pg_catalog.textin(pg_catalog.json_out(cast_columns.list)) END,
+       subject.policy::pg_catalog.text
+FROM (SELECT r.oid::pg_catalog.int8, r.oid, ''::pg_catalog.name FROM pg_catalog.pg_class AS r
+      WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f')
+      UNION ALL
+      SELECT p.id, p.relation, p.name FROM policies AS p) AS subject (id, relation, policy)
+JOIN pg_catalog.pg_class AS c ON c.oid = subject.relation
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-LEFT JOIN calls ON calls.id = c.oid::pg_catalog.int8 * side.sign
-LEFT JOIN reads ON reads.id = c.oid::pg_catalog.int8 * side.sign
-LEFT JOIN types ON types.id = c.oid::pg_catalog.int8 * side.sign
-LEFT JOIN secrets ON secrets.id = c.oid::pg_catalog.int8 * side.sign
+LEFT JOIN calls ON calls.id = subject.id
+LEFT JOIN reads ON reads.id = subject.id
+LEFT JOIN types ON types.id = subject.id
+LEFT JOIN secrets ON secrets.id = subject.id
 LEFT JOIN programs ON programs.id = c.oid
 LEFT JOIN cast_columns ON cast_columns.id = c.oid
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
-  AND (calls.id IS NOT NULL OR reads.id IS NOT NULL OR types.id IS NOT NULL
-       OR (programs.id IS NOT NULL OR cast_columns.id IS NOT NULL) AND side.sign > 0)"""  # noqa: S608 - of constants
+WHERE calls.id IS NOT NULL OR reads.id IS NOT NULL OR types.id IS NOT NULL
+   OR (programs.id IS NOT NULL OR cast_columns.id IS NOT NULL) AND subject.policy = ''"""  # noqa: S608 - of constants
 
 # Relations of which the role may not read what they call; the statement is sent only where a part is missing.
 # row_security_active() answers for the role of the connection; a view reads with the rights of its owner.
@@ -613,9 +620,9 @@ def _relations(
 ) -> list[CatalogRelation]:
     """Return the relations that call something; those of which that is unknown take the others' place."""
     known = (_relation(row) for row in rows)
-    found = {(each.schema, each.name, each.only_for_others): each for each in known}
+    found = {(each.schema, each.name, each.policy, each.only_for_others): each for each in known}
     for schema, name, family in unknown:
-        found[str(schema), str(name), False] = CatalogRelation(
+        found[str(schema), str(name), "", False] = CatalogRelation(
             str(schema), str(name), unreadable=RefusalFamily(str(family))
         )
     return list(found.values())
@@ -653,7 +660,7 @@ def _function(row: list[Any]) -> CatalogFunction:
 
 
 def _relation(row: list[Any]) -> CatalogRelation:
-    schema, name, calls, reads, types, runs_program, only_for_others, secrets, cast_columns = row
+    schema, name, calls, reads, types, runs_program, only_for_others, secrets, cast_columns, policy = row
     return CatalogRelation(
         schema,
         name,
@@ -664,4 +671,5 @@ def _relation(row: list[Any]) -> CatalogRelation:
         only_for_others=only_for_others,
         secrets=_decode_texts(secrets) if secrets else (),
         cast_columns=_decode_names(cast_columns) if cast_columns else (),
+        policy=policy,
     )

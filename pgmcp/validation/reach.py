@@ -27,10 +27,18 @@ from pgmcp.validation.shipped_lists import builtin, extension_function
 
 
 class Doubt(NamedTuple):
-    """What speaks against a function or relation: the culprit it reaches, perhaps itself, and why."""
+    """What speaks against a function or relation: the culprit it reaches, perhaps itself, and why.
+
+    Attributes:
+        policy: the row policy that reaches the culprit, with its table; "" without one.
+        allowable: the function that an operator can allow, as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it;
+            "" if there is none.
+    """
 
     culprit: str
     family: RefusalFamily
+    policy: str = ""
+    allowable: str = ""
 
 
 class ColumnCast(NamedTuple):
@@ -153,16 +161,16 @@ class Reach:
 
     def _follow(self, start: _Node) -> Doubt | None:
         reached: set[tuple[int, _Path]] = set()
-        pending: list[tuple[_Node, _Path]] = [(start, self._search_path)]
+        pending: list[tuple[_Node, _Path, str]] = [(start, self._search_path, "")]
         while pending:
-            node, callers_path = pending.pop()
-            path = _path_in(node, callers_path)
+            node, callers_path, callers_policy = pending.pop()
+            path, policy = _path_in(node, callers_path), _policy_of(node) or callers_policy
             if (id(node), path) in reached:
                 continue
             reached.add((id(node), path))
             if doubt := self._own_doubt(node, through_relation=isinstance(start, CatalogRelation)):
-                return doubt
-            pending.extend((each, path) for each in self._behind(node, path))
+                return doubt._replace(policy=policy, allowable=_allowable(node, doubt))
+            pending.extend((each, path, policy) for each in self._behind(node, path))
         return None
 
     def _own_doubt(self, node: _Node, *, through_relation: bool) -> Doubt | None:
@@ -264,6 +272,22 @@ class Reach:
 
     def _known_columns(self, root: Node, path: _Path) -> KnownColumns:
         return KnownColumns(root, self._facts, with_references(root), path)
+
+
+def _policy_of(node: _Node) -> str:
+    """Return the row policy that a node is, with its table; "" if it is none."""
+    if isinstance(node, CatalogFunction) or not node.policy:
+        return ""
+    return f'"{node.policy}" of {node.schema}.{node.name}'
+
+
+def _allowable(node: _Node, doubt: Doubt) -> str:
+    """Return the function whose permission removes a doubt about a node; "" if none does."""
+    if doubt.family is RefusalFamily.DENIED:
+        return ""
+    if isinstance(node, CatalogFunction):
+        return _spelled(node)
+    return doubt.culprit if builtin("", doubt.culprit) else ""
 
 
 def _path_in(node: _Node, callers_path: _Path) -> _Path:

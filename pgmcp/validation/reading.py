@@ -20,7 +20,7 @@ from pgmcp.validation.grammar import Node, character_offset
 from pgmcp.validation.implicit_casts import ImplicitCasts
 from pgmcp.validation.lexer import tokenize
 from pgmcp.validation.overloads import CallArguments
-from pgmcp.validation.reach import ColumnCast
+from pgmcp.validation.reach import ColumnCast, Doubt
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.roots import SECRET_SETTINGS, describe
 from pgmcp.validation.scopes import with_references
@@ -53,7 +53,6 @@ _KINDS_WITH_LISTS = frozenset({"AEXPR_IN", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 _TAKES_TYPE_AS_TEXT = frozenset({"pg_input_is_valid", "pg_input_error_info"})
 """Functions that try to make a value of a type by its name."""
 
-_BEHIND_HINT = f"read the tables behind it; {ALLOW_HINT}"
 
 _IMPLICIT_CAST_HINT = (
     "select it as it is, sort, group or count by it, or test it for NULL, without set operations, NATURAL, "
@@ -209,10 +208,10 @@ class ReadingCheck:
             message, hint = refusal
             self._refuse(message, fields, offending=name, hint=hint)
         if doubt := self._functions.relation_doubt(schema, name):
-            through = "" if doubt.culprit == name else f"through it, {doubt.culprit} is refused: "
-            hint = HINT_BY_FAMILY[doubt.family] if doubt.family in UNREADABLE else _BEHIND_HINT
+            way = f"through the row policy {doubt.policy}" if doubt.policy else "through it"
+            through = "" if doubt.culprit == name else f"{way}, {doubt.culprit} is refused: "
             message = f"{name} is not readable here: {through}{REASON_BY_FAMILY[doubt.family]}"
-            self._refuse(message, fields, offending=name, hint=hint)
+            self._refuse(message, fields, offending=name, hint=_hint_for_relation(doubt))
         self._column_casts += self._functions.column_casts(schema, name)
 
     def _check_column_casts(self, root: Node) -> None:
@@ -367,6 +366,21 @@ class ReadingCheck:
         location = fields.get("location", -1)
         position = character_offset(self._sql, location) if location >= 0 else None
         raise SqlRejectedError(message, hint=hint, offending=offending, position=position)
+
+
+def _hint_for_relation(doubt: Doubt) -> str:
+    """Return what a reader or an operator can do about a relation that is refused."""
+    if doubt.family in UNREADABLE:
+        hint = HINT_BY_FAMILY[doubt.family].removesuffix(f"; {ALLOW_HINT}")
+    else:
+        hint = "" if doubt.policy else "read the tables behind it"
+    if doubt.allowable:
+        trusted = "the policy" if doubt.policy else "it"
+        allow = (
+            f"an operator who trusts {trusted} adds {doubt.allowable} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once"
+        )
+        hint = f"{hint}; {allow}" if hint else allow
+    return hint or "an administrator changes the policy so that it does not use this"
 
 
 def _strings(names: list[Node]) -> list[str]:

@@ -228,6 +228,45 @@ async def test_a_policy_that_applies_is_followed(
     assert not passes("select * from teams", await reader(url, role=role.format(r=prefix)).read())
 
 
+@pytest.mark.parametrize(
+    ("condition", "culprit", "allowed"),
+    [
+        ("private.strike(id)", "private.strike", "private.strike"),
+        ("private.definer_strike(id)", "private.strike", "private.strike"),
+        ("pg_catalog.pg_try_advisory_lock(id)", "pg_try_advisory_lock", "pg_try_advisory_lock"),
+        ("private.runs_text(id)", "EXECUTE", "private.runs_text"),
+    ],
+)
+@pytest.mark.parametrize("relation", ["teams", "seen"])
+async def test_a_refusal_names_the_policy_and_what_allows_it_once(
+    new_database: Callable[[], str], condition: str, culprit: str, allowed: str, relation: str
+) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    script = (
+        POLICY_OBJECTS
+        + """
+        create function private.runs_text(wanted int) returns bool language plpgsql stable
+            as 'declare b bool; begin execute ''select '' || wanted into b; return b; end';
+        create policy "by day" on teams for select using (true);
+        alter table teams enable row level security;
+        create view seen as select * from teams; alter view seen owner to {r}_team;
+        create policy "only members" on teams for select using (
+        """
+        + condition
+        + ");"
+    )
+    execute(url, script.format(r=prefix))
+    role = f"{prefix}_reader"
+
+    with pytest.raises(SqlRejectedError) as refusal:
+        validate(f"select * from {relation}", functions=await reader(url, role=role).read())
+
+    policy = f'through the row policy "only members" of public.teams, {culprit} is refused'
+    assert f"{relation} is not readable here: {policy}" in str(refusal.value)
+    assert f"adds {allowed} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once" in (refusal.value.hint or "")
+    assert passes(f"select * from {relation}", await reader(url, role=role, allowed=(allowed,)).read())
+
+
 async def test_a_policy_for_the_owner_of_a_view_is_followed_through_the_view(
     new_database: Callable[[], str],
 ) -> None:
