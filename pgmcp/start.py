@@ -51,10 +51,13 @@ async def _serve(
     loop = asyncio.get_running_loop()
     offer: asyncio.Future[Offer] = loop.create_future()
     backend: asyncio.Future[Backend] = loop.create_future()
-    server = StdioServer(Surface(offer, backend), descriptors)
+    surface = Surface(offer, backend)
+    server = StdioServer(surface, descriptors)
     _on_signals(server.ended.set)
     server.start()
-    loading = loop.create_task(_load(server, offer, backend, fork_server, loads_at_once=loads_at_once))
+    loading = loop.create_task(
+        _load(server, surface, offer, backend, fork_server, loads_at_once=loads_at_once)
+    )
     leaving = loop.create_task(server.ended.wait())
     try:
         ends: list[asyncio.Future[Any]] = [leaving, loading]
@@ -71,6 +74,7 @@ async def _serve(
 
 async def _load(
     server: StdioServer,
+    surface: Surface,
     offer: "asyncio.Future[Offer]",
     backend: "asyncio.Future[Backend]",
     fork_server: "ForkServer | None",
@@ -82,6 +86,7 @@ async def _load(
         await server.opened.wait()
     try:
         settings, context_file, offered = await asyncio.to_thread(read_settings)
+        await asyncio.to_thread(surface.load)
         offer.set_result(offered)
         open_backend = await asyncio.to_thread(_load_composition)
         async with open_backend(settings, context_file, fork_server) as built:

@@ -6,9 +6,10 @@ hide, reorder or control text become visible escapes, and the text between two
 marks of a fence cannot end it. Imports nothing of ours, so that every room can use it.
 """
 
+import os
 import re
-import secrets
 from collections.abc import Iterable
+from functools import cache
 
 # Unicode's Default_Ignorable_Code_Point (what a reader cannot see, the joiners, tag characters and variation
 # selectors used for smuggling included), the bidirectional controls, the line separators, the interlinear
@@ -45,11 +46,17 @@ _SPELLING = "|".join(
     )
 )
 _FENCE_LOOK_ALIKE = r"<(?=\s*/?\s*[dD][aA][tT][aA]\b)"
-_UNSAFE_IN_LINE = re.compile(rf"({_SPELLING})|[\x00-\x1f\\{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}")
-_UNSAFE_IN_BLOCK = re.compile(rf"({_SPELLING})|[\x00-\x08\x0b-\x1f{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}")
-_SUSPECT = re.compile(rf"[\x00-\x1f<\\{_INVISIBLE}]")
-_UNSEEN = re.compile(rf"({_SPELLING})|[\x00-\x08\x0b-\x1f{_INVISIBLE}]")
+_UNSAFE_IN_LINE = rf"({_SPELLING})|[\x00-\x1f\\{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}"
+_UNSAFE_IN_BLOCK = rf"({_SPELLING})|[\x00-\x08\x0b-\x1f{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}"
+_SUSPECT = rf"[\x00-\x1f<\\{_INVISIBLE}]"
+_UNSEEN = rf"({_SPELLING})|[\x00-\x08\x0b-\x1f{_INVISIBLE}]"
 _ESCAPE_BY_CHARACTER = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern when it is first needed: that takes long, and the server's start must not wait."""
+    return re.compile(pattern)
 
 
 def neutralise(text: str) -> str:
@@ -59,29 +66,31 @@ def neutralise(text: str) -> str:
     and direction-changing characters become `\u202e` or `\U000e0041`; a `<` that
     would start a fence mark becomes `\u003c`. Everything else is unchanged.
     """
-    return text if is_harmless(text) else _UNSAFE_IN_LINE.sub(_escape, text)
+    return text if is_harmless(text) else _compiled(_UNSAFE_IN_LINE).sub(_escape, text)
 
 
 def is_harmless(text: str) -> bool:
     """Return whether `neutralise` surely leaves a text, and every part of it, as it is."""
     if text.isascii() and text.isprintable():
         return "\\" not in text and "<" not in text  # nearly every cell, four times as fast as the pattern
-    return not _SUSPECT.search(text)  # eight times as fast as the pattern that also reads the neighbours
+    return not _compiled(_SUSPECT).search(
+        text
+    )  # eight times as fast as the pattern that also reads the neighbours
 
 
 def neutralise_block(text: str) -> str:
     """Return `text` safe for several lines of output: SQL keeps its newlines, tabs and backslashes."""
-    return _UNSAFE_IN_BLOCK.sub(_escape, text)
+    return _compiled(_UNSAFE_IN_BLOCK).sub(_escape, text)
 
 
 def drop_invisible(text: str) -> str:
     """Return `text` without the characters that `neutralise_block` escapes; `<` stays."""
-    return _UNSEEN.sub(lambda match: match[1] or "", text)
+    return _compiled(_UNSEEN).sub(lambda match: match[1] or "", text)
 
 
 def new_fence() -> str:
     """Return a mark for one result or prompt; text that was stored before cannot know it."""
-    return secrets.token_hex(4)
+    return os.urandom(4).hex()
 
 
 def fence_lines(lines: Iterable[str], fence: str) -> str:

@@ -39,11 +39,11 @@ from pgmcp.surface.caller import Caller
 from pgmcp.surface.changes import Event, watch_schemas
 from pgmcp.surface.offer import INSTRUCTIONS, SERVER_INFO, Offer
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError, ToolReply
-from pgmcp.surface.tools import Tool, build_tools
 
 if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline
     from pgmcp.surface.presenter import Presenter
+    from pgmcp.surface.tools import Tool
 
 __all__ = [
     "INSTRUCTIONS",
@@ -91,6 +91,10 @@ class Surface:
     def __init__(self, offer: "asyncio.Future[Offer]", backend: "asyncio.Future[Backend]") -> None:
         self._offer = offer
         self._backend = backend
+
+    def load(self) -> None:
+        """Import what lists of tools need; takes long, so call it in another thread than the event loop's."""
+        import pgmcp.surface.tools  # noqa: F401
 
     def watch(self, tell: Callable[[Sequence[Event]], None]) -> None:
         """Call `tell` with every change of resources from now on; called on the event loop."""
@@ -193,7 +197,9 @@ class Surface:
         return {"completion": await completions.complete(backend.pipeline, argument, typed, chosen)}
 
     @cached_property
-    def _tools(self) -> dict[str, Tool]:
+    def _tools(self) -> "dict[str, Tool]":
+        from pgmcp.surface.tools import build_tools
+
         return build_tools(self._known_offer())
 
     async def _offered(self) -> Offer:

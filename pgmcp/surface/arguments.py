@@ -9,7 +9,6 @@ Hosts and models send arguments loosely, so they are read leniently:
     one that is unknown   ignored with a note, unless its name is nearly that of a known one
 """
 
-import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -126,6 +125,8 @@ def check_near_names(unknown: Iterable[str], free: Sequence[str], takes: str) ->
     Raises:
         InvalidArgumentError: it names the argument that is meant.
     """
+    import difflib
+
     plain = {_plain(name): name for name in free}
     for name in unknown:
         near = difflib.get_close_matches(_plain(name[:MAX_NAME_CHARACTERS]), plain, n=1, cutoff=0.75)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pgmcp.schema.catalog import Catalog, Table
 from pgmcp.schema.identifiers import quote_identifier
 from pgmcp.surface.resources import list_tables, table_uri
 
 if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline
     from pgmcp.schema.cache import CatalogChange
+    from pgmcp.schema.catalog import Catalog, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class _SchemaWatcher:
         self._tell = tell
         self._listed: list[str] = []
 
-    def see_read(self, database: str, old: Catalog | None, new: Catalog, change: "CatalogChange") -> None:
+    def see_read(self, database: str, old: "Catalog | None", new: "Catalog", change: "CatalogChange") -> None:
         events: list[Event] = []
         if old is not None:  # a first read changes nothing that a host has seen
             events += [ResourceUpdated(uri) for uri in _changed_uris(database, old, new, change)]
@@ -59,7 +59,7 @@ class _SchemaWatcher:
             self._tell(events)
 
 
-def _changed_uris(database: str, old: Catalog, new: Catalog, change: "CatalogChange") -> Iterator[str]:
+def _changed_uris(database: str, old: "Catalog", new: "Catalog", change: "CatalogChange") -> Iterator[str]:
     """Yield the addresses whose content a change touches; a table has one with its schema and one without."""
     names = change.added + change.dropped + change.changed
     if names:
@@ -71,5 +71,5 @@ def _changed_uris(database: str, old: Catalog, new: Catalog, change: "CatalogCha
             yield table_uri(database, qualified)
 
 
-def _qualified(table: Table) -> str:
+def _qualified(table: "Table") -> str:
     return f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"

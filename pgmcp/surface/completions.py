@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pgmcp.errors import MAX_NAME_CHARACTERS, PgmcpError
 from pgmcp.presentation.neutral import neutralise, shorten
-from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.identifiers import quote_identifier
 from pgmcp.surface.prompts import PROMPTS
 from pgmcp.surface.reply import INVALID_PARAMS, RequestError
@@ -19,6 +18,7 @@ from pgmcp.surface.resources import TEMPLATES
 
 if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline
+    from pgmcp.schema.catalog import Catalog
 
 MAX_VALUES: Final = 100
 """Of one completion, by the protocol."""
@@ -95,7 +95,7 @@ class _Names:
         catalog = await self._catalog(database)
         return [] if catalog is None else list(_spellings(catalog))
 
-    async def _catalog(self, database: str) -> Catalog | None:
+    async def _catalog(self, database: str) -> "Catalog | None":
         at_hand = self._pipeline.database(database).schema.at_hand
         if at_hand is not None or database != self._pipeline.database_names[0]:
             return at_hand
@@ -109,7 +109,7 @@ class _Names:
         return [verified.question for verified in context.verified]
 
 
-def _spellings(catalog: Catalog) -> Iterator[str]:
+def _spellings(catalog: "Catalog") -> Iterator[str]:
     """Yield the tables as SQL names them, and then those that need no schema with it all the same."""
     names = [catalog.display_name(table) for table in catalog.tables]
     yield from names

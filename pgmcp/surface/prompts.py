@@ -11,7 +11,6 @@ from typing import Any, Final
 from pgmcp.errors import MAX_NAME_CHARACTERS, InvalidArgumentError, UnknownDatabaseError
 from pgmcp.presentation.failure import render_error
 from pgmcp.presentation.neutral import shorten
-from pgmcp.surface.arguments import check_near_names
 from pgmcp.surface.offer import Offer
 from pgmcp.surface.reply import INVALID_PARAMS, RequestError
 
@@ -108,9 +107,11 @@ def _read_arguments(prompt: Prompt, raw: Mapping[str, Any]) -> dict[str, str]:
     names = [name for name, _ in prompt.arguments]
     given = {name: value for name, value in raw.items() if value not in (None, "")}
     unknown = [name for name in given if name not in names]
-    check_near_names(
-        unknown, [name for name in names if name not in given], f"this prompt takes {', '.join(names)}"
-    )
+    if unknown:
+        from pgmcp.surface.arguments import check_near_names
+
+        takes = f"this prompt takes {', '.join(names)}"
+        check_near_names(unknown, [name for name in names if name not in given], takes)
     return {name: str(given.get(name, "")) for name in names}
 
 

@@ -4,7 +4,6 @@ Hosts without Apps get the same text and structured content as ever. To a host t
 answer also carries what `pgmcp.presentation.view` describes.
 """
 
-from importlib.resources import files
 from typing import Any, Final
 
 from pgmcp.surface.caller import APP_MIME_TYPE
@@ -27,4 +26,6 @@ RESULT_VIEW_RESOURCE: Final[dict[str, Any]] = {
 
 def read_result_view() -> str:
     """Return the page, one HTML document with all it needs inside."""
+    from importlib.resources import files  # slow to load, and the server's start waits for this module
+
     return files("pgmcp.presentation").joinpath("result_view.html").read_text("utf-8")
