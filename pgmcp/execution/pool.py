@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgmcp.errors import BusyError, ExecutionError, UnreachableError, WorkerLostError
-from pgmcp.execution.allocation import PoolState, allocate
+from pgmcp.execution.allocation import Allocation, PoolState, allocate
 from pgmcp.execution.backoff import Backoff
 from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
 from pgmcp.execution.replies import failure_error
@@ -86,7 +86,7 @@ class WorkerPool:
         memory_limit_mb: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare a pool; nothing is started before `warm_up` or the first `acquire`.
+        """Prepare a pool; nothing is started before `warm_up` or the first `ask`.
 
         Args:
             target: where to connect.
@@ -147,8 +147,10 @@ class WorkerPool:
         """Start the first workers in the background."""
         self._start(self._size.min_workers - self._worker_count)
 
-    async def acquire(self, *, is_express: bool = False) -> WorkerProcess:
-        """Return a worker that is the caller's alone until it is released; waits without a bound.
+    def ask(self, *, is_express: bool = False) -> asyncio.Future[WorkerProcess]:
+        """Return the worker to be, at once if one is free; one that is not done must be given to `wait`.
+
+        The worker is the caller's alone until it is released.
 
         Args:
             is_express: the caller keeps it for a short time only, so it may be a reserved worker.
@@ -162,13 +164,26 @@ class WorkerPool:
         waiting = self._waiting_express if is_express else self._waiting_general
         waiting.append(place)
         self._rebalance()
-        try:
-            if not place.done():
+        if not place.done():
+            try:
                 self._refuse_if_hopeless()
-            return await place
-        except BaseException:
-            with suppress(ValueError):
+            except ExecutionError:
                 waiting.remove(place)
+                raise
+        return place
+
+    async def wait(self, place: asyncio.Future[WorkerProcess]) -> WorkerProcess:
+        """Return the worker that `ask` promised; waits without a bound.
+
+        Raises:
+            ExecutionError: no worker can be had, because the database refuses.
+        """
+        try:
+            return await place
+        except asyncio.CancelledError:
+            for waiting in (self._waiting_general, self._waiting_express):
+                with suppress(ValueError):
+                    waiting.remove(place)
             if place.done() and not place.cancelled() and place.exception() is None:
                 self.release(place.result())  # it came in the moment we left
             raise
@@ -184,7 +199,8 @@ class WorkerPool:
         self._forget_borrower(worker)
         worker.idle_since_s = self._clock()
         self._idle.append(worker)
-        self._rebalance()
+        if self._waiting_general or self._waiting_express:
+            self._rebalance()
         if self._idle:
             self._schedule_retirement()
 
@@ -241,38 +257,45 @@ class WorkerPool:
         """Hand idle workers to those who wait and start more, as `allocate` decides."""
         if self._is_closing:
             return
-        self._drop_dead_idle()
         self._drop_left(self._waiting_general)
         self._drop_left(self._waiting_express)
-        allocation = allocate(
-            PoolState(
-                idle=len(self._idle),
-                general=len(self._general),
-                other=len(self._other),
-                starting=len(self._starts),
-                waiting_general=len(self._waiting_general),
-                waiting_express=len(self._waiting_express),
-                max_workers=self._size.max_workers,
-                can_start=can_start and self._backoff.wait_s(self._clock()) == 0,
-            )
-        )
-        self._hand_over(self._waiting_express, self._other, allocation.express)
-        self._hand_over(self._waiting_general, self._general, allocation.general)
+        can_start = can_start and self._backoff.wait_s(self._clock()) == 0
+        allocation = allocate(self._state(can_start=can_start))
+        while not self._hand_over(allocation):  # an idle worker was found dead
+            allocation = allocate(self._state(can_start=can_start))
         self._start(allocation.start)
 
-    def _hand_over(
-        self, waiting: deque[asyncio.Future[WorkerProcess]], borrowed: set[WorkerProcess], count: int
-    ) -> None:
-        for _ in range(count):
-            worker = self._idle.pop()  # the one that came back last, whose memory is warm
-            borrowed.add(worker)
-            waiting.popleft().set_result(worker)
+    def _state(self, *, can_start: bool) -> PoolState:
+        return PoolState(
+            idle=len(self._idle),
+            general=len(self._general),
+            other=len(self._other),
+            starting=len(self._starts),
+            waiting_general=len(self._waiting_general),
+            waiting_express=len(self._waiting_express),
+            max_workers=self._size.max_workers,
+            can_start=can_start,
+        )
 
-    def _drop_dead_idle(self) -> None:
-        for worker in [worker for worker in self._idle if not worker.is_alive]:
-            self._idle.remove(worker)
-            self._other.add(worker)
-            self.in_background(self.discard(worker))
+    def _hand_over(self, allocation: Allocation) -> bool:
+        """Hand over as many workers as decided; return False early if one of them has died meanwhile."""
+        lanes = (
+            (self._waiting_express, self._other, allocation.express),
+            (self._waiting_general, self._general, allocation.general),
+        )
+        for waiting, borrowed, count in lanes:
+            for _ in range(count):
+                worker = self._idle.pop()  # the one that came back last, whose memory is warm
+                if not worker.is_alive:
+                    self._replace(worker)
+                    return False
+                borrowed.add(worker)
+                waiting.popleft().set_result(worker)
+        return True
+
+    def _replace(self, worker: WorkerProcess) -> None:
+        self._other.add(worker)
+        self.in_background(self.discard(worker))
 
     @staticmethod
     def _drop_left(waiting: deque[asyncio.Future[WorkerProcess]]) -> None:
@@ -285,8 +308,12 @@ class WorkerPool:
         self._other.discard(worker)
 
     def _take_idle(self) -> WorkerProcess | None:
-        self._drop_dead_idle()
-        return self._idle.pop() if self._idle else None
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                return worker
+            self._replace(worker)
+        return None
 
     def _note_given_up(self) -> None:
         """Refuse calls from now on: in a session that all connections share, they would wait behind it."""

@@ -22,7 +22,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pgmcp.errors import (
     BusyError,
@@ -186,7 +186,10 @@ class Supervisor:
         await self._before_deadline(self._lanes.enter(), statement)
 
     async def _acquire(self, statement: _Statement, *, is_express: bool = False) -> WorkerProcess:
-        return await self._before_deadline(self._pool.acquire(is_express=is_express), statement)
+        place = self._pool.ask(is_express=is_express)
+        if place.done():
+            return place.result()
+        return await self._before_deadline(self._pool.wait(place), statement)
 
     async def _before_deadline(self, waiting: Awaitable[T], statement: _Statement) -> T:
         try:
@@ -242,37 +245,30 @@ class Supervisor:
             max_cell_bytes=limits.max_cell_bytes,
             read_only=self._read_only,
         )
-        exchange = asyncio.create_task(worker.request(request, text))
+        left_s = max(0.0, statement.deadline_s - self._clock())
+        worker.begin(request, text)
+        cancelling = asyncio.get_running_loop().call_later(left_s + CANCEL_AFTER_S, worker.cancel, request.id)
         try:
-            await self._wait_until(exchange, statement.deadline_s + CANCEL_AFTER_S)
-            if not exchange.done():
-                worker.cancel(request.id)
-                await self._wait_until(exchange, statement.deadline_s + KILL_AFTER_S)
-        except asyncio.CancelledError:
-            self._pool.in_background(self._wind_down(worker, request.id, exchange))
-            raise
-        if not exchange.done():
-            exchange.cancel()
+            async with asyncio.timeout(left_s + KILL_AFTER_S):
+                return await worker.reply()
+        except TimeoutError:
             logger.warning("worker %d is killed: it was silent at its deadline", worker.pid)
             # Shielded: a caller that leaves now must not leave the worker half discarded.
             await asyncio.shield(self._pool.in_background(self._pool.discard(worker)))
-            raise given_up(statement.timeout_s)
-        try:
-            return exchange.result()
+            raise given_up(statement.timeout_s) from None
+        except asyncio.CancelledError:
+            self._pool.in_background(self._wind_down(worker, request.id))
+            raise
         except ExecutionError:
             self._pool.release(worker)
             raise
+        finally:
+            cancelling.cancel()
 
-    async def _wind_down(
-        self, worker: WorkerProcess, request_id: int, exchange: asyncio.Task[tuple[Reply, bytes]]
-    ) -> None:
+    async def _wind_down(self, worker: WorkerProcess, request_id: int) -> None:
         """Stop a statement whose caller has gone."""
         worker.cancel(request_id)
-        await self._wait_until(exchange, self._clock() + KILL_AFTER_S - CANCEL_AFTER_S)
-        exchange.cancel()
-        with suppress(ExecutionError, asyncio.CancelledError):
-            await exchange
+        with suppress(ExecutionError, TimeoutError):
+            async with asyncio.timeout(KILL_AFTER_S - CANCEL_AFTER_S):
+                await worker.reply()
         self._pool.release(worker)
-
-    async def _wait_until(self, exchange: asyncio.Task[Any], moment_s: float) -> None:
-        await asyncio.wait([exchange], timeout=max(0.0, moment_s - self._clock()))

@@ -16,6 +16,7 @@ from worker.protocol import (
     Connected,
     Execute,
     Failure,
+    FromWorker,
     Open,
     Opened,
     ProtocolError,
@@ -59,6 +60,9 @@ class WorkerProcess:
         self.is_whole = True
         self.is_worn = False
         self.idle_since_s = 0.0
+        self._asked: ToWorker = Cancel(0)
+        self._lengths: tuple[int, int] | None = None  # of the frame that is being read
+        self._message: FromWorker | None = None
 
     @property
     def pid(self) -> int:
@@ -76,18 +80,35 @@ class WorkerProcess:
         Raises:
             WorkerLostError: it died, or what came is not the reply.
         """
+        self.begin(message, body)
+        return await self.reply()
+
+    def begin(self, message: ToWorker, body: bytes = b"") -> None:
+        """Send a request; `reply` must be awaited before the next one."""
         self.is_whole = False  # until the reply is here, whatever ends this early
-        try:
+        self._asked = message
+        with contextlib.suppress(OSError):  # it is dead, and the reader will say so
             self._send(message, body)
+
+    async def reply(self) -> tuple[Reply, bytes]:
+        """Return the reply to the request that was begun, with its body.
+
+        A call that was cancelled can be made again: what had come is kept.
+
+        Raises:
+            WorkerLostError: it died, or what came is not the reply.
+        """
+        asked = self._asked
+        try:
             await self._writer.drain()
             reply, rows = await self._receive()
         except (OSError, EOFError) as error:
             raise self._lost(f"worker {self.pid} died while it ran this") from error
         except ProtocolError as error:
             raise self._lost(f"worker {self.pid} broke the protocol") from error
-        if reply.id != message.id:
-            raise self._lost(f"worker {self.pid} answered request {reply.id}, not {message.id}")
-        if not isinstance(reply, _REPLIES_BY_REQUEST[type(message)]):
+        if reply.id != asked.id:
+            raise self._lost(f"worker {self.pid} answered request {reply.id}, not {asked.id}")
+        if not isinstance(reply, _REPLIES_BY_REQUEST[type(asked)]):
             raise self._lost(f"worker {self.pid} answered with {type(reply).__name__}")
         self.is_whole = True
         if isinstance(reply, Result):
@@ -122,9 +143,13 @@ class WorkerProcess:
 
     async def _receive(self) -> tuple[Reply, bytes]:
         while True:
-            header_bytes, body_bytes = decode_head(await self._reader.readexactly(HEAD.size))
-            message = decode_from_worker(await self._reader.readexactly(header_bytes))
+            if self._lengths is None:
+                self._lengths = decode_head(await self._reader.readexactly(HEAD.size))
+            header_bytes, body_bytes = self._lengths
+            if self._message is None:
+                self._message = decode_from_worker(await self._reader.readexactly(header_bytes))
             body = await self._reader.readexactly(body_bytes)
+            message, self._lengths, self._message = self._message, None, None
             if not isinstance(message, Connected):
                 return message, body
             self.backend, self.pooler = message.backend, message.pooler
