@@ -22,6 +22,7 @@ from pgmcp.generation.model import ModelClient
 from pgmcp.kept_results import KeptResults
 from pgmcp.observability.call_log import CallLog
 from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
+from pgmcp.pipeline.protocols import RoleGate
 from pgmcp.schema.cache import SchemaCache
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.hidden import find_hidden
@@ -197,7 +198,7 @@ async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) ->
     )
 
 
-async def _warm_up_after(role: RoleCheck, rate_limit: Callable[[], "RateLimit"]) -> None:
+async def _warm_up_after(role: RoleGate, rate_limit: Callable[[], "RateLimit"]) -> None:
     """Load the grammars once the database has answered: until about then the host waits for `initialize`."""
     await asyncio.wait([role.look()])
     rate_limit()

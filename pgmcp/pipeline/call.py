@@ -6,19 +6,16 @@ from enum import StrEnum
 
 from pgmcp.catalog_access import Fetch
 from pgmcp.execution.result import RowLimits, Rows
-from pgmcp.execution.supervisor import Supervisor
 from pgmcp.generation.completion import Completion
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt
 from pgmcp.generation.reply import SqlReply
+from pgmcp.pipeline.protocols import CatalogSource, PolicySource, RoleGate, StatementExecutor
 from pgmcp.presentation.answer import Answer, Source
-from pgmcp.schema.cache import SchemaCache
 from pgmcp.schema.catalog import Catalog
 from pgmcp.schema.hidden import HiddenRelation, find_hidden
 from pgmcp.schema.row_security import RowSecurity
 from pgmcp.snapshot import Snapshot
-from pgmcp.validation import FunctionPolicy
-from pgmcp.validation.role import RoleCheck
 
 
 class Operation(StrEnum):
@@ -67,10 +64,10 @@ class Database:
     """
 
     name: str
-    supervisor: Supervisor
-    schema: SchemaCache
-    role: RoleCheck
-    functions: Snapshot[FunctionPolicy]
+    supervisor: StatementExecutor
+    schema: CatalogSource
+    role: RoleGate
+    functions: PolicySource
     context: Callable[[], DatabaseContext] = DatabaseContext
     row_security: Snapshot[RowSecurity] | None = None
     fetch: Fetch | None = None

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from pgmcp.argument_bounds import (
     MAX_QUESTION_CHARACTERS,
@@ -24,12 +24,12 @@ from pgmcp.errors import (
     UnknownDatabaseError,
 )
 from pgmcp.execution.result import RowLimits, Rows
-from pgmcp.generation.model import ModelClient
 from pgmcp.generation.prompt import DoubtfulAttempt, FailedAttempt
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
 from pgmcp.pipeline.call import Bounds, Call, Database, Inquiry, OnStage, Operation, ReturnType, Stage
 from pgmcp.pipeline.doubt import find_mismatches, found_something
+from pgmcp.pipeline.protocols import Budgets, Model
 from pgmcp.pipeline.statements import StatementRunner
 from pgmcp.pipeline.verified import find_verified_sql
 from pgmcp.pipeline.watch import Observer, Watch
@@ -40,9 +40,6 @@ from pgmcp.schema.cache import CatalogChange
 from pgmcp.schema.catalog import Catalog, Table
 from pgmcp.schema.search import search
 from pgmcp.schema.value_check import Mismatch
-
-if TYPE_CHECKING:
-    from pgmcp.rate_limit import RateLimit
 
 SECOND_ANSWER_RESERVE_S: Final = 1.0
 """Kept of a call's time when its answer is doubted, to give that answer if there is no better."""
@@ -65,8 +62,8 @@ class Pipeline:
         databases: Mapping[str, Database],
         *,
         bounds: Bounds,
-        rate_limit: Callable[[], "RateLimit"],
-        model: ModelClient | None,
+        rate_limit: Callable[[], Budgets],
+        model: Model | None,
         count_tokens: Callable[[str], int],
         observers: Sequence[Observer] = (),
         clock: Callable[[], float] = time.monotonic,

@@ -4,19 +4,16 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pgmcp.errors import ModelError, ModelNotConfiguredError, ModelReplyError
 from pgmcp.generation.context_file import DatabaseContext
-from pgmcp.generation.model import ModelClient
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
 from pgmcp.pipeline.call import Inquiry, Stage
+from pgmcp.pipeline.protocols import Budgets, Model, TokenReservation
 from pgmcp.pipeline.watch import Watch
-
-if TYPE_CHECKING:
-    from pgmcp.rate_limit import RateLimit, Reservation
 
 REPLY_TOKENS: Final = 600
 """What a reply is reckoned to cost before the provider says what it did."""
@@ -33,9 +30,9 @@ class SqlWriter:
     def __init__(
         self,
         *,
-        model: ModelClient | None,
+        model: Model | None,
         prompts: PromptWriter,
-        rate_limit: Callable[[], "RateLimit"],
+        rate_limit: Callable[[], Budgets],
         watch: Watch,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -82,7 +79,7 @@ class SqlWriter:
         return completion.reply
 
 
-async def _settle(reserved: "Reservation", used_tokens: int) -> None:
+async def _settle(reserved: TokenReservation, used_tokens: int) -> None:
     """Correct an estimate by the provider's count; one that gives no count keeps the estimate."""
     if used_tokens > 0:
         await reserved.settle(used_tokens)

@@ -25,7 +25,6 @@ from tests.openai_endpoint import (
     raw,
     refusal,
     sql,
-    unanswerable,
 )
 from tests.raw_jsonrpc import RawServer
 
@@ -150,42 +149,6 @@ def test_the_model_mends_sql_that_failed(endpoint: ScriptedEndpoint, server: Raw
     assert "select count(nme) from categories" in second
     assert 'column "nme" does not exist' in second
     assert "42703" in second
-
-
-def test_the_model_mends_sql_that_was_rejected(endpoint: ScriptedEndpoint, server: RawServer) -> None:
-    endpoint.reply(sql("delete from categories"), sql(COUNT_CATEGORIES))
-
-    answer = server.call("query", question=QUESTION)
-
-    assert answer.structured["source"] == "repaired"
-    assert "DELETE is not a read" in endpoint.requests[1].prompt
-
-
-@pytest.mark.parametrize("retries", [0, 1, 2])
-def test_the_model_may_mend_its_sql_so_often_and_no_more(
-    retries: int, environment: dict[str, str], start_server: StartServer, endpoint: ScriptedEndpoint
-) -> None:
-    server = start_server({**environment, "PG_MCP_SERVER_MAX_SQL_RETRY": str(retries)})
-    endpoint.reply(*[sql("select nme from categories")] * (retries + 1))
-
-    answer = server.call("query", question=QUESTION)
-
-    assert answer.code == "statement_failed"
-    assert 'column "nme" does not exist' in answer.text
-    assert "select nme from categories" in answer.text
-    assert len(endpoint.requests) == retries + 1
-
-
-def test_a_question_the_schema_cannot_answer_is_answered_with_the_reason(
-    endpoint: ScriptedEndpoint, server: RawServer
-) -> None:
-    endpoint.reply(unanswerable("there is no table of suppliers"))
-
-    answer = server.call("query", question="Who supplies our tents?")
-
-    assert answer.code == "unanswerable"
-    assert "there is no table of suppliers" in answer.text
-    assert len(endpoint.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,12 @@ class Swapped:
         )
         schema = SchemaCache(self._read, refresh_interval_s=3600, clock=lambda: 0.0)
         role = RoleCheck("main", self._fetch, must_be_read_only=False)
+        self._closing = (schema.close, functions.close, role.close)
         self.database = Database("main", supervisor, schema, role, functions)
+
+    async def close(self) -> None:
+        for close in self._closing:
+            await close()
 
     async def run(self, sql: str) -> tuple[Rows | None, Call]:
         call = Call(id=1, operation=Operation.EXECUTE_SQL)
@@ -77,9 +82,7 @@ async def swapped(
 
     yield make
     for each in databases:
-        await each.database.schema.close()
-        await each.database.functions.close()
-        await each.database.role.close()
+        await each.close()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""What the pipeline needs of others, each as small as it can be; a test gives its own."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol
+
+from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
+from pgmcp.generation.completion import Completion
+from pgmcp.generation.prompt import Message
+from pgmcp.schema.cache import CatalogChange, Watcher
+from pgmcp.schema.catalog import Catalog
+from pgmcp.validation import FunctionPolicy
+from pgmcp.validation.role import RolePosture
+
+
+class StatementExecutor(Protocol):
+    """Runs validated statements on one database."""
+
+    @property
+    def pooler(self) -> str:
+        """What stands before the server; "" for a direct connection."""
+        ...
+
+    def warm_up(self) -> None:
+        """Start what the first statement would wait for."""
+        ...
+
+    async def execute(
+        self, sql: str, limits: RowLimits, *, origin: StatementOrigin, can_be_wrapped: bool, timeout_s: float
+    ) -> Rows:
+        """Run one statement and return its bounded rows."""
+        ...
+
+
+class PolicySource(Protocol):
+    """Knows what statements of one database may call."""
+
+    async def get(self) -> FunctionPolicy:
+        """Return the policy, after reading it if nothing is known."""
+        ...
+
+    async def refresh(self) -> FunctionPolicy:
+        """Read the policy again."""
+        ...
+
+
+class CatalogSource(Protocol):
+    """Knows the schema of one database."""
+
+    @property
+    def at_hand(self) -> Catalog | None:
+        """The catalog if it has been read; never causes a read."""
+        ...
+
+    def watch(self, watcher: Watcher) -> None:
+        """Call `watcher` after each read."""
+        ...
+
+    async def get(self) -> Catalog:
+        """Return the catalog, after reading it if nothing is known."""
+        ...
+
+    async def get_after_a_miss(self, *, is_outdated: bool) -> Catalog:
+        """Return the catalog after a name was not found; read it again if it is outdated."""
+        ...
+
+    async def refresh(self) -> CatalogChange:
+        """Read the catalog again and return what changed."""
+        ...
+
+
+class RoleGate(Protocol):
+    """Decides whether the role of one database may be served."""
+
+    async def admit(self) -> None:
+        """Return if it may; raise the reason if not."""
+        ...
+
+    async def posture(self) -> RolePosture:
+        """Return what the role can do."""
+        ...
+
+    def look(self) -> asyncio.Task[RolePosture]:
+        """Begin to read what the role can do."""
+        ...
+
+
+class Model(Protocol):
+    """Writes SQL for a question."""
+
+    async def complete(self, messages: Sequence[Message], *, timeout_s: float) -> Completion:
+        """Return the reply to a conversation and what it cost."""
+        ...
+
+
+class TokenReservation(Protocol):
+    """Tokens held back for a model call."""
+
+    async def settle(self, used_tokens: int, /) -> None:
+        """Correct the estimate by what was used."""
+        ...
+
+
+class Budgets(Protocol):
+    """The budgets of requests and of model tokens."""
+
+    async def admit(self) -> None:
+        """Count one request; raise if there are too many."""
+        ...
+
+    async def reserve_tokens(self, tokens: int, /) -> TokenReservation:
+        """Hold tokens back; raise if there are too few."""
+        ...
