@@ -36,7 +36,7 @@ from pgmcp.pipeline.watch import Observer, Watch
 from pgmcp.pipeline.writing import SqlWriter
 from pgmcp.presentation.answer import Answer, Source
 from pgmcp.presentation.neutral import new_fence
-from pgmcp.schema.cache import CatalogChange
+from pgmcp.schema.cache import CatalogChange, Watcher
 from pgmcp.schema.catalog import Catalog, Table
 from pgmcp.schema.search import search
 from pgmcp.schema.value_check import Mismatch
@@ -204,6 +204,19 @@ class Pipeline:
     async def catalog(self, database: str | None) -> Catalog:
         """Return what is known of a database's schema, reading it if nothing is."""
         return await (await self._served(database)).schema.get()
+
+    def cached_catalog(self, database: str) -> Catalog | None:
+        """Return the catalog that was read last; None if none has been. Never triggers a read."""
+        return self.database(database).schema.at_hand
+
+    def watch_catalog(self, database: str, watcher: Watcher) -> None:
+        """Call `watcher` after every later read of a database's catalog."""
+        self.database(database).schema.watch(watcher)
+
+    async def verified_questions(self, database: str) -> list[str]:
+        """Return the questions whose SQL the operator has verified."""
+        context = await asyncio.to_thread(self.database(database).context)
+        return [verified.question for verified in context.verified]
 
     def database(self, name: str | None) -> Database:
         """Return a database by name, the default one for None."""

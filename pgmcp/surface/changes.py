@@ -36,7 +36,7 @@ def watch_schemas(pipeline: "Pipeline", tell: Callable[[Sequence[Event]], None])
     """Call `tell` with every change that a read of a catalog finds."""
     watcher = _SchemaWatcher(pipeline, tell)
     for name in pipeline.database_names:
-        pipeline.database(name).schema.watch(partial(watcher.see_read, name))
+        pipeline.watch_catalog(name, partial(watcher.see_read, name))
 
 
 class _SchemaWatcher:

@@ -87,7 +87,7 @@ class _Names:
             case "table":
                 return await self._tables(database)
             case "question":
-                return await self._questions(database)
+                return await self._pipeline.verified_questions(database)
             case _:
                 return []
 
@@ -96,17 +96,13 @@ class _Names:
         return [] if catalog is None else list(_spellings(catalog))
 
     async def _catalog(self, database: str) -> "Catalog | None":
-        at_hand = self._pipeline.database(database).schema.at_hand
-        if at_hand is not None or database != self._pipeline.database_names[0]:
-            return at_hand
+        cached = self._pipeline.cached_catalog(database)
+        if cached is not None or database != self._pipeline.database_names[0]:
+            return cached
         with suppress(PgmcpError, TimeoutError):
             async with asyncio.timeout(MAX_WAIT_S):
                 return await self._pipeline.catalog(database)
         return None
-
-    async def _questions(self, database: str) -> list[str]:
-        context = await asyncio.to_thread(self._pipeline.database(database).context)
-        return [verified.question for verified in context.verified]
 
 
 def _spellings(catalog: "Catalog") -> Iterator[str]:

@@ -118,7 +118,7 @@ def page_of(key: str, items: Sequence[dict[str, Any]], cursor: str | None) -> di
 def list_tables(pipeline: "Pipeline") -> Iterator[dict[str, Any]]:
     """Yield the tables of every database whose catalog is cached, unless they are too many."""
     for database in pipeline.database_names:
-        catalog = pipeline.database(database).schema.at_hand
+        catalog = pipeline.cached_catalog(database)
         if catalog is None or len(catalog.tables) > MAX_LISTED_TABLES:
             continue
         for table in catalog.tables:
