@@ -1,14 +1,21 @@
-"""How much CPU the validator takes for honest statements, against the design's gates.
+"""How much CPU the validator takes for honest statements, against the design's gates, and for hostile ones.
 
 python -m scripts.benchmark_validation
+
+Hostile statements of four sizes, up to the largest that is accepted, must take time in proportion to
+their size.
 """
 
 import statistics
 import sys
 import time
+from contextlib import suppress
 from typing import Final
 
-from pgmcp.validation import FunctionPolicy, validate, warm_up
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import CatalogFunction, FunctionPolicy, validate, warm_up
+from pgmcp.validation.bounds import MAX_BYTES
+from pgmcp.validation.catalog_objects import ResolutionFacts
 from tests.statements import honest_statements
 
 MAX_P50_MS: Final = 0.5
@@ -17,16 +24,89 @@ ROUNDS: Final = 5
 """Each statement counts with its fastest round: the rest is the machine's."""
 
 
+SIZES: Final = tuple(MAX_BYTES // part for part in (8, 4, 2, 1))
+MAX_GROWTH: Final = 2.5
+"""How many times as much a text of twice the size may take, on average over the sizes."""
+
+NEGLIGIBLE_MS: Final = 20.0
+"""Faster ones are not compared: their growth is the clock's."""
+
+# Before, what is repeated, what closes each repetition, after.
+SHAPES: Final = {
+    "open brackets": ("select ", "(", "", ""),
+    "balanced brackets": ("select ", "(", ")", ""),
+    "quotes": ("select ", "''", "", ""),
+    "quotes in a string": ("select '", "''", "", ""),
+    "quoted names": ("select ", '"a".', "", ""),
+    "names with dots": ("select ", "a.", "", "b"),
+    "a list of columns": ("select 1", ", a.b.c", "", " from a"),
+    "a list of strings": ("select * from t where a in (1", ",'x'", "", ")"),
+    "comments": ("select 1 ", "/* */", "", ""),
+    "nested comments": ("select 1 ", "/*", "*/", ""),
+    "line comments": ("select 1 ", "--x\n", "", ""),
+    "dollar quotes": ("select ", "$a$ x $a$,", "", "1"),
+    "open dollar quotes": ("select ", "$a", "", ""),
+    "operators": ("select 1 ", "/", "", " 1"),
+    "escapes": ("select E'", "\\'", "", "'"),
+    "names in Unicode escapes": ("select ", 'U&"x".', "", "y"),
+    "UNION": ("select 1", " union select 1", "", ""),
+    "CASE": ("select ", "case when a then ", " end", ""),
+    "casts": ("select a", "::text", "", ""),
+    "subscripts": ("select a", "[1]", "", ""),
+    "conditions": ("select s.histogram_bounds from pg_stats s where 1 = 1", " and s.x = 'y'", "", ""),
+    "relations of one name": ("select c.status from customers c", ", customers c", "", ""),
+    "columns called like a function": ("select 1", ", c.status", "", " from customers c, customers c"),
+    "WITH queries": ("with a as (select 1)", ", a as (select * from a, a b)", "", " select a.status from a"),
+    "calls": ("select 1", ", status(1, c.x)", "", " from customers c"),
+}
+
+
+def make_policy() -> FunctionPolicy:
+    """Return a policy of a database with a function that is called like a column."""
+    calling = CatalogFunction("public", "status", "v", takes_one=True, takes_row=True)
+    harmless = CatalogFunction(
+        "public", "status", "s", min_arguments=2, max_arguments=2, argument_types=(23, 25)
+    )
+    facts = ResolutionFacts(columns={"customers": {"public": frozenset({"status"})}})
+    return FunctionPolicy(catalog_functions=[calling, harmless], facts=facts)
+
+
+def make_statement(shape: tuple[str, str, str, str], size_bytes: int) -> str:
+    """Return a statement of a shape that is at most so long."""
+    before, repeated, closing, after = shape
+    times = (size_bytes - len(before) - len(after)) // len(repeated + closing)
+    return before + repeated * times + closing * times + after
+
+
+def growth(times_ms: list[float]) -> float:
+    """Return by how much the time grows on average when the size doubles."""
+    return float((times_ms[-1] / times_ms[0]) ** (1 / (len(times_ms) - 1)))
+
+
 def cpu_ms(sql: str, policy: FunctionPolicy) -> float:
-    """Return the CPU milliseconds of validating a statement."""
+    """Return the CPU milliseconds of validating a statement, refused or not."""
     started_ns = time.process_time_ns()
-    validate(sql, functions=policy)
+    with suppress(SqlRejectedError):
+        validate(sql, functions=policy)
     return (time.process_time_ns() - started_ns) / 1e6
 
 
-def main() -> int:
-    """Print the percentiles; return 1 if one is over its gate."""
-    warm_up()
+def measure_hostile() -> int:
+    """Print how the time grows with the size of hostile statements; return how many grow too fast."""
+    policy = make_policy()
+    too_fast = 0
+    for name, shape in SHAPES.items():
+        statements = [make_statement(shape, size) for size in SIZES]
+        times_ms = [min(cpu_ms(sql, policy) for _ in range(ROUNDS)) for sql in statements]
+        is_too_fast = max(times_ms) > NEGLIGIBLE_MS and growth(times_ms) > MAX_GROWTH
+        too_fast += is_too_fast
+        mark = " GROWS TOO FAST" if is_too_fast else ""
+        sys.stdout.write(f"{name}: {max(times_ms):.1f} ms at most, x{growth(times_ms):.1f} by size{mark}\n")
+    return too_fast
+
+
+def measure_honest() -> bool:
+    """Print the percentiles of honest statements; return whether one is over its gate."""
     policy = FunctionPolicy()
     times_ms = sorted(min(cpu_ms(sql, policy) for _ in range(ROUNDS)) for sql in honest_statements())
     p50_ms = statistics.median(times_ms)
@@ -35,7 +115,14 @@ def main() -> int:
         f"{len(times_ms)} honest statements, ms of CPU: p50 {p50_ms:.2f} (gate {MAX_P50_MS:g}), "
         f"p95 {p95_ms:.2f} (gate {MAX_P95_MS:g}), slowest {times_ms[-1]:.2f}\n"
     )
-    return int(p50_ms > MAX_P50_MS or p95_ms > MAX_P95_MS)
+    return p50_ms > MAX_P50_MS or p95_ms > MAX_P95_MS
+
+
+def main() -> int:
+    """Measure both; return 1 if anything is over its gate."""
+    warm_up()
+    is_slow = measure_honest()
+    return int(measure_hostile() > 0 or is_slow)
 
 
 if __name__ == "__main__":

@@ -82,11 +82,11 @@ class BodyText:
         Args:
             know_columns: returns the columns of a statement. PL/pgSQL is not parsed here.
         """
-        for text, depth, tokens in self._texts[0]:
+        for (_, _, tokens), roots in zip(self._texts[0], self._roots, strict=True):
             qualifiers = [before for before, written in _fields(tokens) if name in _meanings(written)]
             if not qualifiers:
                 continue
-            known = [know_columns(root) for root in (parse_body(text) if depth <= 1 else None) or ()]
+            known = list(map(know_columns, roots))
             if not known or not all(
                 each.has(meaning, name)
                 for each in known
@@ -153,6 +153,11 @@ class BodyText:
         for _, _, tokens in self._texts[0]:
             padded = [_NO_TOKEN, _NO_TOKEN, *tokens, _NO_TOKEN]
             yield from zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
+
+    @cached_property
+    def _roots(self) -> list[list[Node]]:
+        """The trees of each text's statements; none for what is not SQL, and for strings in the body."""
+        return [(parse_body(text) if depth <= 1 else None) or [] for text, depth, _ in self._texts[0]]
 
     @cached_property
     def _texts(self) -> tuple[list[tuple[str, int, list[Token]]], bool]:

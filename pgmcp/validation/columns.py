@@ -15,6 +15,7 @@ _MAX_DEPTH: Final = 32
 _KINDS_IN_FROM: Final = frozenset(
     {"RangeVar", "RangeSubselect", "RangeFunction", "RangeTableFunc", "JsonTable", "JoinExpr"}
 )
+_WITH_QUERY: Final = "CommonTableExpr"
 _USING: Final = "JoinUsing"  # USING (...) AS name
 _Item = tuple[str, Node]
 
@@ -34,6 +35,9 @@ class KnownColumns:
         self._with_references = with_references
         self._path = path
         self._items: dict[str, list[_Item]] = {}
+        # Without these, chains of WITH queries and many relations of one name would take exponential time.
+        self._known: dict[tuple[str, str], bool] = {}
+        self._known_by_id: dict[tuple[int, str, str], bool] = {}
         self._with_queries: dict[str, list[Node]] = {}
         for kind, fields in _nodes(root):
             if kind in _KINDS_IN_FROM:
@@ -42,23 +46,33 @@ class KnownColumns:
                 if "join_using_alias" in fields:
                     name = fields["join_using_alias"]["aliasname"]
                     self._items.setdefault(name, []).append((_USING, fields))
-            elif kind == "CommonTableExpr":
+            elif kind == _WITH_QUERY:
                 self._with_queries.setdefault(fields["ctename"], []).append(fields)
 
     def has(self, relation: str, name: str, depth: int = 0) -> bool:
         """Return whether everything called `relation` surely has a column `name`."""
-        items = self._items.get(relation, [])
-        return bool(items) and all(self._item_has(item, name, depth) for item in items)
+        if (relation, name) not in self._known:
+            items = self._items.get(relation, [])
+            found = bool(items) and all(self._item_has(item, name, depth) for item in items)
+            self._known[relation, name] = found
+        return self._known[relation, name]
 
     def _item_has(self, item: _Item, name: str, depth: int) -> bool:
         kind, fields = item
-        if depth > _MAX_DEPTH:
-            return False
+        key = (id(fields), kind, name)
+        if key not in self._known_by_id:
+            self._known_by_id[key] = False  # while it is looked for: a recursive query may name itself
+            self._known_by_id[key] = depth <= _MAX_DEPTH and self._find(kind, fields, name, depth)
+        return self._known_by_id[key]
+
+    def _find(self, kind: str, fields: Node, name: str, depth: int) -> bool:
         if new_names := _strings(fields.get("alias", {}).get("colnames", ())):
             return name in new_names
         match kind:
             case "RangeVar":
                 return self._relation_has(fields, name, depth)
+            case "CommonTableExpr":
+                return self._with_query_has(fields, name, depth)
             case "RangeSubselect":
                 return self._query_has(fields["subquery"], name, depth + 1)
             case "RangeFunction":
@@ -66,14 +80,16 @@ class KnownColumns:
             case "JoinUsing":
                 return name in _strings(fields.get("usingClause", ()))
             case "JoinExpr":
-                return any(self._from_has(fields[side], name, depth + 1) for side in ("larg", "rarg"))
+                sides = [item for side in ("larg", "rarg") for item in _items_in_from(fields[side])]
+                return any(self._item_has(each, name, depth + 1) for each in sides)
             case _:
                 return name in _table_function_columns(fields)
 
     def _relation_has(self, relation: Node, name: str, depth: int) -> bool:
         if id(relation) in self._with_references:
             queries = self._with_queries.get(relation["relname"], [])
-            return bool(queries) and all(self._with_query_has(each, name, depth + 1) for each in queries)
+            items = [(_WITH_QUERY, each) for each in queries]
+            return bool(items) and all(self._item_has(item, name, depth + 1) for item in items)
         schemas = self._facts.columns.get(relation["relname"], {})
         places = [relation["schemaname"]] if "schemaname" in relation else self._path
         found = next((schemas[place] for place in places if place in schemas), frozenset())
@@ -114,17 +130,26 @@ class KnownColumns:
             return function[-1:] == [name]
         if "A_Star" not in fields[-1]:
             return _strings(fields)[-1] == name
+        items = [item for each in select.get("fromClause", ()) for item in _items_in_from(each)]
         if len(fields) > 1:
-            return self.has(_strings(fields[:-1])[-1], name, depth + 1)
-        return any(self._from_has(each, name, depth + 1) for each in select.get("fromClause", ()))
+            relation = _strings(fields[:-1])[-1]
+            items = [item for item in items if relation in _names(*item)]
+            if not items:
+                return self.has(relation, name, depth + 1)
+        return any(self._item_has(each, name, depth + 1) for each in items)
 
-    def _from_has(self, item: Node, name: str, depth: int) -> bool:
-        ((kind, fields),) = item.items()
+
+def _items_in_from(item: Node) -> Iterator[_Item]:
+    """Give what an item of FROM is made of; a join with an alias hides what it joins."""
+    pending = [item]
+    while pending:
+        ((kind, fields),) = pending.pop().items()
         if kind == "RangeTableSample":
-            return self._from_has(fields["relation"], name, depth)
-        if kind == "JoinExpr" and "alias" not in fields and depth <= _MAX_DEPTH:
-            return any(self._from_has(fields[side], name, depth + 1) for side in ("larg", "rarg"))
-        return self._item_has((kind, fields), name, depth)
+            pending.append(fields["relation"])
+        elif kind == "JoinExpr" and "alias" not in fields:
+            pending += [fields["larg"], fields["rarg"]]
+        else:
+            yield kind, fields
 
 
 def _nodes(root: Any) -> Iterator[_Item]:

@@ -10,7 +10,6 @@ function's own, else its caller's. What is reached is followed to its end.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from pgmcp.validation.body import BodyText
@@ -252,9 +251,10 @@ class Reach:
     def _behind_body(self, body: BodyText, path: _Path) -> Iterator[_Node]:
         for schema, name in body.calls:
             yield from self._lookup.functions(schema, name, path)
+        know_columns = self._column_finder(path)
         for name in body.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
-            if called and not body.has_only_columns(name, partial(self._known_columns, path=path)):
+            if called and not body.has_only_columns(name, know_columns):
                 yield from called
         for symbol in body.symbols:
             for schema in ("", *body.operator_schemas):
@@ -270,8 +270,16 @@ class Reach:
                 for relation in relations:
                     yield from self._cast_functions(relation)
 
-    def _known_columns(self, root: Node, path: _Path) -> KnownColumns:
-        return KnownColumns(root, self._facts, with_references(root), path)
+    def _column_finder(self, path: _Path) -> Callable[[Node], KnownColumns]:
+        """Return what finds the columns of a tree, once for each tree."""
+        found: dict[int, KnownColumns] = {}
+
+        def find(root: Node) -> KnownColumns:
+            if id(root) not in found:
+                found[id(root)] = KnownColumns(root, self._facts, with_references(root), path)
+            return found[id(root)]
+
+        return find
 
 
 def _policy_of(node: _Node) -> str:
