@@ -1,6 +1,6 @@
 """Runs the worker's own statements so that nothing of the database can act in them.
 
-    ──▶ BEGIN READ ONLY · SELECT set_config(…) · the statement · Sync · ROLLBACK · Sync
+    ──▶ BEGIN … READ ONLY · SELECT set_config(…) · the statement · Sync · ROLLBACK · Sync
 
 The first SELECT sets search_path to pg_catalog and needs no search path itself: its function is qualified and
 its arguments have their exact types. Whatever follows is resolved in pg_catalog alone.
@@ -24,6 +24,8 @@ _MAX_CLOSING_RESULTS: Final = 10
 _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.current_schemas(false)))"
 
 BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
+BEGIN_OWN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+"""For statements of ours. A standby refuses all in the level serializable, which a database may set."""
 FIRST_SETTINGS: Final = [("search_path", OWN_SEARCH_PATH)]
 
 
@@ -89,7 +91,7 @@ def ask_all(
 
 
 def _send(pgconn: pq.abc.PGconn, question: Question) -> None:
-    pgconn.send_query_params(BEGIN_READ_ONLY, None)
+    pgconn.send_query_params(BEGIN_OWN, None)
     pgconn.send_query_params(*set_local(question.settings))
     pgconn.send_query_params(question.query, list(question.params), list(question.param_types))
     pgconn.pipeline_sync()

@@ -31,6 +31,7 @@ from worker.protocol import Backend, Connected, FailureCode
 from worker.session_settings import (
     CLIENT_CHECK_INTERVAL,
     CLIENT_CHECK_SETTING,
+    DEFAULT_ISOLATION,
     LIMITS,
     MAX_LOCK_WAIT_MS,
     OWN_SEARCH_PATH,
@@ -74,6 +75,7 @@ FROM pg_catalog.pg_show_all_settings() AS s
 WHERE s.name IN ({", ".join(f"'{name}'" for name in READ_SETTINGS)}) AND s.reset_val IS NOT NULL
 """.encode()  # noqa: S608 - names of ours
 _CANCELLED: Final = b"57014"
+_SET_REPEATABLE_READ: Final = b"SET default_transaction_isolation = 'repeatable read'"
 _OWN_TIMEOUT: Final = ("statement_timeout", "5000")
 _SHOW_SETTINGS: Final = tuple(f"SHOW {name}".encode() for name in READ_SETTINGS)
 _CLIENT_CHECK_SQL: Final = (
@@ -430,9 +432,17 @@ def _prepare_session(connection: ServerConnection, timeout_s: float) -> None:
     facts = connection.facts
     if facts.is_pooled:
         return
+    if facts.defaults.values.get(DEFAULT_ISOLATION) == "serializable" and _is_standby(connection.pgconn):
+        # A standby refuses every statement in serializable; repeatable read is what PostgreSQL advises there.
+        connection.pgconn.exec_params(_SET_REPEATABLE_READ, None)
     result = set_for_session(connection.pgconn, facts.session_settings(), timeout_s=timeout_s)
     if result.status != pq.ExecStatus.TUPLES_OK:
         raise psycopg.OperationalError(failed_result(result, facts.encoding).message)
+
+
+def _is_standby(pgconn: pq.abc.PGconn) -> bool:
+    """Return whether the server says that it is a standby, as PostgreSQL 14 and later do."""
+    return pgconn.parameter_status(b"in_hot_standby") == b"on"
 
 
 def _is_idle(connection: ServerConnection) -> bool:

@@ -61,7 +61,9 @@ KEPT_SETTINGS: Final = (
 )
 """Settings that decide what a statement means or how its values look; each transaction has the role's."""
 
-READ_SETTINGS: Final = (*KEPT_SETTINGS, *LIMITS)
+DEFAULT_ISOLATION: Final = "default_transaction_isolation"
+
+READ_SETTINGS: Final = (*KEPT_SETTINGS, *LIMITS, DEFAULT_ISOLATION)
 
 _OWNER_BY_SOURCE: Final = {
     "database": "the database",

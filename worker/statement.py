@@ -25,7 +25,7 @@ from psycopg import pq
 from worker.date_style import DateOutput, choose_date_output
 from worker.encoding import Cell, CellReader, cut, text_bytes
 from worker.failures import FailedError, broken_connection, failed_result
-from worker.own_sql import BEGIN_READ_ONLY, set_local
+from worker.own_sql import BEGIN_OWN, BEGIN_READ_ONLY, set_local
 from worker.protocol import Execute, FailureCode, StatementMode, StatementOrigin, Truncated
 from worker.session import ServerConnection
 from worker.session_settings import TransactionLimits
@@ -184,7 +184,7 @@ class _Exchange:
 
     def _send(self, text: bytes, limits: TransactionLimits) -> None:
         pgconn = self._pgconn
-        pgconn.send_query_params(BEGIN_READ_ONLY if self._is_read_only else b"BEGIN", None)
+        pgconn.send_query_params(self._begin(), None)
         pgconn.send_query_params(*set_local(self._settings(limits)))
         pgconn.send_query_params(text, None)
         self._send_end()
@@ -196,6 +196,11 @@ class _Exchange:
         if facts.is_pooled:
             return facts.caller_settings(limits)
         return limits.beside(facts.session_limits)
+
+    def _begin(self) -> bytes:
+        if self._request.origin is StatementOrigin.OWN:
+            return BEGIN_OWN
+        return BEGIN_READ_ONLY if self._is_read_only else b"BEGIN"
 
     @property
     def _is_read_only(self) -> bool:

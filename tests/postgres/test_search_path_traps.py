@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -39,7 +39,9 @@ from tests.own_sql_log import own_statements, read_log
 from tests.pgbouncer import PgBouncer, find_pgbouncer
 from tests.postgres_facts import Backends
 from tests.recorded_spawn import RecordedSpawn
+from tests.replica import new_cluster, new_standby
 from tests.statement_run import run, value
+from worker.own_sql import BEGIN_OWN
 from worker.protocol import StatementOrigin
 from worker.session_settings import OWN_SEARCH_PATH
 
@@ -91,7 +93,8 @@ class Trapped:
 
     def rows_logged(self) -> int:
         """Return how many traps have written a row."""
-        with psycopg.connect(self.url, options="-c search_path=pg_catalog") as connection:
+        options = "-c search_path=pg_catalog -c default_transaction_isolation=repeatable\\ read"
+        with psycopg.connect(self.url, options=options) as connection:
             tables = connection.execute(
                 "select relnamespace::regnamespace from pg_class where relname = 'log'"
             ).fetchall()
@@ -221,6 +224,46 @@ async def test_a_role_that_can_only_read_springs_no_trap(
     _no_trap_was_sprung(trapped)
 
 
+ROLE_SETTINGS = (
+    "role = trapped_group",
+    "search_path = s, pg_catalog, public",
+    "session_preload_libraries = 'auto_explain'",
+    "auto_explain.log_min_duration = 0",
+    "auto_explain.log_analyze = on",
+    "debug_print_parse = off",
+    "default_transaction_read_only = off",
+    "default_transaction_deferrable = on",
+    "check_function_bodies = off",
+    "transform_null_equals = on",
+    "from_collapse_limit = 1",
+    "force_parallel_mode = off",
+    "createrole_self_grant = ''",
+    "temp_tablespaces = ''",
+    "trapped.anything = 'of an extension'",
+)
+
+
+async def test_settings_of_a_role_change_nothing_about_it(
+    supervise: Callable[..., Supervisor], trapped: Trapped
+) -> None:
+    with psycopg.connect(trapped.url, autocommit=True, options="-c search_path=pg_catalog") as admin:
+        admin.execute("create role trapped_group; grant trapped_group to trapped_reader")
+        try:
+            for setting in ROLE_SETTINGS:
+                with suppress(psycopg.errors.UndefinedObject):  # not a setting of this version
+                    admin.execute(f"alter role trapped_reader set {setting}".encode())
+            supervisor = supervise(trapped.reader_url)
+
+            await _read_everything(supervisor)
+            assert await _own_value(supervisor, "select current_user::text") == "trapped_group"
+            assert await value(supervisor, "select 7") == 7
+            await supervisor.close()
+        finally:
+            admin.execute("alter role trapped_reader reset all; drop role trapped_group")
+
+    _no_trap_was_sprung(trapped)
+
+
 @pytest.mark.parametrize("role", ["superuser", "reader"])
 async def test_doctor_springs_no_trap(trapped: Trapped, role: str) -> None:
     url = trapped.url if role == "superuser" else trapped.reader_url
@@ -287,7 +330,7 @@ async def test_each_statement_of_ours_is_read_only_and_has_pg_catalog_alone_as_i
     exposed = {
         each.text
         for each in ran
-        if (each.begin, each.search_path) != ("BEGIN READ ONLY", OWN_SEARCH_PATH)
+        if (each.begin, each.search_path) != (BEGIN_OWN.decode(), OWN_SEARCH_PATH)
         and each.text not in _OUTSIDE_A_TRANSACTION
     }
     assert exposed == {
@@ -313,6 +356,23 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
     settings = load_settings({"PG_MCP_DATABASE_URL": url}, env_file=None)
     async for _ in examine_remote(settings, None):
         pass
+
+
+async def test_on_a_standby_no_trap_is_sprung(supervise: Callable[..., Supervisor]) -> None:
+    with new_cluster({}) as primary:
+        with psycopg.connect(primary.url(), autocommit=True) as admin:
+            admin.execute("create database trapped")
+        _set_traps(primary.url("trapped"), "trapped", "s", "s, pg_catalog, public")
+        with new_standby(primary, {}) as standby:
+            on_standby = Trapped(standby, "trapped")
+            supervisor = supervise(on_standby.url)
+
+            await _read_everything(supervisor)
+            # The database asks for the isolation level serializable, in which a standby runs nothing.
+            assert await value(supervisor, "select pg_catalog.pg_is_in_recovery()") is True
+            await supervisor.close()
+
+            _no_trap_was_sprung(on_standby)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops a worker with a signal")
