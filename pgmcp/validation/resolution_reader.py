@@ -93,10 +93,13 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
         SELECT r.relname FROM holders AS s JOIN pg_catalog.pg_class AS r ON r.oid = s.relation)
     GROUP BY n.nspname, c.relname
 ), results (id, name, column_name) AS (
-    SELECT p.oid, p.proname, p.proargnames[place.number]
-    FROM pg_catalog.pg_proc AS p, LATERAL pg_catalog.generate_subscripts(p.proargmodes, 1) AS place (number)
-    WHERE p.proargmodes[place.number] IN ('o', 'b', 't')
-      AND p.proargnames[place.number] IN (SELECT s.name FROM single AS s)
+    SELECT q.oid, q.proname, q.column_name
+    FROM (SELECT p.oid, p.proname, p.proargnames[place.number] AS column_name
+          FROM pg_catalog.pg_proc AS p,
+               LATERAL pg_catalog.generate_subscripts(p.proargmodes, 1) AS place (number)
+          WHERE p.proargmodes[place.number] IN ('o', 'b', 't')
+          OFFSET 0) AS q  -- else each function of the database is joined with each of pg_proc: 40 s for 2,400
+    WHERE q.column_name IN (SELECT s.name FROM single AS s)
     UNION
     SELECT p.oid, p.proname, h.column_name
     FROM pg_catalog.pg_proc AS p
