@@ -31,6 +31,7 @@ _NAMING_FIELDS: Final = frozenset(
 )
 # What makes columns whose names or types the tree does not show.
 _MAKING_COLUMNS: Final = frozenset({"functions", "docexpr", "context_item", "valuesLists"})
+_NAMED_AFTER_COLUMN: Final = frozenset({"TypeCast", "A_Indirection", "CollateClause", "CaseExpr", "SubLink"})
 _NAMES_OF_EXPRESSIONS: Final = frozenset(
     """
     array case coalesce exists greatest grouping least merge_action nullif row current_catalog current_date
@@ -112,6 +113,7 @@ def _made_names(root: Node) -> frozenset[str] | None:
     alias is called after its function or type.
     """
     names: set[str] = {*_NAMES_OF_EXPRESSIONS}
+    shown = {id(target) for target in root.get("SelectStmt", root).get("targetList", ())}
     for value in _dicts(root):
         is_set_operation = str(value.get("op", "")).startswith("SETOP_") and value["op"] != "SETOP_NONE"
         if _MAKING_COLUMNS & value.keys() or is_set_operation:
@@ -119,7 +121,26 @@ def _made_names(root: Node) -> frozenset[str] | None:
         if "fields" not in value:
             texts = (value[field] for field in _NAMING_FIELDS & value.keys())
             names.update(text for text in texts if isinstance(text, str))
+        if "ResTarget" in value and id(value) not in shown:
+            names.update(_inherited_names(value["ResTarget"]))
     return frozenset(names)
+
+
+def _inherited_names(target: Node) -> Iterator[str]:
+    """Give the names that an output takes from a column in it, whose type it need not have.
+
+    `price::text`, `tags[1]`, `CASE … ELSE price END` and subqueries of these are called after the column.
+    """
+    if "name" in target or not _NAMED_AFTER_COLUMN & target.get("val", {}).keys():
+        return
+    pending: list[Any] = [target["val"]]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield from (part["String"]["sval"] for part in value.get("fields", [])[-1:] if "String" in part)
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
 
 
 def _dicts(root: Any) -> Iterator[Node]:

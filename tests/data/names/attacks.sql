@@ -19,3 +19,9 @@ select big(-9223372036854775808)
 select big(0xFFFFFFFFF)
 select big(1_000_000_000_000)
 select reads_no_column()
+select weigh(id) from (select id::text from orders) x
+select weigh(x.id) from (select cast(id as bigint) from orders) x
+with x as (select id::varchar from orders) select weigh(id) from x
+select weigh(tags) from (select tags[1] from public.things) x
+select weigh(id) from (select case when true then big else id end from public.things) x
+select weigh(id) from (select (select id::text from orders) from orders) x

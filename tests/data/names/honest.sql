@@ -34,3 +34,6 @@ select count(*) from customers c where c.full_name = c.city or c.full_name is di
 select concat('a', 1), concat(full_name, city) from customers
 select big(1.5), big(9223372036854775808), big(1::numeric)
 select reads_columns() from customers
+select weigh(id), id::text from orders order by id
+select weigh(id) from (select id from orders where id::text = '1') x
+select weigh(tags), tags[1] from public.things
