@@ -26,7 +26,8 @@ MAX_CHARACTERS: Final = 8_000
 
 _MAX_LITERAL: Final = 100
 
-_UNPLAIN: Final = re.compile(r"""[^\t\n\r -~]|["$;\\]|--|/\*""")
+# The number behind FLOAT decides which type it is.
+_UNPLAIN: Final = re.compile(r"""[^\t\n\r -~]|["$;\\]|--|/\*|\bfloat\s*\(""", re.IGNORECASE)
 
 # A string must not follow a word character or & (E'', U&'', N'', B''), nor touch another quote.
 # Whatever else begins with a quote or a digit is matched by the last two branches.

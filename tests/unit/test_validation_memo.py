@@ -63,6 +63,8 @@ def test_another_literal_is_not_checked_again_and_runs_as_it_is_written(first: s
         ("select 'a'", "select 'a\\'"),
         ("select 'a'", "select 'é'"),
         ("select a1 from t", "select a2 from t"),
+        ("select a::float(24) from t", "select a::float(25) from t"),
+        ("select cast(a as FLOAT\n(1)) from t", "select cast(a as FLOAT\n(53)) from t"),
         (
             "select histogram_bounds from pg_stats where tablename = ''",
             "select histogram_bounds from pg_stats where tablename = 'pg_authid'",
