@@ -98,6 +98,7 @@ class ExplicitCasts:
     """
 
     def __init__(self, root: Node, columns: Set[str], targets: Set[str], surroundings: Surroundings) -> None:
+        self._columns = columns
         self._names = set(columns)
         self._targets = targets
         self._around = surroundings
@@ -256,7 +257,7 @@ class ExplicitCasts:
     def _is_function_of_value(self, step: Node) -> bool:
         """Return whether a name behind a dot may call a function that casts, or one of the database's own."""
         name = step.get("String", {}).get("sval", "")
-        if name in self._names:
+        if name in self._columns:  # not `_names`: an output is called after its function
             return False
         return (name in FUNCTIONS_THAT_CAST and self._casts(name)) or self._around.takes_one(name)
 
