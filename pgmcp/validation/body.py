@@ -18,6 +18,7 @@ from pgmcp.validation.lexer import Token, TokenKind, tokenize
 from pgmcp.validation.secret_columns import text_may_use_secrets
 
 _MAX_STRING_DEPTH = 8
+_STRING_SETTING = "standard_conforming_strings"  # where it is off, backslashes move the ends of strings
 _MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names
 _NAME_KINDS = (TokenKind.WORD, TokenKind.QUOTED_NAME)
 _ENDS_OF_EXECUTED_TEXT = frozenset({";", "into", "using", "loop"})
@@ -42,7 +43,11 @@ class BodyText:
     def hides_calls(self) -> bool:
         """Whether it puts together SQL that its text does not show, or cannot be read to its end."""
         texts, is_readable = self._texts
-        return not is_readable or any(self._hides_calls(tokens) for _, _, tokens in texts)
+        return (
+            not is_readable
+            or _STRING_SETTING in self.names
+            or any(self._hides_calls(tokens) for _, _, tokens in texts)
+        )
 
     def _hides_calls(self, tokens: list[Token]) -> bool:
         follows_unicode_name = False
@@ -141,11 +146,13 @@ class BodyText:
     def symbols(self) -> set[str]:
         """What looks like an operator, as it is written and as the server may split it."""
         written = [
-            token.text
+            token.text.removeprefix("=") if _is_assignment(before, token) else token.text
             for _, before, token, _ in self._neighbours
-            if token.kind is TokenKind.OPERATOR and not _is_assignment(before, token)
+            if token.kind is TokenKind.OPERATOR
         ]
-        return {symbol for run in written for symbol in (run, run.rstrip("+-"), run[-1:]) if run != "::"}
+        return {
+            symbol for run in written for symbol in (run, run.rstrip("+-"), run[-1:]) if run not in ("", "::")
+        }
 
     @property
     def _neighbours(self) -> Iterator[tuple[Token, Token, Token, Token]]:
@@ -171,6 +178,8 @@ class BodyText:
             texts.append((text, depth, tokens))
             try:
                 for token in tokenize(text) if depth else _without_own_name(tokenize(text)):
+                    if tokens and _runs_on(tokens[-1], token):
+                        is_readable = False
                     tokens.extend(_pieces(token))
                     if token.kind is TokenKind.STRING:
                         pending.append((_content(token.text), depth + 1))
@@ -207,6 +216,13 @@ def _pieces(token: Token) -> Iterator[Token]:
             yield Token(TokenKind.WORD, name, token.start + len(token.text) - len(name))
 
 
+def _runs_on(name: Token, token: Token) -> bool:
+    """Return whether a name that runs into a number goes on: `1..löschen()` and `1..a$b()` in PL/pgSQL."""
+    is_adjacent = name.start + len(name.text) == token.start
+    is_letter = token.kind is TokenKind.WORD or token.text.startswith("$")
+    return is_adjacent and is_letter and name.kind is TokenKind.WORD
+
+
 def _runs_plain_text(tokens: list[Token], at: int) -> bool:
     """Return whether EXECUTE runs one plain string, which is read here, or stands alone in a string."""
     if len(tokens) == 1:
@@ -231,7 +247,8 @@ def _schemas(before: Token, dot: Token) -> set[str]:
 
 
 def _is_assignment(before: Token, token: Token) -> bool:
-    return before.text == ":" and token.text == "=" and before.start + 1 == token.start
+    """Return whether an operator's first character is the end of `:=`."""
+    return before.text == ":" and token.text.startswith("=") and before.start + 1 == token.start
 
 
 def _is_unicode_name(token: Token) -> bool:

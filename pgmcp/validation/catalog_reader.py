@@ -203,7 +203,14 @@ WITH RECURSIVE operators (id, symbols) AS (
     UNION
     SELECT h.type, w.whole
     FROM holders AS h
-    JOIN ({_WHOLES}) AS w (part, whole) ON w.part = h.holder
+    JOIN ({_WHOLES}
+          UNION ALL
+          -- A CHECK that makes a value of another domain.
+          SELECT pg_catalog.oidin(pg_catalog.textout(m.match[1])), k.contypid
+          FROM pg_catalog.pg_constraint AS k,
+               LATERAL pg_catalog.regexp_matches(
+                   k.conbin::pg_catalog.text, ':(?:resulttype|typid) (\d+)', 'g') AS m (match)
+          WHERE k.contypid >= 16384) AS w (part, whole) ON w.part = h.holder
 ), row_types (id) AS (
     SELECT t.oid FROM pg_catalog.pg_type AS t
     WHERE t.typtype IN ('c', 'p')

@@ -87,6 +87,7 @@ class FunctionPolicy:
             self._path,
             self._operator_verdict,
         )
+        self._casts_rows = self._reach.casts_rows()
 
     def argument_types(self, root: Node) -> ArgumentTypes:
         """Return what finds the types of expressions in a statement."""
@@ -119,7 +120,13 @@ class FunctionPolicy:
         return self._refusal_outside_pg_catalog(schema, name, argument_count, arguments)
 
     def row_function_refusal(self, name: str) -> RefusalFamily | None:
-        """Return why `row.name` is refused: it calls a function, or casts, when no column has that name."""
+        """Return why `row.name` is refused: it calls a function, or casts, when no column has that name.
+
+        Where rows of a table can be cast unseen, a row can be the argument of more functions.
+        """
+        return self.value_function_refusal(name) if self._casts_rows else self._row_function_refusal(name)
+
+    def _row_function_refusal(self, name: str) -> RefusalFamily | None:
         found = self._lookup.functions("", name, self._path, CallArguments(1))
         calling = [function for function in found if function.takes_row]
         casting = [function for function in self._by_type.get(name, ()) if name in function.row_types]
@@ -130,7 +137,7 @@ class FunctionPolicy:
 
         What nothing is known of is the field of a row.
         """
-        if refusal := self.row_function_refusal(name) or self.type_refusal(name):
+        if refusal := self._row_function_refusal(name) or self.type_refusal(name):
             return refusal
         is_listed = builtin("", name) or extension_function(name)
         if not is_listed and not any(function.takes_one for function in self._by_name.get(name, ())):

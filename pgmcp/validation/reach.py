@@ -135,6 +135,17 @@ class Reach:
             if (doubt := self._doubt(function))
         ]
 
+    def casts_rows(self) -> bool:
+        """Return whether the server may cast whole rows of a relation without being told to."""
+        return any(
+            cast.is_chosen
+            for relations in self._castable.values()
+            for relation in relations
+            for column, type_name in relation.cast_columns
+            if not column
+            for cast, _ in self._casts.get(type_name, ())
+        )
+
     def row_type_doubt(self, name: str) -> Doubt | None:
         """Return what speaks against making rows of a relation, which a type's name may mean."""
         rows = list(self._castable.get(name, ()))
@@ -230,8 +241,22 @@ class Reach:
             yield from _functions_of(self._type_functions, node.types)
             if self._looks_casts_up(node):
                 yield from self._casts_of_columns(node)
+        elif node.parts and not self._operator_verdict(node.schema, node.name, node.extension):
+            for part in node.parts:
+                yield from self._read_namesakes(part)
         elif node.definition and not self._operator_verdict(node.schema, node.name, node.extension):
             yield from self._behind_body(BodyText(node.definition, node.language), path)
+
+    def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
+        """Give the functions that a part of an aggregate may be, as far as their text has to be read.
+
+        A part is known by name; one that declares itself volatile is refused for that already.
+        """
+        return (
+            each
+            for each in self._functions.get((part.schema, part.name), ())
+            if each.definition or each.is_body_unreadable
+        )
 
     def _looks_casts_up(self, relation: CatalogRelation) -> bool:
         """Return whether a view or policy calls functions that may cast what they are given.

@@ -497,3 +497,24 @@ async def test_a_list_that_was_cut_short_is_an_error_and_no_policy() -> None:
 
     with pytest.raises(ResultTooLargeError):
         await PolicyReader(fetch, allowed=(), denied=()).read()
+
+
+async def test_a_row_that_can_be_cast_may_be_the_argument_of_any_function(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create table boxes (id int);
+        create function box_number(boxes) returns bigint language sql immutable as 'select 1';
+        create cast (boxes as bigint) with function box_number(boxes) as implicit;
+        create function log_it(bigint) returns int language plpgsql as 'begin return 1; end';
+        """,
+    )
+
+    policy = await reader(url).read()
+
+    assert not passes("select b.log_it from boxes b", policy)
+    assert not passes("select boxes.pg_advisory_lock from boxes", policy)
+    assert passes("select b.id, b.abs, b.nothing from boxes b", policy)

@@ -50,7 +50,14 @@ def test_names_end_where_the_body_does() -> None:
 
 @pytest.mark.parametrize(
     ("text", "symbol"),
-    [("1 === 2", "==="), ("1===-1", "==="), ("1===--x", "==="), ("1===/* x */2", "==="), ("+-1", "-")],
+    [
+        ("1 === 2", "==="),
+        ("1===-1", "==="),
+        ("1===--x", "==="),
+        ("1===/* x */2", "==="),
+        ("+-1", "-"),
+        ("x:=@#1", "@#"),
+    ],
 )
 def test_operators_are_split_as_the_server_does(text: str, symbol: str) -> None:
     assert symbol in body(text).symbols
@@ -73,6 +80,9 @@ def test_an_assignment_is_no_operator() -> None:
         ("begin execute 'begin execute name; end;'; end", "plpgsql"),
         ("select u&\"strik!0065\" uescape '!' ()", "sql"),
         ("select 'no end", "sql"),
+        ("for i in 1..straße() loop", "plpgsql"),
+        ("for i in 1..strike$1() loop", "plpgsql"),
+        ("set standard_conforming_strings to off; select '\\'' || strike() || '\\''", "sql"),
     ],
 )
 def test_sql_that_is_put_together_at_run_time_is_noticed(text: str, language: str) -> None:

@@ -205,3 +205,17 @@ select 1::any_weight
 select coalesce(weight, 1) from parcels
 select weight from parcels union all select 1
 select greatest(weight, 1) from parcels
+select lying_sum(id::int) from customers
+select lying_count(id::int) over (order by id) from customers
+select lying_total()
+select * from lying_view
+select 5::nested_number
+select '{5}'::nested_number[]
+select (5).nested_number
+select counting_to_liar()
+select counting_by_liar()
+select assigning_liar()
+select naming_liar()
+select backslash_liar()
+select (s).row_to_json from skies s
+select (s).to_json from (select * from skies) s

@@ -28,3 +28,4 @@ select case sky when 'blue' then 1 else 0 end::int from (select sky from skies) 
 select * from skies_view
 select id::text from crates c
 select * from parcels where weight is null or id::text = '1'
+select honest_sum(id::int), sum(id) from customers

@@ -53,6 +53,7 @@ create cast (int as trap.box) with function trap.to_box(int);
 create domain public.struck_number as int check (trap.strike_if(value));
 create domain public.struck_again as public.struck_number;
 create domain public.struck_customer as public.customers check (trap.strike_if((value).id));
+create domain public.nested_number as int check ((value::public.struck_number) is not null);
 create domain public.locked_number as bigint check (pg_try_advisory_lock(value));
 
 create type trap.mood as enum ('sad', 'glad');
@@ -117,6 +118,18 @@ create function public.long_liar() returns int language sql stable as
     'select liar_with_a_name_of_exactly_sixty_three_bytes_xxxxxxxxxxxxxxxxx_and_more()';
 create function public.counting_up_liar() returns int language plpgsql stable as
     'begin for i in 1..liar() loop return i; end loop; return 0; end';
+create function public."löschen"() returns int language sql volatile as 'select trap.strike(1)';
+create function public.counting_to_liar() returns int language plpgsql stable as
+    'begin for i in 1..löschen() loop return i; end loop; return 0; end';
+create function public.strike$1() returns int language sql volatile as 'select trap.strike(1)';
+create function public.counting_by_liar() returns int language plpgsql stable as
+    'begin for i in 1..strike$1() loop return i; end loop; return 0; end';
+create function public.assigning_liar() returns bool language plpgsql stable as
+    'declare is_struck bool; begin is_struck:=@#1; return is_struck; end';
+create function public.not_struck(is_struck bool) returns bool language sql stable as 'select not is_struck';
+create function public.naming_liar() returns bool language sql stable as 'select not_struck(is_struck:=@#1)';
+create function public.backslash_liar() returns text language sql stable set standard_conforming_strings = off as
+    $$ select '\'' || trap.strike(1) || '\'' $$;
 create function public.quietly_password_liar() returns text language sql stable as
     $$ select string_agg(/* " */ rolpassword, ',') from pg_authid /* " */ $$;
 create function public.dotted_liar() returns int language sql stable as 'select (5).length';
@@ -132,6 +145,16 @@ end $$;
 
 create aggregate public.striking_sum(int) (sfunc = trap.strike_step, stype = int, initcond = '0');
 create aggregate public.keep_setting(text, bool) (sfunc = set_config, stype = text, initcond = 'work_mem');
+create function public.lying_step(state int, value int) returns int language sql stable as
+    'select trap.strike(value)';
+create function public.lying_end(state int) returns int language plpgsql stable as 'begin return liar(); end';
+create aggregate public.lying_sum(int) (sfunc = lying_step, stype = int, initcond = '0');
+create aggregate public.lying_count(int) (sfunc = int4pl, stype = int, finalfunc = lying_end, initcond = '0');
+create function public.lying_total() returns int language sql stable as 'select lying_sum(id::int) from customers';
+create function public.step(state int, value int) returns int language sql immutable as 'select $1 + $2';
+create function public.step(state text, value text) returns text language sql volatile as
+    'select trap.strike(1)::text';
+create aggregate public.honest_sum(int) (sfunc = step, stype = int, initcond = '0');
 create aggregate public.product(int) (sfunc = int4mul, stype = int, initcond = '1');
 
 create view public.striking_view as select trap.strike() as v;
@@ -145,6 +168,7 @@ create view public.casting_view as select id::public.struck_number as n from cus
 create view public.boxing_view as select (id::trap.box).v from customers;
 create view public.json_view as
     select * from json_table('[1]', '$[*]' columns (v public.struck_number path '$'));
+create view public.lying_view as select lying_sum(id::int) from customers;
 create view public.healthy_view as select id, lower(full_name) as name, random() as dice from customers;
 
 create table public.guarded (id int primary key, note text);
