@@ -21,6 +21,7 @@ from pgmcp.schema.parts import (
     StatisticsPart,
     decode_columns,
     decode_constraints,
+    decode_ids,
     decode_indexes,
     decode_statistics,
     decode_texts,
@@ -155,7 +156,7 @@ class Assembly:
     def _table(
         self, relation: Row, constraints: Sequence[ConstraintPart], indexes: Sequence[IndexPart]
     ) -> Table:
-        id_, schema, name, kind, comment, estimated_rows = relation
+        id_, schema, name, kind, comment, estimated_rows, parents = relation
         columns = self._columns[id_]
         return Table(
             schema=sys.intern(schema),
@@ -176,6 +177,11 @@ class Assembly:
             nulls_not_distinct=tuple(_keys(columns, [k for k in constraints if k.nulls_not_distinct], "u")),
             estimated_rows=estimated_rows,
             has_active_policies=(schema, name) in self._row_security.filtered,
+            parents=tuple(
+                self._names[parent]
+                for parent in salvage(decode_ids, parents or "[]", ",")[0]
+                if parent in self._names
+            ),
         )
 
     def _read(
@@ -210,6 +216,7 @@ class Assembly:
             else self._types.labels(part.type_id),
             values=values,
             value_range=value_range,
+            are_labels_cut=self._types.are_labels_cut(part.type_id),
         )
         return self._shared.setdefault(column, column)
 
@@ -321,8 +328,12 @@ class Types:
 
     def __init__(self, enums: Iterable[Row], domains: Iterable[Row]) -> None:
         self._labels: dict[int, tuple[str, ...]] = {}
+        self._cut: set[int] = set()
         for id_, array_id, labels in enums:
-            self._labels[id_] = self._labels[array_id] = salvage(decode_texts, labels, '"')[0]
+            self._labels[id_], is_cut = salvage(decode_texts, labels, '"')
+            self._labels[array_id] = self._labels[id_]
+            if is_cut:
+                self._cut |= {id_, array_id}
         self._base: dict[int, tuple[int, str]] = {id_: (base_id, base) for id_, base_id, base in domains}
 
     def spell(self, name: str, type_id: int) -> str:
@@ -334,6 +345,10 @@ class Types:
         """Return the enum's labels, also for an array of it; () for any other type."""
         base_id, _ = self._resolve(type_id, "")
         return self._labels.get(base_id, ())
+
+    def are_labels_cut(self, type_id: int) -> bool:
+        """Return whether the enum has more labels than could be read."""
+        return self._resolve(type_id, "")[0] in self._cut
 
     def _resolve(self, type_id: int, name: str) -> tuple[int, str]:
         while type_id in self._base:

@@ -5,12 +5,16 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Final
 
 from pgmcp.presentation.neutral import neutralise
 from pgmcp.schema.identifiers import parse_name, quote_identifier
 from pgmcp.schema.scope import CatalogScope
 
 _DOMAIN = re.compile(r".+ \((.+)\)")
+UNREADABLE_CHARACTER: Final = "\ufffd"
+"""Shown for bytes that mean nothing in the encoding they are read in."""
+
 _TEXT = re.compile(r"text|name|(?:.+\.)?citext|character(?: varying)?(?:\(\d+\))?")
 
 _NEAR_ENOUGH = 0.6  # difflib's own default: "order" finds "orders", and not every table with an "o"
@@ -37,6 +41,7 @@ class Column:
         enum_labels: every label of the column's enum type, in the enum's order; empty for other types.
         values: all texts that the column may hold by its check, or else held when last analysed or sampled;
             empty when they are unknown or many.
+        are_labels_cut: the enum has more labels than could be read.
         value_range: the least and the greatest date or number, likewise; None when unknown.
     """
 
@@ -48,6 +53,7 @@ class Column:
     enum_labels: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     value_range: tuple[str, str] | None = None
+    are_labels_cut: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -101,6 +107,7 @@ class Table:
             NOT NULL constraints that are not validated.
         estimated_rows: the planner's estimate, or None when the table was never analysed or is a view.
         has_active_policies: row-level security policies may hide rows of it from the role.
+        parents: schema and name of the listed tables that it inherits from: a read of one has its rows, too.
     """
 
     schema: str
@@ -117,6 +124,7 @@ class Table:
     nulls_not_distinct: tuple[tuple[str, ...], ...] = ()
     estimated_rows: int | None = None
     has_active_policies: bool = False
+    parents: tuple[tuple[str, str], ...] = ()
 
 
 # Compared and hashed by identity: indexes over a catalog are kept as long as that catalog is.

@@ -105,7 +105,10 @@ SELECT visible.id, visible.schema_name, visible.name, visible.kind,
             WHEN s.row_count IS NOT NULL
             THEN (s.row_count + GREATEST(visible.reltuples, 0::pg_catalog.float4))::pg_catalog.int8
             WHEN visible.kind <> 'v' AND visible.reltuples >= 0 AND visible.reltuples + visible.relpages > 0
-            THEN visible.reltuples::pg_catalog.int8 END AS estimated_rows
+            THEN visible.reltuples::pg_catalog.int8 END AS estimated_rows,
+       (SELECT pg_catalog.textin(pg_catalog.json_out(
+                   pg_catalog.json_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno)))
+        FROM pg_catalog.pg_inherits AS i WHERE i.inhrelid = visible.oid) AS parents
 FROM (
     SELECT c.oid::pg_catalog.int8 AS id, c.oid, n.nspname::pg_catalog.text AS schema_name,
            c.relname::pg_catalog.text AS name, c.relkind::pg_catalog.text AS kind, c.reltuples, c.relpages

@@ -94,4 +94,5 @@ decode_columns = msgspec.json.Decoder(list[ColumnPart]).decode
 decode_constraints = msgspec.json.Decoder(list[ConstraintPart]).decode
 decode_indexes = msgspec.json.Decoder(list[IndexPart]).decode
 decode_statistics = msgspec.json.Decoder(list[StatisticsPart]).decode
+decode_ids = msgspec.json.Decoder(list[int]).decode
 decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode

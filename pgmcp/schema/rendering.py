@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from pgmcp.presentation.neutral import neutralise, neutralise_block, shorten
-from pgmcp.schema.catalog import Catalog, Column, ForeignKey, Index, Table, TableKind
+from pgmcp.schema.catalog import UNREADABLE_CHARACTER, Catalog, Column, ForeignKey, Index, Table, TableKind
 from pgmcp.schema.identifiers import quote_identifier, singular, split_words
 
 _MAX_COMMENT_CHARACTERS = 300
@@ -27,8 +27,6 @@ identifier identifie identify id table column field record row possible value al
 _WORDS_OF_EVERY_COMMENT = frozenset(_SAYING_NOTHING.split())
 
 _ROW_SECURITY = "row-level security: its policies may hide rows from this role"
-
-_UNREADABLE_CHARACTER = "\ufffd"  # what is shown of bytes that mean nothing in the database's encoding
 
 _PLAIN_LABEL = re.compile(r"[\w.&/+-]+( [\w.&/+-]+)*")
 
@@ -115,7 +113,7 @@ def prompt_line(table: Table, catalog: Catalog) -> str:
     keys = _KeyMarks(table, catalog)
     parts = [_prompt_column(column, keys.of(column.name), table) for column in table.columns]
     line = f"{kind}{catalog.display_name(table)}({', '.join([*parts, *keys.composite()])})"
-    remarks = _remarks(table, max_characters=_MAX_PROMPT_COMMENT_CHARACTERS)
+    remarks = _remarks(table, catalog, max_characters=_MAX_PROMPT_COMMENT_CHARACTERS)
     return f"{line} -- {remarks}" if remarks else line
 
 
@@ -162,8 +160,8 @@ class _KeyMarks:
 
 def _prompt_column(column: Column, marks: str, table: Table) -> str:
     text = f"{_name(column.name)} {_short_type(column.type)}{marks}"
-    if labels := column.enum_labels or column.values:
-        text += " " + _label_list(labels)
+    if column.enum_labels or column.are_labels_cut or column.values:
+        text += " " + _label_list(column)
     elif column.value_range:
         text += " " + _range(column.value_range)
     if column.comment and not _is_told_already(column, marks, table):
@@ -199,10 +197,10 @@ def _column_facts(column: Column, table: Table) -> str:
         facts.append("not null")
     if column.default is not None:
         facts.append(_default(column.default))
-    if column.enum_labels:
-        facts.append(f"one of {_label_list(column.enum_labels)}")
+    if column.enum_labels or column.are_labels_cut:
+        facts.append(f"one of {_label_list(column)}")
     elif column.values:
-        facts.append(f"holds {_label_list(column.values)}")
+        facts.append(f"holds {_label_list(column)}")
     elif column.value_range:
         facts.append(f"about {_range(column.value_range)}")
     if column.comment:
@@ -221,15 +219,22 @@ def _index_line(index: Index) -> str:
 
 
 def _name_line(table: Table, catalog: Catalog) -> str:
-    remarks = _remarks(table, max_characters=_MAX_COMMENT_CHARACTERS)
+    remarks = _remarks(table, catalog, max_characters=_MAX_COMMENT_CHARACTERS)
     line = f"{table.kind} {catalog.display_name(table)}"
     return f"{line} -- {remarks}" if remarks else line
 
 
-def _remarks(table: Table, *, max_characters: int) -> str:
+def _remarks(table: Table, catalog: Catalog, *, max_characters: int) -> str:
     comment = _one_line(table.comment, max_characters=max_characters)
     size = "" if table.estimated_rows is None else f"~{table.estimated_rows} rows"
-    return "; ".join(part for part in (comment, size) if part)
+    return "; ".join(part for part in (comment, size, _inheritance(table, catalog)) if part)
+
+
+def _inheritance(table: Table, catalog: Catalog) -> str:
+    parents = [parent for key in table.parents if (parent := catalog.get(*key)) is not None]
+    if not parents:
+        return ""
+    return f"inherits from {', '.join(map(catalog.display_name, parents))}, which shows its rows too"
 
 
 def _target(key: ForeignKey, catalog: Catalog) -> str:
@@ -267,16 +272,17 @@ def _key(columns: tuple[str, ...], table: Table) -> str:
     return _names(columns) + (" WITHOUT OVERLAPS" if columns in table.without_overlaps else "")
 
 
-def _label_list(labels: Sequence[str]) -> str:
+def _label_list(column: Column) -> str:
+    labels = column.enum_labels or column.values
     # One that cannot be shown as it is would only mislead: a query compares with the exact text.
     exact = [
         label
         for label in labels
-        if _UNREADABLE_CHARACTER not in label
+        if UNREADABLE_CHARACTER not in label
         and _one_line(label, max_characters=_MAX_LABEL_CHARACTERS) == label
     ]
     listed = [_label(label) for label in exact[:_MAX_LISTED_LABELS]]
-    if len(listed) < len(labels):
+    if len(listed) < len(labels) or column.are_labels_cut:
         listed.append("…")
     return "{" + "|".join(listed) + "}"
 

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from pgmcp.schema.catalog import Catalog, Column, Table
+from pgmcp.schema.catalog import UNREADABLE_CHARACTER, Catalog, Column, Table
 from pgmcp.schema.identifiers import singular, split_words
 from pgmcp.schema.likeness import fold, trigrams
 from pgmcp.schema.rendering import column_name, value_literal
@@ -106,7 +106,7 @@ def _listed(catalog: Catalog) -> Iterator[tuple[int, str]]:
             for number, text in enumerate((column.enum_labels or column.values)[:_MAX_PART]):
                 # Single letters and bare figures are in every question.
                 # Nor does a text with bytes that could not be read compare with anything.
-                if len(text) > 1 and not text.isdigit() and "\ufffd" not in text:
+                if len(text) > 1 and not text.isdigit() and UNREADABLE_CHARACTER not in text:
                     yield (table_number << _TABLE_SHIFT) | (column_number << _COLUMN_SHIFT) | number, text
 
 

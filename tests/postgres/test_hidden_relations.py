@@ -1,16 +1,21 @@
 """Relations that the catalog leaves out are explained where somebody names them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+from pgmcp.errors import InvalidArgumentError
 from pgmcp.execution.result import Rows
 from pgmcp.schema.hidden import find_hidden
 from pgmcp.schema.introspection import read_catalog
+from pgmcp.schema.rendering import prompt_line
 from pgmcp.schema.scope import CatalogScope
+from tests.attack_run import pipeline_to
 from tests.own_statements import resolve_as_own
+
+pytestmark = pytest.mark.anyio
 
 OBJECTS = """
 create table vehicles (id int, wheel text);
@@ -34,6 +39,15 @@ grant select on vehicles, cars, vehicles_2024, ev, ev_2025, "ev 2025 1", staging
 """
 
 
+@pytest.fixture(scope="module")
+def database(module_database: str) -> Iterator[str]:
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        connection.execute("create role hidden_reader")
+        connection.execute(OBJECTS.encode())
+        yield module_database
+        connection.execute("drop owned by hidden_reader; drop role hidden_reader")
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
@@ -49,32 +63,38 @@ grant select on vehicles, cars, vehicles_2024, ev, ev_2025, "ev 2025 1", staging
         ("closed", "may not be read by this role"),
     ],
 )
-def test_a_name_that_is_not_listed_is_explained(
-    new_database: Callable[[], str], name: str, expected: str
-) -> None:
-    (relation,) = explain(new_database(), name)
+def test_a_name_that_is_not_listed_is_explained(database: str, name: str, expected: str) -> None:
+    (relation,) = explain(database, name)
 
     assert expected in relation
 
 
-def test_columns_are_named_but_not_of_excluded_schemas(new_database: Callable[[], str]) -> None:
-    partition, excluded = explain(new_database(), "ev_2025", "staging.raw")
+def test_columns_are_named_but_not_of_excluded_schemas(database: str) -> None:
+    partition, excluded = explain(database, "ev_2025", "staging.raw")
 
     assert "columns of public.ev_2025: id, year, month" in partition
     assert "secret" not in excluded
 
 
 @pytest.mark.parametrize("name", ["vehicles", "cars", "nothing", "a'b", "a.b.c", "", '"'])
-def test_what_is_listed_or_not_there_is_not_explained(new_database: Callable[[], str], name: str) -> None:
-    assert explain(new_database(), name) == []
+def test_what_is_listed_or_not_there_is_not_explained(database: str, name: str) -> None:
+    assert explain(database, name) == []
+
+
+async def test_a_table_that_is_not_listed_is_explained_where_its_schema_is_asked_for(database: str) -> None:
+    async with pipeline_to(database) as pipeline:
+        with pytest.raises(
+            InvalidArgumentError, match=r"ev_2025 is a partition of public\.ev; query"
+        ) as error:
+            await pipeline.find_tables("", database=None, names=["ev_2025"], limit=10)
+        catalog, (cars,) = await pipeline.find_tables("", database=None, names=["cars"], limit=10)
+
+    assert "columns of public.ev_2025: id, year, month" in str(error.value)
+    assert prompt_line(cars, catalog).endswith(" -- inherits from vehicles, which shows its rows too")
 
 
 def explain(url: str, *names: str) -> list[str]:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            "do $$ begin create role hidden_reader; exception when duplicate_object then null; end $$"
-        )
-        connection.execute(OBJECTS.encode())
         connection.execute("set role hidden_reader")
         resolve_as_own(connection)
 

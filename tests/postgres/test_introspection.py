@@ -1,4 +1,5 @@
 import asyncio
+import re
 from collections.abc import Callable
 
 import psycopg
@@ -633,6 +634,8 @@ def test_a_catalog_text_that_was_cut_is_shown_as_far_as_it_goes(url: str) -> Non
     assert small.primary_key == ("id",)
     assert small.comment == ""
     assert column(small, "many").enum_labels[:2] == ("label 0", "label 1")
+    assert column(small, "many").are_labels_cut
+    assert re.search(r"many many \{label 0\|.*\|…\}", prompt_line(small, catalog))
 
 
 def test_every_word_postgresql_reserves_is_quoted(new_database: NewDatabase) -> None:

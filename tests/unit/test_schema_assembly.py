@@ -9,8 +9,8 @@ from pgmcp.schema.scope import CatalogScope
 
 SESSION: Row = ["18.1 (Packager 7)", "Europe/Berlin", '["public", "pg_temp_3"]']
 BIGINT, TEXT, MOOD, PRICE = 20, 25, 90_001, 90_002
-ORDERS: Row = [1, "public", "orders", "r", "", 10]
-BUYERS: Row = [2, "public", "buyers", "r", "", None]
+ORDERS: Row = [1, "public", "orders", "r", "", 10, None]
+BUYERS: Row = [2, "public", "buyers", "r", "", None, None]
 
 
 def column(number: int, name: str, type_id: int = BIGINT) -> list[object]:
@@ -119,7 +119,7 @@ def test_what_has_not_changed_is_taken_from_the_old_catalog() -> None:
     old = assemble(ORDERS, BUYERS, columns=columns)
 
     same = assemble(ORDERS, BUYERS, columns=columns, old=old)
-    new = assemble([*ORDERS[:5], 11], BUYERS, columns=columns, old=old)
+    new = assemble([*ORDERS[:5], 11, None], BUYERS, columns=columns, old=old)
 
     assert same is old
     assert new.find("buyers") is old.find("buyers")

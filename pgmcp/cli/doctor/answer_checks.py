@@ -11,7 +11,7 @@ from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.context_names import explain_unknown_names, find_unknown_names
 from pgmcp.generation.verified import ParameterKind, VerifiedQuestion
 from pgmcp.presentation.neutral import neutralise
-from pgmcp.schema.catalog import Catalog
+from pgmcp.schema.catalog import UNREADABLE_CHARACTER, Catalog
 from pgmcp.schema.scope_patterns import find_unmatched_columns, find_unmatched_schemas
 
 _STATISTICS_SQL: Final = """
@@ -65,6 +65,27 @@ async def check_catalog(subject: Subject, check: str) -> Finding:
         return Finding(Outcome.OK, check, "the role may use all parts that pgmcp needs")
     less = "; ".join(f"{describe_use([part])}: {USE_BY_PART[part]}" for part in unreadable)
     return Finding(Outcome.WARN, check, f"the role may not {less}", grant(unreadable))
+
+
+async def check_names(subject: Subject, check: str) -> Finding | None:
+    """Report names of tables and columns with bytes that mean nothing in the encoding they are read in."""
+    catalog = await subject.database.schema.get()
+    unreadable = [
+        f"{catalog.display_name(table)}.{column.name}"
+        for table in catalog.tables
+        for column in table.columns
+        if UNREADABLE_CHARACTER in f"{table.schema} {table.name} {column.name}"
+    ]
+    if not unreadable:
+        return None
+    return Finding(
+        Outcome.WARN,
+        check,
+        f"no statement can name {len(unreadable)} columns, because bytes of their names, or of their tables' "
+        f"names, mean nothing in this encoding: {neutralise(enumerate_some(unreadable))}",
+        "add client_encoding to the connection string, for example client_encoding=latin1: it says in which "
+        "encoding the database's text is",
+    )
 
 
 async def check_patterns(subject: Subject, check: str) -> Finding | None:

@@ -12,6 +12,7 @@ from pgmcp.catalog_access import INSUFFICIENT_PRIVILEGE, grant_for
 from pgmcp.cli.doctor.answer_checks import (
     check_catalog,
     check_context_names,
+    check_names,
     check_patterns,
     check_statistics,
     check_verified_questions,
@@ -58,6 +59,7 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("timeout", check_timeout, CHECK_TIMEOUT_S),
     ("cancel", check_cancel, CHECK_TIMEOUT_S),
     ("catalog", check_catalog, CHECK_TIMEOUT_S),
+    ("names", check_names, CHECK_TIMEOUT_S),
     ("patterns", check_patterns, CHECK_TIMEOUT_S),
     ("statistics", check_statistics, CHECK_TIMEOUT_S),
     ("what leaves", tell_what_leaves, CHECK_TIMEOUT_S),
