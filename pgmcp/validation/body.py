@@ -132,14 +132,15 @@ class BodyText:
     def _names_in(tokens: list[Token]) -> set[str]:
         return {name for token in tokens if token.kind in _NAME_KINDS for name in _meanings(token)}
 
-    def may_use_secrets_of(self, catalog: str) -> bool:
+    def may_use_secrets_of(self, catalog: str, *, trusts_conditions: bool) -> bool:
         """Return whether it may read a secret column of a catalog that also has others.
 
         A text that is not SQL may: PL/pgSQL is not parsed here. A string in the body cannot be run then.
         """
         return any(
-            catalog in self._names_in(tokens) and text_may_use_secrets(text, if_unreadable=depth <= 1)
+            text_may_use_secrets(text, if_unreadable=depth <= 1, trusts_conditions=trusts_conditions)
             for text, depth, tokens in self._texts[0]
+            if catalog in self._names_in(tokens)
         )
 
     @cached_property

@@ -26,8 +26,9 @@ from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.operators import is_built_in_operator, is_known_operator
-from pgmcp.validation.overloads import CallArguments
+from pgmcp.validation.overloads import NAME_TYPE, UNKNOWN, CallArguments
 from pgmcp.validation.reach import ColumnCast, Doubt, Reach
+from pgmcp.validation.secret_columns import NAME_COMPARISONS
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
 _Index = dict[str, list[CatalogFunction]]
@@ -163,6 +164,11 @@ class FunctionPolicy:
             return RefusalFamily.UNKNOWN
         is_built_in = is_known and is_built_in_operator(symbol)
         return self._first_refusal(self._without_denied_extensions(behind, is_built_in))
+
+    def compares_names_itself(self) -> bool:
+        """Return whether an operator of the database may compare a column of type name with a literal."""
+        operands = CallArguments(2, [frozenset({NAME_TYPE}), frozenset({UNKNOWN})])
+        return any(self._lookup.operators("", symbol, self._path, operands) for symbol in NAME_COMPARISONS)
 
     def relation_doubt(self, schema: str, name: str) -> Doubt | None:
         """Return what a relation would call or show that a statement may not, if anything.

@@ -15,6 +15,7 @@ from typing import Final, Protocol, TypeVar
 UNKNOWN: Final = 705
 """The type of a literal without a cast, and of NULL (pg_type.dat, as all these numbers)."""
 
+NAME_TYPE: Final = 19
 _RECORD: Final = 2249
 _MAX_COMBINATIONS: Final = 16
 _STRING_CATEGORY: Final = "S"

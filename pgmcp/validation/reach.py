@@ -21,7 +21,7 @@ from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import ANY_SCHEMA, Lookup, complete_path
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.scopes import with_references
-from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
+from pgmcp.validation.secret_columns import NAME_COMPARISONS, has_secret_column, may_have_secret_column
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
 
@@ -216,7 +216,8 @@ class Reach:
             return Doubt("EXECUTE", RefusalFamily.SQL_TEXT)
         for name in body.names:
             if may_have_secret_column(name):
-                is_secret = body.may_use_secrets_of(name)
+                has_comparisons = any(map(self._lookup.has_operators, NAME_COMPARISONS))
+                is_secret = body.may_use_secrets_of(name, trusts_conditions=not has_comparisons)
             else:
                 is_secret = secret_relation_refusal("", name) is not None
             if is_secret:

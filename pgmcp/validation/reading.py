@@ -269,8 +269,10 @@ class ReadingCheck:
                     self._refuse_call(name, refusal, fields)
 
     def _check_secret_columns(self, root: Node) -> None:
-        found = find_secret_use(root, self._relations_with_secrets) if self._relations_with_secrets else None
-        if found:
+        if not self._relations_with_secrets:
+            return
+        is_own = not self._functions.compares_names_itself()
+        if found := find_secret_use(root, self._relations_with_secrets, trusts_conditions=is_own):
             relation, column, offending, fields, shows_samples = found
             shows = "it" if offending == column else f"{offending} may show it; it"
             message = f"the column {column} of {relation} is not readable here: {shows} may hold passwords"

@@ -83,6 +83,10 @@ SECRET_COLUMNS: Final = tuple(
 """Schema, relation and column of each."""
 
 
+NAME_COMPARISONS: Final = ("=", "<>")
+"""The operators of conditions that can leave out the tables that hold secrets."""
+
+
 class SecretUse(NamedTuple):
     """What in a statement shows or may show a secret column.
 
@@ -105,27 +109,31 @@ def has_secret_column(schema: str, name: str) -> bool:
     return (schema or "pg_catalog", name) in _GUARDED
 
 
-def find_secret_use(root: Node, relations: list[Node]) -> SecretUse | None:
+def find_secret_use(root: Node, relations: list[Node], *, trusts_conditions: bool) -> SecretUse | None:
     """Return the first place of a statement that shows or may show a secret column.
 
     Args:
         root: the tree of the statement.
         relations: the RangeVar nodes in it for which `has_secret_column` holds. WITH queries of the same
             name must not be among them.
+        trusts_conditions: names are compared by PostgreSQL's own operators, so that a condition can leave
+            out the tables that hold secrets.
     """
     samples = {id(each) for each in relations if _of(each).shows_samples}
-    harmless = _of_harmless_tables(root) if samples else set()
+    harmless = _of_harmless_tables(root) if samples and trusts_conditions else set()
     left = [each for each in relations if id(each) not in samples & harmless]
     return _Search(left).run(root) if left else None
 
 
-def text_may_use_secrets(sql: str, *, if_unreadable: bool) -> bool:
+def text_may_use_secrets(sql: str, *, if_unreadable: bool, trusts_conditions: bool) -> bool:
     """Return whether statements in a text may show a secret column.
 
     Names of WITH queries are not followed: they count as the catalog of that name.
     """
     roots = parse_body(sql)
-    return if_unreadable if roots is None else any(map(_may_use_secrets, roots))
+    return (
+        if_unreadable if roots is None else any(_may_use_secrets(root, trusts_conditions) for root in roots)
+    )
 
 
 def may_have_secret_column(name: str) -> bool:
@@ -133,13 +141,13 @@ def may_have_secret_column(name: str) -> bool:
     return any(name == guarded for _, guarded in _GUARDED)
 
 
-def _may_use_secrets(root: Node) -> bool:
+def _may_use_secrets(root: Node, trusts_conditions: bool) -> bool:
     relations = [each for each in _nodes(root) if may_have_secret_column(each.get("relname", ""))]
     # A search path can name information_schema.
     if any("schemaname" not in each and not has_secret_column("", each["relname"]) for each in relations):
         return True
     guarded = [each for each in relations if has_secret_column(each.get("schemaname", ""), each["relname"])]
-    return find_secret_use(root, guarded) is not None
+    return find_secret_use(root, guarded, trusts_conditions=trusts_conditions) is not None
 
 
 def _nodes(root: Any) -> Iterator[Node]:

@@ -147,3 +147,23 @@ async def test_a_change_of_columns_or_types_gives_a_new_policy(
     execute(database, change)
 
     assert passes(sql, await policies.read()) is is_accepted
+
+
+async def test_a_condition_with_an_operator_of_the_database_leaves_out_no_secrets(database: str) -> None:
+    execute(
+        database,
+        """
+        create function early.same(name, name) returns bool language sql immutable as 'select true';
+        create operator early.= (function = early.same, leftarg = name, rightarg = name);
+        create function shop.shown() returns text language sql stable
+            as $$ select max(histogram_bounds::text) from pg_stats where tablename = 'customers' $$;
+        """,
+    )
+    sql = "select histogram_bounds from pg_stats where tablename = 'customers'"
+
+    usual = await reader(database, setting=_PATH).read()
+    early = await reader(database, setting="set search_path = early, pg_catalog").read()
+
+    assert passes(sql, usual)
+    assert not passes(sql, early)
+    assert not passes("select shop.shown()", usual)
