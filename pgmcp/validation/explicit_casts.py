@@ -88,6 +88,12 @@ class Surroundings:
     has_written_operator: Callable[[str], bool]
     puts_schemas_first: bool = False
 
+    def compares_only(self, expression: Node) -> bool:
+        """Return whether an expression only compares its operands: it gives true, false or NULL."""
+        symbols = _symbols(expression)
+        is_plain = expression.get("kind") != "AEXPR_NULLIF" and symbols <= _COMPARISONS
+        return is_plain and not any(map(self.has_written_operator, symbols))
+
 
 class ExplicitCasts:
     """Looks in one statement for places that may cast values of columns explicitly.
@@ -140,7 +146,7 @@ class ExplicitCasts:
                 return self._is_column(fields["fields"])
             case "SubLink":
                 return fields.get("subLinkType") in _VALUE_SUBLINKS and self._is_carried(fields["subselect"])
-            case "A_Expr" if self._is_comparison(fields):
+            case "A_Expr" if self._around.compares_only(fields):
                 return False
             case "FuncCall" if self._is_built_in(fields, _PLAIN_RESULTS):
                 return False
@@ -148,12 +154,6 @@ class ExplicitCasts:
                 return False
         below = _CARRYING_FIELDS.get(kind, tuple(fields))
         return any(self._is_carried(fields.get(name)) for name in below)
-
-    def _is_comparison(self, expression: Node) -> bool:
-        """Return whether the result can only be true, false or NULL."""
-        symbols = _symbols(expression)
-        is_plain = expression.get("kind") != "AEXPR_NULLIF" and symbols <= _COMPARISONS
-        return is_plain and not any(map(self._around.has_written_operator, symbols))
 
     def _is_column(self, parts: list[Node]) -> bool:
         *qualifiers, last = parts

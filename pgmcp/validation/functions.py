@@ -205,6 +205,18 @@ class FunctionPolicy:
         doubt = self._reach.row_type_doubt(name)
         return doubt.family if doubt else None
 
+    def has_only_written_casts(self, name: str) -> bool:
+        """Return whether all that speaks against a type is casts of its values that a statement has to write.
+
+        A literal becomes a value of the type by its input function, so no cast is called.
+        """
+        doubtful = [each for each in self._by_type.get(name, ()) if self._reach.function_doubt(each)]
+        is_cast_from_it = all(
+            each.casts and all(cast.type_name == name and not cast.is_chosen for cast in each.casts)
+            for each in doubtful
+        )
+        return is_cast_from_it and not self._reach.row_type_doubt(name)
+
     def type_text_refusal(self, text: str | None) -> RefusalFamily | None:
         """Return why a function may not be given the name of a type as text; None for a name not known."""
         return self._first_refusal(

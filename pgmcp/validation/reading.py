@@ -1,6 +1,6 @@
 """Whether everything below the root only reads: each node, relation, call and operator of the tree."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NoReturn
 
@@ -84,10 +84,11 @@ class ReadingCheck:
         self._types: ArgumentTypes | None = None
         self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
         self._has_nameless_function = False
+        self._compared_types: set[int] = set()  # id() of the types of literals that are only compared
         # Checks hang on fields, not on the names of nodes: where the grammar
         # allows one kind of node only, its fields stand in the parent unnamed.
         self._check_by_field: dict[str, Callable[[Any, Node], None]] = {
-            "A_Expr": self._check_between,
+            "A_Expr": self._check_expression,
             "CaseExpr": self._check_case,
             "JoinExpr": self._check_join,
             "SubLink": self._check_sublink,
@@ -310,7 +311,13 @@ class ReadingCheck:
         if link.get("subLinkType") == "ANY_SUBLINK":  # without an operator's name it is IN
             self._check_unwritten_operators("=", link)
 
-    def _check_between(self, expression: Node, _: Node) -> None:
+    def _check_expression(self, expression: Node, _: Node) -> None:
+        self._check_between(expression)
+        if self._functions.surroundings.compares_only(expression):
+            operands = [expression.get("lexpr", {}), expression.get("rexpr", {})]
+            self._compared_types.update(map(id, _types_of_literals(operands)))
+
+    def _check_between(self, expression: Node) -> None:
         if "BETWEEN" in expression.get("kind", ""):
             self._check_unwritten_operators("< <= > >=", expression)
 
@@ -322,6 +329,8 @@ class ReadingCheck:
 
     def _check_type(self, names: list[Node], fields: Node) -> None:
         name = _strings(names)[-1]
+        if id(fields) in self._compared_types and self._functions.has_only_written_casts(name):
+            return
         if refusal := self._functions.type_refusal(name):
             self._refuse_use("a cast to type", name, refusal, fields)
 
@@ -383,6 +392,17 @@ def _hint_for_relation(doubt: Doubt) -> str:
         )
         hint = f"{hint}; {allow}" if hint else allow
     return hint or "an administrator changes the policy so that it does not use this"
+
+
+def _types_of_literals(operands: list[Node]) -> Iterator[Node]:
+    """Give the types of string literals with a cast, also in lists and arrays."""
+    pending = list(operands)
+    while pending:
+        match pending.pop():
+            case {"List": {"items": items}} | {"A_ArrayExpr": {"elements": items}}:
+                pending += items
+            case {"TypeCast": {"arg": {"A_Const": {"sval": _}}, "typeName": type_name}}:
+                yield type_name
 
 
 def _strings(names: list[Node]) -> list[str]:
