@@ -161,6 +161,8 @@ class Supervisor:
 
     async def _wait_for_lane(self, statement: _Statement) -> Rows | None:
         """Enter the general lane and return None, or return the rows of a cheap statement at once."""
+        if self._lanes.reserved and _is_catalog_read(statement):
+            return await self._run(await self._acquire(statement, is_express=True), statement)
         if self._lanes.reserved and statement.can_be_wrapped:
             has_room = self._lanes.waiting_count < self._max_waiting
             if has_room and await self._before_deadline(self._lanes.enter_unless_blocked(), statement):
@@ -272,3 +274,8 @@ class Supervisor:
             async with asyncio.timeout(KILL_AFTER_S - CANCEL_AFTER_S):
                 await worker.reply()
         self._pool.release(worker)
+
+
+def _is_catalog_read(statement: _Statement) -> bool:
+    """Return whether a statement is one of our reads of the catalog, for which callers' statements wait."""
+    return statement.origin is StatementOrigin.OWN and not statement.can_be_wrapped

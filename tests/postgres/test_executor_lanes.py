@@ -13,6 +13,7 @@ from tests.activity import with_application_name
 from tests.facts import until
 from tests.postgres_facts import Backends
 from tests.statement_run import run, value
+from worker.protocol import StatementOrigin
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +59,17 @@ async def test_a_cheap_statement_finds_a_worker_beside_heavy_ones(
 
     async with only_the_reserved_worker_free(supervisor, backends):
         assert await value(supervisor, "select 'cheap'") == "cheap"
+
+
+async def test_a_read_of_the_catalog_passes_heavy_statements(
+    supervise: Supervise, url: str, backends: Backends
+) -> None:
+    supervisor = supervise(url, max_workers=WORKERS)
+
+    async with only_the_reserved_worker_free(supervisor, backends):
+        rows = await run(supervisor, "select 'ours'", wrapped=False, origin=StatementOrigin.OWN)
+
+    assert rows.rows == [["ours"]]
 
 
 async def test_a_heavy_statement_waits_and_leaves_the_reserved_worker_free(
