@@ -166,9 +166,14 @@ class FunctionPolicy:
         return self._first_refusal(self._without_denied_extensions(behind, is_built_in))
 
     def compares_names_itself(self) -> bool:
-        """Return whether an operator of the database may compare a column of type name with a literal."""
+        """Return whether an operator made here may compare a column of type name with a literal."""
         operands = CallArguments(2, [frozenset({NAME_TYPE}), frozenset({UNKNOWN})])
-        return any(self._lookup.operators("", symbol, self._path, operands) for symbol in NAME_COMPARISONS)
+        behind = (
+            function
+            for symbol in NAME_COMPARISONS
+            for function in self._lookup.operators("", symbol, self._path, operands)
+        )
+        return any(not function.extension for function in behind)
 
     def relation_doubt(self, schema: str, name: str) -> Doubt | None:
         """Return what a relation would call or show that a statement may not, if anything.

@@ -216,14 +216,19 @@ class Reach:
             return Doubt("EXECUTE", RefusalFamily.SQL_TEXT)
         for name in body.names:
             if may_have_secret_column(name):
-                has_comparisons = any(map(self._lookup.has_operators, NAME_COMPARISONS))
-                is_secret = body.may_use_secrets_of(name, trusts_conditions=not has_comparisons)
+                is_secret = body.may_use_secrets_of(name, trusts_conditions=self._trusts_conditions)
             else:
                 is_secret = secret_relation_refusal("", name) is not None
             if is_secret:
                 return Doubt(name, RefusalFamily.SECRETS)
         calls = body.calls | {("", name) for name in body.fields}
         return self._builtin_doubt((schema, name, -1) for schema, name in calls)
+
+    @property
+    def _trusts_conditions(self) -> bool:
+        """Whether no operator made here can compare names, whatever the search path."""
+        behind = (each for symbol in NAME_COMPARISONS for each in self._lookup.behind_symbol(symbol))
+        return all(function.extension for function in behind)
 
     def _builtin_doubt(self, calls: Iterable[tuple[str, str, int]]) -> Doubt | None:
         """Return the first of PostgreSQL's own functions that may not be called."""
