@@ -151,7 +151,9 @@ class Supervisor:
             if rows is not None:
                 return rows
         try:
-            return await self._run(await self._acquire(statement), statement)
+            # No reserved workers are started for our own reads: they are what a cold server begins with.
+            is_express = _is_catalog_read(statement)
+            return await self._run(await self._acquire(statement, is_express=is_express), statement)
         finally:
             self._lanes.leave()
 
