@@ -1,0 +1,314 @@
+"""The reads of what one database calls by itself: its functions, and its relations with what they call."""
+
+from typing import Final
+
+from pgmcp.validation.secret_columns import SECRET_COLUMNS
+
+# Row policies for SELECT that can apply: `is_ours` to our role, else to the owner of a view or of a SECURITY
+# DEFINER function, through which the table is read with the owner's rights. As the server decides it
+# (check_enable_rls, check_role_for_policy): row security is enabled; the reader does not own the table, or it
+# is forced; the policy is for PUBLIC (0) or for a role whose rights the reader has. BYPASSRLS counts for our
+# role only: pg_roles may be revoked, and following a policy that an owner bypasses refuses more, not less.
+POLICIES: Final = """
+WITH owners (id) AS MATERIALIZED (
+    SELECT v.relowner FROM pg_catalog.pg_class AS v WHERE v.relkind = 'v' AND v.oid >= 16384
+    UNION SELECT f.proowner FROM pg_catalog.pg_proc AS f WHERE f.prosecdef AND f.oid >= 16384
+)
+SELECT policy.*
+FROM (
+    SELECT p.oid, p.polrelid, p.polname, p.polqual,
+           pg_catalog.row_security_active(p.polrelid) AND EXISTS (
+               SELECT FROM pg_catalog.unnest(p.polroles) AS r (id)
+               WHERE r.id = 0 OR pg_catalog.pg_has_role(r.id, 'USAGE')) AS is_ours,
+           EXISTS (
+               SELECT FROM owners AS owner
+               WHERE (t.relforcerowsecurity OR NOT pg_catalog.pg_has_role(owner.id, t.relowner, 'USAGE'))
+                 AND EXISTS (
+                     SELECT FROM pg_catalog.unnest(p.polroles) AS r (id)
+                     WHERE r.id = 0 OR pg_catalog.pg_has_role(owner.id, r.id, 'USAGE'))) AS is_others
+    FROM pg_catalog.pg_policy AS p
+    JOIN pg_catalog.pg_class AS t ON t.oid = p.polrelid AND t.relrowsecurity
+    WHERE p.polqual IS NOT NULL AND p.polcmd IN ('r', '*')
+) AS policy
+WHERE policy.is_ours OR policy.is_others"""
+
+# Types whose values hold values of another type: domains, ranges, arrays and rows.
+_WHOLES: Final = """
+SELECT t.typbasetype, t.oid FROM pg_catalog.pg_type AS t
+UNION ALL
+SELECT r.rngsubtype, r.rngtypid FROM pg_catalog.pg_range AS r
+UNION ALL
+SELECT d.refobjid, d.objid
+FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_type AS t ON t.oid = d.objid AND t.typtype = 'm'
+WHERE d.classid = 1247 AND d.refclassid = 1247
+UNION ALL
+SELECT t.typelem, t.oid FROM pg_catalog.pg_type AS t WHERE t.typcategory = 'A'
+UNION ALL
+SELECT a.atttypid, c.reltype
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.reltype <> 0"""
+
+# Casts by functions: the types that were made here, and where the server casts without being told to.
+_CASTS: Final = """
+SELECT c.castfunc AS function, c.castsource AS type, c.casttarget AS target,
+       c.castcontext = 'i' OR c.castcontext = 'a' AND c.casttarget < 16384 AS is_chosen
+FROM pg_catalog.pg_cast AS c
+WHERE c.oid >= 16384 AND c.castfunc <> 0 AND c.castsource >= 16384
+  AND (c.castcontext = 'i' OR c.casttarget < 16384)
+UNION ALL
+SELECT c.castfunc, c.casttarget, c.casttarget, true
+FROM pg_catalog.pg_cast AS c
+WHERE c.oid >= 16384 AND c.castfunc <> 0 AND c.casttarget >= 16384 AND c.castcontext = 'i'"""
+
+# Functions outside the system schemas, and those of PostgreSQL that an operator, cast, domain or aggregate
+# which is not its own calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out
+# PostgreSQL's own functions; casts below 16384 came with the server. A cast is known by the type that was
+# made here: that it casts to, or that it casts from, where nothing or a type of PostgreSQL's is written.
+# Procedures and trigger functions cannot be called in a read. The constructors of ranges come with the type.
+FUNCTIONS: Final = rf"""
+WITH RECURSIVE operators (id, symbols) AS (
+    SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
+               n.nspname, o.oprname, o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8))
+    FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
+    WHERE o.oprnamespace <> 'pg_catalog'::pg_catalog.regnamespace
+    GROUP BY 1
+), checks (type, id) AS (
+    SELECT k.contypid, pg_catalog.oidin(pg_catalog.textout(m.match[1]))
+    FROM pg_catalog.pg_constraint AS k,
+         LATERAL pg_catalog.regexp_matches(
+             k.conbin::pg_catalog.text, ':(?:func|opfunc)id (\d+)', 'g') AS m (match)
+    WHERE k.contypid >= 16384
+), named_casts (id, type) AS (
+    SELECT c.castfunc, t.type
+    FROM pg_catalog.pg_cast AS c, LATERAL (VALUES (c.castsource), (c.casttarget)) AS t (type)
+    WHERE c.oid >= 16384 AND c.castfunc <> 0
+      AND (t.type = c.casttarget AND (t.type >= 16384 OR c.castsource < 16384)
+           OR t.type >= 16384 AND (c.castcontext = 'i' OR c.casttarget < 16384))
+), holders (type, holder) AS (
+    SELECT c.type, c.type FROM checks AS c
+    UNION
+    SELECT c.type, c.type FROM named_casts AS c WHERE c.type >= 16384
+    UNION
+    SELECT h.type, w.whole
+    FROM holders AS h
+    JOIN ({_WHOLES}
+          UNION ALL
+          -- A CHECK that makes a value of another domain.
+          SELECT pg_catalog.oidin(pg_catalog.textout(m.match[1])), k.contypid
+          FROM pg_catalog.pg_constraint AS k,
+               LATERAL pg_catalog.regexp_matches(
+                   k.conbin::pg_catalog.text, ':(?:resulttype|typid) (\d+)', 'g') AS m (match)
+          WHERE k.contypid >= 16384) AS w (part, whole) ON w.part = h.holder
+), row_types (id) AS (
+    SELECT t.oid FROM pg_catalog.pg_type AS t
+    WHERE t.typtype IN ('c', 'p')
+       OR t.typtype = 'd' AND EXISTS (
+           SELECT FROM pg_catalog.pg_type AS b WHERE b.oid = t.typbasetype AND b.typtype IN ('c', 'd'))
+), relation_rows (id) AS (
+    SELECT c.reltype FROM pg_catalog.pg_class AS c WHERE c.relkind <> 'c'
+    UNION ALL
+    SELECT t.typarray
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_type AS t ON t.oid = c.reltype
+    WHERE c.relkind <> 'c'
+), casts (id, list) AS (
+    SELECT c.function, pg_catalog.json_agg(pg_catalog.json_build_array(t.typname, x.typname, c.is_chosen))
+    FROM ({_CASTS}) AS c
+    JOIN pg_catalog.pg_type AS t ON t.oid = c.type
+    JOIN pg_catalog.pg_type AS x ON x.oid = c.target
+    GROUP BY c.function
+), types (id, names, row_names) AS (
+    SELECT uses.id, pg_catalog.json_agg(DISTINCT t.typname),
+           pg_catalog.json_agg(DISTINCT t.typname) FILTER (
+               WHERE t.typtype = 'd' AND EXISTS (SELECT FROM row_types AS r WHERE r.id = t.oid))
+    FROM (SELECT c.id, c.type FROM named_casts AS c
+          UNION ALL
+          -- Rows of relations are left out: there can be many, and RELATIONS has their columns.
+          SELECT c.id, h.holder FROM named_casts AS c JOIN holders AS h ON h.type = c.type
+          WHERE h.holder NOT IN (SELECT r.id FROM relation_rows AS r)
+          UNION ALL
+          SELECT c.id, h.holder FROM checks AS c JOIN holders AS h ON h.type = c.type) AS uses (id, type)
+    JOIN pg_catalog.pg_type AS t ON t.oid = uses.type
+    GROUP BY uses.id
+), extensions (id, name) AS (
+    SELECT d.objid, e.extname
+    FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
+    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
+      AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+), functions AS (
+    SELECT p.oid, p.prokind, p.prorettype, n.nspname, p.proname, p.provolatile, p.prosecdef,
+           CASE WHEN l.lanname = 'internal' AND p.prosrc ~ '^(multi)?range_constructor\d$' THEN 'sql'
+               ELSE l.lanname END AS lanname,
+           p.provolatile <> 'v' AND p.prokind = 'f' AND x.id IS NULL AND p.oid >= 16384
+               AND l.lanname IN ('sql', 'plpgsql') AS is_to_be_read,
+           COALESCE(x.name, '') AS extension,
+           p.pronargs - p.pronargdefaults AS least,
+           CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
+           p.proargtypes, p.provariadic, p.proconfig,
+           p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::pg_catalog.int4 <= 1
+               AS takes_one,
+           -- IN and not EXISTS: hashed, as each table has a row type (10,000 tables: 8 s without).
+           p.pronargs > 0 AND (p.proargtypes[0] IN (SELECT r.id FROM row_types AS r)
+               OR p.provariadic IN (SELECT r.id FROM row_types AS r)) AS takes_row
+    FROM pg_catalog.pg_proc AS p
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+    JOIN pg_catalog.pg_language AS l ON l.oid = p.prolang
+    LEFT JOIN extensions AS x ON x.id = p.oid
+), parts (id, list) AS (
+    SELECT a.aggfnoid::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
+               f.nspname, f.proname, f.provolatile, f.prosecdef, f.lanname, f.extension))
+    FROM pg_catalog.pg_aggregate AS a
+    JOIN functions AS f ON f.oid IN (
+        a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
+        a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
+    WHERE a.aggfnoid >= 16384
+    GROUP BY 1
+)
+SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg_catalog.text, f.prosecdef,
+       f.lanname::pg_catalog.text, f.extension::pg_catalog.text, f.takes_one,
+       f.takes_one AND f.takes_row,
+       pg_catalog.textin(pg_catalog.json_out(o.symbols)), pg_catalog.textin(pg_catalog.json_out(t.names)),
+       pg_catalog.textin(pg_catalog.json_out(t.row_names)), pg_catalog.textin(pg_catalog.json_out(a.list)),
+       CASE WHEN f.is_to_be_read THEN pg_catalog.pg_get_functiondef(f.oid) END, f.least, f.most,
+       pg_catalog.textin(pg_catalog.json_out(c.list)),
+       pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes)), f.provariadic::pg_catalog.int8,
+       (SELECT pg_catalog.split_part(c.setting, '=', 2) FROM pg_catalog.unnest(f.proconfig) AS c (setting)
+        WHERE c.setting LIKE 'search_path=%')
+FROM functions AS f
+LEFT JOIN operators AS o ON o.id = f.oid
+LEFT JOIN types AS t ON t.id = f.oid
+LEFT JOIN parts AS a ON a.id = f.oid
+LEFT JOIN casts AS c ON c.id = f.oid
+WHERE f.prokind <> 'p' AND f.prorettype NOT IN (
+      'pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
+  AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""  # noqa: S608 - of constants
+
+_SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # as SQL spells them, too
+
+# Views, row policies, foreign programs and what they are part of, and columns of types that may be cast
+# unseen; not the views of extensions, which do what the extension does.
+# `funcid` is also the end of `opfuncid`, `fnoid` that of `aggfnoid` and `winfnoid`; a tree is cut up there,
+# because searching it by pattern takes three times as long (measured: 0.15 s for 1,000 views of 40 KB).
+# Of a catalog with secret columns, `selectedCols` says which columns are read: its bits count from -7, the
+# lowest system column, and 7 is the whole row. Up to PostgreSQL 15 it stands in the relation's own entry,
+# later in a second entry with the same relid.
+# Row policies stand under their oid and 2**32, which is negative if they apply only to others.
+RELATIONS: Final = rf"""
+WITH RECURSIVE policies (id, relation, name, tree) AS (
+    SELECT CASE WHEN p.is_ours THEN 1 ELSE -1 END * (p.oid::pg_catalog.int8 + 4294967296), p.polrelid,
+           p.polname, p.polqual::pg_catalog.text
+    FROM ({POLICIES}) AS p
+), trees (id, tree) AS (
+    SELECT r.ev_class::pg_catalog.int8, r.ev_action::pg_catalog.text
+    FROM pg_catalog.pg_rewrite AS r
+    JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class AND c.relkind = 'v' AND c.oid >= 16384
+    WHERE NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend AS e
+        WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')
+    UNION ALL
+    SELECT p.id, p.tree FROM policies AS p
+), called (id, function) AS (
+    SELECT DISTINCT t.id, pg_catalog.oidin(pg_catalog.textout(pg_catalog.split_part(piece.text, ' ', 1)))
+    FROM trees AS t, (VALUES ('funcid '), ('fnoid ')) AS mark (text),
+         LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, mark.text))
+             WITH ORDINALITY AS piece (text, number)
+    WHERE piece.number > 1
+    UNION  -- JSON_ARRAY() and the like cast as to_json() does, and call no function.
+    SELECT t.id, 3176::pg_catalog.oid FROM trees AS t
+    WHERE pg_catalog.strpos(t.tree, 'JSONCONSTRUCTOREXPR') > 0
+), guarded (id, bit) AS (
+    SELECT c.oid, pg_catalog.concat(a.attnum + 7)
+    FROM (VALUES {_SECRET_COLUMNS})
+        AS g (schema, name, column_name)
+    JOIN pg_catalog.pg_namespace AS n ON n.nspname = g.schema
+    JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = g.name
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = g.column_name
+), pieces (id, relation, text) AS (
+    SELECT t.id, pg_catalog.oidin(pg_catalog.textout(pg_catalog.split_part(piece.text, ' ', 1))), piece.text
+    FROM trees AS t,
+         LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, ':relid '))
+             WITH ORDINALITY AS piece (text, number)
+    WHERE piece.number > 1
+), read (id, relation, columns) AS (
+    SELECT DISTINCT p.id, p.relation,
+           CASE WHEN p.relation IN (SELECT g.id FROM guarded AS g)
+                     AND pg_catalog.strpos(p.text, ':selectedCols (b') > 0
+               THEN pg_catalog.split_part(pg_catalog.split_part(p.text, ':selectedCols (b', 2), ')', 1) END
+    FROM pieces AS p
+), secrets (id, list) AS (
+    SELECT s.id, pg_catalog.json_agg(DISTINCT c.relname)
+    FROM (SELECT r.id, r.relation FROM read AS r JOIN guarded AS g ON g.id = r.relation
+          GROUP BY r.id, r.relation
+          HAVING pg_catalog.count(r.columns) = 0 OR pg_catalog.bool_or(EXISTS (
+              SELECT FROM pg_catalog.unnest(pg_catalog.string_to_array(r.columns, ' ')) AS b (bit)
+              WHERE b.bit IN ('7', g.bit)))) AS s
+    JOIN pg_catalog.pg_class AS c ON c.oid = s.relation
+    GROUP BY s.id
+), calls (id, list) AS (
+    SELECT c.id, pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, p.proname, p.pronargs))
+    FROM called AS c
+    JOIN pg_catalog.pg_proc AS p ON p.oid = c.function AND (p.oid >= 16384 OR p.provolatile <> 'i')
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+    GROUP BY c.id
+), reads (id, list) AS (
+    SELECT r.id, pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, c.relname))
+    FROM (SELECT DISTINCT p.id, p.relation FROM read AS p) AS r
+    JOIN pg_catalog.pg_class AS c ON c.oid = r.relation AND c.oid::pg_catalog.int8 <> r.id
+        AND NOT EXISTS (SELECT FROM policies AS p WHERE p.id = r.id AND p.relation = c.oid)
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    GROUP BY r.id
+), typed (id, type) AS (
+    SELECT DISTINCT t.id, number.text
+    FROM trees AS t,
+         (VALUES ('resulttype ', ' '), ('typid ', ' '), ('coltypes (o ', ')')) AS mark (text, ending),
+         LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, mark.text))
+             WITH ORDINALITY AS piece (text, number),
+         LATERAL pg_catalog.unnest(pg_catalog.string_to_array(
+             pg_catalog.split_part(piece.text, mark.ending, 1), ' ')) AS number (text)
+    WHERE piece.number > 1
+      AND (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384)
+               OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= 16384 AND c.castfunc <> 0))
+), castable (type, source) AS (
+    SELECT c.type, c.type FROM ({_CASTS}) AS c
+    UNION
+    SELECT w.whole, c.source FROM castable AS c JOIN ({_WHOLES}) AS w (part, whole) ON w.part = c.type
+), cast_columns (id, list) AS (
+    SELECT u.id, pg_catalog.json_agg(pg_catalog.json_build_array(u.name, t.typname))
+    FROM (SELECT a.attrelid, a.attname, c.source
+          FROM castable AS c JOIN pg_catalog.pg_attribute AS a ON a.atttypid = c.type
+          UNION ALL
+          SELECT r.oid, '', c.source
+          FROM castable AS c JOIN pg_catalog.pg_class AS r ON r.reltype = c.type AND c.type = c.source
+         ) AS u (id, name, type)
+    JOIN pg_catalog.pg_type AS t ON t.oid = u.type
+    GROUP BY u.id
+), types (id, list) AS (
+    SELECT u.id, pg_catalog.json_agg(t.typname)
+    FROM typed AS u JOIN pg_catalog.pg_type AS t ON pg_catalog.concat(t.oid) = u.type AND t.oid >= 16384
+    GROUP BY u.id
+), programs (id) AS (
+    SELECT f.ftrelid FROM pg_catalog.pg_foreign_table AS f
+    WHERE EXISTS (SELECT FROM pg_catalog.unnest(f.ftoptions) AS o (text) WHERE o.text LIKE 'program=%')
+    UNION
+    SELECT i.inhparent FROM programs AS p JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = p.id
+)
+SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(calls.list)), pg_catalog.textin(pg_catalog.json_out(reads.list)),
+       pg_catalog.textin(pg_catalog.json_out(types.list)),
+       programs.id IS NOT NULL AND subject.policy = '', subject.id < 0,
+       pg_catalog.textin(pg_catalog.json_out(secrets.list)),
+       CASE WHEN subject.policy = '' THEN pg_catalog.textin(pg_catalog.json_out(cast_columns.list)) END,
+       subject.policy::pg_catalog.text
+FROM (SELECT r.oid::pg_catalog.int8, r.oid, ''::pg_catalog.name FROM pg_catalog.pg_class AS r
+      WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f')
+      UNION ALL
+      SELECT p.id, p.relation, p.name FROM policies AS p) AS subject (id, relation, policy)
+JOIN pg_catalog.pg_class AS c ON c.oid = subject.relation
+JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+LEFT JOIN calls ON calls.id = subject.id
+LEFT JOIN reads ON reads.id = subject.id
+LEFT JOIN types ON types.id = subject.id
+LEFT JOIN secrets ON secrets.id = subject.id
+LEFT JOIN programs ON programs.id = c.oid
+LEFT JOIN cast_columns ON cast_columns.id = c.oid
+WHERE calls.id IS NOT NULL OR reads.id IS NOT NULL OR types.id IS NOT NULL
+   OR (programs.id IS NOT NULL OR cast_columns.id IS NOT NULL) AND subject.policy = ''"""  # noqa: S608 - of constants
