@@ -217,6 +217,5 @@ def test_ctrl_c_cancels_the_statement_on_the_server(shop_url: str, shop_admin_ur
         finally:
             process.kill()
 
-        assert process.returncode == 130
-        assert (stdout, stderr) == (b"", b"")
+        assert (process.returncode, stdout, stderr) == (130, b"", b"")
         assert activity.sessions() == []
