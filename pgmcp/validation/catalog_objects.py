@@ -21,11 +21,18 @@ class CatalogCast(NamedTuple):
         type_name: of the type that was made here, which a value may have.
         target: the name of the type that it becomes.
         is_chosen: the server calls the cast where the statement names no type at all.
+
+    A domain counts as one to itself: its CHECK is called where a literal becomes such a value.
     """
 
     type_name: str
     target: str
     is_chosen: bool
+
+    @property
+    def is_check(self) -> bool:
+        """Whether it stands for the CHECK of a domain."""
+        return self.type_name == self.target and not self.is_chosen
 
 
 class CatalogOperator(NamedTuple):

@@ -48,6 +48,14 @@ SELECT a.atttypid, c.reltype
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.reltype <> 0"""
 
+# Domains whose CHECK makes a value of another domain.
+_NESTED_CHECKS: Final = r"""
+SELECT pg_catalog.oidin(pg_catalog.textout(m.match[1])), k.contypid
+FROM pg_catalog.pg_constraint AS k,
+     LATERAL pg_catalog.regexp_matches(
+         k.conbin::pg_catalog.text, ':(?:resulttype|typid) (\d+)', 'g') AS m (match)
+WHERE k.contypid >= 16384"""
+
 # Casts by functions: the types that were made here, and where the server casts without being told to.
 _CASTS: Final = """
 SELECT c.castfunc AS function, c.castsource AS type, c.casttarget AS target,
@@ -91,14 +99,7 @@ WITH RECURSIVE operators (id, symbols) AS (
     UNION
     SELECT h.type, w.whole
     FROM holders AS h
-    JOIN ({_WHOLES}
-          UNION ALL
-          -- A CHECK that makes a value of another domain.
-          SELECT pg_catalog.oidin(pg_catalog.textout(m.match[1])), k.contypid
-          FROM pg_catalog.pg_constraint AS k,
-               LATERAL pg_catalog.regexp_matches(
-                   k.conbin::pg_catalog.text, ':(?:resulttype|typid) (\d+)', 'g') AS m (match)
-          WHERE k.contypid >= 16384) AS w (part, whole) ON w.part = h.holder
+    JOIN ({_WHOLES} UNION ALL {_NESTED_CHECKS}) AS w (part, whole) ON w.part = h.holder
 ), row_types (id) AS (
     SELECT t.oid FROM pg_catalog.pg_type AS t
     WHERE t.typtype IN ('c', 'p')
@@ -112,7 +113,7 @@ WITH RECURSIVE operators (id, symbols) AS (
     WHERE c.relkind <> 'c'
 ), casts (id, list) AS (
     SELECT c.function, pg_catalog.json_agg(pg_catalog.json_build_array(t.typname, x.typname, c.is_chosen))
-    FROM ({_CASTS}) AS c
+    FROM ({_CASTS} UNION ALL SELECT k.id, k.type, k.type, false FROM checks AS k) AS c
     JOIN pg_catalog.pg_type AS t ON t.oid = c.type
     JOIN pg_catalog.pg_type AS x ON x.oid = c.target
     GROUP BY c.function
@@ -271,10 +272,23 @@ WITH RECURSIVE policies (id, relation, name, tree) AS (
     SELECT c.type, c.type FROM ({_CASTS}) AS c
     UNION
     SELECT w.whole, c.source FROM castable AS c JOIN ({_WHOLES}) AS w (part, whole) ON w.part = c.type
+), domains (type, source, is_whole) AS (
+    -- A literal beside an array, range or row of a domain becomes one, too, and so is checked.
+    SELECT k.contypid, k.contypid, false
+    FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384
+    UNION
+    SELECT w.whole, d.source, d.is_whole OR t.typtype <> 'd'
+    FROM domains AS d
+    JOIN ({_WHOLES} UNION ALL {_NESTED_CHECKS}) AS w (part, whole) ON w.part = d.type
+    JOIN pg_catalog.pg_type AS t ON t.oid = w.whole
 ), cast_columns (id, list) AS (
     SELECT u.id, pg_catalog.json_agg(pg_catalog.json_build_array(u.name, t.typname))
     FROM (SELECT a.attrelid, a.attname, c.source
           FROM castable AS c JOIN pg_catalog.pg_attribute AS a ON a.atttypid = c.type
+          UNION ALL
+          SELECT a.attrelid, a.attname, d.source
+          FROM domains AS d JOIN pg_catalog.pg_attribute AS a ON a.atttypid = d.type
+          WHERE d.is_whole
           UNION ALL
           SELECT r.oid, '', c.source
           FROM castable AS c JOIN pg_catalog.pg_class AS r ON r.reltype = c.type AND c.type = c.source

@@ -217,8 +217,7 @@ class FunctionPolicy:
         """
         doubtful = [each for each in self._by_type.get(name, ()) if self._reach.function_doubt(each)]
         is_cast_from_it = all(
-            each.casts and all(cast.type_name == name and not cast.is_chosen for cast in each.casts)
-            for each in doubtful
+            each.casts and all(_is_written_cast(cast, name) for cast in each.casts) for each in doubtful
         )
         return is_cast_from_it and not self._reach.row_type_doubt(name)
 
@@ -314,6 +313,10 @@ class FunctionPolicy:
     def _found(self, schema: str, name: str) -> list[CatalogFunction]:
         schemas = {schema} if schema else set(self._path) - {PG_CATALOG}
         return [function for function in self._by_name.get(name, ()) if function.schema in schemas]
+
+
+def _is_written_cast(cast: CatalogCast, type_name: str) -> bool:
+    return cast.type_name == type_name and not cast.is_chosen and not cast.is_check
 
 
 def _is_written(function: CatalogFunction) -> bool:

@@ -46,11 +46,13 @@ class ColumnCast(NamedTuple):
     Attributes:
         column: "" is the whole row.
         target: the built-in type that a statement has to name; "" if the server calls the cast without that.
+        is_check: it is the CHECK of a domain, of which the column has arrays, ranges or rows.
     """
 
     column: str
     target: str
     doubt: Doubt
+    is_check: bool = False
 
 
 _Node = CatalogFunction | CatalogRelation
@@ -127,7 +129,7 @@ class Reach:
             return []
         schemas = [schema] if schema else self._search_path
         return [
-            ColumnCast(column, "" if cast.is_chosen else cast.target, doubt)
+            ColumnCast(column, "" if cast.is_chosen else cast.target, doubt, cast.is_check)
             for each in schemas
             for relation in self._relations.get((each, name), ())
             for column, type_name in relation.cast_columns
@@ -162,7 +164,7 @@ class Reach:
 
     def _cast_functions(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
         for _, type_name in relation.cast_columns:
-            yield from (function for _, function in self._casts.get(type_name, ()))
+            yield from (function for cast, function in self._casts.get(type_name, ()) if not cast.is_check)
 
     def _doubt(self, start: _Node) -> Doubt | None:
         if id(start) not in self._doubts:

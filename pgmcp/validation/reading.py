@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.columns import KnownColumns
+from pgmcp.validation.domain_literals import LiteralsOfDomains
 from pgmcp.validation.explicit_casts import ExplicitCasts, names_of_columns
 from pgmcp.validation.families import (
     ALLOW_HINT,
@@ -53,11 +54,18 @@ _KINDS_WITH_LISTS = frozenset({"AEXPR_IN", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 _TAKES_TYPE_AS_TEXT = frozenset({"pg_input_is_valid", "pg_input_error_info"})
 """Functions that try to make a value of a type by its name."""
 
+_MAKES_ROWS = frozenset(
+    {"json_populate_record", "json_populate_recordset", "jsonb_populate_record", "jsonb_populate_recordset"}
+    | {"jsonb_populate_record_valid", "populate_record"}
+)
+"""Functions that make rows of the type of their first argument."""
+
 
 _IMPLICIT_CAST_HINT = (
     "select it as it is, sort, group or count by it, or test it for NULL, without set operations, NATURAL, "
     f"USING and new names for columns; {ALLOW_HINT}"
 )
+_CHECK_HINT = f"cast the literal beside it to a built-in type; {ALLOW_HINT}"
 _EXPLICIT_CAST_HINT = f"use it without this cast: show it, or compare it with a literal; {ALLOW_HINT}"
 
 SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
@@ -158,6 +166,8 @@ class ReadingCheck:
             self._refuse_call(".".join((*schemas, name)), refusal, fields)
         if name == "current_setting":
             self._check_setting(arguments, fields)
+        if name in _MAKES_ROWS and not (arguments and "TypeCast" in arguments[0]):
+            self._check_rows_made_of(name, fields)
         if name in _TAKES_TYPE_AS_TEXT:
             self._check_type_text(arguments, fields)
 
@@ -182,6 +192,11 @@ class ReadingCheck:
         if fields.get("kind") in _KINDS_WITH_LISTS and known.types:
             return CallArguments(known.count, [known.types[0], None])
         return known
+
+    def _check_rows_made_of(self, what: str, fields: Node) -> None:
+        """Refuse to make rows of a type that is not written where any domain or cast is doubtful."""
+        if refusal := self._functions.type_text_refusal(None):
+            self._refuse_use("a row made by", what, refusal, fields)
 
     def _check_type_text(self, arguments: list[Node], fields: Node) -> None:
         self.depends_on_literals = True
@@ -219,7 +234,8 @@ class ReadingCheck:
         """Refuse a statement that may call a cast of a column's type which may not be called."""
         surroundings = self._functions.surroundings
         chosen = [cast for cast in self._column_casts if not cast.target]
-        named = [cast for cast in self._column_casts if cast.target]
+        named = [cast for cast in self._column_casts if cast.target and not cast.is_check]
+        checked = [cast for cast in self._column_casts if cast.is_check]
         if chosen:
             columns = {cast.column for cast in chosen}
             if place := ImplicitCasts(root, columns, surroundings).first():
@@ -229,11 +245,17 @@ class ReadingCheck:
             if place := ExplicitCasts(root, columns, targets, surroundings).first():
                 self._refuse_cast(named, place, hint=_EXPLICIT_CAST_HINT)
 
+        if checked:
+            columns = {cast.column for cast in checked}
+            if place := LiteralsOfDomains(root, columns, frozenset(), surroundings).first():
+                self._refuse_cast(checked, place, hint=_CHECK_HINT)
+
     def _refuse_cast(self, casts: list[ColumnCast], place: Node, *, hint: str) -> NoReturn:
         mentioned = names_of_columns(place)
         cast = next((each for each in casts if each.column in mentioned), casts[0])
+        what = "CHECK" if cast.is_check else "cast"
         message = (
-            f"column {cast.column} may be cast here: through a cast of its type, "
+            f"column {cast.column} may be cast here: through a {what} of its type, "
             f"{cast.doubt.culprit} is refused: {REASON_BY_FAMILY[cast.doubt.family]}"
         )
         self._refuse(message, place, offending=cast.column, hint=hint)
@@ -295,6 +317,8 @@ class ReadingCheck:
 
     def _check_operator(self, names: list[Node], fields: Node) -> None:
         *schemas, symbol = _strings(names)
+        if symbol == "#=" and "TypeCast" not in fields.get("lexpr", {}):  # hstore's populate_record()
+            self._check_rows_made_of(symbol, fields)
         operands = partial(self._operands, fields) if "rexpr" in fields else None
         if refusal := self._functions.operator_refusal(".".join(schemas), symbol, operands):
             self._refuse_use("operator", ".".join((*schemas, symbol)), refusal, fields)

@@ -67,6 +67,13 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
     "select id from things where colour = 'red'": [(1,)],
     "select colour, colour::varchar(3) from things": [("red", "red")],
     "select json_agg(t.id) from things t": [([1],)],
+    "select id, one, more from counts where one = '5'": [(1, 5, "{5}")],
+    "select cardinality(more), more[1], array_to_string(more, ',') from counts where id = '1'": [(1, 5, "5")],
+    "select unnest(more), 5 = any (more), more is null from counts": [(5, True, False)],
+    "select row_to_json(c)->>'id', json_build_object('more', more)::text from counts c": [
+        ("1", '{"more" : [5]}')
+    ],
+    "select (pair).second from counts": [("x",)],
 }
 """Each with what psql shows."""
 
@@ -113,6 +120,24 @@ _CASTING = [
     "select (null::_people)[1].mood::int",
     "select (json_populate_record(null::people, '{}')).mood::int",
     "select 1::grams",
+    "select * from counts where more = '{5}'",
+    "select coalesce(more, '{5}') from counts",
+    "select array_append(more, '5') from counts",
+    "select more || '{5}' from counts",
+    "select more || null from counts",
+    "select * from counts where more in ('{5}', '{6}')",
+    "select * from counts where row(more) = row('{5}')",
+    "select * from counts where '{5}' in (select more from counts)",
+    "select case more when '{5}' then 1 end from counts",
+    "select case when true then '{5}' else more end from counts",
+    "select coalesce(pair, '(5,x)') from counts",
+    "select more from counts union all select '{5}'",
+    "select s.column2 from counts, lateral (values (1, more), (2, '{5}')) s",
+    "select lag(s.a, 1, '{5}') over () from (select more as a from counts) s",
+    "select coalesce(c, '(1,5,{5},)') from counts c",
+    "select '5'::counted_number = 5",
+    "select json_populate_record(c, '{}') from counts c",
+    "select * from counts c, jsonb_populate_recordset(c, '[]')",
     "select 'sad'::mood::int",
     "select coalesce('sad'::mood, 'sad')::int",
     "select 'sad'::mood = any ('{sad}'::mood[]), 'sad'::mood::int",

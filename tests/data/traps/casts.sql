@@ -47,3 +47,10 @@ insert into things values (1, 'red');
 create view things_json as select to_json(t) as thing from things t;
 create view things_array as select json_array(colour) as thing from things t;
 create view things_text as select id, colour || '' as colour from things;
+-- A domain that is checked where a literal beside an array of it becomes such an array.
+create function counted(int) returns bool language plpgsql as
+    'begin perform nextval(''calls''); return true; end';
+create domain counted_number as int check (counted(value));
+create type counted_pair as (first counted_number, second text);
+create table counts (id int, one counted_number, more counted_number[], pair counted_pair);
+insert into counts values (1, 5, '{5}', '(5,x)');
