@@ -219,16 +219,10 @@ def _leaves_out_secrets(condition: Node, relation: Node, is_alone: bool) -> bool
     """
     if "colnames" in relation.get("alias", {}):
         return False
-    match condition.get("A_Expr"):
-        case {
-            "kind": "AEXPR_OP" | "AEXPR_IN",
-            "name": [{"String": {"sval": "=" | "<>" as operator}}],
-            "lexpr": {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": column}}]}},
-            "rexpr": values,
-        }:
-            names = _constants(values)
-        case _:
-            return False
+    compared = _compared_with_constants(condition)
+    if compared is None:
+        return False
+    operator, qualifiers, column, names = compared
     if qualifiers:
         is_its_own = [_name(each) for each in qualifiers] == [_name_in_scope(relation)]
     else:
@@ -240,6 +234,35 @@ def _leaves_out_secrets(condition: Node, relation: Node, is_alone: bool) -> bool
     if column == "schemaname":
         return "pg_catalog" not in names
     return column == "tablename" and not any(secret_relation_refusal("", name) for name in names)
+
+
+def _compared_with_constants(condition: Node) -> tuple[str, list[Node], str, list[str]] | None:
+    """Return operator, qualifiers and name of a column, and the constants that it is compared with."""
+    match condition.get("A_Expr"):
+        case {
+            "kind": "AEXPR_OP" | "AEXPR_IN",
+            "name": [{"String": {"sval": "=" | "<>" as operator}}],
+            "lexpr": {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": column}}]}},
+            "rexpr": values,
+        }:
+            names = _constants(values)
+        case {
+            "kind": "AEXPR_OP_ANY",
+            "name": [{"String": {"sval": "=" as operator}}],
+            "lexpr": {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": column}}]}},
+            "rexpr": {"A_ArrayExpr": {"elements": [*items]}},
+        }:
+            names = _constants({"List": {"items": items}})
+        case {
+            "kind": "AEXPR_OP",
+            "name": [{"String": {"sval": "=" as operator}}],
+            "lexpr": values,
+            "rexpr": {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": column}}]}},
+        }:
+            names = _constants(values)
+        case _:
+            return None
+    return operator, qualifiers, column, names
 
 
 def _constants(values: Node) -> list[str]:

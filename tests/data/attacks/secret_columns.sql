@@ -92,3 +92,11 @@ select most_common_vals from pg_stats_ext
 select * from pg_stats_ext where tablename = 'pg_authid'
 select histogram_bounds from pg_stats_ext_exprs
 select x.most_common_vals from pg_stats_ext x where exists (select 1 where x.tablename = 'orders')
+select most_common_vals from pg_stats where schemaname = any (array['public', 'pg_catalog'])
+select most_common_vals from pg_stats where schemaname = any (array['public', lower('PG_CATALOG')])
+select most_common_vals from pg_stats where schemaname = all (array['pg_catalog'])
+select most_common_vals from pg_stats where schemaname <> any (array['pg_catalog', 'public'])
+select most_common_vals from pg_stats where tablename = any (array['orders', 'pg_authid'])
+select most_common_vals from pg_stats where 'pg_authid' = tablename
+select most_common_vals from pg_stats where 'pg_catalog' <> tablename
+select most_common_vals from pg_stats where tablename = tablename

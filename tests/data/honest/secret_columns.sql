@@ -29,3 +29,5 @@ select sum(s.avg_width * (1 - s.null_frac)) from pg_stats s where s.tablename = 
 select statistics_name, attnames, kinds, n_distinct, dependencies from pg_stats_ext
 select * from pg_stats_ext where schemaname = 'public'
 select expr, null_frac, most_common_vals from pg_stats_ext_exprs where tablename = 'orders'
+select most_common_vals from pg_stats where schemaname = any (array['public', 'app'])
+select most_common_vals from pg_stats where 'orders' = tablename
