@@ -209,6 +209,8 @@ def test_ctrl_c_cancels_the_statement_on_the_server(shop_url: str, shop_admin_ur
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
+            # What a shell starts in the background ignores SIGINT, and so does all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             activity.until_running("order_items")
