@@ -20,11 +20,10 @@ _SMALL_SHARE: Final = 10  # what stands beside the rows may be estimated if belo
 _MARGIN_TOKENS: Final = 120  # for the sentences on what was left out
 _FRAME: Final = (
     '{"database":,"sql":,"source":"generated","repairs":0,"assumptions":[],"columns":[],"rows":[],'
-    '"row_count":100000,"truncated":{"reason":"tokens","shown":10000,"hint":"aggregate, filter, select fewer '
-    'columns, or page with ORDER BY … LIMIT … OFFSET"},"cut_cells":1000,"elapsed_ms":{"schema":10.1,'
+    '"row_count":100000,"truncated":,"cut_cells":1000,"elapsed_ms":{"schema":10.1,'
     '"prompt":1.2,"model":1234.5,"validate":1.2,"execute":1234.5},"model":,"tokens":{"in":1000,"out":1000},"notes":[]}'
 )
-"""The JSON of an answer without its own words and rows, as long as it may get."""
+"""The JSON of an answer without its own words, its rows and what was left out, as long as it may get."""
 
 _COLUMN_FRAME: Final = '{"name":,"type":},'
 _EXPORT_FRAME: Final = (
