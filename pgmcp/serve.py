@@ -3,13 +3,13 @@
 import asyncio
 import logging
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
-from pgmcp.catalog_access import report_once
+from pgmcp.catalog_access import Fetch, Report, report_once
 from pgmcp.context_check import ContextCheck
 from pgmcp.errors import GuardFailedError
 from pgmcp.execution.fork_server import ForkServer
@@ -289,22 +289,8 @@ def _open_database(
             sql, CATALOG_LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=CATALOG_TIMEOUT_S
         )
 
-    scope = CatalogScope(
-        include_schemas=settings.include_schemas,
-        exclude_schemas=settings.exclude_schemas,
-        hidden_values=server.hidden_values,
-        with_values=server.send_values,
-    )
-
-    scope_check = ScopeCheck(name, checks_columns=has_one_database)
-
-    async def read(old: Catalog | None) -> Catalog:
-        catalog = await read_catalog(fetch, scope=scope, old=old, report=report)
-        if catalog is not old:
-            await asyncio.to_thread(scope_check.check, catalog)
-        return catalog
-
     report = partial(report_once, name)
+    read = _catalog_reader(fetch, settings, server, ScopeCheck(name, checks_columns=has_one_database), report)
     policies = PolicyReader(
         fetch, allowed=server.allowed_functions, denied=server.denied_functions, report=report
     )
@@ -336,6 +322,30 @@ def _open_database(
     context_check = ContextCheck(name, context, schema, partial(find_hidden, fetch))
     cleanup.push_async_callback(context_check.close)
     return Database(name, supervisor, schema, role, functions, context_check.context, row_security, fetch)
+
+
+def _catalog_reader(
+    fetch: Fetch,
+    settings: DatabaseSettings,
+    server: ServerSettings,
+    scope_check: ScopeCheck,
+    report: Report,
+) -> Callable[[Catalog | None], Awaitable[Catalog]]:
+    """Return what reads the catalog, and warns of the scope's patterns that match nothing in it."""
+    scope = CatalogScope(
+        include_schemas=settings.include_schemas,
+        exclude_schemas=settings.exclude_schemas,
+        hidden_values=server.hidden_values,
+        with_values=server.send_values,
+    )
+
+    async def read(old: Catalog | None) -> Catalog:
+        catalog = await read_catalog(fetch, scope=scope, old=old, report=report)
+        if catalog is not old:
+            await asyncio.to_thread(scope_check.check, catalog)
+        return catalog
+
+    return read
 
 
 async def _look(supervisor: Supervisor, functions: Snapshot[FunctionPolicy], sql: str) -> Rows:

@@ -1,4 +1,4 @@
-"""Counting tokens, exactly once the encoding is at hand and conservatively until then.
+"""Counting tokens, exactly once the encoding is loaded, and conservatively until then.
 
 tiktoken downloads an encoding's ranks on first use, without a timeout, and keeps them in TIKTOKEN_CACHE_DIR.
 A machine without that download must answer all the same, so a daemon thread loads it and no request waits.

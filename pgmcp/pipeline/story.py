@@ -292,7 +292,7 @@ class Pipeline:
             raise
 
     async def _answer_by_model(self, inquiry: Inquiry) -> Answer:
-        """Have SQL written, and mended as long as it is rejected or fails."""
+        """Have SQL written, and repaired while it is rejected or fails."""
         while True:
             reply = await self._writer.write(inquiry)
             if not reply.answerable:

@@ -74,7 +74,7 @@ class SchemaCache:
         self._watchers.append(watcher)
 
     async def get(self) -> Catalog:
-        """Return the catalog at hand, however old; only the first caller of all waits for a read."""
+        """Return the catalog that is known, however old; only the first caller of all waits for a read."""
         catalog, _ = await self._snapshot.get()
         return self._profile.add_to(catalog) if self._profile else catalog
 
@@ -87,7 +87,7 @@ class SchemaCache:
         """Return the catalog, read anew because a name was not there, unless it is as good as new.
 
         Args:
-            is_outdated: the catalog at hand has the name, so it is no good, however new.
+            is_outdated: the known catalog has the name, so it is no good, however new.
         """
         if is_outdated or self._clock() >= self._not_again_before_s:
             await self._snapshot.refresh()

@@ -257,8 +257,7 @@ async def _query(
         caller=caller.name,
         on_stage=caller.on_stage(),
     )
-    answer = _with_notes(answer, notes)
-    return await _present(answer, presenter, caller, with_chart=given.chart, file_format=file_format)
+    return await _present(answer, presenter, notes, caller, with_chart=given.chart, file_format=file_format)
 
 
 async def _execute_sql(
@@ -273,8 +272,7 @@ async def _execute_sql(
         caller=caller.name,
         on_stage=caller.on_stage(),
     )
-    answer = _with_notes(answer, notes)
-    return await _present(answer, presenter, caller, with_chart=given.chart, file_format=file_format)
+    return await _present(answer, presenter, notes, caller, with_chart=given.chart, file_format=file_format)
 
 
 async def _search_schema(
@@ -317,18 +315,17 @@ def _checked_format(export: str | None) -> "ExportFormat | None":
     return file_format
 
 
-def _with_notes(answer: "Answer", notes: Sequence[str]) -> "Answer":
-    return replace(answer, notes=(*answer.notes, *notes)) if notes else answer
-
-
 async def _present(
     answer: "Answer",
     presenter: "Presenter",
+    notes: Sequence[str],
     caller: Caller,
     *,
     with_chart: bool,
     file_format: "ExportFormat | None",
 ) -> ToolReply:
+    if notes:
+        answer = replace(answer, notes=(*answer.notes, *notes))
     if file_format is not None:
         answer = await presenter.export(answer, file_format)
     reply = presenter.answer(answer, for_view=caller.shows_apps)

@@ -9,7 +9,7 @@ import anyio
 import psycopg
 import pytest
 
-from pgmcp.cli.doctor.databases import examine_database
+from pgmcp.cli.doctor.answer_checks import check_context_names
 from pgmcp.cli.doctor.report import Finding, Outcome
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.serve import open_pipeline
@@ -64,8 +64,9 @@ async def examine_names(url: str, folder: Path, context: str, **variables: str) 
     async with open_pipeline(settings, None) as (pipeline, _):
         address = find_address(settings.databases["main"])
         subject = Subject(pipeline.database("main"), pipeline, address, settings, "")
-        findings = {each.check: each async for each in examine_database(subject)}
-    return findings["database main: context names"]
+        finding = await check_context_names(subject, "database main: context names")
+    assert finding is not None
+    return finding
 
 
 def context_with(part: str) -> str:

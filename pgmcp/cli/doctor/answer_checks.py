@@ -48,7 +48,11 @@ async def check_statistics(subject: Subject, check: str) -> Finding:
     found = await subject.fetch(_STATISTICS_SQL)
     unknown = [neutralise(str(name)) for name, is_known in found if not is_known]
     if not unknown:
-        text = f"at hand for all {len(found)} tables that hold rows" if found else "no table holds rows"
+        text = (
+            f"the planner has them for all {len(found)} tables that hold rows"
+            if found
+            else "no table holds rows"
+        )
         return Finding(Outcome.OK, check, text)
     return Finding(
         Outcome.WARN,

@@ -70,7 +70,7 @@ async def check_token_ranks(counter: TokenCounter) -> Finding:
     """Load the file that tokens are counted by, as serving does in the background."""
     check = f"{CHECK}: token ranks"
     if await asyncio.to_thread(counter.wait_until_loaded, RANKS_TIMEOUT_S):
-        return Finding(Outcome.OK, check, "at hand: tokens are counted exactly")
+        return Finding(Outcome.OK, check, "loaded: tokens are counted exactly")
     return Finding(
         Outcome.WARN,
         check,
