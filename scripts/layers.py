@@ -108,7 +108,8 @@ async def tabulate(target: Target) -> str:
             cells = []
             for layer in LAYERS:
                 through = await get_through(layer, target, watched, statements)
-                cells.append(f"{len(through)} get through" if through else "all stopped")
+                verb = "gets" if len(through) == 1 else "get"
+                cells.append(f"{len(through)} {verb} through" if through else "all stopped")
             lines.append(f"| {_WORDS_BY_CATEGORY[category]} | {len(statements)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
