@@ -4,10 +4,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from pgmcp.catalog.cache import CatalogChange, SchemaCache
+from pgmcp.catalog.catalog import Catalog
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.context_names import FindHidden, explain_unknown_names, find_unknown_names
-from pgmcp.schema.cache import CatalogChange, SchemaCache
-from pgmcp.schema.catalog import Catalog
 
 logger = logging.getLogger(__name__)
 

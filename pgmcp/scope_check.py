@@ -2,8 +2,8 @@
 
 import logging
 
-from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.scope_patterns import find_unmatched_columns, find_unmatched_schemas
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.lookup.scope_patterns import find_unmatched_columns, find_unmatched_schemas
 
 logger = logging.getLogger(__name__)
 

@@ -9,28 +9,30 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
-from pgmcp.catalog_access import Fetch, Report, report_once
+from pgmcp.answers.result_store import KeptResults
+from pgmcp.catalog.cache import SchemaCache
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.column_samples import Profile
+from pgmcp.catalog.hidden import find_hidden
+from pgmcp.catalog.introspection import read_catalog
+from pgmcp.catalog.row_security import RowSecurity, read_row_security
+from pgmcp.catalog.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, sample
+from pgmcp.catalog.scope import CatalogScope
 from pgmcp.context_check import ContextCheck
 from pgmcp.errors import GuardFailedError
+from pgmcp.execution.catalog_access import Fetch, Report, report_once
 from pgmcp.execution.fork_server import ForkServer
+from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
+from pgmcp.execution.role import RoleCheck
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
-from pgmcp.kept_results import KeptResults
 from pgmcp.observability.call_log import CallLog
 from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
 from pgmcp.pipeline.protocols import RoleGate
-from pgmcp.schema.cache import SchemaCache
-from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.hidden import find_hidden
-from pgmcp.schema.introspection import read_catalog
-from pgmcp.schema.profile import Profile
-from pgmcp.schema.row_security import RowSecurity, read_row_security
-from pgmcp.schema.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, sample
-from pgmcp.schema.scope import CatalogScope
 from pgmcp.scope_check import ScopeCheck
 from pgmcp.settings import (
     DatabaseSettings,
@@ -43,11 +45,10 @@ from pgmcp.snapshot import Snapshot
 from pgmcp.surface import Backend, TraceRequest
 from pgmcp.surface.presenter import Presenter
 from pgmcp.tokens import TokenCounter
-from pgmcp.validation import FunctionPolicy, PolicyReader, prove_readers, validate, warm_up
-from pgmcp.validation.role import RoleCheck
+from pgmcp.validation import FunctionPolicy, prove_readers, validate, warm_up
 
 if TYPE_CHECKING:
-    from pgmcp.presentation.export import Exporter
+    from pgmcp.export.export import Exporter
     from pgmcp.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ async def _open_exporter(settings: ServerSettings) -> AsyncIterator["Exporter | 
     if settings.export_dir is None:
         yield None
         return
-    from pgmcp.presentation.export import Exporter
+    from pgmcp.export.export import Exporter
 
     exporter = Exporter(settings.export_dir)
     try:

@@ -1,6 +1,6 @@
 """Build the result view: one HTML page with all it needs inside, and the licences of what it brings along.
 
-    python scripts/build_view.py            npm install if need be, then write pgmcp/presentation/result_view*
+    python scripts/build_view.py            npm install if need be, then write pgmcp/view/result_view*
     python scripts/build_view.py --check    the same, but only compare; exit code 1 when something differs
     python scripts/build_view.py --install  only npm install, into build/view, which git ignores
 
@@ -27,9 +27,9 @@ REPOSITORY: Final = Path(__file__).resolve().parents[1]
 SOURCE: Final = REPOSITORY / "scripts" / "view"
 NPM_FOLDER: Final = REPOSITORY / "build" / "view"
 NODE_MODULES: Final = NPM_FOLDER / "node_modules"
-_PRESENTATION: Final = REPOSITORY / "pgmcp" / "presentation"
-PAGE: Final = _PRESENTATION / "result_view.html"
-LICENSES: Final = _PRESENTATION / "result_view_licenses.txt"
+_VIEW: Final = REPOSITORY / "pgmcp" / "view"
+PAGE: Final = _VIEW / "result_view.html"
+LICENSES: Final = _VIEW / "result_view_licenses.txt"
 
 _LICENSES_HEADING: Final = """\
 result_view.html holds code of the packages below, built into it by scripts/build_view.py.

@@ -7,12 +7,12 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
+from pgmcp.catalog.introspection import read_catalog
 from pgmcp.execution.result import Rows
 from pgmcp.generation.context_file import load_context
 from pgmcp.generation.prompt import DoubtfulAttempt, Message
 from pgmcp.generation.prompt_writer import PromptWriter
-from pgmcp.schema.introspection import read_catalog
-from pgmcp.schema.value_check import check_listed, resolve
+from pgmcp.lookup.value_check import check_listed, resolve
 from pgmcp.tokens import estimate_tokens
 from pgmcp.validation.mentions import read_mentions
 

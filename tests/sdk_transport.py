@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from pydantic import BaseModel
 
-from pgmcp.presentation.budget import encode_json
+from pgmcp.answers.budget import encode_json
 from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
 
 Ask = Callable[[Any], Awaitable[dict[str, Any]]]

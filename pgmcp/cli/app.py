@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperGroup
 
 from pgmcp import __version__
+from pgmcp.catalog.rendering import Detail
 from pgmcp.cli.errors import ExitCode, exit_code_of
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.options import (
@@ -22,7 +23,6 @@ from pgmcp.cli.options import (
     examples,
 )
 from pgmcp.errors import PgmcpError
-from pgmcp.schema.rendering import Detail
 
 ASK: Final = "Ask"
 SET_UP: Final = "Set up"

@@ -3,12 +3,12 @@
 import asyncio
 from pathlib import Path
 
+from pgmcp.answers.answer import Answer
+from pgmcp.charts import Chart, choose_chart
+from pgmcp.charts.draw import draw_png
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.execution.result import Rows
-from pgmcp.presentation.answer import Answer
-from pgmcp.presentation.charts import Chart, choose_chart
-from pgmcp.presentation.charts.draw import draw_png
 
 
 def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:

@@ -8,8 +8,8 @@ import sys
 from enum import IntEnum
 from typing import Final, NoReturn
 
+from pgmcp.answers.failure import render_error
 from pgmcp.errors import ErrorCode, PgmcpError, SettingsError, SqlRejectedError, StatementFailedError
-from pgmcp.presentation.failure import render_error
 
 
 class ExitCode(IntEnum):

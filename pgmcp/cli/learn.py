@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pgmcp.answers.answer import Answer
 from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.show import show_answer
 from pgmcp.cli.stages import tell_stages
@@ -10,7 +11,6 @@ from pgmcp.errors import InvalidArgumentError, SettingsError
 from pgmcp.generation.context_edit import add_verified
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.pipeline import ReturnType
-from pgmcp.presentation.answer import Answer
 from pgmcp.settings import Settings, load_settings
 
 SHOWN_ROWS = 20

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
+from pgmcp.catalog.rendering import Detail, render_tables
 from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.terminal import Terminal
-from pgmcp.schema.rendering import Detail, render_tables
 
 MAX_FOUND_TABLES: Final = 20
 """Tables that a search for words gives; names asked for are all shown."""

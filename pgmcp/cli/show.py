@@ -9,17 +9,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pgmcp.answers.answer import Answer, Source
+from pgmcp.answers.budget import encode_json
+from pgmcp.answers.csv import csv_lines
+from pgmcp.answers.fitted import show_whole
+from pgmcp.answers.structured import as_json
+from pgmcp.answers.text import describe_provenance
 from pgmcp.cli.options import Form
 from pgmcp.cli.table import lay_out
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Rows, Truncation
-from pgmcp.presentation.answer import Answer, Source
-from pgmcp.presentation.budget import encode_json
-from pgmcp.presentation.csv import csv_lines
-from pgmcp.presentation.fitted import show_whole
-from pgmcp.presentation.neutral import neutralise
-from pgmcp.presentation.structured import as_json
-from pgmcp.presentation.text import describe_provenance
+from pgmcp.untrusted import neutralise
 
 # In JSON every character may be escaped, so what does not print is: the same value, harmless on a terminal.
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")

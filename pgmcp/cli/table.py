@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pgmcp.execution.result import Column, JsonScalar, Rows
-from pgmcp.presentation.neutral import neutralise_block, shorten
+from pgmcp.untrusted import neutralise_block, shorten
 
 _NUMERIC_TYPES: Final = (
     "smallint",

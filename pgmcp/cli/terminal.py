@@ -20,7 +20,7 @@ from rich.text import Text
 
 from pgmcp.cli.errors import describe
 from pgmcp.errors import PgmcpError
-from pgmcp.presentation.neutral import neutralise_block
+from pgmcp.untrusted import neutralise_block
 
 _UNBOUNDED_WIDTH: Final = 1_000_000
 """Characters of a line in a pipe, where nothing is folded."""

@@ -4,7 +4,6 @@ from typing import Final
 
 import msgspec
 
-from pgmcp.catalog_access import grant_for
 from pgmcp.errors import (
     CatalogDeniedError,
     DatabaseAuthError,
@@ -15,6 +14,7 @@ from pgmcp.errors import (
     UnreachableError,
     WorkerLostError,
 )
+from pgmcp.execution.catalog_access import grant_for
 from pgmcp.execution.connection_hints import CHECK_ADDRESS, CHECK_CREDENTIALS, CONNECTION_ENDED, hint_for
 from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
 from worker.protocol import Failure, FailureCode, ProtocolError, Reply, Result, decode_rows

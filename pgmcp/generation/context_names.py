@@ -9,13 +9,13 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.catalog.hidden import HiddenRelation
+from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.verified import ParameterKind
-from pgmcp.presentation.neutral import neutralise
-from pgmcp.schema.catalog import Catalog, Table
-from pgmcp.schema.hidden import HiddenRelation
-from pgmcp.schema.identifiers import parse_name, quote_identifier
-from pgmcp.schema.near_names import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
+from pgmcp.lookup.near_names import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
+from pgmcp.untrusted import neutralise
 from pgmcp.validation.mentions import ConditionNames, names_of_condition
 
 FindHidden = Callable[[Sequence[str], Catalog], Awaitable[list[HiddenRelation]]]

@@ -20,7 +20,7 @@ from typing import Literal, TypedDict
 
 from pgmcp.errors import PgmcpError, SqlRejectedError, StatementFailedError
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.presentation.neutral import drop_invisible, shorten
+from pgmcp.untrusted import drop_invisible, shorten
 
 _RULES = """\
 You write one PostgreSQL {server_version} query that answers a question about a database.
@@ -101,7 +101,7 @@ class PromptFacts:
     """Everything the model is told.
 
     Attributes:
-        schema_text: the tables, as `pgmcp.schema` renders them for prompts.
+        schema_text: the tables, as `pgmcp.catalog` renders them for prompts.
         server_version: "18.1"; the model must not use what the server has not got.
         today: where "last month" counts from.
         time_zone: the session's, as PostgreSQL names it.
@@ -135,7 +135,7 @@ def build_messages(facts: PromptFacts, *, fence: str) -> list[Message]:
 
     Args:
         facts: what to say.
-        fence: marks what is data; from `pgmcp.presentation.neutral.new_fence`.
+        fence: marks what is data; from `pgmcp.untrusted.new_fence`.
     """
     rules = _RULES.format(server_version=facts.server_version, max_rows=facts.max_rows, fence=fence)
     messages: list[Message] = [

@@ -5,12 +5,12 @@ from dataclasses import replace
 from datetime import date
 from typing import Final
 
+from pgmcp.catalog.catalog import Catalog
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt, Message, PromptFacts, build_messages
 from pgmcp.generation.verified import overlap
-from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.search import select_for_prompt
-from pgmcp.schema.value_hints import hint_values
+from pgmcp.lookup.search import select_for_prompt
+from pgmcp.lookup.value_hints import hint_values
 
 MAX_EXAMPLES: Final = 3
 

@@ -4,17 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from pgmcp.catalog_access import Fetch
+from pgmcp.answers.answer import Answer, Source
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.hidden import HiddenRelation, find_hidden
+from pgmcp.catalog.row_security import RowSecurity
+from pgmcp.execution.catalog_access import Fetch
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.generation.completion import Completion
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt
 from pgmcp.generation.reply import SqlReply
 from pgmcp.pipeline.protocols import CatalogSource, PolicySource, RoleGate, StatementExecutor
-from pgmcp.presentation.answer import Answer, Source
-from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.hidden import HiddenRelation, find_hidden
-from pgmcp.schema.row_security import RowSecurity
 from pgmcp.snapshot import Snapshot
 
 

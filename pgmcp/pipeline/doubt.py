@@ -4,9 +4,9 @@ import asyncio
 from typing import Final
 
 from pgmcp.execution.result import Rows
+from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, resolve
 from pgmcp.pipeline.call import Inquiry
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
-from pgmcp.schema.value_check import Mismatch, check_listed, check_unlisted, resolve
 from pgmcp.validation.mentions import read_mentions
 
 SHORT_LOOKUP_TIMEOUT_S: Final = 0.5

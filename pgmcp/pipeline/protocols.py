@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from pgmcp.catalog.cache import CatalogChange, Watcher
+from pgmcp.catalog.catalog import Catalog
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
+from pgmcp.execution.role import RolePosture
 from pgmcp.generation.completion import Completion
 from pgmcp.generation.prompt import Message
-from pgmcp.schema.cache import CatalogChange, Watcher
-from pgmcp.schema.catalog import Catalog
 from pgmcp.validation import FunctionPolicy
-from pgmcp.validation.role import RolePosture
 
 
 class StatementExecutor(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
+from pgmcp.catalog.catalog import Catalog
 from pgmcp.errors import (
     DeadlineExceededError,
     ExecutionError,
@@ -14,11 +15,10 @@ from pgmcp.errors import (
     StatementFailedError,
 )
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
+from pgmcp.lookup.advice import ADVISED_SQLSTATES, advise, is_outdated
+from pgmcp.lookup.near_names import MISSING_NAME_SQLSTATES
 from pgmcp.pipeline.call import Database, Inquiry, ReturnType, Stage
 from pgmcp.pipeline.watch import Watch
-from pgmcp.schema.advice import ADVISED_SQLSTATES, advise, is_outdated
-from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.near_names import MISSING_NAME_SQLSTATES
 from pgmcp.validation import StatementKind, ValidatedStatement, ValidationMemo, validate
 from pgmcp.validation.mentions import read_mentions
 

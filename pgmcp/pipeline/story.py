@@ -8,12 +8,15 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
+from pgmcp.answers.answer import Answer, Source
 from pgmcp.argument_bounds import (
     MAX_QUESTION_CHARACTERS,
     MAX_SEARCH_CHARACTERS,
     MAX_SEARCHED_NAMES,
     MAX_TABLE_NAME_CHARACTERS,
 )
+from pgmcp.catalog.cache import CatalogChange, Watcher
+from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -27,6 +30,8 @@ from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.generation.prompt import DoubtfulAttempt, FailedAttempt
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
+from pgmcp.lookup.search import search
+from pgmcp.lookup.value_check import Mismatch
 from pgmcp.pipeline.call import Bounds, Call, Database, Inquiry, OnStage, Operation, ReturnType, Stage
 from pgmcp.pipeline.doubt import find_mismatches, found_something
 from pgmcp.pipeline.protocols import Budgets, Model
@@ -34,12 +39,7 @@ from pgmcp.pipeline.statements import StatementRunner
 from pgmcp.pipeline.verified import find_verified_sql
 from pgmcp.pipeline.watch import Observer, Watch
 from pgmcp.pipeline.writing import SqlWriter
-from pgmcp.presentation.answer import Answer, Source
-from pgmcp.presentation.neutral import new_fence
-from pgmcp.schema.cache import CatalogChange, Watcher
-from pgmcp.schema.catalog import Catalog, Table
-from pgmcp.schema.search import search
-from pgmcp.schema.value_check import Mismatch
+from pgmcp.untrusted import new_fence
 
 SECOND_ANSWER_RESERVE_S: Final = 1.0
 """Kept of a call's time when its answer is doubted, to give that answer if there is no better."""

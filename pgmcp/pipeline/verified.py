@@ -4,9 +4,9 @@ import asyncio
 
 from pgmcp.generation.context_file import VerifiedMatch
 from pgmcp.generation.verified import ParameterKind
+from pgmcp.lookup.value_check import find_spelling
 from pgmcp.pipeline.call import Inquiry
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
-from pgmcp.schema.value_check import find_spelling
 
 
 async def find_verified_sql(inquiry: Inquiry, statements: StatementRunner) -> str | None:

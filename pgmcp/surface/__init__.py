@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pgmcp.answers.failure import render_error
 from pgmcp.errors import (
     MAX_NAME_CHARACTERS,
     PgmcpError,
@@ -32,13 +33,12 @@ from pgmcp.errors import (
     SqlRejectedError,
     StatementFailedError,
 )
-from pgmcp.presentation.failure import render_error
-from pgmcp.presentation.neutral import neutralise_block, shorten
 from pgmcp.surface import completions, prompts, resources
 from pgmcp.surface.caller import Caller
 from pgmcp.surface.changes import Event, watch_schemas
 from pgmcp.surface.offer import INSTRUCTIONS, SERVER_INFO, Offer
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError, ToolReply
+from pgmcp.untrusted import neutralise_block, shorten
 
 if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline

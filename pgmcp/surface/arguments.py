@@ -18,7 +18,7 @@ import msgspec
 from msgspec import inspect
 
 from pgmcp.errors import MAX_NAME_CHARACTERS, InvalidArgumentError
-from pgmcp.presentation.neutral import shorten
+from pgmcp.untrusted import shorten
 
 MAX_NOTED_ARGUMENTS: Final = 5
 """Unknown arguments that a note names; a call can bring thousands."""

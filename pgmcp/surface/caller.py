@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pgmcp.presentation.neutral import neutralise, shorten
+from pgmcp.untrusted import neutralise, shorten
 
 if TYPE_CHECKING:
     from pgmcp.pipeline import OnStage, Stage

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pgmcp.schema.identifiers import quote_identifier
+from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.surface.resources import list_tables, table_uri
 
 if TYPE_CHECKING:
+    from pgmcp.catalog.cache import CatalogChange
+    from pgmcp.catalog.catalog import Catalog, Table
     from pgmcp.pipeline import Pipeline
-    from pgmcp.schema.cache import CatalogChange
-    from pgmcp.schema.catalog import Catalog, Table
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.errors import MAX_NAME_CHARACTERS, PgmcpError
-from pgmcp.presentation.neutral import neutralise, shorten
-from pgmcp.schema.identifiers import quote_identifier
 from pgmcp.surface.prompts import PROMPTS
 from pgmcp.surface.reply import INVALID_PARAMS, RequestError
 from pgmcp.surface.resources import TEMPLATES
+from pgmcp.untrusted import neutralise, shorten
 
 if TYPE_CHECKING:
+    from pgmcp.catalog.catalog import Catalog
     from pgmcp.pipeline import Pipeline
-    from pgmcp.schema.catalog import Catalog
 
 MAX_VALUES: Final = 100
 """Of one completion, by the protocol."""

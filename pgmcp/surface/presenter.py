@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from pgmcp.answers.answer import Answer, ExportFormat
+from pgmcp.answers.fitted import FittedAnswer, fit_answer
+from pgmcp.answers.page import render_page
+from pgmcp.answers.result_store import KeptResults
+from pgmcp.answers.structured import as_json
+from pgmcp.answers.text import as_text
+from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.catalog.rendering import Detail, render_names, render_tables
 from pgmcp.errors import ResultGoneError
-from pgmcp.kept_results import KeptResults
-from pgmcp.presentation.answer import Answer, ExportFormat
-from pgmcp.presentation.fitted import FittedAnswer, fit_answer
-from pgmcp.presentation.neutral import fence_lines, new_fence
-from pgmcp.presentation.page import render_page
-from pgmcp.presentation.structured import as_json
-from pgmcp.presentation.text import as_text
-from pgmcp.schema.catalog import Catalog, Table
-from pgmcp.schema.rendering import Detail, render_names, render_tables
 from pgmcp.surface.reply import ToolReply, text_block
+from pgmcp.untrusted import fence_lines, new_fence
 
 if TYPE_CHECKING:
-    from pgmcp.presentation.charts.draw import Drawer
-    from pgmcp.presentation.export import Exporter
+    from pgmcp.charts.draw import Drawer
+    from pgmcp.export.export import Exporter
 
 MAX_FOUND_TABLES: Final = 20
 """Tables that one search shows; more would not help a model choose."""
@@ -51,7 +51,7 @@ class Presenter:
             fitted = replace(fitted, rest=self._keep_rest(fitted), export_hint=self._export_hint(answer))
         meta = None
         if for_view:
-            from pgmcp.presentation.view import VIEW_META_KEY, describe_for_view
+            from pgmcp.view.view import VIEW_META_KEY, describe_for_view
 
             meta = {VIEW_META_KEY: describe_for_view(_pictured(answer), fitted.shown)}
         return ToolReply((text_block(as_text(fitted, new_fence())),), as_json(fitted), meta=meta)
@@ -68,7 +68,7 @@ class Presenter:
 
     async def add_chart(self, reply: ToolReply, answer: Answer) -> ToolReply:
         """Return the reply with a picture of the answer's rows, or with the reason why there is none."""
-        from pgmcp.presentation.charts.illustration import illustrate
+        from pgmcp.charts.illustration import illustrate
 
         illustration = await illustrate(_pictured(answer), self._drawer)
         content = [*reply.content, text_block(illustration.note)]
@@ -79,7 +79,7 @@ class Presenter:
 
     @cached_property
     def _drawer(self) -> "Drawer":
-        from pgmcp.presentation.charts.draw import Drawer
+        from pgmcp.charts.draw import Drawer
 
         return Drawer()
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pgmcp.answers.failure import render_error
 from pgmcp.errors import MAX_NAME_CHARACTERS, InvalidArgumentError, UnknownDatabaseError
-from pgmcp.presentation.failure import render_error
-from pgmcp.presentation.neutral import shorten
 from pgmcp.surface.offer import Offer
 from pgmcp.surface.reply import INVALID_PARAMS, RequestError
+from pgmcp.untrusted import shorten
 
 _DATABASE: Final = ("database", "Name of a configured database; the default one if left out")
 

@@ -16,12 +16,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
+from pgmcp.answers.failure import render_error
 from pgmcp.errors import InvalidArgumentError, PgmcpError, ResultGoneError, UnknownDatabaseError
-from pgmcp.presentation.failure import render_error
-from pgmcp.presentation.neutral import shorten
 from pgmcp.surface.offer import Offer
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
 from pgmcp.surface.result_view import RESULT_VIEW_RESOURCE, RESULT_VIEW_URI, read_result_view
+from pgmcp.untrusted import shorten
 
 if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline
@@ -189,7 +189,7 @@ async def _read(pipeline: "Pipeline", presenter: "Presenter", uri: str) -> dict[
 
 
 async def _read_schema(pipeline: "Pipeline", database: str, page: str | None, table: str | None) -> str:
-    from pgmcp.schema.rendering import render_table
+    from pgmcp.catalog.rendering import render_table
     from pgmcp.surface.presenter import fenced
     from pgmcp.surface.schema_pages import describe_page, describe_schema
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
 
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.rendering import render_names, render_overview
 from pgmcp.errors import InvalidArgumentError
-from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.rendering import render_names, render_overview
 from pgmcp.surface.presenter import fenced
 
 MAX_WHOLE_CHARACTERS: Final = 400_000

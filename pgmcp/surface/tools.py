@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from pgmcp.answers.structured import ANSWER_SCHEMA
 from pgmcp.argument_bounds import (
     MAX_QUESTION_CHARACTERS,
     MAX_SEARCH_CHARACTERS,
@@ -13,7 +14,6 @@ from pgmcp.argument_bounds import (
     MAX_TABLE_NAME_CHARACTERS,
 )
 from pgmcp.errors import InvalidArgumentError
-from pgmcp.presentation.structured import ANSWER_SCHEMA
 from pgmcp.surface.arguments import ArgumentReader
 from pgmcp.surface.caller import Caller
 from pgmcp.surface.offer import Offer
@@ -21,9 +21,9 @@ from pgmcp.surface.reply import ToolReply
 from pgmcp.surface.result_view import SHOWN_IN_RESULT_VIEW
 
 if TYPE_CHECKING:
+    from pgmcp.answers.answer import Answer, ExportFormat
+    from pgmcp.catalog.cache import CatalogChange
     from pgmcp.pipeline import Pipeline
-    from pgmcp.presentation.answer import Answer, ExportFormat
-    from pgmcp.schema.cache import CatalogChange
     from pgmcp.surface.presenter import Presenter
 
 EXPORT_NEEDS: Final = "an operator can allow it by naming a folder in PG_MCP_SERVER_EXPORT_DIR"
@@ -278,7 +278,7 @@ async def _execute_sql(
 async def _search_schema(
     pipeline: "Pipeline", presenter: "Presenter", given: SearchSchema, notes: Sequence[str], caller: Caller
 ) -> ToolReply:
-    from pgmcp.schema.rendering import Detail
+    from pgmcp.catalog.rendering import Detail
     from pgmcp.surface.presenter import MAX_FOUND_TABLES, fenced
 
     catalog, found = await pipeline.find_tables(
@@ -307,8 +307,8 @@ def _checked_format(export: str | None) -> "ExportFormat | None":
     """Return the format of a file, if one can be written here, before anything is run for it."""
     if export is None:
         return None
-    from pgmcp.presentation.answer import ExportFormat
-    from pgmcp.presentation.export import check_format
+    from pgmcp.answers.answer import ExportFormat
+    from pgmcp.export.export import check_format
 
     file_format = ExportFormat(export)
     check_format(file_format)

@@ -16,10 +16,10 @@ What is decided where:
 - `proof`: whether all of these work in this interpreter; without it nothing is validated.
 - `lookup`: which functions and operators of the database a name can mean, by the search path and by
   the types of the arguments (`overloads`, `argument_types`); `columns`: which `relation.name` is a
-  column and no call. `resolution_reader` reads from the catalog what they need.
+  column and no call.
 - `secret_columns`: which columns of readable catalogs a statement may not use.
-- `catalog_reader`: what the database's own functions, views and row policies call; `reach`
-  follows that to its end, through what `body` finds in the text of functions.
+- `reach`: what the database's own functions, views and row policies call, followed to the end through
+  what `body` finds in the text of functions. `pgmcp.execution.policy` reads them from the catalog.
 - `memo`: whether an accepted statement differs from an earlier one in plain literals alone.
 
 The text that passed is what runs, character for character; nothing is ever
@@ -31,7 +31,6 @@ that lie about their volatility, and what changed since the catalog was read.
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar, proof, reading, roots
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
-from pgmcp.validation.catalog_reader import PolicyReader
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.memo import ValidationMemo
 from pgmcp.validation.proof import prove_readers, prove_second_grammar
@@ -42,7 +41,6 @@ __all__ = [
     "CatalogFunction",
     "CatalogRelation",
     "FunctionPolicy",
-    "PolicyReader",
     "SqlRejectedError",
     "StatementKind",
     "ValidatedStatement",

@@ -12,7 +12,7 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from pgmcp.schema.identifiers import split_words
+from pgmcp.catalog.identifiers import split_words
 from scripts.large.company import ColumnSpec, Company, TableSpec, type_of
 
 # Each is a detail that large systems keep of nearly everything: its words, and its columns.

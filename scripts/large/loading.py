@@ -5,7 +5,7 @@ from typing import Final
 
 import psycopg
 
-from pgmcp.schema.identifiers import quote_identifier
+from pgmcp.catalog.identifiers import quote_identifier
 from scripts.large.company import ColumnSpec, TableSpec
 
 TABLES_IN_BATCH: Final = 200

@@ -1,6 +1,6 @@
 // Draws a chart's Vega-Lite specification without eval and without a network.
 //
-// Only the parts of Vega that a specification of pgmcp/presentation/charts/ can need are in the page. Expressions are
+// Only the parts of Vega that a specification of pgmcp/charts/ can need are in the page. Expressions are
 // interpreted (ast), because a content security policy forbids compiling them; the loader refuses every address.
 
 import { transforms } from 'vega-dataflow';
@@ -25,7 +25,7 @@ const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
 const NARROW_PX = 520; // a legend beside the chart would leave it no room
 
 export class Chart {
-  /** @param {object} chart as pgmcp/presentation/view.py describes it */
+  /** @param {object} chart as pgmcp/view/view.py describes it */
   constructor({ specification, configs, description, left_out: leftOut }) {
     Object.assign(this, { specification, configs });
     this.canvas = element('div', { class: 'canvas', role: 'img', 'aria-label': description });

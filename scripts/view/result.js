@@ -1,4 +1,4 @@
-// What a tool's result says, in the words of the view. The server's side of it: pgmcp/presentation/view.py.
+// What a tool's result says, in the words of the view. The server's side of it: pgmcp/view/view.py.
 
 const VIEW_META_KEY = 'pgmcp/view';
 const WHY_BY_LIMIT = {

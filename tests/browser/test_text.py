@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pgmcp.presentation.neutral import neutralise
+from pgmcp.untrusted import neutralise
 
 _SOURCE = Path(__file__).parents[2] / "scripts" / "view" / "text.js"
 _PROGRAM = """

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pgmcp.presentation.charts import Theme, theme_config
+from pgmcp.charts import Theme, theme_config
 from tests.browser.conftest import Show
 from tests.browser.host_page import host_page
 

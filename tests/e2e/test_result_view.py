@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from mcp.client.extension import advertise
 
-from pgmcp.presentation.view import VIEW_META_KEY
 from pgmcp.surface.result_view import RESULT_VIEW_URI, read_result_view
+from pgmcp.view.view import VIEW_META_KEY
 from tests.mcp_server import connect
 from tests.raw_jsonrpc import RawServer
 

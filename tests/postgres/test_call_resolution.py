@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from pgmcp.validation import FunctionPolicy
-from tests.postgres.test_catalog_reader import execute, passes, reader
+from tests.postgres.test_policy_reader import execute, passes, reader
 
 pytestmark = pytest.mark.anyio
 

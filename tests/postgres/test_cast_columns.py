@@ -10,7 +10,7 @@ import pytest
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import FunctionPolicy, validate
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST
-from tests.postgres.test_catalog_reader import passes, reader
+from tests.postgres.test_policy_reader import passes, reader
 
 pytestmark = pytest.mark.anyio
 

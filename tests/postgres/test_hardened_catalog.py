@@ -18,19 +18,20 @@ from psycopg.conninfo import make_conninfo
 
 import pgmcp
 import worker
-from pgmcp.catalog_access import OPTIONAL_FUNCTIONS, USE_BY_PART, USE_BY_RELATION, find_unreadable
+from pgmcp.catalog.hidden import find_hidden
+from pgmcp.catalog.introspection import read_catalog
+from pgmcp.catalog.row_security import read_row_security
+from pgmcp.catalog.sampling import sample
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Finding, Outcome
 from pgmcp.errors import CatalogDeniedError, DeadlineExceededError, PgmcpError, SqlRejectedError
+from pgmcp.execution.catalog_access import OPTIONAL_FUNCTIONS, USE_BY_PART, USE_BY_RELATION, find_unreadable
+from pgmcp.execution.policy import PolicyReader
+from pgmcp.execution.role import RoleCheck, RolePosture
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.schema.hidden import find_hidden
-from pgmcp.schema.introspection import read_catalog
-from pgmcp.schema.row_security import read_row_security
-from pgmcp.schema.sampling import sample
 from pgmcp.settings import load_settings
-from pgmcp.validation import FunctionPolicy, PolicyReader, validate
-from pgmcp.validation.role import RoleCheck, RolePosture
+from pgmcp.validation import FunctionPolicy, validate
 from tests.own_statements import OwnSession, own_session
 from tests.postgres_facts import Backends
 from tests.recorded_spawn import RecordedSpawn

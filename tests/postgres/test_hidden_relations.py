@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from pgmcp.catalog.hidden import find_hidden
+from pgmcp.catalog.introspection import read_catalog
+from pgmcp.catalog.rendering import prompt_line
+from pgmcp.catalog.scope import CatalogScope
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.execution.result import Rows
-from pgmcp.schema.hidden import find_hidden
-from pgmcp.schema.introspection import read_catalog
-from pgmcp.schema.rendering import prompt_line
-from pgmcp.schema.scope import CatalogScope
 from tests.attack_run import pipeline_to
 from tests.own_statements import resolve_as_own
 

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
+from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Table, TableKind
+from pgmcp.catalog.identifiers import RESERVED_WORDS
+from pgmcp.catalog.introspection import read_catalog
+from pgmcp.catalog.rendering import prompt_line, render_table
+from pgmcp.catalog.scope import CatalogScope
 from pgmcp.errors import ResultTooLargeError
 from pgmcp.execution.result import Column as ResultColumn
 from pgmcp.execution.result import Rows, Truncation
-from pgmcp.schema.catalog import Catalog, Column, ForeignKey, Table, TableKind
-from pgmcp.schema.identifiers import RESERVED_WORDS
-from pgmcp.schema.introspection import read_catalog
-from pgmcp.schema.rendering import prompt_line, render_table
-from pgmcp.schema.scope import CatalogScope
 from tests.own_statements import resolve_as_own
 
 NewDatabase = Callable[[], str]

@@ -5,19 +5,20 @@ from collections.abc import AsyncIterator, Callable
 import psycopg
 import pytest
 
+from pgmcp.catalog.cache import SchemaCache
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.introspection import read_catalog
 from pgmcp.errors import StatementFailedError
+from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.role import RoleCheck
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.pipeline.call import Call, Database, Inquiry, Operation, Stage
 from pgmcp.pipeline.statements import StatementRunner
 from pgmcp.pipeline.watch import Watch
-from pgmcp.schema.cache import SchemaCache
-from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.introspection import read_catalog
 from pgmcp.serve import CATALOG_LIMITS, logger
 from pgmcp.snapshot import Snapshot
-from pgmcp.validation import FunctionPolicy, PolicyReader
-from pgmcp.validation.role import RoleCheck
+from pgmcp.validation import FunctionPolicy
 from worker.protocol import StatementOrigin
 
 pytestmark = pytest.mark.anyio

@@ -7,11 +7,11 @@ from datetime import date
 import psycopg
 import pytest
 
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.introspection import read_catalog
 from pgmcp.execution.result import Column, Rows
 from pgmcp.generation.context_file import DatabaseContext, load_context
 from pgmcp.generation.prompt_writer import PromptWriter
-from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.introspection import read_catalog
 from pgmcp.tokens import estimate_tokens
 from pgmcp.validation.mentions import read_mentions
 from scripts.evaluation.databases import Database

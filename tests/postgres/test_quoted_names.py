@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.identifiers import quote_identifier
+from pgmcp.catalog.introspection import read_catalog
 from pgmcp.errors import StatementFailedError
-from pgmcp.schema.advice import advise
-from pgmcp.schema.catalog import Catalog
-from pgmcp.schema.identifiers import quote_identifier
-from pgmcp.schema.introspection import read_catalog
+from pgmcp.lookup.advice import advise
 from tests.own_statements import OwnSession, own_session
 
 pytestmark = pytest.mark.anyio

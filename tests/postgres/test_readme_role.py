@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgmcp.validation.role import POSTURE_SQL, read_posture
+from pgmcp.execution.role import POSTURE_SQL, read_posture
 
 _README = Path(__file__).parents[2] / "README.md"
 _ROLE = "readme_reader"  # not the script's name: the demo shop of the same cluster has a role of that name

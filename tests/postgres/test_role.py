@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pgmcp.cli.setup_sql import setup_script
 from pgmcp.errors import RoleRefusedError
 from pgmcp.execution.result import Rows
-from pgmcp.validation.role import RoleCheck
+from pgmcp.execution.role import RoleCheck
 
 pytestmark = pytest.mark.anyio
 

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import pytest
 
+from pgmcp.catalog.introspection import read_catalog
+from pgmcp.catalog.rendering import render_table
+from pgmcp.catalog.row_security import RowSecurity, read_row_security
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.schema.introspection import read_catalog
-from pgmcp.schema.rendering import render_table
-from pgmcp.schema.row_security import RowSecurity, read_row_security
 
 pytestmark = pytest.mark.anyio
 

@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
+from pgmcp.catalog.catalog import Catalog, Column
+from pgmcp.catalog.introspection import read_catalog
+from pgmcp.catalog.sampling import SAMPLE_LIMITS, add_samples, sample
+from pgmcp.catalog.scope import CatalogScope
+from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import Rows
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.schema.catalog import Catalog, Column
-from pgmcp.schema.introspection import read_catalog
-from pgmcp.schema.sampling import SAMPLE_LIMITS, add_samples, sample
-from pgmcp.schema.scope import CatalogScope
 from pgmcp.serve import CATALOG_LIMITS
-from pgmcp.validation import PolicyReader, validate
+from pgmcp.validation import validate
 from worker.protocol import StatementOrigin
 
 pytestmark = pytest.mark.anyio

@@ -17,21 +17,21 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from pgmcp.catalog.introspection import read_catalog
+from pgmcp.catalog.row_security import read_row_security
+from pgmcp.catalog.sampling import sample
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Outcome
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import DeadlineExceededError, StatementFailedError
+from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.role import POSTURE_SQL
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.schema.introspection import read_catalog
-from pgmcp.schema.row_security import read_row_security
-from pgmcp.schema.sampling import sample
-from pgmcp.schema.value_check import check_unlisted, resolve
+from pgmcp.lookup.value_check import check_unlisted, resolve
 from pgmcp.settings import load_settings
-from pgmcp.validation.catalog_reader import PolicyReader
 from pgmcp.validation.mentions import read_mentions
-from pgmcp.validation.role import POSTURE_SQL
 from tests.activity import with_application_name
 from tests.attack_run import pipeline_to
 from tests.front_process import SLEEP

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from pgmcp.catalog.rendering import prompt_line, render_table
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Outcome
 from pgmcp.demo.postgres import EmbeddedPostgres
-from pgmcp.schema.rendering import prompt_line, render_table
 from pgmcp.settings import load_settings
 from tests.attack_run import pipeline_to
 

@@ -15,12 +15,12 @@ from typing import Any
 import anyio
 import pytest
 
+from pgmcp.answers.answer import Answer, Source
+from pgmcp.charts import ChartKind, Theme, choose_chart
+from pgmcp.charts.draw import MAX_PICTURE_BYTES, WIDTH_PX, Drawer, drawing_command
+from pgmcp.charts.illustration import illustrate
 from pgmcp.errors import ChartNotDrawnError
 from pgmcp.execution.result import Column, JsonScalar, Rows
-from pgmcp.presentation.answer import Answer, Source
-from pgmcp.presentation.charts import ChartKind, Theme, choose_chart
-from pgmcp.presentation.charts.draw import MAX_PICTURE_BYTES, WIDTH_PX, Drawer, drawing_command
-from pgmcp.presentation.charts.illustration import illustrate
 
 pytestmark = [
     pytest.mark.anyio,

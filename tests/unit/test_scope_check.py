@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from pgmcp.schema.catalog import Catalog, Column, Table, TableKind
-from pgmcp.schema.scope import CatalogScope
+from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
+from pgmcp.catalog.scope import CatalogScope
 from pgmcp.scope_check import ScopeCheck
 
 COLUMN = Column("City", "text", nullable=True)

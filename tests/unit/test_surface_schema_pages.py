@@ -2,8 +2,8 @@ import re
 
 import pytest
 
+from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.errors import InvalidArgumentError
-from pgmcp.schema.catalog import Catalog, Column, Table, TableKind
 from pgmcp.surface.schema_pages import MAX_WHOLE_CHARACTERS, PAGE_CHARACTERS, describe_page, describe_schema
 
 _COLUMN = Column("id", "integer", nullable=False, comment="a word or two on what it is for " * 5)

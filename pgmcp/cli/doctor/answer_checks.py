@@ -3,16 +3,16 @@
 import asyncio
 from typing import Final
 
-from pgmcp.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
+from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog
 from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
 from pgmcp.cli.doctor.subject import Subject
 from pgmcp.errors import ExecutionError, PgmcpError, StatementFailedError
+from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.context_names import explain_unknown_names, find_unknown_names
 from pgmcp.generation.verified import ParameterKind, VerifiedQuestion
-from pgmcp.presentation.neutral import neutralise
-from pgmcp.schema.catalog import UNREADABLE_CHARACTER, Catalog
-from pgmcp.schema.scope_patterns import find_unmatched_columns, find_unmatched_schemas
+from pgmcp.lookup.scope_patterns import find_unmatched_columns, find_unmatched_schemas
+from pgmcp.untrusted import neutralise
 
 _STATISTICS_SQL: Final = """
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),

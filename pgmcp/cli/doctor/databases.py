@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-from pgmcp.catalog_access import INSUFFICIENT_PRIVILEGE, grant_for
 from pgmcp.cli.doctor.answer_checks import (
     check_catalog,
     check_context_names,
@@ -41,6 +40,7 @@ from pgmcp.errors import (
     UnreachableError,
     WorkerLostError,
 )
+from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, grant_for
 
 CHECK_TIMEOUT_S: Final = 60.0
 """Of a check once there is a connection; catalogs of ten thousand tables take seconds."""

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import PgmcpError
-from pgmcp.presentation.neutral import neutralise_block
+from pgmcp.untrusted import neutralise_block
 
 _MAX_NAMED: Final = 8
 

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from pgmcp.catalog_access import INSUFFICIENT_PRIVILEGE, grant
 from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
 from pgmcp.cli.doctor.subject import STATEMENT_TIMEOUT_S, Subject
 from pgmcp.errors import DeadlineExceededError, ExecutionError, StatementFailedError
+from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, grant
 from pgmcp.execution.result import JsonScalar, StatementOrigin
+from pgmcp.execution.role import UNKNOWN_ATTRIBUTES, RolePosture
 from pgmcp.execution.supervisor import SHARED_SESSION
-from pgmcp.presentation.neutral import neutralise
-from pgmcp.validation.role import UNKNOWN_ATTRIBUTES, RolePosture
+from pgmcp.untrusted import neutralise
 
 _PROOF_SQL: Final = "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()"
 """Harmless where it is not refused: a table of this session alone, and rolled back."""

@@ -19,9 +19,9 @@ from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, list_packag
 from pgmcp.cli.install.show import render_change
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import SettingsError
-from pgmcp.presentation.neutral import neutralise_block
 from pgmcp.settings import conninfo
 from pgmcp.settings.places import find_places
+from pgmcp.untrusted import neutralise_block
 
 SERVER_NAME: Final = "pgmcp"
 DEMO_NAME: Final = "pgmcp-demo"

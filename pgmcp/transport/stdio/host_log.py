@@ -14,14 +14,14 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from pgmcp.presentation.neutral import neutralise
 from pgmcp.transport.stdio.messages import notification
+from pgmcp.untrusted import neutralise
 
 SHOWN_LOGGERS: Final = (
     "pgmcp.execution.pool",  # the database cannot be reached, or refuses us
     "pgmcp.serve",  # read-only transactions are off
     "pgmcp.start",  # the settings cannot be used
-    "pgmcp.validation.role",  # the role can do more than read
+    "pgmcp.execution.role",  # the role can do more than read
 )
 MAX_WAITING: Final = 20
 """Warnings kept for a host that has not asked yet; the oldest go first."""

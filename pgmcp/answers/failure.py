@@ -1,0 +1,53 @@
+"""A failure as text: its code, what happened, where in the statement, and what to do."""
+
+from collections.abc import Iterator
+
+from pgmcp.errors import PgmcpError, SqlRejectedError, StatementFailedError
+from pgmcp.untrusted import neutralise, shorten
+
+_MAX_MESSAGE_CHARACTERS = 2_000  # PostgreSQL quotes the caller's values in its messages
+_EXCERPT_CHARACTERS = 80  # on either side of the caret
+
+
+def render_error(error: PgmcpError, *, sql: str = "") -> str:
+    """Return `code: message`, the place in the statement if it is known, and `hint: …`.
+
+    `sql` is the statement that the error's position counts in.
+    """
+    return "\n".join(_lines(error, sql))
+
+
+def _lines(error: PgmcpError, sql: str) -> Iterator[str]:
+    sqlstate = f" (SQLSTATE {error.sqlstate})" if isinstance(error, StatementFailedError) else ""
+    yield f"{error.code}: {_one_line(str(error))}{sqlstate}"
+    position = _locate(error, sql)
+    if position is not None:
+        yield from _excerpt(sql, position)
+    if error.hint:
+        yield f"hint: {_one_line(error.hint)}"
+
+
+def _one_line(text: str) -> str:
+    return neutralise(shorten(text, _MAX_MESSAGE_CHARACTERS))
+
+
+def _locate(error: PgmcpError, sql: str) -> int | None:
+    """Return the 0-based offset of the error in `sql`; an offending piece that occurs twice tells none."""
+    if not isinstance(error, SqlRejectedError | StatementFailedError):
+        return None
+    if error.position is not None:
+        return error.position if 0 <= error.position < len(sql) else None
+    offending = error.offending if isinstance(error, SqlRejectedError) else ""
+    return sql.index(offending) if offending and sql.count(offending) == 1 else None
+
+
+def _excerpt(sql: str, position: int) -> Iterator[str]:
+    """Yield the line around `position` and a caret below it, as psql does."""
+    line_start = sql.rfind("\n", 0, position) + 1
+    line_end = sql.find("\n", position)
+    start = max(line_start, position - _EXCERPT_CHARACTERS)
+    end = min(len(sql) if line_end < 0 else line_end, position + _EXCERPT_CHARACTERS)
+    label = f"line {sql.count(chr(10), 0, position) + 1}: "
+    before = label + ("…" if start > line_start else "") + neutralise(sql[start:position])
+    yield before + neutralise(sql[position:end])
+    yield " " * len(before) + "^"

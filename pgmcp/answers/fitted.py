@@ -1,0 +1,155 @@
+"""An answer as far as its budget of tokens lets it be shown: fitted once, then rendered as text and as JSON.
+
+    Answer ──▶ fit_answer ──▶ FittedAnswer ──▶ text.as_text
+                                          └──▶ structured.as_json
+
+Both renderings are pure and hold the same rows, remarks and addresses.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.answers.answer import Answer, Source
+from pgmcp.answers.budget import CountTokens, Shown, encode_json, fit_columns, fit_rows, show_all
+from pgmcp.execution.result import Column, Rows
+from pgmcp.untrusted import shorten
+
+_MAX_ECHO_CHARACTERS: Final = 2_000  # of SQL whose writer has it already
+_MAX_REMARK_CHARACTERS: Final = 400  # of an assumption or a note
+_SMALL_SHARE: Final = 10  # what stands beside the rows may be estimated if below this part of the budget
+_MARGIN_TOKENS: Final = 120  # for the sentences on what was left out
+_FRAME: Final = (
+    '{"database":,"sql":,"source":"generated","repairs":0,"assumptions":[],"columns":[],"rows":[],'
+    '"row_count":100000,"truncated":,"cut_cells":1000,"elapsed_ms":{"schema":10.1,'
+    '"prompt":1.2,"model":1234.5,"validate":1.2,"execute":1234.5},"model":,"tokens":{"in":1000,"out":1000},"notes":[]}'
+)
+"""The JSON of an answer without its own words, its rows and what was left out, as long as it may get."""
+
+_COLUMN_FRAME: Final = '{"name":,"type":},'
+_EXPORT_FRAME: Final = (
+    '"export":{"path":,"format":"parquet","rows":100000,"bytes":1000000,"truncated":"rows"}'
+)
+
+_HINT_BY_REASON: Final = {
+    "tokens": "aggregate, filter, select fewer columns, or page with ORDER BY … LIMIT … OFFSET",
+    "exported": "read the exported file: it has all rows that were fetched",
+    "rows": "aggregate, filter, or ask for a higher limit",
+    "bytes": "aggregate, select fewer columns, or part of long texts with left(…, 200)",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Why not all rows are shown, and how to get them.
+
+    Attributes:
+        reason: "tokens", "rows" or "bytes": which bound was reached.
+        hint: what to change in the statement.
+    """
+
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class FittedAnswer:
+    """An answer, and the part of its rows that is shown.
+
+    Attributes:
+        shown: None when the statement was not executed.
+        missing: None when all rows are shown.
+        cut_cells: how many cells end in "…".
+        rest: where the other rows can be read; None: nowhere.
+        export_hint: how to have more rows written to a file; "" where that is not offered.
+    """
+
+    answer: Answer
+    shown: Shown | None = None
+    missing: Missing | None = None
+    cut_cells: int = 0
+    rest: str | None = None
+    export_hint: str = ""
+
+    @property
+    def shown_rows(self) -> int:
+        """How many rows are shown."""
+        return len(self.shown.lines) if self.shown else 0
+
+    @property
+    def sql(self) -> str | None:
+        """The statement as it is shown: shortened for a caller who wrote it."""
+        sql = self.answer.sql
+        is_callers = self.answer.source is Source.DIRECT
+        return shorten(sql, _MAX_ECHO_CHARACTERS) if sql is not None and is_callers else sql
+
+    @property
+    def assumptions(self) -> list[str]:
+        """What the model took for granted, each of bounded length."""
+        return _bounded(self.answer.assumptions)
+
+    @property
+    def notes(self) -> list[str]:
+        """What else the reader should know, each of bounded length."""
+        return _bounded(self.answer.notes)
+
+
+def fit_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens) -> FittedAnswer:
+    """Return the answer with as many rows as fit `max_tokens` beside the rest of it.
+
+    SQL that was written here is never cut, so an answer may exceed a budget smaller than its SQL.
+    """
+    rows = answer.rows
+    if rows is None:
+        return FittedAnswer(answer)
+    columns = fit_columns(rows.columns, max_characters=max_tokens)
+    frame_tokens = _frame_tokens(FittedAnswer(answer), columns, max_tokens, count_tokens)
+    shown = fit_rows(
+        rows,
+        columns,
+        budget_tokens=max_tokens - _MARGIN_TOKENS - frame_tokens,
+        max_tokens=max_tokens,
+        count_tokens=count_tokens,
+    )
+    return _with_rows(answer, rows, shown)
+
+
+def show_whole(answer: Answer) -> FittedAnswer:
+    """Return the answer with all rows that were fetched, for a reader without a budget."""
+    return (
+        FittedAnswer(answer)
+        if answer.rows is None
+        else _with_rows(answer, answer.rows, show_all(answer.rows))
+    )
+
+
+def _with_rows(answer: Answer, rows: Rows, shown: Shown) -> FittedAnswer:
+    # Whatever the worker cut is longer than what is shortened here.
+    cut_cells = shown.shortened_cells or rows.cut_cells
+    return FittedAnswer(answer, shown, _find_missing(answer, rows, shown), cut_cells)
+
+
+def _find_missing(answer: Answer, rows: Rows, shown: Shown) -> Missing | None:
+    if len(shown.lines) < len(rows.rows) or len(shown.columns) < len(rows.columns):
+        return Missing("tokens", _HINT_BY_REASON["exported" if answer.exported else "tokens"])
+    if rows.truncated is not None:
+        return Missing(rows.truncated.value, _HINT_BY_REASON[rows.truncated.value])
+    return None
+
+
+def _frame_tokens(
+    fitted: FittedAnswer, columns: tuple[Column, ...], max_tokens: int, count_tokens: CountTokens
+) -> int:
+    """Return what everything but the rows takes, or a little more."""
+    answer = fitted.answer
+    words = [answer.database, fitted.sql, answer.model, *fitted.assumptions, *fitted.notes]
+    words += [text for column in columns for text in (column.name, column.type)]
+    if answer.exported:
+        words += [_EXPORT_FRAME, answer.exported.path]
+    frame = _FRAME + len(columns) * _COLUMN_FRAME + encode_json(words).decode()
+    # A token is at least one byte: a short frame need not be counted.
+    frame_bytes = len(frame.encode())
+    return frame_bytes if frame_bytes * _SMALL_SHARE <= max_tokens else count_tokens(frame)
+
+
+def _bounded(texts: tuple[str, ...]) -> list[str]:
+    return [shorten(text, _MAX_REMARK_CHARACTERS) for text in texts]

@@ -1,0 +1,55 @@
+"""A page of a result that an answer had no room for, as text.
+
+Rows 121 to 240 of 1000, as they were fetched
+<data-7f3a9c>
+status⇥count
+paid⇥120
+</data-7f3a9c>
+"""
+
+from dataclasses import dataclass
+
+from pgmcp.answers.budget import CountTokens, fit_columns, fit_rows, text_row
+from pgmcp.execution.result import Rows
+from pgmcp.untrusted import fence_lines
+
+_MARGIN_TOKENS = 60  # for the lines around the table
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a result.
+
+    Attributes:
+        next_row: the first one after these, counted from 1; None when these are the last.
+    """
+
+    text: str
+    next_row: int | None
+
+
+def render_page(
+    rows: Rows, *, first_row: int, row_count: int, max_tokens: int, count_tokens: CountTokens, fence: str
+) -> Page:
+    """Return as many leading rows as fit `max_tokens`, and one at least.
+
+    Args:
+        rows: what is left of the result, one row or more.
+        first_row: the number of the first of them in the whole result, counted from 1.
+        row_count: of the whole result.
+        fence: from `new_fence`, used for this page alone.
+    """
+    columns = fit_columns(rows.columns, max_characters=max_tokens)
+    header = text_row([column.name for column in columns])
+    budget_tokens = max(1, max_tokens - _MARGIN_TOKENS - count_tokens(header))
+    shown = fit_rows(
+        rows, columns, budget_tokens=budget_tokens, max_tokens=max_tokens, count_tokens=count_tokens
+    )
+    # However wide a row is, a page moves on: otherwise its reader would ask for the same one for ever.
+    lines = shown.lines or [text_row(rows.rows[0][: len(columns)])[:max_tokens] + "…"]
+    last_row = first_row + len(lines) - 1
+    extent = f"Rows {first_row} to {last_row} of {row_count}, as they were fetched"
+    if len(columns) < len(rows.columns):
+        extent += f"; {len(columns)} of {len(rows.columns)} columns"
+    text = "\n".join([extent, fence_lines([header, *lines], fence)])
+    return Page(text, last_row + 1 if last_row < row_count else None)

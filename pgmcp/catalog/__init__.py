@@ -1,0 +1,1 @@
+"""The catalog of a database: queries, assembly, cache, statistics and rendering."""

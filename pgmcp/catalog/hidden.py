@@ -1,0 +1,155 @@
+"""Relations that the catalog leaves out: what they are, and what to query instead.
+
+Partitions, tables of extensions and system catalogs are not listed, to save room; excluded schemas are left
+out by the operator. A statement may still name them, so an error about one says what it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.errors import PgmcpError
+from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
+from pgmcp.execution.result import JsonScalar
+from pgmcp.untrusted import neutralise
+
+MAX_NAMES: Final = 20
+"""Names looked up for one error."""
+
+_MAX_LISTED_COLUMNS: Final = 40
+
+_decode_names = msgspec.json.Decoder(list[str]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenRelation:
+    """A relation that is in the database and not in its catalog.
+
+    Attributes:
+        name: as SQL can use it.
+        reason: why it is not listed, and what to query instead, after its name.
+        columns: those that the role may read; empty where the operator leaves its schema out.
+    """
+
+    name: str
+    reason: str
+    columns: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Return a sentence: what it is, why it is not listed, and its columns."""
+        text = f"{self.name} {self.reason}"
+        if not self.columns:
+            return text
+        more = ", …" if len(self.columns) > _MAX_LISTED_COLUMNS else ""
+        listed = ", ".join(neutralise(quote_identifier(each)) for each in self.columns[:_MAX_LISTED_COLUMNS])
+        return f"{text}; columns of {self.name}: {listed}{more}"
+
+
+async def find_hidden(fetch: Fetch, names: Sequence[str], catalog: Catalog) -> list[HiddenRelation]:
+    """Return those of the names, `table` or `schema.table`, that the database has and the catalog lacks.
+
+    Nothing is returned when the database does not answer: this only explains another error.
+    """
+    wanted = [parts for name in names[:MAX_NAMES] if 1 <= len(parts := parse_name(name)) <= 2]
+    wanted = [parts for parts in wanted if catalog.find(".".join(map(quote_identifier, parts))) is None]
+    if not wanted:
+        return []
+    try:
+        unreadable = await find_unreadable(fetch)
+        rows = (await fetch_own(fetch, without(_statement(wanted), unreadable))).rows
+    except PgmcpError:
+        return []
+    return [relation for row in rows if (relation := _read(row, catalog)) is not None]
+
+
+def _read(row: list[JsonScalar], catalog: Catalog) -> HiddenRelation | None:
+    schema, name, is_readable, is_partition, parents, extension, columns = row
+    shown = _name(str(schema), str(name))
+    if catalog.get(str(schema), str(name)) is not None:
+        return None
+    if not catalog.scope.includes(str(schema)):
+        return HiddenRelation(
+            shown,
+            f"is in the schema {neutralise(str(schema))}, which PG_MCP_DATABASE_EXCLUDE_SCHEMAS or "
+            "PG_MCP_DATABASE_INCLUDE_SCHEMAS leaves out",
+        )
+    if not is_readable:
+        return HiddenRelation(shown, "may not be read by this role")
+    return HiddenRelation(
+        shown,
+        _reason(str(schema), bool(is_partition), _decode_names(str(parents or "[]")), str(extension or "")),
+        tuple(_decode_names(str(columns or "[]"))),
+    )
+
+
+def _reason(schema: str, is_partition: bool, parents: list[str], extension: str) -> str:
+    if schema in ("pg_catalog", "information_schema"):
+        return "is part of PostgreSQL's system catalog, which is not listed, and can be queried"
+    if extension:
+        return f"belongs to the extension {neutralise(extension)}, whose tables are not listed"
+    names = neutralise(", ".join(parents))
+    if is_partition:
+        return f"is a partition of {names}; query {names}, which has the rows of all its partitions"
+    if parents:
+        return (
+            f"inherits from {names}; its columns are those of {names}, and a read of that has its rows, too"
+        )
+    return "is not listed"
+
+
+def _name(schema: str, name: str) -> str:
+    return neutralise(f"{quote_identifier(schema)}.{quote_identifier(name)}")
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''").replace("\0", "") + "'"
+
+
+def _statement(wanted: Sequence[tuple[str, ...]]) -> str:
+    """Return the statement that looks the names up; a bare one in every schema that is not temporary."""
+    conditions = [
+        " AND ".join(
+            f"{column} = {_literal(part)}"
+            for column, part in zip(("c.relname", "n.nspname"), reversed(parts), strict=False)
+        )
+        for parts in wanted
+    ]
+    return f"""
+WITH RECURSIVE found AS (
+    SELECT c.oid, c.relnamespace, n.nspname, c.relname, c.relispartition
+    FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_(toast|temp)'
+      AND (({") OR (".join(conditions)}))
+    LIMIT {MAX_NAMES}
+), above (id, parent) AS (
+    SELECT f.oid, i.inhparent FROM found AS f JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = f.oid
+    UNION
+    SELECT a.id, i.inhparent FROM above AS a
+    JOIN pg_catalog.pg_class AS p ON p.oid = a.parent AND p.relispartition
+    JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = a.parent
+)
+SELECT f.nspname::pg_catalog.text, f.relname::pg_catalog.text,
+       pg_catalog.has_schema_privilege(f.relnamespace, 'USAGE')
+           AND pg_catalog.has_any_column_privilege(f.oid, 'SELECT'),
+       f.relispartition,
+       (SELECT pg_catalog.textin(pg_catalog.json_out(
+            pg_catalog.json_agg(pg_catalog.format('%I.%I', n.nspname, p.relname))))
+        FROM above AS a
+        JOIN pg_catalog.pg_class AS p ON p.oid = a.parent AND NOT p.relispartition
+        JOIN pg_catalog.pg_namespace AS n ON n.oid = p.relnamespace
+        WHERE a.id = f.oid),
+       (SELECT e.extname::pg_catalog.text
+        FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
+        WHERE d.deptype = 'e'
+          AND (d.classid = 1259 AND d.objid = f.oid OR d.classid = 2615 AND d.objid = f.relnamespace)
+        LIMIT 1),
+       (SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(a.attname ORDER BY a.attnum)))
+        FROM pg_catalog.pg_attribute AS a
+        WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped
+          AND pg_catalog.has_column_privilege(f.oid, a.attnum, 'SELECT'))
+FROM found AS f
+ORDER BY 1, 2"""  # noqa: S608 - literals are quoted; the rest are constants of this file

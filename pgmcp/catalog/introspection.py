@@ -1,0 +1,131 @@
+"""Reading a catalog: ten statements, those for columns, constraints and indexes for some tables at a time.
+
+The pieces keep the memory of a read flat: the answers for 10,000 tables at once would take ten times what is
+made of them.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from pgmcp.catalog import queries
+from pgmcp.catalog.assembly import Assembly, Types
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.row_security import RowSecurity, read_row_security
+from pgmcp.catalog.rows import Row
+from pgmcp.catalog.scope import CatalogScope
+from pgmcp.errors import CatalogDeniedError, ResultTooLargeError
+from pgmcp.execution.catalog_access import (
+    Fetch,
+    Report,
+    fetch_own,
+    find_unreadable,
+    ignore_unreadable,
+    require,
+    without,
+)
+from pgmcp.execution.result import Rows
+
+logger = logging.getLogger(__name__)
+
+_PIECE_RELATIONS: Final = 1_000
+"""Relations in one answer: about a megabyte, and 50 to 200 ms in the database."""
+
+_VITAL_PARTS: Final = frozenset({"pg_attribute", "pg_class", "pg_namespace"})
+
+_EVERYTHING = CatalogScope()
+
+
+async def read_catalog(
+    fetch: Fetch,
+    *,
+    scope: CatalogScope = _EVERYTHING,
+    old: Catalog | None = None,
+    report: Report = ignore_unreadable,
+) -> Catalog:
+    """Read what the role may see of its database.
+
+    Args:
+        fetch: runs one statement; its limits must let the whole answer through (some 1.5 MB).
+        scope: what to leave out; values and ranges are those that the last ANALYZE found in its sample.
+        old: the catalog read before; what has not changed is taken from it, and it is returned itself if
+            nothing has.
+        report: called with the parts of the catalog that the role may not use; what they would tell, keys or
+            comments for instance, is left out.
+
+    Raises:
+        CatalogDeniedError: the role may not read the names of tables and columns.
+        ResultTooLargeError: the limits of `fetch` cut an answer short; a partial catalog would mislead.
+        ExecutionError: what `fetch` raised.
+    """
+    unreadable = await find_unreadable(fetch)
+    report(unreadable)
+    require(_VITAL_PARTS, unreadable, purpose="the schema cannot be shown")
+    row_security = await _read_row_security(fetch)
+    fetch = _sparing(fetch, unreadable)
+    session = await _fetch_all(fetch, queries.SESSION)
+    server_version = _major_version(session[0][0])
+    found = await _fetch_all(fetch, queries.RELATIONS)
+    left_out = {schema for schema in {row[1] for row in found} if not scope.includes(schema)}
+    relations = sorted((row for row in found if row[1] not in left_out), key=lambda row: row[0])
+    types = Types(await _fetch_all(fetch, queries.ENUMS), await _fetch_all(fetch, queries.DOMAINS))
+    # Threads, so that requests are served meanwhile: for 10,000 tables it is a second of work.
+    assembly = await asyncio.to_thread(Assembly, relations, types, scope, old, row_security)
+    for piece in _pieces(relations):
+        columns = await _fetch_all(fetch, queries.columns(*_ends(piece)))
+        statistics: Sequence[Row] = []
+        if scope.with_values and "pg_stats" not in unreadable:
+            statistics = await _fetch_all(fetch, queries.statistics(*_ends(piece)))
+        await asyncio.to_thread(assembly.add_columns, columns, statistics)
+    for piece in _pieces(relations):
+        constraints = await _fetch_all(fetch, queries.constraints(*_ends(piece), server_version))
+        indexes = await _fetch_all(fetch, queries.indexes(*_ends(piece)))
+        await asyncio.to_thread(assembly.add_tables, piece, constraints, indexes)
+    return await asyncio.to_thread(assembly.catalog, session[0], left_out)
+
+
+async def _read_row_security(fetch: Fetch) -> RowSecurity:
+    """Return where policies apply; nothing if PostgreSQL refuses to say."""
+    try:
+        return await read_row_security(fetch)
+    except CatalogDeniedError as error:
+        logger.warning("the catalog does not say where row-level security applies (%s)", error)
+        return RowSecurity()
+
+
+def _major_version(server_version: str) -> int:
+    """Return 18 for "18.1", "18beta1" and "18.1 (Debian …)"."""
+    match = re.match(r"\d+", server_version)
+    return int(match[0]) if match else 0
+
+
+def _pieces(relations: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(relations), _PIECE_RELATIONS):
+        yield relations[start : start + _PIECE_RELATIONS]
+
+
+def _ends(piece: Sequence[Row]) -> tuple[int, int]:
+    """Return the oids of the first and the last relation of a piece."""
+    return piece[0][0], piece[-1][0]
+
+
+def _sparing(fetch: Fetch, unreadable: Collection[str]) -> Fetch:
+    """Return a `fetch` that leaves out of each statement what the role may not read."""
+
+    async def fetch_without(sql: str) -> Rows:
+        return await fetch_own(fetch, without(sql, unreadable))
+
+    return fetch_without
+
+
+async def _fetch_all(fetch: Fetch, sql: str) -> Sequence[Row]:
+    result = await fetch(sql)
+    # A cell that was cut is read as far as it goes.
+    if result.truncated:
+        raise ResultTooLargeError(
+            "the database's catalog is larger than one result may be",
+            hint="give the role access to fewer schemas, or raise the limits for catalog reads",
+        )
+    return result.rows

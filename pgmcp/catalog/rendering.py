@@ -1,0 +1,321 @@
+"""A catalog as text: for people and hosts to read, and, denser, for the model's prompt.
+
+Whatever the database says (names, comments, labels, defaults, values) is data: it is put on one line, cut at
+a sensible length, and what would hide or act in it becomes visible. Nothing here fences it; whoever shows it
+does, once, around all of it.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+
+from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog, Column, ForeignKey, Index, Table, TableKind
+from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
+from pgmcp.untrusted import neutralise, neutralise_block, shorten
+
+_MAX_COMMENT_CHARACTERS = 300
+_MAX_PROMPT_COMMENT_CHARACTERS = 200
+_MAX_DEFINITION_CHARACTERS = 300
+_MAX_LABEL_CHARACTERS = 64
+_MAX_LISTED_LABELS = 30
+
+# Words that say nothing of a column whose names, keys and values stand beside them.
+_SAYING_NOTHING = """
+a an the of for to each every that this is are primary foreign key referencing reference unique uniquely
+identifier identifie identify id table column field record row possible value allowed
+"""
+_WORDS_OF_EVERY_COMMENT = frozenset(_SAYING_NOTHING.split())
+
+_ROW_SECURITY = "row-level security: its policies may hide rows from this role"
+
+_PLAIN_LABEL = re.compile(r"[\w.&/+-]+( [\w.&/+-]+)*")
+
+# The manual's aliases (table 8.1), without lengths and scales: they do not change how a value is compared.
+_SHORT_TYPES = (
+    (re.compile(r"\bcharacter varying(\(\d+\))?"), "varchar"),
+    (re.compile(r"\bcharacter\b(\(\d+\))?"), "char"),
+    (re.compile(r"\btimestamp(\(\d\))? with time zone"), "timestamptz"),
+    (re.compile(r"\btimestamp(\(\d\))? without time zone"), "timestamp"),
+    (re.compile(r"\btime(\(\d\))? with time zone"), "timetz"),
+    (re.compile(r"\btime(\(\d\))? without time zone"), "time"),
+    (re.compile(r"\bdouble precision\b"), "float8"),
+    (re.compile(r"\binteger\b"), "int"),
+    (re.compile(r"\bboolean\b"), "bool"),
+    (re.compile(r"\bnumeric\(\d+,-?\d+\)"), "numeric"),
+)
+
+
+class Detail(StrEnum):
+    """How much `render_tables` tells of each table."""
+
+    NAMES = "names"
+    COLUMNS = "columns"
+    FULL = "full"
+
+
+def render_tables(tables: Iterable[Table], catalog: Catalog, *, detail: Detail) -> str:
+    """Return the tables at one of three levels of detail, in the order given."""
+    match detail:
+        case Detail.NAMES:
+            return render_names(tables, catalog)
+        case Detail.COLUMNS:
+            return render_for_prompt(tables, catalog)
+        case Detail.FULL:
+            return "\n\n".join(render_table(table, catalog) for table in tables)
+
+
+def render_names(tables: Iterable[Table], catalog: Catalog) -> str:
+    """Return a line per table: its name, and what else says whether it is the one looked for."""
+    return "\n".join(_name_line(table, catalog) for table in tables)
+
+
+def render_overview(catalog: Catalog) -> str:
+    """Return everything the catalog knows of its tables, as readable text."""
+    path = ", ".join(_name(schema) for schema in catalog.search_path) or "(empty)"
+    count = f"{len(catalog.tables)} table{'' if len(catalog.tables) == 1 else 's'}"
+    heading = f"PostgreSQL {catalog.server_version}, {count}, search path: {path}"
+    return "\n\n".join([heading, *(render_table(table, catalog) for table in catalog.tables)]) + "\n"
+
+
+def render_table(table: Table, catalog: Catalog) -> str:
+    """Return everything the catalog knows of one table, as readable text."""
+    lines = [_name_line(table, catalog)]
+    lines += _column_lines(table)
+    if len(table.primary_key) > 1:
+        lines.append(f"  primary key ({_key(table.primary_key, table)})")
+    lines += [f"  foreign key ({_referring(key)}) -> {_target(key, catalog)}" for key in table.foreign_keys]
+    lines += [
+        f"  unique {'nulls not distinct ' if columns in table.nulls_not_distinct else ''}"
+        f"({_key(columns, table)})"
+        for columns in table.unique_constraints
+    ]
+    lines += [
+        f"  {_one_line(check, max_characters=_MAX_DEFINITION_CHARACTERS)}"
+        for check in table.check_constraints
+    ]
+    lines += [_index_line(index) for index in table.indexes]
+    if table.has_active_policies:
+        lines.append(f"  {_ROW_SECURITY}")
+    return "\n".join(lines)
+
+
+def render_for_prompt(tables: Iterable[Table], catalog: Catalog) -> str:
+    """Return one dense line per table, as a model reads it best for the fewest tokens."""
+    return "\n".join(prompt_line(table, catalog) for table in tables)
+
+
+def prompt_line(table: Table, catalog: Catalog) -> str:
+    """Return the table's line of `render_for_prompt`.
+
+    For example `orders(id bigint pk, customer_id bigint -> customers.id, state order_state {open|paid})`.
+    """
+    kind = "" if table.kind in {TableKind.TABLE, TableKind.PARTITIONED_TABLE} else f"{table.kind} "
+    keys = _KeyMarks(table, catalog)
+    parts = [_prompt_column(column, keys.of(column.name), table) for column in table.columns]
+    line = f"{kind}{catalog.display_name(table)}({', '.join([*parts, *keys.composite()])})"
+    remarks = _remarks(table, catalog, max_characters=_MAX_PROMPT_COMMENT_CHARACTERS)
+    return f"{line} -- {remarks}" if remarks else line
+
+
+def column_name(catalog: Catalog | None, table: Table, column: Column) -> str:
+    """Return a column's name as SQL spells it, after its table's if there is a catalog to name that in."""
+    name = _name(column.name)
+    return f"{catalog.display_name(table)}.{name}" if catalog else name
+
+
+def value_literal(value: str) -> str:
+    """Return a value as SQL spells it, on one line; what is cut, or made visible, is no longer exact."""
+    return "'" + _one_line(value, max_characters=_MAX_LABEL_CHARACTERS).replace("'", "''") + "'"
+
+
+class _KeyMarks:
+    """What the constraints say of single columns, and what is left for the end of the line."""
+
+    def __init__(self, table: Table, catalog: Catalog) -> None:
+        self._table = table
+        self._catalog = catalog
+        self._references = {key.columns[0]: key for key in table.foreign_keys if len(key.columns) == 1}
+        self._unique = {columns[0] for columns in table.unique_constraints if len(columns) == 1}
+
+    def of(self, column: str) -> str:
+        marks = ""
+        if self._table.primary_key == (column,):
+            marks += " pk"
+        elif column in self._unique:
+            marks += " unique"
+        if key := self._references.get(column):
+            marks += f" -> {_target(key, self._catalog)}"
+        return marks
+
+    def composite(self) -> Iterable[str]:
+        if len(self._table.primary_key) > 1:
+            yield f"pk({_key(self._table.primary_key, self._table)})"
+        for columns in self._table.unique_constraints:
+            if len(columns) > 1:
+                yield f"unique({_key(columns, self._table)})"
+        for key in self._table.foreign_keys:
+            if len(key.columns) > 1:
+                yield f"({_referring(key)}) -> {_target(key, self._catalog)}{_overlap_join(key)}"
+
+
+def _prompt_column(column: Column, marks: str, table: Table) -> str:
+    text = f"{_name(column.name)} {_short_type(column.type)}{marks}"
+    if column.enum_labels or column.are_labels_cut or column.values:
+        text += " " + _label_list(column)
+    elif column.value_range:
+        text += " " + _range(column.value_range)
+    if column.comment and not _is_told_already(column, marks, table):
+        comment = _one_line(column.comment, max_characters=_MAX_PROMPT_COMMENT_CHARACTERS)
+        # A comment that ends the comment would pass for schema.
+        text += f" /* {comment.replace('*/', '* /')} */"
+    return text
+
+
+def _is_told_already(column: Column, marks: str, table: Table) -> bool:
+    """Tell whether a comment only repeats names, keys and values: "foreign key of the cars table"."""
+    values = " ".join(column.enum_labels or column.values)
+    told = f"{table.name} {column.name} {marks} {values}"
+    words = {singular(word) for word in split_words(column.comment)}
+    return words <= {singular(word) for word in split_words(told)} | _WORDS_OF_EVERY_COMMENT
+
+
+def _column_lines(table: Table) -> list[str]:
+    name_width = min(max((len(_name(column.name)) for column in table.columns), default=0), 32)
+    type_width = min(max((len(column.type) for column in table.columns), default=0), 32)
+    return [
+        f"  {_name(column.name):<{name_width}}  {neutralise(column.type):<{type_width}}  "
+        f"{_column_facts(column, table)}".rstrip()
+        for column in table.columns
+    ]
+
+
+def _column_facts(column: Column, table: Table) -> str:
+    facts = []
+    if table.primary_key == (column.name,):
+        facts.append("primary key")
+    elif not column.nullable:
+        facts.append("not null")
+    if column.default is not None:
+        facts.append(_default(column.default))
+    if column.enum_labels or column.are_labels_cut:
+        facts.append(f"one of {_label_list(column)}")
+    elif column.values:
+        facts.append(f"holds {_label_list(column)}")
+    elif column.value_range:
+        facts.append(f"about {_range(column.value_range)}")
+    if column.comment:
+        facts.append(f"-- {_one_line(column.comment, max_characters=_MAX_COMMENT_CHARACTERS)}")
+    return "  ".join(facts)
+
+
+def _default(expression: str) -> str:
+    text = _one_line(expression, max_characters=_MAX_DEFINITION_CHARACTERS)
+    return text if text.startswith("generated ") else f"default {text}"
+
+
+def _index_line(index: Index) -> str:
+    definition = _one_line(index.definition, max_characters=_MAX_DEFINITION_CHARACTERS)
+    return f"  {'unique index' if index.is_unique else 'index'} {_name(index.name)} {definition}"
+
+
+def _name_line(table: Table, catalog: Catalog) -> str:
+    remarks = _remarks(table, catalog, max_characters=_MAX_COMMENT_CHARACTERS)
+    line = f"{table.kind} {catalog.display_name(table)}"
+    return f"{line} -- {remarks}" if remarks else line
+
+
+def _remarks(table: Table, catalog: Catalog, *, max_characters: int) -> str:
+    comment = _one_line(table.comment, max_characters=max_characters)
+    size = "" if table.estimated_rows is None else f"~{table.estimated_rows} rows"
+    return "; ".join(part for part in (comment, size, _inheritance(table, catalog)) if part)
+
+
+def _inheritance(table: Table, catalog: Catalog) -> str:
+    parents = [parent for key in table.parents if (parent := catalog.get(*key)) is not None]
+    if not parents:
+        return ""
+    return f"inherits from {', '.join(map(catalog.display_name, parents))}, which shows its rows too"
+
+
+def _target(key: ForeignKey, catalog: Catalog) -> str:
+    table = catalog.get(key.referenced_schema, key.referenced_table)
+    name = (
+        catalog.display_name(table)
+        if table
+        else f"{_name(key.referenced_schema)}.{_name(key.referenced_table)}"
+    )
+    lacks = f" ({key.lacks})" if key.lacks else ""
+    if len(key.referenced_columns) == 1:
+        return f"{name}.{_name(key.referenced_columns[0])}{lacks}"
+    return f"{name}({_with_period(key.referenced_columns, key)}){lacks}"
+
+
+def _referring(key: ForeignKey) -> str:
+    return _with_period(key.columns, key)
+
+
+def _with_period(columns: Sequence[str], key: ForeignKey) -> str:
+    """Return the columns as a foreign key writes them: `room, PERIOD valid`."""
+    if not key.is_period:
+        return _names(columns)
+    return ", ".join([*(_name(column) for column in columns[:-1]), f"PERIOD {_name(columns[-1])}"])
+
+
+def _overlap_join(key: ForeignKey) -> str:
+    """Return how the ranges of a PERIOD key join: an equality finds almost nothing."""
+    if not key.is_period:
+        return ""
+    return f" /* join where {_name(key.columns[-1])} && {_name(key.referenced_columns[-1])}, not = */"
+
+
+def _key(columns: tuple[str, ...], table: Table) -> str:
+    return _names(columns) + (" WITHOUT OVERLAPS" if columns in table.without_overlaps else "")
+
+
+def _label_list(column: Column) -> str:
+    labels = column.enum_labels or column.values
+    # One that cannot be shown as it is would only mislead: a query compares with the exact text.
+    exact = [
+        label
+        for label in labels
+        if UNREADABLE_CHARACTER not in label
+        and _one_line(label, max_characters=_MAX_LABEL_CHARACTERS) == label
+    ]
+    listed = [_label(label) for label in exact[:_MAX_LISTED_LABELS]]
+    if len(listed) < len(labels) or column.are_labels_cut:
+        listed.append("…")
+    return "{" + "|".join(listed) + "}"
+
+
+def _range(value_range: tuple[str, str]) -> str:
+    # The reader of statistics lets only dates and plain numbers through.
+    least, greatest = value_range
+    return f"[{least}..{greatest}]" if least != greatest else f"[{least}]"
+
+
+def _label(label: str) -> str:
+    if _PLAIN_LABEL.fullmatch(label):
+        return label
+    return "'" + label.replace("'", "''") + "'"
+
+
+def _name(identifier: str) -> str:
+    return neutralise(quote_identifier(identifier))
+
+
+def _names(identifiers: Iterable[str]) -> str:
+    return ", ".join(_name(identifier) for identifier in identifiers)
+
+
+def _one_line(text: str, *, max_characters: int) -> str:
+    # Not `neutralise`: it doubles backslashes, and a value has to be spelled here as SQL must spell it.
+    # Nor are spaces folded in what is on one line already.
+    line = text if text.isprintable() else " ".join(text.split())
+    return shorten(neutralise_block(line), max_characters)
+
+
+def _short_type(type_name: str) -> str:
+    text = neutralise(type_name)
+    for pattern, short in _SHORT_TYPES:
+        text = pattern.sub(short, text)
+    return text

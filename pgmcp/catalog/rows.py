@@ -1,0 +1,98 @@
+"""What the cells of `queries` hold: the columns, constraints and indexes of one relation, as JSON."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+# Any: each cell has the type its place in the statement gives it, and the statements are ours.
+Row = list[Any]
+
+
+class ColumnPart(msgspec.Struct, array_like=True, gc=False):
+    """A column, by its number; its type may be an enum or a domain, which the type's oid tells."""
+
+    number: int
+    name: str
+    type: str
+    type_id: int
+    is_text: bool
+    nullable: bool
+    default: str | None
+    identity: str
+    is_generated: bool
+    comment: str
+
+
+class ConstraintPart(msgspec.Struct, array_like=True, gc=False):
+    """A constraint; `kind` is pg_constraint.contype.
+
+    Attributes:
+        definition: of a CHECK, an exclusion constraint, and a NOT NULL that is not validated.
+        is_period: the last column is WITHOUT OVERLAPS in a key, PERIOD in a foreign key.
+    """
+
+    kind: str
+    column_numbers: list[int]
+    referenced_id: int
+    referenced_numbers: list[int]
+    definition: str | None
+    is_period: bool
+    is_enforced: bool
+    is_validated: bool
+    nulls_not_distinct: bool
+
+
+class IndexPart(msgspec.Struct, array_like=True, gc=False):
+    """An index; the number of an expression among its columns is 0."""
+
+    name: str
+    definition: str | None
+    is_unique: bool
+    column_numbers: list[int]
+
+
+class StatisticsPart(msgspec.Struct, array_like=True, gc=False):
+    """What the last ANALYZE knows of a column.
+
+    Attributes:
+        listed: the column's only values; None when there are too many to tell.
+        bounds: some of its dates or numbers, the least and the greatest among them; the ends of a histogram
+            that is not there are null.
+    """
+
+    number: int
+    listed: tuple[str, ...] | None
+    bounds: tuple[str | None, ...] | None
+
+
+_T = TypeVar("_T")
+_MAX_SALVAGE_ATTEMPTS = 100
+
+
+def salvage(decode: Callable[[str], _T], text: str, end_of_element: str) -> tuple[_T, bool]:
+    """Return what a JSON array holds, and whether it was cut: then only its whole elements.
+
+    Args:
+        end_of_element: `]` for an array of arrays, `"` for one of texts.
+    """
+    if text.endswith("]"):
+        return decode(text), False
+    end = len(text)
+    for _ in range(_MAX_SALVAGE_ATTEMPTS):
+        end = text.rfind(end_of_element, 0, end)
+        if end < 0:
+            break
+        try:
+            return decode(text[: end + 1] + "]"), True
+        except msgspec.DecodeError:
+            continue
+    return decode("[]"), True
+
+
+decode_columns = msgspec.json.Decoder(list[ColumnPart]).decode
+decode_constraints = msgspec.json.Decoder(list[ConstraintPart]).decode
+decode_indexes = msgspec.json.Decoder(list[IndexPart]).decode
+decode_statistics = msgspec.json.Decoder(list[StatisticsPart]).decode
+decode_ids = msgspec.json.Decoder(list[int]).decode
+decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode

@@ -1,0 +1,208 @@
+"""What columns hold of which PostgreSQL knows nothing: a look at some rows of tables never analysed.
+
+It happens only where the operator sets how many rows (PG_MCP_SERVER_SAMPLE_ROWS). Tables, partitioned tables
+and materialised views are looked into, at random pages. Views are not, which may compute all they have for
+one row; nor foreign tables, whose rows are another server's; nor tables under row-level security, whose
+statistics PostgreSQL itself hides. What is listed follows the rules for its statistics: few short texts, of
+which each was seen more than once, and never of a column whose values are not to be shown: that is not even
+read.
+"""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
+from pgmcp.catalog.identifiers import quote_identifier
+from pgmcp.catalog.queries import NEVER_ANALYSED
+from pgmcp.catalog.statistics import looks_like_key, read_range
+from pgmcp.catalog.text_values import text_of
+from pgmcp.errors import PgmcpError
+from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
+from pgmcp.execution.result import RowLimits, Rows
+
+_log = logging.getLogger(__name__)
+
+SAMPLE_TIMEOUT_S: Final = 1.0
+"""For one table, its wait for a worker included."""
+
+TOTAL_TIMEOUT_S: Final = 30.0
+"""No further table is looked into after it."""
+
+SAMPLE_LIMITS: Final = RowLimits(max_rows=2_000, max_bytes=512 << 10, max_cell_bytes=1024)
+"""Of what one look gives: counted values, not rows."""
+
+_MAX_LISTED_VALUES = 20
+_MAX_VALUE_CHARACTERS = 64
+_MAX_COLUMNS = 60
+_ROWS_A_PAGE = 100  # fewer when rows are wide: then there are fewer of them than asked for
+_MIN_PAGES = 16  # pages are taken at random, one by one: of a few, none might be
+
+# Without sizes every page counts: the LIMIT then takes the rows of the first pages.
+_WITHOUT_SIZES: Final = {
+    "pg_partition_tree": "(SELECT NULL::pg_catalog.regclass AS relid WHERE false)",
+}
+
+_RANGED_TYPE = re.compile(
+    r"bigint|integer|smallint|real|double precision|numeric(?:\(.+\))?"
+    r"|date|timestamp(?:\(\d\))? with(?:out)? time zone"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSample:
+    """What a column was seen to hold, as `pgmcp.catalog.catalog.Column` has it."""
+
+    values: tuple[str, ...] = ()
+    value_range: tuple[str, str] | None = None
+
+
+Samples = Mapping[tuple[str, str], Mapping[str, ColumnSample]]
+"""By schema and name of the table, and name of the column."""
+
+
+async def sample(
+    catalog: Catalog,
+    fetch: Fetch,
+    look: Fetch,
+    *,
+    max_rows: int,
+    clock: Callable[[], float] = time.monotonic,
+) -> Samples:
+    """Return what the tables hold that were never analysed, as far as the bounds allow.
+
+    Args:
+        catalog: its scope says whose values may be shown.
+        fetch: runs a statement of `queries`.
+        look: runs a look into one table; what it raises counts as nothing seen.
+        max_rows: of one table.
+
+    Raises:
+        ExecutionError: what `fetch` raised.
+    """
+    ends_at_s = clock() + TOTAL_TIMEOUT_S
+    samples: dict[tuple[str, str], Mapping[str, ColumnSample]] = {}
+    unreadable = await find_unreadable(fetch)
+    if "pg_stats" in unreadable:
+        return samples  # it is not known which tables were never analysed
+    found = await fetch_own(fetch, without(NEVER_ANALYSED, unreadable))
+    names = [(str(schema), str(name)) for schema, name in found.rows]
+    for schema, name in names:
+        table = catalog.get(schema, name)
+        columns = _columns_to_sample(table, catalog) if table else []
+        if table is None or not columns:
+            continue
+        if clock() >= ends_at_s:
+            break
+        try:
+            rows = await look(without(_statement(table, columns, max_rows), unreadable, _WITHOUT_SIZES))
+        except PgmcpError as error:
+            _log.debug("a table was not sampled (%s)", error.code)
+            continue
+        samples[schema, name] = _read(columns, rows)
+    _log.info("sampled %d of %d tables that were never analysed", len(samples), len(names))
+    return samples
+
+
+def add_samples(catalog: Catalog, samples: Samples) -> Catalog:
+    """Return the catalog with what was seen, where it knows nothing better."""
+    tables = (
+        _with_samples(table, samples[table.schema, table.name])
+        if (table.schema, table.name) in samples
+        else table
+        for table in catalog.tables
+    )
+    return replace(catalog, tables=tuple(tables))
+
+
+def _with_samples(table: Table, samples: Mapping[str, ColumnSample]) -> Table:
+    return replace(
+        table,
+        columns=tuple(
+            replace(column, values=seen.values, value_range=seen.value_range)
+            if (seen := samples.get(column.name)) and not (column.values or column.value_range)
+            else column
+            for column in table.columns
+        ),
+    )
+
+
+def _columns_to_sample(table: Table, catalog: Catalog) -> list[Column]:
+    keys = {*table.primary_key, *(name for key in table.foreign_keys for name in key.columns)}
+    worth = [
+        column
+        for column in table.columns
+        if (column.is_text and not column.values) or (_has_range(column) and column.name not in keys)
+    ]
+    shown = (each for each in worth if catalog.scope.shows_values(table.schema, table.name, each.name))
+    return list(shown)[:_MAX_COLUMNS]
+
+
+def _has_range(column: Column) -> bool:
+    return _RANGED_TYPE.fullmatch(column.type) is not None and not looks_like_key(column.name)
+
+
+def _statement(table: Table, columns: list[Column], max_rows: int) -> str:
+    """Return a statement that gives (column's place, value, how often), most frequent values first."""
+    seen = ", ".join(f"t.{quote_identifier(column.name)} AS c{place}" for place, column in enumerate(columns))
+    name = f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
+    counts = "\nUNION ALL ".join(
+        count
+        for place, column in enumerate(columns)
+        for count in (_count_texts(column, place) if column.is_text else _count_bounds(place))
+    )
+    return f"""\
+WITH s AS MATERIALIZED (
+    SELECT {seen}
+    FROM {name} AS t TABLESAMPLE SYSTEM ({_percentage(table, name, max_rows)}) REPEATABLE (0)
+    LIMIT {max_rows:d})
+{counts}"""  # noqa: S608 - names are quoted, and the rest is ours
+
+
+def _percentage(table: Table, name: str, max_rows: int) -> str:
+    """Return an expression for the share of a table's pages that holds so many rows."""
+    pages = max(_MIN_PAGES, -(-max_rows // _ROWS_A_PAGE))
+    relation = "'" + name.replace("'", "''") + "'::pg_catalog.regclass"
+    size_bytes = f"pg_catalog.pg_relation_size({relation})"
+    if table.kind is TableKind.PARTITIONED_TABLE:
+        family = f"pg_catalog.pg_partition_tree({relation}) AS p"
+        size_bytes = f"SELECT pg_catalog.sum(pg_catalog.pg_relation_size(p.relid)) FROM {family}"  # noqa: S608
+    page_bytes = "pg_catalog.to_number(pg_catalog.current_setting('block_size'), '9999999')"
+    return f"LEAST(100, 100.0 * {pages} * {page_bytes} / GREATEST(1, ({size_bytes})))"
+
+
+def _count_texts(column: Column, place: int) -> Iterator[str]:
+    cut = f"pg_catalog.left({text_of(column, f's.c{place}')}, {_MAX_VALUE_CHARACTERS + 1})"
+    yield (
+        f"(SELECT {place} AS place, {cut} AS value, pg_catalog.count(*) AS often FROM s "  # noqa: S608
+        f"WHERE s.c{place} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT {_MAX_LISTED_VALUES + 1})"
+    )
+
+
+def _count_bounds(place: int) -> Iterator[str]:
+    for end in ("min", "max"):
+        yield (
+            f"SELECT {place} AS place, pg_catalog.concat(pg_catalog.{end}(s.c{place})) AS value, "  # noqa: S608
+            f"pg_catalog.count(*) AS often FROM s"
+        )
+
+
+def _read(columns: list[Column], rows: Rows) -> dict[str, ColumnSample]:
+    counts: dict[int, dict[str, int]] = {}
+    for place, value, often in rows.rows:
+        if isinstance(place, int) and isinstance(value, str) and isinstance(often, int):
+            counts.setdefault(place, {})[value] = often
+    samples = ((columns[place], _read_column(columns[place], values)) for place, values in counts.items())
+    return {column.name: seen for column, seen in samples if seen != ColumnSample()}
+
+
+def _read_column(column: Column, counts: Mapping[str, int]) -> ColumnSample:
+    if not column.is_text:
+        return ColumnSample(value_range=read_range(counts))
+    is_list = len(counts) <= _MAX_LISTED_VALUES and all(
+        often > 1 and len(value) <= _MAX_VALUE_CHARACTERS for value, often in counts.items()
+    )
+    return ColumnSample(values=tuple(counts) if is_list else ())

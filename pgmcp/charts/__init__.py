@@ -1,0 +1,23 @@
+"""The chart that fits a result, if one does: what it is, in words, as Vega-Lite, and as a picture.
+
+chart            from rows to a chart: the way through the modules below
+columns          what a column can be, and its cells as numbers, moments, labels
+question         which measures the question asks for, by its words
+shape            which kind of chart fits, and its points
+specification    the chart as Vega-Lite JSON
+theme            its colours, light and dark
+labels           numbers and moments as text, and the ticks of an axis of time
+description      the chart in words
+draw             the JSON as a PNG, from a process of its own
+drawing_process  that process
+illustration     the picture of an answer, and what the text says of it
+
+All but the last three are pure and deterministic: the same question and result give the same chart in every
+place that draws it.
+"""
+
+from pgmcp.charts.chart import Chart, choose_chart
+from pgmcp.charts.shape import ChartKind
+from pgmcp.charts.theme import Theme, theme_config
+
+__all__ = ["Chart", "ChartKind", "Theme", "choose_chart", "theme_config"]

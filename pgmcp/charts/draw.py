@@ -1,0 +1,131 @@
+"""Draws a chart as a PNG in a short-lived process, `drawing_process.py`, and never waits long for it.
+
+The process sees no environment but what a program needs to start, gets the
+chart on standard input and gives the picture on standard output. It is killed
+at the deadline; whatever goes wrong costs the picture and nothing else.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+from pgmcp.child_process import away_from_terminal, bare_environment, end
+from pgmcp.errors import ChartNotDrawnError
+
+SpawnDrawing = Callable[[], Awaitable[Process]]
+
+TIMEOUT_S: Final = 5.0
+"""A drawing takes half a second, most of it to start. After a long query the host would not wait longer."""
+
+_LIFETIME_S = 30
+"""After which the process ends by itself, if this one is gone and cannot kill it."""
+
+MAX_PICTURE_BYTES: Final = 600_000
+"""Hosts refuse a result near 1 MB, and a picture grows by a third on its way; most have 10 to 60 KB."""
+
+MEMORY_LIMIT_MB: Final = 2_048
+"""Of data that can be written to, on Linux. V8 alone sets 580 MB aside, of which it uses 100."""
+
+WIDTH_PX: Final = 720
+_SCALE = 1.5  # pixels of the picture for one of the chart: sharp on dense screens, small in bytes
+_MAX_AT_ONCE = 2
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class Drawer:
+    """Draws charts, a few at a time."""
+
+    def __init__(self, *, timeout_s: float = TIMEOUT_S, spawn: SpawnDrawing | None = None) -> None:
+        """Prepare; nothing is started or loaded before the first drawing.
+
+        Args:
+            timeout_s: from the call to the picture, the wait for other drawings included.
+            spawn: starts the drawing process, with pipes to its standard input and output.
+        """
+        self._timeout_s = timeout_s
+        self._spawn = spawn or spawn_drawing
+        self._places = asyncio.Semaphore(_MAX_AT_ONCE)
+
+    async def draw(self, specification: Mapping[str, Any]) -> bytes:
+        """Return the PNG of a chart's specification, 720 pixels wide at one and a half times the resolution.
+
+        Raises:
+            ChartNotDrawnError: there is no picture; the message says why, the hint what helps.
+        """
+        chart = json.dumps({**specification, "width": WIDTH_PX}).encode()
+        try:
+            async with asyncio.timeout(self._timeout_s), self._places:
+                return await self._exchange(chart)
+        except TimeoutError:
+            message = f"the drawing was stopped after {self._timeout_s:g} s"
+            raise ChartNotDrawnError(message, hint="try again, or with fewer rows") from None
+        except OSError as error:  # no memory or no process left
+            raise ChartNotDrawnError("the drawing process could not be started") from error
+
+    async def _exchange(self, chart: bytes) -> bytes:
+        process = await self._spawn()
+        assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+        try:
+            process.stdin.write(chart)
+            process.stdin.close()
+            picture = await _read_bounded(process.stdout)
+            await process.wait()
+        finally:
+            await end(process)
+        if process.returncode != 0 or not picture.startswith(_PNG_SIGNATURE):
+            raise ChartNotDrawnError(
+                f"the drawing process failed (exit code {process.returncode})",
+                hint="the rows are complete without it; ask for fewer, or report it",
+            )
+        return picture
+
+
+async def draw_png(specification: Mapping[str, Any]) -> bytes:
+    """Return the PNG of one chart; for a caller without an event loop, `asyncio.run(draw_png(…))`.
+
+    Raises:
+        ChartNotDrawnError: there is no picture; the message says why, the hint what helps.
+    """
+    return await Drawer().draw(specification)
+
+
+async def spawn_drawing() -> Process:
+    """Start the drawing process on any system.
+
+    Raises:
+        ChartNotDrawnError: vl-convert is not installed.
+    """
+    if find_spec("vl_convert") is None:
+        raise ChartNotDrawnError(
+            "vl-convert-python is not installed here", hint="pip install 'pgmcp[charts]'"
+        )
+    return await asyncio.create_subprocess_exec(
+        *drawing_command(),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        limit=MAX_PICTURE_BYTES + 1,
+        env=bare_environment(os.environ),
+        **away_from_terminal(),
+    )
+
+
+def drawing_command() -> list[str]:
+    """Return the command line of the drawing process."""
+    # -P: a file run by its path puts its folder first on sys.path, where our module names would hide others.
+    program = str(Path(__file__).with_name("drawing_process.py"))
+    return [sys.executable, "-P", program, str(_LIFETIME_S), str(MEMORY_LIMIT_MB), str(_SCALE)]
+
+
+async def _read_bounded(stdout: asyncio.StreamReader) -> bytes:
+    try:
+        await stdout.readexactly(MAX_PICTURE_BYTES + 1)
+    except asyncio.IncompleteReadError as end:
+        return end.partial
+    raise ChartNotDrawnError("the picture became too large", hint="ask for fewer rows")

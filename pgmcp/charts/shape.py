@@ -1,0 +1,287 @@
+"""Which chart fits a result, from what its columns can be.
+
+| kind           | columns                                                                     |
+|----------------|-----------------------------------------------------------------------------|
+| number         | one row with one number, and a label at most                                |
+| line           | a time and 1 to 4 numbers, or a time, a number and a category of few values |
+| bars           | a category that names each row, and a number                                |
+| grouped bars   | two categories that name each row together, one of few values, and a number |
+| scatter        | two numbers, and a category of few values at most                           |
+
+The kinds are tried in this order; where none fits there is no chart. Where not every measure has room,
+those that the question names come first.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import Final, NamedTuple
+
+from pgmcp.charts.columns import (
+    Reading,
+    Role,
+    Row,
+    read_label,
+    read_moment,
+    read_number,
+    read_step,
+    step_rank,
+)
+from pgmcp.charts.question import find_asked
+from pgmcp.execution.result import JsonScalar
+
+MAX_DRAWN_ROWS: Final = 5_000
+_MAX_COLUMNS = 50
+_MAX_MEASURES = 4
+_MAX_SERIES = 8
+_MAX_BARS = 30
+_MAX_BARS_IN_GROUP = 6
+_MIN_SCATTER_ROWS = 5
+_GLANCE_ROWS = 100  # most columns of many values show it in these, and need no full count
+_SAME_SCALE = 5.0  # measures that differ by more would lie flat on one axis
+
+
+class ChartKind(StrEnum):
+    """What is drawn."""
+
+    NUMBER = "number"
+    LINE = "line"
+    BARS = "bars"
+    GROUPED_BARS = "grouped bars"
+    SCATTER = "scatter"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which columns a chart draws, and as what.
+
+    Attributes:
+        position: along which marks stand: the time, the category, or the horizontal number of a scatter.
+            A single number without a label stands at itself.
+        measures: what marks show; several only in a line chart without series.
+        series: the column that colours marks.
+        left_out: measures that are not drawn: there is one axis for them, and no room or another scale.
+    """
+
+    kind: ChartKind
+    position: Reading
+    measures: tuple[Reading, ...]
+    series: Reading | None = None
+    left_out: tuple[Reading, ...] = ()
+
+
+class Point(NamedTuple):
+    """One mark.
+
+    Attributes:
+        position: milliseconds since 1970, a number, or a label; by `Shape.position`.
+        value: None where the database has no number: a gap in a line, no bar.
+    """
+
+    position: float | str
+    series: str
+    value: float | None
+
+
+def choose_shape(readings: Sequence[Reading], rows: Sequence[Row], *, question: str) -> Shape | None:
+    """Return the shape of the chart that fits, or None."""
+    if not rows or len(readings) > _MAX_COLUMNS or len(rows) > MAX_DRAWN_ROWS:
+        return None
+    by_role = _Roles(readings, question)
+    if len(rows) == 1:
+        return _as_number(by_role, rows)
+    for fit in _RULES:
+        shape = fit(by_role, rows)
+        if shape is not None:
+            return shape
+    return None
+
+
+def read_points(shape: Shape, rows: Sequence[Row]) -> list[Point]:
+    """Return the marks: in the order of time in a line chart, else in the order of the rows."""
+    position, series = shape.position, shape.series
+    read_position = _choose_reader(position)
+    if position.role is Role.STEP:
+        rows = sorted(rows, key=lambda row: _step_order(row[position.index]))
+    points = [
+        Point(at, read_label(row[series.index]) if series else measure.name, read_number(row[measure.index]))
+        for row in rows
+        if (at := read_position(row[position.index])) is not None
+        for measure in shape.measures
+    ]
+    if position.role is Role.TIME:
+        points.sort(key=lambda point: point.position)
+    if shape.kind is ChartKind.SCATTER:
+        return [point for point in points if point.value is not None]
+    return points
+
+
+def name_series(points: Sequence[Point]) -> list[str]:
+    """Return the series in the order of their numbers if they are such (2024, 2025), else as they appear."""
+    names = list(dict.fromkeys(point.series for point in points))
+    return sorted(names, key=float) if all(name.isdecimal() for name in names) else names
+
+
+def _choose_reader(position: Reading) -> Callable[[JsonScalar], float | str | None]:
+    match position.role:
+        case Role.TIME:
+            return read_moment
+        case Role.MEASURE:
+            return read_number
+        case Role.STEP:
+            return partial(read_step, step=position.step)
+        case _:
+            return read_label
+
+
+def _step_order(cell: JsonScalar) -> tuple[float, str]:
+    """Order steps by number, named periods (2026-Q1) by text, and what is missing last."""
+    number = read_number(cell)
+    return (float("inf"), "" if cell is None else str(cell)) if number is None else (number, "")
+
+
+class _Roles:
+    """The columns of a result by what they can do, in their order."""
+
+    def __init__(self, readings: Sequence[Reading], question: str) -> None:
+        self._readings = readings
+        self._question = question
+
+    def of(self, role: Role) -> list[Reading]:
+        return [reading for reading in self._readings if reading.role is role]
+
+    def asked_measures(self) -> list[Reading]:
+        """Return the measures of which one is drawn first."""
+        return find_asked(self.of(Role.MEASURE), self._question)
+
+
+def _as_number(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
+    measures = roles.of(Role.MEASURE)
+    labels = roles.of(Role.CATEGORY) + roles.of(Role.TIME) + roles.of(Role.STEP) + roles.of(Role.KEY)
+    if len(measures) != 1 or len(labels) > 1 or read_number(rows[0][measures[0].index]) is None:
+        return None
+    return Shape(ChartKind.NUMBER, _as_label(labels[0]) if labels else measures[0], (measures[0],))
+
+
+def _as_line(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
+    position, series = _find_time(roles)
+    measures = roles.of(Role.MEASURE)
+    if position is None or not 1 <= len(measures) <= _MAX_MEASURES:
+        return None
+    first = roles.asked_measures()[0]
+    drawn = (first,) if series else (first, *_of_its_scale(first, _without(measures, [first]), rows))
+    shape = Shape(ChartKind.LINE, position, drawn, series, _without(measures, drawn))
+    return shape if _makes_lines(shape, rows) else None
+
+
+def _find_time(roles: _Roles) -> tuple[Reading | None, Reading | None]:
+    """Return the column along which a line runs, and the one that splits it, each if there is one."""
+    times, categories = roles.of(Role.TIME), roles.of(Role.CATEGORY)
+    steps = sorted(roles.of(Role.STEP), key=lambda step: step_rank(step.step))
+    if len(times) == 1 and len(categories) <= 1:
+        return times[0], categories[0] if categories else None
+    if times or len(steps) + len(categories) > 2 or not steps:
+        return None, None
+    # A year beside a month: the months run along, and each year is a line.
+    splitting = categories or [_as_label(step) for step in steps[:-1]]
+    return steps[-1], splitting[0] if splitting else None
+
+
+def _makes_lines(shape: Shape, rows: Sequence[Row]) -> bool:
+    """Say whether each line has one value at a time, and one line at least has two of them."""
+    at, first = shape.position.index, shape.measures[0].index
+    by = shape.series.index if shape.series else at
+    places = [(row[at], row[by]) for row in rows if row[at] is not None]
+    lines = len({line for _, line in places}) if shape.series else 1
+    values = sum(row[first] is not None for row in rows)
+    return len(set(places)) == len(places) > lines <= _MAX_SERIES and values >= 2
+
+
+def _of_its_scale(first: Reading, others: Sequence[Reading], rows: Sequence[Row]) -> tuple[Reading, ...]:
+    """Return those of `others` that can share an axis with the first measure."""
+    height = _height(first, rows)
+    bounds = (height / _SAME_SCALE, height * _SAME_SCALE)
+    return tuple(other for other in others if bounds[0] <= _height(other, rows) <= bounds[1])
+
+
+def _without(measures: Sequence[Reading], drawn: Sequence[Reading]) -> tuple[Reading, ...]:
+    return tuple(measure for measure in measures if measure not in drawn)
+
+
+def _height(measure: Reading, rows: Sequence[Row]) -> float:
+    return max((abs(read_number(row[measure.index]) or 0.0) for row in rows), default=0.0)
+
+
+def _as_bars(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
+    measures = roles.of(Role.MEASURE)
+    if not measures or len(rows) > _MAX_BARS:
+        return None
+    labels = [label for label in roles.of(Role.CATEGORY) if _distinct([label], rows) == len(rows)]
+    if not labels and not roles.of(Role.CATEGORY) and len(measures) == 1:
+        keys = roles.of(Role.KEY) + roles.of(Role.STEP) + roles.of(Role.TIME)
+        labels = [_as_label(key) for key in keys if _distinct([key], rows) == len(rows)]
+    measure = _sorted_measure(roles.asked_measures(), rows)
+    if not labels or not _has_values(measure, rows):
+        return None
+    return Shape(ChartKind.BARS, labels[0], (measure,), left_out=_without(measures, [measure]))
+
+
+def _as_grouped_bars(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
+    measures, categories = roles.of(Role.MEASURE), roles.of(Role.CATEGORY)
+    if not measures or len(categories) != 2 or len(rows) > _MAX_BARS:
+        return None
+    group, series = sorted(categories, key=lambda category: -_distinct([category], rows))
+    is_small = _distinct([series], rows) <= _MAX_BARS_IN_GROUP
+    measure = roles.asked_measures()[0]
+    if not is_small or _distinct(categories, rows) < len(rows) or not _has_values(measure, rows):
+        return None
+    return Shape(ChartKind.GROUPED_BARS, group, (measure,), series, _without(measures, [measure]))
+
+
+def _as_scatter(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
+    measures = roles.of(Role.MEASURE)
+    if len(measures) != 2:
+        return None
+    small = [
+        category
+        for category in roles.of(Role.CATEGORY)
+        if _distinct([category], rows[:_GLANCE_ROWS]) <= _MAX_SERIES
+        and 1 < _distinct([category], rows) <= _MAX_SERIES
+    ]
+    shape = Shape(ChartKind.SCATTER, measures[0], (measures[1],), small[0] if len(small) == 1 else None)
+    points = read_points(shape, rows)
+    across = {point.position for point in points}
+    return shape if len(points) >= _MIN_SCATTER_ROWS and len(across) > 1 else None
+
+
+_RULES: Final[tuple[Callable[[_Roles, Sequence[Row]], Shape | None], ...]] = (
+    _as_line,
+    _as_bars,
+    _as_grouped_bars,
+    _as_scatter,
+)
+
+
+def _as_label(reading: Reading) -> Reading:
+    """Return a column to be shown by its text, whatever else it could be."""
+    return Reading(reading.index, reading.name, Role.CATEGORY)
+
+
+def _distinct(columns: Sequence[Reading], rows: Sequence[Row]) -> int:
+    """Count the combinations of labels, as they would be drawn."""
+    cells = {tuple(row[column.index] for column in columns) for row in rows}
+    return len({tuple(map(read_label, combination)) for combination in cells})
+
+
+def _has_values(measure: Reading, rows: Sequence[Row]) -> bool:
+    return any(read_number(row[measure.index]) is not None for row in rows)
+
+
+def _sorted_measure(measures: Sequence[Reading], rows: Sequence[Row]) -> Reading:
+    """Return the measure that the statement sorted by, for it is what was asked for; else the first."""
+    for measure in measures:
+        numbers = [number for row in rows if (number := read_number(row[measure.index])) is not None]
+        if len(set(numbers)) > 1 and sorted(numbers) in (numbers, numbers[::-1]):
+            return measure
+    return measures[0]

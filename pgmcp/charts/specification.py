@@ -1,0 +1,209 @@
+"""A chart as Vega-Lite: plain JSON for the view in the browser and for the PNG alike.
+
+Fields are called c0, c1, …: a name from the database is a title, never a part of
+a path or an expression. That holds for what Vega-Lite makes of it, too: it would
+write titles into expressions for tooltips and screen readers, so both get a
+text of ours instead. No expression, address or link is written here. Colours
+come from the theme alone, which a view may change while the specification stays.
+"""
+
+from collections.abc import Sequence
+from textwrap import wrap
+from typing import Any, Final
+
+from pgmcp.charts.columns import Reading, Role, to_line
+from pgmcp.charts.description import tell_point
+from pgmcp.charts.labels import format_number, label_time_axis
+from pgmcp.charts.shape import ChartKind, Point, Shape, name_series
+from pgmcp.charts.theme import LABEL_LIMIT_PX, Theme, theme_config
+
+Json = dict[str, Any]
+
+_POSITION, _SERIES, _VALUE, _TOLD, _FIGURES = "c0", "c1", "c2", "c3", "c4"
+_MAX_TITLE_CHARACTERS = 140
+_TITLE_LINE_CHARACTERS = 70
+_PLOT_HEIGHT_PX = 300
+_BAR_STEP_PX = 24
+_GROUPED_BAR_STEP_PX = 14
+_MAX_MARKED_POINTS = 120  # beyond it the marks hide the line
+
+
+def specify(shape: Shape, points: Sequence[Point], *, title: str, theme: Theme | None) -> Json:
+    """Return the Vega-Lite specification; without a theme it has no `config` and no colour."""
+    specification: Json = {"data": {"values": [_datum(shape, point) for point in points]}}
+    if title.strip():
+        specification["title"] = _title(title)
+    specification |= _DRAW_BY_KIND[shape.kind](shape, points)
+    specification.setdefault("width", "container")
+    if theme is not None:
+        specification["config"] = theme_config(theme)
+    return specification
+
+
+def _datum(shape: Shape, point: Point) -> Json:
+    datum = {_POSITION: point.position, _VALUE: point.value, _TOLD: tell_point(shape, point)}
+    if point.series:
+        datum[_SERIES] = point.series
+    if shape.kind is ChartKind.BARS:
+        datum[_FIGURES] = format_number(point.value)
+    return datum
+
+
+def _title(title: str) -> Json:
+    return {"text": wrap(to_line(" ".join(title.split()), _MAX_TITLE_CHARACTERS), _TITLE_LINE_CHARACTERS)}
+
+
+def _draw_number(shape: Shape, points: Sequence[Point]) -> Json:
+    """Draw the number large, and below it what it is."""
+    (measure,), (point,) = shape.measures, points
+    label = measure.name if shape.position is measure else f"{measure.name}, {point.position}"
+    return {
+        "data": {"values": [{_FIGURES: format_number(point.value), _TOLD: label}]},
+        "height": 110,
+        "layer": [
+            _text(_FIGURES, fontSize=44, fontWeight="bold", dy=-12),
+            _text(_TOLD, fontSize=15, dy=32),
+        ],
+    }
+
+
+def _text(field: str, **mark: Any) -> Json:
+    """Return a layer that writes a field; what it says stands elsewhere for screen readers."""
+    return {
+        "mark": {"type": "text", "aria": False, "limit": 640, **mark},
+        "encoding": {"text": {"field": field, "type": "nominal"}},
+    }
+
+
+_TELL: Final[Json] = {
+    "tooltip": {"field": _TOLD, "type": "nominal"},
+    "description": {"field": _TOLD, "type": "nominal"},
+}
+
+
+def _draw_line(shape: Shape, points: Sequence[Point]) -> Json:
+    names = name_series(points)
+    colour = {**_colour(shape.series), "scale": {"domain": names}} if len(names) > 1 else None
+    value = shape.measures[0].name if len(shape.measures) == 1 else None
+    return {
+        "height": _PLOT_HEIGHT_PX,
+        "encoding": {
+            "x": _time_axis(shape.position, points),
+            "y": _number_axis(_VALUE, value, [point.value for point in points]),
+        },
+        "layer": _lines_and_dots(colour, len(points)),
+        # The legend is the dots', colour and form in one: Vega-Lite does not merge those of shared scales.
+        "resolve": {"scale": {"color": "independent", "shape": "independent"}},
+    }
+
+
+def _lines_and_dots(colour: Json | None, count: int) -> list[Json]:
+    line: Json = {"mark": {"type": "line", "strokeWidth": 2.5, "strokeJoin": "round", "aria": False}}
+    dots: Json = {"mark": {"type": "point", "filled": True, "size": 40, "opacity": 1}, "encoding": {**_TELL}}
+    has_dots = count <= _MAX_MARKED_POINTS
+    if colour:
+        line["encoding"] = {"color": {**colour, "legend": None} if has_dots else colour}
+        dots["encoding"] |= {"color": colour, "shape": colour}
+    return [line, dots] if has_dots else [line]
+
+
+def _draw_bars(shape: Shape, points: Sequence[Point]) -> Json:
+    values = [point.value for point in points]
+    layers: list[Json] = [{"mark": {**_BAR, "height": {"band": 0.78}}, "encoding": _TELL}]
+    if all(value is None or value >= 0 for value in values):  # no room where bars go both ways
+        layers.append(_text(_FIGURES, align="left", dx=5, fontSize=12))
+    return {
+        "height": {"step": _BAR_STEP_PX},
+        "encoding": _bar_axes(shape, values),
+        "layer": layers,
+    }
+
+
+def _draw_grouped_bars(shape: Shape, points: Sequence[Point]) -> Json:
+    encoding = _bar_axes(shape, [point.value for point in points])
+    series = {"color": _colour(shape.series), "yOffset": _colour(None)}
+    return {
+        "height": {"step": _GROUPED_BAR_STEP_PX, "for": "offset"},
+        "mark": _BAR,
+        "encoding": {**encoding, **series, **_TELL},
+    }
+
+
+_BAR: Final[Json] = {"type": "bar", "cornerRadiusEnd": 2}
+
+
+def _bar_axes(shape: Shape, values: Sequence[float | None]) -> Json:
+    return {
+        # Nothing is stacked here, and Vega's stack fails on a category that is called "valueOf".
+        "x": {**_number_axis(_VALUE, shape.measures[0].name, values, from_zero=True), "stack": None},
+        "y": _category_axis(shape.position),
+    }
+
+
+def _draw_scatter(shape: Shape, points: Sequence[Point]) -> Json:
+    across = [point.position for point in points if isinstance(point.position, float)]
+    encoding = {
+        "x": _number_axis(_POSITION, shape.position.name, across),
+        "y": _number_axis(_VALUE, shape.measures[0].name, [point.value for point in points]),
+    }
+    if shape.series:
+        colour = _colour(shape.series)
+        encoding |= {"color": colour, "shape": colour}  # by form too, for those who do not see colours
+    mark = {"type": "point", "filled": True, "size": 45, "opacity": 0.7}
+    return {"height": _PLOT_HEIGHT_PX, "mark": mark, "encoding": encoding | _TELL}
+
+
+_DRAW_BY_KIND: Final = {
+    ChartKind.NUMBER: _draw_number,
+    ChartKind.LINE: _draw_line,
+    ChartKind.BARS: _draw_bars,
+    ChartKind.GROUPED_BARS: _draw_grouped_bars,
+    ChartKind.SCATTER: _draw_scatter,
+}
+
+
+def _colour(series: Reading | None) -> Json:
+    title = series.name if series else None
+    return {"field": _SERIES, "type": "nominal", "sort": None, "title": title}
+
+
+def _category_axis(position: Reading) -> Json:
+    axis = {"labelLimit": LABEL_LIMIT_PX, "ticks": False, "domain": False}
+    return {
+        "field": _POSITION,
+        "type": "nominal",
+        "sort": None,
+        "title": position.name,
+        "axis": {**axis, "titleAngle": 0, "titleAlign": "right", "titleAnchor": "end", "titleY": -8},
+    }
+
+
+def _number_axis(
+    field: str, title: str | None, values: Sequence[float | None], *, from_zero: bool = False
+) -> Json:
+    numbers = [value for value in values if value is not None]
+    lowest, highest = min(numbers, default=0.0), max(numbers, default=0.0)
+    # Far from zero, an axis that starts there would hide all change.
+    far_from_zero = lowest > 0.6 * highest > 0 or highest < 0.6 * lowest < 0
+    return {
+        "field": field,
+        "type": "quantitative",
+        "title": title,
+        "scale": {"zero": from_zero or not far_from_zero, "nice": True},
+        "axis": {"format": ",f" if max(abs(lowest), abs(highest)) < 1e9 else "~s", "tickCount": 6},
+    }
+
+
+def _time_axis(position: Reading, points: Sequence[Point]) -> Json:
+    if position.role is not Role.TIME:
+        axis: Json = {"labelAngle": 0, "labelOverlap": True}
+        return {"field": _POSITION, "type": "ordinal", "sort": None, "title": position.name, "axis": axis}
+    moments = [point.position for point in points if isinstance(point.position, float)] or [0.0]
+    time = label_time_axis(moments)
+    return {
+        "field": _POSITION,
+        "type": "temporal",
+        "title": f"{position.name}, {time.common}" if time.common else position.name,
+        "scale": {"type": "utc"},
+        "axis": {"labelOverlap": "greedy", "grid": False, **time.ticks},
+    }

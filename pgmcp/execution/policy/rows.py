@@ -1,0 +1,99 @@
+"""What rows of `catalog_statements` say, as functions and relations of the database."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from pgmcp.execution.policy.resolution import read_search_path
+from pgmcp.execution.result import JsonScalar
+from pgmcp.validation.catalog_objects import (
+    CatalogCast,
+    CatalogFunction,
+    CatalogOperator,
+    CatalogRelation,
+    Volatility,
+)
+from pgmcp.validation.families import RefusalFamily
+
+decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
+_decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int], ...]).decode
+_decode_names = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
+_decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
+_decode_operators = msgspec.json.Decoder(list[tuple[str, str, int, int]]).decode
+_decode_parts = msgspec.json.Decoder(list[tuple[str, str, Volatility, bool, str, str]]).decode
+
+
+def mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunction:
+    """Return the function, marked where the role may not read what it does.
+
+    Of `internal` functions outside pg_catalog, aggregates are the kind that pg_aggregate describes.
+    """
+    is_aggregate = function.language == "internal" and function.schema != "pg_catalog"
+    if "pg_proc" in unreadable or (is_aggregate and "pg_aggregate" in unreadable):
+        parts = tuple(replace(part, is_unreadable=True) for part in function.parts)
+        types = None if "pg_proc" in unreadable else function.argument_types
+        return replace(function, is_unreadable=True, parts=parts, argument_types=types)
+    return function
+
+
+def read_relations(
+    rows: Iterable[list[JsonScalar]], unknown: Iterable[list[JsonScalar]]
+) -> list[CatalogRelation]:
+    """Return the relations that call something; those of which that is unknown take the others' place."""
+    known = (_relation(row) for row in rows)
+    found = {(each.schema, each.name, each.policy, each.only_for_others): each for each in known}
+    for schema, name, family in unknown:
+        found[str(schema), str(name), "", False] = CatalogRelation(
+            str(schema), str(name), unreadable=RefusalFamily(str(family))
+        )
+    return list(found.values())
+
+
+# Any: each cell has the type its place in the statement gives it, and the statements are ours.
+def read_function(row: list[Any]) -> CatalogFunction:
+    """Return the function that a row of FUNCTIONS describes."""
+    schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
+    operators, types, row_types, parts, definition, *call = unseen
+    min_arguments, max_arguments, casts, argument_types, variadic_element, search_path = call
+    overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
+    return CatalogFunction(
+        schema,
+        name,
+        volatility,
+        security_definer,
+        language,
+        extension,
+        takes_one,
+        takes_row,
+        operators=tuple({each.symbol: None for each in overloads}),
+        types=decode_texts(types) if types else (),
+        row_types=decode_texts(row_types) if row_types else (),
+        parts=tuple(CatalogFunction(*part) for part in _decode_parts(parts)) if parts else (),
+        definition=definition or "",
+        is_body_unreadable=definition == "",
+        min_arguments=min_arguments,
+        max_arguments=max_arguments,
+        casts=_decode_casts(casts) if casts else (),
+        argument_types=tuple(map(int, argument_types.split())),
+        variadic_element=variadic_element,
+        search_path=None if search_path is None else read_search_path(search_path),
+        overloads=overloads,
+    )
+
+
+def _relation(row: list[Any]) -> CatalogRelation:
+    schema, name, calls, reads, types, runs_program, only_for_others, secrets, cast_columns, policy = row
+    return CatalogRelation(
+        schema,
+        name,
+        _decode_calls(calls) if calls else (),
+        _decode_names(reads) if reads else (),
+        decode_texts(types) if types else (),
+        runs_program,
+        only_for_others=only_for_others,
+        secrets=decode_texts(secrets) if secrets else (),
+        cast_columns=_decode_names(cast_columns) if cast_columns else (),
+        policy=policy,
+    )

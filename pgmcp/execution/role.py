@@ -1,0 +1,195 @@
+"""What the database's role could do if every other guard failed.
+
+The last guard is a role that can only read. Its rights are read once per database. By default a stronger role
+is served with a warning, because a first try with `postgres` must work; an operator can have it refused.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.errors import CatalogDeniedError, PgmcpError, RoleRefusedError
+from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, require, without
+from pgmcp.execution.result import JsonScalar
+
+logger = logging.getLogger(__name__)
+
+# Of the predefined roles (PostgreSQL manual, "Predefined Roles"), those that only read data, settings or
+# statistics are no risk: pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_stat_scan_tables
+# and pg_monitor. pg_read_server_files reads too, but past every right on tables. Where pg_roles may not be
+# read, the functions still answer for the session's own role.
+POSTURE_SQL: Final = """
+SELECT r.rolname,
+       r.rolsuper, r.rolreplication, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb,
+       (SELECT pg_catalog.string_agg(m.name, ', ' ORDER BY m.name)
+          FROM pg_catalog.unnest(ARRAY[
+               'pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program',
+               'pg_signal_backend', 'pg_write_all_data', 'pg_maintain', 'pg_checkpoint',
+               'pg_create_subscription']) AS m (name)
+         WHERE NOT r.rolsuper
+           AND pg_catalog.pg_has_role(pg_catalog.to_regrole(m.name)::pg_catalog.oid, 'MEMBER')),
+       (SELECT pg_catalog.count(*)
+          FROM pg_catalog.pg_class AS c
+         WHERE c.relkind IN ('r', 'p', 'v', 'f') AND c.relpersistence <> 't'
+           AND c.relnamespace NOT IN ('pg_catalog'::pg_catalog.regnamespace,
+                                      'information_schema'::pg_catalog.regnamespace)
+           AND pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')),
+       pg_catalog.has_database_privilege(current_catalog, 'CREATE'),
+       (SELECT pg_catalog.string_agg(n.nspname, ', ' ORDER BY n.nspname)
+          FROM pg_catalog.pg_namespace AS n
+         WHERE n.nspname !~ '^pg_' AND pg_catalog.has_schema_privilege(n.oid, 'CREATE'))
+  FROM pg_catalog.pg_roles AS r
+ WHERE r.rolname = current_user
+"""
+
+_OWN_ROLE: Final = """(
+    SELECT current_user AS rolname, pg_catalog.current_setting('is_superuser') = 'on' AS rolsuper,
+           NULL::pg_catalog.bool AS rolreplication, NULL::pg_catalog.bool AS rolbypassrls,
+           NULL::pg_catalog.bool AS rolcreaterole, NULL::pg_catalog.bool AS rolcreatedb)"""
+"""Replaces pg_roles where the role may not read it."""
+
+_RISK_BY_ATTRIBUTE: Final = (
+    "it is a superuser: no permission check binds it",
+    "it has REPLICATION: it can read all data and hold back WAL",
+    "it has BYPASSRLS: row security does not apply to it",
+    "it has CREATEROLE: it can make itself other roles",
+    "it has CREATEDB: it can make databases",
+)
+
+UNKNOWN_ATTRIBUTES: Final = (
+    "whether it has REPLICATION, BYPASSRLS, CREATEROLE or CREATEDB is not known, for it may not read pg_roles"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RolePosture:
+    """What a role may do besides reading.
+
+    Attributes:
+        risks: a clause each, as it follows "because"; none for a role that can only read.
+        knows_attributes: whether the attributes that only pg_roles shows could be read.
+    """
+
+    role: str
+    risks: tuple[str, ...]
+    knows_attributes: bool = True
+
+
+def read_posture(row: list[JsonScalar]) -> RolePosture:
+    """Return the posture that the one row of `POSTURE_SQL` describes."""
+    role, *attributes = row[:6]
+    memberships, writable_tables, creates_schemas, creating_in = row[6:]
+    risks = [risk for risk, is_held in zip(_RISK_BY_ATTRIBUTE, attributes, strict=True) if is_held]
+    if attributes[0]:
+        return RolePosture(str(role), (_RISK_BY_ATTRIBUTE[0],))  # it has all the others anyway
+    if memberships:
+        risks.append(f"it is a member of {memberships}")
+    if writable_tables:
+        risks.append(f"it may write to {writable_tables} tables or views")
+    if creates_schemas:
+        risks.append("it may create schemas in this database")
+    if creating_in:
+        risks.append(f"it may create objects in the schema {creating_in}")
+    return RolePosture(str(role), tuple(risks), knows_attributes=None not in attributes)
+
+
+class RoleCheck:
+    """Reads a database's role once, and warns or refuses."""
+
+    def __init__(self, database: str, fetch: Fetch, *, must_be_read_only: bool) -> None:
+        """Prepare the check.
+
+        Args:
+            database: its configured name, for messages.
+            fetch: runs a catalog query there.
+            must_be_read_only: refuse a role that can do more than read.
+        """
+        self._database = database
+        self._fetch = fetch
+        self._must_be_read_only = must_be_read_only
+        self._looking: asyncio.Task[RolePosture] | None = None
+        self._last_problem = ""
+
+    async def admit(self) -> None:
+        """Return if the database may be served with its role; wait for the answer only if it can refuse.
+
+        Raises:
+            RoleRefusedError: the role can do more than read, and only roles that cannot may be served.
+            CatalogDeniedError: the role may not read what says so.
+            ExecutionError: the database did not answer.
+        """
+        if not self._must_be_read_only:
+            self.look()
+            return
+        posture = await self.posture()
+        if posture.risks:
+            raise RoleRefusedError(
+                f"database {self._database!r} is not served with the role {posture.role!r}: "
+                + "; ".join(posture.risks),
+                hint="connect as a role that can only read, see `pgmcp setup-sql`; "
+                "PG_MCP_SERVER_REQUIRE_READONLY_ROLE=false would only warn",
+            )
+        if not posture.knows_attributes:
+            require(
+                {"pg_roles"},
+                {"pg_roles"},
+                purpose=f"database {self._database!r} is not served with the role {posture.role!r}, because "
+                "PG_MCP_SERVER_REQUIRE_READONLY_ROLE is true and its attributes are not known",
+            )
+
+    async def posture(self) -> RolePosture:
+        """Return what the role may do; a caller that gives up does not stop the others.
+
+        Raises:
+            CatalogDeniedError: PostgreSQL refused to say.
+            ExecutionError: the database did not answer.
+        """
+        return await asyncio.shield(self.look())
+
+    def look(self) -> asyncio.Task[RolePosture]:
+        """Start reading the role in the background, once; again if that failed."""
+        if self._looking is None or _has_failed(self._looking):
+            self._looking = asyncio.create_task(self._look())
+            self._looking.add_done_callback(_has_failed)
+        return self._looking
+
+    async def close(self) -> None:
+        """Stop a read that is under way."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+
+    async def _look(self) -> RolePosture:
+        try:
+            unreadable = await find_unreadable(self._fetch)
+            sql = without(POSTURE_SQL, unreadable, {"pg_roles": _OWN_ROLE})
+            posture = read_posture((await fetch_own(self._fetch, sql)).rows[0])
+        except CatalogDeniedError as error:
+            self._warn_unknown(error)
+            raise
+        self._warn(posture)
+        return posture
+
+    def _warn_unknown(self, error: PgmcpError) -> None:
+        if str(error) != self._last_problem:
+            self._last_problem = str(error)
+            logger.warning(
+                "database %s: it is not known whether its role can do more than read: %s; %s",
+                self._database,
+                error,
+                error.hint,
+            )
+
+    def _warn(self, posture: RolePosture) -> None:
+        if posture.risks:
+            logger.warning(
+                "database %s: role %s can do more than read (%s); `pgmcp setup-sql` makes one that cannot",
+                self._database,
+                posture.role,
+                "; ".join(posture.risks),
+            )
+
+
+def _has_failed(looking: asyncio.Task[RolePosture]) -> bool:
+    return looking.done() and (looking.cancelled() or looking.exception() is not None)

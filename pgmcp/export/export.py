@@ -1,0 +1,193 @@
+"""Writes the rows of an answer to a file in the folder that the operator allowed.
+
+A short-lived process does it, `export_process.py`: laying out a million cells would keep this one, which
+serves everybody, from its work for a second, and pyarrow would stay in its memory for good. The rows go
+there as they came from the worker; they are objects only there, some thousands at a time.
+
+The name is made here, of the time and of chance; nobody else has a say in it.
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from pgmcp.answers.answer import Exported, ExportFormat
+from pgmcp.child_process import away_from_terminal, bare_environment, end
+from pgmcp.errors import ExportFailedError
+from pgmcp.execution.result import PackedRows, Rows
+
+SpawnWriting = Callable[[], Awaitable[Process]]
+
+TIMEOUT_S: Final = 20.0
+"""With the 30 s that a statement has by default it stays below the minute after which hosts give up."""
+
+_LIFETIME_S = 60
+"""After which the process ends by itself, if this one is gone and cannot kill it."""
+
+_MAX_AT_ONCE = 2
+
+
+class Exporter:
+    """Writes exports, a few at a time."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        spawn: SpawnWriting | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Prepare; nothing is started or loaded before the first export.
+
+        Args:
+            folder: that exists; files are made in it and nowhere else.
+            timeout_s: from the call to the whole file, the wait for other exports included.
+            spawn: starts the writing process, with pipes to its standard input and output.
+            now: the time that files are named after, in UTC.
+        """
+        self._folder = folder
+        self._timeout_s = timeout_s
+        self._spawn = spawn or spawn_writing
+        self._now = now
+        self._places = asyncio.Semaphore(_MAX_AT_ONCE)
+        self._endings: set[asyncio.Task[None]] = set()
+
+    async def write(self, rows: Rows, file_format: ExportFormat) -> Exported:
+        """Write the rows, which were kept packed, to a new file.
+
+        Raises:
+            ExportFailedError: there is no file, nor a part of one; the message says why.
+        """
+        path = self._folder / _new_name(self._now(), file_format)
+        try:
+            async with asyncio.timeout(self._timeout_s), self._places:
+                size_bytes = await self._write(rows, file_format, path)
+        except TimeoutError:
+            raise ExportFailedError(
+                f"writing the file was stopped after {self._timeout_s:g} s", hint="export fewer rows"
+            ) from None
+        return Exported(
+            path=str(path),
+            format=file_format,
+            row_count=len(rows.rows),
+            size_bytes=size_bytes,
+            truncated=rows.truncated,
+            cut_cells=rows.cut_cells,
+        )
+
+    async def close(self) -> None:
+        """Wait until nothing is left of exports that were broken off."""
+        await asyncio.gather(*self._endings)
+
+    async def _write(self, rows: Rows, file_format: ExportFormat, path: Path) -> int:
+        try:
+            process = await self._spawn()
+        except OSError as error:  # no memory or no process left
+            raise ExportFailedError("the process that writes the file could not be started") from error
+        is_written = False
+        try:
+            size_bytes = await _converse(process, rows, file_format, path)
+            is_written = True
+        finally:
+            if not is_written:
+                # In a task of its own, for a caller that was cancelled may be so at every await.
+                await asyncio.shield(self._in_background(_undo(process, path)))
+        return size_bytes
+
+    def _in_background(self, ending: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(ending)
+        self._endings.add(task)
+        task.add_done_callback(self._endings.discard)
+        return task
+
+
+def check_format(file_format: ExportFormat) -> None:
+    """Tell whether the format can be written here, before anything is run for it.
+
+    Raises:
+        ExportFailedError: pyarrow is not installed.
+    """
+    if file_format is ExportFormat.PARQUET and find_spec("pyarrow") is None:
+        raise ExportFailedError(
+            "pyarrow is not installed here, which writes Parquet",
+            hint="export csv, or pip install 'pgmcp[parquet]'",
+        )
+
+
+async def spawn_writing() -> Process:
+    """Start the writing process on any system."""
+    # -P: without it a folder named pgmcp where the host runs would be taken for ours. -B: on a full disk
+    # Python would leave its own caches cut off, and what cannot be loaded from them is broken for good.
+    command = [sys.executable, "-B", "-P", "-m", "pgmcp.export.process", str(_LIFETIME_S)]
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=DEVNULL,
+        env=bare_environment(os.environ),
+        **away_from_terminal(),
+    )
+
+
+async def _converse(process: Process, rows: Rows, file_format: ExportFormat, path: Path) -> int:
+    """Send the rows and return the length of the file in bytes."""
+    assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
+    assert isinstance(rows.rows, PackedRows)  # noqa: S101
+    columns = [(column.name, column.type) for column in rows.columns]
+    header = {
+        "path": str(path),
+        "partial_path": str(_partial(path)),
+        "format": file_format.value,
+        "columns": columns,
+    }
+    with suppress(ConnectionError):  # it has ended, and says why, or its exit code does
+        process.stdin.write(json.dumps(header).encode() + b"\n")
+        for piece in rows.rows.pack():
+            process.stdin.write(piece)
+            await process.stdin.drain()
+        process.stdin.close()
+    reply = await process.stdout.read()
+    await process.wait()
+    if process.returncode != 0:
+        raise ExportFailedError(
+            f"the process that writes the file failed (exit code {process.returncode})",
+            hint="export fewer rows, or report it",
+        )
+    result = json.loads(reply)
+    if "failure" in result:
+        raise ExportFailedError(
+            f"the file could not be written: {result['failure']}",
+            hint="an operator should look at the folder for exports (PG_MCP_SERVER_EXPORT_DIR)",
+        )
+    return int(result["bytes"])
+
+
+async def _undo(process: Process, path: Path) -> None:
+    """End the process and leave nothing that it wrote; its last deed may have been to finish."""
+    await end(process)
+    await asyncio.to_thread(_remove, path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # the folder may be gone
+        _partial(path).unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    """Return what a file is called until it is whole: hidden, and with an ending that nobody reads."""
+    return path.with_name(f".{path.name}.part")
+
+
+def _new_name(now: datetime, file_format: ExportFormat) -> str:
+    return f"pgmcp-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}.{file_format.value}"

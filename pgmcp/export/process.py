@@ -1,0 +1,100 @@
+"""Writes one export: rows on standard input, a file in the folder. Run as a module, imported by nobody.
+
+    stdin    {"path", "partial_path", "format": "csv" | "parquet", "columns": [[name, type], …]} and a
+             newline; the rows in MessagePack, to the end
+    stdout   {"bytes": 1234}, or {"failure": "No space left on device"}
+
+The file has its temporary name until it is whole and on the disk. However this ends, but for SIGKILL, no half
+a file is left: a server that dies closes standard input before the rows are whole.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, BinaryIO, NoReturn
+
+import msgspec
+
+from pgmcp.answers.csv import csv_lines
+from pgmcp.execution.result import Column, PackedRows, Rows
+
+
+def main() -> None:
+    """Write. Argument: seconds after which this ends by itself, even if nobody is left to kill it."""
+    _limit(int(sys.argv[1]))
+    header = json.loads(sys.stdin.buffer.readline())
+    try:
+        reply: dict[str, Any] = {"bytes": _write(header, sys.stdin.buffer.read())}
+    except OSError as error:
+        reply = {"failure": error.strerror or type(error).__name__}
+    except MemoryError:
+        reply = {"failure": "not enough memory"}
+    sys.stdout.write(json.dumps(reply))
+
+
+def _write(header: dict[str, Any], body: bytes) -> int:
+    """Write the file and return its length in bytes."""
+    rows = Rows(tuple(Column(name, type_name) for name, type_name in header["columns"]), _find(body))
+    with _new_file(Path(header["path"]), Path(header["partial_path"])) as file:
+        if header["format"] == "parquet":
+            from pgmcp.export.parquet import write_parquet
+
+            write_parquet(rows, file)
+        else:
+            _write_csv(rows, file)
+        file.flush()
+        os.fsync(file.fileno())  # what a full disk or a server of files refuses late, it refuses here
+        return os.fstat(file.fileno()).st_size
+
+
+def _find(body: bytes) -> PackedRows:
+    try:
+        return PackedRows.find(body)
+    except msgspec.MsgspecError:
+        raise OSError(0, "the rows did not arrive whole") from None
+
+
+@contextmanager
+def _new_file(path: Path, partial_path: Path) -> Iterator[BinaryIO]:
+    """Open a file that was not there, for its owner alone, and give it its name when it is written.
+
+    Whatever fails, it is removed.
+    """
+    descriptor = os.open(
+        partial_path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600
+    )
+    try:
+        with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+            yield file
+        partial_path.rename(path)
+    except BaseException:
+        partial_path.unlink()
+        raise
+
+
+def _write_csv(rows: Rows, file: BinaryIO) -> None:
+    text = TextIOWrapper(file, encoding="utf-8", newline="")
+    text.writelines(csv_lines(rows))
+    text.detach()
+
+
+def _limit(lifetime_s: int) -> None:
+    with suppress(ImportError, AttributeError):  # Windows has neither
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold the rows
+        signal.signal(signal.SIGALRM, _give_up)
+        signal.alarm(lifetime_s)
+
+
+def _give_up(number: int, frame: object) -> NoReturn:
+    raise TimeoutError(number, "it took too long")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Search, near names and values over a catalog."""

@@ -1,0 +1,72 @@
+"""Which tables are copies of others: archives, backups, staging, and what else is left beside the original.
+
+Two signs: a name that says so ("orders_archive", "orders_2023_07", "old_orders") where the table without that
+part exists; and the very columns of another table whose name is part of this one's ("sap_orders"), or is the
+same in a schema for such things ("archive.orders").
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pgmcp.catalog.catalog import Table
+from pgmcp.catalog.identifiers import split_words
+
+_SUFFIX = re.compile(
+    r"(_(archived?|arch|old|bak|backup|copy|tmp|temp|deprecated|legacy|orig|snapshot|part(ition)?"
+    r"|p?\d+|(19|20)\d\d[qwm]?\d*|[qwmv]\d+|default))+$"
+)
+_PREFIX = re.compile(r"^(archived?|old|bak|backup|copy_of|tmp|temp|deprecated|legacy|zz)_")
+
+# Words in the names of schemas where things are kept or tried out.
+_ATTIC = """
+archive archived archives attic backup backups bak deprecated hist history landing migration old raw sandbox
+scratch stage staging stg temp test tmp trash
+"""
+_ATTIC_WORDS = frozenset(_ATTIC.split())
+_MAX_NAME_WORDS = 12
+
+
+def find_copies(tables: Sequence[Table]) -> frozenset[int]:
+    """Return the places of the tables that are copies of others among them."""
+    return frozenset((*_named_as_copies(tables), *_with_columns_of_others(tables)))
+
+
+def _named_as_copies(tables: Sequence[Table]) -> Iterator[int]:
+    names = {(table.schema, table.name) for table in tables}
+    for number, table in enumerate(tables):
+        name = table.name.lower()
+        original = _PREFIX.sub("", _SUFFIX.sub("", name))
+        if original != name and (table.schema, original) in names:
+            yield number
+
+
+def _with_columns_of_others(tables: Sequence[Table]) -> Iterator[int]:
+    alike: dict[frozenset[str], list[int]] = {}
+    for number, table in enumerate(tables):
+        alike.setdefault(frozenset(column.name for column in table.columns), []).append(number)
+    for numbers in alike.values():
+        if len(numbers) > 1:
+            yield from _copies_among(tables, numbers)
+
+
+def _copies_among(tables: Sequence[Table], numbers: Sequence[int]) -> Iterator[int]:
+    """Give the copies among tables of the same columns."""
+    words = {number: tuple(split_words(tables[number].name)) for number in numbers}
+    names = set(words.values())
+    kept = {words[number] for number in numbers if not _is_in_attic(tables[number])}
+    for number in numbers:
+        is_put_away = words[number] in kept and _is_in_attic(tables[number])
+        if is_put_away or any(part in names for part in _parts(words[number])):
+            yield number
+
+
+def _is_in_attic(table: Table) -> bool:
+    return not _ATTIC_WORDS.isdisjoint(split_words(table.schema))
+
+
+def _parts(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Give every run of words that is shorter than the whole."""
+    for start in range(min(len(words), _MAX_NAME_WORDS)):
+        for end in range(start + 1, len(words) + 1):
+            if end - start < len(words):
+                yield words[start:end]

@@ -1,0 +1,77 @@
+"""Patterns of the settings that match nothing in a database, most likely because of a typing mistake."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.scope import matches
+from pgmcp.lookup.likeness import nearest
+from pgmcp.untrusted import neutralise
+
+_MAX_NEAR: Final = 3
+_WILDCARDS: Final = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class UnmatchedPattern:
+    """A pattern that matches nothing.
+
+    Attributes:
+        setting: the environment variable that has it.
+        kind: what it should match: "schema" or "column".
+        near: names that it may mean, the nearest first.
+    """
+
+    setting: str
+    kind: str
+    pattern: str
+    near: tuple[str, ...]
+
+    @property
+    def has_wildcard(self) -> bool:
+        """Whether it may be meant for names that do not exist yet."""
+        return not _WILDCARDS.isdisjoint(self.pattern)
+
+    def describe(self) -> str:
+        """Return it as a clause, with the near names."""
+        near = f" (near: {', '.join(self.near)})" if self.near else ""
+        return neutralise(f"{self.setting}: no {self.kind} matches {self.pattern}{near}")
+
+
+def find_unmatched_schemas(catalog: Catalog) -> list[UnmatchedPattern]:
+    """Return the patterns for schemas that match no schema with a relation that the role may read."""
+    scope = catalog.scope
+    schemas = sorted({*catalog.left_out_schemas, *(table.schema for table in catalog.tables)})
+    settings = (
+        ("PG_MCP_DATABASE_INCLUDE_SCHEMAS", scope.include_schemas),
+        ("PG_MCP_DATABASE_EXCLUDE_SCHEMAS", scope.exclude_schemas),
+    )
+    return [
+        UnmatchedPattern(setting, "schema", pattern, tuple(_near(pattern, schemas)))
+        for setting, patterns in settings
+        for pattern in patterns
+        if not any(matches(schema, (pattern,)) for schema in schemas)
+    ]
+
+
+def find_unmatched_columns(catalog: Catalog) -> list[UnmatchedPattern]:
+    """Return the patterns for hidden values that match no column in the catalog."""
+    unmatched = []
+    for pattern in catalog.scope.hidden_values:
+        names = dict.fromkeys(_names(catalog, min(pattern.count("."), 2)))
+        if not any(matches(name, (pattern,)) for name in names):
+            near = tuple(_near(pattern, names))
+            unmatched.append(UnmatchedPattern("PG_MCP_SERVER_HIDDEN_VALUES", "column", pattern, near))
+    return unmatched
+
+
+def _names(catalog: Catalog, dots: int) -> Iterator[str]:
+    """Yield every column as `column`, `table.column` or `schema.table.column`."""
+    for table in catalog.tables:
+        prefix = ("", f"{table.name}.", f"{table.schema}.{table.name}.")[dots]
+        yield from (f"{prefix}{column.name}" for column in table.columns)
+
+
+def _near(pattern: str, names: Iterable[str]) -> list[str]:
+    return nearest(pattern, names, limit=_MAX_NEAR, spell=str)

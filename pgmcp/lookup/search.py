@@ -1,0 +1,288 @@
+"""Which tables a text is about: full-text search over a catalog, and the choice of what fits a prompt.
+
+The index is SQLite's FTS5, in memory: Okapi BM25 with a weight per column and English stemming, in the
+standard library (import 4 ms). bm25s and rank_bm25 bring numpy: some 200 ms and 20 MB before any work.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from heapq import nlargest
+from itertools import chain, takewhile
+from math import log2
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, finalize
+
+from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.catalog.identifiers import split_words
+from pgmcp.catalog.rendering import prompt_line
+from pgmcp.lookup.archived_tables import find_copies
+from pgmcp.lookup.joins import Joins
+from pgmcp.lookup.words import Vocabulary
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_NAME_WEIGHT, _COLUMNS_WEIGHT, _COMMENTS_WEIGHT = 4.0, 1.0, 1.0
+_MAX_QUERY_WORDS = 64
+_HUB_WEIGHT = 0.4
+"""What each doubling of the tables that refer to a table adds to its score: questions are about such ones."""
+
+_SIBLING_SHARE = 0.7
+"""What is left of a score with each better table that adds to the same one: sixty `order_…` are too many."""
+
+_KEPT_NAMES = 10_000
+"""Names of columns, which repeat from table to table."""
+
+_MAX_FOUND_TABLES = 60
+_FEWEST_TOKENS = 40
+"""Hardly a table takes less: with less left, hundreds would be written out to find one that fits."""
+
+_TARGET_SHARES = (0.8, 0.5)  # of a found table's score for those it refers to, and for those these refer to
+_BETWEEN_SHARE = 0.6  # of the worse of two found tables' scores, for a table that refers to both
+_MAX_JOINED_BETWEEN = 25
+_MAX_PARTNERS = 6  # of one table; a fact table with twenty dimensions would else crowd out what was found
+# The rest is for the names of further tables: a model that sees a better one there can say so.
+_TABLES_SHARE_OF_BUDGET = 0.85
+
+# Words of questions that are in many comments and say nothing of the subject.
+_STOPPED = """
+a all an and are as at be by did do does each every find for from get give had has have how i in is it last
+list many me more most much my of on or our per return show than that the their there these this those to was
+we were what when where which who with you
+"""
+STOP_WORDS = frozenset(_STOPPED.split())
+
+
+def search(catalog: Catalog, text: str, limit: int) -> list[Table]:
+    """Return the tables that the text's words name best, best first; copies come after what they copy."""
+    return _index_of(catalog).search(text, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What a prompt shows of a schema.
+
+    Attributes:
+        text: the tables as `prompt_line` writes them, and after them perhaps names of others.
+        tables: those that are shown with their columns.
+    """
+
+    text: str
+    tables: tuple[Table, ...]
+
+
+def select_for_prompt(
+    catalog: Catalog, question: str, *, token_budget: int, count_tokens: Callable[[str], int]
+) -> Selection:
+    """Return what a prompt about this question should show of the schema, in at most `token_budget` tokens.
+
+    That is all of it where it fits. Otherwise it is the tables the question is about, with those they join
+    through, and after them, as far as there is room, just the names of others.
+    """
+    whole = _Lines(token_budget, count_tokens)
+    if all(whole.add(prompt_line(table, catalog)) for table in catalog.tables):
+        return Selection(whole.text(), catalog.tables)
+    index = _index_of(catalog)
+    chosen = _Lines(int(token_budget * _TABLES_SHARE_OF_BUDGET), count_tokens)
+    relevant = takewhile(lambda table: chosen.has_room, index.relevant(question))
+    shown = tuple(table for table in relevant if chosen.add(prompt_line(table, catalog)))
+    ids = {id(table) for table in shown}
+    further = (table for table in index.by_relevance(question) if id(table) not in ids)
+    names = (catalog.display_name(table) for table in further)
+    return Selection(_with_names(chosen, names, token_budget, count_tokens), shown)
+
+
+class _Lines:
+    """Lines of text, as many as a budget of tokens allows."""
+
+    def __init__(self, token_budget: int, count_tokens: Callable[[str], int]) -> None:
+        self._tokens_left = token_budget
+        self._count_tokens = count_tokens
+        self._lines: list[str] = []
+
+    @property
+    def has_room(self) -> bool:
+        """Whether any line is still worth trying."""
+        return self._tokens_left >= _FEWEST_TOKENS
+
+    def add(self, line: str) -> bool:
+        """Take the line if there is room for it."""
+        tokens = self._count_tokens(line + "\n")
+        if tokens > self._tokens_left:
+            return False
+        self._tokens_left -= tokens
+        self._lines.append(line)
+        return True
+
+    def text(self) -> str:
+        return "\n".join(self._lines)
+
+
+def _with_names(
+    chosen: _Lines, names: Iterable[str], token_budget: int, count_tokens: Callable[[str], int]
+) -> str:
+    text = chosen.text()
+    tokens_left = token_budget - count_tokens(text) - count_tokens("\nfurther tables, names only: …")
+    listed = []
+    for name in names:
+        tokens_left -= count_tokens(f"{name}, ")
+        if tokens_left < 0:
+            break
+        listed.append(name)
+    if not listed:
+        return text
+    return f"{text}\nfurther tables, names only: {', '.join(listed)}"
+
+
+# Building an index of 10,000 tables takes a second: callers that mind do it in a thread, hence the lock.
+_indexes: WeakKeyDictionary[Catalog, "_SearchIndex"] = WeakKeyDictionary()
+_building = threading.Lock()
+
+
+def _index_of(catalog: Catalog) -> "_SearchIndex":
+    with _building:
+        if (index := _indexes.get(catalog)) is None:
+            index = _indexes[catalog] = _SearchIndex(catalog)
+        return index
+
+
+class _SearchIndex:
+    """The words of one catalog's tables.
+
+    It keeps the tables but not the catalog: the catalog is the key it is found by, and would never be let go.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._tables = catalog.tables
+        self._copies = find_copies(catalog.tables)
+        self._joins = Joins(catalog.tables, self._copies)
+        names = set(chain.from_iterable(_names_in(table) for table in catalog.tables))
+        self._vocabulary = Vocabulary(word for name in names for word in split_words(name))
+        self._asking = threading.Lock()
+        self._connection = _build_full_text(catalog.tables)
+        finalize(self, self._connection.close)
+
+    def search(self, text: str, limit: int) -> list[Table]:
+        return [self._tables[number] for number in self._in_order(self._score(text))[:limit]]
+
+    def relevant(self, question: str) -> Iterator[Table]:
+        """Give the tables found and those they join through, as a question may need them, best first."""
+        scores = self._join(self._score(question))
+        for number in self._in_order(scores):
+            yield self._tables[number]
+
+    def by_relevance(self, question: str) -> Iterator[Table]:
+        """Give every table, those the question names first, copies last."""
+        ranked = self._in_order(self._score(question))
+        found = frozenset(ranked)
+        others = (number for number in range(len(self._tables)) if number not in found)
+        for number in chain(ranked, sorted(others, key=lambda number: number in self._copies)):
+            yield self._tables[number]
+
+    def _score(self, text: str) -> dict[int, float]:
+        """Return how well each table found fits the words of a text, by its number."""
+        said = [word for word in dict.fromkeys(split_words(text)) if word not in STOP_WORDS]
+        words_by_weight: dict[float, list[str]] = {}
+        for word, weight in self._vocabulary.matches(said[:_MAX_QUERY_WORDS]).items():
+            words_by_weight.setdefault(weight, []).append(word)
+        scores: dict[int, float] = {}
+        for weight, words in words_by_weight.items():
+            for number, rank in self._match(words):
+                # FTS5 gives better matches lower figures, all below zero.
+                scores[number] = scores.get(number, 0.0) - weight * rank
+        return {number: score * self._prominence(number) for number, score in scores.items()}
+
+    def _match(self, words: Sequence[str]) -> list[tuple[int, float]]:
+        query = " OR ".join(f'"{word}"' for word in words)
+        with self._asking:
+            return self._connection.execute(
+                "SELECT rowid, bm25(tables, ?, ?, ?) FROM tables WHERE tables MATCH ?",
+                (_NAME_WEIGHT, _COLUMNS_WEIGHT, _COMMENTS_WEIGHT, query),
+            ).fetchall()
+
+    def _prominence(self, number: int) -> float:
+        return 1 + _HUB_WEIGHT * log2(1 + len(self._joins.sources[number]))
+
+    def _join(self, found: dict[int, float]) -> dict[int, float]:
+        """Return the scores with those of the tables that the ones found are joined through."""
+        scores = {number: score for number, score in found.items() if number not in self._copies}
+        best = nlargest(_MAX_JOINED_BETWEEN, scores, key=scores.__getitem__)
+        for share in _TARGET_SHARES:
+            for number in nlargest(_MAX_FOUND_TABLES, scores, key=scores.__getitem__):
+                for target in self._partners(number, scores):
+                    scores[target] = max(scores.get(target, 0.0), share * scores[number])
+        for number, share in self._between(best, found):
+            scores[number] = max(scores.get(number, 0.0), share)
+        return {**found, **scores}
+
+    def _partners(self, number: int, scores: dict[int, float]) -> list[int]:
+        targets = self._joins.targets[number]
+        return nlargest(_MAX_PARTNERS, targets, key=lambda target: scores.get(target, 0.0))
+
+    def _between(self, best: Sequence[int], found: dict[int, float]) -> Iterator[tuple[int, float]]:
+        """Give the tables that refer to two of the best, with scores: they are how the two are joined."""
+        joined: dict[int, list[float]] = {}
+        for number in best:
+            for source in self._joins.sources[number]:
+                joined.setdefault(source, []).append(found[number])
+        for source, scores in joined.items():
+            if len(scores) > 1:
+                yield source, _BETWEEN_SHARE * sorted(scores)[-2]
+
+    def _in_order(self, scores: dict[int, float]) -> list[int]:
+        """Return the numbers, best first, copies last; of tables that add to the same one, the later sink."""
+        ranked = sorted(scores, key=lambda number: (-scores[number], number))
+        siblings: dict[int, int] = {}
+        sunk: dict[int, float] = {}
+        for number in ranked:
+            parent = self._joins.parents[number]
+            better = siblings.get(parent, 0) if parent is not None else 0
+            sunk[number] = scores[number] * _SIBLING_SHARE**better
+            if parent is not None:
+                siblings[parent] = better + 1
+        return sorted(ranked, key=lambda number: (number in self._copies, -sunk[number], number))
+
+
+def _names_in(table: Table) -> Iterator[str]:
+    yield table.name
+    for column in table.columns:
+        yield column.name
+
+
+def _build_full_text(tables: Sequence[Table]) -> "sqlite3.Connection":
+    import sqlite3
+
+    # Built in one thread and asked in others, one at a time.
+    connection = sqlite3.connect(":memory:", check_same_thread=False)
+    connection.execute(
+        "CREATE VIRTUAL TABLE tables USING fts5(name, columns, comments, content='', "
+        "tokenize='porter unicode61 remove_diacritics 2')"
+    )
+    connection.executemany(
+        "INSERT INTO tables (rowid, name, columns, comments) VALUES (?, ?, ?, ?)",
+        ((number, *_document(table)) for number, table in enumerate(tables)),
+    )
+    # FTS5 gives a word no weight when more than half of the rows have it, as "order" may in a shop; as many
+    # empty rows keep that from happening.
+    connection.executemany(
+        "INSERT INTO tables (rowid, name, columns, comments) VALUES (?, '', '', '')",
+        ((number,) for number in range(len(tables), 2 * len(tables))),
+    )
+    return connection
+
+
+@lru_cache(_KEPT_NAMES)
+def _spaced(name: str) -> str:
+    return " ".join(split_words(name))
+
+
+def _document(table: Table) -> tuple[str, str, str]:
+    names = " ".join(split_words(table.name))
+    columns = " ".join(_spaced(column.name) for column in table.columns)
+    texts = chain(
+        [table.schema, table.comment],
+        *((column.comment, *column.enum_labels, *column.values) for column in table.columns),
+    )
+    return names, columns, " ".join(split_words(" ".join(texts)))

@@ -1,0 +1,260 @@
+"""Texts that a query compares columns with and that these do not hold, and what they hold instead.
+
+The catalog's lists answer first. Only a query that found nothing is worth a look into the table itself, at as
+many rows as `_MAX_SCANNED_ROWS`. Of a column whose values are not to be shown, nothing is told but that it
+holds the very text of the query in another case.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.catalog.catalog import Catalog, Column, Table
+from pgmcp.catalog.identifiers import quote_identifier
+from pgmcp.catalog.rendering import column_name, value_literal
+from pgmcp.catalog.text_values import text_of
+from pgmcp.errors import PgmcpError
+from pgmcp.execution.result import Rows
+from pgmcp.lookup.likeness import fold, nearest
+from pgmcp.validation.mentions import Mentions, TextComparison
+
+MAX_LOOKUPS: Final = 3
+"""Columns looked into for one query."""
+
+_MAX_SCANNED_ROWS = 100_000
+_MAX_FOUND_VALUES = 300
+_MAX_TEXT_CHARACTERS = 100
+_MAX_SHOWN_VALUES = 8
+
+_FOLD_BY_FUNCTION: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper}
+
+_NEAR_VALUES = """\
+SELECT s.value
+FROM (SELECT {value} AS value FROM {table} AS t WHERE t.{column} IS NOT NULL LIMIT {scanned}) AS s
+WHERE length(s.value) <= {longest}
+GROUP BY s.value
+ORDER BY lower(s.value) = lower({text}) DESC, strpos(lower(s.value), lower({text})) > 0 DESC,
+         abs(length(s.value) - length({text}))
+LIMIT {found}"""
+
+Fetch = Callable[[str], Awaitable[Rows]]
+"""Runs one bounded statement; it may fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A column of a table, held against a text.
+
+    Attributes:
+        mention: as the query writes it.
+    """
+
+    table: Table
+    column: Column
+    mention: TextComparison
+
+    @property
+    def text(self) -> str:
+        """What the column is held against."""
+        return self.mention.text
+
+    @property
+    def is_in_vain(self) -> bool:
+        """Whether no value at all can pass: lower(…) is never 'New York'."""
+        fold = _FOLD_BY_FUNCTION.get(self.mention.case_function)
+        return fold is not None and not self.mention.ignores_case and fold(self.text) != self.text
+
+    def is_met_by(self, value: str) -> bool:
+        """Tell whether the value passes."""
+        fold = _FOLD_BY_FUNCTION.get(self.mention.case_function, str)
+        return self._holds(self.text, fold(value), ignoring_case=self.mention.ignores_case)
+
+    def is_nearly_met_by(self, value: str) -> bool:
+        """Tell whether the value would pass if case did not matter."""
+        return self._holds(self.text, value, ignoring_case=True)
+
+    def _holds(self, text: str, value: str, *, ignoring_case: bool) -> bool:
+        if ignoring_case:
+            text, value = text.lower(), value.lower()
+        return text in value if self.mention.is_pattern else text == value
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """A text that a column does not hold.
+
+    Attributes:
+        column: with its table, as SQL spells it.
+        values: what it holds instead, the nearest first; empty when these are not to be shown.
+        differs_in_case: the column holds the text in another case, and perhaps only so.
+        case_function: "lower" or "upper", if that is why: it never gives a text in this case.
+    """
+
+    column: str
+    text: str
+    values: tuple[str, ...]
+    differs_in_case: bool
+    case_function: str = ""
+
+    def describe(self) -> str:
+        """Return it in one line, with the values as SQL spells them."""
+        text = value_literal(self.text)
+        if self.case_function:
+            return f"{self.case_function}({self.column}) is never {text}: write the text in that case"
+        if self.values:
+            values = ", ".join(map(value_literal, self.values))
+            return f"{self.column} = {text} is not in the data; it holds {values}"
+        return f"{self.column} = {text} is in the data in another case only: compare without regard to case"
+
+
+def resolve(mentions: Mentions, catalog: Catalog) -> list[Comparison]:
+    """Return the comparisons of which the catalog knows the one column they can mean, and that it is text."""
+    return [
+        Comparison(table, column, mention)
+        for mention in dict.fromkeys(mentions.comparisons)
+        for table, column in _column_of(mention, mentions, catalog)
+        if _can_be_checked(column, mention.text)
+    ]
+
+
+def check_listed(comparisons: Iterable[Comparison]) -> list[Mismatch]:
+    """Return the texts that are not on the complete list of their column's values, or can be nowhere."""
+    mismatches = []
+    for each in comparisons:
+        values = _listed(each.column)
+        if each.is_in_vain:
+            mismatches.append(Mismatch(_name(each), each.text, (), True, each.mention.case_function))
+        elif values and not any(map(each.is_met_by, values)):
+            mismatches.append(_mismatch(each, values))
+    return mismatches
+
+
+async def check_unlisted(
+    comparisons: Iterable[Comparison], catalog: Catalog, fetch: Fetch, *, max_rows: int | None = None
+) -> list[Mismatch]:
+    """Return the texts that are not in their table's column, as far as something there is near them.
+
+    Args:
+        comparisons: those on a list are left out.
+        catalog: says which values may be shown.
+        fetch: what it raises counts as nothing found.
+        max_rows: look only into tables known to be no larger; None means any.
+    """
+    unlisted = [
+        each
+        for each in comparisons
+        if not _listed(each.column) and not each.is_in_vain and _is_within(each.table, max_rows)
+    ]
+    mismatches = [await _look_up(each, catalog, fetch) for each in unlisted[:MAX_LOOKUPS]]
+    return [mismatch for mismatch in mismatches if mismatch is not None]
+
+
+async def _look_up(comparison: Comparison, catalog: Catalog, fetch: Fetch) -> Mismatch | None:
+    table, column = comparison.table, comparison.column
+    values = await _near_values(comparison, fetch)
+    if any(map(comparison.is_met_by, values)):
+        return None
+    if not catalog.scope.shows_values(table.schema, table.name, column.name):
+        is_there = any(map(comparison.is_nearly_met_by, values))
+        return Mismatch(_name(comparison), comparison.text, (), differs_in_case=True) if is_there else None
+    near = nearest(comparison.text, values, limit=_MAX_SHOWN_VALUES, spell=str)
+    return _mismatch(comparison, tuple(near)) if near else None
+
+
+def _listed(column: Column) -> tuple[str, ...]:
+    """Return all values of the column, if they are known."""
+    return () if column.are_labels_cut else column.enum_labels or column.values
+
+
+def _is_within(table: Table, max_rows: int | None) -> bool:
+    return max_rows is None or (table.estimated_rows is not None and table.estimated_rows <= max_rows)
+
+
+async def find_spelling(column: str, text: str, catalog: Catalog, fetch: Fetch) -> str | None:
+    """Return how a column spells a text that differs in case, spacing and punctuation at most.
+
+    Args:
+        column: `table.column` or `schema.table.column`.
+        text: what was asked for.
+        catalog: knows the column.
+        fetch: what it raises counts as nothing found.
+
+    Returns:
+        None if the column holds no such value, or several and none of them exactly.
+    """
+    relation, _, name = column.rpartition(".")
+    table = catalog.find(relation)
+    found = next((each for each in table.columns if each.name == name), None) if table else None
+    if table is None or found is None:
+        return None
+    comparison = Comparison(table, found, TextComparison("", name, text))
+    spelling = _spelling_among(_listed(found), text)
+    if spelling is None and (found.are_labels_cut or not found.enum_labels):
+        # What a list does not hold may have come after it was made.
+        spelling = _spelling_among(await _near_values(comparison, fetch), text)
+    return spelling
+
+
+def _spelling_among(values: Iterable[str], text: str) -> str | None:
+    for is_same in (str.__eq__, _is_same_but_for_case, _is_same_but_for_form):
+        same = [value for value in values if is_same(value, text)]
+        if same:
+            return same[0] if len(same) == 1 else None
+    return None
+
+
+def _is_same_but_for_case(one: str, other: str) -> bool:
+    return one.lower() == other.lower()
+
+
+def _is_same_but_for_form(one: str, other: str) -> bool:
+    return fold(one) == fold(other)
+
+
+def _column_of(mention: TextComparison, mentions: Mentions, catalog: Catalog) -> list[tuple[Table, Column]]:
+    """Return the one column that is meant, or nothing."""
+    # A column of a WITH or a subquery is mostly that of a table below it.
+    relations = mentions.relations_of(mention.qualifier) or mentions.relations_of("")
+    tables = dict.fromkeys(table for name in relations if (table := catalog.find(name)) is not None)
+    found = [(table, column) for table in tables for column in table.columns if column.name == mention.column]
+    return found if len(found) == 1 else []
+
+
+def _can_be_checked(column: Column, text: str) -> bool:
+    return 0 < len(text) <= _MAX_TEXT_CHARACTERS and (column.is_text or bool(column.enum_labels))
+
+
+def _mismatch(comparison: Comparison, values: tuple[str, ...]) -> Mismatch:
+    near = nearest(comparison.text, values, limit=_MAX_SHOWN_VALUES, spell=str)
+    return Mismatch(
+        _name(comparison),
+        comparison.text,
+        tuple(near) or values[:_MAX_SHOWN_VALUES],
+        differs_in_case=any(map(comparison.is_nearly_met_by, values)),
+    )
+
+
+def _name(comparison: Comparison) -> str:
+    return (
+        f"{quote_identifier(comparison.table.name)}.{column_name(None, comparison.table, comparison.column)}"
+    )
+
+
+async def _near_values(comparison: Comparison, fetch: Fetch) -> list[str]:
+    table = comparison.table
+    column = quote_identifier(comparison.column.name)
+    statement = _NEAR_VALUES.format(
+        column=column,
+        value=text_of(comparison.column, f"t.{column}"),
+        table=f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}",
+        # Every transaction has standard_conforming_strings on: nothing but the quote needs care.
+        text="'" + comparison.text.replace("'", "''") + "'",
+        scanned=_MAX_SCANNED_ROWS,
+        longest=_MAX_TEXT_CHARACTERS,
+        found=_MAX_FOUND_VALUES,
+    )
+    try:
+        rows = await fetch(statement)
+    except PgmcpError:
+        return []
+    return [value for (value,) in rows.rows if isinstance(value, str)]

@@ -1,1 +1,0 @@
-"""What the database holds: read from its catalog, kept, searched, and written for prompts and people."""

@@ -1,0 +1,1 @@
+"""The page that a host shows for a result."""

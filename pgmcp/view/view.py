@@ -1,0 +1,108 @@
+"""What the result view is sent beside the text and the structured content of an answer.
+
+The view (`result_view.html`, built from scripts/view) draws the structured content. That
+is bound by the model's budget of tokens; a person can look at more. So a host
+that shows the view gets, in the result's `_meta`, what the budget left out:
+
+    {"question": "How many …" | null,
+     "sql": "select …",                  whole, whether or not the caller asked to see it
+     "table": null                       the structured content holds all that was fetched; or
+              {"columns": [{"name", "type"}, …], "rows": [[cell, …], …]},
+     "limit": null | "rows" | "bytes"    which bound ended the statement's result early,
+     "cut_cells": 0                      how many cells of `table` were cut by the bound on a cell,
+     "chart": null | {"specification": Vega-Lite with its data and without `config`,
+                      "configs": {"light": {…}, "dark": {…}},
+                      "description": alternative text,
+                      "left_out": ["average", …]}}     columns of numbers that it does not draw
+
+Hosts keep `_meta` from their model.
+"""
+
+import json
+from typing import Any, Final
+
+from pgmcp.answers.answer import Answer
+from pgmcp.answers.budget import Shown
+from pgmcp.charts import Theme, choose_chart, theme_config
+from pgmcp.execution.result import Rows
+
+VIEW_META_KEY: Final = "pgmcp/view"
+
+MAX_VIEW_BYTES: Final = 512 * 1024
+"""Of rows and chart as JSON. Hosts cut or refuse a result near 1 MB, text and structured content included."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def describe_for_view(answer: Answer, shown: Shown | None) -> dict[str, Any]:
+    """Return what the view draws beyond the structured content of `answer`, of which `shown` is the rows."""
+    if answer.rows is None or shown is None:
+        return _entry(answer)
+    chart = _describe_chart(answer, answer.rows)
+    left_bytes = MAX_VIEW_BYTES - _size_bytes(chart)
+    return _entry(
+        answer,
+        table=None if _holds_all(shown, answer.rows) else _fit_table(answer.rows, left_bytes),
+        limit=answer.rows.truncated.value if answer.rows.truncated else None,
+        cut_cells=answer.rows.cut_cells,
+        chart=chart,
+    )
+
+
+def _entry(
+    answer: Answer,
+    *,
+    table: dict[str, Any] | None = None,
+    limit: str | None = None,
+    cut_cells: int = 0,
+    chart: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    return {
+        "question": answer.question,
+        "sql": answer.statement or answer.sql,
+        "table": table,
+        "limit": limit,
+        "cut_cells": cut_cells,
+        "chart": chart,
+    }
+
+
+def _holds_all(shown: Shown, rows: Rows) -> bool:
+    return (
+        len(shown.lines) == len(rows.rows)
+        and len(shown.columns) == len(rows.columns)
+        and not shown.shortened_cells
+    )
+
+
+def _describe_chart(answer: Answer, rows: Rows) -> dict[str, Any] | None:
+    # The question stands above the chart already.
+    chart = choose_chart(rows.columns, rows.rows, title="", is_partial=rows.truncated is not None)
+    if chart is None:
+        return None
+    described = {
+        "specification": chart.specification(rows.rows, theme=None),
+        "configs": {theme.value: theme_config(theme) for theme in Theme},
+        "description": chart.description,
+        "left_out": [reading.name for reading in chart.shape.left_out],
+    }
+    return described if _size_bytes(described) <= MAX_VIEW_BYTES // 2 else None
+
+
+def _fit_table(rows: Rows, room_bytes: int) -> dict[str, Any]:
+    """Return the leading rows that fit the room; the view tells how many were fetched."""
+    table: dict[str, Any] = {
+        "columns": [{"name": column.name, "type": column.type} for column in rows.columns],
+        "rows": [],
+    }
+    room_bytes -= _size_bytes(table)
+    for row in rows.rows:
+        room_bytes -= _size_bytes(row) + 1
+        if room_bytes < 0:
+            break
+        table["rows"].append(row)
+    return table
+
+
+def _size_bytes(value: Any) -> int:
+    return len(_encode(value).encode(errors="replace"))

@@ -1,0 +1,132 @@
+import asyncio
+import logging
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from pgmcp.catalog.cache import SchemaCache
+from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
+from pgmcp.catalog.column_samples import Profile
+from pgmcp.catalog.sampling import ColumnSample, Samples
+from pgmcp.errors import UnreachableError
+
+pytestmark = pytest.mark.anyio
+
+STATE = Column("state", "text", nullable=True)
+ORDERS = Table("public", "orders", TableKind.TABLE, "", (STATE,))
+SAMPLES: Samples = {("public", "orders"): {"state": ColumnSample(values=("open", "shut"))}}
+
+
+class Sampler:
+    """Gives one scripted answer after the other, each only when it is let go."""
+
+    def __init__(self, *answers: Samples | Exception) -> None:
+        self._answers = list(answers)
+        self.started = asyncio.Event()
+        self.released = asyncio.Event()
+        self.done = asyncio.Event()
+
+    async def __call__(self, catalog: Catalog) -> Samples:
+        answer = self._answers.pop(0)
+        self.started.set()
+        await self.released.wait()
+        self.done.set()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def database(*tables: Table) -> Catalog:
+    return Catalog(tables, ("public",), "18.1")
+
+
+def cache(sampler: Sampler, *catalogs: Catalog) -> SchemaCache:
+    answers = list(catalogs)
+
+    async def read(old: Catalog | None) -> Catalog:
+        return answers.pop(0)
+
+    return SchemaCache(read, refresh_interval_s=3600, profile=Profile(sampler))
+
+
+def values(catalog: Catalog) -> tuple[str, ...]:
+    return catalog.tables[0].columns[0].values
+
+
+async def test_the_catalog_is_there_before_the_samples_and_has_them_once_they_come() -> None:
+    sampler = Sampler(SAMPLES)
+    schema = cache(sampler, database(ORDERS))
+
+    with anyio.fail_after(5):
+        before = await schema.get()
+        sampler.released.set()
+        await sampler.done.wait()
+        after = await schema.get()
+
+    assert values(before) == ()
+    assert values(after) == ("open", "shut")
+    assert await schema.get() is after
+    await schema.close()
+
+
+async def test_a_catalog_read_anew_has_what_was_sampled_until_it_is_sampled_again() -> None:
+    other: Samples = {("public", "orders"): {"state": ColumnSample(values=("gone",))}}
+    sampler = Sampler(SAMPLES, other)
+    schema = cache(sampler, database(ORDERS), database(replace(ORDERS, comment="new")))
+    await schema.get()
+    sampler.released.set()
+    await sampler.done.wait()
+    sampler.released.clear()
+
+    with anyio.fail_after(5):
+        sampler.done.clear()
+        await schema.refresh()
+        meanwhile = await schema.get()
+        sampler.released.set()
+        await sampler.done.wait()
+        afterwards = await schema.get()
+
+    assert (meanwhile.tables[0].comment, values(meanwhile)) == ("new", ("open", "shut"))
+    assert values(afterwards) == ("gone",)
+    await schema.close()
+
+
+async def test_what_the_catalog_knows_is_not_replaced_by_what_was_sampled() -> None:
+    analysed = replace(ORDERS, columns=(replace(STATE, values=("paid",)),))
+    sampler = Sampler(SAMPLES)
+    schema = cache(sampler, database(analysed))
+    await schema.get()
+    sampler.released.set()
+    await sampler.done.wait()
+
+    assert values(await schema.get()) == ("paid",)
+    await schema.close()
+
+
+async def test_sampling_that_fails_leaves_the_catalog_as_it_is_and_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sampler = Sampler(UnreachableError("it is gone"))
+    sampler.released.set()
+    schema = cache(sampler, database(ORDERS))
+    await schema.get()
+
+    with caplog.at_level(logging.WARNING):
+        await sampler.done.wait()
+        await schema.close()
+
+    assert values(await schema.get()) == ()
+    assert "could not be sampled (unreachable)" in caplog.text
+
+
+async def test_closing_stops_sampling_under_way() -> None:
+    sampler = Sampler(SAMPLES)
+    schema = cache(sampler, database(ORDERS))
+    await schema.get()
+    await sampler.started.wait()
+
+    with anyio.fail_after(5):
+        await schema.close()
+
+    assert not sampler.done.is_set()

@@ -1,0 +1,145 @@
+import pytest
+
+from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Table, TableKind
+from pgmcp.catalog.queries import NEVER_ANALYSED
+from pgmcp.catalog.sampling import ColumnSample, Samples, add_samples, sample
+from pgmcp.errors import BusyError, UnreachableError
+from pgmcp.execution.result import Rows
+
+pytestmark = pytest.mark.anyio
+
+STATE = Column("state", "character varying(20)", nullable=True)
+
+
+def table(name: str, *columns: Column, **facts: object) -> Table:
+    return Table("public", name, TableKind.TABLE, "", columns, **facts)  # type: ignore[arg-type]
+
+
+def database(*tables: Table) -> Catalog:
+    return Catalog(tables, ("public",), "18.1")
+
+
+class Server:
+    """Says that these tables were never analysed, and gives a scripted answer for a look into each."""
+
+    def __init__(self, **rows_by_table: list[list[str | int | None]] | Exception) -> None:
+        self._rows_by_table = rows_by_table
+        self.now_s = 0.0
+        self.look_s = 0.0
+        self.looks: list[str] = []
+
+    async def fetch(self, sql: str) -> Rows:
+        if "has_function_privilege" in sql:
+            return Rows((), [])  # the role may use everything
+        assert sql == NEVER_ANALYSED
+        return Rows((), [["public", name] for name in self._rows_by_table])
+
+    async def look(self, sql: str) -> Rows:
+        self.looks.append(sql)
+        self.now_s += self.look_s
+        answer = next(rows for name, rows in self._rows_by_table.items() if f"public.{name} " in sql)
+        if isinstance(answer, Exception):
+            raise answer
+        return Rows((), [list(row) for row in answer])
+
+    async def sample(self, catalog: Catalog) -> Samples:
+        return await sample(catalog, self.fetch, self.look, max_rows=1000, clock=lambda: self.now_s)
+
+
+async def test_texts_come_most_frequent_first_and_dates_and_numbers_as_a_range() -> None:
+    day, price = Column("day", "date", nullable=True), Column("price", "numeric(8,2)", nullable=True)
+    server = Server(
+        orders=[
+            [0, "shut", 7],
+            [0, "open", 3],
+            [1, "2026-01-02", 9],
+            [1, "2026-11-22", 9],
+            [2, None, 0],
+            [2, None, 0],
+        ]
+    )
+
+    samples = await server.sample(database(table("orders", STATE, day, price)))
+
+    assert samples["public", "orders"] == {
+        "state": ColumnSample(values=("shut", "open")),
+        "day": ColumnSample(value_range=("2026-01-02", "2026-11-22")),
+    }
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [[0, f"s{n}", 5] for n in range(21)],
+        [[0, "open", 9], [0, "once", 1]],
+        [[0, "x" * 65, 9]],
+        [],
+    ],
+)
+async def test_what_is_no_short_list_is_left_out(counts: list[list[str | int | None]]) -> None:
+    samples = await Server(orders=counts).sample(database(table("orders", STATE)))
+
+    assert samples["public", "orders"] == {}
+
+
+async def test_only_columns_worth_it_are_read_and_sensitive_ones_never() -> None:
+    columns = [
+        STATE,
+        Column("email", "text", nullable=True),
+        Column("birth_date", "date", nullable=True),
+        Column("listed", "text", nullable=True, values=("a",)),
+        Column("order_no", "bigint", nullable=True),
+        Column("buyer", "bigint", nullable=True),
+        Column("tags", "text[]", nullable=True),
+        Column("shape", "jsonb", nullable=True),
+    ]
+    server = Server(orders=[])
+
+    buyer = ForeignKey(("buyer",), "public", "customers", ("id",))
+    await server.sample(database(table("orders", *columns, foreign_keys=(buyer,))))
+
+    (look,) = server.looks
+    assert "t.state AS" in look
+    assert not any(f"t.{column.name} " in look for column in columns[1:])
+
+
+async def test_a_table_with_nothing_to_read_or_gone_by_now_is_passed_over() -> None:
+    server = Server(orders=[], gone=[])
+
+    assert await server.sample(database(table("orders", Column("id", "uuid", nullable=False)))) == {}
+    assert server.looks == []
+
+
+async def test_a_look_that_fails_costs_that_table_only() -> None:
+    server = Server(a=BusyError("full", retry_after_s=1), b=[[0, "open", 2]])
+
+    samples = await server.sample(database(table("a", STATE), table("b", STATE)))
+
+    assert list(samples) == [("public", "b")]
+
+
+async def test_no_table_is_begun_when_the_time_is_over() -> None:
+    server = Server(a=[[0, "open", 2]], b=[[0, "open", 2]], c=[[0, "open", 2]])
+    server.look_s = 20.0
+
+    samples = await server.sample(database(*(table(name, STATE) for name in "abc")))
+
+    assert list(samples) == [("public", "a"), ("public", "b")]
+
+
+async def test_a_database_that_does_not_say_which_tables_is_an_error() -> None:
+    async def fetch(sql: str) -> Rows:
+        raise UnreachableError("gone")
+
+    with pytest.raises(UnreachableError):
+        await sample(database(), fetch, fetch, max_rows=10)
+
+
+def test_tables_that_were_not_sampled_stay_the_same_objects() -> None:
+    orders, items = table("orders", STATE), table("items", STATE)
+    samples = {("public", "orders"): {"state": ColumnSample(values=("open",))}}
+
+    added = add_samples(database(orders, items), samples)
+
+    assert added.tables[0].columns[0].values == ("open",)
+    assert added.tables[1] is items

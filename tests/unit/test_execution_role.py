@@ -1,0 +1,39 @@
+import pytest
+
+from pgmcp.execution.result import JsonScalar
+from pgmcp.execution.role import read_posture
+
+READER: list[JsonScalar] = ["reader", False, False, False, False, False, None, 0, False, None]
+
+
+def test_a_role_that_can_only_read_is_no_risk() -> None:
+    assert read_posture(READER).risks == ()
+
+
+@pytest.mark.parametrize(
+    ("position", "value", "named"),
+    [
+        (1, True, "superuser"),
+        (2, True, "REPLICATION"),
+        (3, True, "BYPASSRLS"),
+        (4, True, "CREATEROLE"),
+        (5, True, "CREATEDB"),
+        (6, "pg_read_server_files, pg_signal_backend", "pg_signal_backend"),
+        (7, 3, "3 tables"),
+        (8, True, "create schemas"),
+        (9, "public", "public"),
+    ],
+)
+def test_each_power_is_named_as_a_risk(position: int, value: JsonScalar, named: str) -> None:
+    row = [*READER]
+    row[position] = value
+
+    (risk,) = read_posture(row).risks
+
+    assert named in risk
+
+
+def test_what_a_superuser_could_do_anyway_is_not_listed() -> None:
+    posture = read_posture(["postgres", True, True, True, True, True, "pg_monitor", 900, True, "public"])
+
+    assert not any("900" in risk or "pg_monitor" in risk for risk in posture.risks)

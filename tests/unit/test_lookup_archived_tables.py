@@ -1,0 +1,48 @@
+import pytest
+
+from pgmcp.catalog.catalog import Column, Table, TableKind
+from pgmcp.lookup.archived_tables import find_copies
+
+
+def table(name: str, *columns: str) -> Table:
+    schema, _, bare = name.rpartition(".")
+    named = tuple(Column(column, "text", nullable=True) for column in columns or ("id", "placed_at"))
+    return Table(schema or "public", bare, TableKind.TABLE, "", named)
+
+
+def copies(*tables: Table) -> list[str]:
+    return [tables[number].name for number in sorted(find_copies(tables))]
+
+
+@pytest.mark.parametrize(
+    "name", ["orders_archive", "orders_2023_07", "old_orders", "orders_bak", "orders_v2"]
+)
+def test_a_name_that_says_so_is_a_copy_whatever_its_columns(name: str) -> None:
+    assert copies(table("orders"), table(name, "other")) == [name]
+
+
+@pytest.mark.parametrize("name", ["staging.sap_orders", "orders_delta", "dwh.x_orders_migr"])
+def test_the_columns_and_the_name_of_another_make_a_copy(name: str) -> None:
+    assert copies(table("sales.orders"), table(name)) == [name.rpartition(".")[2]]
+
+
+def test_a_longer_name_with_columns_of_its_own_is_no_copy() -> None:
+    assert copies(table("orders"), table("order_lines", "line"), table("orders_summary", "total")) == []
+
+
+def test_the_same_name_in_a_schema_for_old_things_is_a_copy() -> None:
+    tables = (table("sales.orders"), table("archive.orders"), table("sandbox_anna.orders"))
+
+    assert find_copies(tables) == {1, 2}
+
+
+def test_branches_with_the_same_tables_are_no_copies() -> None:
+    assert copies(table("spain.orders"), table("italy.orders")) == []
+
+
+def test_what_is_only_in_the_archive_is_no_copy() -> None:
+    assert copies(table("archive.orders"), table("sales.quotes", "other")) == []
+
+
+def test_lookup_tables_that_look_alike_are_no_copies() -> None:
+    assert copies(table("colour", "code", "label"), table("size", "code", "label")) == []

@@ -1,0 +1,51 @@
+"""Which tables a prompt shows first when not all fit."""
+
+from collections.abc import Sequence
+
+from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
+from pgmcp.lookup.search import select_for_prompt
+
+
+def table(name: str, *columns: str, key: str = "id") -> Table:
+    named = tuple(Column(column, "text", nullable=True) for column in (key, *columns))
+    return Table("public", name, TableKind.TABLE, "", named, primary_key=(key,))
+
+
+def first(tables: Sequence[Table], question: str, count: int) -> list[str]:
+    """The first tables of a selection that has room for a quarter of them."""
+    catalog = Catalog(
+        (*tables, *(table(f"filler{number}", "a", "b", "c") for number in range(200))), (), "18.1"
+    )
+    selection = select_for_prompt(
+        catalog, question, token_budget=400, count_tokens=lambda text: len(text.split())
+    )
+    return [found.name for found in selection.tables[:count]]
+
+
+def test_a_table_that_much_refers_to_stands_before_what_adds_to_it() -> None:
+    details = [table(f"order_{what}", "order_id", what) for what in ("note", "lock", "tag", "log", "fee")]
+
+    assert first([*details, table("orders", "placed")], "orders with a note", 2) == [
+        "orders",
+        "order_note",
+    ]
+
+
+def test_a_shortened_name_is_found_by_the_whole_word() -> None:
+    assert first([table("dept", "nm")], "How many departments are there?", 1) == ["dept"]
+
+
+def test_a_table_is_found_by_another_word_for_it() -> None:
+    assert first([table("vendors", "rating")], "Which suppliers are late?", 1) == ["vendors"]
+
+
+def test_a_table_that_found_ones_refer_to_in_a_role_comes_along() -> None:
+    tables = [table("emp_master", "first_name", key="emp_id"), table("picks", "picker_emp_id")]
+
+    assert set(first(tables, "How many picks yesterday?", 2)) == {"picks", "emp_master"}
+
+
+def test_a_table_between_two_that_were_found_comes_along() -> None:
+    tables = [table("students"), table("courses"), table("links", "student_id", "course_id")]
+
+    assert set(first(tables, "students by course", 3)) == {"students", "courses", "links"}

@@ -1,0 +1,52 @@
+import pytest
+
+from pgmcp.lookup.words import Vocabulary, is_abbreviation, stem
+
+
+@pytest.mark.parametrize(
+    ("short", "word"),
+    [
+        ("emp", "employee"),
+        ("dept", "department"),
+        ("qty", "quantity"),
+        ("inv", "invoice"),
+        ("acct", "account"),
+    ],
+)
+def test_people_shorten_words_to_their_beginning_or_leave_vowels_out(short: str, word: str) -> None:
+    assert is_abbreviation(short, word)
+
+
+@pytest.mark.parametrize(
+    ("short", "word"),
+    [
+        ("contact", "contract"),
+        ("order", "orders"),
+        ("em", "employee"),
+        ("ate", "date"),
+        ("tdp", "department"),
+    ],
+)
+def test_other_words_are_no_abbreviations(short: str, word: str) -> None:
+    assert not is_abbreviation(short, word)
+
+
+def test_forms_of_a_word_share_a_stem() -> None:
+    assert stem("orders") == stem("ordered") == stem("ordering") == stem("order")
+    assert stem("categories") == stem("category")
+    assert stem("sales") != stem("sample")
+
+
+def test_a_word_is_found_in_other_forms_parts_abbreviations_and_other_words() -> None:
+    vocabulary = Vocabulary(["customers", "sbcustomer", "cust", "clients", "cat"])
+
+    weights = vocabulary.matches(["customer"])
+
+    assert weights.keys() == {"customer", "customers", "sbcustomer", "cust", "clients"}
+    assert weights["customers"] > weights["cust"] > weights["sbcustomer"]
+
+
+def test_a_word_said_twice_over_counts_as_its_best_match() -> None:
+    weights = Vocabulary(["vendors"]).matches(["supplier", "vendor"])
+
+    assert weights["vendors"] == weights["vendor"] == 1.0

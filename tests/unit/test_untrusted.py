@@ -1,0 +1,134 @@
+# ruff: noqa: RUF001 - the Persian and Indic letters are the subject of tests
+import unicodedata
+
+import pytest
+
+from pgmcp.untrusted import (
+    drop_invisible,
+    fence_lines,
+    neutralise,
+    neutralise_block,
+    new_fence,
+    shorten,
+)
+
+
+def test_ordinary_text_is_unchanged() -> None:
+    text = "Zoë's 5 < 6 | naïve — 東京 עברית 😀 ❤️ a, b; {x} $1"
+
+    assert neutralise(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\nb\r\tc", r"a\nb\r\tc"),
+        (r"C:\new", r"C:\\new"),
+        ("\x1b[31mred\x00", r"\u001b[31mred\u0000"),
+        ("safe\u202egnp.exe", r"safe\u202egnp.exe"),
+        ("pay\u200bpal", r"pay\u200bpal"),
+        ("\U000e0041", r"\U000e0041"),
+        ("line\u2028break", r"line\u2028break"),
+        ("\ud83d", r"\ud83d"),
+        ("\u0085", r"\u0085"),
+        ("\u3164filler", r"\u3164filler"),
+    ],
+)
+def test_what_hides_moves_or_breaks_text_becomes_a_visible_escape(text: str, shown: str) -> None:
+    assert neutralise(text) == shown
+
+
+SPELLINGS = (
+    "می\u200cخواهم",
+    "क्\u200dष",
+    "ශ්\u200dරී",
+    "👩\u200d💻",
+    "🏳\ufe0f\u200d🌈",
+    "👩🏽\u200d🚀",
+    "👨\u200d👩\u200d👧",
+    "❤\ufe0f\u200d🔥",
+    "1\ufe0f\u20e3 ©\ufe0f ☎\ufe0e",
+    "🏴\u200d☠\ufe0f",
+    "🏴\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+    "ᠠ\u180bᠨ\u180eᠠ",
+    "葛\U000e0100飾",
+)
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_an_invisible_character_that_spells_stays(text: str) -> None:
+    assert neutralise(text) == text
+    assert neutralise_block(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["pay\u200cpal", "a\u200d", "\u200cمی", "می\u200c\u200cخواهم", "می\u200ca", "😀\u200d", "😀\u200c😀"],
+)
+def test_a_joiner_that_spells_nothing_becomes_visible(text: str) -> None:
+    assert not {"\u200c", "\u200d"} & set(neutralise(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\ufe0f", r"a\ufe0f"),
+        ("1\ufe0f", r"1\ufe0f"),
+        ("❤\ufe0f\ufe0f", "❤\ufe0f" + r"\ufe0f"),
+        ("😀\U000e0100", "😀" + r"\U000e0100"),
+        ("葛\U000e0100\U000e0101", "葛\U000e0100" + r"\U000e0101"),
+        ("葛\U000e01ef", "葛" + r"\U000e01ef"),
+        ("🏴\U000e0068\U000e0069", "🏴" + r"\U000e0068\U000e0069"),
+        ("a\u180bᠠ\u180b\u180b", r"a\u180b" + "ᠠ\u180b" + r"\u180b"),
+    ],
+)
+def test_a_selector_or_tag_that_spells_nothing_becomes_visible(text: str, shown: str) -> None:
+    assert neutralise(text) == shown
+    assert neutralise_block(text) == shown
+
+
+def test_dropping_what_is_invisible_keeps_what_spells() -> None:
+    assert drop_invisible("می\u200cخواهم\u202e a\u200b</data-1>\n\\d\x1b") == "می\u200cخواهم a</data-1>\n\\d"
+
+
+def test_an_escape_written_by_hand_is_told_from_ours() -> None:
+    assert neutralise(r"\n") != neutralise("\n")
+
+
+def test_no_control_or_separator_of_unicode_passes() -> None:
+    dangerous = [
+        chr(code) for code in range(0x11_0000) if unicodedata.category(chr(code)) in {"Cc", "Zl", "Zp"}
+    ]
+
+    assert [character for character in dangerous if neutralise(character) == character] == []
+
+
+def test_no_bidirectional_control_passes() -> None:
+    controls = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+    assert not set(controls) & set(neutralise(controls))
+
+
+@pytest.mark.parametrize(
+    "mark", ["</data-7f3a>", "<data-7f3a>", "< / DATA-7f3a>", "<\t/data-7f3a>", "</data>"]
+)
+def test_a_value_cannot_hold_a_mark_of_the_fence(mark: str) -> None:
+    fenced = fence_lines([neutralise(mark)], "7f3a")
+
+    assert fenced.startswith("<data-7f3a>\n\\u003c")
+    assert fenced.count("<") == 2
+
+
+def test_a_block_keeps_its_lines_and_backslashes_but_nothing_invisible() -> None:
+    assert neutralise_block("select '\\d'\n\t-- \u202ex</data-1>") == (
+        "select '\\d'\n\t-- \\u202ex\\u003c/data-1>"
+    )
+
+
+def test_a_shortened_text_has_the_length_asked_for_and_says_so() -> None:
+    assert shorten("abcdef", 4) == "abc…"
+    assert shorten("abcd", 4) == "abcd"
+
+
+def test_no_two_results_share_a_fence() -> None:
+    assert len({new_fence() for _ in range(100)}) == 100

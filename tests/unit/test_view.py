@@ -1,0 +1,97 @@
+import json
+
+from pgmcp.answers.answer import Answer, Source
+from pgmcp.answers.fitted import fit_answer
+from pgmcp.execution.result import Column, JsonScalar, Rows, Truncation
+from pgmcp.view.view import MAX_VIEW_BYTES, describe_for_view
+
+NAME = Column("name", "text")
+COUNT = Column("count", "bigint")
+
+
+def answer_of(rows: list[list[JsonScalar]], *columns: Column, truncated: Truncation | None = None) -> Answer:
+    return Answer(
+        database="main",
+        sql=None,
+        statement="select name, count from t",
+        source=Source.GENERATED,
+        question="How many?",
+        rows=Rows(columns, rows, truncated, cut_cells=2),
+    )
+
+
+def describe(answer: Answer, *, max_tokens: int = 8_000) -> dict[str, object]:
+    return describe_for_view(answer, fit_answer(answer, max_tokens=max_tokens, count_tokens=len).shown)
+
+
+def test_rows_that_the_structured_content_holds_are_not_sent_twice() -> None:
+    assert describe(answer_of([["a", 1], ["b", 2]], NAME, COUNT))["table"] is None
+
+
+def test_rows_beyond_the_models_budget_are_sent() -> None:
+    rows: list[list[JsonScalar]] = [[f"name {number}", number] for number in range(500)]
+
+    table = describe(answer_of(rows, NAME, COUNT), max_tokens=800)["table"]
+
+    assert table == {
+        "columns": [{"name": "name", "type": "text"}, {"name": "count", "type": "bigint"}],
+        "rows": rows,
+    }
+
+
+def test_a_cell_shortened_for_the_model_is_sent_whole() -> None:
+    answer = answer_of([["long " * 1_000]], NAME)
+
+    table = describe(answer, max_tokens=800)["table"]
+
+    assert isinstance(table, dict)
+    assert table["rows"] == [["long " * 1_000]]
+
+
+def test_rows_and_chart_together_stay_within_the_bound_of_the_view() -> None:
+    rows: list[list[JsonScalar]] = [["é" * 400, number] for number in range(5_000)]
+
+    described = describe(answer_of(rows, NAME, COUNT), max_tokens=800)
+
+    assert (
+        MAX_VIEW_BYTES * 0.9 < len(json.dumps(described, ensure_ascii=False).encode()) < MAX_VIEW_BYTES * 1.01
+    )
+
+
+def test_the_statement_is_there_even_if_the_caller_did_not_ask_to_see_it() -> None:
+    assert describe(answer_of([["a", 1]], NAME, COUNT))["sql"] == "select name, count from t"
+
+
+def test_it_says_which_bound_ended_the_result_and_how_many_cells_were_cut() -> None:
+    described = describe(answer_of([["a", 1]], NAME, COUNT, truncated=Truncation.ROWS))
+
+    assert (described["limit"], described["cut_cells"]) == ("rows", 2)
+
+
+def test_a_chart_comes_with_its_rows_its_words_and_both_themes() -> None:
+    described = describe(answer_of([["a", 1], ["b", 2]], NAME, COUNT))
+
+    chart = described["chart"]
+    assert isinstance(chart, dict)
+    assert len(chart["specification"]["data"]["values"]) == 2
+    assert "config" not in chart["specification"]
+    assert set(chart["configs"]) == {"light", "dark"}
+    assert "count by name" in chart["description"]
+    assert chart["left_out"] == []
+
+
+def test_rows_that_no_chart_fits_have_none() -> None:
+    assert describe(answer_of([["a", "b"]], NAME, NAME))["chart"] is None
+
+
+def test_a_statement_that_was_not_executed_has_neither_rows_nor_chart() -> None:
+    answer = Answer(database="main", sql="select 1", statement="select 1", source=Source.VERIFIED)
+
+    assert describe(answer) == {
+        "question": None,
+        "sql": "select 1",
+        "table": None,
+        "limit": None,
+        "cut_cells": 0,
+        "chart": None,
+    }
