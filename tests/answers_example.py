@@ -41,7 +41,7 @@ async def converse(fetch: Callable[[str], Awaitable[Rows]]) -> list[Message]:
     """
     catalog = replace(await read_catalog(fetch), server_version="18.1", time_zone="Europe/Berlin")
     mismatches = check_listed(resolve(read_mentions(FIRST_SQL), catalog))
-    writer = PromptWriter(max_tokens=8000, count_tokens=estimate_tokens, fence="9f2c41d7")
+    writer = PromptWriter(max_tokens=8000, count_tokens=estimate_tokens)
     return writer.write(
         QUESTION,
         catalog,

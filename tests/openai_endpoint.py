@@ -89,7 +89,6 @@ def content(
 def reply_text(
     sql: str,
     *,
-    tables: tuple[str, ...] = (),
     assumptions: tuple[str, ...] = (),
     answerable: bool = True,
     reason: str = "",
@@ -98,7 +97,6 @@ def reply_text(
     return json.dumps(
         {
             "sql": sql,
-            "tables": list(tables),
             "assumptions": list(assumptions),
             "answerable": answerable,
             "reason": reason,
@@ -106,9 +104,9 @@ def reply_text(
     )
 
 
-def sql(statement: str, *, tables: tuple[str, ...] = (), assumptions: tuple[str, ...] = ()) -> Reply:
+def sql(statement: str, *, assumptions: tuple[str, ...] = ()) -> Reply:
     """A completion that answers with `statement`."""
-    return content(reply_text(statement, tables=tables, assumptions=assumptions))
+    return content(reply_text(statement, assumptions=assumptions))
 
 
 def unanswerable(reason: str) -> Reply:

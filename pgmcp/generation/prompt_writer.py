@@ -27,14 +27,11 @@ class PromptWriter:
     Args:
         max_tokens: of one prompt.
         count_tokens: as the model counts.
-        fence: marks what is data; the same for all prompts, so that the provider's cache can serve their long
-            beginning.
     """
 
-    def __init__(self, *, max_tokens: int, count_tokens: Callable[[str], int], fence: str) -> None:
+    def __init__(self, *, max_tokens: int, count_tokens: Callable[[str], int]) -> None:
         self._max_tokens = max_tokens
         self._count_tokens = count_tokens
-        self._fence = fence
 
     def write(
         self,
@@ -81,7 +78,7 @@ class PromptWriter:
         return sum(self._count_tokens(message["content"]) for message in messages)
 
     def _build(self, facts: PromptFacts) -> list[Message]:
-        return build_messages(facts, fence=self._fence)
+        return build_messages(facts)
 
     def _with_context(self, facts: PromptFacts, context: DatabaseContext) -> PromptFacts:
         """Add what the operator says, what is nearest to the question first, as far as its share goes."""

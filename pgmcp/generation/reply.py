@@ -14,32 +14,18 @@ import msgspec
 from pgmcp.errors import ModelReplyError
 from pgmcp.validation.mentions import is_one_statement
 
-# Every property is required and no other is allowed: OpenAI's strict mode takes only such schemas.
+# Every property is required and no other is allowed: OpenAI's strict mode takes only such schemas. It has no
+# descriptions: providers count it as part of the prompt, and the rules say what each property means.
 REPLY_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
-        "answerable": {
-            "type": "boolean",
-            "description": "false when the listed tables cannot answer, or when anything would be changed",
-        },
-        "sql": {"type": "string", "description": "one read-only PostgreSQL query; empty if not answerable"},
-        "tables": {"type": "array", "items": {"type": "string"}, "description": "tables the query reads"},
-        "assumptions": {
-            "type": "array",
-            "items": {"type": "string"},
-            "description": "each choice made where the question was open, in a few words",
-        },
-        "reason": {
-            "type": "string",
-            "description": "if not answerable: why, and what would help; else empty",
-        },
-        "follow_up": {
-            "type": "string",
-            "description": "if not answerable: a question these tables can answer, or one that asks for what "
-            "is missing; else empty",
-        },
+        "answerable": {"type": "boolean"},
+        "sql": {"type": "string"},
+        "assumptions": {"type": "array", "items": {"type": "string"}},
+        "reason": {"type": "string"},
+        "follow_up": {"type": "string"},
     },
-    "required": ["answerable", "sql", "tables", "assumptions", "reason", "follow_up"],
+    "required": ["answerable", "sql", "assumptions", "reason", "follow_up"],
     "additionalProperties": False,
 }
 
@@ -80,14 +66,12 @@ class SqlReply(msgspec.Struct, frozen=True):
 
     Attributes:
         sql: the statement; "" when not answerable.
-        tables: the tables the model says it reads; a claim, not a fact.
         assumptions: what the model decided where the question was open.
         reason: why the question cannot be answered; "" when it can.
         follow_up: what to ask instead; "" when nothing comes to its mind.
     """
 
     sql: str
-    tables: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
     answerable: bool = True
     reason: str = ""
@@ -98,7 +82,6 @@ class _LooseReply(msgspec.Struct):
     """The contract as endpoints that do not enforce it keep it: fields missing, null, or text for a list."""
 
     sql: str | None = None
-    tables: list[str] | str | None = None
     assumptions: list[str] | str | None = None
     answerable: bool | None = None
     reason: str | None = None
@@ -189,7 +172,6 @@ def _settle(loose: _LooseReply) -> SqlReply:
         raise ModelReplyError("the model's reply holds no SQL", hint=_ASK_FOR_JSON_HINT)
     return SqlReply(
         sql=sql if answerable else "",
-        tables=_as_texts(loose.tables),
         assumptions=_as_texts(loose.assumptions),
         answerable=answerable,
         reason="" if answerable else reason or "the model gave no reason",

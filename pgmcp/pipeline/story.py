@@ -39,7 +39,6 @@ from pgmcp.pipeline.statements import StatementRunner
 from pgmcp.pipeline.verified import find_verified_sql
 from pgmcp.pipeline.watch import Observer, Watch
 from pgmcp.pipeline.writing import SqlWriter
-from pgmcp.untrusted import new_fence
 
 SECOND_ANSWER_RESERVE_S: Final = 1.0
 """Kept of a call's time when its answer is doubted, to give that answer if there is no better."""
@@ -84,7 +83,7 @@ class Pipeline:
         self._statements = StatementRunner(
             statement_timeout_s=bounds.statement_timeout_s, watch=self._watch, clock=clock
         )
-        prompts = PromptWriter(max_tokens=bounds.prompt_tokens, count_tokens=count_tokens, fence=new_fence())
+        prompts = PromptWriter(max_tokens=bounds.prompt_tokens, count_tokens=count_tokens)
         self._writer = SqlWriter(
             model=model, prompts=prompts, rate_limit=rate_limit, watch=self._watch, clock=clock
         )

@@ -24,7 +24,7 @@ _GARBAGE: Final = (
     "",
     '{"sql": "select 1',
     "```json\n{}\n```",
-    '{"answerable": true, "sql": "", "tables": [], "assumptions": [], "reason": ""}',
+    '{"answerable": true, "sql": "", "assumptions": [], "reason": ""}',
     "{" * 500,
 )
 

@@ -36,7 +36,7 @@ def catalog(shop_url: str) -> Catalog:
 
 @pytest.fixture(scope="module")
 def prompt(catalog: Catalog) -> str:
-    writer = PromptWriter(max_tokens=8_000, count_tokens=estimate_tokens, fence="f3nce")
+    writer = PromptWriter(max_tokens=8_000, count_tokens=estimate_tokens)
     _, user = writer.write("How many?", catalog, DatabaseContext(), today=date(2026, 11, 22), max_rows=1_000)
     return user["content"]
 

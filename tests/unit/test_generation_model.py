@@ -84,12 +84,11 @@ async def failure_of(client: ModelClient, timeout_s: float = 20.0) -> ModelError
 async def test_a_structured_reply_becomes_sql_with_its_price(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
-    endpoint.reply(sql("SELECT count(*) FROM orders", tables=("orders",), assumptions=("all orders",)))
+    endpoint.reply(sql("SELECT count(*) FROM orders", assumptions=("all orders",)))
 
     completion = await complete(connect(endpoint.base_url))
 
     assert completion.reply.sql == "SELECT count(*) FROM orders"
-    assert completion.reply.tables == ("orders",)
     assert completion.reply.assumptions == ("all orders",)
     assert (completion.tokens_in, completion.tokens_out) == (TOKENS_IN, TOKENS_OUT)
     assert completion.model == "scripted-model"

@@ -36,7 +36,7 @@ def prompt(
     max_tokens: int = 2_000,
     attempts: Sequence[Attempt] = (),
 ) -> str:
-    writer = PromptWriter(max_tokens=max_tokens, count_tokens=count_words, fence="f3nce")
+    writer = PromptWriter(max_tokens=max_tokens, count_tokens=count_words)
     messages = writer.write(
         question, catalog(tables), context, today=date(2026, 11, 22), max_rows=10, attempts=attempts
     )

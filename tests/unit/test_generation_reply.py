@@ -5,10 +5,8 @@ import pytest
 from pgmcp.errors import ModelReplyError
 from pgmcp.generation.reply import REPLY_SCHEMA, SqlReply, parse_reply
 
-REPLY = json.dumps(
-    {"answerable": True, "sql": "SELECT 1", "tables": ["t"], "assumptions": ["a"], "reason": ""}
-)
-PARSED = SqlReply(sql="SELECT 1", tables=("t",), assumptions=("a",), answerable=True, reason="")
+REPLY = json.dumps({"answerable": True, "sql": "SELECT 1", "assumptions": ["a"], "reason": ""})
+PARSED = SqlReply(sql="SELECT 1", assumptions=("a",), answerable=True, reason="")
 
 
 @pytest.mark.parametrize(
@@ -65,9 +63,9 @@ def test_line_breaks_left_unescaped_in_a_string_are_taken() -> None:
 
 
 def test_missing_fields_and_text_instead_of_lists_are_taken() -> None:
-    reply = parse_reply('{"sql": "SELECT 1", "tables": "orders", "assumptions": null}')
+    reply = parse_reply('{"sql": "SELECT 1", "tables": "orders", "assumptions": "orders are sales"}')
 
-    assert reply == SqlReply(sql="SELECT 1", tables=("orders",))
+    assert reply == SqlReply(sql="SELECT 1", assumptions=("orders are sales",))
 
 
 def test_an_unanswerable_reply_keeps_its_reason_and_drops_its_sql() -> None:
