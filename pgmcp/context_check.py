@@ -33,7 +33,7 @@ class ContextCheck:
         self._checked: tuple[DatabaseContext, Catalog] | None = None
         self._last_text = ""
         self._task: asyncio.Task[None] | None = None
-        schema.watch(self._on_read)
+        schema.subscribe(self._on_read)
 
     def context(self) -> DatabaseContext:
         """Return the context; starts a check if it has changed. May read the file: call it in a thread."""

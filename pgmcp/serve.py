@@ -9,10 +9,10 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
-from pgmcp.answers.result_store import KeptResults
+from pgmcp.answers.result_store import ResultStore
 from pgmcp.catalog.cache import SchemaCache
 from pgmcp.catalog.catalog import Catalog
-from pgmcp.catalog.column_samples import Profile
+from pgmcp.catalog.column_samples import ColumnSamples
 from pgmcp.catalog.hidden import find_hidden
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.catalog.row_security import RowSecurity, read_row_security
@@ -33,6 +33,7 @@ from pgmcp.generation.model import ModelClient
 from pgmcp.observability.call_log import CallLog
 from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
 from pgmcp.pipeline.protocols import RoleGate
+from pgmcp.refreshing_cache import RefreshingCache
 from pgmcp.scope_check import ScopeCheck
 from pgmcp.settings import (
     DatabaseSettings,
@@ -41,11 +42,10 @@ from pgmcp.settings import (
     ServerSettings,
     Settings,
 )
-from pgmcp.snapshot import Snapshot
 from pgmcp.surface import Backend, TraceRequest
 from pgmcp.surface.presenter import Presenter
 from pgmcp.tokens import TokenCounter
-from pgmcp.validation import FunctionPolicy, prove_readers, validate, warm_up
+from pgmcp.validation import FunctionPolicy, preload, prove_readers, validate
 
 if TYPE_CHECKING:
     from pgmcp.export.export import Exporter
@@ -85,7 +85,7 @@ async def open_backend(
         presenter = Presenter(
             settings.server.max_result_tokens,
             counter.count,
-            _kept_results(settings.server),
+            _result_store(settings.server),
             exporter,
         )
         yield Backend(pipeline, presenter, _request_trace(settings))
@@ -99,10 +99,10 @@ def _request_trace(settings: Settings) -> TraceRequest | None:
     return trace_request
 
 
-def _kept_results(settings: ServerSettings) -> KeptResults | None:
+def _result_store(settings: ServerSettings) -> ResultStore | None:
     if not settings.kept_results_bytes:
         return None
-    return KeptResults(max_bytes=settings.kept_results_bytes, lifetime_s=settings.kept_results_ttl_s)
+    return ResultStore(max_bytes=settings.kept_results_bytes, lifetime_s=settings.kept_results_ttl_s)
 
 
 @asynccontextmanager
@@ -154,8 +154,8 @@ async def open_pipeline(
                 has_one_database=len(settings.databases) == 1,
             )
         default = next(iter(databases.values()))
-        default.supervisor.warm_up()
-        default.role.look()
+        default.supervisor.prestart()
+        default.role.probe()
         rate_limit = _rate_limit(settings.rate_limit)
         preparing = asyncio.create_task(_prepare(default, rate_limit))
         cleanup.push_async_callback(_cancel, preparing)
@@ -195,16 +195,16 @@ def _observers(settings: Settings, cleanup: AsyncExitStack) -> list[Observer]:
 async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) -> None:
     """Make ready what the first statement would wait for; what fails here fails there, and is told."""
     await asyncio.gather(
-        database.functions.get(), _warm_up_after(database.role, rate_limit), return_exceptions=True
+        database.functions.get(), _preload_after(database.role, rate_limit), return_exceptions=True
     )
 
 
-async def _warm_up_after(role: RoleGate, rate_limit: Callable[[], "RateLimit"]) -> None:
+async def _preload_after(role: RoleGate, rate_limit: Callable[[], "RateLimit"]) -> None:
     """Load the grammars once the database has answered: until about then the host waits for `initialize`."""
-    await asyncio.wait([role.look()])
+    await asyncio.wait([role.probe()])
     rate_limit()
     try:
-        await asyncio.to_thread(warm_up)
+        await asyncio.to_thread(preload)
     except GuardFailedError as error:  # every statement is refused with the same words
         logger.error("%s; %s", error, error.hint)  # noqa: TRY400 # the traceback says nothing
 
@@ -295,7 +295,7 @@ def _open_database(
     policies = PolicyReader(
         fetch, allowed=server.allowed_functions, denied=server.denied_functions, report=report
     )
-    functions: Snapshot[FunctionPolicy] = Snapshot(
+    functions: RefreshingCache[FunctionPolicy] = RefreshingCache(
         policies.read,
         refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
         max_age_s=POLICY_MAX_AGE_S,
@@ -304,7 +304,7 @@ def _open_database(
     )
     cleanup.push_async_callback(functions.close)
 
-    row_security: Snapshot[RowSecurity] = Snapshot(
+    row_security: RefreshingCache[RowSecurity] = RefreshingCache(
         partial(read_row_security, fetch),
         refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
         logger=logger,
@@ -312,11 +312,11 @@ def _open_database(
     )
     cleanup.push_async_callback(row_security.close)
 
-    profile = None
+    samples = None
     if server.sample_rows and server.send_values:
-        look = partial(_look, supervisor, functions)
-        profile = Profile(partial(sample, fetch=fetch, look=look, max_rows=server.sample_rows))
-    schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s, profile=profile)
+        probe = partial(_probe, supervisor, functions)
+        samples = ColumnSamples(partial(sample, fetch=fetch, probe=probe, max_rows=server.sample_rows))
+    schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s, samples=samples)
     cleanup.push_async_callback(schema.close)
     role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
     cleanup.push_async_callback(role.close)
@@ -349,8 +349,8 @@ def _catalog_reader(
     return read
 
 
-async def _look(supervisor: Supervisor, functions: Snapshot[FunctionPolicy], sql: str) -> Rows:
-    """Run our own look at some rows, as guarded as any other statement."""
+async def _probe(supervisor: Supervisor, functions: RefreshingCache[FunctionPolicy], sql: str) -> Rows:
+    """Run one sampling statement under the same guards as any other statement."""
     statement = validate(sql, functions=await functions.get())
     return await supervisor.execute(
         statement.text,

@@ -59,7 +59,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def neutralise(text: str) -> str:
+def escape_untrusted(text: str) -> str:
     r"""Return `text` safe for one line of output, readable and unambiguous.
 
     Newlines, tabs and backslashes become `\n`, `\t` and `\\`; control, invisible
@@ -70,7 +70,7 @@ def neutralise(text: str) -> str:
 
 
 def is_harmless(text: str) -> bool:
-    """Return whether `neutralise` surely leaves a text, and every part of it, as it is."""
+    """Return whether `escape_untrusted` surely leaves a text, and every part of it, as it is."""
     if text.isascii() and text.isprintable():
         return "\\" not in text and "<" not in text  # nearly every cell, four times as fast as the pattern
     return not _compiled(_SUSPECT).search(
@@ -78,13 +78,13 @@ def is_harmless(text: str) -> bool:
     )  # eight times as fast as the pattern that also reads the neighbours
 
 
-def neutralise_block(text: str) -> str:
+def escape_untrusted_block(text: str) -> str:
     """Return `text` safe for several lines of output: SQL keeps its newlines, tabs and backslashes."""
     return _compiled(_UNSAFE_IN_BLOCK).sub(_escape, text)
 
 
 def drop_invisible(text: str) -> str:
-    """Return `text` without the characters that `neutralise_block` escapes; `<` stays."""
+    """Return `text` without the characters that `escape_untrusted_block` escapes; `<` stays."""
     return _compiled(_UNSEEN).sub(lambda match: match[1] or "", text)
 
 
@@ -94,10 +94,10 @@ def new_fence() -> str:
 
 
 def fence_lines(lines: Iterable[str], fence: str) -> str:
-    """Return neutralised lines between two marks that only we can write.
+    """Return escaped lines between two marks that only we can write.
 
     Args:
-        lines: text that went through `neutralise`.
+        lines: text that went through `escape_untrusted`.
         fence: from `new_fence`, used for one result only.
     """
     return "\n".join((f"<data-{fence}>", *lines, f"</data-{fence}>"))

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation import CatalogFunction, FunctionPolicy, validate, warm_up
+from pgmcp.validation import CatalogFunction, FunctionPolicy, preload, validate
 from pgmcp.validation.bounds import MAX_BYTES
 from pgmcp.validation.catalog_objects import ResolutionFacts
 from tests.statements import honest_statements
@@ -120,7 +120,7 @@ def measure_honest() -> bool:
 
 def main() -> int:
     """Measure both; return 1 if anything is over its gate."""
-    warm_up()
+    preload()
     is_slow = measure_honest()
     return int(measure_hostile() > 0 or is_slow)
 

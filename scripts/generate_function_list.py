@@ -10,9 +10,9 @@ major shows as a reviewable diff. The first line of each says of which servers i
 was made; a function that only some of them have names their majors.
 
 A function is allowed when every overload of it is immutable or stable, or its
-name is listed in `_HARMLESS_VOLATILE`, and no row of `_REFUSED_FAMILIES`
-names it. A refused function carries the family that says why; the families
-are `pgmcp.validation.families.RefusalFamily`. Where majors disagree, the refusal stays.
+name is listed in `_HARMLESS_VOLATILE`, and no row of `_REFUSED_NAMES`
+names it. A refused function carries the reason; the reasons
+are `pgmcp.validation.refusal_reasons.RefusalReason`. Where majors disagree, the refusal stays.
 """
 
 import re
@@ -23,72 +23,72 @@ from pathlib import Path
 
 import psycopg
 
-from pgmcp.validation.families import RefusalFamily as Family
+from pgmcp.validation.refusal_reasons import RefusalReason as Reason
 
 _VALIDATION = Path(__file__).parent.parent / "pgmcp" / "validation"
 
 # Regular expressions; the first match wins. `name/2` is the overload with two arguments only.
-_REFUSED_FAMILIES: tuple[tuple[Family, str], ...] = (
-    (Family.SLEEP, r"pg_sleep.*"),
+_REFUSED_NAMES: tuple[tuple[Reason, str], ...] = (
+    (Reason.SLEEP, r"pg_sleep.*"),
     (
-        Family.FILES,
+        Reason.FILES,
         r"pg_read_(binary_)?file(_old)?|pg_stat_file|pg_ls_.*|lo_import|lo_export|pg_(current|rotate)_logfile(_old)?",
     ),
-    (Family.FILES, r"pg_(hba_file_rules|ident_file_mappings|show_all_file_settings)"),
-    (Family.FILES, r"pg_get_logical_snapshot_.*|pg_file_(rename|sync|unlink|write)|pg_logdir_ls"),
-    (Family.LARGE_OBJECTS, r"lo_.*|loread|lowrite"),
+    (Reason.FILES, r"pg_(hba_file_rules|ident_file_mappings|show_all_file_settings)"),
+    (Reason.FILES, r"pg_get_logical_snapshot_.*|pg_file_(rename|sync|unlink|write)|pg_logdir_ls"),
+    (Reason.LARGE_OBJECTS, r"lo_.*|loread|lowrite"),
     (
-        Family.SQL_TEXT,
+        Reason.SQL_TEXT,
         r"(query|cursor|table|schema|database)_to_xml.*|ts_stat|ts_rewrite/2|crosstab.*|connectby|xpath_table",
     ),
-    (Family.NETWORK, r"dblink.*|postgres_fdw_.*|xslt_process"),
-    (Family.SECRETS, r"pg_stat_get_wal_receiver"),
-    (Family.LOCKS, r"pg_(try_)?advisory_.*"),
-    (Family.SEQUENCES, r"nextval|setval|currval|lastval"),
-    (Family.NOTIFICATIONS, r"pg_notify"),
+    (Reason.NETWORK, r"dblink.*|postgres_fdw_.*|xslt_process"),
+    (Reason.SECRETS, r"pg_stat_get_wal_receiver"),
+    (Reason.LOCKS, r"pg_(try_)?advisory_.*"),
+    (Reason.SEQUENCES, r"nextval|setval|currval|lastval"),
+    (Reason.NOTIFICATIONS, r"pg_notify"),
     (
-        Family.SETTINGS,
+        Reason.SETTINGS,
         r"set_config|setseed|set_limit|isn_weak/1|pg_reload_conf|pg_extension_config_dump|pg_stat_clear_snapshot",
     ),
     (
-        Family.OTHER_SESSIONS,
+        Reason.OTHER_SESSIONS,
         r"pg_(cancel|terminate)_backend|pg_log_backend_memory_contexts|pg_isolation_test_.*",
     ),
-    (Family.TRANSACTION_ID, r"txid_current|pg_current_xact_id|pg_export_snapshot"),
+    (Reason.TRANSACTION_ID, r"txid_current|pg_current_xact_id|pg_export_snapshot"),
     (
-        Family.WAL,
+        Reason.WAL,
         r"pg_switch_wal|pg_create_restore_point|pg_backup_(start|stop)|pg_(start|stop)_backup|pg_log_standby_snapshot",
     ),
     (
-        Family.WAL,
+        Reason.WAL,
         r"pg_promote|pg_wal_replay_(pause|resume)|pg_logical_emit_message|pg_get_wal_(record|block|stat).*",
     ),
-    (Family.WAL, r"pg_wal_summary_contents"),
-    (Family.REPLICATION, r"pg_(create|drop|copy)_.*replication_slot|pg_replication_slot_.*"),
+    (Reason.WAL, r"pg_wal_summary_contents"),
+    (Reason.REPLICATION, r"pg_(create|drop|copy)_.*replication_slot|pg_replication_slot_.*"),
     (
-        Family.REPLICATION,
+        Reason.REPLICATION,
         r"pg_replication_origin_(advance|create|drop|progress|session_(pro|re|setup).*|xact_.*)",
     ),
-    (Family.REPLICATION, r"pg_logical_slot_.*|pg_sync_replication_slots"),
-    (Family.STATISTICS, r"pg_stat_reset.*|pg_stat_statements_reset|pg_stat_force_next_flush"),
-    (Family.STATISTICS, r"pg_(clear|restore)_(attribute|relation)_stats"),
-    (Family.STORAGE, r"brin_(summarize|desummarize)_.*|gin_clean_pending_list|pg_prewarm|autoprewarm_.*"),
+    (Reason.REPLICATION, r"pg_logical_slot_.*|pg_sync_replication_slots"),
+    (Reason.STATISTICS, r"pg_stat_reset.*|pg_stat_statements_reset|pg_stat_force_next_flush"),
+    (Reason.STATISTICS, r"pg_(clear|restore)_(attribute|relation)_stats"),
+    (Reason.STORAGE, r"brin_(summarize|desummarize)_.*|gin_clean_pending_list|pg_prewarm|autoprewarm_.*"),
     (
-        Family.STORAGE,
+        Reason.STORAGE,
         r"pg_truncate_.*|heap_force_.*|pg_buffercache_(evict|mark).*|pg_import_system_collations",
     ),
-    (Family.STORAGE, r"pg_nextoid|binary_upgrade_.*|pg_stop_making_pinned_objects"),
+    (Reason.STORAGE, r"pg_nextoid|binary_upgrade_.*|pg_stop_making_pinned_objects"),
     (
-        Family.PAGES,
+        Reason.PAGES,
         r"get_raw_page.*|page_(header|checksum)|fsm_page_contents|heap_(page|tuple)_.*|tuple_data_split",
     ),
-    (Family.PAGES, r"bt_.*|brin_(page|meta|rev).*|(gin|gist)_(page|meta|leaf).*|hash_(page|bitmap|meta).*"),
-    (Family.PAGES, r"verify_heapam|gin_index_check|pg_check_.*|pgrowlocks"),
+    (Reason.PAGES, r"bt_.*|brin_(page|meta|rev).*|(gin|gist)_(page|meta|leaf).*|hash_(page|bitmap|meta).*"),
+    (Reason.PAGES, r"verify_heapam|gin_index_check|pg_check_.*|pgrowlocks"),
     (
-        Family.INTERNAL,
+        Reason.INTERNAL,
         r"pg_event_trigger_.*|currtid2?|amvalidate|unique_key_recheck|bernoulli|system(_rows|_time)?",
     ),
-    (Family.INTERNAL, r".*_(call_handler|inline_handler|validator)"),
+    (Reason.INTERNAL, r".*_(call_handler|inline_handler|validator)"),
 )
 
 _HARMLESS_VOLATILE = (
@@ -149,28 +149,28 @@ _TOPOLOGY_EDITS = """
     st_remedgemodface st_remedgenewface st_remisonode st_removeisoedge st_removeisonode
 """
 
-# Extensions that are common but not among those a plain server ships: why, extension, family or None for
+# Extensions that are common but not among those a plain server ships: why, extension, refusal or None for
 # allowed, names. From their install scripts and manuals; what is not here is judged by its declaration.
 # `*` stands for any ending; the longest matching row of the function's own extension decides.
-_DOCUMENTED: tuple[tuple[str, str, Family | None, str], ...] = (
+_DOCUMENTED: tuple[tuple[str, str, Reason | None, str], ...] = (
     (
         "computes from its arguments",
         "postgis",
         None,
         "st_* _st_* postgis_* geometry* geography* box2d* box3d* gidx* find_srid overlaps_*",
     ),
-    ("creates objects", "postgis", Family.STORAGE, "postgis_extensions_upgrade st_createoverview"),
-    ("alters databases and extensions", "postgis", Family.STORAGE, "postgis_extension_*"),
-    ("reads a table by its name in a text", "postgis", Family.SQL_TEXT, "st_findextent"),
-    ("opens files of rasters", "postgis_raster", Family.FILES, "st_addband st_fromgdalraster st_setbandpath"),
+    ("creates objects", "postgis", Reason.STORAGE, "postgis_extensions_upgrade st_createoverview"),
+    ("alters databases and extensions", "postgis", Reason.STORAGE, "postgis_extension_*"),
+    ("reads a table by its name in a text", "postgis", Reason.SQL_TEXT, "st_findextent"),
+    ("opens files of rasters", "postgis_raster", Reason.FILES, "st_addband st_fromgdalraster st_setbandpath"),
     (
         "runs an expression, or calls a function, that is given to it",
         "postgis_raster",
-        Family.SQL_TEXT,
+        Reason.SQL_TEXT,
         "_st_mapalgebra st_mapalgebra st_mapalgebraexpr st_mapalgebrafct st_mapalgebrafctngb",
     ),
     ("VOLATILE by omission", "postgis_raster", None, "st_rotation st_setbandnodatavalue st_setvalue"),
-    ("edits the topology", "postgis_topology", Family.VOLATILE, _TOPOLOGY_EDITS),
+    ("edits the topology", "postgis_topology", Reason.VOLATILE, _TOPOLOGY_EDITS),
     ("VOLATILE, reads the topology", "postgis_topology", None, "geometry st_simplify st_srid"),
     (
         "computes from its arguments",
@@ -207,7 +207,7 @@ _DOCUMENTED: tuple[tuple[str, str, Family | None, str], ...] = (
         "icu_locales_list icu_sentence_boundaries icu_transform icu_transforms_list icu_unicode_version "
         "icu_version icu_word_boundaries",
     ),
-    ("sets the locale of the process", "icu_ext", Family.SETTINGS, "icu_set_default_locale"),
+    ("sets the locale of the process", "icu_ext", Reason.SETTINGS, "icu_set_default_locale"),
     (
         "VOLATILE by omission, computes from its arguments",
         "orafce",
@@ -220,7 +220,7 @@ _DOCUMENTED: tuple[tuple[str, str, Family | None, str], ...] = (
         None,
         "days_inmonth isleapyear including_start using_easter using_great_friday",
     ),
-    ("runs a query that is given to it, IMMUTABLE or not", "pgrouting", Family.SQL_TEXT, "pgr_* _pgr_*"),
+    ("runs a query that is given to it, IMMUTABLE or not", "pgrouting", Reason.SQL_TEXT, "pgr_* _pgr_*"),
     ("tells the version", "pgrouting", None, "pgr_version pgr_full_version"),
 )
 
@@ -237,21 +237,21 @@ class ListedFunction:
     name: str
     extension: str
     majors: set[int] = field(default_factory=set)
-    family: Family | None = None
+    refusal: Reason | None = None
     refused_argument_count: int | None = None
     reason: str = ""
 
-    def refuse(self, family: Family, argument_count: int | None) -> None:
+    def refuse(self, refusal: Reason, argument_count: int | None) -> None:
         """Keep the first reason: overloads and majors can only narrow the list."""
-        if self.family is None:
-            self.family, self.refused_argument_count = family, argument_count
+        if self.refusal is None:
+            self.refusal, self.refused_argument_count = refusal, argument_count
         elif self.refused_argument_count != argument_count:
             self.refused_argument_count = None
 
     def row(self) -> str:
         """Return the line of the data file."""
-        verdict = f"refused:{self.family}" if self.family else "allowed"
-        if self.family and self.refused_argument_count is not None:
+        verdict = f"refused:{self.refusal}" if self.refusal else "allowed"
+        if self.refusal and self.refused_argument_count is not None:
             verdict += f"/{self.refused_argument_count}"
         source = self.reason or self._majors()
         return "\t".join(filter(None, (self.extension, self.name, verdict, source))) + "\n"
@@ -269,18 +269,18 @@ class ListedFunction:
 
 def classify(
     name: str, arguments: int, *, volatile: bool, internal: bool
-) -> tuple[Family | None, int | None]:
+) -> tuple[Reason | None, int | None]:
     """Return why a function is refused, if it is, and the argument count that decides, if one does."""
     bare = name.removeprefix("information_schema.")
-    for family, pattern in _REFUSED_FAMILIES:
+    for refusal, pattern in _REFUSED_NAMES:
         if re.fullmatch(pattern, bare):
-            return family, None
+            return refusal, None
         if re.fullmatch(pattern, f"{bare}/{arguments}"):
-            return family, arguments
+            return refusal, arguments
     if internal:
-        return Family.INTERNAL, None
+        return Reason.INTERNAL, None
     if volatile and not any(re.fullmatch(pattern, bare) for pattern in _HARMLESS_VOLATILE):
-        return Family.VOLATILE, None
+        return Reason.VOLATILE, None
     return None, None
 
 
@@ -326,17 +326,17 @@ def judge(servers: Iterable[ReadServer]) -> list[ListedFunction]:
         for name, arguments, volatile, internal, extension in server.overloads:
             function = listed.setdefault((extension, name), ListedFunction(name, extension))
             function.majors.add(server.version // 10000)
-            family, refused_count = classify(name, arguments, volatile=volatile, internal=internal)
-            if family:
-                function.refuse(family, refused_count)
+            refusal, refused_count = classify(name, arguments, volatile=volatile, internal=internal)
+            if refusal:
+                function.refuse(refusal, refused_count)
     return list(listed.values())
 
 
 def documented_functions() -> Iterator[ListedFunction]:
     """Yield the rows of `_DOCUMENTED`."""
-    for reason, extension, family, names in _DOCUMENTED:
+    for reason, extension, refusal, names in _DOCUMENTED:
         for name in names.split():
-            yield ListedFunction(name, extension, family=family, reason=reason)
+            yield ListedFunction(name, extension, refusal=refusal, reason=reason)
 
 
 def main(urls: list[str]) -> None:

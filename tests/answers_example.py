@@ -10,7 +10,7 @@ from typing import Final
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.execution.result import Rows
 from pgmcp.generation.context_file import load_context
-from pgmcp.generation.prompt import DoubtfulAttempt, Message
+from pgmcp.generation.prompt import Message, MismatchedAttempt
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.lookup.value_check import check_listed, resolve
 from pgmcp.tokens import estimate_tokens
@@ -48,7 +48,7 @@ async def converse(fetch: Callable[[str], Awaitable[Rows]]) -> list[Message]:
         load_context(FOLDER / "context.yaml")["main"],
         today=date(2026, 11, 22),
         max_rows=1000,
-        attempts=[DoubtfulAttempt(FIRST_SQL, tuple(mismatch.describe() for mismatch in mismatches))],
+        attempts=[MismatchedAttempt(FIRST_SQL, tuple(mismatch.describe() for mismatch in mismatches))],
     )
 
 

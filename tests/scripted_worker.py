@@ -6,7 +6,7 @@ real frames; imported it is the front's side. A statement is a verb with an argu
     echo WORDS               one row that holds WORDS
     hold PORT WORDS          connects to PORT, reads nothing until that is closed, then echoes; see `Gate`
     echo-and-die WORDS       echoes, and dies after the last byte
-    echo-worn WORDS          echoes, and asks to be replaced
+    echo-recycle WORDS          echoes, and asks to be replaced
     echo-on-cancel WORDS     echoes when it is cancelled
     fail-on-cancel           fails as a worker does when it is cancelled
     anything in BREAKAGES    breaks the protocol, or dies, in that way
@@ -205,9 +205,9 @@ def _execute(channel: BinaryIO, request: Execute, statement: str) -> None:
         case "fail-on-cancel":
             _until_cancelled(channel, request.id)
             _send(_failure(request.id, FailureCode.CANCELLED))
-        case "echo-worn":
-            worn = Result(request.id, [("echo", "text")], None, 0, 0.0, is_worn=True)
-            _send(b"".join(encode_frame(worn, encode_rows([[words]]))))
+        case "echo-recycle":
+            recycled = Result(request.id, [("echo", "text")], None, 0, 0.0, should_recycle=True)
+            _send(b"".join(encode_frame(recycled, encode_rows([[words]]))))
         case "echo-and-die":
             _send_and_die(_echo(request.id, words))
         case _:

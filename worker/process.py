@@ -59,7 +59,7 @@ def limit_memory(limit_mb: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (limit_bytes, limit_bytes))
 
 
-class Wear:
+class RecyclePolicy:
     """Tells when a worker should be replaced by a fresh one.
 
     After many statements whatever leaks has leaked; after a large result the
@@ -69,7 +69,7 @@ class Wear:
     def __init__(self) -> None:
         self._statements = 0
 
-    def is_worn(self) -> bool:
+    def should_recycle(self) -> bool:
         """Count a statement, and tell whether it should be the last."""
         self._statements += 1
         return self._statements >= MAX_STATEMENTS or resident_mb() > MAX_RESIDENT_MB

@@ -181,7 +181,7 @@ class Result(msgspec.Struct, tag=True, frozen=True):
         truncated: None when the rows are all there are.
         cut_cells: cells that were longer than max_cell_bytes.
         elapsed_ms: from sending the statement to its last row.
-        is_worn: the worker asks to be replaced, see `worker.process.Wear`.
+        should_recycle: the worker asks to be replaced, see `worker.process.RecyclePolicy`.
     """
 
     id: int
@@ -189,7 +189,7 @@ class Result(msgspec.Struct, tag=True, frozen=True):
     truncated: Truncated | None
     cut_cells: int
     elapsed_ms: float
-    is_worn: bool = False
+    should_recycle: bool = False
 
 
 class Terminated(msgspec.Struct, tag=True, frozen=True):

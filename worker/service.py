@@ -19,7 +19,7 @@ from psycopg import pq
 
 from worker.failures import FailedError, failed_result
 from worker.own_sql import Question, ask_all
-from worker.process import Wear, limit_memory
+from worker.process import RecyclePolicy, limit_memory
 from worker.protocol import (
     HEAD,
     Cancel,
@@ -165,7 +165,7 @@ class Service:
         self._lent: ServerConnection | None = None
         self._is_reusable = True
         self._type_names = TypeNames()
-        self._wear = Wear()
+        self._recycle_policy = RecyclePolicy()
 
     def run(self) -> NoReturn:
         """Serve until the front has gone; never returns."""
@@ -265,7 +265,7 @@ class Service:
             outcome.truncated,
             outcome.cut_cells,
             outcome.elapsed_ms,
-            self._wear.is_worn(),
+            self._recycle_policy.should_recycle(),
         )
         return reply, encode_rows(outcome.rows)
 

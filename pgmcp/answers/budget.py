@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from pgmcp.execution.result import Column, JsonScalar, Rows
-from pgmcp.untrusted import is_harmless, neutralise, shorten
+from pgmcp.untrusted import escape_untrusted, is_harmless, shorten
 
 CountTokens = Callable[[str], int]
 
@@ -40,7 +40,7 @@ class Shown:
 
     Attributes:
         columns: leading columns of the result, usually all.
-        lines: leading rows as text, wide cells shortened, neutralised, cells separated by tabs.
+        lines: leading rows as text, wide cells shortened, escaped, cells separated by tabs.
         json: the same rows as a JSON array of arrays, in UTF-8.
         shortened_cells: how many cells of these rows were shortened here.
         max_tokens: the budget of the whole answer.
@@ -258,7 +258,7 @@ def text_row(row: Sequence[JsonScalar]) -> str:
 def _text_cell(cell: JsonScalar) -> str:
     match cell:
         case str():
-            return r"\NULL" if cell == "NULL" else neutralise(cell)
+            return r"\NULL" if cell == "NULL" else escape_untrusted(cell)
         case None:
             return "NULL"
         case bool():

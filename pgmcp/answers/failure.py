@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pgmcp.errors import PgmcpError, SqlRejectedError, StatementFailedError
-from pgmcp.untrusted import neutralise, shorten
+from pgmcp.untrusted import escape_untrusted, shorten
 
 _MAX_MESSAGE_CHARACTERS = 2_000  # PostgreSQL quotes the caller's values in its messages
 _EXCERPT_CHARACTERS = 80  # on either side of the caret
@@ -28,7 +28,7 @@ def _lines(error: PgmcpError, sql: str) -> Iterator[str]:
 
 
 def _one_line(text: str) -> str:
-    return neutralise(shorten(text, _MAX_MESSAGE_CHARACTERS))
+    return escape_untrusted(shorten(text, _MAX_MESSAGE_CHARACTERS))
 
 
 def _locate(error: PgmcpError, sql: str) -> int | None:
@@ -48,6 +48,6 @@ def _excerpt(sql: str, position: int) -> Iterator[str]:
     start = max(line_start, position - _EXCERPT_CHARACTERS)
     end = min(len(sql) if line_end < 0 else line_end, position + _EXCERPT_CHARACTERS)
     label = f"line {sql.count(chr(10), 0, position) + 1}: "
-    before = label + ("…" if start > line_start else "") + neutralise(sql[start:position])
-    yield before + neutralise(sql[position:end])
+    before = label + ("…" if start > line_start else "") + escape_untrusted(sql[start:position])
+    yield before + escape_untrusted(sql[position:end])
     yield " " * len(before) + "^"

@@ -19,7 +19,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
-class _KeptResult:
+class _StoredResult:
     columns: tuple[Column, ...]
     blocks: tuple[bytes, ...]
     row_count: int
@@ -31,7 +31,7 @@ class _KeptResult:
         return sum(map(len, self.blocks))
 
 
-class KeptResults:
+class ResultStore:
     """Results by an id that cannot be guessed.
 
     Args:
@@ -45,13 +45,13 @@ class KeptResults:
         self._max_bytes = max_bytes
         self._lifetime_s = lifetime_s
         self._clock = clock
-        self._results: OrderedDict[str, _KeptResult] = OrderedDict()
+        self._results: OrderedDict[str, _StoredResult] = OrderedDict()
         self._bytes = 0
 
     def keep(self, rows: Rows) -> str | None:
         """Keep a result and return its id; None if there is no room for one as large."""
         starts = range(0, len(rows.rows), _BLOCK_ROWS)
-        result = _KeptResult(
+        result = _StoredResult(
             columns=rows.columns,
             blocks=tuple(
                 _encode(rows.rows[start : start + _BLOCK_ROWS]).encode(errors="surrogatepass")
@@ -104,7 +104,7 @@ class KeptResults:
         self._bytes -= self._results.pop(result_id).size_bytes
 
 
-def _rows_of(result: _KeptResult, start: int, max_rows: int) -> list[list[JsonScalar]]:
+def _rows_of(result: _StoredResult, start: int, max_rows: int) -> list[list[JsonScalar]]:
     end = min(start + max_rows, result.row_count)
     blocks = result.blocks[start // _BLOCK_ROWS : -(-end // _BLOCK_ROWS)]
     rows: list[list[JsonScalar]] = [row for block in blocks for row in json.loads(block)]

@@ -15,11 +15,11 @@ from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Index, Table, Tab
 from pgmcp.catalog.checks import listed_values
 from pgmcp.catalog.row_security import RowSecurity
 from pgmcp.catalog.rows import (
-    ColumnPart,
-    ConstraintPart,
-    IndexPart,
+    ColumnRow,
+    ConstraintRow,
+    IndexRow,
     Row,
-    StatisticsPart,
+    StatisticsRow,
     decode_columns,
     decode_constraints,
     decode_ids,
@@ -42,7 +42,7 @@ _IDENTITY_BY_ATTIDENTITY = {"a": "generated always as identity", "d": "generated
 
 
 _CUT_REMARK = "(not all that the catalog says of it could be read)"
-_Part = TypeVar("_Part")
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +102,11 @@ class Assembly:
             statistics: rows of `queries.statistics`.
         """
         statistics_by_id = _by_id(statistics)
-        for id_, parts in columns:
+        for id_, rows in columns:
             if id_ in self._names:
-                # Decoded only here: the parts of a thousand relations at once would be the most of a read's
+                # Decoded only here: the rows of a thousand relations at once would be the most of a read's
                 # memory.
-                read = self._read(id_, decode_columns, {id_: parts})
+                read = self._read(id_, decode_columns, {id_: rows})
                 known = self._read(id_, decode_statistics, statistics_by_id)
                 self._columns[id_] = self._read_columns(read, known, *self._names[id_])
 
@@ -154,7 +154,7 @@ class Assembly:
         return self._old if self._old is not None and self._old.says_the_same_as(new) else new
 
     def _table(
-        self, relation: Row, constraints: Sequence[ConstraintPart], indexes: Sequence[IndexPart]
+        self, relation: Row, constraints: Sequence[ConstraintRow], indexes: Sequence[IndexRow]
     ) -> Table:
         id_, schema, name, kind, comment, estimated_rows, parents = relation
         columns = self._columns[id_]
@@ -184,55 +184,51 @@ class Assembly:
             ),
         )
 
-    def _read(
-        self, id_: int, decode: Callable[[str], list[_Part]], text_by_id: dict[int, str]
-    ) -> list[_Part]:
-        """Return the parts of a relation; of a text that was cut those that are whole."""
-        parts, is_cut = salvage(decode, text_by_id.get(id_, "[]"), "]")
+    def _read(self, id_: int, decode: Callable[[str], list[_Row]], text_by_id: dict[int, str]) -> list[_Row]:
+        """Return the rows of a relation; of a text that was cut those that are whole."""
+        rows, is_cut = salvage(decode, text_by_id.get(id_, "[]"), "]")
         if is_cut:
             self._cut.add(id_)
-        return parts
+        return rows
 
     def _read_columns(
-        self, parts: list[ColumnPart], statistics: list[StatisticsPart], schema: str, table: str
+        self, rows: list[ColumnRow], statistics: list[StatisticsRow], schema: str, table: str
     ) -> _Columns:
-        known = {part.number: part for part in statistics}
-        numbers = tuple(part.number for part in parts)
+        known = {row.number: row for row in statistics}
+        numbers = tuple(row.number for row in rows)
         return _Columns(
             self._shared_numbers.setdefault(numbers, numbers),
-            tuple(self._column(part, known.get(part.number), schema, table) for part in parts),
+            tuple(self._column(row, known.get(row.number), schema, table) for row in rows),
         )
 
-    def _column(self, part: ColumnPart, known: StatisticsPart | None, schema: str, table: str) -> Column:
-        values, value_range = self._held(part, known, schema, table)
+    def _column(self, row: ColumnRow, known: StatisticsRow | None, schema: str, table: str) -> Column:
+        values, value_range = self._held(row, known, schema, table)
         column = Column(
-            name=sys.intern(part.name),
-            type=sys.intern(self._types.spell(part.type, part.type_id)),
-            nullable=part.nullable,
-            default=_default(part),
-            comment=part.comment,
-            enum_labels=()
-            if self._scope.hides(schema, table, part.name)
-            else self._types.labels(part.type_id),
+            name=sys.intern(row.name),
+            type=sys.intern(self._types.spell(row.type, row.type_id)),
+            nullable=row.nullable,
+            default=_default(row),
+            comment=row.comment,
+            enum_labels=() if self._scope.hides(schema, table, row.name) else self._types.labels(row.type_id),
             values=values,
             value_range=value_range,
-            are_labels_cut=self._types.are_labels_cut(part.type_id),
+            are_labels_cut=self._types.are_labels_cut(row.type_id),
         )
         return self._shared.setdefault(column, column)
 
     def _held(
-        self, part: ColumnPart, known: StatisticsPart | None, schema: str, table: str
+        self, row: ColumnRow, known: StatisticsRow | None, schema: str, table: str
     ) -> tuple[tuple[str, ...], tuple[str, str] | None]:
         """Return what statistics say the column holds: all its texts, or its range."""
-        if known is None or not self._scope.shows_values(schema, table, part.name):
+        if known is None or not self._scope.shows_values(schema, table, row.name):
             return (), None
-        values = known.listed if known.listed and part.is_text else ()
-        if not known.bounds or looks_like_key(part.name):
+        values = known.listed if known.listed and row.is_text else ()
+        if not known.bounds or looks_like_key(row.name):
             return values, None
         return values, read_range(text for text in known.bounds if text)
 
     def _with_allowed_values(
-        self, columns: _Columns, schema: str, table: str, constraints: Sequence[ConstraintPart]
+        self, columns: _Columns, schema: str, table: str, constraints: Sequence[ConstraintRow]
     ) -> tuple[Column, ...]:
         """Return the columns; one whose check lists its values holds these, whatever statistics say.
 
@@ -259,7 +255,7 @@ class Assembly:
             for number, column in zip(columns.numbers, shown, strict=True)
         )
 
-    def _foreign_keys(self, columns: _Columns, constraints: Sequence[ConstraintPart]) -> Iterator[ForeignKey]:
+    def _foreign_keys(self, columns: _Columns, constraints: Sequence[ConstraintRow]) -> Iterator[ForeignKey]:
         for constraint in constraints:
             if constraint.kind != "f":
                 continue
@@ -276,7 +272,7 @@ class Assembly:
                 )
 
     def _checks(
-        self, columns: _Columns, constraints: Sequence[ConstraintPart], schema: str, table: str
+        self, columns: _Columns, constraints: Sequence[ConstraintRow], schema: str, table: str
     ) -> Iterator[str]:
         """Give the checks of readable columns; not of hidden ones, whose values they may list."""
         for constraint in constraints:
@@ -287,7 +283,7 @@ class Assembly:
                 yield constraint.definition
 
 
-def _lacks(constraint: ConstraintPart) -> str:
+def _lacks(constraint: ConstraintRow) -> str:
     if not constraint.is_enforced:
         return "not enforced"
     return "" if constraint.is_validated else "not valid"
@@ -297,25 +293,25 @@ def _by_id(rows: Iterable[Row]) -> dict[int, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def _keys(columns: _Columns, constraints: Sequence[ConstraintPart], kind: str) -> Iterator[tuple[str, ...]]:
+def _keys(columns: _Columns, constraints: Sequence[ConstraintRow], kind: str) -> Iterator[tuple[str, ...]]:
     for constraint in constraints:
         if constraint.kind == kind and (names := columns.names(constraint.column_numbers)):
             yield names
 
 
-def _indexes(columns: _Columns, parts: Sequence[IndexPart]) -> Iterator[Index]:
-    for part in parts:
-        names = columns.names([number for number in part.column_numbers if number > 0])
-        if part.definition and names is not None:
+def _indexes(columns: _Columns, rows: Sequence[IndexRow]) -> Iterator[Index]:
+    for row in rows:
+        names = columns.names([number for number in row.column_numbers if number > 0])
+        if row.definition and names is not None:
             # What comes before USING repeats the names of the index and its table; what follows, many share.
-            _, _, method = part.definition.partition(" USING ")
-            yield Index(part.name, sys.intern(method or part.definition), names, part.is_unique)
+            _, _, method = row.definition.partition(" USING ")
+            yield Index(row.name, sys.intern(method or row.definition), names, row.is_unique)
 
 
-def _default(part: ColumnPart) -> str | None:
-    if part.is_generated:
-        return f"generated always as ({part.default})"
-    return _IDENTITY_BY_ATTIDENTITY.get(part.identity, part.default)
+def _default(row: ColumnRow) -> str | None:
+    if row.is_generated:
+        return f"generated always as ({row.default})"
+    return _IDENTITY_BY_ATTIDENTITY.get(row.identity, row.default)
 
 
 class Types:

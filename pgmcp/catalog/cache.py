@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from pgmcp.catalog.catalog import Catalog, Table
-from pgmcp.catalog.column_samples import Profile
-from pgmcp.snapshot import Snapshot
+from pgmcp.catalog.column_samples import ColumnSamples
+from pgmcp.refreshing_cache import RefreshingCache
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class CatalogChange:
     first_read_tables: int | None = None
 
 
-Watcher = Callable[[Catalog | None, Catalog, CatalogChange], None]
+CatalogListener = Callable[[Catalog | None, Catalog, CatalogChange], None]
 """Told of a read: the catalog before, the new one, and what changed; on the event loop, and may not raise."""
 
 
@@ -39,7 +39,7 @@ class SchemaCache:
     Args:
         read: reads the catalog, given the one read before, if any; what it raises reaches whoever waits.
         refresh_interval_s: age at which `get` starts a refresh behind the caller's back.
-        profile: adds samples to what was read, once there are some; None adds nothing.
+        samples: adds samples to what was read, once there are some; None adds nothing.
     """
 
     def __init__(
@@ -47,16 +47,16 @@ class SchemaCache:
         read: Callable[[Catalog | None], Awaitable[Catalog]],
         *,
         refresh_interval_s: float,
-        profile: Profile | None = None,
+        samples: ColumnSamples | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read = read
-        self._profile = profile
+        self._samples = samples
         self._clock = clock
         self._last: Catalog | None = None
-        self._watchers: list[Watcher] = []
+        self._listeners: list[CatalogListener] = []
         self._not_again_before_s = 0.0
-        self._snapshot = Snapshot(
+        self._cache = RefreshingCache(
             self._read_and_compare,
             refresh_interval_s=refresh_interval_s,
             logger=_log,
@@ -65,22 +65,22 @@ class SchemaCache:
         )
 
     @property
-    def at_hand(self) -> Catalog | None:
+    def cached(self) -> Catalog | None:
         """The catalog that was read last; None if none was, and none is read for the asking."""
         return self._last
 
-    def watch(self, watcher: Watcher) -> None:
+    def subscribe(self, listener: CatalogListener) -> None:
         """Have every later read told, whoever caused it."""
-        self._watchers.append(watcher)
+        self._listeners.append(listener)
 
     async def get(self) -> Catalog:
         """Return the catalog that is known, however old; only the first caller of all waits for a read."""
-        catalog, _ = await self._snapshot.get()
-        return self._profile.add_to(catalog) if self._profile else catalog
+        catalog, _ = await self._cache.get()
+        return self._samples.add_to(catalog) if self._samples else catalog
 
     async def refresh(self) -> CatalogChange:
         """Read the catalog now, or join the read under way, and say what changed."""
-        _, change = await self._snapshot.refresh()
+        _, change = await self._cache.refresh()
         return change
 
     async def get_after_a_miss(self, *, is_outdated: bool) -> Catalog:
@@ -90,14 +90,14 @@ class SchemaCache:
             is_outdated: the known catalog has the name, so it is no good, however new.
         """
         if is_outdated or self._clock() >= self._not_again_before_s:
-            await self._snapshot.refresh()
+            await self._cache.refresh()
         return await self.get()
 
     async def close(self) -> None:
         """Stop a read under way; whoever waits for it is cancelled."""
-        await self._snapshot.close()
-        if self._profile:
-            await self._profile.close()
+        await self._cache.close()
+        if self._samples:
+            await self._samples.close()
 
     async def _read_and_compare(self) -> tuple[Catalog, CatalogChange]:
         started_at_s = self._clock()
@@ -106,10 +106,10 @@ class SchemaCache:
         self._not_again_before_s = started_at_s + took_s / _MAX_SHARE_OF_READING
         old, self._last = self._last, new
         change = compare(old, new)
-        for tell in self._watchers:
-            tell(old, new, change)
-        if self._profile:
-            self._profile.renew(new)
+        for listener in self._listeners:
+            listener(old, new, change)
+        if self._samples:
+            self._samples.renew(new)
         return new, change
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.catalog.scope import CatalogScope
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 
 _DOMAIN = re.compile(r".+ \((.+)\)")
 UNREADABLE_CHARACTER: Final = "\ufffd"
@@ -191,7 +191,7 @@ class Catalog:
         name = quote_identifier(table.name)
         if not self._is_found_by_its_bare_name(table):
             name = f"{quote_identifier(table.schema)}.{name}"
-        return neutralise(name)
+        return escape_untrusted(name)
 
     def _find_on_search_path(self, name: str) -> Table | None:
         for schema in self.search_path:

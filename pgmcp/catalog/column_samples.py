@@ -11,7 +11,7 @@ from pgmcp.errors import PgmcpError
 _log = logging.getLogger(__name__)
 
 
-class Profile:
+class ColumnSamples:
     """Adds samples to catalogs.
 
     Args:

@@ -15,7 +15,7 @@ from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
 from pgmcp.execution.result import JsonScalar
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 
 MAX_NAMES: Final = 20
 """Names looked up for one error."""
@@ -45,7 +45,9 @@ class HiddenRelation:
         if not self.columns:
             return text
         more = ", …" if len(self.columns) > _MAX_LISTED_COLUMNS else ""
-        listed = ", ".join(neutralise(quote_identifier(each)) for each in self.columns[:_MAX_LISTED_COLUMNS])
+        listed = ", ".join(
+            escape_untrusted(quote_identifier(each)) for each in self.columns[:_MAX_LISTED_COLUMNS]
+        )
         return f"{text}; columns of {self.name}: {listed}{more}"
 
 
@@ -74,7 +76,7 @@ def _read(row: list[JsonScalar], catalog: Catalog) -> HiddenRelation | None:
     if not catalog.scope.includes(str(schema)):
         return HiddenRelation(
             shown,
-            f"is in the schema {neutralise(str(schema))}, which PG_MCP_DATABASE_EXCLUDE_SCHEMAS or "
+            f"is in the schema {escape_untrusted(str(schema))}, which PG_MCP_DATABASE_EXCLUDE_SCHEMAS or "
             "PG_MCP_DATABASE_INCLUDE_SCHEMAS leaves out",
         )
     if not is_readable:
@@ -90,8 +92,8 @@ def _reason(schema: str, is_partition: bool, parents: list[str], extension: str)
     if schema in ("pg_catalog", "information_schema"):
         return "is part of PostgreSQL's system catalog, which is not listed, and can be queried"
     if extension:
-        return f"belongs to the extension {neutralise(extension)}, whose tables are not listed"
-    names = neutralise(", ".join(parents))
+        return f"belongs to the extension {escape_untrusted(extension)}, whose tables are not listed"
+    names = escape_untrusted(", ".join(parents))
     if is_partition:
         return f"is a partition of {names}; query {names}, which has the rows of all its partitions"
     if parents:
@@ -102,7 +104,7 @@ def _reason(schema: str, is_partition: bool, parents: list[str], extension: str)
 
 
 def _name(schema: str, name: str) -> str:
-    return neutralise(f"{quote_identifier(schema)}.{quote_identifier(name)}")
+    return escape_untrusted(f"{quote_identifier(schema)}.{quote_identifier(name)}")
 
 
 def _literal(text: str) -> str:

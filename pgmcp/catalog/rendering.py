@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog, Column, ForeignKey, Index, Table, TableKind
 from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
-from pgmcp.untrusted import neutralise, neutralise_block, shorten
+from pgmcp.untrusted import escape_untrusted, escape_untrusted_block, shorten
 
 _MAX_COMMENT_CHARACTERS = 300
 _MAX_PROMPT_COMMENT_CHARACTERS = 200
@@ -183,7 +183,7 @@ def _column_lines(table: Table) -> list[str]:
     name_width = min(max((len(_name(column.name)) for column in table.columns), default=0), 32)
     type_width = min(max((len(column.type) for column in table.columns), default=0), 32)
     return [
-        f"  {_name(column.name):<{name_width}}  {neutralise(column.type):<{type_width}}  "
+        f"  {_name(column.name):<{name_width}}  {escape_untrusted(column.type):<{type_width}}  "
         f"{_column_facts(column, table)}".rstrip()
         for column in table.columns
     ]
@@ -300,7 +300,7 @@ def _label(label: str) -> str:
 
 
 def _name(identifier: str) -> str:
-    return neutralise(quote_identifier(identifier))
+    return escape_untrusted(quote_identifier(identifier))
 
 
 def _names(identifiers: Iterable[str]) -> str:
@@ -308,14 +308,14 @@ def _names(identifiers: Iterable[str]) -> str:
 
 
 def _one_line(text: str, *, max_characters: int) -> str:
-    # Not `neutralise`: it doubles backslashes, and a value has to be spelled here as SQL must spell it.
+    # Not `escape_untrusted`: it doubles backslashes, and a value has to be spelled here as SQL must spell it.
     # Nor are spaces folded in what is on one line already.
     line = text if text.isprintable() else " ".join(text.split())
-    return shorten(neutralise_block(line), max_characters)
+    return shorten(escape_untrusted_block(line), max_characters)
 
 
 def _short_type(type_name: str) -> str:
-    text = neutralise(type_name)
+    text = escape_untrusted(type_name)
     for pattern, short in _SHORT_TYPES:
         text = pattern.sub(short, text)
     return text

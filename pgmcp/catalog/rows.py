@@ -9,7 +9,7 @@ import msgspec
 Row = list[Any]
 
 
-class ColumnPart(msgspec.Struct, array_like=True, gc=False):
+class ColumnRow(msgspec.Struct, array_like=True, gc=False):
     """A column, by its number; its type may be an enum or a domain, which the type's oid tells."""
 
     number: int
@@ -24,7 +24,7 @@ class ColumnPart(msgspec.Struct, array_like=True, gc=False):
     comment: str
 
 
-class ConstraintPart(msgspec.Struct, array_like=True, gc=False):
+class ConstraintRow(msgspec.Struct, array_like=True, gc=False):
     """A constraint; `kind` is pg_constraint.contype.
 
     Attributes:
@@ -43,7 +43,7 @@ class ConstraintPart(msgspec.Struct, array_like=True, gc=False):
     nulls_not_distinct: bool
 
 
-class IndexPart(msgspec.Struct, array_like=True, gc=False):
+class IndexRow(msgspec.Struct, array_like=True, gc=False):
     """An index; the number of an expression among its columns is 0."""
 
     name: str
@@ -52,7 +52,7 @@ class IndexPart(msgspec.Struct, array_like=True, gc=False):
     column_numbers: list[int]
 
 
-class StatisticsPart(msgspec.Struct, array_like=True, gc=False):
+class StatisticsRow(msgspec.Struct, array_like=True, gc=False):
     """What the last ANALYZE knows of a column.
 
     Attributes:
@@ -90,9 +90,9 @@ def salvage(decode: Callable[[str], _T], text: str, end_of_element: str) -> tupl
     return decode("[]"), True
 
 
-decode_columns = msgspec.json.Decoder(list[ColumnPart]).decode
-decode_constraints = msgspec.json.Decoder(list[ConstraintPart]).decode
-decode_indexes = msgspec.json.Decoder(list[IndexPart]).decode
-decode_statistics = msgspec.json.Decoder(list[StatisticsPart]).decode
+decode_columns = msgspec.json.Decoder(list[ColumnRow]).decode
+decode_constraints = msgspec.json.Decoder(list[ConstraintRow]).decode
+decode_indexes = msgspec.json.Decoder(list[IndexRow]).decode
+decode_statistics = msgspec.json.Decoder(list[StatisticsRow]).decode
 decode_ids = msgspec.json.Decoder(list[int]).decode
 decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode

@@ -67,7 +67,7 @@ Samples = Mapping[tuple[str, str], Mapping[str, ColumnSample]]
 async def sample(
     catalog: Catalog,
     fetch: Fetch,
-    look: Fetch,
+    probe: Fetch,
     *,
     max_rows: int,
     clock: Callable[[], float] = time.monotonic,
@@ -77,7 +77,7 @@ async def sample(
     Args:
         catalog: its scope says whose values may be shown.
         fetch: runs a statement of `queries`.
-        look: runs a look into one table; what it raises counts as nothing seen.
+        probe: runs one sampling statement; what it raises counts as nothing seen.
         max_rows: of one table.
 
     Raises:
@@ -98,7 +98,7 @@ async def sample(
         if clock() >= ends_at_s:
             break
         try:
-            rows = await look(without(_statement(table, columns, max_rows), unreadable, _WITHOUT_SIZES))
+            rows = await probe(without(_statement(table, columns, max_rows), unreadable, _WITHOUT_SIZES))
         except PgmcpError as error:
             _log.debug("a table was not sampled (%s)", error.code)
             continue

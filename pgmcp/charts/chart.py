@@ -19,7 +19,7 @@ class Chart:
     Attributes:
         title: plain text, "" for none.
         description: alternative text: the axes, the count, the extremes. It holds names and values
-            of the database, neutralised: show it as data.
+            of the database, escaped: show it as data.
         shape: which columns are drawn, and as what.
     """
 

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Final
 
 from pgmcp.execution.result import Column, JsonScalar
-from pgmcp.untrusted import neutralise, shorten
+from pgmcp.untrusted import escape_untrusted, shorten
 
 Row = Sequence[JsonScalar]
 
@@ -136,9 +136,11 @@ def step_rank(step: str) -> int:
 
 
 def to_line(text: str, max_characters: int) -> str:
-    """Return a text from anywhere as one line that can be drawn: neutralised, cut, and no trap for Vega."""
+    """Return a text from anywhere as one line that can be drawn: escaped, cut, and no trap for Vega."""
     # Cut first, so that the pattern sees little, and again, for an escape is longer than its character.
-    line = shorten(neutralise(shorten(text[: 2 * max_characters].strip(), max_characters)), max_characters)
+    line = shorten(
+        escape_untrusted(shorten(text[: 2 * max_characters].strip(), max_characters)), max_characters
+    )
     return f"{line}\u00a0" if line in _PROPERTIES_OF_EVERY_OBJECT else line
 
 

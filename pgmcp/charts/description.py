@@ -23,7 +23,7 @@ def describe(shape: Shape, points: Sequence[Point], *, is_partial: bool) -> str:
     return shorten(". ".join(sentences) + ".", _MAX_CHARACTERS)
 
 
-def tell_point(shape: Shape, point: Point) -> str:
+def describe_point(shape: Shape, point: Point) -> str:
     """Return one mark in words: what a pointer on it or a screen reader tells."""
     series = f", {point.series}" if shape.series or len(shape.measures) > 1 else ""
     if shape.kind is ChartKind.SCATTER and isinstance(point.position, float):

@@ -12,7 +12,7 @@ from textwrap import wrap
 from typing import Any, Final
 
 from pgmcp.charts.columns import Reading, Role, to_line
-from pgmcp.charts.description import tell_point
+from pgmcp.charts.description import describe_point
 from pgmcp.charts.labels import format_number, label_time_axis
 from pgmcp.charts.shape import ChartKind, Point, Shape, name_series
 from pgmcp.charts.theme import LABEL_LIMIT_PX, Theme, theme_config
@@ -41,7 +41,7 @@ def specify(shape: Shape, points: Sequence[Point], *, title: str, theme: Theme |
 
 
 def _datum(shape: Shape, point: Point) -> Json:
-    datum = {_POSITION: point.position, _VALUE: point.value, _TOLD: tell_point(shape, point)}
+    datum = {_POSITION: point.position, _VALUE: point.value, _TOLD: describe_point(shape, point)}
     if point.series:
         datum[_SERIES] = point.series
     if shape.kind is ChartKind.BARS:

@@ -17,7 +17,7 @@ from pgmcp.cli.options import (
     ExplainOption,
     JsonOption,
     LimitOption,
-    Wish,
+    OutputOptions,
     check_chart,
     choose_form,
     examples,
@@ -104,10 +104,10 @@ def ask(
 ) -> None:
     """Ask a question: shows the SQL, the rows, and how they were found."""
     form = choose_form(sql=only_sql, explain=explain, csv=csv, json=json)
-    wish = check_chart(Wish(form, database, limit, chart))
+    options = check_chart(OutputOptions(form, database, limit, chart))
     from pgmcp.cli.ask import ask
 
-    ask(" ".join(question), wish)
+    ask(" ".join(question), options)
 
 
 @app.command(
@@ -130,10 +130,12 @@ def sql(
     limit: LimitOption = None,
 ) -> None:
     """Run your own SQL, checked and read-only as a model's."""
-    wish = check_chart(Wish(choose_form(explain=explain, csv=csv, json=json), database, limit, chart))
+    options = check_chart(
+        OutputOptions(choose_form(explain=explain, csv=csv, json=json), database, limit, chart)
+    )
     from pgmcp.cli.ask import run_sql
 
-    run_sql(statement, wish)
+    run_sql(statement, options)
 
 
 @app.command(
@@ -180,9 +182,9 @@ def learn(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Keep it without asking.")] = False,
 ) -> None:
     """Keep a question and its SQL, once you have seen its rows, as the answer from now on."""
-    from pgmcp.cli.learn import keep, show_what_it_gives
+    from pgmcp.cli.learn import keep, preview_answer
 
-    answer = show_what_it_gives(question, sql=sql, database=database)
+    answer = preview_answer(question, sql=sql, database=database)
     if not yes:
         typer.confirm("Is this right, and shall it be the answer from now on?", abort=True)
     file = keep(question, answer)
@@ -270,7 +272,7 @@ def install(
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check settings, machine, hosts, model and databases, and name the cures; exit with 1 if one fails."""
+    """Check settings, machine, hosts, model and databases, with hints; exit with 1 if one fails."""
     from pgmcp.cli.doctor import run_doctor
 
     raise typer.Exit(ExitCode.DONE if run_doctor(with_json=as_json) else ExitCode.FAILED)

@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from pgmcp.cli.options import Form, Wish
+from pgmcp.cli.options import Form, OutputOptions
 from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
-from pgmcp.cli.show import Findings, show
-from pgmcp.cli.stages import tell_stages
+from pgmcp.cli.show import CommandResult, show
+from pgmcp.cli.stages import report_stages
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.pipeline import OnStage, ReturnType
@@ -18,51 +18,55 @@ MAX_INPUT_BYTES: Final = 1 << 20
 
 EXPLAIN: Final = "EXPLAIN "
 
-_Finding = Callable[[Session, Wish, OnStage], Awaitable[Findings]]
+_Command = Callable[[Session, OutputOptions, OnStage], Awaitable[CommandResult]]
 
 
-def ask(question: str, wish: Wish) -> None:
+def ask(question: str, options: OutputOptions) -> None:
     """Answer a question in plain language."""
-    _find_and_show(partial(_find_answer, question), wish)
+    _run_and_show(partial(_answer_question, question), options)
 
 
-def run_sql(sql: str | None, wish: Wish) -> None:
+def run_sql(sql: str | None, options: OutputOptions) -> None:
     """Run, or explain, one statement; None and "-" stand for the one on standard input."""
     text = _read_statement() if sql is None or sql == "-" else sql
-    _find_and_show(partial(_find_rows, text), wish)
+    _run_and_show(partial(_run_statement, text), options)
 
 
-def _find_and_show(find: _Finding, wish: Wish) -> None:
+def _run_and_show(find: _Command, options: OutputOptions) -> None:
     terminal = Terminal()
-    settings = load_quiet_settings(terminal.warning_handler(), wish.database)
+    settings = load_quiet_settings(terminal.warning_handler(), options.database)
     with terminal.progress() as say:
-        on_stage = tell_stages(say, model=settings.openai.model)
-        findings = run_in_session(settings, lambda session: find(session, wish, on_stage))
-    show(findings, wish.form, terminal, max_rows=settings.server.max_result_rows)
-    if wish.chart is not None and findings.answer:
+        on_stage = report_stages(say, model=settings.openai.model)
+        result = run_in_session(settings, lambda session: find(session, options, on_stage))
+    show(result, options.form, terminal, max_rows=settings.server.max_result_rows)
+    if options.chart is not None and result.answer:
         from pgmcp.cli.chart import draw_answer
 
-        draw_answer(findings.answer, wish.chart, terminal)
+        draw_answer(result.answer, options.chart, terminal)
 
 
-async def _find_answer(question: str, session: Session, wish: Wish, on_stage: OnStage) -> Findings:
+async def _answer_question(
+    question: str, session: Session, options: OutputOptions, on_stage: OnStage
+) -> CommandResult:
     answer = await session.pipeline.answer(
         question,
-        return_type=ReturnType.BOTH if wish.is_executed else ReturnType.SQL,
-        limit=wish.limit,
+        return_type=ReturnType.BOTH if options.is_executed else ReturnType.SQL,
+        limit=options.limit,
         caller=CALLER,
         on_stage=on_stage,
     )
-    if wish.form is not Form.EXPLAIN:
-        return Findings(answer)
-    return Findings(answer, await _plan(answer.sql or "", session, on_stage))
+    if options.form is not Form.EXPLAIN:
+        return CommandResult(answer)
+    return CommandResult(answer, await _plan(answer.sql or "", session, on_stage))
 
 
-async def _find_rows(sql: str, session: Session, wish: Wish, on_stage: OnStage) -> Findings:
-    if wish.form is Form.EXPLAIN:
-        return Findings(None, await _plan(sql, session, on_stage))
-    answer = await session.pipeline.execute_sql(sql, limit=wish.limit, caller=CALLER, on_stage=on_stage)
-    return Findings(answer)
+async def _run_statement(
+    sql: str, session: Session, options: OutputOptions, on_stage: OnStage
+) -> CommandResult:
+    if options.form is Form.EXPLAIN:
+        return CommandResult(None, await _plan(sql, session, on_stage))
+    answer = await session.pipeline.execute_sql(sql, limit=options.limit, caller=CALLER, on_stage=on_stage)
+    return CommandResult(answer)
 
 
 async def _plan(sql: str, session: Session, on_stage: OnStage) -> list[str]:

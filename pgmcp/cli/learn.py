@@ -5,7 +5,7 @@ from pathlib import Path
 from pgmcp.answers.answer import Answer
 from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.show import show_answer
-from pgmcp.cli.stages import tell_stages
+from pgmcp.cli.stages import report_stages
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError, SettingsError
 from pgmcp.generation.context_edit import add_verified
@@ -17,7 +17,7 @@ SHOWN_ROWS = 20
 """Enough to tell a right answer from a wrong one."""
 
 
-def show_what_it_gives(question: str, *, sql: str | None, database: str | None) -> Answer:
+def preview_answer(question: str, *, sql: str | None, database: str | None) -> Answer:
     """Answer a question, by the SQL if there is any, and show it.
 
     Raises:
@@ -28,7 +28,7 @@ def show_what_it_gives(question: str, *, sql: str | None, database: str | None) 
     _context_file(settings)
 
     with terminal.progress() as say:
-        on_stage = tell_stages(say, model=settings.openai.model)
+        on_stage = report_stages(say, model=settings.openai.model)
 
         async def find(session: Session) -> Answer:
             pipeline, limit = session.pipeline, min(SHOWN_ROWS, session.pipeline.max_rows)

@@ -21,7 +21,7 @@ class Form(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class OutputOptions:
     """What a person wants to see, and of which database.
 
     Attributes:
@@ -53,19 +53,19 @@ def choose_form(**asked: bool) -> Form:
     return forms[0] if forms else Form.TABLE
 
 
-def check_chart(wish: Wish) -> Wish:
-    """Return the wish.
+def check_chart(options: OutputOptions) -> OutputOptions:
+    """Return the options.
 
     Raises:
         typer.BadParameter: it asks for a chart of rows that are not fetched, or where it cannot be.
     """
-    if wish.chart is not None and not wish.is_executed:
-        raise typer.BadParameter(f"--chart needs rows, and --{wish.form} fetches none")
-    if wish.chart is not None and wish.chart.suffix.lower() != ".png":
+    if options.chart is not None and not options.is_executed:
+        raise typer.BadParameter(f"--chart needs rows, and --{options.form} fetches none")
+    if options.chart is not None and options.chart.suffix.lower() != ".png":
         raise typer.BadParameter("--chart writes PNG: give it a file that ends in .png")
-    if wish.chart is not None and not wish.chart.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {wish.chart.parent}")
-    return wish
+    if options.chart is not None and not options.chart.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {options.chart.parent}")
+    return options
 
 
 def complete_database(incomplete: str) -> list[str]:

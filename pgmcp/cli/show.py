@@ -19,14 +19,14 @@ from pgmcp.cli.options import Form
 from pgmcp.cli.table import lay_out
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Rows, Truncation
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 
 # In JSON every character may be escaped, so what does not print is: the same value, harmless on a terminal.
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class CommandResult:
     """What a command has to show.
 
     Attributes:
@@ -38,18 +38,18 @@ class Findings:
     plan: list[str] | None = None
 
 
-def show(findings: Findings, form: Form, terminal: Terminal, *, max_rows: int) -> None:
+def show(result: CommandResult, form: Form, terminal: Terminal, *, max_rows: int) -> None:
     """Print what was found, and to standard error what is missing in it.
 
     Args:
         max_rows: what the settings allow, to say how to get more.
     """
-    if findings.plan is not None:
-        _show_plan(findings.answer, findings.plan, terminal)
-    elif findings.answer:
-        _show_in_form(findings.answer, form, terminal)
-    if findings.answer and findings.answer.rows:
-        for sentence in _what_is_missing(findings.answer.rows, max_rows):
+    if result.plan is not None:
+        _show_plan(result.answer, result.plan, terminal)
+    elif result.answer:
+        _show_in_form(result.answer, form, terminal)
+    if result.answer and result.answer.rows:
+        for sentence in _what_is_missing(result.answer.rows, max_rows):
             terminal.remark(sentence)
     terminal.flush()
 
@@ -97,15 +97,15 @@ def _show_plan(answer: Answer | None, plan: list[str], terminal: Terminal) -> No
         terminal.show_sql(answer.sql)
         terminal.say("")
     for line in plan:
-        terminal.say_line(neutralise(line))
+        terminal.say_line(escape_untrusted(line))
     for line in _how_found(answer) if answer else ():
         terminal.say(line, "dim")
 
 
 def _how_found(answer: Answer) -> Iterator[str]:
     yield describe_provenance(answer)
-    yield from (f"assumed: {neutralise(text)}" for text in answer.assumptions)
-    yield from (f"note: {neutralise(text)}" for text in answer.notes)
+    yield from (f"assumed: {escape_untrusted(text)}" for text in answer.assumptions)
+    yield from (f"note: {escape_untrusted(text)}" for text in answer.notes)
 
 
 def _json(answer: Answer) -> str:

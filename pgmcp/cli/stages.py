@@ -16,7 +16,7 @@ WORDS_BY_STAGE: Final = {
 }
 
 
-def tell_stages(say: Callable[[str], None], *, model: str) -> OnStage:
+def report_stages(say: Callable[[str], None], *, model: str) -> OnStage:
     """Return what the pipeline calls at each stage; says at once that the database is being reached."""
     say("connecting")
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pgmcp.execution.result import Column, JsonScalar, Rows
-from pgmcp.untrusted import neutralise_block, shorten
+from pgmcp.untrusted import escape_untrusted_block, shorten
 
 _NUMERIC_TYPES: Final = (
     "smallint",
@@ -94,9 +94,9 @@ def fit_widths(natural: Sequence[int], least: Sequence[int], room: int) -> list[
         return None
     widths = list(least)
     left = room - sum(least)
-    wishes = sorted(range(len(natural)), key=lambda index: natural[index] - least[index])
-    for rank, index in enumerate(wishes):
-        given = min(natural[index] - least[index], left // (len(wishes) - rank))
+    by_demand = sorted(range(len(natural)), key=lambda index: natural[index] - least[index])
+    for rank, index in enumerate(by_demand):
+        given = min(natural[index] - least[index], left // (len(by_demand) - rank))
         widths[index] += given
         left -= given
     return widths
@@ -239,4 +239,4 @@ def _text(cell: JsonScalar) -> str:
 
 def _visible(text: str) -> str:
     r"""Return a text on one line; unlike for a model, a backslash stays one: people know their paths."""
-    return neutralise_block(text).replace("\n", r"\n").replace("\t", r"\t")
+    return escape_untrusted_block(text).replace("\n", r"\n").replace("\t", r"\t")

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from pgmcp.cli.errors import describe
 from pgmcp.errors import PgmcpError
-from pgmcp.untrusted import neutralise_block
+from pgmcp.untrusted import escape_untrusted_block
 
 _UNBOUNDED_WIDTH: Final = 1_000_000
 """Characters of a line in a pipe, where nothing is folded."""
@@ -66,7 +66,7 @@ class Terminal:
 
     def show_sql(self, sql: str) -> None:
         """Print a statement for a person."""
-        text = neutralise_block(sql.strip())
+        text = escape_untrusted_block(sql.strip())
         if self.room is None:
             self.say(text)
         else:
@@ -78,7 +78,7 @@ class Terminal:
     def write_exactly(self, text: str) -> None:
         """Print text to be read by a program, byte for byte; a terminal gets it made safe."""
         if self._stdout.isatty():
-            self._stdout.write(neutralise_block(text.replace("\r\n", "\n")))
+            self._stdout.write(escape_untrusted_block(text.replace("\r\n", "\n")))
         else:
             # Not as text: on Windows that would make two line ends of one, and of letters question marks.
             self._stdout.flush()
@@ -87,7 +87,7 @@ class Terminal:
 
     def remark(self, text: str) -> None:
         """Say something about the answer that is no part of it."""
-        self._tell(Text(neutralise_block(text), style="yellow"))
+        self._tell(Text(escape_untrusted_block(text), style="yellow"))
 
     def show_failure(self, error: PgmcpError) -> None:
         """Say what went wrong and what to do about it."""

@@ -46,7 +46,7 @@ class Lanes:
         self._waiting: deque[asyncio.Future[bool]] = deque()
         self._impatient: set[asyncio.Future[bool]] = set()
         self._last_entry_s = clock()
-        self._is_watched = False
+        self._is_check_scheduled = False
 
     @property
     def waiting_count(self) -> int:
@@ -91,7 +91,7 @@ class Lanes:
         self._waiting.append(place)
         if not is_patient:
             self._impatient.add(place)
-            self._watch()
+            self._schedule_check()
         try:
             return await place
         except asyncio.CancelledError:
@@ -103,20 +103,20 @@ class Lanes:
         finally:
             self._impatient.discard(place)
 
-    def _watch(self) -> None:
+    def _schedule_check(self) -> None:
         """Look again when the lane would be blocked, for those who do not want to wait then."""
-        if self._is_watched:
+        if self._is_check_scheduled:
             return
-        self._is_watched = True
+        self._is_check_scheduled = True
         left_s = max(0.0, BLOCKED_AFTER_S - (self._clock() - self._last_entry_s))
         call_later = self._call_later or asyncio.get_running_loop().call_later
-        call_later(left_s, self._look)
+        call_later(left_s, self._check_waiting)
 
-    def _look(self) -> None:
-        self._is_watched = False
+    def _check_waiting(self) -> None:
+        self._is_check_scheduled = False
         if self.is_blocked:
             for place in [place for place in self._waiting if place in self._impatient and not place.done()]:
                 self._waiting.remove(place)
                 place.set_result(False)
         elif self._impatient:
-            self._watch()
+            self._schedule_check()

@@ -1,6 +1,6 @@
 """The worker processes of one database: how many there are, who has one, and when one is replaced.
 
-    spawn ──▶ connecting ──▶ idle ◀──▶ busy ──▶ worn, or not whole ──▶ killed
+    spawn ──▶ connecting ──▶ idle ◀──▶ busy ──▶ recycled or broken ──▶ killed
                               │                                          │
                               └─▶ idle for long ──▶ retired              └─▶ the next worker ends
                                                                              the backend it left behind
@@ -86,7 +86,7 @@ class WorkerPool:
         memory_limit_mb: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare a pool; nothing is started before `warm_up` or the first `ask`.
+        """Prepare a pool; nothing is started before `prestart` or the first `ask`.
 
         Args:
             target: where to connect.
@@ -143,7 +143,7 @@ class WorkerPool:
         """Return an id that no other request of this pool's workers has."""
         return next(self._ids)
 
-    def warm_up(self) -> None:
+    def prestart(self) -> None:
         """Start the first workers in the background."""
         self._start(self._size.min_workers - self._worker_count)
 
@@ -189,11 +189,11 @@ class WorkerPool:
             raise
 
     def release(self, worker: WorkerProcess) -> None:
-        """Take a worker back and hand it to whoever waits; a worn or broken one is replaced."""
+        """Take a worker back and hand it to whoever waits; a recycled or broken one is replaced."""
         if self._is_closing:
             self.in_background(worker.leave())
             return
-        if not worker.is_alive or worker.is_worn:
+        if not worker.is_alive or worker.should_recycle:
             self.in_background(self.discard(worker))
             return
         self._forget_borrower(worker)

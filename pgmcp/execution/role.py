@@ -108,7 +108,7 @@ class RoleCheck:
         self._database = database
         self._fetch = fetch
         self._must_be_read_only = must_be_read_only
-        self._looking: asyncio.Task[RolePosture] | None = None
+        self._probing: asyncio.Task[RolePosture] | None = None
         self._last_problem = ""
 
     async def admit(self) -> None:
@@ -120,7 +120,7 @@ class RoleCheck:
             ExecutionError: the database did not answer.
         """
         if not self._must_be_read_only:
-            self.look()
+            self.probe()
             return
         posture = await self.posture()
         if posture.risks:
@@ -145,22 +145,22 @@ class RoleCheck:
             CatalogDeniedError: PostgreSQL refused to say.
             ExecutionError: the database did not answer.
         """
-        return await asyncio.shield(self.look())
+        return await asyncio.shield(self.probe())
 
-    def look(self) -> asyncio.Task[RolePosture]:
+    def probe(self) -> asyncio.Task[RolePosture]:
         """Start reading the role in the background, once; again if that failed."""
-        if self._looking is None or _has_failed(self._looking):
-            self._looking = asyncio.create_task(self._look())
-            self._looking.add_done_callback(_has_failed)
-        return self._looking
+        if self._probing is None or _has_failed(self._probing):
+            self._probing = asyncio.create_task(self._probe())
+            self._probing.add_done_callback(_has_failed)
+        return self._probing
 
     async def close(self) -> None:
         """Stop a read that is under way."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.wait([self._looking])
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
 
-    async def _look(self) -> RolePosture:
+    async def _probe(self) -> RolePosture:
         try:
             unreadable = await find_unreadable(self._fetch)
             sql = without(POSTURE_SQL, unreadable, {"pg_roles": _OWN_ROLE})
@@ -191,5 +191,5 @@ class RoleCheck:
             )
 
 
-def _has_failed(looking: asyncio.Task[RolePosture]) -> bool:
-    return looking.done() and (looking.cancelled() or looking.exception() is not None)
+def _has_failed(probing: asyncio.Task[RolePosture]) -> bool:
+    return probing.done() and (probing.cancelled() or probing.exception() is not None)

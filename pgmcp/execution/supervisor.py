@@ -86,7 +86,7 @@ class Supervisor:
         read_only: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Prepare to serve; nothing is started before `warm_up` or the first statement.
+        """Prepare to serve; nothing is started before `prestart` or the first statement.
 
         Args:
             target: where to connect.
@@ -117,9 +117,9 @@ class Supervisor:
         """What stands before the server, as the last worker found; "" for a direct connection."""
         return self._pool.pooler
 
-    def warm_up(self) -> None:
+    def prestart(self) -> None:
         """Start the first workers in the background."""
-        self._pool.warm_up()
+        self._pool.prestart()
 
     async def execute(
         self,

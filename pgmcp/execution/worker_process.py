@@ -46,7 +46,7 @@ class WorkerProcess:
     Attributes:
         backend: the server process its statements run on; None before it is known or behind a pooler.
         pooler: what stands between it and its server; "" for a direct connection.
-        is_worn: whether it asked to be replaced: it has run many statements, or holds much memory.
+        should_recycle: whether it asked to be replaced: it has run many statements, or holds much memory.
         idle_since_s: when the pool last got it back, on the pool's clock.
         is_whole: whether every exchange so far ended in one matching reply; else it is never reused.
     """
@@ -58,7 +58,7 @@ class WorkerProcess:
         self.backend: Backend | None = None
         self.pooler = ""
         self.is_whole = True
-        self.is_worn = False
+        self.should_recycle = False
         self.idle_since_s = 0.0
         self._asked: ToWorker = Cancel(0)
         self._lengths: tuple[int, int] | None = None  # of the frame that is being read
@@ -112,7 +112,7 @@ class WorkerProcess:
             raise self._lost(f"worker {self.pid} answered with {type(reply).__name__}")
         self.is_whole = True
         if isinstance(reply, Result):
-            self.is_worn = reply.is_worn
+            self.should_recycle = reply.should_recycle
         return reply, rows
 
     def cancel(self, request_id: int) -> None:

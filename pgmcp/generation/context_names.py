@@ -15,7 +15,7 @@ from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.verified import ParameterKind
 from pgmcp.lookup.near_names import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 from pgmcp.validation.mentions import ConditionNames, names_of_condition
 
 FindHidden = Callable[[Sequence[str], Catalog], Awaitable[list[HiddenRelation]]]
@@ -80,7 +80,7 @@ async def explain_unknown_names(
             texts.append(_describe_hidden(each, hidden[0]))
     if len(unknown) > MAX_EXPLAINED:
         texts.append(f"and {len(unknown) - MAX_EXPLAINED} more")
-    return Explanation("; ".join(map(neutralise, texts)), all_exist)
+    return Explanation("; ".join(map(escape_untrusted, texts)), all_exist)
 
 
 def _find_all(context: DatabaseContext, lookup: "_Lookup") -> Iterator[UnknownName]:

@@ -190,7 +190,7 @@ class ModelClient:
             return _OPENAI_HOST
         return (urlsplit(self._base_url).netloc or self._base_url).rpartition("@")[2]
 
-    async def warm_up(self) -> None:
+    async def preload(self) -> None:
         """Load the SDK, which takes most of a second; else the first question does."""
         await self._connect()
 

@@ -75,18 +75,18 @@ class FailedAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class DoubtfulAttempt:
+class MismatchedAttempt:
     """A statement that ran, and compares columns with text they do not hold.
 
     Attributes:
-        findings: a line for each such comparison, with what the column holds instead.
+        mismatches: a line for each such comparison, with what the column holds instead.
     """
 
     sql: str
-    findings: tuple[str, ...]
+    mismatches: tuple[str, ...]
 
 
-Attempt = FailedAttempt | DoubtfulAttempt
+Attempt = FailedAttempt | MismatchedAttempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +200,8 @@ def _as_reply(sql: str) -> str:
 
 
 def _objection(attempt: Attempt, fence: str) -> str:
-    if isinstance(attempt, DoubtfulAttempt):
-        return f"{_fenced('values', chr(10).join(attempt.findings), fence)}\n\n{_RECONSIDER}"
+    if isinstance(attempt, MismatchedAttempt):
+        return f"{_fenced('values', chr(10).join(attempt.mismatches), fence)}\n\n{_RECONSIDER}"
     return f"{_fenced('error', _describe(attempt), fence)}\n\n{_REPAIR}"
 
 

@@ -14,7 +14,7 @@ from pgmcp.lookup.near_names import (
     name_at,
 )
 from pgmcp.lookup.value_check import check_listed, resolve
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 from pgmcp.validation.mentions import Mentions, read_mentions
 
 INVALID_TEXT: Final = "22P02"
@@ -47,7 +47,7 @@ def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
         return _advise_readable(str(error), mentions, catalog)
     name = name_at(sql, error.position)
     if error.sqlstate == UNDEFINED_TABLE and _is_column(name, mentions):
-        return f"FROM has {neutralise(', '.join(alias for alias, _ in mentions.relations))}"
+        return f"FROM has {escape_untrusted(', '.join(alias for alias, _ in mentions.relations))}"
     qualifier = name[-2] if len(name) > 1 else ""
     relations = mentions.relations_of(qualifier) or mentions.relations_of("")
     return advise_missing_name(error.sqlstate, name, relations, catalog)

@@ -18,20 +18,20 @@ _SUFFIX = re.compile(
 _PREFIX = re.compile(r"^(archived?|old|bak|backup|copy_of|tmp|temp|deprecated|legacy|zz)_")
 
 # Words in the names of schemas where things are kept or tried out.
-_ATTIC = """
+_ARCHIVE_SCHEMAS = """
 archive archived archives attic backup backups bak deprecated hist history landing migration old raw sandbox
 scratch stage staging stg temp test tmp trash
 """
-_ATTIC_WORDS = frozenset(_ATTIC.split())
+_ARCHIVE_SCHEMA_WORDS = frozenset(_ARCHIVE_SCHEMAS.split())
 _MAX_NAME_WORDS = 12
 
 
-def find_copies(tables: Sequence[Table]) -> frozenset[int]:
+def find_archived(tables: Sequence[Table]) -> frozenset[int]:
     """Return the places of the tables that are copies of others among them."""
-    return frozenset((*_named_as_copies(tables), *_with_columns_of_others(tables)))
+    return frozenset((*_archived_by_name(tables), *_with_columns_of_others(tables)))
 
 
-def _named_as_copies(tables: Sequence[Table]) -> Iterator[int]:
+def _archived_by_name(tables: Sequence[Table]) -> Iterator[int]:
     names = {(table.schema, table.name) for table in tables}
     for number, table in enumerate(tables):
         name = table.name.lower()
@@ -46,22 +46,22 @@ def _with_columns_of_others(tables: Sequence[Table]) -> Iterator[int]:
         alike.setdefault(frozenset(column.name for column in table.columns), []).append(number)
     for numbers in alike.values():
         if len(numbers) > 1:
-            yield from _copies_among(tables, numbers)
+            yield from _archived_among(tables, numbers)
 
 
-def _copies_among(tables: Sequence[Table], numbers: Sequence[int]) -> Iterator[int]:
+def _archived_among(tables: Sequence[Table], numbers: Sequence[int]) -> Iterator[int]:
     """Give the copies among tables of the same columns."""
     words = {number: tuple(split_words(tables[number].name)) for number in numbers}
     names = set(words.values())
-    kept = {words[number] for number in numbers if not _is_in_attic(tables[number])}
+    kept = {words[number] for number in numbers if not _is_in_archive_schema(tables[number])}
     for number in numbers:
-        is_put_away = words[number] in kept and _is_in_attic(tables[number])
+        is_put_away = words[number] in kept and _is_in_archive_schema(tables[number])
         if is_put_away or any(part in names for part in _parts(words[number])):
             yield number
 
 
-def _is_in_attic(table: Table) -> bool:
-    return not _ATTIC_WORDS.isdisjoint(split_words(table.schema))
+def _is_in_archive_schema(table: Table) -> bool:
+    return not _ARCHIVE_SCHEMA_WORDS.isdisjoint(split_words(table.schema))
 
 
 def _parts(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -18,12 +18,12 @@ class Joins:
             None for tables that stand for themselves.
     """
 
-    def __init__(self, tables: Sequence[Table], copies: Collection[int]) -> None:
-        references = _References(tables, copies)
+    def __init__(self, tables: Sequence[Table], archived: Collection[int]) -> None:
+        references = _References(tables, archived)
         self.targets = [references.targets_of(number) for number in range(len(tables))]
         self.sources: list[list[int]] = [[] for _ in tables]
         for number, targets in enumerate(self.targets):
-            if number not in copies:
+            if number not in archived:
                 for target in targets:
                     self.sources[target].append(number)
         self.parents = [
@@ -44,10 +44,10 @@ def _parent_of(table: Table, targets: Iterable[tuple[int, Table]]) -> int | None
 class _References:
     """Finds what tables refer to; let go once all of it is found."""
 
-    def __init__(self, tables: Sequence[Table], copies: Collection[int]) -> None:
+    def __init__(self, tables: Sequence[Table], archived: Collection[int]) -> None:
         self._tables = tables
         self._number_by_name = {(table.schema, table.name): number for number, table in enumerate(tables)}
-        self._owners = _owners_of_keys(tables, copies)
+        self._owners = _owners_of_keys(tables, archived)
         self._owner_by_column: dict[tuple[str, str], int | None] = {}
 
     def targets_of(self, number: int) -> list[int]:
@@ -81,11 +81,11 @@ class _References:
         return None
 
 
-def _owners_of_keys(tables: Sequence[Table], copies: Collection[int]) -> dict[str, list[int]]:
+def _owners_of_keys(tables: Sequence[Table], archived: Collection[int]) -> dict[str, list[int]]:
     """Return the tables a key name may point at: `customer_id` at customers(id) or customer(customer_id)."""
     owners: dict[str, list[int]] = {}
     for number, table in enumerate(tables):
-        if len(table.primary_key) == 1 and number not in copies:
+        if len(table.primary_key) == 1 and number not in archived:
             for name in _names_of_key(table):
                 owners.setdefault(name, []).append(number)
     return owners

@@ -7,7 +7,7 @@ from typing import Final
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.scope import matches
 from pgmcp.lookup.likeness import nearest
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 
 _MAX_NEAR: Final = 3
 _WILDCARDS: Final = frozenset("*?[")
@@ -36,7 +36,7 @@ class UnmatchedPattern:
     def describe(self) -> str:
         """Return it as a clause, with the near names."""
         near = f" (near: {', '.join(self.near)})" if self.near else ""
-        return neutralise(f"{self.setting}: no {self.kind} matches {self.pattern}{near}")
+        return escape_untrusted(f"{self.setting}: no {self.kind} matches {self.pattern}{near}")
 
 
 def find_unmatched_schemas(catalog: Catalog) -> list[UnmatchedPattern]:

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary, finalize
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.identifiers import split_words
 from pgmcp.catalog.rendering import prompt_line
-from pgmcp.lookup.archived_tables import find_copies
+from pgmcp.lookup.archived_tables import find_archived
 from pgmcp.lookup.joins import Joins
 from pgmcp.lookup.words import Vocabulary
 
@@ -156,8 +156,8 @@ class _SearchIndex:
 
     def __init__(self, catalog: Catalog) -> None:
         self._tables = catalog.tables
-        self._copies = find_copies(catalog.tables)
-        self._joins = Joins(catalog.tables, self._copies)
+        self._archived = find_archived(catalog.tables)
+        self._joins = Joins(catalog.tables, self._archived)
         names = set(chain.from_iterable(_names_in(table) for table in catalog.tables))
         self._vocabulary = Vocabulary(word for name in names for word in split_words(name))
         self._asking = threading.Lock()
@@ -178,7 +178,7 @@ class _SearchIndex:
         ranked = self._in_order(self._score(question))
         found = frozenset(ranked)
         others = (number for number in range(len(self._tables)) if number not in found)
-        for number in chain(ranked, sorted(others, key=lambda number: number in self._copies)):
+        for number in chain(ranked, sorted(others, key=lambda number: number in self._archived)):
             yield self._tables[number]
 
     def _score(self, text: str) -> dict[int, float]:
@@ -207,7 +207,7 @@ class _SearchIndex:
 
     def _join(self, found: dict[int, float]) -> dict[int, float]:
         """Return the scores with those of the tables that the ones found are joined through."""
-        scores = {number: score for number, score in found.items() if number not in self._copies}
+        scores = {number: score for number, score in found.items() if number not in self._archived}
         best = nlargest(_MAX_JOINED_BETWEEN, scores, key=scores.__getitem__)
         for share in _TARGET_SHARES:
             for number in nlargest(_MAX_FOUND_TABLES, scores, key=scores.__getitem__):
@@ -242,7 +242,7 @@ class _SearchIndex:
             sunk[number] = scores[number] * _SIBLING_SHARE**better
             if parent is not None:
                 siblings[parent] = better + 1
-        return sorted(ranked, key=lambda number: (number in self._copies, -sunk[number], number))
+        return sorted(ranked, key=lambda number: (number in self._archived, -sunk[number], number))
 
 
 def _names_in(table: Table) -> Iterator[str]:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from pgmcp.errors import SettingsError
-from pgmcp.observability.outcome import OutcomeWatch
+from pgmcp.observability.outcome import OutcomeObserver
 from pgmcp.pipeline import Call, Stage
 
 logger = logging.getLogger(__name__)
@@ -68,11 +68,11 @@ class AuditFile:
         """Close the file."""
         self._file.close()
 
-    def watch_call(self, call: Call) -> AbstractContextManager[None]:
+    def observe_call(self, call: Call) -> AbstractContextManager[None]:
         """Write what became of a call."""
-        return OutcomeWatch(partial(self._write, call), self._clock)
+        return OutcomeObserver(partial(self._write, call), self._clock)
 
-    def watch_stage(self, call: Call, stage: Stage) -> None:
+    def observe_stage(self, call: Call, stage: Stage) -> None:
         """Write nothing: a call is one line."""
 
     def _write(self, call: Call, outcome: str, spent_s: float) -> None:

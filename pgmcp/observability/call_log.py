@@ -8,7 +8,7 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any
 
-from pgmcp.observability.outcome import OutcomeWatch
+from pgmcp.observability.outcome import OutcomeObserver
 from pgmcp.pipeline import Call, Stage
 
 logger = logging.getLogger(__name__)
@@ -23,16 +23,16 @@ class CallLog:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
 
-    def watch_call(self, call: Call) -> AbstractContextManager[None]:
+    def observe_call(self, call: Call) -> AbstractContextManager[None]:
         """Log the end of a call, and for whoever debugs its beginning."""
         return _LoggedCall(call, self._clock)
 
-    def watch_stage(self, call: Call, stage: Stage) -> None:
+    def observe_stage(self, call: Call, stage: Stage) -> None:
         """Log the beginning of a stage, for whoever debugs."""
         logger.debug("%s: %s", call.operation, stage)
 
 
-class _LoggedCall(OutcomeWatch):
+class _LoggedCall(OutcomeObserver):
     """Sets the id that log lines carry while it is entered."""
 
     __slots__ = ("_call", "_token")

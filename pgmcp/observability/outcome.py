@@ -26,7 +26,7 @@ def outcome_of(error: BaseException | None) -> str:
             return DEFECT
 
 
-class OutcomeWatch:
+class OutcomeObserver:
     """Surrounds a call, and tells what it came to and how many seconds it took, whatever ends it."""
 
     __slots__ = ("_clock", "_started_s", "_tell")

@@ -25,7 +25,7 @@ from opentelemetry import metrics, propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from pgmcp.errors import SettingsError
-from pgmcp.observability.outcome import ANSWERED, OutcomeWatch
+from pgmcp.observability.outcome import ANSWERED, OutcomeObserver
 from pgmcp.pipeline import Call, Stage
 
 _MAX_TARGET_CHARACTERS = 100
@@ -132,15 +132,15 @@ class Telemetry:
         )
 
     @contextmanager
-    def watch_call(self, call: Call) -> Iterator[None]:
+    def observe_call(self, call: Call) -> Iterator[None]:
         """Surround a call with a span, and count it."""
         with (
             self._span(f"pgmcp.{call.operation}") as span,
-            OutcomeWatch(partial(self._count, call, span), self._clock),
+            OutcomeObserver(partial(self._count, call, span), self._clock),
         ):
             yield
 
-    def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[Span]:
+    def observe_stage(self, call: Call, stage: Stage) -> AbstractContextManager[Span]:
         """Surround a stage with a span."""
         return self._span(f"pgmcp.stage.{stage}")
 

@@ -1,26 +1,26 @@
-"""One question's way through the house.
+"""The stages of one request.
 
-    query        admit → verified SQL, or schema context → write SQL → validate → execute → doubt
+    query        admit → verified SQL, or schema context → write SQL → validate → execute → check
                                                ▲                        │          │         │
                                                └──── repair, at most max_sql_retry times ────┘
     execute_sql  admit → validate → execute
 
-Doubt is an answer that compares text with a column that does not hold it: the
-model sees once what the column holds, and its first answer stays if its second
-is no better. Where only SQL is wanted, it is planned in place of executed.
+The check finds values that a statement compares with a column and that the column does not hold. The model
+sees once what the column holds; its first answer stays unless the second is better. If the caller wants only
+SQL, the statement is planned instead of executed.
 
-story       the order, the repair loop and the budget of a whole call: here and nowhere else
-verified    the operator's own SQL for exactly this question
-writing     schema context → write SQL, each model call charged to the token budget
-statements  validate → execute or plan, and what to say of a statement that fails
-doubt       does the answer compare with text that its columns do not hold?
-call        what is known of a call under way
-watch       who hears of a call and its stages: caller, log, audit, trace
+story           the order of the stages, the repair loop, and the deadline of a call
+verified        the operator's own SQL for exactly this question
+writing         schema context → write SQL; each model call is charged to the token budget
+statements      validate → execute or plan; adds hints to a statement that fails
+value_mismatch  finds compared values that the columns do not hold
+call            the state of one call
+tracer          reports a call and its stages to the caller, the log, the audit file and the trace
 """
 
 from pgmcp.pipeline.call import Bounds, Call, Database, Operation, ReturnType, Stage
 from pgmcp.pipeline.story import Pipeline
-from pgmcp.pipeline.watch import Observer, OnStage
+from pgmcp.pipeline.tracer import Observer, OnStage
 
 __all__ = [
     "Bounds",

@@ -15,7 +15,7 @@ from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt
 from pgmcp.generation.reply import SqlReply
 from pgmcp.pipeline.protocols import CatalogSource, PolicySource, RoleGate, StatementExecutor
-from pgmcp.snapshot import Snapshot
+from pgmcp.refreshing_cache import RefreshingCache
 
 
 class Operation(StrEnum):
@@ -69,7 +69,7 @@ class Database:
     role: RoleGate
     functions: PolicySource
     context: Callable[[], DatabaseContext] = DatabaseContext
-    row_security: Snapshot[RowSecurity] | None = None
+    row_security: RefreshingCache[RowSecurity] | None = None
     fetch: Fetch | None = None
 
     async def find_hidden(self, names: Sequence[str], catalog: Catalog) -> list[HiddenRelation]:
@@ -129,7 +129,7 @@ class Call:
 
 
 @dataclass(slots=True, kw_only=True)
-class Inquiry:
+class Request:
     """What a call that ends in one statement's rows needs on its way.
 
     Attributes:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
-from pgmcp.catalog.cache import CatalogChange, Watcher
+from pgmcp.catalog.cache import CatalogChange, CatalogListener
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.execution.role import RolePosture
@@ -21,7 +21,7 @@ class StatementExecutor(Protocol):
         """What stands before the server; "" for a direct connection."""
         ...
 
-    def warm_up(self) -> None:
+    def prestart(self) -> None:
         """Start what the first statement would wait for."""
         ...
 
@@ -48,12 +48,12 @@ class CatalogSource(Protocol):
     """Knows the schema of one database."""
 
     @property
-    def at_hand(self) -> Catalog | None:
+    def cached(self) -> Catalog | None:
         """The catalog if it has been read; never causes a read."""
         ...
 
-    def watch(self, watcher: Watcher) -> None:
-        """Call `watcher` after each read."""
+    def subscribe(self, listener: CatalogListener) -> None:
+        """Call `listener` after each read."""
         ...
 
     async def get(self) -> Catalog:
@@ -80,7 +80,7 @@ class RoleGate(Protocol):
         """Return what the role can do."""
         ...
 
-    def look(self) -> asyncio.Task[RolePosture]:
+    def probe(self) -> asyncio.Task[RolePosture]:
         """Begin to read what the role can do."""
         ...
 

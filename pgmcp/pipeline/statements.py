@@ -17,8 +17,8 @@ from pgmcp.errors import (
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.lookup.advice import ADVISED_SQLSTATES, advise, is_outdated
 from pgmcp.lookup.near_names import MISSING_NAME_SQLSTATES
-from pgmcp.pipeline.call import Database, Inquiry, ReturnType, Stage
-from pgmcp.pipeline.watch import Watch
+from pgmcp.pipeline.call import Database, Request, ReturnType, Stage
+from pgmcp.pipeline.tracer import Tracer
 from pgmcp.validation import StatementKind, ValidatedStatement, ValidationMemo, validate
 from pgmcp.validation.mentions import read_mentions
 
@@ -44,44 +44,44 @@ class StatementRunner:
     """Runs statements that came from a model or a caller, and our own looks into columns, equally guarded."""
 
     def __init__(
-        self, *, statement_timeout_s: float, watch: Watch, clock: Callable[[], float] = time.monotonic
+        self, *, statement_timeout_s: float, tracer: Tracer, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._statement_timeout_s = statement_timeout_s
-        self._watch = watch
+        self._tracer = tracer
         self._clock = clock
         self._validate = ValidationMemo(validate, KEPT_VALIDATIONS).validate
 
-    async def run(self, inquiry: Inquiry, sql: str) -> Rows | None:
+    async def run(self, request: Request, sql: str) -> Rows | None:
         """Validate a statement, and run it, or only plan it if only SQL was asked for.
 
         Raises:
             SqlRejectedError: it is not one harmless read.
             ExecutionError: it gave no rows; a hint names what is near a name that is not there.
         """
-        inquiry.call.sql = sql
-        inquiry.notes = ()
+        request.call.sql = sql
+        request.notes = ()
         try:
-            rows = await self._run_once(inquiry, sql)
+            rows = await self._run_once(request, sql)
         except StatementFailedError as error:
-            if not await _add_advice(inquiry.database, error):
+            if not await _add_advice(request.database, error):
                 raise
             # What was not there has come meanwhile: so it is when a table is swapped for another.
-            rows = await self._run_once(inquiry, sql)
+            rows = await self._run_once(request, sql)
         if rows is not None:
-            inquiry.notes = await _row_security_notes(inquiry.database, sql)
+            request.notes = await _row_security_notes(request.database, sql)
         return rows
 
-    async def _run_once(self, inquiry: Inquiry, sql: str) -> Rows | None:
+    async def _run_once(self, request: Request, sql: str) -> Rows | None:
         try:
-            with self._watch.stage(inquiry.call, Stage.VALIDATE):
+            with self._tracer.stage(request.call, Stage.VALIDATE):
                 # Awaited even when it has to be read first: what is not known yet may be a trap.
-                statement = self._validate(sql, functions=await inquiry.database.functions.get())
-            if inquiry.return_type is ReturnType.SQL:
-                with self._watch.stage(inquiry.call, Stage.PLAN):
-                    await self._plan(inquiry, statement)
+                statement = self._validate(sql, functions=await request.database.functions.get())
+            if request.return_type is ReturnType.SQL:
+                with self._tracer.stage(request.call, Stage.PLAN):
+                    await self._plan(request, statement)
                 return None
-            with self._watch.stage(inquiry.call, Stage.EXECUTE):
-                return await self._execute(inquiry, statement)
+            with self._tracer.stage(request.call, Stage.EXECUTE):
+                return await self._execute(request, statement)
         except (SqlRejectedError, StatementFailedError) as error:
             error.sql = sql
             raise
@@ -109,21 +109,21 @@ class StatementRunner:
 
         return run
 
-    async def _execute(self, inquiry: Inquiry, statement: ValidatedStatement) -> Rows:
-        return await inquiry.database.supervisor.execute(
+    async def _execute(self, request: Request, statement: ValidatedStatement) -> Rows:
+        return await request.database.supervisor.execute(
             statement.text,
-            inquiry.limits,
+            request.limits,
             origin=StatementOrigin.CALLER,
             can_be_wrapped=statement.kind is StatementKind.QUERY,
             timeout_s=self._statement_timeout_s,
         )
 
-    async def _plan(self, inquiry: Inquiry, statement: ValidatedStatement) -> None:
+    async def _plan(self, request: Request, statement: ValidatedStatement) -> None:
         """Have PostgreSQL look up a statement's names; what only a run would tell is no failure."""
         if statement.kind is not StatementKind.QUERY:
             return
         try:
-            await inquiry.database.supervisor.execute(
+            await request.database.supervisor.execute(
                 EXPLAIN + statement.text,
                 PLAN_LIMITS,
                 origin=StatementOrigin.CALLER,

@@ -15,7 +15,7 @@ from pgmcp.argument_bounds import (
     MAX_SEARCHED_NAMES,
     MAX_TABLE_NAME_CHARACTERS,
 )
-from pgmcp.catalog.cache import CatalogChange, Watcher
+from pgmcp.catalog.cache import CatalogChange, CatalogListener
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.errors import (
     DeadlineExceededError,
@@ -27,21 +27,21 @@ from pgmcp.errors import (
     UnknownDatabaseError,
 )
 from pgmcp.execution.result import RowLimits, Rows
-from pgmcp.generation.prompt import DoubtfulAttempt, FailedAttempt
+from pgmcp.generation.prompt import FailedAttempt, MismatchedAttempt
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
 from pgmcp.lookup.search import search
 from pgmcp.lookup.value_check import Mismatch
-from pgmcp.pipeline.call import Bounds, Call, Database, Inquiry, OnStage, Operation, ReturnType, Stage
-from pgmcp.pipeline.doubt import find_mismatches, found_something
+from pgmcp.pipeline.call import Bounds, Call, Database, OnStage, Operation, Request, ReturnType, Stage
 from pgmcp.pipeline.protocols import Budgets, Model
 from pgmcp.pipeline.statements import StatementRunner
+from pgmcp.pipeline.tracer import Observer, Tracer
+from pgmcp.pipeline.value_mismatch import find_mismatches, found_something
 from pgmcp.pipeline.verified import find_verified_sql
-from pgmcp.pipeline.watch import Observer, Watch
 from pgmcp.pipeline.writing import SqlWriter
 
 SECOND_ANSWER_RESERVE_S: Final = 1.0
-"""Kept of a call's time when its answer is doubted, to give that answer if there is no better."""
+"""Part of a call's time that a second attempt may not use, so that the first answer can still be given."""
 
 VERIFIED_SQL_FAILED: Final = (
     "the operator's verified SQL for this question failed: have it corrected in the context file, or ask in "
@@ -79,13 +79,13 @@ class Pipeline:
         self._has_model = model is not None
         self._clock = clock
         self._call_ids = itertools.count(1)
-        self._watch = Watch(observers, clock)
+        self._tracer = Tracer(observers, clock)
         self._statements = StatementRunner(
-            statement_timeout_s=bounds.statement_timeout_s, watch=self._watch, clock=clock
+            statement_timeout_s=bounds.statement_timeout_s, tracer=self._tracer, clock=clock
         )
         prompts = PromptWriter(max_tokens=bounds.prompt_tokens, count_tokens=count_tokens)
         self._writer = SqlWriter(
-            model=model, prompts=prompts, rate_limit=rate_limit, watch=self._watch, clock=clock
+            model=model, prompts=prompts, rate_limit=rate_limit, tracer=self._tracer, clock=clock
         )
 
     @property
@@ -129,14 +129,14 @@ class Pipeline:
         """
         call = self._call(Operation.QUERY, database, caller, on_stage)
         async with self._admitted(call):
-            inquiry = await self._inquire(call, limit, for_export)
-            inquiry.question, inquiry.return_type = _checked_question(question), return_type
-            inquiry.context = await asyncio.to_thread(inquiry.database.context)
-            verified_sql = await find_verified_sql(inquiry, self._statements)
+            request = await self._new_request(call, limit, for_export)
+            request.question, request.return_type = _checked_question(question), return_type
+            request.context = await asyncio.to_thread(request.database.context)
+            verified_sql = await find_verified_sql(request, self._statements)
             if verified_sql is not None:
-                rows = await self._run_verified(inquiry, verified_sql)
-                return inquiry.answer(verified_sql.strip(), rows, Source.VERIFIED)
-            return await self._answer_by_model(inquiry)
+                rows = await self._run_verified(request, verified_sql)
+                return request.answer(verified_sql.strip(), rows, Source.VERIFIED)
+            return await self._answer_by_model(request)
 
     async def execute_sql(
         self,
@@ -158,9 +158,9 @@ class Pipeline:
         """
         call = self._call(Operation.EXECUTE_SQL, database, caller, on_stage)
         async with self._admitted(call):
-            inquiry = await self._inquire(call, limit, for_export)
-            rows = await self._statements.run(inquiry, sql)
-            return inquiry.answer(sql, rows, Source.DIRECT)
+            request = await self._new_request(call, limit, for_export)
+            rows = await self._statements.run(request, sql)
+            return request.answer(sql, rows, Source.DIRECT)
 
     async def find_tables(
         self, text: str, *, database: str | None, names: Sequence[str], limit: int, caller: str = ""
@@ -206,11 +206,11 @@ class Pipeline:
 
     def cached_catalog(self, database: str) -> Catalog | None:
         """Return the catalog that was read last; None if none has been. Never triggers a read."""
-        return self.database(database).schema.at_hand
+        return self.database(database).schema.cached
 
-    def watch_catalog(self, database: str, watcher: Watcher) -> None:
-        """Call `watcher` after every later read of a database's catalog."""
-        self.database(database).schema.watch(watcher)
+    def subscribe_to_catalog(self, database: str, listener: CatalogListener) -> None:
+        """Call `listener` after every later read of a database's catalog."""
+        self.database(database).schema.subscribe(listener)
 
     async def verified_questions(self, database: str) -> list[str]:
         """Return the questions whose SQL the operator has verified."""
@@ -247,7 +247,7 @@ class Pipeline:
     async def _admitted(self, call: Call) -> AsyncIterator[None]:
         """Hold a call against the budget of requests, and end it when it has taken too long."""
         timeout_s = self._bounds.request_timeout_s
-        with self._watch.call(call):
+        with self._tracer.call(call):
             try:
                 async with asyncio.timeout(timeout_s):
                     await self._rate_limit().admit()
@@ -258,10 +258,10 @@ class Pipeline:
                     hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
                 ) from None
 
-    async def _inquire(self, call: Call, limit: int | None, for_export: bool) -> Inquiry:
+    async def _new_request(self, call: Call, limit: int | None, for_export: bool) -> Request:
         database = await self._served(call.database)
         call.database = database.name
-        return Inquiry(
+        return Request(
             call=call,
             database=database,
             limits=self._limits(limit, for_export),
@@ -282,59 +282,59 @@ class Pipeline:
             )
         return replace(most, max_rows=limit)
 
-    async def _run_verified(self, inquiry: Inquiry, sql: str) -> Rows | None:
-        inquiry.call.source = Source.VERIFIED
+    async def _run_verified(self, request: Request, sql: str) -> Rows | None:
+        request.call.source = Source.VERIFIED
         try:
-            return await self._statements.run(inquiry, sql)
+            return await self._statements.run(request, sql)
         except (SqlRejectedError, StatementFailedError) as error:
             error.hint = "; ".join(part for part in (error.hint.rstrip("."), VERIFIED_SQL_FAILED) if part)
             raise
 
-    async def _answer_by_model(self, inquiry: Inquiry) -> Answer:
+    async def _answer_by_model(self, request: Request) -> Answer:
         """Have SQL written, and repaired while it is rejected or fails."""
         while True:
-            reply = await self._writer.write(inquiry)
+            reply = await self._writer.write(request)
             if not reply.answerable:
                 raise _unanswerable(reply)
             try:
-                rows = await self._statements.run(inquiry, reply.sql)
+                rows = await self._statements.run(request, reply.sql)
             except (SqlRejectedError, StatementFailedError) as error:
-                inquiry.attempts.append(FailedAttempt(reply.sql, error))
-                if len(inquiry.attempts) > self._bounds.max_sql_retry:
+                request.attempts.append(FailedAttempt(reply.sql, error))
+                if len(request.attempts) > self._bounds.max_sql_retry:
                     raise
             else:
-                return await self._doubt(inquiry, reply, rows)
+                return await self._check_values(request, reply, rows)
 
-    async def _doubt(self, inquiry: Inquiry, reply: SqlReply, rows: Rows | None) -> Answer:
-        """Have an answer that compares with text not in the data written once more, and take the better."""
-        mismatches = await self._mismatches(inquiry, reply.sql, rows)
+    async def _check_values(self, request: Request, reply: SqlReply, rows: Rows | None) -> Answer:
+        """Ask the model to retry when a text filter matches nothing; keep the better answer."""
+        mismatches = await self._mismatches(request, reply.sql, rows)
         if not mismatches:
-            return inquiry.answer_of_model(reply, rows)
-        if len(inquiry.attempts) < self._bounds.max_sql_retry:
-            findings = tuple(mismatch.describe() for mismatch in mismatches)
-            inquiry.attempts.append(DoubtfulAttempt(reply.sql, findings))
-            second = await self._second_answer(inquiry)
+            return request.answer_of_model(reply, rows)
+        if len(request.attempts) < self._bounds.max_sql_retry:
+            described = tuple(mismatch.describe() for mismatch in mismatches)
+            request.attempts.append(MismatchedAttempt(reply.sql, described))
+            second = await self._second_answer(request)
             if second is not None and (found_something(second[1]) or not found_something(rows)):
-                return inquiry.answer_of_model(*second)
-            inquiry.attempts.pop()
+                return request.answer_of_model(*second)
+            request.attempts.pop()
         notes = [KEPT_FIRST_ANSWER.format(column=each.column, text=each.text) for each in mismatches]
-        return inquiry.answer_of_model(reply, rows, notes)
+        return request.answer_of_model(reply, rows, notes)
 
-    async def _second_answer(self, inquiry: Inquiry) -> tuple[SqlReply, Rows | None] | None:
-        """Return what the model answers to a doubt, and its rows; None if it is no better for any reason."""
-        left_s = inquiry.deadline_s - self._clock() - SECOND_ANSWER_RESERVE_S
+    async def _second_answer(self, request: Request) -> tuple[SqlReply, Rows | None] | None:
+        """Return the retried answer and its rows; None if it is not an improvement."""
+        left_s = request.deadline_s - self._clock() - SECOND_ANSWER_RESERVE_S
         with suppress(PgmcpError, TimeoutError):
             async with asyncio.timeout(max(0.0, left_s)):
-                reply = await self._writer.write(inquiry)
+                reply = await self._writer.write(request)
                 if reply.answerable:
-                    rows = await self._statements.run(inquiry, reply.sql)
-                    if not await self._mismatches(inquiry, reply.sql, rows):
+                    rows = await self._statements.run(request, reply.sql)
+                    if not await self._mismatches(request, reply.sql, rows):
                         return reply, rows
         return None
 
-    async def _mismatches(self, inquiry: Inquiry, sql: str, rows: Rows | None) -> list[Mismatch]:
-        with self._watch.stage(inquiry.call, Stage.CHECK):
-            return await find_mismatches(inquiry, sql, rows, self._statements)
+    async def _mismatches(self, request: Request, sql: str, rows: Rows | None) -> list[Mismatch]:
+        with self._tracer.stage(request.call, Stage.CHECK):
+            return await find_mismatches(request, sql, rows, self._statements)
 
 
 def _checked_question(question: str) -> str:

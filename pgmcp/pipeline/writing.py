@@ -11,9 +11,9 @@ from pgmcp.errors import ModelError, ModelNotConfiguredError, ModelReplyError
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
-from pgmcp.pipeline.call import Inquiry, Stage
+from pgmcp.pipeline.call import Request, Stage
 from pgmcp.pipeline.protocols import Budgets, Model, TokenReservation
-from pgmcp.pipeline.watch import Watch
+from pgmcp.pipeline.tracer import Tracer
 
 REPLY_TOKENS: Final = 600
 """What a reply is reckoned to cost before the provider says what it did."""
@@ -33,16 +33,16 @@ class SqlWriter:
         model: Model | None,
         prompts: PromptWriter,
         rate_limit: Callable[[], Budgets],
-        watch: Watch,
+        tracer: Tracer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
         self._prompts = prompts
         self._rate_limit = rate_limit
-        self._watch = watch
+        self._tracer = tracer
         self._clock = clock
 
-    async def write(self, inquiry: Inquiry) -> SqlReply:
+    async def write(self, request: Request) -> SqlReply:
         """Return what the model says, having seen its earlier attempts.
 
         Raises:
@@ -50,23 +50,23 @@ class SqlWriter:
             RateLimitedError: the prompt does not fit the token budget; it was not sent.
         """
         if self._model is None:
-            raise _no_model(inquiry.context)
-        with self._watch.stage(inquiry.call, Stage.SCHEMA):
-            catalog = await inquiry.database.schema.get()
-        with self._watch.stage(inquiry.call, Stage.PROMPT):
+            raise _no_model(request.context)
+        with self._tracer.stage(request.call, Stage.SCHEMA):
+            catalog = await request.database.schema.get()
+        with self._tracer.stage(request.call, Stage.PROMPT):
             messages = await asyncio.to_thread(
                 self._prompts.write,
-                inquiry.question,
+                request.question,
                 catalog,
-                inquiry.context,
+                request.context,
                 today=datetime.now(_time_zone(catalog.time_zone)).date(),
-                max_rows=inquiry.limits.max_rows,
-                attempts=inquiry.attempts,
+                max_rows=request.limits.max_rows,
+                attempts=request.attempts,
             )
         reserved = await self._rate_limit().reserve_tokens(self._prompts.count(messages) + REPLY_TOKENS)
         try:
-            with self._watch.stage(inquiry.call, Stage.MODEL):
-                timeout_s = inquiry.deadline_s - self._clock()
+            with self._tracer.stage(request.call, Stage.MODEL):
+                timeout_s = request.deadline_s - self._clock()
                 completion = await self._model.complete(messages, timeout_s=timeout_s)
         except ModelReplyError as error:
             await _settle(reserved, error.tokens_in + error.tokens_out)
@@ -75,7 +75,7 @@ class SqlWriter:
             await reserved.settle(0)  # it did not answer, so it does not charge
             raise
         await _settle(reserved, completion.tokens_in + completion.tokens_out)
-        inquiry.charge(completion)
+        request.charge(completion)
         return completion.reply
 
 

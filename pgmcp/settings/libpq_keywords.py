@@ -42,7 +42,7 @@ _SCHEMA: Final = "write options=-c%20search_path%3DNAME, or leave it out"
 _TLS: Final = "write sslmode=require, or sslmode=verify-full with sslrootcert"
 
 # Parameters of Prisma, JDBC, SQLAlchemy with asyncpg, node-postgres, pgx, Rails and Npgsql, in lower case.
-_CURE_BY_FOREIGN_NAME: Final = {
+_HINT_BY_FOREIGN_NAME: Final = {
     "schema": _SCHEMA,
     "currentschema": _SCHEMA,
     "pgbouncer": "leave it out; pgmcp works behind PgBouncer without it",
@@ -91,7 +91,7 @@ search_path statement_timeout lock_timeout idle_in_transaction_session_timeout t
 timezone datestyle intervalstyle role work_mem
 """
 _SERVER_SETTINGS: Final = frozenset(_SERVER_SETTINGS_TEXT.split())
-_CURE_BY_FOREIGN_SSLMODE: Final = {
+_HINT_BY_FOREIGN_SSLMODE: Final = {
     "no-verify": "write sslmode=require, which encrypts without a check of the certificate",
     "verify_ca": "write sslmode=verify-ca",
     "verify_full": "write sslmode=verify-full",
@@ -110,7 +110,7 @@ def find_problem(keyword: str, text: str) -> str:
         text: its value, decoded; it never appears in the message, because it may be a password.
     """
     if keyword not in KEYWORDS:
-        return f"libpq knows no parameter {keyword[:40]!r}: {_cure(keyword)}"
+        return f"libpq knows no parameter {keyword[:40]!r}: {_hint(keyword)}"
     if not text:
         return ""
     if allowed := _VALUES_BY_KEYWORD.get(keyword):
@@ -123,12 +123,12 @@ def find_problem(keyword: str, text: str) -> str:
     return _port_problem(text) if keyword == "port" else ""
 
 
-def _cure(keyword: str) -> str:
+def _hint(keyword: str) -> str:
     folded = keyword.lower()
     if folded in KEYWORDS:
         return f"write {folded}, in lower case"
-    if cure := _CURE_BY_FOREIGN_NAME.get(folded):
-        return cure
+    if hint := _HINT_BY_FOREIGN_NAME.get(folded):
+        return hint
     if folded in _SERVER_SETTINGS:
         return f"a setting of the server is written options=-c%20{folded}%3DVALUE"
     near = difflib.get_close_matches(folded, sorted(KEYWORDS), n=1, cutoff=0.75)
@@ -138,12 +138,12 @@ def _cure(keyword: str) -> str:
 
 
 def _wrong_value(keyword: str, text: str, allowed: tuple[str, ...]) -> str:
-    cure = ""
+    hint = ""
     if text.lower() in allowed:
-        cure = f"; write {text.lower()}, in lower case"
-    elif keyword == "sslmode" and (words := _CURE_BY_FOREIGN_SSLMODE.get(text.lower())):
-        cure = f"; {words}"
-    return f"{keyword} takes {', '.join(allowed)}{cure}"
+        hint = f"; write {text.lower()}, in lower case"
+    elif keyword == "sslmode" and (words := _HINT_BY_FOREIGN_SSLMODE.get(text.lower())):
+        hint = f"; {words}"
+    return f"{keyword} takes {', '.join(allowed)}{hint}"
 
 
 def _port_problem(text: str) -> str:

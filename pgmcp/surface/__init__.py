@@ -35,10 +35,10 @@ from pgmcp.errors import (
 )
 from pgmcp.surface import completions, prompts, resources
 from pgmcp.surface.caller import Caller
-from pgmcp.surface.changes import Event, watch_schemas
+from pgmcp.surface.changes import Event, subscribe_to_schemas
 from pgmcp.surface.offer import INSTRUCTIONS, SERVER_INFO, Offer
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError, ToolReply
-from pgmcp.untrusted import neutralise_block, shorten
+from pgmcp.untrusted import escape_untrusted_block, shorten
 
 if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline
@@ -96,12 +96,12 @@ class Surface:
         """Import what lists of tools need; takes long, so call it in another thread than the event loop's."""
         import pgmcp.surface.tools  # noqa: F401
 
-    def watch(self, tell: Callable[[Sequence[Event]], None]) -> None:
-        """Call `tell` with every change of resources from now on; called on the event loop."""
+    def subscribe(self, notify: Callable[[Sequence[Event]], None]) -> None:
+        """Call `notify` with every change of resources from now on; called on the event loop."""
 
         def begin(backend: "asyncio.Future[Backend]") -> None:
             if not backend.cancelled() and backend.exception() is None:
-                watch_schemas(backend.result().pipeline, tell)
+                subscribe_to_schemas(backend.result().pipeline, notify)
 
         self._backend.add_done_callback(begin)
 
@@ -226,7 +226,7 @@ class Surface:
 
 def _describe(error: PgmcpError) -> str:
     if isinstance(error, SettingsError):  # it lists problems, a line each
-        lines = neutralise_block(str(error))
+        lines = escape_untrusted_block(str(error))
         return f"settings: {lines}" + (f"\nhint: {error.hint}" if error.hint else "")
     sql = error.sql if isinstance(error, SqlRejectedError | StatementFailedError) else ""
     return render_error(error, sql=sql)

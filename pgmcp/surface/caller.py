@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pgmcp.untrusted import neutralise, shorten
+from pgmcp.untrusted import escape_untrusted, shorten
 
 if TYPE_CHECKING:
     from pgmcp.pipeline import OnStage, Stage
@@ -63,7 +63,7 @@ def caller_name(client_info: Any) -> str:
     """Return a host's name and version from its `clientInfo`; "" if it has none."""
     match client_info:
         case {"name": str(name), "version": str(version)}:
-            return neutralise(shorten(f"{name} {version}".strip(), MAX_CALLER_CHARACTERS))
+            return escape_untrusted(shorten(f"{name} {version}".strip(), MAX_CALLER_CHARACTERS))
         case _:
             return ""
 

@@ -32,19 +32,19 @@ class ResourcesListChanged:
 Event = ResourceUpdated | ResourcesListChanged
 
 
-def watch_schemas(pipeline: "Pipeline", tell: Callable[[Sequence[Event]], None]) -> None:
-    """Call `tell` with every change that a read of a catalog finds."""
-    watcher = _SchemaWatcher(pipeline, tell)
+def subscribe_to_schemas(pipeline: "Pipeline", notify: Callable[[Sequence[Event]], None]) -> None:
+    """Call `notify` with every change that a read of a catalog finds."""
+    listener = _SchemaListener(pipeline, notify)
     for name in pipeline.database_names:
-        pipeline.watch_catalog(name, partial(watcher.see_read, name))
+        pipeline.subscribe_to_catalog(name, partial(listener.see_read, name))
 
 
-class _SchemaWatcher:
+class _SchemaListener:
     """Makes events of what the reads of all catalogs find."""
 
-    def __init__(self, pipeline: "Pipeline", tell: Callable[[Sequence[Event]], None]) -> None:
+    def __init__(self, pipeline: "Pipeline", notify: Callable[[Sequence[Event]], None]) -> None:
         self._pipeline = pipeline
-        self._tell = tell
+        self._notify = notify
         self._listed: list[str] = []
 
     def see_read(self, database: str, old: "Catalog | None", new: "Catalog", change: "CatalogChange") -> None:
@@ -56,7 +56,7 @@ class _SchemaWatcher:
             self._listed = listed
             events.append(ResourcesListChanged())
         if events:
-            self._tell(events)
+            self._notify(events)
 
 
 def _changed_uris(database: str, old: "Catalog", new: "Catalog", change: "CatalogChange") -> Iterator[str]:

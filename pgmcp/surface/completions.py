@@ -14,7 +14,7 @@ from pgmcp.errors import MAX_NAME_CHARACTERS, PgmcpError
 from pgmcp.surface.prompts import PROMPTS
 from pgmcp.surface.reply import INVALID_PARAMS, RequestError
 from pgmcp.surface.resources import TEMPLATES
-from pgmcp.untrusted import neutralise, shorten
+from pgmcp.untrusted import escape_untrusted, shorten
 
 if TYPE_CHECKING:
     from pgmcp.catalog.catalog import Catalog
@@ -110,9 +110,9 @@ def _spellings(catalog: "Catalog") -> Iterator[str]:
     names = [catalog.display_name(table) for table in catalog.tables]
     yield from names
     for name, table in zip(names, catalog.tables, strict=True):
-        bare = neutralise(quote_identifier(table.name))
+        bare = escape_untrusted(quote_identifier(table.name))
         if name == bare:
-            yield f"{neutralise(quote_identifier(table.schema))}.{bare}"
+            yield f"{escape_untrusted(quote_identifier(table.schema))}.{bare}"
 
 
 def _pick(typed: str, values: Iterable[str]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pgmcp.answers.answer import Answer, ExportFormat
 from pgmcp.answers.fitted import FittedAnswer, fit_answer
 from pgmcp.answers.page import render_page
-from pgmcp.answers.result_store import KeptResults
+from pgmcp.answers.result_store import ResultStore
 from pgmcp.answers.structured import as_json
 from pgmcp.answers.text import as_text
 from pgmcp.catalog.catalog import Catalog, Table
@@ -37,7 +37,7 @@ class Presenter:
 
     max_tokens: int
     count_tokens: Callable[[str], int]
-    kept: KeptResults | None = None
+    store: ResultStore | None = None
     exporter: "Exporter | None" = None
 
     def answer(self, answer: Answer, *, for_view: bool = False) -> ToolReply:
@@ -89,10 +89,10 @@ class Presenter:
         Raises:
             ResultGoneError: it is not kept any more, or has no such row.
         """
-        if self.kept is None:
+        if self.store is None:
             raise ResultGoneError("no results are kept", hint="PG_MCP_SERVER_KEPT_RESULTS_BYTES is 0")
         # A row costs a token at least, so no more can matter.
-        rows, row_count = self.kept.read(result_id, first_row, max_rows=self.max_tokens)
+        rows, row_count = self.store.read(result_id, first_row, max_rows=self.max_tokens)
         page = render_page(
             rows,
             first_row=first_row,
@@ -109,13 +109,13 @@ class Presenter:
         """Keep rows that the answer had no room for, and return where they can be read."""
         answer = fitted.answer
         if (
-            self.kept is None
+            self.store is None
             or answer.exported
             or answer.rows is None
             or fitted.shown_rows == len(answer.rows.rows)
         ):
             return None
-        result_id = self.kept.keep(answer.rows)
+        result_id = self.store.keep(answer.rows)
         return result_id and result_uri(result_id, fitted.shown_rows + 1)
 
     def _export_hint(self, answer: Answer) -> str:

@@ -45,10 +45,10 @@ __all__ = [
     "StatementKind",
     "ValidatedStatement",
     "ValidationMemo",
+    "preload",
     "prove_readers",
     "prove_second_grammar",
     "validate",
-    "warm_up",
 ]
 
 
@@ -72,6 +72,6 @@ def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
     return ValidatedStatement(text, kind, check.tables, check.depends_on_literals)
 
 
-def warm_up() -> None:
+def preload() -> None:
     """Load both grammars and the lists now, so that the first statement does not wait for them."""
     validate("SELECT now()", functions=FunctionPolicy())

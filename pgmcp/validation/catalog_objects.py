@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.overloads import TypeSystem
+from pgmcp.validation.refusal_reasons import RefusalReason
 from pgmcp.validation.shipped_lists import builtin
 
 Volatility = Literal["i", "s", "v"]
@@ -122,26 +122,26 @@ class CatalogFunction:
         is_small_enough = self.max_arguments is None or argument_count <= self.max_arguments
         return argument_count >= self.min_arguments and is_small_enough
 
-    def refusal(self) -> RefusalFamily | None:
+    def refusal(self) -> RefusalReason | None:
         """Return why its own declaration, or the shipped list of built-ins, speaks against calling it."""
         if self.parts:
             return next((refusal for part in self.parts if (refusal := part._refusal_as_part())), None)
         if listed := builtin(self.schema, self.name):
-            return listed.family
+            return listed.reason
         if self.is_unreadable:
-            return RefusalFamily.UNREADABLE_FUNCTION
+            return RefusalReason.UNREADABLE_FUNCTION
         if self.security_definer:
-            return RefusalFamily.SECURITY_DEFINER
+            return RefusalReason.SECURITY_DEFINER
         if not self.extension and self.language not in _BOUND_LANGUAGES:
-            return RefusalFamily.LANGUAGE
+            return RefusalReason.LANGUAGE
         if self.volatility == "v":
-            return RefusalFamily.VOLATILE
-        return RefusalFamily.UNREADABLE_BODY if self.is_body_unreadable else None
+            return RefusalReason.VOLATILE
+        return RefusalReason.UNREADABLE_BODY if self.is_body_unreadable else None
 
-    def _refusal_as_part(self) -> RefusalFamily | None:
+    def _refusal_as_part(self) -> RefusalReason | None:
         """Return the refusal, but let pass what is internal: the server calls it here, as it is meant to."""
         refusal = self.refusal()
-        return None if refusal is RefusalFamily.INTERNAL else refusal
+        return None if refusal is RefusalReason.INTERNAL else refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class CatalogRelation:
     reads: tuple[tuple[str, str], ...] = ()
     types: tuple[str, ...] = ()
     runs_program: bool = False
-    unreadable: RefusalFamily | None = None
+    unreadable: RefusalReason | None = None
     only_for_others: bool = False
     secrets: tuple[str, ...] = ()
     cast_columns: tuple[tuple[str, str], ...] = ()

@@ -10,7 +10,7 @@ does nothing else. Asked in this order, the first answer counts:
 
 A name without a schema is looked up as the server does (see `lookup`): only functions on the
 search path whose argument types fit can be called, and the same types in an earlier schema,
-`pg_catalog` first, hide a function. Where a doubtful one of the database can be chosen in place
+`pg_catalog` first, hide a function. Where a refused one of the database can be chosen in place
 of PostgreSQL's own, the call is refused as shadowed.
 """
 
@@ -22,12 +22,12 @@ from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, ResolutionFacts
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import Surroundings
-from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.operators import is_built_in_operator, is_known_operator
 from pgmcp.validation.overloads import NAME_TYPE, UNKNOWN, CallArguments
-from pgmcp.validation.reach import ColumnCast, Doubt, Reach
+from pgmcp.validation.reach import ColumnCast, Reach, Refusal
+from pgmcp.validation.refusal_reasons import RefusalReason
 from pgmcp.validation.secret_columns import NAME_COMPARISONS
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
@@ -104,7 +104,7 @@ class FunctionPolicy:
 
     def refusal(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None = None
-    ) -> RefusalFamily | None:
+    ) -> RefusalReason | None:
         """Return why the call is refused, or None when it may be made.
 
         Args:
@@ -113,27 +113,27 @@ class FunctionPolicy:
             arguments: returns what is known of them; asked only where the database has functions of the name.
         """
         if (verdict := self._call_verdict(schema, name)) is not None:
-            return None if verdict else RefusalFamily.DENIED
+            return None if verdict else RefusalReason.DENIED
         if listed := builtin(schema, name):
             return listed.refusal(argument_count) or self._shadowing(schema, name, argument_count, arguments)
         if schema in ("pg_catalog", "information_schema"):
-            return RefusalFamily.UNKNOWN
+            return RefusalReason.UNKNOWN
         return self._refusal_outside_pg_catalog(schema, name, argument_count, arguments)
 
-    def row_function_refusal(self, name: str) -> RefusalFamily | None:
+    def row_function_refusal(self, name: str) -> RefusalReason | None:
         """Return why `row.name` is refused: it calls a function, or casts, when no column has that name.
 
         Where rows of a table can be cast unseen, a row can be the argument of more functions.
         """
         return self.value_function_refusal(name) if self._casts_rows else self._row_function_refusal(name)
 
-    def _row_function_refusal(self, name: str) -> RefusalFamily | None:
+    def _row_function_refusal(self, name: str) -> RefusalReason | None:
         found = self._lookup.functions("", name, self._path, CallArguments(1))
         calling = [function for function in found if function.takes_row]
         casting = [function for function in self._by_type.get(name, ()) if name in function.row_types]
         return self._first_refusal(calling + casting)
 
-    def value_function_refusal(self, name: str) -> RefusalFamily | None:
+    def value_function_refusal(self, name: str) -> RefusalReason | None:
         """Return why `(value).name` is refused: of a value of any type, it calls or casts like any other.
 
         What nothing is known of is the field of a row.
@@ -142,15 +142,15 @@ class FunctionPolicy:
             return refusal
         is_listed = builtin("", name) or extension_function(name)
         if not is_listed and not any(function.takes_one for function in self._by_name.get(name, ())):
-            return RefusalFamily.DENIED if self._operator_verdict("", name) is False else None
+            return RefusalReason.DENIED if self._operator_verdict("", name) is False else None
         refusal = self.refusal("", name, 1)
         # No value of a query can be the argument of an internal function.
-        return None if refusal in (RefusalFamily.INTERNAL, RefusalFamily.UNKNOWN) else refusal
+        return None if refusal in (RefusalReason.INTERNAL, RefusalReason.UNKNOWN) else refusal
 
     def operator_refusal(
         self, schema: str, symbol: str, arguments: _Arguments | None = None
-    ) -> RefusalFamily | None:
-        """Return why an operator is refused: a doubtful function stands behind it, or nothing known.
+    ) -> RefusalReason | None:
+        """Return why an operator is refused: a refused function stands behind it, or nothing known.
 
         Args:
             schema: as written; "" when the statement names none.
@@ -161,7 +161,7 @@ class FunctionPolicy:
             return None
         behind = self._lookup.operators(schema, symbol, self._path, arguments() if arguments else None)
         if not is_known and not behind:
-            return RefusalFamily.UNKNOWN
+            return RefusalReason.UNKNOWN
         is_built_in = is_known and is_built_in_operator(symbol)
         return self._first_refusal(self._without_denied_extensions(behind, is_built_in))
 
@@ -175,13 +175,13 @@ class FunctionPolicy:
         )
         return any(not function.extension for function in behind)
 
-    def relation_doubt(self, schema: str, name: str) -> Doubt | None:
+    def relation_refusal(self, schema: str, name: str) -> Refusal | None:
         """Return what a relation would call or show that a statement may not, if anything.
 
         Args:
             schema: as written; "" when the statement names none.
         """
-        return self._reach.relation_doubt(schema, name)
+        return self._reach.relation_refusal(schema, name)
 
     def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
         """Return the casts that a relation's columns have and that may not be called.
@@ -201,27 +201,27 @@ class FunctionPolicy:
             puts_schemas_first=self._path[0] != PG_CATALOG,
         )
 
-    def type_refusal(self, name: str) -> RefusalFamily | None:
-        """Return why a cast to a type is refused: it calls a doubtful function of the database."""
+    def type_refusal(self, name: str) -> RefusalReason | None:
+        """Return why a cast to a type is refused: it calls a refused function of the database."""
         is_built_in = builtin("", name) is not None
         behind = self._without_denied_extensions(self._by_type.get(name, ()), is_built_in)
-        if refusal := self._first_refusal(behind):
-            return refusal
-        doubt = self._reach.row_type_doubt(name)
-        return doubt.family if doubt else None
+        if reason := self._first_refusal(behind):
+            return reason
+        refusal = self._reach.row_type_refusal(name)
+        return refusal.reason if refusal else None
 
     def has_only_written_casts(self, name: str) -> bool:
         """Return whether all that speaks against a type is casts of its values that a statement has to write.
 
         A literal becomes a value of the type by its input function, so no cast is called.
         """
-        doubtful = [each for each in self._by_type.get(name, ()) if self._reach.function_doubt(each)]
+        refused = [each for each in self._by_type.get(name, ()) if self._reach.function_refusal(each)]
         is_cast_from_it = all(
-            each.casts and all(_is_written_cast(cast, name) for cast in each.casts) for each in doubtful
+            each.casts and all(_is_written_cast(cast, name) for cast in each.casts) for each in refused
         )
-        return is_cast_from_it and not self._reach.row_type_doubt(name)
+        return is_cast_from_it and not self._reach.row_type_refusal(name)
 
-    def type_text_refusal(self, text: str | None) -> RefusalFamily | None:
+    def type_text_refusal(self, text: str | None) -> RefusalReason | None:
         """Return why a function may not be given the name of a type as text; None for a name not known."""
         return self._first_refusal(
             function
@@ -266,24 +266,24 @@ class FunctionPolicy:
 
     def _shadowing(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
-    ) -> RefusalFamily | None:
-        """Refuse a bare built-in name that may find a doubtful function of the database instead."""
+    ) -> RefusalReason | None:
+        """Refuse a bare built-in name that may find a refused function of the database instead."""
         namesakes = [] if schema else self._choosable("", name, argument_count, arguments)
-        doubtful = self._first_refusal(function for function in namesakes if not function.extension)
-        return RefusalFamily.SHADOWED if doubtful else None
+        refused = self._first_refusal(function for function in namesakes if not function.extension)
+        return RefusalReason.SHADOWED if refused else None
 
     def _refusal_outside_pg_catalog(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
-    ) -> RefusalFamily | None:
+    ) -> RefusalReason | None:
         found = self._choosable(schema, name, argument_count, arguments)
         if not found:
             listed = extension_function(name)
-            return listed.refusal(argument_count) if listed else RefusalFamily.UNKNOWN
+            return listed.refusal(argument_count) if listed else RefusalReason.UNKNOWN
         rows = [extension_function(name, f.extension) if f.extension else None for f in found]
         unlisted = [function for function, row in zip(found, rows, strict=True) if row is None]
         # A range's constructor makes values of its type.
-        doubt = (self._first_refusal(unlisted) or self.type_refusal(name)) if unlisted else None
-        return doubt or next(filter(None, (row.refusal(argument_count) for row in rows if row)), None)
+        refusal = (self._first_refusal(unlisted) or self.type_refusal(name)) if unlisted else None
+        return refusal or next(filter(None, (row.refusal(argument_count) for row in rows if row)), None)
 
     def _choosable(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
@@ -294,9 +294,9 @@ class FunctionPolicy:
         known = arguments() if arguments else CallArguments(argument_count)
         return self._lookup.functions(schema, name, self._path, known)
 
-    def _first_refusal(self, functions: Iterable[CatalogFunction]) -> RefusalFamily | None:
-        doubts = (self._reach.function_doubt(function) for function in functions)
-        return next((doubt.family for doubt in doubts if doubt), None)
+    def _first_refusal(self, functions: Iterable[CatalogFunction]) -> RefusalReason | None:
+        refusals = (self._reach.function_refusal(function) for function in functions)
+        return next((refusal.reason for refusal in refusals if refusal), None)
 
     def _spellings(self, schema: str, name: str) -> set[str]:
         """Return how a setting may spell the function that a call means.

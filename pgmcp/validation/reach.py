@@ -16,16 +16,16 @@ from pgmcp.validation.body import BodyText
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, ResolutionFacts
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST
-from pgmcp.validation.families import RefusalFamily
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import ANY_SCHEMA, Lookup, complete_path
+from pgmcp.validation.refusal_reasons import RefusalReason
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import NAME_COMPARISONS, has_secret_column, may_have_secret_column
 from pgmcp.validation.shipped_lists import builtin, extension_function
 
 
-class Doubt(NamedTuple):
+class Refusal(NamedTuple):
     """What speaks against a function or relation: the culprit it reaches, perhaps itself, and why.
 
     Attributes:
@@ -35,7 +35,7 @@ class Doubt(NamedTuple):
     """
 
     culprit: str
-    family: RefusalFamily
+    reason: RefusalReason
     policy: str = ""
     allowable: str = ""
 
@@ -51,7 +51,7 @@ class ColumnCast(NamedTuple):
 
     column: str
     target: str
-    doubt: Doubt
+    refusal: Refusal
     is_check: bool = False
 
 
@@ -105,20 +105,20 @@ class Reach:
             self._castable[name] += [relation for relation in found if relation.cast_columns]
         self._search_path = tuple(search_path)
         self._operator_verdict = operator_verdict
-        self._doubts: dict[int, Doubt | None] = {}  # by id(): hashing a definition costs more
+        self._refusals: dict[int, Refusal | None] = {}  # by id(): hashing a definition costs more
 
-    def function_doubt(self, function: CatalogFunction) -> Doubt | None:
+    def function_refusal(self, function: CatalogFunction) -> Refusal | None:
         """Return what speaks against calling a function."""
-        return self._doubt(function)
+        return self._refusal(function)
 
-    def relation_doubt(self, schema: str, name: str) -> Doubt | None:
+    def relation_refusal(self, schema: str, name: str) -> Refusal | None:
         """Return what speaks against reading a relation; a bare name may be any in the search path."""
         if name not in self._relation_names:
             return None
         schemas = [schema] if schema else self._search_path
         found = (relation for each in schemas for relation in self._relations.get((each, name), ()))
-        doubts = (self._doubt(relation) for relation in found if not relation.only_for_others)
-        return next(filter(None, doubts), None)
+        refusals = (self._refusal(relation) for relation in found if not relation.only_for_others)
+        return next(filter(None, refusals), None)
 
     def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
         """Return the casts that a relation's columns have and that may not be called.
@@ -129,12 +129,12 @@ class Reach:
             return []
         schemas = [schema] if schema else self._search_path
         return [
-            ColumnCast(column, "" if cast.is_chosen else cast.target, doubt, cast.is_check)
+            ColumnCast(column, "" if cast.is_chosen else cast.target, refusal, cast.is_check)
             for each in schemas
             for relation in self._relations.get((each, name), ())
             for column, type_name in relation.cast_columns
             for cast, function in self._casts.get(type_name, ())
-            if (doubt := self._doubt(function))
+            if (refusal := self._refusal(function))
         ]
 
     def casts_rows(self) -> bool:
@@ -148,7 +148,7 @@ class Reach:
             for cast, _ in self._casts.get(type_name, ())
         )
 
-    def row_type_doubt(self, name: str) -> Doubt | None:
+    def row_type_refusal(self, name: str) -> Refusal | None:
         """Return what speaks against making rows of a relation, which a type's name may mean."""
         rows = list(self._castable.get(name, ()))
         if name.startswith("_"):  # the name of an array type
@@ -160,18 +160,18 @@ class Reach:
                 for relation in relations
             ]
         casts = (function for relation in rows for function in self._cast_functions(relation))
-        return next(filter(None, map(self._doubt, casts)), None)
+        return next(filter(None, map(self._refusal, casts)), None)
 
     def _cast_functions(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
         for _, type_name in relation.cast_columns:
             yield from (function for cast, function in self._casts.get(type_name, ()) if not cast.is_check)
 
-    def _doubt(self, start: _Node) -> Doubt | None:
-        if id(start) not in self._doubts:
-            self._doubts[id(start)] = self._follow(start)
-        return self._doubts[id(start)]
+    def _refusal(self, start: _Node) -> Refusal | None:
+        if id(start) not in self._refusals:
+            self._refusals[id(start)] = self._follow(start)
+        return self._refusals[id(start)]
 
-    def _follow(self, start: _Node) -> Doubt | None:
+    def _follow(self, start: _Node) -> Refusal | None:
         reached: set[tuple[int, _Path]] = set()
         pending: list[tuple[_Node, _Path, str]] = [(start, self._search_path, "")]
         while pending:
@@ -180,51 +180,51 @@ class Reach:
             if (id(node), path) in reached:
                 continue
             reached.add((id(node), path))
-            if doubt := self._own_doubt(node, through_relation=isinstance(start, CatalogRelation)):
-                return doubt._replace(policy=policy, allowable=_allowable(node, doubt))
+            if refusal := self._own_refusal(node, through_relation=isinstance(start, CatalogRelation)):
+                return refusal._replace(policy=policy, allowable=_allowable(node, refusal))
             pending.extend((each, path, policy) for each in self._behind(node, path))
         return None
 
-    def _own_doubt(self, node: _Node, *, through_relation: bool) -> Doubt | None:
+    def _own_refusal(self, node: _Node, *, through_relation: bool) -> Refusal | None:
         """Return what speaks against a node itself, without what its own functions and relations reach.
 
         A SECURITY DEFINER function behind a view or row policy is judged by its body, like any other: it
         reads what its owner may read, which is its purpose there.
         """
         if isinstance(node, CatalogRelation):
-            return self._relation_doubt(node)
+            return self._relation_refusal(node)
         if (verdict := self._operator_verdict(node.schema, node.name, node.extension)) is not None:
-            return None if verdict else Doubt(_spelled(node), RefusalFamily.DENIED)
+            return None if verdict else Refusal(_spelled(node), RefusalReason.DENIED)
         is_judged_by_body = through_relation and bool(node.definition)
-        refusal = _declared_refusal(node)
-        if refusal and not (is_judged_by_body and refusal is RefusalFamily.SECURITY_DEFINER):
-            return Doubt(_spelled(node), refusal)
-        return self._body_doubt(BodyText(node.definition, node.language)) if node.definition else None
+        reason = _declared_refusal(node)
+        if reason and not (is_judged_by_body and reason is RefusalReason.SECURITY_DEFINER):
+            return Refusal(_spelled(node), reason)
+        return self._body_refusal(BodyText(node.definition, node.language)) if node.definition else None
 
-    def _relation_doubt(self, relation: CatalogRelation) -> Doubt | None:
+    def _relation_refusal(self, relation: CatalogRelation) -> Refusal | None:
         if relation.unreadable:
-            return Doubt(relation.name, relation.unreadable)
+            return Refusal(relation.name, relation.unreadable)
         if relation.runs_program:
-            return Doubt(relation.name, RefusalFamily.FILES)
+            return Refusal(relation.name, RefusalReason.FILES)
         for schema, name in relation.reads:
             if secret_relation_refusal(schema, name) and not has_secret_column(schema, name):
-                return Doubt(name, RefusalFamily.SECRETS)
+                return Refusal(name, RefusalReason.SECRETS)
         if relation.secrets:
-            return Doubt(relation.secrets[0], RefusalFamily.SECRETS)
-        return self._builtin_doubt(relation.calls)
+            return Refusal(relation.secrets[0], RefusalReason.SECRETS)
+        return self._builtin_refusal(relation.calls)
 
-    def _body_doubt(self, body: BodyText) -> Doubt | None:
+    def _body_refusal(self, body: BodyText) -> Refusal | None:
         if body.hides_calls:
-            return Doubt("EXECUTE", RefusalFamily.SQL_TEXT)
+            return Refusal("EXECUTE", RefusalReason.SQL_TEXT)
         for name in body.names:
             if may_have_secret_column(name):
                 is_secret = body.may_use_secrets_of(name, trusts_conditions=self._trusts_conditions)
             else:
                 is_secret = secret_relation_refusal("", name) is not None
             if is_secret:
-                return Doubt(name, RefusalFamily.SECRETS)
+                return Refusal(name, RefusalReason.SECRETS)
         calls = body.calls | {("", name) for name in body.fields}
-        return self._builtin_doubt((schema, name, -1) for schema, name in calls)
+        return self._builtin_refusal((schema, name, -1) for schema, name in calls)
 
     @property
     def _trusts_conditions(self) -> bool:
@@ -232,13 +232,13 @@ class Reach:
         behind = (each for symbol in NAME_COMPARISONS for each in self._lookup.behind_symbol(symbol))
         return all(function.extension for function in behind)
 
-    def _builtin_doubt(self, calls: Iterable[tuple[str, str, int]]) -> Doubt | None:
+    def _builtin_refusal(self, calls: Iterable[tuple[str, str, int]]) -> Refusal | None:
         """Return the first of PostgreSQL's own functions that may not be called."""
         for schema, name, argument_count in calls:
             listed = builtin(schema, name)
-            family = _unless_internal(listed.refusal(argument_count)) if listed else None
-            if family and not self._operator_verdict("pg_catalog", name, ""):
-                return Doubt(name, family)
+            reason = _unless_internal(listed.refusal(argument_count)) if listed else None
+            if reason and not self._operator_verdict("pg_catalog", name, ""):
+                return Refusal(name, reason)
         return None
 
     def _behind(self, node: _Node, path: _Path) -> Iterator[_Node]:
@@ -322,13 +322,13 @@ def _policy_of(node: _Node) -> str:
     return f'"{node.policy}" of {node.schema}.{node.name}'
 
 
-def _allowable(node: _Node, doubt: Doubt) -> str:
-    """Return the function whose permission removes a doubt about a node; "" if none does."""
-    if doubt.family is RefusalFamily.DENIED:
+def _allowable(node: _Node, refusal: Refusal) -> str:
+    """Return the function whose permission lifts the refusal of a node; "" if none does."""
+    if refusal.reason is RefusalReason.DENIED:
         return ""
     if isinstance(node, CatalogFunction):
         return _spelled(node)
-    return doubt.culprit if builtin("", doubt.culprit) else ""
+    return refusal.culprit if builtin("", refusal.culprit) else ""
 
 
 def _path_in(node: _Node, callers_path: _Path) -> _Path:
@@ -349,14 +349,14 @@ def _spelled(function: CatalogFunction) -> str:
     return function.name if function.schema == "pg_catalog" else f"{function.schema}.{function.name}"
 
 
-def _declared_refusal(function: CatalogFunction) -> RefusalFamily | None:
+def _declared_refusal(function: CatalogFunction) -> RefusalReason | None:
     listed = extension_function(function.name, function.extension) if function.extension else None
-    return _unless_internal(listed.family if listed else function.refusal())
+    return _unless_internal(listed.reason if listed else function.refusal())
 
 
-def _unless_internal(family: RefusalFamily | None) -> RefusalFamily | None:
+def _unless_internal(reason: RefusalReason | None) -> RefusalReason | None:
     """Let pass what is internal: the server calls it there, behind an operator, cast or aggregate."""
-    return None if family is RefusalFamily.INTERNAL else family
+    return None if reason is RefusalReason.INTERNAL else reason
 
 
 def _functions_of(index: _Index, keys: Iterable[str]) -> Iterator[CatalogFunction]:

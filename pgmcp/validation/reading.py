@@ -9,19 +9,19 @@ from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.domain_literals import LiteralsOfDomains
 from pgmcp.validation.explicit_casts import ExplicitCasts, names_of_columns
-from pgmcp.validation.families import (
-    ALLOW_HINT,
-    HINT_BY_FAMILY,
-    REASON_BY_FAMILY,
-    UNREADABLE,
-    RefusalFamily,
-)
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.grammar import Node, character_offset
 from pgmcp.validation.implicit_casts import ImplicitCasts
 from pgmcp.validation.lexer import tokenize
 from pgmcp.validation.overloads import CallArguments
-from pgmcp.validation.reach import ColumnCast, Doubt
+from pgmcp.validation.reach import ColumnCast, Refusal
+from pgmcp.validation.refusal_reasons import (
+    ALLOW_HINT,
+    HINT_BY_REASON,
+    TEXT_BY_REASON,
+    UNREADABLE,
+    RefusalReason,
+)
 from pgmcp.validation.relations import secret_relation_refusal
 from pgmcp.validation.roots import SECRET_SETTINGS, describe
 from pgmcp.validation.scopes import with_references
@@ -194,7 +194,7 @@ class ReadingCheck:
         return known
 
     def _check_rows_made_of(self, what: str, fields: Node) -> None:
-        """Refuse to make rows of a type that is not written where any domain or cast is doubtful."""
+        """Refuse to make rows of a type that is not written where any domain or cast is refused."""
         if refusal := self._functions.type_text_refusal(None):
             self._refuse_use("a row made by", what, refusal, fields)
 
@@ -220,14 +220,14 @@ class ReadingCheck:
         if has_secret_column(schema, name):
             self._relations_with_secrets.append(fields)
             self.depends_on_literals = True  # a condition on them may leave out the secrets
-        elif refusal := secret_relation_refusal(schema, name):
-            message, hint = refusal
+        elif secret := secret_relation_refusal(schema, name):
+            message, hint = secret
             self._refuse(message, fields, offending=name, hint=hint)
-        if doubt := self._functions.relation_doubt(schema, name):
-            way = f"through the row policy {doubt.policy}" if doubt.policy else "through it"
-            through = "" if doubt.culprit == name else f"{way}, {doubt.culprit} is refused: "
-            message = f"{name} is not readable here: {through}{REASON_BY_FAMILY[doubt.family]}"
-            self._refuse(message, fields, offending=name, hint=_hint_for_relation(doubt))
+        if refusal := self._functions.relation_refusal(schema, name):
+            way = f"through the row policy {refusal.policy}" if refusal.policy else "through it"
+            through = "" if refusal.culprit == name else f"{way}, {refusal.culprit} is refused: "
+            message = f"{name} is not readable here: {through}{TEXT_BY_REASON[refusal.reason]}"
+            self._refuse(message, fields, offending=name, hint=_hint_for_relation(refusal))
         self._column_casts += self._functions.column_casts(schema, name)
 
     def _check_column_casts(self, root: Node) -> None:
@@ -256,7 +256,7 @@ class ReadingCheck:
         what = "CHECK" if cast.is_check else "cast"
         message = (
             f"column {cast.column} may be cast here: through a {what} of its type, "
-            f"{cast.doubt.culprit} is refused: {REASON_BY_FAMILY[cast.doubt.family]}"
+            f"{cast.refusal.culprit} is refused: {TEXT_BY_REASON[cast.refusal.reason]}"
         )
         self._refuse(message, place, offending=cast.column, hint=hint)
 
@@ -276,7 +276,7 @@ class ReadingCheck:
                 self._has_nameless_function = True
 
     def _check_qualified_columns(self) -> None:
-        """Refuse `name.column` where no column but a doubtful function may have that name.
+        """Refuse `name.column` where no column but a refused function may have that name.
 
         The rows of a function in FROM can be plain values, of which more functions can be called.
         """
@@ -365,12 +365,12 @@ class ReadingCheck:
             hint = f"methods: {', '.join(sorted(SAMPLING_METHODS))}"
             self._refuse(f"sampling method {method} is not known", fields, offending=method, hint=hint)
 
-    def _refuse_call(self, name: str, family: RefusalFamily, fields: Node) -> NoReturn:
-        message = f"function {name}() is not allowed: {REASON_BY_FAMILY[family]}"
-        self._refuse(message, fields, offending=name, hint=HINT_BY_FAMILY[family])
+    def _refuse_call(self, name: str, reason: RefusalReason, fields: Node) -> NoReturn:
+        message = f"function {name}() is not allowed: {TEXT_BY_REASON[reason]}"
+        self._refuse(message, fields, offending=name, hint=HINT_BY_REASON[reason])
 
-    def _refuse_use(self, what: str, name: str, family: RefusalFamily, fields: Node) -> NoReturn:
-        message = f"{what} {name} is not allowed: {REASON_BY_FAMILY[family]}"
+    def _refuse_use(self, what: str, name: str, reason: RefusalReason, fields: Node) -> NoReturn:
+        message = f"{what} {name} is not allowed: {TEXT_BY_REASON[reason]}"
         hint = "use a built-in type or function, or OPERATOR(pg_catalog.…) for a built-in operator"
         self._refuse(message, fields, offending=name, hint=hint)
 
@@ -403,16 +403,17 @@ class ReadingCheck:
         raise SqlRejectedError(message, hint=hint, offending=offending, position=position)
 
 
-def _hint_for_relation(doubt: Doubt) -> str:
+def _hint_for_relation(refusal: Refusal) -> str:
     """Return what a reader or an operator can do about a relation that is refused."""
-    if doubt.family in UNREADABLE:
-        hint = HINT_BY_FAMILY[doubt.family].removesuffix(f"; {ALLOW_HINT}")
+    if refusal.reason in UNREADABLE:
+        hint = HINT_BY_REASON[refusal.reason].removesuffix(f"; {ALLOW_HINT}")
     else:
-        hint = "" if doubt.policy else "read the tables behind it"
-    if doubt.allowable:
-        trusted = "the policy" if doubt.policy else "it"
+        hint = "" if refusal.policy else "read the tables behind it"
+    if refusal.allowable:
+        trusted = "the policy" if refusal.policy else "it"
         allow = (
-            f"an operator who trusts {trusted} adds {doubt.allowable} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once"
+            f"an operator who trusts {trusted} adds {refusal.allowable} "
+            "to PG_MCP_SERVER_ALLOWED_FUNCTIONS once"
         )
         hint = f"{hint}; {allow}" if hint else allow
     return hint or "an administrator changes the policy so that it does not use this"

@@ -9,21 +9,21 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from pgmcp.validation.families import RefusalFamily
+from pgmcp.validation.refusal_reasons import RefusalReason
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
     """A line of the shipped lists; with an `argument_count`, it refuses that overload only."""
 
-    family: RefusalFamily | None
+    reason: RefusalReason | None
     argument_count: int | None = None
 
-    def refusal(self, argument_count: int) -> RefusalFamily | None:
+    def refusal(self, argument_count: int) -> RefusalReason | None:
         """Return why a call with so many arguments is refused."""
         if self.argument_count is not None and self.argument_count != argument_count:
             return None
-        return self.family
+        return self.reason
 
 
 def builtin(schema: str, name: str) -> Listed | None:
@@ -47,7 +47,7 @@ def extension_function(name: str, extension: str = "") -> Listed | None:
     if name in own.exact:
         return own.exact[name]
     refused = _extension_functions("").exact.get(name)
-    if refused and refused.family:
+    if refused and refused.reason:
         return refused
     return next((listed for prefix, listed in own.prefixes if name.startswith(prefix)), None)
 
@@ -74,7 +74,7 @@ def _extension_functions(extension: str) -> _ExtensionFunctions:
             continue
         if name.endswith("*"):
             prefixes.append((name.removesuffix("*"), _listed(verdict)))
-        elif name not in exact or exact[name].family is None:
+        elif name not in exact or exact[name].reason is None:
             exact[name] = _listed(verdict)
     return _ExtensionFunctions(exact, tuple(sorted(prefixes, key=lambda row: -len(row[0]))))
 
@@ -89,5 +89,5 @@ def _rows(file_name: str) -> Iterable[list[str]]:
 def _listed(verdict: str) -> Listed:
     if verdict == "allowed":
         return Listed(None)
-    family, _, argument_count = verdict.removeprefix("refused:").partition("/")
-    return Listed(RefusalFamily(family), int(argument_count) if argument_count else None)
+    reason, _, argument_count = verdict.removeprefix("refused:").partition("/")
+    return Listed(RefusalReason(reason), int(argument_count) if argument_count else None)

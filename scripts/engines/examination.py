@@ -70,20 +70,20 @@ def examine(engine: Engine) -> Row:
 def _run_doctor(row: Row, target: Target) -> None:
     with tempfile.TemporaryDirectory() as folder:
         done = run(server_environment(target.url), Path(folder), "doctor", "--json")
-    findings = [
+    results = [
         (each["check"].partition(": ")[2], each)
         for each in json.loads(done.stdout)
         if each["check"].startswith("database ")
     ]
-    proved = [name for name, each in findings if each["outcome"] == "ok"]
+    proved = [name for name, each in results if each["status"] == "ok"]
     row.holds.append(f"doctor: {', '.join(proved)}" if proved else "")
     row.fails += [
-        f"doctor, {name} ({each['outcome']}): {each['text']}"
-        for name, each in findings
-        if each["outcome"] != "ok"
+        f"doctor, {name} ({each['status']}): {each['text']}"
+        for name, each in results
+        if each["status"] != "ok"
     ]
-    for name, each in findings:
-        if name == "version" and each["outcome"] == "ok":
+    for name, each in results:
+        if name == "version" and each["status"] == "ok":
             server = each["text"].partition(" (")[0]
             row.version = f"{row.version} on {server}" if row.version else server.removeprefix("PostgreSQL ")
 

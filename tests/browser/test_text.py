@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 
 _SOURCE = Path(__file__).parents[2] / "scripts" / "view" / "text.js"
 _PROGRAM = """
@@ -44,4 +44,4 @@ def test_view_and_text_answers_escape_the_same_characters(tmp_path: Path) -> Non
     )
 
     shown = json.loads(run.stdout)
-    assert [text for text, each in zip(texts, shown, strict=True) if neutralise(text) != each] == []
+    assert [text for text, each in zip(texts, shown, strict=True) if escape_untrusted(text) != each] == []

@@ -158,7 +158,7 @@ def test_the_first_answer_stays_when_the_second_is_no_better(
     assert len(endpoint.requests) == 2
 
 
-def test_an_empty_answer_that_compares_with_real_values_is_not_doubted(
+def test_an_empty_answer_that_compares_with_real_values_is_not_checked_again(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(sql("SELECT id FROM heroes WHERE race = 'Human' AND city = 'City 7'"))
@@ -175,10 +175,10 @@ def test_without_retries_nothing_is_asked_twice(
     server = start_server({**environment, "PG_MCP_SERVER_MAX_SQL_RETRY": "0"})
     endpoint.reply(sql("SELECT id FROM heroes WHERE race = 'human'"), sql("SELECT nothing FROM heroes"))
 
-    doubted = server.call("query", question=QUESTION)
+    empty = server.call("query", question=QUESTION)
     failed = server.call("query", question=QUESTION)
 
-    assert doubted.rows == []
+    assert empty.rows == []
     assert failed.code == "statement_failed"
     assert len(endpoint.requests) == 2
 

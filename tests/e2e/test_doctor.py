@@ -1,4 +1,4 @@
-"""`pgmcp doctor` as a person runs it: a line per check, a cure where one is needed, an exit code.
+"""`pgmcp doctor` as a person runs it: a line per check, a hint where one is needed, an exit code.
 
 Each way that a first run fails is tested where it is found: databases in tests/postgres/test_doctor.py,
 settings, model and hosts in tests/unit/test_doctor_*.py.
@@ -45,16 +45,14 @@ def run_doctor(
 def examine(folder: Path, url: str | None = None, **variables: str) -> tuple[int, dict[str, dict[str, str]]]:
     done = run_doctor(folder, "--json", url=url, **variables)
     assert done.stderr == ""
-    return done.returncode, {finding["check"]: finding for finding in json.loads(done.stdout)}
+    return done.returncode, {result["check"]: result for result in json.loads(done.stdout)}
 
 
 def test_a_healthy_installation_passes_with_every_check_named(shop_url: str, folder: Path) -> None:
-    exit_code, findings = examine(
-        folder, shop_url, XDG_CACHE_HOME=str(folder), TIKTOKEN_CACHE_DIR=str(folder)
-    )
+    exit_code, results = examine(folder, shop_url, XDG_CACHE_HOME=str(folder), TIKTOKEN_CACHE_DIR=str(folder))
 
     assert exit_code == 0
-    assert {name: finding["outcome"] for name, finding in findings.items()} == {
+    assert {name: result["status"] for name, result in results.items()} == {
         "settings": "ok",
         "machine: program": "ok",
         "machine: guards": "ok",
@@ -65,8 +63,8 @@ def test_a_healthy_installation_passes_with_every_check_named(shop_url: str, fol
         "model": "warn",  # there is none
         **{f"database main: {check}": "ok" for check in CHECKS_OF_A_DATABASE},
     }
-    assert all(set(finding) == {"outcome", "check", "text", "cure"} for finding in findings.values())
-    assert all(finding["cure"] for finding in findings.values() if finding["outcome"] != "ok")
+    assert all(set(result) == {"status", "check", "text", "hint"} for result in results.values())
+    assert all(result["hint"] for result in results.values() if result["status"] != "ok")
 
 
 def test_nothing_is_left_on_the_server(shop_url: str, shop_admin_url: str, folder: Path) -> None:
@@ -87,12 +85,12 @@ def test_a_pipe_gets_plain_lines_and_a_sum(shop_url: str, folder: Path) -> None:
 
 
 def test_a_database_that_is_down_fails_the_command_without_its_password(folder: Path) -> None:
-    exit_code, findings = examine(folder, "postgresql://me:Quagga-1@127.0.0.1:1/shop")
+    exit_code, results = examine(folder, "postgresql://me:Quagga-1@127.0.0.1:1/shop")
 
     assert exit_code == 1
-    assert findings["database main: connection"]["text"].startswith("unreachable: ")
-    assert findings["database main: connection"]["cure"].startswith("no server listens on that host and port")
-    assert "Quagga" not in json.dumps(findings)
+    assert results["database main: connection"]["text"].startswith("unreachable: ")
+    assert results["database main: connection"]["hint"].startswith("no server listens on that host and port")
+    assert "Quagga" not in json.dumps(results)
 
 
 def test_settings_that_cannot_be_used_are_a_finding_and_the_machine_is_examined_all_the_same(
@@ -101,7 +99,7 @@ def test_settings_that_cannot_be_used_are_a_finding_and_the_machine_is_examined_
     done = run_doctor(folder, PG_MCP_DATABSE_URL="postgresql://me:Quagga-1@127.0.0.1/shop")
 
     assert done.returncode == 1
-    assert "PG_MCP_DATABSE_URL is no setting, did you mean PG_MCP_DATABASE_URL?\n      cure: " in done.stdout
+    assert "PG_MCP_DATABSE_URL is no setting, did you mean PG_MCP_DATABASE_URL?\n      hint: " in done.stdout
     assert "ok    machine: worker: " in done.stdout
     assert "Quagga" not in done.stdout
     assert done.stderr == ""
@@ -111,31 +109,29 @@ def test_settings_that_cannot_be_used_are_a_finding_and_the_machine_is_examined_
 def test_a_cache_folder_that_cannot_be_written_is_named(below: str, folder: Path) -> None:
     file = folder / "file"
     file.touch()
-    _, findings = examine(folder, XDG_CACHE_HOME=str(file / below))
+    _, results = examine(folder, XDG_CACHE_HOME=str(file / below))
 
-    cache = findings["machine: cache folder"]
-    assert cache["outcome"] == "warn"
+    cache = results["machine: cache folder"]
+    assert cache["status"] == "warn"
     assert cache["text"].startswith(f"{file / below / 'pgmcp'} cannot be written: ")
-    assert "XDG_CACHE_HOME" in cache["cure"]
+    assert "XDG_CACHE_HOME" in cache["hint"]
 
 
 def test_the_model_is_asked_and_named_as_the_one_that_prompts_go_to(shop_url: str, folder: Path) -> None:
     with ScriptedEndpoint() as endpoint:
         endpoint.reply(sql("SELECT 1"))
-        exit_code, findings = examine(folder, shop_url, openai_base_url=endpoint.base_url)
+        exit_code, results = examine(folder, shop_url, openai_base_url=endpoint.base_url)
 
     assert exit_code == 0
-    assert findings["model"]["outcome"] == "ok"
-    assert endpoint.base_url.split("/")[2] in findings["database main: what leaves"]["text"]
+    assert results["model"]["status"] == "ok"
+    assert endpoint.base_url.split("/")[2] in results["database main: what leaves"]["text"]
 
 
 def test_an_unexpected_error_of_one_check_is_a_finding_beside_the_others(folder: Path) -> None:
-    exit_code, findings = examine(
-        folder, HOME=str(folder / ("x" * 300))
-    )  # longer than any file's name may be
+    exit_code, results = examine(folder, HOME=str(folder / ("x" * 300)))  # longer than any file's name may be
 
     assert exit_code == 1
-    assert findings["hosts"]["outcome"] == "fail"
-    assert findings["hosts"]["text"] == "internal: the check failed unexpectedly (OSError)"
-    assert findings["machine: worker"]["outcome"] == "ok"
-    assert "settings" in findings
+    assert results["hosts"]["status"] == "fail"
+    assert results["hosts"]["text"] == "internal: the check failed unexpectedly (OSError)"
+    assert results["machine: worker"]["status"] == "ok"
+    assert "settings" in results

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from pgmcp.cli.doctor.answer_checks import check_context_names
-from pgmcp.cli.doctor.report import Finding, Outcome
-from pgmcp.cli.doctor.subject import Subject
+from pgmcp.cli.doctor.check_context import CheckContext
+from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.serve import open_pipeline
 from pgmcp.settings import load_settings
 from pgmcp.settings.origins import find_address
@@ -55,18 +55,18 @@ databases:
 """
 
 
-async def examine_names(url: str, folder: Path, context: str, **variables: str) -> Finding:
+async def examine_names(url: str, folder: Path, contents: str, **variables: str) -> CheckResult:
     """Return what doctor finds of the names of a context file."""
     file = folder / "context.yaml"
-    file.write_text(context)
+    file.write_text(contents)
     environ = {"PG_MCP_DATABASE_URL": url, "PG_MCP_CONTEXT_FILE": str(file), **variables}
     settings = load_settings({**environ, "PG_MCP_DATABASE_MIN_POOL_SIZE": "0"}, env_file=None)
     async with open_pipeline(settings, None) as (pipeline, _):
         address = find_address(settings.databases["main"])
-        subject = Subject(pipeline.database("main"), pipeline, address, settings, "")
-        finding = await check_context_names(subject, "database main: context names")
-    assert finding is not None
-    return finding
+        context = CheckContext(pipeline.database("main"), pipeline, address, settings, "")
+        result = await check_context_names(context, "database main: context names")
+    assert result is not None
+    return result
 
 
 def context_with(part: str) -> str:
@@ -85,10 +85,10 @@ def with_schema(url: str) -> str:
 
 
 async def test_names_that_exist_are_known_in_any_spelling(url: str, tmp_path: Path) -> None:
-    finding = await examine_names(url, tmp_path, TRUE_CONTEXT)
+    result = await examine_names(url, tmp_path, TRUE_CONTEXT)
 
-    assert (finding.outcome, finding.text) == (
-        Outcome.OK,
+    assert (result.status, result.text) == (
+        Status.OK,
         "every table and column that the context file names exists",
     )
 
@@ -134,29 +134,29 @@ async def test_names_that_exist_are_known_in_any_spelling(url: str, tmp_path: Pa
 async def test_a_name_that_does_not_exist_is_a_failure_with_the_near_ones(
     part: str, problem: str, url: str, tmp_path: Path
 ) -> None:
-    finding = await examine_names(url, tmp_path, context_with(part))
+    result = await examine_names(url, tmp_path, context_with(part))
 
-    assert finding.outcome is Outcome.FAIL
-    assert problem in finding.text
-    assert "PG_MCP_CONTEXT_FILE" in finding.cure
+    assert result.status is Status.FAIL
+    assert problem in result.text
+    assert "PG_MCP_CONTEXT_FILE" in result.hint
 
 
 async def test_an_excluded_schema_is_told_from_a_missing_table(url: str, tmp_path: Path) -> None:
     part = "notes: {hr.people: x, people.name: x, hr.persons: x}"
 
-    finding = await examine_names(url, tmp_path, context_with(part), PG_MCP_DATABASE_EXCLUDE_SCHEMAS="hr")
+    result = await examine_names(url, tmp_path, context_with(part), PG_MCP_DATABASE_EXCLUDE_SCHEMAS="hr")
 
-    assert finding.outcome is Outcome.FAIL
-    assert "notes: hr.people exists, but hr.people is in the schema hr, which PG_MCP" in finding.text
-    assert "people.name exists, but hr.people is in the schema hr" in finding.text
-    assert "there is no table hr.persons" in finding.text
+    assert result.status is Status.FAIL
+    assert "notes: hr.people exists, but hr.people is in the schema hr, which PG_MCP" in result.text
+    assert "people.name exists, but hr.people is in the schema hr" in result.text
+    assert "there is no table hr.persons" in result.text
 
 
 async def test_what_exists_and_is_not_listed_is_a_warning(url: str, tmp_path: Path) -> None:
-    finding = await examine_names(url, tmp_path, context_with("notes: {events_2026: x}"))
+    result = await examine_names(url, tmp_path, context_with("notes: {events_2026: x}"))
 
-    assert finding.outcome is Outcome.WARN
-    assert "events_2026 exists, but public.events_2026 is a partition of public.events" in finding.text
+    assert result.status is Status.WARN
+    assert "events_2026 exists, but public.events_2026 is a partition of public.events" in result.text
 
 
 async def test_a_table_the_role_may_not_read_is_said_to_exist(
@@ -170,10 +170,10 @@ async def test_a_table_the_role_may_not_read_is_said_to_exist(
     target = psycopg.conninfo.conninfo_to_dict(url)
     plain_url = f"postgresql://{target['host']}:{target['port']}/{target['dbname']}"
 
-    finding = await examine_names(plain_url, tmp_path, context_with("notes: {orders: x}"), **variables)
+    result = await examine_names(plain_url, tmp_path, context_with("notes: {orders: x}"), **variables)
 
-    assert finding.outcome is Outcome.WARN
-    assert "orders exists, but public.orders may not be read by this role" in finding.text
+    assert result.status is Status.WARN
+    assert "orders exists, but public.orders may not be read by this role" in result.text
 
 
 class Warnings(logging.Handler):

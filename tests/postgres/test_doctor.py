@@ -1,4 +1,4 @@
-"""What `pgmcp doctor` finds of databases: each way that a first connection fails, by cause and cure."""
+"""What `pgmcp doctor` finds of databases: each way that a first connection fails, by cause and hint."""
 
 import socket
 import tempfile
@@ -10,11 +10,11 @@ import psycopg
 import pytest
 import trustme
 
+from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.databases import examine_database
 from pgmcp.cli.doctor.examination import examine_remote
-from pgmcp.cli.doctor.report import Finding, Outcome
+from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.cli.doctor.safety_checks import check_read_only
-from pgmcp.cli.doctor.subject import Subject
 from pgmcp.serve import open_pipeline
 from pgmcp.settings import load_settings
 from pgmcp.settings.origins import find_address
@@ -28,17 +28,17 @@ pytestmark = pytest.mark.anyio
 CONNECTION = "database main: connection"
 
 
-async def examine(environ: dict[str, str]) -> dict[str, Finding]:
+async def examine(environ: dict[str, str]) -> dict[str, CheckResult]:
     settings = load_settings(environ, env_file=None)
-    return {finding.check: finding async for finding in examine_remote(settings, None)}
+    return {result.check: result async for result in examine_remote(settings, None)}
 
 
-async def failure_of(url: str, **variables: str) -> Finding:
-    """Return the one finding of a database that cannot be connected to."""
-    findings = await examine({"PG_MCP_DATABASE_URL": url, **variables})
-    (failure,) = [finding for check, finding in findings.items() if check.startswith("database")]
+async def failure_of(url: str, **variables: str) -> CheckResult:
+    """Return the one result of a database that cannot be connected to."""
+    results = await examine({"PG_MCP_DATABASE_URL": url, **variables})
+    (failure,) = [result for check, result in results.items() if check.startswith("database")]
     assert failure.check == CONNECTION
-    assert failure.outcome is Outcome.FAIL
+    assert failure.status is Status.FAIL
     return failure
 
 
@@ -60,13 +60,13 @@ def tls_server() -> Iterator[TlsPostgres]:
 
 
 async def test_a_reader_of_an_analysed_database_passes_every_check(shop_url: str) -> None:
-    findings = await examine({"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_CONTEXT_FILE": str(SHOP_CONTEXT)})
+    results = await examine({"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_CONTEXT_FILE": str(SHOP_CONTEXT)})
 
-    databases = [finding for check, finding in findings.items() if check.startswith("database")]
-    assert [finding for finding in databases if finding.outcome is not Outcome.OK] == []
-    assert "25006" in findings["database main: read-only"].text
-    assert findings["database main: cancel"].text.startswith("proved")
-    assert "PostgreSQL 18" in findings["database main: version"].text
+    databases = [result for check, result in results.items() if check.startswith("database")]
+    assert [result for result in databases if result.status is not Status.OK] == []
+    assert "25006" in results["database main: read-only"].text
+    assert results["database main: cancel"].text.startswith("proved")
+    assert "PostgreSQL 18" in results["database main: version"].text
 
 
 async def test_a_wrong_port_is_named(shop_url: str) -> None:
@@ -74,8 +74,8 @@ async def test_a_wrong_port_is_named(shop_url: str) -> None:
 
     assert "Connection refused" in failure.text
     assert "127.0.0.1:1" in failure.text
-    assert failure.cure.startswith("no server listens on that host and port")
-    assert "PG_MCP_DATABASE_PORT" in failure.cure
+    assert failure.hint.startswith("no server listens on that host and port")
+    assert "PG_MCP_DATABASE_PORT" in failure.hint
 
 
 async def test_a_port_of_something_else_is_named() -> None:
@@ -85,7 +85,7 @@ async def test_a_port_of_something_else_is_named() -> None:
         failure = await failure_of(f"postgresql://reader@127.0.0.1:{port}/shop?connect_timeout=2")
 
     assert f"127.0.0.1:{port}" in failure.text
-    assert "firewall" in failure.cure
+    assert "firewall" in failure.hint
 
 
 async def test_a_wrong_password_is_named_and_not_shown(shop_url: str) -> None:
@@ -93,7 +93,7 @@ async def test_a_wrong_password_is_named_and_not_shown(shop_url: str) -> None:
 
     assert failure.text.startswith("auth: ")
     assert "password authentication failed" in failure.text
-    assert failure.cure.startswith("the user or the password is wrong")
+    assert failure.hint.startswith("the user or the password is wrong")
     assert "Quagga" not in failure.text
 
 
@@ -103,43 +103,43 @@ async def test_a_missing_password_is_named(shop_url: str) -> None:
     )
 
     assert "no password supplied" in failure.text
-    assert failure.cure.startswith("the server asks for a password: set PG_MCP_DATABASE_PASSWORD")
+    assert failure.hint.startswith("the server asks for a password: set PG_MCP_DATABASE_PASSWORD")
 
 
 async def test_a_database_that_does_not_exist_is_named(shop_url: str) -> None:
     failure = await failure_of(with_parts(shop_url, dbname="nowhere"))
 
     assert 'database "nowhere" does not exist' in failure.text
-    assert "PG_MCP_DATABASE_DBNAME" in failure.cure
+    assert "PG_MCP_DATABASE_DBNAME" in failure.hint
 
 
 @pytest.mark.parametrize(
-    ("service_file", "words", "cure"),
+    ("service_file", "words", "hint"),
     [
         ("[other]\nhost=127.0.0.1\n", "definition of service", "correct PG_MCP_DATABASE_SERVICE"),
         ("[shop]\nhost 127.0.0.1\n", "syntax error in service file", "below [NAME] each line is"),
     ],
 )
 async def test_a_mistake_in_the_service_file_is_named(
-    service_file: str, words: str, cure: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    service_file: str, words: str, hint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "pg_service.conf"
     file.write_text(service_file)
     monkeypatch.setenv("PGSERVICEFILE", str(file))
 
-    findings = await examine({"PG_MCP_DATABASE_SERVICE": "shop"})
+    results = await examine({"PG_MCP_DATABASE_SERVICE": "shop"})
 
-    (failure,) = [finding for check, finding in findings.items() if check.startswith("database")]
-    assert failure.outcome is Outcome.FAIL
+    (failure,) = [result for check, result in results.items() if check.startswith("database")]
+    assert failure.status is Status.FAIL
     assert words in failure.text
-    assert cure in failure.cure
+    assert hint in failure.hint
 
 
 async def test_a_server_without_tls_that_is_to_have_it_is_named(shop_url: str) -> None:
     failure = await failure_of(shop_url, PG_MCP_DATABASE_SSL_MODE="require")
 
     assert "server does not support SSL" in failure.text
-    assert failure.cure.startswith("TLS is off at the server")
+    assert failure.hint.startswith("TLS is off at the server")
 
 
 async def test_a_server_that_wants_tls_is_named(tls_server: TlsPostgres) -> None:
@@ -147,7 +147,7 @@ async def test_a_server_that_wants_tls_is_named(tls_server: TlsPostgres) -> None
 
     assert "no encryption" in failure.text
     assert "ssl mode disable" in failure.text
-    assert "PG_MCP_DATABASE_SSL_MODE=require" in failure.cure
+    assert "PG_MCP_DATABASE_SSL_MODE=require" in failure.hint
 
 
 @pytest.mark.parametrize("root", ["system", "another CA"])
@@ -161,7 +161,7 @@ async def test_a_private_ca_that_is_not_trusted_is_named(root: str, tls_server: 
 
     assert failure.text.startswith("unreachable: ")
     assert "certificate verify failed" in failure.text
-    assert "PG_MCP_DATABASE_SSL_ROOT_CERT" in failure.cure
+    assert "PG_MCP_DATABASE_SSL_ROOT_CERT" in failure.hint
 
 
 async def test_a_certificate_for_another_name_is_named(tls_server: TlsPostgres) -> None:
@@ -172,7 +172,7 @@ async def test_a_certificate_for_another_name_is_named(tls_server: TlsPostgres) 
     )
 
     assert 'server certificate for "localhost" does not match' in failure.text
-    assert failure.cure.startswith("the server's certificate is for another host name")
+    assert failure.hint.startswith("the server's certificate is for another host name")
 
 
 async def test_a_key_file_that_others_may_read_is_named(tls_server: TlsPostgres, tmp_path: Path) -> None:
@@ -187,11 +187,11 @@ async def test_a_key_file_that_others_may_read_is_named(tls_server: TlsPostgres,
     )
 
     assert "has group or world access" in failure.text
-    assert "chmod 600" in failure.cure
+    assert "chmod 600" in failure.hint
 
 
 async def test_tls_that_is_verified_is_told_with_its_version(tls_server: TlsPostgres) -> None:
-    findings = await examine(
+    results = await examine(
         {
             "PG_MCP_DATABASE_URL": tls_server.url("tls_only", host="localhost"),
             "PG_MCP_DATABASE_SSL_MODE": "verify-full",
@@ -199,15 +199,15 @@ async def test_tls_that_is_verified_is_told_with_its_version(tls_server: TlsPost
         }
     )
 
-    assert findings["database main: TLS"].outcome is Outcome.OK
-    assert findings["database main: TLS"].text.startswith("TLSv1.")
-    assert findings["database main: TLS"].text.endswith("the server's certificate is checked")
+    assert results["database main: TLS"].status is Status.OK
+    assert results["database main: TLS"].text.startswith("TLSv1.")
+    assert results["database main: TLS"].text.endswith("the server's certificate is checked")
 
 
 async def test_a_certificate_that_is_not_checked_is_told(tls_server: TlsPostgres) -> None:
-    findings = await examine({"PG_MCP_DATABASE_URL": tls_server.url("tls_only")})
+    results = await examine({"PG_MCP_DATABASE_URL": tls_server.url("tls_only")})
 
-    assert "ssl mode prefer: any certificate is taken" in findings["database main: TLS"].text
+    assert "ssl mode prefer: any certificate is taken" in results["database main: TLS"].text
 
 
 @pytest.mark.parametrize("role", ["unlisted", "rejected"])
@@ -216,7 +216,7 @@ async def test_a_refusal_by_pg_hba_is_named(role: str, tls_server: TlsPostgres) 
 
     assert failure.text.startswith("auth: ")
     assert "pg_hba.conf" in failure.text
-    assert failure.cure.startswith("the server's pg_hba.conf does not accept this user")
+    assert failure.hint.startswith("the server's pg_hba.conf does not accept this user")
 
 
 async def test_a_database_that_goes_away_in_the_middle_is_told_once(shop_url: str) -> None:
@@ -227,32 +227,32 @@ async def test_a_database_that_goes_away_in_the_middle_is_told_once(shop_url: st
         settings = load_settings({**environ, "PG_MCP_DATABASE_MIN_POOL_SIZE": "0"}, env_file=None)
         async with open_pipeline(settings, None) as (pipeline, _):
             address = find_address(settings.databases["main"])
-            subject = Subject(pipeline.database("main"), pipeline, address, settings, "")
-            findings = examine_database(subject)
-            first = await anext(findings)
+            context = CheckContext(pipeline.database("main"), pipeline, address, settings, "")
+            results = examine_database(context)
+            first = await anext(results)
             await proxy.refuse()
-            rest = [finding async for finding in findings]
+            rest = [result async for result in results]
 
-    assert first.outcome is Outcome.OK
-    assert [(finding.check, finding.outcome) for finding in rest] == [("database main: TLS", Outcome.FAIL)]
+    assert first.status is Status.OK
+    assert [(result.check, result.status) for result in rest] == [("database main: TLS", Status.FAIL)]
     assert rest[0].text.startswith("unreachable: ")
-    assert rest[0].cure
+    assert rest[0].hint
 
 
 async def test_one_bad_database_of_two_keeps_nothing_from_the_other(shop_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        findings = await examine(
+        results = await examine(
             {
                 "PG_MCP_DATABASES__BAD__URL": f"postgresql://reader@127.0.0.1:{port}/shop?connect_timeout=2",
                 "PG_MCP_DATABASES__GOOD__URL": shop_url,
             }
         )
 
-    outcomes = {check: finding.outcome for check, finding in findings.items()}
-    assert outcomes["database bad: connection"] is Outcome.FAIL
-    assert outcomes["database good: connection"] is Outcome.OK
-    assert outcomes["database good: cancel"] is Outcome.OK
+    statuses = {check: result.status for check, result in results.items()}
+    assert statuses["database bad: connection"] is Status.FAIL
+    assert statuses["database good: connection"] is Status.OK
+    assert statuses["database good: cancel"] is Status.OK
 
 
 async def test_a_pooler_in_transaction_mode_passes_every_check(shop_url: str) -> None:
@@ -260,18 +260,18 @@ async def test_a_pooler_in_transaction_mode_passes_every_check(shop_url: str) ->
     if program is None:
         pytest.skip("pgbouncer is not installed")
     with PgBouncer(program, shop_url, pool_size=3) as bouncer:
-        findings = await examine({"PG_MCP_DATABASE_URL": bouncer.url(shop_url)})
+        results = await examine({"PG_MCP_DATABASE_URL": bouncer.url(shop_url)})
 
-    databases = [finding for check, finding in findings.items() if check.startswith("database")]
-    assert [finding for finding in databases if finding.outcome is not Outcome.OK] == []
+    databases = [result for check, result in results.items() if check.startswith("database")]
+    assert [result for result in databases if result.status is not Status.OK] == []
 
 
-async def test_a_superuser_is_warned_of_with_the_cure(new_database: Callable[[], str]) -> None:
+async def test_a_superuser_is_warned_of_with_the_hint(new_database: Callable[[], str]) -> None:
     role = (await examine({"PG_MCP_DATABASE_URL": new_database()}))["database main: role"]
 
-    assert role.outcome is Outcome.WARN
+    assert role.status is Status.WARN
     assert "superuser" in role.text
-    assert "pgmcp setup-sql" in role.cure
+    assert "pgmcp setup-sql" in role.hint
 
 
 async def test_a_superuser_fails_where_only_readers_are_served(new_database: Callable[[], str]) -> None:
@@ -282,7 +282,7 @@ async def test_a_superuser_fails_where_only_readers_are_served(new_database: Cal
 
     role = (await examine(environ))["database main: role"]
 
-    assert role.outcome is Outcome.FAIL
+    assert role.status is Status.FAIL
     assert role.text.startswith("role_refused: ")
 
 
@@ -294,8 +294,8 @@ async def test_transactions_that_may_write_are_told_and_not_tried(new_database: 
 
     read_only = (await examine(environ))["database main: read-only"]
 
-    assert read_only.outcome is Outcome.WARN
-    assert read_only.cure == "set PG_MCP_SERVER_USE_READONLY_TRANSACTIONS=true"
+    assert read_only.status is Status.WARN
+    assert read_only.hint == "set PG_MCP_SERVER_USE_READONLY_TRANSACTIONS=true"
 
 
 async def test_a_write_that_is_not_refused_fails_and_leaves_nothing(new_database: Callable[[], str]) -> None:
@@ -304,12 +304,12 @@ async def test_a_write_that_is_not_refused_fails_and_leaves_nothing(new_database
     switched_off = {"PG_MCP_DATABASE_URL": url, "PG_MCP_SERVER_USE_READONLY_TRANSACTIONS": "false"}
     async with open_pipeline(load_settings(switched_off, env_file=None), None) as (pipeline, _):
         address = find_address(believed.databases["main"])
-        subject = Subject(pipeline.database("main"), pipeline, address, believed, "")
-        finding = await check_read_only(subject, "read-only")
-        proofs = await subject.fetch("select count(*) from pg_class where relname ~ 'pgmcp_doctor'")
+        context = CheckContext(pipeline.database("main"), pipeline, address, believed, "")
+        result = await check_read_only(context, "read-only")
+        proofs = await context.fetch("select count(*) from pg_class where relname ~ 'pgmcp_doctor'")
 
-    assert finding.outcome is Outcome.FAIL
-    assert finding.cure
+    assert result.status is Status.FAIL
+    assert result.hint
     assert proofs == [[0]]
 
 
@@ -328,14 +328,14 @@ async def test_an_event_trigger_that_runs_at_each_login_is_named(
         connection.execute("create event trigger greeter on login execute function greet()")
         connection.execute(f"alter event trigger greeter {state}".encode())
 
-    findings = await examine({"PG_MCP_DATABASE_URL": url})
+    results = await examine({"PG_MCP_DATABASE_URL": url})
 
-    told = findings.get("database main: login triggers")
+    told = results.get("database main: login triggers")
     assert (told is not None) is is_told
     if told is not None:
-        assert told.outcome is Outcome.WARN
+        assert told.status is Status.WARN
         assert told.text.endswith(": greeter")
-        assert told.cure
+        assert told.hint
 
 
 async def test_tables_without_statistics_are_named(new_database: Callable[[], str]) -> None:
@@ -346,9 +346,9 @@ async def test_tables_without_statistics_are_named(new_database: Callable[[], st
 
     statistics = (await examine({"PG_MCP_DATABASE_URL": url}))["database main: statistics"]
 
-    assert statistics.outcome is Outcome.WARN
+    assert statistics.status is Status.WARN
     assert statistics.text == "1 of 2 tables that hold rows have none: public.unknown"
-    assert "ANALYZE" in statistics.cure
+    assert "ANALYZE" in statistics.hint
 
 
 async def test_statements_that_the_server_does_not_show_are_told(new_database: Callable[[], str]) -> None:
@@ -359,8 +359,8 @@ async def test_statements_that_the_server_does_not_show_are_told(new_database: C
 
     cancel = (await examine({"PG_MCP_DATABASE_URL": url}))["database main: cancel"]
 
-    assert cancel.outcome is Outcome.WARN
-    assert "track_activities" in cancel.cure
+    assert cancel.status is Status.WARN
+    assert "track_activities" in cancel.hint
 
 
 async def test_what_leaves_for_the_provider_is_told_with_what_keeps_it_here(shop_url: str) -> None:
@@ -380,8 +380,8 @@ async def test_what_leaves_for_the_provider_is_told_with_what_keeps_it_here(shop
 async def test_a_role_that_may_read_no_table_is_told(new_database: Callable[[], str]) -> None:
     leaves = (await examine({"PG_MCP_DATABASE_URL": new_database()}))["database main: what leaves"]
 
-    assert leaves.outcome is Outcome.WARN
-    assert "GRANT" in leaves.cure
+    assert leaves.status is Status.WARN
+    assert "GRANT" in leaves.hint
 
 
 async def test_a_verified_question_that_no_longer_runs_is_named(shop_url: str, tmp_path: Path) -> None:
@@ -395,9 +395,9 @@ async def test_a_verified_question_that_no_longer_runs_is_named(shop_url: str, t
 
     verified = (await examine(environ))["database main: verified questions"]
 
-    assert verified.outcome is Outcome.FAIL
+    assert verified.status is Status.FAIL
     assert verified.text.startswith("1 of 2 cannot run: 'How many clients' (statement_failed: ")
-    assert "PG_MCP_CONTEXT_FILE" in verified.cure
+    assert "PG_MCP_CONTEXT_FILE" in verified.hint
 
 
 async def test_patterns_that_match_nothing_are_named_with_the_near_ones(shop_url: str) -> None:
@@ -409,7 +409,7 @@ async def test_patterns_that_match_nothing_are_named_with_the_near_ones(shop_url
 
     patterns = (await examine(environ))["database main: patterns"]
 
-    assert patterns.outcome is Outcome.FAIL
+    assert patterns.status is Status.FAIL
     assert patterns.text == (
         "PG_MCP_DATABASE_EXCLUDE_SCHEMAS: no schema matches publik (near: public); "
         "PG_MCP_DATABASE_EXCLUDE_SCHEMAS: no schema matches tmp_*; "
@@ -422,4 +422,4 @@ async def test_patterns_that_match_nothing_are_named_with_the_near_ones(shop_url
 async def test_a_wildcard_that_matches_nothing_yet_is_a_warning(shop_url: str) -> None:
     environ = {"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_DATABASE_EXCLUDE_SCHEMAS": "tmp_*"}
 
-    assert (await examine(environ))["database main: patterns"].outcome is Outcome.WARN
+    assert (await examine(environ))["database main: patterns"].status is Status.WARN

@@ -23,7 +23,7 @@ from pgmcp.catalog.introspection import read_catalog
 from pgmcp.catalog.row_security import read_row_security
 from pgmcp.catalog.sampling import sample
 from pgmcp.cli.doctor.examination import examine_remote
-from pgmcp.cli.doctor.report import Finding, Outcome
+from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.errors import CatalogDeniedError, DeadlineExceededError, PgmcpError, SqlRejectedError
 from pgmcp.execution.catalog_access import OPTIONAL_FUNCTIONS, USE_BY_PART, USE_BY_RELATION, find_unreadable
 from pgmcp.execution.policy import PolicyReader
@@ -371,21 +371,21 @@ async def test_defaults_are_known_without_pg_settings(hardened: Hardened) -> Non
     assert (limit.ms, limit.description) == (7_000, "statement_timeout = 7s, set by the server")
 
 
-async def examine(url: str, **variables: str) -> dict[str, Finding]:
+async def examine(url: str, **variables: str) -> dict[str, CheckResult]:
     settings = load_settings({"PG_MCP_DATABASE_URL": url, **variables}, env_file=None)
-    findings = [finding async for finding in examine_remote(settings, None)]
-    return {each.check.removeprefix("database main: "): each for each in findings}
+    results = [result async for result in examine_remote(settings, None)]
+    return {each.check.removeprefix("database main: "): each for each in results}
 
 
 async def test_doctor_says_what_is_less_and_how_to_grant_it(hardened: Hardened) -> None:
     only_doctors = ("pg_sleep", "pg_is_in_recovery", "host", "inet_client_addr", "inet_server_addr")
     with hardened.without((*TOGETHER, *OTHER_VIEWS, *only_doctors)) as url:
-        findings = await examine(url)
+        results = await examine(url)
 
-    failed = [each for each in findings.values() if each.outcome is Outcome.FAIL]
+    failed = [each for each in results.values() if each.status is Status.FAIL]
     assert failed == []
-    assert findings["connection"].outcome is Outcome.OK
-    assert findings["read-only"].outcome is Outcome.OK
+    assert results["connection"].status is Status.OK
+    assert results["read-only"].status is Status.OK
     for check, words in [
         ("catalog", "GRANT EXECUTE ON FUNCTION pg_catalog.inet_client_port()"),
         ("role", "GRANT SELECT ON pg_catalog.pg_roles"),
@@ -395,20 +395,20 @@ async def test_doctor_says_what_is_less_and_how_to_grant_it(hardened: Hardened) 
         ("cancel", "GRANT"),
         ("statistics", "GRANT SELECT ON pg_catalog.pg_stats"),
     ]:
-        assert findings[check].outcome is Outcome.WARN, findings[check]
-        assert words in findings[check].cure
+        assert results[check].status is Status.WARN, results[check]
+        assert words in results[check].hint
     for part in TOGETHER:
-        assert USE_BY_PART[part] in findings["catalog"].text
+        assert USE_BY_PART[part] in results["catalog"].text
 
 
 async def test_doctor_names_the_grant_where_no_statement_can_run(hardened: Hardened) -> None:
     with hardened.without(["set_config"]) as url:
-        findings = await examine(url)
+        results = await examine(url)
 
-    (failure,) = [each for check, each in findings.items() if check != "model"]
+    (failure,) = [each for check, each in results.items() if check != "model"]
     assert failure.check.endswith("connection")
     assert failure.text.startswith("catalog_denied: no statement can be run here")
-    assert "GRANT EXECUTE ON FUNCTION pg_catalog.set_config" in failure.cure
+    assert "GRANT EXECUTE ON FUNCTION pg_catalog.set_config" in failure.hint
 
 
 SLEEP = "select pg_sleep(600)"

@@ -13,11 +13,11 @@ from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.role import RoleCheck
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.pipeline.call import Call, Database, Inquiry, Operation, Stage
+from pgmcp.pipeline.call import Call, Database, Operation, Request, Stage
 from pgmcp.pipeline.statements import StatementRunner
-from pgmcp.pipeline.watch import Watch
+from pgmcp.pipeline.tracer import Tracer
+from pgmcp.refreshing_cache import RefreshingCache
 from pgmcp.serve import CATALOG_LIMITS, logger
-from pgmcp.snapshot import Snapshot
 from pgmcp.validation import FunctionPolicy
 from worker.protocol import StatementOrigin
 
@@ -37,7 +37,7 @@ class Swapped:
         self._script = script
         self.reads = 0
         policies = PolicyReader(self._fetch, allowed=(), denied=())
-        functions: Snapshot[FunctionPolicy] = Snapshot(
+        functions: RefreshingCache[FunctionPolicy] = RefreshingCache(
             policies.read, refresh_interval_s=3600, logger=logger, name="functions"
         )
         schema = SchemaCache(self._read, refresh_interval_s=3600, clock=lambda: 0.0)
@@ -52,8 +52,8 @@ class Swapped:
     async def run(self, sql: str) -> tuple[Rows | None, Call]:
         call = Call(id=1, operation=Operation.EXECUTE_SQL)
         limits = RowLimits(max_rows=10, max_bytes=1000, max_cell_bytes=100)
-        inquiry = Inquiry(call=call, database=self.database, limits=limits, deadline_s=30)
-        return await StatementRunner(statement_timeout_s=5, watch=Watch([])).run(inquiry, sql), call
+        request = Request(call=call, database=self.database, limits=limits, deadline_s=30)
+        return await StatementRunner(statement_timeout_s=5, tracer=Tracer([])).run(request, sql), call
 
     async def _fetch(self, sql: str) -> Rows:
         return await self._supervisor.execute(

@@ -148,7 +148,7 @@ async def refusal(supervisor: Supervisor) -> ExecutionError:
     return refused.value
 
 
-async def test_pgbouncers_refusals_have_a_true_code_and_cure(supervise: Supervise, direct_url: str) -> None:
+async def test_pgbouncers_refusals_have_a_true_code_and_hint(supervise: Supervise, direct_url: str) -> None:
     name = urlsplit(direct_url).path.strip("/")
     with PgBouncer(_pgbouncer(), direct_url, pool_size=1, database=name) as bouncer:
         url = bouncer.url(direct_url)

@@ -81,7 +81,7 @@ async def read(
 
     functions = await PolicyReader(fetch, allowed=(), denied=()).read()
 
-    async def look(sql: str) -> Rows:
+    async def probe(sql: str) -> Rows:
         statement = validate(sql, functions=functions)
         return await supervisor.execute(
             statement.text,
@@ -92,7 +92,7 @@ async def read(
         )
 
     catalog = await read_catalog(fetch, scope=scope)
-    return add_samples(catalog, await sample(catalog, fetch, look, max_rows=max_rows))
+    return add_samples(catalog, await sample(catalog, fetch, probe, max_rows=max_rows))
 
 
 def columns(catalog: Catalog, table: str) -> dict[str, Column]:

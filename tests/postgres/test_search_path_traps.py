@@ -21,7 +21,7 @@ from pgmcp.catalog.introspection import read_catalog
 from pgmcp.catalog.row_security import read_row_security
 from pgmcp.catalog.sampling import sample
 from pgmcp.cli.doctor.examination import examine_remote
-from pgmcp.cli.doctor.report import Outcome
+from pgmcp.cli.doctor.report import Status
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import DeadlineExceededError, StatementFailedError
 from pgmcp.execution.policy import PolicyReader
@@ -271,10 +271,10 @@ async def test_doctor_springs_no_trap(trapped: Trapped, role: str) -> None:
 
     findings = {finding.check: finding async for finding in examine_remote(settings, None)}
 
-    outcomes = {check.removeprefix("database main: "): each.outcome for check, each in findings.items()}
+    statuses = {check.removeprefix("database main: "): each.status for check, each in findings.items()}
     for check in ("connection", "version", "read-only", "timeout", "cancel", "catalog", "what leaves"):
-        assert outcomes[check] is Outcome.OK, findings
-    assert outcomes["role"] is (Outcome.WARN if role == "superuser" else Outcome.OK)
+        assert statuses[check] is Status.OK, findings
+    assert statuses["role"] is (Status.WARN if role == "superuser" else Status.OK)
     _no_trap_was_sprung(trapped)
 
 

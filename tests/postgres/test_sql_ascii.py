@@ -8,7 +8,7 @@ import pytest
 
 from pgmcp.catalog.rendering import prompt_line, render_table
 from pgmcp.cli.doctor.examination import examine_remote
-from pgmcp.cli.doctor.report import Outcome
+from pgmcp.cli.doctor.report import Status
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.settings import load_settings
 from tests.attack_run import pipeline_to
@@ -82,15 +82,15 @@ async def test_without_it_what_cannot_be_read_is_marked_and_the_rest_is_answered
     assert rows.rows == [[1, "caf\ufffd", "tr\ufffds chaud"], [2, "caf\ufffd", "froid"]]
 
 
-@pytest.mark.parametrize(("query", "names"), [("", Outcome.WARN), ("?client_encoding=latin1", None)])
+@pytest.mark.parametrize(("query", "names"), [("", Status.WARN), ("?client_encoding=latin1", None)])
 async def test_doctor_examines_it_and_reports_names_that_cannot_be_read(
-    database: str, query: str, names: Outcome | None
+    database: str, query: str, names: Status | None
 ) -> None:
     settings = load_settings({"PG_MCP_DATABASE_URL": database + query}, env_file=None)
 
     findings = [finding async for finding in examine_remote(settings, None)]
 
-    outcomes = {finding.check.removeprefix("database main: "): finding.outcome for finding in findings}
-    assert Outcome.FAIL not in outcomes.values()
-    assert outcomes["catalog"] is Outcome.OK
-    assert outcomes.get("names") is names
+    statuses = {finding.check.removeprefix("database main: "): finding.status for finding in findings}
+    assert Status.FAIL not in statuses.values()
+    assert statuses["catalog"] is Status.OK
+    assert statuses.get("names") is names

@@ -24,4 +24,4 @@ def _shipped() -> dict[str, tuple[str, str]]:
 
 
 def _is_milder(shipped_verdict: str, function: ListedFunction) -> bool:
-    return shipped_verdict == "allowed" and function.family is not None
+    return shipped_verdict == "allowed" and function.refusal is not None

@@ -106,11 +106,11 @@ async def test_a_worker_that_dies_between_statements_costs_nobody_anything(super
     assert await run(supervisor, "echo next") == "next"
 
 
-async def test_a_worn_worker_is_replaced_after_its_answer(supervise: Supervise) -> None:
+async def test_a_worker_that_asks_to_be_recycled_is_replaced_after_its_answer(supervise: Supervise) -> None:
     workers = ScriptedWorkers()
     supervisor = supervise(workers.spawn)
 
-    assert await run(supervisor, "echo-worn last") == "last"
+    assert await run(supervisor, "echo-recycle last") == "last"
     await until_gone(workers.pids[0])
 
     assert await run(supervisor, "echo next") == "next"
@@ -255,7 +255,7 @@ async def test_text_that_cannot_be_sent_costs_no_worker(supervise: Supervise) ->
 async def test_closing_leaves_no_process(supervise: Supervise, opening: str) -> None:
     workers = ScriptedWorkers(opening)
     supervisor = supervise(workers.spawn, max_workers=3)
-    supervisor.warm_up()
+    supervisor.prestart()
     await until(lambda: len(workers.pids) > 0, "a worker is started")
 
     with anyio.fail_after(TIMEOUT_S):

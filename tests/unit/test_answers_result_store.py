@@ -1,8 +1,8 @@
-"""What is kept of a result, for how long, and within which bound."""
+"""What is store of a result, for how long, and within which bound."""
 
 import pytest
 
-from pgmcp.answers.result_store import KeptResults
+from pgmcp.answers.result_store import ResultStore
 from pgmcp.errors import ResultGoneError
 from pgmcp.execution.result import Column, Rows, Truncation
 
@@ -13,15 +13,15 @@ def make_rows(count: int, name: str = "x") -> Rows:
     return Rows(_COLUMNS, [[number, name] for number in range(1, count + 1)])
 
 
-def keep(kept: KeptResults, rows: Rows) -> str:
-    result_id = kept.keep(rows)
+def keep(store: ResultStore, rows: Rows) -> str:
+    result_id = store.keep(rows)
     assert result_id is not None
     return result_id
 
 
 @pytest.fixture
-def kept() -> KeptResults:
-    return KeptResults(max_bytes=100_000, lifetime_s=60)
+def store() -> ResultStore:
+    return ResultStore(max_bytes=100_000, lifetime_s=60)
 
 
 @pytest.mark.parametrize(
@@ -29,70 +29,70 @@ def kept() -> KeptResults:
     [(1, 2, [1, 2]), (99, 3, [99, 100, 101]), (200, 5, [200, 201]), (250, 250, [])],
 )
 def test_rows_come_back_from_any_row_on(
-    kept: KeptResults, first_row: int, max_rows: int, expected: list[int]
+    store: ResultStore, first_row: int, max_rows: int, expected: list[int]
 ) -> None:
     count = max(expected, default=250)
-    result_id = keep(kept, make_rows(count))
+    result_id = keep(store, make_rows(count))
 
-    rows, row_count = kept.read(result_id, first_row, max_rows)
+    rows, row_count = store.read(result_id, first_row, max_rows)
 
     assert [row[0] for row in rows.rows] == (expected or [250])
     assert row_count == count
 
 
-def test_values_and_columns_are_what_they_were(kept: KeptResults) -> None:
+def test_values_and_columns_are_what_they_were(store: ResultStore) -> None:
     cells = [1, 1.5, True, None, 'é"\\\n\x00', "\ud800"]
     columns = tuple(Column("", "text") for _ in cells)
-    result_id = keep(kept, Rows(columns, [cells], Truncation.ROWS))
+    result_id = keep(store, Rows(columns, [cells], Truncation.ROWS))
 
-    rows, _ = kept.read(result_id, 1, 1)
+    rows, _ = store.read(result_id, 1, 1)
 
     assert rows == Rows(columns, [cells], Truncation.ROWS)
 
 
 @pytest.mark.parametrize("first_row", [0, 4])
-def test_a_row_that_is_not_there_is_refused_with_those_that_are(kept: KeptResults, first_row: int) -> None:
-    result_id = keep(kept, make_rows(3))
+def test_a_row_that_is_not_there_is_refused_with_those_that_are(store: ResultStore, first_row: int) -> None:
+    result_id = keep(store, make_rows(3))
 
     with pytest.raises(ResultGoneError) as refused:
-        kept.read(result_id, first_row, 1)
+        store.read(result_id, first_row, 1)
 
     assert "1 to 3" in refused.value.hint
 
 
 def test_a_result_is_gone_when_its_time_is_over() -> None:
     now_s = 0.0
-    kept = KeptResults(max_bytes=1000, lifetime_s=60, clock=lambda: now_s)
-    result_id = keep(kept, make_rows(1))
+    store = ResultStore(max_bytes=1000, lifetime_s=60, clock=lambda: now_s)
+    result_id = keep(store, make_rows(1))
 
     now_s = 59.9
-    kept.read(result_id, 1, 1)
+    store.read(result_id, 1, 1)
     now_s = 60.0
 
     with pytest.raises(ResultGoneError):
-        kept.read(result_id, 1, 1)
+        store.read(result_id, 1, 1)
 
 
 def test_the_oldest_results_make_room_for_a_new_one() -> None:
-    kept = KeptResults(max_bytes=250, lifetime_s=60)
-    first, second, third = (keep(kept, make_rows(1, "x" * 100)) for _ in range(3))
+    store = ResultStore(max_bytes=250, lifetime_s=60)
+    first, second, third = (keep(store, make_rows(1, "x" * 100)) for _ in range(3))
 
     with pytest.raises(ResultGoneError):
-        kept.read(first, 1, 1)
-    assert kept.read(second, 1, 1)
-    assert kept.read(third, 1, 1)
+        store.read(first, 1, 1)
+    assert store.read(second, 1, 1)
+    assert store.read(third, 1, 1)
 
 
 def test_a_result_larger_than_the_bound_is_not_kept_and_moves_nobody_out() -> None:
-    kept = KeptResults(max_bytes=250, lifetime_s=60)
-    small = keep(kept, make_rows(1))
+    store = ResultStore(max_bytes=250, lifetime_s=60)
+    small = keep(store, make_rows(1))
 
-    assert kept.keep(make_rows(1000)) is None
-    assert kept.read(small, 1, 1)
+    assert store.keep(make_rows(1000)) is None
+    assert store.read(small, 1, 1)
 
 
-def test_ids_cannot_be_guessed_from_one_another(kept: KeptResults) -> None:
-    ids = {keep(kept, make_rows(1)) for _ in range(100)}
+def test_ids_cannot_be_guessed_from_one_another(store: ResultStore) -> None:
+    ids = {keep(store, make_rows(1)) for _ in range(100)}
 
     assert len(ids) == 100
     assert all(len(result_id) >= 12 for result_id in ids)

@@ -136,7 +136,7 @@ def test_more_rows_than_the_limit_are_said_to_exist() -> None:
     assert "\nShowing the first 1 row: that is the limit, and there are more. To narrow it: aggregate" in text
 
 
-def test_rows_that_do_not_fit_are_dropped_with_the_reason_and_the_cure() -> None:
+def test_rows_that_do_not_fit_are_dropped_with_the_reason_and_the_hint() -> None:
     rows = make_rows(([n, f"name {n}"] for n in range(1000)), truncated=Truncation.ROWS)
 
     rendered = render(direct(rows), max_tokens=600)

@@ -238,22 +238,22 @@ async def test_many_missing_names_at_once_share_one_read() -> None:
     assert read.reads == 2
 
 
-async def test_the_catalog_at_hand_is_given_without_a_read() -> None:
+async def test_the_cached_catalog_is_given_without_a_read() -> None:
     read = Reader(catalog(ORDERS))
     schema = cache(read)
-    before = schema.at_hand
+    before = schema.cached
     known = await schema.get()
 
     assert before is None
-    assert schema.at_hand is known
+    assert schema.cached is known
     assert read.reads == 1
 
 
-async def test_a_watcher_is_told_of_every_read_whoever_caused_it() -> None:
+async def test_a_listener_is_called_after_every_read() -> None:
     first, second = catalog(ORDERS), catalog(ORDERS, ITEMS)
     schema = cache(Reader(first, second, second))
     told: list[tuple[Catalog | None, Catalog, tuple[str, ...]]] = []
-    schema.watch(lambda old, new, change: told.append((old, new, change.added)))
+    schema.subscribe(lambda old, new, change: told.append((old, new, change.added)))
 
     await schema.get()
     await schema.get_after_a_miss(is_outdated=True)

@@ -7,7 +7,7 @@ import pytest
 
 from pgmcp.catalog.cache import SchemaCache
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
-from pgmcp.catalog.column_samples import Profile
+from pgmcp.catalog.column_samples import ColumnSamples
 from pgmcp.catalog.sampling import ColumnSample, Samples
 from pgmcp.errors import UnreachableError
 
@@ -47,7 +47,7 @@ def cache(sampler: Sampler, *catalogs: Catalog) -> SchemaCache:
     async def read(old: Catalog | None) -> Catalog:
         return answers.pop(0)
 
-    return SchemaCache(read, refresh_interval_s=3600, profile=Profile(sampler))
+    return SchemaCache(read, refresh_interval_s=3600, samples=ColumnSamples(sampler))
 
 
 def values(catalog: Catalog) -> tuple[str, ...]:

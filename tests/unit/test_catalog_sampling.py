@@ -25,8 +25,8 @@ class Server:
     def __init__(self, **rows_by_table: list[list[str | int | None]] | Exception) -> None:
         self._rows_by_table = rows_by_table
         self.now_s = 0.0
-        self.look_s = 0.0
-        self.looks: list[str] = []
+        self.probe_s = 0.0
+        self.probes: list[str] = []
 
     async def fetch(self, sql: str) -> Rows:
         if "has_function_privilege" in sql:
@@ -34,16 +34,16 @@ class Server:
         assert sql == NEVER_ANALYSED
         return Rows((), [["public", name] for name in self._rows_by_table])
 
-    async def look(self, sql: str) -> Rows:
-        self.looks.append(sql)
-        self.now_s += self.look_s
+    async def probe(self, sql: str) -> Rows:
+        self.probes.append(sql)
+        self.now_s += self.probe_s
         answer = next(rows for name, rows in self._rows_by_table.items() if f"public.{name} " in sql)
         if isinstance(answer, Exception):
             raise answer
         return Rows((), [list(row) for row in answer])
 
     async def sample(self, catalog: Catalog) -> Samples:
-        return await sample(catalog, self.fetch, self.look, max_rows=1000, clock=lambda: self.now_s)
+        return await sample(catalog, self.fetch, self.probe, max_rows=1000, clock=lambda: self.now_s)
 
 
 async def test_texts_come_most_frequent_first_and_dates_and_numbers_as_a_range() -> None:
@@ -98,16 +98,16 @@ async def test_only_columns_worth_it_are_read_and_sensitive_ones_never() -> None
     buyer = ForeignKey(("buyer",), "public", "customers", ("id",))
     await server.sample(database(table("orders", *columns, foreign_keys=(buyer,))))
 
-    (look,) = server.looks
-    assert "t.state AS" in look
-    assert not any(f"t.{column.name} " in look for column in columns[1:])
+    (probe,) = server.probes
+    assert "t.state AS" in probe
+    assert not any(f"t.{column.name} " in probe for column in columns[1:])
 
 
 async def test_a_table_with_nothing_to_read_or_gone_by_now_is_passed_over() -> None:
     server = Server(orders=[], gone=[])
 
     assert await server.sample(database(table("orders", Column("id", "uuid", nullable=False)))) == {}
-    assert server.looks == []
+    assert server.probes == []
 
 
 async def test_a_look_that_fails_costs_that_table_only() -> None:
@@ -120,7 +120,7 @@ async def test_a_look_that_fails_costs_that_table_only() -> None:
 
 async def test_no_table_is_begun_when_the_time_is_over() -> None:
     server = Server(a=[[0, "open", 2]], b=[[0, "open", 2]], c=[[0, "open", 2]])
-    server.look_s = 20.0
+    server.probe_s = 20.0
 
     samples = await server.sample(database(*(table(name, STATE) for name in "abc")))
 

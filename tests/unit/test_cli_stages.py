@@ -1,12 +1,12 @@
 """What a person who waits is told."""
 
-from pgmcp.cli.stages import WORDS_BY_STAGE, tell_stages
+from pgmcp.cli.stages import WORDS_BY_STAGE, report_stages
 from pgmcp.pipeline import Stage
 
 
 def test_every_stage_has_words_and_the_model_its_name() -> None:
     said: list[str] = []
-    on_stage = tell_stages(said.append, model="a{b}c")
+    on_stage = report_stages(said.append, model="a{b}c")
 
     for stage in Stage:
         on_stage(stage)

@@ -73,7 +73,7 @@ def test_a_page_names_no_setting_that_does_not_exist(page: Path) -> None:
     assert named - with_a_name <= _DEFAULT_BY_VARIABLE.keys()
 
 
-def test_every_error_code_has_a_cause_and_a_cure() -> None:
+def test_every_error_code_has_a_cause_and_a_hint() -> None:
     codes = [code for code, _, _ in _ERROR_ROW.findall(_ERRORS)]
 
     assert sorted(codes) == sorted(code.value for code in ErrorCode)

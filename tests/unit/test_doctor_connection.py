@@ -3,7 +3,7 @@
 import pytest
 
 from pgmcp.cli.doctor.connection_checks import Protection, is_near, judge_tls, judge_version
-from pgmcp.cli.doctor.report import Outcome
+from pgmcp.cli.doctor.report import Status
 from pgmcp.settings.origins import Address
 
 CHECK = "database main: TLS"
@@ -13,26 +13,26 @@ TLS = "TLSv1.3 with TLS_AES_256_GCM_SHA384"
 
 
 def test_a_plain_connection_across_a_network_is_warned_of() -> None:
-    finding = judge_tls(CHECK, Protection("", is_near=False), PREFER)
+    result = judge_tls(CHECK, Protection("", is_near=False), PREFER)
 
-    assert finding.outcome is Outcome.WARN
-    assert finding.text.startswith("not in use")
-    assert "PG_MCP_DATABASE_SSL_MODE=verify-full" in finding.cure
+    assert result.status is Status.WARN
+    assert result.text.startswith("not in use")
+    assert "PG_MCP_DATABASE_SSL_MODE=verify-full" in result.hint
 
 
 def test_tls_that_checks_nothing_across_a_network_is_warned_of() -> None:
-    finding = judge_tls(CHECK, Protection(TLS, is_near=False), PREFER)
+    result = judge_tls(CHECK, Protection(TLS, is_near=False), PREFER)
 
-    assert finding.outcome is Outcome.WARN
-    assert finding.text.startswith(f"{TLS}, ssl mode prefer: any certificate is taken")
-    assert "PG_MCP_DATABASE_SSL_ROOT_CERT" in finding.cure
+    assert result.status is Status.WARN
+    assert result.text.startswith(f"{TLS}, ssl mode prefer: any certificate is taken")
+    assert "PG_MCP_DATABASE_SSL_ROOT_CERT" in result.hint
 
 
 def test_checked_tls_up_to_a_pooler_that_uses_none_is_warned_of() -> None:
-    finding = judge_tls(CHECK, Protection("", is_near=True), VERIFY_FULL)
+    result = judge_tls(CHECK, Protection("", is_near=True), VERIFY_FULL)
 
-    assert finding.outcome is Outcome.WARN
-    assert "pooler" in finding.text
+    assert result.status is Status.WARN
+    assert "pooler" in result.text
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_checked_tls_up_to_a_pooler_that_uses_none_is_warned_of() -> None:
 def test_what_is_checked_or_does_not_leave_the_machine_is_fine(
     protection: Protection, address: Address
 ) -> None:
-    assert judge_tls(CHECK, protection, address).outcome is Outcome.OK
+    assert judge_tls(CHECK, protection, address).status is Status.OK
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,6 @@ def test_a_client_is_near_on_a_socket_the_loopback_or_the_servers_own_address(
     assert is_near(client, server) is expected
 
 
-@pytest.mark.parametrize(("number", "outcome"), [(130_000, Outcome.OK), (120_022, Outcome.FAIL)])
-def test_a_server_that_is_too_old_fails(number: int, outcome: Outcome) -> None:
-    assert judge_version("database main: version", number, "x").outcome is outcome
+@pytest.mark.parametrize(("number", "status"), [(130_000, Status.OK), (120_022, Status.FAIL)])
+def test_a_server_that_is_too_old_fails(number: int, status: Status) -> None:
+    assert judge_version("database main: version", number, "x").status is status

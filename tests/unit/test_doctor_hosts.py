@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgmcp.cli.doctor.hosts import check_hosts
-from pgmcp.cli.doctor.report import Outcome
+from pgmcp.cli.doctor.report import Status
 from pgmcp.settings.places import Places
 
 
@@ -28,10 +28,10 @@ def configuration(**entries: object) -> str:
 
 
 def test_a_machine_without_hosts_is_fine(places: Places, tmp_path: Path) -> None:
-    (finding,) = check_hosts(places, project=tmp_path)
+    (result,) = check_hosts(places, project=tmp_path)
 
-    assert finding.outcome is Outcome.OK
-    assert "no configuration of Claude Desktop, Claude Code, Cursor, VS Code" in finding.text
+    assert result.status is Status.OK
+    assert "no configuration of Claude Desktop, Claude Code, Cursor, VS Code" in result.text
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_a_host_that_starts_this_program_is_told(
 ) -> None:
     desktop_file.write_text(configuration(shop=entry))
 
-    (finding,) = check_hosts(places, project=tmp_path)
+    (result,) = check_hosts(places, project=tmp_path)
 
-    assert finding.check == "hosts: Claude Desktop"
-    assert finding.outcome is Outcome.OK
-    assert finding.text == f"{desktop_file} starts {entry['command']}"
+    assert result.check == "hosts: Claude Desktop"
+    assert result.status is Status.OK
+    assert result.text == f"{desktop_file} starts {entry['command']}"
 
 
 def test_a_host_without_our_entry_is_told_how_to_get_one(
@@ -58,10 +58,10 @@ def test_a_host_without_our_entry_is_told_how_to_get_one(
 ) -> None:
     desktop_file.write_text(configuration(other={"command": "other"}))
 
-    (finding,) = check_hosts(places, project=tmp_path)
+    (result,) = check_hosts(places, project=tmp_path)
 
-    assert finding.outcome is Outcome.OK
-    assert "`pgmcp install claude-desktop` adds one" in finding.text
+    assert result.status is Status.OK
+    assert "`pgmcp install claude-desktop` adds one" in result.text
 
 
 @pytest.mark.parametrize("command", ["pgmcp", "/nowhere/bin/pgmcp"])
@@ -70,11 +70,11 @@ def test_a_command_that_a_host_may_not_find_is_warned_of(
 ) -> None:
     desktop_file.write_text(configuration(pgmcp={"command": command}))
 
-    (finding,) = check_hosts(places, project=tmp_path)
+    (result,) = check_hosts(places, project=tmp_path)
 
-    assert finding.outcome is Outcome.WARN
-    assert repr(command) in finding.text
-    assert "pgmcp install claude-desktop" in finding.cure
+    assert result.status is Status.WARN
+    assert repr(command) in result.text
+    assert "pgmcp install claude-desktop" in result.hint
 
 
 @pytest.mark.parametrize("text", ['{"mcpServers": {', "\x00", ""])
@@ -83,11 +83,11 @@ def test_a_file_that_no_host_could_read_is_warned_of(
 ) -> None:
     desktop_file.write_text(text)
 
-    (finding,) = check_hosts(places, project=tmp_path)
+    (result,) = check_hosts(places, project=tmp_path)
 
-    assert finding.outcome is Outcome.WARN
-    assert f"{desktop_file} cannot be read: line 1" in finding.text
-    assert finding.cure
+    assert result.status is Status.WARN
+    assert f"{desktop_file} cannot be read: line 1" in result.text
+    assert result.hint
 
 
 @pytest.mark.parametrize("text", ["[]", '{"mcpServers": []}', '{"mcpServers": {"pgmcp": 1}}'])
@@ -96,9 +96,9 @@ def test_a_file_of_another_shape_has_no_entry(
 ) -> None:
     desktop_file.write_text(text)
 
-    (finding,) = check_hosts(places, project=tmp_path)
+    (result,) = check_hosts(places, project=tmp_path)
 
-    assert "has no entry of this program" in finding.text
+    assert "has no entry of this program" in result.text
 
 
 def test_comments_are_read_where_the_host_takes_them(places: Places, tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_comments_are_read_where_the_host_takes_them(places: Places, tmp_path: P
     file.parent.mkdir()
     file.write_text('{"servers": {/* ours */ "pgmcp": {"command": ' + json.dumps(sys.executable) + "},}}")
 
-    (finding,) = check_hosts(places, project=tmp_path)
+    (result,) = check_hosts(places, project=tmp_path)
 
-    assert finding.check == "hosts: VS Code"
-    assert finding.outcome is Outcome.OK
+    assert result.check == "hosts: VS Code"
+    assert result.status is Status.OK

@@ -7,36 +7,36 @@ import pytest
 import tiktoken
 
 from pgmcp.cli.doctor.machine import check_cache_folder, check_guards, check_program, check_token_ranks
-from pgmcp.cli.doctor.report import Outcome
+from pgmcp.cli.doctor.report import Status
 from pgmcp.tokens import TokenCounter
 
 
 def test_the_program_is_told_as_a_host_can_start_it() -> None:
-    finding = check_program()
+    result = check_program()
 
-    assert finding.outcome is Outcome.OK
-    assert finding.text.endswith(f"hosts can start it as {sys.executable} -P -m pgmcp")
+    assert result.status is Status.OK
+    assert result.text.endswith(f"hosts can start it as {sys.executable} -P -m pgmcp")
 
 
 @pytest.mark.anyio
 async def test_ranks_that_are_here_are_told() -> None:
     encoding = tiktoken.Encoding("bytes", pat_str=".", mergeable_ranks={b"a": 0}, special_tokens={})
 
-    finding = await check_token_ranks(TokenCounter("any", load=lambda model: encoding))
+    result = await check_token_ranks(TokenCounter("any", load=lambda model: encoding))
 
-    assert finding.outcome is Outcome.OK
+    assert result.status is Status.OK
 
 
 @pytest.mark.anyio
-async def test_ranks_that_cannot_be_had_are_warned_of_with_the_cure() -> None:
+async def test_ranks_that_cannot_be_had_are_warned_of_with_the_hint() -> None:
     def fail(model: str) -> tiktoken.Encoding:
         raise OSError("no network")
 
-    finding = await check_token_ranks(TokenCounter("any", load=fail))
+    result = await check_token_ranks(TokenCounter("any", load=fail))
 
-    assert finding.outcome is Outcome.WARN
-    assert "estimated" in finding.text
-    assert "TIKTOKEN_CACHE_DIR" in finding.cure
+    assert result.status is Status.WARN
+    assert "estimated" in result.text
+    assert "TIKTOKEN_CACHE_DIR" in result.hint
 
 
 def test_a_cache_folder_that_is_still_to_be_made_can_be_written(
@@ -44,26 +44,26 @@ def test_a_cache_folder_that_is_still_to_be_made_can_be_written(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new" / "folder"))
 
-    assert check_cache_folder().outcome is Outcome.OK
+    assert check_cache_folder().status is Status.OK
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cache_folder_that_cannot_be_written_is_named_with_its_cure(
+def test_a_cache_folder_that_cannot_be_written_is_named_with_its_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
 
-    finding = check_cache_folder()
+    result = check_cache_folder()
 
-    assert finding.outcome is Outcome.WARN
-    assert f"{tmp_path / 'file' / 'pgmcp'} cannot be written: " in finding.text
-    assert "XDG_CACHE_HOME" in finding.cure
+    assert result.status is Status.WARN
+    assert f"{tmp_path / 'file' / 'pgmcp'} cannot be written: " in result.text
+    assert "XDG_CACHE_HOME" in result.hint
 
 
 @pytest.mark.anyio
 async def test_the_guards_are_proved() -> None:
-    finding = await check_guards()
+    result = await check_guards()
 
-    assert finding.outcome is Outcome.OK
-    assert "both grammars" in finding.text
+    assert result.status is Status.OK
+    assert "both grammars" in result.text

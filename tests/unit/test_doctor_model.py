@@ -1,9 +1,9 @@
-"""What `pgmcp doctor` finds of the model's endpoint: each way a first question fails, by cause and cure."""
+"""What `pgmcp doctor` finds of the model's endpoint: each way a first question fails, by cause and hint."""
 
 import pytest
 
 from pgmcp.cli.doctor.model import describe_endpoint, examine_model
-from pgmcp.cli.doctor.report import Finding, Outcome
+from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.settings import OpenAISettings
 from tests.openai_endpoint import RecordedRequest, Reply, ScriptedEndpoint, content, failure, sql
 
@@ -17,17 +17,17 @@ def settings(endpoint: ScriptedEndpoint | None = None, **given: object) -> OpenA
     return OpenAISettings.model_validate({"timeout": 5, **base_url, **given})
 
 
-async def only_finding(of: OpenAISettings) -> Finding:
-    (finding,) = await examine_model(of)
-    return finding
+async def only_result(of: OpenAISettings) -> CheckResult:
+    (result,) = await examine_model(of)
+    return result
 
 
 async def test_no_key_is_a_warning_that_names_it() -> None:
-    finding = await only_finding(settings())
+    result = await only_result(settings())
 
-    assert finding.outcome is Outcome.WARN
-    assert finding.text.startswith("no key and no endpoint")
-    assert "PG_MCP_OPENAI_API_KEY" in finding.cure
+    assert result.status is Status.WARN
+    assert result.text.startswith("no key and no endpoint")
+    assert "PG_MCP_OPENAI_API_KEY" in result.hint
 
 
 async def test_an_endpoint_that_answers_is_told_with_model_tokens_and_time() -> None:
@@ -36,7 +36,7 @@ async def test_an_endpoint_that_answers_is_told_with_model_tokens_and_time() -> 
 
         answer, output = await examine_model(settings(endpoint, api_key=KEY))
 
-    assert (answer.outcome, output.outcome) == (Outcome.OK, Outcome.OK)
+    assert (answer.status, output.status) == (Status.OK, Status.OK)
     assert answer.text.startswith(f"scripted-model at {describe_endpoint(settings(endpoint))} wrote SQL in ")
     assert "150 tokens; PG_MCP_OPENAI_API_KEY is accepted" in answer.text
     assert len(endpoint.requests) == 1
@@ -44,52 +44,52 @@ async def test_an_endpoint_that_answers_is_told_with_model_tokens_and_time() -> 
 
 async def test_a_wrong_key_is_named_and_not_shown() -> None:
     with ScriptedEndpoint(api_key="another") as endpoint:
-        finding = await only_finding(settings(endpoint, api_key=KEY))
+        result = await only_result(settings(endpoint, api_key=KEY))
 
-    assert finding.outcome is Outcome.FAIL
-    assert finding.text.startswith("model_auth: ")
-    assert "refused the key" in finding.text
-    assert "PG_MCP_OPENAI_API_KEY" in finding.cure
-    assert "Quagga" not in str(finding)
+    assert result.status is Status.FAIL
+    assert result.text.startswith("model_auth: ")
+    assert "refused the key" in result.text
+    assert "PG_MCP_OPENAI_API_KEY" in result.hint
+    assert "Quagga" not in str(result)
 
 
 async def test_an_endpoint_that_wants_a_key_is_named() -> None:
     with ScriptedEndpoint(api_key=KEY) as endpoint:
-        finding = await only_finding(settings(endpoint))
+        result = await only_result(settings(endpoint))
 
-    assert "wants a key" in finding.text
-    assert finding.cure == "set PG_MCP_OPENAI_API_KEY"
+    assert "wants a key" in result.text
+    assert result.hint == "set PG_MCP_OPENAI_API_KEY"
 
 
 async def test_a_wrong_model_is_named() -> None:
     with ScriptedEndpoint() as endpoint:
         endpoint.reply(failure(404, "The model `gpt-99` does not exist", code="model_not_found"))
 
-        finding = await only_finding(settings(endpoint, model="gpt-99"))
+        result = await only_result(settings(endpoint, model="gpt-99"))
 
-    assert finding.outcome is Outcome.FAIL
-    assert "knows no model 'gpt-99'" in finding.text
-    assert finding.cure.startswith("check PG_MCP_OPENAI_MODEL")
+    assert result.status is Status.FAIL
+    assert "knows no model 'gpt-99'" in result.text
+    assert result.hint.startswith("check PG_MCP_OPENAI_MODEL")
 
 
 async def test_an_endpoint_that_is_not_there_is_named() -> None:
     with ScriptedEndpoint() as endpoint:
         gone = settings(endpoint)
 
-    finding = await only_finding(gone)
+    result = await only_result(gone)
 
-    assert finding.text.startswith("model_unavailable: ")
-    assert finding.text.endswith("no server listens there")
-    assert "PG_MCP_OPENAI_BASE_URL" in finding.cure
+    assert result.text.startswith("model_unavailable: ")
+    assert result.text.endswith("no server listens there")
+    assert "PG_MCP_OPENAI_BASE_URL" in result.hint
 
 
 async def test_a_failure_is_told_at_once_and_not_tried_again() -> None:
     with ScriptedEndpoint() as endpoint:
         endpoint.script(lambda request: failure(503))
 
-        finding = await only_finding(settings(endpoint, max_retries=5))
+        result = await only_result(settings(endpoint, max_retries=5))
 
-    assert finding.outcome is Outcome.FAIL
+    assert result.status is Status.FAIL
     assert len(endpoint.requests) == 1
 
 
@@ -99,10 +99,10 @@ async def test_an_endpoint_without_structured_output_is_warned_of() -> None:
 
         answer, output = await examine_model(settings(endpoint))
 
-    assert answer.outcome is Outcome.OK
-    assert output.outcome is Outcome.WARN
+    assert answer.status is Status.OK
+    assert output.status is Status.WARN
     assert output.check == "model: structured output"
-    assert output.cure
+    assert output.hint
 
 
 async def test_an_endpoint_with_json_alone_is_told_apart() -> None:
@@ -122,8 +122,8 @@ async def test_a_reply_that_is_no_sql_is_warned_of() -> None:
     with ScriptedEndpoint() as endpoint:
         endpoint.reply(content("I would rather talk about the weather."))
 
-        finding = await only_finding(settings(endpoint))
+        result = await only_result(settings(endpoint))
 
-    assert finding.outcome is Outcome.WARN
-    assert "answers, but not as it was asked to" in finding.text
-    assert finding.cure
+    assert result.status is Status.WARN
+    assert "answers, but not as it was asked to" in result.text
+    assert result.hint

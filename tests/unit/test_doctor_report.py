@@ -1,16 +1,23 @@
-"""How findings of `pgmcp doctor` are shown."""
+"""How results of `pgmcp doctor` are shown."""
 
 import json
 from io import StringIO
 
 import pytest
 
-from pgmcp.cli.doctor.report import Finding, Outcome, as_json, enumerate_some, is_healthy, print_report
+from pgmcp.cli.doctor.report import (
+    CheckResult,
+    Status,
+    as_json,
+    enumerate_some,
+    is_healthy,
+    print_report,
+)
 from pgmcp.cli.terminal import Terminal
 
-FINE = Finding(Outcome.OK, "model", "it answers")
-DOUBTFUL = Finding(Outcome.WARN, "machine: worker", "it is slow", "wait")
-BROKEN = Finding(Outcome.FAIL, "database main: role", "it is gone", "make it")
+FINE = CheckResult(Status.OK, "model", "it answers")
+DOUBTFUL = CheckResult(Status.WARN, "machine: worker", "it is slow", "wait")
+BROKEN = CheckResult(Status.FAIL, "database main: role", "it is gone", "make it")
 
 
 class TerminalFile(StringIO):
@@ -20,19 +27,19 @@ class TerminalFile(StringIO):
         return True
 
 
-def printed(*findings: Finding, output: StringIO | None = None) -> str:
+def printed(*results: CheckResult, output: StringIO | None = None) -> str:
     output = output or StringIO()
-    print_report(Terminal(output, StringIO()), findings)
+    print_report(Terminal(output, StringIO()), results)
     return output.getvalue()
 
 
-def test_a_pipe_gets_a_line_for_each_finding_and_its_cure() -> None:
+def test_a_pipe_gets_a_line_for_each_finding_and_its_hint() -> None:
     assert printed(FINE, DOUBTFUL, BROKEN) == (
         "ok    model: it answers\n"
         "warn  machine: worker: it is slow\n"
-        "      cure: wait\n"
+        "      hint: wait\n"
         "fail  database main: role: it is gone\n"
-        "      cure: make it\n"
+        "      hint: make it\n"
         "\n"
         "1 ok, 1 warn, 1 fail\n"
     )
@@ -60,13 +67,13 @@ def test_a_long_line_is_folded_below_itself_on_a_terminal(monkeypatch: pytest.Mo
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("NO_COLOR", "1")
 
-    text = printed(Finding(Outcome.OK, "model", "word " * 30), output=TerminalFile())
+    text = printed(CheckResult(Status.OK, "model", "word " * 30), output=TerminalFile())
 
     assert all(line.startswith("      word") for line in text.splitlines()[1:4])
 
 
 def test_a_name_from_a_database_can_neither_forge_a_line_nor_command_the_terminal() -> None:
-    text = printed(Finding(Outcome.OK, "model", "a\nfail  forged: \x1b[31mred"))
+    text = printed(CheckResult(Status.OK, "model", "a\nfail  forged: \x1b[31mred"))
 
     assert text.splitlines()[0] == r"ok    model: a fail forged: \u001b[31mred"
 
@@ -75,8 +82,8 @@ def test_json_has_an_object_for_each_finding_with_the_same_keys() -> None:
     objects = json.loads(as_json([FINE, BROKEN]))
 
     assert objects == [
-        {"outcome": "ok", "check": "model", "text": "it answers", "cure": ""},
-        {"outcome": "fail", "check": "database main: role", "text": "it is gone", "cure": "make it"},
+        {"status": "ok", "check": "model", "text": "it answers", "hint": ""},
+        {"status": "fail", "check": "database main: role", "text": "it is gone", "hint": "make it"},
     ]
 
 

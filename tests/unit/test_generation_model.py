@@ -272,7 +272,7 @@ async def test_how_replies_are_asked_for_is_told(endpoint: ScriptedEndpoint, con
     endpoint.refused_parameters = ("response_format",)
     endpoint.reply(sql("SELECT 1"))
 
-    await client.warm_up()
+    await client.preload()
     await complete(client)
 
     assert (before, client.reply_format) == ("json_schema", "plain")

@@ -15,7 +15,7 @@ def raised_from(cause: Exception) -> BaseException:
 
 
 @pytest.mark.parametrize(
-    ("cause", "reason", "cure"),
+    ("cause", "reason", "hint_part"),
     [
         (ConnectionRefusedError(), "no server listens there", "that the endpoint runs"),
         (socket.gaierror(-2, "Name or service not known"), "nobody here knows", "the DNS"),
@@ -24,8 +24,8 @@ def raised_from(cause: Exception) -> BaseException:
         (OSError(), "", "proxy variables"),
     ],
 )
-def test_the_cause_is_found_behind_the_sdks_words(cause: OSError, reason: str, cure: str) -> None:
+def test_the_cause_is_found_behind_the_sdks_words(cause: OSError, reason: str, hint_part: str) -> None:
     found, hint = explain_unreachable(raised_from(cause))
 
     assert found.startswith(reason)
-    assert cure in hint
+    assert hint_part in hint

@@ -1,7 +1,7 @@
 import pytest
 
 from pgmcp.catalog.catalog import Column, Table, TableKind
-from pgmcp.lookup.archived_tables import find_copies
+from pgmcp.lookup.archived_tables import find_archived
 
 
 def table(name: str, *columns: str) -> Table:
@@ -11,7 +11,7 @@ def table(name: str, *columns: str) -> Table:
 
 
 def copies(*tables: Table) -> list[str]:
-    return [tables[number].name for number in sorted(find_copies(tables))]
+    return [tables[number].name for number in sorted(find_archived(tables))]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_longer_name_with_columns_of_its_own_is_no_copy() -> None:
 def test_the_same_name_in_a_schema_for_old_things_is_a_copy() -> None:
     tables = (table("sales.orders"), table("archive.orders"), table("sandbox_anna.orders"))
 
-    assert find_copies(tables) == {1, 2}
+    assert find_archived(tables) == {1, 2}
 
 
 def test_branches_with_the_same_tables_are_no_copies() -> None:

@@ -52,7 +52,7 @@ def test_every_line_written_during_a_call_carries_its_id(
     call: Call, logged: pytest.LogCaptureFixture
 ) -> None:
     text, as_json = TextLines(), JsonLines()
-    with CallLog().watch_call(call):
+    with CallLog().observe_call(call):
         logging.getLogger("deeper").info("in the middle")
         during = logged.records[-1]
 
@@ -63,7 +63,7 @@ def test_every_line_written_during_a_call_carries_its_id(
 
 
 def test_a_json_line_holds_what_became_of_the_call(call: Call, logged: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(UnreachableError), CallLog().watch_call(call):
+    with pytest.raises(UnreachableError), CallLog().observe_call(call):
         raise UnreachableError("gone")
 
     line: dict[str, Any] = json.loads(JsonLines().format(logged.records[-1]))
@@ -87,7 +87,7 @@ def test_a_line_of_the_audit_file_tells_statements_apart_without_telling_them(
     call: Call, tmp_path: Path
 ) -> None:
     audit = AuditFile(tmp_path / "audit.jsonl", with_sql=False, max_bytes=10_000, kept_files=1)
-    with audit.watch_call(call):
+    with audit.observe_call(call):
         pass
     audit.close()
 

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from pgmcp.answers.answer import Source
-from pgmcp.catalog.cache import CatalogChange, Watcher
+from pgmcp.catalog.cache import CatalogChange, CatalogListener
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
 from pgmcp.catalog.catalog import Column as TableColumn
 from pgmcp.errors import (
@@ -48,7 +48,7 @@ class Executor:
 
     pooler = ""
 
-    def warm_up(self) -> None:
+    def prestart(self) -> None:
         raise AssertionError
 
     def __init__(self, *outcomes: Rows | PgmcpError) -> None:
@@ -100,9 +100,9 @@ class Policy:
 class Schema:
     """One table."""
 
-    at_hand: Catalog | None = None
+    cached: Catalog | None = None
 
-    def watch(self, watcher: Watcher) -> None:
+    def subscribe(self, listener: CatalogListener) -> None:
         raise AssertionError
 
     async def get(self) -> Catalog:
@@ -128,7 +128,7 @@ class Role:
     async def posture(self) -> RolePosture:
         raise AssertionError
 
-    def look(self) -> asyncio.Task[RolePosture]:
+    def probe(self) -> asyncio.Task[RolePosture]:
         raise AssertionError
 
 

@@ -12,7 +12,7 @@ def test_an_honest_statement_passes(sql: str) -> None:
 
 
 @pytest.mark.parametrize("sql", attacks(), ids=lambda sql: ascii(sql)[:60])
-def test_an_attack_is_refused_with_a_reason_and_a_cure(sql: str) -> None:
+def test_an_attack_is_refused_with_a_reason_and_a_hint(sql: str) -> None:
     with pytest.raises(SqlRejectedError) as refusal:
         validate(sql, functions=_POLICY)
 

@@ -5,7 +5,7 @@ from importlib.resources import files
 import pytest
 
 from pgmcp.validation import CatalogFunction, FunctionPolicy, SqlRejectedError, validate
-from pgmcp.validation.families import HINT_BY_FAMILY, REASON_BY_FAMILY, RefusalFamily
+from pgmcp.validation.refusal_reasons import HINT_BY_REASON, TEXT_BY_REASON, RefusalReason
 
 _SUPPORTED_MAJORS = (13, 14, 15, 16, 17, 18)
 
@@ -133,11 +133,11 @@ def test_a_stable_function_of_the_database_passes(schema: str) -> None:
         (CatalogFunction("other", "revenue", "s"), "not on the list"),
     ],
 )
-def test_a_doubtful_function_of_the_database_is_refused(function: CatalogFunction, reason: str) -> None:
+def test_an_unsafe_function_of_the_database_is_refused(function: CatalogFunction, reason: str) -> None:
     assert reason in _refusal("public.revenue(1)", FunctionPolicy(catalog_functions=[function]))
 
 
-def test_one_doubtful_overload_makes_the_name_doubtful() -> None:
+def test_one_refused_overload_refuses_the_name() -> None:
     catalog = [CatalogFunction("public", "revenue", "i"), CatalogFunction("public", "revenue", "v")]
 
     assert "volatile" in _refusal("revenue(1)", FunctionPolicy(catalog_functions=catalog))
@@ -393,10 +393,10 @@ def test_the_argument_count_decides_where_one_overload_runs_sql_text() -> None:
     _passes("ts_rewrite('a'::tsquery, 'b'::tsquery, 'c'::tsquery)", FunctionPolicy())
 
 
-@pytest.mark.parametrize("family", RefusalFamily)
-def test_every_family_of_refusals_has_a_reason_and_a_cure(family: RefusalFamily) -> None:
-    assert REASON_BY_FAMILY[family]
-    assert HINT_BY_FAMILY[family]
+@pytest.mark.parametrize("reason", RefusalReason)
+def test_every_reason_for_a_refusal_has_a_text_and_a_hint(reason: RefusalReason) -> None:
+    assert TEXT_BY_REASON[reason]
+    assert HINT_BY_REASON[reason]
 
 
 @pytest.mark.parametrize("name", ["builtin_functions.tsv", "extension_functions.tsv"])

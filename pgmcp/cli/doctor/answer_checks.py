@@ -4,15 +4,15 @@ import asyncio
 from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog
-from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
-from pgmcp.cli.doctor.subject import Subject
+from pgmcp.cli.doctor.check_context import CheckContext
+from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.errors import ExecutionError, PgmcpError, StatementFailedError
 from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.context_names import explain_unknown_names, find_unknown_names
 from pgmcp.generation.verified import ParameterKind, VerifiedQuestion
 from pgmcp.lookup.scope_patterns import find_unmatched_columns, find_unmatched_schemas
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 
 _STATISTICS_SQL: Final = """
 SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
@@ -35,45 +35,45 @@ _SAMPLE_BY_KIND: Final = {
 }
 
 
-async def check_statistics(subject: Subject, check: str) -> Finding:
+async def check_statistics(context: CheckContext, check: str) -> CheckResult:
     """See whether the planner, and so our hints on values, know what the tables hold."""
     needed = {"pg_stats", "row_security_active", "pg_relation_size"}
-    if missing := needed & await find_unreadable(subject.fetch_rows):
-        return Finding(
-            Outcome.WARN,
+    if missing := needed & await find_unreadable(context.fetch_rows):
+        return CheckResult(
+            Status.WARN,
             check,
             f"not known: the role may not {describe_use(missing)}",
             grant(missing),
         )
-    found = await subject.fetch(_STATISTICS_SQL)
-    unknown = [neutralise(str(name)) for name, is_known in found if not is_known]
+    found = await context.fetch(_STATISTICS_SQL)
+    unknown = [escape_untrusted(str(name)) for name, is_known in found if not is_known]
     if not unknown:
         text = (
             f"the planner has them for all {len(found)} tables that hold rows"
             if found
             else "no table holds rows"
         )
-        return Finding(Outcome.OK, check, text)
-    return Finding(
-        Outcome.WARN,
+        return CheckResult(Status.OK, check, text)
+    return CheckResult(
+        Status.WARN,
         check,
         f"{len(unknown)} of {len(found)} tables that hold rows have none: {enumerate_some(unknown)}",
         "run ANALYZE there as the tables' owner: values, ranges and plans come from them",
     )
 
 
-async def check_catalog(subject: Subject, check: str) -> Finding:
+async def check_catalog(context: CheckContext, check: str) -> CheckResult:
     """Report which parts of the catalog the role may not use, and what is missing without them."""
-    unreadable = sorted(await find_unreadable(subject.fetch_rows))
+    unreadable = sorted(await find_unreadable(context.fetch_rows))
     if not unreadable:
-        return Finding(Outcome.OK, check, "the role may use all parts that pgmcp needs")
+        return CheckResult(Status.OK, check, "the role may use all parts that pgmcp needs")
     less = "; ".join(f"{describe_use([part])}: {USE_BY_PART[part]}" for part in unreadable)
-    return Finding(Outcome.WARN, check, f"the role may not {less}", grant(unreadable))
+    return CheckResult(Status.WARN, check, f"the role may not {less}", grant(unreadable))
 
 
-async def check_names(subject: Subject, check: str) -> Finding | None:
+async def check_names(context: CheckContext, check: str) -> CheckResult | None:
     """Report names of tables and columns with bytes that mean nothing in the encoding they are read in."""
-    catalog = await subject.database.schema.get()
+    catalog = await context.database.schema.get()
     unreadable = [
         f"{catalog.display_name(table)}.{column.name}"
         for table in catalog.tables
@@ -82,67 +82,67 @@ async def check_names(subject: Subject, check: str) -> Finding | None:
     ]
     if not unreadable:
         return None
-    return Finding(
-        Outcome.WARN,
+    return CheckResult(
+        Status.WARN,
         check,
         f"no statement can name {len(unreadable)} columns, because bytes of their names, or of their tables' "
-        f"names, mean nothing in this encoding: {neutralise(enumerate_some(unreadable))}",
+        f"names, mean nothing in this encoding: {escape_untrusted(enumerate_some(unreadable))}",
         "add client_encoding to the connection string, for example client_encoding=latin1: it says in which "
         "encoding the database's text is",
     )
 
 
-async def check_patterns(subject: Subject, check: str) -> Finding | None:
+async def check_patterns(context: CheckContext, check: str) -> CheckResult | None:
     """Report patterns for schemas and hidden values that match nothing."""
-    catalog = await subject.database.schema.get()
+    catalog = await context.database.schema.get()
     scope = catalog.scope
     if not (scope.include_schemas or scope.exclude_schemas or scope.hidden_values):
         return None
     schemas = await asyncio.to_thread(find_unmatched_schemas, catalog)
     columns = await asyncio.to_thread(find_unmatched_columns, catalog)
     if not schemas and not columns:
-        return Finding(Outcome.OK, check, "every pattern for schemas and hidden values matches something")
+        return CheckResult(Status.OK, check, "every pattern for schemas and hidden values matches something")
     # The patterns for columns hold for all databases, and may be meant for another one.
-    is_only_one = len(subject.settings.databases) == 1
+    is_only_one = len(context.settings.databases) == 1
     certain = [each for each in (*schemas, *(columns if is_only_one else ())) if not each.has_wildcard]
-    return Finding(
-        Outcome.FAIL if certain else Outcome.WARN,
+    return CheckResult(
+        Status.FAIL if certain else Status.WARN,
         check,
         "; ".join(each.describe() for each in (*schemas, *columns)),
         "correct or remove the pattern; only names that this role may read count",
     )
 
 
-async def tell_what_leaves(subject: Subject, check: str) -> Finding:
+async def check_data_sharing(context: CheckContext, check: str) -> CheckResult:
     """Say what of this database is sent to the model's provider, and what keeps it here."""
-    catalog = await subject.database.schema.get()
+    catalog = await context.database.schema.get()
     if not catalog.tables:
-        return Finding(
-            Outcome.WARN,
+        return CheckResult(
+            Status.WARN,
             check,
             "nothing: the role may read no table here",
             "GRANT USAGE on the schema and SELECT on its tables, `pgmcp setup-sql` prints the script; "
             "PG_MCP_DATABASE_INCLUDE_SCHEMAS and _EXCLUDE_SCHEMAS may leave all out, too",
         )
-    if not subject.model_endpoint:
+    if not context.model_endpoint:
         text = "nothing: no model is configured; the host's own model sees what the tools return"
-        return Finding(Outcome.OK, check, text)
-    text = f"with a question to {subject.model_endpoint}, never rows: {_describe(catalog)}"
-    server = subject.settings.server
+        return CheckResult(Status.OK, check, text)
+    text = f"with a question to {context.model_endpoint}, never rows: {_describe(catalog)}"
+    server = context.settings.server
     if server.sample_rows and server.send_values:
         text += "; more of tables without statistics, once sampled (PG_MCP_SERVER_SAMPLE_ROWS=0 reads none)"
-    if await asyncio.to_thread(subject.database.context) != DatabaseContext():
+    if await asyncio.to_thread(context.database.context) != DatabaseContext():
         text += "; of the context file its terms, notes and the nearest verified questions"
-    return Finding(Outcome.OK, check, text)
+    return CheckResult(Status.OK, check, text)
 
 
 def _describe(catalog: Catalog) -> str:
-    schemas = sorted({neutralise(table.schema) for table in catalog.tables})
+    schemas = sorted({escape_untrusted(table.schema) for table in catalog.tables})
     columns = [(table, column) for table in catalog.tables for column in table.columns]
     comments = sum(bool(each.comment) for each in catalog.tables)
     comments += sum(bool(column.comment) for _, column in columns)
     valued = [
-        neutralise(f"{table.name}.{column.name}")
+        escape_untrusted(f"{table.name}.{column.name}")
         for table, column in columns
         if column.values or column.value_range
     ]
@@ -162,45 +162,45 @@ def _describe_values(columns: list[str]) -> str:
     )
 
 
-async def check_context_names(subject: Subject, check: str) -> Finding | None:
+async def check_context_names(context: CheckContext, check: str) -> CheckResult | None:
     """Look up every table and column that the context file names."""
-    context = await asyncio.to_thread(subject.database.context)
-    if context == DatabaseContext():
+    notes = await asyncio.to_thread(context.database.context)
+    if notes == DatabaseContext():
         return None
-    catalog = await subject.database.schema.get()
-    unknown = await asyncio.to_thread(find_unknown_names, context, catalog)
+    catalog = await context.database.schema.get()
+    unknown = await asyncio.to_thread(find_unknown_names, notes, catalog)
     if not unknown:
-        return Finding(Outcome.OK, check, "every table and column that the context file names is listed")
-    explanation = await explain_unknown_names(unknown, catalog, subject.database.find_hidden)
+        return CheckResult(Status.OK, check, "every table and column that the context file names is listed")
+    explanation = await explain_unknown_names(unknown, catalog, context.database.find_hidden)
     if not explanation.text:  # PostgreSQL's own relations
-        return Finding(Outcome.OK, check, "every table and column that the context file names exists")
-    return Finding(
-        Outcome.WARN if explanation.all_exist else Outcome.FAIL,
+        return CheckResult(Status.OK, check, "every table and column that the context file names exists")
+    return CheckResult(
+        Status.WARN if explanation.all_exist else Status.FAIL,
         check,
         explanation.text,
         "correct the names in PG_MCP_CONTEXT_FILE; what describes no table or column belongs under `terms`",
     )
 
 
-async def check_verified_questions(subject: Subject, check: str) -> Finding | None:
+async def check_verified_questions(context: CheckContext, check: str) -> CheckResult | None:
     """Plan the SQL of every verified question against the schema as it is now."""
-    questions = (await asyncio.to_thread(subject.database.context)).verified
+    questions = (await asyncio.to_thread(context.database.context)).verified
     if not questions:
         return None
     problems = [
-        problem for question in questions if (problem := await _find_problem(subject, question)) is not None
+        problem for question in questions if (problem := await _find_problem(context, question)) is not None
     ]
     if not problems:
-        return Finding(Outcome.OK, check, f"all {len(questions)} can run")
-    return Finding(
-        Outcome.FAIL,
+        return CheckResult(Status.OK, check, f"all {len(questions)} can run")
+    return CheckResult(
+        Status.FAIL,
         check,
         f"{len(problems)} of {len(questions)} cannot run: {'; '.join(problems)}",
         "mend their SQL in PG_MCP_CONTEXT_FILE",
     )
 
 
-async def _find_problem(subject: Subject, verified: VerifiedQuestion) -> str | None:
+async def _find_problem(context: CheckContext, verified: VerifiedQuestion) -> str | None:
     """Return why a question's SQL cannot run, or None if it can.
 
     Raises:
@@ -209,7 +209,7 @@ async def _find_problem(subject: Subject, verified: VerifiedQuestion) -> str | N
     samples = {name: _SAMPLE_BY_KIND[each.kind] for name, each in verified.parameters.items()}
     sql = f"EXPLAIN {verified.bind(samples)}"
     try:
-        await subject.pipeline.execute_sql(sql, database=subject.database.name)
+        await context.pipeline.execute_sql(sql, database=context.database.name)
     except PgmcpError as error:
         if isinstance(error, ExecutionError) and not isinstance(error, StatementFailedError):
             raise

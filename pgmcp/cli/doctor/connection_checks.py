@@ -5,8 +5,8 @@ import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
-from pgmcp.cli.doctor.report import Finding, Outcome
-from pgmcp.cli.doctor.subject import Subject
+from pgmcp.cli.doctor.check_context import CheckContext
+from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.errors import StatementFailedError
 from pgmcp.execution.result import JsonScalar
 from pgmcp.execution.supervisor import SHARED_SESSION
@@ -36,42 +36,42 @@ _USE_TLS: Final = (
 )
 
 
-async def check_connection(subject: Subject, check: str) -> Finding:
+async def check_connection(context: CheckContext, check: str) -> CheckResult:
     """Connect, and say to what."""
     loop = asyncio.get_running_loop()
     started_s = loop.time()
-    ((database, role),) = await subject.fetch(_IDENTITY_SQL, CONNECT_TIMEOUT_S)
+    ((database, role),) = await context.fetch(_IDENTITY_SQL, CONNECT_TIMEOUT_S)
     elapsed_ms = (loop.time() - started_s) * 1000
-    standby = ", a standby" if await _is_standby(subject) else ""
+    standby = ", a standby" if await _is_standby(context) else ""
     text = (
-        f"{subject.address.hosts} answers in {elapsed_ms:.0f} ms: database {database}, role {role}{standby}"
+        f"{context.address.hosts} answers in {elapsed_ms:.0f} ms: database {database}, role {role}{standby}"
     )
-    return Finding(Outcome.OK, check, text)
+    return CheckResult(Status.OK, check, text)
 
 
-async def _is_standby(subject: Subject) -> bool:
+async def _is_standby(context: CheckContext) -> bool:
     try:
-        ((is_standby,),) = await subject.fetch("SELECT pg_catalog.pg_is_in_recovery()")
+        ((is_standby,),) = await context.fetch("SELECT pg_catalog.pg_is_in_recovery()")
     except StatementFailedError:  # not executable on a hardened server
         return False
     return bool(is_standby)
 
 
-async def check_pooler(subject: Subject, check: str) -> Finding | None:
+async def check_pooler(context: CheckContext, check: str) -> CheckResult | None:
     """Report what stands between pgmcp and the server, and what follows from it."""
-    pooler = subject.database.supervisor.pooler
+    pooler = context.database.supervisor.pooler
     if not pooler:
         return None
     if pooler == SHARED_SESSION:
-        return Finding(
-            Outcome.WARN,
+        return CheckResult(
+            Status.WARN,
             check,
             "the server has one session for all connections, so statements wait for each other, and a "
             "statement of one client holds up every other",
             "use such an engine (PGlite) for development only",
         )
-    return Finding(
-        Outcome.OK,
+    return CheckResult(
+        Status.OK,
         check,
         f"{pooler} stands before the server: backends are never ended by pid; a killed worker's statement "
         "ends by the closed connection or by statement_timeout",
@@ -91,12 +91,12 @@ class Protection:
     is_near: bool
 
 
-async def check_tls(subject: Subject, check: str) -> Finding:
+async def check_tls(context: CheckContext, check: str) -> CheckResult:
     """See whether the connection is encrypted, and the server known to be the right one."""
-    rows = await subject.fetch(_TLS_SQL)
+    rows = await context.fetch(_TLS_SQL)
     if not rows:
-        return Finding(
-            Outcome.WARN,
+        return CheckResult(
+            Status.WARN,
             check,
             "not known: the server reports nothing about this connection in pg_stat_ssl",
             f"if the network is not trusted, set {_USE_TLS}",
@@ -105,37 +105,37 @@ async def check_tls(subject: Subject, check: str) -> Finding:
     return judge_tls(
         check,
         Protection(f"{version} with {cipher}" if is_encrypted else "", is_near(client, server)),
-        subject.address,
+        context.address,
     )
 
 
-def judge_tls(check: str, protection: Protection, address: Address) -> Finding:
-    """Return the finding on a connection, by where it goes and what was asked of it."""
+def judge_tls(check: str, protection: Protection, address: Address) -> CheckResult:
+    """Return the result on a connection, by where it goes and what was asked of it."""
     if not protection.cipher:
         return _judge_plain(check, protection, address)
     text = f"{protection.cipher}, ssl mode {address.ssl_mode}: "
     if address.is_verified:
-        return Finding(Outcome.OK, check, f"{text}the server's certificate is checked")
+        return CheckResult(Status.OK, check, f"{text}the server's certificate is checked")
     text += "any certificate is taken"
     if protection.is_near:
-        return Finding(Outcome.OK, check, f"{text}, and the server is on this machine")
-    return Finding(
-        Outcome.WARN, check, f"{text}, so another server could take this one's place", f"set {_USE_TLS}"
+        return CheckResult(Status.OK, check, f"{text}, and the server is on this machine")
+    return CheckResult(
+        Status.WARN, check, f"{text}, so another server could take this one's place", f"set {_USE_TLS}"
     )
 
 
-def _judge_plain(check: str, protection: Protection, address: Address) -> Finding:
+def _judge_plain(check: str, protection: Protection, address: Address) -> CheckResult:
     if address.is_verified:  # a mode that checks certificates connects to nobody who shows none
-        return Finding(
-            Outcome.WARN,
+        return CheckResult(
+            Status.WARN,
             check,
             "checked up to a pooler, which speaks to the server without",
             "have the pooler use TLS, too, unless they share a machine or a network you trust",
         )
     if protection.is_near:
-        return Finding(Outcome.OK, check, "not in use, nor needed: the server is on this machine")
-    return Finding(
-        Outcome.WARN,
+        return CheckResult(Status.OK, check, "not in use, nor needed: the server is on this machine")
+    return CheckResult(
+        Status.WARN,
         check,
         "not in use: rows cross the network for everybody on it to read",
         f"switch it on at the server (ssl = on) and set {_USE_TLS}",
@@ -147,23 +147,23 @@ def is_near(client: JsonScalar, server: JsonScalar) -> bool:
     return not client or client == server or ipaddress.ip_address(str(client)).is_loopback
 
 
-async def check_version(subject: Subject, check: str) -> Finding:
+async def check_version(context: CheckContext, check: str) -> CheckResult:
     """See whether the server is new enough."""
-    ((number, version),) = await subject.fetch(_VERSION_SQL)
+    ((number, version),) = await context.fetch(_VERSION_SQL)
     return judge_version(check, int(number or 0), str(version))
 
 
-def judge_version(check: str, number: int, version: str) -> Finding:
-    """Return the finding on a version.
+def judge_version(check: str, number: int, version: str) -> CheckResult:
+    """Return the result on a version.
 
     Args:
         number: `server_version_num`, 180006 for 18.6.
         version: as the server spells it.
     """
     if number // 10_000 >= MIN_SERVER_VERSION:
-        return Finding(Outcome.OK, check, f"PostgreSQL {version}")
-    return Finding(
-        Outcome.FAIL,
+        return CheckResult(Status.OK, check, f"PostgreSQL {version}")
+    return CheckResult(
+        Status.FAIL,
         check,
         f"PostgreSQL {version} is older than {MIN_SERVER_VERSION}, for which this is written",
         f"serve from PostgreSQL {MIN_SERVER_VERSION} or later",

@@ -11,12 +11,13 @@ from typing import Final
 from pgmcp.cli.doctor.answer_checks import (
     check_catalog,
     check_context_names,
+    check_data_sharing,
     check_names,
     check_patterns,
     check_statistics,
     check_verified_questions,
-    tell_what_leaves,
 )
+from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.connection_checks import (
     CONNECT_TIMEOUT_S,
     check_connection,
@@ -24,7 +25,7 @@ from pgmcp.cli.doctor.connection_checks import (
     check_tls,
     check_version,
 )
-from pgmcp.cli.doctor.report import Finding, Outcome, found_failure, found_unexpected
+from pgmcp.cli.doctor.report import CheckResult, Status, failed_check, unexpected_failure
 from pgmcp.cli.doctor.safety_checks import (
     check_cancel,
     check_login_triggers,
@@ -32,7 +33,6 @@ from pgmcp.cli.doctor.safety_checks import (
     check_role,
     check_timeout,
 )
-from pgmcp.cli.doctor.subject import Subject
 from pgmcp.errors import (
     DatabaseAuthError,
     PgmcpError,
@@ -45,7 +45,7 @@ from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, grant_for
 CHECK_TIMEOUT_S: Final = 60.0
 """Of a check once there is a connection; catalogs of ten thousand tables take seconds."""
 
-Check = Callable[[Subject, str], Awaitable[Finding | None]]
+Check = Callable[[CheckContext, str], Awaitable[CheckResult | None]]
 """Looks at one thing; gets the check's whole name, and returns None where there is nothing to look at."""
 
 _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
@@ -62,57 +62,57 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("names", check_names, CHECK_TIMEOUT_S),
     ("patterns", check_patterns, CHECK_TIMEOUT_S),
     ("statistics", check_statistics, CHECK_TIMEOUT_S),
-    ("what leaves", tell_what_leaves, CHECK_TIMEOUT_S),
+    ("what leaves", check_data_sharing, CHECK_TIMEOUT_S),
     ("context names", check_context_names, CHECK_TIMEOUT_S),
     ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
 )
 """In an order in which the later rely on the earlier."""
 
 
-async def examine_database(subject: Subject) -> AsyncIterator[Finding]:
+async def examine_database(context: CheckContext) -> AsyncIterator[CheckResult]:
     """Yield what each check finds; end early when there is no connection, or none any more."""
     for name, check, timeout_s in _CHECKS:
-        check_name = f"database {subject.database.name}: {name}"
+        check_name = f"database {context.database.name}: {name}"
         try:
-            found = await _run(check, subject, check_name, timeout_s)
+            found = await _run(check, context, check_name, timeout_s)
         except (UnreachableError, DatabaseAuthError, WorkerLostError) as error:
-            where = f"{subject.address.hosts}, ssl mode {subject.address.ssl_mode}"
-            yield Finding(Outcome.FAIL, check_name, f"{error.code}: {error} ({where})", error.hint)
+            where = f"{context.address.hosts}, ssl mode {context.address.ssl_mode}"
+            yield CheckResult(Status.FAIL, check_name, f"{error.code}: {error} ({where})", error.hint)
             return
         if found is not None:
             yield found
-            if check is check_connection and found.outcome is Outcome.FAIL:
+            if check is check_connection and found.status is Status.FAIL:
                 return
 
 
-async def _run(check: Check, subject: Subject, check_name: str, timeout_s: float) -> Finding | None:
-    """Return what a check finds; any error but that of the connection is a finding, too."""
+async def _run(check: Check, context: CheckContext, check_name: str, timeout_s: float) -> CheckResult | None:
+    """Return what a check finds; any error but that of the connection is a result, too."""
     try:
         async with asyncio.timeout(timeout_s):
-            return await check(subject, check_name)
+            return await check(context, check_name)
     except (UnreachableError, DatabaseAuthError, WorkerLostError):
         raise
     except StatementFailedError as error:
         return _judge_refusal(check_name, error)
     except PgmcpError as error:
-        return found_failure(check_name, error)
+        return failed_check(check_name, error)
     except TimeoutError:
-        return Finding(
-            Outcome.FAIL,
+        return CheckResult(
+            Status.FAIL,
             check_name,
             f"timeout: no answer within {timeout_s:g} s",
             "see in pg_stat_activity what the database is busy with, and try again",
         )
     except Exception as error:  # the other checks and databases still have to be reported
-        return found_unexpected(
+        return unexpected_failure(
             check_name,
             error,
             "the server may answer unlike PostgreSQL; please report it with the engine and its version",
         )
 
 
-def _judge_refusal(check: str, error: StatementFailedError) -> Finding:
-    """Return the finding of a check whose statement PostgreSQL refused."""
+def _judge_refusal(check: str, error: StatementFailedError) -> CheckResult:
+    """Return the result of a check whose statement PostgreSQL refused."""
     if error.sqlstate != INSUFFICIENT_PRIVILEGE:
-        return found_failure(check, error)
-    return Finding(Outcome.WARN, check, f"not known: {error}", grant_for(str(error)))
+        return failed_check(check, error)
+    return CheckResult(Status.WARN, check, f"not known: {error}", grant_for(str(error)))

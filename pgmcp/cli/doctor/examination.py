@@ -9,17 +9,17 @@ from functools import partial
 from typing import Final
 
 from pgmcp.cli.doctor import hosts, machine, model
+from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.databases import examine_database
 from pgmcp.cli.doctor.report import (
-    Finding,
+    CheckResult,
     as_json,
-    found_failure,
-    found_unexpected,
+    failed_check,
     is_healthy,
     print_report,
+    unexpected_failure,
 )
 from pgmcp.cli.doctor.settings import examine_settings
-from pgmcp.cli.doctor.subject import Subject
 from pgmcp.cli.serve import start_fork_server
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import PgmcpError
@@ -33,7 +33,7 @@ from pgmcp.tokens import TokenCounter
 WORKERS: Final = 2
 """Of each database: one runs a statement, the other looks whether it does."""
 
-Check = Callable[[], Finding | list[Finding] | Awaitable[Finding | list[Finding]]]
+Check = Callable[[], CheckResult | list[CheckResult] | Awaitable[CheckResult | list[CheckResult]]]
 """Looks at one thing of this machine, or at the model."""
 
 _REPORT_IT: Final = "please report it with the output of `pgmcp doctor --json`"
@@ -41,51 +41,51 @@ _REPORT_IT: Final = "please report it with the output of `pgmcp doctor --json`"
 
 def run_doctor(*, with_json: bool) -> bool:
     """Examine everything and print the report; return whether nothing failed."""
-    configure_logging("ERROR")  # what others log as a warning is a finding here
+    configure_logging("ERROR")  # what others log as a warning is a result here
     terminal = Terminal()
     with terminal.progress() as say:
         say("settings")
-        findings = asyncio.run(_collect(say))
+        results = asyncio.run(_collect(say))
     if with_json:
-        terminal.write_exactly(as_json(findings))
+        terminal.write_exactly(as_json(results))
     else:
-        print_report(terminal, findings)
-    return is_healthy(findings)
+        print_report(terminal, results)
+    return is_healthy(results)
 
 
-async def _collect(say: Callable[[str], None]) -> list[Finding]:
-    findings = []
-    async for finding in examine():
-        say(finding.check)
-        findings.append(finding)
-    return findings
+async def _collect(say: Callable[[str], None]) -> list[CheckResult]:
+    results = []
+    async for result in examine():
+        say(result.check)
+        results.append(result)
+    return results
 
 
-async def examine(environ: Mapping[str, str] | None = None) -> AsyncIterator[Finding]:
-    """Give all findings; nothing is left running when this ends."""
+async def examine(environ: Mapping[str, str] | None = None) -> AsyncIterator[CheckResult]:
+    """Give all results; nothing is left running when this ends."""
     fork_server = start_fork_server()
     settings, found = examine_settings(environ)
-    for finding in found:
-        yield finding
+    for result in found:
+        yield result
     async with AsyncExitStack() as cleanup:
         if fork_server:
             cleanup.callback(fork_server.close)
-        async for finding in examine_machine(settings, fork_server):
-            yield finding
+        async for result in examine_machine(settings, fork_server):
+            yield result
         if settings is None:
             return
         try:
-            async for finding in examine_remote(settings, fork_server):
-                yield finding
+            async for result in examine_remote(settings, fork_server):
+                yield result
         except PgmcpError as error:  # what serving would not start with, either
-            yield found_failure("settings", error)
+            yield failed_check("settings", error)
         except Exception as error:
-            yield found_unexpected("databases", error, _REPORT_IT)
+            yield unexpected_failure("databases", error, _REPORT_IT)
 
 
 async def examine_machine(
     settings: Settings | None, fork_server: ForkServer | None
-) -> AsyncIterator[Finding]:
+) -> AsyncIterator[CheckResult]:
     """Look at this machine, with the defaults where the settings cannot be used."""
     openai, server = (settings.openai, settings.server) if settings else (OpenAISettings(), ServerSettings())
     memory_limit_mb = server.worker_memory_mb if sys.platform == "linux" else 0
@@ -101,48 +101,48 @@ async def examine_machine(
         (hosts.CHECK, hosts.check_hosts),
     )
     for name, check in checks:
-        for finding in await run_check(name, check):
-            yield finding
+        for result in await run_check(name, check):
+            yield result
 
 
-async def run_check(name: str, check: Check) -> list[Finding]:
-    """Return what a check found; an error of any kind is a finding, too."""
+async def run_check(name: str, check: Check) -> list[CheckResult]:
+    """Return what a check found; an error of any kind is a result, too."""
     try:
         found = check()
         if inspect.isawaitable(found):
             found = await found
     except PgmcpError as error:
-        return [found_failure(name, error)]
+        return [failed_check(name, error)]
     except Exception as error:
-        return [found_unexpected(name, error, _REPORT_IT)]
-    return [found] if isinstance(found, Finding) else found
+        return [unexpected_failure(name, error, _REPORT_IT)]
+    return [found] if isinstance(found, CheckResult) else found
 
 
-async def examine_remote(settings: Settings, fork_server: ForkServer | None) -> AsyncIterator[Finding]:
+async def examine_remote(settings: Settings, fork_server: ForkServer | None) -> AsyncIterator[CheckResult]:
     """Ask the model and every database at once, so that none waits for another's timeouts."""
     async with open_pipeline(_for_examination(settings), fork_server) as (pipeline, _):
         endpoint = model.describe_endpoint(settings.openai)
-        subjects = [
-            Subject(pipeline.database(name), pipeline, find_address(database), settings, endpoint)
+        contexts = [
+            CheckContext(pipeline.database(name), pipeline, find_address(database), settings, endpoint)
             for name, database in settings.databases.items()
         ]
         work = [
             run_check(model.CHECK, partial(model.examine_model, settings.openai)),
-            *map(_examine_to_the_end, subjects),
+            *map(_examine_to_the_end, contexts),
         ]
         examinations = [asyncio.create_task(each) for each in work]
         try:
             for examination in examinations:
-                for finding in await examination:
-                    yield finding
+                for result in await examination:
+                    yield result
         finally:
             for examination in examinations:
                 examination.cancel()
             await asyncio.wait(examinations)
 
 
-async def _examine_to_the_end(subject: Subject) -> list[Finding]:
-    return [finding async for finding in examine_database(subject)]
+async def _examine_to_the_end(context: CheckContext) -> list[CheckResult]:
+    return [result async for result in examine_database(context)]
 
 
 def _for_examination(settings: Settings) -> Settings:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
+from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, list_packages
 from pgmcp.cli.install.jsonc import parse
@@ -15,14 +15,14 @@ CHECK: Final = "hosts"
 _PROGRAMS: Final = ("pgmcp", "pg-mcp")
 
 
-def check_hosts(places: Places | None = None, *, project: Path | None = None) -> list[Finding]:
+def check_hosts(places: Places | None = None, *, project: Path | None = None) -> list[CheckResult]:
     """Look into every host's file that is there; they are only read."""
     places = places or find_places()
     files = dict(_find_files(places, project or Path.cwd()))
     if not files:
         names = enumerate_some([host.title for host in HOST_BY_NAME.values()])
         text = f"no configuration of {names} is here"
-        return [Finding(Outcome.OK, CHECK, text)]
+        return [CheckResult(Status.OK, CHECK, text)]
     return [_check_file(name, file) for file, name in files.items()]
 
 
@@ -37,19 +37,19 @@ def _find_files(places: Places, project: Path) -> Iterator[tuple[Path, HostName]
                 yield file, name
 
 
-def _check_file(name: HostName, file: Path) -> Finding:
+def _check_file(name: HostName, file: Path) -> CheckResult:
     host = HOST_BY_NAME[name]
     check = f"{CHECK}: {host.title}"
     try:
         document = parse(file.read_text("utf-8-sig"), takes_comments=host.takes_comments).value
     except (OSError, ValueError) as error:
         reason = (error.strerror or "").lower() if isinstance(error, OSError) else str(error)
-        cure = "correct it there: a host starts no server from a file that it cannot read"
-        return Finding(Outcome.WARN, check, f"{file} cannot be read: {reason}", cure)
+        hint = "correct it there: a host starts no server from a file that it cannot read"
+        return CheckResult(Status.WARN, check, f"{file} cannot be read: {reason}", hint)
     commands = dict(_our_entries(document, host))
     if not commands:
-        return Finding(
-            Outcome.OK, check, f"{file} has no entry of this program; `pgmcp install {name}` adds one"
+        return CheckResult(
+            Status.OK, check, f"{file} has no entry of this program; `pgmcp install {name}` adds one"
         )
     return _check_commands(name, check, file, commands)
 
@@ -66,14 +66,14 @@ def _our_entries(document: Any, host: Host) -> Iterator[tuple[str, str]]:
             yield name, command
 
 
-def _check_commands(name: HostName, check: str, file: Path, commands: dict[str, str]) -> Finding:
+def _check_commands(name: HostName, check: str, file: Path, commands: dict[str, str]) -> CheckResult:
     for entry, command in commands.items():
         if not Path(command).is_absolute() or not Path(command).is_file():
-            return Finding(
-                Outcome.WARN,
+            return CheckResult(
+                Status.WARN,
                 check,
                 f"{file}: the command of {entry}, {command!r}, is no program's whole path, "
                 "so the host may not find it",
                 f"`pgmcp install {name}` writes the right one",
             )
-    return Finding(Outcome.OK, check, f"{file} starts {enumerate_some(list(commands.values()))}")
+    return CheckResult(Status.OK, check, f"{file} starts {enumerate_some(list(commands.values()))}")

@@ -3,7 +3,7 @@
 import time
 from typing import Final
 
-from pgmcp.cli.doctor.report import Finding, Outcome, found_failure
+from pgmcp.cli.doctor.report import CheckResult, Status, failed_check
 from pgmcp.errors import ModelError, ModelReplyError
 from pgmcp.generation.model import ModelClient
 from pgmcp.generation.prompt import Message
@@ -27,12 +27,12 @@ def describe_endpoint(settings: OpenAISettings) -> str:
     return _client(settings).endpoint if settings.is_configured else ""
 
 
-async def examine_model(settings: OpenAISettings) -> list[Finding]:
+async def examine_model(settings: OpenAISettings) -> list[CheckResult]:
     """Ask the endpoint one tiny question; costs about a hundred tokens."""
     if not settings.is_configured:
         return [
-            Finding(
-                Outcome.WARN,
+            CheckResult(
+                Status.WARN,
                 CHECK,
                 "no key and no endpoint: `query` answers verified questions only",
                 "set PG_MCP_OPENAI_API_KEY, or PG_MCP_OPENAI_BASE_URL for an endpoint that needs no key; "
@@ -56,36 +56,36 @@ def _client(settings: OpenAISettings) -> ModelClient:
     )
 
 
-async def _ask(client: ModelClient, settings: OpenAISettings) -> list[Finding]:
-    await client.warm_up()
+async def _ask(client: ModelClient, settings: OpenAISettings) -> list[CheckResult]:
+    await client.preload()
     started_s = time.monotonic()
     try:
         completion = await client.complete(_MESSAGES, timeout_s=settings.timeout_s)
     except ModelReplyError as error:
         return [
-            Finding(
-                Outcome.WARN,
+            CheckResult(
+                Status.WARN,
                 CHECK,
                 f"{settings.model} at {client.endpoint} answers, but not as it was asked to: {error}",
                 error.hint,
             )
         ]
     except ModelError as error:
-        return [found_failure(CHECK, error)]
+        return [failed_check(CHECK, error)]
     elapsed_ms = (time.monotonic() - started_s) * 1000
     tokens = completion.tokens_in + completion.tokens_out
     key = "PG_MCP_OPENAI_API_KEY is accepted" if settings.api_key else "no key is needed"
     text = f"{completion.model} at {client.endpoint} wrote SQL in {elapsed_ms:.0f} ms, {tokens} tokens; {key}"
-    return [Finding(Outcome.OK, CHECK, text), _judge_reply_format(client)]
+    return [CheckResult(Status.OK, CHECK, text), _judge_reply_format(client)]
 
 
-def _judge_reply_format(client: ModelClient) -> Finding:
+def _judge_reply_format(client: ModelClient) -> CheckResult:
     check = f"{CHECK}: structured output"
     if client.reply_format == "json_schema":
-        return Finding(Outcome.OK, check, "replies follow a JSON schema")
+        return CheckResult(Status.OK, check, "replies follow a JSON schema")
     what = "JSON without a schema" if client.reply_format == "json_object" else "text"
-    return Finding(
-        Outcome.WARN,
+    return CheckResult(
+        Status.WARN,
         check,
         f"the endpoint takes no JSON schema: replies are {what}, and more of them cannot be used",
         "choose a model or an endpoint with structured output if answers often fail with model_reply",

@@ -13,14 +13,14 @@ from rich.text import Text
 
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import PgmcpError
-from pgmcp.untrusted import neutralise_block
+from pgmcp.untrusted import escape_untrusted_block
 
 _MAX_NAMED: Final = 8
 
 logger = logging.getLogger(__name__)
 
 
-class Outcome(StrEnum):
+class Status(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -28,49 +28,49 @@ class Outcome(StrEnum):
     FAIL = "fail"
 
 
-_STYLE_BY_OUTCOME: Final = {Outcome.OK: "green", Outcome.WARN: "yellow", Outcome.FAIL: "bold red"}
+_STYLE_BY_STATUS: Final = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red"}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One line of the report.
 
     Attributes:
         check: what was looked at: "database main: role".
         text: what is so; a failure's begins with its code.
-        cure: what to do about it; "" when nothing is wrong.
+        hint: what to do about it; "" when nothing is wrong.
     """
 
-    outcome: Outcome
+    status: Status
     check: str
     text: str
-    cure: str = ""
+    hint: str = ""
 
 
-def found_failure(check: str, error: PgmcpError) -> Finding:
-    """Return the finding that tells of an error."""
-    return Finding(Outcome.FAIL, check, f"{error.code}: {error}", error.hint)
+def failed_check(check: str, error: PgmcpError) -> CheckResult:
+    """Return the result that tells of an error."""
+    return CheckResult(Status.FAIL, check, f"{error.code}: {error}", error.hint)
 
 
-def found_unexpected(check: str, error: Exception, cure: str) -> Finding:
-    """Return the finding for an error that a check did not anticipate; the traceback is logged at DEBUG.
+def unexpected_failure(check: str, error: Exception, hint: str) -> CheckResult:
+    """Return the result for an error that a check did not anticipate; the traceback is logged at DEBUG.
 
     The other checks still have to be reported. The error's text may hold a secret, so only its type is shown.
     """
     logger.debug("the check %s failed", check, exc_info=error)
-    return Finding(
-        Outcome.FAIL, check, f"internal: the check failed unexpectedly ({type(error).__name__})", cure
+    return CheckResult(
+        Status.FAIL, check, f"internal: the check failed unexpectedly ({type(error).__name__})", hint
     )
 
 
-def is_healthy(findings: Sequence[Finding]) -> bool:
+def is_healthy(results: Sequence[CheckResult]) -> bool:
     """Tell whether nothing failed."""
-    return all(finding.outcome is not Outcome.FAIL for finding in findings)
+    return all(result.status is not Status.FAIL for result in results)
 
 
-def as_json(findings: Sequence[Finding]) -> str:
-    """Return a list of objects; their keys are the attributes of `Finding`."""
-    return json.dumps([asdict(finding) for finding in findings], indent=2) + "\n"
+def as_json(results: Sequence[CheckResult]) -> str:
+    """Return a list of objects; their keys are the attributes of `CheckResult`."""
+    return json.dumps([asdict(result) for result in results], indent=2) + "\n"
 
 
 def enumerate_some(names: Sequence[str]) -> str:
@@ -79,32 +79,32 @@ def enumerate_some(names: Sequence[str]) -> str:
     return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def print_report(terminal: Terminal, findings: Sequence[Finding]) -> None:
-    """Print a line for each finding and its cure below it: folded and coloured only on a terminal."""
-    for finding in findings:
-        text, cure = _in_one_line(finding.text), _in_one_line(finding.cure)
+def print_report(terminal: Terminal, results: Sequence[CheckResult]) -> None:
+    """Print a line for each result and its hint below it: folded and coloured only on a terminal."""
+    for result in results:
+        text, hint = _in_one_line(result.text), _in_one_line(result.hint)
         if terminal.room is None:
-            terminal.say(f"{finding.outcome:<4}  {finding.check}: {text}")
-            if cure:
-                terminal.say(f"      cure: {cure}")
+            terminal.say(f"{result.status:<4}  {result.check}: {text}")
+            if hint:
+                terminal.say(f"      hint: {hint}")
         else:
-            terminal.show(_lay_out(finding, text, cure))
-    counts = Counter(finding.outcome for finding in findings)
-    terminal.say("\n" + ", ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome))
+            terminal.show(_lay_out(result, text, hint))
+    counts = Counter(result.status for result in results)
+    terminal.say("\n" + ", ".join(f"{counts[status]} {status}" for status in Status))
 
 
-def _lay_out(finding: Finding, text: str, cure: str) -> Table:
-    line = Text.assemble((finding.check, "bold"), f": {text}")
-    if cure:
-        line.append("\ncure: ", style="cyan")
-        line.append(cure)
+def _lay_out(result: CheckResult, text: str, hint: str) -> Table:
+    line = Text.assemble((result.check, "bold"), f": {text}")
+    if hint:
+        line.append("\nhint: ", style="cyan")
+        line.append(hint)
     table = Table.grid(padding=(0, 2))
     table.add_column(width=4)
     table.add_column(overflow="fold")
-    table.add_row(Text(finding.outcome, style=_STYLE_BY_OUTCOME[finding.outcome]), line)
+    table.add_row(Text(result.status, style=_STYLE_BY_STATUS[result.status]), line)
     return table
 
 
 def _in_one_line(text: str) -> str:
     """Return words of others, too, in a form that can neither end a line nor command a terminal."""
-    return " ".join(neutralise_block(text).split())
+    return " ".join(escape_untrusted_block(text).split())

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from pgmcp.cli.doctor.report import Finding, Outcome, enumerate_some
-from pgmcp.cli.doctor.subject import STATEMENT_TIMEOUT_S, Subject
+from pgmcp.cli.doctor.check_context import STATEMENT_TIMEOUT_S, CheckContext
+from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.errors import DeadlineExceededError, ExecutionError, StatementFailedError
 from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, grant
 from pgmcp.execution.result import JsonScalar, StatementOrigin
 from pgmcp.execution.role import UNKNOWN_ATTRIBUTES, RolePosture
 from pgmcp.execution.supervisor import SHARED_SESSION
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 
 _PROOF_SQL: Final = "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()"
 """Harmless where it is not refused: a table of this session alone, and rolled back."""
@@ -51,22 +51,22 @@ GONE_WITHIN_S: Final = 3.0
 _LOOK_EVERY_S: Final = 0.02
 
 
-async def check_role(subject: Subject, check: str) -> Finding:
+async def check_role(context: CheckContext, check: str) -> CheckResult:
     """Report what the role could do if every other guard failed."""
-    posture = await subject.database.role.posture()
+    posture = await context.database.role.posture()
     if not posture.risks:
-        return _judge_reader(posture, check, is_required=subject.settings.server.require_readonly_role)
+        return _judge_reader(posture, check, is_required=context.settings.server.require_readonly_role)
     text = f"{posture.role} can do more than read: {'; '.join(posture.risks)}"
-    if subject.settings.server.require_readonly_role:
-        return Finding(
-            Outcome.FAIL,
+    if context.settings.server.require_readonly_role:
+        return CheckResult(
+            Status.FAIL,
             check,
             f"role_refused: {text}; this database is not served",
             "connect as a role that can only read, `pgmcp setup-sql` prints the script for one; "
             "PG_MCP_SERVER_REQUIRE_READONLY_ROLE=false would only warn",
         )
-    return Finding(
-        Outcome.WARN,
+    return CheckResult(
+        Status.WARN,
         check,
         text,
         "connect as a role that can only read, `pgmcp setup-sql` prints the script for one; "
@@ -74,64 +74,66 @@ async def check_role(subject: Subject, check: str) -> Finding:
     )
 
 
-def _judge_reader(posture: RolePosture, check: str, *, is_required: bool) -> Finding:
-    """Return the finding on a role of which no risk is known."""
+def _judge_reader(posture: RolePosture, check: str, *, is_required: bool) -> CheckResult:
+    """Return the result on a role of which no risk is known."""
     if posture.knows_attributes:
-        return Finding(Outcome.OK, check, f"{posture.role} can only read")
+        return CheckResult(Status.OK, check, f"{posture.role} can only read")
     text = f"{posture.role} may not write, but {UNKNOWN_ATTRIBUTES}"
     if is_required:
         text = f"catalog_denied: {text}; this database is not served (PG_MCP_SERVER_REQUIRE_READONLY_ROLE)"
-    return Finding(Outcome.FAIL if is_required else Outcome.WARN, check, text, grant(["pg_roles"]))
+    return CheckResult(Status.FAIL if is_required else Status.WARN, check, text, grant(["pg_roles"]))
 
 
-async def check_login_triggers(subject: Subject, check: str) -> Finding | None:
+async def check_login_triggers(context: CheckContext, check: str) -> CheckResult | None:
     """Report event triggers that run at each login, before any guard of ours."""
-    rows = await subject.fetch(_LOGIN_TRIGGERS_SQL)
+    rows = await context.fetch(_LOGIN_TRIGGERS_SQL)
     if not rows:
         return None
-    names = enumerate_some([neutralise(str(name)) for (name,) in rows])
-    return Finding(
-        Outcome.WARN,
+    names = enumerate_some([escape_untrusted(str(name)) for (name,) in rows])
+    return CheckResult(
+        Status.WARN,
         check,
         f"an event trigger runs at each login, before a read-only transaction can begin: {names}",
         "see as the database's owner that its function changes nothing that it should not",
     )
 
 
-async def check_read_only(subject: Subject, check: str) -> Finding:
+async def check_read_only(context: CheckContext, check: str) -> CheckResult:
     """Try to make a table in the transaction that every statement runs in; it is rolled back in any case."""
-    if not subject.settings.server.use_readonly_transactions:
-        return Finding(
-            Outcome.WARN,
+    if not context.settings.server.use_readonly_transactions:
+        return CheckResult(
+            Status.WARN,
             check,
             "read-only transactions are switched off; every other guard stays",
             "set PG_MCP_SERVER_USE_READONLY_TRANSACTIONS=true",
         )
     try:
-        await subject.fetch_rows(_PROOF_SQL, origin=StatementOrigin.CALLER)
+        await context.fetch_rows(_PROOF_SQL, origin=StatementOrigin.CALLER)
     except StatementFailedError as error:
         if error.sqlstate != _READ_ONLY_SQLSTATE:
             raise
-        return Finding(Outcome.OK, check, f"proved: a CREATE TABLE was refused (SQLSTATE {error.sqlstate})")
-    return Finding(
-        Outcome.FAIL,
+        return CheckResult(
+            Status.OK, check, f"proved: a CREATE TABLE was refused (SQLSTATE {error.sqlstate})"
+        )
+    return CheckResult(
+        Status.FAIL,
         check,
         "a temporary table could be made inside a read-only transaction; it was rolled back",
         "something between here and the server splits or changes transactions: connect past it",
     )
 
 
-async def check_timeout(subject: Subject, check: str) -> Finding:
+async def check_timeout(context: CheckContext, check: str) -> CheckResult:
     """Let a sleep exceed its deadline, and see whether the server itself reports that it was stopped."""
     for deadline_s in SHORT_DEADLINES_S:
         try:
-            await subject.fetch(_SHORT_SLEEP_SQL, deadline_s)
+            await context.fetch(_SHORT_SLEEP_SQL, deadline_s)
         except DeadlineExceededError as error:
             if error.is_stopped:
-                return Finding(Outcome.OK, check, "proved: the server stopped a sleep at its deadline")
-        await _wait_until_served(subject)
-    return Finding(
-        Outcome.FAIL,
+                return CheckResult(Status.OK, check, "proved: the server stopped a sleep at its deadline")
+        await _wait_until_served(context)
+    return CheckResult(
+        Status.FAIL,
         check,
         "this engine does not stop a statement at its deadline: "
         f"statement_timeout of {SHORT_DEADLINES_S[-1]:g} s and a cancel request had no effect on a sleep",
@@ -139,23 +141,23 @@ async def check_timeout(subject: Subject, check: str) -> Finding:
     )
 
 
-async def _wait_until_served(subject: Subject) -> None:
+async def _wait_until_served(context: CheckContext) -> None:
     """Wait until the sleep that could not be stopped is over, so that it fails no other check."""
     async with asyncio.timeout(SERVED_WITHIN_S):
         while True:
             try:
-                await subject.fetch("SELECT 1")
+                await context.fetch("SELECT 1")
             except ExecutionError:
                 await asyncio.sleep(_LOOK_EVERY_S)
             else:
                 return
 
 
-async def _end_by_deadline(subject: Subject) -> tuple[bool, float | None]:
+async def _end_by_deadline(context: CheckContext) -> tuple[bool, float | None]:
     """Return whether a sleep was seen running, and how long after its deadline it ended in milliseconds."""
     is_seen, ended_ms = False, None
     for deadline_s in DEADLINES_S:
-        async with _sleeping(subject, deadline_s) as late:
+        async with _sleeping(context, deadline_s) as late:
             is_seen = await late.has_begun()
             await asyncio.wait([late.task])
         ended_ms = await late.ms_until_ended()
@@ -164,36 +166,36 @@ async def _end_by_deadline(subject: Subject) -> tuple[bool, float | None]:
     return is_seen, ended_ms
 
 
-async def check_cancel(subject: Subject, check: str) -> Finding:
+async def check_cancel(context: CheckContext, check: str) -> CheckResult:
     """End one sleep on the server by its deadline and one by leaving, and see both gone there."""
-    if subject.database.supervisor.pooler == SHARED_SESSION:
+    if context.database.supervisor.pooler == SHARED_SESSION:
         text = "not tried: the server has one session for all connections, so nothing can look while it runs"
-        return Finding(Outcome.WARN, check, text, "see what the timeout check found")
-    ((shows_statements,),) = await subject.fetch("SHOW track_activities")
+        return CheckResult(Status.WARN, check, text, "see what the timeout check found")
+    ((shows_statements,),) = await context.fetch("SHOW track_activities")
     if shows_statements != "on":
         text = "not seen: the server does not show what runs"
-        return Finding(Outcome.WARN, check, text, "set track_activities = on at the server")
-    is_late_seen, late_ms = await _end_by_deadline(subject)
-    async with _sleeping(subject, STATEMENT_TIMEOUT_S) as left:
+        return CheckResult(Status.WARN, check, text, "set track_activities = on at the server")
+    is_late_seen, late_ms = await _end_by_deadline(context)
+    async with _sleeping(context, STATEMENT_TIMEOUT_S) as left:
         is_left_seen = await left.has_begun()
     left_ms = await left.ms_until_ended()
     if not (is_late_seen and is_left_seen):
-        return Finding(
-            Outcome.WARN,
+        return CheckResult(
+            Status.WARN,
             check,
             "not seen: a statement did not show in pg_stat_activity in time",
             "let the role have two connections at once, one to run a statement and one to look at it",
         )
     if late_ms is None or left_ms is None:
         event = "its deadline" if late_ms is None else "its caller left"
-        return Finding(
-            Outcome.FAIL,
+        return CheckResult(
+            Status.FAIL,
             check,
             f"a statement still ran on the server {GONE_WITHIN_S:g} s after {event}",
             "let cancel requests through to the database's host and port: firewalls or poolers drop them",
         )
     text = f"on the server a sleep ended at its deadline, and another {left_ms:.0f} ms after its caller left"
-    return Finding(Outcome.OK, check, f"proved: {text}")
+    return CheckResult(Status.OK, check, f"proved: {text}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +207,7 @@ class _Sleep:
         task: whoever waits for it.
     """
 
-    subject: Subject
+    context: CheckContext
     mark: str
     task: asyncio.Task[list[list[JsonScalar]]]
 
@@ -221,7 +223,7 @@ class _Sleep:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         while loop.time() - started_s < within_s:
-            ((count,),) = await self.subject.fetch(_ACTIVITY_SQL.format(mark=self.mark))
+            ((count,),) = await self.context.fetch(_ACTIVITY_SQL.format(mark=self.mark))
             if bool(count) == runs:
                 return (loop.time() - started_s) * 1000
             if runs and self.task.done():
@@ -238,12 +240,12 @@ class _Sleep:
 
 
 @asynccontextmanager
-async def _sleeping(subject: Subject, timeout_s: float) -> AsyncIterator[_Sleep]:
+async def _sleeping(context: CheckContext, timeout_s: float) -> AsyncIterator[_Sleep]:
     """Start a sleep; whoever waits for it leaves at the end."""
     mark = f"pgmcp_doctor_{secrets.token_hex(4)}"
-    task = asyncio.create_task(subject.fetch(f"SELECT pg_catalog.pg_sleep({SLEEP_S}) AS {mark}", timeout_s))
+    task = asyncio.create_task(context.fetch(f"SELECT pg_catalog.pg_sleep({SLEEP_S}) AS {mark}", timeout_s))
     try:
-        yield _Sleep(subject, mark, task)
+        yield _Sleep(context, mark, task)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from pgmcp.cli.doctor.report import Finding, Outcome
+from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.errors import SettingsError
 from pgmcp.generation.context_file import describe_unknown_databases, load_context
 from pgmcp.settings import Settings, load_settings
@@ -15,53 +15,55 @@ CHECK: Final = "settings"
 _ENV_FILE: Final = Path(".env")
 
 
-def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Finding]]:
+def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings | None, list[CheckResult]]:
     """Return the settings, None if they cannot be used, and what was found of them."""
-    findings = list(_list_origins(find_origins(environ, env_file=_ENV_FILE)))
+    results = list(_list_origins(find_origins(environ, env_file=_ENV_FILE)))
     try:
         settings = load_settings(environ, env_file=_ENV_FILE)
     except SettingsError as error:
-        return None, [*findings, *_blame_each(error)]
+        return None, [*results, *_blame_each(error)]
     broken = _check_context_file(settings)
     if broken is None:
-        return settings, findings
-    return settings.model_copy(update={"context_file": None}), [*findings, broken]
+        return settings, results
+    return settings.model_copy(update={"context_file": None}), [*results, broken]
 
 
-def _list_origins(origins: Sequence[Origin]) -> Iterator[Finding]:
+def _list_origins(origins: Sequence[Origin]) -> Iterator[CheckResult]:
     if not any(origin.name == variable_of(ENV_FILE) for origin in origins):
         yield _look_for_env_file()
     for origin in origins:
         text = f"{origin.name} = {origin.shown} ({origin.place})"
         if not origin.is_used:
             text += ", not used: a place that goes before sets it, too"
-        yield Finding(Outcome.OK, CHECK, text)
+        yield CheckResult(Status.OK, CHECK, text)
 
 
-def _look_for_env_file() -> Finding:
+def _look_for_env_file() -> CheckResult:
     path = _ENV_FILE.absolute()
     if path.is_file():
-        return Finding(Outcome.OK, CHECK, f"{path} is read")
-    return Finding(
-        Outcome.OK, CHECK, f"there is no {path}: hosts start servers in folders of their own, and need none"
+        return CheckResult(Status.OK, CHECK, f"{path} is read")
+    return CheckResult(
+        Status.OK,
+        CHECK,
+        f"there is no {path}: hosts start servers in folders of their own, and need none",
     )
 
 
-def _blame_each(error: SettingsError) -> Iterator[Finding]:
-    """Give a finding for each problem of the list that the error is."""
+def _blame_each(error: SettingsError) -> Iterator[CheckResult]:
+    """Give a result for each problem of the list that the error is."""
     first, *listed = str(error).split("\n- ")
     for problem in listed or [first]:
-        yield Finding(Outcome.FAIL, CHECK, problem, error.hint)
+        yield CheckResult(Status.FAIL, CHECK, problem, error.hint)
 
 
-def _check_context_file(settings: Settings) -> Finding | None:
+def _check_context_file(settings: Settings) -> CheckResult | None:
     """Return what is wrong with the operator's own words; without them all else can still be examined."""
     if settings.context_file is None:
         return None
     try:
         contexts = load_context(settings.context_file)
     except SettingsError as error:
-        return Finding(Outcome.FAIL, f"{CHECK}: context file", str(error), error.hint)
+        return CheckResult(Status.FAIL, f"{CHECK}: context file", str(error), error.hint)
     if problem := describe_unknown_databases(contexts, settings.databases):
-        return Finding(Outcome.FAIL, f"{CHECK}: context file", problem, "use the configured names")
+        return CheckResult(Status.FAIL, f"{CHECK}: context file", problem, "use the configured names")
     return None

@@ -21,7 +21,7 @@ from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo
 from pgmcp.settings.places import find_places
-from pgmcp.untrusted import neutralise_block
+from pgmcp.untrusted import escape_untrusted_block
 
 SERVER_NAME: Final = "pgmcp"
 DEMO_NAME: Final = "pgmcp-demo"
@@ -127,7 +127,7 @@ def run_install(request: Request, *, removes: bool, is_agreed: bool) -> None:
     """
     change = prepare_removal(request) if removes else prepare_entry(request)
     terminal = Terminal()
-    for line in neutralise_block(change.describe()).splitlines():
+    for line in escape_untrusted_block(change.describe()).splitlines():
         terminal.say(line, _STYLE_BY_MARK.get(line[:1], ""))
     if not change.is_needed:
         return

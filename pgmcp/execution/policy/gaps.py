@@ -87,7 +87,7 @@ def unreadable_relations(unreadable: Collection[str]) -> str:
     ]
     pieces.append("SELECT 0::pg_catalog.oid, '' WHERE false")
     return f"""
-SELECT DISTINCT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, u.family
-FROM ({" UNION ALL ".join(pieces)}) AS u (id, family)
+SELECT DISTINCT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, u.reason
+FROM ({" UNION ALL ".join(pieces)}) AS u (id, reason)
 JOIN pg_catalog.pg_class AS c ON c.oid = u.id
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"""  # noqa: S608 - constants of this file

@@ -15,7 +15,7 @@ from pgmcp.validation.catalog_objects import (
     CatalogRelation,
     Volatility,
 )
-from pgmcp.validation.families import RefusalFamily
+from pgmcp.validation.refusal_reasons import RefusalReason
 
 decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int], ...]).decode
@@ -44,9 +44,9 @@ def read_relations(
     """Return the relations that call something; those of which that is unknown take the others' place."""
     known = (_relation(row) for row in rows)
     found = {(each.schema, each.name, each.policy, each.only_for_others): each for each in known}
-    for schema, name, family in unknown:
+    for schema, name, reason in unknown:
         found[str(schema), str(name), "", False] = CatalogRelation(
-            str(schema), str(name), unreadable=RefusalFamily(str(family))
+            str(schema), str(name), unreadable=RefusalReason(str(reason))
         )
     return list(found.values())
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pgmcp.transport.stdio.messages import notification
-from pgmcp.untrusted import neutralise
+from pgmcp.untrusted import escape_untrusted
 
 SHOWN_LOGGERS: Final = (
     "pgmcp.execution.pool",  # the database cannot be reached, or refuses us
@@ -66,7 +66,9 @@ class HostLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a warning; may be called on any thread."""
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._keep, _level_of(record), neutralise(record.getMessage()))
+            self._loop.call_soon_threadsafe(
+                self._keep, _level_of(record), escape_untrusted(record.getMessage())
+            )
 
     def open_session(self) -> None:
         """Send what waits, and from now on what comes: the host of a session is there."""

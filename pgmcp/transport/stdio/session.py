@@ -87,7 +87,7 @@ class Session:
         self._caller = Caller()
         self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._is_ending = False
-        surface.watch(self._subscriptions.tell)
+        surface.subscribe(self._subscriptions.notify)
         both: dict[str, Handler] = {
             "tools/list": lambda request, _: surface.list_tools(_cursor(request)),
             "tools/call": self._call_tool,

@@ -84,16 +84,16 @@ class Subscriptions:
         """Close a stream; nothing is sent on it any more."""
         self._streams.pop(request_id, None)
 
-    def tell(self, events: Sequence[Event]) -> None:
+    def notify(self, events: Sequence[Event]) -> None:
         """Send changes to whom they concern."""
         for event in events:
             uri = event.uri if isinstance(event, ResourceUpdated) else None
-            self._tell_session(uri)
+            self._notify_session(uri)
             for request_id, stream in self._streams.items():
                 if uri in stream.uris if uri is not None else stream.hears_of_list:
                     self._send(_message(uri, {"_meta": {SUBSCRIPTION_ID: request_id}}))
 
-    def _tell_session(self, uri: str | None) -> None:
+    def _notify_session(self, uri: str | None) -> None:
         if uri in self._uris if uri is not None else self.knows_list:
             self._send(_message(uri, {}))
 

@@ -2,12 +2,12 @@ import logging
 
 import pytest
 
-from pgmcp.snapshot import Snapshot
+from pgmcp.refreshing_cache import RefreshingCache
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_snapshot_that_is_too_old_is_read_again_before_it_is_given_out() -> None:
+async def test_a_value_that_is_too_old_is_read_again_before_it_is_given_out() -> None:
     now_s = 0.0
     readings: list[float] = []
 
@@ -15,7 +15,7 @@ async def test_a_snapshot_that_is_too_old_is_read_again_before_it_is_given_out()
         readings.append(now_s)
         return now_s
 
-    snapshot = Snapshot(
+    cache = RefreshingCache(
         read,
         refresh_interval_s=60,
         max_age_s=600,
@@ -23,14 +23,14 @@ async def test_a_snapshot_that_is_too_old_is_read_again_before_it_is_given_out()
         name="it",
         clock=lambda: now_s,
     )
-    assert snapshot.peek() is None
-    await snapshot.get()
+    assert cache.peek() is None
+    await cache.get()
     now_s = 599.0
-    assert await snapshot.get() == 0.0
-    assert snapshot.peek() == 0.0
-    await snapshot.refresh()
+    assert await cache.get() == 0.0
+    assert cache.peek() == 0.0
+    await cache.refresh()
 
     now_s = 599.0 + 600
-    assert snapshot.peek() is None
-    assert await snapshot.get() == now_s
+    assert cache.peek() is None
+    assert await cache.get() == now_s
     assert readings == [0.0, 599.0, 1199.0]

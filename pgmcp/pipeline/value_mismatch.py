@@ -5,7 +5,7 @@ from typing import Final
 
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, resolve
-from pgmcp.pipeline.call import Inquiry
+from pgmcp.pipeline.call import Request
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
 from pgmcp.validation.mentions import read_mentions
 
@@ -17,20 +17,20 @@ SMALL_TABLE_ROWS: Final = 10_000
 
 
 async def find_mismatches(
-    inquiry: Inquiry, sql: str, rows: Rows | None, statements: StatementRunner
+    request: Request, sql: str, rows: Rows | None, statements: StatementRunner
 ) -> list[Mismatch]:
     """Return the texts in a statement that its columns do not hold.
 
     Rows that were found speak for it: then only a text that is there in another case is one.
     """
-    catalog = await inquiry.database.schema.get()
+    catalog = await request.database.schema.get()
     mentions = await asyncio.to_thread(read_mentions, sql)
     comparisons = resolve(mentions, catalog)
     listed = check_listed(comparisons)
     if not found_something(rows):
-        fetch = statements.lookup(inquiry.database, timeout_s=LOOKUP_TIMEOUT_S)
+        fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S)
         return listed + await check_unlisted(comparisons, catalog, fetch)
-    fetch = statements.lookup(inquiry.database, timeout_s=SHORT_LOOKUP_TIMEOUT_S)
+    fetch = statements.lookup(request.database, timeout_s=SHORT_LOOKUP_TIMEOUT_S)
     unlisted = await check_unlisted(comparisons, catalog, fetch, max_rows=SMALL_TABLE_ROWS)
     return [mismatch for mismatch in listed + unlisted if mismatch.differs_in_case]
 

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 
 from pgmcp.pipeline.call import Call, OnStage, Stage
 
-__all__ = ["Observer", "OnStage", "Watch"]
+__all__ = ["Observer", "OnStage", "Tracer"]
 
 
 class Observer(Protocol):
@@ -18,16 +18,16 @@ class Observer(Protocol):
     hides an error.
     """
 
-    def watch_call(self, call: Call) -> AbstractContextManager[object]:
+    def observe_call(self, call: Call) -> AbstractContextManager[object]:
         """Return what surrounds a call."""
         ...
 
-    def watch_stage(self, call: Call, stage: Stage) -> AbstractContextManager[object] | None:
+    def observe_stage(self, call: Call, stage: Stage) -> AbstractContextManager[object] | None:
         """Return what surrounds a stage; None for nothing."""
         ...
 
 
-class Watch:
+class Tracer:
     """Times the stages of calls, and tells the observers and whoever called."""
 
     def __init__(self, observers: Sequence[Observer], clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,12 +36,12 @@ class Watch:
 
     def call(self, call: Call) -> AbstractContextManager[object]:
         """Return what surrounds a whole call."""
-        return _Surroundings([observer.watch_call(call) for observer in self._observers])
+        return _Surroundings([observer.observe_call(call) for observer in self._observers])
 
     def stage(self, call: Call, stage: Stage) -> AbstractContextManager[object]:
         """Return what surrounds one stage of a call."""
-        watching = [observer.watch_stage(call, stage) for observer in self._observers]
-        return _TimedStage(call, stage, [each for each in watching if each is not None], self._clock)
+        contexts = [observer.observe_stage(call, stage) for observer in self._observers]
+        return _TimedStage(call, stage, [each for each in contexts if each is not None], self._clock)
 
 
 class _Surroundings:

@@ -14,7 +14,7 @@ _LIMITS: Final = RowLimits(max_rows=100_000, max_bytes=64 << 20, max_cell_bytes=
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CheckContext:
     """A database to be examined.
 
     Attributes:

@@ -14,7 +14,7 @@ _RETRY_INTERVAL_S = 60.0
 """How soon a failed background refresh is tried again, where the refresh interval is longer."""
 
 
-class Snapshot(Generic[T]):
+class RefreshingCache(Generic[T]):
     """Keeps what `read` gave, and reads it again when it is old or when asked.
 
     All callers that wait for a read wait for the same one; a caller that gives up does not stop it.

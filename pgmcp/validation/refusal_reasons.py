@@ -1,0 +1,134 @@
+"""Why a function is refused: the reasons of effects, and what to write instead."""
+
+from enum import StrEnum
+
+
+class RefusalReason(StrEnum):
+    """What a refused function does; the data files name these."""
+
+    SLEEP = "sleep"
+    FILES = "files"
+    LARGE_OBJECTS = "large_objects"
+    SQL_TEXT = "sql_text"
+    NETWORK = "network"
+    SECRETS = "secrets"
+    LOCKS = "locks"
+    SEQUENCES = "sequences"
+    NOTIFICATIONS = "notifications"
+    SETTINGS = "settings"
+    OTHER_SESSIONS = "other_sessions"
+    TRANSACTION_ID = "transaction_id"
+    WAL = "wal"
+    REPLICATION = "replication"
+    STATISTICS = "statistics"
+    STORAGE = "storage"
+    PAGES = "pages"
+    INTERNAL = "internal"
+    VOLATILE = "volatile"
+    SECURITY_DEFINER = "security_definer"
+    LANGUAGE = "language"
+    DENIED = "denied"
+    UNKNOWN = "unknown"
+    SHADOWED = "shadowed"
+    UNREADABLE_FUNCTION = "unreadable_function"
+    UNREADABLE_BODY = "unreadable_body"
+    UNREADABLE_POLICY = "unreadable_policy"
+    UNREADABLE_VIEW = "unreadable_view"
+    UNREADABLE_FOREIGN_TABLE = "unreadable_foreign_table"
+
+
+UNREADABLE = frozenset(reason for reason in RefusalReason if reason.startswith("unreadable"))
+"""Families of what a role may not read in the catalog."""
+
+ALLOW_HINT = "an operator who trusts it can name it in PG_MCP_SERVER_ALLOWED_FUNCTIONS"
+
+_CATALOGS_OF_FUNCTIONS = "pg_catalog.pg_proc, pg_catalog.pg_language, pg_catalog.pg_aggregate"
+
+TEXT_BY_REASON: dict[RefusalReason, str] = {
+    RefusalReason.SLEEP: "it only waits",
+    RefusalReason.FILES: "it reaches files of the database server",
+    RefusalReason.LARGE_OBJECTS: "it reads or writes large objects",
+    RefusalReason.SQL_TEXT: "it runs SQL text or reads tables that this check cannot see",
+    RefusalReason.NETWORK: "it reaches other servers",
+    RefusalReason.SECRETS: "it shows passwords or connection strings of the server",
+    RefusalReason.LOCKS: "it takes or frees advisory locks",
+    RefusalReason.SEQUENCES: "it uses up or depends on a session's sequence values",
+    RefusalReason.NOTIFICATIONS: "it talks to other sessions through notifications",
+    RefusalReason.SETTINGS: "it changes settings of the session or the server",
+    RefusalReason.OTHER_SESSIONS: "it acts on other sessions",
+    RefusalReason.TRANSACTION_ID: "it takes a transaction id or exports a snapshot",
+    RefusalReason.WAL: "it acts on the write-ahead log, backups or recovery",
+    RefusalReason.REPLICATION: "it acts on replication slots or origins",
+    RefusalReason.STATISTICS: "it changes the server's statistics",
+    RefusalReason.STORAGE: "it changes how data is stored or cached",
+    RefusalReason.PAGES: "it reads raw pages or locks of a table, past the rights on its rows",
+    RefusalReason.INTERNAL: "it is internal to the server and not meant for queries",
+    RefusalReason.VOLATILE: "it is volatile, so calling it may change something",
+    RefusalReason.SECURITY_DEFINER: "it runs with the rights of its owner (SECURITY DEFINER)",
+    RefusalReason.LANGUAGE: "it is written in a language that can reach past the transaction",
+    RefusalReason.DENIED: "the operator of this server denies it",
+    RefusalReason.UNKNOWN: "it is not on the list of what is known to only read",
+    RefusalReason.SHADOWED: "the database has a function of its own by this name that may change something",
+    RefusalReason.UNREADABLE_FUNCTION: (
+        "the role of this connection may not read pg_proc, so what the function does is not known"
+    ),
+    RefusalReason.UNREADABLE_BODY: (
+        "the role of this connection may not execute pg_get_functiondef, so what the function does is not "
+        "known"
+    ),
+    RefusalReason.UNREADABLE_POLICY: (
+        "row-level security holds, and the role of this connection may not read pg_policy, so what its "
+        "policies call is not known"
+    ),
+    RefusalReason.UNREADABLE_VIEW: (
+        "the role of this connection may not read pg_rewrite, so what the view calls is not known"
+    ),
+    RefusalReason.UNREADABLE_FOREIGN_TABLE: (
+        "the role of this connection may not read pg_foreign_table or pg_inherits, so it is not known "
+        "whether a program gives its rows"
+    ),
+}
+
+HINT_BY_REASON: dict[RefusalReason, str] = {
+    RefusalReason.SLEEP: "leave it out; the rows are the same without waiting",
+    RefusalReason.FILES: "query tables and views instead; server files are out of reach on purpose",
+    RefusalReason.LARGE_OBJECTS: "query columns of ordinary tables instead",
+    RefusalReason.SQL_TEXT: "write the inner query as part of this statement instead, as a subquery or WITH",
+    RefusalReason.NETWORK: "query a database configured for this server by its name instead",
+    RefusalReason.SECRETS: "pg_stat_replication and pg_stat_subscription show replication without them",
+    RefusalReason.LOCKS: "leave it out; a read needs no lock of its own",
+    RefusalReason.SEQUENCES: "pg_sequences shows where each sequence stands",
+    RefusalReason.NOTIFICATIONS: "leave it out",
+    RefusalReason.SETTINGS: "leave it out; current_setting() and SHOW read settings",
+    RefusalReason.OTHER_SESSIONS: "pg_stat_activity shows other sessions without touching them",
+    RefusalReason.TRANSACTION_ID: "pg_current_snapshot() and pg_current_xact_id_if_assigned() only read",
+    RefusalReason.WAL: "pg_current_wal_lsn() and pg_stat_wal only read",
+    RefusalReason.REPLICATION: "pg_replication_slots and pg_stat_replication only read",
+    RefusalReason.STATISTICS: "the pg_stat_* views only read",
+    RefusalReason.STORAGE: "leave it out",
+    RefusalReason.PAGES: "query the table itself instead",
+    RefusalReason.INTERNAL: "use the SQL operator, cast or function it stands behind",
+    RefusalReason.VOLATILE: ALLOW_HINT,
+    RefusalReason.SECURITY_DEFINER: ALLOW_HINT,
+    RefusalReason.LANGUAGE: ALLOW_HINT,
+    RefusalReason.DENIED: "write the query without it",
+    RefusalReason.UNKNOWN: f"check its name, or use a built-in function; {ALLOW_HINT}",
+    RefusalReason.SHADOWED: "write pg_catalog. before the name to call the built-in one",
+    RefusalReason.UNREADABLE_FUNCTION: (
+        f"an administrator runs GRANT SELECT ON {_CATALOGS_OF_FUNCTIONS} TO this role; {ALLOW_HINT}"
+    ),
+    RefusalReason.UNREADABLE_BODY: (
+        "an administrator runs GRANT EXECUTE ON FUNCTION pg_catalog.pg_get_functiondef(oid) TO this role; "
+        f"{ALLOW_HINT}"
+    ),
+    RefusalReason.UNREADABLE_POLICY: (
+        "an administrator runs GRANT SELECT ON pg_catalog.pg_policy TO this role"
+    ),
+    RefusalReason.UNREADABLE_VIEW: (
+        "an administrator runs GRANT SELECT ON pg_catalog.pg_rewrite TO this role"
+    ),
+    RefusalReason.UNREADABLE_FOREIGN_TABLE: (
+        "an administrator runs GRANT SELECT ON pg_catalog.pg_foreign_table, pg_catalog.pg_inherits "
+        "TO this role"
+    ),
+}
