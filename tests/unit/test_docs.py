@@ -19,6 +19,7 @@ from scripts.write_settings_reference import write_example, write_reference
 _ROOT = Path(__file__).parents[2]
 _PAGES = sorted([*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")])
 _README = (_ROOT / "README.md").read_text("utf-8")
+_ARCHITECTURE = (_ROOT / "ARCHITECTURE.md").read_text("utf-8")
 _SETTINGS = (_ROOT / "docs/settings.md").read_text("utf-8")
 _ERRORS = (_ROOT / "docs/errors.md").read_text("utf-8")
 _DEVELOPER = (_ROOT / "docs/developer.md").read_text("utf-8")
@@ -89,7 +90,7 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
 
 
 def test_the_code_map_names_what_exists() -> None:
-    for path in _code_map():
+    for path in _paths_in(_ARCHITECTURE):
         assert (_ROOT / path).exists(), path
 
 
@@ -105,9 +106,15 @@ def test_the_code_map_names_every_package_and_every_module_beside_them() -> None
 
 
 def _code_map() -> set[str]:
-    _, _, section = _README.partition("## Code map\n")
+    """Return the paths in the first column of the table of rooms."""
+    _, _, section = _ARCHITECTURE.partition("## Rooms\n")
+    section, _, _ = section.partition("\n## ")
     rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
-    return {path for row in rows for path in re.findall(r"`([^`]+)`", row)}
+    return {path for row in rows for path in _paths_in(row)}
+
+
+def _paths_in(text: str) -> set[str]:
+    return set(re.findall(r"`((?:pgmcp|worker|tests|scripts|docs)/[\w/.]*)`", text))
 
 
 def _commands() -> list[str]:
