@@ -203,6 +203,7 @@ class Assembly:
 
     def _column(self, row: ColumnRow, known: StatisticsRow | None, schema: str, table: str) -> Column:
         values, value_range = self._held(row, known, schema, table)
+        is_outdated = bool(values) and known is not None and not known.is_fresh
         column = Column(
             name=sys.intern(row.name),
             type=sys.intern(self._types.spell(row.type, row.type_id)),
@@ -212,7 +213,7 @@ class Assembly:
             enum_labels=() if self._scope.hides(schema, table, row.name) else self._types.labels(row.type_id),
             values=values,
             value_range=value_range,
-            are_labels_cut=self._types.are_labels_cut(row.type_id),
+            may_hold_others=is_outdated or self._types.are_labels_cut(row.type_id),
         )
         return self._shared.setdefault(column, column)
 
@@ -222,8 +223,8 @@ class Assembly:
         """Return what statistics say the column holds: all its texts, or its range."""
         if known is None or not self._scope.shows_values(schema, table, row.name):
             return (), None
-        values = known.listed if known.listed and row.is_text else ()
-        if not known.bounds or looks_like_key(row.name):
+        values = known.all_values if row.is_text or not looks_like_key(row.name) else ()
+        if values or not known.bounds or looks_like_key(row.name):
             return values, None
         return values, read_range(text for text in known.bounds if text)
 
@@ -249,7 +250,7 @@ class Assembly:
             for number, column in zip(columns.numbers, columns.columns, strict=True)
         )
         return tuple(
-            replace(column, values=allowed[number])
+            replace(column, values=allowed[number], may_hold_others=False)
             if number in allowed and not self._scope.hides(schema, table, column.name)
             else column
             for number, column in zip(columns.numbers, shown, strict=True)

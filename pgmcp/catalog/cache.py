@@ -135,5 +135,13 @@ def _is_same(old: Table, new: Table) -> bool:
 
 
 def _without_statistics(table: Table) -> Table:
-    columns = tuple(replace(column, values=(), value_range=None) for column in table.columns)
+    columns = tuple(
+        replace(
+            column,
+            values=(),
+            value_range=None,
+            may_hold_others=column.may_hold_others and not column.values,
+        )
+        for column in table.columns
+    )
     return replace(table, columns=columns, estimated_rows=None)

@@ -40,8 +40,9 @@ class Column:
         comment: "" when there is none.
         enum_labels: every label of the column's enum type, in the enum's order; empty for other types.
         values: all texts that the column may hold by its check, or else held when last analysed or sampled;
-            empty when they are unknown or many.
-        are_labels_cut: the enum has more labels than could be read.
+            numbers only if a comment may explain them; empty when they are unknown or many.
+        may_hold_others: the lists above lack something: the enum has more labels than could be read, or rows
+            have changed since the values were.
         value_range: the least and the greatest date or number, likewise; None when unknown.
     """
 
@@ -53,7 +54,7 @@ class Column:
     enum_labels: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     value_range: tuple[str, str] | None = None
-    are_labels_cut: bool = False
+    may_hold_others: bool = False
 
     @property
     def is_text(self) -> bool:

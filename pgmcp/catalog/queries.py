@@ -17,6 +17,9 @@ from typing import Final
 MAX_SAMPLED_TABLES: Final = 200
 """Tables looked into after one read of the catalog, where that is wanted at all."""
 
+MAX_LISTED_VALUES: Final = 100
+"""Values of one column; the default statistics target lets ANALYZE keep 100 common ones and 101 bounds."""
+
 # User schemas cannot begin with pg_, so this leaves out pg_catalog, pg_toast and every pg_temp_n.
 _USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
@@ -215,12 +218,17 @@ WHERE t.typtype = 'd'"""
 def statistics(first_id: int, last_id: int) -> str:
     """Return the statement that reads what the last ANALYZE knows of these relations, without a scan.
 
-    It gives two things, by column number. `listed`: the values of text columns whose most common values are
-    all: as many as distinct ones (a negative n_distinct is a share of the rows), and no histogram, which has
-    to hold the others. `bounds`: of dates and numbers (bigint, smallint, integer, real, double precision,
-    numeric, date, timestamp with and without time zone, by oid) that are no keys, whose ends say nothing: the
-    ends of the histogram and the most frequent values, or without a histogram all, of which the reader takes
-    the least and the greatest. The inherited figures of a parent come after its own, and so win.
+    `listed`: the values of a text column, or of a commented column of integers, if the most common values and
+    the bounds of the histogram are as many as the distinct values (a negative n_distinct is a share of the
+    rows). A histogram repeats a value that fills several buckets, so the reader counts again.
+
+    `bounds`: of dates and numbers (bigint, smallint, integer, real, double precision, numeric, date,
+    timestamp with and without time zone, by oid) that are no keys: the ends of the histogram and the most
+    frequent values, or without a histogram all, of which the reader takes the least and the greatest.
+
+    The inherited figures of a parent come after its own, and so win. A list from a histogram holds values of
+    one row each, so it is fresh only if no row has changed since; any other is fresh until autovacuum's
+    defaults make ANALYZE due. Changes of partitions are not counted.
 
     The view leaves out what is not readable. It is asked for one table after the other: for all together the
     planner expects a handful of rows where there are 100,000. OFFSET 0 keeps it from working out twice what
@@ -229,37 +237,55 @@ def statistics(first_id: int, last_id: int) -> str:
     return f"""
 SELECT c.oid::pg_catalog.int8 AS id, f.parts
 FROM (
-    SELECT c.oid, n.nspname, c.relname, c.reltuples
+    SELECT c.oid, n.nspname, c.relname, c.reltuples,
+           pg_catalog.pg_stat_get_mod_since_analyze(c.oid) AS changes
     FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}
 ) AS c
 CROSS JOIN LATERAL (
     SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(pg_catalog.json_build_array(
                x.attnum,
-               CASE WHEN x.can_list THEN x.common END,
-               CASE WHEN NOT x.can_list AND x.histogram IS NULL THEN x.common
-                    WHEN NOT x.can_list THEN x.common[1:5] || x.histogram[1]
-                                             || x.histogram[pg_catalog.cardinality(x.histogram)] END
+               CASE WHEN x.can_list THEN x.common || x.histogram END,
+               CASE WHEN x.has_range AND pg_catalog.cardinality(x.histogram) = 0 THEN x.common
+                    WHEN x.has_range THEN x.common[1:5] || x.histogram[1]
+                                          || x.histogram[pg_catalog.cardinality(x.histogram)] END,
+               x.distinct_count, x.is_fresh
            ) ORDER BY x.inherited))) AS parts
     FROM (
-        SELECT s.attnum, s.inherited, s.can_list,
+        SELECT s.attnum, s.inherited, s.can_list, s.has_range, s.distinct_count, s.is_fresh,
                {_texts("s.most_common_vals")} AS common,
-               CASE WHEN s.histogram_bounds IS NOT NULL THEN {_texts("s.histogram_bounds")} END AS histogram
+               CASE WHEN s.histogram_bounds IS NULL THEN ARRAY[]::pg_catalog.text[]
+                    ELSE {_texts("s.histogram_bounds")} END AS histogram
         FROM (
-            SELECT a.attnum, s.inherited, s.most_common_vals, s.histogram_bounds,
-                   t.typcategory = 'S' AND s.histogram_bounds IS NULL AND s.avg_width <= 64
-                   AND pg_catalog.cardinality(s.most_common_freqs) BETWEEN 1 AND 20
-                   AND CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * c.reltuples ELSE s.n_distinct END
-                       BETWEEN 1 AND pg_catalog.cardinality(s.most_common_freqs) + 0.5 AS can_list,
-                   a.atttypid IN (20, 21, 23, 700, 701, 1700, 1082, 1114, 1184)
-                   AND (s.histogram_bounds IS NOT NULL OR s.most_common_vals IS NOT NULL)
-                   AND NOT EXISTS (
-                       SELECT FROM pg_catalog.pg_constraint AS k
-                       WHERE k.conrelid = c.oid AND k.contype IN ('p', 'f') AND a.attnum = ANY (k.conkey)
-                   ) AS has_range
-            FROM pg_catalog.pg_stats AS s
-            JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = s.attname
-            JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
-            WHERE s.schemaname = c.nspname AND s.tablename = c.relname
+            SELECT s.attnum, s.inherited, s.most_common_vals, s.histogram_bounds, s.distinct_count,
+                   (s.is_text OR s.is_number AND NOT s.is_key AND EXISTS (
+                       SELECT FROM pg_catalog.pg_description AS d
+                       WHERE d.classoid = 1259 AND d.objoid = c.oid AND d.objsubid = s.attnum))
+                   AND s.avg_width <= 64
+                   AND s.distinct_count BETWEEN 1 AND LEAST({MAX_LISTED_VALUES}, s.known_count) + 0.5
+                   AS can_list,
+                   NOT s.is_text AND NOT s.is_key AND s.known_count > 0 AS has_range,
+                   CASE WHEN s.histogram_bounds IS NULL THEN c.changes <= 50 + 0.1 * c.reltuples
+                        ELSE c.changes = 0 AND NOT s.inherited END AS is_fresh
+            FROM (
+                SELECT a.attnum, s.inherited, s.most_common_vals, s.histogram_bounds, s.avg_width,
+                       CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * c.reltuples
+                            ELSE s.n_distinct END AS distinct_count,
+                       COALESCE(pg_catalog.cardinality(s.most_common_freqs), 0)
+                       + COALESCE(pg_catalog.cardinality(s.histogram_bounds), 0) AS known_count,
+                       t.typcategory = 'S' AS is_text,
+                       a.atttypid IN (20, 21, 23) AS is_number,
+                       EXISTS (
+                           SELECT FROM pg_catalog.pg_constraint AS k
+                           WHERE k.conrelid = c.oid AND k.contype IN ('p', 'f') AND a.attnum = ANY (k.conkey)
+                       ) AS is_key
+                FROM pg_catalog.pg_stats AS s
+                JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attname = s.attname
+                JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
+                WHERE s.schemaname = c.nspname AND s.tablename = c.relname
+                  AND (t.typcategory = 'S'
+                       OR a.atttypid IN (20, 21, 23, 700, 701, 1700, 1082, 1114, 1184))
+                OFFSET 0
+            ) AS s
             OFFSET 0
         ) AS s
         WHERE s.can_list OR s.has_range

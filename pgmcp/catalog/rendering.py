@@ -160,7 +160,7 @@ class _KeyMarks:
 
 def _prompt_column(column: Column, marks: str, table: Table) -> str:
     text = f"{_name(column.name)} {_short_type(column.type)}{marks}"
-    if column.enum_labels or column.are_labels_cut or column.values:
+    if column.enum_labels or column.may_hold_others or column.values:
         text += " " + _label_list(column)
     elif column.value_range:
         text += " " + _range(column.value_range)
@@ -197,7 +197,7 @@ def _column_facts(column: Column, table: Table) -> str:
         facts.append("not null")
     if column.default is not None:
         facts.append(_default(column.default))
-    if column.enum_labels or column.are_labels_cut:
+    if column.enum_labels or (column.may_hold_others and not column.values):
         facts.append(f"one of {_label_list(column)}")
     elif column.values:
         facts.append(f"holds {_label_list(column)}")
@@ -282,7 +282,7 @@ def _label_list(column: Column) -> str:
         and _one_line(label, max_characters=_MAX_LABEL_CHARACTERS) == label
     ]
     listed = [_label(label) for label in exact[:_MAX_LISTED_LABELS]]
-    if len(listed) < len(labels) or column.are_labels_cut:
+    if len(listed) < len(labels) or column.may_hold_others:
         listed.append("…")
     return "{" + "|".join(listed) + "}"
 

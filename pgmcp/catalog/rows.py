@@ -56,14 +56,24 @@ class StatisticsRow(msgspec.Struct, array_like=True, gc=False):
     """What the last ANALYZE knows of a column.
 
     Attributes:
-        listed: the column's only values; None when there are too many to tell.
+        listed: values that may be all that the column holds; None when there are too many to tell.
         bounds: some of its dates or numbers, the least and the greatest among them; the ends of a histogram
             that is not there are null.
+        distinct_count: how many different values it holds.
+        is_fresh: few or no rows have changed since, see `queries.statistics`; None if that is unknown.
     """
 
     number: int
     listed: tuple[str, ...] | None
     bounds: tuple[str | None, ...] | None
+    distinct_count: float = 0
+    is_fresh: bool | None = True
+
+    @property
+    def all_values(self) -> tuple[str, ...]:
+        """All values that the column held when it was analysed; () if some are not known."""
+        values = tuple(dict.fromkeys(self.listed or ()))
+        return values if len(values) + 0.5 >= self.distinct_count else ()
 
 
 _T = TypeVar("_T")

@@ -163,7 +163,7 @@ async def _look_up(comparison: Comparison, catalog: Catalog, fetch: Fetch) -> Mi
 
 def _listed(column: Column) -> tuple[str, ...]:
     """Return all values of the column, if they are known."""
-    return () if column.are_labels_cut else column.enum_labels or column.values
+    return () if column.may_hold_others else column.enum_labels or column.values
 
 
 def _is_within(table: Table, max_rows: int | None) -> bool:
@@ -189,7 +189,7 @@ async def find_spelling(column: str, text: str, catalog: Catalog, fetch: Fetch) 
         return None
     comparison = Comparison(table, found, TextComparison("", name, text))
     spelling = _spelling_among(_listed(found), text)
-    if spelling is None and (found.are_labels_cut or not found.enum_labels):
+    if spelling is None and (found.may_hold_others or not found.enum_labels):
         # What a list does not hold may have come after it was made.
         spelling = _spelling_among(await _near_values(comparison, fetch), text)
     return spelling
