@@ -7,14 +7,15 @@ does, once, around all of it.
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog, Column, ForeignKey, Index, Table, TableKind
 from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block, shorten
 
 _MAX_COMMENT_CHARACTERS = 300
-_MAX_PROMPT_COMMENT_CHARACTERS = 200
 _MAX_DEFINITION_CHARACTERS = 300
 _MAX_LABEL_CHARACTERS = 64
 _MAX_LISTED_LABELS = 30
@@ -43,6 +44,22 @@ _SHORT_TYPES = (
     (re.compile(r"\bboolean\b"), "bool"),
     (re.compile(r"\bnumeric\(\d+,-?\d+\)"), "numeric"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class LineLimits:
+    """The most that `prompt_line` shows of what can be long.
+
+    Attributes:
+        values: labels or values of one column.
+        comment_characters: of one comment.
+    """
+
+    values: int
+    comment_characters: int
+
+
+USUAL_LIMITS: Final = LineLimits(values=_MAX_LISTED_LABELS, comment_characters=200)
 
 
 class Detail(StrEnum):
@@ -104,16 +121,16 @@ def render_for_prompt(tables: Iterable[Table], catalog: Catalog) -> str:
     return "\n".join(prompt_line(table, catalog) for table in tables)
 
 
-def prompt_line(table: Table, catalog: Catalog) -> str:
-    """Return the table's line of `render_for_prompt`.
+def prompt_line(table: Table, catalog: Catalog, limits: LineLimits = USUAL_LIMITS) -> str:
+    """Return the table's line of `render_for_prompt`, or one with other limits.
 
     For example `orders(id bigint pk, customer_id bigint -> customers.id, state order_state {open|paid})`.
     """
     kind = "" if table.kind in {TableKind.TABLE, TableKind.PARTITIONED_TABLE} else f"{table.kind} "
     keys = _KeyMarks(table, catalog)
-    parts = [_prompt_column(column, keys.of(column.name), table) for column in table.columns]
+    parts = [_prompt_column(column, keys.of(column.name), table, limits) for column in table.columns]
     line = f"{kind}{catalog.display_name(table)}({', '.join([*parts, *keys.composite()])})"
-    remarks = _remarks(table, catalog, max_characters=_MAX_PROMPT_COMMENT_CHARACTERS)
+    remarks = _remarks(table, catalog, max_characters=limits.comment_characters)
     return f"{line} -- {remarks}" if remarks else line
 
 
@@ -158,14 +175,14 @@ class _KeyMarks:
                 yield f"({_referring(key)}) -> {_target(key, self._catalog)}{_overlap_join(key)}"
 
 
-def _prompt_column(column: Column, marks: str, table: Table) -> str:
+def _prompt_column(column: Column, marks: str, table: Table, limits: LineLimits) -> str:
     text = f"{_name(column.name)} {_short_type(column.type)}{marks}"
     if column.enum_labels or column.may_hold_others or column.values:
-        text += " " + _label_list(column)
+        text += " " + _label_list(column, limits.values)
     elif column.value_range:
         text += " " + _range(column.value_range)
     if column.comment and not _is_told_already(column, marks, table):
-        comment = _one_line(column.comment, max_characters=_MAX_PROMPT_COMMENT_CHARACTERS)
+        comment = _one_line(column.comment, max_characters=limits.comment_characters)
         # A comment that ends the comment would pass for schema.
         text += f" /* {comment.replace('*/', '* /')} */"
     return text
@@ -272,7 +289,7 @@ def _key(columns: tuple[str, ...], table: Table) -> str:
     return _names(columns) + (" WITHOUT OVERLAPS" if columns in table.without_overlaps else "")
 
 
-def _label_list(column: Column) -> str:
+def _label_list(column: Column, max_labels: int = _MAX_LISTED_LABELS) -> str:
     labels = column.enum_labels or column.values
     # One that cannot be shown as it is would only mislead: a query compares with the exact text.
     exact = [
@@ -281,7 +298,7 @@ def _label_list(column: Column) -> str:
         if UNREADABLE_CHARACTER not in label
         and _one_line(label, max_characters=_MAX_LABEL_CHARACTERS) == label
     ]
-    listed = [_label(label) for label in exact[:_MAX_LISTED_LABELS]]
+    listed = [_label(label) for label in exact[:max_labels]]
     if len(listed) < len(labels) or column.may_hold_others:
         listed.append("…")
     return "{" + "|".join(listed) + "}"

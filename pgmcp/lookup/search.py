@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary, finalize
 
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.identifiers import split_words
-from pgmcp.catalog.rendering import prompt_line
+from pgmcp.catalog.rendering import USUAL_LIMITS, LineLimits, prompt_line
 from pgmcp.lookup.archived_tables import find_archived
 from pgmcp.lookup.joins import Joins
 from pgmcp.lookup.words import Vocabulary
@@ -43,6 +43,14 @@ _TARGET_SHARES = (0.8, 0.5)  # of a found table's score for those it refers to, 
 _BETWEEN_SHARE = 0.6  # of the worse of two found tables' scores, for a table that refers to both
 _MAX_JOINED_BETWEEN = 25
 _MAX_PARTNERS = 6  # of one table; a fact table with twenty dimensions would else crowd out what was found
+_LIMITS = (
+    LineLimits(values=100, comment_characters=2_000),  # all that the catalog has
+    LineLimits(values=USUAL_LIMITS.values, comment_characters=2_000),
+    USUAL_LIMITS,
+    LineLimits(values=8, comment_characters=80),
+)
+"""What gives way if a schema does not fit as a whole: long lists of values, then comments, then both."""
+
 # The rest is for the names of further tables: a model that sees a better one there can say so.
 _TABLES_SHARE_OF_BUDGET = 0.85
 
@@ -78,16 +86,21 @@ def select_for_prompt(
 ) -> Selection:
     """Return what a prompt about this question should show of the schema, in at most `token_budget` tokens.
 
-    That is all of it where it fits. Otherwise it is the tables the question is about, with those they join
-    through, and after them, as far as there is room, just the names of others.
+    That is all of it where it fits, shortened as little as possible: see `_LIMITS`. Otherwise it is the
+    tables the question is about, with those they join through, and after them, as far as there is room, just
+    the names of others.
     """
-    whole = _Lines(token_budget, count_tokens)
-    if all(whole.add(prompt_line(table, catalog)) for table in catalog.tables):
-        return Selection(whole.text(), catalog.tables)
+    for limits in _LIMITS:
+        whole = _Lines(token_budget, count_tokens)
+        if all(whole.add(prompt_line(table, catalog, limits)) for table in catalog.tables):
+            return Selection(whole.text(), catalog.tables)
     index = _index_of(catalog)
     chosen = _Lines(int(token_budget * _TABLES_SHARE_OF_BUDGET), count_tokens)
     relevant = takewhile(lambda table: chosen.has_room, index.relevant(question))
     shown = tuple(table for table in relevant if chosen.add(prompt_line(table, catalog)))
+    if chosen.has_room:
+        for place, table in enumerate(shown):
+            chosen.replace(place, prompt_line(table, catalog, _LIMITS[0]))
     ids = {id(table) for table in shown}
     further = (table for table in index.by_relevance(question) if id(table) not in ids)
     names = (catalog.display_name(table) for table in further)
@@ -115,6 +128,13 @@ class _Lines:
         self._tokens_left -= tokens
         self._lines.append(line)
         return True
+
+    def replace(self, place: int, line: str) -> None:
+        """Take the line in place of one that was added, if there is room for it."""
+        added_tokens = self._count_tokens(line + "\n") - self._count_tokens(self._lines[place] + "\n")
+        if added_tokens <= self._tokens_left:
+            self._tokens_left -= added_tokens
+            self._lines[place] = line
 
     def text(self) -> str:
         return "\n".join(self._lines)

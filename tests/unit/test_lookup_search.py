@@ -1,5 +1,7 @@
 import gc
+import re
 import weakref
+from dataclasses import replace
 
 import pytest
 
@@ -36,6 +38,10 @@ def names(tables: list[Table]) -> list[str]:
 
 def count_words(text: str) -> int:
     return len(text.split())
+
+
+def count_words_and_values(text: str) -> int:
+    return len(re.split(r"[ |]", text))
 
 
 def fillers(count: int) -> tuple[Table, ...]:
@@ -120,6 +126,43 @@ def test_a_schema_that_fits_is_shown_whole() -> None:
     text = select_for_prompt(shop, "orders", token_budget=1000, count_tokens=count_words).text
 
     assert text == render_for_prompt(shop.tables, shop)
+
+
+@pytest.mark.parametrize(
+    ("token_budget", "values", "comment_words"),
+    [(400, 60, 150), (200, 30, 150), (90, 30, 40), (50, 8, 16)],
+)
+def test_long_lists_give_way_before_comments_when_a_schema_does_not_fit(
+    token_budget: int, values: int, comment_words: int
+) -> None:
+    labels = tuple(f"label{number}" for number in range(60))
+    colours = Table(
+        "public",
+        "colours",
+        TableKind.TABLE,
+        "",
+        (
+            Column("label", "text", nullable=False, values=labels),
+            Column("note", "text", nullable=True, comment="word " * 150),
+        ),
+    )
+
+    text = select_for_prompt(
+        catalog(colours), "colours", token_budget=token_budget, count_tokens=count_words_and_values
+    ).text
+
+    assert text.count("label") - 1 == values
+    assert text.count("word") == comment_words
+
+
+def test_tables_of_a_large_schema_are_shown_in_full_where_room_is_left() -> None:
+    rule = "counts only if " + "word " * 100
+    orders = replace(table("orders", "total"), comment=rule)
+    shop = catalog(*fillers(200), orders)
+
+    text = select_for_prompt(shop, "total of orders", token_budget=200, count_tokens=count_words).text
+
+    assert rule.strip() in text
 
 
 def test_an_empty_database_gives_an_empty_text() -> None:
