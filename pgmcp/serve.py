@@ -12,13 +12,11 @@ from pgmcp import __version__
 from pgmcp.answers.result_store import ResultStore
 from pgmcp.catalog.cache import SchemaCache
 from pgmcp.catalog.catalog import Catalog
-from pgmcp.catalog.column_samples import ColumnSamples
 from pgmcp.catalog.hidden import find_hidden
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.catalog.row_security import RowSecurity, read_row_security
-from pgmcp.catalog.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, sample
+from pgmcp.catalog.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, ColumnSamples, sample
 from pgmcp.catalog.scope import CatalogScope
-from pgmcp.context_check import ContextCheck
 from pgmcp.errors import GuardFailedError
 from pgmcp.execution.catalog_access import Fetch, Report, report_once
 from pgmcp.execution.fork_server import ForkServer
@@ -28,13 +26,14 @@ from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.execution.role import RoleCheck
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
+from pgmcp.generation.context_check import ContextCheck
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
+from pgmcp.lookup.scope_check import ScopeCheck
 from pgmcp.observability.call_log import CallLog
 from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
 from pgmcp.pipeline.protocols import RoleGate
 from pgmcp.refreshing_cache import RefreshingCache
-from pgmcp.scope_check import ScopeCheck
 from pgmcp.settings import (
     DatabaseSettings,
     OpenAISettings,

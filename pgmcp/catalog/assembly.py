@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Index, Table, TableKind
-from pgmcp.catalog.checks import listed_values
+from pgmcp.catalog.column_types import Types
+from pgmcp.catalog.column_values import listed_values, looks_like_key, read_range
 from pgmcp.catalog.row_security import RowSecurity
 from pgmcp.catalog.rows import (
     ColumnRow,
@@ -29,7 +30,6 @@ from pgmcp.catalog.rows import (
     salvage,
 )
 from pgmcp.catalog.scope import CatalogScope
-from pgmcp.catalog.statistics import looks_like_key, read_range
 
 _KIND_BY_RELKIND = {
     "r": TableKind.TABLE,
@@ -77,7 +77,7 @@ class Assembly:
     def __init__(
         self,
         relations: Iterable[Row],
-        types: "Types",
+        types: Types,
         scope: CatalogScope,
         old: Catalog | None,
         row_security: RowSecurity = _NO_ROW_SECURITY,
@@ -313,41 +313,3 @@ def _default(row: ColumnRow) -> str | None:
     if row.is_generated:
         return f"generated always as ({row.default})"
     return _IDENTITY_BY_ATTIDENTITY.get(row.identity, row.default)
-
-
-class Types:
-    """What columns of an enum or domain type really hold.
-
-    Args:
-        enums: rows of `queries.ENUMS`.
-        domains: rows of `queries.DOMAINS`.
-    """
-
-    def __init__(self, enums: Iterable[Row], domains: Iterable[Row]) -> None:
-        self._labels: dict[int, tuple[str, ...]] = {}
-        self._cut: set[int] = set()
-        for id_, array_id, labels in enums:
-            self._labels[id_], is_cut = salvage(decode_texts, labels, '"')
-            self._labels[array_id] = self._labels[id_]
-            if is_cut:
-                self._cut |= {id_, array_id}
-        self._base: dict[int, tuple[int, str]] = {id_: (base_id, base) for id_, base_id, base in domains}
-
-    def spell(self, name: str, type_id: int) -> str:
-        """Return the type's name; a domain's with the type below all domains."""
-        base_id, base = self._resolve(type_id, name)
-        return name if base_id == type_id else f"{name} ({base})"
-
-    def labels(self, type_id: int) -> tuple[str, ...]:
-        """Return the enum's labels, also for an array of it; () for any other type."""
-        base_id, _ = self._resolve(type_id, "")
-        return self._labels.get(base_id, ())
-
-    def are_labels_cut(self, type_id: int) -> bool:
-        """Return whether the enum has more labels than could be read."""
-        return self._resolve(type_id, "")[0] in self._cut
-
-    def _resolve(self, type_id: int, name: str) -> tuple[int, str]:
-        while type_id in self._base:
-            type_id, name = self._base[type_id]
-        return type_id, name

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from pgmcp.catalog.catalog import Catalog, Table
-from pgmcp.catalog.column_samples import ColumnSamples
+from pgmcp.catalog.sampling import ColumnSamples
 from pgmcp.refreshing_cache import RefreshingCache
 
 _log = logging.getLogger(__name__)

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from pgmcp.catalog import queries
-from pgmcp.catalog.assembly import Assembly, Types
+from pgmcp.catalog.assembly import Assembly
 from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.column_types import Types
 from pgmcp.catalog.row_security import RowSecurity, read_row_security
 from pgmcp.catalog.rows import Row
 from pgmcp.catalog.scope import CatalogScope

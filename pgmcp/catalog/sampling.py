@@ -1,25 +1,24 @@
-"""What columns hold of which PostgreSQL knows nothing: a look at some rows of tables never analysed.
+"""Samples of columns that have no planner statistics.
 
-It happens only where the operator sets how many rows (PG_MCP_SERVER_SAMPLE_ROWS). Tables, partitioned tables
-and materialised views are looked into, at random pages. Views are not, which may compute all they have for
-one row; nor foreign tables, whose rows are another server's; nor tables under row-level security, whose
-statistics PostgreSQL itself hides. What is listed follows the rules for its statistics: few short texts, of
-which each was seen more than once, and never of a column whose values are not to be shown: that is not even
-read.
+Sampling runs only where the operator sets a number of rows (PG_MCP_SERVER_SAMPLE_ROWS). It reads random pages
+of tables, partitioned tables and materialized views that were never analysed. It skips views, which may
+compute everything for one row; foreign tables, whose rows belong to another server; and tables under
+row-level security, whose statistics PostgreSQL hides. Values are listed by the same rules as statistics: few
+short texts, each seen more than once. A column whose values may not be shown is not read.
 """
 
+import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
+from pgmcp.catalog.column_values import looks_like_key, read_range, text_of
 from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.catalog.queries import NEVER_ANALYSED
-from pgmcp.catalog.statistics import looks_like_key, read_range
-from pgmcp.catalog.text_values import text_of
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
 from pgmcp.execution.result import RowLimits, Rows
@@ -206,3 +205,46 @@ def _read_column(column: Column, counts: Mapping[str, int]) -> ColumnSample:
         often > 1 and len(value) <= _MAX_VALUE_CHARACTERS for value, often in counts.items()
     )
     return ColumnSample(values=tuple(counts) if is_list else ())
+
+
+class ColumnSamples:
+    """Adds samples to catalogs.
+
+    Args:
+        sample: looks into the tables of a catalog.
+    """
+
+    def __init__(self, sample: Callable[[Catalog], Awaitable[Samples]]) -> None:
+        self._sample = sample
+        self._samples: Samples = {}
+        self._sampling: asyncio.Task[None] | None = None
+        self._added: tuple[Catalog, Catalog] | None = None
+
+    def renew(self, catalog: Catalog) -> None:
+        """Begin to sample, in place of sampling that is under way; does not wait."""
+        if self._sampling:
+            self._sampling.cancel()
+        self._sampling = asyncio.create_task(self._keep_samples(catalog))
+
+    def add_to(self, catalog: Catalog) -> Catalog:
+        """Return the catalog with what is known by now; the same object as long as that is the same."""
+        if not self._samples:
+            return catalog
+        if self._added is None or self._added[0] is not catalog:
+            self._added = catalog, add_samples(catalog, self._samples)
+        return self._added[1]
+
+    async def close(self) -> None:
+        """Stop sampling that is under way."""
+        if self._sampling:
+            self._sampling.cancel()
+            await asyncio.wait([self._sampling])
+
+    async def _keep_samples(self, catalog: Catalog) -> None:
+        try:
+            samples = await self._sample(catalog)
+        except PgmcpError as error:
+            _log.warning("tables could not be sampled (%s)", error.code)
+            return
+        if samples != self._samples:
+            self._samples, self._added = samples, None

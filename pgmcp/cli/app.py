@@ -208,11 +208,11 @@ def demo(
 ) -> None:
     """Show it all on a PostgreSQL of its own: questions, SQL, refused attacks, a stopped runaway."""
     if serve:
-        from pgmcp.demo.serve import serve_demo
+        from pgmcp.demo.commands import serve_demo
 
         raise typer.Exit(serve_demo())
     if shell:
-        from pgmcp.demo.shell import open_shell
+        from pgmcp.demo.commands import open_shell
 
         raise typer.Exit(open_shell(lambda step: typer.echo(step, err=True)))
     from pgmcp.demo.tour import run_tour

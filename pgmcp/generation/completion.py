@@ -89,7 +89,7 @@ def read_completion(body: bytes, *, asked_model: str) -> Completion:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise ModelReplyError(
             "the model endpoint answered with something that is no chat completion",
-            hint="check PG_MCP_OPENAI_BASE_URL, which mostly ends in /v1",
+            hint="check PG_MCP_OPENAI_BASE_URL, which usually ends in /v1",
             tokens_in=0,
             tokens_out=0,
         ) from None

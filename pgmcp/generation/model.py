@@ -12,19 +12,18 @@ The key is in the client and in the request's header, and in nothing that is log
 
 import asyncio
 import logging
-import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from pgmcp.errors import ModelAuthError, ModelError, ModelNotConfiguredError
-from pgmcp.generation.completion import Completion, in_one_line, read_completion
+from pgmcp.errors import ModelError, ModelNotConfiguredError
+from pgmcp.generation.completion import Completion, read_completion
+from pgmcp.generation.model_errors import ModelErrors, retry_after_s
 from pgmcp.generation.prompt import Message
 from pgmcp.generation.reply import REPLY_SCHEMA
-from pgmcp.generation.unreachable import explain_unreachable
 
 if TYPE_CHECKING:
     import openai
@@ -56,25 +55,6 @@ _RESPONSE_FORMAT_BY_REPLY_FORMAT: dict[ReplyFormat, dict[str, Any]] = {
 }
 
 _NEXT_REPLY_FORMAT: dict[ReplyFormat, ReplyFormat] = {"json_schema": "json_object", "json_object": "plain"}
-
-_FAILURE_BY_STATUS = {
-    400: ("refused the request", "check PG_MCP_OPENAI_MODEL; a prompt too long for it also ends here"),
-    404: (
-        "has no chat completions at this address",
-        "check PG_MCP_OPENAI_BASE_URL, which mostly ends in /v1, and PG_MCP_OPENAI_MODEL",
-    ),
-    413: ("finds the prompt too long", "set PG_MCP_OPENAI_MODEL to a model with a longer context"),
-    429: (
-        "is at its limit of requests, tokens or credit",
-        "check the account's limits and billing; PG_MCP_OPENAI_MAX_RETRIES sets how often we try",
-    ),
-}
-_UNKNOWN_MODEL = (
-    "knows no model {model!r}",
-    "check PG_MCP_OPENAI_MODEL; endpoints list their models at /models below PG_MCP_OPENAI_BASE_URL",
-)
-_SERVER_FAILURE = ("failed", "try again; PG_MCP_OPENAI_MAX_RETRIES sets how often we do by ourselves")
-_OTHER_FAILURE = ("refused the request", "check PG_MCP_OPENAI_BASE_URL and PG_MCP_OPENAI_MODEL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +131,9 @@ class ModelClient:
         self._client: openai.AsyncOpenAI | None = None
         self._building = asyncio.Lock()
         self._accepted = _Parameters()
+        self._errors = ModelErrors(
+            endpoint=self.endpoint, model=model, api_key=self._api_key, timeout_s=timeout_s
+        )
 
     async def complete(self, messages: Sequence[Message], *, timeout_s: float) -> Completion:
         """Return the model's reply to `messages`.
@@ -175,7 +158,7 @@ class ModelClient:
                 _deadline.set(timeout.when())
                 body = await self._post(messages)
         except TimeoutError:
-            raise self._too_slow(timeout_s) from None
+            raise self._errors.too_slow(timeout_s) from None
         return read_completion(body, asked_model=self._model)
 
     @property
@@ -207,7 +190,7 @@ class ModelClient:
         try:
             return await self._post_what_is_accepted(client, messages)
         except openai.OpenAIError as error:
-            raise self._explain(error) from None
+            raise self._errors.explain(error) from None
         except ValueError:  # a header or address that cannot be encoded; its text may hold the key
             raise ModelError(
                 f"no request to the model endpoint {self.endpoint} could be made",
@@ -269,61 +252,6 @@ class ModelClient:
         _ = client.chat.completions  # imported on first access: here rather than on the event loop
         return client
 
-    def _too_slow(self, timeout_s: float) -> ModelError:
-        return ModelError(
-            f"the model endpoint {self.endpoint} gave no answer within {timeout_s:g} s",
-            hint=f"try again; PG_MCP_OPENAI_TIMEOUT ({self._timeout_s:g} s) bounds one attempt",
-        )
-
-    def _explain(self, error: "openai.OpenAIError") -> ModelError:
-        import openai
-
-        # The SDK also calls it a timeout when the connection was not taken, after _CONNECT_TIMEOUT_S.
-        has_connected = "Connect" not in type(error.__cause__).__name__
-        if isinstance(error, openai.APITimeoutError) and has_connected:
-            return self._too_slow(self._timeout_s)
-        if isinstance(error, openai.APIStatusError):
-            return self._explain_status(error)
-        reason, hint = explain_unreachable(error)
-        message = f"the model endpoint {self.endpoint} cannot be reached"
-        return ModelError(f"{message}: {reason}" if reason else message, hint=hint)
-
-    def _explain_status(self, error: "openai.APIStatusError") -> ModelError:
-        status = error.status_code
-        if status in (401, 403):
-            return self._explain_auth(status)
-        what, hint = _FAILURE_BY_STATUS.get(status, _SERVER_FAILURE if status >= 500 else _OTHER_FAILURE)
-        detail = self._detail(error.body)
-        # Some servers give no code, but all of them say "model"; a wrong path is not found in other words.
-        if status == 404 and "model" in f"{error.code} {detail}".lower():
-            what, hint = _UNKNOWN_MODEL
-        wait_s = _retry_after_s(error.response.headers)
-        if wait_s > 0:
-            hint = f"try again in {wait_s:.0f} s; {hint}"
-        message = f"the model endpoint {self.endpoint} {what.format(model=self._model)} (HTTP {status})"
-        return ModelError(f"{message}: {detail}" if detail else message, hint=hint)
-
-    def _explain_auth(self, status: int) -> ModelAuthError:
-        # Without the endpoint's own words: OpenAI's repeat the ends of the key.
-        if self._api_key is None:
-            return ModelAuthError(
-                f"the model endpoint {self.endpoint} wants a key (HTTP {status})",
-                hint="set PG_MCP_OPENAI_API_KEY",
-            )
-        return ModelAuthError(
-            f"the model endpoint {self.endpoint} refused the key (HTTP {status})",
-            hint="check PG_MCP_OPENAI_API_KEY, and that it may use this endpoint and PG_MCP_OPENAI_MODEL",
-        )
-
-    def _detail(self, body: object) -> str:
-        """Return the endpoint's own words, in one short line, without the key."""
-        words = body.get("message") or body.get("detail") if isinstance(body, dict) else None
-        if not isinstance(words, str):
-            return ""
-        if self._api_key:
-            words = words.replace(self._api_key, "***")
-        return in_one_line(words)
-
 
 def split_base_url(url: str) -> tuple[str, dict[str, object]]:
     """Return the address that "/chat/completions" is added to, and the query that every request carries."""
@@ -341,14 +269,5 @@ async def _forbid_retry_beyond_deadline(response: Any) -> None:
     deadline = _deadline.get()
     if deadline is None or response.status_code < 400:
         return
-    if asyncio.get_running_loop().time() + _retry_after_s(response.headers) >= deadline:
+    if asyncio.get_running_loop().time() + retry_after_s(response.headers) >= deadline:
         response.headers["x-should-retry"] = "false"  # the SDK obeys an endpoint that says so
-
-
-def _retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return the seconds an endpoint asks to wait; 0 if it does not say, or says it as a date."""
-    try:
-        wait_s = float(headers.get("retry-after", "0"))
-    except ValueError:
-        return 0.0
-    return wait_s if 0 < wait_s < math.inf else 0.0

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Column, Table
+from pgmcp.catalog.column_values import text_of
 from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.catalog.rendering import column_name, value_literal
-from pgmcp.catalog.text_values import text_of
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.likeness import fold, nearest

@@ -15,8 +15,7 @@ from pgmcp.errors import (
     StatementFailedError,
 )
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
-from pgmcp.lookup.advice import ADVISED_SQLSTATES, advise, is_outdated
-from pgmcp.lookup.near_names import MISSING_NAME_SQLSTATES
+from pgmcp.lookup.advice import ADVISED_SQLSTATES, MISSING_NAME_SQLSTATES, advise, is_outdated
 from pgmcp.pipeline.call import Database, Request, ReturnType, Stage
 from pgmcp.pipeline.tracer import Tracer
 from pgmcp.validation import StatementKind, ValidatedStatement, ValidationMemo, validate

@@ -5,17 +5,12 @@ the `_s` of seconds away: `server.query_timeout_s` is `PG_MCP_SERVER_QUERY_TIMEO
 and `query_timeout` below `server:`.
 """
 
-import os
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     AliasGenerator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -25,8 +20,24 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pgmcp.settings import conninfo
+from pgmcp.settings.field_types import (
+    LOWER,
+    UPPER,
+    BaseUrl,
+    ColumnPatterns,
+    ExistingFile,
+    FileInExistingFolder,
+    FunctionNames,
+    Host,
+    LogLevel,
+    RootCert,
+    SchemaPatterns,
+    SslMode,
+    TargetSessionAttrs,
+    Url,
+    WritableFolder,
+)
 
-_FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\*|\.(?:[^\W\d][\w$]*\*?|\*))?|extension:[\w-]+")
 _DATABASE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 
 
@@ -39,94 +50,6 @@ def _number(
 ) -> Any:
     start: Any = {"default_factory": default} if callable(default) else {"default": default}
     return Field(**start, ge=least, le=most, description=meaning, json_schema_extra={"unit": unit})
-
-
-def _check_url(url: SecretStr) -> SecretStr:
-    conninfo.normalize(url.get_secret_value())
-    return url
-
-
-def _check_host(host: str) -> str:
-    if re.search(r"://|[\s=@]", host):
-        raise ValueError(
-            "expected a host name, an address or a socket folder; a URL goes into PG_MCP_DATABASE_URL"
-        )
-    return host
-
-
-def _check_base_url(base_url: str) -> str:
-    if not re.match(r"https?://[^/\s]+", base_url):
-        raise ValueError("expected http://host:port/v1 or https://host/v1")
-    return base_url
-
-
-def _find_file(path: Path) -> Path:
-    try:
-        path = path.expanduser().absolute()
-        is_file = path.is_file()
-    except (OSError, RuntimeError):  # a folder we may not enter, or that is gone; "~nobody"
-        raise ValueError("expected a file that can be reached") from None
-    if not is_file:
-        raise ValueError("expected a file that exists, best by its whole path")
-    return path
-
-
-def _find_folder_of(path: Path) -> Path:
-    try:
-        path = path.expanduser().absolute()
-        has_folder = path.parent.is_dir()
-    except (OSError, RuntimeError):
-        raise ValueError("expected a file in a folder that can be reached") from None
-    if not has_folder:
-        raise ValueError("expected a file in a folder that exists, best by its whole path")
-    return path
-
-
-def _find_own_folder(path: Path) -> Path:
-    try:
-        path = path.expanduser().resolve()
-        is_writable = path.is_dir() and os.access(path, os.W_OK | os.X_OK)
-    except (OSError, RuntimeError):
-        raise ValueError("expected a folder that can be reached") from None
-    if not is_writable:
-        raise ValueError("expected a folder that exists and can be written to, best by its whole path")
-    return path
-
-
-def _find_root_cert(text: str) -> str:
-    return text if text == "system" else str(_find_file(Path(text)))
-
-
-def _split_function_names(value: object) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in str(value).split(",") if name.strip())
-    if not all(_FUNCTION_NAME.fullmatch(name) for name in names):
-        raise ValueError("expected a comma list of name, schema.name, schema.*, prefix_* or extension:name")
-    return names
-
-
-def _split_patterns(value: object) -> tuple[str, ...]:
-    patterns = tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
-    if any(pattern.count(".") > 2 for pattern in patterns):
-        raise ValueError("expected a comma list of column, table.column or schema.table.column, * allowed")
-    return patterns
-
-
-def _split_schemas(value: object) -> tuple[str, ...]:
-    return tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
-
-
-Url = Annotated[SecretStr, AfterValidator(_check_url)]
-Host = Annotated[str, AfterValidator(_check_host)]
-SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
-RootCert = Annotated[str, AfterValidator(_find_root_cert)]
-TargetSessionAttrs = Literal["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]
-BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
-FunctionNames = Annotated[tuple[str, ...], BeforeValidator(_split_function_names)]
-ColumnPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_patterns)]
-SchemaPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_schemas)]
-LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-_LOWER = BeforeValidator(lambda value: str(value).lower())
-_UPPER = BeforeValidator(lambda value: str(value).upper())
 
 
 class _Frozen(BaseModel):
@@ -156,14 +79,14 @@ class DatabaseSettings(_Frozen):
     dbname: str | None = _unset("name of the database on the server; the user's name if unset")
     user: str | None = _unset("role to log in as; give it nothing but SELECT")
     password: SecretStr | None = _unset("password; ~/.pgpass and PGPASSWORD work too")
-    ssl_mode: Annotated[SslMode, _LOWER] = Field(
+    ssl_mode: Annotated[SslMode, LOWER] = Field(
         default="prefer", description="TLS; verify-ca and verify-full also need the root certificate"
     )
     ssl_root_cert: RootCert | None = _unset(
         "file of CA certificates the server's is checked against, or the word system"
     )
     service: str | None = _unset("name of a service in pg_service.conf that fills in the rest")
-    target_session_attrs: Annotated[TargetSessionAttrs, _LOWER] = Field(
+    target_session_attrs: Annotated[TargetSessionAttrs, LOWER] = Field(
         default="any", description="which of several hosts to take: prefer-standby keeps load off the primary"
     )
     max_pool_size: int = _number(10, "connections", 1, 500, "connections at most, one worker process each")
@@ -290,7 +213,7 @@ class ServerSettings(_Frozen):
         "bytes of results kept, so that rows an answer had no room for can be read as result://…; 0: none",
     )
     kept_results_ttl_s: int = _number(600, "seconds", 1, 86_400, "seconds after which a kept result is gone")
-    export_dir: Annotated[Path, AfterValidator(_find_own_folder)] | None = _unset(
+    export_dir: WritableFolder | None = _unset(
         "folder that results may be exported to as CSV or Parquet, when a caller asks; nothing is ever "
         "removed from it. No exports if unset"
     )
@@ -383,7 +306,7 @@ class RateLimitSettings(_Frozen):
 class AuditSettings(_Frozen):
     """What is written of every call, for whoever has to answer for it."""
 
-    file: Annotated[Path, AfterValidator(_find_folder_of)] | None = _unset(
+    file: FileInExistingFolder | None = _unset(
         "file that gets a line of JSON for every call, never a value; one file a server, off if unset"
     )
     sql: Literal["digest", "text"] = Field(
@@ -409,7 +332,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     rate_limit: RateLimitSettings = RateLimitSettings()
     audit: AuditSettings = AuditSettings()
-    log_level: Annotated[LogLevel, _UPPER] = Field(
+    log_level: Annotated[LogLevel, UPPER] = Field(
         default="INFO", description="least level of the log lines on stderr"
     )
     log_format: Literal["text", "json"] = Field(
@@ -420,7 +343,7 @@ class Settings(BaseSettings):
         description="send spans and metrics by OTLP; the standard OTEL_EXPORTER_OTLP_ENDPOINT and other "
         "OTEL_… variables say where. Needs pip install 'pgmcp[telemetry]'",
     )
-    context_file: Annotated[Path, AfterValidator(_find_file)] | None = _unset(
+    context_file: ExistingFile | None = _unset(
         "YAML file of business terms, notes and verified questions; `pgmcp doctor` checks its names"
     )
 

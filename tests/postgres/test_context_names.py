@@ -199,7 +199,7 @@ class Warnings(logging.Handler):
 @pytest.fixture
 async def warnings() -> AsyncIterator[Warnings]:
     handler = Warnings()
-    logger = logging.getLogger("pgmcp.context_check")
+    logger = logging.getLogger("pgmcp.generation.context_check")
     logger.addHandler(handler)
     yield handler
     logger.removeHandler(handler)

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from pgmcp.catalog.assembly import Assembly, Types
+from pgmcp.catalog.assembly import Assembly
 from pgmcp.catalog.catalog import Catalog, ForeignKey
+from pgmcp.catalog.column_types import Types
 from pgmcp.catalog.rows import Row
 from pgmcp.catalog.scope import CatalogScope
 

@@ -7,8 +7,7 @@ import pytest
 
 from pgmcp.catalog.cache import SchemaCache
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
-from pgmcp.catalog.column_samples import ColumnSamples
-from pgmcp.catalog.sampling import ColumnSample, Samples
+from pgmcp.catalog.sampling import ColumnSample, ColumnSamples, Samples
 from pgmcp.errors import UnreachableError
 
 pytestmark = pytest.mark.anyio

@@ -1,6 +1,6 @@
 import pytest
 
-from pgmcp.catalog.scope import CatalogScope
+from pgmcp.catalog.scope import CatalogScope, looks_sensitive
 
 
 def test_every_schema_is_included_unless_some_are_named() -> None:
@@ -38,3 +38,51 @@ def test_a_sensitive_name_is_hidden_without_a_pattern() -> None:
 
 def test_nothing_is_shown_where_values_are_switched_off() -> None:
     assert not CatalogScope(with_values=False).shows_values("public", "tickets", "status")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "passwd_hash",
+        "userPwd",
+        "api_key",
+        "apiKey",
+        "access_token",
+        "client_secret",
+        "ssn",
+        "email",
+        "sbcustemail",
+        "e_mail",
+        "phone_number",
+        "iban",
+        "card_number",
+        "creditcard",
+        "CVV",
+        "date_of_birth",
+        "first_name",
+        "lastName",
+        "home_address",
+        "pin",
+        "zip_code",
+    ],
+)
+def test_names_of_secrets_and_personal_data_look_sensitive(name: str) -> None:
+    assert looks_sensitive(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "status",
+        "country",
+        "payment_method",
+        "shipping_class",
+        "category",
+        "process",
+        "opinion",
+        "car_description",
+    ],
+)
+def test_ordinary_names_do_not(name: str) -> None:
+    assert not looks_sensitive(name)

@@ -57,7 +57,7 @@ async def test_an_endpoint_that_wants_a_key_is_named() -> None:
     with ScriptedEndpoint(api_key=KEY) as endpoint:
         result = await only_result(settings(endpoint))
 
-    assert "wants a key" in result.text
+    assert "requires a key" in result.text
     assert result.hint == "set PG_MCP_OPENAI_API_KEY"
 
 
@@ -79,7 +79,7 @@ async def test_an_endpoint_that_is_not_there_is_named() -> None:
     result = await only_result(gone)
 
     assert result.text.startswith("model_unavailable: ")
-    assert result.text.endswith("no server listens there")
+    assert result.text.endswith("no server listens on that host and port")
     assert "PG_MCP_OPENAI_BASE_URL" in result.hint
 
 

@@ -213,7 +213,7 @@ async def test_an_endpoint_that_wants_a_key_where_none_is_set_says_which_setting
         error = await failure_of(connect(endpoint.base_url, api_key=None))
 
     assert isinstance(error, ModelAuthError)
-    assert "wants a key" in str(error)
+    assert "requires a key" in str(error)
     assert error.hint == "set PG_MCP_OPENAI_API_KEY"
 
 
@@ -398,7 +398,7 @@ async def test_an_endpoint_that_is_not_there_says_what_to_check(connect: Connect
 
     error = await failure_of(connect(base_url))
 
-    assert str(error).endswith("cannot be reached: no server listens there")
+    assert str(error).endswith("cannot be reached: no server listens on that host and port")
     assert "PG_MCP_OPENAI_BASE_URL" in error.hint
 
 

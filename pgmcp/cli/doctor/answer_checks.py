@@ -8,10 +8,10 @@ from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.errors import ExecutionError, PgmcpError, StatementFailedError
 from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
+from pgmcp.generation.context_check import explain_unknown_names, find_unknown_names
 from pgmcp.generation.context_file import DatabaseContext
-from pgmcp.generation.context_names import explain_unknown_names, find_unknown_names
 from pgmcp.generation.verified import ParameterKind, VerifiedQuestion
-from pgmcp.lookup.scope_patterns import find_unmatched_columns, find_unmatched_schemas
+from pgmcp.lookup.scope_check import find_unmatched_columns, find_unmatched_schemas
 from pgmcp.untrusted import escape_untrusted
 
 _STATISTICS_SQL: Final = """

@@ -1,7 +1,7 @@
 import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
-from pgmcp.lookup.near_names import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name, name_at
+from pgmcp.lookup.advice import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name, name_at
 
 
 def table(name: str, *columns: str, schema: str = "public") -> Table:

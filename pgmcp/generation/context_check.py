@@ -1,20 +1,23 @@
 """Tables and columns that a context file names and the catalog lacks, explained for the operator.
 
 Notes and filters are keyed by names; filters and joins name columns; a parameter of a verified question names
-the column its values come from. A wrong name raises nothing: the text reaches the model and helps it not at
-all. Names match in any case, with or without schema. Terms are free text and name nothing.
+the column its values come from. A wrong name raises no error: the text reaches the model and does not help.
+Names match in any case, with or without schema. Terms are free text and name nothing.
 """
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from pgmcp.catalog.cache import CatalogChange, SchemaCache
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.hidden import HiddenRelation
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.verified import ParameterKind
-from pgmcp.lookup.near_names import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
+from pgmcp.lookup.advice import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
 from pgmcp.untrusted import escape_untrusted
 from pgmcp.validation.mentions import ConditionNames, names_of_condition
 
@@ -28,6 +31,8 @@ _SYSTEM_SCHEMAS = ("pg_catalog.", "information_schema.")
 
 MAX_EXPLAINED: Final = 20
 """Names in one message; the rest is counted."""
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,3 +212,64 @@ def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
     )
     name = parts[1] if names_schema else parts[0] if parts else ""
     return advise_missing_name(UNDEFINED_TABLE, (name,), [], catalog)
+
+
+class ContextCheck:
+    """Checks one database's context when its catalog was read, and when the file has changed since.
+
+    The same warning is logged once. Must be created on the event loop.
+    """
+
+    def __init__(
+        self,
+        database: str,
+        context: Callable[[], DatabaseContext],
+        schema: SchemaCache,
+        find_hidden: FindHidden,
+    ) -> None:
+        self._database = database
+        self._read_context = context
+        self._find_hidden = find_hidden
+        self._loop = asyncio.get_running_loop()
+        self._catalog: Catalog | None = None
+        self._checked: tuple[DatabaseContext, Catalog] | None = None
+        self._last_text = ""
+        self._task: asyncio.Task[None] | None = None
+        schema.subscribe(self._on_read)
+
+    def context(self) -> DatabaseContext:
+        """Return the context; starts a check if it has changed. May read the file: call it in a thread."""
+        context = self._read_context()
+        if self._checked is not None and self._checked[0] != context:
+            self._loop.call_soon_threadsafe(self._start)
+        return context
+
+    async def close(self) -> None:
+        """Stop a check that is running."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def _on_read(self, _old: Catalog | None, new: Catalog, _change: CatalogChange) -> None:
+        self._catalog = new
+        self._start()
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._check_all())
+
+    async def _check_all(self) -> None:
+        """Check until neither context nor catalog has changed meanwhile."""
+        while self._catalog is not None:
+            now = (await asyncio.to_thread(self._read_context), self._catalog)
+            if self._checked is not None and now == self._checked:
+                return
+            self._checked = now
+            await self._check(*now)
+
+    async def _check(self, context: DatabaseContext, catalog: Catalog) -> None:
+        unknown = await asyncio.to_thread(find_unknown_names, context, catalog)
+        text = (await explain_unknown_names(unknown, catalog, self._find_hidden)).text if unknown else ""
+        if text and text != self._last_text:
+            logger.warning("the context file names what database %s lacks: %s", self._database, text)
+        self._last_text = text

@@ -3,7 +3,7 @@ import ssl
 
 import pytest
 
-from pgmcp.generation.unreachable import explain_unreachable
+from pgmcp.generation.model_errors import explain_unreachable
 
 
 def raised_from(cause: Exception) -> BaseException:
@@ -17,9 +17,9 @@ def raised_from(cause: Exception) -> BaseException:
 @pytest.mark.parametrize(
     ("cause", "reason", "hint_part"),
     [
-        (ConnectionRefusedError(), "no server listens there", "that the endpoint runs"),
-        (socket.gaierror(-2, "Name or service not known"), "nobody here knows", "the DNS"),
-        (ssl.SSLCertVerificationError(), "its certificate is not trusted here", "SSL_CERT_FILE"),
+        (ConnectionRefusedError(), "no server listens on that host and port", "that the endpoint runs"),
+        (socket.gaierror(-2, "Name or service not known"), "the host name could not be resolved", "the DNS"),
+        (ssl.SSLCertVerificationError(), "its certificate is not trusted on this machine", "SSL_CERT_FILE"),
         (ssl.SSLError(), "it does not speak TLS", "http://"),
         (OSError(), "", "proxy variables"),
     ],

@@ -5,7 +5,7 @@ import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.catalog.scope import CatalogScope
-from pgmcp.scope_check import ScopeCheck
+from pgmcp.lookup.scope_check import ScopeCheck
 
 COLUMN = Column("City", "text", nullable=True)
 CUSTOMERS = Table("sales", "customers", TableKind.TABLE, "", (COLUMN,))

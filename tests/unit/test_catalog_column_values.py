@@ -1,6 +1,39 @@
 import pytest
 
-from pgmcp.catalog.checks import listed_values
+from pgmcp.catalog.column_values import listed_values, looks_like_key, read_range
+
+
+@pytest.mark.parametrize(
+    ("bounds", "found"),
+    [
+        (["9", "10", "-1.50"], ("-1.5", "10")),
+        (["100.00", "0.00"], ("0", "100")),
+        (["2024-02-01", "2023-12-31"], ("2023-12-31", "2024-02-01")),
+        (["2024-02-01 10:00:00+01", "2024-02-03 00:00:00.5+01"], ("2024-02-01", "2024-02-03")),
+        (["7", ""], ("7", "7")),
+        ([], None),
+        (["infinity", "2024-02-01"], None),
+        (["0044-03-15 BC"], None),
+        (["NaN", "1"], None),
+        (["1e+300", "1"], None),
+        (["12345678901234567890"], None),
+        (["'; drop table x; --"], None),
+    ],
+)
+def test_the_least_and_the_greatest_are_found_among_dates_and_plain_numbers(
+    bounds: list[str], found: tuple[str, str] | None
+) -> None:
+    assert read_range(bounds) == found
+
+
+@pytest.mark.parametrize("name", ["id", "customer_id", "customerId", "invoice_no", "zip_code"])
+def test_keys_are_known_by_their_names(name: str) -> None:
+    assert looks_like_key(name)
+
+
+@pytest.mark.parametrize("name", ["paid", "price", "", "no_of_seats"])
+def test_other_names_are_no_keys(name: str) -> None:
+    assert not looks_like_key(name)
 
 
 @pytest.mark.parametrize(

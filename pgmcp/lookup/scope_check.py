@@ -1,5 +1,6 @@
-"""Patterns of the settings that match nothing in a database, most likely because of a typing mistake."""
+"""Patterns in the settings that match nothing in a database, most likely because of a typing mistake."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,8 @@ from pgmcp.untrusted import escape_untrusted
 
 _MAX_NEAR: Final = 3
 _WILDCARDS: Final = frozenset("*?[")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,3 +78,27 @@ def _names(catalog: Catalog, dots: int) -> Iterator[str]:
 
 def _near(pattern: str, names: Iterable[str]) -> list[str]:
     return nearest(pattern, names, limit=_MAX_NEAR, spell=str)
+
+
+class ScopeCheck:
+    """Checks the patterns for one database's schemas and hidden values; logs the same warning once.
+
+    Args:
+        database: its configured name.
+        checks_columns: False where several databases share the patterns for hidden values.
+    """
+
+    def __init__(self, database: str, *, checks_columns: bool) -> None:
+        self._database = database
+        self._checks_columns = checks_columns
+        self._last_text = ""
+
+    def check(self, catalog: Catalog) -> None:
+        """Warn of patterns that match nothing in this catalog. Takes time: call it in a thread."""
+        unmatched = find_unmatched_schemas(catalog)
+        if self._checks_columns:
+            unmatched += find_unmatched_columns(catalog)
+        text = "; ".join(each.describe() for each in unmatched)
+        if text and text != self._last_text:
+            logger.warning("database %s: %s", self._database, text)
+        self._last_text = text

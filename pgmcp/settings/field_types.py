@@ -1,0 +1,103 @@
+"""Types of settings: what a value must look like, beyond numbers and their ranges."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+from pgmcp.settings import conninfo
+
+_FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\*|\.(?:[^\W\d][\w$]*\*?|\*))?|extension:[\w-]+")
+
+
+def _check_url(url: SecretStr) -> SecretStr:
+    conninfo.normalize(url.get_secret_value())
+    return url
+
+
+def _check_host(host: str) -> str:
+    if re.search(r"://|[\s=@]", host):
+        raise ValueError(
+            "expected a host name, an address or a socket folder; a URL goes into PG_MCP_DATABASE_URL"
+        )
+    return host
+
+
+def _check_base_url(base_url: str) -> str:
+    if not re.match(r"https?://[^/\s]+", base_url):
+        raise ValueError("expected http://host:port/v1 or https://host/v1")
+    return base_url
+
+
+def _find_file(path: Path) -> Path:
+    try:
+        path = path.expanduser().absolute()
+        is_file = path.is_file()
+    except (OSError, RuntimeError):  # a folder we may not enter, or that is gone; "~nobody"
+        raise ValueError("expected a file that can be reached") from None
+    if not is_file:
+        raise ValueError("expected a file that exists, best by its whole path")
+    return path
+
+
+def _find_folder_of(path: Path) -> Path:
+    try:
+        path = path.expanduser().absolute()
+        has_folder = path.parent.is_dir()
+    except (OSError, RuntimeError):
+        raise ValueError("expected a file in a folder that can be reached") from None
+    if not has_folder:
+        raise ValueError("expected a file in a folder that exists, best by its whole path")
+    return path
+
+
+def _find_writable_folder(path: Path) -> Path:
+    try:
+        path = path.expanduser().resolve()
+        is_writable = path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+    except (OSError, RuntimeError):
+        raise ValueError("expected a folder that can be reached") from None
+    if not is_writable:
+        raise ValueError("expected a folder that exists and can be written to, best by its whole path")
+    return path
+
+
+def _find_root_cert(text: str) -> str:
+    return text if text == "system" else str(_find_file(Path(text)))
+
+
+def _split_function_names(value: object) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in str(value).split(",") if name.strip())
+    if not all(_FUNCTION_NAME.fullmatch(name) for name in names):
+        raise ValueError("expected a comma list of name, schema.name, schema.*, prefix_* or extension:name")
+    return names
+
+
+def _split_patterns(value: object) -> tuple[str, ...]:
+    patterns = tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
+    if any(pattern.count(".") > 2 for pattern in patterns):
+        raise ValueError("expected a comma list of column, table.column or schema.table.column, * allowed")
+    return patterns
+
+
+def _split_schemas(value: object) -> tuple[str, ...]:
+    return tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
+
+
+Url = Annotated[SecretStr, AfterValidator(_check_url)]
+Host = Annotated[str, AfterValidator(_check_host)]
+SslMode = Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]
+RootCert = Annotated[str, AfterValidator(_find_root_cert)]
+TargetSessionAttrs = Literal["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]
+BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+FunctionNames = Annotated[tuple[str, ...], BeforeValidator(_split_function_names)]
+ColumnPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_patterns)]
+SchemaPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_schemas)]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+LOWER = BeforeValidator(lambda value: str(value).lower())
+UPPER = BeforeValidator(lambda value: str(value).upper())
+ExistingFile = Annotated[Path, AfterValidator(_find_file)]
+FileInExistingFolder = Annotated[Path, AfterValidator(_find_folder_of)]
+WritableFolder = Annotated[Path, AfterValidator(_find_writable_folder)]
