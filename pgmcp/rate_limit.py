@@ -1,13 +1,15 @@
 """The budgets of one server: requests per minute and hour, model tokens per minute.
 
-Counted by the `limits` library, in memory or wherever an asynchronous storage of
-it keeps them (Redis), so several servers can share one budget. Requests are
-counted in a moving window; tokens in minutes that start with the first call,
-because only such a count can be corrected when the provider says what was used.
+Requests are counted in a moving window, by themselves where this server alone counts them: that takes a
+microsecond. An asynchronous storage of the `limits` library (Redis) lets several servers share one budget.
+Tokens are counted by that library, in minutes that start with the first call, because only such a count can
+be corrected when the provider says what was used.
 """
 
 import math
 import time
+from collections import deque
+from collections.abc import Callable
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage, Storage
@@ -37,6 +39,26 @@ class Reservation:
             await self._storage.incr(self._budget.key_for(), self._budget.get_expiry(), amount=excess_tokens)
 
 
+class _MovingWindow:
+    """Counts requests of the last so many seconds; at most `requests` of them are counted."""
+
+    def __init__(self, requests: int, period_s: float, name: str) -> None:
+        self.name = name
+        self._requests = requests
+        self._period_s = period_s
+        self._counted_at_s: deque[float] = deque(maxlen=requests)
+
+    def wait_s(self, now_s: float) -> float:
+        """Return after how many seconds a request fits; 0 if it fits now."""
+        if len(self._counted_at_s) < self._requests:
+            return 0.0
+        return max(0.0, self._counted_at_s[0] + self._period_s - now_s)
+
+    def count(self, now_s: float) -> None:
+        """Count a request that fits; the oldest one is forgotten."""
+        self._counted_at_s.append(now_s)
+
+
 class RateLimit:
     """The budgets a call is held against before it costs anything."""
 
@@ -48,19 +70,23 @@ class RateLimit:
         requests_per_hour: int,
         tokens_per_minute: int,
         storage: Storage | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Count in `storage`; in this process if None."""
+        """Count in `storage`; in this process if None.
+
+        Args:
+            clock: seconds, monotonic; for requests that are counted in this process.
+        """
         self._enabled = enabled
+        self._clock = clock
+        self._windows = (
+            _MovingWindow(requests_per_hour, 3600.0, _budget_name(requests_per_hour, "hour")),
+            _MovingWindow(requests_per_minute, 60.0, _budget_name(requests_per_minute, "minute")),
+        )
+        self._shared = (
+            None if storage is None else _SharedWindows(storage, requests_per_hour, requests_per_minute)
+        )
         self._storage = storage or MemoryStorage()
-        self._requests = MovingWindowRateLimiter(self._storage)
-        self._request_budgets: dict[str, RateLimitItem] = {
-            _budget_name(requests_per_hour, "hour"): RateLimitItemPerHour(
-                requests_per_hour, namespace="requests"
-            ),
-            _budget_name(requests_per_minute, "minute"): RateLimitItemPerMinute(
-                requests_per_minute, namespace="requests"
-            ),
-        }
         self._tokens = FixedWindowRateLimiter(self._storage)
         self._token_budget = RateLimitItemPerMinute(tokens_per_minute, namespace="tokens")
 
@@ -72,16 +98,15 @@ class RateLimit:
         """
         if not self._enabled:
             return
-        refused = [
-            (await _seconds_until_reset(self._requests, budget), name)
-            for name, budget in self._request_budgets.items()
-            if not await self._requests.test(budget)
-        ]
-        if refused:
-            wait_s, name = max(refused)
-            raise RateLimitedError(name, wait_s)
-        for budget in self._request_budgets.values():
-            await self._requests.hit(budget)
+        if self._shared is not None:
+            await self._shared.admit()
+            return
+        now_s = self._clock()
+        wait_s, name = max((window.wait_s(now_s), window.name) for window in self._windows)
+        if wait_s > 0:
+            raise RateLimitedError(name, _whole_seconds(wait_s))
+        for window in self._windows:
+            window.count(now_s)
 
     async def reserve_tokens(self, estimate_tokens: int) -> Reservation:
         """Set tokens aside for a model call that is about to be sent.
@@ -107,11 +132,42 @@ class RateLimit:
         return Reservation(self._storage, budget, estimate_tokens, minute_ends_s)
 
 
+class _SharedWindows:
+    """Counts requests in a storage that other servers count in, too."""
+
+    def __init__(self, storage: Storage, requests_per_hour: int, requests_per_minute: int) -> None:
+        self._limiter = MovingWindowRateLimiter(storage)
+        self._budgets: dict[str, RateLimitItem] = {
+            _budget_name(requests_per_hour, "hour"): RateLimitItemPerHour(
+                requests_per_hour, namespace="requests"
+            ),
+            _budget_name(requests_per_minute, "minute"): RateLimitItemPerMinute(
+                requests_per_minute, namespace="requests"
+            ),
+        }
+
+    async def admit(self) -> None:
+        refused = [
+            (await _seconds_until_reset(self._limiter, budget), name)
+            for name, budget in self._budgets.items()
+            if not await self._limiter.test(budget)
+        ]
+        if refused:
+            wait_s, name = max(refused)
+            raise RateLimitedError(name, wait_s)
+        for budget in self._budgets.values():
+            await self._limiter.hit(budget)
+
+
 def _budget_name(requests: int, period: str) -> str:
     return f"{requests} request{'' if requests == 1 else 's'} per {period}"
 
 
 async def _seconds_until_reset(limiter: RateLimiter, budget: RateLimitItem) -> float:
-    # Rounded up: who comes back after the time we name must be let in.
     window = await limiter.get_window_stats(budget)
-    return float(max(1, math.ceil(window.reset_time - time.time())))
+    return _whole_seconds(window.reset_time - time.time())
+
+
+def _whole_seconds(wait_s: float) -> float:
+    # Rounded up: who comes back after the time we name must be let in.
+    return float(max(1, math.ceil(wait_s)))

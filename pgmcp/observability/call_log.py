@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from contextvars import ContextVar, Token
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -58,6 +59,8 @@ class _LoggedCall(OutcomeObserver):
             current_call.reset(self._token)
 
     def _log_end(self, outcome: str, spent_s: float) -> None:
+        if not logger.isEnabledFor(logging.INFO):
+            return
         call, spent_ms = self._call, spent_s * 1000
         rows = "" if call.row_count is None else f", {call.row_count} rows"
         logger.info(
@@ -66,7 +69,7 @@ class _LoggedCall(OutcomeObserver):
             outcome,
             spent_ms,
             rows,
-            extra={"fields": _fields(call, outcome, spent_ms)},
+            extra={"fields": partial(_fields, call, outcome, spent_ms)},
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.catalog.catalog import Catalog
@@ -16,6 +17,8 @@ from pgmcp.generation.prompt import Attempt
 from pgmcp.generation.reply import SqlReply
 from pgmcp.pipeline.protocols import CatalogSource, PolicySource, RoleGate, StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
+
+_NO_CONTEXT: Final = DatabaseContext()
 
 
 class Operation(StrEnum):
@@ -145,7 +148,7 @@ class Request:
     deadline_s: float
     question: str = ""
     return_type: ReturnType = ReturnType.BOTH
-    context: DatabaseContext = field(default_factory=DatabaseContext)
+    context: DatabaseContext = _NO_CONTEXT
     attempts: list[Attempt] = field(default_factory=list)
     notes: tuple[str, ...] = ()
 

@@ -35,6 +35,10 @@ class StatementExecutor(Protocol):
 class PolicySource(Protocol):
     """Knows what statements of one database may call."""
 
+    def peek(self) -> FunctionPolicy | None:
+        """Return the policy without waiting; None if `get` would wait."""
+        ...
+
     async def get(self) -> FunctionPolicy:
         """Return the policy, after reading it if nothing is known."""
         ...

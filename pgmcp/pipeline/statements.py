@@ -66,7 +66,7 @@ class StatementRunner:
                 raise
             # What was not there has come meanwhile: so it is when a table is swapped for another.
             rows = await self._run_once(request, sql)
-        if rows is not None:
+        if rows is not None and _may_have_row_security(request.database):
             request.notes = await _row_security_notes(request.database, sql)
         return rows
 
@@ -74,7 +74,8 @@ class StatementRunner:
         try:
             with self._tracer.stage(request.call, Stage.VALIDATE):
                 # Awaited even when it has to be read first: what is not known yet may be a trap.
-                statement = self._validate(sql, functions=await request.database.functions.get())
+                policies = request.database.functions
+                statement = self._validate(sql, functions=policies.peek() or await policies.get())
             if request.return_type is ReturnType.SQL:
                 with self._tracer.stage(request.call, Stage.PLAN):
                     await self._plan(request, statement)
@@ -138,12 +139,17 @@ class StatementRunner:
             return  # the SQL is what was asked for, whatever the database is busy with
 
 
+def _may_have_row_security(database: Database) -> bool:
+    """Return whether policies may hide rows in a database; False only if it is known to have none."""
+    if database.row_security is None:
+        return False
+    known = database.row_security.peek()
+    return known is None or bool(known)
+
+
 async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
     """Return a note if policies may hide rows of a relation that the statement names."""
     if database.row_security is None:
-        return ()
-    known = database.row_security.peek()
-    if known is not None and not known:
         return ()
     with suppress(PgmcpError, TimeoutError):
         async with asyncio.timeout(ADVICE_TIMEOUT_S):

@@ -3,8 +3,8 @@
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Final
 
@@ -35,6 +35,7 @@ from pgmcp.lookup.value_check import Mismatch
 from pgmcp.pipeline.call import Bounds, Call, Database, OnStage, Operation, Request, ReturnType, Stage
 from pgmcp.pipeline.protocols import Budgets, Model
 from pgmcp.pipeline.statements import StatementRunner
+from pgmcp.pipeline.time_limit import TimeLimit
 from pgmcp.pipeline.tracer import Observer, Tracer
 from pgmcp.pipeline.value_mismatch import find_mismatches, found_something
 from pgmcp.pipeline.verified import find_verified_sql
@@ -80,6 +81,7 @@ class Pipeline:
         self._clock = clock
         self._call_ids = itertools.count(1)
         self._tracer = Tracer(observers, clock)
+        self._time_limit = TimeLimit(bounds.request_timeout_s)
         self._statements = StatementRunner(
             statement_timeout_s=bounds.statement_timeout_s, tracer=self._tracer, clock=clock
         )
@@ -128,7 +130,8 @@ class Pipeline:
             PgmcpError: see `pgmcp.errors`; every kind but SettingsError can come.
         """
         call = self._call(Operation.QUERY, database, caller, on_stage)
-        async with self._admitted(call):
+        with self._bounded(call):
+            await self._rate_limit().admit()
             request = await self._new_request(call, limit, for_export)
             request.question, request.return_type = _checked_question(question), return_type
             request.context = await asyncio.to_thread(request.database.context)
@@ -157,7 +160,8 @@ class Pipeline:
             PgmcpError: the statement was rejected or failed, or a bound was reached.
         """
         call = self._call(Operation.EXECUTE_SQL, database, caller, on_stage)
-        async with self._admitted(call):
+        with self._bounded(call):
+            await self._rate_limit().admit()
             request = await self._new_request(call, limit, for_export)
             rows = await self._statements.run(request, sql)
             return request.answer(sql, rows, Source.DIRECT)
@@ -176,7 +180,8 @@ class Pipeline:
             InvalidArgumentError: a name is not there; it says which are near. Or the arguments are too long.
         """
         _check_search(text, names)
-        async with self._admitted(self._call(Operation.SEARCH_SCHEMA, database, caller)):
+        with self._bounded(self._call(Operation.SEARCH_SCHEMA, database, caller)):
+            await self._rate_limit().admit()
             catalog = await self.catalog(database)
             if names:
                 missing = [name for name in names if catalog.find(name) is None]
@@ -193,7 +198,8 @@ class Pipeline:
 
     async def refresh_schema(self, database: str | None, *, caller: str = "") -> dict[str, CatalogChange]:
         """Read the catalog of one database, or of all, anew and say what changed, by database."""
-        async with self._admitted(self._call(Operation.REFRESH_SCHEMA, database, caller)):
+        with self._bounded(self._call(Operation.REFRESH_SCHEMA, database, caller)):
+            await self._rate_limit().admit()
             names = self.database_names if database is None else [database]
             served = [await self._served(name) for name in names]
             changes = await asyncio.gather(*(each.schema.refresh() for each in served))
@@ -243,18 +249,16 @@ class Pipeline:
             on_stage=on_stage,
         )
 
-    @asynccontextmanager
-    async def _admitted(self, call: Call) -> AsyncIterator[None]:
-        """Hold a call against the budget of requests, and end it when it has taken too long."""
-        timeout_s = self._bounds.request_timeout_s
+    @contextmanager
+    def _bounded(self, call: Call) -> Iterator[None]:
+        """Let the observers see a call, and end it when it has taken too long."""
         with self._tracer.call(call):
             try:
-                async with asyncio.timeout(timeout_s):
-                    await self._rate_limit().admit()
+                with self._time_limit.limit():
                     yield
             except TimeoutError:
                 raise DeadlineExceededError(
-                    f"the call took longer than {timeout_s:g} s, the model included",
+                    f"the call took longer than {self._bounds.request_timeout_s:g} s, the model included",
                     hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
                 ) from None
 

@@ -36,12 +36,14 @@ class Tracer:
 
     def call(self, call: Call) -> AbstractContextManager[object]:
         """Return what surrounds a whole call."""
-        return _Surroundings([observer.observe_call(call) for observer in self._observers])
+        contexts = [observer.observe_call(call) for observer in self._observers]
+        return contexts[0] if len(contexts) == 1 else _Surroundings(contexts)
 
     def stage(self, call: Call, stage: Stage) -> AbstractContextManager[object]:
         """Return what surrounds one stage of a call."""
-        contexts = [observer.observe_stage(call, stage) for observer in self._observers]
-        return _TimedStage(call, stage, [each for each in contexts if each is not None], self._clock)
+        observed = [observer.observe_stage(call, stage) for observer in self._observers]
+        contexts = [each for each in observed if each is not None]
+        return _TimedStage(call, stage, self._clock, _Surroundings(contexts) if contexts else None)
 
 
 class _Surroundings:
@@ -67,28 +69,25 @@ class _Surroundings:
             context.__exit__(exc_type, exc, traceback)
 
 
-class _TimedStage(_Surroundings):
+class _TimedStage:
     """Tells the caller of a stage, and adds its time to the call's."""
 
-    __slots__ = ("_call", "_clock", "_stage", "_started_s")
+    __slots__ = ("_call", "_clock", "_stage", "_started_s", "_surroundings")
 
     def __init__(
-        self,
-        call: Call,
-        stage: Stage,
-        contexts: Sequence[AbstractContextManager[object]],
-        clock: Callable[[], float],
+        self, call: Call, stage: Stage, clock: Callable[[], float], surroundings: _Surroundings | None
     ) -> None:
-        super().__init__(contexts)
         self._call = call
         self._stage = stage
         self._clock = clock
+        self._surroundings = surroundings
         self._started_s = 0.0
 
     def __enter__(self) -> Self:
         if self._call.on_stage is not None:
             self._call.on_stage(self._stage)
-        super().__enter__()
+        if self._surroundings is not None:
+            self._surroundings.__enter__()
         self._started_s = self._clock()
         return self
 
@@ -101,4 +100,5 @@ class _TimedStage(_Surroundings):
         spent_ms = (self._clock() - self._started_s) * 1000
         elapsed_ms = self._call.elapsed_ms
         elapsed_ms[self._stage] = elapsed_ms.get(self._stage, 0.0) + spent_ms
-        super().__exit__(exc_type, exc, traceback)
+        if self._surroundings is not None:
+            self._surroundings.__exit__(exc_type, exc, traceback)

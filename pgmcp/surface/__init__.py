@@ -111,6 +111,11 @@ class Surface:
         is_built = self._backend.done() and not self._backend.cancelled() and not self._backend.exception()
         return self._backend.result().trace if is_built else None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether the pipeline is built, or cannot be."""
+        return self._backend.done()
+
     async def settled(self) -> None:
         """Wait until the pipeline is built, or cannot be."""
         if not self._backend.done():
@@ -127,12 +132,13 @@ class Surface:
         Raises:
             RequestError: there is no such tool.
         """
-        await self._offered()
+        if not self._offer.done():
+            await self._offered()
         tool = self._tools.get(name)
         if tool is None:
             raise RequestError(INVALID_PARAMS, f"Unknown tool: {shorten(name, MAX_NAME_CHARACTERS)}")
         try:
-            backend = await self._built()
+            backend = self._backend.result() if self._backend.done() else await self._built()
             arguments, notes = tool.arguments.read(raw_arguments)
             return await tool.run(backend.pipeline, backend.presenter, arguments, notes, caller)
         except PgmcpError as error:

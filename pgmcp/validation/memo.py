@@ -15,7 +15,7 @@ with its plain literals left out, and the policy that accepted it. It is safe be
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import Final
 
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.roots import StatementKind
@@ -43,22 +43,17 @@ _LITERAL: Final = re.compile(
 _SPACES: Final = " \t\r\n"
 
 
-class _Key(NamedTuple):
-    """What is remembered: a whole text, or one without its literals; the two must never be confused."""
-
-    functions: FunctionPolicy
-    text: str
-    is_template: bool
-
-
 Validate = Callable[..., ValidatedStatement]
+
+# A policy has no equality of its own: it is compared by identity, and kept alive by its key.
+_Accepted = OrderedDict[tuple[FunctionPolicy, str], ValidatedStatement]
 
 
 class ValidationMemo:
     """Validates statements, and accepts again what it accepted before."""
 
     def __init__(self, validate: Validate, max_statements: int) -> None:
-        """Remember so many statements.
+        """Remember so many texts and so many templates.
 
         Args:
             validate: checks a statement in full.
@@ -66,7 +61,8 @@ class ValidationMemo:
         """
         self._validate = validate
         self._max_statements = max_statements
-        self._accepted: OrderedDict[_Key, ValidatedStatement] = OrderedDict()
+        self._by_text: _Accepted = OrderedDict()
+        self._by_template: _Accepted = OrderedDict()
 
     def validate(self, sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
         """Return the one read that a text holds, as `pgmcp.validation.validate` does.
@@ -74,27 +70,34 @@ class ValidationMemo:
         Raises:
             SqlRejectedError: it holds anything else.
         """
-        # A policy has no equality of its own: it is compared by identity, and kept alive by its key.
-        text_key = _Key(functions, sql, is_template=False)
-        if (known := self._recall(text_key)) is not None:
+        key = (functions, sql)
+        if (known := self._by_text.get(key)) is not None:
+            self._by_text.move_to_end(key)
             return known
-        bare = _without_end(sql)
-        template = template_of(bare)
-        template_key = None if template is None else _Key(functions, template, is_template=True)
-        if template_key is not None and (known := self._recall(template_key)) is not None:
-            return ValidatedStatement(bare, known.kind, known.tables)
-        statement = self._validate(sql, functions=functions)
-        key = template_key if template_key is not None and _is_safe_template(bare, statement) else text_key
-        self._accepted[key] = statement
-        if len(self._accepted) > self._max_statements:
-            self._accepted.popitem(last=False)
+        statement = self._validate_new(sql, functions)
+        self._remember(self._by_text, key, statement)
         return statement
 
-    def _recall(self, key: "_Key") -> ValidatedStatement | None:
-        known = self._accepted.get(key)
-        if known is not None:
-            self._accepted.move_to_end(key)
-        return known
+    def _validate_new(self, sql: str, functions: FunctionPolicy) -> ValidatedStatement:
+        bare = _without_end(sql)
+        template = template_of(bare)
+        if template is None:
+            return self._validate(sql, functions=functions)
+        key = (functions, template)
+        if (known := self._by_template.get(key)) is not None:
+            self._by_template.move_to_end(key)
+            return ValidatedStatement(bare, known.kind, known.tables)
+        statement = self._validate(sql, functions=functions)
+        if _is_safe_template(bare, statement):
+            self._remember(self._by_template, key, statement)
+        return statement
+
+    def _remember(
+        self, accepted: _Accepted, key: tuple[FunctionPolicy, str], statement: ValidatedStatement
+    ) -> None:
+        accepted[key] = statement
+        if len(accepted) > self._max_statements:
+            accepted.popitem(last=False)
 
 
 def template_of(sql: str) -> str | None:

@@ -90,6 +90,9 @@ class StuckExecutor(Executor):
 class Policy:
     """Lets call what PostgreSQL itself has."""
 
+    def peek(self) -> FunctionPolicy | None:
+        return None
+
     async def get(self) -> FunctionPolicy:
         return FunctionPolicy()
 

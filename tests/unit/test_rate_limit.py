@@ -1,3 +1,6 @@
+import time
+from collections.abc import Callable
+
 import pytest
 from limits.aio.storage import MemoryStorage, Storage
 
@@ -21,6 +24,7 @@ def make_rate_limit(
     requests_per_hour: int = 1000,
     tokens_per_minute: int = 1000,
     storage: Storage | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> RateLimit:
     return RateLimit(
         enabled=enabled,
@@ -28,6 +32,7 @@ def make_rate_limit(
         requests_per_hour=requests_per_hour,
         tokens_per_minute=tokens_per_minute,
         storage=storage,
+        clock=clock,
     )
 
 
@@ -74,6 +79,44 @@ async def test_the_budget_that_takes_longest_is_the_one_named() -> None:
 
     assert refusal.value.retry_after_s is not None
     assert refusal.value.retry_after_s > 60
+
+
+async def test_a_request_leaves_the_window_when_it_is_a_minute_old_and_not_before() -> None:
+    now_s = 1000.0
+    rate_limit = make_rate_limit(requests_per_minute=2, clock=lambda: now_s)
+    await rate_limit.admit()
+    now_s = 1030.0
+    await rate_limit.admit()
+    now_s = 1059.5
+
+    with pytest.raises(RateLimitedError, match="2 requests per minute") as refusal:
+        await rate_limit.admit()
+
+    assert refusal.value.retry_after_s == 1.0
+
+    now_s += refusal.value.retry_after_s
+    await rate_limit.admit()
+    with pytest.raises(RateLimitedError) as refusal:
+        await rate_limit.admit()
+
+    assert refusal.value.retry_after_s == 30.0
+
+
+async def test_a_request_refused_by_one_budget_is_not_counted_in_the_other() -> None:
+    now_s = 0.0
+    rate_limit = make_rate_limit(requests_per_minute=1, requests_per_hour=2, clock=lambda: now_s)
+    await rate_limit.admit()
+    for _ in range(10):
+        with pytest.raises(RateLimitedError, match="per minute"):
+            await rate_limit.admit()
+    now_s = 60.0
+    await rate_limit.admit()  # the second of this hour: the ten refusals did not count
+    now_s = 120.0
+
+    with pytest.raises(RateLimitedError, match="2 requests per hour") as refusal:
+        await rate_limit.admit()
+
+    assert refusal.value.retry_after_s == 3480.0
 
 
 async def test_servers_with_one_storage_share_the_budget() -> None:

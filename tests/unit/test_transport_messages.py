@@ -2,7 +2,13 @@ from typing import Any
 
 import pytest
 
-from pgmcp.transport.stdio.messages import BadMessageError, Request, decode, read_message
+from pgmcp.transport.stdio.messages import (
+    BadMessageError,
+    Request,
+    decode,
+    decode_plain,
+    read_message,
+)
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
@@ -57,13 +63,49 @@ def test_what_is_no_message_is_refused_with_its_id_where_there_is_one(value: Any
 @pytest.mark.parametrize(
     ("value", "request_"),
     [
-        ({"jsonrpc": "2.0", "id": 0, "method": "ping"}, Request("ping", {}, {}, 0)),
-        ({"jsonrpc": "2.0", "id": "", "method": "ping", "params": None}, Request("ping", {}, {}, "")),
-        ({"jsonrpc": "2.0", "id": 1.0, "method": "ping"}, Request("ping", {}, {}, 1.0)),
-        ({"jsonrpc": "2.0", "method": "x", "params": {"_meta": 5}}, Request("x", {"_meta": 5}, {})),
+        ({"jsonrpc": "2.0", "id": 0, "method": "ping"}, Request("ping", {}, 0)),
+        ({"jsonrpc": "2.0", "id": "", "method": "ping", "params": None}, Request("ping", {}, "")),
+        ({"jsonrpc": "2.0", "id": 1.0, "method": "ping"}, Request("ping", {}, 1.0)),
+        ({"jsonrpc": "2.0", "method": "x", "params": {"_meta": 5}}, Request("x", {"_meta": 5})),
         ({"jsonrpc": "2.0", "id": 1, "result": {}}, None),
         ({"jsonrpc": "2.0", "id": 1, "error": {}}, None),
     ],
 )
 def test_a_message_is_read(value: Any, request_: Request | None) -> None:
     assert read_message(value) == request_
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":1,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{"name":"x","_meta":{"progressToken":1}}}\r',
+        b'{"jsonrpc":"2.0","method":"notifications/initialized","params":null}',
+        b'{"jsonrpc":"2.0","id":-3,"method":"ping","params":{},"more":[1]}',
+    ],
+)
+def test_a_plain_line_is_read_as_by_the_careful_reader(line: bytes) -> None:
+    value, _ = decode(line)
+
+    assert decode_plain(line) == read_message(value)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"jsonrpc":"2.0","id":null,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":true,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":1.5,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":1.0,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":1,"result":{}}',
+        b'{"jsonrpc":"1.0","id":1,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}',
+        b'\xef\xbb\xbf{"jsonrpc":"2.0","id":1,"method":"ping"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"\xff"}',
+        b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"}',
+        b"[]",
+        b"",
+    ],
+)
+def test_any_other_line_is_left_to_the_careful_reader(line: bytes) -> None:
+    assert decode_plain(line) is None

@@ -2,8 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -19,23 +18,35 @@ _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _REPLACEMENT: Final = "\ufffd"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A request, or a notification if it has no id.
-
-    Attributes:
-        meta: `params._meta`; {} if there is none.
-    """
+class Request(msgspec.Struct, frozen=True):
+    """A request, or a notification if it has no id."""
 
     method: str
     params: dict[str, Any]
-    meta: dict[str, Any] = field(default_factory=dict)
     id: Id = None
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """`params._meta`; {} if there is none."""
+        meta = self.params.get("_meta")
+        return meta if isinstance(meta, dict) else {}
 
     @property
     def is_notification(self) -> bool:
         """Whether nothing answers it."""
         return self.id is None
+
+
+class _PlainLine(msgspec.Struct):
+    """A line that is a request or notification without anything to repair or refuse."""
+
+    jsonrpc: Literal["2.0"]
+    method: str
+    id: int | str | msgspec.UnsetType = msgspec.UNSET
+    params: dict[str, Any] | None = None
+
+
+_plain_decoder = msgspec.json.Decoder(_PlainLine)
 
 
 class BadMessageError(Exception):
@@ -49,6 +60,15 @@ class BadMessageError(Exception):
         super().__init__(message)
         self.code = code
         self.id = id
+
+
+def decode_plain(line: bytes) -> Request | None:
+    """Return the request or notification that a line holds; None where `decode` has to look closer."""
+    try:
+        plain = _plain_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return Request(plain.method, plain.params or {}, None if plain.id is msgspec.UNSET else plain.id)
 
 
 def decode(line: bytes) -> tuple[Any, bool]:
@@ -98,8 +118,7 @@ def read_message(value: Any) -> Request | None:
         params = {}
     if not isinstance(params, dict):
         raise BadMessageError('"params" is not an object', id=shown_id)
-    meta = params.get("_meta")
-    return Request(method, params, meta if isinstance(meta, dict) else {}, shown_id)
+    return Request(method, params, shown_id)
 
 
 def _readable_id(value: Any) -> Id:

@@ -9,7 +9,7 @@ import msgspec
 from pgmcp.surface import Surface
 from pgmcp.transport.stdio.descriptors import HostDescriptors
 from pgmcp.transport.stdio.host_log import HostLog
-from pgmcp.transport.stdio.messages import BadMessageError, decode
+from pgmcp.transport.stdio.messages import BadMessageError, decode, decode_plain
 from pgmcp.transport.stdio.session import Session
 from pgmcp.transport.stdio.wire import MAX_UNREAD_BYTES, LineSplitter, Oversized, Reader, Writer
 
@@ -69,6 +69,11 @@ class StdioServer:
         self.opened.set()
 
     def _take_text(self, line: bytes) -> None:
+        request = decode_plain(line)
+        if request is not None:
+            self._session.receive_request(request)
+            self.opened.set()
+            return
         try:
             value, was_repaired = decode(line)
         except BadMessageError as error:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
 from pgmcp.surface.caller import APPS_EXTENSION, caller_name, supports_apps
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
+from pgmcp.transport.stdio.eager_task import start_task
 from pgmcp.transport.stdio.host_log import LEVELS, HostLog
 from pgmcp.transport.stdio.messages import (
     BadMessageError,
@@ -117,6 +118,13 @@ class Session:
         else:
             self._receive_one(value, self._send)
 
+    def receive_request(self, request: Request) -> None:
+        """Take a line that holds one request or notification."""
+        if request.is_notification:
+            self._notice(request)
+        else:
+            self._answer(request, self._send)
+
     def refuse(self, error: BadMessageError) -> None:
         """Answer a line that is no message."""
         self._send(self._refusal(error))
@@ -182,13 +190,14 @@ class Session:
         except RequestError as error:
             reply(error_of(request.id, error))
             return
-        key = _key(request.id)
-        task = asyncio.get_running_loop().create_task(self._run(request, handler, caller, reply))
-        self._in_flight[key] = task
-        task.add_done_callback(lambda done: self._forget(key, done))
+        task = start_task(self._run(request, handler, caller, reply))
+        if not task.done():
+            self._in_flight[_key(request.id)] = task
 
-    def _forget(self, key: str, task: "asyncio.Task[None]") -> None:
-        if self._in_flight.get(key) is task:  # a host may have used the id again
+    def _forget(self, request: Request) -> None:
+        """Remove the current task from those in flight."""
+        key = _key(request.id)
+        if self._in_flight.get(key) is asyncio.current_task():  # a host may have used the id again
             del self._in_flight[key]
 
     def _route(self, request: Request) -> tuple[Handler, Caller]:
@@ -282,9 +291,11 @@ class Session:
                 self._host_log.send_with_request(request.meta.get(_LOG_LEVEL_KEY))
                 result = _stamped(request.method, result)
             reply(result_of(request.id, result))
+        finally:
+            self._forget(request)
 
     async def _traced(self, request: Request, handler: Handler, caller: Caller) -> dict[str, Any]:
-        if request.method == "tools/call":
+        if request.method == "tools/call" and not self._surface.is_settled:
             await self._surface.settled()
         trace = self._surface.trace
         if trace is None:
