@@ -9,6 +9,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
+from pgmcp.answers.budget import MAX_CHARACTERS_PER_TOKEN
 from pgmcp.answers.result_store import ResultStore
 from pgmcp.catalog.cache import SchemaCache
 from pgmcp.catalog.catalog import Catalog
@@ -244,7 +245,7 @@ def _model_client(settings: OpenAISettings) -> ModelClient | None:
 
 def _bounds(settings: ServerSettings) -> Bounds:
     return Bounds(
-        result=RowLimits(settings.max_result_rows, settings.max_result_bytes, settings.max_cell_bytes),
+        result=_result_limits(settings),
         statement_timeout_s=settings.query_timeout_s,
         request_timeout_s=settings.request_timeout_s,
         max_sql_retry=settings.max_sql_retry,
@@ -253,12 +254,19 @@ def _bounds(settings: ServerSettings) -> Bounds:
     )
 
 
+def _result_limits(settings: ServerSettings) -> RowLimits:
+    return RowLimits(
+        settings.max_result_rows,
+        settings.max_result_bytes,
+        settings.max_cell_bytes,
+        max_text_bytes=settings.max_result_tokens * MAX_CHARACTERS_PER_TOKEN,
+    )
+
+
 def _export_limits(settings: ServerSettings) -> RowLimits | None:
     if settings.export_dir is None:
         return None
-    return RowLimits(
-        settings.export_max_rows, settings.export_max_bytes, settings.max_cell_bytes, keep_packed=True
-    )
+    return RowLimits(settings.export_max_rows, settings.export_max_bytes, settings.max_cell_bytes)
 
 
 def _open_database(

@@ -2,90 +2,17 @@
 
 Values, column names, comments and a model's own words reach the host's model
 and a person's terminal. Whatever they hold is shown as data: characters that
-hide, reorder or control text become visible escapes, and the text between two
-marks of a fence cannot end it. Imports nothing of ours, so that every room can use it.
+hide, reorder or control text become visible escapes (`worker.escaping`), and the
+text between two marks of a fence cannot end it. Every room can use this.
 """
 
 import os
-import re
 from collections.abc import Iterable
-from functools import cache
 
-# Unicode's Default_Ignorable_Code_Point (what a reader cannot see, the joiners, tag characters and variation
-# selectors used for smuggling included), the bidirectional controls, the line separators, the interlinear
-# annotations, and lone surrogates, which UTF-8 cannot carry. scripts/view/text.js has the same rules.
-_INVISIBLE = (
-    "\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0000-\U000e0fff\ud800-\udfff"
-)
-# The two joiners spell words of these scripts (UAX #31, 2.3, contexts A1, A2 and B), so they stay between two
-# of their letters: Arabic, Syriac, NKo, Mandaic, the Indic scripts and Sinhala, Myanmar, Khmer, Mongolian.
-_JOINED_LETTER = (
-    "\u0620-\u065f\u066e-\u06d3\u06d5\u06ee-\u06ff\u0710-\u074a\u0750-\u077f\u07ca-\u07f5\u0840-\u085b\u0860-\u089f"
-    "\u08a0-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17b3\u17b6-\u17d3\u1820-\u18aa\ufb50-\ufdff\ufe70-\ufefc"
-)
-_EMOJI = "\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
-_MONGOLIAN_LETTER = "\u1820-\u1878\u1880-\u18aa"
-_IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-# Where an invisible character spells. Each pattern also consumes the visible character before it, so a second
-# selector or joiner in a row matches nothing and is escaped.
-_SPELLING = "|".join(
-    (
-        rf"[{_JOINED_LETTER}][\u200c\u200d](?=[{_JOINED_LETTER}])",
-        # UTS #51, 2.4 and 2.5: presentation selectors, and U+200D between emoji.
-        rf"[{_EMOJI}\xa9\xae](?:[\ufe0e\ufe0f](?:\u200d(?=[{_EMOJI}]))?|\u200d(?=[{_EMOJI}]))",
-        r"[#*0-9]\ufe0f(?=\u20e3)",  # keycaps
-        # UTS #51, annex C: the flags of England, Scotland, Texas ...
-        "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{3,6}\U000e007f",
-        # Unicode 16, 13.5: variants of Mongolian letters, and the separator before a final vowel.
-        rf"[{_MONGOLIAN_LETTER}][\u180b-\u180d\u180f](?:[\u180e\u200c\u200d](?=[{_MONGOLIAN_LETTER}]))?",
-        rf"[{_MONGOLIAN_LETTER}]\u180e(?=[{_MONGOLIAN_LETTER}])",
-        # UTS #37: variants of ideographs, as in names of Japanese people and places.
-        rf"[{_IDEOGRAPH}][\ufe00-\ufe02\U000e0100-\U000e011f]",
-    )
-)
-_FENCE_LOOK_ALIKE = r"<(?=\s*/?\s*[dD][aA][tT][aA]\b)"
-_UNSAFE_IN_LINE = rf"({_SPELLING})|[\x00-\x1f\\{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}"
-_UNSAFE_IN_BLOCK = rf"({_SPELLING})|[\x00-\x08\x0b-\x1f{_INVISIBLE}]|{_FENCE_LOOK_ALIKE}"
-_SUSPECT = rf"[\x00-\x1f<\\{_INVISIBLE}]"
-_UNSEEN = rf"({_SPELLING})|[\x00-\x08\x0b-\x1f{_INVISIBLE}]"
-_ESCAPE_BY_CHARACTER = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern when it is first needed: that takes long, and the server's start must not wait."""
-    return re.compile(pattern)
-
-
-def escape_untrusted(text: str) -> str:
-    r"""Return `text` safe for one line of output, readable and unambiguous.
-
-    Newlines, tabs and backslashes become `\n`, `\t` and `\\`; control, invisible
-    and direction-changing characters become `\u202e` or `\U000e0041`; a `<` that
-    would start a fence mark becomes `\u003c`. Everything else is unchanged.
-    """
-    return text if is_harmless(text) else _compiled(_UNSAFE_IN_LINE).sub(_escape, text)
-
-
-def is_harmless(text: str) -> bool:
-    """Return whether `escape_untrusted` surely leaves a text, and every part of it, as it is."""
-    if text.isascii() and text.isprintable():
-        return "\\" not in text and "<" not in text  # nearly every cell, four times as fast as the pattern
-    return not _compiled(_SUSPECT).search(
-        text
-    )  # eight times as fast as the pattern that also reads the neighbours
-
-
-def escape_untrusted_block(text: str) -> str:
-    """Return `text` safe for several lines of output: SQL keeps its newlines, tabs and backslashes."""
-    return _compiled(_UNSAFE_IN_BLOCK).sub(_escape, text)
-
-
-def drop_invisible(text: str) -> str:
-    """Return `text` without the characters that `escape_untrusted_block` escapes; `<` stays."""
-    return _compiled(_UNSEEN).sub(lambda match: match[1] or "", text)
+from worker.escaping import drop_invisible as drop_invisible
+from worker.escaping import escape_untrusted as escape_untrusted
+from worker.escaping import escape_untrusted_block as escape_untrusted_block
+from worker.escaping import is_harmless as is_harmless
 
 
 def new_fence() -> str:
@@ -106,12 +33,3 @@ def fence_lines(lines: Iterable[str], fence: str) -> str:
 def shorten(text: str, max_characters: int) -> str:
     """Return `text` in at most `max_characters`; a shortened one ends in "…"."""
     return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
-
-
-def _escape(match: re.Match[str]) -> str:
-    character = match[0]
-    if match[1]:
-        return character
-    code = ord(character)
-    default = f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
-    return _ESCAPE_BY_CHARACTER.get(character, default)

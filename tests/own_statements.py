@@ -1,6 +1,5 @@
 """Runs statements of ours, and those of callers, as the worker runs them, without a process of its own."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import psycopg
 
 from pgmcp.execution.replies import failure_error
-from pgmcp.execution.result import Column, Rows
+from pgmcp.execution.result import Column, EncodedRows, Rows
 from worker.failures import FailedError, failed_connect
 from worker.protocol import Execute, Failure, StatementMode, StatementOrigin
 from worker.session import ServerConnection, ServerFacts
@@ -64,7 +63,8 @@ class OwnSession:
         except FailedError as error:
             raise _as_front_error(error) from error
         columns = tuple(Column(name, str(oid)) for name, oid in outcome.columns)
-        return Rows(columns=columns, rows=json.loads(json.dumps(outcome.rows)))
+        rows = EncodedRows.read(outcome.body, outcome.row_count, json_bytes=outcome.json_bytes)
+        return Rows(columns=columns, rows=rows)
 
 
 @contextmanager

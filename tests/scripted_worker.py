@@ -41,8 +41,8 @@ from worker.protocol import (
     decode_head,
     decode_to_worker,
     encode_frame,
-    encode_rows,
 )
+from worker.row_format import json_lines
 
 
 class ScriptedWorkers:
@@ -131,9 +131,16 @@ def _receive(channel: BinaryIO) -> tuple[ToWorker, bytes]:
     return decode_to_worker(channel.read(header_bytes)), channel.read(body_bytes)
 
 
+def _one_row(request_id: int, words: str, *, should_recycle: bool = False) -> bytes:
+    body = json_lines([[words]])
+    result = Result(
+        request_id, [("echo", "text")], None, 0, 0.0, should_recycle, row_count=1, json_bytes=len(body)
+    )
+    return b"".join(encode_frame(result, body))
+
+
 def _echo(request_id: int, words: str) -> bytes:
-    result = Result(request_id, [("echo", "text")], None, 0, 0.0)
-    return b"".join(encode_frame(result, encode_rows([[words]])))
+    return _one_row(request_id, words)
 
 
 def _failure(request_id: int, code: FailureCode) -> bytes:
@@ -206,8 +213,7 @@ def _execute(channel: BinaryIO, request: Execute, statement: str) -> None:
             _until_cancelled(channel, request.id)
             _send(_failure(request.id, FailureCode.CANCELLED))
         case "echo-recycle":
-            recycled = Result(request.id, [("echo", "text")], None, 0, 0.0, should_recycle=True)
-            _send(b"".join(encode_frame(recycled, encode_rows([[words]]))))
+            _send(_one_row(request.id, words, should_recycle=True))
         case "echo-and-die":
             _send_and_die(_echo(request.id, words))
         case _:

@@ -32,7 +32,7 @@ HEAD: Final = struct.Struct("!II")
 MAX_HEADER_BYTES: Final = 1 << 20
 """Room for the names and types of 1,600 columns, PostgreSQL's limit, at 63 bytes a name."""
 
-MAX_BODY_BYTES: Final = 1 << 28
+MAX_BODY_BYTES: Final = 1 << 30
 """Far above any result bound in use; a larger length is a broken peer, not a result."""
 
 
@@ -128,6 +128,7 @@ class Execute(msgspec.Struct, tag=True, frozen=True):
         max_rows, max_bytes, max_cell_bytes: bounds of the result, see `pgmcp.execution.result.RowLimits`.
         read_only: BEGIN READ ONLY, or a plain BEGIN where the operator switched that off. Statements of
             ours are always read-only.
+        max_text_bytes: after so many, further rows are not laid out as text; 0: no row is.
     """
 
     id: int
@@ -138,6 +139,7 @@ class Execute(msgspec.Struct, tag=True, frozen=True):
     max_bytes: int
     max_cell_bytes: int
     read_only: bool
+    max_text_bytes: int = 0
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True):
@@ -174,7 +176,7 @@ class Connected(msgspec.Struct, tag=True, frozen=True):
 
 
 class Result(msgspec.Struct, tag=True, frozen=True):
-    """The rows are in the body: a MessagePack array of arrays.
+    """The rows are in the body, as lines of `worker.row_format`: first JSON, then text.
 
     Attributes:
         columns: a name and a type name per column.
@@ -182,6 +184,9 @@ class Result(msgspec.Struct, tag=True, frozen=True):
         cut_cells: cells that were longer than max_cell_bytes.
         elapsed_ms: from sending the statement to its last row.
         should_recycle: the worker asks to be replaced, see `worker.process.RecyclePolicy`.
+        row_count: lines of JSON.
+        json_bytes: their length; the rest of the body is text.
+        text_rows: lines of text, which are the leading rows.
     """
 
     id: int
@@ -190,6 +195,9 @@ class Result(msgspec.Struct, tag=True, frozen=True):
     cut_cells: int
     elapsed_ms: float
     should_recycle: bool = False
+    row_count: int = 0
+    json_bytes: int = 0
+    text_rows: int = 0
 
 
 class Terminated(msgspec.Struct, tag=True, frozen=True):
@@ -231,7 +239,6 @@ _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
 _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
-_rows = msgspec.msgpack.Decoder(list[list[str | int | float | bool | None]])
 
 
 def encode_frame(message: ToWorker | FromWorker, body: bytes = b"") -> tuple[bytes, bytes]:
@@ -264,18 +271,5 @@ def decode_from_worker(header: bytes) -> FromWorker:
     """Return the message for the front; raise ProtocolError if it is none."""
     try:
         return _from_worker.decode(header)
-    except _UNREADABLE as error:
-        raise ProtocolError(str(error)) from error
-
-
-def encode_rows(rows: list[list[str | int | float | bool | None]]) -> bytes:
-    """Return the body of a `Result`."""
-    return _encoder.encode(rows)
-
-
-def decode_rows(body: bytes) -> list[list[str | int | float | bool | None]]:
-    """Return the rows of a `Result`'s body; raise ProtocolError if it holds none."""
-    try:
-        return _rows.decode(body)
     except _UNREADABLE as error:
         raise ProtocolError(str(error)) from error

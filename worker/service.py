@@ -37,7 +37,6 @@ from worker.protocol import (
     decode_head,
     decode_to_worker,
     encode_frame,
-    encode_rows,
 )
 from worker.session import ServerConnection, Session
 from worker.session_settings import TRANSACTION_TIMEOUT
@@ -266,8 +265,11 @@ class Service:
             outcome.cut_cells,
             outcome.elapsed_ms,
             self._recycle_policy.should_recycle(),
+            outcome.row_count,
+            outcome.json_bytes,
+            outcome.text_rows,
         )
-        return reply, encode_rows(outcome.rows)
+        return reply, outcome.body
 
     def _terminate(self, request: Terminate) -> Terminated:
         connection = self._borrow(timeout_s=TERMINATE_TIMEOUT_S)

@@ -27,6 +27,8 @@ from worker.encoding import Cell, CellReader, cut, text_bytes
 from worker.failures import FailedError, broken_connection, failed_result
 from worker.own_sql import BEGIN_OWN, BEGIN_READ_ONLY, set_local
 from worker.protocol import Execute, FailureCode, StatementMode, StatementOrigin, Truncated
+from worker.row_encoder import RowEncoder
+from worker.row_format import json_lines
 from worker.session import ServerConnection
 from worker.session_settings import TransactionLimits
 from worker.text_encoding import TextEncoding
@@ -68,13 +70,17 @@ class Outcome:
     Attributes:
         columns: a name and a type OID per column.
         truncated: None when the rows are all there are.
+        body: the rows as the body of a `worker.protocol.Result`, which tells what the counts mean.
     """
 
     columns: list[tuple[str, int]] = field(default_factory=list)
-    rows: list[list[Cell]] = field(default_factory=list)
     truncated: Truncated | None = None
     cut_cells: int = 0
     elapsed_ms: float = 0.0
+    body: bytes = b""
+    row_count: int = 0
+    json_bytes: int = 0
+    text_rows: int = 0
 
 
 def run_statement(
@@ -161,7 +167,8 @@ class _Exchange:
         self._stop = stop
         self._outcome = Outcome()
         self.failure: FailedError | None = None
-        self._bytes = 0
+        self._rows = RowEncoder(request.max_text_bytes)
+        self._bytes: int | None = None  # of the rows so far; None: not counted, see _fits_as_json
         self._reader: CellReader | None = None
 
     def run(self, text: bytes, limits: TransactionLimits) -> Outcome:
@@ -180,7 +187,17 @@ class _Exchange:
         pgconn.nonblocking = 0
         if self.failure is not None:
             raise self.failure
-        return self._outcome
+        return self._complete()
+
+    def _complete(self) -> Outcome:
+        outcome, rows = self._outcome, self._rows
+        outcome.body = rows.body()
+        outcome.row_count, outcome.json_bytes, outcome.text_rows = (
+            rows.row_count,
+            rows.json_bytes,
+            rows.text_rows,
+        )
+        return outcome
 
     def _send(self, text: bytes, limits: TransactionLimits) -> None:
         pgconn = self._pgconn
@@ -289,19 +306,36 @@ class _Exchange:
 
     def _take_whole(self, rows: list[list[Cell]]) -> bool:
         """Take a piece that is nowhere near a bound, as nearly every piece is; tell whether it was taken."""
-        outcome, request = self._outcome, self._request
-        texts = [cell for row in rows for cell in row if cell.__class__ is str]
-        text_size = text_bytes("".join(texts))
-        size = text_size + (sum(map(len, rows)) - len(texts)) * _PLAIN_BYTES
-        if (
-            text_size > request.max_cell_bytes
-            or len(outcome.rows) + len(rows) > request.max_rows
-            or self._bytes + size > request.max_bytes
-        ):
+        request, taken = self._request, self._rows
+        if taken.row_count + len(rows) > request.max_rows:
             return False
-        self._bytes += size
-        outcome.rows += rows
+        json = json_lines(rows)
+        if not self._fits_as_json(len(json), len(rows)):
+            text_size, size = _count_bytes(rows)
+            self._bytes = self._count_taken()
+            if text_size > request.max_cell_bytes or self._bytes + size > request.max_bytes:
+                return False
+            self._bytes += size
+        taken.add(rows, json)
         return True
+
+    def _fits_as_json(self, json_bytes: int, row_count: int) -> bool:
+        """Return whether a piece surely fits the bounds: its text is shorter than its JSON.
+
+        Counting JSON is free, counting text costs as much as writing it. Once it has to be counted, it is.
+        """
+        request, taken = self._request, self._rows
+        cells = (taken.row_count + row_count) * len(self._outcome.columns)
+        most_bytes = taken.json_bytes + json_bytes + cells * _PLAIN_BYTES
+        return (
+            self._bytes is None and json_bytes <= request.max_cell_bytes and most_bytes <= request.max_bytes
+        )
+
+    def _count_taken(self) -> int:
+        """Return what the rows so far count against the byte bound."""
+        if self._bytes is None:
+            self._bytes = sum(_count_bytes(rows)[1] for rows in self._rows.pieces())
+        return self._bytes
 
     def _describe(self, result: pq.abc.PGresult) -> None:
         self._outcome.columns = [
@@ -313,15 +347,15 @@ class _Exchange:
         outcome, request = self._outcome, self._request
         if outcome.truncated is not None:
             return
-        if len(outcome.rows) == request.max_rows:
+        if self._rows.row_count == request.max_rows:
             self._end_early("rows")
             return
-        self._bytes += self._cut_cells(row, text_columns)
+        self._bytes = self._count_taken() + self._cut_cells(row, text_columns)
         self._bytes += (len(row) - len(text_columns)) * _PLAIN_BYTES
         if self._bytes > request.max_bytes:
             self._end_early("bytes")
             return
-        outcome.rows.append(row)
+        self._rows.add([row], json_lines([row]))
 
     def _end_early(self, bound: Truncated) -> None:
         self._outcome.truncated = bound
@@ -346,3 +380,10 @@ class _Exchange:
                 size = max_cell_bytes
             row_bytes += size
         return row_bytes
+
+
+def _count_bytes(rows: list[list[Cell]]) -> tuple[int, int]:
+    """Return the bytes of the text in rows, and what they count against the byte bound."""
+    texts = [cell for row in rows for cell in row if cell.__class__ is str]
+    text_size = text_bytes("".join(texts))
+    return text_size, text_size + (sum(map(len, rows)) - len(texts)) * _PLAIN_BYTES

@@ -1,37 +1,37 @@
 """How much of a result fits its token budget: wide cells are shortened before rows are dropped.
 
 Both forms of an answer, text and structured, hold the same rows, because hosts
-differ in which one they give to their model. So rows are laid out in both forms here, once,
-and charged at the longer one. Counting tokens costs milliseconds, so small results are not counted
+differ in which one they give to their model, and they are charged at the longer one. The worker has
+written both already (`worker.row_format`); rows are laid out here only to shorten cells or drop columns.
+Counting tokens costs milliseconds, so small results are not counted
 at all (a token is at least one byte), and large ones in a handful of pieces.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from pgmcp.execution.result import Column, JsonScalar, Rows
-from pgmcp.untrusted import escape_untrusted, is_harmless, shorten
+from pgmcp.execution.result import Column, EncodedRows, JsonScalar, Rows
+from pgmcp.untrusted import shorten
+from worker.row_format import json_lines, text_rows
 
 CountTokens = Callable[[str], int]
 
 _MIN_CELL_CHARACTERS: Final = 80  # below this a shortened cell tells less than a further row
 _MAX_PIECES: Final = 6
-_MAX_CHARACTERS_PER_TOKEN: Final = 8  # English prose has 4 to 5; no table comes near 8
+MAX_CHARACTERS_PER_TOKEN: Final = 8  # English prose has 4 to 5; no table comes near 8
 _SAFETY: Final = 0.95  # a piece aims a little below the estimate: one that does not fit was counted in vain
 _FIRST_BLOCK_ROWS: Final = 32
 _MAX_BLOCK_ROWS: Final = 512
 _SAMPLES: Final = 16
-_SAMPLE_CHARACTERS: Final = 4_000
+_SAMPLE_CHARACTERS: Final = 1_000
 _SURELY_BELOW: Final = 0.7  # of the budget: what samples show of a text is no exact count
 
 _encoder = msgspec.json.Encoder()
-
-_TEXT_OR_NULL: Final = {str, type(None)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,16 @@ class Shown:
 
     Attributes:
         columns: leading columns of the result, usually all.
-        lines: leading rows as text, wide cells shortened, escaped, cells separated by tabs.
+        row_count: how many leading rows.
+        text: these rows, wide cells shortened, as `worker.row_format` has them, separated by line feeds.
         json: the same rows as a JSON array of arrays, in UTF-8.
         shortened_cells: how many cells of these rows were shortened here.
         max_tokens: the budget of the whole answer.
     """
 
     columns: tuple[Column, ...]
-    lines: list[str]
+    row_count: int
+    text: str
     json: bytes
     shortened_cells: int
     max_tokens: int
@@ -74,27 +76,135 @@ def fit_rows(
 
     `count_tokens` is called a few times, nearly once per character shown.
     """
-    laid_out, characters_per_token = _fill(rows.rows, len(columns), None, budget_tokens, count_tokens)
+    if (encoded := _find_whole(rows, columns)) and _surely_fits(encoded, budget_tokens, count_tokens):
+        rows_json = b"[%b]" % encoded.json[:-1].replace(b"\n", b",")
+        return Shown(columns, len(encoded), encoded.text, rows_json, 0, max_tokens)
+    source = _choose_source(rows, columns)
+    laid_out, characters_per_token = _fill(source, budget_tokens, count_tokens)
     next_rows = rows.rows[: len(laid_out.lines) + 1]
     if len(laid_out.lines) < len(rows.rows) and _longest_cell(next_rows) > _MIN_CELL_CHARACTERS:
         # Each cell costs a token at least, so no more rows than these can matter.
         candidates = [row[: len(columns)] for row in rows.rows[: max(1, budget_tokens // len(columns))]]
         cell_characters = _widest_fitting_cell(candidates, budget_tokens * characters_per_token * _SAFETY)
-        laid_out, _ = _fill(rows.rows, len(columns), cell_characters, budget_tokens, count_tokens)
-    return Shown(
-        columns=columns,
-        lines=laid_out.lines,
-        json=laid_out.json(),
-        shortened_cells=laid_out.shortened_cells,
-        max_tokens=max_tokens,
-    )
+        laid_out, _ = _fill(
+            _ValueSource(rows.rows, len(columns), cell_characters), budget_tokens, count_tokens
+        )
+    return laid_out.shown(columns, max_tokens)
 
 
 def show_all(rows: Rows) -> Shown:
     """Return all rows, whatever they take."""
     whole = _LaidOut()
-    _lay_out_block(whole, list(rows.rows), None, float("inf"))
-    return Shown(rows.columns, whole.lines, whole.json(), shortened_cells=0, max_tokens=0)
+    whole.take(_ValueSource(rows.rows, len(rows.columns)).block(0, len(rows.rows)), float("inf"))
+    return whole.shown(rows.columns, max_tokens=0)
+
+
+def _find_whole(rows: Rows, columns: tuple[Column, ...]) -> EncodedRows | None:
+    """Return the rows if the worker has written every one of them as text."""
+    encoded = rows.rows
+    if not isinstance(encoded, EncodedRows) or len(columns) != len(rows.columns):
+        return None
+    return encoded if 0 < encoded.text_rows == len(encoded) else None
+
+
+def _surely_fits(encoded: EncodedRows, budget_tokens: int, count_tokens: CountTokens) -> bool:
+    """Return whether both forms of all rows are within the budget, at the cost of a few samples at most."""
+    json_bytes, text_bytes = len(encoded.json), _size_bytes(encoded.text)
+    if max(json_bytes, text_bytes) <= budget_tokens:
+        return True
+    if max(json_bytes, text_bytes) > budget_tokens * MAX_CHARACTERS_PER_TOKEN:
+        return False
+    longer = encoded.text if text_bytes > json_bytes else encoded.json
+    tokens = _estimate(longer, count_tokens)
+    return tokens is not None and tokens <= budget_tokens * _SURELY_BELOW
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Consecutive rows.
+
+    Attributes:
+        lines: as text.
+        arrays: as JSON, in UTF-8.
+        shortened_cells: of each row; empty if no cell was shortened.
+        overhead_characters: what JSON adds to a row with its quotes and brackets.
+    """
+
+    lines: list[str]
+    arrays: list[bytes]
+    shortened_cells: Sequence[int]
+    overhead_characters: int
+
+
+class _Source(Protocol):
+    """Where rows come from that are laid out."""
+
+    def __len__(self) -> int: ...
+
+    def block(self, start: int, stop: int) -> _Block:
+        """Return rows from `start` on, `stop` excluded."""
+
+
+class _ValueSource:
+    """Rows that are laid out here.
+
+    Args:
+        width: how many leading columns.
+        cell_characters: longer cells are shortened; None: no cell is.
+    """
+
+    def __init__(
+        self, rows: Sequence[list[JsonScalar]], width: int, cell_characters: int | None = None
+    ) -> None:
+        self._rows = rows
+        self._width = width
+        self._cell_characters = cell_characters
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def block(self, start: int, stop: int) -> _Block:
+        """Return rows from `start` on, `stop` excluded."""
+        rows = [row[: self._width] for row in self._rows[start:stop]]
+        shortened_cells: list[int] = []
+        if self._cell_characters is not None:
+            shortened = [_shorten_cells(row, self._cell_characters) for row in rows]
+            rows = [row for row, _ in shortened]
+            shortened_cells = [count for _, count in shortened]
+        return _Block(text_rows(rows), _json_arrays(rows), shortened_cells, 2 * self._width + 2)
+
+
+class _EncodedSource:
+    """Rows that the worker has laid out, as far as it has; the others are laid out here."""
+
+    def __init__(self, rows: EncodedRows, width: int) -> None:
+        self._rows = rows
+        self._width = width
+        self._lines = rows.text.split("\n")
+        self._arrays = rows[: rows.text_rows].json.split(b"\n")
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def block(self, start: int, stop: int) -> _Block:
+        """Return rows from `start` on, `stop` excluded."""
+        if min(stop, len(self)) > self._rows.text_rows:
+            return _ValueSource(self._rows, self._width).block(start, stop)
+        return _Block(self._lines[start:stop], self._arrays[start:stop], (), 2 * self._width + 2)
+
+
+def _choose_source(rows: Rows, columns: tuple[Column, ...]) -> _Source:
+    encoded = rows.rows
+    if isinstance(encoded, EncodedRows) and encoded.text_rows and len(columns) == len(rows.columns):
+        return _EncodedSource(encoded, len(columns))
+    return _ValueSource(encoded, len(columns))
+
+
+def _json_arrays(rows: Sequence[list[JsonScalar]]) -> list[bytes]:
+    try:
+        return json_lines(rows).split(b"\n")[:-1]
+    except UnicodeEncodeError:
+        return [encode_json(row) for row in rows]
 
 
 @dataclass(slots=True)
@@ -102,7 +212,7 @@ class _LaidOut:
     """Consecutive rows in both forms.
 
     Attributes:
-        arrays: JSON of some rows each, separated by commas and without the brackets around all.
+        arrays: the rows as JSON.
         characters: their length as it is estimated before it is known.
     """
 
@@ -117,20 +227,31 @@ class _LaidOut:
         self.shortened_cells += piece.shortened_cells
         self.characters += piece.characters
 
+    def take(self, block: _Block, room_characters: float) -> bool:
+        """Add the leading rows for which there is room; return whether these are all of the block."""
+        fitting = 0
+        for line in block.lines:
+            characters = len(line) + block.overhead_characters
+            if (self.lines or fitting) and self.characters + characters > room_characters:
+                break
+            self.characters += characters
+            fitting += 1
+        self.lines += block.lines[:fitting]
+        self.arrays += block.arrays[:fitting]
+        self.shortened_cells += sum(block.shortened_cells[:fitting])
+        return fitting == len(block.lines)
+
     def json(self) -> bytes:
         return b"[" + b",".join(self.arrays) + b"]"
 
     def text(self) -> str:
-        return "\n".join(self.lines) + "\n"
+        return "\n".join(self.lines)
+
+    def shown(self, columns: tuple[Column, ...], max_tokens: int) -> Shown:
+        return Shown(columns, len(self.lines), self.text(), self.json(), self.shortened_cells, max_tokens)
 
 
-def _fill(
-    rows: Sequence[list[JsonScalar]],
-    width: int,
-    cell_characters: int | None,
-    budget_tokens: int,
-    count_tokens: CountTokens,
-) -> tuple[_LaidOut, float]:
+def _fill(source: _Source, budget_tokens: int, count_tokens: CountTokens) -> tuple[_LaidOut, float]:
     """Return the leading rows that fit, and how many characters a token holds here.
 
     Lays out a piece that should fit by the ratio seen so far, counts it, and goes
@@ -139,12 +260,12 @@ def _fill(
     taken = _LaidOut()
     characters_per_token = 1.0
     for _ in range(_MAX_PIECES):
-        rest_count = len(rows) - len(taken.lines)
+        rest_count = len(source) - len(taken.lines)
         if not rest_count or budget_tokens <= 0:
             break
         room_characters = budget_tokens * characters_per_token * _SAFETY
-        piece = _lay_out(rows, len(taken.lines), width, cell_characters, room_characters)
-        text, rows_json = piece.text(), piece.json()
+        piece = _lay_out(source, len(taken.lines), room_characters)
+        text, rows_json = piece.text() + "\n", piece.json()
         is_last = len(piece.lines) == rest_count
         if is_last and max(_size_bytes(text), len(rows_json)) <= budget_tokens:
             taken.extend(piece)
@@ -162,109 +283,37 @@ def _fill(
 
 def _count(text: str, budget_tokens: int, count_tokens: CountTokens) -> int:
     """Return how many tokens a text has; of a long one that is far below the budget, about how many."""
-    if len(text) > _SAMPLES * _SAMPLE_CHARACTERS * 2:
-        step = len(text) // _SAMPLES
-        sampled = "".join(text[at : at + _SAMPLE_CHARACTERS] for at in range(0, step * _SAMPLES, step))
-        tokens = count_tokens(sampled) * len(text) // len(sampled)
-        if tokens <= budget_tokens * _SURELY_BELOW:
-            return tokens
-    countable = text[: budget_tokens * _MAX_CHARACTERS_PER_TOKEN]
+    tokens = _estimate(text, count_tokens)
+    if tokens is not None and tokens <= budget_tokens * _SURELY_BELOW:
+        return tokens
+    countable = text[: budget_tokens * MAX_CHARACTERS_PER_TOKEN]
     return count_tokens(countable) * len(text) // len(countable)
+
+
+def _estimate(text: str | bytes, count_tokens: CountTokens) -> int | None:
+    """Return about how many tokens a long text has; None for one that is short enough to be counted."""
+    if len(text) <= _SAMPLES * _SAMPLE_CHARACTERS * 2:
+        return None
+    step = len(text) // _SAMPLES
+    samples = [text[at : at + _SAMPLE_CHARACTERS] for at in range(0, step * _SAMPLES, step)]
+    sampled = "".join(each if isinstance(each, str) else each.decode(errors="ignore") for each in samples)
+    return count_tokens(sampled) * len(text) // (_SAMPLES * _SAMPLE_CHARACTERS)
 
 
 def _size_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode(errors="replace"))
 
 
-def _lay_out(
-    rows: Sequence[list[JsonScalar]],
-    start: int,
-    width: int,
-    cell_characters: int | None,
-    room_characters: float,
-) -> _LaidOut:
+def _lay_out(source: _Source, start: int, room_characters: float) -> _LaidOut:
     """Lay out the rows from `start` on that take about `room_characters`, and one at least."""
     piece = _LaidOut()
     block_rows = _FIRST_BLOCK_ROWS
-    while start < len(rows):
-        block = [row[:width] for row in rows[start : start + block_rows]]
-        if not _lay_out_block(piece, block, cell_characters, room_characters):
+    while start < len(source):
+        if not piece.take(source.block(start, start + block_rows), room_characters):
             break
         start += block_rows
         block_rows = min(2 * block_rows, _MAX_BLOCK_ROWS)
     return piece
-
-
-def _lay_out_block(
-    piece: _LaidOut, block: list[list[JsonScalar]], cell_characters: int | None, room_characters: float
-) -> bool:
-    """Add the leading rows of a block for which there is room; return whether these are all of it."""
-    shortened_cells: list[int] = []
-    if cell_characters is not None:
-        shortened = [_shorten_cells(row, cell_characters) for row in block]
-        block = [row for row, _ in shortened]
-        shortened_cells = [count for _, count in shortened]
-    lines = text_rows(block)
-    overhead_characters = 2 * len(block[0]) + 2 if block else 0  # JSON's quotes and brackets
-    fitting = 0
-    for line in lines:
-        characters = len(line) + overhead_characters
-        if (piece.lines or fitting) and piece.characters + characters > room_characters:
-            break
-        piece.characters += characters
-        fitting += 1
-    if fitting:
-        piece.lines += lines[:fitting]
-        piece.arrays.append(encode_json(block[:fitting])[1:-1])
-        piece.shortened_cells += sum(shortened_cells[:fitting])
-    return fitting == len(block)
-
-
-def text_rows(rows: Sequence[Sequence[JsonScalar]]) -> list[str]:
-    """Return each row as text, its cells separated by tabs: the cheapest unambiguous form.
-
-    In tokens of o200k_base, pipes cost 5 % more, JSON arrays 8 %, a Markdown table 18 %.
-    """
-    if not rows or not rows[0]:
-        return [""] * len(rows)
-    return list(map("\t".join, zip(*map(_text_column, zip(*rows, strict=True)), strict=True)))
-
-
-def _text_column(cells: Sequence[Any]) -> Iterable[str]:
-    """Return the cells of a column as text; all at once where they are of one kind and need no escape."""
-    kinds = set(map(type, cells))
-    if kinds == {str}:
-        return cells if _is_harmless_column(cells) else map(_text_cell, cells)
-    if kinds == {int} or kinds == {float}:
-        return map(repr, cells)
-    if kinds == {bool}:
-        return ["true" if cell else "false" for cell in cells]
-    if kinds == {type(None)}:
-        return ["NULL"] * len(cells)
-    if kinds == _TEXT_OR_NULL and _is_harmless_column([cell for cell in cells if cell is not None]):
-        return ["NULL" if cell is None else cell for cell in cells]
-    return map(_text_cell, cells)
-
-
-def _is_harmless_column(texts: Sequence[str]) -> bool:
-    return "NULL" not in texts and is_harmless("".join(texts))
-
-
-def text_row(row: Sequence[JsonScalar]) -> str:
-    """Return one row as `text_rows` does."""
-    return "\t".join(map(_text_cell, row))
-
-
-def _text_cell(cell: JsonScalar) -> str:
-    match cell:
-        case str():
-            return r"\NULL" if cell == "NULL" else escape_untrusted(cell)
-        case None:
-            return "NULL"
-        case bool():
-            return "true" if cell else "false"
-        case _:
-            return repr(cell)
 
 
 def _shorten_cells(row: list[JsonScalar], max_characters: int) -> tuple[list[JsonScalar], int]:

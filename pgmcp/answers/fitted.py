@@ -73,7 +73,7 @@ class FittedAnswer:
     @property
     def shown_rows(self) -> int:
         """How many rows are shown."""
-        return len(self.shown.lines) if self.shown else 0
+        return self.shown.row_count if self.shown else 0
 
     @property
     def sql(self) -> str | None:
@@ -129,7 +129,7 @@ def _with_rows(answer: Answer, rows: Rows, shown: Shown) -> FittedAnswer:
 
 
 def _find_missing(answer: Answer, rows: Rows, shown: Shown) -> Missing | None:
-    if len(shown.lines) < len(rows.rows) or len(shown.columns) < len(rows.columns):
+    if shown.row_count < len(rows.rows) or len(shown.columns) < len(rows.columns):
         return Missing("tokens", _HINT_BY_REASON["exported" if answer.exported else "tokens"])
     if rows.truncated is not None:
         return Missing(rows.truncated.value, _HINT_BY_REASON[rows.truncated.value])

@@ -9,9 +9,10 @@ paid⇥120
 
 from dataclasses import dataclass
 
-from pgmcp.answers.budget import CountTokens, fit_columns, fit_rows, text_row
+from pgmcp.answers.budget import CountTokens, fit_columns, fit_rows
 from pgmcp.execution.result import Rows
 from pgmcp.untrusted import fence_lines
+from worker.row_format import text_row
 
 _MARGIN_TOKENS = 60  # for the lines around the table
 
@@ -46,10 +47,10 @@ def render_page(
         rows, columns, budget_tokens=budget_tokens, max_tokens=max_tokens, count_tokens=count_tokens
     )
     # However wide a row is, a page moves on: otherwise its reader would ask for the same one for ever.
-    lines = shown.lines or [text_row(rows.rows[0][: len(columns)])[:max_tokens] + "…"]
-    last_row = first_row + len(lines) - 1
+    table = shown.text if shown.row_count else text_row(rows.rows[0][: len(columns)])[:max_tokens] + "…"
+    last_row = first_row + max(1, shown.row_count) - 1
     extent = f"Rows {first_row} to {last_row} of {row_count}, as they were fetched"
     if len(columns) < len(rows.columns):
         extent += f"; {len(columns)} of {len(rows.columns)} columns"
-    text = "\n".join([extent, fence_lines([header, *lines], fence)])
+    text = "\n".join([extent, fence_lines([header, table], fence)])
     return Page(text, last_row + 1 if last_row < row_count else None)

@@ -1,10 +1,8 @@
 """Rows that an answer had no room for, kept a while so that they can be read without running anything again.
 
-Kept as JSON text in blocks, which is smaller than the objects, and within a
-bound over all results: the oldest go first.
+Kept as JSON, as the worker sent them, and within a bound over all results: the oldest go first.
 """
 
-import json
 import secrets
 import time
 from collections import OrderedDict
@@ -12,23 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pgmcp.errors import ResultGoneError
-from pgmcp.execution.result import Column, JsonScalar, Rows, Truncation
-
-_BLOCK_ROWS = 100  # decoded together, so that a page of a large result costs no more than of a small one
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+from pgmcp.execution.result import Column, EncodedRows, Rows, Truncation
 
 
 @dataclass(frozen=True, slots=True)
 class _StoredResult:
     columns: tuple[Column, ...]
-    blocks: tuple[bytes, ...]
-    row_count: int
+    rows: EncodedRows
     truncated: Truncation | None
     ends_at_s: float
 
     @property
     def size_bytes(self) -> int:
-        return sum(map(len, self.blocks))
+        return len(self.rows.json)
 
 
 class ResultStore:
@@ -50,14 +44,10 @@ class ResultStore:
 
     def keep(self, rows: Rows) -> str | None:
         """Keep a result and return its id; None if there is no room for one as large."""
-        starts = range(0, len(rows.rows), _BLOCK_ROWS)
+        encoded = rows.rows if isinstance(rows.rows, EncodedRows) else EncodedRows.encode(rows.rows)
         result = _StoredResult(
             columns=rows.columns,
-            blocks=tuple(
-                _encode(rows.rows[start : start + _BLOCK_ROWS]).encode(errors="surrogatepass")
-                for start in starts
-            ),
-            row_count=len(rows.rows),
+            rows=encoded[:],  # without its text, which the bound does not count
             truncated=rows.truncated,
             ends_at_s=self._clock() + self._lifetime_s,
         )
@@ -88,12 +78,11 @@ class ResultStore:
                 f"no result {result_id[:32]!r} is kept",
                 hint=f"results are kept for {self._lifetime_s:g} s at most; run the statement again",
             )
-        if not 1 <= first_row <= result.row_count:
-            raise ResultGoneError(
-                f"the result has no row {first_row}", hint=f"its rows are 1 to {result.row_count}"
-            )
-        rows = _rows_of(result, first_row - 1, max_rows)
-        return Rows(result.columns, rows, result.truncated), result.row_count
+        row_count = len(result.rows)
+        if not 1 <= first_row <= row_count:
+            raise ResultGoneError(f"the result has no row {first_row}", hint=f"its rows are 1 to {row_count}")
+        rows = result.rows[first_row - 1 : first_row - 1 + max_rows]
+        return Rows(result.columns, rows, result.truncated), row_count
 
     def _drop_old(self) -> None:
         now_s = self._clock()
@@ -102,11 +91,3 @@ class ResultStore:
 
     def _drop(self, result_id: str) -> None:
         self._bytes -= self._results.pop(result_id).size_bytes
-
-
-def _rows_of(result: _StoredResult, start: int, max_rows: int) -> list[list[JsonScalar]]:
-    end = min(start + max_rows, result.row_count)
-    blocks = result.blocks[start // _BLOCK_ROWS : -(-end // _BLOCK_ROWS)]
-    rows: list[list[JsonScalar]] = [row for block in blocks for row in json.loads(block)]
-    offset = start % _BLOCK_ROWS
-    return rows[offset : offset + end - start]

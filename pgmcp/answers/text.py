@@ -18,10 +18,11 @@ Cells are separated by tabs and escaped as `pgmcp.untrusted` says.
 from collections.abc import Iterator
 
 from pgmcp.answers.answer import Answer, Exported, Source
-from pgmcp.answers.budget import Shown, text_row
+from pgmcp.answers.budget import Shown
 from pgmcp.answers.fitted import FittedAnswer
 from pgmcp.execution.result import Rows
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block, fence_lines
+from worker.row_format import text_row
 
 _WHY_BY_REASON = {
     "tokens": "an answer is bound to {max_tokens} tokens",
@@ -95,7 +96,7 @@ def _how_it_was_found(fitted: FittedAnswer) -> Iterator[str]:
 def _table(shown: Shown, fence: str) -> Iterator[str]:
     if shown.columns:
         header = text_row([column.name for column in shown.columns])
-        yield fence_lines([header, *shown.lines], fence)
+        yield fence_lines([header, shown.text] if shown.row_count else [header], fence)
 
 
 def _what_is_missing(fitted: FittedAnswer, rows: Rows, shown: Shown) -> Iterator[str]:
@@ -121,10 +122,10 @@ def _where_it_is(exported: Exported) -> str:
 
 def _describe_extent(rows: Rows, shown: Shown) -> str:
     held = f"the first {len(rows.rows)}" if rows.truncated else f"{len(rows.rows)}"
-    if len(shown.lines) == len(rows.rows):
+    if shown.row_count == len(rows.rows):
         extent = f"Showing {held} row{'' if len(rows.rows) == 1 else 's'}"
     else:
-        extent = f"Showing {len(shown.lines)} of {held} rows"
+        extent = f"Showing {shown.row_count} of {held} rows"
     if len(shown.columns) < len(rows.columns):
         extent += f" and {len(shown.columns)} of {len(rows.columns)} columns"
     return extent

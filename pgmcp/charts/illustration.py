@@ -30,7 +30,7 @@ async def illustrate(answer: Answer, drawer: Drawer) -> Illustration:
     """Draw the rows of an answer; a failure costs the picture only."""
     if answer.rows is None:
         return Illustration("No chart: the statement was not executed.")
-    rows = answer.rows.rows
+    rows = list(answer.rows.rows)
     chart = choose_chart(
         answer.rows.columns, rows, title=answer.question or "", is_partial=answer.rows.truncated is not None
     )

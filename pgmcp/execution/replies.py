@@ -2,8 +2,6 @@
 
 from typing import Final
 
-import msgspec
-
 from pgmcp.errors import (
     CatalogDeniedError,
     DatabaseAuthError,
@@ -16,20 +14,18 @@ from pgmcp.errors import (
 )
 from pgmcp.execution.catalog_access import grant_for
 from pgmcp.execution.connection_hints import CHECK_ADDRESS, CHECK_CREDENTIALS, CONNECTION_ENDED, hint_for
-from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
-from worker.protocol import Failure, FailureCode, ProtocolError, Reply, Result, decode_rows
+from pgmcp.execution.result import Column, EncodedRows, Rows, Truncation
+from worker.protocol import Failure, FailureCode, Reply, Result
 
 _NARROW: Final = "add a WHERE condition, or select an aggregate; the limit is PG_MCP_SERVER_QUERY_TIMEOUT"
-_UNREADABLE: Final = "the worker sent rows that cannot be read"
 # admin_shutdown, crash_shutdown, idle_session_timeout, idle_in_transaction_session_timeout
 _ENDED_SQLSTATES: Final = frozenset({"57P01", "57P02", "57P05", "25P03"})
 
 
-def read_rows(reply: Reply, body: bytes, *, timeout_s: float, keep_packed: bool = False) -> Rows:
+def read_rows(reply: Reply, body: bytes, *, timeout_s: float) -> Rows:
     """Return the rows of a reply to `Execute`.
 
     Args:
-        keep_packed: as in `RowLimits`.
         timeout_s: what the caller allowed, for the message.
 
     Raises:
@@ -40,7 +36,7 @@ def read_rows(reply: Reply, body: bytes, *, timeout_s: float, keep_packed: bool 
         case Result():
             return Rows(
                 columns=tuple(Column(name, type_name) for name, type_name in reply.columns),
-                rows=_keep_packed(body) if keep_packed else _unpack(body),
+                rows=_encoded_rows(reply, body),
                 truncated=Truncation(reply.truncated) if reply.truncated else None,
                 cut_cells=reply.cut_cells,
                 elapsed_ms=reply.elapsed_ms,
@@ -131,15 +127,10 @@ def limit_reached(limit: str) -> DeadlineExceededError:
     )
 
 
-def _unpack(body: bytes) -> list[list[JsonScalar]]:
+def _encoded_rows(result: Result, body: bytes) -> EncodedRows:
     try:
-        return decode_rows(body)
-    except ProtocolError as error:
-        raise WorkerLostError(_UNREADABLE) from error
-
-
-def _keep_packed(body: bytes) -> PackedRows:
-    try:
-        return PackedRows.find(body)
-    except msgspec.MsgspecError as error:
-        raise WorkerLostError(_UNREADABLE) from error
+        return EncodedRows.read(
+            body, result.row_count, json_bytes=result.json_bytes, text_rows=result.text_rows
+        )
+    except ValueError as error:
+        raise WorkerLostError("the worker sent rows that cannot be read") from error

@@ -3,11 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self, overload
-
-import msgspec
+from typing import Final, Self, overload
 
 from worker.protocol import StatementOrigin as StatementOrigin
+from worker.row_format import json_lines, read_json_lines
 
 JsonScalar = str | int | float | bool | None
 """A cell, as the table in `worker.encoding` gives it: typed where JSON has the type, else exact text."""
@@ -40,56 +39,62 @@ class RowLimits:
         max_rows: rows at most; the worker asks for one more to know whether there are more.
         max_bytes: bytes of cell text at most, over all rows.
         max_cell_bytes: longer cells are cut, and end in "…".
-        keep_packed: give the rows as `PackedRows`; for results too large to hold as objects.
+        max_text_bytes: after so many, further rows are not laid out as text; 0 if the rows are not shown.
     """
 
     max_rows: int
     max_bytes: int
     max_cell_bytes: int
-    keep_packed: bool = False
+    max_text_bytes: int = 0
 
 
-_pieces = msgspec.msgpack.Decoder(list[msgspec.Raw])
-_row = msgspec.msgpack.Decoder(list[JsonScalar])
-
-_ARRAY_32 = b"\xdd"
-"""Begins an array whose length follows in four bytes (MessagePack specification, array format family)."""
-
-_BLOCK_ROWS = 1_000
+_BLOCK_ROWS: Final = 256
 
 
-class PackedRows(Sequence[list[JsonScalar]]):
-    """Rows as they came from the worker, each decoded when it is looked at, and a slice of them likewise.
+class EncodedRows(Sequence[list[JsonScalar]]):
+    """Rows as the worker encoded them. A row is decoded when it is read, and a slice of rows stays encoded.
 
-    As objects, 100,000 rows of ten columns take about four times the memory of this.
+    As objects, 100,000 rows of ten columns take about four times the memory.
 
-    Args:
-        pieces: a row each, in MessagePack.
+    Attributes:
+        json: the rows as lines of JSON, see `worker.row_format`.
+        text: the leading rows as text, without the last line feed.
+        text_rows: how many rows `text` holds.
     """
 
-    def __init__(self, pieces: Sequence[msgspec.Raw]) -> None:
-        self._pieces = pieces
+    def __init__(self, json: bytes, row_count: int, text: str = "", text_rows: int = 0) -> None:
+        self.json = json
+        self.text = text
+        self.text_rows = text_rows
+        self._row_count = row_count
+        self._block_starts = [0]
 
     @classmethod
-    def find(cls, body: bytes) -> Self:
-        """Find where the rows of a MessagePack array of arrays begin; they are views of it, not copies.
+    def read(cls, body: bytes, row_count: int, *, json_bytes: int, text_rows: int = 0) -> Self:
+        """Return the rows of a `worker.protocol.Result`.
 
         Raises:
-            msgspec.MsgspecError: it is no such thing.
+            ValueError: the body does not hold so many rows.
         """
-        return cls(_pieces.decode(body))
+        json, text = body[:json_bytes], body[json_bytes:]
+        counts_and_lines = ((row_count, json), (text_rows, text))
+        if any(
+            count != lines.count(b"\n") or lines[-1:] not in (b"", b"\n") for count, lines in counts_and_lines
+        ):
+            raise ValueError("the number of rows is another")
+        return cls(json, row_count, text[:-1].decode(), text_rows)
 
-    def pack(self) -> Iterator[bytes]:
-        """Yield pieces of bytes that `find` makes the same rows of."""
-        yield _ARRAY_32 + len(self._pieces).to_bytes(4)
-        for start in range(0, len(self._pieces), _BLOCK_ROWS):
-            yield b"".join(self._pieces[start : start + _BLOCK_ROWS])
+    @classmethod
+    def encode(cls, rows: Sequence[Sequence[JsonScalar]]) -> Self:
+        """Encode rows, without text."""
+        return cls(json_lines(rows), len(rows))
 
     def __len__(self) -> int:
-        return len(self._pieces)
+        return self._row_count
 
     def __iter__(self) -> Iterator[list[JsonScalar]]:
-        return map(_row.decode, self._pieces)
+        for start in range(0, self._row_count, _BLOCK_ROWS):
+            yield from read_json_lines(self._slice(start, min(start + _BLOCK_ROWS, self._row_count)))
 
     @overload
     def __getitem__(self, place: int) -> list[JsonScalar]: ...
@@ -97,8 +102,36 @@ class PackedRows(Sequence[list[JsonScalar]]):
     def __getitem__(self, place: slice) -> Self: ...
     def __getitem__(self, place: int | slice) -> list[JsonScalar] | Self:
         if isinstance(place, slice):
-            return type(self)(self._pieces[place])
-        return _row.decode(self._pieces[place])
+            chosen = range(self._row_count)[place]
+            if chosen.step != 1:
+                return self.encode([self[row] for row in chosen])
+            return type(self)(self._slice(chosen.start, chosen.stop), len(chosen))
+        row = range(self._row_count)[place]
+        return read_json_lines(self._slice(row, row + 1))[0]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and list(self) == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # rows can be long, and nothing needs it
+
+    def _slice(self, start: int, stop: int) -> bytes:
+        return self.json[self._find(start) : self._find(max(start, stop))]
+
+    def _find(self, row: int) -> int:
+        """Return where a row begins. Remembers where blocks of rows begin, as far as it has read."""
+        block, rest = divmod(row, _BLOCK_ROWS)
+        while len(self._block_starts) <= block:
+            self._block_starts.append(self._skip(self._block_starts[-1], _BLOCK_ROWS))
+        return self._skip(self._block_starts[block], rest)
+
+    def _skip(self, start: int, rows: int) -> int:
+        for _ in range(rows):
+            start = self.json.index(b"\n", start) + 1
+        return start
+
+
+def _has_lines(lines: bytes, count: int) -> bool:
+    return lines.count(b"\n") == count and (count == 0) == (not lines) and lines[-1:] in (b"", b"\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +155,4 @@ class Rows:
         """Return the leading rows, told to be truncated if there are more."""
         if len(self.rows) <= max_rows:
             return self
-        return replace(self, rows=list(self.rows[:max_rows]), truncated=Truncation.ROWS)
+        return replace(self, rows=self.rows[:max_rows], truncated=Truncation.ROWS)

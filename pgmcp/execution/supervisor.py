@@ -213,7 +213,7 @@ class Supervisor:
         mode = StatementMode.WRAPPABLE if statement.can_be_wrapped else StatementMode.AS_IS
         reply, body = await self._exchange(worker, statement, statement.sql, mode, statement.limits)
         self._pool.release(worker)
-        return read_rows(reply, body, timeout_s=statement.timeout_s, keep_packed=statement.limits.keep_packed)
+        return read_rows(reply, body, timeout_s=statement.timeout_s)
 
     async def _explain(self, worker: WorkerProcess, statement: _Statement) -> Plan:
         """Ask the planner; the caller keeps the worker unless this raises."""
@@ -248,6 +248,7 @@ class Supervisor:
             max_bytes=limits.max_bytes,
             max_cell_bytes=limits.max_cell_bytes,
             read_only=self._read_only,
+            max_text_bytes=limits.max_text_bytes,
         )
         left_s = max(0.0, statement.deadline_s - self._clock())
         worker.begin(request, text)

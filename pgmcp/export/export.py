@@ -23,7 +23,7 @@ from typing import Final
 from pgmcp.answers.answer import Exported, ExportFormat
 from pgmcp.child_process import away_from_terminal, bare_environment, end
 from pgmcp.errors import ExportFailedError
-from pgmcp.execution.result import PackedRows, Rows
+from pgmcp.execution.result import EncodedRows, Rows
 
 SpawnWriting = Callable[[], Awaitable[Process]]
 
@@ -34,6 +34,7 @@ _LIFETIME_S = 60
 """After which the process ends by itself, if this one is gone and cannot kill it."""
 
 _MAX_AT_ONCE = 2
+_PIECE_BYTES: Final = 1 << 20
 
 
 class Exporter:
@@ -63,7 +64,7 @@ class Exporter:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def write(self, rows: Rows, file_format: ExportFormat) -> Exported:
-        """Write the rows, which were kept packed, to a new file.
+        """Write the rows, as they came from the worker, to a new file.
 
         Raises:
             ExportFailedError: there is no file, nor a part of one; the message says why.
@@ -142,18 +143,20 @@ async def spawn_writing() -> Process:
 async def _converse(process: Process, rows: Rows, file_format: ExportFormat, path: Path) -> int:
     """Send the rows and return the length of the file in bytes."""
     assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
-    assert isinstance(rows.rows, PackedRows)  # noqa: S101
+    assert isinstance(rows.rows, EncodedRows)  # noqa: S101
     columns = [(column.name, column.type) for column in rows.columns]
     header = {
         "path": str(path),
         "partial_path": str(_partial(path)),
         "format": file_format.value,
         "columns": columns,
+        "row_count": len(rows.rows),
     }
     with suppress(ConnectionError):  # it has ended, and says why, or its exit code does
         process.stdin.write(json.dumps(header).encode() + b"\n")
-        for piece in rows.rows.pack():
-            process.stdin.write(piece)
+        rows_json = memoryview(rows.rows.json)
+        for start in range(0, len(rows_json), _PIECE_BYTES):
+            process.stdin.write(rows_json[start : start + _PIECE_BYTES])
             await process.stdin.drain()
         process.stdin.close()
     reply = await process.stdout.read()

@@ -1,7 +1,7 @@
 """Writes one export: rows on standard input, a file in the folder. Run as a module, imported by nobody.
 
-    stdin    {"path", "partial_path", "format": "csv" | "parquet", "columns": [[name, type], …]} and a
-             newline; the rows in MessagePack, to the end
+    stdin    {"path", "partial_path", "format": "csv" | "parquet", "columns": [[name, type], …],
+             "row_count": 5} and a newline; the rows as lines of JSON, to the end
     stdout   {"bytes": 1234}, or {"failure": "No space left on device"}
 
 The file has its temporary name until it is whole and on the disk. However this ends, but for SIGKILL, no half
@@ -18,10 +18,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-import msgspec
-
 from pgmcp.answers.csv import csv_lines
-from pgmcp.execution.result import Column, PackedRows, Rows
+from pgmcp.execution.result import Column, EncodedRows, Rows
 
 
 def main() -> None:
@@ -39,7 +37,8 @@ def main() -> None:
 
 def _write(header: dict[str, Any], body: bytes) -> int:
     """Write the file and return its length in bytes."""
-    rows = Rows(tuple(Column(name, type_name) for name, type_name in header["columns"]), _find(body))
+    columns = tuple(Column(name, type_name) for name, type_name in header["columns"])
+    rows = Rows(columns, _read_rows(body, header["row_count"]))
     with _new_file(Path(header["path"]), Path(header["partial_path"])) as file:
         if header["format"] == "parquet":
             from pgmcp.export.parquet import write_parquet
@@ -52,10 +51,10 @@ def _write(header: dict[str, Any], body: bytes) -> int:
         return os.fstat(file.fileno()).st_size
 
 
-def _find(body: bytes) -> PackedRows:
+def _read_rows(body: bytes, row_count: int) -> EncodedRows:
     try:
-        return PackedRows.find(body)
-    except msgspec.MsgspecError:
+        return EncodedRows.read(body, row_count, json_bytes=len(body))
+    except ValueError:
         raise OSError(0, "the rows did not arrive whole") from None
 
 

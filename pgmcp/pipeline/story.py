@@ -124,7 +124,7 @@ class Pipeline:
         """Answer a question asked in plain language.
 
         Args:
-            for_export: fetch as much as an export may hold, as `PackedRows`.
+            for_export: fetch as much as an export may hold.
 
         Raises:
             PgmcpError: see `pgmcp.errors`; every kind but SettingsError can come.
@@ -154,7 +154,7 @@ class Pipeline:
         """Run one read-only statement that the caller wrote.
 
         Args:
-            for_export: fetch as much as an export may hold, as `PackedRows`.
+            for_export: fetch as much as an export may hold.
 
         Raises:
             PgmcpError: the statement was rejected or failed, or a bound was reached.

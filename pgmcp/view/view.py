@@ -69,7 +69,7 @@ def _entry(
 
 def _holds_all(shown: Shown, rows: Rows) -> bool:
     return (
-        len(shown.lines) == len(rows.rows)
+        shown.row_count == len(rows.rows)
         and len(shown.columns) == len(rows.columns)
         and not shown.shortened_cells
     )
@@ -77,11 +77,12 @@ def _holds_all(shown: Shown, rows: Rows) -> bool:
 
 def _describe_chart(answer: Answer, rows: Rows) -> dict[str, Any] | None:
     # The question stands above the chart already.
-    chart = choose_chart(rows.columns, rows.rows, title="", is_partial=rows.truncated is not None)
+    values = list(rows.rows)
+    chart = choose_chart(rows.columns, values, title="", is_partial=rows.truncated is not None)
     if chart is None:
         return None
     described = {
-        "specification": chart.specification(rows.rows, theme=None),
+        "specification": chart.specification(values, theme=None),
         "configs": {theme.value: theme_config(theme) for theme in Theme},
         "description": chart.description,
         "left_out": [reading.name for reading in chart.shape.left_out],

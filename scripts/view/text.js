@@ -2,7 +2,7 @@
 
 import { element } from './dom.js';
 
-// The characters and contexts of pgmcp/untrusted.py; a test compares the two.
+// The characters and contexts of worker/escaping.py; a test compares the two.
 const INVISIBLE =
   '\\u007f-\\u009f\\u00ad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e' +
   '\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}' +

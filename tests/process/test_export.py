@@ -18,9 +18,8 @@ import pytest
 
 from pgmcp.answers.answer import ExportFormat
 from pgmcp.errors import ExportFailedError
-from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
+from pgmcp.execution.result import Column, EncodedRows, JsonScalar, Rows, Truncation
 from pgmcp.export.export import Exporter, spawn_writing
-from worker.protocol import encode_rows
 
 pytestmark = pytest.mark.anyio
 
@@ -43,7 +42,7 @@ def skip_without_pyarrow() -> None:
 
 def packed(cells: list[list[JsonScalar]], types: Sequence[str] = ("integer", "text")) -> Rows:
     columns = tuple(Column(f"column {number}", name) for number, name in enumerate(types))
-    return Rows(columns, PackedRows.find(encode_rows(cells)))
+    return Rows(columns, EncodedRows.encode(cells))
 
 
 def many(count: int) -> Rows:
@@ -159,12 +158,13 @@ async def test_a_process_that_is_stuck_is_ended_and_what_it_left_is_removed(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_rows_that_did_not_arrive_whole_are_no_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("cut", [b"", b"[1]\n", b"[1]\n[2"])
+async def test_rows_that_did_not_arrive_whole_are_no_file(cut: bytes, tmp_path: Path) -> None:
     process = await spawn_writing()
     paths = {"path": str(tmp_path / "a.csv"), "partial_path": str(tmp_path / "a.part")}
-    header = json.dumps(paths | {"format": "csv", "columns": [("a", "integer")]}).encode()
+    header = json.dumps(paths | {"format": "csv", "columns": [("a", "integer")], "row_count": 2}).encode()
 
-    reply, _ = await process.communicate(header + b"\n" + encode_rows([[1], [2]])[:-1])
+    reply, _ = await process.communicate(header + b"\n" + cut)
 
     assert b"did not arrive whole" in reply
     assert list(tmp_path.iterdir()) == []

@@ -26,15 +26,15 @@ from worker.protocol import (
     StatementOrigin,
     Terminated,
     encode_frame,
-    encode_rows,
 )
+from worker.row_format import json_lines
 
 pytestmark = pytest.mark.anyio
 
 SEED = 20_261_122
 CASES = 600
 REQUEST = Execute(7, StatementOrigin.CALLER, StatementMode.AS_IS, 1_000, 10, 1_000, 100, True)
-ROWS = encode_rows([[1, "x", None], [2.5, "y" * 40, True]])
+ROWS = json_lines([[1, "x", None], [2.5, "y" * 40, True]])
 ANSWER = Result(7, [("a", "integer")], None, 0, 0.5)
 MESSAGES: list[FromWorker] = [
     Opened(7),

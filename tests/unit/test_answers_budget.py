@@ -5,9 +5,10 @@ import random
 
 import pytest
 
-from pgmcp.answers.budget import Shown, fit_rows, show_all, text_row, text_rows
-from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows
-from worker.protocol import encode_rows
+from pgmcp.answers.budget import Shown, fit_rows, show_all
+from pgmcp.execution.result import Column, EncodedRows, JsonScalar, Rows
+from worker.row_encoder import RowEncoder
+from worker.row_format import json_lines, text_row, text_rows
 
 CELLS: list[JsonScalar] = [
     None, "", "NULL", r"\NULL", "plain", "a\tb\nc", "</data-7f3a>", "<b", "back\\slash", "caf\u00e9",
@@ -44,18 +45,39 @@ def test_both_forms_hold_the_same_leading_rows(budget_tokens: int) -> None:
 
     shown = fit(make_rows(rows), budget_tokens=budget_tokens, width=3)
 
-    kept = [row[:3] for row in rows[: len(shown.lines)]]
+    kept = [row[:3] for row in rows[: shown.row_count]]
     assert json.loads(shown.json) == kept
-    assert shown.lines == [text_row(row) for row in kept]
-    assert len(shown.lines) == (1_500 if budget_tokens == 10**6 else len(shown.lines))
+    assert shown.text == "\n".join(map(text_row, kept))
+    assert shown.row_count == (1_500 if budget_tokens == 10**6 else shown.row_count)
 
 
-def test_packed_rows_are_laid_out_as_others() -> None:
-    rows: list[list[JsonScalar]] = [[number, "x"] for number in range(100)]
+def encoded(rows: list[list[JsonScalar]], *, max_text_bytes: int) -> EncodedRows:
+    encoder = RowEncoder(max_text_bytes)
+    for start in range(0, len(rows), 32):
+        piece = rows[start : start + 32]
+        encoder.add(piece, json_lines(piece))
+    return EncodedRows.read(
+        encoder.body(), encoder.row_count, json_bytes=encoder.json_bytes, text_rows=encoder.text_rows
+    )
 
-    shown = fit(Rows(make_rows(rows).columns, PackedRows.find(encode_rows(rows))), budget_tokens=10**6)
 
-    assert json.loads(shown.json) == rows
+@pytest.mark.parametrize("max_text_bytes", [0, 9_000, 10**6], ids=["no text", "text in part", "all text"])
+@pytest.mark.parametrize("budget_tokens", [1, 40, 900, 5_000, 20_000, 10**6])
+@pytest.mark.parametrize("width", [None, 2])
+def test_what_the_worker_wrote_is_shown_as_if_it_were_written_here(
+    max_text_bytes: int, budget_tokens: int, width: int | None
+) -> None:
+    chosen = random.Random(budget_tokens)  # noqa: S311 # the same cells each time
+    long: list[JsonScalar] = ["long " * 40, "l\u00e4nger\n" * 30]
+    rows: list[list[JsonScalar]] = [
+        [number, chosen.choice(CELLS), chosen.choice(CELLS + long)] for number in range(900)
+    ]
+    from_worker = encoded(rows, max_text_bytes=max_text_bytes)
+    columns = make_rows(rows).columns
+
+    shown = fit(Rows(columns, from_worker), budget_tokens=budget_tokens, width=width)
+
+    assert shown == fit(Rows(columns, rows), budget_tokens=budget_tokens, width=width)
 
 
 def test_half_a_surrogate_pair_is_replaced_in_json() -> None:
@@ -89,7 +111,7 @@ def count_fitting(row_count: int, budget_tokens: int, counted: list[int]) -> int
     fitted = fit_rows(
         rows, rows.columns, budget_tokens=budget_tokens, max_tokens=budget_tokens, count_tokens=count
     )
-    return len(fitted.lines)
+    return fitted.row_count
 
 
 def test_a_long_text_far_below_its_budget_is_sampled() -> None:
@@ -112,3 +134,15 @@ def test_as_many_rows_as_fit_are_shown() -> None:
     shown = count_fitting(20_000, 10_000, counted)
 
     assert 10_000 * 4 * 0.8 < shown * 60 < 10_000 * 4 * 1.05
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_column_of_numbers_is_written_as_each_number(seed: int) -> None:
+    chosen = random.Random(seed)  # noqa: S311 # the same numbers each time
+    exponents = (-320, 308) if seed % 2 else (-4, 15)
+    rows: list[list[JsonScalar]] = [
+        [chosen.random() * 10 ** chosen.randint(*exponents), chosen.getrandbits(chosen.randint(1, 60))]
+        for _ in range(300)
+    ]
+
+    assert text_rows(rows) == [text_row(row) for row in rows]

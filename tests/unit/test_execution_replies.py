@@ -13,7 +13,7 @@ from pgmcp.errors import (
 from pgmcp.execution.connection_hints import CONNECTION_ENDED
 from pgmcp.execution.replies import failure_error, read_rows
 from pgmcp.execution.result import Column, Rows, Truncation
-from worker.protocol import Failure, FailureCode, Opened, Result, Terminated, Truncated, encode_rows
+from worker.protocol import Failure, FailureCode, Opened, Result, Terminated, Truncated
 
 _ERROR_BY_CODE: dict[FailureCode, type[ExecutionError]] = {
     FailureCode.STATEMENT: StatementFailedError,
@@ -25,9 +25,14 @@ _ERROR_BY_CODE: dict[FailureCode, type[ExecutionError]] = {
     FailureCode.TOO_LARGE: ResultTooLargeError,
 }
 
+JSON = b'[1,"x"]\n[null,null]\n'
+TEXT = b"1\tx\n"
+
 
 def result(*, truncated: Truncated | None = None) -> Result:
-    return Result(1, [("a", "integer"), ("", "text")], truncated, 3, 1.5)
+    return Result(
+        1, [("a", "integer"), ("", "text")], truncated, 3, 1.5, row_count=2, json_bytes=len(JSON), text_rows=1
+    )
 
 
 @pytest.mark.parametrize("code", FailureCode)
@@ -70,9 +75,7 @@ def test_a_failed_statement_keeps_sqlstate_hint_and_position() -> None:
 
 
 def test_rows_come_with_columns_and_what_was_left_out() -> None:
-    body = encode_rows([[1, "x"], [None, None]])
-
-    rows = read_rows(result(truncated="rows"), body, timeout_s=1)
+    rows = read_rows(result(truncated="rows"), JSON + TEXT, timeout_s=1)
 
     assert rows == Rows(
         columns=(Column("a", "integer"), Column("", "text")),
@@ -84,7 +87,7 @@ def test_rows_come_with_columns_and_what_was_left_out() -> None:
 
 
 def test_a_whole_result_is_not_truncated() -> None:
-    assert read_rows(result(), encode_rows([]), timeout_s=1).truncated is None
+    assert read_rows(result(), JSON + TEXT, timeout_s=1).truncated is None
 
 
 def test_a_failure_in_place_of_rows_is_raised() -> None:
@@ -98,7 +101,7 @@ def test_a_reply_to_another_kind_of_request_is_a_lost_worker(reply: Opened | Ter
         read_rows(reply, b"", timeout_s=1)
 
 
-@pytest.mark.parametrize("body", [b"", b"\xc1", b"\x93\x01\x02\x03", encode_rows([[1]])[:-1]])
+@pytest.mark.parametrize("body", [b"", JSON, JSON[:-1] + TEXT, JSON + TEXT[:-1], JSON + TEXT * 2, JSON * 2])
 def test_rows_that_cannot_be_read_are_a_lost_worker(body: bytes) -> None:
     with pytest.raises(WorkerLostError):
         read_rows(result(), body, timeout_s=1)

@@ -1,46 +1,46 @@
-"""Rows that stay packed until they are looked at."""
+"""Rows that stay encoded until they are read."""
 
-import msgspec
 import pytest
 
-from pgmcp.execution.result import Column, JsonScalar, PackedRows, Rows, Truncation
-from worker.protocol import encode_rows
+from pgmcp.execution.result import Column, EncodedRows, JsonScalar, Rows, Truncation
 
-CELLS: list[list[JsonScalar]] = [[number, str(number), None, number / 2, True] for number in range(2_500)]
+CELLS: list[list[JsonScalar]] = [
+    [number, str(number), None, number / 2, True, 2**53, "ü\n\u2028…\U0001f418"] for number in range(2_500)
+]
 
 
 @pytest.fixture
-def packed() -> PackedRows:
-    return PackedRows.find(encode_rows(CELLS))
+def encoded() -> EncodedRows:
+    return EncodedRows.encode(CELLS)
 
 
-def test_packed_rows_are_the_rows(packed: PackedRows) -> None:
-    assert len(packed) == 2_500
-    assert list(packed) == CELLS
-    assert packed[-1] == CELLS[-1]
+def test_encoded_rows_are_the_rows(encoded: EncodedRows) -> None:
+    assert len(encoded) == 2_500
+    assert encoded == CELLS
+    assert [type(cell) for cell in encoded[2]] == [type(cell) for cell in CELLS[2]]
+    assert (encoded[-1], encoded[700]) == (CELLS[-1], CELLS[700])
 
 
-def test_a_slice_of_packed_rows_stays_packed(packed: PackedRows) -> None:
-    part = packed[10:2_000]
+@pytest.mark.parametrize(
+    "chosen",
+    [slice(10, 2_000), slice(None, 3), slice(-300, None), slice(9, 5), slice(4_000, None), slice(0, 90, 7)],
+)
+def test_a_slice_of_encoded_rows_stays_encoded(encoded: EncodedRows, chosen: slice) -> None:
+    part = encoded[chosen]
 
-    assert isinstance(part, PackedRows)
-    assert list(part) == CELLS[10:2_000]
-
-
-def test_packed_rows_can_be_sent_on(packed: PackedRows) -> None:
-    sent = b"".join(packed[10:].pack())
-
-    assert list(PackedRows.find(sent)) == CELLS[10:]
-
-
-@pytest.mark.parametrize("body", [b"", encode_rows(CELLS)[:-1], b"\xc0"])
-def test_what_is_no_array_of_rows_is_refused(body: bytes) -> None:
-    with pytest.raises(msgspec.MsgspecError):
-        PackedRows.find(body)
+    assert isinstance(part, EncodedRows)
+    assert part == CELLS[chosen]
+    assert len(part) == len(CELLS[chosen])
 
 
-def test_the_head_of_rows_says_that_there_are_more(packed: PackedRows) -> None:
-    rows = Rows((Column("a", "integer"),), packed)
+@pytest.mark.parametrize("row", [2_500, -2_501])
+def test_a_row_that_is_not_there_is_an_index_error(encoded: EncodedRows, row: int) -> None:
+    with pytest.raises(IndexError):
+        encoded[row]
+
+
+def test_the_head_of_rows_says_that_there_are_more(encoded: EncodedRows) -> None:
+    rows = Rows((Column("a", "integer"),), encoded)
 
     assert rows.head(3) == Rows(rows.columns, CELLS[:3], Truncation.ROWS)
     assert rows.head(2_500) is rows

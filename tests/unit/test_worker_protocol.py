@@ -25,10 +25,8 @@ from worker.protocol import (
     ToWorker,
     decode_from_worker,
     decode_head,
-    decode_rows,
     decode_to_worker,
     encode_frame,
-    encode_rows,
 )
 
 OPEN = Open(1, "host=db password=secret", {"password": "secret", "dbname": "ü"}, 5, 512)
@@ -71,18 +69,6 @@ def test_a_message_from_the_worker_arrives_as_it_was(message: FromWorker) -> Non
     header, body = split(encode_frame(message, b"\x00\xff"))
 
     assert (decode_from_worker(header), body) == (message, b"\x00\xff")
-
-
-def test_rows_arrive_with_their_types() -> None:
-    rows: list[list[str | int | float | bool | None]] = [
-        [1, 2**53, -1.5, True, None, "", "ü…\U0001f418"],
-        [],
-    ]
-
-    arrived = decode_rows(encode_rows(rows))
-
-    assert arrived == rows
-    assert [type(cell) for cell in arrived[0]] == [type(cell) for cell in rows[0]]
 
 
 def test_a_body_is_not_copied_on_its_way_into_a_frame() -> None:

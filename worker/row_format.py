@@ -1,0 +1,123 @@
+r"""Rows as lines: one line a row, as JSON and as text.
+
+    JSON   [1,"paid",null]⏎     a JSON array, in UTF-8
+    text   1⇥paid⇥NULL⏎         cells separated by tabs and escaped as `worker.escaping` says
+
+A worker writes its rows like this, once, and the front pastes them into its answers. A text of the letters
+NULL is `\NULL`. Imports nothing of this project but the escapes, so that the front can use it too.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from worker.escaping import escape_untrusted, is_harmless
+
+Scalar = str | int | float | bool | None
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final = msgspec.json.Decoder(list[Scalar])
+
+_WRITTEN_OTHERWISE: Final = re.compile("[en]|0\\.0000")  # 1e22, null for NaN, 0.00001
+_TEXT_OR_NULL: Final = {str, type(None)}
+_SUSPECT_BYTES: Final = bytes([*range(0x20), *b"<\\\x7f"])
+"""The ASCII characters that an escape may stand for, tab and line feed among them."""
+
+
+def json_lines(rows: Sequence[Sequence[Scalar]]) -> bytes:
+    """Return each row as JSON, each with a line feed at its end.
+
+    Raises:
+        UnicodeEncodeError: a text holds half a surrogate pair. What was decoded from bytes never does.
+    """
+    return _encoder.encode_lines(rows)
+
+
+def read_json_lines(lines: bytes) -> list[list[Scalar]]:
+    """Return the rows that `json_lines` wrote.
+
+    Raises:
+        msgspec.MsgspecError: the lines are no such rows.
+    """
+    return _decoder.decode_lines(lines)
+
+
+def text_rows(rows: Sequence[Sequence[Scalar]]) -> list[str]:
+    """Return each row as text, its cells separated by tabs: the cheapest unambiguous form.
+
+    In tokens of o200k_base, pipes cost 5 % more, JSON arrays 8 %, a Markdown table 18 %.
+    """
+    return text_block(rows).split("\n") if rows else []
+
+
+def text_block(rows: Sequence[Sequence[Scalar]]) -> str:
+    """Return the rows as `text_rows` does, separated by line feeds."""
+    if not rows or not rows[0]:
+        return "\n" * (len(rows) - 1)
+    columns = list(zip(*rows, strict=True))
+    block = _join(map(_raw_column, columns))
+    if _is_clean(block, separators=len(rows) * len(columns) - 1):
+        return block
+    return _join(map(_text_column, columns))
+
+
+def text_row(row: Sequence[Scalar]) -> str:
+    """Return one row as `text_rows` does."""
+    return "\t".join(map(_text_cell, row))
+
+
+def _join(columns: Iterable[Iterable[str]]) -> str:
+    return "\n".join(map("\t".join, zip(*columns, strict=True)))
+
+
+def _is_clean(block: str, *, separators: int) -> bool:
+    """Return whether no cell needs an escape: one search through all cells, as nearly always none does."""
+    if not block.isascii():
+        return False
+    data = block.encode()
+    return len(data) - len(data.translate(None, _SUSPECT_BYTES)) == separators
+
+
+def _raw_column(cells: Sequence[Any]) -> Iterable[str]:
+    """Return the cells of a column as text, which may still need escapes."""
+    kinds = set(map(type, cells))
+    if kinds == {int} or kinds == {float}:
+        return _number_column(cells)
+    if kinds == {type(None)}:
+        return ["NULL"] * len(cells)
+    if kinds == {bool}:
+        return ["true" if cell else "false" for cell in cells]
+    if not kinds <= _TEXT_OR_NULL or "NULL" in cells:
+        return map(_text_cell, cells)
+    return cells if kinds == {str} else ["NULL" if cell is None else cell for cell in cells]
+
+
+def _number_column(cells: Sequence[Any]) -> Iterable[str]:
+    """Return numbers as Python writes them.
+
+    JSON differs only in very large and very small numbers, and is written much faster.
+    """
+    written = _encoder.encode(cells)[1:-1].decode()
+    return map(repr, cells) if _WRITTEN_OTHERWISE.search(written) else written.split(",")
+
+
+def _text_column(cells: Sequence[Any]) -> Iterable[str]:
+    """Return the cells of a column as escaped text."""
+    kinds = set(map(type, cells))
+    if kinds <= _TEXT_OR_NULL and not is_harmless("".join(filter(None, cells))):
+        return map(_text_cell, cells)
+    return _raw_column(cells)
+
+
+def _text_cell(cell: Scalar) -> str:
+    match cell:
+        case str():
+            return r"\NULL" if cell == "NULL" else escape_untrusted(cell)
+        case None:
+            return "NULL"
+        case bool():
+            return "true" if cell else "false"
+        case _:
+            return repr(cell)
