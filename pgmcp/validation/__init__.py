@@ -17,6 +17,8 @@ What is decided where:
 - `lookup`: which functions and operators of the database a name can mean, by the search path and by
   the types of the arguments (`overloads`, `argument_types`); `columns`: which `relation.name` is a
   column and no call.
+- `explicit_casts`, `implicit_casts`, `domain_literals`: where a statement may call a cast or a domain's CHECK
+  of a column's type; `column_values` follows the columns by the names that the statement gives them.
 - `secret_columns`: which columns of readable catalogs a statement may not use.
 - `reach`: what the database's own functions, views and row policies call, followed to the end through
   what `body` finds in the text of functions. `pgmcp.execution.policy` reads them from the catalog.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.overloads import TypeSystem
 from pgmcp.validation.refusal_reasons import RefusalReason
 from pgmcp.validation.shipped_lists import builtin
@@ -33,6 +34,20 @@ class CatalogCast(NamedTuple):
     def is_check(self) -> bool:
         """Whether it stands for the CHECK of a domain."""
         return self.type_name == self.target and not self.is_chosen
+
+
+class CastColumn(NamedTuple):
+    """A column whose values can be cast.
+
+    Attributes:
+        name: "" is the whole row.
+        type_name: the `CatalogCast.type_name` that its values have or hold.
+        kind: how its values hold it.
+    """
+
+    name: str
+    type_name: str
+    kind: ValueKind
 
 
 class CatalogOperator(NamedTuple):
@@ -153,8 +168,7 @@ class CatalogRelation:
         reads: schema and name of the relations in them.
         secrets: catalogs of which a secret column is read in them.
         types: names of types that values become in them.
-        cast_columns: names of columns, each with a `CatalogCast.type_name` that its values have or hold; the
-            column "" is the whole row.
+        cast_columns: its columns with values that can be cast.
         runs_program: a program of the database server gives its rows.
         unreadable: why it is not known what reading it calls; None where it is known.
         policy: the name of the row policy whose condition this is; "" for the relation itself.
@@ -171,7 +185,7 @@ class CatalogRelation:
     unreadable: RefusalReason | None = None
     only_for_others: bool = False
     secrets: tuple[str, ...] = ()
-    cast_columns: tuple[tuple[str, str], ...] = ()
+    cast_columns: tuple[CastColumn, ...] = ()
     policy: str = ""
 
 

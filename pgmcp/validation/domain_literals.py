@@ -1,55 +1,248 @@
-"""Where a literal may become a value of a domain because of a column beside it.
+"""Where a literal may become a value of a domain because of a value beside it.
 
-A literal without a type takes the type of what it is compared or combined with. Beside a column of a domain
-that is the domain's base type, so no CHECK runs; beside an array, a range or a row of the domain it is the
-column's own type: `emails = '{a@b}'`, `coalesce(emails, '{}')`.
+A literal without a type takes the type of what it is compared or combined with. Beside a value of a domain
+that is the domain's base type, so no CHECK runs, except as an argument of a polymorphic function:
+`lag(email, 1, 'x')`. Beside an array, a range or a row of the domain it is the whole type, whose parts are
+checked: `emails = '{a@b}'`, `coalesce(emails, '{}')`, `array_agg(email) = '{a@b}'`.
+
+PostgreSQL manual, chapter "Type Conversion", and "Polymorphic Types". The lists of functions are checked
+against a server: tests/postgres/test_cast_columns.py.
 """
 
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
-from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST, ExplicitCasts
+from pgmcp.validation.column_values import EVERY, NONE, SELECTS, ColumnValues, ValueKind, places
 from pgmcp.validation.grammar import Node
 
-_SELECTS = frozenset({"SelectStmt", "larg", "rarg"})
-_COMBINING = frozenset(
-    {"A_Expr", "A_ArrayExpr", "CaseExpr", "CoalesceExpr", "FuncCall", "MinMaxExpr", "SubLink"} | _SELECTS
+_COMBINING: Final = frozenset({"A_ArrayExpr", "CaseExpr", "CoalesceExpr", "MinMaxExpr"})
+_WHOLES: Final = ValueKind.ARRAY | ValueKind.ROW | ValueKind.WHOLE
+_PLAIN: Final = ValueKind.ELEMENT
+
+# Functions of pg_catalog that give several arguments one type, and a literal among these the domain's.
+FUNCTIONS_OF_ONE_TYPE: Final = frozenset(
+    """
+    any_value_transfn array_append array_cat array_eq array_ge array_gt array_larger array_le array_lt
+    array_ne array_position array_positions array_prepend array_remove array_replace array_smaller
+    arraycontained arraycontains arrayoverlap btarraycmp lag lead width_bucket
+    """.split()  # noqa: SIM905 - as the two below
 )
-_FIELDS_OF_PARTS = frozenset(
-    {"lexpr", "rexpr", "args", "agg_order", "arg", "defresult", "elements", "items", "testexpr", "subselect"}
-    | {"targetList", "valuesLists", "larg", "rarg", "val", "expr", "result"}
+PREFIXES_OF_ONE_TYPE: Final = ("elem_contained_by_", "multirange_", "range_")
+# Those that compare a literal with values of ORDER BY.
+_HYPOTHETICAL: Final = frozenset({"cume_dist", "dense_rank", "percent_rank", "rank"})
+# Those whose result has the type of an argument or is made of it; the results of all others are not.
+FUNCTIONS_THAT_MAKE_ARRAYS: Final = frozenset(
+    "array_agg array_append array_cat array_fill array_prepend percentile_disc".split()  # noqa: SIM905
 )
-_TAKES_ANY_TYPE = FUNCTIONS_THAT_CAST | {"array_to_string", "concat", "concat_ws", "format"}
-"""Functions whose arguments, and results, have no type in common."""
-_TRANSPARENT = frozenset(
+FUNCTIONS_THAT_KEEP_TYPES: Final = frozenset(
+    """
+    any_value any_value_transfn array_larger array_remove array_replace array_reverse array_sample
+    array_shuffle array_smaller array_sort first_value lag last_value lead max min mode multirange_intersect
+    multirange_intersect_agg_transfn multirange_minus multirange_union nth_value percentile_disc
+    range_intersect range_intersect_agg range_intersect_agg_transfn range_merge range_minus range_union
+    trim_array
+    """.split()  # noqa: SIM905
+)
+FUNCTIONS_THAT_MAKE_MULTIRANGES: Final = frozenset({"multirange", "range_agg"})
+FUNCTIONS_THAT_GIVE_ELEMENTS: Final = frozenset({"lower", "unnest", "upper"})
+
+_VALUES_OF_NODE: Final[dict[str, tuple[str, ...]]] = {
+    "ResTarget": ("val",),
+    "SortBy": ("node",),
+    "CaseWhen": ("result",),
+    **dict.fromkeys(SELECTS, ("targetList", "valuesLists", "larg", "rarg")),
+}
+"""The fields of a node whose values are values of the node itself; of any other node, all."""
+
+_WITHOUT_VALUES: Final = frozenset(
+    {"A_Const", "BoolExpr", "BooleanTest", "GroupingFunc", "NullTest", "SQLValueFunction", "TypeCast"}
+)
+"""Nodes whose value is none of a domain's; a cast to a type that holds one is refused by the type's name."""
+
+_FOLLOWED_FOR_LITERALS: Final = frozenset(
     {"A_ArrayExpr", "CaseExpr", "CaseWhen", "CoalesceExpr", "CollateClause", "List", "MinMaxExpr"}
-    | {"NamedArgExpr", "ResTarget", "RowExpr", "larg", "rarg"}
+    | {"NamedArgExpr", "ResTarget", "RowExpr", "SortBy"}
+    | {"arg", "args", "defresult", "elements", "items", "node", "result", "val"}
 )
-"""What has the type of the literals in it, or compares these one by one."""
 
 
-class LiteralsOfDomains(ExplicitCasts):
-    """Looks in one statement for literals beside values of the columns."""
+class LiteralsOfDomains(ColumnValues):
+    """Looks in one statement for literals beside values of the columns. What it finds depends on literals."""
 
-    def _carries(self, kind: str, fields: Node) -> bool:
-        is_json_or_text = kind == "FuncCall" and self._is_built_in(fields, _TAKES_ANY_TYPE)
-        return not is_json_or_text and super()._carries(kind, fields)
+    def _values_of(self, kind: str, fields: Node) -> ValueKind:
+        if kind in _WITHOUT_VALUES or kind.startswith(("Json", "Xml")):
+            return NONE
+        match kind:
+            case "ColumnRef":
+                return self._kinds_of_column(fields["fields"])
+            case "SubLink":
+                return self._values_of_sublink(fields)
+            case "A_Expr":
+                return self._values_of_operator(fields)
+            case "FuncCall":
+                return self._values_of_call(fields)
+            case "A_Indirection":
+                return self._values_of_indirection(fields)
+            case _ if kind in _COMBINING:
+                return self._values_of_combination(kind, fields)
+        below = _VALUES_OF_NODE.get(kind, tuple(fields))
+        return self._kinds([fields[name] for name in below if name in fields])
 
-    def _may_cast(self, kind: str, fields: Node) -> bool:
-        if kind not in _COMBINING or (kind in _SELECTS and not _combines_rows(fields)):
+    def _values_of_sublink(self, link: Node) -> ValueKind:
+        match link.get("subLinkType"):
+            case "EXPR_SUBLINK":
+                return self._kinds(link["subselect"])
+            case "ARRAY_SUBLINK":
+                return _in_array(self._kinds(link["subselect"]))
+            case _:
+                return NONE
+
+    def _values_of_operator(self, expression: Node) -> ValueKind:
+        if expression.get("kind") == "AEXPR_NULLIF":
+            return self._kinds(expression["lexpr"])
+        if self._around.compares_only(expression):
+            return NONE
+        kinds = self._kinds([expression.get("lexpr"), expression.get("rexpr")])
+        if self._is_written(expression):
+            return EVERY if kinds else NONE
+        return kinds & _WHOLES
+
+    def _values_of_call(self, call: Node) -> ValueKind:
+        kinds = self._kinds(_arguments(call))
+        if not self._around.means_built_in(call):
+            return EVERY if kinds else NONE
+        name = _name(call)
+        result = _in_array(kinds) if name in FUNCTIONS_THAT_MAKE_ARRAYS else NONE
+        if name in FUNCTIONS_THAT_KEEP_TYPES:
+            result |= kinds
+        if name in FUNCTIONS_THAT_MAKE_MULTIRANGES and kinds & _WHOLES:
+            result |= ValueKind.WHOLE
+        if name in FUNCTIONS_THAT_GIVE_ELEMENTS:
+            result |= _parts_of(kinds & _WHOLES)
+        return result
+
+    def _values_of_indirection(self, fields: Node) -> ValueKind:
+        kinds, is_row = self._kinds(fields["arg"]), self._is_row(fields["arg"])
+        for step in fields["indirection"]:
+            if "A_Indices" not in step:
+                name = step.get("String", {}).get("sval", "")
+                kinds = self._kinds_of_column([{"String": {"sval": name}}]) if is_row else _field_of(kinds)
+            elif not step["A_Indices"].get("is_slice"):
+                kinds = _parts_of(kinds & _WHOLES)
+            is_row = False
+        return kinds
+
+    def _values_of_combination(self, kind: str, fields: Node) -> ValueKind:
+        """Return the kinds of the type that several expressions have in common.
+
+        Beside a constant that is the base type of a domain; a CASE without ELSE may give NULL.
+        """
+        values = _combined(kind, fields)
+        kinds = self._kinds(values)
+        if any("A_Const" in each for each in values) or (kind == "CaseExpr" and "defresult" not in fields):
+            kinds &= _WHOLES
+        return _in_array(kinds) if kind == "A_ArrayExpr" else kinds
+
+    def _acts(self, kind: str, fields: Node) -> bool:
+        match kind:
+            case "FuncCall":
+                return self._call_makes_values(fields)
+            case "A_Expr":
+                return self._operator_makes_values(fields)
+            case "SubLink":
+                return self._is_whole_beside_literal([fields.get("testexpr"), *_outputs(fields)])
+            case _ if kind in _COMBINING:
+                return self._is_whole_beside_literal(_combined(kind, fields)) or (
+                    "arg" in fields and self._is_whole_beside_literal([fields["arg"], *_compared(fields)])
+                )
+            case _ if kind in SELECTS and ("larg" in fields or "valuesLists" in fields):
+                return any(map(self._is_whole_beside_literal, places(fields)))
+            case _:
+                return False
+
+    def _call_makes_values(self, call: Node) -> bool:
+        arguments = _arguments(call)
+        kinds = self._kinds(arguments)
+        if not kinds or not any(_literals(arguments)):
             return False
-        if kind == "FuncCall" and self._is_built_in(fields, _TAKES_ANY_TYPE):
-            return False
-        parts = [value for name, value in fields.items() if name in _FIELDS_OF_PARTS]
-        return self._is_carried(parts) and _has_literal(parts)
+        name = _name(call)
+        if not self._around.means_built_in(call):
+            return self._around.is_polymorphic(name)
+        if name in FUNCTIONS_OF_ONE_TYPE or name.startswith(PREFIXES_OF_ONE_TYPE):
+            return True
+        return name in _HYPOTHETICAL and bool(kinds & _WHOLES)
+
+    def _operator_makes_values(self, expression: Node) -> bool:
+        left, right = expression.get("lexpr"), expression.get("rexpr")
+        if self._is_written(expression):
+            return bool(self._kinds([left, right])) and any(_literals([left, right]))
+        if (
+            expression.get("kind") in ("AEXPR_OP_ANY", "AEXPR_OP_ALL")
+            and self._kinds(right) == ValueKind.ARRAY
+        ):
+            return False  # the left side is compared with elements
+        return self._is_whole_beside_literal([left, right])
+
+    def _is_whole_beside_literal(self, values: Sequence[Node | None]) -> bool:
+        return bool(self._kinds(values) & _WHOLES) and any(_has_parts(each) for each in _literals(values))
+
+    def _is_written(self, expression: Node) -> bool:
+        """Return whether the operator may be one of the database's own that gives its operands one type."""
+        return self._around.has_written_operator(expression["name"][-1]["String"]["sval"])
 
 
-def _combines_rows(select: Node) -> bool:
-    return "larg" in select or "valuesLists" in select
+def _arguments(call: Node) -> list[Node]:
+    return [*call.get("args", []), *call.get("agg_order", [])]
 
 
-def _has_literal(parts: Any) -> bool:
-    """Return whether a string or NULL without a type stands in an expression."""
-    pending = [parts]
+def _name(call: Node) -> str:
+    return str(call["funcname"][-1]["String"]["sval"])
+
+
+def _combined(kind: str, fields: Node) -> list[Node]:
+    """Return the expressions of which an expression has the common type."""
+    if kind == "CaseExpr":
+        results = [each["CaseWhen"]["result"] for each in fields["args"]]
+        return [*results, fields["defresult"]] if "defresult" in fields else results
+    return list(fields.get("elements" if kind == "A_ArrayExpr" else "args", []))
+
+
+def _compared(case: Node) -> list[Node]:
+    return [each["CaseWhen"]["expr"] for each in case["args"]]
+
+
+def _outputs(link: Node) -> list[Node]:
+    """Return the outputs of a subquery with which its IN or ANY compares."""
+    return [each for place in places(link["subselect"]["SelectStmt"]) for each in place]
+
+
+def _in_array(kinds: ValueKind) -> ValueKind:
+    """Return the kind of an array of such values; of arrays, one with more dimensions."""
+    is_flat = bool(kinds & (ValueKind.ELEMENT | ValueKind.ARRAY))
+    is_deep = bool(kinds & (ValueKind.ROW | ValueKind.WHOLE))
+    return (ValueKind.ARRAY if is_flat else NONE) | (ValueKind.WHOLE if is_deep else NONE)
+
+
+def _parts_of(kinds: ValueKind) -> ValueKind:
+    """Return the kinds of an array's elements, or of a range's bounds."""
+    if kinds & ValueKind.WHOLE:
+        return EVERY
+    return _PLAIN if kinds else NONE
+
+
+def _field_of(kinds: ValueKind) -> ValueKind:
+    """Return the kinds that a row's field may have."""
+    return EVERY if kinds & ValueKind.WHOLE else kinds & ValueKind.ROW and _PLAIN
+
+
+def _has_parts(constant: Node) -> bool:
+    """Return whether a literal is a value with parts that are checked: not NULL, and no empty array."""
+    return "sval" in constant and constant["sval"].get("sval", "").strip() != "{}"
+
+
+def _literals(values: Any) -> Iterator[Node]:
+    """Give the strings and NULLs without a type in expressions, as far as their type is not decided there."""
+    pending = [values]
     while pending:
         value = pending.pop()
         if isinstance(value, list):
@@ -57,10 +250,5 @@ def _has_literal(parts: Any) -> bool:
         elif isinstance(value, dict):
             constant = value.get("A_Const", {})
             if "sval" in constant or "isnull" in constant:
-                return True
-            pending.extend(below for name, below in value.items() if _is_followed(name))
-    return False
-
-
-def _is_followed(name: str) -> bool:
-    return name in _TRANSPARENT or name in _FIELDS_OF_PARTS
+                yield constant
+            pending.extend(below for name, below in value.items() if name in _FOLLOWED_FOR_LITERALS)

@@ -20,12 +20,12 @@ from fnmatch import fnmatchcase
 
 from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, ResolutionFacts
+from pgmcp.validation.column_values import Surroundings
 from pgmcp.validation.columns import KnownColumns
-from pgmcp.validation.explicit_casts import Surroundings
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.operators import is_built_in_operator, is_known_operator
-from pgmcp.validation.overloads import NAME_TYPE, UNKNOWN, CallArguments
+from pgmcp.validation.overloads import NAME_TYPE, UNKNOWN, CallArguments, is_polymorphic
 from pgmcp.validation.reach import ColumnCast, Reach, Refusal
 from pgmcp.validation.refusal_reasons import RefusalReason
 from pgmcp.validation.secret_columns import NAME_COMPARISONS
@@ -197,6 +197,7 @@ class FunctionPolicy:
         return Surroundings(
             has_function=lambda name: bool(self._by_name.get(name)),
             takes_one=lambda name: any(function.takes_one for function in self._by_name.get(name, ())),
+            is_polymorphic=lambda name: any(map(_is_polymorphic, self._by_name.get(name, ()))),
             has_written_operator=lambda symbol: any(map(_is_written, self._lookup.behind_symbol(symbol))),
             puts_schemas_first=self._path[0] != PG_CATALOG,
         )
@@ -317,6 +318,12 @@ class FunctionPolicy:
 
 def _is_written_cast(cast: CatalogCast, type_name: str) -> bool:
     return cast.type_name == type_name and not cast.is_chosen and not cast.is_check
+
+
+def _is_polymorphic(function: CatalogFunction) -> bool:
+    """Return whether an argument of a function may get its type from another argument."""
+    types = function.argument_types
+    return types is None or function.variadic_element != 0 or sum(map(is_polymorphic, types)) > 1
 
 
 def _is_written(function: CatalogFunction) -> bool:

@@ -8,7 +8,7 @@ never does count as harmless; every other place is taken for one that casts.
 from collections.abc import Iterator, Set
 from typing import Any, NamedTuple
 
-from pgmcp.validation.explicit_casts import Surroundings
+from pgmcp.validation.column_values import Surroundings
 from pgmcp.validation.grammar import Node
 
 _LISTS_OF_BARE_COLUMNS = frozenset(

@@ -39,6 +39,11 @@ _TAKEN_BY_POLYMORPHIC: Final = {
 }
 
 
+def is_polymorphic(type_oid: int) -> bool:
+    """Return whether a parameter of this type takes values of many types."""
+    return type_oid in _TAKEN_BY_POLYMORPHIC
+
+
 @dataclass(frozen=True, slots=True)
 class CatalogType:
     """A type, as pg_type shows it.

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from pgmcp.validation.body import BodyText
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, ResolutionFacts
+from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST
 from pgmcp.validation.grammar import Node
@@ -46,13 +47,15 @@ class ColumnCast(NamedTuple):
     Attributes:
         column: "" is the whole row.
         target: the built-in type that a statement has to name; "" if the server calls the cast without that.
-        is_check: it is the CHECK of a domain, of which the column has arrays, ranges or rows.
+        kind: how the column's values hold the type that the cast is of.
+        is_check: it is the CHECK of a domain.
     """
 
     column: str
     target: str
     refusal: Refusal
-    is_check: bool = False
+    kind: ValueKind
+    is_check: bool
 
 
 _Node = CatalogFunction | CatalogRelation
@@ -129,10 +132,10 @@ class Reach:
             return []
         schemas = [schema] if schema else self._search_path
         return [
-            ColumnCast(column, "" if cast.is_chosen else cast.target, refusal, cast.is_check)
+            ColumnCast(column, "" if cast.is_chosen else cast.target, refusal, kind, cast.is_check)
             for each in schemas
             for relation in self._relations.get((each, name), ())
-            for column, type_name in relation.cast_columns
+            for column, type_name, kind in relation.cast_columns
             for cast, function in self._casts.get(type_name, ())
             if (refusal := self._refusal(function))
         ]
@@ -143,7 +146,7 @@ class Reach:
             cast.is_chosen
             for relations in self._castable.values()
             for relation in relations
-            for column, type_name in relation.cast_columns
+            for column, type_name, _ in relation.cast_columns
             if not column
             for cast, _ in self._casts.get(type_name, ())
         )
@@ -163,7 +166,7 @@ class Reach:
         return next(filter(None, map(self._refusal, casts)), None)
 
     def _cast_functions(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
-        for _, type_name in relation.cast_columns:
+        for _, type_name, _ in relation.cast_columns:
             yield from (function for cast, function in self._casts.get(type_name, ()) if not cast.is_check)
 
     def _refusal(self, start: _Node) -> Refusal | None:

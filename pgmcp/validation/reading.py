@@ -6,9 +6,10 @@ from typing import Any, NoReturn
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import ArgumentTypes
+from pgmcp.validation.column_values import NONE, ValueKind, names_of_columns
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.domain_literals import LiteralsOfDomains
-from pgmcp.validation.explicit_casts import ExplicitCasts, names_of_columns
+from pgmcp.validation.explicit_casts import ExplicitCasts
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.grammar import Node, character_offset
 from pgmcp.validation.implicit_casts import ImplicitCasts
@@ -241,13 +242,13 @@ class ReadingCheck:
             if place := ImplicitCasts(root, columns, surroundings).first():
                 self._refuse_cast(chosen, place, hint=_IMPLICIT_CAST_HINT)
         if named:
-            columns, targets = {cast.column for cast in named}, {cast.target for cast in named}
-            if place := ExplicitCasts(root, columns, targets, surroundings).first():
+            targets = {cast.target for cast in named}
+            if place := ExplicitCasts(root, _kinds_by_column(named), targets, surroundings).first():
                 self._refuse_cast(named, place, hint=_EXPLICIT_CAST_HINT)
-
+        literals = LiteralsOfDomains(root, _kinds_by_column(checked), surroundings)
         if checked:
-            columns = {cast.column for cast in checked}
-            if place := LiteralsOfDomains(root, columns, frozenset(), surroundings).first():
+            self.depends_on_literals = True
+            if place := literals.first():
                 self._refuse_cast(checked, place, hint=_CHECK_HINT)
 
     def _refuse_cast(self, casts: list[ColumnCast], place: Node, *, hint: str) -> NoReturn:
@@ -417,6 +418,13 @@ def _hint_for_relation(refusal: Refusal) -> str:
         )
         hint = f"{hint}; {allow}" if hint else allow
     return hint or "an administrator changes the policy so that it does not use this"
+
+
+def _kinds_by_column(casts: list[ColumnCast]) -> dict[str, ValueKind]:
+    kinds: dict[str, ValueKind] = {}
+    for cast in casts:
+        kinds[cast.column] = kinds.get(cast.column, NONE) | cast.kind
+    return kinds
 
 
 def _types_of_literals(operands: list[Node]) -> Iterator[Node]:

@@ -9,6 +9,7 @@ import msgspec
 from pgmcp.execution.policy.resolution import read_search_path
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.catalog_objects import (
+    CastColumn,
     CatalogCast,
     CatalogFunction,
     CatalogOperator,
@@ -20,6 +21,7 @@ from pgmcp.validation.refusal_reasons import RefusalReason
 decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
 _decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int], ...]).decode
 _decode_names = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
+_decode_columns = msgspec.json.Decoder(tuple[CastColumn, ...]).decode
 _decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
 _decode_operators = msgspec.json.Decoder(list[tuple[str, str, int, int]]).decode
 _decode_parts = msgspec.json.Decoder(list[tuple[str, str, Volatility, bool, str, str]]).decode
@@ -94,6 +96,6 @@ def _relation(row: list[Any]) -> CatalogRelation:
         runs_program,
         only_for_others=only_for_others,
         secrets=decode_texts(secrets) if secrets else (),
-        cast_columns=_decode_names(cast_columns) if cast_columns else (),
+        cast_columns=_decode_columns(cast_columns) if cast_columns else (),
         policy=policy,
     )

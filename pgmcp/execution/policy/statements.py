@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.secret_columns import SECRET_COLUMNS
 
 # Row policies for SELECT that can apply: `is_ours` to our role, else to the owner of a view or of a SECURITY
@@ -47,6 +48,13 @@ UNION ALL
 SELECT a.atttypid, c.reltype
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.reltype <> 0"""
+
+# The `ValueKind` of a type that holds values of another: a domain's is that of what it is over.
+_KIND_OF_WHOLE: Final = f"""
+CASE WHEN t.typtype = 'd' THEN {{part}}.kind
+     WHEN {{part}}.kind <> {ValueKind.ELEMENT:d} THEN {ValueKind.WHOLE:d}
+     WHEN t.typcategory = 'A' THEN {ValueKind.ARRAY:d}
+     ELSE {ValueKind.ROW:d} END"""
 
 # Domains whose CHECK makes a value of another domain.
 _NESTED_CHECKS: Final = r"""
@@ -268,31 +276,45 @@ WITH RECURSIVE policies (id, relation, name, tree) AS (
     WHERE piece.number > 1
       AND (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384)
                OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= 16384 AND c.castfunc <> 0))
-), castable (type, source) AS (
-    SELECT c.type, c.type FROM ({_CASTS}) AS c
+), castable (type, source, kind) AS (
+    SELECT c.type, c.type, {ValueKind.ELEMENT:d} FROM ({_CASTS}) AS c
     UNION
-    SELECT w.whole, c.source FROM castable AS c JOIN ({_WHOLES}) AS w (part, whole) ON w.part = c.type
-), domains (type, source, is_whole) AS (
+    SELECT w.whole, c.source, {_KIND_OF_WHOLE.format(part="c")}
+    FROM castable AS c
+    JOIN ({_WHOLES}) AS w (part, whole) ON w.part = c.type
+    JOIN pg_catalog.pg_type AS t ON t.oid = w.whole
+), domains (type, source, kind) AS (
     -- A literal beside an array, range or row of a domain becomes one, too, and so is checked.
-    SELECT k.contypid, k.contypid, false
+    SELECT k.contypid, k.contypid, {ValueKind.ELEMENT:d}
     FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384
     UNION
-    SELECT w.whole, d.source, d.is_whole OR t.typtype <> 'd'
+    SELECT w.whole, d.source,
+           CASE WHEN w.is_nested THEN {ValueKind.ELEMENT:d} ELSE {_KIND_OF_WHOLE.format(part="d")} END
     FROM domains AS d
-    JOIN ({_WHOLES} UNION ALL {_NESTED_CHECKS}) AS w (part, whole) ON w.part = d.type
+    JOIN (SELECT p.part, p.whole, false FROM ({_WHOLES}) AS p (part, whole)
+          UNION ALL
+          SELECT p.part, p.whole, true FROM ({_NESTED_CHECKS}) AS p (part, whole)
+         ) AS w (part, whole, is_nested) ON w.part = d.type
     JOIN pg_catalog.pg_type AS t ON t.oid = w.whole
+), acting (domain) AS (
+    SELECT k.contypid
+    FROM pg_catalog.pg_constraint AS k,
+         LATERAL pg_catalog.regexp_matches(
+             k.conbin::pg_catalog.text, ':(?:func|opfunc)id (\d+)', 'g') AS m (match)
+    JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.oidin(pg_catalog.textout(m.match[1]))
+    WHERE k.contypid >= 16384 AND (p.oid >= 16384 OR p.provolatile <> 'i')
 ), cast_columns (id, list) AS (
-    SELECT u.id, pg_catalog.json_agg(pg_catalog.json_build_array(u.name, t.typname))
-    FROM (SELECT a.attrelid, a.attname, c.source
+    SELECT u.id, pg_catalog.json_agg(pg_catalog.json_build_array(u.name, t.typname, u.kind))
+    FROM (SELECT a.attrelid, a.attname, c.source, c.kind
           FROM castable AS c JOIN pg_catalog.pg_attribute AS a ON a.atttypid = c.type
           UNION ALL
-          SELECT a.attrelid, a.attname, d.source
+          SELECT a.attrelid, a.attname, d.source, d.kind
           FROM domains AS d JOIN pg_catalog.pg_attribute AS a ON a.atttypid = d.type
-          WHERE d.is_whole
+          WHERE d.kind <> {ValueKind.ELEMENT:d} OR d.source IN (SELECT x.domain FROM acting AS x)
           UNION ALL
-          SELECT r.oid, '', c.source
+          SELECT r.oid, '', c.source, {ValueKind.ELEMENT:d}
           FROM castable AS c JOIN pg_catalog.pg_class AS r ON r.reltype = c.type AND c.type = c.source
-         ) AS u (id, name, type)
+         ) AS u (id, name, type, kind)
     JOIN pg_catalog.pg_type AS t ON t.oid = u.type
     GROUP BY u.id
 ), types (id, list) AS (

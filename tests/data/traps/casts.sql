@@ -47,10 +47,17 @@ insert into things values (1, 'red');
 create view things_json as select to_json(t) as thing from things t;
 create view things_array as select json_array(colour) as thing from things t;
 create view things_text as select id, colour || '' as colour from things;
--- A domain that is checked where a literal beside an array of it becomes such an array.
+-- A domain that is checked where a literal becomes such a value, alone or in an array, row or range.
 create function counted(int) returns bool language plpgsql as
     'begin perform nextval(''calls''); return true; end';
 create domain counted_number as int check (counted(value));
 create type counted_pair as (first counted_number, second text);
-create table counts (id int, one counted_number, more counted_number[], pair counted_pair);
-insert into counts values (1, 5, '{5}', '(5,x)');
+create type counted_span as range (subtype = counted_number);
+create table counts (id int, one counted_number, more counted_number[], pair counted_pair, span counted_span);
+insert into counts values (1, 5, '{5}', '(5,x)', '[1,5)');
+create view shown_counts as select * from counts;
+create function first_of(anycompatible, anycompatible) returns anycompatible language sql immutable as
+    'select $1';
+create function two_of(int, text) returns int language sql immutable as 'select 2';
+create function are_same(anyelement, anyelement) returns bool language sql immutable as 'select true';
+create operator === (leftarg = anyelement, rightarg = anyelement, function = are_same);

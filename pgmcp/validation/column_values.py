@@ -1,0 +1,306 @@
+"""Follows the values of columns through one statement, by the names that it gives to them.
+
+Scopes are not told apart: a name that is given to a value of such a column, anywhere in the statement, counts
+as such a column everywhere in it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from enum import IntFlag
+from functools import reduce
+from operator import or_
+from typing import Any, Final
+
+from pgmcp.validation.grammar import Node
+
+SELECTS: Final = frozenset({"SelectStmt", "larg", "rarg"})
+_ORDER: Final = frozenset({"<", "<=", ">", ">="})
+_COMPARISONS: Final = frozenset({"=", "<>"}) | _ORDER
+_ROW_SOURCES: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
+
+
+class ValueKind(IntFlag):
+    """How values of a column hold values of the type that is looked for; 0 where they do not.
+
+    A DOMAIN over such a type is of the same kind as that type.
+    """
+
+    ELEMENT = 1  # the value itself
+    ARRAY = 2  # an array of them
+    ROW = 4  # a row or range of them
+    WHOLE = 8  # anything else that holds them: an array of rows, a row of arrays
+
+
+NONE: Final = ValueKind(0)
+EVERY: Final = ValueKind.ELEMENT | ValueKind.ARRAY | ValueKind.ROW | ValueKind.WHOLE
+_WITH_FIELDS: Final = ValueKind.ROW | ValueKind.WHOLE
+
+# How the server names an output that has no name (FigureColname), besides names that stand in it.
+_GIVEN_NAMES: Final = frozenset(
+    {"array", "case", "coalesce", "greatest", "least", "nullif", "row", "?column?"}
+)
+_NAMED_BY_LAST: Final = {"ColumnRef": "fields", "FuncCall": "funcname"}
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a search for casts has to know of the database.
+
+    Attributes:
+        has_function: whether the database has a function of its own by this name.
+        takes_one: whether it has one that `value.name` can call.
+        is_polymorphic: whether it has one that gives several arguments the type of one of them.
+        has_written_operator: whether it has an operator by this symbol with a function in SQL or the like.
+        puts_schemas_first: schemas of the database come before pg_catalog on the search path.
+    """
+
+    has_function: Callable[[str], bool]
+    takes_one: Callable[[str], bool]
+    is_polymorphic: Callable[[str], bool]
+    has_written_operator: Callable[[str], bool]
+    puts_schemas_first: bool = False
+
+    def compares_only(self, expression: Node) -> bool:
+        """Return whether an expression only compares its operands: it gives true, false or NULL."""
+        operators = symbols(expression)
+        is_plain = expression.get("kind") != "AEXPR_NULLIF" and operators <= _COMPARISONS
+        return is_plain and not any(map(self.has_written_operator, operators))
+
+    def means_built_in(self, call: Node) -> bool:
+        """Return whether a call can only be to a function of PostgreSQL, if there is one by that name."""
+        *schemas, name = (part["String"]["sval"] for part in call["funcname"])
+        return schemas == ["pg_catalog"] or not (schemas or self.has_function(name))
+
+
+class ColumnValues(ABC):
+    """Follows values of columns through one statement.
+
+    Args:
+        columns: their names with the kinds of their values; any column of such a name counts.
+    """
+
+    def __init__(self, root: Node, columns: Mapping[str, ValueKind], surroundings: Surroundings) -> None:
+        self._names = dict(columns)
+        self._around = surroundings
+        self._nodes = list(_nodes_below(root))
+        self._rows = {name for kind, fields in self._nodes for name in _names_of_rows(kind, fields)}
+        self._values: dict[int, ValueKind] = {}  # what may come out, by id() of the fields
+        self._mentioning: dict[int, bool] = {}  # such a column, or any relation, stands somewhere below
+        self._unnamed = NONE  # of columns whose names the statement does not show
+
+    def first(self) -> Node | None:
+        """Return the fields of the first node that may do what is looked for, if there is any."""
+        while self._spread():
+            pass
+        return next((fields for kind, fields in self._nodes if self._acts(kind, fields)), None)
+
+    @abstractmethod
+    def _values_of(self, kind: str, fields: Node) -> ValueKind:
+        """Return the kinds of the values that may come out of a node."""
+
+    @abstractmethod
+    def _acts(self, kind: str, fields: Node) -> bool:
+        """Return whether a node does what is looked for."""
+
+    def _spread(self) -> bool:
+        """Add the names that are given to values of the columns; return whether there was anything new."""
+        for kind, fields in reversed(self._nodes):  # what is below comes first
+            self._values[id(fields)] = self._values_of(kind, fields)
+            is_source = kind == "RangeVar" or (kind == "ColumnRef" and self._values[id(fields)] != NONE)
+            self._mentioning[id(fields)] = is_source or any(map(self._mentions, fields.values()))
+        known = (dict(self._names), self._unnamed)
+        for kind, fields in self._nodes:
+            for name, kinds in self._given_names(kind, fields):
+                self._names[name] = self._names.get(name, NONE) | kinds
+            if self._gives_fields(kind, fields):
+                self._unnamed = EVERY
+        return (self._names, self._unnamed) != known
+
+    def _mentions(self, value: Any) -> bool:
+        if isinstance(value, list):
+            return any(map(self._mentions, value))
+        return isinstance(value, dict) and self._mentioning[id(value)]
+
+    def _kinds(self, value: Any) -> ValueKind:
+        """Return the kinds of all the values in a field."""
+        if isinstance(value, list):
+            return _union(map(self._kinds, value))
+        return self._values[id(value)] if isinstance(value, dict) else NONE
+
+    def _kinds_of_column(self, parts: list[Node]) -> ValueKind:
+        *qualifiers, last = parts
+        if "A_Star" in last:
+            return self._kinds_of_any_name() | ValueKind.WHOLE
+        name = last["String"]["sval"]
+        is_row = not qualifiers and name in self._rows
+        return self._names.get(name, NONE) | self._unnamed | (ValueKind.WHOLE if is_row else NONE)
+
+    def _kinds_of_any_name(self) -> ValueKind:
+        return _union(self._names.values()) | self._unnamed
+
+    def _is_row(self, expression: Node) -> bool:
+        """Return whether an expression is a row of a relation, whose columns have their names."""
+        match expression:
+            case {"ColumnRef": {"fields": [{"String": {"sval": name}}]}}:
+                return name in self._rows
+            case {"ColumnRef": {"fields": [*_, {"A_Star": _}]}}:
+                return True
+            case _:
+                return False
+
+    def _gives_fields(self, kind: str, fields: Node) -> bool:
+        """Return whether columns of unknown names come out of rows: `(pair).*`, FROM unnest(pairs)."""
+        if kind == "A_Indirection":
+            is_star = "A_Star" in fields["indirection"][-1]
+            return is_star and not self._is_row(fields["arg"]) and bool(self._kinds(fields["arg"]))
+        is_named = "colnames" in fields.get("alias", {})
+        return (
+            kind == "RangeFunction" and not is_named and bool(self._kinds(fields["functions"]) & _WITH_FIELDS)
+        )
+
+    def _given_names(self, kind: str, fields: Node) -> Iterator[tuple[str, ValueKind]]:
+        """Give the names that a node gives to values of the columns, with their kinds."""
+        if kind == "CommonTableExpr":
+            yield from ((name, EVERY) for name in _names_of_search_and_cycle(fields))
+        if kind in ("CommonTableExpr", "RangeFunction") or "alias" in fields:
+            yield from self._names_of_alias(kind, fields)
+        elif kind in SELECTS:
+            yield from self._names_of_outputs(fields)
+
+    def _names_of_alias(self, kind: str, fields: Node) -> Iterator[tuple[str, ValueKind]]:
+        kinds = self._kinds_under_alias(kind, fields) if self._mentioning[id(fields)] else NONE
+        if not kinds:
+            return
+        alias = fields.get("alias", {})
+        for name in alias.get("colnames", fields.get("aliascolnames", [])):
+            yield name["String"]["sval"], kinds
+        if kind == "RangeFunction":
+            for name in (alias["aliasname"],) if alias else _strings_below(fields):
+                yield name, kinds
+
+    def _kinds_under_alias(self, kind: str, fields: Node) -> ValueKind:
+        """Return the kinds of the columns to which an item of FROM or WITH may give new names."""
+        source = {"CommonTableExpr": "ctequery", "RangeFunction": "functions", "RangeSubselect": "subquery"}
+        return self._kinds(fields[source[kind]]) if kind in source else self._kinds_of_any_name()
+
+    def _names_of_outputs(self, select: Node) -> Iterator[tuple[str, ValueKind]]:
+        targets = next(arms(select)).get("targetList", [])
+        for place, same_place in enumerate(places(select)):
+            if kinds := self._kinds(same_place):
+                names = _output_names(targets[place]) if targets else (f"column{place + 1}",)
+                yield from ((name, kinds) for name in names)
+
+
+def _union(kinds: Iterable[ValueKind]) -> ValueKind:
+    return reduce(or_, kinds, NONE)
+
+
+def symbols(expression: Node) -> Set[str]:
+    """Return the operators of an expression: BETWEEN stands for two."""
+    if "BETWEEN" in expression.get("kind", ""):
+        return _ORDER
+    return {expression["name"][-1]["String"]["sval"]}
+
+
+def names_of_columns(root: Node) -> Set[str]:
+    """Return the names of the columns in a node, without their tables."""
+    references = [root, *(fields for kind, fields in _nodes_below(root) if kind == "ColumnRef")]
+    return {
+        part["fields"][-1]["String"]["sval"]
+        for part in references
+        if "String" in part.get("fields", [{}])[-1]
+    }
+
+
+def arms(select: Node) -> Iterator[Node]:
+    """Give the SELECTs and VALUES of a set operation, the one that names the columns first."""
+    pending = [select]
+    while pending:
+        arm = pending.pop()
+        if "larg" in arm:
+            pending += [arm["rarg"], arm["larg"]]
+        else:
+            yield arm
+
+
+def places(select: Node) -> list[list[Node]]:
+    """Return the expressions that become one column, for each column of a SELECT, VALUES or set operation.
+
+    Where a star hides the number of columns of a set operation, any expression may become any column.
+    """
+    rows = [row for arm in arms(select) for row in _rows_of(arm)]
+    if len(rows) > 1 and any(map(_is_star, (each for row in rows for each in row))):
+        every = [each for row in rows for each in row]
+        return [every for _ in rows[0]]
+    return [[row[place] for row in rows if place < len(row)] for place in range(len(rows[0]))]
+
+
+def _output_names(output: Node) -> Iterator[str]:
+    """Give the names that a column of a SELECT may have (FigureColname in the server's parser)."""
+    pending: list[Node] = [output]
+    while pending:
+        ((kind, fields),) = pending.pop().items()
+        if kind == "ResTarget" and "name" in fields:
+            yield fields["name"]
+        elif kind in _NAMED_BY_LAST:
+            yield from _strings_below(fields[_NAMED_BY_LAST[kind]][-1])
+        else:
+            yield from _GIVEN_NAMES
+            yield from _strings_below(fields.get("typeName", {}).get("names", [])[-1:])
+            yield from _strings_below([each for each in fields.get("indirection", []) if "String" in each])
+            pending += [fields[name] for name in ("val", "arg", "defresult") if name in fields]
+            if "subselect" in fields:
+                pending += next(arms(fields["subselect"]["SelectStmt"])).get("targetList", [])
+
+
+def _rows_of(arm: Node) -> Iterator[list[Node]]:
+    if "valuesLists" in arm:
+        yield from (row["List"]["items"] for row in arm["valuesLists"])
+    else:
+        yield arm.get("targetList", [])
+
+
+def _is_star(output: Node) -> bool:
+    """Return whether an output of a SELECT stands for any number of columns."""
+    value = output.get("ResTarget", {}).get("val", {})
+    steps = value.get("ColumnRef", {}).get("fields") or value.get("A_Indirection", {}).get("indirection", [])
+    return any("A_Star" in step for step in steps)
+
+
+def _nodes_below(root: Node) -> Iterator[tuple[str, Node]]:
+    """Give each node with its fields, and each node's wrapper and unnamed fields, from the top down."""
+    pending: list[tuple[str, Any]] = [("", root)]
+    while pending:
+        kind, value = pending.pop()
+        if isinstance(value, list):
+            pending.extend((kind if kind[:1].islower() else "", each) for each in reversed(value))
+        elif isinstance(value, dict):
+            yield kind, value
+            pending.extend(reversed(list(value.items())))
+
+
+def _names_of_rows(kind: str, fields: Node) -> Iterator[str]:
+    """Give the name by which the rows of a relation are values."""
+    if kind in _ROW_SOURCES:
+        name = fields.get("alias", {}).get("aliasname") or fields.get("relname")
+        if name:
+            yield name
+
+
+def _names_of_search_and_cycle(query: Node) -> Iterator[str]:
+    """Give the columns that hold rows of a recursive query's columns."""
+    yield from filter(None, [query.get("search_clause", {}).get("search_seq_column")])
+    yield from filter(None, [query.get("cycle_clause", {}).get("cycle_path_column")])
+
+
+def _strings_below(root: Any) -> Iterator[str]:
+    pending = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, list):
+            pending.extend(value)
+        elif isinstance(value, dict):
+            pending.extend(value.values())
