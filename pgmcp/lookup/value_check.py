@@ -1,12 +1,14 @@
 """Texts that a query compares columns with and that these do not hold, and what they hold instead.
 
-The catalog's lists answer first. Only a query that found nothing is worth a look into the table itself, at as
-many rows as `_MAX_SCANNED_ROWS`. Of a column whose values are not to be shown, nothing is told but that it
-holds the very text of the query in another case.
+The catalog's lists answer first. Only a query that found nothing is worth reading the table itself, at most
+`_MAX_SCANNED_ROWS` rows. Of a column whose values are not to be shown, nothing is told but that it holds the
+very text of the query in another case. What is found that way is a suspicion: functions around the column,
+collations and types decide what compares equal. PostgreSQL evaluates each condition as it is written before
+anything is told.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Column, Table
@@ -88,6 +90,7 @@ class Mismatch:
         values: what it holds instead, the nearest first; empty when these are not to be shown.
         differs_in_case: the column holds the text in another case, and perhaps only so.
         case_function: "lower" or "upper", if that is why: it never gives a text in this case.
+        comparison: where it was found.
     """
 
     column: str
@@ -95,6 +98,7 @@ class Mismatch:
     values: tuple[str, ...]
     differs_in_case: bool
     case_function: str = ""
+    comparison: "Comparison | None" = field(default=None, compare=False, repr=False)
 
     def describe(self) -> str:
         """Return it in one line, with the values as SQL spells them."""
@@ -123,7 +127,7 @@ def check_listed(comparisons: Iterable[Comparison]) -> list[Mismatch]:
     for each in comparisons:
         values = _listed(each.column)
         if each.is_in_vain:
-            mismatches.append(Mismatch(_name(each), each.text, (), True, each.mention.case_function))
+            mismatches.append(Mismatch(_name(each), each.text, (), True, each.mention.case_function, each))
         elif values and not any(map(each.is_met_by, values)):
             mismatches.append(_mismatch(each, values))
     return mismatches
@@ -149,6 +153,35 @@ async def check_unlisted(
     return [mismatch for mismatch in mismatches if mismatch is not None]
 
 
+async def drop_met(mismatches: Sequence[Mismatch], fetch: Fetch) -> list[Mismatch]:
+    """Return the mismatches whose condition holds for no row, as PostgreSQL evaluates it.
+
+    Args:
+        fetch: if it fails, only conditions that a reader can evaluate as well stay.
+    """
+    open_ones = [each for each in mismatches if each.comparison and not each.case_function]
+    if not open_ones:
+        return list(mismatches)
+    try:
+        rows = await fetch(
+            f"SELECT {', '.join(_exists(each.comparison) for each in open_ones if each.comparison)}"
+        )
+    except PgmcpError:
+        met = [each for each in open_ones if each.comparison and each.comparison.mention.is_computed]
+    else:
+        met = [each for each, is_met in zip(open_ones, rows.rows[0], strict=True) if is_met]
+    return [each for each in mismatches if not any(each is other for other in met)]
+
+
+def _exists(comparison: Comparison) -> str:
+    relation = _qualified_name(comparison.table)
+    return f"EXISTS (SELECT FROM {relation} AS t WHERE {comparison.mention.condition})"
+
+
+def _qualified_name(table: Table) -> str:
+    return f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
+
+
 async def _look_up(comparison: Comparison, catalog: Catalog, fetch: Fetch) -> Mismatch | None:
     table, column = comparison.table, comparison.column
     values = await _near_values(comparison, fetch)
@@ -156,7 +189,9 @@ async def _look_up(comparison: Comparison, catalog: Catalog, fetch: Fetch) -> Mi
         return None
     if not catalog.scope.shows_values(table.schema, table.name, column.name):
         is_there = any(map(comparison.is_nearly_met_by, values))
-        return Mismatch(_name(comparison), comparison.text, (), differs_in_case=True) if is_there else None
+        if not is_there:
+            return None
+        return Mismatch(_name(comparison), comparison.text, (), differs_in_case=True, comparison=comparison)
     near = nearest(comparison.text, values, limit=_MAX_SHOWN_VALUES, spell=str)
     return _mismatch(comparison, tuple(near)) if near else None
 
@@ -231,6 +266,7 @@ def _mismatch(comparison: Comparison, values: tuple[str, ...]) -> Mismatch:
         comparison.text,
         tuple(near) or values[:_MAX_SHOWN_VALUES],
         differs_in_case=any(map(comparison.is_nearly_met_by, values)),
+        comparison=comparison,
     )
 
 
@@ -246,7 +282,7 @@ async def _near_values(comparison: Comparison, fetch: Fetch) -> list[str]:
     statement = _NEAR_VALUES.format(
         column=column,
         value=text_of(comparison.column, f"t.{column}"),
-        table=f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}",
+        table=_qualified_name(table),
         # Every transaction has standard_conforming_strings on: nothing but the quote needs care.
         text="'" + comparison.text.replace("'", "''") + "'",
         scanned=_MAX_SCANNED_ROWS,

@@ -4,7 +4,7 @@ import asyncio
 from typing import Final
 
 from pgmcp.execution.result import Rows
-from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, resolve
+from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, drop_met, resolve
 from pgmcp.pipeline.call import Request
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
 from pgmcp.validation.mentions import read_mentions
@@ -29,10 +29,11 @@ async def find_mismatches(
     listed = check_listed(comparisons)
     if not found_something(rows):
         fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S)
-        return listed + await check_unlisted(comparisons, catalog, fetch)
+        return await drop_met(listed + await check_unlisted(comparisons, catalog, fetch), fetch)
     fetch = statements.lookup(request.database, timeout_s=SHORT_LOOKUP_TIMEOUT_S)
     unlisted = await check_unlisted(comparisons, catalog, fetch, max_rows=SMALL_TABLE_ROWS)
-    return [mismatch for mismatch in listed + unlisted if mismatch.differs_in_case]
+    in_case_only = [mismatch for mismatch in listed + unlisted if mismatch.differs_in_case]
+    return await drop_met(in_case_only, fetch)
 
 
 def found_something(rows: Rows | None) -> bool:

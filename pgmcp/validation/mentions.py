@@ -4,8 +4,8 @@ Nothing is decided here; it serves those who explain why a query failed or found
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar
@@ -14,7 +14,18 @@ from pgmcp.validation.grammar import Node
 _EQUALITY_KINDS = frozenset({"AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY"})
 _LIKE_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
 _CASE_FUNCTIONS = frozenset({"lower", "upper"})
-_FOLDING_FUNCTIONS = _CASE_FUNCTIONS | {"btrim"}
+_TRIMMING_FUNCTIONS = frozenset({"btrim", "ltrim", "rtrim"})
+# What these give still is the value in a reader's eyes; what left() or md5() gives is not.
+_COSMETIC_FUNCTIONS = (
+    _CASE_FUNCTIONS
+    | _TRIMMING_FUNCTIONS
+    | {"citext", "initcap", "normalize", "regexp_replace", "replace", "translate", "unaccent"}
+)
+_LIKE_BY_OPERATOR = {"~~": "LIKE", "~~*": "ILIKE"}
+_WILDCARDS = "%_\\"
+_PLAIN_CALL_FIELDS = frozenset({"funcformat", "location"})
+"""What the tree says of a call with nothing but arguments: no DISTINCT, FILTER, OVER and the like."""
+
 _STATEMENTS_UNLIKE_PROSE = frozenset(
     {"ExplainStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "DropStmt", "CreateStmt"}
 )
@@ -31,6 +42,9 @@ class TextComparison:
         is_pattern: the text may stand anywhere in the value.
         ignores_case: as ILIKE does.
         case_function: "lower" or "upper" where the column is in one of these; "" if not.
+        condition: this comparison alone as SQL, of a table with the alias `t`.
+        is_computed: only the server can evaluate it: other functions are around the column, or the pattern
+            has wildcards inside.
     """
 
     qualifier: str
@@ -39,6 +53,22 @@ class TextComparison:
     is_pattern: bool = False
     ignores_case: bool = False
     case_function: str = ""
+    condition: str = field(default="", compare=False)
+    is_computed: bool = False
+
+
+class _ColumnSide(NamedTuple):
+    """The side of a comparison that holds one column, perhaps inside functions and casts.
+
+    Attributes:
+        expression: as SQL, of a table with the alias `t`.
+    """
+
+    qualifier: str
+    column: str
+    expression: str
+    case_function: str = ""
+    is_computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,32 +131,85 @@ def _comparisons(fields: Node) -> Iterator[TextComparison]:
     if is_pattern and operator.startswith("!"):
         return
     for one, other in (("lexpr", "rexpr"), ("rexpr", "lexpr")):
-        column = _column(fields.get(one, {}))
-        if column is not None:
-            qualifier, name, case_function = column
+        side = _column_side(fields.get(one, {}))
+        if side is not None:
+            sql_operator = _LIKE_BY_OPERATOR.get(operator, "=")
             for text in _texts(fields.get(other, {})):
+                inner = text.strip("%") if is_pattern else text
                 yield TextComparison(
-                    qualifier,
-                    name,
-                    text.strip("%") if is_pattern else text,
+                    side.qualifier,
+                    side.column,
+                    inner,
                     is_pattern,
                     ignores_case=operator == "~~*",
-                    case_function=case_function,
+                    case_function=side.case_function,
+                    condition=f"{side.expression} {sql_operator} {_literal(text)}",
+                    is_computed=side.is_computed
+                    or (is_pattern and any(wildcard in inner for wildcard in _WILDCARDS)),
                 )
 
 
-def _column(node: Node) -> tuple[str, str, str] | None:
-    """Return qualifier and name of a column, below a cast or not, and the function that changes its case."""
+def _column_side(node: Node) -> _ColumnSide | None:
+    """Return the one column below casts and functions of constants; None for anything else."""
     match node:
-        case {"TypeCast": {"arg": below}}:
-            return _column(below)
-        case {"FuncCall": {"funcname": [*_, {"String": {"sval": name}}], "args": [below]}}:
-            column = _column(below) if name in _FOLDING_FUNCTIONS else None
-            return column and (*column[:2], name if name in _CASE_FUNCTIONS else column[2])
+        case {"TypeCast": {"arg": below, "typeName": {"names": names, **modifiers}}} if not (
+            modifiers.keys() & {"typmods", "arrayBounds"}
+        ):
+            side = _column_side(below)
+            return side and side._replace(expression=f"CAST({side.expression} AS {_qualified(names)})")
+        case {"FuncCall": {"funcname": names, "args": arguments, **modifiers}} if (
+            not modifiers.keys() - _PLAIN_CALL_FIELDS
+        ):
+            return _call_side(names, arguments)
         case {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": name}}]}}:
-            return qualifiers[-1]["String"]["sval"] if qualifiers else "", name, ""
+            qualifier = qualifiers[-1]["String"]["sval"] if qualifiers else ""
+            return _ColumnSide(qualifier, name, f"t.{_identifier(name)}")
         case _:
             return None
+
+
+def _call_side(names: list[Node], arguments: list[Node]) -> _ColumnSide | None:
+    """Return the one column among the arguments of a cosmetic function, if the others are constants."""
+    function = names[-1]["String"]["sval"]
+    if function not in _COSMETIC_FUNCTIONS:
+        return None
+    sides = [_column_side(argument) for argument in arguments]
+    constants = [_constant(argument) for argument in arguments]
+    found = [side for side in sides if side is not None]
+    if len(found) != 1 or any(side is None and not text for side, text in zip(sides, constants, strict=True)):
+        return None
+    texts = [side.expression if side else text for side, text in zip(sides, constants, strict=True)]
+    changes_case = function in _CASE_FUNCTIONS and len(arguments) == 1
+    case_function = function if changes_case else ""
+    return found[0]._replace(
+        expression=f"{_qualified(names)}({', '.join(texts)})",
+        case_function=found[0].case_function if function in _TRIMMING_FUNCTIONS else case_function,
+        is_computed=found[0].is_computed or not changes_case,
+    )
+
+
+def _constant(node: Node) -> str:
+    """Return a plain number or text as SQL; "" for anything else."""
+    match node:
+        case {"A_Const": {"sval": {"sval": text}}}:
+            return _literal(text)
+        case {"A_Const": {"ival": number}}:
+            return str(number.get("ival", 0))
+        case _:
+            return ""
+
+
+def _qualified(names: list[Node]) -> str:
+    return ".".join(_identifier(each["String"]["sval"]) for each in names)
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _literal(text: str) -> str:
+    # Every transaction has standard_conforming_strings on: nothing but the quote needs care.
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _texts(node: Node) -> Iterator[str]:

@@ -11,7 +11,10 @@ from pgmcp.validation.mentions import Mentions, TextComparison, read_mentions
         ("sales.orders.status = 'open'", [TextComparison("orders", "status", "open")]),
         ("status::text = 'open'::text", [TextComparison("", "status", "open")]),
         ("lower(status) = lower('Open')", [TextComparison("", "status", "open", case_function="lower")]),
-        ("upper(btrim(status)) = 'Open'", [TextComparison("", "status", "Open", case_function="upper")]),
+        (
+            "upper(btrim(status)) = 'Open'",
+            [TextComparison("", "status", "Open", case_function="upper", is_computed=True)],
+        ),
         ("status IN ('a', 'b')", [TextComparison("", "status", "a"), TextComparison("", "status", "b")]),
         ("status = ANY (ARRAY['a', 'b'])", [TextComparison("", "status", t) for t in "ab"]),
         ("name LIKE '%mith%'", [TextComparison("", "name", "mith", is_pattern=True)]),
@@ -30,6 +33,22 @@ def test_texts_that_columns_are_compared_with_are_found(
     mentions = read_mentions(f"SELECT 1 FROM sales.orders AS o WHERE {condition}")
 
     assert mentions.comparisons == tuple(comparisons)
+
+
+@pytest.mark.parametrize(
+    ("condition", "alone"),
+    [
+        ("o.\"Status\" = 'it''s'", "t.\"Status\" = 'it''s'"),
+        ("lower(trim(o.status)) = 'open'", '"lower"("pg_catalog"."btrim"(t."status")) = \'open\''),
+        ("replace(status, ' ', '') IN ('a')", "\"replace\"(t.\"status\", ' ', '') = 'a'"),
+        ("status::citext = 'a'", 'CAST(t."status" AS "citext") = \'a\''),
+        ("status ILIKE '%a_b%'", "t.\"status\" ILIKE '%a_b%'"),
+    ],
+)
+def test_a_comparison_can_be_asked_by_itself(condition: str, alone: str) -> None:
+    (comparison,) = read_mentions(f"SELECT 1 FROM orders AS o WHERE {condition}").comparisons
+
+    assert comparison.condition == alone
 
 
 def test_comparisons_are_found_below_the_top() -> None:
