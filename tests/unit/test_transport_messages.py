@@ -2,13 +2,7 @@ from typing import Any
 
 import pytest
 
-from pgmcp.transport.stdio.messages import (
-    BadMessageError,
-    Request,
-    decode,
-    decode_plain,
-    read_message,
-)
+from pgmcp.transport.messages import BadMessageError, Request, decode, decode_plain, read_message
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600

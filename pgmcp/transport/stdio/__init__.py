@@ -2,9 +2,7 @@
 
 descriptors    standard input and output, kept for the protocol alone
 wire           bytes: lines in, lines out; neither blocks the event loop
-messages       one line as a message, or what is wrong with it
 session        what each era asks and gets; requests in flight, cancellation
-progress       stages of a call, and signs of life while one takes long
 subscriptions  who hears that a resource has changed
 host_log       warnings that a host can show
 server         all of it together, from the first line to the last

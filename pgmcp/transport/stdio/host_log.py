@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from pgmcp.transport.stdio.messages import notification
+from pgmcp.transport.messages import notification
 from pgmcp.untrusted import escape_untrusted
 
 SHOWN_LOGGERS: Final = (

@@ -7,9 +7,9 @@ from typing import Any, Final
 import msgspec
 
 from pgmcp.surface import Surface
+from pgmcp.transport.messages import BadMessageError, decode, decode_plain
 from pgmcp.transport.stdio.descriptors import HostDescriptors
 from pgmcp.transport.stdio.host_log import HostLog
-from pgmcp.transport.stdio.messages import BadMessageError, decode, decode_plain
 from pgmcp.transport.stdio.session import Session
 from pgmcp.transport.stdio.wire import MAX_UNREAD_BYTES, LineSplitter, Oversized, Reader, Writer
 

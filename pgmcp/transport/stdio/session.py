@@ -11,21 +11,23 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
 from pgmcp.surface.caller import APPS_EXTENSION, caller_name, supports_apps
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
-from pgmcp.transport.stdio.eager_task import start_task
-from pgmcp.transport.stdio.host_log import LEVELS, HostLog
-from pgmcp.transport.stdio.messages import (
+from pgmcp.transport.messages import (
     BadMessageError,
     Request,
     error_of,
+    notification,
     read_message,
     result_of,
 )
-from pgmcp.transport.stdio.progress import Progress
+from pgmcp.transport.progress import Progress
+from pgmcp.transport.stdio.eager_task import start_task
+from pgmcp.transport.stdio.host_log import LEVELS, HostLog
 from pgmcp.transport.stdio.subscriptions import SUBSCRIPTION_ID, Subscriptions
 
 logger = logging.getLogger(__name__)
@@ -316,12 +318,16 @@ class Session:
         token = request.meta.get("progressToken")
         if not isinstance(token, str | int) or isinstance(token, bool):
             return (await self._surface.call_tool(name, arguments, caller)).as_result()
-        progress = Progress(token, self._send)
+        progress = Progress(partial(self._send_progress, token))
         try:
             caller = replace(caller, report=progress.report)
             return (await self._surface.call_tool(name, arguments, caller)).as_result()
         finally:
             progress.stop()
+
+    def _send_progress(self, token: str | int, number: int, message: str) -> None:
+        params = {"progressToken": token, "progress": number, "message": message}
+        self._send(notification("notifications/progress", params))
 
     async def _list_resources(self, request: Request, caller: Caller) -> dict[str, Any]:
         self._subscriptions.knows_list = caller.protocol_version != STATELESS_VERSION

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from pgmcp.surface.changes import Event, ResourceUpdated
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
-from pgmcp.transport.stdio.messages import Id, notification
+from pgmcp.transport.messages import Id, notification
 
 MAX_SUBSCRIPTIONS: Final = 1_000
 """Of one host; a host that wants more can subscribe to the whole schema."""

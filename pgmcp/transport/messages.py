@@ -1,4 +1,4 @@
-"""One line as a JSON-RPC message, or what is wrong with it."""
+"""Bytes as a JSON-RPC message, or what is wrong with them."""
 
 import json
 import re
@@ -50,7 +50,7 @@ _plain_decoder = msgspec.json.Decoder(_PlainLine)
 
 
 class BadMessageError(Exception):
-    """A line, or a part of a batch, that is no message.
+    """What was sent, or a part of a batch, is no message.
 
     Attributes:
         id: of the request it would have been, where it can be read.
@@ -71,8 +71,8 @@ def decode_plain(line: bytes) -> Request | None:
     return Request(plain.method, plain.params or {}, None if plain.id is msgspec.UNSET else plain.id)
 
 
-def decode(line: bytes) -> tuple[Any, bool]:
-    """Return the JSON value of a line, and whether its text had to be repaired.
+def decode(encoded: bytes) -> tuple[Any, bool]:
+    """Return the JSON value of a message, and whether its text had to be repaired.
 
     Bytes that are no UTF-8 and halves of surrogate pairs, which JavaScript writes when a text was cut inside
     an emoji, become U+FFFD.
@@ -80,19 +80,19 @@ def decode(line: bytes) -> tuple[Any, bool]:
     Raises:
         BadMessageError: it is not JSON.
     """
-    text = line.removeprefix(_BYTE_ORDER_MARK)
+    text = encoded.removeprefix(_BYTE_ORDER_MARK)
     try:
         return msgspec.json.decode(text), False
     except (msgspec.DecodeError, UnicodeDecodeError):
         pass
     except RecursionError:
-        raise BadMessageError("this line is JSON nested too deeply", code=PARSE_ERROR) from None
+        raise BadMessageError("the message is JSON nested too deeply", code=PARSE_ERROR) from None
     try:
         value = json.loads(text.decode("utf-8", errors="replace"))
         repaired = _LONE_SURROGATE.sub(_REPLACEMENT, json.dumps(value, ensure_ascii=False))
         return msgspec.json.decode(repaired), True
     except (ValueError, RecursionError):
-        raise BadMessageError("this line is not JSON", code=PARSE_ERROR) from None
+        raise BadMessageError("the message is not JSON", code=PARSE_ERROR) from None
 
 
 def read_message(value: Any) -> Request | None:

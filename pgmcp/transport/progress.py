@@ -1,10 +1,8 @@
-"""Progress notifications of one call: each of its stages, and signs of life while one takes long."""
+"""Progress of one call: each of its stages, and signs of life while one takes long."""
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Final
-
-from pgmcp.transport.stdio.messages import notification
+from typing import Final
 
 INTERVAL_S: Final = 10.0
 """Between signs of life; hosts that extend their time limit at each notification wait 60 s by default."""
@@ -13,26 +11,22 @@ _NO_STAGE: Final = "starting"
 
 
 class Progress:
-    """Sends progress to a host that asked for it.
+    """Reports progress to a host that asked for it.
 
     Args:
-        token: names the call in notifications.
-        send: writes a message to the host.
+        send: sends a notification, given its growing number and its message.
         interval_s: after which a stage is reported again, with its seconds so far.
     """
 
-    def __init__(
-        self, token: str | int, send: Callable[[dict[str, Any]], None], interval_s: float = INTERVAL_S
-    ) -> None:
-        self._token = token
-        self._send_message = send
+    def __init__(self, send: Callable[[int, str], None], interval_s: float = INTERVAL_S) -> None:
+        self._send_notification = send
         self._interval_s = interval_s
         self._loop = asyncio.get_running_loop()
         self._sent_count = 0
         self._begin(_NO_STAGE)
 
     def report(self, stage: str) -> None:
-        """Tell that a stage begins."""
+        """Report that a stage begins."""
         self._timer.cancel()
         self._begin(stage)
         self._send(stage)
@@ -51,6 +45,5 @@ class Progress:
         self._send(f"{self._stage}, {self._loop.time() - self._began_at_s:.0f} s so far")
 
     def _send(self, message: str) -> None:
-        self._sent_count += 1  # the protocol wants a growing number
-        params = {"progressToken": self._token, "progress": self._sent_count, "message": message}
-        self._send_message(notification("notifications/progress", params))
+        self._sent_count += 1  # the protocol requires a growing number
+        self._send_notification(self._sent_count, message)
