@@ -18,12 +18,13 @@ REFERENCE = ROOT / "docs/settings.md"
 EXAMPLE = ROOT / ".env.example"
 
 _LINE_CHARACTERS = 110
-_GROUPS = ("database", "openai", "server", "rate_limit", "audit")
+_GROUPS = ("database", "openai", "server", "rate_limit", "http", "audit")
 _HEADING_BY_GROUP = {
     "database": "One database",
     "openai": "The model behind `query`",
     "server": "Bounds and guards",
     "rate_limit": "Rate limits",
+    "http": "Serving over HTTP",
     "audit": "Audit file",
     "": "Files, logging and telemetry",
 }
@@ -47,6 +48,9 @@ _EXAMPLE_HEAD_BY_GROUP = {
 """,
     "rate_limit": """\
 # Budgets of the whole server.
+""",
+    "http": """\
+# `pgmcp serve --http`: who may come, and how much one client may take.
 """,
     "audit": """\
 # A record of every call.

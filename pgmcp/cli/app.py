@@ -308,18 +308,33 @@ def setup_sql(
     )
 
 
-@app.command(rich_help_panel=SERVE, epilog=examples("pgmcp serve", "pgmcp", "pgmcp serve --check"))
+@app.command(
+    rich_help_panel=SERVE,
+    epilog=examples("pgmcp serve", "pgmcp", "pgmcp serve --check", "pgmcp serve --http 127.0.0.1:8765"),
+)
 def serve(
+    address: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[HOST:PORT]", help="With --http: where to listen; 127.0.0.1:8765 if left out."
+        ),
+    ] = None,
+    over_http: Annotated[
+        bool, typer.Option("--http", help="Serve over HTTP, at /mcp, instead of stdio.")
+    ] = False,
     only_check: Annotated[
         bool, typer.Option("--check", help="Only check the settings: exit with 2 if they cannot be used.")
     ] = False,
 ) -> None:
-    """Serve MCP over stdio: what a host runs. The default without a command."""
-    from pgmcp.cli.serve import check
+    """Serve MCP over stdio, which is what a host runs, or over HTTP. The default without a command: stdio."""
+    from pgmcp.cli.serve import check, serve_http
     from pgmcp.cli.serve import serve as serve_stdio
 
     if only_check:
         check()
-        return
-
-    serve_stdio()
+    elif over_http:
+        serve_http(address)
+    elif address is not None:
+        raise typer.BadParameter("an address needs --http", param_hint="HOST:PORT")
+    else:
+        serve_stdio()

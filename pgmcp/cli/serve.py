@@ -29,6 +29,21 @@ def serve() -> None:
         exit_with(error)
 
 
+def serve_http(address: str | None) -> None:
+    """Serve MCP over HTTP until the process is told to stop.
+
+    Args:
+        address: `HOST:PORT`; None for the default one.
+
+    Raises:
+        SettingsError: they cannot be used, or the server would be open to others without authentication.
+    """
+    fork_server = start_fork_server()
+    from pgmcp.start_http import run
+
+    run(address, fork_server)
+
+
 def check() -> None:
     """Read the settings and what they name, and say whether they can be used; connects to nothing.
 

@@ -9,6 +9,7 @@ defaults ────────────┘ lowest
 from pgmcp.settings.load import load_settings
 from pgmcp.settings.models import (
     DatabaseSettings,
+    HttpSettings,
     OpenAISettings,
     RateLimitSettings,
     ServerSettings,
@@ -18,6 +19,7 @@ from pgmcp.settings.specs import SettingSpec, setting_specs
 
 __all__ = [
     "DatabaseSettings",
+    "HttpSettings",
     "OpenAISettings",
     "RateLimitSettings",
     "ServerSettings",

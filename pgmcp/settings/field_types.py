@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pgmcp.settings import conninfo
 
 _FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\*|\.(?:[^\W\d][\w$]*\*?|\*))?|extension:[\w-]+")
+_HTTP_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+_HTTP_ORIGIN = re.compile(rf"https?://{_HTTP_HOST.pattern}")
 
 
 def _check_url(url: SecretStr) -> SecretStr:
@@ -82,6 +84,20 @@ def _split_patterns(value: object) -> tuple[str, ...]:
     return patterns
 
 
+def _split_hosts(value: object) -> tuple[str, ...]:
+    hosts = tuple(host.strip().lower() for host in str(value).split(",") if host.strip())
+    if not all(_HTTP_HOST.fullmatch(host) for host in hosts):
+        raise ValueError("expected a comma list of host or host:port, as clients write them in a URL")
+    return hosts
+
+
+def _split_origins(value: object) -> tuple[str, ...]:
+    origins = tuple(origin.strip().lower() for origin in str(value).split(",") if origin.strip())
+    if not all(_HTTP_ORIGIN.fullmatch(origin) for origin in origins):
+        raise ValueError("expected a comma list of https://host or https://host:port, without a path")
+    return origins
+
+
 def _split_schemas(value: object) -> tuple[str, ...]:
     return tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
 
@@ -95,6 +111,8 @@ BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 FunctionNames = Annotated[tuple[str, ...], BeforeValidator(_split_function_names)]
 ColumnPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_patterns)]
 SchemaPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_schemas)]
+HttpHosts = Annotated[tuple[str, ...], BeforeValidator(_split_hosts)]
+HttpOrigins = Annotated[tuple[str, ...], BeforeValidator(_split_origins)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LOWER = BeforeValidator(lambda value: str(value).lower())
 UPPER = BeforeValidator(lambda value: str(value).upper())

@@ -29,6 +29,8 @@ from pgmcp.settings.field_types import (
     FileInExistingFolder,
     FunctionNames,
     Host,
+    HttpHosts,
+    HttpOrigins,
     LogLevel,
     RootCert,
     SchemaPatterns,
@@ -303,6 +305,28 @@ class RateLimitSettings(_Frozen):
     )
 
 
+class HttpSettings(_Frozen):
+    """Serving over HTTP: who may come, and how much one client may take."""
+
+    allowed_hosts: HttpHosts = Field(
+        default=(),
+        description="names that clients may call the server by, a comma list of host or host:port; the "
+        "address it listens on is always one of them, and on loopback localhost",
+    )
+    allowed_origins: HttpOrigins = Field(
+        default=(),
+        description="websites whose pages may call the server, a comma list such as https://app.example.com; "
+        "on loopback also those of this machine",
+    )
+    max_body_bytes: int = _number(1024**2, "bytes", 1024, 16 * 1024**2, "bytes of one request at most")
+    max_connections: int = _number(
+        1000, "connections", 2, 100_000, "connections of clients at most; one more gets 503"
+    )
+    stop_timeout_s: float = _number(
+        20.0, "seconds", 0, 3600, "seconds that calls under way may go on when the server is stopped"
+    )
+
+
 class AuditSettings(_Frozen):
     """What is written of every call, for whoever has to answer for it."""
 
@@ -331,6 +355,7 @@ class Settings(BaseSettings):
     openai: OpenAISettings = OpenAISettings()
     server: ServerSettings = ServerSettings()
     rate_limit: RateLimitSettings = RateLimitSettings()
+    http: HttpSettings = HttpSettings()
     audit: AuditSettings = AuditSettings()
     log_level: Annotated[LogLevel, UPPER] = Field(
         default="INFO", description="least level of the log lines on stderr"

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pgmcp.settings.models import (
     AuditSettings,
     DatabaseSettings,
+    HttpSettings,
     OpenAISettings,
     RateLimitSettings,
     ServerSettings,
@@ -32,6 +33,7 @@ _MODEL_BY_GROUP: dict[str, type[BaseModel]] = {
     "openai": OpenAISettings,
     "server": ServerSettings,
     "rate_limit": RateLimitSettings,
+    "http": HttpSettings,
     "audit": AuditSettings,
 }
 

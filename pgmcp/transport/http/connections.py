@@ -1,0 +1,87 @@
+"""uvicorn's HTTP/1.1 connection, with bounds that it lacks: silent, slow and too many clients."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from pgmcp.transport.http.limits import HttpLimits
+
+_FULL: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+    b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n\r\ntoo many connections\n"
+)
+
+
+class BoundedConnection(H11Protocol):
+    """A connection that costs the others nothing.
+
+        made ──▶ headers, header_timeout_s ──▶ request ──▶ answer ──▶ idle, uvicorn's keep-alive
+                     ▲                                                  │
+                     └────────── first byte of the next request ◀───────┘
+
+    An answer that the client does not read is given up after write_timeout_s.
+    """
+
+    limits: HttpLimits
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, or close it if there are too many."""
+        self._headers_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+        if len(self.connections) >= self.limits.max_connections:
+            transport.write(_FULL)
+            transport.close()
+            self.transport = transport
+            return
+        super().connection_made(transport)
+        self._await_headers()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of a request."""
+        if self.transport.is_closing():
+            return
+        super().data_received(data)
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete:
+            self._await_headers()
+        else:
+            self._stop_waiting_for_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_waiting_for_headers()
+        self._stop_waiting_for_reader()
+        if self in self.connections:
+            super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Begin to wait for a client that does not read."""
+        super().pause_writing()
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(self.limits.write_timeout_s, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on writing: the client reads again."""
+        self._stop_waiting_for_reader()
+        super().resume_writing()
+
+    def _await_headers(self) -> None:
+        if self._headers_timer is None:
+            self._headers_timer = self.loop.call_later(self.limits.header_timeout_s, self.transport.abort)
+
+    def _stop_waiting_for_headers(self) -> None:
+        if self._headers_timer is not None:
+            self._headers_timer.cancel()
+            self._headers_timer = None
+
+    def _stop_waiting_for_reader(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+
+def connection_class(limits: HttpLimits) -> Callable[..., Any]:
+    """Return the class of connections with these limits, for uvicorn's `http` setting."""
+    return type("BoundedConnection", (BoundedConnection,), {"limits": limits})

@@ -1,0 +1,206 @@
+"""One request, from its body to the end of its answer.
+
+    body ─▶ read whole: size, time ─▶ the SDK's app ─▶ answer
+                                        ▲
+    the client leaves ──────────────────┤ cancels: its statement is stopped on the database server
+    the server stops  ──────────────────┘
+
+The SDK watches for a client that leaves only where it streams. Here every request is watched alike.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+import msgspec
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pgmcp.surface.reply import INTERNAL_ERROR
+from pgmcp.transport.http.limits import HttpLimits
+from pgmcp.transport.http.replies import SERVER_ERROR, refusal
+from pgmcp.transport.messages import PARSE_ERROR, BadMessageError, decode, read_message
+
+logger = logging.getLogger(__name__)
+
+_CLOSE: Final = {"Connection": "close"}
+"""Sent when a body was not read to its end: what is left of it is no request."""
+
+_VERSION_HEADER: Final = "mcp-protocol-version"
+_VERSION_KEY: Final = b'"io.modelcontextprotocol/protocolVersion"'
+_WARN_AGAIN_AFTER_S: Final = 600.0
+
+
+class _ClientGoneError(Exception):
+    """The client has closed the connection."""
+
+
+class Exchanges:
+    """Runs requests, and can end all of them.
+
+    Args:
+        streaming: answers clients that take a stream of events.
+        plain: answers the others, with JSON alone.
+    """
+
+    def __init__(
+        self,
+        streaming: ASGIApp,
+        plain: ASGIApp,
+        limits: HttpLimits,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._streaming = streaming
+        self._plain = plain
+        self._limits = limits
+        self._clock = clock
+        self._running: set[anyio.CancelScope] = set()
+        self._warned_at_s = -_WARN_AGAIN_AFTER_S
+
+    def stop(self) -> None:
+        """Cancel every request under way; those not answered yet get 503."""
+        for scope in list(self._running):
+            scope.cancel()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a POST."""
+        has_started = has_ended = is_gone = False
+
+        async def send_watched(message: Message) -> None:
+            nonlocal has_started, has_ended
+            has_started = True
+            await send(message)
+            has_ended = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        with anyio.CancelScope() as running:
+            self._running.add(running)
+            try:
+                await self._answer(scope, receive, send_watched)
+            except _ClientGoneError:
+                is_gone = True
+            except Exception:
+                logger.exception("a request failed in a way that was not anticipated")
+            finally:
+                self._running.discard(running)
+        if is_gone or has_ended:
+            return
+        if has_started:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        elif running.cancelled_caught:
+            await refusal(503, "the server is stopping", code=SERVER_ERROR, headers=_CLOSE)(
+                scope, receive, send
+            )
+        else:
+            await refusal(500, "Internal error: the server's log has it", code=INTERNAL_ERROR)(
+                scope, receive, send
+            )
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        try:
+            async with asyncio.timeout(self._limits.body_timeout_s):
+                body = await self._read_body(headers, receive)
+        except TimeoutError:
+            message = f"the body did not arrive within {self._limits.body_timeout_s:g} s"
+            await refusal(408, message, headers=_CLOSE)(scope, receive, send)
+            return
+        if body is None:
+            message = f"the body is larger than {self._limits.max_body_bytes} bytes"
+            await refusal(413, message, headers=_CLOSE)(scope, receive, send)
+            return
+        try:
+            body = _check_message(body)
+        except BadMessageError as error:
+            await refusal(400, str(error), code=error.code)(scope, receive, send)
+            return
+        self._report_lost_version(headers, body)
+        app = self._streaming if _takes_events(headers) else self._plain
+        await _run_watched(app, scope, body, receive, send)
+
+    async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
+        """Return the whole body; None if it is too large."""
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared[:20]) > self._limits.max_body_bytes:
+            return None
+        chunks: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientGoneError
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > self._limits.max_body_bytes:
+                return None
+            if not message.get("more_body", False):
+                return b"".join(chunks)
+
+    def _report_lost_version(self, headers: Headers, body: bytes) -> None:
+        """Warn if a request of 2026-07-28 comes without its header: a proxy has dropped it."""
+        if _VERSION_HEADER in headers or _VERSION_KEY not in body:
+            return
+        now_s = self._clock()
+        if now_s - self._warned_at_s >= _WARN_AGAIN_AFTER_S:
+            self._warned_at_s = now_s
+            logger.warning(
+                "a request of protocol 2026-07-28 came without its MCP-Protocol-Version header and is "
+                "answered as an older one; a proxy must pass on MCP-Protocol-Version, Mcp-Method and Mcp-Name"
+            )
+
+
+async def _run_watched(app: ASGIApp, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+    """Run the app on a body that has been read; cancel it when the client leaves.
+
+    Raises:
+        _ClientGoneError: the client has left before the answer was complete.
+    """
+    gone = asyncio.Event()
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        if messages:
+            return messages.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def watch(running: anyio.CancelScope) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone.set()
+        running.cancel()
+
+    with anyio.CancelScope() as running:
+        watcher = asyncio.get_running_loop().create_task(watch(running))
+        try:
+            await app(scope, receive_again, send)
+        finally:
+            watcher.cancel()
+    if running.cancelled_caught:
+        raise _ClientGoneError
+
+
+def _check_message(body: bytes) -> bytes:
+    """Return the body of one message, with halves of surrogate pairs replaced.
+
+    The SDK quotes what it cannot read, and takes some requests with a broken id for notifications.
+
+    Raises:
+        BadMessageError: it is no message, or several.
+    """
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        raise BadMessageError("the body is not UTF-8", code=PARSE_ERROR) from None
+    value, was_repaired = decode(body)
+    if isinstance(value, list):
+        raise BadMessageError("batches are not part of the protocol: send one message a request")
+    read_message(value)
+    return msgspec.json.encode(value) if was_repaired else body
+
+
+def _takes_events(headers: Headers) -> bool:
+    accepted = ",".join(headers.getlist("accept")).lower()
+    return "text/event-stream" in accepted or "*/*" in accepted or "text/*" in accepted

@@ -1,0 +1,62 @@
+"""What machines ask of the server: does the process run, and can it answer calls?
+
+/healthz          the process runs
+/readyz           it is not stopping, and a database can be reached
+/readyz?verbose   the same, with each database; for those who may call tools
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from starlette.responses import Response
+
+from pgmcp.transport.http.replies import json_reply
+
+logger = logging.getLogger(__name__)
+
+KEPT_S: Final = 2.0
+"""How long a result is kept: probes cost the databases nothing more."""
+
+Check = Callable[[], Awaitable[Mapping[str, bool]]]
+"""Returns by database whether it can be reached."""
+
+
+class Health:
+    """Answers probes.
+
+    Attributes:
+        is_stopping: whether the server takes no more calls.
+    """
+
+    def __init__(self, check: Check, clock: Callable[[], float] = time.monotonic) -> None:
+        self._check = check
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._found: Mapping[str, bool] = {}
+        self._found_at_s = -KEPT_S
+        self.is_stopping = False
+
+    async def answer_ready(self, *, is_verbose: bool) -> Response:
+        """Return 200 if calls can be answered, 503 if not.
+
+        One database of several is enough: the others' callers get an error that says why.
+        """
+        found = {} if self.is_stopping else await self._databases()
+        is_ready = any(found.values())
+        content: dict[str, object] = {"ready": is_ready}
+        if is_verbose:
+            names = {
+                name: "reachable" if is_reachable else "unreachable" for name, is_reachable in found.items()
+            }
+            content |= {"stopping": self.is_stopping, "databases": names}
+        return json_reply(content, 200 if is_ready else 503)
+
+    async def _databases(self) -> Mapping[str, bool]:
+        async with self._lock:  # probes that come together wait for one check
+            if self._clock() - self._found_at_s >= KEPT_S:
+                self._found = await self._check()
+                self._found_at_s = self._clock()
+            return self._found

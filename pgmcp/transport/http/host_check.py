@@ -1,0 +1,50 @@
+"""The allow-lists of the Host and Origin headers: no website reaches the server through a browser.
+
+A page may call a server on the user's machine, or let its own name point to it (DNS rebinding). The browser
+then sends the page's origin, or the page's name as the host. Neither is on these lists.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from starlette.datastructures import Headers
+
+LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK_ORIGINS: Final = tuple(
+    f"{scheme}://{name}:*" for scheme in ("http", "https") for name in LOOPBACK_NAMES
+)
+
+_HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>\d{1,5}))?")
+
+
+class HostCheck:
+    """Decides whether a request may be answered, by its Host and Origin.
+
+    Args:
+        hosts: `name` allows every port, `name:port` that one.
+        origins: `scheme://host[:port]`, as browsers write it; with the port `*`, any.
+    """
+
+    def __init__(self, hosts: Iterable[str], origins: Iterable[str]) -> None:
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._origins = frozenset(origin.lower() for origin in origins)
+
+    def has_allowed_host(self, headers: Headers) -> bool:
+        """Return whether there is one Host, and it is on the list."""
+        match headers.getlist("host"):
+            case [text]:
+                found = _HOST.fullmatch(text.lower())
+                return found is not None and (found["name"] in self._hosts or found[0] in self._hosts)
+            case _:
+                return False
+
+    def has_allowed_origin(self, headers: Headers) -> bool:
+        """Return whether there is no Origin, as from programs, or one that is on the list."""
+        return all(self.allows_origin(origin) for origin in headers.getlist("origin"))
+
+    def allows_origin(self, origin: str) -> bool:
+        """Return whether an origin is on the list."""
+        origin = origin.lower()
+        without_port = re.sub(r":\d{1,5}$", "", origin)
+        return origin in self._origins or f"{without_port}:*" in self._origins

@@ -1,0 +1,233 @@
+"""The surface as handlers of the SDK's server, which speaks both eras of the protocol."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any, Final, TypeVar, get_args
+
+import anyio
+import mcp_types as types
+from mcp.server.caching import CacheableMethod, CacheHint
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.server.lowlevel.server import Server
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from pgmcp.answers.budget import encode_json
+from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
+from pgmcp.surface.caller import APPS_EXTENSION, caller_name, supports_apps
+from pgmcp.transport.http.changes import ChangeStreams
+from pgmcp.transport.progress import Progress
+from pgmcp.untrusted import escape_untrusted, shorten
+
+Context = ServerRequestContext[Any, Any]
+Answer = Callable[[Context, Any], Awaitable[dict[str, Any]]]
+T = TypeVar("T")
+
+_LAST_PROGRESS_TIMEOUT_S: Final = 1.0
+"""For notifications that wait when the call ends; a client that does not read them gets the answer later."""
+
+_MAX_AGENT_CHARACTERS: Final = 100
+
+# Without sessions nobody before 2026-07-28 can be told of a change; tools and prompts never change.
+_CAPABILITIES: Final[dict[str, Any]] = {
+    "completions": {},
+    "extensions": {APPS_EXTENSION: {}},
+    "prompts": {"listChanged": False},
+    "resources": {"listChanged": True, "subscribe": True},
+    "tools": {"listChanged": False},
+}
+
+
+def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> Server[Any]:
+    """Return the SDK's server of a surface.
+
+    Args:
+        changes: serves `subscriptions/listen`; None does not.
+    """
+    server: Server[Any] = Server(
+        SERVER_INFO["name"],
+        version=SERVER_INFO["version"],
+        title=SERVER_INFO["title"],
+        instructions=INSTRUCTIONS,
+        # No tool of ours mirrors an argument in a header, so the SDK need not list them to find out.
+        get_tool_input_schema=lambda _: None,
+        cache_hints=dict.fromkeys(get_args(CacheableMethod), CacheHint(ttl_ms=0, scope="private")),
+    )
+    server.middleware = [_Trace(surface)]  # instead of the SDK's own spans, which nobody configures here
+    paged = types.PaginatedRequestParams
+    handlers: list[tuple[str, type[types.RequestParams], Answer]] = [
+        ("tools/list", paged, lambda _, params: surface.list_tools(params.cursor)),
+        ("tools/call", types.CallToolRequestParams, _ToolCalls(surface)),
+        ("resources/list", paged, lambda _, params: surface.list_resources(params.cursor)),
+        ("resources/templates/list", paged, _at_once(lambda params: surface.list_templates(params.cursor))),
+        (
+            "resources/read",
+            types.ReadResourceRequestParams,
+            lambda _, params: surface.read_resource(str(params.uri)),
+        ),
+        ("prompts/list", paged, _at_once(lambda params: surface.list_prompts(params.cursor))),
+        (
+            "prompts/get",
+            types.GetPromptRequestParams,
+            lambda _, params: surface.get_prompt(params.name, params.arguments or {}),
+        ),
+        ("completion/complete", types.CompleteRequestParams, lambda _, it: _complete(surface, it)),
+    ]
+    for method, params_type, answer in handlers:
+        server.add_request_handler(method, params_type, _handler(answer))
+    if changes is not None:
+        server.add_request_handler("server/discover", types.RequestParams, _handler(_at_once(_discover)))
+        server.add_request_handler(
+            "subscriptions/listen", types.SubscriptionsListenRequestParams, changes.listen
+        )
+    return server
+
+
+def _handler(answer: Answer) -> Any:
+    async def handle(context: Context, params: Any) -> dict[str, Any]:
+        try:
+            result = await _in_a_task_of_its_own(answer(context, params))
+        except RequestError as error:
+            raise MCPError(code=error.code, message=str(error), data=error.data) from error
+        if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
+            return {**result, "resultType": "complete"}
+        return result
+
+    return handle
+
+
+async def _in_a_task_of_its_own(work: Awaitable[T]) -> T:
+    """Run work that is cancelled once, and then ends in order.
+
+    The SDK cancels by anyio's scopes, which cancel every await until their end: what stops a statement on the
+    server would itself be stopped.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.cancel()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([task])
+        raise
+
+
+def _at_once(answer: Callable[[Any], dict[str, Any]]) -> Answer:
+    async def handle(_: Context, params: Any) -> dict[str, Any]:
+        return answer(params)
+
+    return handle
+
+
+def _discover(_: Any) -> dict[str, Any]:
+    return {
+        "supportedVersions": list(MODERN_PROTOCOL_VERSIONS),
+        "capabilities": _CAPABILITIES,
+        "instructions": INSTRUCTIONS,
+    }
+
+
+async def _complete(surface: Surface, params: types.CompleteRequestParams) -> dict[str, Any]:
+    reference = params.ref.model_dump(exclude_none=True)
+    chosen = (params.context.arguments if params.context else None) or {}
+    return await surface.complete(reference, params.argument.name, params.argument.value, chosen)
+
+
+class _ToolCalls:
+    """Answers `tools/call`, with progress for hosts that ask for it."""
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+
+    def __call__(
+        self, context: Context, params: types.CallToolRequestParams
+    ) -> Coroutine[Any, Any, dict[str, Any]]:
+        """Return the call, ready to run."""
+        token = _meta(context).get("progressToken")
+        if isinstance(token, str | int) and not isinstance(token, bool):
+            return self._call_with_progress(context, params, token)
+        return self._call(params, _caller(context))
+
+    async def _call(self, params: types.CallToolRequestParams, caller: Caller) -> dict[str, Any]:
+        reply = await self._surface.call_tool(params.name, params.arguments or {}, caller)
+        result: dict[str, Any] = json.loads(encode_json(reply.as_result()))  # rows are JSON already
+        return result
+
+    async def _call_with_progress(
+        self, context: Context, params: types.CallToolRequestParams, token: str | int
+    ) -> dict[str, Any]:
+        waiting: asyncio.Queue[tuple[int, str] | None] = asyncio.Queue()
+        progress = Progress(lambda number, message: waiting.put_nowait((number, message)))
+        sender = asyncio.get_running_loop().create_task(_send_progress(context, token, waiting))
+        try:
+            result = await self._call(params, replace(_caller(context), report=progress.report))
+            progress.stop()
+            waiting.put_nowait(None)
+            await asyncio.wait([sender], timeout=_LAST_PROGRESS_TIMEOUT_S)
+            return result
+        finally:
+            progress.stop()
+            sender.cancel()
+
+
+async def _send_progress(
+    context: Context, token: str | int, waiting: "asyncio.Queue[tuple[int, str] | None]"
+) -> None:
+    while (notification := await waiting.get()) is not None:
+        number, message = notification
+        await context.session.send_progress_notification(
+            token, number, message=message, related_request_id=str(context.request_id)
+        )
+
+
+def _meta(context: Context) -> Mapping[str, Any]:
+    meta = (context.params or {}).get("_meta")
+    return meta if isinstance(meta, Mapping) else {}
+
+
+def _caller(context: Context) -> Caller:
+    """Return who asks; before 2026-07-28 only the HTTP client's name comes with a call."""
+    meta = _meta(context)
+    name = caller_name(meta.get(types.CLIENT_INFO_META_KEY))
+    if not name and context.request is not None:
+        name = escape_untrusted(shorten(context.request.headers.get("user-agent", ""), _MAX_AGENT_CHARACTERS))
+    return Caller(
+        name=name,
+        protocol_version=context.protocol_version,
+        shows_apps=supports_apps(meta.get(types.CLIENT_CAPABILITIES_META_KEY)),
+    )
+
+
+class _Trace(ServerMiddleware[Any]):
+    """Surrounds requests with spans, where the settings ask for them."""
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+
+    async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """Answer a request or take a notification."""
+        trace = self._surface.trace
+        if trace is None or ctx.request_id is None:
+            return await call_next(ctx)
+        facts = {"mcp.protocol.version": ctx.protocol_version, "jsonrpc.request.id": str(ctx.request_id)}
+        with trace(ctx.method, _with_trace_headers(ctx), facts) as mark_failed:
+            try:
+                result = await call_next(ctx)
+            except MCPError as error:
+                mark_failed(str(error.error.code))
+                raise
+            if isinstance(result, dict) and result.get("isError") is True:
+                mark_failed("tool_error")
+            return result
+
+
+def _with_trace_headers(context: Context) -> Mapping[str, Any]:
+    """Return the parameters, with the trace context of the HTTP headers where `_meta` has none."""
+    params = context.params or {}
+    if context.request is None or "traceparent" in _meta(context):
+        return params
+    headers = context.request.headers
+    found = {name: headers[name] for name in ("traceparent", "tracestate", "baggage") if name in headers}
+    return {**params, "_meta": {**_meta(context), **found}} if found else params

@@ -1,0 +1,141 @@
+"""A surface served over HTTP, from the first connection to the last."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from socket import socket
+from typing import Any, Final
+
+import uvicorn
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
+
+from pgmcp.surface import Surface
+from pgmcp.transport.http.app import HttpApp
+from pgmcp.transport.http.changes import ChangeStreams
+from pgmcp.transport.http.connections import connection_class
+from pgmcp.transport.http.exchange import Exchanges
+from pgmcp.transport.http.health import Check, Health
+from pgmcp.transport.http.host_check import HostCheck
+from pgmcp.transport.http.limits import HttpLimits
+from pgmcp.transport.http.sdk_server import build_sdk_server
+
+logger = logging.getLogger(__name__)
+
+_LAST_ANSWERS_TIMEOUT_S: Final = 5
+"""For answers to be written once every call has ended."""
+
+_QUIET_LOGGERS: Final = {"mcp": logging.WARNING, "sse_starlette": logging.WARNING, "uvicorn": logging.ERROR}
+"""Libraries that log each request, or echo what a client sent."""
+
+_ECHOING_LOGGERS: Final = (
+    "mcp.server.runner",
+    "mcp.server.streamable_http",
+    "mcp.shared.jsonrpc_dispatcher",
+)
+"""Their tracebacks of pydantic's errors quote the values of a request or a result."""
+
+
+class HttpServer:
+    """Serves a surface on sockets that listen. Made and used on one event loop."""
+
+    def __init__(self, surface: Surface, host_check: HostCheck, check: Check, limits: HttpLimits) -> None:
+        self._limits = limits
+        self._changes = ChangeStreams(surface, max_streams=limits.max_streams)
+        self._health = Health(check)
+        sdk_server = build_sdk_server(surface, self._changes)
+        # The bodies have been read and bounded, and the hosts checked, before the SDK sees a request.
+        self._managers = [
+            StreamableHTTPSessionManager(
+                sdk_server,
+                json_response=json_response,
+                stateless=True,
+                max_request_body_size=limits.max_body_bytes,
+            )
+            for json_response in (False, True)
+        ]
+        streaming, plain = map(StreamableHTTPASGIApp, self._managers)
+        self._exchanges = Exchanges(streaming, plain, limits)
+        app = HttpApp(self._exchanges, host_check, self._health)
+        self._uvicorn = _Uvicorn(_uvicorn_config(app, limits))
+        self._stop_timer: asyncio.TimerHandle | None = None
+
+    async def serve(self, sockets: Sequence[socket]) -> None:
+        """Serve until `stop`; the sockets are closed on return."""
+        _quiet_libraries()
+        async with self._managers[0].run(), self._managers[1].run():
+            await self._uvicorn.serve(list(sockets))
+        if self._stop_timer is not None:
+            self._stop_timer.cancel()
+
+    def stop(self) -> None:
+        """Take no more calls, and give those under way their time; called again, end them at once."""
+        self._uvicorn.should_exit = True
+        self._changes.close()
+        if self._health.is_stopping:
+            self._exchanges.stop()
+            return
+        self._health.is_stopping = True
+        logger.info("stopping; calls under way get %g s", self._limits.stop_timeout_s)
+        self._stop_timer = asyncio.get_running_loop().call_later(
+            self._limits.stop_timeout_s, self._exchanges.stop
+        )
+
+    @asynccontextmanager
+    async def stopped_by_signals(self) -> AsyncIterator[None]:
+        """Stop on SIGTERM and SIGINT while this is entered."""
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT)
+        for number in numbers:
+            try:
+                loop.add_signal_handler(number, self.stop)
+            except NotImplementedError:  # Windows
+                signal.signal(number, lambda *_: self._stop_soon(loop))
+        try:
+            yield
+        finally:
+            for number in numbers:
+                with suppress(NotImplementedError):
+                    loop.remove_signal_handler(number)
+
+    def _stop_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_soon_threadsafe(self.stop)
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its own handling of signals, which ends the process by the signal it caught."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to `HttpServer`."""
+        yield
+
+
+def _uvicorn_config(app: HttpApp, limits: HttpLimits) -> uvicorn.Config:
+    http_class: Any = connection_class(limits)
+    return uvicorn.Config(
+        app,
+        http=http_class,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=limits.keep_alive_s,
+        timeout_graceful_shutdown=round(limits.stop_timeout_s) + _LAST_ANSWERS_TIMEOUT_S,
+    )
+
+
+def _quiet_libraries() -> None:
+    for name, level in _QUIET_LOGGERS.items():
+        logging.getLogger(name).setLevel(level)
+    for name in _ECHOING_LOGGERS:
+        logging.getLogger(name).addFilter(_without_values)
+
+
+def _without_values(record: logging.LogRecord) -> bool:
+    if record.exc_info and type(record.exc_info[1]).__name__ == "ValidationError":
+        record.exc_info = record.exc_text = None
+    return True
