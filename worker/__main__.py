@@ -1,14 +1,20 @@
 """Starts one worker that speaks frames on its standard input and output: `python -P -m worker`."""
 
 import os
+import sys
+from io import FileIO, RawIOBase
 
+from worker.channel import Channel, read_through_socket
 from worker.process import be_quiet_worker, protect_stdio
-from worker.service import Channel, Service
+from worker.service import Service
 
 
 def main() -> None:
     """Serve the process that started us until it is gone."""
-    channel = Channel(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"))
+    requests: RawIOBase = FileIO(os.dup(0))
+    if sys.platform == "win32":
+        requests = read_through_socket(requests)
+    channel = Channel(requests, os.fdopen(os.dup(1), "wb"))
     protect_stdio()
     be_quiet_worker()
     Service(channel).run()

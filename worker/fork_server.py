@@ -17,10 +17,12 @@ import signal
 import socket
 import struct
 from contextlib import suppress
+from io import FileIO
 from typing import Final, NoReturn
 
+from worker.channel import Channel
 from worker.process import be_quiet_worker, die_with_parent, protect_stdio
-from worker.service import Channel, Service
+from worker.service import Service
 
 PID: Final = struct.Struct("!I")
 
@@ -79,7 +81,7 @@ def _serve(channel: int, parent: int) -> NoReturn:
     die_with_parent(parent)
     be_quiet_worker()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    Service(Channel(os.fdopen(channel, "rb"), os.fdopen(os.dup(channel), "wb"))).run()
+    Service(Channel(FileIO(channel), os.fdopen(os.dup(channel), "wb"))).run()
 
 
 def _running(pidfds: list[int]) -> list[int]:

@@ -8,7 +8,7 @@ its arguments have their exact types. Whatever follows is resolved in pg_catalog
 
 import select
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -47,6 +47,15 @@ def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], 
     return f"SELECT {', '.join(calls)}".encode(), params, [_TEXT_OID] * len(params)
 
 
+Wait = Callable[[Sequence[int], Sequence[int], float | None], bool]
+"""Waits until a descriptor can be read or written; returns False if none could be within so many seconds."""
+
+
+def wait_for(reading: Sequence[int], writing: Sequence[int], timeout_s: float | None) -> bool:
+    """Wait for these descriptors and nothing else."""
+    return any(select.select(reading, writing, [], timeout_s))
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """One statement of ours.
@@ -63,13 +72,14 @@ class Question:
 
 
 def ask_all(
-    pgconn: pq.abc.PGconn, questions: Sequence[Question], *, timeout_s: float
+    pgconn: pq.abc.PGconn, questions: Sequence[Question], *, timeout_s: float, wait: Wait = wait_for
 ) -> list[pq.abc.PGresult]:
     """Run statements of ours in one round trip, each in a transaction of its own.
 
     Args:
         pgconn: idle.
         timeout_s: for all answers; the connection is not to be used any more after a timeout.
+        wait: waits for the connection.
 
     Returns:
         The result of each, which may be an error.
@@ -78,7 +88,7 @@ def ask_all(
         psycopg.OperationalError: the connection broke, or no answer came in time, as behind a pooler that
             has no server connection free.
     """
-    exchange = _OwnExchange(pgconn, timeout_s)
+    exchange = _OwnExchange(pgconn, timeout_s, wait)
     pgconn.enter_pipeline_mode()
     try:
         for question in questions:
@@ -123,9 +133,10 @@ def set_for_session(
 class _OwnExchange:
     """Reads the results of one pipeline."""
 
-    def __init__(self, pgconn: pq.abc.PGconn, timeout_s: float) -> None:
+    def __init__(self, pgconn: pq.abc.PGconn, timeout_s: float, wait: Wait = wait_for) -> None:
         self._pgconn = pgconn
         self._timeout_s = timeout_s
+        self._wait_for = wait
         self._deadline_s = time.monotonic() + timeout_s
 
     def closing_reason(self) -> psycopg.OperationalError | None:
@@ -176,9 +187,9 @@ class _OwnExchange:
         pgconn = self._pgconn
         unsent = pgconn.flush()
         while pgconn.is_busy():
-            writers = [pgconn.socket] if unsent else []
+            connection = [pgconn.socket]
             left_s = max(0.0, self._deadline_s - time.monotonic())
-            if not any(select.select([pgconn.socket], writers, [], left_s)):
+            if not self._wait_for(connection, connection if unsent else (), left_s):
                 raise psycopg.OperationalError(
                     f"connected, but no answer within {self._timeout_s:g} s: "
                     "is a pooler out of server connections?"

@@ -1,27 +1,26 @@
 """Takes requests from the front one after another, and answers each with one frame.
 
-Two threads: one reads frames, so that a Cancel is heard while a statement
-runs and the end of the front is noticed at once; the other does the work.
+One thread does all of it. While it waits for the database it waits for the front too, so it reads a Cancel
+and notices the end of the front at once.
 """
 
 import contextlib
 import logging
 import os
-import queue
-import threading
+import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import BinaryIO, Final, NoReturn
+from typing import Final, NoReturn
 
 import psycopg
 from psycopg import pq
 
+from worker.channel import Channel
 from worker.failures import FailedError, failed_result
 from worker.own_sql import Question, ask_all
 from worker.process import RecyclePolicy, limit_memory
 from worker.protocol import (
-    HEAD,
     Cancel,
     Execute,
     Failure,
@@ -34,9 +33,6 @@ from worker.protocol import (
     Terminate,
     Terminated,
     ToWorker,
-    decode_head,
-    decode_to_worker,
-    encode_frame,
 )
 from worker.session import ServerConnection, Session
 from worker.session_settings import TRANSACTION_TIMEOUT
@@ -70,44 +66,14 @@ _SESSION_TYPES: Final = [23, 1184]
 _TRANSACTION_TIMEOUT_SQLSTATE: Final = "25P04"
 
 
-class Channel:
-    """Frames over a pair of binary files."""
-
-    def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
-        self._reader = reader
-        self._writer = writer
-
-    def receive(self) -> tuple[ToWorker, bytes] | None:
-        """Return the next message and its body, or None when the front has gone.
-
-        Raises:
-            ProtocolError: what came is no frame.
-        """
-        head = self._reader.read(HEAD.size)
-        if len(head) < HEAD.size:
-            return None
-        header_bytes, body_bytes = decode_head(head)
-        header, body = self._reader.read(header_bytes), self._reader.read(body_bytes)
-        if len(header) < header_bytes or len(body) < body_bytes:
-            return None
-        return decode_to_worker(header), body
-
-    def send(self, message: FromWorker, body: bytes = b"") -> None:
-        """Write one frame, whole."""
-        for piece in encode_frame(message, body):
-            self._writer.write(piece)
-        self._writer.flush()
-
-
 class _Running:
-    """The statement that runs now, for the thread that may have to cancel it."""
+    """The statement that runs now, and whether it was cancelled."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._id: int | None = None
         self._connection: ServerConnection | None = None
-        self._cancelled = False
         self._cancelled_ahead: int | None = None
+        self.was_cancelled = False
 
     def begin(self, request_id: int, connection: ServerConnection) -> None:
         """Note what runs from now on.
@@ -115,35 +81,23 @@ class _Running:
         Raises:
             FailedError: it was cancelled while it waited for its connection.
         """
-        with self._lock:
-            if request_id == self._cancelled_ahead:
-                raise FailedError(FailureCode.CANCELLED, "cancelled before it began")
-            self._id, self._connection, self._cancelled = request_id, connection, False
+        if request_id == self._cancelled_ahead:
+            raise FailedError(FailureCode.CANCELLED, "cancelled before it began")
+        self._id, self._connection, self.was_cancelled = request_id, connection, False
 
-    @property
-    def was_cancelled(self) -> bool:
-        with self._lock:
-            return self._cancelled
-
-    def end(self) -> bool:
-        """Forget the statement and tell whether it was cancelled.
-
-        Waits for a cancel under way, so that it cannot reach the next statement.
-        """
-        with self._lock:
-            self._id = self._connection = None
-            return self._cancelled
+    def end(self) -> None:
+        """Forget the statement."""
+        self._id = self._connection = None
 
     def cancel(self, request_id: int | None = None) -> None:
-        """Cancel the statement on the server if it is the one of that id, or whichever it is."""
-        with self._lock:
-            if self._connection is None or request_id not in (None, self._id):
-                self._cancelled_ahead = request_id
-                return
-            self._cancelled = True
-            # Not reached or refused: the front's next rung is to kill us.
-            with contextlib.suppress(psycopg.Error):
-                self._connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
+        """Cancel the statement on the server if it is the one of that id; None: whichever it is."""
+        if self._connection is None or request_id not in (None, self._id):
+            self._cancelled_ahead = request_id
+            return
+        self.was_cancelled = True
+        # Not reached or refused: the front's next rung is to kill us.
+        with contextlib.suppress(psycopg.Error):
+            self._connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
 
 
 class Service:
@@ -154,11 +108,10 @@ class Service:
 
         Args:
             channel: frames from and to the front.
-            leave: ends the process at once, whatever its other thread is stuck in.
+            leave: ends the process at once, with all its threads.
         """
         self._channel = channel
         self._leave = leave
-        self._requests: queue.SimpleQueue[tuple[ToWorker, bytes]] = queue.SimpleQueue()
         self._running = _Running()
         self._session: Session | None = None
         self._lent: ServerConnection | None = None
@@ -168,30 +121,52 @@ class Service:
 
     def run(self) -> NoReturn:
         """Serve until the front has gone; never returns."""
-        threading.Thread(target=self._listen, name="listen", daemon=True).start()
         while True:
-            message, body = self._requests.get()
+            message, body = self._next_request()
             try:
                 self._channel.send(*self._reply(message, body))
             except OSError:
                 self._leave(0)  # the front closed its end while we wrote
             self._give_back()
 
-    def _listen(self) -> None:
-        status = 0
+    def _next_request(self) -> tuple[ToWorker, bytes]:
+        while True:
+            self._hear()
+            if self._channel.frames:
+                return self._channel.frames.popleft()
+            self._read()
+
+    def _wait(
+        self, reading: Sequence[int] = (), writing: Sequence[int] = (), timeout_s: float | None = None
+    ) -> bool:
+        """Wait for descriptors, and listen to the front meanwhile; return False if the time is over."""
+        self._hear()
+        channel = self._channel.fileno()
+        readable, writable, _ = select.select([*reading, channel], writing, [], timeout_s)
+        if channel in readable:
+            self._read()
+            self._hear()
+        return bool(readable or writable)
+
+    def _read(self) -> None:
         try:
-            while (frame := self._channel.receive()) is not None:
-                if isinstance(frame[0], Cancel):
-                    self._running.cancel(frame[0].id)
-                else:
-                    self._requests.put(frame)
+            self._channel.read()
         except ConnectionError:
-            pass  # the front left without reading our last reply
+            self._leave(0)  # the front left without reading our last reply
         except (ProtocolError, OSError) as error:
             logger.error("leaving, the channel is broken: %s", error)  # noqa: TRY400 # the traceback says nothing
-            status = 1
-        self._running.cancel()
-        self._leave(status)
+            self._running.cancel()
+            self._leave(1)
+
+    def _hear(self) -> None:
+        """Act on a Cancel and on the end of the front; a request waits for its turn."""
+        frames = self._channel.frames
+        while frames and isinstance(cancel := frames[0][0], Cancel):
+            frames.popleft()
+            self._running.cancel(cancel.id)
+        if self._channel.is_ended:
+            self._running.cancel()
+            self._leave(0)
 
     def _reply(self, message: ToWorker, body: bytes) -> tuple[FromWorker, bytes]:
         try:
@@ -203,7 +178,7 @@ class Service:
                 case Terminate():
                     return self._terminate(message), b""
                 case Cancel():
-                    raise AssertionError("a Cancel is dealt with where it is read")
+                    raise AssertionError("a Cancel is acted on when it is heard")
         except FailedError as error:
             failure = Failure(
                 message.id,
@@ -223,6 +198,7 @@ class Service:
             request.params,
             connect_timeout_s=request.connect_timeout_s,
             on_connect=self._channel.send,
+            while_waiting=lambda: self._wait(timeout_s=0),
         )
         # Several hosts are tried one after another; the front's clock ends it all.
         self._borrow(timeout_s=request.connect_timeout_s * 10)
@@ -235,7 +211,12 @@ class Service:
         started = time.monotonic()
         try:
             outcome = run_statement(
-                connection, sql, request, limits, stop=lambda: self._running.cancel(request.id)
+                connection,
+                sql,
+                request,
+                limits,
+                stop=lambda: self._running.cancel(request.id),
+                wait=self._wait,
             )
         except FailedError as error:
             elapsed_ms = (time.monotonic() - started) * 1000
@@ -247,7 +228,8 @@ class Service:
                 error.limit = connection.facts.defaults.describe(TRANSACTION_TIMEOUT)
             raise
         finally:
-            if self._running.end():
+            self._running.end()
+            if self._running.was_cancelled:
                 # A cancel may arrive late; on a new connection it can hit nobody.
                 self._is_reusable = False
         return self._result(request.id, connection, outcome)
@@ -255,7 +237,7 @@ class Service:
     def _result(
         self, request_id: int, connection: ServerConnection, outcome: Outcome
     ) -> tuple[FromWorker, bytes]:
-        ask_own = partial(_ask, connection, timeout_s=OWN_TIMEOUT_S)
+        ask_own = partial(self._ask, connection, timeout_s=OWN_TIMEOUT_S)
         names = self._type_names.look_up(ask_own, [oid for _, oid in outcome.columns])
         columns = [(name, type_name) for (name, _), type_name in zip(outcome.columns, names, strict=True)]
         reply = Result(
@@ -274,7 +256,7 @@ class Service:
     def _terminate(self, request: Terminate) -> Terminated:
         connection = self._borrow(timeout_s=TERMINATE_TIMEOUT_S)
         params = [str(request.backend.pid).encode(), request.backend.started.encode()]
-        result = _ask(connection, _TERMINATE_SQL, params, _SESSION_TYPES, timeout_s=TERMINATE_TIMEOUT_S)
+        result = self._ask(connection, _TERMINATE_SQL, params, _SESSION_TYPES, timeout_s=TERMINATE_TIMEOUT_S)
         if result.status != pq.ExecStatus.TUPLES_OK:
             raise failed_result(result, connection.facts.encoding)
         return Terminated(request.id, self._await_end(connection, params))
@@ -283,14 +265,31 @@ class Service:
         """Return whether the backend ends in time; pg_terminate_backend only sends a signal."""
         deadline_s = time.monotonic() + GONE_WITHIN_S
         while True:
-            result = _ask(connection, _IS_THERE_SQL, params, _SESSION_TYPES, timeout_s=TERMINATE_TIMEOUT_S)
+            result = self._ask(
+                connection, _IS_THERE_SQL, params, _SESSION_TYPES, timeout_s=TERMINATE_TIMEOUT_S
+            )
             if result.status != pq.ExecStatus.TUPLES_OK:
                 raise failed_result(result, connection.facts.encoding)
             if result.ntuples == 0:
                 return True
             if time.monotonic() > deadline_s:
                 return False
-            time.sleep(_LOOK_EVERY_S)
+            self._wait(timeout_s=_LOOK_EVERY_S)
+
+    def _ask(
+        self,
+        connection: ServerConnection,
+        query: bytes,
+        params: list[bytes],
+        types: list[int],
+        *,
+        timeout_s: float,
+    ) -> pq.abc.PGresult:
+        facts = connection.facts
+        settings = facts.own_settings(facts.limits(round(timeout_s * 1000)))
+        question = Question(query, settings, params, types)
+        (result,) = ask_all(connection.pgconn, [question], timeout_s=timeout_s, wait=self._wait)
+        return result
 
     def _borrow(self, *, timeout_s: float) -> ServerConnection:
         if self._session is None:
@@ -304,16 +303,6 @@ class Service:
         lent, self._lent = self._lent, None
         if lent is not None and self._session is not None:
             self._session.give_back(lent, reusable=self._is_reusable)
-
-
-def _ask(
-    connection: ServerConnection, query: bytes, params: list[bytes], types: list[int], *, timeout_s: float
-) -> pq.abc.PGresult:
-    facts = connection.facts
-    settings = facts.own_settings(facts.limits(round(timeout_s * 1000)))
-    question = Question(query, settings, params, types)
-    (result,) = ask_all(connection.pgconn, [question], timeout_s=timeout_s)
-    return result
 
 
 def _who_cancelled(elapsed_ms: float, statement_timeout_ms: int) -> FailureCode:

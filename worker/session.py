@@ -184,6 +184,7 @@ class Session:
         *,
         connect_timeout_s: int,
         on_connect: Callable[[Connected], None],
+        while_waiting: Callable[[], object] = lambda: None,
     ) -> None:
         """Remember where to connect; nothing is opened yet.
 
@@ -192,9 +193,11 @@ class Session:
             params: libpq keywords added to it.
             connect_timeout_s: for each host, unless the conninfo says otherwise.
             on_connect: called in the borrowing thread before the first statement on a new connection.
+            while_waiting: called again and again while a connection is waited for.
         """
         self._conninfo, self._requested_encoding = _complete(conninfo, params, connect_timeout_s)
         self._on_connect = on_connect
+        self._while_waiting = while_waiting
         self._pool: ConnectionPool[ServerConnection] | None = None
         self._kept: ServerConnection | None = None
         self._connect_error: psycopg.Error | None = None
@@ -275,6 +278,7 @@ class Session:
             try:
                 return pool.getconn(timeout=REFUSAL_CHECK_S)
             except PoolTimeout:
+                self._while_waiting()
                 if self._connect_error is None and time.monotonic() < deadline_s:
                     continue
                 self.close()

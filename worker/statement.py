@@ -13,7 +13,6 @@ others, behind a pooler, all settings are set in each transaction. The SELECT be
 the transaction's snapshot; without one, the statement could be SET TRANSACTION READ WRITE.
 """
 
-import select
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from psycopg import pq
 from worker.date_style import DateOutput, choose_date_output
 from worker.encoding import Cell, CellReader, cut, text_bytes
 from worker.failures import FailedError, broken_connection, failed_result
-from worker.own_sql import BEGIN_OWN, BEGIN_READ_ONLY, set_local
+from worker.own_sql import BEGIN_OWN, BEGIN_READ_ONLY, Wait, set_local, wait_for
 from worker.protocol import Execute, FailureCode, StatementMode, StatementOrigin, Truncated
 from worker.row_encoder import RowEncoder
 from worker.row_format import json_lines
@@ -89,6 +88,7 @@ def run_statement(
     request: Execute,
     limits: TransactionLimits,
     stop: Callable[[], None],
+    wait: Wait = wait_for,
 ) -> Outcome:
     """Run the statement and return its bounded rows; the transaction is over when this returns.
 
@@ -98,6 +98,7 @@ def run_statement(
         request: its origin and bounds.
         limits: the smaller of the request's and the server's own.
         stop: cancels the statement on the server; called when a bound is reached and rows keep coming.
+        wait: waits for the connection.
 
     Raises:
         FailedError: the server refused the statement, it ran out of time or memory, or the connection broke.
@@ -106,7 +107,7 @@ def run_statement(
     text = f"{_WRAP_BEFORE}{sql}{_WRAP_AFTER}{request.max_rows + 1}" if wrapped else sql
     encoding = connection.facts.encoding
     encoded = _encode(text, encoding)
-    exchange = _Exchange(connection, request, stop)
+    exchange = _Exchange(connection, request, stop, wait)
     try:
         return exchange.run(encoded, limits)
     except psycopg.Error as error:
@@ -152,19 +153,22 @@ class _Exchange:
     """One pipelined exchange on libpq's own interface.
 
     psycopg's cursors would buffer the whole result and make objects of its values; and
-    libpq's blocking get_result() holds the GIL, so that the thread that is to
-    cancel could not run.
+    libpq's blocking get_result() waits for nothing else, so a Cancel would not be
+    heard.
 
     Attributes:
         failure: what the server said last of the statement, if it refused or ended it.
     """
 
-    def __init__(self, connection: ServerConnection, request: Execute, stop: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: ServerConnection, request: Execute, stop: Callable[[], None], wait: Wait
+    ) -> None:
         self._connection = connection
         self._pgconn = connection.pgconn
         self._encoding = connection.facts.encoding
         self._request = request
         self._stop = stop
+        self._wait = wait
         self._outcome = Outcome()
         self.failure: FailedError | None = None
         self._rows = RowEncoder(request.max_text_bytes)
@@ -281,8 +285,8 @@ class _Exchange:
         pgconn = self._pgconn
         unsent = pgconn.flush()
         while pgconn.is_busy():
-            writers = [pgconn.socket] if unsent else []
-            select.select([pgconn.socket], writers, [])
+            connection = [pgconn.socket]
+            self._wait(connection, connection if unsent else (), None)
             pgconn.consume_input()
             unsent = pgconn.flush()
         return pgconn.get_result()

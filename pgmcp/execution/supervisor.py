@@ -4,7 +4,7 @@ One supervisor per database; its workers connect to that database and to
 nothing else. D is the statement's deadline; waiting for a worker counts.
 
     D            PostgreSQL    statement_timeout ends the statement
-    D +  50 ms   worker        its other thread sends a cancel request
+    D +  50 ms   worker        sends a cancel request to the server
     D + 150 ms   this module   SIGKILL; the caller gets its answer now
     next         the pool      another worker ends the backend the killed one left behind
 

@@ -1,0 +1,81 @@
+"""The worker's end of the channel to the front: frames in, frames out."""
+
+import socket
+import threading
+from collections import deque
+from contextlib import suppress
+from io import RawIOBase
+from typing import BinaryIO, Final
+
+from worker.protocol import HEAD, FromWorker, ToWorker, decode_head, decode_to_worker, encode_frame
+
+_READ_BYTES: Final = 64 << 10
+
+
+class Channel:
+    """Frames over a pair of files, the first of which `select` must take.
+
+    Attributes:
+        frames: messages that have arrived, each with its body; taken out by the caller.
+        is_ended: whether the front has closed its end.
+    """
+
+    def __init__(self, reader: RawIOBase, writer: BinaryIO) -> None:
+        self.frames: deque[tuple[ToWorker, bytes]] = deque()
+        self.is_ended = False
+        self._reader = reader
+        self._writer = writer
+        self._unread = b""
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait for before `read`."""
+        return self._reader.fileno()
+
+    def read(self) -> None:
+        """Take what has arrived; blocks while nothing has.
+
+        Raises:
+            ProtocolError: what came is no frame.
+        """
+        chunk = self._reader.read(_READ_BYTES)
+        if not chunk:
+            self.is_ended = True
+            return
+        self._unread += chunk
+        while (frame := self._take_frame()) is not None:
+            self.frames.append(frame)
+
+    def send(self, message: FromWorker, body: bytes = b"") -> None:
+        """Write one frame, whole."""
+        for piece in encode_frame(message, body):
+            self._writer.write(piece)
+        self._writer.flush()
+
+    def _take_frame(self) -> tuple[ToWorker, bytes] | None:
+        unread = self._unread
+        if len(unread) < HEAD.size:
+            return None
+        header_bytes, body_bytes = decode_head(unread[: HEAD.size])
+        header_end = HEAD.size + header_bytes
+        end = header_end + body_bytes
+        if len(unread) < end:
+            return None
+        self._unread = unread[end:]
+        return decode_to_worker(unread[HEAD.size : header_end]), unread[header_end:end]
+
+
+def read_through_socket(pipe: RawIOBase) -> RawIOBase:
+    """Return a file with what comes from a pipe, which `select` takes on Windows too.
+
+    A thread carries the bytes and ends with the pipe.
+    """
+    ours, theirs = socket.socketpair()
+
+    def carry() -> None:
+        with theirs, suppress(OSError):
+            while chunk := pipe.read(_READ_BYTES):
+                theirs.sendall(chunk)
+
+    threading.Thread(target=carry, name="carry", daemon=True).start()
+    with ours:  # the file keeps it open
+        return ours.makefile("rb", buffering=0)
