@@ -1,10 +1,12 @@
 """Samples of columns that have no planner statistics.
 
-Sampling runs only where the operator sets a number of rows (PG_MCP_SERVER_SAMPLE_ROWS). It reads random pages
-of tables, partitioned tables and materialized views that were never analysed. It skips views, which may
-compute everything for one row; foreign tables, whose rows belong to another server; and tables under
-row-level security, whose statistics PostgreSQL hides. Values are listed by the same rules as statistics: few
-short texts, each seen more than once. A column whose values may not be shown is not read.
+PG_MCP_SERVER_SAMPLE_ROWS says how many rows of a table are read; 0 reads none. Tables, partitioned tables and
+materialized views that were never analysed are read, large ones at random pages. Views are skipped, which may
+compute everything for one row; so are foreign tables, whose rows belong to another server, and tables under
+row-level security, whose statistics PostgreSQL hides. A column whose values may not be shown is not read.
+
+Values are listed as from statistics: few short texts. A table that was read whole gives all its values; a
+sample of a larger one gives those seen more than once, as a list that may lack others.
 """
 
 import asyncio
@@ -18,7 +20,7 @@ from typing import Final
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.catalog.column_values import looks_like_key, read_range, text_of
 from pgmcp.catalog.identifiers import quote_identifier
-from pgmcp.catalog.queries import NEVER_ANALYSED
+from pgmcp.catalog.queries import MAX_LISTED_VALUES, NEVER_ANALYSED
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
 from pgmcp.execution.result import RowLimits, Rows
@@ -31,12 +33,14 @@ SAMPLE_TIMEOUT_S: Final = 1.0
 TOTAL_TIMEOUT_S: Final = 30.0
 """No further table is looked into after it."""
 
-SAMPLE_LIMITS: Final = RowLimits(max_rows=2_000, max_bytes=512 << 10, max_cell_bytes=1024)
-"""Of what one look gives: counted values, not rows."""
-
-_MAX_LISTED_VALUES = 20
+_ROW_COUNT, _WHOLE = -1, "whole"  # the place of the number of rows read, and its value if the pages are all
 _MAX_VALUE_CHARACTERS = 64
 _MAX_COLUMNS = 60
+SAMPLE_LIMITS: Final = RowLimits(
+    max_rows=_MAX_COLUMNS * (MAX_LISTED_VALUES + 1) + 1, max_bytes=2 << 20, max_cell_bytes=1024
+)
+"""Of one statement, whose rows are counted values; room for all of them."""
+
 _ROWS_A_PAGE = 100  # fewer when rows are wide: then there are fewer of them than asked for
 _MIN_PAGES = 16  # pages are taken at random, one by one: of a few, none might be
 
@@ -56,6 +60,7 @@ class ColumnSample:
     """What a column was seen to hold, as `pgmcp.catalog.catalog.Column` has it."""
 
     values: tuple[str, ...] = ()
+    may_hold_others: bool = False
     value_range: tuple[str, str] | None = None
 
 
@@ -101,7 +106,7 @@ async def sample(
         except PgmcpError as error:
             _log.debug("a table was not sampled (%s)", error.code)
             continue
-        samples[schema, name] = _read(columns, rows)
+        samples[schema, name] = _read(columns, rows, max_rows)
     _log.info("sampled %d of %d tables that were never analysed", len(samples), len(names))
     return samples
 
@@ -121,7 +126,12 @@ def _with_samples(table: Table, samples: Mapping[str, ColumnSample]) -> Table:
     return replace(
         table,
         columns=tuple(
-            replace(column, values=seen.values, value_range=seen.value_range)
+            replace(
+                column,
+                values=seen.values,
+                value_range=seen.value_range,
+                may_hold_others=seen.may_hold_others,
+            )
             if (seen := samples.get(column.name)) and not (column.values or column.value_range)
             else column
             for column in table.columns
@@ -148,6 +158,7 @@ def _statement(table: Table, columns: list[Column], max_rows: int) -> str:
     """Return a statement that gives (column's place, value, how often), most frequent values first."""
     seen = ", ".join(f"t.{quote_identifier(column.name)} AS c{place}" for place, column in enumerate(columns))
     name = f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
+    percentage = _percentage(table, name, max_rows)
     counts = "\nUNION ALL ".join(
         count
         for place, column in enumerate(columns)
@@ -156,8 +167,12 @@ def _statement(table: Table, columns: list[Column], max_rows: int) -> str:
     return f"""\
 WITH s AS MATERIALIZED (
     SELECT {seen}
-    FROM {name} AS t TABLESAMPLE SYSTEM ({_percentage(table, name, max_rows)}) REPEATABLE (0)
+    FROM {name} AS t TABLESAMPLE SYSTEM ({percentage}) REPEATABLE (0)
     LIMIT {max_rows:d})
+SELECT {_ROW_COUNT} AS place, CASE WHEN {percentage} >= 100 THEN '{_WHOLE}' END AS value,
+       pg_catalog.count(*) AS often
+FROM s
+UNION ALL
 {counts}"""  # noqa: S608 - names are quoted, and the rest is ours
 
 
@@ -177,7 +192,7 @@ def _count_texts(column: Column, place: int) -> Iterator[str]:
     cut = f"pg_catalog.left({text_of(column, f's.c{place}')}, {_MAX_VALUE_CHARACTERS + 1})"
     yield (
         f"(SELECT {place} AS place, {cut} AS value, pg_catalog.count(*) AS often FROM s "  # noqa: S608
-        f"WHERE s.c{place} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT {_MAX_LISTED_VALUES + 1})"
+        f"WHERE s.c{place} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT {MAX_LISTED_VALUES + 1})"
     )
 
 
@@ -189,22 +204,26 @@ def _count_bounds(place: int) -> Iterator[str]:
         )
 
 
-def _read(columns: list[Column], rows: Rows) -> dict[str, ColumnSample]:
+def _read(columns: list[Column], rows: Rows, max_rows: int) -> dict[str, ColumnSample]:
     counts: dict[int, dict[str, int]] = {}
     for place, value, often in rows.rows:
         if isinstance(place, int) and isinstance(value, str) and isinstance(often, int):
             counts.setdefault(place, {})[value] = often
-    samples = ((columns[place], _read_column(columns[place], values)) for place, values in counts.items())
+    is_whole = counts.pop(_ROW_COUNT, {}).get(_WHOLE, max_rows) < max_rows
+    samples = (
+        (columns[place], _read_column(columns[place], values, is_whole=is_whole))
+        for place, values in counts.items()
+    )
     return {column.name: seen for column, seen in samples if seen != ColumnSample()}
 
 
-def _read_column(column: Column, counts: Mapping[str, int]) -> ColumnSample:
+def _read_column(column: Column, counts: Mapping[str, int], *, is_whole: bool) -> ColumnSample:
     if not column.is_text:
         return ColumnSample(value_range=read_range(counts))
-    is_list = len(counts) <= _MAX_LISTED_VALUES and all(
-        often > 1 and len(value) <= _MAX_VALUE_CHARACTERS for value, often in counts.items()
+    is_list = 0 < len(counts) <= MAX_LISTED_VALUES and all(
+        (is_whole or often > 1) and len(value) <= _MAX_VALUE_CHARACTERS for value, often in counts.items()
     )
-    return ColumnSample(values=tuple(counts) if is_list else ())
+    return ColumnSample(values=tuple(counts), may_hold_others=not is_whole) if is_list else ColumnSample()
 
 
 class ColumnSamples:

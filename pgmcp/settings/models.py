@@ -268,7 +268,7 @@ class ServerSettings(_Frozen):
         "and numbers. Enum labels and texts that a CHECK lists are the schema's and told without it",
     )
     sample_rows: int = _number(
-        0,
+        1_000,
         "rows",
         0,
         100_000,

@@ -37,9 +37,7 @@ async def test_values_of_a_table_that_was_never_analysed_are_told_where_rows_may
     admin_url: str, start_server: StartServer
 ) -> None:
     with ScriptedEndpoint() as endpoint:
-        server = start_server(
-            server_environment(admin_url, openai_base_url=endpoint.base_url, server_sample_rows="1000")
-        )
+        server = start_server(server_environment(admin_url, openai_base_url=endpoint.base_url))
         await until(lambda: "holds {open|shut}" in shown(server), "the values were sampled")
         endpoint.reply(sql("SELECT 1"))
 
@@ -54,7 +52,7 @@ async def test_a_table_that_cannot_be_read_delays_neither_the_catalog_nor_other_
 ) -> None:
     with psycopg.connect(admin_url) as connection:
         connection.execute("LOCK TABLE tickets IN ACCESS EXCLUSIVE MODE")
-        server = start_server(server_environment(admin_url, server_sample_rows="1000"))
+        server = start_server(server_environment(admin_url))
 
         assert "state" in shown(server)
         await until(lambda: "holds {Swift Post}" in shown(server), "the other table was sampled")
@@ -62,13 +60,13 @@ async def test_a_table_that_cannot_be_read_delays_neither_the_catalog_nor_other_
         assert "holds {open|shut}" not in shown(server)
 
 
-@pytest.mark.parametrize("settings", [{}, {"server_sample_rows": "1000", "server_send_values": "false"}])
-async def test_nothing_is_sampled_unless_it_is_asked_for_and_values_may_be_sent(
+@pytest.mark.parametrize("settings", [{"server_sample_rows": "0"}, {"server_send_values": "false"}])
+async def test_nothing_is_sampled_where_that_or_sending_values_is_switched_off(
     settings: dict[str, str], admin_url: str, start_server: StartServer
 ) -> None:
     server = start_server(server_environment(admin_url, **settings))
     assert "state" in shown(server)
-    sampling = start_server(server_environment(admin_url, server_sample_rows="1000"))
+    sampling = start_server(server_environment(admin_url))
     await until(lambda: "holds {open|shut}" in shown(sampling), "another server has sampled")
 
     assert "holds {" not in shown(server)

@@ -62,7 +62,7 @@ async def test_texts_come_most_frequent_first_and_dates_and_numbers_as_a_range()
     samples = await server.sample(database(table("orders", STATE, day, price)))
 
     assert samples["public", "orders"] == {
-        "state": ColumnSample(values=("shut", "open")),
+        "state": ColumnSample(values=("shut", "open"), may_hold_others=True),
         "day": ColumnSample(value_range=("2026-01-02", "2026-11-22")),
     }
 
@@ -70,7 +70,7 @@ async def test_texts_come_most_frequent_first_and_dates_and_numbers_as_a_range()
 @pytest.mark.parametrize(
     "counts",
     [
-        [[0, f"s{n}", 5] for n in range(21)],
+        [[0, f"s{n}", 5] for n in range(101)],
         [[0, "open", 9], [0, "once", 1]],
         [[0, "x" * 65, 9]],
         [],
@@ -80,6 +80,25 @@ async def test_what_is_no_short_list_is_left_out(counts: list[list[str | int | N
     samples = await Server(orders=counts).sample(database(table("orders", STATE)))
 
     assert samples["public", "orders"] == {}
+
+
+@pytest.mark.parametrize(
+    ("place_value_count", "sample"),
+    [
+        ([-1, "whole", 2], ColumnSample(values=("open", "once"))),
+        ([-1, "whole", 1000], None),
+        ([-1, None, 2], None),
+    ],
+    ids=["whole table", "more rows than were read", "some of its pages"],
+)
+async def test_a_table_that_was_read_whole_gives_its_single_values_too(
+    place_value_count: list[str | int | None], sample: ColumnSample | None
+) -> None:
+    server = Server(orders=[place_value_count, [0, "open", 9], [0, "once", 1]])
+
+    samples = await server.sample(database(table("orders", STATE)))
+
+    assert samples["public", "orders"].get("state") == sample
 
 
 async def test_only_columns_worth_it_are_read_and_sensitive_ones_never() -> None:
