@@ -1,4 +1,4 @@
-"""Something read from a database and kept: read once, refreshed in the background, never by two at once."""
+"""A value that is read once, cached, and refreshed in the background by one reader at a time."""
 
 import asyncio
 import logging
@@ -11,19 +11,19 @@ from pgmcp.errors import PgmcpError
 T = TypeVar("T")
 
 _RETRY_INTERVAL_S = 60.0
-"""How soon a failed background refresh is tried again, where the refresh interval is longer."""
+"""Delay before a failed background refresh is retried, if the refresh interval is longer."""
 
 
 class RefreshingCache(Generic[T]):
-    """Keeps what `read` gave, and reads it again when it is old or when asked.
+    """Caches the result of `read`, and reads it again when it is old or on request.
 
-    All callers that wait for a read wait for the same one; a caller that gives up does not stop it.
+    All callers that wait for a read wait for the same one. A cancelled caller does not cancel the read.
 
     Args:
-        read: reads it; what it raises reaches whoever waits.
-        refresh_interval_s: age at which `get` starts a refresh behind the caller's back.
+        read: reads the value; its errors reach the callers who wait.
+        refresh_interval_s: age at which `get` starts a refresh in the background.
         max_age_s: age at which `get` waits for the refresh instead; None never waits.
-        logger: told of background refreshes that failed.
+        logger: logs background refreshes that failed.
         name: what is read, for that message.
     """
 
@@ -49,12 +49,12 @@ class RefreshingCache(Generic[T]):
         self._reading: asyncio.Task[T] | None = None
 
     async def get(self) -> T:
-        """Return what is kept, unless there is nothing yet or it is too old; then wait for a read."""
+        """Return the cached value; wait for a read if there is none or it is too old."""
         kept = self.peek()
         return await self.refresh() if kept is None else kept
 
     def peek(self) -> T | None:
-        """Return what `get` would return without waiting; None if it would wait."""
+        """Return the value that `get` would return without waiting; None if it would wait."""
         if not self._kept or self._is_too_old():
             return None
         if self._clock() >= self._refresh_at_s and self._reading is None:
@@ -62,12 +62,12 @@ class RefreshingCache(Generic[T]):
         return self._kept[0]
 
     async def refresh(self) -> T:
-        """Read now, or join the read under way."""
-        # Without the shield a cancelled caller would take the read down, and all others who wait for it.
+        """Read now, or join a read that is running."""
+        # Without the shield, one cancelled caller would cancel the read for all others.
         return await asyncio.shield(self._reading or self._start_reading())
 
     async def close(self) -> None:
-        """Stop a read under way; whoever waits for it is cancelled."""
+        """Cancel a read that is running, and the callers who wait for it."""
         if self._reading:
             self._reading.cancel()
             await asyncio.wait([self._reading])

@@ -1,1 +1,17 @@
-"""The catalog of a database: queries, assembly, cache, statistics and rendering."""
+"""The catalog of a database: read with its role's rights, cached, and rendered as text.
+
+queries         the SQL statements
+introspection   runs them, for some tables at a time
+rows            decodes their cells
+assembly        builds a `Catalog` from the rows
+column_types    base types of domains, labels of enums
+column_values   values and ranges from constraints and statistics
+catalog         the result: immutable tables and columns, and lookups by name
+cache           one catalog per database, refreshed in the background
+sampling        values of columns without statistics
+scope           which schemas and values the operator shows
+hidden          relations that exist but are not in the catalog
+row_security    where row-level security policies apply
+rendering       a catalog as text for people and for prompts
+identifiers     quoting, parsing and splitting of names
+"""

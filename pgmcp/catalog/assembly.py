@@ -1,9 +1,9 @@
-"""Putting a catalog together: names where the catalog's rows have numbers, and nothing twice.
+"""Builds a catalog from rows of the system catalogs: resolves numbers to names and shares equal objects.
 
-    columns of all tables, a piece at a time ──▶ then their tables, a piece at a time ──▶ the catalog
+    columns of all tables, in pieces ──▶ tables with constraints and indexes, in pieces ──▶ the catalog
 
-Foreign keys lead to any other table, hence the two rounds. What was there in the catalog read before is taken
-from it: two catalogs of one database, which are both there while the second is read, then share nearly all.
+Two passes are needed because foreign keys can reference any table. Objects that have not changed are taken
+from the previous catalog: both exist while the new one is read, and so they share nearly everything.
 """
 
 import sys
@@ -53,7 +53,7 @@ class _Columns:
     columns: tuple[Column, ...]
 
     def names(self, numbers: Sequence[int]) -> tuple[str, ...] | None:
-        """Return the names at these numbers, or None if the role may not read all of them."""
+        """Return the names of these column numbers; None if the role may not read all of them."""
         if not all(number in self.numbers for number in numbers):
             return None
         return tuple(self.columns[self.numbers.index(number)].name for number in numbers)
@@ -69,9 +69,9 @@ class Assembly:
     Args:
         relations: rows of `queries.RELATIONS`.
         types: the database's enums and domains.
-        scope: says whose values may be shown.
-        old: the catalog read before, if any.
-        row_security: says where policies apply.
+        scope: decides whose values may be shown.
+        old: the previous catalog, if any.
+        row_security: the relations where policies apply.
     """
 
     def __init__(
@@ -90,12 +90,12 @@ class Assembly:
         self._columns: dict[int, _Columns] = {}
         self._cut: set[int] = set()
         self._tables: list[Table] = []
-        # Thousands of tables have the same "id bigint not null": one object for all of them saves memory.
+        # Thousands of tables have the same "id bigint not null"; sharing one object saves memory.
         self._shared = {column: column for table in old.tables for column in table.columns} if old else {}
         self._shared_numbers: dict[tuple[int, ...], tuple[int, ...]] = {}
 
     def add_columns(self, columns: Iterable[Row], statistics: Iterable[Row]) -> None:
-        """Take the columns of some relations.
+        """Add the columns of some relations.
 
         Args:
             columns: rows of `queries.columns`.
@@ -104,8 +104,7 @@ class Assembly:
         statistics_by_id = _by_id(statistics)
         for id_, rows in columns:
             if id_ in self._names:
-                # Decoded only here: the rows of a thousand relations at once would be the most of a read's
-                # memory.
+                # Decoded one relation at a time: a thousand at once would dominate the memory of a read.
                 read = self._read(id_, decode_columns, {id_: rows})
                 known = self._read(id_, decode_statistics, statistics_by_id)
                 self._columns[id_] = self._read_columns(read, known, *self._names[id_])
@@ -113,7 +112,7 @@ class Assembly:
     def add_tables(
         self, relations: Iterable[Row], constraints: Iterable[Row], indexes: Iterable[Row]
     ) -> None:
-        """Take some relations with their constraints and indexes; the columns of all must be there.
+        """Add some relations with their constraints and indexes, after the columns of all relations.
 
         Args:
             relations: rows of `queries.RELATIONS`.
@@ -123,7 +122,7 @@ class Assembly:
         constraints_by_id, indexes_by_id = _by_id(constraints), _by_id(indexes)
         for relation in relations:
             id_ = relation[0]
-            # One without columns was dropped between two of the statements, or has none to read.
+            # Without columns it was dropped between two statements, or the role may read no column.
             if id_ in self._columns:
                 table = self._table(
                     relation,
@@ -134,19 +133,17 @@ class Assembly:
                 self._tables.append(old if old == table else table)
 
     def catalog(self, session: Row, left_out_schemas: Iterable[str] = ()) -> Catalog:
-        """Return the old catalog if it says just the same, else the new one.
+        """Return the previous catalog if nothing has changed, else the new one.
 
         Args:
             session: the row of `queries.SESSION`.
-            left_out_schemas: schemas with relations that the scope leaves out.
+            left_out_schemas: schemas with relations that the scope excludes.
         """
         server_version, time_zone, search_path = session
         new = Catalog(
             tables=tuple(sorted(self._tables, key=lambda table: (table.schema, table.name))),
             search_path=tuple(schema for schema in decode_texts(search_path) if not schema.startswith("pg_")),
-            server_version=server_version.partition(" ")[
-                0
-            ],  # some packagers append their own: "15.8 (Debian …)"
+            server_version=server_version.partition(" ")[0],  # packagers append text: "15.8 (Debian …)"
             time_zone=time_zone,
             scope=self._scope,
             left_out_schemas=tuple(sorted(left_out_schemas)),
@@ -185,7 +182,7 @@ class Assembly:
         )
 
     def _read(self, id_: int, decode: Callable[[str], list[_Row]], text_by_id: dict[int, str]) -> list[_Row]:
-        """Return the rows of a relation; of a text that was cut those that are whole."""
+        """Return the decoded rows of a relation; only the complete ones if the text was cut."""
         rows, is_cut = salvage(decode, text_by_id.get(id_, "[]"), "]")
         if is_cut:
             self._cut.add(id_)
@@ -220,7 +217,7 @@ class Assembly:
     def _held(
         self, row: ColumnRow, known: StatisticsRow | None, schema: str, table: str
     ) -> tuple[tuple[str, ...], tuple[str, str] | None]:
-        """Return what statistics say the column holds: all its texts, or its range."""
+        """Return the column's values or range according to statistics."""
         if known is None or not self._scope.shows_values(schema, table, row.name):
             return (), None
         values = known.all_values if row.is_text or not looks_like_key(row.name) else ()
@@ -231,9 +228,9 @@ class Assembly:
     def _with_allowed_values(
         self, columns: _Columns, schema: str, table: str, constraints: Sequence[ConstraintRow]
     ) -> tuple[Column, ...]:
-        """Return the columns; one whose check lists its values holds these, whatever statistics say.
+        """Return the columns, with the values that a check lists instead of those from statistics.
 
-        A NOT NULL that is not validated leaves a column nullable.
+        A NOT NULL constraint that is not validated leaves a column nullable.
         """
         allowed = {
             constraint.column_numbers[0]: values
@@ -275,7 +272,7 @@ class Assembly:
     def _checks(
         self, columns: _Columns, constraints: Sequence[ConstraintRow], schema: str, table: str
     ) -> Iterator[str]:
-        """Give the checks of readable columns; not of hidden ones, whose values they may list."""
+        """Yield the checks of readable columns, except hidden ones: a check may list their values."""
         for constraint in constraints:
             # The number of an expression in an exclusion constraint is 0.
             names = columns.names([number for number in constraint.column_numbers if number > 0])
@@ -304,7 +301,8 @@ def _indexes(columns: _Columns, rows: Sequence[IndexRow]) -> Iterator[Index]:
     for row in rows:
         names = columns.names([number for number in row.column_numbers if number > 0])
         if row.definition and names is not None:
-            # What comes before USING repeats the names of the index and its table; what follows, many share.
+            # The part before USING repeats the names of index and table; many indexes share the part after
+            # it.
             _, _, method = row.definition.partition(" USING ")
             yield Index(row.name, sys.intern(method or row.definition), names, row.is_unique)
 

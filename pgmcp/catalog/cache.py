@@ -1,4 +1,4 @@
-"""One catalog per database, kept and refreshed; and what a refresh changed."""
+"""One cached catalog per database, and what a refresh changed."""
 
 import logging
 import time
@@ -12,15 +12,15 @@ from pgmcp.refreshing_cache import RefreshingCache
 _log = logging.getLogger(__name__)
 
 _MAX_SHARE_OF_READING = 0.1
-"""Of the time, at most; statements with wrong names could else keep a large database reading its catalog."""
+"""Without a limit, statements with wrong names could keep a large database reading its catalog."""
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogChange:
-    """What a refresh found, in names as SQL can use them, sorted; new statistics alone are no change.
+    """The tables that a refresh changed, as sorted SQL names; new statistics alone do not count.
 
     Attributes:
-        first_read_tables: how many tables the first read found, which has nothing to compare with; else None.
+        first_read_tables: the number of tables of a first read, which has nothing to compare with; else None.
     """
 
     added: tuple[str, ...] = ()
@@ -30,16 +30,16 @@ class CatalogChange:
 
 
 CatalogListener = Callable[[Catalog | None, Catalog, CatalogChange], None]
-"""Told of a read: the catalog before, the new one, and what changed; on the event loop, and may not raise."""
+"""Called on the event loop with the previous catalog, the new one and the change. Must not raise."""
 
 
 class SchemaCache:
-    """Keeps a database's catalog, and reads it again when it is old or when asked.
+    """Caches a database's catalog, and reads it again when it is old or on request.
 
     Args:
-        read: reads the catalog, given the one read before, if any; what it raises reaches whoever waits.
-        refresh_interval_s: age at which `get` starts a refresh behind the caller's back.
-        samples: adds samples to what was read, once there are some; None adds nothing.
+        read: reads the catalog, given the previous one or None; its errors reach the callers who wait.
+        refresh_interval_s: age at which `get` starts a refresh in the background.
+        samples: adds samples to the catalog once they exist; None adds nothing.
     """
 
     def __init__(
@@ -66,35 +66,35 @@ class SchemaCache:
 
     @property
     def cached(self) -> Catalog | None:
-        """The catalog that was read last; None if none was, and none is read for the asking."""
+        """The catalog that was read last; None if nothing has been read yet. Never triggers a read."""
         return self._last
 
     def subscribe(self, listener: CatalogListener) -> None:
-        """Have every later read told, whoever caused it."""
+        """Call `listener` after every later read."""
         self._listeners.append(listener)
 
     async def get(self) -> Catalog:
-        """Return the catalog that is known, however old; only the first caller of all waits for a read."""
+        """Return the cached catalog, however old; only the first call waits for a read."""
         catalog, _ = await self._cache.get()
         return self._samples.add_to(catalog) if self._samples else catalog
 
     async def refresh(self) -> CatalogChange:
-        """Read the catalog now, or join the read under way, and say what changed."""
+        """Read the catalog now, or join a read that is running, and return what changed."""
         _, change = await self._cache.refresh()
         return change
 
     async def get_after_a_miss(self, *, is_outdated: bool) -> Catalog:
-        """Return the catalog, read anew because a name was not there, unless it is as good as new.
+        """Return the catalog after a name was not found; read it again unless the last read is recent.
 
         Args:
-            is_outdated: the known catalog has the name, so it is no good, however new.
+            is_outdated: the cached catalog has the name but the database does not, so read it in any case.
         """
         if is_outdated or self._clock() >= self._not_again_before_s:
             await self._cache.refresh()
         return await self.get()
 
     async def close(self) -> None:
-        """Stop a read under way; whoever waits for it is cancelled."""
+        """Cancel a read that is running, and the callers who wait for it."""
         await self._cache.close()
         if self._samples:
             await self._samples.close()
@@ -114,7 +114,7 @@ class SchemaCache:
 
 
 def compare(old: Catalog | None, new: Catalog) -> CatalogChange:
-    """Return what is in one catalog and not the same in the other."""
+    """Return the differences between two catalogs."""
     if old is None:
         return CatalogChange(first_read_tables=len(new.tables))
     before = {(table.schema, table.name): table for table in old.tables}

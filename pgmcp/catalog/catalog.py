@@ -1,4 +1,4 @@
-"""What a database holds, as its role may read it: an immutable snapshot, and the finding of names in it."""
+"""The tables and columns that a role may read, as an immutable value, with lookups by name."""
 
 import difflib
 import re
@@ -13,15 +13,15 @@ from pgmcp.untrusted import escape_untrusted
 
 _DOMAIN = re.compile(r".+ \((.+)\)")
 UNREADABLE_CHARACTER: Final = "\ufffd"
-"""Shown for bytes that mean nothing in the encoding they are read in."""
+"""Replaces bytes that are invalid in the encoding they are read in."""
 
 _TEXT = re.compile(r"text|name|(?:.+\.)?citext|character(?: varying)?(?:\(\d+\))?")
 
-_NEAR_ENOUGH = 0.6  # difflib's own default: "order" finds "orders", and not every table with an "o"
+_NEAR_ENOUGH = 0.6  # difflib's default: "order" finds "orders", but not every table with an "o"
 
 
 class TableKind(StrEnum):
-    """What can stand in FROM, named as a person would."""
+    """Kinds of relations that FROM accepts, in plain words."""
 
     TABLE = "table"
     PARTITIONED_TABLE = "partitioned table"
@@ -35,15 +35,15 @@ class Column:
     """A column the role may read.
 
     Attributes:
-        type: as `format_type` gives it; a domain is followed by its base type, "us_zip (text)".
-        default: the default's expression, or "generated always as …", or None.
-        comment: "" when there is none.
-        enum_labels: every label of the column's enum type, in the enum's order; empty for other types.
+        type: as `format_type` writes it; a domain is followed by its base type: "us_zip (text)".
+        default: the expression of the default, or "generated always as …"; None without one.
+        comment: "" if there is none.
+        enum_labels: all labels of the column's enum type, in order; empty for other types.
         values: all texts that the column may hold by its check, or else held when last analysed or sampled;
             numbers only if a comment may explain them; empty when they are unknown or many.
         may_hold_others: the lists above lack something: the enum has more labels than could be read, or rows
             have changed since the values were.
-        value_range: the least and the greatest date or number, likewise; None when unknown.
+        value_range: the smallest and largest date or number, likewise; None if unknown.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Column:
 
     @property
     def is_text(self) -> bool:
-        """Whether it holds a text, be it by a domain."""
+        """Whether the column holds text, directly or through a domain."""
         domain = _DOMAIN.fullmatch(self.type)
         return _TEXT.fullmatch(domain[1] if domain else self.type) is not None
 
@@ -68,8 +68,9 @@ class ForeignKey:
     """A reference to another readable table; `columns` and `referenced_columns` pair up in order.
 
     Attributes:
-        is_period: the last columns are ranges: each one is covered by ranges over there, and joins with `&&`.
-        lacks: "not enforced" or "not valid" where rows may break it; "" where all keep to it.
+        is_period: whether the last columns are ranges: each must be covered by ranges of the referenced
+            table, and joins with `&&`.
+        lacks: "not enforced" or "not valid" if rows may violate it; "" otherwise.
     """
 
     columns: tuple[str, ...]
@@ -82,11 +83,11 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index that no primary key or unique constraint made.
+    """An index that does not belong to a primary key or unique constraint.
 
     Attributes:
-        definition: what its CREATE INDEX says after USING: "btree (lower(email)) WHERE (id > 5)".
-        columns: the key columns in order; an expression is left out, as is what INCLUDE adds.
+        definition: the part of CREATE INDEX after USING: "btree (lower(email)) WHERE (id > 5)".
+        columns: the key columns in order, without expressions and INCLUDE columns.
     """
 
     name: str
@@ -97,18 +98,18 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table or view; partitions are folded into their parent.
+    """A table or view; partitions are part of their parent.
 
     Attributes:
-        primary_key: column names in key order; empty when there is none.
-        unique_constraints: column names of each.
-        without_overlaps: those of these keys whose last column is WITHOUT OVERLAPS: a range.
-        nulls_not_distinct: those of the unique constraints that let one NULL in at most.
+        primary_key: column names in key order; empty if there is none.
+        unique_constraints: the column names of each.
+        without_overlaps: the keys and unique constraints whose last column is a range WITHOUT OVERLAPS.
+        nulls_not_distinct: the unique constraints that allow at most one NULL.
         check_constraints: definitions of checks, "CHECK ((quantity > 0))", of exclusion constraints, and of
             NOT NULL constraints that are not validated.
-        estimated_rows: the planner's estimate, or None when the table was never analysed or is a view.
-        has_active_policies: row-level security policies may hide rows of it from the role.
-        parents: schema and name of the listed tables that it inherits from: a read of one has its rows, too.
+        estimated_rows: the planner's estimate; None for views and tables that were never analysed.
+        has_active_policies: whether row-level security policies may hide rows from the role.
+        parents: (schema, name) of the listed tables that it inherits from; reading one includes its rows.
     """
 
     schema: str
@@ -128,18 +129,18 @@ class Table:
     parents: tuple[tuple[str, str], ...] = ()
 
 
-# Compared and hashed by identity: indexes over a catalog are kept as long as that catalog is.
+# Compared and hashed by identity: search indexes are kept in weak dictionaries by catalog.
 @dataclass(frozen=True, eq=False)
 class Catalog:
-    """Everything a role may read in one database, at one moment.
+    """Everything that a role may read in one database, at one moment.
 
     Attributes:
         tables: sorted by schema and name.
-        search_path: the schemas an unqualified name is looked for in, in order, without the system ones.
-        server_version: as PostgreSQL says it: "18.1".
-        time_zone: the session's, as PostgreSQL names it: "Europe/Berlin".
-        scope: what was left out on purpose, and whose values are not to be shown.
-        left_out_schemas: schemas with relations that the scope leaves out, sorted.
+        search_path: the schemas in which an unqualified name is looked up, in order, without system schemas.
+        server_version: as reported by PostgreSQL: "18.1".
+        time_zone: of the session, as PostgreSQL names it: "Europe/Berlin".
+        scope: what the operator excluded, and whose values may not be shown.
+        left_out_schemas: schemas with relations that the scope excludes, sorted.
     """
 
     tables: tuple[Table, ...]
@@ -150,7 +151,7 @@ class Catalog:
     left_out_schemas: tuple[str, ...] = ()
 
     def says_the_same_as(self, other: "Catalog") -> bool:
-        """Tell whether another catalog, of another read, has nothing else in it."""
+        """Return whether another catalog has the same content."""
         return self._facts == other._facts and self.tables == other.tables
 
     @property
@@ -158,9 +159,10 @@ class Catalog:
         return self.search_path, self.server_version, self.time_zone, self.scope, self.left_out_schemas
 
     def find(self, name: str) -> Table | None:
-        """Return the table that `table` (through the search path) or `schema.table` names.
+        """Return the table named by `table` (through the search path) or `schema.table`.
 
-        The exact spelling wins; otherwise one that differs only in case does, if just one table has it.
+        The exact spelling wins. Otherwise a spelling that differs only in case is accepted if it is
+        unambiguous.
         """
         match parse_name(name):
             case (table,):
@@ -175,7 +177,7 @@ class Catalog:
         return self._by_name.get((schema, name))
 
     def nearest(self, name: str, *, limit: int = 3) -> list[Table]:
-        """Return the tables whose names come closest to one that was not found, the closest first."""
+        """Return the tables with the most similar names, most similar first."""
         wanted = parse_name(name)[-1:]
         if not wanted:
             return []
@@ -185,9 +187,9 @@ class Catalog:
         return [table for folded in close for table in self._by_folded_table[folded]][:limit]
 
     def display_name(self, table: Table) -> str:
-        """Return the name as SQL can use it; the schema is left out where the search path finds the table.
+        """Return the name as SQL can use it, without the schema if the search path finds the table.
 
-        Only a name made to hide or act is spelled with escapes instead.
+        Unsafe characters in a name are escaped.
         """
         name = quote_identifier(table.name)
         if not self._is_found_by_its_bare_name(table):

@@ -6,7 +6,7 @@ from pgmcp.catalog.rows import Row, decode_texts, salvage
 
 
 class Types:
-    """What columns of an enum or domain type really hold.
+    """Resolves domains to their base types and enums to their labels.
 
     Args:
         enums: rows of `queries.ENUMS`.
@@ -24,12 +24,12 @@ class Types:
         self._base: dict[int, tuple[int, str]] = {id_: (base_id, base) for id_, base_id, base in domains}
 
     def spell(self, name: str, type_id: int) -> str:
-        """Return the type's name; a domain's with the type below all domains."""
+        """Return the type's name, for a domain followed by its base type."""
         base_id, base = self._resolve(type_id, name)
         return name if base_id == type_id else f"{name} ({base})"
 
     def labels(self, type_id: int) -> tuple[str, ...]:
-        """Return the enum's labels, also for an array of it; () for any other type."""
+        """Return the labels of an enum or of an array of one; () for any other type."""
         base_id, _ = self._resolve(type_id, "")
         return self._labels.get(base_id, ())
 

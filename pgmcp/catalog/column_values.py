@@ -15,21 +15,21 @@ _NAME = r'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)'
 _TYPE = r"(?:::[a-z ]+(?:\(\d+\))?(?:\[\])?)"
 _LITERAL = rf"'((?:[^']|'')*)'{_TYPE}?"
 _ELEMENT = rf"\(?{_LITERAL}\)?{_TYPE}?"
-# As pg_get_constraintdef() writes `status IN ('open', 'paid')`, with the casts of varchar columns or without.
+# `status IN ('open', 'paid')` as pg_get_constraintdef() writes it, with or without the casts of varchar.
 _LIST = re.compile(
     rf"CHECK \(+{_NAME}\)?{_TYPE}? = ANY \(+ARRAY\[({_ELEMENT}(?:, {_ELEMENT})*)\]\)?{_TYPE}?\)+"
 )
 
-# PostgreSQL has a cast of its own from these to text, which cannot be replaced; of character(n) it takes the
-# blanks off. A domain stands as `name (base type)`.
+# PostgreSQL's own casts from these types to text cannot be replaced. The cast from character(n) removes
+# trailing blanks. A domain is written as `name (base type)`.
 _BUILT_IN_TEXT = re.compile(r'(?:[^"]+ \()?(?:text|name|character(?: varying)?(?:\(\d+\))?)\)?')
 
 
 def read_range(bounds: Iterable[str]) -> tuple[str, str] | None:
-    """Return the least and the greatest of texts that are all dates and times, or all plain numbers.
+    """Return the minimum and maximum of texts that are all dates and times, or all plain numbers.
 
-    Times are cut to their day, and numbers lose zeros at their end. None for anything else: infinity, years
-    before 1 or after 9999, figures that are too long to tell a reader anything.
+    Times are cut to the day; numbers lose trailing zeros. Returns None for anything else: infinity, years
+    before 1 or after 9999, numbers with too many digits.
     """
     texts = [text for text in bounds if text]
     days = [match[1] for text in texts if (match := _DATE.fullmatch(text))]
@@ -42,13 +42,13 @@ def read_range(bounds: Iterable[str]) -> tuple[str, str] | None:
 
 
 def looks_like_key(column_name: str) -> bool:
-    """Tell whether a column's name is that of a key or number, whose range says nothing."""
+    """Return whether a column's name suggests a key or a serial number, whose range is not informative."""
     words = split_words(column_name)
     return bool(words) and words[-1] in _KEY_WORDS
 
 
 def listed_values(definition: str) -> tuple[str, ...]:
-    """Return the texts a one-column check allows, in its order; empty when it is another kind of check."""
+    """Return the texts that a check on one column allows, in order; () for other kinds of checks."""
     match = _LIST.fullmatch(definition)
     if not match:
         return ()
@@ -56,11 +56,11 @@ def listed_values(definition: str) -> tuple[str, ...]:
 
 
 def text_of(column: Column, value: str) -> str:
-    """Return an expression for the text of a value; of types that are not built in, as they are shown.
+    """Return an SQL expression for a value as text; types that are not built in are shown as output.
 
     Args:
-        column: whose type the value has; it is a text column.
-        value: an expression that is not NULL.
+        column: a text column; the value has its type.
+        value: an SQL expression that is not NULL.
     """
     if _BUILT_IN_TEXT.fullmatch(column.type):
         return f"{value}::pg_catalog.text"

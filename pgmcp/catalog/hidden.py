@@ -1,7 +1,7 @@
-"""Relations that the catalog leaves out: what they are, and what to query instead.
+"""Relations that exist but are not in the catalog: why, and what to query instead.
 
-Partitions, tables of extensions and system catalogs are not listed, to save room; excluded schemas are left
-out by the operator. A statement may still name them, so an error about one says what it is.
+Partitions, tables of extensions and system catalogs are not listed, to save space; the operator may exclude
+schemas. A statement may still name them, so an error about one explains what it is.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from pgmcp.execution.result import JsonScalar
 from pgmcp.untrusted import escape_untrusted
 
 MAX_NAMES: Final = 20
-"""Names looked up for one error."""
+"""Maximum number of names looked up for one error."""
 
 _MAX_LISTED_COLUMNS: Final = 40
 
@@ -27,12 +27,13 @@ _decode_names = msgspec.json.Decoder(list[str]).decode
 
 @dataclass(frozen=True, slots=True)
 class HiddenRelation:
-    """A relation that is in the database and not in its catalog.
+    """A relation that is in the database but not in the catalog.
 
     Attributes:
         name: as SQL can use it.
-        reason: why it is not listed, and what to query instead, after its name.
-        columns: those that the role may read; empty where the operator leaves its schema out.
+        reason: why it is not listed and what to query instead; continues a sentence that begins with the
+            name.
+        columns: those that the role may read; empty if the operator excludes its schema.
     """
 
     name: str
@@ -40,7 +41,7 @@ class HiddenRelation:
     columns: tuple[str, ...] = ()
 
     def describe(self) -> str:
-        """Return a sentence: what it is, why it is not listed, and its columns."""
+        """Return a sentence on what it is, why it is not listed, and its columns."""
         text = f"{self.name} {self.reason}"
         if not self.columns:
             return text
@@ -52,9 +53,9 @@ class HiddenRelation:
 
 
 async def find_hidden(fetch: Fetch, names: Sequence[str], catalog: Catalog) -> list[HiddenRelation]:
-    """Return those of the names, `table` or `schema.table`, that the database has and the catalog lacks.
+    """Return the relations named by `table` or `schema.table` that exist but are not in the catalog.
 
-    Nothing is returned when the database does not answer: this only explains another error.
+    Returns nothing if the database does not answer: the result only explains another error.
     """
     wanted = [parts for name in names[:MAX_NAMES] if 1 <= len(parts := parse_name(name)) <= 2]
     wanted = [parts for parts in wanted if catalog.find(".".join(map(quote_identifier, parts))) is None]
@@ -77,7 +78,7 @@ def _read(row: list[JsonScalar], catalog: Catalog) -> HiddenRelation | None:
         return HiddenRelation(
             shown,
             f"is in the schema {escape_untrusted(str(schema))}, which PG_MCP_DATABASE_EXCLUDE_SCHEMAS or "
-            "PG_MCP_DATABASE_INCLUDE_SCHEMAS leaves out",
+            "PG_MCP_DATABASE_INCLUDE_SCHEMAS excludes",
         )
     if not is_readable:
         return HiddenRelation(shown, "may not be read by this role")
@@ -90,16 +91,14 @@ def _read(row: list[JsonScalar], catalog: Catalog) -> HiddenRelation | None:
 
 def _reason(schema: str, is_partition: bool, parents: list[str], extension: str) -> str:
     if schema in ("pg_catalog", "information_schema"):
-        return "is part of PostgreSQL's system catalog, which is not listed, and can be queried"
+        return "is part of PostgreSQL's system catalog, which is not listed but can be queried"
     if extension:
         return f"belongs to the extension {escape_untrusted(extension)}, whose tables are not listed"
     names = escape_untrusted(", ".join(parents))
     if is_partition:
         return f"is a partition of {names}; query {names}, which has the rows of all its partitions"
     if parents:
-        return (
-            f"inherits from {names}; its columns are those of {names}, and a read of that has its rows, too"
-        )
+        return f"inherits from {names}; it has the columns of {names}, and a query of that includes its rows"
     return "is not listed"
 
 
@@ -112,7 +111,7 @@ def _literal(text: str) -> str:
 
 
 def _statement(wanted: Sequence[tuple[str, ...]]) -> str:
-    """Return the statement that looks the names up; a bare one in every schema that is not temporary."""
+    """Return the statement that looks up the names; unqualified names in all schemas but temporary ones."""
     conditions = [
         " AND ".join(
             f"{column} = {_literal(part)}"
@@ -154,4 +153,4 @@ SELECT f.nspname::pg_catalog.text, f.relname::pg_catalog.text,
         WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped
           AND pg_catalog.has_column_privilege(f.oid, a.attnum, 'SELECT'))
 FROM found AS f
-ORDER BY 1, 2"""  # noqa: S608 - literals are quoted; the rest are constants of this file
+ORDER BY 1, 2"""  # noqa: S608 - literals are quoted; the rest is constant

@@ -1,4 +1,4 @@
-"""Names as SQL spells them: when an identifier needs quotes, and which words one is made of."""
+"""Quoting, parsing and splitting of SQL identifiers."""
 
 import re
 
@@ -9,8 +9,7 @@ _WORD_START = re.compile(
     r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"
 )
 
-# What pg_get_keywords() calls reserved (catcode R and T) in PostgreSQL 13 to 18: as a table or column name
-# these need quotes.
+# Reserved words (catcode R and T of pg_get_keywords()) of PostgreSQL 13 to 18: they need quotes as names.
 _RESERVED = """
 all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate
 collation column concurrently constraint create cross current_catalog current_date current_role
@@ -25,28 +24,28 @@ RESERVED_WORDS = frozenset(_RESERVED.split())
 
 
 def quote_identifier(name: str) -> str:
-    """Return the name as SQL must spell it: bare, or quoted where it would be folded or is reserved."""
+    """Return the name as SQL must spell it, quoted if it would be folded or is reserved."""
     if _PLAIN.fullmatch(name) and name not in RESERVED_WORDS:
         return name
     return '"' + name.replace('"', '""') + '"'
 
 
 def parse_name(name: str) -> tuple[str, ...]:
-    """Split `schema.table` at the dots outside double quotes, and take the quotes off.
+    """Split `schema.table` at dots outside double quotes, and remove the quotes.
 
-    Case is kept: people and models write names in the spelling they saw, quoted or not.
+    Case is preserved: people and models copy the spelling they saw, with or without quotes.
     """
     parts = re.findall(r'"((?:[^"]|"")*)"|([^."]+)', name.strip())
     return tuple(quoted.replace('""', '"') or plain.strip() for quoted, plain in parts)
 
 
 def split_words(name: str) -> list[str]:
-    """Return the lower-case words of a snake_case or camelCase name, or of a sentence."""
+    """Return the words of a snake_case or camelCase name, or of a sentence, in lower case."""
     return [word.lower() for word in _WORD.findall(_WORD_START.sub(" ", name))]
 
 
 def singular(word: str) -> str:
-    """Return an English plural's singular, roughly; other words unchanged."""
+    """Return the approximate singular of an English plural; other words unchanged."""
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "xes", "ches", "shes")):

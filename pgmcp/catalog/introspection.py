@@ -1,7 +1,7 @@
-"""Reading a catalog: ten statements, those for columns, constraints and indexes for some tables at a time.
+"""Reads a catalog with ten statements; columns, constraints and indexes are read for some tables at a time.
 
-The pieces keep the memory of a read flat: the answers for 10,000 tables at once would take ten times what is
-made of them.
+The pieces keep memory flat: the answers for 10,000 tables at once would take ten times the memory of the
+result.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from pgmcp.execution.result import Rows
 logger = logging.getLogger(__name__)
 
 _PIECE_RELATIONS: Final = 1_000
-"""Relations in one answer: about a megabyte, and 50 to 200 ms in the database."""
+"""Relations per statement: about one megabyte, and 50 to 200 ms in the database."""
 
 _VITAL_PARTS: Final = frozenset({"pg_attribute", "pg_class", "pg_namespace"})
 
@@ -46,20 +46,19 @@ async def read_catalog(
     old: Catalog | None = None,
     report: Report = ignore_unreadable,
 ) -> Catalog:
-    """Read what the role may see of its database.
+    """Read the tables and columns that the role may see.
 
     Args:
-        fetch: runs one statement; its limits must let the whole answer through (some 1.5 MB).
-        scope: what to leave out; values and ranges are those that the last ANALYZE found in its sample.
-        old: the catalog read before; what has not changed is taken from it, and it is returned itself if
-            nothing has.
-        report: called with the parts of the catalog that the role may not use; what they would tell, keys or
-            comments for instance, is left out.
+        fetch: runs one statement; its limits must allow about 1.5 MB.
+        scope: what to exclude. Values and ranges come from the sample of the last ANALYZE.
+        old: the previous catalog; unchanged objects are reused, and it is returned if nothing has changed.
+        report: called with the parts of the system catalog that the role may not read. Their information,
+            such as keys or comments, is missing from the result.
 
     Raises:
         CatalogDeniedError: the role may not read the names of tables and columns.
-        ResultTooLargeError: the limits of `fetch` cut an answer short; a partial catalog would mislead.
-        ExecutionError: what `fetch` raised.
+        ResultTooLargeError: the limits of `fetch` cut an answer; a partial catalog would be misleading.
+        ExecutionError: raised by `fetch`.
     """
     unreadable = await find_unreadable(fetch)
     report(unreadable)
@@ -72,7 +71,7 @@ async def read_catalog(
     left_out = {schema for schema in {row[1] for row in found} if not scope.includes(schema)}
     relations = sorted((row for row in found if row[1] not in left_out), key=lambda row: row[0])
     types = Types(await _fetch_all(fetch, queries.ENUMS), await _fetch_all(fetch, queries.DOMAINS))
-    # Threads, so that requests are served meanwhile: for 10,000 tables it is a second of work.
+    # In threads, so that requests are served meanwhile: 10,000 tables take a second of work.
     assembly = await asyncio.to_thread(Assembly, relations, types, scope, old, row_security)
     for piece in _pieces(relations):
         columns = await _fetch_all(fetch, queries.columns(*_ends(piece)))
@@ -88,11 +87,11 @@ async def read_catalog(
 
 
 async def _read_row_security(fetch: Fetch) -> RowSecurity:
-    """Return where policies apply; nothing if PostgreSQL refuses to say."""
+    """Return where policies apply; an empty result if the role may not read that."""
     try:
         return await read_row_security(fetch)
     except CatalogDeniedError as error:
-        logger.warning("the catalog does not say where row-level security applies (%s)", error)
+        logger.warning("where row-level security applies could not be read from the catalog (%s)", error)
         return RowSecurity()
 
 
@@ -108,12 +107,12 @@ def _pieces(relations: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 def _ends(piece: Sequence[Row]) -> tuple[int, int]:
-    """Return the oids of the first and the last relation of a piece."""
+    """Return the oids of the first and last relation of a piece."""
     return piece[0][0], piece[-1][0]
 
 
 def _sparing(fetch: Fetch, unreadable: Collection[str]) -> Fetch:
-    """Return a `fetch` that leaves out of each statement what the role may not read."""
+    """Return a `fetch` that removes unreadable parts from each statement."""
 
     async def fetch_without(sql: str) -> Rows:
         return await fetch_own(fetch, without(sql, unreadable))
@@ -123,10 +122,10 @@ def _sparing(fetch: Fetch, unreadable: Collection[str]) -> Fetch:
 
 async def _fetch_all(fetch: Fetch, sql: str) -> Sequence[Row]:
     result = await fetch(sql)
-    # A cell that was cut is read as far as it goes.
+    # Cells that were cut are handled when they are decoded.
     if result.truncated:
         raise ResultTooLargeError(
-            "the database's catalog is larger than one result may be",
+            "the database's catalog is larger than the limit for one result",
             hint="give the role access to fewer schemas, or raise the limits for catalog reads",
         )
     return result.rows

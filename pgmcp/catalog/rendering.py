@@ -1,8 +1,7 @@
-"""A catalog as text: for people and hosts to read, and, denser, for the model's prompt.
+"""A catalog as text: readable for people and hosts, and dense for the model's prompt.
 
-Whatever the database says (names, comments, labels, defaults, values) is data: it is put on one line, cut at
-a sensible length, and what would hide or act in it becomes visible. Nothing here fences it; whoever shows it
-does, once, around all of it.
+Names, comments, labels, defaults and values are untrusted data: each is put on one line, cut at a limit, and
+its invisible or control characters are escaped. The caller fences the whole text once.
 """
 
 import re
@@ -20,18 +19,18 @@ _MAX_DEFINITION_CHARACTERS = 300
 _MAX_LABEL_CHARACTERS = 64
 _MAX_LISTED_LABELS = 30
 
-# Words that say nothing of a column whose names, keys and values stand beside them.
-_SAYING_NOTHING = """
+# Words that add nothing to a column's name, keys and values.
+_UNINFORMATIVE = """
 a an the of for to each every that this is are primary foreign key referencing reference unique uniquely
 identifier identifie identify id table column field record row possible value allowed
 """
-_WORDS_OF_EVERY_COMMENT = frozenset(_SAYING_NOTHING.split())
+_UNINFORMATIVE_WORDS = frozenset(_UNINFORMATIVE.split())
 
 _ROW_SECURITY = "row-level security: its policies may hide rows from this role"
 
 _PLAIN_LABEL = re.compile(r"[\w.&/+-]+( [\w.&/+-]+)*")
 
-# The manual's aliases (table 8.1), without lengths and scales: they do not change how a value is compared.
+# Aliases of the manual (table 8.1), without lengths and scales, which do not change comparisons.
 _SHORT_TYPES = (
     (re.compile(r"\bcharacter varying(\(\d+\))?"), "varchar"),
     (re.compile(r"\bcharacter\b(\(\d+\))?"), "char"),
@@ -63,7 +62,7 @@ USUAL_LIMITS: Final = LineLimits(values=_MAX_LISTED_LABELS, comment_characters=2
 
 
 class Detail(StrEnum):
-    """How much `render_tables` tells of each table."""
+    """How much `render_tables` writes about each table."""
 
     NAMES = "names"
     COLUMNS = "columns"
@@ -82,12 +81,12 @@ def render_tables(tables: Iterable[Table], catalog: Catalog, *, detail: Detail) 
 
 
 def render_names(tables: Iterable[Table], catalog: Catalog) -> str:
-    """Return a line per table: its name, and what else says whether it is the one looked for."""
+    """Return one line per table: kind, name, comment and size."""
     return "\n".join(_name_line(table, catalog) for table in tables)
 
 
 def render_overview(catalog: Catalog) -> str:
-    """Return everything the catalog knows of its tables, as readable text."""
+    """Return everything in the catalog as readable text."""
     path = ", ".join(_name(schema) for schema in catalog.search_path) or "(empty)"
     count = f"{len(catalog.tables)} table{'' if len(catalog.tables) == 1 else 's'}"
     heading = f"PostgreSQL {catalog.server_version}, {count}, search path: {path}"
@@ -95,7 +94,7 @@ def render_overview(catalog: Catalog) -> str:
 
 
 def render_table(table: Table, catalog: Catalog) -> str:
-    """Return everything the catalog knows of one table, as readable text."""
+    """Return everything in the catalog about one table as readable text."""
     lines = [_name_line(table, catalog)]
     lines += _column_lines(table)
     if len(table.primary_key) > 1:
@@ -117,7 +116,7 @@ def render_table(table: Table, catalog: Catalog) -> str:
 
 
 def render_for_prompt(tables: Iterable[Table], catalog: Catalog) -> str:
-    """Return one dense line per table, as a model reads it best for the fewest tokens."""
+    """Return one dense line per table, for few tokens."""
     return "\n".join(prompt_line(table, catalog) for table in tables)
 
 
@@ -135,18 +134,18 @@ def prompt_line(table: Table, catalog: Catalog, limits: LineLimits = USUAL_LIMIT
 
 
 def column_name(catalog: Catalog | None, table: Table, column: Column) -> str:
-    """Return a column's name as SQL spells it, after its table's if there is a catalog to name that in."""
+    """Return a column's name as SQL spells it, qualified by its table if a catalog is given."""
     name = _name(column.name)
     return f"{catalog.display_name(table)}.{name}" if catalog else name
 
 
 def value_literal(value: str) -> str:
-    """Return a value as SQL spells it, on one line; what is cut, or made visible, is no longer exact."""
+    """Return a value as an SQL literal on one line. Truncated or escaped values are no longer exact."""
     return "'" + _one_line(value, max_characters=_MAX_LABEL_CHARACTERS).replace("'", "''") + "'"
 
 
 class _KeyMarks:
-    """What the constraints say of single columns, and what is left for the end of the line."""
+    """Key marks of single columns, and composite keys for the end of the line."""
 
     def __init__(self, table: Table, catalog: Catalog) -> None:
         self._table = table
@@ -181,19 +180,19 @@ def _prompt_column(column: Column, marks: str, table: Table, limits: LineLimits)
         text += " " + _label_list(column, limits.values)
     elif column.value_range:
         text += " " + _range(column.value_range)
-    if column.comment and not _is_told_already(column, marks, table):
+    if column.comment and not _is_redundant(column, marks, table):
         comment = _one_line(column.comment, max_characters=limits.comment_characters)
-        # A comment that ends the comment would pass for schema.
+        # A comment that contains */ could otherwise imitate the schema.
         text += f" /* {comment.replace('*/', '* /')} */"
     return text
 
 
-def _is_told_already(column: Column, marks: str, table: Table) -> bool:
-    """Tell whether a comment only repeats names, keys and values: "foreign key of the cars table"."""
+def _is_redundant(column: Column, marks: str, table: Table) -> bool:
+    """Return whether a comment only repeats names, keys and values: "foreign key of the cars table"."""
     values = " ".join(column.enum_labels or column.values)
-    told = f"{table.name} {column.name} {marks} {values}"
+    known = f"{table.name} {column.name} {marks} {values}"
     words = {singular(word) for word in split_words(column.comment)}
-    return words <= {singular(word) for word in split_words(told)} | _WORDS_OF_EVERY_COMMENT
+    return words <= {singular(word) for word in split_words(known)} | _UNINFORMATIVE_WORDS
 
 
 def _column_lines(table: Table) -> list[str]:
@@ -272,14 +271,14 @@ def _referring(key: ForeignKey) -> str:
 
 
 def _with_period(columns: Sequence[str], key: ForeignKey) -> str:
-    """Return the columns as a foreign key writes them: `room, PERIOD valid`."""
+    """Return the columns as in a foreign key: `room, PERIOD valid`."""
     if not key.is_period:
         return _names(columns)
     return ", ".join([*(_name(column) for column in columns[:-1]), f"PERIOD {_name(columns[-1])}"])
 
 
 def _overlap_join(key: ForeignKey) -> str:
-    """Return how the ranges of a PERIOD key join: an equality finds almost nothing."""
+    """Return how the ranges of a PERIOD key join, because an equality would find almost nothing."""
     if not key.is_period:
         return ""
     return f" /* join where {_name(key.columns[-1])} && {_name(key.referenced_columns[-1])}, not = */"
@@ -291,7 +290,7 @@ def _key(columns: tuple[str, ...], table: Table) -> str:
 
 def _label_list(column: Column, max_labels: int = _MAX_LISTED_LABELS) -> str:
     labels = column.enum_labels or column.values
-    # One that cannot be shown as it is would only mislead: a query compares with the exact text.
+    # A label that cannot be shown exactly would mislead: queries compare with the exact text.
     exact = [
         label
         for label in labels
@@ -305,7 +304,7 @@ def _label_list(column: Column, max_labels: int = _MAX_LISTED_LABELS) -> str:
 
 
 def _range(value_range: tuple[str, str]) -> str:
-    # The reader of statistics lets only dates and plain numbers through.
+    # `read_range` returns only dates and plain numbers.
     least, greatest = value_range
     return f"[{least}..{greatest}]" if least != greatest else f"[{least}]"
 
@@ -325,8 +324,8 @@ def _names(identifiers: Iterable[str]) -> str:
 
 
 def _one_line(text: str, *, max_characters: int) -> str:
-    # Not `escape_untrusted`: it doubles backslashes, and a value has to be spelled here as SQL must spell it.
-    # Nor are spaces folded in what is on one line already.
+    # Not `escape_untrusted`, which doubles backslashes: a value must be spelled here as in SQL. Spaces of a
+    # text that is on one line already are preserved.
     line = text if text.isprintable() else " ".join(text.split())
     return shorten(escape_untrusted_block(line), max_characters)
 

@@ -1,4 +1,4 @@
-"""Which relations show a role fewer rows than they hold, because row-level security policies apply to it."""
+"""Relations of which row-level security policies may hide rows from the role."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

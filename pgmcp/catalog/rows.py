@@ -1,16 +1,16 @@
-"""What the cells of `queries` hold: the columns, constraints and indexes of one relation, as JSON."""
+"""Decodes the cells of `queries`: columns, constraints and indexes of one relation, as JSON."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 
-# Any: each cell has the type its place in the statement gives it, and the statements are ours.
+# Any: the statements in `queries` determine the type of each cell.
 Row = list[Any]
 
 
 class ColumnRow(msgspec.Struct, array_like=True, gc=False):
-    """A column, by its number; its type may be an enum or a domain, which the type's oid tells."""
+    """A column; `type_id` is the oid of its type, which may be an enum or a domain."""
 
     number: int
     name: str
@@ -28,8 +28,8 @@ class ConstraintRow(msgspec.Struct, array_like=True, gc=False):
     """A constraint; `kind` is pg_constraint.contype.
 
     Attributes:
-        definition: of a CHECK, an exclusion constraint, and a NOT NULL that is not validated.
-        is_period: the last column is WITHOUT OVERLAPS in a key, PERIOD in a foreign key.
+        definition: of CHECK and exclusion constraints, and of NOT NULL constraints that are not validated.
+        is_period: whether the last column is WITHOUT OVERLAPS in a key, or PERIOD in a foreign key.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class ConstraintRow(msgspec.Struct, array_like=True, gc=False):
 
 
 class IndexRow(msgspec.Struct, array_like=True, gc=False):
-    """An index; the number of an expression among its columns is 0."""
+    """An index; expressions have the column number 0."""
 
     name: str
     definition: str | None
@@ -53,7 +53,7 @@ class IndexRow(msgspec.Struct, array_like=True, gc=False):
 
 
 class StatisticsRow(msgspec.Struct, array_like=True, gc=False):
-    """What the last ANALYZE knows of a column.
+    """Statistics of a column from the last ANALYZE.
 
     Attributes:
         listed: values that may be all that the column holds; None when there are too many to tell.
@@ -81,7 +81,7 @@ _MAX_SALVAGE_ATTEMPTS = 100
 
 
 def salvage(decode: Callable[[str], _T], text: str, end_of_element: str) -> tuple[_T, bool]:
-    """Return what a JSON array holds, and whether it was cut: then only its whole elements.
+    """Return the complete elements of a JSON array, and whether its text was cut.
 
     Args:
         end_of_element: `]` for an array of arrays, `"` for one of texts.

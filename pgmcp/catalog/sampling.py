@@ -28,10 +28,10 @@ from pgmcp.execution.result import RowLimits, Rows
 _log = logging.getLogger(__name__)
 
 SAMPLE_TIMEOUT_S: Final = 1.0
-"""For one table, its wait for a worker included."""
+"""For one table, including the wait for a worker."""
 
 TOTAL_TIMEOUT_S: Final = 30.0
-"""No further table is looked into after it."""
+"""After this time no further table is sampled."""
 
 _ROW_COUNT, _WHOLE = -1, "whole"  # the place of the number of rows read, and its value if the pages are all
 _MAX_VALUE_CHARACTERS = 64
@@ -41,10 +41,10 @@ SAMPLE_LIMITS: Final = RowLimits(
 )
 """Of one statement, whose rows are counted values; room for all of them."""
 
-_ROWS_A_PAGE = 100  # fewer when rows are wide: then there are fewer of them than asked for
-_MIN_PAGES = 16  # pages are taken at random, one by one: of a few, none might be
+_ROWS_A_PAGE = 100  # wide tables have fewer, so that fewer rows than requested are read
+_MIN_PAGES = 16  # each page is chosen at random: of a few, none might be chosen
 
-# Without sizes every page counts: the LIMIT then takes the rows of the first pages.
+# Without sizes every page is chosen, and LIMIT takes the rows of the first pages.
 _WITHOUT_SIZES: Final = {
     "pg_partition_tree": "(SELECT NULL::pg_catalog.regclass AS relid WHERE false)",
 }
@@ -57,7 +57,7 @@ _RANGED_TYPE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ColumnSample:
-    """What a column was seen to hold, as `pgmcp.catalog.catalog.Column` has it."""
+    """Values or range seen in a column, as in `pgmcp.catalog.catalog.Column`."""
 
     values: tuple[str, ...] = ()
     may_hold_others: bool = False
@@ -65,7 +65,7 @@ class ColumnSample:
 
 
 Samples = Mapping[tuple[str, str], Mapping[str, ColumnSample]]
-"""By schema and name of the table, and name of the column."""
+"""Samples by (schema, table) and column name."""
 
 
 async def sample(
@@ -76,22 +76,22 @@ async def sample(
     max_rows: int,
     clock: Callable[[], float] = time.monotonic,
 ) -> Samples:
-    """Return what the tables hold that were never analysed, as far as the bounds allow.
+    """Return samples of the tables that were never analysed, within the time limits.
 
     Args:
-        catalog: its scope says whose values may be shown.
+        catalog: its scope decides whose values may be shown.
         fetch: runs a statement of `queries`.
-        probe: runs one sampling statement; what it raises counts as nothing seen.
-        max_rows: of one table.
+        probe: runs one sampling statement; if it raises an error, the table has no samples.
+        max_rows: rows read of one table.
 
     Raises:
-        ExecutionError: what `fetch` raised.
+        ExecutionError: raised by `fetch`.
     """
     ends_at_s = clock() + TOTAL_TIMEOUT_S
     samples: dict[tuple[str, str], Mapping[str, ColumnSample]] = {}
     unreadable = await find_unreadable(fetch)
     if "pg_stats" in unreadable:
-        return samples  # it is not known which tables were never analysed
+        return samples  # pg_stats shows which tables were analysed
     found = await fetch_own(fetch, without(NEVER_ANALYSED, unreadable))
     names = [(str(schema), str(name)) for schema, name in found.rows]
     for schema, name in names:
@@ -112,7 +112,7 @@ async def sample(
 
 
 def add_samples(catalog: Catalog, samples: Samples) -> Catalog:
-    """Return the catalog with what was seen, where it knows nothing better."""
+    """Return the catalog with samples added to columns that have neither values nor a range."""
     tables = (
         _with_samples(table, samples[table.schema, table.name])
         if (table.schema, table.name) in samples
@@ -155,7 +155,7 @@ def _has_range(column: Column) -> bool:
 
 
 def _statement(table: Table, columns: list[Column], max_rows: int) -> str:
-    """Return a statement that gives (column's place, value, how often), most frequent values first."""
+    """Return a statement that yields (column index, value, count), most frequent values first."""
     seen = ", ".join(f"t.{quote_identifier(column.name)} AS c{place}" for place, column in enumerate(columns))
     name = f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
     percentage = _percentage(table, name, max_rows)
@@ -173,11 +173,11 @@ SELECT {_ROW_COUNT} AS place, CASE WHEN {percentage} >= 100 THEN '{_WHOLE}' END 
        pg_catalog.count(*) AS often
 FROM s
 UNION ALL
-{counts}"""  # noqa: S608 - names are quoted, and the rest is ours
+{counts}"""  # noqa: S608 - names are quoted; the rest is constant
 
 
 def _percentage(table: Table, name: str, max_rows: int) -> str:
-    """Return an expression for the share of a table's pages that holds so many rows."""
+    """Return an SQL expression for the percentage of a table's pages that holds `max_rows` rows."""
     pages = max(_MIN_PAGES, -(-max_rows // _ROWS_A_PAGE))
     relation = "'" + name.replace("'", "''") + "'::pg_catalog.regclass"
     size_bytes = f"pg_catalog.pg_relation_size({relation})"
@@ -227,10 +227,10 @@ def _read_column(column: Column, counts: Mapping[str, int], *, is_whole: bool) -
 
 
 class ColumnSamples:
-    """Adds samples to catalogs.
+    """Background samples of column values; callers never wait for them.
 
     Args:
-        sample: looks into the tables of a catalog.
+        sample: reads samples of a catalog's tables.
     """
 
     def __init__(self, sample: Callable[[Catalog], Awaitable[Samples]]) -> None:
@@ -240,13 +240,13 @@ class ColumnSamples:
         self._added: tuple[Catalog, Catalog] | None = None
 
     def renew(self, catalog: Catalog) -> None:
-        """Begin to sample, in place of sampling that is under way; does not wait."""
+        """Start sampling in the background; cancels sampling that is still running."""
         if self._sampling:
             self._sampling.cancel()
         self._sampling = asyncio.create_task(self._keep_samples(catalog))
 
     def add_to(self, catalog: Catalog) -> Catalog:
-        """Return the catalog with what is known by now; the same object as long as that is the same."""
+        """Return the catalog with the samples read so far; the same object until they change."""
         if not self._samples:
             return catalog
         if self._added is None or self._added[0] is not catalog:
@@ -254,7 +254,7 @@ class ColumnSamples:
         return self._added[1]
 
     async def close(self) -> None:
-        """Stop sampling that is under way."""
+        """Cancel sampling that is still running."""
         if self._sampling:
             self._sampling.cancel()
             await asyncio.wait([self._sampling])

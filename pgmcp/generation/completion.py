@@ -1,4 +1,4 @@
-"""From the bytes of a chat completion to a `SqlReply` with its price, or to one clear error."""
+"""Reads the bytes of a chat completion as a `SqlReply` with its token counts, or raises one clear error."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ _TEXT_PARTS = frozenset({"text", "output_text"})
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A usable reply and its price.
+    """A usable reply and its token counts.
 
     Attributes:
-        tokens_in: tokens of the prompt as the endpoint counted them; 0 if it does not say.
+        tokens_in: tokens of the prompt as counted by the endpoint; 0 if it does not report them.
         tokens_out: tokens of the reply, likewise.
         model: the model that answered, as the endpoint names it.
     """
@@ -28,19 +28,19 @@ class Completion:
 
 
 class _Part(msgspec.Struct):
-    """A piece of a message; those of other types than "text" have no text."""
+    """A part of a message; only parts of type "text" have text."""
 
     type: str = "text"
     text: str | None = None
 
 
 class _Message(msgspec.Struct):
-    """What the model said.
+    """The model's message.
 
     Attributes:
-        content: text, or pieces of it: endpoints that can return pictures send a list.
-        reasoning_content: the chain of thought as DeepSeek, vLLM and others name it; where the reply's form
-            was enforced, some of them put the whole reply there and leave `content` empty.
+        content: text, or a list of parts from endpoints that can return images.
+        reasoning_content: the chain of thought, as DeepSeek, vLLM and others name it. With an enforced reply
+            format, some put the whole reply there and leave `content` empty.
         reasoning: the same, as others name it.
     """
 
@@ -55,7 +55,7 @@ class _Message(msgspec.Struct):
         if isinstance(content, list):
             content = "".join(part.text or "" for part in content if part.type in _TEXT_PARTS)
         thought = (self.reasoning_content or self.reasoning or "").strip()
-        # A thought in words may name SQL that was thrown away later; one that is JSON is the reply.
+        # A chain of thought in prose may contain discarded SQL; JSON is the reply itself.
         is_reply = thought.startswith("{") and thought.endswith("}")
         return content or (thought if is_reply else "")
 
@@ -71,7 +71,7 @@ class _Usage(msgspec.Struct):
 
 
 class _Envelope(msgspec.Struct):
-    """The part of a chat completion that we read."""
+    """The parts of a chat completion that are used."""
 
     choices: list[_Choice]
     usage: _Usage | None = None
@@ -82,19 +82,19 @@ def read_completion(body: bytes, *, asked_model: str) -> Completion:
     """Return the first choice of the completion in `body`.
 
     Raises:
-        ModelReplyError: it is no completion, or one without a usable reply.
+        ModelReplyError: it is not a completion, or has no usable reply.
     """
     try:
         envelope = msgspec.json.decode(body, type=_Envelope)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise ModelReplyError(
-            "the model endpoint answered with something that is no chat completion",
+            "the model endpoint's answer is not a chat completion",
             hint="check PG_MCP_OPENAI_BASE_URL, which usually ends in /v1",
             tokens_in=0,
             tokens_out=0,
         ) from None
     usage = envelope.usage or _Usage()
-    # Never negative: a bill below nothing would refill the token budget.
+    # Never negative: negative counts would refill the token budget.
     tokens_in, tokens_out = max(0, usage.prompt_tokens or 0), max(0, usage.completion_tokens or 0)
     try:
         reply = parse_reply(_content_of(envelope))
@@ -107,26 +107,24 @@ def read_completion(body: bytes, *, asked_model: str) -> Completion:
 
 def _content_of(envelope: _Envelope) -> str:
     if not envelope.choices:
-        raise ModelReplyError("the model endpoint's answer holds no reply", hint="ask again")
+        raise ModelReplyError("the model endpoint's answer contains no reply", hint="ask again")
     choice = envelope.choices[0]
     if choice.message.refusal:
         raise ModelReplyError(
             f"the model declined: {in_one_line(choice.message.refusal)}",
-            hint="put the question in other words",
+            hint="rephrase the question",
         )
     if choice.finish_reason == "length":
         raise ModelReplyError(
             "the model's reply was cut off at its length limit",
-            hint="ask for less at once, or set PG_MCP_OPENAI_MODEL to a model with longer replies",
+            hint="ask for less, or set PG_MCP_OPENAI_MODEL to a model with longer replies",
         )
     if choice.finish_reason == "content_filter":
-        raise ModelReplyError(
-            "the endpoint's content filter held the reply back", hint="put the question in other words"
-        )
+        raise ModelReplyError("the endpoint's content filter blocked the reply", hint="rephrase the question")
     return choice.message.text
 
 
 def in_one_line(text: str) -> str:
-    """Return others' words short enough for a message, without what is not printable."""
+    """Return untrusted text on one line, shortened, without unprintable characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= _MAX_LINE_CHARACTERS else line[: _MAX_LINE_CHARACTERS - 1] + "…"

@@ -22,27 +22,27 @@ from pgmcp.untrusted import escape_untrusted
 from pgmcp.validation.mentions import ConditionNames, names_of_condition
 
 FindHidden = Callable[[Sequence[str], Catalog], Awaitable[list[HiddenRelation]]]
-"""Looks up the tables of these names that the database has and the catalog leaves out."""
+"""Returns the relations of these names that exist but are not in the catalog."""
 
 _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
-"""PostgreSQL manual, 5.6: every table has them."""
+"""Columns of every table (PostgreSQL manual, 5.6)."""
 
 _SYSTEM_SCHEMAS = ("pg_catalog.", "information_schema.")
 
 MAX_EXPLAINED: Final = 20
-"""Names in one message; the rest is counted."""
+"""Maximum number of names in one message; the rest is counted."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownName:
-    """A name of the context file that the catalog lacks.
+    """A name in the context file that is not in the catalog.
 
     Attributes:
         place: the part of the file: "notes", "filters", "joins", "parameters".
         name: as the file spells it.
-        table: where `column` was looked for; None if the table itself is unknown, or if no table has it.
+        table: the table that lacks `column`; None if the table is unknown, or if no table has the column.
         column: the unknown column; "" if the table is unknown.
     """
 
@@ -54,11 +54,11 @@ class UnknownName:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is wrong with the names of one database's context.
+    """The unknown names in one database's context, explained.
 
     Attributes:
-        text: the unknown names with the near ones; "" if every name is known.
-        all_exist: every name exists in the database, but the catalog leaves it out.
+        text: the unknown names with similar ones; "" if all names are known.
+        all_exist: whether all names exist in the database, only not in the catalog.
     """
 
     text: str
@@ -66,7 +66,7 @@ class Explanation:
 
 
 def find_unknown_names(context: DatabaseContext, catalog: Catalog) -> tuple[UnknownName, ...]:
-    """Return the names of the context that the catalog lacks, in the order of the file, each once."""
+    """Return the distinct names of the context that are not in the catalog, in the order of the file."""
     lookup = _Lookup(catalog)
     return tuple(dict.fromkeys(_find_all(context, lookup)))
 
@@ -74,7 +74,7 @@ def find_unknown_names(context: DatabaseContext, catalog: Catalog) -> tuple[Unkn
 async def explain_unknown_names(
     unknown: Sequence[UnknownName], catalog: Catalog, find_hidden: FindHidden
 ) -> Explanation:
-    """Return the message on unknown names; asks the database which of them exist but are not listed."""
+    """Explain unknown names; the database is queried for those that exist but are not listed."""
     texts, all_exist = [], len(unknown) <= MAX_EXPLAINED
     for each in unknown[:MAX_EXPLAINED]:
         hidden = [] if each.table or each.column else await find_hidden(_possible_tables(each.name), catalog)
@@ -102,14 +102,14 @@ def _find_all(context: DatabaseContext, lookup: "_Lookup") -> Iterator[UnknownNa
 
 
 class _Lookup:
-    """Finds names of a context file in a catalog, in any case."""
+    """Finds names of a context file in a catalog, ignoring case."""
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._names = {table.name.lower(): table for table in catalog.tables}
 
     def check(self, place: str, name: str) -> Iterator[UnknownName]:
-        """Yield the name if it is no table and no column of one."""
+        """Yield the name if it is neither a table nor a column of one."""
         parts = parse_name(name)
         table, rest = self._find(parts[:2]), parts[2:]
         if table is None:
@@ -120,7 +120,7 @@ class _Lookup:
             yield UnknownName(place, name, table, rest[0])
 
     def check_filter(self, name: str, condition: str) -> Iterator[UnknownName]:
-        """Yield the table's name if it is unknown, else the unknown columns of its condition."""
+        """Yield the table's name if it is unknown, otherwise the unknown columns of its condition."""
         table = self._find(parse_name(name))
         if table is None:
             yield UnknownName("filters", name)
@@ -134,7 +134,7 @@ class _Lookup:
         yield from self._check_subqueries("filters", names)
 
     def check_join(self, condition: str) -> Iterator[UnknownName]:
-        """Yield the unknown columns; one without a table may belong to any table."""
+        """Yield the unknown columns; an unqualified one may belong to any table."""
         names = names_of_condition(condition)
         for parts in names.columns:
             if len(parts) > 1:
@@ -165,7 +165,8 @@ class _Lookup:
             return None
         spelled = '"' + '"."'.join(part.replace('"', '""') for part in parts) + '"'
         found = self._catalog.find(spelled) or self._catalog.find(spelled.lower())
-        # A table off the search path is shown to the model with its schema; a bare name still tells which.
+        # The prompt shows a table outside the search path with its schema, but its bare name is accepted
+        # here.
         return found or (self._names.get(parts[0].lower()) if len(parts) == 1 else None)
 
 
@@ -180,7 +181,7 @@ def _spell(parts: Sequence[str]) -> str:
 
 
 def _possible_tables(name: str) -> list[str]:
-    """Return the tables that `table`, `table.column`, `schema.table` and so on may mean, in both cases."""
+    """Return the tables that a name may refer to, as written and in lower case."""
     parts = parse_name(name)
     spelled = [_spell(parts[:count]) for count in (2, 1) if count <= min(len(parts), 2)]
     spelled = spelled[:1] if len(parts) > 2 else spelled
@@ -205,7 +206,7 @@ def _describe_missing(unknown: UnknownName, catalog: Catalog) -> str:
 
 
 def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
-    """Return the tables near the part that may be the table: `table`, `table.column` or `schema.table`."""
+    """Return tables similar to the table part of `table`, `table.column` or `schema.table`."""
     parts = parse_name(unknown.name)
     names_schema = len(parts) > 1 and any(
         table.schema.lower() == parts[0].lower() for table in catalog.tables
@@ -215,9 +216,9 @@ def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
 
 
 class ContextCheck:
-    """Checks one database's context when its catalog was read, and when the file has changed since.
+    """Logs a warning for unknown names when the catalog was read or the context file has changed.
 
-    The same warning is logged once. Must be created on the event loop.
+    The same warning is logged only once. Must be created on the event loop.
     """
 
     def __init__(
@@ -238,14 +239,14 @@ class ContextCheck:
         schema.subscribe(self._on_read)
 
     def context(self) -> DatabaseContext:
-        """Return the context; starts a check if it has changed. May read the file: call it in a thread."""
+        """Return the context; start a check if it has changed. May read the file: call it in a thread."""
         context = self._read_context()
         if self._checked is not None and self._checked[0] != context:
             self._loop.call_soon_threadsafe(self._start)
         return context
 
     async def close(self) -> None:
-        """Stop a check that is running."""
+        """Cancel a check that is running."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -259,7 +260,7 @@ class ContextCheck:
             self._task = asyncio.create_task(self._check_all())
 
     async def _check_all(self) -> None:
-        """Check until neither context nor catalog has changed meanwhile."""
+        """Repeat the check until neither context nor catalog has changed during it."""
         while self._catalog is not None:
             now = (await asyncio.to_thread(self._read_context), self._catalog)
             if self._checked is not None and now == self._checked:
@@ -271,5 +272,9 @@ class ContextCheck:
         unknown = await asyncio.to_thread(find_unknown_names, context, catalog)
         text = (await explain_unknown_names(unknown, catalog, self._find_hidden)).text if unknown else ""
         if text and text != self._last_text:
-            logger.warning("the context file names what database %s lacks: %s", self._database, text)
+            logger.warning(
+                "the context file names tables or columns that database %s does not have: %s",
+                self._database,
+                text,
+            )
         self._last_text = text

@@ -1,4 +1,4 @@
-"""Adding a verified question to the operator's file as text, so that comments and layout stay as they are."""
+"""Adds a verified question to the context file as text, so that comments and layout are preserved."""
 
 import json
 import shutil
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     import yaml
 
 _STEP: Final = "  "
-_BY_HAND = "add it by hand, in the form that the README shows under PG_MCP_CONTEXT_FILE"
+_BY_HAND = "add it by hand; the README shows the format under PG_MCP_CONTEXT_FILE"
 
 
 def add_verified(path: Path, database: str, verified: VerifiedQuestion) -> None:
-    """Append a pair to the verified questions of a database.
+    """Append a question and its SQL to the verified questions of a database.
 
-    The new text is read back before it takes the place of the old.
+    The new text is parsed and compared before it replaces the file.
 
     Raises:
-        SettingsError: the file cannot be read or written, the question is there already, or the file's form
-            leaves no place for a line; nothing is changed then.
+        SettingsError: the file cannot be read or written, the question exists already, or the file's layout
+            allows no insertion. The file is unchanged then.
     """
     before = load_context(path)
     context = before.get(database, DatabaseContext())
     if any(True for wording in verified.wordings for _ in context.matches(wording)):
-        raise SettingsError(f"{path}: this question is verified already", hint="change its SQL in the file")
+        raise SettingsError(f"{path}: this question is already verified", hint="change its SQL in the file")
     lines = path.read_text(encoding="utf-8-sig").splitlines()
     place, indent, missing_keys = _find_place(lines, database, path)
     added = [*_open_keys(missing_keys, indent), *_entry(verified, indent + _STEP * len(missing_keys))]
@@ -40,7 +40,7 @@ def add_verified(path: Path, database: str, verified: VerifiedQuestion) -> None:
 
 
 def _find_place(lines: list[str], database: str, path: Path) -> tuple[int, str, list[str]]:
-    """Return the line to insert at, the indent there, and the keys that are missing above the entry."""
+    """Return the line to insert at, its indent, and the parent keys that are missing."""
     import yaml
 
     node = yaml.compose("\n".join(lines), Loader=yaml.SafeLoader)
@@ -49,18 +49,18 @@ def _find_place(lines: list[str], database: str, path: Path) -> tuple[int, str, 
         return len(lines), "", keys
     while keys:
         if not isinstance(node, yaml.MappingNode) or node.flow_style:
-            raise SettingsError(f"{path}: there is no line to add below {keys[0]!r}", hint=_BY_HAND)
+            raise SettingsError(f"{path}: nothing can be added below {keys[0]!r}", hint=_BY_HAND)
         below = next((value for key, value in node.value if key.value == keys[0]), None)
         if below is None:
             break
         node, keys = below, keys[1:]
     if not keys and (not isinstance(node, yaml.SequenceNode) or node.flow_style):
-        raise SettingsError(f"{path}: `verified` is no list of lines that begin with '- '", hint=_BY_HAND)
+        raise SettingsError(f"{path}: `verified` is not a list of lines that begin with '- '", hint=_BY_HAND)
     return _end_line(node, lines), " " * node.start_mark.column, keys
 
 
 def _end_line(node: "yaml.Node", lines: list[str]) -> int:
-    """Return the number of the line after the node's last one that is not empty."""
+    """Return the number of the line after the node's last non-empty line."""
     while isinstance(node.value, list) and node.value:
         last = node.value[-1]
         node = last[1] if isinstance(last, tuple) else last
@@ -76,14 +76,14 @@ def _open_keys(keys: list[str], indent: str) -> Iterator[str]:
 
 
 def _entry(verified: VerifiedQuestion, indent: str) -> Iterator[str]:
-    # JSON's strings are YAML's as well.
+    # A JSON string is also a YAML string.
     yield f"{indent}- question: {json.dumps(verified.question, ensure_ascii=False)}"
     yield f"{indent}{_STEP}sql: |"
     yield from (f"{indent}{_STEP * 2}{line}".rstrip() for line in verified.sql.splitlines())
 
 
 def _put(path: Path, text: str, wanted: dict[str, DatabaseContext]) -> None:
-    """Put the text in place of the file's, if it says what is wanted."""
+    """Replace the file by the text, if it parses to the wanted contexts."""
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, suffix=".yaml", delete=False
@@ -94,7 +94,9 @@ def _put(path: Path, text: str, wanted: dict[str, DatabaseContext]) -> None:
         raise SettingsError(f"cannot write {path}: {error.strerror}", hint=_BY_HAND) from error
     try:
         if load_context(written) != wanted:
-            raise SettingsError(f"{path}: the pair would change what else the file says", hint=_BY_HAND)
+            raise SettingsError(
+                f"{path}: adding the question would change other parts of the file", hint=_BY_HAND
+            )
         shutil.copymode(path, written)
         written.replace(path.resolve())
     finally:

@@ -1,6 +1,6 @@
-"""The operator's context file: what the data means, and questions whose SQL is known to be right.
+"""The operator's context file: the meaning of the data, and questions with verified SQL.
 
-`PG_MCP_CONTEXT_FILE` names a YAML file of this shape; every part may be left out:
+`PG_MCP_CONTEXT_FILE` names a YAML file of this form; every part is optional:
 
     databases:
       main:
@@ -30,8 +30,8 @@
               FROM orders AS o JOIN customers AS c ON c.number = o.buyer
               WHERE c.full_name = {customer} AND o.placed_at >= {start}
 
-A question that is a verified one but for case, spacing and the punctuation of sentences is answered by its
-SQL. A question that is merely near is not: its SQL is an example for the model.
+A question that equals a verified one, except for case, spacing and punctuation, is answered with its SQL. The
+SQL of similar verified questions is shown to the model as an example.
 """
 
 import difflib
@@ -61,12 +61,12 @@ logger = logging.getLogger(__name__)
 _PLAIN_KINDS = (ParameterKind.DATE, ParameterKind.NUMBER, ParameterKind.TEXT)
 _COLUMN = re.compile(r"[^.\s]+\.[^.\s]+(?:\.[^.\s]+)?")
 
-_EXAMPLE_HINT = "the shape of the file is shown in the README, under PG_MCP_CONTEXT_FILE"
+_EXAMPLE_HINT = "the README shows the format of the file under PG_MCP_CONTEXT_FILE"
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedMatch:
-    """A verified question, and what stands where its parameters are."""
+    """A verified question and the arguments for its parameters."""
 
     verified: VerifiedQuestion
     arguments: Mapping[str, str]
@@ -74,13 +74,13 @@ class VerifiedMatch:
 
 @dataclass(frozen=True)
 class DatabaseContext:
-    """What the operator says about one database.
+    """The operator's notes on one database.
 
     Attributes:
-        terms: meaning by business term.
-        notes: text by table or table.column, as the file names them.
-        filters: condition by table that holds unless a question says otherwise.
-        joins: conditions by which tables are joined, where the catalog does not say so or not the right one.
+        terms: meanings by business term.
+        notes: texts by table or table.column, spelled as in the file.
+        filters: default conditions by table, which a question can override.
+        joins: join conditions that the catalog lacks or has wrong.
         verified: in the order of the file.
     """
 
@@ -91,10 +91,10 @@ class DatabaseContext:
     verified: tuple[VerifiedQuestion, ...] = ()
 
     def matches(self, question: str) -> Iterator[VerifiedMatch]:
-        """Give the verified questions that `question` is, but for case, spacing and punctuation.
+        """Yield the verified questions that equal `question`, ignoring case, spacing and punctuation.
 
-        One without parameters is the only one. One with a parameter of the kind VALUE is a match only if its
-        argument is a value, which whoever can ask the database has to find out.
+        A match without parameters is the only one. A match with a parameter of kind VALUE holds only if the
+        column contains the argument; the caller checks that in the database.
         """
         if verified := self.match(question):
             yield VerifiedMatch(verified, {})
@@ -104,11 +104,11 @@ class DatabaseContext:
                 yield VerifiedMatch(verified, arguments)
 
     def match(self, question: str) -> VerifiedQuestion | None:
-        """Return the verified question without parameters that `question` is."""
+        """Return the verified question without parameters that equals `question`, or None."""
         return self._verified_by_normal_form.get(normalise(question))
 
     def nearest(self, question: str, count: int) -> list[VerifiedQuestion]:
-        """Return at most `count` verified questions that share words with `question`, nearest first."""
+        """Return up to `count` verified questions that share words with `question`, most similar first."""
         scored = [
             (max(overlap(question, wording) for wording in verified.wordings), verified)
             for verified in self.verified
@@ -123,7 +123,7 @@ class DatabaseContext:
 
 
 class ContextFile:
-    """The file, read again when it has changed; a new version that is broken leaves the old one in use.
+    """The file, read again when it changes; if the new version is invalid, the old one stays in use.
 
     Raises:
         SettingsError: on construction, the file cannot be used.
@@ -136,30 +136,30 @@ class ContextFile:
         self._contexts = load_context(path)
 
     def get(self, database: str) -> DatabaseContext:
-        """Return what the file says now of a database; may read it, so not on the event loop."""
+        """Return the current context of a database. May read the file: do not call it on the event loop."""
         with self._reading:
             stamp = _stamp(self._path)
             if stamp != self._stamp:
-                self._stamp = stamp  # also of a broken version: it is reported once
+                self._stamp = stamp  # also for an invalid version, so that it is reported once
                 self._reload()
             return self._contexts.get(database, DatabaseContext())
 
     @property
     def databases(self) -> list[str]:
-        """The names of the databases that the file describes."""
+        """The databases that the file describes."""
         return list(self._contexts)
 
     def _reload(self) -> None:
         try:
             self._contexts = load_context(self._path)
         except SettingsError as error:
-            logger.warning("the context file has changed and is not used: %s", error)
+            logger.warning("the changed context file is invalid, the old version stays in use: %s", error)
         else:
-            logger.info("the context file has changed and was read again")
+            logger.info("the changed context file was read")
 
 
 def describe_unknown_databases(contexts: Iterable[str], configured: Iterable[str]) -> str:
-    """Return which databases of a context file are not configured, with the near names; "" if all are."""
+    """Return a text on databases of a context file that are not configured; "" if all are."""
     names = tuple(configured)
     unknown = [name for name in contexts if name not in names]
     if not unknown:
@@ -169,7 +169,7 @@ def describe_unknown_databases(contexts: Iterable[str], configured: Iterable[str
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:
-    """Return what changes when a file does; zeros when it is gone."""
+    """Return modification time, size and inode of a file; zeros if it is missing."""
     try:
         status = path.stat()
     except OSError:
@@ -181,7 +181,7 @@ def load_context(path: Path) -> dict[str, DatabaseContext]:
     """Return the context by database name.
 
     Raises:
-        SettingsError: the file cannot be read or is not of the shape above; the message says where.
+        SettingsError: the file cannot be read or does not have the form above; the message names the line.
     """
     import yaml
 
@@ -201,7 +201,7 @@ def load_context(path: Path) -> dict[str, DatabaseContext]:
 
 
 class _Reader:
-    """Reads YAML nodes rather than values: only nodes know their line and show repeated keys."""
+    """Reads YAML nodes rather than values, because nodes have line numbers and show repeated keys."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -269,7 +269,7 @@ class _Reader:
             self._fail(
                 node,
                 where,
-                f"{text!r} is no parameter; expected date, number, text or a column as table.column",
+                f"{text!r} is not a parameter; expected date, number, text, or a column as table.column",
             )
         return Parameter(ParameterKind.VALUE, text)
 
@@ -288,18 +288,18 @@ class _Reader:
     def _entries(
         self, node: "yaml.Node | None", where: str, known: tuple[str, ...] = ()
     ) -> Iterator[tuple[str, "yaml.Node"]]:
-        """Yield names and values; `known` names are the only ones allowed, if there are any."""
+        """Yield names and values; only `known` names are allowed, if given."""
         import yaml
 
         if _is_nothing(node):
             return
         if not isinstance(node, yaml.MappingNode):
-            self._fail(node, where, "a mapping is expected here (name: value)")
+            self._fail(node, where, "expected a mapping (name: value)")
         seen = set()
         for key, value in node.value:
             name = self._text(key, where)
             if name in seen:
-                self._fail(key, where, f"the key {name!r} stands here twice")
+                self._fail(key, where, f"the key {name!r} is repeated")
             if known and name not in known:
                 self._fail(key, where, f"unknown key {name!r}; {_advise(name, known)}")
             seen.add(name)
@@ -311,16 +311,16 @@ class _Reader:
         if _is_nothing(node):
             return []
         if not isinstance(node, yaml.SequenceNode):
-            self._fail(node, where, "a list is expected here (lines that begin with '- ')")
+            self._fail(node, where, "expected a list (lines that begin with '- ')")
         items: list[yaml.Node] = node.value
         return items
 
     def _text(self, node: "yaml.Node", where: str) -> str:
         import yaml
 
-        # The text as written, also of what YAML takes for a number, a date or a yes.
+        # The text as written, also if YAML would read it as a number, a date or a boolean.
         if not isinstance(node, yaml.ScalarNode) or not str(node.value).strip():
-            self._fail(node, where, "text is expected here")
+            self._fail(node, where, "expected text")
         return str(node.value).strip()
 
     def _fail(self, node: "yaml.Node | None", where: str, problem: str) -> NoReturn:
@@ -331,7 +331,7 @@ class _Reader:
 
 def _advise(name: str, known: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
 
 
 def _is_nothing(node: "yaml.Node | None") -> bool:

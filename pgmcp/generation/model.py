@@ -1,13 +1,13 @@
-"""One question to an OpenAI-compatible endpoint, and its answer as a `SqlReply` or one clear error.
+"""Sends a conversation to an OpenAI-compatible endpoint; returns a `SqlReply` or raises one clear error.
 
     complete ── build the client once (in a thread: importing openai takes most of a second)
        │
-       ├── POST chat/completions, retried by the SDK ──▶ 400 or 422: ask for less, and remember it
-       │      temperature 0 ─▶ the endpoint's own;  JSON schema ─▶ JSON object ─▶ nothing
+       ├── POST chat/completions, retried by the SDK ──▶ 400 or 422: drop a parameter, remember that
+       │      temperature 0 ─▶ its default;  JSON schema ─▶ JSON object ─▶ plain text
        │
        └── envelope ─▶ refusal, cut off, empty … ─▶ parse_reply
 
-The key is in the client and in the request's header, and in nothing that is logged, raised or printed.
+The API key is only in the client and in the request header; it is never logged, raised or printed.
 """
 
 import asyncio
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 _OPENAI_HOST = "api.openai.com"
 _OPENAI_URL = f"https://{_OPENAI_HOST}/v1"
 
-# The SDK demands a key; endpoints that need none ignore it.
+# The SDK requires a key; endpoints that need none ignore it.
 _NO_KEY = "no-key"
 
-# A host that does not take the connection by then is down; the rest of the time is for the answer.
+# A host that does not accept a connection in this time is down; the rest of the time is for the answer.
 _CONNECT_TIMEOUT_S = 5.0
 
-# At INFO and DEBUG these write URLs and response headers, and have written whole prompts.
+# At INFO and DEBUG these log URLs and response headers, and have logged whole prompts.
 _LOGGERS_TO_QUIET = ("openai", "httpx2", "httpcore2", "httpx", "httpcore")
 
 ReplyFormat = Literal["json_schema", "json_object", "plain"]
@@ -59,12 +59,12 @@ _NEXT_REPLY_FORMAT: dict[ReplyFormat, ReplyFormat] = {"json_schema": "json_objec
 
 @dataclass(frozen=True, slots=True)
 class _Parameters:
-    """What an endpoint takes; the best is assumed until it refuses.
+    """Parameters that an endpoint accepts; all are assumed to be accepted until it rejects one.
 
     Attributes:
-        temperature: whether it takes temperature 0, which makes the same question give the same SQL more
-            often; reasoning models refuse any but their own.
-        system_role: whether it takes a system message; some chat templates have no such role.
+        temperature: whether it accepts temperature 0, which makes SQL more reproducible; reasoning models
+            accept only their default.
+        system_role: whether it accepts a system message; some chat templates have no such role.
     """
 
     reply_format: ReplyFormat = "json_schema"
@@ -75,46 +75,46 @@ class _Parameters:
         response_format = _RESPONSE_FORMAT_BY_REPLY_FORMAT[self.reply_format]
         return {**response_format, "temperature": 0} if self.temperature else response_format
 
-    def without_what_was_refused(self, refusal: str) -> "_Parameters | None":
-        """Return the next lesser request, or None when nothing is left to leave out.
+    def without_rejected(self, refusal: str) -> "_Parameters | None":
+        """Return parameters without the rejected one, or None if nothing is left to drop.
 
-        Endpoints word a refused response_format in too many ways to recognise, so any refusal that does not
-        name the temperature is taken for one; refused requests cost no tokens.
+        Endpoints describe a rejected response_format in too many ways to recognise, so every rejection that
+        does not mention the temperature or the role counts as one. Rejected requests cost no tokens.
         """
         if self.temperature and "temperature" in refusal:
             return replace(self, temperature=False)
-        if self.system_role and _REFUSED_ROLE.search(refusal):
+        if self.system_role and _REJECTED_ROLE.search(refusal):
             return replace(self, system_role=False)
-        lesser = _NEXT_REPLY_FORMAT.get(self.reply_format)
-        return None if lesser is None else replace(self, reply_format=lesser)
+        simpler = _NEXT_REPLY_FORMAT.get(self.reply_format)
+        return None if simpler is None else replace(self, reply_format=simpler)
 
 
-_REFUSED_ROLE = re.compile(
+_REJECTED_ROLE = re.compile(
     r"system[^.]{0,40}\brole|\brole[^.]{0,40}system|roles must alternate", re.IGNORECASE
 )
 
 
 def _without_system_role(messages: Sequence[Message]) -> list[Message]:
-    """Return the conversation with the system message at the start of the user's first one."""
+    """Return the conversation with the system message merged into the first user message."""
     system, first, *others = messages
     if system["role"] != "system":
         return list(messages)
     return [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *others]
 
 
-# When the request in this task must have ended, in the event loop's time.
+# Deadline of the request in this task, in event-loop time.
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 
 class ModelClient:
-    """A client of one model at one endpoint; many questions may be in flight at once.
+    """A client of one model at one endpoint; concurrent requests are allowed.
 
-    Reads nothing from the environment but the proxy variables (HTTPS_PROXY, NO_PROXY …): OPENAI_API_KEY and
-    its like may belong to another account. Whoever makes it calls `aclose`.
+    Of the environment it reads only the proxy variables (HTTPS_PROXY, NO_PROXY …): OPENAI_API_KEY and the
+    like may belong to another account. The owner calls `aclose`.
 
     Args:
         api_key: None for endpoints that need none.
-        base_url: up to and with "/v1"; None for OpenAI itself.
+        base_url: including "/v1"; None for OpenAI itself.
         model: as the endpoint names it.
         max_retries: further attempts after 408, 409, 429, 5xx and connection failures.
         timeout_s: for one attempt.
@@ -140,13 +140,13 @@ class ModelClient:
 
         Args:
             messages: the conversation, system message first.
-            timeout_s: for everything, retries and the waits between them included.
+            timeout_s: for everything, including retries and the waits between them.
 
         Raises:
-            ModelNotConfiguredError: there is neither key nor endpoint.
-            ModelAuthError: the endpoint refused the key.
-            ModelReplyError: it answered, but with nothing that can be used.
-            ModelError: it did not answer: unreachable, overloaded, out of time, unknown model.
+            ModelNotConfiguredError: neither key nor endpoint is configured.
+            ModelAuthError: the endpoint rejected the key.
+            ModelReplyError: the answer contains no usable reply.
+            ModelError: no answer: unreachable, overloaded, too slow, unknown model.
         """
         if self._api_key is None and self._base_url is None:
             raise ModelNotConfiguredError(
@@ -163,22 +163,22 @@ class ModelClient:
 
     @property
     def reply_format(self) -> ReplyFormat:
-        """How replies are asked for: what the endpoint took last, or the best, before it was asked."""
+        """The reply format that the endpoint accepted last; before the first request, the preferred one."""
         return self._accepted.reply_format
 
     @property
     def endpoint(self) -> str:
-        """Host and port, without the credentials a URL may carry."""
+        """Host and port, without credentials that the URL may contain."""
         if self._base_url is None:
             return _OPENAI_HOST
         return (urlsplit(self._base_url).netloc or self._base_url).rpartition("@")[2]
 
     async def preload(self) -> None:
-        """Load the SDK, which takes most of a second; else the first question does."""
+        """Import the SDK now, which takes most of a second; otherwise the first question does."""
         await self._connect()
 
     async def aclose(self) -> None:
-        """Close the connections; requests in flight fail."""
+        """Close the connections; running requests fail."""
         if self._client is not None:
             await self._client.close()
             self._client = None
@@ -188,16 +188,16 @@ class ModelClient:
         import openai
 
         try:
-            return await self._post_what_is_accepted(client, messages)
+            return await self._post_with_accepted_parameters(client, messages)
         except openai.OpenAIError as error:
             raise self._errors.explain(error) from None
-        except ValueError:  # a header or address that cannot be encoded; its text may hold the key
+        except ValueError:  # a header or address cannot be encoded; the text may contain the key
             raise ModelError(
-                f"no request to the model endpoint {self.endpoint} could be made",
-                hint="look for stray characters in PG_MCP_OPENAI_API_KEY and PG_MCP_OPENAI_BASE_URL",
+                f"the request to the model endpoint {self.endpoint} could not be encoded",
+                hint="check PG_MCP_OPENAI_API_KEY and PG_MCP_OPENAI_BASE_URL for stray characters",
             ) from None
 
-    async def _post_what_is_accepted(
+    async def _post_with_accepted_parameters(
         self, client: "openai.AsyncOpenAI", messages: Sequence[Message]
     ) -> bytes:
         import openai
@@ -205,7 +205,7 @@ class ModelClient:
         parameters = self._accepted
         while True:
             try:
-                # The raw response: the SDK's own model of it takes any JSON, or a web page, for a completion.
+                # The raw response: the SDK's model would accept any JSON, or a web page, as a completion.
                 response = await client.chat.completions.with_raw_response.create(
                     model=self._model,
                     messages=cast(
@@ -214,8 +214,8 @@ class ModelClient:
                     ),
                     **parameters.as_arguments(),
                 )
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as refusal:
-                weaker = parameters.without_what_was_refused(str(refusal))
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as rejection:
+                weaker = parameters.without_rejected(str(rejection))
                 if weaker is None:
                     raise
                 parameters = weaker
@@ -246,15 +246,15 @@ class ModelClient:
                 event_hooks={"response": [_forbid_retry_beyond_deadline]}
             ),
         )
-        # The SDK takes these from OPENAI_ORG_ID, _PROJECT_ID, _ADMIN_KEY and _CUSTOM_HEADERS.
+        # The SDK reads these from OPENAI_ORG_ID, _PROJECT_ID, _ADMIN_KEY and _CUSTOM_HEADERS.
         client.organization = client.project = client.admin_api_key = None
         client._custom_headers = {}
-        _ = client.chat.completions  # imported on first access: here rather than on the event loop
+        _ = client.chat.completions  # imported on first access: now rather than on the event loop
         return client
 
 
 def split_base_url(url: str) -> tuple[str, dict[str, object]]:
-    """Return the address that "/chat/completions" is added to, and the query that every request carries."""
+    """Return the URL that "/chat/completions" is appended to, and the query for every request."""
     parts = urlsplit(url)
     path = parts.path.rstrip("/").removesuffix("/chat/completions")
     query: dict[str, object] = {
@@ -265,9 +265,9 @@ def split_base_url(url: str) -> tuple[str, dict[str, object]]:
 
 
 async def _forbid_retry_beyond_deadline(response: Any) -> None:
-    """Have the SDK report a failure now rather than wait longer than the request has left."""
+    """Stop the SDK from retrying if the wait would exceed the request's deadline."""
     deadline = _deadline.get()
     if deadline is None or response.status_code < 400:
         return
     if asyncio.get_running_loop().time() + retry_after_s(response.headers) >= deadline:
-        response.headers["x-should-retry"] = "false"  # the SDK obeys an endpoint that says so
+        response.headers["x-should-retry"] = "false"  # the SDK honours this header

@@ -1,14 +1,14 @@
 """The prompt, as a pure function of the facts.
 
-    system     the rules; the same for every question to every database of one server version
-    user       the schema as data between two marks; what the operator says of it; verified examples;
-               values that words of the question match, as data; today, the row limit and the question
+    system     the rules; the same for all questions and databases of one server version
+    user       the schema, fenced as data; the operator's notes; verified examples; values that match words
+               of the question, fenced as data; today, the row limit and the question
     assistant  ┐ for every attempt that failed or found nothing: its SQL,
-    user       ┘ and what was wrong with it, as data again
+    user       ┘ and the problem, fenced as data
 
-The parts that change least come first, and nothing in them differs between calls or restarts: providers
-charge less for a prompt whose beginning they have just seen. Terms, notes, filters, joins and examples are
-the operator's word and stand outside the marks: unlike what the database says, they are to be followed.
+The parts that change least come first and are identical between calls and restarts, because providers charge
+less for a prompt whose beginning they have cached. Terms, notes, filters, joins and examples come from the
+operator and are not fenced: unlike text from the database, they are instructions.
 """
 
 import json
@@ -40,10 +40,10 @@ follow_up an answerable question.
 
 Reply with one JSON object only: answerable (boolean), sql, assumptions (list), reason, follow_up."""
 
-# How much of a failed statement to show from where PostgreSQL or the validator points.
+# Characters of a failed statement to show from the error position on.
 _NEAR_CHARACTERS = 60
 
-# One that is longer than this was no answer, and would be paid for again in every further attempt.
+# Longer SQL is no useful answer, and would be paid for again in every further attempt.
 _MAX_ATTEMPT_CHARACTERS = 8_000
 _MAX_ERROR_CHARACTERS = 2_000
 
@@ -60,7 +60,7 @@ _FENCE_LIKE = re.compile(r"<(?=\s*/?\s*data-)", re.IGNORECASE)
 
 
 class Message(TypedDict):
-    """A message of the conversation, as chat completions take it."""
+    """A message of the conversation, in the format of chat completions."""
 
     role: Literal["system", "user", "assistant"]
     content: str
@@ -76,10 +76,10 @@ class FailedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class MismatchedAttempt:
-    """A statement that ran, and compares columns with text they do not hold.
+    """A statement that ran but compares columns with values they do not contain.
 
     Attributes:
-        mismatches: a line for each such comparison, with what the column holds instead.
+        mismatches: one line per comparison, with values that the column contains.
     """
 
     sql: str
@@ -91,21 +91,21 @@ Attempt = FailedAttempt | MismatchedAttempt
 
 @dataclass(frozen=True, slots=True)
 class PromptFacts:
-    """Everything the model is told.
+    """Everything in a prompt.
 
     Attributes:
         schema_text: the tables, as `pgmcp.catalog` renders them for prompts.
-        server_version: "18.1"; the model must not use what the server has not got.
-        today: where "last month" counts from.
-        time_zone: the session's, as PostgreSQL names it.
-        max_rows: rows the caller gets to see.
-        examples: verified questions near this one, nearest first.
-        terms: meaning by business term.
-        notes: text by table or table.column.
-        filters: default condition by table.
-        joins: conditions by which tables are joined.
-        value_hints: lines that say which values words of the question are.
-        attempts: what has been tried for this question so far, oldest first.
+        server_version: "18.1"; the model must not use newer features.
+        today: the reference for "last month".
+        time_zone: of the session, as PostgreSQL names it.
+        max_rows: rows that the caller sees.
+        examples: similar verified questions, most similar first.
+        terms: meanings by business term.
+        notes: texts by table or table.column.
+        filters: default conditions by table.
+        joins: join conditions.
+        value_hints: lines on values that words of the question match.
+        attempts: earlier attempts for this question, oldest first.
     """
 
     question: str
@@ -124,7 +124,7 @@ class PromptFacts:
 
 
 def build_messages(facts: PromptFacts) -> list[Message]:
-    """Return the conversation that asks for one query."""
+    """Return the conversation that requests one query."""
     fence = _fence_of(facts.schema_text)
     rules = _RULES.format(server_version=facts.server_version)
     messages: list[Message] = [
@@ -162,9 +162,9 @@ def _parts_of_question(facts: PromptFacts, fence: str) -> Iterator[str]:
 
 
 def _fence_of(schema_text: str) -> str:
-    """Return a name for the marks around data: the same for the same schema, in every process.
+    """Return the name of the fence marks: the same for the same schema in every process.
 
-    No text in the schema can hold it, because it is a digest of that text. Marks are escaped in data anyway.
+    It is a digest of the schema's text, so that text cannot contain it. Marks in data are escaped anyway.
     """
     return sha256(schema_text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
@@ -174,8 +174,8 @@ def _fenced(what: str, text: str, fence: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """Drop what a reader would not see, and spoil what could pass for a fence."""
-    # Replaced rather than dropped: what is left of "<<data-" must not be a fence again.
+    """Return the text without invisible characters and with fence marks disabled."""
+    # Replaced, not removed: the rest of "<<data-" must not form a fence again.
     return _FENCE_LIKE.sub("\u2039", drop_invisible(text)).strip()
 
 
@@ -188,7 +188,7 @@ def _as_example(example: VerifiedQuestion) -> str:
 
 
 def _as_reply(sql: str) -> str:
-    # In the form that was asked for, so that it is no example of another one.
+    # In the requested format, so that it is not an example of another one.
     reply = {
         "answerable": True,
         "sql": shorten(sql, _MAX_ATTEMPT_CHARACTERS),

@@ -1,4 +1,4 @@
-"""What goes into one prompt, and how much: the question's share of the schema and of the operator's words."""
+"""Chooses what fits into one prompt: parts of the schema, and of the operator's notes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from pgmcp.lookup.value_hints import hint_values
 MAX_EXAMPLES: Final = 3
 
 MIN_SCHEMA_TOKENS: Final = 500
-"""A model that sees nothing of the schema cannot answer: the schema gets as much, whatever else there is."""
+"""Always left for the schema, without which the model cannot answer."""
 
 _CONTEXT_SHARE = 0.25
 _VALUE_HINTS_SHARE = 0.05
@@ -25,8 +25,8 @@ class PromptWriter:
     """Writes prompts for one model.
 
     Args:
-        max_tokens: of one prompt.
-        count_tokens: as the model counts.
+        max_tokens: limit of one prompt.
+        count_tokens: counts tokens as the model does.
     """
 
     def __init__(self, *, max_tokens: int, count_tokens: Callable[[str], int]) -> None:
@@ -43,14 +43,14 @@ class PromptWriter:
         max_rows: int,
         attempts: Sequence[Attempt] = (),
     ) -> list[Message]:
-        """Return the conversation that asks for the question's query, in `max_tokens` if that can be.
+        """Return the conversation for a question, within `max_tokens` if possible.
 
-        On a schema of thousands of tables the first call takes a second, so it is not for the event loop.
+        The first call for a schema of thousands of tables takes a second: do not call it on the event loop.
 
         Args:
             today: in the database's time zone.
-            max_rows: rows the caller gets to see.
-            attempts: what has been tried for this question so far, oldest first.
+            max_rows: rows that the caller sees.
+            attempts: earlier attempts for this question, oldest first.
         """
         facts = PromptFacts(
             question=question,
@@ -74,14 +74,14 @@ class PromptWriter:
         return self._build(replace(facts, schema_text=schema.text, value_hints=tuple(hints)))
 
     def count(self, messages: Sequence[Message]) -> int:
-        """Return the tokens of a conversation."""
+        """Return the number of tokens of a conversation."""
         return sum(self._count_tokens(message["content"]) for message in messages)
 
     def _build(self, facts: PromptFacts) -> list[Message]:
         return build_messages(facts)
 
     def _with_context(self, facts: PromptFacts, context: DatabaseContext) -> PromptFacts:
-        """Add what the operator says, what is nearest to the question first, as far as its share goes."""
+        """Add the operator's notes within their share of the budget, most relevant first."""
         question = facts.question
         left_tokens = int(self._max_tokens * _CONTEXT_SHARE)
         examples = []
@@ -105,14 +105,14 @@ class PromptWriter:
         )
 
     def _nearest(self, question: str, texts: Mapping[str, str], budget_tokens: int) -> dict[str, str]:
-        """Return the texts that fit, in their own order; those near the question are taken first."""
+        """Return the texts that fit, in their original order; relevant ones are chosen first."""
         by_nearness = sorted(texts, key=lambda name: overlap(question, f"{name} {texts[name]}"), reverse=True)
         lines = {f"- {name}: {texts[name]}\n": name for name in by_nearness}
         fitting = {lines[line] for line in self._fit(lines, budget_tokens)}
         return {name: text for name, text in texts.items() if name in fitting}
 
     def _fit(self, lines: "Sequence[str] | Mapping[str, str]", budget_tokens: int) -> list[str]:
-        """Return the lines that fit, in their order."""
+        """Return the lines that fit, in order."""
         fitting = []
         for line in lines:
             cost_tokens = self._count_tokens(line) + 1

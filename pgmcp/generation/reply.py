@@ -1,7 +1,7 @@
-"""The contract with the model: the one JSON object it must answer with, and how its text becomes one.
+"""The JSON object that the model must reply with, and the parser of its text.
 
-Endpoints differ: some enforce the schema, some only promise JSON, some wrap it in prose, fences or a chain of
-thought. `parse_reply` takes them all, and nothing that would have to be guessed.
+Some endpoints enforce the schema, some only guarantee JSON, some wrap it in prose, fences or a chain of
+thought. `parse_reply` accepts all of these, but never guesses.
 """
 
 import json
@@ -39,7 +39,7 @@ _THOUGHT = re.compile(
 _THOUGHT_START = re.compile(rf"<(?:{_THINK})>", re.IGNORECASE)
 _THOUGHT_END = re.compile(rf"</(?:{_THINK})>", re.IGNORECASE)
 _OTHER_THOUGHT_ENDS = ("[/THINK]", "◁/think▷")
-"""Those of Magistral and Kimi, whose answers follow them."""
+"""End marks of thoughts of Magistral and Kimi; the answer follows."""
 
 _SQL_FENCE = re.compile(r"```(?:sql|postgresql|postgres|pgsql)\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
 _PLAIN_FENCE = re.compile(r"```[ \t]*\n(.*?)```", re.DOTALL)
@@ -53,7 +53,7 @@ _OTHER_CHANNEL = re.compile(r"<\|channel\|>.*?(?:<\|end\|>|(?=<\|start\|>)|\Z)",
 _CONTROL_TOKEN = re.compile(r"<\|(?:start|end|return|message|channel)\|>")
 _WHOLE_FENCE = re.compile(r"\s*```\w*\s*\n(.*?)```\s*", re.DOTALL)
 
-# Every brace that opens no JSON costs one attempt: unbounded, a long text of braces takes quadratic time.
+# Every brace that does not open JSON costs one attempt: without a limit, many braces take quadratic time.
 _MAX_OBJECT_ATTEMPTS = 100
 
 _ASK_FOR_JSON_HINT = (
@@ -62,13 +62,13 @@ _ASK_FOR_JSON_HINT = (
 
 
 class SqlReply(msgspec.Struct, frozen=True):
-    """What the model answered.
+    """The model's answer.
 
     Attributes:
-        sql: the statement; "" when not answerable.
-        assumptions: what the model decided where the question was open.
-        reason: why the question cannot be answered; "" when it can.
-        follow_up: what to ask instead; "" when nothing comes to its mind.
+        sql: the statement; "" if not answerable.
+        assumptions: how the model resolved ambiguities.
+        reason: why the question cannot be answered; "" if it can.
+        follow_up: a question to ask instead; "" if the model has none.
     """
 
     sql: str
@@ -79,7 +79,7 @@ class SqlReply(msgspec.Struct, frozen=True):
 
 
 class _LooseReply(msgspec.Struct):
-    """The contract as endpoints that do not enforce it keep it: fields missing, null, or text for a list."""
+    """A reply without an enforced schema: fields may be missing, null, or text instead of a list."""
 
     sql: str | None = None
     assumptions: list[str] | str | None = None
@@ -89,13 +89,13 @@ class _LooseReply(msgspec.Struct):
 
 
 def parse_reply(text: str) -> SqlReply:
-    """Return the reply in `text`, whatever surrounds it.
+    """Return the reply in `text`, ignoring the text around it.
 
-    The last JSON object that keeps the contract counts: models that think aloud end with their answer. A text
-    without one but with exactly one SQL code block, or that is SQL and nothing else, is that statement.
+    The last matching JSON object counts, because models that think aloud end with their answer. Without one,
+    the text must contain exactly one SQL code block, or be a single SQL statement.
 
     Raises:
-        ModelReplyError: there is no such object, or it says neither SQL nor why there is none.
+        ModelReplyError: there is no such object, or it has neither SQL nor a reason.
     """
     answer = _without_thoughts(text)
     if not answer.strip():
@@ -108,11 +108,11 @@ def parse_reply(text: str) -> SqlReply:
         statements = _bare_statements(answer)
     if len(statements) == 1:
         return _settle(_LooseReply(sql=statements[0]))
-    raise ModelReplyError("the model's reply holds no JSON object with SQL", hint=_ASK_FOR_JSON_HINT)
+    raise ModelReplyError("the model's reply contains no JSON object with SQL", hint=_ASK_FOR_JSON_HINT)
 
 
 def _bare_statements(answer: str) -> list[str]:
-    """Return the text without its label, if PostgreSQL's grammar reads it as one statement."""
+    """Return the text without its label, if PostgreSQL's grammar parses it as one statement."""
     *_, labelled = _SQL_LABEL.split(answer, maxsplit=1)
     statement = _AFTER_SQL.sub("", labelled).strip()
     return [statement] if is_one_statement(statement) else []
@@ -122,7 +122,7 @@ def _without_thoughts(text: str) -> str:
     text = _final_channel(text)
     for end_mark in _OTHER_THOUGHT_ENDS:
         text = text.rpartition(end_mark)[2]
-    # Some chat templates open the thought in the prompt, so that only its end is in the reply.
+    # Some chat templates open the thought in the prompt, so that the reply contains only its end.
     end = _THOUGHT_END.search(text)
     if end and not _THOUGHT_START.search(text, 0, end.start()):
         text = text[end.end() :]
@@ -130,7 +130,7 @@ def _without_thoughts(text: str) -> str:
 
 
 def _final_channel(text: str) -> str:
-    """Return the last final channel of a harmony reply; other texts as they are."""
+    """Return the last final channel of a harmony reply; other texts unchanged."""
     if "<|channel|>" not in text:
         return text
     *before, final = _FINAL_CHANNEL.split(text)
@@ -149,7 +149,7 @@ def _replies_in(text: str) -> Iterator[_LooseReply]:
 
 
 def _json_objects_in(text: str) -> Iterator[Any]:
-    # strict=False lets line breaks stand in strings unescaped, as small models write SQL.
+    # strict=False allows unescaped line breaks in strings, as small models write them.
     decoder = json.JSONDecoder(strict=False)
     position = text.find("{")
     for _ in range(_MAX_OBJECT_ATTEMPTS):
@@ -169,7 +169,7 @@ def _settle(loose: _LooseReply) -> SqlReply:
     reason = (loose.reason or "").strip()
     answerable = bool(sql) if loose.answerable is None else loose.answerable
     if answerable and not sql:
-        raise ModelReplyError("the model's reply holds no SQL", hint=_ASK_FOR_JSON_HINT)
+        raise ModelReplyError("the model's reply contains no SQL", hint=_ASK_FOR_JSON_HINT)
     return SqlReply(
         sql=sql if answerable else "",
         assumptions=_as_texts(loose.assumptions),

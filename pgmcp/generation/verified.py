@@ -1,12 +1,12 @@
-"""Questions with SQL that a person vouches for, their parameters, and when another question is one of them.
+"""Verified questions: matching and parameter binding.
 
     question: How many orders did {customer} place since {start}?
     parameters: {customer: customers.full_name, start: date}
     sql: SELECT count(*) FROM order_details WHERE customer_name = {customer} AND placed_at >= {start}
 
-A wording matches whole or not at all, but for case, spacing and the punctuation of sentences. Where a
-parameter is, only what it declares can stand: a date as 2026-11-22, a number, a text in quotes, or a value
-that the named column holds, for which somebody has to look there. What is bound is a literal that we quote.
+A wording must match completely, except for case, spacing and punctuation. A parameter matches only its
+declared kind: a date as 2026-11-22, a number, a text in quotes, or a value of the named column, which the
+caller checks in the database. Arguments are bound as quoted literals.
 """
 
 import re
@@ -24,15 +24,16 @@ MAX_ARGUMENT_CHARACTERS: Final = 100
 
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
 
-# Only what ends or parts sentences. "1.5", "10:30", "-5", "> 5" and "!=" keep their signs: without them,
-# questions that mean different things would be the same.
+# Only punctuation of sentences. "1.5", "10:30", "-5", "> 5" and "!=" keep their signs: without them,
+# questions with different meanings would be equal.
 _SENTENCE_PUNCTUATION = r"[?;…]|!(?!=)|[.,:](?!\d)"
 _BETWEEN_SENTENCES = re.compile(_SENTENCE_PUNCTUATION)
 _SEPARATOR = rf"(?:[\s{_QUOTES}]|{_SENTENCE_PUNCTUATION})"
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
-# Where a placeholder would not be a literal of its own. E'…' reads backslashes, which this does not.
+# Places where a placeholder would not be a literal of its own. E'…' interprets backslashes, this pattern does
+# not.
 _QUOTED_SQL = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/""", re.DOTALL
 )
@@ -42,7 +43,7 @@ _WORD = re.compile(r"\w+")
 
 
 class ParameterKind(StrEnum):
-    """What can stand where a parameter does."""
+    """Kinds of parameters."""
 
     DATE = "date"
     NUMBER = "number"
@@ -60,10 +61,10 @@ _ARGUMENT_BY_KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A place in a question that takes more than one text.
+    """A variable part of a question.
 
     Attributes:
-        column: `table.column` or `schema.table.column` for the kind VALUE; else "".
+        column: `table.column` or `schema.table.column` for kind VALUE; otherwise "".
     """
 
     kind: ParameterKind
@@ -72,10 +73,10 @@ class Parameter:
 
 @dataclass(frozen=True)
 class VerifiedQuestion:
-    """A question and SQL that a person vouches for.
+    """A question whose SQL a person has verified.
 
     Attributes:
-        parameters: by the name that stands in braces, in each wording and in the SQL.
+        parameters: by the name in braces, in each wording and in the SQL.
     """
 
     question: str
@@ -85,23 +86,23 @@ class VerifiedQuestion:
 
     @property
     def wordings(self) -> tuple[str, ...]:
-        """Every way to ask it."""
+        """All wordings of the question."""
         return (self.question, *self.also_asked_as)
 
     def arguments(self, question: str) -> dict[str, str] | None:
-        """Return what stands where the parameters are, as written; None if it is another question."""
+        """Return the arguments as written in `question`; None if it is another question."""
         text = unicodedata.normalize("NFC", question)
         for pattern in self._patterns:
             match = pattern.fullmatch(text)
-            if match and all(self._is_sound(name, argument) for name, argument in match.groupdict().items()):
+            if match and all(self._is_valid(name, argument) for name, argument in match.groupdict().items()):
                 return match.groupdict()
         return None
 
     def bind(self, arguments: Mapping[str, str]) -> str:
-        """Return the SQL with literals where the parameters are.
+        """Return the SQL with literals in place of the parameters.
 
         Args:
-            arguments: from `arguments`; those of the kind VALUE spelled as the column holds them.
+            arguments: from `arguments`; those of kind VALUE spelled as in the column.
         """
         return PLACEHOLDER.sub(
             lambda match: self._literal(match[1], arguments[match[1]]) if match[1] in arguments else match[0],
@@ -109,10 +110,10 @@ class VerifiedQuestion:
         )
 
     def check(self) -> None:
-        """Refuse parameters that could not be found in a question, or not be bound safely.
+        """Reject parameters that cannot be found in a question or cannot be bound safely.
 
         Raises:
-            SettingsError: the message says what to change.
+            SettingsError: with a message that says what to change.
         """
         for wording in self.wordings:
             named = set(PLACEHOLDER.findall(wording))
@@ -126,20 +127,18 @@ class VerifiedQuestion:
 
     def _check_places(self) -> None:
         if _ESCAPE_STRING.search(self.sql):
-            raise SettingsError("SQL with parameters takes plain strings only, no E'…' and no U&'…'")
+            raise SettingsError("SQL with parameters must use plain strings, not E'…' or U&'…'")
         bare = set(PLACEHOLDER.findall(_QUOTED_SQL.sub(" ", self.sql)))
         quoted = {name for part in _QUOTED_SQL.finditer(self.sql) for name in PLACEHOLDER.findall(part[0])}
         for name in self.parameters:
             if name not in bare or name in quoted:
-                raise SettingsError(
-                    f"{{{name}}} has to stand in the SQL by itself, outside quotes and comments"
-                )
+                raise SettingsError(f"{{{name}}} must be outside quotes and comments in the SQL")
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
         return [_pattern(wording, self.parameters) for wording in self.wordings] if self.parameters else []
 
-    def _is_sound(self, name: str, argument: str) -> bool:
+    def _is_valid(self, name: str, argument: str) -> bool:
         if self.parameters[name].kind is not ParameterKind.DATE:
             return argument.isprintable()
         try:
@@ -155,18 +154,18 @@ class VerifiedQuestion:
             case ParameterKind.NUMBER:
                 return f"({argument})" if argument.startswith("-") else argument
             case _:
-                # Every transaction has standard_conforming_strings on: nothing but the quote needs care.
+                # standard_conforming_strings is on in every transaction: only quotes need escaping.
                 return "'" + argument.replace("'", "''") + "'"
 
 
 def normalise(question: str) -> str:
-    """Return the form in which two wordings of one question are equal."""
+    """Return a form that is equal for wordings that differ only in case, spacing and punctuation."""
     text = re.sub(f"[{_QUOTES}]", "", unicodedata.normalize("NFC", question).casefold())
     return " ".join(_BETWEEN_SENTENCES.sub(" ", text).split())
 
 
 def overlap(one: str, other: str) -> float:
-    """Return the share of words that both questions have, of all that either has (Jaccard)."""
+    """Return the Jaccard similarity of the words of two questions."""
     words, others = (frozenset(_WORD.findall(normalise(question))) for question in (one, other))
     return len(words & others) / max(1, len(words | others))
 
@@ -189,7 +188,7 @@ def _argument(name: str, parameters: Mapping[str, Parameter], seen: set[str]) ->
 
 
 def _words(piece: str) -> Iterator[str]:
-    """Give patterns of the words, and of what parts them, as loose as `normalise` is."""
+    """Yield patterns of words and separators, as tolerant as `normalise`."""
     for word in re.split(f"({_SEPARATOR}+)", piece):
         if not word:
             continue

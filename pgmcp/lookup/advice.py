@@ -16,7 +16,7 @@ from pgmcp.untrusted import escape_untrusted
 from pgmcp.validation.mentions import Mentions, read_mentions
 
 INVALID_TEXT: Final = "22P02"
-"""invalid_text_representation: among others, a label that its enum does not have."""
+"""invalid_text_representation, for example a label that an enum does not have."""
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"
 
@@ -38,7 +38,7 @@ _PART = re.compile(_IDENTIFIER)
 
 
 def is_outdated(error: StatementFailedError, sql: str, catalog: Catalog) -> bool:
-    """Tell whether the name that PostgreSQL does not find is in the catalog all the same."""
+    """Return whether the catalog contains the name that PostgreSQL did not find."""
     name = name_at(sql, error.position)
     if error.sqlstate not in MISSING_NAME_SQLSTATES or not name:
         return False
@@ -51,7 +51,7 @@ def is_outdated(error: StatementFailedError, sql: str, catalog: Catalog) -> bool
 
 
 def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
-    """Return what is there in place of what is not; "" if there is nothing to say."""
+    """Return a hint for a failed statement; "" if there is none."""
     mentions = read_mentions(sql)
     if error.sqlstate == INVALID_TEXT:
         return "; ".join(mismatch.describe() for mismatch in check_listed(resolve(mentions, catalog)))
@@ -66,27 +66,27 @@ def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
 
 
 def _advise_readable(message: str, mentions: Mentions, catalog: Catalog) -> str:
-    """Return which columns the role may read of the relation that the server's message names.
+    """Return the columns that the role may read of the relation in the server's message.
 
-    The message is in the server's language, but it names the relation. One that the catalog lacks has no
-    readable column, or belongs to a view.
+    The message is in the server's language, but it contains the relation's name. A relation that is not in
+    the catalog has no readable column, or belongs to a view.
     """
     for _, relation in mentions.relations:
         table = catalog.find(relation)
         if table is not None and re.search(rf"(?<!\w){re.escape(table.name)}(?!\w)", message):
-            return f"only these may be read: {describe_columns(table, catalog)}"
+            return f"the role may read only these {describe_columns(table, catalog)}"
     return ""
 
 
 def _is_column(name: Sequence[str], mentions: Mentions) -> bool:
-    """Tell whether what stands there is `alias.column` with an alias that FROM lacks, and no table."""
+    """Return whether the name is `alias.column` with an unknown alias, and not a table."""
     return len(name) > 1 and ".".join(name) not in {relation for _, relation in mentions.relations}
 
 
 def name_at(sql: str, position: int | None) -> tuple[str, ...]:
-    """Return the parts of the name that stands at an offset, folded as PostgreSQL folds them; () if none.
+    """Return the parts of the name at an offset, folded as in PostgreSQL; () if there is none.
 
-    The server's message names it too, but in the server's language.
+    The server's message contains the name too, but in the server's language.
     """
     match = None if position is None or position < 0 else _NAME.match(sql, position)
     parts = _PART.findall(match[0]) if match else []
@@ -96,13 +96,13 @@ def name_at(sql: str, position: int | None) -> tuple[str, ...]:
 def advise_missing_name(
     sqlstate: str, name: Sequence[str], relations: Sequence[str], catalog: Catalog
 ) -> str:
-    """Return what is there instead of a name that is not; "" if nothing comes near.
+    """Return similar names for a missing one; "" if there are none.
 
     Args:
         sqlstate: one of MISSING_NAME_SQLSTATES.
         name: the missing name, from `name_at`.
-        relations: relations the column may belong to, as the statement names them.
-        catalog: what is there.
+        relations: the relations the column may belong to, as the statement names them.
+        catalog: searched for similar names.
     """
     if sqlstate == UNDEFINED_COLUMN:
         tables = [table for relation in relations if (table := catalog.find(relation)) is not None]
@@ -133,7 +133,7 @@ def _advise_column(name: str, tables: list[Table], catalog: Catalog) -> str:
 
 
 def _holders(name: str, catalog: Catalog) -> list[tuple[Table, Column]]:
-    """Return the columns of exactly this name, wherever they are; none if many have it."""
+    """Return the columns with exactly this name in any table; none if there are many."""
     found = [
         (table, column)
         for table in catalog.tables
@@ -149,7 +149,7 @@ def _lists_of_columns(tables: list[Table], catalog: Catalog) -> Iterator[str]:
 
 
 def describe_columns(table: Table, catalog: Catalog) -> str:
-    """Return the readable columns of a table, or the first of many."""
+    """Return the readable columns of a table, at most the first forty."""
     names = [column_name(None, table, column) for column in table.columns[:_MAX_LISTED_COLUMNS]]
     more = ", …" if len(table.columns) > _MAX_LISTED_COLUMNS else ""
     return f"columns of {catalog.display_name(table)}: {', '.join(names)}{more}"

@@ -1,8 +1,8 @@
-"""Which tables are copies of others: archives, backups, staging, and what else is left beside the original.
+"""Finds tables that are copies of others: archives, backups, staging tables.
 
-Two signs: a name that says so ("orders_archive", "orders_2023_07", "old_orders") where the table without that
-part exists; and the very columns of another table whose name is part of this one's ("sap_orders"), or is the
-same in a schema for such things ("archive.orders").
+A table is a copy in two cases. Its name says so ("orders_archive", "orders_2023_07", "old_orders") and the
+table without that part exists. Or it has the same columns as another table whose name is part of its own
+("sap_orders"), or has the same name in a schema for archives ("archive.orders").
 """
 
 import re
@@ -17,7 +17,7 @@ _SUFFIX = re.compile(
 )
 _PREFIX = re.compile(r"^(archived?|old|bak|backup|copy_of|tmp|temp|deprecated|legacy|zz)_")
 
-# Words in the names of schemas where things are kept or tried out.
+# Words in names of schemas for archives, staging and experiments.
 _ARCHIVE_SCHEMAS = """
 archive archived archives attic backup backups bak deprecated hist history landing migration old raw sandbox
 scratch stage staging stg temp test tmp trash
@@ -27,7 +27,7 @@ _MAX_NAME_WORDS = 12
 
 
 def find_archived(tables: Sequence[Table]) -> frozenset[int]:
-    """Return the places of the tables that are copies of others among them."""
+    """Return the indexes of the tables that are copies of others in the sequence."""
     return frozenset((*_archived_by_name(tables), *_with_columns_of_others(tables)))
 
 
@@ -50,13 +50,13 @@ def _with_columns_of_others(tables: Sequence[Table]) -> Iterator[int]:
 
 
 def _archived_among(tables: Sequence[Table], numbers: Sequence[int]) -> Iterator[int]:
-    """Give the copies among tables of the same columns."""
+    """Yield the copies among tables with the same columns."""
     words = {number: tuple(split_words(tables[number].name)) for number in numbers}
     names = set(words.values())
-    kept = {words[number] for number in numbers if not _is_in_archive_schema(tables[number])}
+    originals = {words[number] for number in numbers if not _is_in_archive_schema(tables[number])}
     for number in numbers:
-        is_put_away = words[number] in kept and _is_in_archive_schema(tables[number])
-        if is_put_away or any(part in names for part in _parts(words[number])):
+        is_archived = words[number] in originals and _is_in_archive_schema(tables[number])
+        if is_archived or any(part in names for part in _parts(words[number])):
             yield number
 
 
@@ -65,7 +65,7 @@ def _is_in_archive_schema(table: Table) -> bool:
 
 
 def _parts(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Give every run of words that is shorter than the whole."""
+    """Yield every contiguous run of words that is shorter than the whole."""
     for start in range(min(len(words), _MAX_NAME_WORDS)):
         for end in range(start + 1, len(words) + 1):
             if end - start < len(words):

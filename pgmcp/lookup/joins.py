@@ -1,4 +1,4 @@
-"""Which tables join which: by declared foreign keys, and where there is none, by the names of keys."""
+"""Joins between tables: by declared foreign keys, otherwise by the names of key columns."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -9,13 +9,13 @@ _SURROGATE_KEYS = frozenset({"id", "uuid", "code", "key"})
 
 
 class Joins:
-    """The joins of one catalog's tables, which are known by their place in it.
+    """The joins of one catalog's tables. Tables are identified by their index in the catalog.
 
     Attributes:
-        targets: for each table, those it refers to.
-        sources: for each table, those that refer to it; copies do not count.
-        parents: for each table, the one it adds to: it refers to it, and its name begins with that one's;
-            None for tables that stand for themselves.
+        targets: for each table, the tables it references.
+        sources: for each table, the tables that reference it, without archived ones.
+        parents: for each table, the table it extends: it references that table, and its name begins with that
+            table's name. None for other tables.
     """
 
     def __init__(self, tables: Sequence[Table], archived: Collection[int]) -> None:
@@ -42,7 +42,7 @@ def _parent_of(table: Table, targets: Iterable[tuple[int, Table]]) -> int | None
 
 
 class _References:
-    """Finds what tables refer to; let go once all of it is found."""
+    """Finds the references of tables; discarded when all are found."""
 
     def __init__(self, tables: Sequence[Table], archived: Collection[int]) -> None:
         self._tables = tables
@@ -65,13 +65,13 @@ class _References:
         return [target for target in dict.fromkeys(found) if target is not None and target != number]
 
     def _find_owner(self, column: str, schema: str) -> int | None:
-        # A few thousand names make up a hundred thousand columns.
+        # Cached: a hundred thousand columns share a few thousand names.
         if (column, schema) not in self._owner_by_column:
             self._owner_by_column[column, schema] = self._owner_of(column, schema)
         return self._owner_by_column[column, schema]
 
     def _owner_of(self, column: str, schema: str) -> int | None:
-        """Return the table whose key a column holds by its name, also behind a role: `picker_emp_id`."""
+        """Return the table whose key a column's name suggests, also after a prefix: `picker_emp_id`."""
         words = split_words(column)
         for start in range(max(1, len(words) - 1)):
             owners = self._owners.get("_".join(words[start:]))
@@ -82,7 +82,7 @@ class _References:
 
 
 def _owners_of_keys(tables: Sequence[Table], archived: Collection[int]) -> dict[str, list[int]]:
-    """Return the tables a key name may point at: `customer_id` at customers(id) or customer(customer_id)."""
+    """Return tables by the key names that may refer to them: `customer_id` for customers(id)."""
     owners: dict[str, list[int]] = {}
     for number, table in enumerate(tables):
         if len(table.primary_key) == 1 and number not in archived:
@@ -101,6 +101,6 @@ def _names_of_key(table: Table) -> Iterator[str]:
 
 
 def _name_words(table: Table) -> list[str]:
-    """Return the words of a table's name, the last in the singular."""
+    """Return the words of a table's name, the last one in the singular."""
     words = split_words(table.name)
     return [*words[:-1], *(singular(word) for word in words[-1:])]

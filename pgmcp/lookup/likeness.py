@@ -1,4 +1,4 @@
-"""How alike two words are, for near misses of names and values: shared trigrams of their folded forms."""
+"""Similarity of names and values, by shared trigrams of their folded forms."""
 
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -8,24 +8,24 @@ from pgmcp.catalog.identifiers import split_words
 T = TypeVar("T")
 
 NEAR_ENOUGH = 0.3
-"""Share of trigrams, as pg_trgm's default threshold."""
+"""Minimum share of trigrams; pg_trgm's default threshold."""
 
 
 def fold(text: str) -> str:
-    """Return the form in which texts are equal that differ in case, spacing and separators alone."""
+    """Return a form in which texts are equal if they differ only in case, spacing and separators."""
     return " ".join(split_words(text)).casefold()
 
 
 def trigrams(folded: str) -> frozenset[str]:
-    """Return the trigrams of a folded text, words padded at both ends as pg_trgm does."""
+    """Return the trigrams of a folded text, with words padded as in pg_trgm."""
     padded = [f"  {word} " for word in folded.split()]
     return frozenset(word[start : start + 3] for word in padded for start in range(len(word) - 2))
 
 
 def likeness(one: str, other: str) -> float:
-    """Return 1.0 for texts that fold to the same, less the fewer trigrams they share; 0.0 for none.
+    """Return the similarity of two texts, from 0.0 (no shared trigram) to 1.0 (same folded form).
 
-    A text within the other counts as near, however much longer that is: "Motors" and "Ford Motors".
+    A text that is part of the other counts as similar, whatever their lengths: "Motors" and "Ford Motors".
     """
     one, other = fold(one), fold(other)
     if one == other:
@@ -39,10 +39,10 @@ def likeness(one: str, other: str) -> float:
 
 
 def nearest(text: str, candidates: Iterable[T], *, limit: int, spell: Callable[[T], str]) -> list[T]:
-    """Return the candidates most like `text`, the nearest first; none that is not alike at all.
+    """Return the candidates most similar to `text`, most similar first, without dissimilar ones.
 
     Args:
-        spell: the text of a candidate.
+        spell: returns the text of a candidate.
     """
     scored = [(likeness(text, spell(candidate)), candidate) for candidate in candidates]
     near = [pair for pair in scored if pair[0] >= NEAR_ENOUGH]

@@ -21,9 +21,9 @@ class UnmatchedPattern:
     """A pattern that matches nothing.
 
     Attributes:
-        setting: the environment variable that has it.
+        setting: the environment variable that contains it.
         kind: what it should match: "schema" or "column".
-        near: names that it may mean, the nearest first.
+        near: similar names, most similar first.
     """
 
     setting: str
@@ -33,11 +33,11 @@ class UnmatchedPattern:
 
     @property
     def has_wildcard(self) -> bool:
-        """Whether it may be meant for names that do not exist yet."""
+        """Whether it may be intended for names that do not exist yet."""
         return not _WILDCARDS.isdisjoint(self.pattern)
 
     def describe(self) -> str:
-        """Return it as a clause, with the near names."""
+        """Return a description with the similar names."""
         near = f" (near: {', '.join(self.near)})" if self.near else ""
         return escape_untrusted(f"{self.setting}: no {self.kind} matches {self.pattern}{near}")
 
@@ -81,11 +81,11 @@ def _near(pattern: str, names: Iterable[str]) -> list[str]:
 
 
 class ScopeCheck:
-    """Checks the patterns for one database's schemas and hidden values; logs the same warning once.
+    """Logs a warning for patterns that match nothing; the same warning only once.
 
     Args:
         database: its configured name.
-        checks_columns: False where several databases share the patterns for hidden values.
+        checks_columns: False if several databases share the patterns for hidden values.
     """
 
     def __init__(self, database: str, *, checks_columns: bool) -> None:
@@ -94,7 +94,7 @@ class ScopeCheck:
         self._last_text = ""
 
     def check(self, catalog: Catalog) -> None:
-        """Warn of patterns that match nothing in this catalog. Takes time: call it in a thread."""
+        """Log a warning if patterns match nothing in this catalog. Slow: call it in a thread."""
         unmatched = find_unmatched_schemas(catalog)
         if self._checks_columns:
             unmatched += find_unmatched_columns(catalog)

@@ -1,4 +1,4 @@
-"""Which tables a text is about: full-text search over a catalog, and the choice of what fits a prompt.
+"""Full-text search over a catalog, and selection of the tables that fit a prompt.
 
 The index is SQLite's FTS5, in memory: Okapi BM25 with a weight per column and English stemming, in the
 standard library (import 4 ms). bm25s and rank_bm25 bring numpy: some 200 ms and 20 MB before any work.
@@ -27,50 +27,50 @@ if TYPE_CHECKING:
 _NAME_WEIGHT, _COLUMNS_WEIGHT, _COMMENTS_WEIGHT = 4.0, 1.0, 1.0
 _MAX_QUERY_WORDS = 64
 _HUB_WEIGHT = 0.4
-"""What each doubling of the tables that refer to a table adds to its score: questions are about such ones."""
+"""Added to the score per doubling of the tables that reference a table: questions are often about these."""
 
 _SIBLING_SHARE = 0.7
-"""What is left of a score with each better table that adds to the same one: sixty `order_…` are too many."""
+"""Factor for each better table that extends the same table: sixty `order_…` must not crowd out others."""
 
 _KEPT_NAMES = 10_000
-"""Names of columns, which repeat from table to table."""
+"""Cached column names, which repeat from table to table."""
 
 _MAX_FOUND_TABLES = 60
 _FEWEST_TOKENS = 40
-"""Hardly a table takes less: with less left, hundreds would be written out to find one that fits."""
+"""Hardly any table needs fewer; with fewer left, the search for one that fits would take too long."""
 
-_TARGET_SHARES = (0.8, 0.5)  # of a found table's score for those it refers to, and for those these refer to
-_BETWEEN_SHARE = 0.6  # of the worse of two found tables' scores, for a table that refers to both
+_TARGET_SHARES = (0.8, 0.5)  # share of a table's score for its targets, and for their targets
+_BETWEEN_SHARE = 0.6  # share of the lower of two scores, for a table that references both tables
 _MAX_JOINED_BETWEEN = 25
-_MAX_PARTNERS = 6  # of one table; a fact table with twenty dimensions would else crowd out what was found
+_MAX_PARTNERS = 6  # per table: twenty dimensions of a fact table would crowd out the tables found
 _LIMITS = (
-    LineLimits(values=100, comment_characters=2_000),  # all that the catalog has
+    LineLimits(values=100, comment_characters=2_000),  # everything in the catalog
     LineLimits(values=USUAL_LIMITS.values, comment_characters=2_000),
     USUAL_LIMITS,
     LineLimits(values=8, comment_characters=80),
 )
-"""What gives way if a schema does not fit as a whole: long lists of values, then comments, then both."""
+"""Tried in order until the whole schema fits: shorter lists of values, then shorter comments, then both."""
 
-# The rest is for the names of further tables: a model that sees a better one there can say so.
+# The rest is for names of further tables, so that the model can ask for a better one.
 _TABLES_SHARE_OF_BUDGET = 0.85
 
-# Words of questions that are in many comments and say nothing of the subject.
-_STOPPED = """
+# Words that occur in most questions and comments and do not identify a table.
+_STOP_WORD_LIST = """
 a all an and are as at be by did do does each every find for from get give had has have how i in is it last
 list many me more most much my of on or our per return show than that the their there these this those to was
 we were what when where which who with you
 """
-STOP_WORDS = frozenset(_STOPPED.split())
+STOP_WORDS = frozenset(_STOP_WORD_LIST.split())
 
 
 def search(catalog: Catalog, text: str, limit: int) -> list[Table]:
-    """Return the tables that the text's words name best, best first; copies come after what they copy."""
+    """Return the tables that match the words of a text, best first; archived tables come last."""
     return _index_of(catalog).search(text, limit)
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a prompt shows of a schema.
+    """The part of a schema that a prompt shows.
 
     Attributes:
         text: the tables as `prompt_line` writes them, and after them perhaps names of others.
@@ -86,9 +86,9 @@ def select_for_prompt(
 ) -> Selection:
     """Return what a prompt about this question should show of the schema, in at most `token_budget` tokens.
 
-    That is all of it where it fits, shortened as little as possible: see `_LIMITS`. Otherwise it is the
-    tables the question is about, with those they join through, and after them, as far as there is room, just
-    the names of others.
+    Returns the whole schema if it fits, shortened as little as possible (see `_LIMITS`). Otherwise returns
+    the tables that match the question, the tables they join through, and, if there is room, the names of
+    others.
     """
     for limits in _LIMITS:
         whole = _Lines(token_budget, count_tokens)
@@ -108,7 +108,7 @@ def select_for_prompt(
 
 
 class _Lines:
-    """Lines of text, as many as a budget of tokens allows."""
+    """Lines of text within a budget of tokens."""
 
     def __init__(self, token_budget: int, count_tokens: Callable[[str], int]) -> None:
         self._tokens_left = token_budget
@@ -117,11 +117,11 @@ class _Lines:
 
     @property
     def has_room(self) -> bool:
-        """Whether any line is still worth trying."""
+        """Whether another line may fit."""
         return self._tokens_left >= _FEWEST_TOKENS
 
     def add(self, line: str) -> bool:
-        """Take the line if there is room for it."""
+        """Add the line if it fits; return whether it did."""
         tokens = self._count_tokens(line + "\n")
         if tokens > self._tokens_left:
             return False
@@ -130,7 +130,7 @@ class _Lines:
         return True
 
     def replace(self, place: int, line: str) -> None:
-        """Take the line in place of one that was added, if there is room for it."""
+        """Replace a line by another one, if that fits."""
         added_tokens = self._count_tokens(line + "\n") - self._count_tokens(self._lines[place] + "\n")
         if added_tokens <= self._tokens_left:
             self._tokens_left -= added_tokens
@@ -156,7 +156,7 @@ def _with_names(
     return f"{text}\nfurther tables, names only: {', '.join(listed)}"
 
 
-# Building an index of 10,000 tables takes a second: callers that mind do it in a thread, hence the lock.
+# Building an index of 10,000 tables takes a second. Callers do it in threads, hence the lock.
 _indexes: WeakKeyDictionary[Catalog, "_SearchIndex"] = WeakKeyDictionary()
 _building = threading.Lock()
 
@@ -169,9 +169,9 @@ def _index_of(catalog: Catalog) -> "_SearchIndex":
 
 
 class _SearchIndex:
-    """The words of one catalog's tables.
+    """A full-text index over one catalog's tables.
 
-    It keeps the tables but not the catalog: the catalog is the key it is found by, and would never be let go.
+    It references the tables but not the catalog, which is its weak key and could otherwise never be freed.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -188,13 +188,13 @@ class _SearchIndex:
         return [self._tables[number] for number in self._in_order(self._score(text))[:limit]]
 
     def relevant(self, question: str) -> Iterator[Table]:
-        """Give the tables found and those they join through, as a question may need them, best first."""
+        """Yield the tables that match, and those they join through, best first."""
         scores = self._join(self._score(question))
         for number in self._in_order(scores):
             yield self._tables[number]
 
     def by_relevance(self, question: str) -> Iterator[Table]:
-        """Give every table, those the question names first, copies last."""
+        """Yield all tables: matching ones first, archived ones last."""
         ranked = self._in_order(self._score(question))
         found = frozenset(ranked)
         others = (number for number in range(len(self._tables)) if number not in found)
@@ -202,7 +202,7 @@ class _SearchIndex:
             yield self._tables[number]
 
     def _score(self, text: str) -> dict[int, float]:
-        """Return how well each table found fits the words of a text, by its number."""
+        """Return the score of each table that matches the text, by its index."""
         said = [word for word in dict.fromkeys(split_words(text)) if word not in STOP_WORDS]
         words_by_weight: dict[float, list[str]] = {}
         for word, weight in self._vocabulary.matches(said[:_MAX_QUERY_WORDS]).items():
@@ -210,7 +210,7 @@ class _SearchIndex:
         scores: dict[int, float] = {}
         for weight, words in words_by_weight.items():
             for number, rank in self._match(words):
-                # FTS5 gives better matches lower figures, all below zero.
+                # FTS5 ranks are negative; better matches are lower.
                 scores[number] = scores.get(number, 0.0) - weight * rank
         return {number: score * self._prominence(number) for number, score in scores.items()}
 
@@ -226,7 +226,7 @@ class _SearchIndex:
         return 1 + _HUB_WEIGHT * log2(1 + len(self._joins.sources[number]))
 
     def _join(self, found: dict[int, float]) -> dict[int, float]:
-        """Return the scores with those of the tables that the ones found are joined through."""
+        """Return the scores, with scores for the tables that the matching tables join through."""
         scores = {number: score for number, score in found.items() if number not in self._archived}
         best = nlargest(_MAX_JOINED_BETWEEN, scores, key=scores.__getitem__)
         for share in _TARGET_SHARES:
@@ -242,7 +242,7 @@ class _SearchIndex:
         return nlargest(_MAX_PARTNERS, targets, key=lambda target: scores.get(target, 0.0))
 
     def _between(self, best: Sequence[int], found: dict[int, float]) -> Iterator[tuple[int, float]]:
-        """Give the tables that refer to two of the best, with scores: they are how the two are joined."""
+        """Yield tables that reference two of the best tables, and so join them, with scores."""
         joined: dict[int, list[float]] = {}
         for number in best:
             for source in self._joins.sources[number]:
@@ -252,7 +252,7 @@ class _SearchIndex:
                 yield source, _BETWEEN_SHARE * sorted(scores)[-2]
 
     def _in_order(self, scores: dict[int, float]) -> list[int]:
-        """Return the numbers, best first, copies last; of tables that add to the same one, the later sink."""
+        """Return the indexes, best first, archived last; tables that extend the same one are demoted."""
         ranked = sorted(scores, key=lambda number: (-scores[number], number))
         siblings: dict[int, int] = {}
         sunk: dict[int, float] = {}
@@ -274,7 +274,7 @@ def _names_in(table: Table) -> Iterator[str]:
 def _build_full_text(tables: Sequence[Table]) -> "sqlite3.Connection":
     import sqlite3
 
-    # Built in one thread and asked in others, one at a time.
+    # Built in one thread and queried in others, one at a time.
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     connection.execute(
         "CREATE VIRTUAL TABLE tables USING fts5(name, columns, comments, content='', "
@@ -284,8 +284,8 @@ def _build_full_text(tables: Sequence[Table]) -> "sqlite3.Connection":
         "INSERT INTO tables (rowid, name, columns, comments) VALUES (?, ?, ?, ?)",
         ((number, *_document(table)) for number, table in enumerate(tables)),
     )
-    # FTS5 gives a word no weight when more than half of the rows have it, as "order" may in a shop; as many
-    # empty rows keep that from happening.
+    # FTS5 ignores words that more than half of the rows contain, such as "order" in a shop. As many empty
+    # rows prevent that.
     connection.executemany(
         "INSERT INTO tables (rowid, name, columns, comments) VALUES (?, '', '', '')",
         ((number,) for number in range(len(tables), 2 * len(tables))),

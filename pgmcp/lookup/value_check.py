@@ -1,10 +1,10 @@
 """Texts that a query compares columns with and that these do not hold, and what they hold instead.
 
-The catalog's lists answer first. Only a query that found nothing is worth reading the table itself, at most
-`_MAX_SCANNED_ROWS` rows. Of a column whose values are not to be shown, nothing is told but that it holds the
-very text of the query in another case. What is found that way is a suspicion: functions around the column,
-collations and types decide what compares equal. PostgreSQL evaluates each condition as it is written before
-anything is told.
+The catalog's lists of values are checked first. Only for a query that found nothing is the table itself read,
+at most `_MAX_SCANNED_ROWS` rows. For a column whose values may not be shown, the only thing reported is that
+it contains the same text in another case. These findings are only suspicions, because functions around the
+column, collations and types decide what compares equal: PostgreSQL evaluates each condition as written before
+anything is reported.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -21,7 +21,7 @@ from pgmcp.lookup.likeness import fold, nearest
 from pgmcp.validation.mentions import Mentions, TextComparison
 
 MAX_LOOKUPS: Final = 3
-"""Columns looked into for one query."""
+"""Maximum number of columns queried for one statement."""
 
 _MAX_SCANNED_ROWS = 100_000
 _MAX_FOUND_VALUES = 300
@@ -40,15 +40,15 @@ ORDER BY lower(s.value) = lower({text}) DESC, strpos(lower(s.value), lower({text
 LIMIT {found}"""
 
 Fetch = Callable[[str], Awaitable[Rows]]
-"""Runs one bounded statement; it may fail."""
+"""Runs one statement with limits; it may fail."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A column of a table, held against a text.
+    """A comparison of a column with a text.
 
     Attributes:
-        mention: as the query writes it.
+        mention: as written in the query.
     """
 
     table: Table
@@ -57,22 +57,22 @@ class Comparison:
 
     @property
     def text(self) -> str:
-        """What the column is held against."""
+        """The text that the column is compared with."""
         return self.mention.text
 
     @property
-    def is_in_vain(self) -> bool:
-        """Whether no value at all can pass: lower(…) is never 'New York'."""
+    def is_impossible(self) -> bool:
+        """Whether no value can match: lower(…) is never 'New York'."""
         fold = _FOLD_BY_FUNCTION.get(self.mention.case_function)
         return fold is not None and not self.mention.ignores_case and fold(self.text) != self.text
 
     def is_met_by(self, value: str) -> bool:
-        """Tell whether the value passes."""
+        """Return whether the value matches."""
         fold = _FOLD_BY_FUNCTION.get(self.mention.case_function, str)
         return self._holds(self.text, fold(value), ignoring_case=self.mention.ignores_case)
 
     def is_nearly_met_by(self, value: str) -> bool:
-        """Tell whether the value would pass if case did not matter."""
+        """Return whether the value matches when case is ignored."""
         return self._holds(self.text, value, ignoring_case=True)
 
     def _holds(self, text: str, value: str, *, ignoring_case: bool) -> bool:
@@ -83,13 +83,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """A text that a column does not hold.
+    """A text that a column does not contain.
 
     Attributes:
-        column: with its table, as SQL spells it.
-        values: what it holds instead, the nearest first; empty when these are not to be shown.
-        differs_in_case: the column holds the text in another case, and perhaps only so.
-        case_function: "lower" or "upper", if that is why: it never gives a text in this case.
+        column: qualified by its table, as SQL spells it.
+        values: values of the column, most similar first; empty if they may not be shown.
+        differs_in_case: whether the column contains the text in another case.
+        case_function: "lower" or "upper" if it never returns a text in this case; else "".
         comparison: where it was found.
     """
 
@@ -101,7 +101,7 @@ class Mismatch:
     comparison: "Comparison | None" = field(default=None, compare=False, repr=False)
 
     def describe(self) -> str:
-        """Return it in one line, with the values as SQL spells them."""
+        """Return a one-line description, with values as SQL literals."""
         text = value_literal(self.text)
         if self.case_function:
             return f"{self.case_function}({self.column}) is never {text}: write the text in that case"
@@ -112,7 +112,7 @@ class Mismatch:
 
 
 def resolve(mentions: Mentions, catalog: Catalog) -> list[Comparison]:
-    """Return the comparisons of which the catalog knows the one column they can mean, and that it is text."""
+    """Return the comparisons whose text column is unambiguous in the catalog."""
     return [
         Comparison(table, column, mention)
         for mention in dict.fromkeys(mentions.comparisons)
@@ -122,11 +122,11 @@ def resolve(mentions: Mentions, catalog: Catalog) -> list[Comparison]:
 
 
 def check_listed(comparisons: Iterable[Comparison]) -> list[Mismatch]:
-    """Return the texts that are not on the complete list of their column's values, or can be nowhere."""
+    """Return the texts that are missing from a complete list of values, or cannot match at all."""
     mismatches = []
     for each in comparisons:
         values = _listed(each.column)
-        if each.is_in_vain:
+        if each.is_impossible:
             mismatches.append(Mismatch(_name(each), each.text, (), True, each.mention.case_function, each))
         elif values and not any(map(each.is_met_by, values)):
             mismatches.append(_mismatch(each, values))
@@ -136,18 +136,18 @@ def check_listed(comparisons: Iterable[Comparison]) -> list[Mismatch]:
 async def check_unlisted(
     comparisons: Iterable[Comparison], catalog: Catalog, fetch: Fetch, *, max_rows: int | None = None
 ) -> list[Mismatch]:
-    """Return the texts that are not in their table's column, as far as something there is near them.
+    """Return the texts that their table's column does not contain, if it contains similar values.
 
     Args:
-        comparisons: those on a list are left out.
-        catalog: says which values may be shown.
-        fetch: what it raises counts as nothing found.
-        max_rows: look only into tables known to be no larger; None means any.
+        comparisons: those whose column has a list of values are skipped.
+        catalog: decides which values may be shown.
+        fetch: if it raises an error, nothing is found.
+        max_rows: skip larger tables and tables of unknown size; None skips none.
     """
     unlisted = [
         each
         for each in comparisons
-        if not _listed(each.column) and not each.is_in_vain and _is_within(each.table, max_rows)
+        if not _listed(each.column) and not each.is_impossible and _is_within(each.table, max_rows)
     ]
     mismatches = [await _look_up(each, catalog, fetch) for each in unlisted[:MAX_LOOKUPS]]
     return [mismatch for mismatch in mismatches if mismatch is not None]
@@ -197,7 +197,7 @@ async def _look_up(comparison: Comparison, catalog: Catalog, fetch: Fetch) -> Mi
 
 
 def _listed(column: Column) -> tuple[str, ...]:
-    """Return all values of the column, if they are known."""
+    """Return all values of the column if the list is complete; else ()."""
     return () if column.may_hold_others else column.enum_labels or column.values
 
 
@@ -206,16 +206,16 @@ def _is_within(table: Table, max_rows: int | None) -> bool:
 
 
 async def find_spelling(column: str, text: str, catalog: Catalog, fetch: Fetch) -> str | None:
-    """Return how a column spells a text that differs in case, spacing and punctuation at most.
+    """Return the value of a column that equals a text except for case, spacing and punctuation.
 
     Args:
         column: `table.column` or `schema.table.column`.
-        text: what was asked for.
-        catalog: knows the column.
-        fetch: what it raises counts as nothing found.
+        text: from the question.
+        catalog: contains the column.
+        fetch: if it raises an error, nothing is found.
 
     Returns:
-        None if the column holds no such value, or several and none of them exactly.
+        None if the column has no such value, or several and none of them exactly.
     """
     relation, _, name = column.rpartition(".")
     table = catalog.find(relation)
@@ -225,7 +225,7 @@ async def find_spelling(column: str, text: str, catalog: Catalog, fetch: Fetch) 
     comparison = Comparison(table, found, TextComparison("", name, text))
     spelling = _spelling_among(_listed(found), text)
     if spelling is None and (found.may_hold_others or not found.enum_labels):
-        # What a list does not hold may have come after it was made.
+        # The value may have been added after the list was read.
         spelling = _spelling_among(await _near_values(comparison, fetch), text)
     return spelling
 
@@ -247,8 +247,8 @@ def _is_same_but_for_form(one: str, other: str) -> bool:
 
 
 def _column_of(mention: TextComparison, mentions: Mentions, catalog: Catalog) -> list[tuple[Table, Column]]:
-    """Return the one column that is meant, or nothing."""
-    # A column of a WITH or a subquery is mostly that of a table below it.
+    """Return the column that the comparison refers to, or nothing if it is ambiguous."""
+    # A column of a WITH query or subquery usually belongs to a table inside it.
     relations = mentions.relations_of(mention.qualifier) or mentions.relations_of("")
     tables = dict.fromkeys(table for name in relations if (table := catalog.find(name)) is not None)
     found = [(table, column) for table in tables for column in table.columns if column.name == mention.column]
@@ -283,7 +283,7 @@ async def _near_values(comparison: Comparison, fetch: Fetch) -> list[str]:
         column=column,
         value=text_of(comparison.column, f"t.{column}"),
         table=_qualified_name(table),
-        # Every transaction has standard_conforming_strings on: nothing but the quote needs care.
+        # standard_conforming_strings is on in every transaction: only quotes need escaping.
         text="'" + comparison.text.replace("'", "''") + "'",
         scanned=_MAX_SCANNED_ROWS,
         longest=_MAX_TEXT_CHARACTERS,

@@ -1,7 +1,7 @@
-"""Which listed values a question's own words are: "human" is race.race = 'Human'.
+"""Finds listed values among the words of a question: "human" is race.race = 'Human'.
 
-A word counts as a value when it is one but for case, spacing and a plural's end; a longer one also when it is
-spelled nearly so. Values that are not in the catalog are never found here, so nothing hidden is told.
+A word matches a value if they differ only in case, spacing or a plural ending; longer words may also be
+misspelled. Only values in the catalog are found, so hidden values are never revealed.
 """
 
 import threading
@@ -19,16 +19,16 @@ from pgmcp.lookup.likeness import fold, trigrams
 from pgmcp.lookup.search import STOP_WORDS
 
 MAX_HINTS: Final = 12
-"""More would tell the model which words not to trust."""
+"""More hints would distract the model."""
 
 _MAX_HINTS_PER_WORD = 3
 _MAX_PHRASE_WORDS = 4
 _MAX_QUESTION_WORDS = 200
-_MIN_MISSPELT_CHARACTERS = 5
-_MISSPELT_LIKENESS = 0.5
+_MIN_MISSPELLED_CHARACTERS = 5
+_MISSPELLED_LIKENESS = 0.5
 _MAX_INDEXED_VALUES = 200_000
 
-_TABLE_SHIFT, _COLUMN_SHIFT, _MAX_PART = 32, 16, 0xFFFF  # of the parts of a place
+_TABLE_SHIFT, _COLUMN_SHIFT, _MAX_PART = 32, 16, 0xFFFF  # packed into one integer
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class _Value:
 
 
 class _ValueIndex:
-    """The listed values of one catalog, by folded form and by trigram of it.
+    """The listed values of one catalog, by folded form and by trigrams of that form.
 
-    Where a value stands is kept as one number, its place: as objects, those of a large schema take 10 MB.
+    The position of a value is packed into one integer: objects would take 10 MB for a large schema.
     """
 
     def __init__(self, catalog: Catalog) -> None:
@@ -55,18 +55,18 @@ class _ValueIndex:
                 self._forms_by_trigram.setdefault(trigram, []).append(form)
 
     def find(self, form: str) -> list[_Value]:
-        """Return the values of this form, in the catalog's order."""
+        """Return the values with this form, in the order of the catalog."""
         return [self._value_at(place) for place in self._places_by_form.get(form, ())]
 
-    def misspelt(self, form: str) -> str | None:
-        """Return the form most like this one, if it is like enough to be a slip of the pen."""
+    def misspelled(self, form: str) -> str | None:
+        """Return the most similar form, if this one may be a misspelling of it."""
         ours = trigrams(form)
         shared: dict[str, int] = {}
         for other in chain.from_iterable(self._forms_by_trigram.get(trigram, ()) for trigram in ours):
             shared[other] = shared.get(other, 0) + 1
         scored = [(count / len(ours | trigrams(other)), other) for other, count in shared.items()]
         share, best = max(scored, default=(0.0, ""))
-        return best if share >= _MISSPELT_LIKENESS else None
+        return best if share >= _MISSPELLED_LIKENESS else None
 
     def _value_at(self, place: int) -> _Value:
         table = self._tables[place >> _TABLE_SHIFT]
@@ -79,10 +79,10 @@ _building = threading.Lock()
 
 
 def hint_values(catalog: Catalog, question: str, *, shown: Container[Table]) -> list[str]:
-    """Return a line for each value that words of the question are: `"human" -> race.race = 'Human'`.
+    """Return a line for each value in the question: `"human" -> race.race = 'Human'`.
 
     Args:
-        shown: tables the reader sees; values of others are left out.
+        shown: tables in the prompt; values of others are skipped.
     """
     index = _index_of(catalog)
     lines: list[str] = []
@@ -100,18 +100,18 @@ def _index_of(catalog: Catalog) -> _ValueIndex:
 
 
 def _listed(catalog: Catalog) -> Iterator[tuple[int, str]]:
-    """Give the place and the text of each value that a word of a question may be."""
+    """Yield position and text of each value that a word of a question may match."""
     for table_number, table in enumerate(catalog.tables):
         for column_number, column in enumerate(table.columns):
             for number, text in enumerate((column.enum_labels or column.values)[:_MAX_PART]):
-                # Single letters and bare figures are in every question.
-                # Nor does a text with bytes that could not be read compare with anything.
+                # Single letters and bare numbers occur in every question. Text with unreadable bytes cannot
+                # be compared.
                 if len(text) > 1 and not text.isdigit() and UNREADABLE_CHARACTER not in text:
                     yield (table_number << _TABLE_SHIFT) | (column_number << _COLUMN_SHIFT) | number, text
 
 
 def _spoken(question: str, index: _ValueIndex) -> Iterator[tuple[str, list[_Value]]]:
-    """Give the question's phrases that are values, longer ones first; a word counts once."""
+    """Yield phrases of the question that match values, longer ones first; each word is used once."""
     words = split_words(question)[:_MAX_QUESTION_WORDS]
     taken: set[int] = set()
     for length in range(_MAX_PHRASE_WORDS, 0, -1):
@@ -129,11 +129,11 @@ def _find(phrase: str, index: _ValueIndex) -> list[_Value]:
     form = _form(phrase)
     if values := index.find(form):
         return values
-    # A phrase of several words would be near to a value that one of them is.
-    if len(form) < _MIN_MISSPELT_CHARACTERS or " " in form:
+    # A phrase of several words would be similar to the value of one of its words.
+    if len(form) < _MIN_MISSPELLED_CHARACTERS or " " in form:
         return []
-    misspelt = index.misspelt(form)
-    return index.find(misspelt) if misspelt else []
+    misspelled = index.misspelled(form)
+    return index.find(misspelled) if misspelled else []
 
 
 def _form(text: str) -> str:

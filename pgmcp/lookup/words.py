@@ -1,19 +1,19 @@
-"""What a question's words may be called in a schema: other endings, parts, abbreviations, other words."""
+"""Maps words of a question to words of a schema: inflections, parts, abbreviations and synonyms."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from pgmcp.catalog.identifiers import singular
 
-EXACT, ABBREVIATED, ANOTHER_WORD, PART = 1.0, 0.7, 0.7, 0.6
-"""How much each kind of match counts beside the word itself."""
+EXACT, ABBREVIATED, SYNONYM, PART = 1.0, 0.7, 0.7, 0.6
+"""Weight of each kind of match."""
 
 _MIN_PART_CHARACTERS = 4
 _MAX_HOLDERS = 16
 _MIN_ABBREVIATION, _MAX_ABBREVIATION = 3, 5
 _VOWELS = frozenset("aeiou")
 
-# What people say and what schemas of business say; each line is one meaning, more or less.
+# Synonyms in questions and business schemas, one meaning per line.
 _THESAURUS = """
 absence leave vacation holiday sick
 address location
@@ -61,7 +61,7 @@ supplier vendor
 
 
 class Vocabulary:
-    """The words in the names of one catalog's tables and columns."""
+    """The words in names of one catalog's tables and columns."""
 
     def __init__(self, words: Iterable[str]) -> None:
         self._words = frozenset(words)
@@ -73,7 +73,7 @@ class Vocabulary:
                 self._short_by_letter.setdefault(word[0], []).append(word)
 
     def matches(self, said: Iterable[str]) -> dict[str, float]:
-        """Return the words to look for, and how much each counts; those said themselves are among them."""
+        """Return the words to search for with their weights, including the given words."""
         weights: dict[str, float] = {}
         for word in said:
             for match, weight in self._matches_of(word):
@@ -86,11 +86,11 @@ class Vocabulary:
         yield from ((match, PART) for match in self._holding(word))
         yield from ((match, ABBREVIATED) for match in self._abbreviating(singular(word)))
         for other in _OTHERS.get(stem(word), ()):
-            yield from ((match, ANOTHER_WORD) for match in self._by_stem.get(stem(other), ()))
-            yield from ((match, ABBREVIATED * ANOTHER_WORD) for match in self._abbreviating(other))
+            yield from ((match, SYNONYM) for match in self._by_stem.get(stem(other), ()))
+            yield from ((match, ABBREVIATED * SYNONYM) for match in self._abbreviating(other))
 
     def _holding(self, word: str) -> list[str]:
-        """Return the words that this one is part of: "customer" is in "sbcustomer"."""
+        """Return the words that contain this one: "sbcustomer" contains "customer"."""
         part = singular(word)
         if len(part) < _MIN_PART_CHARACTERS:
             return []
@@ -102,7 +102,7 @@ class Vocabulary:
 
 
 def is_abbreviation(short: str, word: str) -> bool:
-    """Whether a word is shortened as people do it: its beginning ("emp"), or few vowels left ("dept")."""
+    """Return whether `short` abbreviates `word`: its beginning ("emp"), or few vowels left ("dept")."""
     if not _MIN_ABBREVIATION <= len(short) <= min(_MAX_ABBREVIATION, len(word) - 2):
         return False
     if word.startswith(short):
@@ -113,7 +113,7 @@ def is_abbreviation(short: str, word: str) -> bool:
 
 
 def stem(word: str) -> str:
-    """Return what the forms of an English word share, roughly: "order" of "ordered" and "orders"."""
+    """Return the approximate stem of an English word: "order" for "ordered" and "orders"."""
     base = singular(word)
     for ending in ("ing", "ed", "er"):
         if base.endswith(ending) and len(base) - len(ending) >= _MIN_PART_CHARACTERS:

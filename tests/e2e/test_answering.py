@@ -376,7 +376,7 @@ def test_a_context_file_that_changes_is_used_at_once(
     assert "older than 99" in endpoint.requests[0].prompt
     assert "over a hundred" in endpoint.requests[1].prompt
     assert "over a hundred" in endpoint.requests[2].prompt
-    assert "context file has changed and is not used" in server.stderr
+    assert "changed context file is invalid" in server.stderr
 
 
 def test_a_repair_beyond_the_token_budget_is_refused_before_it_is_sent(

@@ -57,7 +57,7 @@ def test_a_column_refused_by_grants_names_those_that_may_be_read(server: RawServ
     refused = server.call("execute_sql", sql="select * from people")
 
     assert "permission denied for table people" in refused.text
-    assert "only these may be read: columns of people: id, name" in refused.text
+    assert "the role may read only these columns of people: id, name" in refused.text
     assert "salary" not in refused.text
 
 

@@ -154,7 +154,7 @@ def test_the_model_mends_sql_that_failed(endpoint: ScriptedEndpoint, server: Raw
 @pytest.mark.parametrize(
     ("reply", "code", "said"),
     [
-        (raw(b"<html>502</html>", content_type="text/html"), "model_reply", "no chat completion"),
+        (raw(b"<html>502</html>", content_type="text/html"), "model_reply", "not a chat completion"),
         (content("I would rather talk about the weather."), "model_reply", "JSON"),
         (content(""), "model_reply", "empty"),
         (content(None), "model_reply", "empty"),

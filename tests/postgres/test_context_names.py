@@ -227,7 +227,7 @@ async def test_a_server_warns_once_for_each_change_of_schema_or_file(
         await database.schema.refresh()
         third = await warnings.next()
 
-    assert "database main lacks: notes: there is no table order (" in first
+    assert "database main does not have: notes: there is no table order (" in first
     assert "orders has no column totl" in second
     assert "orders has no column totl" not in third
     assert len(warnings.texts) == 3

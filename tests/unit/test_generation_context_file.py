@@ -34,7 +34,7 @@ def failure_of(path: Path, text: str) -> str:
 
 def test_the_example_in_the_module_is_a_file_it_reads(path: Path) -> None:
     documentation = context_file.__doc__ or ""
-    start, end = documentation.index("    databases:"), documentation.index("A question that is")
+    start, end = documentation.index("    databases:"), documentation.index("A question that equals")
     path.write_text(textwrap.dedent(documentation[start:end]), encoding="utf-8")
 
     main = load_context(path)["main"]
@@ -75,12 +75,12 @@ def test_a_byte_order_mark_is_no_part_of_the_file(path: Path) -> None:
     [
         ("database:\n  main:\n", 1, "unknown key 'database'; did you mean 'databases'?"),
         ("databases:\n  main:\n    term:\n      a: b\n", 3, "databases.main: unknown key 'term'"),
-        ("databases:\n  main:\n    xyzzy: 1\n", 3, "known here: terms, notes, filters, joins, verified"),
-        ("databases:\n  main:\n    terms: [a, b]\n", 3, "databases.main.terms: a mapping is expected"),
-        ("databases:\n  main:\n    terms:\n      a: [b]\n", 4, "databases.main.terms.a: text is expected"),
-        ("databases:\n  main:\n    terms:\n      a:\n", 4, "databases.main.terms.a: text is expected"),
-        ("databases:\n  main:\n    notes:\n      a: b\n      a: c\n", 5, "the key 'a' stands here twice"),
-        ("databases:\n  main:\n    verified:\n      question: q\n", 4, "verified: a list is expected"),
+        ("databases:\n  main:\n    xyzzy: 1\n", 3, "known keys: terms, notes, filters, joins, verified"),
+        ("databases:\n  main:\n    terms: [a, b]\n", 3, "databases.main.terms: expected a mapping"),
+        ("databases:\n  main:\n    terms:\n      a: [b]\n", 4, "databases.main.terms.a: expected text"),
+        ("databases:\n  main:\n    terms:\n      a:\n", 4, "databases.main.terms.a: expected text"),
+        ("databases:\n  main:\n    notes:\n      a: b\n      a: c\n", 5, "the key 'a' is repeated"),
+        ("databases:\n  main:\n    verified:\n      question: q\n", 4, "verified: expected a list"),
         ("databases:\n  main:\n    verified:\n      - sql: s\n", 4, "verified[0]: 'question' is missing"),
         ("databases:\n  main:\n    verified:\n      - question: q\n", 4, "verified[0]: 'sql' is missing"),
         (
@@ -95,9 +95,9 @@ def test_a_byte_order_mark_is_no_part_of_the_file(path: Path) -> None:
             5,
             "verified[1]: asks the same as line 4",
         ),
-        ("- a\n- b\n", 1, "a mapping is expected"),
+        ("- a\n- b\n", 1, "expected a mapping"),
         ("databases:\n  main: {terms: {a: b}\n", 3, "not YAML"),
-        ("databases: !!python/object:os.system x\n", 1, "a mapping is expected"),
+        ("databases: !!python/object:os.system x\n", 1, "expected a mapping"),
     ],
 )
 def test_a_mistake_is_shown_with_its_line_and_field(text: str, line: int, words: str, path: Path) -> None:
@@ -210,7 +210,7 @@ def test_filters_joins_and_parameters_are_read(path: Path) -> None:
 @pytest.mark.parametrize(
     ("parameters", "sql", "problem"),
     [
-        ("{start: day}", "SELECT {start}", "'day' is no parameter"),
+        ("{start: day}", "SELECT {start}", "'day' is not a parameter"),
         ("{start: date}", "SELECT '{start}'", "outside quotes"),
         ("{start: date, end: date}", "SELECT {start}, {end}", "its parameters are {end}, {start}"),
     ],
@@ -254,7 +254,7 @@ def test_a_broken_version_leaves_the_old_one_in_use_and_is_reported_once(
 
     assert [file.get("main").terms["user"] for _ in range(3)] == ["a row of customers"] * 3
     assert len(caplog.records) == 1
-    assert "is not used" in caplog.text
+    assert "stays in use" in caplog.text
 
     write_term(path, "mended")
 

@@ -419,7 +419,7 @@ async def test_credentials_in_the_base_url_are_not_shown(before_host: str, conne
         (content(None), "empty"),
         (content("I would rather talk about the weather."), "no JSON object"),
         (content('{"sql": ""'), "no JSON object"),
-        (content('{"sql": "", "answerable": true}'), "holds no SQL"),
+        (content('{"sql": "", "answerable": true}'), "contains no SQL"),
         (content('{"sql": "SELECT', finish_reason="length"), "cut off"),
         (content("", finish_reason="content_filter"), "content filter"),
         (refusal("I cannot help with that."), "declined: I cannot help with that."),

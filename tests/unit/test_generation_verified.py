@@ -89,7 +89,7 @@ def test_sound_parameters_pass() -> None:
         ("Orders since {start}", "SELECT 1 -- {start}", "outside quotes"),
         ("Orders since {start}", "SELECT {start}, '{start}'", "outside quotes"),
         ("Orders since {start}", "SELECT E'\\'', {start}", "plain strings"),
-        ("Orders since {start}", "SELECT 1", "by itself"),
+        ("Orders since {start}", "SELECT 1", "outside quotes"),
         ("Orders since {end}", "SELECT {start}", "names {end}, its parameters are {start}"),
         ("Orders", "SELECT {start}", "names none"),
     ],
