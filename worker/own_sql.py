@@ -130,6 +130,18 @@ def set_for_session(
     return result
 
 
+def reset_for_session(pgconn: pq.abc.PGconn, names: Sequence[str]) -> None:
+    """Give settings of the session the values that it began with.
+
+    Args:
+        pgconn: idle, outside a transaction.
+        names: settings of PostgreSQL, or of ours.
+    """
+    for name in names:
+        quoted = '"' + name.replace('"', '""') + '"'
+        pgconn.exec_params(f"RESET {quoted}".encode(), None)
+
+
 class _OwnExchange:
     """Reads the results of one pipeline."""
 

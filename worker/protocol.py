@@ -16,6 +16,7 @@ answers each request with exactly one reply that carries the request's id.
       Cancel ───────────────────────────────────▶  never answered by itself
       Terminate ────────────────────────────────▶  another worker's backend
       ◀───────────────────────────── Terminated | Failure
+      ShareSession ─────────────────────────────▶  never answered
 
 Importing this module loads no psycopg, so the front can.
 """
@@ -81,7 +82,7 @@ As a JSON array, in order, the implicit pg_catalog left out.
 """
 
 SHARED_SESSION: Final = "one session for all connections"
-"""`Connected.pooler` of a server without a postmaster, such as PGlite."""
+"""`Connected.pooler` of a server without a backend per connection, such as PGlite."""
 
 Truncated = Literal["rows", "bytes"]
 """Which bound ended a result before the database did."""
@@ -155,6 +156,12 @@ class Terminate(msgspec.Struct, tag=True, frozen=True):
     backend: Backend
 
 
+class ShareSession(msgspec.Struct, tag=True, frozen=True):
+    """Another connection has the same session: leave nothing in it, and end nothing that is another's."""
+
+    id: int
+
+
 class Opened(msgspec.Struct, tag=True, frozen=True):
     """The worker has a connection."""
 
@@ -168,11 +175,13 @@ class Connected(msgspec.Struct, tag=True, frozen=True):
         backend: None where a connection pooler hides which one it is, or the role may not know its start.
         server_version: as libpq gives it: 180006 is 18.6.
         pooler: what stands before the server, or "", see `worker.pooler`.
+        session: what only connections to one and the same session have in common; "" behind a pooler.
     """
 
     backend: Backend | None
     server_version: int
     pooler: str = ""
+    session: str = ""
 
 
 class Result(msgspec.Struct, tag=True, frozen=True):
@@ -231,7 +240,7 @@ class Failure(msgspec.Struct, tag=True, frozen=True):
     limit: str = ""
 
 
-ToWorker = Open | Execute | Cancel | Terminate
+ToWorker = Open | Execute | Cancel | Terminate | ShareSession
 Reply = Opened | Result | Terminated | Failure
 FromWorker = Reply | Connected
 

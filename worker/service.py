@@ -30,6 +30,7 @@ from worker.protocol import (
     Opened,
     ProtocolError,
     Result,
+    ShareSession,
     Terminate,
     Terminated,
     ToWorker,
@@ -123,6 +124,9 @@ class Service:
         """Serve until the front has gone; never returns."""
         while True:
             message, body = self._next_request()
+            if isinstance(message, ShareSession):
+                self._share()
+                continue
             try:
                 self._channel.send(*self._reply(message, body))
             except OSError:
@@ -179,6 +183,8 @@ class Service:
                     return self._terminate(message), b""
                 case Cancel():
                     raise AssertionError("a Cancel is acted on when it is heard")
+                case ShareSession():
+                    raise AssertionError("a ShareSession has no reply")
         except FailedError as error:
             failure = Failure(
                 message.id,
@@ -190,6 +196,10 @@ class Service:
                 error.limit,
             )
             return failure, b""
+
+    def _share(self) -> None:
+        if self._session is not None:
+            self._session.share()
 
     def _open(self, request: Open) -> Opened:
         limit_memory(request.memory_limit_mb)
@@ -259,11 +269,13 @@ class Service:
         result = self._ask(connection, _TERMINATE_SQL, params, _SESSION_TYPES, timeout_s=TERMINATE_TIMEOUT_S)
         if result.status != pq.ExecStatus.TUPLES_OK:
             raise failed_result(result, connection.facts.encoding)
-        return Terminated(request.id, self._await_end(connection, params))
+        was_signalled = result.ntuples > 0 and result.get_value(0, 0) == b"t"
+        within_s = GONE_WITHIN_S if was_signalled else 0.0
+        return Terminated(request.id, self._await_end(connection, params, within_s=within_s))
 
-    def _await_end(self, connection: ServerConnection, params: list[bytes]) -> bool:
+    def _await_end(self, connection: ServerConnection, params: list[bytes], *, within_s: float) -> bool:
         """Return whether the backend ends in time; pg_terminate_backend only sends a signal."""
-        deadline_s = time.monotonic() + GONE_WITHIN_S
+        deadline_s = time.monotonic() + within_s
         while True:
             result = self._ask(
                 connection, _IS_THERE_SQL, params, _SESSION_TYPES, timeout_s=TERMINATE_TIMEOUT_S

@@ -10,7 +10,8 @@ import random
 import select
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import psycopg
@@ -25,9 +26,9 @@ from worker.failures import (
     failed_connect,
     failed_result,
 )
-from worker.own_sql import Question, ask_all, set_for_session
+from worker.own_sql import Question, ask_all, reset_for_session, set_for_session
 from worker.pooler import SeenBackend, find_pooler, is_admin_console
-from worker.protocol import Backend, Connected, FailureCode
+from worker.protocol import SHARED_SESSION, Backend, Connected, FailureCode
 from worker.session_settings import (
     CLIENT_CHECK_INTERVAL,
     CLIENT_CHECK_SETTING,
@@ -222,6 +223,19 @@ class Session:
         else:
             self._replace(connection)
 
+    def share(self) -> None:
+        """Take back what was set for the session, and set it in each transaction from now on.
+
+        Another connection has the same session. A new connection begins as one that has its own.
+        """
+        kept = self._kept
+        if kept is None or kept.facts.is_pooled:
+            return
+        connected = Connected(None, kept.facts.connected.server_version, SHARED_SESSION)
+        kept.facts = self._announced = replace(kept.facts, connected=connected, is_pooled=True)
+        with suppress(psycopg.Error):  # the next statement finds out that the connection broke
+            reset_for_session(kept.pgconn, [name for name, _ in kept.facts.session_settings()])
+
     def close(self) -> None:
         """Close the connection and the pool; the session can be borrowed from again."""
         kept, self._kept = self._kept, None
@@ -389,14 +403,24 @@ def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str
         )
     session_defaults = _read_defaults(first, defaults)
     backend = Backend(seen.pid, started) if seen.pid and started and not pooler else None
+    session = "" if pooler else _session_identity(pgconn, seen, started)
     return ServerFacts(
-        Connected(backend, pgconn.server_version, pooler),
+        Connected(backend, pgconn.server_version, pooler, session),
         session_defaults,
         encoding,
         is_pooled=bool(pooler),
         checks_its_client=client_check is not None,
         session_limits=choose_limits(session_defaults, MAX_LOCK_WAIT_MS),
     )
+
+
+def _session_identity(pgconn: pq.abc.PGconn, seen: SeenBackend, started: str) -> str:
+    """Return what no two sessions have in common while they last.
+
+    A pid belongs to one host, and to one process of it after another.
+    """
+    address = pgconn.hostaddr or pgconn.host
+    return f"{seen.pid} {started or (address + b':' + pgconn.port).decode('utf8', 'replace')}"
 
 
 def _read_identity(first: _FirstStatements, rows: list[list[str]] | None) -> tuple[SeenBackend, str]:

@@ -197,6 +197,7 @@ class WorkerPool:
             self.in_background(self.discard(worker))
             return
         self._forget_borrower(worker)
+        self._look_for_shared_session(worker)
         worker.idle_since_s = self._clock()
         self._idle.append(worker)
         if self._waiting_general or self._waiting_express:
@@ -367,10 +368,39 @@ class WorkerPool:
         self._leave_starts()
         self._backoff.succeeded()
         self._last_refusal = None
+        self._look_for_shared_session(worker)
         self._pooler = worker.pooler
         self._given_up_at_s = None
         self._other.add(worker)
         self.in_background(self._end_orphans(worker))
+
+    def _look_for_shared_session(self, worker: WorkerProcess) -> None:
+        """Compare a worker's new connection with the others: on some engines all have one session.
+
+        The workers are told to leave no settings in it, and to end nothing that belongs to others.
+        """
+        if not worker.has_connected:
+            return
+        worker.has_connected = False
+        if not worker.session:
+            return
+        others = [*self._idle, *self._general, *self._other]
+        same = [
+            other
+            for other in others
+            if other is not worker and other.is_running and other.session == worker.session
+        ]
+        if not same:
+            return
+        logger.warning(
+            "connections to %s are one session: it is left as other clients need it, and a statement that "
+            "cannot be stopped holds up all",
+            self._target.name,
+        )
+        for each in (worker, *same):
+            if each.pooler != SHARED_SESSION:
+                each.share_session(self.next_id())
+        self._pooler = worker.pooler
 
     def _leave_starts(self) -> None:
         if (task := asyncio.current_task()) is not None:

@@ -11,6 +11,7 @@ from pgmcp.errors import WorkerLostError
 from pgmcp.execution.spawn import Child
 from worker.protocol import (
     HEAD,
+    SHARED_SESSION,
     Backend,
     Cancel,
     Connected,
@@ -22,6 +23,7 @@ from worker.protocol import (
     ProtocolError,
     Reply,
     Result,
+    ShareSession,
     Terminate,
     Terminated,
     ToWorker,
@@ -46,6 +48,8 @@ class WorkerProcess:
     Attributes:
         backend: the server process its statements run on; None before it is known or behind a pooler.
         pooler: what stands between it and its server; "" for a direct connection.
+        session: the same for all workers whose connections are to one session; "" behind a pooler.
+        has_connected: it has a new connection, and the pool has not looked at it.
         should_recycle: whether it asked to be replaced: it has run many statements, or holds much memory.
         idle_since_s: when the pool last got it back, on the pool's clock.
         is_whole: whether every exchange so far ended in one matching reply; else it is never reused.
@@ -57,6 +61,8 @@ class WorkerProcess:
         self._reader = child.reader
         self.backend: Backend | None = None
         self.pooler = ""
+        self.session = ""
+        self.has_connected = False
         self.is_whole = True
         self.should_recycle = False
         self.idle_since_s = 0.0
@@ -72,7 +78,12 @@ class WorkerProcess:
     @property
     def is_alive(self) -> bool:
         """Whether nothing speaks against sending it a request."""
-        return self.is_whole and not self._child.has_ended and not self._reader.at_eof()
+        return self.is_whole and self.is_running
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process runs, busy or not."""
+        return not self._child.has_ended and not self._reader.at_eof()
 
     async def request(self, message: ToWorker, body: bytes = b"") -> tuple[Reply, bytes]:
         """Send a request and return its reply with its body; one at a time.
@@ -120,6 +131,12 @@ class WorkerProcess:
         with contextlib.suppress(OSError):  # it is dead, and the reader will say so
             self._send(Cancel(request_id))
 
+    def share_session(self, request_id: int) -> None:
+        """Tell the worker that another connection has the same session; does not wait."""
+        self.backend, self.pooler = None, SHARED_SESSION
+        with contextlib.suppress(OSError):  # it is dead, and the reader will say so
+            self._send(ShareSession(request_id))
+
     async def kill(self) -> None:
         """End the process at once and reap it."""
         self.is_whole = False
@@ -152,7 +169,8 @@ class WorkerProcess:
             message, self._lengths, self._message = self._message, None, None
             if not isinstance(message, Connected):
                 return message, body
-            self.backend, self.pooler = message.backend, message.pooler
+            self.backend, self.pooler, self.session = message.backend, message.pooler, message.session
+            self.has_connected = True
 
     def _lost(self, reason: str) -> WorkerLostError:
         return WorkerLostError(reason, hint="nothing was changed; the next call gets a new worker")

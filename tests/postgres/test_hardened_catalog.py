@@ -475,3 +475,38 @@ async def test_a_backend_that_does_not_end_when_it_is_told_to_is_given_up(
     assert not late.is_stopped
     assert "given up after 3 s" in str(late)
     assert f"backend {stopped[0]} of a killed worker still runs" in caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="stops processes with signals")
+async def test_a_backend_that_the_server_says_it_did_not_signal_is_given_up(
+    new_database: Callable[[], str],
+    supervise: Callable[..., Supervisor],
+    spawn: Spawn,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    recorded = RecordedSpawn(spawn)
+    url = make_conninfo(new_database(), application_name=NAME)
+    stopped: list[int] = []
+
+    def stop_both(backend: int) -> None:
+        stopped.append(backend)
+        os.kill(backend, signal.SIGSTOP)
+        os.kill(recorded.pids[0], signal.SIGSTOP)
+
+    with psycopg.connect(url, autocommit=True) as admin, Backends(url, NAME) as backends:
+        admin.execute(
+            "create or replace function pg_catalog.pg_terminate_backend(pid int, timeout bigint default 0)"
+            " returns bool language sql as 'select false'"
+        )
+        supervisor = supervise(url, spawn=recorded)
+        await value(supervisor, "select 1")
+        try:
+            late = await late_error(supervisor, backends, stop_both)
+            assert await value(supervisor, "select 7") == 7
+        finally:
+            os.kill(stopped[0], signal.SIGCONT)
+        await backends.until_ended(SLEEP)
+
+    assert not late.is_stopped
+    assert "given up after 3 s" in str(late)
+    assert f"backend {stopped[0]} of a killed worker still runs: the server did not end it" in caplog.text
