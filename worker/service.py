@@ -165,9 +165,9 @@ class Service:
     def _hear(self) -> None:
         """Act on a Cancel and on the end of the front; a request waits for its turn."""
         frames = self._channel.frames
-        while frames and isinstance(cancel := frames[0][0], Cancel):
-            frames.popleft()
-            self._running.cancel(cancel.id)
+        for frame in [frame for frame in frames if isinstance(frame[0], Cancel)]:
+            frames.remove(frame)  # it may come behind a ShareSession, which waits for its turn
+            self._running.cancel(frame[0].id)
         if self._channel.is_ended:
             self._running.cancel()
             self._leave(0)
