@@ -10,6 +10,9 @@ Three kinds of text are tried, each by a child process that may die of it:
 - known statements with other literals. Two texts with the same template in `pgmcp.validation.memo`, of which
   one would be remembered and one is refused, are a hole.
 
+Of each text, the quick estimate in `pgmcp.validation.bounds` must pass nothing that the lexer refuses, and
+the quick tokenizer for the second grammar must give the tokens of sqlglot's own.
+
 The seed is printed; the same seed gives the same texts.
 """
 
@@ -27,7 +30,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation import FunctionPolicy, StatementKind, validate
+from pgmcp.validation import FunctionPolicy, StatementKind, bounds, validate
 from pgmcp.validation.memo import template_of
 from tests.statements import attacks, honest_statements
 
@@ -215,7 +218,35 @@ def judge(text: str, *, must_be_refused: bool) -> str:
         outcome = f"RAISED {type(error).__name__}"
     if time.process_time() - started_s > MAX_CPU_S:
         return "TOOK TOO LONG"
+    if not (_estimate_agrees(text) and _tokenizers_agree(text)):
+        return "SHORT CUT DISAGREES"
     return outcome if _agrees_with_siblings(text, outcome, is_remembered=is_remembered) else "MEMO DISAGREES"
+
+
+def _estimate_agrees(text: str) -> bool:
+    """Return whether the lexer trims a text as the quick estimate does, if that is sure of it."""
+    try:
+        bounds._check_characters(text)
+    except SqlRejectedError:
+        return True
+    quick = bounds._trim_shallow(text)
+    try:
+        return quick is None or bounds._trim_exactly(text)[0] == quick[0]
+    except SqlRejectedError:
+        return False
+
+
+def _tokenizers_agree(text: str) -> bool:
+    """Return whether sqlglot cuts a text up as the quick tokenizer does, if that can read it."""
+    from pgmcp.validation import sqlglot_parser
+
+    quick = None if sqlglot_parser._UNPLAIN.search(text) else sqlglot_parser._tokenize_plain(text)
+    if quick is None:
+        return True
+    tokens = sqlglot_parser._DIALECT.tokenize(text)
+    return [(each.token_type, each.text, each.start, each.end) for each in quick] == [
+        (each.token_type, each.text, each.start, each.end) for each in tokens
+    ]
 
 
 _verdicts: dict[str, set[str]] = {}

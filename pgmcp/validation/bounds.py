@@ -6,6 +6,8 @@ with libpg_query 18: trees of 1,000 levels are safe on a 256 KB stack, which
 is four times what `MAX_DEPTH` lets through.
 """
 
+import re
+
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.lexer import Token, TokenKind, tokenize
 
@@ -18,6 +20,12 @@ MAX_DEPTH = 256
 
 _BRACKET_LEVELS = 4
 _BRACKETS = {")": "(", "]": "["}
+
+# What only the lexer can tell apart: comments, escapes, dollar quotes, parameters, letters beyond ASCII.
+_UNPLAIN = re.compile(r"[^\t\n\r -~]|[$\\]|--|/\*")
+_QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
+_PIECE = re.compile(r"\w+|[^\w\s]", re.ASCII)
+_BRACKET = re.compile(r"[()\[\]]")
 
 # Each of these puts what came before it one level deeper, and nothing at the
 # same level of brackets takes that back.
@@ -107,7 +115,7 @@ class _Nesting:
 
 
 def trim_and_bound(sql: str) -> tuple[str, int]:
-    """Return the statement without what follows its last token, and its token count.
+    """Return the statement without what follows its last token, and its token count or an upper estimate.
 
     Trailing semicolons, spaces and comments are cut off, and a byte order mark in front, as
     psql does; the text is otherwise left as it is.
@@ -117,6 +125,10 @@ def trim_and_bound(sql: str) -> tuple[str, int]:
     """
     sql = sql.removeprefix(_BYTE_ORDER_MARK)
     _check_characters(sql)
+    return _trim_shallow(sql) or _trim_exactly(sql)
+
+
+def _trim_exactly(sql: str) -> tuple[str, int]:
     nesting = _Nesting()
     end = count = 0
     previous = ""
@@ -135,6 +147,35 @@ def trim_and_bound(sql: str) -> tuple[str, int]:
     if not end:
         raise SqlRejectedError("the statement is empty", hint="write one SELECT statement")
     return sql[:end], count
+
+
+def _trim_shallow(sql: str) -> tuple[str, int] | None:
+    """Return what `trim_and_bound` does, for a plain text that surely keeps to the bounds; else None.
+
+    Each word and sign is taken for a level of the tree; the count of tokens is that upper estimate, too.
+    """
+    bare = sql.rstrip(" \t\n\r").removesuffix(";").rstrip(" \t\n\r")
+    if not bare or ";" in bare or _UNPLAIN.search(bare):
+        return None
+    code, quoted_count = _QUOTED.subn(" ", bare)
+    if "'" in code or '"' in code:
+        return None
+    lower = code.lower()
+    more = (_BRACKET_LEVELS - 1) * (lower.count("case") + code.count("(") + code.count("["))
+    more += lower.count("between") + quoted_count
+    if len(code) + more > MAX_DEPTH and len(_PIECE.findall(code)) + more > MAX_DEPTH:
+        return None
+    return (bare, MAX_DEPTH) if _is_balanced(code) else None
+
+
+def _is_balanced(code: str) -> bool:
+    opened: list[str] = []
+    for bracket in _BRACKET.findall(code):
+        if bracket in "([":
+            opened.append(bracket)
+        elif not opened or opened.pop() != _BRACKETS[bracket]:
+            return False
+    return not opened
 
 
 def _check_characters(sql: str) -> None:

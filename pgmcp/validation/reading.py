@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import ArgumentTypes
@@ -94,27 +94,6 @@ class ReadingCheck:
         self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
         self._has_nameless_function = False
         self._compared_types: set[int] = set()  # id() of the types of literals that are only compared
-        # Checks hang on fields, not on the names of nodes: where the grammar
-        # allows one kind of node only, its fields stand in the parent unnamed.
-        self._check_by_field: dict[str, Callable[[Any, Node], None]] = {
-            "A_Expr": self._check_expression,
-            "CaseExpr": self._check_case,
-            "JoinExpr": self._check_join,
-            "SubLink": self._check_sublink,
-            "ctename": self._note_with_name,
-            "fields": self._check_column,
-            "funcname": self._check_call,
-            "functions": self._note_function_in_from,
-            "indirection": self._check_indirection,
-            "intoClause": self._refuse_into,
-            "lockingClause": self._refuse_locking,
-            "method": self._check_sampling,
-            "name": self._check_name,
-            "names": self._check_type,
-            "operName": self._check_operator,
-            "relname": self._check_relation,
-            "useOp": self._check_operator,
-        }
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -134,24 +113,29 @@ class ReadingCheck:
         pending: list[Any] = [root]
         while pending:
             value = pending.pop()
-            below = value if isinstance(value, list) else self._check_fields(value)
-            pending.extend(reversed(below))
+            if type(value) is list:
+                pending.extend(reversed(value))
+            else:
+                self._check_fields(value, pending)
         self._check_qualified_columns()
         self._check_secret_columns(root)
         if self._column_casts:
             self._check_column_casts(root)
 
-    def _check_fields(self, fields: Node) -> list[Any]:
-        """Check one node, and return the nodes and lists in its fields."""
+    def _check_fields(self, fields: Node, pending: list[Any]) -> None:
+        """Check one node, and add the nodes and lists in its fields to those that are pending."""
         below = []
         for name, value in fields.items():
-            if check := self._check_by_field.get(name):
-                check(value, fields)
-            elif name[0].isupper() and name not in NODES_OF_A_READ:
+            if check := _CHECK_BY_FIELD.get(name):
+                check(self, value, fields)
+            elif name < "a" and name not in NODES_OF_A_READ:  # a capital begins the name of a node
                 self._refuse_node(name, value)
-            if isinstance(value, dict | list):
+            kind = type(value)
+            if kind is dict or kind is list:
                 below.append(value)
-        return below
+        if below:
+            below.reverse()
+            pending += below
 
     def _note_with_name(self, name: str, _: Node) -> None:
         self._with_names.add(name)
@@ -402,6 +386,29 @@ class ReadingCheck:
         location = fields.get("location", -1)
         position = character_offset(self._sql, location) if location >= 0 else None
         raise SqlRejectedError(message, hint=hint, offending=offending, position=position)
+
+
+# Checks hang on fields, not on the names of nodes: where the grammar
+# allows one kind of node only, its fields stand in the parent unnamed.
+_CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
+    "A_Expr": ReadingCheck._check_expression,
+    "CaseExpr": ReadingCheck._check_case,
+    "JoinExpr": ReadingCheck._check_join,
+    "SubLink": ReadingCheck._check_sublink,
+    "ctename": ReadingCheck._note_with_name,
+    "fields": ReadingCheck._check_column,
+    "funcname": ReadingCheck._check_call,
+    "functions": ReadingCheck._note_function_in_from,
+    "indirection": ReadingCheck._check_indirection,
+    "intoClause": ReadingCheck._refuse_into,
+    "lockingClause": ReadingCheck._refuse_locking,
+    "method": ReadingCheck._check_sampling,
+    "name": ReadingCheck._check_name,
+    "names": ReadingCheck._check_type,
+    "operName": ReadingCheck._check_operator,
+    "relname": ReadingCheck._check_relation,
+    "useOp": ReadingCheck._check_operator,
+}
 
 
 def _hint_for_relation(refusal: Refusal) -> str:

@@ -3,8 +3,9 @@ import contextlib
 import pytest
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation.bounds import MAX_BYTES, MAX_DEPTH, trim_and_bound
+from pgmcp.validation.bounds import MAX_BYTES, MAX_DEPTH, _trim_exactly, _trim_shallow, trim_and_bound
 from pgmcp.validation.lexer import TokenKind, tokenize
+from tests.statements import attacks, honest_statements
 
 
 def _tokens(sql: str) -> list[str]:
@@ -191,3 +192,49 @@ def test_hostile_text_is_read_once(hostile: str) -> None:
     with contextlib.suppress(SqlRejectedError):
         for _ in tokenize(hostile):
             pass
+
+
+def test_the_quick_estimate_passes_nothing_that_the_lexer_refuses_and_trims_as_it_does() -> None:
+    texts = [text for text in honest_statements() + attacks() if len(text) < 5_000]
+    quick = {text: found for text in texts if (found := _trim_shallow(text)) is not None}
+
+    differing = []
+    for text, (trimmed, count) in quick.items():
+        exact, exact_count = _trim_exactly(text)
+        if trimmed != exact or count < exact_count:
+            differing.append(text)
+
+    assert len(quick) > 1_000
+    assert differing == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "",
+        " ; ",
+        "; select 1",
+        "select 1;;",
+        "select 1; select 2",
+        "select ';'",
+        "select 1 -- x",
+        "select 1 /* x */",
+        "select $1",
+        "select $$x$$",
+        "select 'a\\'",
+        "select 'a",
+        'select "a',
+        "select 'a\"' \"",
+        "select é",
+        "select a\xa0b",
+        "select (1",
+        "select 1)",
+        "select )1(",
+        "select ([1)]",
+        "select " + "(" * 65 + "1" + ")" * 65,
+        "select 1" + " union select 1" * 257,
+        "select " + "case when a then " * 64 + "1" + " end" * 64,
+    ],
+)
+def test_the_quick_estimate_leaves_to_the_lexer_what_it_cannot_be_sure_of(sql: str) -> None:
+    assert _trim_shallow(sql) is None

@@ -38,7 +38,7 @@ def test_nothing_is_validated_by_a_second_grammar_that_cannot_run(monkeypatch: p
     def fail(*_: object, **__: object) -> None:
         raise TypeError("interpreted classes cannot inherit from compiled")
 
-    monkeypatch.setattr(second_opinion, "_Parser", fail)
+    monkeypatch.setattr(second_opinion, "BoundedParser", fail)
 
     with pytest.raises(GuardFailedError, match=r"second grammar \(sqlglot\): TypeError") as failure:
         validate("select 1", functions=FunctionPolicy())

@@ -1,11 +1,15 @@
 """The second grammar alone: what it stops if PostgreSQL's own were blind to it."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation import second_opinion
+from pgmcp.validation import second_opinion, sqlglot_parser
+from pgmcp.validation.sqlglot_parser import BoundedParser, StepsSpentError, _tokenize_plain
+from tests.statements import attacks, honest_statements
 
 
 @pytest.mark.parametrize(
@@ -88,3 +92,57 @@ def test_a_failure_of_its_own_is_logged_without_the_statement(
 
     assert "TypeError" in caplog.text
     assert "secret" not in caplog.text
+
+
+UNUSUAL = [
+    "select orders.id from orders order where order .id = 1 order   by 1, group\nby",
+    "select 'it''s' 'b' from \"T\" as \"a b\" where x<>-1 and y->>'a'!=1. and z<=-.5",
+    "select date'2026-01-01', n'a', e'b', x'1f', b'01', U&'x', _a1, a1_, 1e5, 1_000, 0x1f, 1.5.6",
+    "fetch first 5 rows only",
+    "begin; show x",
+    "select case when a then b else c end, a.b.c.d, t.*, (t).x, a[1], a::int, a at time zone 'UTC'",
+    "select a not in (1), not a, a is distinct from b, a between b and c, a = any (b), ?| # ## @>",
+    "with a as (select 1) select * from a; select 2",
+    "(select 1) union (select 2) order by 1",
+    "select interval '1 day', current_date, if, any(x), variadic x, double precision, char varying",
+]
+
+
+def tokens_of(sql: str, *, by: Callable[[str], list[Any] | None]) -> list[Any] | None:
+    """Return what tokens tell the parser."""
+    tokens = by(sql)
+    return tokens and [(each.token_type, each.text, each.start, each.end, each.comments) for each in tokens]
+
+
+def trees_of(sql: str, parser: Any) -> str:
+    """Return the trees as text, or why there are none; running out of some bound is one reason."""
+    from sqlglot.errors import SqlglotError  # not before the module that chooses how it is loaded
+
+    try:
+        return repr(parser.parse(sqlglot_parser._DIALECT.tokenize(sql), sql))
+    except (RecursionError, StepsSpentError):
+        return "bound"
+    except SqlglotError as error:
+        return type(error).__name__
+
+
+def test_short_cuts_change_neither_tokens_nor_trees() -> None:
+    from sqlglot.errors import TokenError
+    from sqlglot.parsers.postgres import PostgresParser
+
+    dialect = sqlglot_parser._DIALECT
+    texts = [text for text in (honest_statements() + attacks())[::4] if len(text) < 1_000] + UNUSUAL
+    differing, quick_count = [], 0
+    for sql in texts:
+        try:
+            tokens = tokens_of(sql, by=dialect.tokenize)
+            theirs, ours = trees_of(sql, PostgresParser(dialect=dialect)), trees_of(sql, BoundedParser())
+        except (TokenError, TypeError, AttributeError):
+            continue  # sqlglot cannot read the text, or has a fault there
+        quick = None if sqlglot_parser._UNPLAIN.search(sql) else tokens_of(sql, by=_tokenize_plain)
+        quick_count += quick is not None
+        if theirs != ours or quick not in (None, tokens):
+            differing.append(sql)
+
+    assert quick_count > 300
+    assert differing == []
