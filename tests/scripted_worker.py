@@ -24,7 +24,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NoReturn
 
-from pgmcp.execution.spawn import Child, ColdChild
+from pgmcp.execution.spawn import Child, start_child
 from worker.protocol import (
     HEAD,
     SHARED_SESSION,
@@ -59,15 +59,9 @@ class ScriptedWorkers:
 
     async def spawn(self) -> Child:
         opening = self._openings.pop(0) if self._openings else "open"
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            str(Path(__file__)),
-            opening,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        self.pids.append(process.pid)
-        return ColdChild(process)
+        child = await start_child(sys.executable, str(Path(__file__)), opening)
+        self.pids.append(child.pid)
+        return child
 
 
 class Gate:

@@ -3,29 +3,20 @@
 The file is both: run as a program it is the worker; imported it is the spawn that starts it.
 """
 
-import asyncio
 import ctypes
 import os
 import signal
 import sys
 from pathlib import Path
 
-from pgmcp.execution.spawn import Child, ColdChild, worker_environment
+from pgmcp.execution.spawn import Child, start_child, worker_environment
 from worker.__main__ import main
 
 _FOR_EVER_S = 3_600
 
 
 async def spawn_that_can_be_stuck() -> Child:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",
-        str(Path(__file__)),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        env=worker_environment(os.environ),
-    )
-    return ColdChild(process)
+    return await start_child(sys.executable, "-P", str(Path(__file__)), env=worker_environment(os.environ))
 
 
 if __name__ == "__main__":

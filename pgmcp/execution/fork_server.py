@@ -15,8 +15,8 @@ from contextlib import suppress
 from typing import Final
 
 from pgmcp.execution.spawn import (
-    READ_BUFFER_BYTES,
     Child,
+    Inbox,
     away_from_terminal,
     worker_command,
     worker_environment,
@@ -35,18 +35,40 @@ def can_fork() -> bool:
     return sys.platform == "linux" and hasattr(os, "pidfd_open")
 
 
-class ForkedChild:
+class ForkedChild(asyncio.Protocol):
     """A worker forked by the fork server: not our child, so a pidfd stands for it."""
 
-    def __init__(
-        self, pid: int, pidfd: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, pid: int, pidfd: int) -> None:
         self.pid = pid
-        self.reader = reader
-        self.writer = writer
         self._pidfd = pidfd
+        self._inbox = Inbox()
+        self._transport: asyncio.Transport | None = None
         self._ended = asyncio.Event()
+        self.listen = self._inbox.listen
         asyncio.get_running_loop().add_reader(pidfd, self._note_end)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the channel."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Pass on what the worker sends."""
+        self._inbox.put(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end of the channel."""
+        self._inbox.put_end()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the worker."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the channel; an idle worker then leaves."""
+        if self._transport is not None:
+            self._transport.close()
 
     @property
     def has_ended(self) -> bool:
@@ -132,8 +154,9 @@ class ForkServer:
         except BaseException:
             ours.close()
             raise
-        reader, writer = await asyncio.open_connection(sock=ours, limit=READ_BUFFER_BYTES)
-        return ForkedChild(pid, pidfd, reader, writer)
+        child = ForkedChild(pid, pidfd)
+        await asyncio.get_running_loop().create_connection(lambda: child, sock=ours)
+        return child
 
 
 async def _receive_child(channel: socket.socket) -> tuple[int, int]:

@@ -66,13 +66,38 @@ class Lanes:
         self._last_entry_s = self._clock()
         return True
 
-    async def enter(self) -> None:
-        """Wait for a place in the general lane, first come, first served."""
-        await self._enter(is_patient=True)
+    def ask(self, *, is_patient: bool = True) -> asyncio.Future[bool]:
+        """Return a place in the general lane, first come, first served; True means that it may be entered.
 
-    async def enter_unless_blocked(self) -> bool:
-        """Wait for a place while the lane moves; return False once it is blocked."""
-        return not self.is_blocked and await self._enter(is_patient=False)
+        One that is not done must be given to `wait`.
+
+        Args:
+            is_patient: wait even while the lane is blocked; otherwise the place becomes False then.
+        """
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self.try_enter():
+            place.set_result(True)
+        elif not is_patient and self.is_blocked:
+            place.set_result(False)
+        else:
+            self._waiting.append(place)
+            if not is_patient:
+                self._impatient.add(place)
+                self._schedule_check()
+        return place
+
+    async def wait(self, place: asyncio.Future[bool]) -> bool:
+        """Return what became of a place; give it back if this is broken off."""
+        try:
+            return await place
+        except BaseException:
+            if place in self._waiting:
+                self._waiting.remove(place)
+            elif place.done() and not place.cancelled() and place.exception() is None and place.result():
+                self.leave()  # it came in the moment we left
+            raise
+        finally:
+            self._impatient.discard(place)
 
     def leave(self) -> None:
         """Give the place to whoever waits longest, or back."""
@@ -83,25 +108,6 @@ class Lanes:
                 place.set_result(True)
                 return
         self._free += 1
-
-    async def _enter(self, *, is_patient: bool) -> bool:
-        if self.try_enter():
-            return True
-        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
-        if not is_patient:
-            self._impatient.add(place)
-            self._schedule_check()
-        try:
-            return await place
-        except asyncio.CancelledError:
-            if not place.done() or place.cancelled():
-                self._waiting.remove(place)
-            elif place.result():
-                self.leave()  # it came in the moment we left
-            raise
-        finally:
-            self._impatient.discard(place)
 
     def _schedule_check(self) -> None:
         """Look again when the lane would be blocked, for those who do not want to wait then."""

@@ -177,10 +177,11 @@ class WorkerPool:
 
         Raises:
             ExecutionError: no worker can be had, because the database refuses.
+            TimeoutError: whoever set it on the place does not want to wait any longer.
         """
         try:
             return await place
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TimeoutError):
             for waiting in (self._waiting_general, self._waiting_express):
                 with suppress(ValueError):
                     waiting.remove(place)

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-READ_BUFFER_BYTES: Final = 1 << 20
-
 _INHERITED_NAMES: Final = frozenset(
     {
         "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TEMP", "TMP", "TMPDIR", "TZ",
@@ -25,15 +23,22 @@ _NEVER_INHERITED: Final = ("PGPASSWORD", "PG_MCP_")
 
 
 class Child(Protocol):
-    """A started worker: a channel of frames, and a process to end."""
+    """A started worker: a channel of bytes, and a process to end."""
 
     pid: int
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
 
     @property
     def has_ended(self) -> bool:
         """Whether the process is known to have ended."""
+
+    def listen(self, take: Callable[[bytes], None], end: Callable[[], None]) -> None:
+        """Have `take` called with every chunk the worker sends, and `end` when it will send no more."""
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the worker; never waits, and does nothing if the worker has gone."""
+
+    def close(self) -> None:
+        """Close the channel; an idle worker then leaves."""
 
     def kill(self) -> None:
         """End the process at once; no error if it has ended."""
@@ -55,43 +60,120 @@ def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-class ColdChild:
+class Inbox:
+    """What a worker sends, for one listener; keeps what comes before there is one."""
+
+    def __init__(self) -> None:
+        self._early: list[bytes] = []
+        self._is_ended = False
+        self._take: Callable[[bytes], None] = self._early.append
+        self._end: Callable[[], None] = lambda: None
+
+    def listen(self, take: Callable[[bytes], None], end: Callable[[], None]) -> None:
+        """Have `take` called with every chunk, and `end` after the last."""
+        self._take, self._end = take, end
+        for chunk in self._early:
+            take(chunk)
+        self._early.clear()
+        if self._is_ended:
+            end()
+
+    def put(self, chunk: bytes) -> None:
+        """Take a chunk that has arrived."""
+        self._take(chunk)
+
+    def put_end(self) -> None:
+        """Note that nothing more will come; safe to call again."""
+        if not self._is_ended:
+            self._is_ended = True
+            self._end()
+
+
+class ColdChild(asyncio.SubprocessProtocol):
     """A worker in an interpreter of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdin is None or process.stdout is None:
-            raise ValueError("the process was started without pipes")
-        self._process = process
-        self.pid = process.pid
-        self.reader = process.stdout
-        self.writer = process.stdin
+    def __init__(self) -> None:
+        self.pid = 0
+        self._inbox = Inbox()
+        self._ended = asyncio.Event()
+        self._process: asyncio.SubprocessTransport | None = None
+        self._requests: asyncio.WriteTransport | None = None
+        self._open_pipes = 2
+        self.listen = self._inbox.listen
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the process and its standard input."""
+        assert isinstance(transport, asyncio.SubprocessTransport)  # noqa: S101
+        requests = transport.get_pipe_transport(0)
+        assert isinstance(requests, asyncio.WriteTransport)  # noqa: S101
+        self._process, self._requests = transport, requests
+        self.pid = transport.get_pid()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Pass on what the worker sends."""
+        self._inbox.put(data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """Note the end of standard output."""
+        self._open_pipes -= 1
+        if fd == 1:
+            self._inbox.put_end()
+        self._close_if_over()
+
+    def process_exited(self) -> None:
+        """Note the end of the process."""
+        self._ended.set()
+        self._close_if_over()
 
     @property
     def has_ended(self) -> bool:
         """Whether the process is known to have ended."""
-        return self._process.returncode is not None
+        return self._ended.is_set()
+
+    def send(self, data: bytes) -> None:
+        """Send bytes to the worker."""
+        if self._requests is not None and not self._requests.is_closing():
+            self._requests.write(data)
+
+    def close(self) -> None:
+        """Close the channel; an idle worker then leaves."""
+        if self._requests is not None:
+            self._requests.close()
 
     def kill(self) -> None:
         """End the process at once; no error if it has ended."""
-        with suppress(ProcessLookupError):
-            self._process.kill()
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                self._process.kill()
 
     async def wait(self) -> None:
         """Return when the process has ended and is reaped."""
-        await self._process.wait()
+        await self._ended.wait()
+
+    def _close_if_over(self) -> None:
+        if self._process is not None and self._open_pipes == 0 and self._ended.is_set():
+            self._process.close()
 
 
 async def spawn_cold() -> Child:
     """Start a worker as a new interpreter, on every system."""
-    process = await asyncio.create_subprocess_exec(
-        *worker_command("worker"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=READ_BUFFER_BYTES,
-        env=worker_environment(os.environ),
-        **away_from_terminal(),
+    return await start_child(
+        *worker_command("worker"), env=worker_environment(os.environ), **away_from_terminal()
     )
-    return ColdChild(process)
+
+
+async def start_child(*command: str, **arguments: Any) -> ColdChild:
+    """Start a program that speaks frames on its standard input and output.
+
+    Args:
+        command: the program and its arguments.
+        arguments: further ones of `subprocess.Popen`.
+    """
+    loop = asyncio.get_running_loop()
+    _, child = await loop.subprocess_exec(
+        ColdChild, *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, **arguments
+    )
+    return child
 
 
 def away_from_terminal() -> dict[str, Any]:

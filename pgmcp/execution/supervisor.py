@@ -19,10 +19,10 @@ worker, any other waits.
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pgmcp.errors import (
     BusyError,
@@ -35,6 +35,7 @@ from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
 from pgmcp.execution.pool import ConnectionTarget, PoolSize, WorkerPool
 from pgmcp.execution.replies import given_up, no_worker, read_rows
 from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
 from worker.protocol import SHARED_SESSION, Execute, Reply, StatementMode, StatementOrigin
@@ -107,6 +108,7 @@ class Supervisor:
             clock=clock,
         )
         self._lanes = Lanes(max_workers)
+        self._timer = SharedTimer()
         self._max_waiting = max_waiting
         self._max_cost = max_cost
         self._read_only = read_only
@@ -160,6 +162,7 @@ class Supervisor:
     async def close(self) -> None:
         """End every worker; statements still running are cancelled on the server first."""
         await self._pool.close()
+        self._timer.close()
 
     async def _wait_for_lane(self, statement: _Statement) -> Rows | None:
         """Enter the general lane and return None, or return the rows of a cheap statement at once."""
@@ -167,7 +170,7 @@ class Supervisor:
             return await self._run(await self._acquire(statement, is_express=True), statement)
         if self._lanes.reserved and statement.can_be_wrapped:
             has_room = self._lanes.waiting_count < self._max_waiting
-            if has_room and await self._before_deadline(self._lanes.enter_unless_blocked(), statement):
+            if has_room and await self._ask_lane(statement, is_patient=False):
                 return None
             rows = await self._run_if_cheap(statement)
             if rows is not None:
@@ -187,17 +190,26 @@ class Supervisor:
     async def _enter_lane(self, statement: _Statement) -> None:
         if self._lanes.waiting_count >= self._max_waiting:
             raise BusyError(f"{self._lanes.waiting_count} statements wait already", retry_after_s=1)
-        await self._before_deadline(self._lanes.enter(), statement)
+        await self._ask_lane(statement)
+
+    async def _ask_lane(self, statement: _Statement, *, is_patient: bool = True) -> bool:
+        place = self._lanes.ask(is_patient=is_patient)
+        if place.done():
+            return place.result()
+        return await self._before_deadline(place, self._lanes.wait(place), statement)
 
     async def _acquire(self, statement: _Statement, *, is_express: bool = False) -> WorkerProcess:
         place = self._pool.ask(is_express=is_express)
         if place.done():
             return place.result()
-        return await self._before_deadline(self._pool.wait(place), statement)
+        return await self._before_deadline(place, self._pool.wait(place), statement)
 
-    async def _before_deadline(self, waiting: Awaitable[T], statement: _Statement) -> T:
+    async def _before_deadline(
+        self, place: asyncio.Future[T], waiting: Coroutine[Any, Any, T], statement: _Statement
+    ) -> T:
+        """Wait for a place in a queue until the statement's deadline."""
         try:
-            async with asyncio.timeout(statement.deadline_s - self._clock()):
+            with self._timer.fails(place, statement.deadline_s - self._clock()):
                 return await waiting
         except TimeoutError:
             raise no_worker(
@@ -252,10 +264,9 @@ class Supervisor:
         )
         left_s = max(0.0, statement.deadline_s - self._clock())
         worker.begin(request, text)
-        cancelling = asyncio.get_running_loop().call_later(left_s + CANCEL_AFTER_S, worker.cancel, request.id)
+        self._start_ladder(worker, request.id, left_s)
         try:
-            async with asyncio.timeout(left_s + KILL_AFTER_S):
-                return await worker.reply()
+            return await worker.reply()
         except TimeoutError:
             logger.warning("worker %d is killed: it was silent at its deadline", worker.pid)
             # Shielded: a caller that leaves now must not leave the worker half discarded.
@@ -268,7 +279,16 @@ class Supervisor:
             self._pool.release(worker)
             raise
         finally:
-            cancelling.cancel()
+            self._timer.clear(worker)
+
+    def _start_ladder(self, worker: WorkerProcess, request_id: int, left_s: float) -> None:
+        """Cancel the request a little after its deadline, and give the worker up a little later."""
+
+        def cancel() -> None:
+            self._timer.set(worker, KILL_AFTER_S - CANCEL_AFTER_S, worker.give_up)
+            worker.cancel(request_id)
+
+        self._timer.set(worker, left_s + CANCEL_AFTER_S, cancel)
 
     async def _wind_down(self, worker: WorkerProcess, request_id: int) -> None:
         """Stop a statement whose caller has gone."""

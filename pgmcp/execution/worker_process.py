@@ -4,7 +4,7 @@ Decides nothing: who is late and what follows from it is the supervisor's busine
 """
 
 import asyncio
-import contextlib
+from collections.abc import Callable
 from typing import Final
 
 from pgmcp.errors import WorkerLostError
@@ -57,8 +57,6 @@ class WorkerProcess:
 
     def __init__(self, child: Child) -> None:
         self._child = child
-        self._writer = child.writer
-        self._reader = child.reader
         self.backend: Backend | None = None
         self.pooler = ""
         self.session = ""
@@ -66,9 +64,12 @@ class WorkerProcess:
         self.is_whole = True
         self.should_recycle = False
         self.idle_since_s = 0.0
-        self._asked: ToWorker = Cancel(0)
-        self._lengths: tuple[int, int] | None = None  # of the frame that is being read
-        self._message: FromWorker | None = None
+        self._asked: ToWorker | None = None
+        self._outcome: tuple[Reply, bytes] | WorkerLostError | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._frames = _FrameReader(self._receive)
+        self._is_cut_off = False
+        child.listen(self._take, self._note_end)
 
     @property
     def pid(self) -> int:
@@ -83,7 +84,7 @@ class WorkerProcess:
     @property
     def is_running(self) -> bool:
         """Whether the process runs, busy or not."""
-        return not self._child.has_ended and not self._reader.at_eof()
+        return not self._child.has_ended and not self._is_cut_off
 
     async def request(self, message: ToWorker, body: bytes = b"") -> tuple[Reply, bytes]:
         """Send a request and return its reply with its body; one at a time.
@@ -97,56 +98,53 @@ class WorkerProcess:
     def begin(self, message: ToWorker, body: bytes = b"") -> None:
         """Send a request; `reply` must be awaited before the next one."""
         self.is_whole = False  # until the reply is here, whatever ends this early
-        self._asked = message
-        with contextlib.suppress(OSError):  # it is dead, and the reader will say so
+        self._asked, self._outcome = message, None
+        if self._is_cut_off:
+            self._finish(self._lost(f"worker {self.pid} died before it could run this"))
+        else:
             self._send(message, body)
 
     async def reply(self) -> tuple[Reply, bytes]:
         """Return the reply to the request that was begun, with its body.
 
-        A call that was cancelled can be made again: what had come is kept.
+        A call that was cancelled can be made again: a reply that has come meanwhile is kept.
 
         Raises:
             WorkerLostError: it died, or what came is not the reply.
+            TimeoutError: `give_up` was called.
         """
-        asked = self._asked
-        try:
-            await self._writer.drain()
-            reply, rows = await self._receive()
-        except (OSError, EOFError) as error:
-            raise self._lost(f"worker {self.pid} died while it ran this") from error
-        except ProtocolError as error:
-            raise self._lost(f"worker {self.pid} broke the protocol") from error
-        if reply.id != asked.id:
-            raise self._lost(f"worker {self.pid} answered request {reply.id}, not {asked.id}")
-        if not isinstance(reply, _REPLIES_BY_REQUEST[type(asked)]):
-            raise self._lost(f"worker {self.pid} answered with {type(reply).__name__}")
-        self.is_whole = True
-        if isinstance(reply, Result):
-            self.should_recycle = reply.should_recycle
-        return reply, rows
+        if self._outcome is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        outcome = self._outcome
+        if outcome is None or isinstance(outcome, WorkerLostError):
+            raise outcome or self._lost(f"worker {self.pid} has not answered")
+        return outcome
+
+    def give_up(self) -> None:
+        """End the wait for the reply, with a TimeoutError."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(TimeoutError())
 
     def cancel(self, request_id: int) -> None:
         """Ask the worker to cancel that request on the server; does not wait."""
-        with contextlib.suppress(OSError):  # it is dead, and the reader will say so
-            self._send(Cancel(request_id))
+        self._send(Cancel(request_id))
 
     def share_session(self, request_id: int) -> None:
         """Tell the worker that another connection has the same session; does not wait."""
         self.backend, self.pooler = None, SHARED_SESSION
-        with contextlib.suppress(OSError):  # it is dead, and the reader will say so
-            self._send(ShareSession(request_id))
+        self._send(ShareSession(request_id))
 
     async def kill(self) -> None:
         """End the process at once and reap it."""
         self.is_whole = False
         self._child.kill()
         await self._child.wait()
-        self._writer.close()
+        self._child.close()
 
     async def leave(self) -> None:
         """Let an idle worker end by itself; kill it when it does not."""
-        self._writer.close()
+        self._child.close()
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT_S):
                 await self._child.wait()
@@ -154,23 +152,103 @@ class WorkerProcess:
             await self.kill()
 
     def _send(self, message: ToWorker, body: bytes = b"") -> None:
-        # Joined, for writelines() of a list that ends in b"" leaves asyncio's event loop spinning: from
-        # Python 3.12 on, sendmsg() never gets that last piece out of the transport's buffer.
-        self._writer.write(b"".join(encode_frame(message, body)))
+        self._child.send(b"".join(encode_frame(message, body)))
 
-    async def _receive(self) -> tuple[Reply, bytes]:
-        while True:
-            if self._lengths is None:
-                self._lengths = decode_head(await self._reader.readexactly(HEAD.size))
-            header_bytes, body_bytes = self._lengths
-            if self._message is None:
-                self._message = decode_from_worker(await self._reader.readexactly(header_bytes))
-            body = await self._reader.readexactly(body_bytes)
-            message, self._lengths, self._message = self._message, None, None
-            if not isinstance(message, Connected):
-                return message, body
+    def _take(self, chunk: bytes) -> None:
+        try:
+            self._frames.feed(chunk)
+        except ProtocolError as error:
+            lost = self._lost(f"worker {self.pid} broke the protocol")
+            lost.__cause__ = error
+            self._break_off(lost)
+
+    def _note_end(self) -> None:
+        self._break_off(self._lost(f"worker {self.pid} died while it ran this"))
+
+    def _break_off(self, error: WorkerLostError) -> None:
+        """Never listen to it again, and fail the request under way."""
+        self._is_cut_off = True
+        self._frames.close()
+        if self._asked is not None:
+            self._finish(error)
+
+    def _receive(self, message: FromWorker, body: bytes) -> None:
+        if isinstance(message, Connected):
             self.backend, self.pooler, self.session = message.backend, message.pooler, message.session
             self.has_connected = True
+        else:
+            self._finish(self._check(message) or (message, body))
+
+    def _check(self, reply: Reply) -> WorkerLostError | None:
+        """Return what is wrong with a reply; None if it answers the request."""
+        asked, self._asked = self._asked, None
+        if asked is None:
+            self.is_whole = False
+            return self._lost(f"worker {self.pid} answered without a request")
+        if reply.id != asked.id:
+            return self._lost(f"worker {self.pid} answered request {reply.id}, not {asked.id}")
+        if not isinstance(reply, _REPLIES_BY_REQUEST[type(asked)]):
+            return self._lost(f"worker {self.pid} answered with {type(reply).__name__}")
+        self.is_whole = True
+        if isinstance(reply, Result):
+            self.should_recycle = reply.should_recycle
+        return None
+
+    def _finish(self, outcome: tuple[Reply, bytes] | WorkerLostError) -> None:
+        self._asked = None
+        if self._outcome is None:
+            self._outcome = outcome
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     def _lost(self, reason: str) -> WorkerLostError:
         return WorkerLostError(reason, hint="nothing was changed; the next call gets a new worker")
+
+
+class _FrameReader:
+    """Puts frames together from chunks of bytes, and passes each on as soon as it is whole."""
+
+    def __init__(self, receive: Callable[[FromWorker, bytes], None]) -> None:
+        self._receive = receive
+        self._chunks: list[bytes] = []
+        self._held_bytes = 0
+        self._needed_bytes = HEAD.size  # for the next step
+        self._lengths: tuple[int, int] | None = None
+        self._message: FromWorker | None = None
+        self._is_closed = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take a chunk.
+
+        Raises:
+            ProtocolError: what came is no frame.
+        """
+        self._chunks.append(chunk)
+        self._held_bytes += len(chunk)
+        while self._held_bytes >= self._needed_bytes and not self._is_closed:
+            self._step()
+
+    def close(self) -> None:
+        """Pass on nothing any more."""
+        self._is_closed = True
+        self._chunks.clear()
+
+    def _step(self) -> None:
+        """Read the lengths, then the header, then the body."""
+        piece = self._cut(self._needed_bytes)
+        if self._lengths is None:
+            self._lengths = decode_head(piece)
+            self._needed_bytes = self._lengths[0]
+        elif self._message is None:
+            self._message = decode_from_worker(piece)
+            self._needed_bytes = self._lengths[1]
+        else:
+            message, self._message, self._lengths = self._message, None, None
+            self._needed_bytes = HEAD.size
+            self._receive(message, piece)
+
+    def _cut(self, count: int) -> bytes:
+        whole = b"".join(self._chunks) if len(self._chunks) > 1 else (self._chunks or [b""])[0]
+        self._chunks = [whole[count:]] if len(whole) > count else []
+        self._held_bytes -= count
+        return whole[:count]

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from pgmcp.errors import WorkerLostError
+from pgmcp.execution.spawn import Inbox
 from pgmcp.execution.worker_process import WorkerProcess
 from tests.facts import TIMEOUT_S
 from worker.protocol import (
@@ -47,28 +48,53 @@ MESSAGES: list[FromWorker] = [
 ]
 
 
-class SocketChild:
+class SocketChild(asyncio.Protocol):
     """A worker that is only the other end of a socket."""
 
     pid = 0
     has_ended = False
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
+    def __init__(self) -> None:
+        self._inbox = Inbox()
+        self._gone = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
+        self.listen = self._inbox.listen
 
-    def kill(self) -> None:
-        self.writer.close()
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._inbox.put(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._inbox.put_end()
+        self._gone.set()
+
+    def send(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    kill = close
 
     async def wait(self) -> None:
-        await self.writer.wait_closed()
+        await self._gone.wait()
+
+
+async def connect(ours: socket.socket) -> SocketChild:
+    _, child = await asyncio.get_running_loop().create_connection(SocketChild, sock=ours)
+    return child
 
 
 @asynccontextmanager
 async def worker_that_sends(data: bytes) -> AsyncIterator[WorkerProcess]:
     """A worker that has sent these bytes, and then closed its end."""
     ours, theirs = socket.socketpair()
-    child = SocketChild(*await asyncio.open_connection(sock=ours))
+    child = await connect(ours)
     with theirs:
         theirs.sendall(data)
         theirs.shutdown(socket.SHUT_WR)
@@ -125,7 +151,7 @@ async def test_no_bytes_of_a_worker_hurt_the_front() -> None:
 
 async def test_an_answer_in_small_pieces_is_put_together() -> None:
     ours, theirs = socket.socketpair()
-    child = SocketChild(*await asyncio.open_connection(sock=ours))
+    child = await connect(ours)
     worker = WorkerProcess(child)
 
     with theirs, anyio.fail_after(TIMEOUT_S):

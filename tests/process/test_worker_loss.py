@@ -30,8 +30,7 @@ class SlowToEnd:
     def __init__(self, child: Child) -> None:
         self._child = child
         self.pid = child.pid
-        self.reader = child.reader
-        self.writer = child.writer
+        self.listen, self.send, self.close = child.listen, child.send, child.close
         self.killed = anyio.Event()
         self.may_end = anyio.Event()
 

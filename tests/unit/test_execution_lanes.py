@@ -31,9 +31,13 @@ def lanes_of(workers: int, time: Time) -> Lanes:
     return Lanes(workers, clock=lambda: time.now_s, call_later=time.call_later)
 
 
-async def entering(lanes: Lanes) -> asyncio.Task[None]:
+async def enter(lanes: Lanes, *, is_patient: bool = True) -> bool:
+    return await lanes.wait(lanes.ask(is_patient=is_patient))
+
+
+async def entering(lanes: Lanes) -> asyncio.Task[bool]:
     """Return a task that waits for the lane, or is in it."""
-    task = asyncio.create_task(lanes.enter())
+    task = asyncio.create_task(enter(lanes))
     await anyio.wait_all_tasks_blocked()
     return task
 
@@ -95,14 +99,14 @@ async def test_whoever_would_wait_behind_a_blocked_lane_is_told_at_once() -> Non
     assert lanes.try_enter()
     time.advance(BLOCKED_AFTER_S)
 
-    assert not await lanes.enter_unless_blocked()
+    assert not await enter(lanes, is_patient=False)
 
 
 async def test_whoever_waits_in_a_lane_that_moves_enters_it() -> None:
     time = Time()
     lanes = lanes_of(1, time)
     lanes.try_enter()
-    waiting = [asyncio.create_task(lanes.enter_unless_blocked()) for _ in range(3)]
+    waiting = [asyncio.create_task(enter(lanes, is_patient=False)) for _ in range(3)]
     await anyio.wait_all_tasks_blocked()
 
     for _ in waiting:
@@ -116,7 +120,7 @@ async def test_whoever_waits_when_the_lane_gets_blocked_is_told_and_waits_no_mor
     time = Time()
     lanes = lanes_of(1, time)
     lanes.try_enter()
-    impatient = asyncio.create_task(lanes.enter_unless_blocked())
+    impatient = asyncio.create_task(enter(lanes, is_patient=False))
     patient = await entering(lanes)
 
     time.advance(BLOCKED_AFTER_S)
@@ -132,7 +136,7 @@ async def test_a_lane_that_moved_meanwhile_is_looked_at_again() -> None:
     lanes = lanes_of(1, time)
     lanes.try_enter()
     first = await entering(lanes)
-    impatient = asyncio.create_task(lanes.enter_unless_blocked())
+    impatient = asyncio.create_task(enter(lanes, is_patient=False))
     await anyio.wait_all_tasks_blocked()
     time.advance(BLOCKED_AFTER_S * 0.9)
     lanes.leave()

@@ -1,0 +1,69 @@
+"""One timer of the event loop for many deadlines, of which nearly none is ever reached.
+
+`asyncio.timeout` sets a timer of the loop for every wait and cancels it again. Here a deadline is an entry of
+a dictionary, and one timer of the loop is set for the earliest of them.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+
+class SharedTimer:
+    """Calls functions at their deadlines, on the loop's clock. For one event loop."""
+
+    def __init__(self) -> None:
+        self._entries: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, key: object, left_s: float, act: Callable[[], None]) -> None:
+        """Call `act` after so many seconds unless the key is cleared; replaces an entry of that key."""
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + max(0.0, left_s)
+        self._entries[key] = (deadline_s, act)
+        self._wake_at(loop, deadline_s)
+
+    def clear(self, key: object) -> None:
+        """Forget a deadline."""
+        self._entries.pop(key, None)
+
+    def close(self) -> None:
+        """Forget all deadlines."""
+        self._entries.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    @contextmanager
+    def fails(self, waiting: asyncio.Future[Any], left_s: float) -> Iterator[None]:
+        """Give the future a TimeoutError after so many seconds, unless the block is left before."""
+        self.set(waiting, left_s, partial(_fail, waiting))
+        try:
+            yield
+        finally:
+            self.clear(waiting)
+
+    def _wake_at(self, loop: asyncio.AbstractEventLoop, deadline_s: float) -> None:
+        if self._timer is not None:
+            if self._timer.when() <= deadline_s:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(deadline_s, self._act)
+
+    def _act(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for key, (deadline_s, act) in list(self._entries.items()):
+            if deadline_s <= now_s and self._entries.get(key) == (deadline_s, act):
+                del self._entries[key]
+                act()
+        if self._entries:
+            self._wake_at(loop, min(deadline_s for deadline_s, _ in self._entries.values()))
+
+
+def _fail(waiting: asyncio.Future[Any]) -> None:
+    if not waiting.done():
+        waiting.set_exception(TimeoutError())
