@@ -1,7 +1,7 @@
 """Values of columns: from check constraints, from planner statistics, and as text in our own statements."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from pgmcp.catalog.catalog import Column
@@ -10,6 +10,10 @@ from pgmcp.catalog.identifiers import split_words
 _NUMBER = re.compile(r"-?\d{1,12}(?:\.\d{1,12})?")
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: \d\d:\d\d:\d\d.*)?")
 _KEY_WORDS = frozenset({"id", "key", "uuid", "no", "nr", "num", "number", "code", "version"})
+
+_DIGITS = re.compile(r"\d+")
+_FEW_VALUES = 8  # "v1" to "v4" and "grade 1" to "grade 6" are worth showing, whatever they look like
+_LONG_CODE = 6
 
 _NAME = r'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)'
 _TYPE = r"(?:::[a-z ]+(?:\(\d+\))?(?:\[\])?)"
@@ -45,6 +49,24 @@ def looks_like_key(column_name: str) -> bool:
     """Return whether a column's name suggests a key or a serial number, whose range is not informative."""
     words = split_words(column_name)
     return bool(words) and words[-1] in _KEY_WORDS
+
+
+def look_like_codes(values: Sequence[str]) -> bool:
+    """Return whether texts are serial numbers, dates or codes, which no question has to be matched with.
+
+    Either most of them have the same form, as `INV-001` and `2026-11-27 10:00` have; or most are long and at
+    least half digits, as vehicle numbers are.
+    """
+    if len(values) <= _FEW_VALUES:
+        return False
+    forms = {_DIGITS.sub("0", value) for value in values}
+    if len(forms) <= len(values) / 4 and all(map(_DIGITS.search, values)):
+        return True
+    return sum(map(_is_mostly_digits, values)) > len(values) / 2
+
+
+def _is_mostly_digits(value: str) -> bool:
+    return len(value) >= _LONG_CODE and sum(map(str.isdigit, value)) >= len(value) / 2
 
 
 def listed_values(definition: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog, Column, ForeignKey, Index, Table, TableKind
+from pgmcp.catalog.column_values import look_like_codes
 from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block, shorten
 
@@ -18,6 +19,9 @@ _MAX_COMMENT_CHARACTERS = 300
 _MAX_DEFINITION_CHARACTERS = 300
 _MAX_LABEL_CHARACTERS = 64
 _MAX_LISTED_LABELS = 30
+_EXAMPLES = 2  # of codes, to show their form
+_MAX_LOOKUP_COLUMNS = 6  # of a table whose texts are there to be chosen from
+_REFERENCE = " -> "
 
 # Words that add nothing to a column's name, keys and values.
 _UNINFORMATIVE = """
@@ -160,7 +164,7 @@ class _KeyMarks:
         elif column in self._unique:
             marks += " unique"
         if key := self._references.get(column):
-            marks += f" -> {_target(key, self._catalog)}"
+            marks += f"{_REFERENCE}{_target(key, self._catalog)}"
         return marks
 
     def composite(self) -> Iterable[str]:
@@ -176,8 +180,10 @@ class _KeyMarks:
 
 def _prompt_column(column: Column, marks: str, table: Table, limits: LineLimits) -> str:
     text = f"{_name(column.name)} {_short_type(column.type)}{marks}"
-    if column.enum_labels or column.may_hold_others or column.values:
+    if column.enum_labels or (column.may_hold_others and not column.values):
         text += " " + _label_list(column, limits.values)
+    elif max_values := _max_values(column, marks, table, limits):
+        text += " " + _label_list(column, max_values)
     elif column.value_range:
         text += " " + _range(column.value_range)
     if column.comment and not _is_redundant(column, marks, table):
@@ -185,6 +191,16 @@ def _prompt_column(column: Column, marks: str, table: Table, limits: LineLimits)
         # A comment that contains */ could otherwise imitate the schema.
         text += f" /* {comment.replace('*/', '* /')} */"
     return text
+
+
+def _max_values(column: Column, marks: str, table: Table, limits: LineLimits) -> int:
+    """Return how many of a column's values a prompt is worth."""
+    if not column.values or _REFERENCE in marks:
+        return 0  # a lookup table that is referenced shows them itself
+    if look_like_codes(column.values):
+        return 0 if marks else _EXAMPLES
+    is_lookup = len(table.columns) <= _MAX_LOOKUP_COLUMNS
+    return limits.values if is_lookup else min(limits.values, _MAX_LISTED_LABELS)
 
 
 def _is_redundant(column: Column, marks: str, table: Table) -> bool:

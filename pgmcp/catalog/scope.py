@@ -11,6 +11,7 @@ from pgmcp.catalog.identifiers import split_words
 _ANYWHERE = re.compile(
     r"passw|passphrase|passport|secret|token|credential|api_?key|private_?key|e_?mail|phone|mobile|addr|postal|zip_?code|iban|card"
     r"|birth|surname|(first|last|middle|given|family|full|user)_?name|salary|diagnos|ethnic|religio|biometr"
+    r"|(cust|customer|client|patient|employee|contact|member|student|guest|passenger|tenant|subscriber)_?name"
 )
 # Matched as whole words only: "pin" is in "shipping", "ssn" in "processname".
 _WORDS = (

@@ -1,10 +1,12 @@
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Index, Table, TableKind
 from pgmcp.catalog.rendering import (
     Detail,
+    LineLimits,
     prompt_line,
     render_for_prompt,
     render_names,
@@ -207,6 +209,72 @@ def test_long_lists_of_labels_are_cut_with_an_ellipsis() -> None:
     table = replace(CUSTOMERS, columns=(column,), unique_constraints=())
 
     assert "|c29|…}" in render_for_prompt([table], SHOP)
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"),
+    [
+        ([f"INV-{number:03}" for number in range(40)], " {INV-000|INV-001|…}"),
+        ([f"2026-11-{day:02} 10:00" for day in range(1, 29)], " {'2026-11-01 10:00'|'2026-11-02 10:00'|…}"),
+        (
+            [f"{number:06}{letter}9A1" for number, letter in enumerate("ABCDEFGHIJ")],
+            " {000000A9A1|000001B9A1|…}",
+        ),
+        ([f"grade {number}" for number in range(3)], " {grade 0|grade 1|grade 2}"),
+        (["Model 3", "CX-5", "A4", "Camry", "911", "Civic", "XC90", "Golf", "Tiguan"], None),
+    ],
+)
+def test_of_codes_a_prompt_shows_the_form_only(values: list[str], shown: str | None) -> None:
+    column = Column("what", "text", nullable=True, values=tuple(values))
+    table = Table("public", "things", TableKind.TABLE, "", (column,))
+    catalog = Catalog((table,), ("public",), "18.1")
+
+    everything = f" {{{'|'.join(values)}}}"
+    assert prompt_line(table, catalog) == f"things(what text{shown or everything})"
+
+
+def test_codes_of_a_key_and_values_of_a_referenced_table_are_not_shown_in_a_prompt() -> None:
+    codes = tuple(f"C{number:03}" for number in range(20))
+    countries = Table(
+        "public",
+        "countries",
+        TableKind.TABLE,
+        "",
+        (
+            Column("code", "text", nullable=False, values=("DE", "FR")),
+            Column("id", "text", nullable=False, values=codes),
+        ),
+        primary_key=("code",),
+        unique_constraints=(("id",),),
+    )
+    cities = Table(
+        "public",
+        "cities",
+        TableKind.TABLE,
+        "",
+        (Column("country", "text", nullable=False, values=("DE", "FR")),),
+        foreign_keys=(ForeignKey(("country",), "public", "countries", ("code",)),),
+    )
+    catalog = Catalog((countries, cities), ("public",), "18.1")
+
+    assert render_for_prompt(catalog.tables, catalog) == (
+        "countries(code text pk {DE|FR}, id text unique)\ncities(country text -> countries.code)"
+    )
+
+
+def test_long_lists_of_wide_tables_are_cut_even_where_there_is_room() -> None:
+    values = tuple("".join(pair) for pair in product("abcdefgh", "klmnop"))
+    kind = Column("kind", "text", nullable=False, values=values)
+    others = [Column(f"c{number}", "integer", nullable=True) for number in range(6)]
+    narrow, wide = (
+        Table("public", name, TableKind.TABLE, "", columns)
+        for name, columns in (("narrow", (kind,)), ("wide", (kind, *others)))
+    )
+    catalog = Catalog((narrow, wide), ("public",), "18.1")
+    limits = LineLimits(values=100, comment_characters=2000)
+
+    assert prompt_line(narrow, catalog, limits).count("|") == 47
+    assert prompt_line(wide, catalog, limits).count("|") == 30
 
 
 def test_a_range_stands_behind_its_type() -> None:

@@ -135,7 +135,7 @@ def test_a_schema_that_fits_is_shown_whole() -> None:
 def test_long_lists_give_way_before_comments_when_a_schema_does_not_fit(
     token_budget: int, values: int, comment_words: int
 ) -> None:
-    labels = tuple(f"label{number}" for number in range(60))
+    labels = tuple(f"label{one}{other}" for one in "abcdef" for other in "klmnopqrst")
     colours = Table(
         "public",
         "colours",
