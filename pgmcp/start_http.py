@@ -7,10 +7,11 @@ Unlike over stdio, settings that cannot be used end the process: an operator sta
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from socket import socket
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from pgmcp.errors import PgmcpError, SettingsError
 from pgmcp.serve import open_backend
@@ -23,9 +24,16 @@ from pgmcp.transport.http.address import (
     open_sockets,
     parse_address,
 )
+from pgmcp.transport.http.authentication.challenge import ProtectedResource
+from pgmcp.transport.http.authentication.fetching import Fetcher
+from pgmcp.transport.http.authentication.gate import Gate
+from pgmcp.transport.http.authentication.introspection import Introspection
+from pgmcp.transport.http.authentication.jwks import KeySet
+from pgmcp.transport.http.authentication.jwt_tokens import IssuerKeys, JwtTokens
+from pgmcp.transport.http.authentication.static_tokens import StaticTokens
 from pgmcp.transport.http.host_check import LOOPBACK_NAMES, LOOPBACK_ORIGINS, HostCheck
 from pgmcp.transport.http.limits import HttpLimits
-from pgmcp.transport.http.server import HttpServer
+from pgmcp.transport.http.server import HttpServer, TlsFiles
 
 if TYPE_CHECKING:
     from pgmcp.execution.fork_server import ForkServer
@@ -73,15 +81,72 @@ def build_host_check(where: ListenAddress, settings: "HttpSettings", *, is_local
     Raises:
         SettingsError: others could reach the server without authentication.
     """
-    if not is_local:
+    if not is_local and not settings.authenticates:
         raise SettingsError(
             f"--http {where}: others can reach this address, and nothing says who may come",
-            hint="listen on 127.0.0.1",
+            hint="listen on 127.0.0.1, or set PG_MCP_HTTP_TOKENS, _ISSUER or _INTROSPECTION_URL",
         )
-    hosts = {*settings.allowed_hosts, *LOOPBACK_NAMES}
+    hosts = set(settings.allowed_hosts)
+    if settings.public_url:
+        hosts.add(urlsplit(settings.public_url).netloc.lower())
     if not is_unspecified(where):
         hosts.add(f"[{where.host}]" if ":" in where.host else where.host)
-    return HostCheck(hosts, (*settings.allowed_origins, *LOOPBACK_ORIGINS))
+    elif not hosts:
+        raise SettingsError(
+            f"--http {where}: nothing says by which name clients call this server",
+            hint="set PG_MCP_HTTP_PUBLIC_URL or PG_MCP_HTTP_ALLOWED_HOSTS",
+        )
+    if not is_local:
+        return HostCheck(hosts, settings.allowed_origins)
+    return HostCheck((*hosts, *LOOPBACK_NAMES), (*settings.allowed_origins, *LOOPBACK_ORIGINS))
+
+
+@asynccontextmanager
+async def open_gate(settings: "HttpSettings") -> AsyncIterator[Gate | None]:
+    """Build what finds out who calls; None if nobody has to show a token."""
+    if not settings.authenticates:
+        yield None
+        return
+    async with AsyncExitStack() as cleanup:
+        fetcher = Fetcher()
+        cleanup.push_async_callback(fetcher.close)
+        yield Gate(
+            ProtectedResource(
+                settings.public_url or "", settings.issuer or "", frozenset(settings.required_scopes)
+            ),
+            StaticTokens(settings.token_hashes) if settings.tokens else None,
+            _jwt_tokens(settings, fetcher, cleanup),
+            _introspection(settings, fetcher),
+        )
+
+
+def _jwt_tokens(settings: "HttpSettings", fetcher: Fetcher, cleanup: AsyncExitStack) -> JwtTokens | None:
+    if settings.issuer is None:
+        return None
+    issuer_keys = IssuerKeys(fetcher, settings.issuer, settings.jwks_url)
+    keys = KeySet(issuer_keys.fetch, outage_s=settings.jwks_outage_s)
+    cleanup.push_async_callback(keys.close)
+    return JwtTokens(
+        keys,
+        issuer=settings.issuer,
+        audiences=settings.audiences,
+        types=settings.token_types,
+        name_claim=settings.principal_claim,
+    )
+
+
+def _introspection(settings: "HttpSettings", fetcher: Fetcher) -> Introspection | None:
+    if settings.introspection_url is None:
+        return None
+    secret = settings.introspection_client_secret
+    return Introspection(
+        fetcher,
+        url=settings.introspection_url,
+        client=(settings.introspection_client_id or "", secret.get_secret_value() if secret else ""),
+        issuer=settings.issuer,
+        audiences=settings.audiences,
+        name_claim=settings.principal_claim,
+    )
 
 
 async def _serve(
@@ -98,15 +163,24 @@ async def _serve(
     surface = Surface(offer, backend)
     await asyncio.to_thread(surface.load)
     offer.set_result(offered)
-    async with open_backend(settings, context_file, fork_server) as built:
+    async with (
+        open_backend(settings, context_file, fork_server) as built,
+        open_gate(settings.http) as gate,
+    ):
         backend.set_result(built)
 
         async def check() -> Mapping[str, bool]:
             return await check_databases(built.pipeline)
 
-        server = HttpServer(surface, host_check, check, _limits(settings.http))
+        server = HttpServer(
+            surface, host_check, check, _limits(settings.http), gate=gate, tls=_tls(settings.http)
+        )
         async with server.stopped_by_signals():
-            logger.info("serving %s over HTTP on %s", ", ".join(offered.database_names), _describe(sockets))
+            logger.info(
+                "serving %s over HTTP on %s",
+                ", ".join(offered.database_names),
+                _describe(sockets, settings.http),
+            )
             await server.serve(sockets)
 
 
@@ -135,6 +209,13 @@ def _limits(settings: "HttpSettings") -> HttpLimits:
     )
 
 
-def _describe(sockets: Iterable[socket]) -> str:
+def _tls(settings: "HttpSettings") -> TlsFiles | None:
+    if settings.tls_cert is None or settings.tls_key is None:
+        return None
+    return TlsFiles(settings.tls_cert, settings.tls_key)
+
+
+def _describe(sockets: Iterable[socket], settings: "HttpSettings") -> str:
+    scheme = "https" if settings.tls_cert else "http"
     addresses = [ListenAddress(*each.getsockname()[:2]) for each in sockets]
-    return ", ".join(f"http://{address}/mcp" for address in addresses)
+    return ", ".join(f"{scheme}://{address}/mcp" for address in addresses)

@@ -21,7 +21,7 @@ START_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 30.0
 BOTH = "application/json, text/event-stream"
 
-_ADDRESS = re.compile(r"over HTTP on http://127\.0\.0\.1:(\d+)/mcp")
+_ADDRESS = re.compile(r"over HTTP on https?://[0-9.]+:(\d+)/mcp")
 
 
 class HttpServerProcess:
@@ -32,11 +32,11 @@ class HttpServerProcess:
         port: where it listens.
     """
 
-    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, environment: Mapping[str, str], folder: Path, address: str = "127.0.0.1:0") -> None:
         """Start the server in `folder`, and wait until it says where it listens."""
         self.log = ""
         self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--http", "127.0.0.1:0"],
+            [*COMMAND, "serve", "--http", address],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=dict(environment),
@@ -47,7 +47,12 @@ class HttpServerProcess:
         self._is_at_end = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.port = int(self.until_logged(_ADDRESS)[1])
+        try:
+            self.port = int(self.until_logged(_ADDRESS)[1])
+        except BaseException:
+            self._process.kill()
+            self.__exit__(None, None, None)
+            raise
 
     @property
     def url(self) -> str:

@@ -308,6 +308,18 @@ def setup_sql(
     )
 
 
+@app.command(rich_help_panel=SERVE, epilog=examples("pgmcp token alice"))
+def token(
+    name: Annotated[str, typer.Argument(help="Who shall have it; stands in the log and the audit file.")],
+) -> None:
+    """Make a bearer token for `serve --http`: shown once; the settings keep only its hash."""
+    from pgmcp.cli.token import make_token
+
+    made, setting = make_token(name)
+    typer.echo(made)
+    typer.echo(f"for the server, beside those of others after a comma:\n{setting}", err=True)
+
+
 @app.command(
     rich_help_panel=SERVE,
     epilog=examples("pgmcp serve", "pgmcp", "pgmcp serve --check", "pgmcp serve --http 127.0.0.1:8765"),

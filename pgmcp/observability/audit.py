@@ -85,6 +85,7 @@ class AuditFile:
             "call": call.id,
             "operation": str(call.operation),
             "caller": call.caller,
+            **({"principal": call.principal} if call.principal is not None else {}),
             "database": call.database,
             **self._statement(call.sql),
             "outcome": outcome,

@@ -77,6 +77,7 @@ def _fields(call: Call, outcome: str, spent_ms: float) -> dict[str, Any]:
     return {
         "operation": str(call.operation),
         "caller": call.caller,
+        **({"principal": call.principal} if call.principal is not None else {}),
         "database": call.database,
         "outcome": outcome,
         "rows": call.row_count,

@@ -168,6 +168,7 @@ def _describe(span: Span, call: Call, outcome: str) -> None:
         "pgmcp.outcome": outcome,
         "pgmcp.database": call.database,
         "pgmcp.caller": call.caller,
+        "pgmcp.principal": call.principal,
         "pgmcp.source": call.source and str(call.source),
         "db.response.returned_rows": call.row_count,
         "gen_ai.request.model": call.model,

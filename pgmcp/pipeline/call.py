@@ -108,6 +108,7 @@ class Call:
     Attributes:
         id: counts the calls of this pipeline.
         caller: the host's name of itself, "" if it gave none.
+        principal: the authenticated user; None where the transport has none.
         database: None: the default one, until it is known to be there; or all.
         sql: the last statement that was tried.
         row_count: of the last statement that was run.
@@ -120,6 +121,7 @@ class Call:
     id: int
     operation: Operation
     caller: str = ""
+    principal: str | None = None
     database: str | None = None
     on_stage: OnStage | None = None
     sql: str | None = None

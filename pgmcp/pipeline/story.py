@@ -119,6 +119,7 @@ class Pipeline:
         limit: int | None = None,
         for_export: bool = False,
         caller: str = "",
+        principal: str | None = None,
         on_stage: OnStage | None = None,
     ) -> Answer:
         """Answer a question asked in plain language.
@@ -129,7 +130,7 @@ class Pipeline:
         Raises:
             PgmcpError: see `pgmcp.errors`; every kind but SettingsError can come.
         """
-        call = self._call(Operation.QUERY, database, caller, on_stage)
+        call = self._call(Operation.QUERY, database, caller, principal, on_stage)
         with self._bounded(call):
             await self._rate_limit().admit()
             request = await self._new_request(call, limit, for_export)
@@ -149,6 +150,7 @@ class Pipeline:
         limit: int | None = None,
         for_export: bool = False,
         caller: str = "",
+        principal: str | None = None,
         on_stage: OnStage | None = None,
     ) -> Answer:
         """Run one read-only statement that the caller wrote.
@@ -159,7 +161,7 @@ class Pipeline:
         Raises:
             PgmcpError: the statement was rejected or failed, or a bound was reached.
         """
-        call = self._call(Operation.EXECUTE_SQL, database, caller, on_stage)
+        call = self._call(Operation.EXECUTE_SQL, database, caller, principal, on_stage)
         with self._bounded(call):
             await self._rate_limit().admit()
             request = await self._new_request(call, limit, for_export)
@@ -167,7 +169,14 @@ class Pipeline:
             return request.answer(sql, rows, Source.DIRECT)
 
     async def find_tables(
-        self, text: str, *, database: str | None, names: Sequence[str], limit: int, caller: str = ""
+        self,
+        text: str,
+        *,
+        database: str | None,
+        names: Sequence[str],
+        limit: int,
+        caller: str = "",
+        principal: str | None = None,
     ) -> tuple[Catalog, list[Table]]:
         """Return the catalog and the tables asked for.
 
@@ -180,7 +189,7 @@ class Pipeline:
             InvalidArgumentError: a name is not there; it says which are near. Or the arguments are too long.
         """
         _check_search(text, names)
-        with self._bounded(self._call(Operation.SEARCH_SCHEMA, database, caller)):
+        with self._bounded(self._call(Operation.SEARCH_SCHEMA, database, caller, principal)):
             await self._rate_limit().admit()
             catalog = await self.catalog(database)
             if names:
@@ -196,9 +205,11 @@ class Pipeline:
                 return catalog, list(catalog.tables)
             return catalog, await asyncio.to_thread(search, catalog, text, limit)
 
-    async def refresh_schema(self, database: str | None, *, caller: str = "") -> dict[str, CatalogChange]:
+    async def refresh_schema(
+        self, database: str | None, *, caller: str = "", principal: str | None = None
+    ) -> dict[str, CatalogChange]:
         """Read the catalog of one database, or of all, anew and say what changed, by database."""
-        with self._bounded(self._call(Operation.REFRESH_SCHEMA, database, caller)):
+        with self._bounded(self._call(Operation.REFRESH_SCHEMA, database, caller, principal)):
             await self._rate_limit().admit()
             names = self.database_names if database is None else [database]
             served = [await self._served(name) for name in names]
@@ -239,12 +250,18 @@ class Pipeline:
         return database
 
     def _call(
-        self, operation: Operation, database: str | None, caller: str, on_stage: OnStage | None = None
+        self,
+        operation: Operation,
+        database: str | None,
+        caller: str,
+        principal: str | None,
+        on_stage: OnStage | None = None,
     ) -> Call:
         return Call(
             id=next(self._call_ids),
             operation=operation,
             caller=caller,
+            principal=principal,
             database=database,
             on_stage=on_stage,
         )

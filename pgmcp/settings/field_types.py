@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
@@ -11,6 +12,7 @@ from pgmcp.settings import conninfo
 
 _FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\*|\.(?:[^\W\d][\w$]*\*?|\*))?|extension:[\w-]+")
 _HTTP_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?")
+_TOKEN_HASH = re.compile(r"([\w.@-]{1,200})=([0-9a-f]{64})")
 _HTTP_ORIGIN = re.compile(rf"https?://{_HTTP_HOST.pattern}")
 
 
@@ -98,6 +100,34 @@ def _split_origins(value: object) -> tuple[str, ...]:
     return origins
 
 
+def _check_token_hashes(hashes: SecretStr) -> SecretStr:
+    pairs = [pair.strip() for pair in hashes.get_secret_value().split(",") if pair.strip()]
+    if not all(_TOKEN_HASH.fullmatch(pair) for pair in pairs):
+        raise ValueError("expected a comma list of name=hash, as `pgmcp token NAME` prints them")
+    names = [pair.partition("=")[0] for pair in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError("expected every name once")
+    return hashes
+
+
+def _check_secure_url(url: str) -> str:
+    parts = urlsplit(url)
+    is_local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not parts.hostname or not (parts.scheme == "https" or is_local) or parts.query or parts.fragment:
+        raise ValueError("expected https://host/path without a query; http only for this machine")
+    if parts.username is not None:
+        raise ValueError("expected an address without a user or a password")
+    return url
+
+
+def _split_words(value: object) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[\s,]+", str(value)) if word)
+
+
+def _split_token_types(value: object) -> tuple[str, ...]:
+    return tuple(word.lower().removeprefix("application/") for word in _split_words(value))
+
+
 def _split_schemas(value: object) -> tuple[str, ...]:
     return tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
 
@@ -113,6 +143,10 @@ ColumnPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_patterns)]
 SchemaPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_schemas)]
 HttpHosts = Annotated[tuple[str, ...], BeforeValidator(_split_hosts)]
 HttpOrigins = Annotated[tuple[str, ...], BeforeValidator(_split_origins)]
+TokenHashes = Annotated[SecretStr, AfterValidator(_check_token_hashes)]
+SecureUrl = Annotated[str, AfterValidator(_check_secure_url)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
+TokenTypes = Annotated[tuple[str, ...], BeforeValidator(_split_token_types)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LOWER = BeforeValidator(lambda value: str(value).lower())
 UPPER = BeforeValidator(lambda value: str(value).upper())

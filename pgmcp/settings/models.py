@@ -34,9 +34,13 @@ from pgmcp.settings.field_types import (
     LogLevel,
     RootCert,
     SchemaPatterns,
+    SecureUrl,
     SslMode,
     TargetSessionAttrs,
+    TokenHashes,
+    TokenTypes,
     Url,
+    Words,
     WritableFolder,
 )
 
@@ -325,6 +329,75 @@ class HttpSettings(_Frozen):
     stop_timeout_s: float = _number(
         20.0, "seconds", 0, 3600, "seconds that calls under way may go on when the server is stopped"
     )
+    tls_cert: ExistingFile | None = _unset("file of the server's certificate and its chain, PEM; TLS if set")
+    tls_key: ExistingFile | None = _unset("file of the certificate's private key, PEM")
+    public_url: SecureUrl | None = _unset(
+        "address that clients reach the server at, such as https://mcp.example.com/mcp; its host is allowed, "
+        "and it is the audience that tokens have to be for. An issuer or introspection needs it"
+    )
+    tokens: TokenHashes | None = _unset(
+        "static bearer tokens, a comma list of name=hash; `pgmcp token NAME` makes a token and its hash"
+    )
+    issuer: SecureUrl | None = _unset(
+        "OAuth 2.1 issuer whose JWT access tokens are taken, exactly as in their claim iss"
+    )
+    jwks_url: SecureUrl | None = _unset("address of the issuer's keys; its metadata says if unset")
+    audience: Words = Field(
+        default=(),
+        description="audiences of which a token has to be for one, a comma list; the public URL if unset",
+    )
+    required_scopes: Words = Field(default=(), description="scopes that every token needs, a comma list")
+    token_types: TokenTypes = Field(
+        default=("at+jwt", "jwt"),
+        description="types (the header typ) of JWT that are taken, a comma list; at+jwt alone if the issuer "
+        "follows RFC 9068",
+    )
+    principal_claim: str = Field(default="sub", description="claim whose value is the caller's name")
+    jwks_outage_s: float = _number(
+        3600.0,
+        "seconds",
+        300,
+        604_800,
+        "seconds after which known keys are no longer used while the issuer cannot be reached",
+    )
+    introspection_url: SecureUrl | None = _unset(
+        "address where the authorization server says what an opaque token is (RFC 7662)"
+    )
+    introspection_client_id: str | None = _unset("client id for introspection")
+    introspection_client_secret: SecretStr | None = _unset("client secret for introspection")
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            given = "tls_cert" if self.tls_cert else "tls_key"
+            raise _reject(given, "expected TLS_CERT and TLS_KEY together")
+        for field in ("issuer", "introspection_url"):
+            if getattr(self, field) is not None and self.public_url is None:
+                raise _reject(field, "expected PUBLIC_URL to be set beside it: what tokens have to be for")
+        if self.introspection_url is not None and not (
+            self.introspection_client_id and self.introspection_client_secret
+        ):
+            raise _reject(
+                "introspection_url", "expected INTROSPECTION_CLIENT_ID and _CLIENT_SECRET beside it"
+            )
+        return self
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers have to show a token."""
+        return bool(self.tokens or self.issuer or self.introspection_url)
+
+    @property
+    def token_hashes(self) -> dict[str, str]:
+        """The hashes of the static tokens, by name."""
+        pairs = self.tokens.get_secret_value().split(",") if self.tokens else []
+        named = (pair.strip().partition("=") for pair in pairs if pair.strip())
+        return {name: digest for name, _, digest in named}
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The audiences of which a token has to be for one."""
+        return self.audience or ((self.public_url,) if self.public_url else ())
 
 
 class AuditSettings(_Frozen):

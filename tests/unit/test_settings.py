@@ -95,6 +95,8 @@ def test_the_secret_settings_are_known_as_such() -> None:
     assert {spec.variable for spec in setting_specs() if spec.is_secret} == {
         "PG_MCP_DATABASE_URL",
         "PG_MCP_DATABASE_PASSWORD",
+        "PG_MCP_HTTP_INTROSPECTION_CLIENT_SECRET",
+        "PG_MCP_HTTP_TOKENS",
         "PG_MCP_OPENAI_API_KEY",
     }
 

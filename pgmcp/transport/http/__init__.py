@@ -7,6 +7,7 @@ address        where to listen, and whether that is beyond this machine
 connections    bounds on connections: how many, how slow
 app            paths, methods and errors
 host_check     the allow-lists of Host and Origin
+authentication who calls: bearer tokens
 exchange       one request from its body to its end: size, time, a client that leaves, a server that stops
 sdk_server     the surface as the SDK's handlers
 changes        changes of resources, for streams of `subscriptions/listen`

@@ -2,6 +2,7 @@
 
 /mcp, /mcp/          the protocol: POST only
 /healthz, /readyz    for machines that watch the server
+/.well-known/…       where to get a token (RFC 9728)
 """
 
 import logging
@@ -11,6 +12,8 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pgmcp.transport.http.authentication.gate import Gate
+from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 from pgmcp.transport.http.health import Health
 from pgmcp.transport.http.host_check import HostCheck
 from pgmcp.transport.http.replies import refusal
@@ -23,10 +26,14 @@ MCP_PATHS: Final = ("/mcp", "/mcp/")
 class HttpApp:
     """The server's ASGI application."""
 
-    def __init__(self, exchanges: ASGIApp, host_check: HostCheck, health: Health) -> None:
+    def __init__(
+        self, exchanges: ASGIApp, host_check: HostCheck, health: Health, gate: Gate | None = None
+    ) -> None:
+        """Answer by these parts; without a gate everyone who can connect may call."""
         self._exchanges = exchanges
         self._host_check = host_check
         self._health = health
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -38,20 +45,36 @@ class HttpApp:
     async def _answer_here(self, scope: Scope) -> Response | None:
         """Return the answer to everything but a call; None for a call."""
         path: str = scope["path"]
+        is_verbose = "verbose" in QueryParams(scope["query_string"])
         if path == "/healthz":  # probes name the server by its address: nothing here depends on the Host
             return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
-        if path == "/readyz" and "verbose" not in QueryParams(scope["query_string"]):
+        if path == "/readyz" and not is_verbose:
             return await self._health.answer_ready(is_verbose=False)
         refused = self._refuse_by_headers(Headers(scope=scope))
         if refused is not None:
             return refused
-        if path == "/readyz":
-            return await self._health.answer_ready(is_verbose=True)
-        if path not in MCP_PATHS:
+        if self._gate is not None and self._gate.resource.serves_metadata_at(path):
+            return self._gate.resource.metadata()
+        if path not in (*MCP_PATHS, "/readyz"):
             return PlainTextResponse("not found; the protocol is at /mcp\n", 404)
+        return await self._refuse_caller(scope) or await self._answer_admitted(scope)
+
+    async def _answer_admitted(self, scope: Scope) -> Response | None:
+        if scope["path"] == "/readyz":
+            return await self._health.answer_ready(is_verbose=True)
         if scope["method"] != "POST":
             # A GET of a client before 2026-07-28 asks for a stream that could never carry anything.
             return refusal(405, "only POST is answered here", headers={"Allow": "POST"})
+        return None
+
+    async def _refuse_caller(self, scope: Scope) -> Response | None:
+        """Note who calls, or return why not."""
+        if self._gate is None:
+            return None
+        admitted = await self._gate.admit(Headers(scope=scope))
+        if isinstance(admitted, Response):
+            return admitted
+        scope[PRINCIPAL_KEY] = admitted
         return None
 
     def _refuse_by_headers(self, headers: Headers) -> Response | None:

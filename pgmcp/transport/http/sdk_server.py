@@ -17,6 +17,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pgmcp.answers.budget import encode_json
 from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
 from pgmcp.surface.caller import APPS_EXTENSION, caller_name, supports_apps
+from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY, Principal
 from pgmcp.transport.http.changes import ChangeStreams
 from pgmcp.transport.progress import Progress
 from pgmcp.untrusted import escape_untrusted, shorten
@@ -190,6 +191,7 @@ def _meta(context: Context) -> Mapping[str, Any]:
 def _caller(context: Context) -> Caller:
     """Return who asks; before 2026-07-28 only the HTTP client's name comes with a call."""
     meta = _meta(context)
+    principal: Principal | None = context.request.scope.get(PRINCIPAL_KEY) if context.request else None
     name = caller_name(meta.get(types.CLIENT_INFO_META_KEY))
     if not name and context.request is not None:
         name = escape_untrusted(shorten(context.request.headers.get("user-agent", ""), _MAX_AGENT_CHARACTERS))
@@ -197,6 +199,7 @@ def _caller(context: Context) -> Caller:
         name=name,
         protocol_version=context.protocol_version,
         shows_apps=supports_apps(meta.get(types.CLIENT_CAPABILITIES_META_KEY)),
+        principal=principal.name if principal is not None else None,
     )
 
 

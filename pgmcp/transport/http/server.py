@@ -5,6 +5,8 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 from socket import socket
 from typing import Any, Final
 
@@ -13,6 +15,7 @@ from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, Streamable
 
 from pgmcp.surface import Surface
 from pgmcp.transport.http.app import HttpApp
+from pgmcp.transport.http.authentication.gate import Gate
 from pgmcp.transport.http.changes import ChangeStreams
 from pgmcp.transport.http.connections import connection_class
 from pgmcp.transport.http.exchange import Exchanges
@@ -26,7 +29,13 @@ logger = logging.getLogger(__name__)
 _LAST_ANSWERS_TIMEOUT_S: Final = 5
 """For answers to be written once every call has ended."""
 
-_QUIET_LOGGERS: Final = {"mcp": logging.WARNING, "sse_starlette": logging.WARNING, "uvicorn": logging.ERROR}
+_QUIET_LOGGERS: Final = {
+    "httpcore2": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "mcp": logging.WARNING,
+    "sse_starlette": logging.WARNING,
+    "uvicorn": logging.ERROR,
+}
 """Libraries that log each request, or echo what a client sent."""
 
 _ECHOING_LOGGERS: Final = (
@@ -37,10 +46,34 @@ _ECHOING_LOGGERS: Final = (
 """Their tracebacks of pydantic's errors quote the values of a request or a result."""
 
 
+@dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """PEM files of the server's certificate with its chain, and of its private key."""
+
+    certificate: Path
+    key: Path
+
+
 class HttpServer:
     """Serves a surface on sockets that listen. Made and used on one event loop."""
 
-    def __init__(self, surface: Surface, host_check: HostCheck, check: Check, limits: HttpLimits) -> None:
+    def __init__(
+        self,
+        surface: Surface,
+        host_check: HostCheck,
+        check: Check,
+        limits: HttpLimits,
+        *,
+        gate: Gate | None = None,
+        tls: TlsFiles | None = None,
+    ) -> None:
+        """Prepare to serve.
+
+        Args:
+            check: finds out which databases can be reached.
+            gate: finds out who calls; None lets everyone call who can connect.
+            tls: None serves plain HTTP.
+        """
         self._limits = limits
         self._changes = ChangeStreams(surface, max_streams=limits.max_streams)
         self._health = Health(check)
@@ -57,8 +90,8 @@ class HttpServer:
         ]
         streaming, plain = map(StreamableHTTPASGIApp, self._managers)
         self._exchanges = Exchanges(streaming, plain, limits)
-        app = HttpApp(self._exchanges, host_check, self._health)
-        self._uvicorn = _Uvicorn(_uvicorn_config(app, limits))
+        app = HttpApp(self._exchanges, host_check, self._health, gate)
+        self._uvicorn = _Uvicorn(_uvicorn_config(app, limits, tls))
         self._stop_timer: asyncio.TimerHandle | None = None
 
     async def serve(self, sockets: Sequence[socket]) -> None:
@@ -112,7 +145,7 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-def _uvicorn_config(app: HttpApp, limits: HttpLimits) -> uvicorn.Config:
+def _uvicorn_config(app: HttpApp, limits: HttpLimits, tls: TlsFiles | None) -> uvicorn.Config:
     http_class: Any = connection_class(limits)
     return uvicorn.Config(
         app,
@@ -123,6 +156,8 @@ def _uvicorn_config(app: HttpApp, limits: HttpLimits) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,
+        ssl_certfile=tls.certificate if tls else None,
+        ssl_keyfile=tls.key if tls else None,
         timeout_keep_alive=limits.keep_alive_s,
         timeout_graceful_shutdown=round(limits.stop_timeout_s) + _LAST_ANSWERS_TIMEOUT_S,
     )

@@ -1,0 +1,60 @@
+"""Requests to the issuer: bounded in time and size, without redirects."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx2
+
+from pgmcp.transport.http.authentication.principal import IssuerUnavailableError
+
+TIMEOUT_S: Final = 5.0
+MAX_BYTES: Final = 1 << 20
+
+
+class Fetcher:
+    """Asks the issuer."""
+
+    def __init__(self) -> None:
+        self._client = httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def get(self, url: str) -> dict[str, Any]:
+        """Return a JSON object.
+
+        Raises:
+            IssuerUnavailableError: there is none to be had.
+        """
+        return await self._ask("GET", url)
+
+    async def post(self, url: str, form: Mapping[str, str], auth: tuple[str, str]) -> dict[str, Any]:
+        """Send a form, and return the JSON object that answers it.
+
+        Raises:
+            IssuerUnavailableError: there is none to be had.
+        """
+        return await self._ask("POST", url, data=dict(form), auth=auth)
+
+    async def _ask(self, method: str, url: str, **options: Any) -> dict[str, Any]:
+        body = b""
+        try:
+            async with self._client.stream(
+                method, url, headers={"Accept": "application/json"}, **options
+            ) as response:
+                if response.status_code != httpx2.codes.OK:
+                    raise IssuerUnavailableError(f"{url} answered {response.status_code}")
+                async for chunk in response.aiter_bytes():
+                    body += chunk
+                    if len(body) > MAX_BYTES:
+                        raise IssuerUnavailableError(f"{url} answered with more than {MAX_BYTES} bytes")
+            content = json.loads(body)
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            raise IssuerUnavailableError(f"{url} cannot be reached ({type(error).__name__})") from None
+        except (ValueError, RecursionError):
+            raise IssuerUnavailableError(f"{url} did not answer with JSON") from None
+        if not isinstance(content, dict):
+            raise IssuerUnavailableError(f"{url} did not answer with a JSON object")
+        return content

@@ -1,0 +1,91 @@
+"""Opaque tokens: the authorization server is asked what they are (RFC 7662)."""
+
+import hashlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from pgmcp.transport.http.authentication.fetching import Fetcher
+from pgmcp.transport.http.authentication.jwt_tokens import LEEWAY_S, refuse_bound
+from pgmcp.transport.http.authentication.principal import Principal, TokenRefusedError, principal_of
+
+logger = logging.getLogger(__name__)
+
+KEPT_S: Final = 30.0
+"""How long an answer is used again: a token that was revoked is taken for this long at most."""
+
+MAX_KEPT: Final = 10_000
+
+
+class Introspection:
+    """Asks the authorization server, and remembers for a short while what it said.
+
+    Args:
+        issuer: what the answer has to name, if it names one; None: anything.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        *,
+        url: str,
+        client: tuple[str, str],
+        issuer: str | None,
+        audiences: Sequence[str],
+        name_claim: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._fetcher = fetcher
+        self._url = url
+        self._client = client
+        self._issuer = issuer
+        self._audiences = frozenset(audiences)
+        self._name_claim = name_claim
+        self._clock = clock
+        self._kept: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
+
+    async def verify(self, token: str) -> Principal:
+        """Return whose token it is.
+
+        Raises:
+            TokenRefusedError: it is not active, or not for this server.
+            IssuerUnavailableError: the authorization server does not answer.
+        """
+        key = hashlib.sha256(token.encode()).digest()
+        now_s = self._clock()
+        kept = self._kept.get(key)
+        if kept is not None and now_s < kept[1]:
+            return kept[0]
+        claims = await self._fetcher.post(
+            self._url, {"token": token, "token_type_hint": "access_token"}, self._client
+        )
+        expires_at_s = self._check(claims, now_s)
+        principal = principal_of(claims, self._name_claim)
+        self._keep(key, principal, min(now_s + KEPT_S, expires_at_s))
+        return principal
+
+    def _check(self, claims: Mapping[str, Any], now_s: float) -> float:
+        """Return when the token expires, at the latest when its answer does."""
+        if claims.get("active") is not True:
+            raise TokenRefusedError("the token is not active")
+        expires_at_s, begins_at_s = claims.get("exp", now_s + KEPT_S), claims.get("nbf", 0)
+        if not isinstance(expires_at_s, int | float) or not isinstance(begins_at_s, int | float):
+            raise TokenRefusedError("the token is not valid")
+        if expires_at_s + LEEWAY_S <= now_s or begins_at_s - LEEWAY_S > now_s:
+            raise TokenRefusedError("the token has expired")
+        if self._issuer is not None and claims.get("iss", self._issuer) != self._issuer:
+            raise TokenRefusedError("the token is of another issuer")
+        audience = claims.get("aud")
+        named = audience if isinstance(audience, list) else [audience]
+        if not any(isinstance(each, str) and each in self._audiences for each in named):
+            raise TokenRefusedError("the token is for another audience")
+        refuse_bound(claims)
+        return expires_at_s + LEEWAY_S
+
+    def _keep(self, key: bytes, principal: Principal, until_s: float) -> None:
+        self._kept[key] = principal, until_s
+        self._kept.move_to_end(key)
+        while len(self._kept) > MAX_KEPT:
+            self._kept.popitem(last=False)

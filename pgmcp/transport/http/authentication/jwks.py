@@ -1,0 +1,147 @@
+"""The issuer's public keys: fetched without blocking, renewed in the background, kept through an outage.
+
+    age of the keys     0 ───── 300 s ─────────────── outage_s ─────▶
+                         used    used, and fetched     refused until
+                                 in the background     they are fetched
+
+A key that is not known causes a fetch at once, but not more often than every 5 s.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+from jwt import PyJWK
+from jwt.exceptions import PyJWTError
+
+from pgmcp.transport.http.authentication.principal import IssuerUnavailableError
+
+logger = logging.getLogger(__name__)
+
+REFRESH_AFTER_S: Final = 300.0
+COOLDOWN_S: Final = 5.0
+"""Between fetches for unknown keys: tokens with invented key ids must not make us flood the issuer."""
+
+MAX_KEYS: Final = 100
+MAX_CANDIDATES: Final = 8
+"""Keys that are tried for one token; several only if it names none, or the issuer uses one name twice."""
+
+# By RFC 7518, section 3.1, and RFC 8037. Symmetric algorithms are left out: whoever knows the public key
+# could sign with it.
+KEY_BY_ALGORITHM: Final[Mapping[str, tuple[str, str | None]]] = {
+    "RS256": ("RSA", None),
+    "RS384": ("RSA", None),
+    "RS512": ("RSA", None),
+    "PS256": ("RSA", None),
+    "PS384": ("RSA", None),
+    "PS512": ("RSA", None),
+    "ES256": ("EC", "P-256"),
+    "ES384": ("EC", "P-384"),
+    "ES512": ("EC", "P-521"),
+    "EdDSA": ("OKP", "Ed25519"),
+}
+"""The key type and curve that an algorithm needs."""
+
+FetchKeys = Callable[[], Awaitable[Mapping[str, Any]]]
+"""Returns the issuer's JSON Web Key Set."""
+
+
+class KeySet:
+    """The keys of one issuer.
+
+    Args:
+        outage_s: how old known keys may become while the issuer cannot be reached.
+    """
+
+    def __init__(
+        self, fetch: FetchKeys, *, outage_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._fetch = fetch
+        self._outage_s = max(outage_s, REFRESH_AFTER_S)
+        self._clock = clock
+        self._keys: Sequence[Mapping[str, Any]] = ()
+        self._fetched_at_s: float | None = None
+        self._tried_at_s = -COOLDOWN_S
+        self._fetching: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """End a fetch under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
+
+    async def find(self, key_id: str | None, algorithm: str) -> list[PyJWK]:
+        """Return the keys that may have signed a token, most often one.
+
+        Raises:
+            IssuerUnavailableError: no keys are known, or they are too old.
+        """
+        age_s = self._age_s()
+        if age_s is None or age_s > self._outage_s:
+            await self._refresh()
+            if self._fetched_at_s is None or self._clock() - self._fetched_at_s > self._outage_s:
+                raise IssuerUnavailableError("the issuer's keys cannot be fetched")
+        elif age_s > REFRESH_AFTER_S:
+            self._begin_refresh()
+        found = self._candidates(key_id, algorithm)
+        if not found and self._clock() - self._tried_at_s >= COOLDOWN_S:
+            await self._refresh()
+            found = self._candidates(key_id, algorithm)
+        return found
+
+    def _age_s(self) -> float | None:
+        return None if self._fetched_at_s is None else self._clock() - self._fetched_at_s
+
+    def _candidates(self, key_id: str | None, algorithm: str) -> list[PyJWK]:
+        fitting = [
+            key
+            for key in self._keys
+            if (key_id is None or key.get("kid") == key_id) and _can_verify(key, algorithm)
+        ]
+        candidates = []
+        for key in fitting[:MAX_CANDIDATES]:
+            try:
+                candidates.append(PyJWK(dict(key), algorithm=algorithm))
+            except (PyJWTError, TypeError, ValueError):
+                logger.warning("a key of the issuer cannot be used")
+        return candidates
+
+    async def _refresh(self) -> None:
+        """Wait for a fetch, the one under way if there is one."""
+        self._begin_refresh()
+        if self._fetching is not None:
+            await asyncio.wait([self._fetching])
+
+    def _begin_refresh(self) -> None:
+        is_fetching = self._fetching is not None and not self._fetching.done()
+        if is_fetching or self._clock() - self._tried_at_s < COOLDOWN_S:
+            return
+        self._tried_at_s = self._clock()
+        self._fetching = asyncio.get_running_loop().create_task(self._fetch_keys())
+
+    async def _fetch_keys(self) -> None:
+        try:
+            keys = (await self._fetch()).get("keys")
+        except IssuerUnavailableError as error:
+            logger.warning("the issuer's keys cannot be fetched, known ones stay in use: %s", error)
+            return
+        if not isinstance(keys, list) or not keys:
+            logger.warning("the issuer published no keys, known ones stay in use")
+            return
+        self._keys = [key for key in keys[:MAX_KEYS] if isinstance(key, dict)]
+        self._fetched_at_s = self._clock()
+
+
+def _can_verify(key: Mapping[str, Any], algorithm: str) -> bool:
+    """Return whether a key is one for verifying signatures of this algorithm (RFC 7517, section 4)."""
+    key_type, curve = KEY_BY_ALGORITHM[algorithm]
+    operations = key.get("key_ops")
+    return (
+        key.get("kty") == key_type
+        and (curve is None or key.get("crv") == curve)
+        and key.get("use", "sig") == "sig"
+        and key.get("alg", algorithm) == algorithm
+        and (not isinstance(operations, list) or "verify" in operations)
+    )

@@ -1,0 +1,162 @@
+"""Access tokens as JWT (RFC 9068), signed by the keys of an OAuth 2.1 issuer."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import jwt
+from jwt.exceptions import ExpiredSignatureError, InvalidAudienceError, InvalidIssuerError
+
+from pgmcp.transport.http.authentication.fetching import Fetcher
+from pgmcp.transport.http.authentication.jwks import KEY_BY_ALGORITHM, KeySet
+from pgmcp.transport.http.authentication.principal import (
+    IssuerUnavailableError,
+    Principal,
+    TokenRefusedError,
+    principal_of,
+)
+
+logger = logging.getLogger(__name__)
+
+LEEWAY_S: Final = 30
+"""By which the issuer's clock and ours may differ."""
+
+_REQUIRED: Final = ["exp", "iss", "aud"]
+_OF_ID_TOKENS: Final = ("at_hash", "c_hash")
+"""Claims of OpenID Connect's ID tokens, which prove a login to a client and allow nothing."""
+
+_METADATA_PATHS: Final = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+
+def looks_like_jwt(token: str) -> bool:
+    """Return whether a token has the three parts of a signed JWT."""
+    return token.count(".") == 2
+
+
+class JwtTokens:
+    """Verifies JWT.
+
+    Args:
+        audiences: of which a token has to be for one.
+        types: values of the header `typ` that are taken, in lower case; a token without one counts as "jwt".
+        name_claim: whose value is the principal's name.
+    """
+
+    def __init__(
+        self, keys: KeySet, *, issuer: str, audiences: Sequence[str], types: Sequence[str], name_claim: str
+    ) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audiences = list(audiences)
+        self._types = frozenset(types)
+        self._name_claim = name_claim
+
+    async def verify(self, token: str) -> Principal:
+        """Return whose token it is.
+
+        Raises:
+            TokenRefusedError: it is not valid, or not for this server.
+            IssuerUnavailableError: the keys to verify it with cannot be had.
+        """
+        algorithm, key_id = self._read_header(token)
+        for key in await self._keys.find(key_id, algorithm):
+            claims = self._decode(token, key, algorithm)
+            if claims is not None:
+                self._check_kind(claims)
+                return principal_of(claims, self._name_claim)
+        raise TokenRefusedError("the token is not signed by a key of the issuer")
+
+    def _read_header(self, token: str) -> tuple[str, str | None]:
+        """Return algorithm and key id; nothing of them is trusted, they only say which key to try."""
+        try:
+            header = jwt.get_unverified_header(token)
+        except Exception:
+            raise TokenRefusedError("the token is not a JWT") from None
+        algorithm, key_id, kind = header.get("alg"), header.get("kid"), header.get("typ", "jwt")
+        if not isinstance(algorithm, str) or algorithm not in KEY_BY_ALGORITHM:
+            raise TokenRefusedError("the token is signed with an algorithm that is not taken")
+        if not isinstance(key_id, str | None):
+            raise TokenRefusedError("the token's key id is not a text")
+        if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in self._types:
+            raise TokenRefusedError("the token is of a type that is not taken")
+        return algorithm, key_id
+
+    def _decode(self, token: str, key: jwt.PyJWK, algorithm: str) -> Mapping[str, Any] | None:
+        """Return the claims; None if the signature is another key's."""
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                audience=self._audiences,
+                issuer=self._issuer,
+                leeway=LEEWAY_S,
+                options={"require": _REQUIRED, "enforce_minimum_key_length": True},
+            )
+        except jwt.InvalidSignatureError:
+            return None
+        except ExpiredSignatureError:
+            raise TokenRefusedError("the token has expired") from None
+        except InvalidAudienceError:
+            raise TokenRefusedError("the token is for another audience") from None
+        except InvalidIssuerError:
+            raise TokenRefusedError("the token is of another issuer") from None
+        except Exception:  # beside its own errors PyJWT raises TypeError and ValueError for odd claims
+            raise TokenRefusedError("the token is not valid") from None
+
+    def _check_kind(self, claims: Mapping[str, Any]) -> None:
+        if any(claim in claims for claim in _OF_ID_TOKENS):
+            raise TokenRefusedError("the token is an ID token; an access token is needed")
+        refuse_bound(claims)
+
+
+def refuse_bound(claims: Mapping[str, Any]) -> None:
+    """Refuse a token that is bound to a key of its client (RFC 7800): no proof of that key is asked for here.
+
+    Raises:
+        TokenRefusedError: it is bound.
+    """
+    if claims.get("cnf") is not None:
+        raise TokenRefusedError("the token is bound to a key, and only bearer tokens are taken")
+
+
+class IssuerKeys:
+    """Finds the issuer's keys, at a given address or by its metadata (RFC 8414, OpenID Connect Discovery)."""
+
+    def __init__(self, fetcher: Fetcher, issuer: str, jwks_url: str | None) -> None:
+        self._fetcher = fetcher
+        self._issuer = issuer
+        self._jwks_url = jwks_url
+
+    async def fetch(self) -> Mapping[str, Any]:
+        """Return the JSON Web Key Set.
+
+        Raises:
+            IssuerUnavailableError: it cannot be had.
+        """
+        return await self._fetcher.get(self._jwks_url or await self._discover())
+
+    async def _discover(self) -> str:
+        failure = IssuerUnavailableError("the issuer has no metadata")
+        for url in self._metadata_urls():
+            try:
+                metadata = await self._fetcher.get(url)
+            except IssuerUnavailableError as error:
+                failure = error
+                continue
+            jwks_url = metadata.get("jwks_uri")
+            if metadata.get("issuer") != self._issuer or not isinstance(jwks_url, str):
+                raise IssuerUnavailableError(f"{url} is not the metadata of {self._issuer}")
+            if jwks_url.startswith("http://") and not self._issuer.startswith("http://"):
+                raise IssuerUnavailableError(f"{url} names keys at an address without TLS")
+            return jwks_url
+        raise failure
+
+    def _metadata_urls(self) -> list[str]:
+        """Return where metadata may be: before the issuer's path (RFC 8414), or after it (OpenID Connect)."""
+        scheme, _, rest = self._issuer.partition("://")
+        host, slash, path = rest.partition("/")
+        below = f"{slash}{path}".rstrip("/")
+        before = [f"{scheme}://{host}{known}{below}" for known in _METADATA_PATHS]
+        after = f"{scheme}://{host}{below}{_METADATA_PATHS[1]}"
+        return list(dict.fromkeys([*before, after]))

@@ -1,0 +1,44 @@
+"""Static bearer tokens: made by `pgmcp token`, kept as hashes.
+
+A token has 256 random bits, so a plain hash of it cannot be reversed; slow hashes are for passwords.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from typing import Final
+
+from pgmcp.transport.http.authentication.principal import Principal
+
+PREFIX: Final = "pgmcp_"
+"""By which people and scanners for leaked secrets know a token."""
+
+_RANDOM_BYTES: Final = 32
+
+
+def new_token() -> str:
+    """Return a new token."""
+    return PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+
+
+def digest_of(token: str) -> str:
+    """Return what the settings keep of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class StaticTokens:
+    """Knows the tokens of the settings.
+
+    Args:
+        digests: by the principal's name.
+    """
+
+    def __init__(self, digests: Mapping[str, str]) -> None:
+        self._digests = dict(digests)
+
+    def find(self, token: str) -> Principal | None:
+        """Return whose token it is; takes as long for each."""
+        digest = digest_of(token)
+        found = [name for name, kept in self._digests.items() if hmac.compare_digest(kept, digest)]
+        return Principal(found[0]) if found else None

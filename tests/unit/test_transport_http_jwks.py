@@ -1,0 +1,132 @@
+"""The issuer's keys over time: rotation, outage, invented key ids, with a clock that the test sets."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pgmcp.transport.http.authentication.fetching import Fetcher
+from pgmcp.transport.http.authentication.jwks import COOLDOWN_S, REFRESH_AFTER_S, KeySet
+from pgmcp.transport.http.authentication.jwt_tokens import IssuerKeys, JwtTokens
+from pgmcp.transport.http.authentication.principal import IssuerUnavailableError, TokenRefusedError
+from tests.issuer import RESOURCE, Issuer, SigningKey
+
+pytestmark = pytest.mark.anyio
+
+OUTAGE_S = 3600.0
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as issuer:
+        yield issuer
+
+
+class Verifier:
+    """The verifier of an issuer's tokens, and its clock."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self.now_s = 0.0
+        self._fetcher = Fetcher()
+        source = IssuerKeys(self._fetcher, issuer.url, None)
+        self.keys = KeySet(source.fetch, outage_s=OUTAGE_S, clock=lambda: self.now_s)
+        self.tokens = JwtTokens(
+            self.keys, issuer=issuer.url, audiences=[RESOURCE], types=["at+jwt"], name_claim="sub"
+        )
+
+    async def name_of(self, token: str) -> str:
+        return (await self.tokens.verify(token)).name
+
+    async def __aenter__(self) -> "Verifier":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.keys.close()
+        await self._fetcher.close()
+
+
+async def test_keys_are_found_by_the_issuers_metadata_and_fetched_once(issuer: Issuer) -> None:
+    async with Verifier(issuer) as verifier:
+        names = [await verifier.name_of(issuer.token(sub=name)) for name in ("alice", "bob")]
+
+    assert names == ["alice", "bob"]
+    assert issuer.requests["/keys"] == 1
+
+
+async def test_a_new_key_is_found_once_the_cooldown_is_over(issuer: Issuer) -> None:
+    async with Verifier(issuer) as verifier:
+        await verifier.name_of(issuer.token())
+        issuer.keys.append(SigningKey("ES256"))
+        rotated = issuer.token(key=issuer.keys[1])
+        with pytest.raises(TokenRefusedError):
+            await verifier.name_of(rotated)
+        verifier.now_s = COOLDOWN_S
+
+        assert await verifier.name_of(rotated) == "alice"
+        assert await verifier.name_of(issuer.token()) == "alice"
+
+
+async def test_invented_key_ids_fetch_no_more_often_than_the_cooldown(issuer: Issuer) -> None:
+    async with Verifier(issuer) as verifier:
+        await verifier.name_of(issuer.token())
+        verifier.now_s = COOLDOWN_S
+        for _ in range(20):
+            with pytest.raises(TokenRefusedError):
+                await verifier.name_of(issuer.token(headers={"kid": "invented"}))
+
+    assert issuer.requests["/keys"] == 2
+
+
+async def test_a_key_that_was_withdrawn_is_refused_after_the_refresh(issuer: Issuer) -> None:
+    async with Verifier(issuer) as verifier:
+        old = issuer.token()
+        await verifier.name_of(old)
+        issuer.keys = [SigningKey()]
+        verifier.now_s = REFRESH_AFTER_S + 1
+        await verifier.name_of(old)  # begins the refresh
+        await verifier.keys._refresh()
+
+        with pytest.raises(TokenRefusedError):
+            await verifier.name_of(old)
+
+
+async def test_known_keys_outlive_an_outage_for_the_stated_time_and_no_longer(issuer: Issuer) -> None:
+    async with Verifier(issuer) as verifier:
+        token = issuer.token()
+        await verifier.name_of(token)
+        issuer.is_down = True
+        verifier.now_s = OUTAGE_S
+        assert await verifier.name_of(token) == "alice"
+        verifier.now_s = OUTAGE_S + COOLDOWN_S
+        with pytest.raises(IssuerUnavailableError):
+            await verifier.name_of(token)
+        issuer.is_down = False
+        verifier.now_s += COOLDOWN_S
+
+        assert await verifier.name_of(token) == "alice"
+
+
+async def test_without_any_keys_a_token_is_neither_taken_nor_refused(issuer: Issuer) -> None:
+    issuer.is_down = True
+    async with Verifier(issuer) as verifier:
+        with pytest.raises(IssuerUnavailableError):
+            await verifier.name_of(issuer.token())
+
+
+async def test_two_keys_of_one_name_are_both_tried(issuer: Issuer) -> None:
+    second = SigningKey()
+    second.id = issuer.keys[0].id
+    issuer.keys.append(second)
+    async with Verifier(issuer) as verifier:
+        assert await verifier.name_of(issuer.token(key=second)) == "alice"
+
+
+async def test_keys_for_other_uses_are_not_taken(issuer: Issuer) -> None:
+    class EncryptionKey(SigningKey):
+        @property
+        def public(self) -> dict[str, object]:
+            return {**super().public, "use": "enc"}
+
+    issuer.keys.append(EncryptionKey())
+    async with Verifier(issuer) as verifier:
+        with pytest.raises(TokenRefusedError):
+            await verifier.name_of(issuer.token(key=issuer.keys[1]))
