@@ -61,6 +61,8 @@ def test_nothing_is_shown_where_values_are_switched_off() -> None:
         "CVV",
         "date_of_birth",
         "first_name",
+        "sbCustName",
+        "patient_name",
         "lastName",
         "home_address",
         "pin",
@@ -76,6 +78,8 @@ def test_names_of_secrets_and_personal_data_look_sensitive(name: str) -> None:
     [
         "status",
         "country",
+        "publisher_name",
+        "name",
         "payment_method",
         "shipping_class",
         "category",
