@@ -66,8 +66,9 @@ def content(
     finish_reason: str = "stop",
     refusal: str | None = None,
     usage: tuple[int, int] | None = (TOKENS_IN, TOKENS_OUT),
+    cached: int = 0,
 ) -> Reply:
-    """A completion whose message is `text`; `usage` is (tokens in, tokens out)."""
+    """A completion whose message is `text`; `usage` is (tokens in, tokens out), `cached` part of the first."""
     message = {"role": "assistant", "content": text, "refusal": refusal}
     body: dict[str, Any] = {
         "id": "chatcmpl-scripted",
@@ -83,6 +84,8 @@ def content(
             "completion_tokens": tokens_out,
             "total_tokens": tokens_in + tokens_out,
         }
+        if cached:
+            body["usage"]["prompt_tokens_details"] = {"cached_tokens": cached, "audio_tokens": 0}
     return raw(json.dumps(body).encode())
 
 

@@ -62,6 +62,7 @@ class Answer:
         question: the caller's question; None for direct SQL.
         model: who wrote the SQL; None when no model was asked.
         tokens_in: prompt tokens over all model calls.
+        tokens_cached: those of them that came from the provider's cache.
         tokens_out: completion tokens over all model calls.
         elapsed_ms: milliseconds by stage, in the order they ran; stages do not overlap.
         notes: what else the reader should know, a sentence each.
@@ -77,6 +78,7 @@ class Answer:
     question: str | None = None
     model: str | None = None
     tokens_in: int = 0
+    tokens_cached: int = 0
     tokens_out: int = 0
     elapsed_ms: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ _MARGIN_TOKENS: Final = 120  # for the sentences on what was left out
 _FRAME: Final = (
     '{"database":,"sql":,"source":"generated","repairs":0,"assumptions":[],"columns":[],"rows":[],'
     '"row_count":100000,"truncated":,"cut_cells":1000,"elapsed_ms":{"schema":10.1,'
-    '"prompt":1.2,"model":1234.5,"validate":1.2,"execute":1234.5},"model":,"tokens":{"in":1000,"out":1000},"notes":[]}'
+    '"prompt":1.2,"model":1234.5,"validate":1.2,"execute":1234.5},"model":,"tokens":{"in":1000,"cached":1000,"out":1000},"notes":[]}'
 )
 """The JSON of an answer without its own words, its rows and what was left out, as long as it may get."""
 

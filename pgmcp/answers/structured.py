@@ -31,7 +31,7 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
     "cut_cells": _INTEGER,
     "elapsed_ms": {"type": "object"},
     "model": _NULLABLE_TEXT,
-    "tokens": {"properties": {"in": _INTEGER, "out": _INTEGER}},
+    "tokens": {"additionalProperties": _INTEGER},
     "notes": _TEXTS,
 }
 ANSWER_SCHEMA: dict[str, Any] = {
@@ -62,7 +62,7 @@ def as_json(fitted: FittedAnswer) -> dict[str, Any]:
         "cut_cells": fitted.cut_cells,
         "elapsed_ms": {stage: round(ms, 1) for stage, ms in answer.elapsed_ms.items()},
         "model": answer.model,
-        "tokens": {"in": answer.tokens_in, "out": answer.tokens_out},
+        "tokens": {"in": answer.tokens_in, "cached": answer.tokens_cached, "out": answer.tokens_out},
         "notes": fitted.notes,
     }
     if answer.exported:

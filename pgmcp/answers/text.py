@@ -60,7 +60,8 @@ def describe_provenance(answer: Answer) -> str:
         _name_source(answer),
     ]
     if answer.tokens_in or answer.tokens_out:
-        facts.append(f"{answer.tokens_in} + {answer.tokens_out} model tokens")
+        cached = f" ({answer.tokens_cached} cached)" if answer.tokens_cached else ""
+        facts.append(f"{answer.tokens_in}{cached} + {answer.tokens_out} model tokens")
     return ", ".join(facts)
 
 

@@ -18,6 +18,7 @@ class Completion:
     Attributes:
         tokens_in: tokens of the prompt as counted by the endpoint; 0 if it does not report them.
         tokens_out: tokens of the reply, likewise.
+        tokens_cached: those of the prompt that came from the provider's cache; 0 if it does not report them.
         model: the model that answered, as the endpoint names it.
     """
 
@@ -25,6 +26,7 @@ class Completion:
     tokens_in: int
     tokens_out: int
     model: str
+    tokens_cached: int = 0
 
 
 class _Part(msgspec.Struct):
@@ -65,8 +67,13 @@ class _Choice(msgspec.Struct):
     finish_reason: str | None = None
 
 
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
 class _Usage(msgspec.Struct):
     prompt_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
     completion_tokens: int | None = None
 
 
@@ -102,7 +109,9 @@ def read_completion(body: bytes, *, asked_model: str) -> Completion:
         raise ModelReplyError(
             str(error), hint=error.hint, tokens_in=tokens_in, tokens_out=tokens_out
         ) from None
-    return Completion(reply, tokens_in, tokens_out, envelope.model or asked_model)
+    details = usage.prompt_tokens_details
+    tokens_cached = min(tokens_in, max(0, (details and details.cached_tokens) or 0))
+    return Completion(reply, tokens_in, tokens_out, envelope.model or asked_model, tokens_cached)
 
 
 def _content_of(envelope: _Envelope) -> str:

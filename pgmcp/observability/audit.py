@@ -3,7 +3,7 @@
     {"time": "2026-11-22T20:48:19.512+00:00", "call": 12, "operation": "execute_sql",
      "caller": "claude-ai 0.1.0", "database": "shop", "sql_sha256": "9f86d081884c7d65",
      "outcome": "answered", "source": "direct", "rows": 3, "ms": 35.2, "model": null,
-     "tokens_in": 0, "tokens_out": 0}
+     "tokens_in": 0, "tokens_cached": 0, "tokens_out": 0}
 
 Never a value of a result, and no SQL unless the operator asks for it: literals
 in it may be values. Rotated by size, with the standard library's means.
@@ -94,6 +94,7 @@ class AuditFile:
             "ms": round(spent_ms, 1),
             "model": call.model,
             "tokens_in": call.tokens_in,
+            "tokens_cached": call.tokens_cached,
             "tokens_out": call.tokens_out,
         }
 

@@ -173,6 +173,7 @@ def _describe(span: Span, call: Call, outcome: str) -> None:
         "db.response.returned_rows": call.row_count,
         "gen_ai.request.model": call.model,
         "gen_ai.usage.input_tokens": call.tokens_in,
+        "gen_ai.usage.cache_read.input_tokens": call.tokens_cached,
         "gen_ai.usage.output_tokens": call.tokens_out,
     }
     span.set_attributes({name: fact for name, fact in facts.items() if fact is not None})

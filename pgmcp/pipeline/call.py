@@ -114,6 +114,7 @@ class Call:
         row_count: of the last statement that was run.
         model: who wrote the SQL; None when no model was asked.
         tokens_in: prompt tokens over all model calls.
+        tokens_cached: those of them that came from the provider's cache.
         tokens_out: completion tokens over all model calls.
         elapsed_ms: milliseconds by stage, in the order they ran.
     """
@@ -129,6 +130,7 @@ class Call:
     row_count: int | None = None
     model: str | None = None
     tokens_in: int = 0
+    tokens_cached: int = 0
     tokens_out: int = 0
     elapsed_ms: dict[str, float] = field(default_factory=dict)
 
@@ -158,6 +160,7 @@ class Request:
         """Add what a model call has cost."""
         self.call.model = completion.model
         self.call.tokens_in += completion.tokens_in
+        self.call.tokens_cached += completion.tokens_cached
         self.call.tokens_out += completion.tokens_out
 
     def answer(
@@ -182,6 +185,7 @@ class Request:
             question=self.question or None,
             model=call.model,
             tokens_in=call.tokens_in,
+            tokens_cached=call.tokens_cached,
             tokens_out=call.tokens_out,
             elapsed_ms=call.elapsed_ms,
             notes=(*notes, *self.notes),

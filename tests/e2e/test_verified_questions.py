@@ -24,7 +24,7 @@ def test_every_wording_of_a_verified_question_runs_its_sql(question: str, shop_s
 
     assert answer.structured["source"] == "verified"
     assert answer.structured["model"] is None
-    assert answer.structured["tokens"] == {"in": 0, "out": 0}
+    assert answer.structured["tokens"] == {"in": 0, "cached": 0, "out": 0}
     assert answer.rows
     assert "verified SQL of the operator" in answer.text.splitlines()[0]
 

@@ -39,7 +39,7 @@ def test_an_answer_has_typed_columns_and_exact_values() -> None:
         "cut_cells": 0,
         "elapsed_ms": {"execute": 1.3},
         "model": None,
-        "tokens": {"in": 0, "out": 0},
+        "tokens": {"in": 0, "cached": 0, "out": 0},
         "notes": [],
     }
 

@@ -130,6 +130,17 @@ async def test_usage_that_is_missing_or_negative_counts_as_0(
     assert (completion.tokens_in, completion.tokens_out) == (0, 0)
 
 
+@pytest.mark.parametrize(("cached", "counted"), [(100, 100), (TOKENS_IN + 1, TOKENS_IN), (-1, 0)])
+async def test_cached_tokens_are_a_part_of_the_prompt(
+    cached: int, counted: int, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(content(reply_text("SELECT 1"), cached=cached))
+
+    completion = await complete(connect(endpoint.base_url))
+
+    assert (completion.tokens_in, completion.tokens_cached) == (TOKENS_IN, counted)
+
+
 async def test_an_endpoint_without_structured_output_is_asked_without_it_from_then_on(
     connect: Connect,
 ) -> None:
