@@ -68,7 +68,7 @@ def content(
     usage: tuple[int, int] | None = (TOKENS_IN, TOKENS_OUT),
     cached: int = 0,
 ) -> Reply:
-    """A completion whose message is `text`; `usage` is (tokens in, tokens out), `cached` part of the first."""
+    """A completion whose message is `text`; `usage` is (tokens in, tokens out), of which `cached`."""
     message = {"role": "assistant", "content": text, "refusal": refusal}
     body: dict[str, Any] = {
         "id": "chatcmpl-scripted",
