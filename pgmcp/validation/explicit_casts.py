@@ -124,10 +124,7 @@ class ExplicitCasts(ColumnValues):
         return kind.startswith("Xml") or kind == "RangeTableFunc"
 
     def _may_cast_to(self, type_name: Node) -> bool:
-        """Return whether one of the casts may be meant by a type; names outside pg_catalog may be domains."""
-        *schemas, name = (part["String"]["sval"] for part in type_name["names"])
-        is_built_in = schemas == ["pg_catalog"] or not (schemas or self._around.puts_schemas_first)
-        return not is_built_in or name in self._targets or name not in _BUILT_IN_TYPES
+        return may_cast_to(type_name, self._targets, self._around)
 
     def _may_cast_by(self, symbol: str) -> bool:
         is_concatenation = symbol == "||" and "text" in self._targets
@@ -152,11 +149,7 @@ class ExplicitCasts(ColumnValues):
 
     def _casts(self, name: str) -> bool:
         """Return whether a built-in function may call one of the casts."""
-        return (
-            name in self._targets
-            or (name in _CAST_TO_JSON and not self._targets.isdisjoint({"json", "jsonb"}))
-            or (name in _CAST_TO_TEXT and "text" in self._targets)
-        )
+        return name in self._targets or looks_up_cast(name, self._targets)
 
     def _is_function_of_value(self, step: Node) -> bool:
         """Return whether a name behind a dot may call a function that casts, or one of the database's own."""
@@ -164,3 +157,20 @@ class ExplicitCasts(ColumnValues):
         if name in self._columns:  # not `_names`: an output is called after its function
             return False
         return (name in FUNCTIONS_THAT_CAST and self._casts(name)) or self._around.takes_one(name)
+
+
+def may_cast_to(type_name: Node, targets: Set[str], surroundings: Surroundings) -> bool:
+    """Return whether a type that is written may call one of the casts to `targets`.
+
+    Names outside pg_catalog may be domains.
+    """
+    *schemas, name = (part["String"]["sval"] for part in type_name["names"])
+    is_built_in = schemas == ["pg_catalog"] or not (schemas or surroundings.puts_schemas_first)
+    return not is_built_in or name in targets or name not in _BUILT_IN_TYPES
+
+
+def looks_up_cast(function: str, targets: Set[str]) -> bool:
+    """Return whether a built-in function looks up a cast to one of the types."""
+    return (function in _CAST_TO_JSON and not targets.isdisjoint({"json", "jsonb"})) or (
+        function in _CAST_TO_TEXT and "text" in targets
+    )

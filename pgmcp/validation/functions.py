@@ -25,7 +25,7 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.operators import is_built_in_operator, is_known_operator
-from pgmcp.validation.overloads import NAME_TYPE, UNKNOWN, CallArguments, is_polymorphic
+from pgmcp.validation.overloads import NAME_TYPE, TEXT_TYPE, UNKNOWN, CallArguments, is_polymorphic
 from pgmcp.validation.reach import ColumnCast, Reach, Refusal
 from pgmcp.validation.refusal_reasons import RefusalReason
 from pgmcp.validation.secret_columns import NAME_COMPARISONS
@@ -166,10 +166,11 @@ class FunctionPolicy:
         return self._first_refusal(self._without_denied_extensions(behind, is_built_in))
 
     def compares_names_itself(self) -> bool:
-        """Return whether an operator made here may compare a column of type name with a literal."""
-        operands = CallArguments(2, [frozenset({NAME_TYPE}), frozenset({UNKNOWN})])
+        """Return whether an operator made here may compare a name, or a name as text, with a literal."""
         behind = (
             function
+            for compared in (NAME_TYPE, TEXT_TYPE)
+            for operands in [CallArguments(2, [frozenset({compared}), frozenset({UNKNOWN})])]
             for symbol in NAME_COMPARISONS
             for function in self._lookup.operators("", symbol, self._path, operands)
         )

@@ -8,14 +8,14 @@ never does count as harmless; every other place is taken for one that casts.
 from collections.abc import Iterator, Set
 from typing import Any, NamedTuple
 
-from pgmcp.validation.column_values import Surroundings
+from pgmcp.validation.column_values import Surroundings, arms
+from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST, looks_up_cast, may_cast_to
 from pgmcp.validation.grammar import Node
 
 _LISTS_OF_BARE_COLUMNS = frozenset(
     {"sortClause", "groupClause", "distinctClause", "partitionClause", "orderClause"}
 )
 _NAMES_OF_ROWS = frozenset({"aliasname", "relname", "ctename"})
-_RENAMES = frozenset({"colnames", "aliascolnames", "usingClause"})
 
 # Functions of pg_catalog that can be given one argument of any type, and so a row as `row.function`.
 _OF_ANY_ROW = frozenset(
@@ -28,8 +28,17 @@ _OF_ANY_ROW = frozenset(
     """.split()  # noqa: SIM905 - as a list it is three pages long
 )
 
-_OF_ANY_VALUE = frozenset({"concat", "count", "num_nonnulls", "num_nulls", "pg_column_size", "pg_typeof"})
-"""Functions of pg_catalog whose arguments may all have any type, whatever else has their names there."""
+_OF_ANY_VALUE = FUNCTIONS_THAT_CAST | {
+    *("concat", "count", "num_nonnulls", "num_nulls", "pg_column_size", "pg_typeof"),
+}
+"""Functions of pg_catalog whose arguments may all have any type, whatever else has their names there.
+
+Those that look casts up are not called with values that have one to what they look for.
+"""
+
+
+_WITH_FLAG = frozenset({"array_to_json", "row_to_json"})
+"""Those of them that also take a boolean."""
 
 
 class _Seen(NamedTuple):
@@ -52,11 +61,13 @@ class ImplicitCasts:
 
     Args:
         columns: their names; any column of such a name counts.
+        targets: names of the types that they have casts to.
     """
 
-    def __init__(self, root: Node, columns: Set[str], surroundings: Surroundings) -> None:
+    def __init__(self, root: Node, columns: Set[str], targets: Set[str], surroundings: Surroundings) -> None:
         self._root = root
         self._columns = columns
+        self._targets = targets
         self._around = surroundings
         self._rows = _names_of_rows(root)
         outermost = root.get("SelectStmt", root)
@@ -70,7 +81,7 @@ class ImplicitCasts:
             if isinstance(seen.value, list):
                 pending.extend(seen._replace(value=each) for each in reversed(seen.value))
             elif isinstance(seen.value, dict):
-                if _mixes_or_renames(seen.value):
+                if self._mixes_or_renames(seen.value):
                     return seen.value
                 column = seen.value.get("ColumnRef")
                 if column and self._may_be_cast(column, seen):
@@ -97,13 +108,16 @@ class ImplicitCasts:
     def _below(self, name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
         """Give what a field holds, or a node under its name."""
         if name == "ResTarget":
-            is_bare = above.is_bare and (id(below) in self._shown or not _is_renamed(below))
-            yield _Seen(below.get("val"), is_bare, above.is_value)
+            is_shown = id(below) in self._shown
+            is_bare = above.is_bare and (is_shown or not _is_renamed(below))
+            yield _Seen(below.get("val"), is_bare, above.is_value, is_consumed=is_shown)
             yield _Seen(below.get("indirection"))
         elif name == "FuncCall":
             for field, each in below.items():
                 is_consumed = field == "args" and self._takes_values_as_they_are(below)
                 yield _Seen(each, is_bare=is_consumed, is_consumed=is_consumed)
+        elif name == "TypeCast" and not may_cast_to(below["typeName"], self._targets, self._around):
+            yield _Seen(below["arg"], is_bare=True, is_consumed=True)
         elif name in ("SubLink", "JsonArrayQueryConstructor"):
             yield _Seen(below, is_value=below.get("subLinkType") != "EXISTS_SUBLINK")
         elif name == "targetList":
@@ -114,7 +128,36 @@ class ImplicitCasts:
     def _takes_values_as_they_are(self, call: Node) -> bool:
         *schemas, name = (part["String"]["sval"] for part in call["funcname"])
         is_built_in = schemas == ["pg_catalog"] or not (schemas or self._around.has_function(name))
-        return is_built_in and name in _OF_ANY_VALUE
+        takes_any = name in _OF_ANY_VALUE and (name not in _WITH_FLAG or len(call.get("args", [])) == 1)
+        return is_built_in and takes_any and not looks_up_cast(name, self._targets)
+
+    def _mixes_or_renames(self, fields: Node) -> bool:
+        """Return whether values of several inputs become one here, or get names that are not followed."""
+        operation = str(fields.get("op", ""))
+        if operation.startswith("SETOP_") and operation != "SETOP_NONE":
+            return self._may_hold(list(_outputs(fields)))
+        if "aliascolnames" in fields:
+            return self._may_hold(list(_outputs(fields["ctequery"]["SelectStmt"])))
+        if "colnames" in fields.get("alias", {}):
+            return "relname" in fields or "larg" in fields or self._may_hold(list(_sources(fields)))
+        joined = {name["String"]["sval"] for name in fields.get("usingClause", ())}
+        return bool(fields.get("isNatural")) or not self._columns.isdisjoint(joined)
+
+    def _may_hold(self, root: Any) -> bool:
+        """Return whether one of the columns may stand in expressions, under its name, in a row or a star."""
+        pending = [root]
+        while pending:
+            value = pending.pop()
+            if isinstance(value, list):
+                pending.extend(value)
+            elif isinstance(value, dict):
+                if "fields" in value and self._is_column_or_row(value["fields"][-1]):
+                    return True
+                pending.extend(value.values())
+        return False
+
+    def _is_column_or_row(self, name: Node) -> bool:
+        return "A_Star" in name or name["String"]["sval"] in self._columns | self._rows
 
 
 def _below_harmless(name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
@@ -145,11 +188,18 @@ def _names_of_rows(root: Node) -> Set[str]:
     return names
 
 
-def _mixes_or_renames(fields: Node) -> bool:
-    """Return whether columns of several inputs become one here, or get names that are not followed."""
-    operation = str(fields.get("op", ""))
-    is_set_operation = operation.startswith("SETOP_") and operation != "SETOP_NONE"
-    return is_set_operation or bool(fields.get("isNatural")) or any(fields.get(name) for name in _RENAMES)
+def _outputs(select: Node) -> Iterator[Any]:
+    """Give what becomes the columns of a SELECT, VALUES or set operation."""
+    for arm in arms(select):
+        yield arm.get("targetList", arm.get("valuesLists", []))
+
+
+def _sources(item: Node) -> Iterator[Any]:
+    """Give what becomes the columns of a subquery or function in FROM."""
+    if "subquery" in item:
+        yield from _outputs(item["subquery"]["SelectStmt"])
+    else:
+        yield {name: value for name, value in item.items() if name != "alias"}
 
 
 def _is_renamed(target: Node) -> bool:

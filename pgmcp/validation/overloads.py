@@ -16,6 +16,7 @@ UNKNOWN: Final = 705
 """The type of a literal without a cast, and of NULL (pg_type.dat, as all these numbers)."""
 
 NAME_TYPE: Final = 19
+TEXT_TYPE: Final = 25
 _RECORD: Final = 2249
 _MAX_COMBINATIONS: Final = 16
 _STRING_CATEGORY: Final = "S"

@@ -46,16 +46,13 @@ class ColumnCast(NamedTuple):
 
     Attributes:
         column: "" is the whole row.
-        target: the built-in type that a statement has to name; "" if the server calls the cast without that.
         kind: how the column's values hold the type that the cast is of.
-        is_check: it is the CHECK of a domain.
     """
 
     column: str
-    target: str
+    cast: CatalogCast
     refusal: Refusal
     kind: ValueKind
-    is_check: bool
 
 
 _Node = CatalogFunction | CatalogRelation
@@ -132,7 +129,7 @@ class Reach:
             return []
         schemas = [schema] if schema else self._search_path
         return [
-            ColumnCast(column, "" if cast.is_chosen else cast.target, refusal, kind, cast.is_check)
+            ColumnCast(column, cast, refusal, kind)
             for each in schemas
             for relation in self._relations.get((each, name), ())
             for column, type_name, kind in relation.cast_columns

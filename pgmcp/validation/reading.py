@@ -218,15 +218,15 @@ class ReadingCheck:
     def _check_column_casts(self, root: Node) -> None:
         """Refuse a statement that may call a cast of a column's type which may not be called."""
         surroundings = self._functions.surroundings
-        chosen = [cast for cast in self._column_casts if not cast.target]
-        named = [cast for cast in self._column_casts if cast.target and not cast.is_check]
-        checked = [cast for cast in self._column_casts if cast.is_check]
+        chosen = [each for each in self._column_casts if each.cast.is_chosen]
+        checked = [each for each in self._column_casts if each.cast.is_check]
+        named = [each for each in self._column_casts if not (each.cast.is_chosen or each.cast.is_check)]
         if chosen:
-            columns = {cast.column for cast in chosen}
-            if place := ImplicitCasts(root, columns, surroundings).first():
+            columns, targets = {each.column for each in chosen}, {each.cast.target for each in chosen}
+            if place := ImplicitCasts(root, columns, targets, surroundings).first():
                 self._refuse_cast(chosen, place, hint=_IMPLICIT_CAST_HINT)
         if named:
-            targets = {cast.target for cast in named}
+            targets = {each.cast.target for each in named}
             if place := ExplicitCasts(root, _kinds_by_column(named), targets, surroundings).first():
                 self._refuse_cast(named, place, hint=_EXPLICIT_CAST_HINT)
         literals = LiteralsOfDomains(root, _kinds_by_column(checked), surroundings)
@@ -237,13 +237,13 @@ class ReadingCheck:
 
     def _refuse_cast(self, casts: list[ColumnCast], place: Node, *, hint: str) -> NoReturn:
         mentioned = names_of_columns(place)
-        cast = next((each for each in casts if each.column in mentioned), casts[0])
-        what = "CHECK" if cast.is_check else "cast"
+        found = next((each for each in casts if each.column in mentioned), casts[0])
+        what = "CHECK" if found.cast.is_check else "cast"
         message = (
-            f"column {cast.column} may be cast here: through a {what} of its type, "
-            f"{cast.refusal.culprit} is refused: {TEXT_BY_REASON[cast.refusal.reason]}"
+            f"column {found.column} may be cast here: through a {what} of its type, "
+            f"{found.refusal.culprit} is refused: {TEXT_BY_REASON[found.refusal.reason]}"
         )
-        self._refuse(message, place, offending=cast.column, hint=hint)
+        self._refuse(message, place, offending=found.column, hint=hint)
 
     def _check_column(self, names: list[Node], fields: Node) -> None:
         if len(names) > 1 and (name := _field_name(names[-1])):
@@ -280,7 +280,12 @@ class ReadingCheck:
         if not self._relations_with_secrets:
             return
         is_own = not self._functions.compares_names_itself()
-        if found := find_secret_use(root, self._relations_with_secrets, trusts_conditions=is_own):
+        if found := find_secret_use(
+            root,
+            self._relations_with_secrets,
+            trusts_conditions=is_own,
+            trusts_type_names=not self._functions.surroundings.puts_schemas_first,
+        ):
             relation, column, offending, fields, shows_samples = found
             shows = "it" if offending == column else f"{offending} may show it; it"
             message = f"the column {column} of {relation} is not readable here: {shows} may hold passwords"

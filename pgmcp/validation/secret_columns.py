@@ -10,6 +10,7 @@ functions called as `row.function`, new names for its columns, NATURAL joins. Wh
 leaves out the tables that hold secrets, all columns of `pg_stats` may be read.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -18,6 +19,8 @@ from pgmcp.validation.body_grammar import parse_body
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.relations import secret_relation_refusal
 
+_PLAIN_ARRAY: Final = re.compile(r"\{[a-z_][a-z0-9_]*(?:,[a-z_][a-z0-9_]*)*\}")
+"""An array of names, without quotes, spaces and escapes; NULL in capitals is none of them."""
 _SYSTEM_COLUMNS: Final = frozenset({"oid", "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
 
 
@@ -83,6 +86,8 @@ SECRET_COLUMNS: Final = tuple(
 """Schema, relation and column of each."""
 
 
+_Comparison = tuple[str, list[Node], str, list[str]]
+
 NAME_COMPARISONS: Final = ("=", "<>")
 """The operators of conditions that can leave out the tables that hold secrets."""
 
@@ -109,7 +114,9 @@ def has_secret_column(schema: str, name: str) -> bool:
     return (schema or "pg_catalog", name) in _GUARDED
 
 
-def find_secret_use(root: Node, relations: list[Node], *, trusts_conditions: bool) -> SecretUse | None:
+def find_secret_use(
+    root: Node, relations: list[Node], *, trusts_conditions: bool, trusts_type_names: bool = False
+) -> SecretUse | None:
     """Return the first place of a statement that shows or may show a secret column.
 
     Args:
@@ -118,9 +125,10 @@ def find_secret_use(root: Node, relations: list[Node], *, trusts_conditions: boo
             name must not be among them.
         trusts_conditions: names are compared by PostgreSQL's own operators, so that a condition can leave
             out the tables that hold secrets.
+        trusts_type_names: `text` without a schema is PostgreSQL's own type.
     """
     samples = {id(each) for each in relations if _of(each).shows_samples}
-    harmless = _of_harmless_tables(root) if samples and trusts_conditions else set()
+    harmless = _of_harmless_tables(root, trusts_type_names) if samples and trusts_conditions else set()
     left = [each for each in relations if id(each) not in samples & harmless]
     return _Search(left).run(root) if left else None
 
@@ -161,7 +169,7 @@ def _nodes(root: Any) -> Iterator[Node]:
             pending.extend(value)
 
 
-def _of_harmless_tables(root: Node) -> set[int]:
+def _of_harmless_tables(root: Node, trusts_type_names: bool) -> set[int]:
     """Return the id() of relations of statistics whose rows a condition bounds to tables without secrets.
 
     The condition must be one that the server applies before all others: equality and inequality of names
@@ -171,12 +179,15 @@ def _of_harmless_tables(root: Node) -> set[int]:
     for select in _nodes(root):
         if "fromClause" in select:
             sources = [source for item in select["fromClause"] for source in _sources(item)]
-            conditions = list(_conditions(select))
+            found_conditions = (
+                _compared_with_constants(each, trusts_type_names) for each in _conditions(select)
+            )
+            conditions = list(filter(None, found_conditions))
             is_alone = len(sources) == 1
             found |= {
                 id(each)
                 for each in sources
-                if any(_leaves_out_secrets(condition, each, is_alone) for condition in conditions)
+                if any(_leaves_out_secrets(one, each, is_alone) for one in conditions)
             }
     return found
 
@@ -211,7 +222,7 @@ def _conditions(select: Node) -> Iterator[Node]:
             yield condition
 
 
-def _leaves_out_secrets(condition: Node, relation: Node, is_alone: bool) -> bool:
+def _leaves_out_secrets(condition: _Comparison, relation: Node, is_alone: bool) -> bool:
     """Return whether `schemaname = 'x'`, `tablename IN ('x')` and the like leave out the tables of secrets.
 
     Args:
@@ -219,10 +230,7 @@ def _leaves_out_secrets(condition: Node, relation: Node, is_alone: bool) -> bool
     """
     if "colnames" in relation.get("alias", {}):
         return False
-    compared = _compared_with_constants(condition)
-    if compared is None:
-        return False
-    operator, qualifiers, column, names = compared
+    operator, qualifiers, column, names = condition
     if qualifiers:
         is_its_own = [_name(each) for each in qualifiers] == [_name_in_scope(relation)]
     else:
@@ -236,33 +244,49 @@ def _leaves_out_secrets(condition: Node, relation: Node, is_alone: bool) -> bool
     return column == "tablename" and not any(secret_relation_refusal("", name) for name in names)
 
 
-def _compared_with_constants(condition: Node) -> tuple[str, list[Node], str, list[str]] | None:
+def _compared_with_constants(condition: Node, trusts_type_names: bool) -> _Comparison | None:
     """Return operator, qualifiers and name of a column, and the constants that it is compared with."""
     match condition.get("A_Expr"):
         case {
-            "kind": "AEXPR_OP" | "AEXPR_IN",
+            "kind": "AEXPR_OP" | "AEXPR_IN" | "AEXPR_OP_ANY" as kind,
             "name": [{"String": {"sval": "=" | "<>" as operator}}],
-            "lexpr": {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": column}}]}},
-            "rexpr": values,
+            "lexpr": left,
+            "rexpr": right,
         }:
-            names = _constants(values)
-        case {
-            "kind": "AEXPR_OP_ANY",
-            "name": [{"String": {"sval": "=" as operator}}],
-            "lexpr": {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": column}}]}},
-            "rexpr": {"A_ArrayExpr": {"elements": [*items]}},
-        }:
-            names = _constants({"List": {"items": items}})
-        case {
-            "kind": "AEXPR_OP",
-            "name": [{"String": {"sval": "=" as operator}}],
-            "lexpr": values,
-            "rexpr": {"ColumnRef": {"fields": [*qualifiers, {"String": {"sval": column}}]}},
-        }:
-            names = _constants(values)
+            pass
         case _:
             return None
-    return operator, qualifiers, column, names
+    if kind == "AEXPR_OP_ANY":
+        right = {"List": {"items": _elements(right)}} if operator == "=" else {}
+    elif kind == "AEXPR_OP" and operator == "=" and not _column(left, trusts_type_names):
+        left, right = right, left
+    *qualifiers, column = _column(left, trusts_type_names) or [{}]
+    return (operator, qualifiers, _name(column), _constants(right)) if column else None
+
+
+def _column(expression: Node, trusts_type_names: bool) -> list[Node]:
+    """Return the parts of a column's name; the cast of a name to text is leakproof, as the comparison is."""
+    match expression:
+        case {"TypeCast": {"arg": below, "typeName": {"names": [*schemas, {"String": {"sval": "text"}}]}}}:
+            is_built_in = [_name(each) for each in schemas] == ["pg_catalog"] or (
+                trusts_type_names and not schemas
+            )
+            return _column(below, trusts_type_names) if is_built_in else []
+        case {"ColumnRef": {"fields": [*_, {"String": _}] as fields}}:
+            return list(fields)
+        case _:
+            return []
+
+
+def _elements(array: Node) -> list[Node]:
+    """Return the elements of ARRAY[...] or of a plain '{a,b}'; nothing for what needs more reading."""
+    match array:
+        case {"A_ArrayExpr": {"elements": [*items]}}:
+            return items
+        case {"A_Const": {"sval": {"sval": text}}} if _PLAIN_ARRAY.fullmatch(text):
+            return [{"A_Const": {"sval": {"sval": name}}} for name in text[1:-1].split(",")]
+        case _:
+            return []
 
 
 def _constants(values: Node) -> list[str]:

@@ -72,6 +72,20 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
     "select id, tone from sounds order by tone": [(1, "low")],
     "select concat(s), concat(tone), pg_typeof(tone)::text from sounds s": [("(1,low)", "low", "tone")],
     "select count(s) from sounds s": [(1,)],
+    "select s, s.* from sounds s": [("(1,low)", 1, "low")],
+    "select id, tone::text, tone::varchar(2) || '!' from sounds where tone::text like 'l%'": [
+        (1, "low", "lo!")
+    ],
+    "select json_agg(s)::text, json_agg(tone)::text, max(to_jsonb(s)->>'tone') from sounds s group by id": [
+        ('[{"id":1,"tone":"low"}]', '["low"]', "low")
+    ],
+    "select id from sounds union all select 2 order by 1": [(1,), (2,)],
+    "select t.id, t.tone from sounds s join sounds t using (id)": [(1, "low")],
+    "with n (a, b) as (select id, id + 1 from sounds) select tone, a from sounds, n where b = 2": [
+        ("low", 1)
+    ],
+    "select tone, v.y from sounds, (values (1, 'x')) as v (x, y)": [("low", "x")],
+    "select tone, n from sounds, generate_series(1, 1) as g (n)": [("low", 1)],
     "select * from shown where id = 1": [(1, "GLAD", "glad")],
     "select id from things where colour = 'red'": [(1,)],
     "select colour, colour::varchar(3) from things": [("red", "red")],
@@ -216,6 +230,22 @@ _CASTING = [
     "select coalesce(weight, 1) from parcels",
     "select weight from parcels union all select 1",
     "select tone + 1 from sounds",
+    "select (tone + 1)::text from sounds",
+    "select tone::int from sounds",
+    "select (select tone from sounds) + 1",
+    "select row_to_json(s, tone) from sounds s",
+    "select upper(s::text), s + 1 from sounds s",
+    "select id from sounds union all select tone from sounds",
+    "select * from sounds union all select 1, 1",
+    "select count(*), s from sounds s group by s union all select 1, null",
+    "select 1 from sounds s join sounds t using (tone)",
+    "select 1 from sounds natural join sounds t",
+    "with n (a) as (select tone from sounds) select a + 1 from n",
+    "with n (a) as (table sounds) select a from n",
+    "select a from sounds as s (b, a)",
+    "select v.x + 1 from sounds, lateral (values (tone)) as v (x)",
+    "select u + 1 from sounds, unnest(array[tone]) as u (u)",
+    "select j.b from (sounds join parcels using (id)) as j (a, b, c)",
     "select tone from sounds union all select 1",
     "select to_json(colour) from things",
     "select row_to_json(t) from things t",

@@ -100,3 +100,13 @@ select most_common_vals from pg_stats where tablename = any (array['orders', 'pg
 select most_common_vals from pg_stats where 'pg_authid' = tablename
 select most_common_vals from pg_stats where 'pg_catalog' <> tablename
 select most_common_vals from pg_stats where tablename = tablename
+select most_common_vals from pg_stats where schemaname = any ('{public,pg_catalog}')
+select most_common_vals from pg_stats where schemaname = any ('{public,"pg_catalog"}')
+select most_common_vals from pg_stats where schemaname = any ('{{public,pg_catalog}}')
+select most_common_vals from pg_stats where schemaname = any ('{public,pg\_catalog}')
+select most_common_vals from pg_stats where schemaname <> any ('{pg_catalog,public}')
+select most_common_vals from pg_stats where schemaname::text = 'pg_catalog'
+select most_common_vals from pg_stats where schemaname::other.text = 'public'
+select most_common_vals from pg_stats where schemaname::varchar(1) = 'p'
+select most_common_vals from pg_stats where schemaname like 'public'
+select most_common_vals from pg_stats where schemaname = current_schema()

@@ -31,3 +31,7 @@ select * from pg_stats_ext where schemaname = 'public'
 select expr, null_frac, most_common_vals from pg_stats_ext_exprs where tablename = 'orders'
 select most_common_vals from pg_stats where schemaname = any (array['public', 'app'])
 select most_common_vals from pg_stats where 'orders' = tablename
+select most_common_vals from pg_stats where schemaname = any ('{public,app}')
+select most_common_vals from pg_stats where schemaname::text = 'public'
+select most_common_vals from pg_stats s where cast(s.tablename as text) in ('orders', 'customers')
+select most_common_vals from pg_stats where tablename::pg_catalog.text = any (array['orders'])
