@@ -86,7 +86,7 @@ class ColumnValues(ABC):
         self._nodes = list(_nodes_below(root))
         self._rows = {name for kind, fields in self._nodes for name in _names_of_rows(kind, fields)}
         self._values: dict[int, ValueKind] = {}  # what may come out, by id() of the fields
-        self._mentioning: dict[int, bool] = {}  # such a column, or any relation, stands somewhere below
+        self._mentioning: dict[int, bool] = {}  # such a value, or any relation, stands somewhere below
         self._unnamed = NONE  # of columns whose names the statement does not show
 
     def first(self) -> Node | None:
@@ -107,7 +107,7 @@ class ColumnValues(ABC):
         """Add the names that are given to values of the columns; return whether there was anything new."""
         for kind, fields in reversed(self._nodes):  # what is below comes first
             self._values[id(fields)] = self._values_of(kind, fields)
-            is_source = kind == "RangeVar" or (kind == "ColumnRef" and self._values[id(fields)] != NONE)
+            is_source = kind == "RangeVar" or self._values[id(fields)] != NONE
             self._mentioning[id(fields)] = is_source or any(map(self._mentions, fields.values()))
         known = (dict(self._names), self._unnamed)
         for kind, fields in self._nodes:

@@ -70,12 +70,20 @@ class ExplicitCasts(ColumnValues):
     Args:
         columns: their names with the kinds of their values; any column of such a name counts.
         targets: names of the built-in types that they have casts to.
+        types: names of types with such casts; values that the statement makes of them count, too.
     """
 
     def __init__(
-        self, root: Node, columns: Mapping[str, ValueKind], targets: Set[str], surroundings: Surroundings
+        self,
+        root: Node,
+        columns: Mapping[str, ValueKind],
+        targets: Set[str],
+        surroundings: Surroundings,
+        *,
+        types: Set[str] = frozenset(),
     ) -> None:
         super().__init__(root, columns, surroundings)
+        self._types = types
         self._columns = columns
         self._targets = targets
 
@@ -90,6 +98,8 @@ class ExplicitCasts(ColumnValues):
                 return NONE
             case "FuncCall" if self._is_built_in(fields, _PLAIN_RESULTS):
                 return NONE
+            case "TypeCast" if fields["typeName"]["names"][-1]["String"]["sval"] in self._types:
+                return ValueKind.ELEMENT | ValueKind.ARRAY
             case "TypeCast" if not self._may_cast_to(fields["typeName"]):
                 return NONE
         below = _CARRYING_FIELDS.get(kind, tuple(fields))

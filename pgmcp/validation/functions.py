@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 
 from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, ResolutionFacts
-from pgmcp.validation.column_values import Surroundings
+from pgmcp.validation.column_values import Surroundings, ValueKind
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
@@ -212,16 +212,22 @@ class FunctionPolicy:
         refusal = self._reach.row_type_refusal(name)
         return refusal.reason if refusal else None
 
-    def has_only_written_casts(self, name: str) -> bool:
-        """Return whether all that speaks against a type is casts of its values that a statement has to write.
+    def written_casts(self, name: str) -> list[ColumnCast]:
+        """Return what speaks against a type, if that is only casts from it that a statement has to write.
 
         A literal becomes a value of the type by its input function, so no cast is called.
         """
-        refused = [each for each in self._by_type.get(name, ()) if self._reach.function_refusal(each)]
-        is_cast_from_it = all(
-            each.casts and all(_is_written_cast(cast, name) for cast in each.casts) for each in refused
+        found = [(each, self._reach.function_refusal(each)) for each in self._by_type.get(name, ())]
+        refused = [(function, refusal) for function, refusal in found if refusal]
+        casts = [
+            ColumnCast("", cast, refusal, ValueKind.ELEMENT)
+            for function, refusal in refused
+            for cast in function.casts
+        ]
+        is_cast_from_it = all(function.casts for function, _ in refused) and all(
+            _is_written_cast(each.cast, name) for each in casts
         )
-        return is_cast_from_it and not self._reach.row_type_refusal(name)
+        return casts if is_cast_from_it and not self._reach.row_type_refusal(name) else []
 
     def type_text_refusal(self, text: str | None) -> RefusalReason | None:
         """Return why a function may not be given the name of a type as text; None for a name not known."""

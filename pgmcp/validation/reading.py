@@ -1,6 +1,6 @@
 """Whether everything below the root only reads: each node, relation, call and operator of the tree."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NoReturn
 
@@ -93,7 +93,7 @@ class ReadingCheck:
         self._types: ArgumentTypes | None = None
         self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
         self._has_nameless_function = False
-        self._compared_types: set[int] = set()  # id() of the types of literals that are only compared
+        self._cast_types: set[str] = set()  # types that values are made of, and can be cast from explicitly
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -227,7 +227,10 @@ class ReadingCheck:
                 self._refuse_cast(chosen, place, hint=_IMPLICIT_CAST_HINT)
         if named:
             targets = {each.cast.target for each in named}
-            if place := ExplicitCasts(root, _kinds_by_column(named), targets, surroundings).first():
+            casts = ExplicitCasts(
+                root, _kinds_by_column(named), targets, surroundings, types=self._cast_types
+            )
+            if place := casts.first():
                 self._refuse_cast(named, place, hint=_EXPLICIT_CAST_HINT)
         literals = LiteralsOfDomains(root, _kinds_by_column(checked), surroundings)
         if checked:
@@ -239,11 +242,12 @@ class ReadingCheck:
         mentioned = names_of_columns(place)
         found = next((each for each in casts if each.column in mentioned), casts[0])
         what = "CHECK" if found.cast.is_check else "cast"
+        subject = f"column {found.column}" if found.column else f"a value of type {found.cast.type_name}"
         message = (
-            f"column {found.column} may be cast here: through a {what} of its type, "
+            f"{subject} may be cast here: through a {what} of its type, "
             f"{found.refusal.culprit} is refused: {TEXT_BY_REASON[found.refusal.reason]}"
         )
-        self._refuse(message, place, offending=found.column, hint=hint)
+        self._refuse(message, place, offending=found.column or found.cast.type_name, hint=hint)
 
     def _check_column(self, names: list[Node], fields: Node) -> None:
         if len(names) > 1 and (name := _field_name(names[-1])):
@@ -325,13 +329,7 @@ class ReadingCheck:
         if link.get("subLinkType") == "ANY_SUBLINK":  # without an operator's name it is IN
             self._check_unwritten_operators("=", link)
 
-    def _check_expression(self, expression: Node, _: Node) -> None:
-        self._check_between(expression)
-        if self._functions.surroundings.compares_only(expression):
-            operands = [expression.get("lexpr", {}), expression.get("rexpr", {})]
-            self._compared_types.update(map(id, _types_of_literals(operands)))
-
-    def _check_between(self, expression: Node) -> None:
+    def _check_between(self, expression: Node, _: Node) -> None:
         if "BETWEEN" in expression.get("kind", ""):
             self._check_unwritten_operators("< <= > >=", expression)
 
@@ -343,9 +341,10 @@ class ReadingCheck:
 
     def _check_type(self, names: list[Node], fields: Node) -> None:
         name = _strings(names)[-1]
-        if id(fields) in self._compared_types and self._functions.has_only_written_casts(name):
-            return
-        if refusal := self._functions.type_refusal(name):
+        if casts := self._functions.written_casts(name):
+            self._column_casts += casts  # a literal is no value of a column, but followed as one
+            self._cast_types.add(name)
+        elif refusal := self._functions.type_refusal(name):
             self._refuse_use("a cast to type", name, refusal, fields)
 
     def _check_sampling(self, names: list[Node], fields: Node) -> None:
@@ -396,7 +395,7 @@ class ReadingCheck:
 # Checks hang on fields, not on the names of nodes: where the grammar
 # allows one kind of node only, its fields stand in the parent unnamed.
 _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
-    "A_Expr": ReadingCheck._check_expression,
+    "A_Expr": ReadingCheck._check_between,
     "CaseExpr": ReadingCheck._check_case,
     "JoinExpr": ReadingCheck._check_join,
     "SubLink": ReadingCheck._check_sublink,
@@ -437,17 +436,6 @@ def _kinds_by_column(casts: list[ColumnCast]) -> dict[str, ValueKind]:
     for cast in casts:
         kinds[cast.column] = kinds.get(cast.column, NONE) | cast.kind
     return kinds
-
-
-def _types_of_literals(operands: list[Node]) -> Iterator[Node]:
-    """Give the types of string literals with a cast, also in lists and arrays."""
-    pending = list(operands)
-    while pending:
-        match pending.pop():
-            case {"List": {"items": items}} | {"A_ArrayExpr": {"elements": items}}:
-                pending += items
-            case {"TypeCast": {"arg": {"A_Const": {"sval": _}}, "typeName": type_name}}:
-                yield type_name
 
 
 def _strings(names: list[Node]) -> list[str]:

@@ -43,6 +43,11 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
         ("Bo",)
     ],
     "select name from people where mood between 'sad' and 'sad'": [("Bo",)],
+    "select 'sad'::mood, '{sad}'::mood[], coalesce(mood, mood 'glad') from people where id = 3": [
+        ("sad", "{sad}", "glad")
+    ],
+    "select m from (values ('sad'::mood)) as v (m) where m >= 'sad'": [("sad",)],
+    "select count(*) from people where mood = any (enum_range(null::mood))": [(2,)],
     "select name from people where mood::text like 's%'": [("Bo",)],
     "select name from people where 'sad' = any (moods)": [("Bo",)],
     "select mood || '!' from people where id = 1": [("glad!",)],
@@ -222,6 +227,15 @@ _CASTING = [
     "select first::int from (select (pair).* from people) p",
     "select first::int from (select array[pair] as pairs from people) p, unnest(pairs)",
     "select 'sad'::mood::int",
+    "select m::int from (select 'sad'::mood as m) v",
+    "select as_number('sad'::mood)",
+    "select ('{sad}'::mood[])[1]::int",
+    "select '{sad}'::mood[]::int[]",
+    "select (enum_range('sad'::mood, null))[1]::int",
+    "select 'sad'::feeling::int",
+    "select to_json('red'::colour)",
+    "select 'red'::colour || 'x'",
+    "select u::int from unnest('{sad}'::mood[]) u",
     "select coalesce('sad'::mood, 'sad')::int",
     "select 'sad'::mood = any ('{sad}'::mood[]), 'sad'::mood::int",
     "select 'red'::colour || 'x' = 'y'",
