@@ -1,26 +1,25 @@
-"""Every failure pgmcp anticipates, each with a stable code.
+"""All anticipated failures, each with a stable code.
 
-`str(error)` is safe to show to a model or a person: it never holds a
-password, an API key or a row. `hint` says what to do about it. Each error is
-raised at the place that knows, and becomes a reply once, in
-`pgmcp.surface.Surface.call_tool`.
+`str(error)` is safe to show to a model or a person: it never contains a password, an API key or a row. `hint`
+says what to do. Each error is raised where its cause is known, and becomes a reply in
+`pgmcp.surface.Surface.call_tool` only.
 
     PgmcpError
-     ├── SettingsError              settings          the configuration cannot be used
-     ├── InvalidArgumentError       invalid_argument  a tool was called with a value it does not take
+     ├── SettingsError              settings          the settings are invalid
+     ├── InvalidArgumentError       invalid_argument  a tool was called with an invalid argument
      ├── UnknownDatabaseError       unknown_database  no database of that name is configured
      ├── RateLimitedError           rate_limited      the budget of requests or tokens is spent
      ├── SqlRejectedError           rejected          the statement is not one harmless read
      ├── GuardFailedError           guard_failed      a check of statements does not work on this machine
-     ├── ResultGoneError            result_gone      rows that were kept are not there any more
+     ├── ResultGoneError            result_gone       the stored rows have expired
      ├── ExportFailedError          export_failed     rows were fetched, but no file of them could be written
-     ├── ChartNotDrawnError         chart_not_drawn   there is a chart, but no picture of it
+     ├── ChartNotDrawnError         chart_not_drawn   a chart fits the rows, but drawing it failed
      ├── RoleRefusedError           role_refused      the database's role can do more than read
-     ├── UnanswerableError          unanswerable      the model says the schema cannot answer this
+     ├── UnanswerableError          unanswerable      the model says that the schema has no answer
      ├── ModelError                 model_unavailable the model endpoint gave no usable answer
-     │    ├── ModelNotConfiguredError  no_model       no key and no endpoint are set
-     │    ├── ModelAuthError           model_auth     the endpoint refused the key
-     │    └── ModelReplyError          model_reply    the reply was empty, refused or not what was asked
+     │    ├── ModelNotConfiguredError  no_model       neither key nor endpoint is set
+     │    ├── ModelAuthError           model_auth     the endpoint rejected the key
+     │    └── ModelReplyError          model_reply    the reply was empty, a refusal, or in the wrong form
      └── ExecutionError
           ├── StatementFailedError  statement_failed  PostgreSQL refused the statement; carries its SQLSTATE
           ├── DeadlineExceededError timeout           the statement did not end before its deadline
@@ -28,7 +27,7 @@ raised at the place that knows, and becomes a reply once, in
           ├── DatabaseAuthError     auth              the database refused the credentials
           ├── TooExpensiveError     too_expensive     the planner expects more work than the operator allows
           ├── BusyError             busy              every worker is taken and the queue is full
-          ├── CatalogDeniedError    catalog_denied    what pgmcp needs of the catalog cannot be read
+          ├── CatalogDeniedError    catalog_denied    the role may not read required parts of the catalog
           ├── ResultTooLargeError   result_too_large  a value does not fit the worker's memory bound
           └── WorkerLostError       worker_lost       the worker died or broke the protocol
 """
@@ -37,7 +36,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 MAX_NAME_CHARACTERS: Final = 100
-"""Of a caller's name in a message; PostgreSQL's own names have at most 63 bytes."""
+"""Limit for a caller's name in a message; names in PostgreSQL have at most 63 bytes."""
 
 
 class ErrorCode(StrEnum):
@@ -73,7 +72,7 @@ class PgmcpError(Exception):
     """An anticipated failure; `str()` is safe to show.
 
     Attributes:
-        hint: what the reader can do about it; empty when the message says it all.
+        hint: what the reader can do; empty if the message says it.
     """
 
     code: ClassVar[ErrorCode]
@@ -84,13 +83,13 @@ class PgmcpError(Exception):
 
 
 class SettingsError(PgmcpError):
-    """The configuration cannot be used; the message names the variable and what is allowed."""
+    """The settings are invalid; the message names the variable and the allowed values."""
 
     code = ErrorCode.SETTINGS
 
 
 class InvalidArgumentError(PgmcpError):
-    """A tool was called with a value it does not take."""
+    """A tool was called with an invalid argument."""
 
     code = ErrorCode.INVALID_ARGUMENT
 
@@ -116,7 +115,7 @@ class RateLimitedError(PgmcpError):
     code = ErrorCode.RATE_LIMITED
 
     def __init__(self, budget: str, retry_after_s: float | None) -> None:
-        hint = "waiting does not help: ask for less, or have the operator raise the budget"
+        hint = "waiting does not help: ask for less, or have the operator raise the limit"
         if retry_after_s is not None:
             hint = f"try again in {retry_after_s:.0f} s"
         super().__init__(f"rate limit reached ({budget})", hint=hint)
@@ -127,9 +126,9 @@ class SqlRejectedError(PgmcpError):
     """The statement is not one harmless read.
 
     Attributes:
-        offending: the piece of the statement that was refused; "" when it is the whole.
-        position: 0-based character offset of that piece in the statement, if known.
-        sql: the statement that the position counts in, once the pipeline knows it.
+        offending: the part of the statement that was refused; "" for the whole statement.
+        position: 0-based character offset of that part in the statement, if known.
+        sql: the statement that the position refers to; set by the pipeline.
     """
 
     code = ErrorCode.REJECTED
@@ -144,7 +143,7 @@ class SqlRejectedError(PgmcpError):
 
 
 class GuardFailedError(PgmcpError):
-    """A check of statements gives wrong results in this environment, so that no statement may run."""
+    """A check of statements gives wrong results in this environment, so no statement may run."""
 
     code = ErrorCode.GUARD_FAILED
 
@@ -153,31 +152,31 @@ class GuardFailedError(PgmcpError):
 
 
 class ResultGoneError(PgmcpError):
-    """The rest of a result was asked for that is not kept, or not any more."""
+    """Rows of a result were requested that is not stored, or no longer."""
 
     code = ErrorCode.RESULT_GONE
 
 
 class ExportFailedError(PgmcpError):
-    """No file of the rows could be written; nothing of it is left in the folder."""
+    """The rows could not be written to a file; no partial file is left."""
 
     code = ErrorCode.EXPORT_FAILED
 
 
 class ChartNotDrawnError(PgmcpError):
-    """There is a chart, but no picture of it; the rows do not need one."""
+    """A chart could not be drawn; the answer is complete without it."""
 
     code = ErrorCode.CHART_NOT_DRAWN
 
 
 class RoleRefusedError(PgmcpError):
-    """The database's role can do more than read, and the operator wants none such served."""
+    """The database's role can do more than read, and the settings forbid that."""
 
     code = ErrorCode.ROLE_REFUSED
 
 
 class UnanswerableError(PgmcpError):
-    """The model says this schema cannot answer the question; the message is its reason."""
+    """The model says that the schema has no answer; the message is its reason."""
 
     code = ErrorCode.UNANSWERABLE
 
@@ -189,22 +188,22 @@ class ModelError(PgmcpError):
 
 
 class ModelNotConfiguredError(ModelError):
-    """No key and no endpoint are set, so no SQL can be written here."""
+    """Neither key nor endpoint is set, so no SQL can be written."""
 
     code = ErrorCode.NO_MODEL
 
 
 class ModelAuthError(ModelError):
-    """The endpoint refused the key."""
+    """The endpoint rejected the key."""
 
     code = ErrorCode.MODEL_AUTH
 
 
 class ModelReplyError(ModelError):
-    """The reply was empty, a refusal, or not in the form that was asked for; it was paid for all the same.
+    """The reply was empty, a refusal, or in the wrong form; its tokens count all the same.
 
     Attributes:
-        tokens_in: tokens of the prompt, as the endpoint counted them; 0 if it does not say.
+        tokens_in: tokens of the prompt as counted by the endpoint; 0 if it does not report them.
         tokens_out: tokens of the reply, likewise.
     """
 
@@ -217,7 +216,7 @@ class ModelReplyError(ModelError):
 
 
 class ExecutionError(PgmcpError):
-    """A statement that passed validation gave no rows."""
+    """A statement passed validation but returned no rows."""
 
 
 class StatementFailedError(ExecutionError):
@@ -226,7 +225,7 @@ class StatementFailedError(ExecutionError):
     Attributes:
         sqlstate: five characters, PostgreSQL manual, appendix A.
         position: 0-based character offset in the statement the caller sent, if PostgreSQL gave one.
-        sql: that statement, once the pipeline knows it.
+        sql: that statement; set by the pipeline.
     """
 
     code = ErrorCode.STATEMENT_FAILED
@@ -272,7 +271,7 @@ class TooExpensiveError(ExecutionError):
     def __init__(self, plan: str, *, max_cost: float) -> None:
         super().__init__(
             f"the plan costs more than {max_cost:,.0f}: {plan}",
-            hint="filter on indexed columns or ask for less; the bound is PG_MCP_SERVER_MAX_COST",
+            hint="filter on indexed columns or ask for less; the limit is PG_MCP_SERVER_MAX_COST",
         )
 
 
@@ -280,7 +279,7 @@ class BusyError(ExecutionError):
     """Every worker is taken and the queue is full.
 
     Attributes:
-        retry_after_s: seconds after which a place is likely.
+        retry_after_s: seconds after which a free place is likely.
     """
 
     code = ErrorCode.BUSY
@@ -291,13 +290,13 @@ class BusyError(ExecutionError):
 
 
 class CatalogDeniedError(ExecutionError):
-    """PostgreSQL refused a catalog statement of ours, mostly because the role lacks a right."""
+    """PostgreSQL refused one of pgmcp's catalog statements, usually because of a missing privilege."""
 
     code = ErrorCode.CATALOG_DENIED
 
 
 class ResultTooLargeError(ExecutionError):
-    """A single value or row does not fit the worker's memory bound."""
+    """A single value or row exceeds the worker's memory limit."""
 
     code = ErrorCode.RESULT_TOO_LARGE
 

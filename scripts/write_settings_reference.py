@@ -22,7 +22,7 @@ _GROUPS = ("database", "openai", "server", "rate_limit", "http", "audit")
 _HEADING_BY_GROUP = {
     "database": "One database",
     "openai": "The model behind `query`",
-    "server": "Bounds and guards",
+    "server": "Limits and guards",
     "rate_limit": "Rate limits",
     "http": "Serving over HTTP",
     "audit": "Audit file",
@@ -31,23 +31,23 @@ _HEADING_BY_GROUP = {
 _EXAMPLE_HEAD_BY_GROUP = {
     "database": """\
 # Settings of pgmcp. Copy this file to .env in the folder the server starts in and fill in what you need.
-# An empty value counts as unset; a line that starts with "#PG_MCP_" shows the default, remove the "#" to
-# change it. The process environment wins over this file, and this file over the one that PG_MCP_CONFIG_FILE
-# names. A value is taken as it stands after the "=", but for a comment after " #"; put 'quotes' around one
-# that holds that.
+# An empty value counts as unset. A line that starts with "#PG_MCP_" shows the default; remove the "#" to
+# change it. The process environment overrides this file, and this file overrides the YAML file in
+# PG_MCP_CONFIG_FILE. A value is everything after the "=", up to a comment after " #"; put 'quotes' around a
+# value with " #".
 #
 # One database. Set its URL, or host, dbname, user and password. Without any of them libpq's own PGHOST,
-# PGDATABASE, PGSERVICE ... count. Further databases: PG_MCP_DATABASES__<NAME>__<FIELD>, with the same fields
-# (PG_MCP_DATABASES__SALES__URL), or a file like config.example.yaml.
+# PGDATABASE, PGSERVICE ... are used. Further databases: PG_MCP_DATABASES__<NAME>__<FIELD>, with the same
+# fields (PG_MCP_DATABASES__SALES__URL), or a file like config.example.yaml.
 """,
     "openai": """\
-# The model behind `query`. With neither a key nor a base URL the server offers everything else.
+# The model behind `query`. Without a key and a base URL the server offers everything else.
 """,
     "server": """\
-# Bounds of one call, and what a statement may do.
+# Limits of one call, and what a statement may do.
 """,
     "rate_limit": """\
-# Budgets of the whole server.
+# Rate limits of the whole server.
 """,
     "http": """\
 # `pgmcp serve --http`: who may come, and how much one client may take.
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def write_reference(page: str) -> str:
-    """Return the page with the table below each group's heading written anew."""
+    """Return the page with updated tables below the headings of groups."""
     for group, specs in _grouped():
         heading = re.escape(f"### {_HEADING_BY_GROUP[group]}\n\n")
         table = "\n".join(["| variable | default | meaning |", "|---|---|---|", *map(_row, specs), ""])

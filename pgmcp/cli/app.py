@@ -1,4 +1,4 @@
-"""The commands a person types; imported only off the serve path."""
+"""The commands; not imported when serving over stdio."""
 
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -32,19 +32,19 @@ _EPILOG: Final = """\
 [bold]Exit codes[/bold]
   0  done
   1  the database or the model gave no answer, or doctor found a failure
-  2  the command line or the settings cannot be used
+  2  the command line or the settings are invalid
   3  refused: not one harmless read, or a question this schema cannot answer
-130  interrupted; the statement is cancelled on the server, too
+130  interrupted; the statement is cancelled on the server too
 
-Settings come from the environment, .env and PG_MCP_CONFIG_FILE. NO_COLOR and FORCE_COLOR are honoured.
-In a pipe the answer alone is printed, without colour."""
+Settings come from the environment, .env and PG_MCP_CONFIG_FILE. NO_COLOR and FORCE_COLOR are respected.
+In a pipe only the answer is printed, without colour."""
 
 
 class _Commands(TyperGroup):
-    """Ends every command alike: an anticipated failure is a few lines and an exit code, no traceback."""
+    """Ends a command that fails with a short message and an exit code, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was given."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except PgmcpError as error:
@@ -59,8 +59,8 @@ class _Commands(TyperGroup):
 app = typer.Typer(
     name="pgmcp",
     cls=_Commands,
-    help="Ask PostgreSQL questions, in plain language or SQL, read-only and bounded; or serve MCP to a host "
-    "whose model does. Without a command: serve.",
+    help="Ask PostgreSQL questions in plain language or SQL, read-only and with limits, or serve MCP to a "
+    "host. Without a command: serve.",
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=False,
@@ -80,7 +80,7 @@ def _options(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Options before a command."""
+    """Take options before a command."""
 
 
 @app.command(
@@ -94,7 +94,7 @@ def _options(
 )
 def ask(
     question: Annotated[list[str], typer.Argument(help="The question, in plain language.")],
-    only_sql: Annotated[bool, typer.Option("--sql", help="Print the SQL alone; it is not run.")] = False,
+    only_sql: Annotated[bool, typer.Option("--sql", help="Print only the SQL; it is not run.")] = False,
     explain: ExplainOption = False,
     csv: CsvOption = False,
     json: JsonOption = False,
@@ -102,7 +102,7 @@ def ask(
     database: DatabaseOption = None,
     limit: LimitOption = None,
 ) -> None:
-    """Ask a question: shows the SQL, the rows, and how they were found."""
+    """Ask a question; shows the SQL, the rows and how they were found."""
     form = choose_form(sql=only_sql, explain=explain, csv=csv, json=json)
     options = check_chart(OutputOptions(form, database, limit, chart))
     from pgmcp.cli.ask import ask
@@ -129,7 +129,7 @@ def sql(
     database: DatabaseOption = None,
     limit: LimitOption = None,
 ) -> None:
-    """Run your own SQL, checked and read-only as a model's."""
+    """Run your own SQL, with the same checks as a model's SQL."""
     options = check_chart(
         OutputOptions(choose_form(explain=explain, csv=csv, json=json), database, limit, chart)
     )
@@ -146,21 +146,21 @@ def sql(
 )
 def schema(
     text: Annotated[
-        list[str] | None, typer.Argument(help="Words to look for in names and comments; none: all tables.")
+        list[str] | None, typer.Argument(help="Words to find in names and comments; without any, all tables.")
     ] = None,
     table: Annotated[
         list[str] | None,
-        typer.Option("--table", "-t", metavar="NAME", help="Exactly this table; may be repeated."),
+        typer.Option("--table", "-t", metavar="NAME", help="Show this table; may be repeated."),
     ] = None,
     detail: Annotated[
         Detail | None,
         typer.Option(
-            help="A line of names, a line with the columns, or everything; names for all tables, else full."
+            help="One line per table, with columns, or everything; default: names for all tables, else full."
         ),
     ] = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Look up tables: their columns, types, keys, values and comments."""
+    """Show tables with their columns, types, keys, values and comments."""
     from pgmcp.cli.schema import show_schema
 
     show_schema(" ".join(text or []), tables=table or [], detail=detail, database=database)
@@ -176,19 +176,19 @@ def schema(
 def learn(
     question: Annotated[str, typer.Argument(help="The question, as people will ask it.")],
     sql: Annotated[
-        str | None, typer.Option(metavar="SQL", help="Its SQL; the model writes it if left out.")
+        str | None, typer.Option(metavar="SQL", help="Its SQL; by default the model writes it.")
     ] = None,
     database: DatabaseOption = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Keep it without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Save it without asking.")] = False,
 ) -> None:
-    """Keep a question and its SQL, once you have seen its rows, as the answer from now on."""
+    """Show the rows of a question, and save its SQL as verified once you confirm them."""
     from pgmcp.cli.learn import keep, preview_answer
 
     answer = preview_answer(question, sql=sql, database=database)
     if not yes:
-        typer.confirm("Is this right, and shall it be the answer from now on?", abort=True)
+        typer.confirm("Is this answer right? Save its SQL as verified?", abort=True)
     file = keep(question, answer)
-    typer.echo(f"kept in {file}; running servers use it at once")
+    typer.echo(f"saved in {file}; running servers use it immediately")
 
 
 @app.command(
@@ -197,16 +197,17 @@ def learn(
 )
 def demo(
     question: Annotated[
-        str | None, typer.Argument(help="Ask the model this instead; needs PG_MCP_OPENAI_*.")
+        str | None,
+        typer.Argument(help="A question for the model instead of the tour; needs PG_MCP_OPENAI_*."),
     ] = None,
     serve: Annotated[
-        bool, typer.Option("--serve", help="Serve MCP on the demo database: what the printed block runs.")
+        bool, typer.Option("--serve", help="Serve MCP on the demo database, for hosts.")
     ] = False,
     shell: Annotated[
-        bool, typer.Option("--shell", help="Open a shell whose pgmcp commands ask the demo database.")
+        bool, typer.Option("--shell", help="Open a shell whose pgmcp commands use the demo database.")
     ] = False,
 ) -> None:
-    """Show it all on a PostgreSQL of its own: questions, SQL, refused attacks, a stopped runaway."""
+    """Show questions, SQL, refused attacks and a stopped query on an embedded PostgreSQL."""
     if serve:
         from pgmcp.demo.commands import serve_demo
 
@@ -231,34 +232,36 @@ def demo(
     ),
 )
 def install(
-    host: Annotated[HostName, typer.Argument(help="The program that shall start this server.")],
+    host: Annotated[HostName, typer.Argument(help="The program that starts this server.")],
     scope: Annotated[
-        Scope, typer.Option(help="For you in every project, or in this folder for all who share it.")
+        Scope,
+        typer.Option(help="user: for you in every project; project: for everyone who shares this folder."),
     ] = Scope.USER,
     env_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The server reads its settings there, as of .env.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File with settings for the server, in the form of .env."),
     ] = None,
     config_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The server reads its settings there, as YAML.")
+        Path | None, typer.Option(metavar="FILE", help="YAML file with settings for the server.")
     ] = None,
     env: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A setting to write into the host's file; may be repeated."),
+        typer.Option(metavar="NAME=VALUE", help="A setting for the host's file; may be repeated."),
     ] = None,
     serves_demo: Annotated[
-        bool, typer.Option("--demo", help="Serve the demo's shop; needs no settings.")
+        bool, typer.Option("--demo", help="Serve the demo shop; needs no settings.")
     ] = False,
-    name: Annotated[str | None, typer.Option(help="What the host calls it; pgmcp if left out.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the entry; default: pgmcp.")] = None,
     file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The host's file, where it is in no usual place.")
+        Path | None, typer.Option(metavar="FILE", help="The host's file, if it is not in the usual place.")
     ] = None,
     only_print: Annotated[
-        bool, typer.Option("--print", help="Print what to put into the host's file, and change nothing.")
+        bool, typer.Option("--print", help="Print the entry for the host's file; change nothing.")
     ] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the entry out.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the entry.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
 ) -> None:
-    """Have a host start this server: shows the change, asks, keeps a backup. Settings once given stay."""
+    """Add this server to a host's configuration: show the change, ask, keep a backup."""
     from pgmcp.cli.install.command import Request, render_block, run_install
 
     request = Request(host, scope, name, file, serves_demo, env or [], env_file, config_file)
@@ -272,7 +275,7 @@ def install(
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check settings, machine, hosts, model and databases, with hints; exit with 1 if one fails."""
+    """Check settings, machine, hosts, model and databases; exit with 1 if a check fails."""
     from pgmcp.cli.doctor import run_doctor
 
     raise typer.Exit(ExitCode.DONE if run_doctor(with_json=as_json) else ExitCode.FAILED)
@@ -287,13 +290,15 @@ def doctor(
     ),
 )
 def setup_sql(
-    database: Annotated[str, typer.Option(help="The database to read.")],
-    role: Annotated[str, typer.Option(help="The role to make.")] = "pgmcp_reader",
-    schema: Annotated[list[str] | None, typer.Option(help="A schema to read; may be repeated.")] = None,
-    connections: Annotated[int, typer.Option(min=1, help="Connections the role may hold.")] = 20,
-    statement_timeout_s: Annotated[int, typer.Option(min=1, help="Seconds a statement may run.")] = 60,
+    database: Annotated[str, typer.Option(help="Name of the database.")],
+    role: Annotated[str, typer.Option(help="Name of the new role.")] = "pgmcp_reader",
+    schema: Annotated[
+        list[str] | None, typer.Option(help="A schema that it may read; may be repeated.")
+    ] = None,
+    connections: Annotated[int, typer.Option(min=1, help="Maximum connections of the role.")] = 20,
+    statement_timeout_s: Annotated[int, typer.Option(min=1, help="Maximum seconds of a statement.")] = 60,
 ) -> None:
-    """Print the SQL that makes a role which can only read."""
+    """Print the SQL that creates a read-only role."""
     from pgmcp.cli.setup_sql import setup_script
 
     typer.echo(
@@ -328,17 +333,17 @@ def serve(
     address: Annotated[
         str | None,
         typer.Argument(
-            metavar="[HOST:PORT]", help="With --http: where to listen; 127.0.0.1:8765 if left out."
+            metavar="[HOST:PORT]", help="With --http: address to listen on; default: 127.0.0.1:8765."
         ),
     ] = None,
     over_http: Annotated[
-        bool, typer.Option("--http", help="Serve over HTTP, at /mcp, instead of stdio.")
+        bool, typer.Option("--http", help="Serve over HTTP at /mcp instead of stdio.")
     ] = False,
     only_check: Annotated[
-        bool, typer.Option("--check", help="Only check the settings: exit with 2 if they cannot be used.")
+        bool, typer.Option("--check", help="Only check the settings; exit with 2 if they are invalid.")
     ] = False,
 ) -> None:
-    """Serve MCP over stdio, which is what a host runs, or over HTTP. The default without a command: stdio."""
+    """Serve MCP over stdio (the default without a command) or HTTP."""
     from pgmcp.cli.serve import check, serve_http
     from pgmcp.cli.serve import serve as serve_stdio
 

@@ -1,4 +1,4 @@
-"""`pgmcp ask` and `pgmcp sql`: one question or statement through the pipeline, and what comes of it."""
+"""`pgmcp ask` and `pgmcp sql`: run one question or statement, and print the result."""
 
 import sys
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from pgmcp.errors import InvalidArgumentError
 from pgmcp.pipeline import OnStage, ReturnType
 
 MAX_INPUT_BYTES: Final = 1 << 20
-"""Of a statement on standard input: far more than is accepted, so that one too long is refused as such."""
+"""Read limit for standard input; larger than the accepted length, so that the right error is raised."""
 
 EXPLAIN: Final = "EXPLAIN "
 
@@ -27,7 +27,7 @@ def ask(question: str, options: OutputOptions) -> None:
 
 
 def run_sql(sql: str | None, options: OutputOptions) -> None:
-    """Run, or explain, one statement; None and "-" stand for the one on standard input."""
+    """Run or explain one statement; None and "-" read it from standard input."""
     text = _read_statement() if sql is None or sql == "-" else sql
     _run_and_show(partial(_run_statement, text), options)
 
@@ -70,17 +70,17 @@ async def _run_statement(
 
 
 async def _plan(sql: str, session: Session, on_stage: OnStage) -> list[str]:
-    """Return the lines of EXPLAIN, which plans the statement and does not run it."""
+    """Return the lines of EXPLAIN, which plans the statement without running it."""
     answer = await session.pipeline.execute_sql(EXPLAIN + sql, caller=CALLER, on_stage=on_stage)
     return [str(line) for (line,) in answer.rows.rows] if answer.rows else []
 
 
 def _read_statement() -> str:
     if sys.stdin.isatty():
-        sys.stderr.write("the statement, then Ctrl-D on a line of its own:\n")
+        sys.stderr.write("enter the statement, then Ctrl-D on a line of its own:\n")
     try:
         return sys.stdin.buffer.read(MAX_INPUT_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidArgumentError(
-            f"standard input is not UTF-8 (byte {error.start})", hint="convert it, for instance with iconv"
+            f"standard input is not UTF-8 (byte {error.start})", hint="convert it, for example with iconv"
         ) from None

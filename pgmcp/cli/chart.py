@@ -12,10 +12,10 @@ from pgmcp.execution.result import Rows
 
 
 def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:
-    """Write the chart that fits the rows; say so if none does.
+    """Write the chart that fits the rows, or print that none fits.
 
     Raises:
-        ChartNotDrawnError: there is no picture.
+        ChartNotDrawnError: the chart could not be drawn.
         InvalidArgumentError: the file cannot be written.
     """
     chart = _choose(answer.rows, answer.question or "") if answer.rows else None

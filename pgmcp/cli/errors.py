@@ -1,6 +1,6 @@
-"""How a failure ends a command: its text on stderr, and an exit code.
+"""Error texts and exit codes of commands.
 
-Imported when the server starts, so nothing here loads a terminal library.
+Imported when the server starts, so this module must not load a terminal library.
 """
 
 import re
@@ -13,17 +13,17 @@ from pgmcp.errors import ErrorCode, PgmcpError, SettingsError, SqlRejectedError,
 
 
 class ExitCode(IntEnum):
-    """What a command's exit code tells a script; `pgmcp --help` and docs/errors.md say the same."""
+    """Exit codes of commands, documented in `pgmcp --help` and docs/errors.md."""
 
     DONE = 0
     FAILED = 1
-    """The database or the model gave no answer, or `doctor` found something that fails."""
+    """The database or the model gave no answer, or a check of `doctor` failed."""
     UNUSABLE = 2
-    """The command line or the settings cannot be used."""
+    """The command line or the settings are invalid."""
     REFUSED = 3
-    """The statement or the role is not harmless, or the question cannot be answered here."""
+    """The statement or role was refused, or the question cannot be answered."""
     INTERRUPTED = 130
-    """Ctrl-C: 128 and the number of SIGINT, as of every program."""
+    """Ctrl-C: 128 plus the number of SIGINT, as usual."""
 
 
 _EXIT_CODE_BY_ERROR: Final = {
@@ -37,19 +37,19 @@ _EXIT_CODE_BY_ERROR: Final = {
     ErrorCode.UNANSWERABLE: ExitCode.REFUSED,
 }
 
-# Hints are written for a host's model, which has tools; a person at a terminal has commands.
+# Hints name tools for a host's model; a person at a terminal needs commands.
 _COMMAND_BY_TOOL: Final = {"execute_sql": "`pgmcp sql`", "search_schema": "`pgmcp schema`"}
 _TOOL: Final = re.compile("|".join(_COMMAND_BY_TOOL))
 
 
 def exit_code_of(error: PgmcpError) -> ExitCode:
-    """Return the exit code of a command that ended in this error."""
+    """Return the exit code for an error."""
     return _EXIT_CODE_BY_ERROR.get(error.code, ExitCode.FAILED)
 
 
 def describe(error: PgmcpError) -> str:
-    """Return what went wrong, where in the statement, and what to do about it."""
-    if isinstance(error, SettingsError):  # it lists problems, a line each
+    """Return the error's text, its position in the statement, and the hint."""
+    if isinstance(error, SettingsError):  # its text lists problems, one per line
         return f"{error}" + (f"\nhint: {error.hint}" if error.hint else "")
     sql = error.sql if isinstance(error, SqlRejectedError | StatementFailedError) else ""
     *lines, last = render_error(error, sql=sql).split("\n")
@@ -59,6 +59,6 @@ def describe(error: PgmcpError) -> str:
 
 
 def exit_with(error: PgmcpError) -> NoReturn:
-    """Say what went wrong and what to do about it, and exit."""
+    """Print the error to stderr and exit."""
     sys.stderr.write(f"pgmcp: {describe(error)}\n")
     sys.exit(exit_code_of(error))

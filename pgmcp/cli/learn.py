@@ -1,4 +1,4 @@
-"""`pgmcp learn`: show what a question gives, and keep it as verified once a person says that it is right."""
+"""`pgmcp learn`: show the answer to a question, and save its SQL as verified after confirmation."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from pgmcp.pipeline import ReturnType
 from pgmcp.settings import Settings, load_settings
 
 SHOWN_ROWS = 20
-"""Enough to tell a right answer from a wrong one."""
+"""Enough to judge an answer."""
 
 
 def preview_answer(question: str, *, sql: str | None, database: str | None) -> Answer:
-    """Answer a question, by the SQL if there is any, and show it.
+    """Answer a question, with the SQL if given, and show the answer.
 
     Raises:
-        PgmcpError: there is no context file to keep it in, or no answer.
+        PgmcpError: there is no context file or no answer.
     """
     terminal = Terminal()
     settings = load_quiet_settings(terminal.warning_handler(), database)
@@ -44,9 +44,9 @@ def preview_answer(question: str, *, sql: str | None, database: str | None) -> A
 
 
 def keep(question: str, answer: Answer) -> Path:
-    """Add the question and its answer's SQL to the context file, and return the file."""
+    """Add the question and the SQL of its answer to the context file, and return the file."""
     if not answer.sql:
-        raise InvalidArgumentError("the answer has no SQL to keep", hint="give it with --sql")
+        raise InvalidArgumentError("the answer has no SQL to save", hint="pass it with --sql")
     file = _context_file(load_settings())
     verified = VerifiedQuestion(question.strip(), answer.sql.strip().rstrip(";"))
     add_verified(file, answer.database, verified)
@@ -56,7 +56,7 @@ def keep(question: str, answer: Answer) -> Path:
 def _context_file(settings: Settings) -> Path:
     if settings.context_file is None:
         raise SettingsError(
-            "there is no context file to keep a question in",
-            hint="make an empty file and name it in PG_MCP_CONTEXT_FILE",
+            "no context file is configured",
+            hint="create an empty file and name it in PG_MCP_CONTEXT_FILE",
         )
     return settings.context_file

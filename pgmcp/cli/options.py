@@ -1,4 +1,4 @@
-"""What several commands take: their options, the forms an answer can have, and examples for `--help`."""
+"""Options shared by commands, output forms, and examples for `--help`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ from pgmcp.errors import PgmcpError
 
 
 class Form(StrEnum):
-    """What is made of an answer; by the name of its option."""
+    """Output forms of an answer, named like their options."""
 
     TABLE = "table"
     SQL = "sql"
@@ -22,12 +22,12 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OutputOptions:
-    """What a person wants to see, and of which database.
+    """Output form, database and row limit of one command.
 
     Attributes:
-        database: None: the default one.
-        limit: rows at most; None: as many as the settings allow.
-        chart: the PNG file to draw the rows in.
+        database: None means the default one.
+        limit: maximum rows; None means as many as the settings allow.
+        chart: the PNG file for a chart of the rows.
     """
 
     form: Form = Form.TABLE
@@ -37,15 +37,15 @@ class OutputOptions:
 
     @property
     def is_executed(self) -> bool:
-        """Whether the statement itself is run."""
+        """Whether the statement is run."""
         return self.form not in (Form.SQL, Form.EXPLAIN)
 
 
 def choose_form(**asked: bool) -> Form:
-    """Return the form whose option was given, a table if none was.
+    """Return the form of the given option; a table by default.
 
     Raises:
-        typer.BadParameter: more than one was given.
+        typer.BadParameter: more than one option was given.
     """
     forms = [Form(name) for name, is_asked in asked.items() if is_asked]
     if len(forms) > 1:
@@ -54,22 +54,22 @@ def choose_form(**asked: bool) -> Form:
 
 
 def check_chart(options: OutputOptions) -> OutputOptions:
-    """Return the options.
+    """Return the options if their chart is possible.
 
     Raises:
-        typer.BadParameter: it asks for a chart of rows that are not fetched, or where it cannot be.
+        typer.BadParameter: no rows are fetched, or the file is not a PNG file in an existing folder.
     """
     if options.chart is not None and not options.is_executed:
-        raise typer.BadParameter(f"--chart needs rows, and --{options.form} fetches none")
+        raise typer.BadParameter(f"--chart needs rows, but --{options.form} fetches none")
     if options.chart is not None and options.chart.suffix.lower() != ".png":
-        raise typer.BadParameter("--chart writes PNG: give it a file that ends in .png")
+        raise typer.BadParameter("--chart writes PNG: name a file that ends in .png")
     if options.chart is not None and not options.chart.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {options.chart.parent}")
+        raise typer.BadParameter(f"the folder {options.chart.parent} does not exist")
     return options
 
 
 def complete_database(incomplete: str) -> list[str]:
-    """Return the configured databases that begin so; connects to none."""
+    """Return the configured databases that start with a text, without connecting."""
     from pgmcp.settings import load_settings
 
     try:
@@ -79,7 +79,7 @@ def complete_database(incomplete: str) -> list[str]:
 
 
 def examples(*commands: str) -> str:
-    """Return commands as the end of a help text."""
+    """Return commands as the last part of a help text."""
     escaped = (command.replace("[", r"\[") for command in commands)
     return "\n".join(["[bold]Examples[/bold]", *(f"$ {command}" for command in escaped)])
 
@@ -90,7 +90,7 @@ DatabaseOption = Annotated[
         "--database",
         "-d",
         metavar="NAME",
-        help="A configured database; the first if left out.",
+        help="A configured database; default: the first.",
         autocompletion=complete_database,
     ),
 ]
@@ -101,18 +101,20 @@ LimitOption = Annotated[
         "-n",
         metavar="ROWS",
         min=1,
-        help="Rows at most; PG_MCP_SERVER_MAX_RESULT_ROWS bounds it.",
+        help="Maximum rows, up to PG_MCP_SERVER_MAX_RESULT_ROWS.",
     ),
 ]
 ExplainOption = Annotated[
-    bool, typer.Option("--explain", help="Show the SQL and how PostgreSQL would run it; nothing is run.")
+    bool, typer.Option("--explain", help="Show the SQL and PostgreSQL's plan; nothing is run.")
 ]
 CsvOption = Annotated[
     bool,
-    typer.Option("--csv", help="Print the rows as CSV: exact values, NULL empty, a text quoted if empty."),
+    typer.Option("--csv", help="Print the rows as CSV: exact values, NULL as nothing, empty text in quotes."),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print all that is known of the answer as JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
 ChartOption = Annotated[
     Path | None,
-    typer.Option("--chart", metavar="FILE.png", dir_okay=False, help="Draw the rows in a PNG file, too."),
+    typer.Option(
+        "--chart", metavar="FILE.png", dir_okay=False, help="Also draw the rows as a chart in a PNG file."
+    ),
 ]

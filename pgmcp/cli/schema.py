@@ -1,4 +1,4 @@
-"""`pgmcp schema`: what there is to ask about, for a person to read."""
+"""`pgmcp schema`: tables of the database, for people."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -8,17 +8,17 @@ from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_sessi
 from pgmcp.cli.terminal import Terminal
 
 MAX_FOUND_TABLES: Final = 20
-"""Tables that a search for words gives; names asked for are all shown."""
+"""Maximum tables found by words; tables requested by name are all shown."""
 
 _NOTHING_MATCHES: Final = "no table matches; `pgmcp schema` without words lists all"
-_NOTHING_TO_READ: Final = "there is no table that this role may read; `pgmcp setup-sql` prints what to grant"
+_NOTHING_TO_READ: Final = "this role may read no table; `pgmcp setup-sql` prints the grants"
 
 
 def show_schema(text: str, *, tables: Sequence[str], detail: Detail | None, database: str | None) -> None:
-    """Print the tables that words are found in, those named, or all.
+    """Print the tables that match words, the named tables, or all.
 
     Args:
-        detail: None: everything of what was asked for, and names of all.
+        detail: None means full for requested tables, and names for all tables.
     """
     terminal = Terminal()
     settings = load_quiet_settings(terminal.warning_handler(), database)

@@ -15,10 +15,10 @@ _WAITING: Final = (
 
 
 def serve() -> None:
-    """Serve MCP over stdio until the host leaves."""
+    """Serve MCP over stdio until the host closes the connection."""
     descriptors = claim_standard_streams()
     fork_server = start_fork_server()
-    is_person = os.isatty(descriptors.reading)  # who would see nothing happen
+    is_person = os.isatty(descriptors.reading)  # shows a person that the server is waiting
     if is_person:
         sys.stderr.write(_WAITING)
     from pgmcp.start import run
@@ -30,13 +30,13 @@ def serve() -> None:
 
 
 def serve_http(address: str | None) -> None:
-    """Serve MCP over HTTP until the process is told to stop.
+    """Serve MCP over HTTP until the process is stopped.
 
     Args:
         address: `HOST:PORT`; None for the default one.
 
     Raises:
-        SettingsError: they cannot be used, or the server would be open to others without authentication.
+        SettingsError: the settings are invalid, or the server would accept others without authentication.
     """
     fork_server = start_fork_server()
     from pgmcp.start_http import run
@@ -45,19 +45,19 @@ def serve_http(address: str | None) -> None:
 
 
 def check() -> None:
-    """Read the settings and what they name, and say whether they can be used; connects to nothing.
+    """Read the settings and their files, and print whether they are valid, without connecting.
 
     Raises:
-        SettingsError: they cannot be used.
+        SettingsError: they are invalid.
     """
     from pgmcp.start import read_settings
 
     _, _, offer = read_settings()
-    sys.stdout.write(f"the settings can be used: {', '.join(offer.database_names)}\n")
+    sys.stdout.write(f"the settings are valid: {', '.join(offer.database_names)}\n")
 
 
 def start_fork_server() -> ForkServer | None:
-    """Start the process that workers are forked from, first of all: it imports while we do."""
+    """Start the process that workers are forked from; call this first, so that it imports in parallel."""
     if not can_fork():
         return None
     fork_server = ForkServer()

@@ -1,4 +1,4 @@
-"""Opens the pipeline for a command, with the settings and guards that a host's calls have."""
+"""Opens the pipeline for a command, with the same settings and guards as for hosts."""
 
 import asyncio
 import logging
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CALLER: Final = "command line"
-"""Who asked, in logs and the audit, beside the names of hosts."""
+"""The caller's name in logs and in the audit file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a command has while it works."""
+    """The pipeline and settings of a running command."""
 
     settings: Settings
     pipeline: "Pipeline"
@@ -33,8 +33,8 @@ class Session:
 
 @asynccontextmanager
 async def open_session(settings: Settings) -> AsyncIterator[Session]:
-    """Open the pipeline; on leaving, however that is, nothing runs on any server."""
-    # First of all: it imports while we do.
+    """Open the pipeline; on exit, no statement is left running on any server."""
+    # Started first, so that it imports its modules in parallel.
     fork_server = start_fork_server()
     try:
         from pgmcp.serve import open_pipeline
@@ -47,7 +47,7 @@ async def open_session(settings: Settings) -> AsyncIterator[Session]:
 
 
 def run_in_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Return what `work` makes of a session; Ctrl-C ends it, on the server, too."""
+    """Run `work` with a session and return its result; Ctrl-C also cancels it on the server."""
 
     async def run() -> T:
         async with open_session(settings) as session:
@@ -57,22 +57,22 @@ def run_in_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) 
 
 
 def load_quiet_settings(warnings: logging.Handler, database: str | None) -> Settings:
-    """Read the settings for one database, and send warnings where a person sees them, or logs where asked.
+    """Read the settings for one database, and set up logging for a terminal.
 
     Args:
-        warnings: unless LOG_LEVEL is set: then there are log lines as the server writes them.
-        database: None: the default one. No other is opened, nor are connections warmed up there.
+        warnings: handles warnings, unless LOG_LEVEL is set: then log lines are written as by the server.
+        database: None means the default one. No other database is opened.
 
     Raises:
-        SettingsError: they cannot be used.
-        UnknownDatabaseError: none of that name is configured.
+        SettingsError: the settings are invalid.
+        UnknownDatabaseError: no database of that name is configured.
     """
     settings = load_settings()
     if "log_level" in settings.model_fields_set:
         configure_logging(settings.log_level, settings.log_format)
     else:
         logging.basicConfig(level="WARNING", handlers=[warnings], format="%(message)s")
-        # What goes wrong with workers is told once, by the failure that ends the command.
+        # Failures of workers are reported once, by the error that ends the command.
         logging.getLogger("pgmcp.execution").setLevel("ERROR")
     name = next(iter(settings.databases)) if database is None else database
     if name not in settings.databases:

@@ -1,4 +1,4 @@
-"""`pgmcp setup-sql`: the script that makes a role which can only read."""
+"""`pgmcp setup-sql`: the script that creates a read-only role."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _SCRIPT = """\
 CREATE ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
   CONNECTION LIMIT {connections};
 
--- Belt and braces behind pgmcp's own transaction and deadline.
+-- A second line of defence behind pgmcp's own transaction and deadline.
 ALTER ROLE {role} SET default_transaction_read_only = on;
 ALTER ROLE {role} SET statement_timeout = '{statement_timeout_s}s';
 ALTER ROLE {role} SET lock_timeout = '5s';
@@ -18,12 +18,12 @@ ALTER ROLE {role} SET idle_in_transaction_session_timeout = '30s';
 
 GRANT CONNECT ON DATABASE {database} TO {role};
 
--- Everybody may make temporary tables unless PUBLIC may not. Grant TEMPORARY to the roles that need them.
+-- By default everyone may create temporary tables. Grant TEMPORARY to the roles that need them.
 REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC;
 """
 
 _SCHEMA_SCRIPT = """
--- Schema {schema}: what is there, and what its owner adds later. Tables that other roles will add need
+-- Schema {schema}: existing tables, and those its owner adds later. Tables added by other roles need
 -- ALTER DEFAULT PRIVILEGES FOR ROLE <that role> IN SCHEMA {schema} GRANT SELECT ON TABLES TO {role};
 REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
 GRANT USAGE ON SCHEMA {schema} TO {role};
@@ -37,11 +37,11 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON SEQUENCES TO {role};
 def setup_script(
     role: str, database: str, schemas: Sequence[str], *, connections: int, statement_timeout_s: int
 ) -> str:
-    """Return SQL that makes the role and lets it read the schemas.
+    """Return SQL that creates the role and lets it read the schemas.
 
     Args:
-        connections: how many the role may hold: all servers' MAX_POOL_SIZE together.
-        statement_timeout_s: a little above the servers' query timeout.
+        connections: limit for the role: the sum of MAX_POOL_SIZE of all servers.
+        statement_timeout_s: slightly above the query timeout of the servers.
     """
     names = {"role": _quote(role), "database": _quote(database)}
     script = _SCRIPT.format(**names, connections=connections, statement_timeout_s=statement_timeout_s)

@@ -1,7 +1,7 @@
-"""An answer on the terminal, in the form that was wished for.
+"""Prints an answer in the requested form.
 
-What is asked for goes to standard output; how it was found goes there, too, where a person reads it, and to
-standard error beside forms that a program reads.
+The answer goes to standard output. How it was found goes there too in forms for people, and to standard error
+in forms for programs.
 """
 
 import json
@@ -21,17 +21,17 @@ from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Rows, Truncation
 from pgmcp.untrusted import escape_untrusted
 
-# In JSON every character may be escaped, so what does not print is: the same value, harmless on a terminal.
+# JSON allows any character to be escaped, so unprintable ones are: the same value, safe on a terminal.
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\n]")
 
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """What a command has to show.
+    """The result of one command.
 
     Attributes:
-        answer: None when a person's own SQL was only planned.
-        plan: the lines of EXPLAIN, if that was wished for.
+        answer: None if SQL of a person was only planned.
+        plan: the lines of EXPLAIN, if requested.
     """
 
     answer: Answer | None
@@ -39,17 +39,17 @@ class CommandResult:
 
 
 def show(result: CommandResult, form: Form, terminal: Terminal, *, max_rows: int) -> None:
-    """Print what was found, and to standard error what is missing in it.
+    """Print the result, and to standard error what is missing in it.
 
     Args:
-        max_rows: what the settings allow, to say how to get more.
+        max_rows: the limit in the settings, for the hint on how to get more.
     """
     if result.plan is not None:
         _show_plan(result.answer, result.plan, terminal)
     elif result.answer:
         _show_in_form(result.answer, form, terminal)
     if result.answer and result.answer.rows:
-        for sentence in _what_is_missing(result.answer.rows, max_rows):
+        for sentence in _truncation_notes(result.answer.rows, max_rows):
             terminal.remark(sentence)
     terminal.flush()
 
@@ -65,17 +65,17 @@ def _show_in_form(answer: Answer, form: Form, terminal: Terminal) -> None:
         case _:
             show_answer(answer, terminal)
     if form in (Form.SQL, Form.CSV) and answer.source is not Source.DIRECT:
-        for line in _how_found(answer):
+        for line in _provenance(answer):
             terminal.remark(line)
 
 
 def show_answer(answer: Answer, terminal: Terminal) -> None:
-    """Print the SQL, unless it is the reader's own, the rows, and how they were found."""
+    """Print the SQL unless the user wrote it, the rows, and how they were found."""
     if answer.sql and answer.source is not Source.DIRECT:
         terminal.show_sql(answer.sql)
         terminal.say("")
     cut_cells = _show_rows(answer.rows, terminal) if answer.rows else 0
-    for line in _how_found(answer):
+    for line in _provenance(answer):
         terminal.say(line, "dim")
     if cut_cells:
         terminal.remark(
@@ -84,7 +84,7 @@ def show_answer(answer: Answer, terminal: Terminal) -> None:
 
 
 def _show_rows(rows: Rows, terminal: Terminal) -> int:
-    """Print the rows and return how many cells were cut for it."""
+    """Print the rows, and return the number of cells that were cut."""
     if not rows.columns:  # `select from t`
         return 0
     layout = lay_out(rows, room=terminal.room)
@@ -98,18 +98,18 @@ def _show_plan(answer: Answer | None, plan: list[str], terminal: Terminal) -> No
         terminal.say("")
     for line in plan:
         terminal.say_line(escape_untrusted(line))
-    for line in _how_found(answer) if answer else ():
+    for line in _provenance(answer) if answer else ():
         terminal.say(line, "dim")
 
 
-def _how_found(answer: Answer) -> Iterator[str]:
+def _provenance(answer: Answer) -> Iterator[str]:
     yield describe_provenance(answer)
     yield from (f"assumed: {escape_untrusted(text)}" for text in answer.assumptions)
     yield from (f"note: {escape_untrusted(text)}" for text in answer.notes)
 
 
 def _json(answer: Answer) -> str:
-    """Return the structured answer, with all rows that were fetched: there is no budget of tokens here."""
+    """Return the structured answer with all rows, without a token budget."""
     structured = json.loads(encode_json(as_json(show_whole(answer))))
     text = json.dumps(structured, ensure_ascii=False, indent=2)
     return _UNPRINTABLE.sub(_escape_unprintable, text) + "\n"
@@ -119,7 +119,7 @@ def _escape_unprintable(character: re.Match[str]) -> str:
     return character[0] if character[0].isprintable() else json.dumps(character[0])[1:-1]
 
 
-def _what_is_missing(rows: Rows, max_rows: int) -> Iterator[str]:
+def _truncation_notes(rows: Rows, max_rows: int) -> Iterator[str]:
     shown = len(rows.rows)
     match rows.truncated:
         case Truncation.ROWS if shown < max_rows:

@@ -1,4 +1,4 @@
-"""The stages of a call in words, for a person who waits."""
+"""Progress messages for the stages of a call."""
 
 from collections.abc import Callable
 from typing import Final
@@ -7,8 +7,8 @@ from pgmcp.pipeline import OnStage, Stage
 
 WORDS_BY_STAGE: Final = {
     Stage.SCHEMA: "reading the schema",
-    Stage.PROMPT: "choosing what to tell the model",
-    Stage.MODEL: "having {model} write SQL",
+    Stage.PROMPT: "writing the prompt",
+    Stage.MODEL: "waiting for {model} to write SQL",
     Stage.VALIDATE: "checking the SQL",
     Stage.PLAN: "planning the SQL",
     Stage.EXECUTE: "running the SQL",
@@ -17,7 +17,7 @@ WORDS_BY_STAGE: Final = {
 
 
 def report_stages(say: Callable[[str], None], *, model: str) -> OnStage:
-    """Return what the pipeline calls at each stage; says at once that the database is being reached."""
+    """Return a function that shows each stage; shows immediately that the database is being connected."""
     say("connecting")
 
     def on_stage(stage: Stage) -> None:

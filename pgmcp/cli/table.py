@@ -1,4 +1,4 @@
-"""Rows laid out for a person: a table, or a record each where a table would not fit."""
+"""Lays out rows for people: as a table, or as records if a table does not fit."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -24,20 +24,20 @@ _NUMERIC_TYPES: Final = (
     "money",
     "oid",
 )
-_LEAST_TEXT_WIDTH: Final = 16  # below this a cut cell tells too little
-_FEW_ROWS: Final = 2  # so few are read whole, as records, rather than cut in a table
-_MAX_CELL_IN_PIPE: Final = 200  # every row is as wide as the widest cell
+_LEAST_TEXT_WIDTH: Final = 16  # a cut cell narrower than this is not useful
+_FEW_ROWS: Final = 2  # so few rows are shown as records rather than cut in a table
+_MAX_CELL_IN_PIPE: Final = 200  # the widest cell determines the width of all rows
 _MAX_CELL_IN_RECORD: Final = 2_000
-_LEAST_RULE_WIDTH: Final = 3  # of hyphens below a column's name, for Markdown
-_FRAME_WIDTH: Final = 3  # around each column: a rule and two spaces
+_LEAST_RULE_WIDTH: Final = 3  # hyphens below a column's name, for Markdown
+_FRAME_WIDTH: Final = 3  # per column: a rule and two spaces
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Rows as they are shown.
+    """Rows ready to print.
 
     Attributes:
-        cut_cells: how many cells end in "…" here.
+        cut_cells: number of cells that end in "…".
     """
 
     rows: RenderableType
@@ -49,10 +49,10 @@ class _ShownColumn:
     """One column with its cells as text.
 
     Attributes:
-        width: of the widest cell and of the name, as a terminal counts.
-        cells_width: of the widest cell, where the name is broken into lines.
-        least_width: below this the column tells too little.
-        cut_cells: how many cells end in "…" because they were too long even for the widest layout.
+        width: width of the widest cell or the name, in terminal cells.
+        cells_width: width of the widest cell, if the name is wrapped.
+        least_width: minimum useful width.
+        cut_cells: number of cells that exceed the limit of every layout and end in "…".
     """
 
     name: str
@@ -65,7 +65,7 @@ class _ShownColumn:
 
 
 def lay_out(rows: Rows, *, room: int | None) -> Layout:
-    """Return the rows for a terminal of `room` characters, or for a pipe if that is None."""
+    """Return the rows for a terminal that is `room` characters wide, or for a pipe if None."""
     if room is None:
         return _plain_table(_columns(rows, _MAX_CELL_IN_PIPE))
     columns = _columns(rows, _MAX_CELL_IN_RECORD)
@@ -80,15 +80,15 @@ def lay_out(rows: Rows, *, room: int | None) -> Layout:
 
 
 def _choose_widths(columns: Sequence[_ShownColumn], room: int) -> list[int] | None:
-    """Return the widths of a table, cells before names; None if it would not fit."""
+    """Return the column widths of a table, cells before names; None if it does not fit."""
     widths = fit_widths([each.cells_width for each in columns], [each.least_width for each in columns], room)
     return widths and fit_widths([each.width for each in columns], widths, room)
 
 
 def fit_widths(natural: Sequence[int], least: Sequence[int], room: int) -> list[int] | None:
-    """Return a width per column that together fit the room, or None if not even the least do.
+    """Return widths that fit the room, or None if the minimum widths do not fit.
 
-    Narrow columns keep what they want, and the wide share what is left.
+    Narrow columns keep their natural width; wide columns share the rest.
     """
     if sum(least) > room:
         return None
@@ -128,12 +128,12 @@ def _column(column: Column, cells: Iterable[JsonScalar], max_characters: int) ->
 
 
 def _words(name: str) -> list[str]:
-    """Return the pieces between which a column's name may be broken: "unit_price" is unit_ and price."""
+    """Return the parts of a column's name between which it may be wrapped: "unit_" and "price"."""
     return re.findall(r"[^_ ]*[_ ]+|[^_ ]+", name)
 
 
 def fold_name(name: str, width: int) -> str:
-    """Return a column's name in lines of at most `width`, broken between words if it can be."""
+    """Return a column's name in lines of at most `width`, wrapped between words if possible."""
     lines = [""]
     for word in _words(name):
         if lines[-1] and cell_len(lines[-1] + word) > width:
@@ -151,7 +151,7 @@ def _frame(columns: Sequence[_ShownColumn]) -> int:
 
 
 def _plain_table(columns: Sequence[_ShownColumn]) -> Layout:
-    """Return a table for a pipe, which reads well in Markdown, too: one line a row, however wide."""
+    """Return a table for a pipe: one line per row, also valid Markdown."""
     lines = [
         [column.name for column in columns],
         ["-" * (_plain_width(column) - 1) + (":" if column.is_numeric else "-") for column in columns],
@@ -189,7 +189,7 @@ def _table(columns: Sequence[_ShownColumn], rows: Rows, widths: Sequence[int]) -
 
 
 def _single_column(column: _ShownColumn, rows: Rows) -> Layout:
-    """Return a table whose only column folds what is long: there is no other that would be torn apart."""
+    """Return a table with one column, which wraps long cells."""
     table = Table(box=box.ROUNDED, header_style="bold")
     table.add_column(Text(column.name), justify=_justify(column), overflow="fold")
     for text, row in zip(column.cells, rows.rows, strict=True):
@@ -198,7 +198,7 @@ def _single_column(column: _ShownColumn, rows: Rows) -> Layout:
 
 
 def _records(columns: Sequence[_ShownColumn], rows: Rows, room: int) -> Layout:
-    """Return a line per cell, the rows one below the other, as psql's expanded display."""
+    """Return one line per cell, like psql's expanded display."""
     shown: list[RenderableType] = []
     for number, row in enumerate(rows.rows):
         title = f"── record {number + 1} "
@@ -238,5 +238,5 @@ def _text(cell: JsonScalar) -> str:
 
 
 def _visible(text: str) -> str:
-    r"""Return a text on one line; unlike for a model, a backslash stays one: people know their paths."""
+    r"""Return a text on one line; unlike for models, backslashes are not doubled."""
     return escape_untrusted_block(text).replace("\n", r"\n").replace("\t", r"\t")

@@ -1,8 +1,8 @@
-"""A person's terminal, or the pipe or file in its place: colours, progress, and text that cannot act in it.
+"""Output to a terminal, pipe or file: colours, progress, and escaping of untrusted text.
 
-Answers go to standard output, all else to standard error, so that a pipe holds nothing but the answer. Rich
-decides about colour: none in a pipe or with NO_COLOR, always with FORCE_COLOR. Nothing from a database or a
-model is taken as markup, and on a terminal nothing of it reaches the terminal as a control sequence.
+Answers go to standard output and everything else to standard error, so that a pipe contains only the answer.
+Rich decides about colour: none in a pipe or with NO_COLOR, always with FORCE_COLOR. Text from a database or
+model is never interpreted as markup, and is never sent to a terminal as a control sequence.
 """
 
 import logging
@@ -23,7 +23,7 @@ from pgmcp.errors import PgmcpError
 from pgmcp.untrusted import escape_untrusted_block
 
 _UNBOUNDED_WIDTH: Final = 1_000_000
-"""Characters of a line in a pipe, where nothing is folded."""
+"""Width of a line in a pipe, where nothing is wrapped."""
 
 
 _HANGING_INDENT: Final = 4
@@ -42,23 +42,23 @@ class Terminal:
 
     @property
     def room(self) -> int | None:
-        """How many characters a line of output may have; None in a pipe."""
+        """Maximum characters of a line of output; None in a pipe."""
         return self._out.width if self._out.is_terminal else None
 
     def warning_handler(self) -> logging.Handler:
-        """Return a log handler whose lines do not disturb the progress."""
+        """Return a log handler whose lines do not disturb the progress display."""
         return _RemarkHandler(self.remark)
 
     def show(self, thing: RenderableType) -> None:
-        """Print something laid out."""
+        """Print a rich renderable."""
         self._out.print(thing)
 
     def say(self, text: str, style: str = "") -> None:
-        """Print text of ours, or text that was made safe."""
+        """Print trusted or escaped text."""
         self._out.print(Text(text, style=style), soft_wrap=self.room is None)
 
     def say_line(self, line: str, style: str = "") -> None:
-        """Print a line whose beginning tells where it belongs: what is folded stays to the right of that."""
+        """Print a line; wrapped parts are indented further than its beginning."""
         if self.room is not None and len(line) > self.room:
             indent = " " * (len(line) - len(line.lstrip()) + _HANGING_INDENT)
             line = textwrap.fill(line, self.room, subsequent_indent=indent, break_on_hyphens=False)
@@ -70,43 +70,43 @@ class Terminal:
         if self.room is None:
             self.say(text)
         else:
-            # The terminal's own colours: they are legible on whatever its background is.
+            # The terminal's own colours, which are legible on its background.
             self.show(
                 Syntax(text, "postgresql", theme="ansi_dark", background_color="default", word_wrap=True)
             )
 
     def write_exactly(self, text: str) -> None:
-        """Print text to be read by a program, byte for byte; a terminal gets it made safe."""
+        """Write text for programs byte for byte; on a terminal it is escaped."""
         if self._stdout.isatty():
             self._stdout.write(escape_untrusted_block(text.replace("\r\n", "\n")))
         else:
-            # Not as text: on Windows that would make two line ends of one, and of letters question marks.
+            # As bytes: in text mode Windows would double line ends and replace characters.
             self._stdout.flush()
             self._stdout.buffer.write(text.encode("utf-8", "replace"))
         self._stdout.flush()
 
     def remark(self, text: str) -> None:
-        """Say something about the answer that is no part of it."""
-        self._tell(Text(escape_untrusted_block(text), style="yellow"))
+        """Print a remark on the answer to standard error."""
+        self._print_error(Text(escape_untrusted_block(text), style="yellow"))
 
     def show_failure(self, error: PgmcpError) -> None:
-        """Say what went wrong and what to do about it."""
+        """Print an error and its hint to standard error."""
         first, *rest = describe(error).split("\n")
-        self._tell(Text.assemble(("pgmcp: ", "bold red"), (first, "bold")))
+        self._print_error(Text.assemble(("pgmcp: ", "bold red"), (first, "bold")))
         for line in rest:
-            # The mark below a statement has to stay below its place.
-            self._tell(Text(line), is_breakable=line.startswith("hint: "))
+            # The mark below a statement must stay in its column.
+            self._print_error(Text(line), is_breakable=line.startswith("hint: "))
 
-    def _tell(self, text: Text, *, is_breakable: bool = True) -> None:
+    def _print_error(self, text: Text, *, is_breakable: bool = True) -> None:
         self._error.print(text, soft_wrap=not (is_breakable and self._error.is_terminal))
 
     def flush(self) -> None:
-        """Write out what is left, so that a reader who has gone is noticed while that can be told."""
+        """Flush standard output, so that a closed pipe is noticed while it can still be reported."""
         self._stdout.flush()
 
     @contextmanager
     def progress(self) -> Iterator[Callable[[str], None]]:
-        """Show what is being done and for how long, and give the function that says what; gone at the end."""
+        """Show a spinner with elapsed time; yields a function that sets its text."""
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         is_hidden = not (self._stderr.isatty() and self._error.is_interactive)
         with Progress(*columns, console=self._error, transient=True, disable=is_hidden) as progress:
@@ -115,7 +115,7 @@ class Terminal:
 
 
 class _RemarkHandler(logging.Handler):
-    """Says each log line to the reader of the terminal."""
+    """Prints log lines as remarks."""
 
     def __init__(self, remark: Callable[[str], None]) -> None:
         super().__init__()
@@ -127,5 +127,5 @@ class _RemarkHandler(logging.Handler):
 
 def _console(file: TextIO) -> Console:
     if isinstance(file, TextIOWrapper):
-        file.reconfigure(errors="backslashreplace")  # a terminal may not have every letter
+        file.reconfigure(errors="backslashreplace")  # a terminal may not support every character
     return Console(file=file, markup=False, highlight=False, emoji=False)

@@ -1,9 +1,10 @@
-"""What an operator can see of the calls: log lines, an audit file, traces and metrics.
+"""Observers of calls for operators: log lines, an audit file, traces and metrics.
 
-call_log    a line when a call begins and one when it ends, with its id in all lines between
-log_format  those lines as text or JSON, on standard error
-audit       who asked what of which database, and what became of it: a line of JSON each, never a value
-telemetry   OpenTelemetry spans and metrics; silent unless the operator configured where to send them
+call_log    a log line at the end of each call; the call's id in all lines written during it
+log_format  log lines as text or JSON on standard error
+audit       one line of JSON per call: who asked what of which database, and the outcome; never a value
+telemetry   OpenTelemetry spans and metrics, if the operator enables them
+outcome     the outcome of a call in one word
 
-None of them sees rows, and none but the audit file, if the operator says so, SQL.
+None of them sees rows. Only the audit file contains SQL, and only if the operator enables that.
 """

@@ -1,12 +1,12 @@
-"""The audit file: who asked what of which database, and what became of it. A line of JSON each.
+"""The audit file: one line of JSON per call.
 
     {"time": "2026-11-22T20:48:19.512+00:00", "call": 12, "operation": "execute_sql",
      "caller": "claude-ai 0.1.0", "database": "shop", "sql_sha256": "9f86d081884c7d65",
      "outcome": "answered", "source": "direct", "rows": 3, "ms": 35.2, "model": null,
      "tokens_in": 0, "tokens_cached": 0, "tokens_out": 0}
 
-Never a value of a result, and no SQL unless the operator asks for it: literals
-in it may be values. Rotated by size, with the standard library's means.
+It never contains values of a result. It contains SQL only if the operator enables that, because literals may
+be values. The file is rotated by size, with the standard library's handler.
 """
 
 import hashlib
@@ -32,12 +32,12 @@ _DIGEST_CHARACTERS = 16
 
 
 class AuditFile:
-    """Writes a line for every call, when it has ended.
+    """Writes one line at the end of each call.
 
     Args:
-        with_sql: write the text of statements, not only their digest.
-        max_bytes: after which the file is renamed to `….1` and a new one begun.
-        kept_files: how many of those are kept.
+        with_sql: write the text of statements instead of only a digest.
+        max_bytes: size at which the file is renamed to `….1` and a new one begins.
+        kept_files: number of renamed files to keep.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class AuditFile:
         self._file.close()
 
     def observe_call(self, call: Call) -> AbstractContextManager[None]:
-        """Write what became of a call."""
+        """Return a context manager that writes the call's line at its end."""
         return OutcomeObserver(partial(self._write, call), self._clock)
 
     def observe_stage(self, call: Call, stage: Stage) -> None:
@@ -104,20 +104,20 @@ class AuditFile:
 
 
 def digest_of(sql: str) -> str:
-    """Return what tells one statement from another without telling what it says."""
+    """Return a digest that identifies a statement without revealing it."""
     return hashlib.sha256(sql.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
 
 
 class _PrivateFile(RotatingFileHandler):
-    """A rotated file that only its owner may read."""
+    """A rotated file that only its owner can read."""
 
     def _open(self) -> Any:
-        # Made before it is opened, for open() would make it with the umask's mode.
+        # Created first, because open() would create it with the mode of the umask.
         os.close(os.open(self.baseFilename, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600))
         return super()._open()
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Say that a line is lost; the call it tells of goes on."""
+        """Log that a line is lost; the call continues."""
         logger.exception("a line of the audit file could not be written")
 
 

@@ -1,4 +1,4 @@
-"""A log line for each call, when it has ended; every line written during it carries the call's id."""
+"""Logs one line at the end of each call; all lines written during a call have its id."""
 
 import logging
 import time
@@ -15,7 +15,7 @@ from pgmcp.pipeline import Call, Stage
 logger = logging.getLogger(__name__)
 
 current_call: ContextVar[int | None] = ContextVar("current_call", default=None)
-"""The id of the call that a task works for."""
+"""The id of the current task's call."""
 
 
 class CallLog:
@@ -25,16 +25,16 @@ class CallLog:
         self._clock = clock
 
     def observe_call(self, call: Call) -> AbstractContextManager[None]:
-        """Log the end of a call, and for whoever debugs its beginning."""
+        """Return a context manager that logs the call's end, and at DEBUG its start."""
         return _LoggedCall(call, self._clock)
 
     def observe_stage(self, call: Call, stage: Stage) -> None:
-        """Log the beginning of a stage, for whoever debugs."""
+        """Log the start of a stage at DEBUG."""
         logger.debug("%s: %s", call.operation, stage)
 
 
 class _LoggedCall(OutcomeObserver):
-    """Sets the id that log lines carry while it is entered."""
+    """Sets the id for log lines while it is entered."""
 
     __slots__ = ("_call", "_token")
 

@@ -1,4 +1,4 @@
-"""Our log lines on standard error, as text for people or as JSON for whoever collects them."""
+"""Formats of log lines on standard error: text for people, JSON for log collectors."""
 
 import json
 import logging
@@ -12,8 +12,8 @@ LogFormat = Literal["text", "json"]
 
 
 def configure_logging(level: str, log_format: LogFormat = "text") -> None:
-    """Send our log lines to stderr; standard output belongs to the protocol."""
-    # No line of ours shows these, and each costs microseconds (Python's logging HOWTO, "Optimization").
+    """Send log lines to stderr; stdout belongs to the protocol."""
+    # These are not in our format, and each costs microseconds (Python's logging HOWTO, "Optimization").
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     target = logging.StreamHandler(sys.stderr)
     target.setFormatter(JsonLines() if log_format == "json" else TextLines())
@@ -34,7 +34,7 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, call, and what the line's `fields()` returns."""
+    """One JSON object per line: time, level, logger, message, call, and the line's own `fields()`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""

@@ -1,4 +1,4 @@
-"""What became of a call, in one word."""
+"""The outcome of a call in one word."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from pgmcp.errors import PgmcpError
 ANSWERED: Final = "answered"
 CANCELLED: Final = "cancelled"
 DEFECT: Final = "defect"
-"""It failed in a way that nobody anticipated; the log has the traceback."""
+"""An unexpected exception; the log has its traceback."""
 
 
 def outcome_of(error: BaseException | None) -> str:
-    """Return what a call came to, from what ended it: an error's code is one of `pgmcp.errors.ErrorCode`."""
+    """Return the outcome of a call from its exception, for example an `ErrorCode`."""
     match error:
         case None:
             return ANSWERED
@@ -27,12 +27,12 @@ def outcome_of(error: BaseException | None) -> str:
 
 
 class OutcomeObserver:
-    """Surrounds a call, and tells what it came to and how many seconds it took, whatever ends it."""
+    """Context manager that reports the outcome and duration of a call."""
 
-    __slots__ = ("_clock", "_started_s", "_tell")
+    __slots__ = ("_clock", "_report", "_started_s")
 
-    def __init__(self, tell: Callable[[str, float], None], clock: Callable[[], float]) -> None:
-        self._tell = tell
+    def __init__(self, report: Callable[[str, float], None], clock: Callable[[], float]) -> None:
+        self._report = report
         self._clock = clock
         self._started_s = 0.0
 
@@ -45,4 +45,4 @@ class OutcomeObserver:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._tell(outcome_of(exc), self._clock() - self._started_s)
+        self._report(outcome_of(exc), self._clock() - self._started_s)

@@ -1,9 +1,8 @@
 """Calls as OpenTelemetry spans and metrics.
 
-Written against OpenTelemetry's interface, which does nothing until somebody
-configures where to send: `start_telemetry` does, from the standard OTEL_…
-variables. A call's span stands below the span of the host's request, and that below
-the host's own span, if the request brings its trace context.
+Uses OpenTelemetry's API, which does nothing until `start_telemetry` configures an exporter from the standard
+OTEL_… variables. The span of a call is a child of the span of the host's request, which is a child of the
+host's own span if the request has a trace context.
 
     span tools/call query        method, protocol version, request id, tool
      └── span pgmcp.query         call, outcome, database, caller, source, rows, model, tokens
@@ -31,14 +30,14 @@ from pgmcp.pipeline import Call, Stage
 _MAX_TARGET_CHARACTERS = 100
 
 FLUSH_TIMEOUT_S = 2.0
-"""What a collector that does not answer may delay the end of the server."""
+"""Maximum delay of the server's end by a collector that does not answer."""
 
 
 def start_telemetry(version: str) -> Callable[[], None]:
-    """Send spans and metrics by OTLP over HTTP, and return what flushes and stops it.
+    """Start sending spans and metrics by OTLP over HTTP; return a function that flushes and stops it.
 
     Raises:
-        SettingsError: the packages for it are not installed.
+        SettingsError: its packages are not installed.
     """
     try:
         from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -53,7 +52,7 @@ def start_telemetry(version: str) -> Callable[[], None]:
             f"PG_MCP_OPENTELEMETRY is true, but {error.name} is not installed",
             hint="install it with: pip install 'pgmcp[telemetry]'",
         ) from error
-    # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over these.
+    # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override these.
     resource = Resource.create({"service.name": "pgmcp", "service.version": version})
     tracer_provider = TracerProvider(resource=resource)
     span_exporter, metric_exporter = OTLPSpanExporter(), OTLPMetricExporter()
@@ -67,12 +66,12 @@ def start_telemetry(version: str) -> Callable[[], None]:
         meter_provider.force_flush()
 
     def stop() -> None:
-        # The providers' own timeouts do not bound an exporter that waits to try again; its shutdown does.
+        # The providers' timeouts do not limit an exporter that waits for a retry; its shutdown does.
         flushing = threading.Thread(target=flush, daemon=True)
         flushing.start()
         flushing.join(FLUSH_TIMEOUT_S)
         for exporter in (span_exporter, metric_exporter):
-            # The SDK's own threads go on handing batches to what is shut down, and each is complained about.
+            # The SDK's threads keep passing batches to the exporter after its shutdown, and log each one.
             logging.getLogger(type(exporter).__module__).addFilter(_is_error)
             exporter.shutdown()
 
@@ -87,7 +86,7 @@ def _is_error(record: logging.LogRecord) -> bool:
 def trace_request(
     method: str, params: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Iterator[Callable[[str], None]]:
-    """Surround a host's request with a span, below the span that the request's `_meta` names.
+    """Wrap a host's request in a span, as a child of the span in the request's `_meta`.
 
     Yields:
         A function that marks the span as failed, given the kind of failure.
@@ -116,16 +115,16 @@ def trace_request(
 
 
 class Telemetry:
-    """Makes spans and metrics of the calls of a pipeline."""
+    """Creates spans and metrics for the calls of a pipeline."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """Use whatever providers are set by now."""
+        """Use the providers that are currently set."""
         self._clock = clock
         self._tracer = trace.get_tracer("pgmcp")
         meter = metrics.get_meter("pgmcp")
         self._calls = meter.create_counter("pgmcp.calls", unit="{call}", description="calls that ended")
         self._duration = meter.create_histogram(
-            "pgmcp.call.duration", unit="s", description="how long a call took, the model included"
+            "pgmcp.call.duration", unit="s", description="duration of a call, including the model"
         )
         self._tokens = meter.create_counter(
             "pgmcp.model.tokens", unit="{token}", description="tokens sent to and received from the model"
@@ -133,7 +132,7 @@ class Telemetry:
 
     @contextmanager
     def observe_call(self, call: Call) -> Iterator[None]:
-        """Surround a call with a span, and count it."""
+        """Wrap a call in a span, and count it."""
         with (
             self._span(f"pgmcp.{call.operation}") as span,
             OutcomeObserver(partial(self._count, call, span), self._clock),
@@ -141,7 +140,7 @@ class Telemetry:
             yield
 
     def observe_stage(self, call: Call, stage: Stage) -> AbstractContextManager[Span]:
-        """Surround a stage with a span."""
+        """Wrap a stage in a span."""
         return self._span(f"pgmcp.stage.{stage}")
 
     def _count(self, call: Call, span: Span, outcome: str, spent_s: float) -> None:
@@ -154,7 +153,7 @@ class Telemetry:
             self._tokens.add(call.tokens_out, {"gen_ai.token.type": "output"})
 
     def _span(self, name: str) -> AbstractContextManager[Span]:
-        # An error's text may quote a statement, so only its code goes into a span.
+        # An error's text may contain SQL, so only its code is recorded.
         return self._tracer.start_as_current_span(
             name, kind=SpanKind.INTERNAL, record_exception=False, set_status_on_exception=False
         )

@@ -1,4 +1,4 @@
-"""Everything an operator can set, read once at the start; nothing else reads the environment.
+"""All settings, read once at the start; nothing else reads the environment.
 
 process environment ─┐ highest
 .env ────────────────┤

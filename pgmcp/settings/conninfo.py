@@ -1,4 +1,4 @@
-r"""Connection strings, read as libpq reads them: the front has no libpq.
+r"""Connection strings, parsed as libpq parses them, because the front process does not load libpq.
 
 Two forms (PostgreSQL manual, "Connection Strings"):
 
@@ -24,12 +24,13 @@ _QUERY_START = re.compile(r"\?(?=[A-Za-z_%0-9.-]+=|\Z)")
 _PAIR = re.compile(r"\s*([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.)*)(?:\s+|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# What may stand unencoded in a user name or password (RFC 3986, userinfo), and "%" of a finished encoding.
+# Characters allowed unencoded in a user name or password (RFC 3986, userinfo), and "%" of an existing
+# encoding.
 _SAFE_IN_USERINFO = "!$&'()*+,;=%"
 
 _SECRET_KEYWORDS: Final = ("password", "sslpassword", "oauth_client_secret")
 HIDDEN: Final = "***"
-_NOT_SHOWN: Final = "(not shown: it cannot be read)"
+_NOT_SHOWN: Final = "(not shown: it cannot be parsed)"
 
 EXPECTED = "postgresql://user:password@host:5432/dbname, or libpq's key=value pairs"
 
@@ -43,17 +44,16 @@ class _Url(NamedTuple):
 
 
 def normalize(conninfo: str) -> str:
-    """Return a connection string that libpq reads as its writer meant it.
+    """Return a connection string that libpq reads as intended.
 
-    The user and password of a URL are percent-encoded: they may hold raw `@`, `%`,
-    `/`, `:` and `#`. They end at the last `@` before the query, and the user at the
-    first `:`. Two things no rule can tell apart: `%41` is taken as an encoded `A`, so
-    a password that holds it literally must write `%2541`; and a database name with a
-    raw `@` must write `%40`.
+    User and password of a URL are percent-encoded: they may contain raw `@`, `%`, `/`, `:` and `#`. They end
+    at the last `@` before the query, and the user at the first `:`. Two cases are ambiguous: `%41` is read as
+    an encoded `A`, so a password that contains it literally must write `%2541`; and a database name with `@`
+    must write `%40`.
 
     Raises:
-        ValueError: it is neither form, or libpq would refuse a parameter. The message names the parameter
-            and never repeats a value.
+        ValueError: it has neither form, or libpq would reject a parameter. The message names the parameter
+            and never contains a value.
     """
     conninfo = conninfo.strip()
     if not _URL.match(conninfo):
@@ -70,22 +70,22 @@ def normalize(conninfo: str) -> str:
 
 
 def keywords(conninfo: str) -> frozenset[str]:
-    """Return the libpq keywords a connection string sets, of a URL not its hosts and dbname."""
+    """Return the libpq keywords in a connection string, for a URL without hosts and dbname."""
     if not _URL.match(conninfo):
         return frozenset(_pairs(conninfo))
     url = _split(conninfo)
     found = set(_options(url))
     found |= {keyword for keyword, text in (("user", url.user), ("password", url.password)) if text}
-    if "ssl" in found:  # JDBC's spelling, which libpq takes as sslmode=require
+    if "ssl" in found:  # JDBC's spelling, which libpq reads as sslmode=require
         found.add("sslmode")
     return frozenset(found)
 
 
 def values(conninfo: str) -> dict[str, str]:
-    """Return a connection string by libpq's keywords, those that it leaves empty left out.
+    """Return the values of a connection string by libpq keyword, without empty ones.
 
     Raises:
-        ValueError: it cannot be read; the message never repeats it.
+        ValueError: it cannot be parsed; the message never contains it.
     """
     if not _URL.match(conninfo):
         return {keyword: text for keyword, text in _pairs(conninfo).items() if text}
@@ -107,7 +107,7 @@ def values(conninfo: str) -> dict[str, str]:
 
 
 def without_secrets(conninfo: str) -> str:
-    """Return a connection string that can be shown, whatever it is."""
+    """Return the connection string without secrets, for display."""
     try:
         if not _URL.match(conninfo):
             pairs = _pairs(conninfo).items()
@@ -124,7 +124,7 @@ def without_secrets(conninfo: str) -> str:
 
 
 def holds_secret(conninfo: str) -> bool:
-    """Tell whether `without_secrets` leaves anything out."""
+    """Return whether `without_secrets` hides anything."""
     shown = without_secrets(conninfo)
     return shown == _NOT_SHOWN or HIDDEN in shown
 
@@ -142,7 +142,7 @@ def _query_pairs(url: "_Url") -> list[tuple[str, str, str]]:
 
 
 def _encode_query(url: "_Url") -> str:
-    """Return the query as libpq reads it: "=" and a lone "%" within a value are encoded."""
+    """Return the query in libpq's form: "=" and single "%" within a value are encoded."""
     pairs = (
         f"{keyword}={_LONE_PERCENT.sub('%25', text).replace('=', '%3D')}"
         for keyword, _, text in _query_pairs(url)
@@ -152,19 +152,22 @@ def _encode_query(url: "_Url") -> str:
 
 
 def _check_query(url: "_Url") -> None:
-    """Refuse parameters that libpq does not take.
+    """Reject parameters that libpq does not accept.
 
-    What follows a raw "?" of a password looks like a query: it is not repeated where an "@" comes after it.
+    A raw "?" in a password makes its rest look like a query: it is not repeated in a message if an "@"
+    follows.
     """
     if "%00" in url.location + url.query:
-        raise ValueError("a connection URL cannot hold %00")
+        raise ValueError("a connection URL cannot contain %00")
     if "?" in url.location:
         raise ValueError("expected name=value after the ? of the connection URL")
     options = _options(url)
     if "@" in url.query and not options.keys() <= KEYWORDS:
-        raise ValueError("a ? in the user or password is written %3F; or a parameter after the ? is unknown")
+        raise ValueError(
+            "write a ? in the user or password as %3F, or correct the unknown parameter after the ?"
+        )
     if options.get("ssl") == "true":
-        del options["ssl"]  # JDBC's spelling, the only one that libpq takes
+        del options["ssl"]  # JDBC's spelling, the only one that libpq accepts
     _check_parameters(options)
 
 
@@ -175,13 +178,13 @@ def _check_parameters(given: dict[str, str]) -> None:
 
 
 def _refuse_other_forms(conninfo: str) -> None:
-    """Say what to change in the connection strings of other drivers."""
+    """Raise an error that says how to rewrite connection strings of other drivers."""
     if conninfo.lower().startswith("jdbc:"):
-        raise ValueError(f"a JDBC URL is not read: leave out 'jdbc:'; expected {EXPECTED}")
+        raise ValueError(f"a JDBC URL is not supported: remove 'jdbc:'; expected {EXPECTED}")
     if driver := _DRIVER_URL.match(conninfo):
-        raise ValueError(f"leave '+{driver[1]}', the name of a driver, out of the URL; expected {EXPECTED}")
+        raise ValueError(f"remove the driver name '+{driver[1]}' from the URL; expected {EXPECTED}")
     if _SEMICOLONS.match(conninfo):
-        raise ValueError("libpq's pairs are separated by spaces, not by semicolons: host=… dbname=… user=…")
+        raise ValueError("separate libpq's pairs by spaces, not by semicolons: host=… dbname=… user=…")
 
 
 def _split(conninfo: str) -> _Url:

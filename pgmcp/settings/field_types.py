@@ -24,7 +24,7 @@ def _check_url(url: SecretStr) -> SecretStr:
 def _check_host(host: str) -> str:
     if re.search(r"://|[\s=@]", host):
         raise ValueError(
-            "expected a host name, an address or a socket folder; a URL goes into PG_MCP_DATABASE_URL"
+            "expected a host name, an address or a socket folder; for a URL use PG_MCP_DATABASE_URL"
         )
     return host
 
@@ -39,10 +39,10 @@ def _find_file(path: Path) -> Path:
     try:
         path = path.expanduser().absolute()
         is_file = path.is_file()
-    except (OSError, RuntimeError):  # a folder we may not enter, or that is gone; "~nobody"
-        raise ValueError("expected a file that can be reached") from None
+    except (OSError, RuntimeError):  # an inaccessible or missing folder; "~nobody"
+        raise ValueError("expected an accessible file") from None
     if not is_file:
-        raise ValueError("expected a file that exists, best by its whole path")
+        raise ValueError("expected an existing file, best as an absolute path")
     return path
 
 
@@ -51,9 +51,9 @@ def _find_folder_of(path: Path) -> Path:
         path = path.expanduser().absolute()
         has_folder = path.parent.is_dir()
     except (OSError, RuntimeError):
-        raise ValueError("expected a file in a folder that can be reached") from None
+        raise ValueError("expected a file in an accessible folder") from None
     if not has_folder:
-        raise ValueError("expected a file in a folder that exists, best by its whole path")
+        raise ValueError("expected a file in an existing folder, best as an absolute path")
     return path
 
 
@@ -62,9 +62,9 @@ def _find_writable_folder(path: Path) -> Path:
         path = path.expanduser().resolve()
         is_writable = path.is_dir() and os.access(path, os.W_OK | os.X_OK)
     except (OSError, RuntimeError):
-        raise ValueError("expected a folder that can be reached") from None
+        raise ValueError("expected an accessible folder") from None
     if not is_writable:
-        raise ValueError("expected a folder that exists and can be written to, best by its whole path")
+        raise ValueError("expected an existing, writable folder, best as an absolute path")
     return path
 
 

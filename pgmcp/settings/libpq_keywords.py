@@ -1,6 +1,7 @@
-"""The keywords of a connection string, their values, and what to write instead of other drivers' parameters.
+"""Keywords and values of connection strings, and replacements for parameters of other drivers.
 
-The front never loads libpq, so libpq's list stands here (version 18, `PQconndefaults`); a test compares it.
+The front process never loads libpq, so its list (version 18, `PQconndefaults`) is repeated here; a test
+compares it.
 """
 
 import difflib
@@ -35,24 +36,24 @@ connect_timeout keepalives keepalives_count keepalives_idle keepalives_interval 
 """
 _NUMBERS: Final = frozenset(_NUMBERS_TEXT.split())
 
-_LEAVE_OUT: Final = "leave it out"
-_POOL: Final = "leave it out; PG_MCP_DATABASE_MAX_POOL_SIZE bounds the connections"
-_TIMEOUT: Final = "leave it out; PG_MCP_SERVER_QUERY_TIMEOUT bounds a statement"
-_SCHEMA: Final = "write options=-c%20search_path%3DNAME, or leave it out"
+_LEAVE_OUT: Final = "remove it"
+_POOL: Final = "remove it; PG_MCP_DATABASE_MAX_POOL_SIZE limits the connections"
+_TIMEOUT: Final = "remove it; PG_MCP_SERVER_QUERY_TIMEOUT limits a statement"
+_SCHEMA: Final = "write options=-c%20search_path%3DNAME, or remove it"
 _TLS: Final = "write sslmode=require, or sslmode=verify-full with sslrootcert"
 
 # Parameters of Prisma, JDBC, SQLAlchemy with asyncpg, node-postgres, pgx, Rails and Npgsql, in lower case.
 _HINT_BY_FOREIGN_NAME: Final = {
     "schema": _SCHEMA,
     "currentschema": _SCHEMA,
-    "pgbouncer": "leave it out; pgmcp works behind PgBouncer without it",
+    "pgbouncer": "remove it; pgmcp works behind PgBouncer without it",
     "connection_limit": _POOL,
     "pool_timeout": _POOL,
     "pool": _POOL,
     "pool_size": _POOL,
     "max": _POOL,
     "pool_max_conns": _POOL,
-    "pool_min_conns": "leave it out; PG_MCP_DATABASE_MIN_POOL_SIZE keeps connections open",
+    "pool_min_conns": "remove it; PG_MCP_DATABASE_MIN_POOL_SIZE keeps connections open",
     "sslaccept": "write sslmode=verify-full with sslrootcert, or sslmode=require to check no certificate",
     "sslidentity": "write sslcert and sslkey",
     "sslfactory": _TLS,
@@ -66,7 +67,7 @@ _HINT_BY_FOREIGN_NAME: Final = {
     "default_query_exec_mode": _LEAVE_OUT,
     "uselibpqcompat": _LEAVE_OUT,
     "rewritebatchedinserts": _LEAVE_OUT,
-    "readonly": "leave it out; every statement runs read-only",
+    "readonly": "remove it; every statement runs read-only",
     "command_timeout": _TIMEOUT,
     "socket_timeout": _TIMEOUT,
     "sockettimeout": _TIMEOUT,
@@ -103,14 +104,14 @@ _HINT_BY_FOREIGN_SSLMODE: Final = {
 
 
 def find_problem(keyword: str, text: str) -> str:
-    """Return what is wrong with one parameter and what to write instead; "" if libpq takes it.
+    """Return the problem with one parameter and its solution; "" if libpq accepts it.
 
     Args:
         keyword: as written; it appears in the message.
-        text: its value, decoded; it never appears in the message, because it may be a password.
+        text: its decoded value, which may be a password and never appears in the message.
     """
     if keyword not in KEYWORDS:
-        return f"libpq knows no parameter {keyword[:40]!r}: {_hint(keyword)}"
+        return f"libpq has no parameter {keyword[:40]!r}: {_hint(keyword)}"
     if not text:
         return ""
     if allowed := _VALUES_BY_KEYWORD.get(keyword):
@@ -130,11 +131,11 @@ def _hint(keyword: str) -> str:
     if hint := _HINT_BY_FOREIGN_NAME.get(folded):
         return hint
     if folded in _SERVER_SETTINGS:
-        return f"a setting of the server is written options=-c%20{folded}%3DVALUE"
+        return f"write a server setting as options=-c%20{folded}%3DVALUE"
     near = difflib.get_close_matches(folded, sorted(KEYWORDS), n=1, cutoff=0.75)
     if near:
         return f"did you mean {near[0]}?"
-    return "leave it out; the manual lists them under Parameter Key Words"
+    return "remove it; the manual lists them under Parameter Key Words"
 
 
 def _wrong_value(keyword: str, text: str, allowed: tuple[str, ...]) -> str:

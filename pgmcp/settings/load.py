@@ -1,4 +1,4 @@
-"""Give the sources to pydantic-settings, and report everything that is wrong at once."""
+"""Loads the settings from all sources, and reports all problems at once."""
 
 import difflib
 import os
@@ -26,7 +26,7 @@ from pgmcp.settings.specs import (
 _NO_DATABASE = (
     "no database is configured: set PG_MCP_DATABASE_URL=postgresql://user:password@host:5432/dbname, "
     "or PG_MCP_DATABASE_HOST, _DBNAME, _USER and _PASSWORD, or name a file of several in PG_MCP_CONFIG_FILE; "
-    "`pgmcp demo` brings its own"
+    "`pgmcp demo` needs no database"
 )
 _HINT = "`.env.example` lists every setting with its default"
 
@@ -34,18 +34,18 @@ _HINT = "`.env.example` lists every setting with its default"
 def load_settings(
     environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
 ) -> Settings:
-    """Read every source once.
+    """Read all sources once.
 
-    Precedence, highest first: `environ`, `env_file`, the YAML file that
-    `PG_MCP_CONFIG_FILE` names, defaults. An empty text counts as unset. Within one
-    source `PG_MCP_DATABASES__<NAME>__<FIELD>` wins over `PG_MCP_DATABASE_<FIELD>`.
+    Precedence, highest first: `environ`, `env_file`, the YAML file in `PG_MCP_CONFIG_FILE`, defaults. An
+    empty text counts as unset. Within one source, `PG_MCP_DATABASES__<NAME>__<FIELD>` overrides
+    `PG_MCP_DATABASE_<FIELD>`.
 
     Args:
-        environ: variables; those of the process if None.
-        env_file: may be missing; None reads none. `PG_MCP_ENV_FILE` names another, which may not.
+        environ: variables; the process environment if None.
+        env_file: may be missing; None reads no file. `PG_MCP_ENV_FILE` names another file, which must exist.
 
     Raises:
-        SettingsError: the message lists every problem, by the name the operator used.
+        SettingsError: the message lists all problems, with the names that the operator used.
     """
     problems: list[str] = []
     highest_first = read_sources(os.environ if environ is None else environ, env_file, problems)
@@ -59,24 +59,24 @@ def load_settings(
 
 
 def read_sources(environ: Mapping[str, str], env_file: Path | None, problems: list[str]) -> list[GivenSource]:
-    """Return what every source gives, the highest first; what cannot be read is added to `problems`."""
+    """Return the sources, highest precedence first; unreadable ones are added to `problems`."""
     process, dotenv = read_variables(environ, env_file, problems)
     variables = dotenv | process
     config_file = variables.get(variable_of(CONFIG_FILE))
     yaml = sources.read_config_file(Path(config_file.text.strip()), problems) if config_file else {}
-    # What these say is settled here; a variable that the YAML file refers to may have any name.
-    settled = {given.text for path, given in yaml.items() if path[-1] in sources.FIELD_BY_REFERENCE}
-    settled |= {variable_of(CONFIG_FILE), variable_of(ENV_FILE)}
+    # These are resolved here; a variable that the YAML file refers to may have any name.
+    resolved = {given.text for path, given in yaml.items() if path[-1] in sources.FIELD_BY_REFERENCE}
+    resolved |= {variable_of(CONFIG_FILE), variable_of(ENV_FILE)}
     highest_first = [
-        sources.settings_of_variables(process, but_for=settled),
-        sources.settings_of_variables(dotenv, but_for=settled),
+        sources.settings_of_variables(process, but_for=resolved),
+        sources.settings_of_variables(dotenv, but_for=resolved),
         sources.resolve_references(yaml, variables),
     ]
     main = next(
         (given[DATABASE_NAME].text.strip() for given in highest_first if DATABASE_NAME in given),
         DEFAULT_DATABASE_NAME,
     )
-    # Variables have no case: `PG_MCP_DATABASES__SALES__…` means the YAML file's `Sales`.
+    # Variables ignore case: `PG_MCP_DATABASES__SALES__…` refers to `Sales` in the YAML file.
     names = sorted(path[1] for path in yaml if path[0] == "databases" and len(path) > 1)
     spelling = {name.lower(): name for name in (*names, main)}
     return [
@@ -99,7 +99,7 @@ def read_variables(
 def _name_databases(
     given: Mapping[SettingPath, Given], main: str, spelling: Mapping[str, str]
 ) -> dict[SettingPath, Given]:
-    """Put the settings of the single database below its name."""
+    """Move the settings of the single database below its name."""
     named: dict[SettingPath, Given] = {}
     for path in sorted(given, key=lambda path: path[0] == "databases"):
         match path:
@@ -116,7 +116,7 @@ def _name_databases(
 
 def _describe_all(error: ValidationError, highest_first: Sequence[GivenSource]) -> Iterator[str]:
     for detail in error.errors(include_url=False, include_input=False):
-        if detail["type"] != "default_factory_not_called":  # it depends on a field that is reported itself
+        if detail["type"] != "default_factory_not_called":  # it depends on a field with its own error
             yield _describe(detail, highest_first)
 
 
@@ -134,13 +134,13 @@ def _describe(detail: ErrorDetails, highest_first: Sequence[GivenSource]) -> str
             location = (*location, context["setting"])
     path, given = _find(location, highest_first)
     if path[-1] in sources.FIELD_BY_REFERENCE:
-        # Who put the secret itself there must not find it in the message.
+        # The value may be the secret itself, so the message must not contain it.
         return (
             f"{given.name} (its value is not shown): expected the name of a variable that is set, "
-            f"and no {sources.FIELD_BY_REFERENCE[path[-1]]} beside it"
+            f"and no {sources.FIELD_BY_REFERENCE[path[-1]]} as well"
         )
     if path != location or detail["type"] == "extra_forbidden":
-        return f"{given.name} is no setting{_suggest(path, given.name.partition(' ')[0])}"
+        return f"{given.name} is not a setting{_suggest(path, given.name.partition(' ')[0])}"
     if detail["type"] in ("model_type", "dict_type"):
         return f"{given.name}: expected settings below it, not a value"
     return _describe_value(path, given, str(context.get("reason") or context.get("error") or ""))
@@ -153,7 +153,7 @@ def _describe_value(path: SettingPath, given: Given, expected: str) -> str:
 
 
 def _find(location: SettingPath, highest_first: Sequence[GivenSource]) -> tuple[SettingPath, Given]:
-    """Return what the operator wrote there, or first below it."""
+    """Return the path and text of the operator's value there, or the first one below."""
     return next(
         (path, given)
         for source in highest_first

@@ -1,8 +1,7 @@
-"""The settings as frozen models: names, units, ranges, defaults, and what must hold between them.
+"""The settings as frozen models: names, units, ranges, defaults, and rules between them.
 
-A field's name carries its unit. The variable and the key in a YAML file leave
-the `_s` of seconds away: `server.query_timeout_s` is `PG_MCP_SERVER_QUERY_TIMEOUT`
-and `query_timeout` below `server:`.
+The name of a field has its unit. The variable and the YAML key omit the `_s` of seconds:
+`server.query_timeout_s` is `PG_MCP_SERVER_QUERY_TIMEOUT`, and `query_timeout` below `server:`.
 """
 
 from collections.abc import Callable
@@ -69,66 +68,69 @@ class _Frozen(BaseModel):
 
 
 def _reject(setting: str, reason: str) -> PydanticCustomError:
-    """Blame one setting of several that do not fit together."""
+    """Return an error for one of several settings that contradict each other."""
     return PydanticCustomError("pair", "{reason}", {"setting": setting, "reason": reason})
 
 
 class DatabaseSettings(_Frozen):
-    """How one database is reached, and how many connections it may be asked for."""
+    """Connection to one database, and limits on the number of connections."""
 
     url: Url | None = _unset(
         "connection URL or libpq key=value string, several hosts allowed; "
-        "overrides host, port and dbname, and the user and password if it names them"
+        "overrides host, port and dbname, and user and password if it contains them"
     )
     host: Host | None = _unset("host name, address or socket folder; a comma list of hosts is tried in order")
     port: int = _number(5432, "", 1, 65535, "TCP port of every host")
-    dbname: str | None = _unset("name of the database on the server; the user's name if unset")
-    user: str | None = _unset("role to log in as; give it nothing but SELECT")
-    password: SecretStr | None = _unset("password; ~/.pgpass and PGPASSWORD work too")
+    dbname: str | None = _unset("name of the database on the server; same as the user if unset")
+    user: str | None = _unset("role to log in as; grant it only SELECT")
+    password: SecretStr | None = _unset("password; ~/.pgpass and PGPASSWORD are read too")
     ssl_mode: Annotated[SslMode, LOWER] = Field(
         default="prefer", description="TLS; verify-ca and verify-full also need the root certificate"
     )
     ssl_root_cert: RootCert | None = _unset(
-        "file of CA certificates the server's is checked against, or the word system"
+        "file of CA certificates to verify the server's certificate, or the word system"
     )
-    service: str | None = _unset("name of a service in pg_service.conf that fills in the rest")
+    service: str | None = _unset("name of a service in pg_service.conf with further connection parameters")
     target_session_attrs: Annotated[TargetSessionAttrs, LOWER] = Field(
-        default="any", description="which of several hosts to take: prefer-standby keeps load off the primary"
+        default="any",
+        description="which of several hosts to choose: prefer-standby keeps load off the primary",
     )
-    max_pool_size: int = _number(10, "connections", 1, 500, "connections at most, one worker process each")
+    max_pool_size: int = _number(
+        10, "connections", 1, 500, "maximum number of connections, one worker process each"
+    )
     min_pool_size: int = _number(
         lambda given: min(2, given.get("max_pool_size", 2)),
         "connections",
         0,
         500,
-        "connections kept open while the database is in use, at most the maximum",
+        "connections kept open while the database is in use; not more than the maximum",
     )
     include_schemas: SchemaPatterns = Field(
         default=(),
-        description="schemas that the model is told of, a comma list, * allowed; every one but the "
-        "system's if unset. It is no guard: what may be read is for GRANT to say",
+        description="schemas shown to the model, a comma list, * allowed; all but the system schemas if "
+        "unset. This is not a security boundary; use GRANT",
     )
     exclude_schemas: SchemaPatterns = Field(
-        default=(), description="schemas that the model is not told of, a comma list, * allowed"
+        default=(), description="schemas hidden from the model, a comma list, * allowed"
     )
 
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:
         if self.model_fields_set.isdisjoint(LOCATING_FIELDS):
             given = next((name for name in type(self).model_fields if name in self.model_fields_set), "url")
-            raise _reject(given, f"expected one of {', '.join(LOCATING_FIELDS)} to be set beside it")
+            raise _reject(given, f"expected one of {', '.join(LOCATING_FIELDS)} to be set too")
         if self.min_pool_size > self.max_pool_size:
             raise _reject(
                 "min_pool_size", f"expected at most {self.max_pool_size} connections, the maximum pool size"
             )
         if self.ssl_mode.startswith("verify") and not self._names_root_cert:
             raise _reject(
-                "ssl_mode", "expected SSL_ROOT_CERT to be set beside it: a file of CA certificates, or system"
+                "ssl_mode", "expected SSL_ROOT_CERT to be set too: a file of CA certificates, or system"
             )
-        # libpq's own default becomes verify-full with "system", so only a mode that was set can clash.
+        # With "system", libpq's default becomes verify-full, so only an explicit mode can contradict it.
         is_set = "ssl_mode" in self.model_fields_set
         if self.ssl_root_cert == "system" and is_set and self.ssl_mode != "verify-full":
-            raise _reject("ssl_mode", "expected verify-full, the only mode that goes with system roots")
+            raise _reject("ssl_mode", "expected verify-full, the only mode that supports system roots")
         return self
 
     @property
@@ -139,8 +141,8 @@ class DatabaseSettings(_Frozen):
     def target(self) -> tuple[str, dict[str, str]]:
         """Return a conninfo and the libpq parameters to merge into it, in plain text.
 
-        Only what was set is in the parameters, so that a service file, a URL or libpq's
-        own environment can say the rest. Both may be empty: libpq then finds everything.
+        The parameters contain only explicit settings, so that a service file, a URL or libpq's environment
+        can provide the rest. Both may be empty: libpq then uses its environment.
         """
         url = conninfo.normalize(self.url.get_secret_value()) if self.url else ""
         overridden = {"host", "port", "dbname", *conninfo.keywords(url)} if url else set()
@@ -153,7 +155,7 @@ class DatabaseSettings(_Frozen):
 
 
 LOCATING_FIELDS = ("url", "host", "dbname", "user", "service")
-"""Any of these says where a database is; an empty URL leaves it to libpq's own environment."""
+"""Each of these locates a database; an empty URL leaves it to libpq's environment."""
 
 _LIBPQ_FIELDS = (
     "host",
@@ -176,136 +178,136 @@ def _plain(value: object) -> str:
 class OpenAISettings(_Frozen):
     """The OpenAI-compatible endpoint that writes SQL."""
 
-    api_key: SecretStr | None = _unset("key of the endpoint; a local model needs none")
-    model: str = Field(default="gpt-4o-mini", description="name of the model, as the endpoint calls it")
-    # Kept out of repr: it may hold a user and a password.
+    api_key: SecretStr | None = _unset("API key of the endpoint; a local model needs none")
+    model: str = Field(default="gpt-4o-mini", description="name of the model at the endpoint")
+    # Not in repr: it may contain a user and a password.
     base_url: BaseUrl | None = Field(
         default=None,
         repr=False,
-        description="address of another OpenAI-compatible endpoint, up to /v1 or with /chat/completions; "
-        "a query is sent with each request. OpenAI's own if unset",
+        description="URL of an OpenAI-compatible endpoint, up to /v1 or with /chat/completions; a query "
+        "string is sent with each request. OpenAI's own endpoint if unset",
     )
     max_retries: int = _number(
-        3, "retries", 0, 10, "further tries of one model call after a network error, 429 or 5xx"
+        3, "retries", 0, 10, "retries of one model call after a network error, 429 or 5xx"
     )
     timeout_s: float = _number(
-        30.0, "seconds", 0.1, 600, "seconds one model call may take, within the request timeout"
+        30.0, "seconds", 0.1, 600, "maximum duration of one model call, within the request timeout"
     )
 
     @property
     def is_configured(self) -> bool:
-        """Whether a model can be asked: a key is set, or an endpoint that may need none."""
+        """Whether a model is configured: a key is set, or an endpoint that may need none."""
         return self.api_key is not None or self.base_url is not None
 
 
 class ServerSettings(_Frozen):
-    """Bounds of one call, and what a statement may do."""
+    """Limits of one call, and what a statement may do."""
 
     cache_refresh_interval_s: int = _number(
-        3600, "seconds", 1, 604_800, "seconds after which the cached schema is read again"
+        3600, "seconds", 1, 604_800, "age at which the cached schema is read again"
     )
-    max_result_rows: int = _number(1000, "rows", 1, 1_000_000, "rows of one result at most")
+    max_result_rows: int = _number(1000, "rows", 1, 1_000_000, "maximum rows of one result")
     max_result_bytes: int = _number(
-        4 * 1024**2, "bytes", 1024, 256 * 1024**2, "bytes of cell text of one result at most"
+        4 * 1024**2, "bytes", 1024, 256 * 1024**2, "maximum bytes of cell text in one result"
     )
     max_result_tokens: int = _number(
-        8000, "tokens", 100, 1_000_000, "tokens of the text shown to the host's model at most"
+        8000, "tokens", 100, 1_000_000, "maximum tokens of the text for the host's model"
     )
     kept_results_bytes: int = _number(
         16 * 1024**2,
         "bytes",
         0,
         1024**3,
-        "bytes of results kept, so that rows an answer had no room for can be read as result://…; 0: none",
+        "maximum bytes of stored results, whose further rows can be read as result://…; 0 stores none",
     )
-    kept_results_ttl_s: int = _number(600, "seconds", 1, 86_400, "seconds after which a kept result is gone")
+    kept_results_ttl_s: int = _number(600, "seconds", 1, 86_400, "lifetime of a stored result")
     export_dir: WritableFolder | None = _unset(
-        "folder that results may be exported to as CSV or Parquet, when a caller asks; nothing is ever "
-        "removed from it. No exports if unset"
+        "folder for exports as CSV or Parquet, written on request; files are never removed. No exports "
+        "if unset"
     )
-    export_max_rows: int = _number(100_000, "rows", 1, 1_000_000, "rows of one export at most")
+    export_max_rows: int = _number(100_000, "rows", 1, 1_000_000, "maximum rows of one export")
     export_max_bytes: int = _number(
-        64 * 1024**2, "bytes", 1024, 128 * 1024**2, "bytes of cell text of one export at most"
+        64 * 1024**2, "bytes", 1024, 128 * 1024**2, "maximum bytes of cell text in one export"
     )
-    max_cell_bytes: int = _number(65536, "bytes", 16, 64 * 1024**2, "bytes after which a single cell is cut")
+    max_cell_bytes: int = _number(65536, "bytes", 16, 64 * 1024**2, "length at which a cell is cut")
     query_timeout_s: float = _number(
-        30.0, "seconds", 0.1, 3600, "seconds a statement may run, its wait for a worker included"
+        30.0, "seconds", 0.1, 3600, "maximum duration of a statement, including its wait for a worker"
     )
     request_timeout_s: float = _number(
         lambda given: max(55.0, given.get("query_timeout_s", 0.0)),
         "seconds",
         0.1,
         7200,
-        "seconds a whole call may take, model included; most hosts give up after 60. "
+        "maximum duration of a whole call, including the model; most hosts time out after 60 seconds. "
         "If unset, it grows with a longer query timeout",
     )
     use_readonly_transactions: bool = Field(
         default=True,
-        description="run every statement in a READ ONLY transaction; every other guard stays without it",
+        description="run every statement in a READ ONLY transaction; the other guards remain without it",
     )
     require_readonly_role: bool = Field(
         default=False, description="refuse to serve a database whose role could write or is a superuser"
     )
     max_sql_retry: int = _number(
-        2, "retries", 0, 10, "times the model may mend its SQL after a rejection or an error"
+        2, "retries", 0, 10, "number of times the model may repair its SQL after a rejection or an error"
     )
     max_queue: int = _number(
         100,
         "statements",
         0,
         10_000,
-        "statements per database that may wait for a worker before one is refused",
+        "statements per database that may wait for a worker; further ones are refused",
     )
     max_cost: float | None = _number(
         None,
         "planner units",
         1,
         10**12,
-        "planner cost beyond which a statement is refused; asked with EXPLAIN, off if unset",
+        "planner cost above which a statement is refused, as estimated by EXPLAIN; no limit if unset",
     )
     prompt_tokens: int = _number(
-        8000, "tokens", 500, 1_000_000, "tokens of the prompt for the model at most, schema included"
+        8000, "tokens", 500, 1_000_000, "maximum tokens of a prompt, including the schema"
     )
     send_values: bool = Field(
         default=True,
-        description="tell the model which values columns hold: short lists of texts, ranges of dates "
-        "and numbers. Enum labels and texts that a CHECK lists are the schema's and told without it",
+        description="send values of columns to the model: short lists of texts, ranges of dates and numbers. "
+        "Enum labels and texts listed in a CHECK are part of the schema and always sent",
     )
     sample_rows: int = _number(
         1_000,
         "rows",
         0,
         100_000,
-        "rows of a table that was never analysed read at most, to learn its values and ranges; 0 reads none",
+        "maximum rows read from a table that was never analysed, to sample its values; 0 reads none",
     )
     hidden_values: ColumnPatterns = Field(
         default=(),
-        description="columns of which the model is told no value, enum label or CHECK, beside those with "
-        "sensitive-looking names: a comma list of column, table.column or schema.table.column, * allowed",
+        description="columns whose values, enum labels and CHECKs are not sent to the model, besides columns "
+        "with sensitive names: a comma list of column, table.column or schema.table.column, * allowed",
     )
     allowed_functions: FunctionNames = Field(
         default=(),
-        description="functions a statement may call beyond the safe built-ins: name, schema.name, schema.*, "
-        "prefix_*, extension:name",
+        description="functions that a statement may call besides the safe built-in ones: name, schema.name, "
+        "schema.*, prefix_*, extension:name",
     )
     denied_functions: FunctionNames = Field(
         default=(),
-        description="functions a statement may not call, even if they are safe: name, schema.name, schema.*, "
+        description="functions that a statement may not call, even safe ones: name, schema.name, schema.*, "
         "prefix_*, extension:name",
     )
     worker_memory_mb: int = _number(
-        768, "MB", 128, 65536, "MB of address space of one worker process at most (Linux)"
+        768, "MB", 128, 65536, "maximum address space of one worker process in MB (Linux)"
     )
 
 
 class RateLimitSettings(_Frozen):
-    """Budgets of the whole server."""
+    """Rate limits of the whole server."""
 
-    enabled: bool = Field(default=True, description="whether the budgets below are held")
+    enabled: bool = Field(default=True, description="whether the limits below are enforced")
     requests_per_minute: int = _number(60, "requests", 1, 1_000_000, "tool calls per minute")
     requests_per_hour: int = _number(1000, "requests", 1, 10_000_000, "tool calls per hour")
     openai_tokens_per_minute: int = _number(
-        100_000, "tokens", 1, 1_000_000_000, "tokens per minute sent to and received from the model"
+        100_000, "tokens", 1, 1_000_000_000, "model tokens per minute, sent and received"
     )
 
 
@@ -401,22 +403,22 @@ class HttpSettings(_Frozen):
 
 
 class AuditSettings(_Frozen):
-    """What is written of every call, for whoever has to answer for it."""
+    """The audit file: a record of every call."""
 
     file: FileInExistingFolder | None = _unset(
-        "file that gets a line of JSON for every call, never a value; one file a server, off if unset"
+        "file for one line of JSON per call, without values; each server needs its own file. Off if unset"
     )
     sql: Literal["digest", "text"] = Field(
-        default="digest", description="what it says of a statement: a digest, or its text with its literals"
+        default="digest", description="how statements are recorded: a digest, or the text with its literals"
     )
     max_bytes: int = _number(
-        10 * 1024**2, "bytes", 1024, 1024**3, "bytes after which the file is rotated to <file>.1"
+        10 * 1024**2, "bytes", 1024, 1024**3, "size at which the file is rotated to <file>.1"
     )
-    kept_files: int = _number(5, "files", 1, 1000, "rotated files that are kept")
+    kept_files: int = _number(5, "files", 1, 1000, "number of rotated files to keep")
 
 
 class Settings(BaseSettings):
-    """Everything, as the composition root hands it out in plain values.
+    """All settings; the composition root passes them on as plain values.
 
     Attributes:
         databases: by name; the first is the default.
@@ -431,22 +433,22 @@ class Settings(BaseSettings):
     http: HttpSettings = HttpSettings()
     audit: AuditSettings = AuditSettings()
     log_level: Annotated[LogLevel, UPPER] = Field(
-        default="INFO", description="least level of the log lines on stderr"
+        default="INFO", description="minimum level of log lines on stderr"
     )
     log_format: Literal["text", "json"] = Field(
-        default="text", description="log lines on stderr for people, or as JSON for whoever collects them"
+        default="text", description="format of log lines on stderr: text for people, JSON for log collectors"
     )
     opentelemetry: bool = Field(
         default=False,
-        description="send spans and metrics by OTLP; the standard OTEL_EXPORTER_OTLP_ENDPOINT and other "
-        "OTEL_… variables say where. Needs pip install 'pgmcp[telemetry]'",
+        description="send spans and metrics by OTLP, configured by OTEL_EXPORTER_OTLP_ENDPOINT and the other "
+        "standard OTEL_… variables. Needs pip install 'pgmcp[telemetry]'",
     )
     context_file: ExistingFile | None = _unset(
         "YAML file of business terms, notes and verified questions; `pgmcp doctor` checks its names"
     )
 
     def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
-        """Merge the sources, the highest first, and validate."""
+        """Merge the sources, highest precedence first, and validate."""
         super().__init__(sources=sources)
 
     @classmethod
@@ -458,6 +460,6 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the caller's sources only: the library's own would read the process environment unasked."""
+        """Use only the caller's sources; the library's defaults would read the process environment."""
         sources: tuple[PydanticBaseSettingsSource, ...] = init_settings()["sources"]
         return sources

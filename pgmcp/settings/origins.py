@@ -1,6 +1,6 @@
-"""Where each setting that is set comes from, for a person who looks for the one that is wrong.
+"""The origin of each setting, for a person who looks for a wrong one.
 
-Nothing here is validated, so it can also be told of settings that cannot be used.
+Nothing is validated here, so that origins of invalid settings are shown too.
 """
 
 import os
@@ -24,7 +24,7 @@ from pgmcp.settings.specs import (
 )
 
 _DECIDED_FIRST: Final = (ENV_FILE, CONFIG_FILE, DATABASE_NAME)
-"""Settings about settings: they are used up before the others are merged."""
+"""Settings about settings, which are evaluated before the others are merged."""
 
 _READ_BY_LIBPQ: Final = (
     "PGHOST",
@@ -45,18 +45,18 @@ _READ_BY_LIBPQ: Final = (
 _USERINFO: Final = re.compile(r"(?<=//)[^/]*@")
 _QUERY_VALUE: Final = re.compile(r"(?<=[?&])(?!api-version=)([^=&#]*)=[^&#]*", re.IGNORECASE)
 _HIDDEN: Final = "***"
-_UNKNOWN: Final = "(not shown: it is no setting)"
+_UNKNOWN: Final = "(not shown: it is not a setting)"
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A setting that is set.
+    """A setting with a value.
 
     Attributes:
-        name: a variable, or the key of a YAML file.
+        name: a variable, or a key of the YAML file.
         place: "environment", or the path of the file.
-        shown: its value, without what is secret in it.
-        is_used: whether no place before this one sets the same.
+        shown: its value without secrets.
+        is_used: whether no place with higher precedence sets it.
     """
 
     name: str
@@ -67,11 +67,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a database is, as far as settings and environment say it.
+    """The address of a database, from settings and environment.
 
     Attributes:
         hosts: "db.example.com:5432", or several.
-        ssl_mode: the one in force; libpq's default if nothing sets it.
+        ssl_mode: the effective mode; libpq's default if unset.
         is_verified: whether that mode checks the server's certificate.
     """
 
@@ -83,7 +83,7 @@ class Address:
 def find_origins(
     environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
 ) -> list[Origin]:
-    """Return every setting that is set, the ones that win first; sources as for `load_settings`."""
+    """Return all settings with a value, effective ones first; sources as for `load_settings`."""
     environ = os.environ if environ is None else environ
     process, dotenv = read_variables(environ, env_file, [])
     found = list(_decided_first(process, dotenv))
@@ -97,7 +97,7 @@ def find_origins(
 
 
 def find_address(settings: DatabaseSettings, environ: Mapping[str, str] | None = None) -> Address:
-    """Return where a database is; a service file may say more, and is not read."""
+    """Return the address of a database; service files are not read."""
     environ = os.environ if environ is None else environ
     url, params = settings.target()
     given = params | conninfo.values(url)
@@ -150,5 +150,5 @@ def _show(path: SettingPath, text: str) -> str:
     if spec.is_secret:
         return _HIDDEN
     shown = _USERINFO.sub(f"{_HIDDEN}@", text.strip())
-    # Some gateways take their key in the query of the model's address.
+    # Some gateways expect their key in the query string of the URL.
     return _QUERY_VALUE.sub(rf"\1={_HIDDEN}", shown) if path[-1] == "base_url" else shown

@@ -1,4 +1,4 @@
-"""Where this system keeps the configuration of a person's programs."""
+"""Folders for configuration files of programs on this system."""
 
 import os
 import sys
@@ -9,12 +9,12 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Folders that programs keep their configuration in; pure paths, so that any system's can be told on any.
+    """Configuration folders of programs, as pure paths, so that each system's can be tested on any.
 
     Attributes:
         programs: the parent of the folders of desktop programs.
-        packages: where Windows keeps the folders of packaged (MSIX) programs; None elsewhere.
-        claude_code: the folder that Claude Code was told to use instead of the home folder.
+        packages: the folder of packaged (MSIX) programs on Windows; None elsewhere.
+        claude_code: the folder that Claude Code is configured to use instead of the home folder.
     """
 
     home: PurePath
@@ -24,11 +24,11 @@ class Places:
 
 
 def find_places(environ: Mapping[str, str] | None = None, platform: str = sys.platform) -> Places:
-    """Return the places of a person whose environment this is.
+    """Return the places for a user's environment.
 
     Args:
         environ: variables; those of the process if None.
-        platform: as `sys.platform` has it.
+        platform: a value of `sys.platform`.
     """
     environ = os.environ if environ is None else environ
     flavour = PureWindowsPath if platform == "win32" else PurePosixPath

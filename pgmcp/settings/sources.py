@@ -1,7 +1,6 @@
-"""Where settings come from: variables, `.env`, a YAML file, libpq's environment.
+"""Sources of settings: variables, `.env`, a YAML file, libpq's environment.
 
-Each becomes texts by path, and as a source of pydantic-settings a nested dict,
-so that the library merges them and the models validate them.
+Each source yields texts by path, and a nested dict for pydantic-settings, which merges and validates them.
 """
 
 import re
@@ -20,12 +19,12 @@ from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, PREFIX, SPEC_BY_PATH, Se
 
 PATH_BY_VARIABLE = {spec.variable: path for path, spec in SPEC_BY_PATH.items()}
 FIELD_BY_REFERENCE = {"password_env": "password", "url_env": "url"}
-"""Keys of a YAML file that name the variable a secret is in, so that the file can be committed."""
+"""YAML keys that name the variable of a secret, so that the file can be committed."""
 
 _YAML_NULLS = ("", "~", "null")
-# Any of these says where libpq finds its database without a word from us.
+# Each of these locates a database for libpq without any setting of pgmcp.
 _LIBPQ_LOCATIONS = ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")
-# What a desktop bundle's host leaves in a variable when the user left the field empty.
+# The host of a desktop bundle passes this for a field that the user left empty.
 _UNFILLED_FIELD = re.compile(r"\$\{user_config\.\w+\}")
 _CREDENTIALS = re.compile(r".*@", re.DOTALL)
 _SHOWN_CHARACTERS = 80
@@ -33,10 +32,10 @@ _SHOWN_CHARACTERS = 80
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value as the operator wrote it, and what to call it in a message.
+    """A value as written by the operator, and its name for messages.
 
     Attributes:
-        place: "environment", or the path of the file it stands in.
+        place: "environment", or the path of its file.
     """
 
     text: str = field(repr=False)
@@ -45,7 +44,7 @@ class Given:
 
 
 class GivenSource(InitSettingsSource):
-    """What one place gives; `given` remembers for messages what the operator wrote there."""
+    """The settings of one place; `given` has the original texts for messages."""
 
     def __init__(self, given: Mapping[SettingPath, Given]) -> None:
         super().__init__(Settings, _nest(given))
@@ -53,9 +52,9 @@ class GivenSource(InitSettingsSource):
 
 
 class LibpqSource(GivenSource):
-    """What libpq's variables add that workers do not inherit or that the models check.
+    """libpq's variables that workers do not inherit or that the models check.
 
-    The lowest source: the library shows it what the others give.
+    This source has the lowest precedence; the library passes it the merged values of the others.
     """
 
     def __init__(self, process: Mapping[str, Given], main: str) -> None:
@@ -64,9 +63,9 @@ class LibpqSource(GivenSource):
         self._main = main
 
     def __call__(self) -> dict[str, Any]:
-        """Return the databases, the default one first: the order of the lowest source decides."""
+        """Return the databases, the default one first: the order of the lowest source counts."""
         databases = self.current_state.get("databases", {})
-        if not isinstance(databases, dict):  # validation says so
+        if not isinstance(databases, dict):  # reported by validation
             return {}
         self.given = dict(
             self._add_to({name: fields for name, fields in databases.items() if isinstance(fields, dict)})
@@ -79,7 +78,7 @@ class LibpqSource(GivenSource):
         if not located and not self._process.keys().isdisjoint(_LIBPQ_LOCATIONS):
             located = [self._main]
             yield ("databases", self._main, "url"), Given("", "libpq's environment")
-        # Only one database gets the password: it is nobody else's business.
+        # Only one database gets the password, so that it is not sent to another server.
         owner = self._main if self._main in located else located[0] if len(located) == 1 else None
         if owner and "PGPASSWORD" in self._process:
             yield ("databases", owner, "password"), self._process["PGPASSWORD"]
@@ -102,14 +101,14 @@ def _nest(given: Mapping[SettingPath, Given]) -> dict[str, Any]:
 
 
 def show(text: str) -> str:
-    """Return what a message may say of a value: a secret may have been put into the wrong variable."""
+    """Return a value for a message, hidden if it may be a secret in the wrong variable."""
     if "password" in text.lower():
         return "(its value is not shown)"
     return "is " + repr(_CREDENTIALS.sub("…@", text)[:_SHOWN_CHARACTERS])
 
 
 def read_process_environment(environ: Mapping[str, str]) -> dict[str, Given]:
-    """Return the variables that are set; hosts pass "", or the field's name, for one the user left empty."""
+    """Return the variables that are set; hosts pass "" or a placeholder for an empty field."""
     return {
         name: Given(text, name)
         for name, text in environ.items()
@@ -118,20 +117,20 @@ def read_process_environment(environ: Mapping[str, str]) -> dict[str, Given]:
 
 
 def read_named_env_file(path: Path, problems: list[str]) -> dict[str, Given]:
-    """Return the variables of the file that `PG_MCP_ENV_FILE` names; it is a problem if there is none."""
-    with suppress(RuntimeError):  # pathlib's for "~nobody": the name then stands for itself
+    """Return the variables of the file in `PG_MCP_ENV_FILE`, which must exist."""
+    with suppress(RuntimeError):  # pathlib raises it for "~nobody", which is then used as it is
         path = path.expanduser()
-    with suppress(OSError):  # a folder that may not be entered
+    with suppress(OSError):  # an inaccessible folder
         if path.is_file():
             return read_env_file(path, problems)
-    problems.append(f"{variable_of(ENV_FILE)} {show(str(path))}: expected a file that exists")
+    problems.append(f"{variable_of(ENV_FILE)} {show(str(path))}: expected an existing file")
     return {}
 
 
 def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
-    """Return the variables of a `.env` file, none if there is no such file.
+    """Return the variables of a `.env` file; none if it does not exist.
 
-    `$` is not interpolated: it would change passwords that hold one.
+    `$` is not interpolated, because that would change passwords that contain it.
     """
     if path is None:
         return {}
@@ -151,7 +150,7 @@ def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
             variables[binding.key] = Given(
                 binding.value, f"{binding.key} ({path.name})", str(path.absolute())
             )
-        # The file may belong to a project with lines for other programs: only ours must be sound.
+        # The file may contain lines for other programs; only pgmcp's must be valid.
         elif binding.error and PREFIX in binding.original.string:
             problems.append(f"{path}, line {binding.original.line}: expected NAME=value")
     return variables
@@ -160,7 +159,7 @@ def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
 def settings_of_variables(
     variables: Mapping[str, Given], *, but_for: Container[str]
 ) -> dict[SettingPath, Given]:
-    """Return the settings among variables; a `PG_MCP_` name that is none stays, for validation to refuse."""
+    """Return the settings among variables; unknown `PG_MCP_` names are included, for validation to report."""
     return {
         _path_of(name.upper()): given
         for name, given in variables.items()
@@ -177,7 +176,7 @@ def _path_of(variable: str) -> SettingPath:
 
 
 def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given]:
-    """Return the settings of a YAML file; texts are kept as written, so `0123` stays a password."""
+    """Return the settings of a YAML file as texts, so that `0123` stays a password."""
     try:
         document = _load_yaml(path.expanduser().read_text(encoding="utf-8-sig"))
         return {
@@ -185,8 +184,8 @@ def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given
             for setting, text in _leaves(document, ())
             if text.strip() not in _YAML_NULLS
         }
-    except RecursionError:  # also of an anchor that holds itself
-        problems.append(f"{path}: expected settings, it is nested too deeply")
+    except RecursionError:  # also for an anchor that contains itself
+        problems.append(f"{path}: expected settings, but it is nested too deeply")
     except UnicodeDecodeError:
         problems.append(f"{path} is not UTF-8")
     except ValueError as error:
@@ -200,7 +199,7 @@ def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given
 def resolve_references(
     given: Mapping[SettingPath, Given], variables: Mapping[str, Given]
 ) -> dict[SettingPath, Given]:
-    """Put in what `password_env` and `url_env` point to; what cannot be stays, for validation to refuse."""
+    """Resolve `password_env` and `url_env`; unresolved ones are kept, for validation to report."""
     resolved: dict[SettingPath, Given] = {}
     for path, value in given.items():
         target = (*path[:-1], FIELD_BY_REFERENCE.get(path[-1], path[-1]))
@@ -221,17 +220,17 @@ def _leaves(node: Any, path: SettingPath) -> Iterator[tuple[SettingPath, str]]:
 
 
 def _load_yaml(text: str) -> dict[str, Any]:
-    """Parse YAML whose scalars all stay text.
+    """Parse YAML, with all scalars as text.
 
     Raises:
-        ValueError: it is not a mapping or not YAML; the message goes on after the file's name.
+        ValueError: it is not YAML or not a mapping; the message is appended to the file's name.
     """
-    import yaml  # slow to import, and only needed where there is such a file
+    import yaml  # slow to import, and only needed if there is such a file
 
     try:
-        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it makes nothing but text
+        document = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - it creates only text
     except yaml.YAMLError as error:
-        # The parser's own words repeat the line, which may hold a password.
+        # The parser's message repeats the line, which may contain a password.
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"{f', line {mark.line + 1}' if mark else ''}: expected YAML") from None
     if document and not isinstance(document, dict):

@@ -1,4 +1,4 @@
-"""What every setting is called, takes and means, read from the models.
+"""Name, allowed values and meaning of every setting, derived from the models.
 
 A setting has a path: `("server", "query_timeout")` is the variable
 `PG_MCP_SERVER_QUERY_TIMEOUT` and the key `server.query_timeout` of a YAML file.
@@ -46,8 +46,8 @@ class SettingSpec:
     """One line of the settings reference.
 
     Attributes:
-        path: where the setting stands in a YAML file.
-        default: as it would be written in `.env`; "" when unset.
+        path: its keys in a YAML file.
+        default: as written in `.env`; "" if unset.
         allowed: values it takes, "a number of seconds from 0.1 to 3600".
     """
 
@@ -60,10 +60,10 @@ class SettingSpec:
 
 
 def setting_specs() -> tuple[SettingSpec, ...]:
-    """Return every setting that has one name; `PG_MCP_DATABASES__<NAME>__<FIELD>` repeat the database's."""
-    name = "what the tools call the database that the variables below define"
-    file = "YAML file of settings, for instance of several databases"
-    env_file = "file of variables to read in place of .env; counts in the process environment only"
+    """Return all settings, except `PG_MCP_DATABASES__<NAME>__<FIELD>`, which repeat those of the database."""
+    name = "name of the database below, as used in tools"
+    file = "YAML file of settings, for example for several databases"
+    env_file = "file to read instead of .env; only valid in the process environment"
     return (
         SettingSpec(variable_of(DATABASE_NAME), DATABASE_NAME, DEFAULT_DATABASE_NAME, "text", name, False),
         *(
@@ -78,7 +78,7 @@ def setting_specs() -> tuple[SettingSpec, ...]:
 
 
 def variable_of(path: SettingPath) -> str:
-    """Return the environment's name of a setting."""
+    """Return the environment variable of a setting."""
     if path == ("log_level",):
         return "LOG_LEVEL"
     return PREFIX + ("__" if path[0] == "databases" else "_").join(path).upper()
@@ -114,7 +114,7 @@ def _holds_secret(annotation: Any) -> bool:
 
 
 def _write(value: object) -> str:
-    """Write a default as `.env` has it."""
+    """Return a default as written in `.env`."""
     if value is None:
         return ""
     if isinstance(value, tuple):

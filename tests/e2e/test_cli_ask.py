@@ -168,7 +168,7 @@ def test_rows_that_no_chart_fits_are_shown_all_the_same(
         (["--csv", "--json"], "only one of --csv, --json"),
         (["--sql", "--chart", "a.png"], "--sql fetches none"),
         (["--chart", "a.jpg"], "ends in .png"),
-        (["--chart", "nowhere/a.png"], "there is no folder nowhere"),
+        (["--chart", "nowhere/a.png"], "the folder nowhere does not exist"),
         (["--limit", "0"], "--limit"),
     ],
 )

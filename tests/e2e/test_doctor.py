@@ -99,7 +99,9 @@ def test_settings_that_cannot_be_used_are_a_finding_and_the_machine_is_examined_
     done = run_doctor(folder, PG_MCP_DATABSE_URL="postgresql://me:Quagga-1@127.0.0.1/shop")
 
     assert done.returncode == 1
-    assert "PG_MCP_DATABSE_URL is no setting, did you mean PG_MCP_DATABASE_URL?\n      hint: " in done.stdout
+    assert "PG_MCP_DATABSE_URL is not a setting, did you mean PG_MCP_DATABASE_URL?\n      hint: " in (
+        done.stdout
+    )
     assert "ok    machine: worker: " in done.stdout
     assert "Quagga" not in done.stdout
     assert done.stderr == ""

@@ -67,7 +67,7 @@ def test_what_was_written_starts_without_a_path_and_answers(
     done = install(project, "claude-desktop", "--env-file", ".env", "--yes")
 
     assert done.returncode == 0, done.stderr
-    assert "quit Claude Desktop and start it again" in done.stdout
+    assert "quit and restart Claude Desktop" in done.stdout
     entry = read(desktop_file)["mcpServers"]["pgmcp"]
     assert entry["env"] == {"PG_MCP_ENV_FILE": str(env_file)}
     entry["env"]["HTTPS_PROXY"] = NO_NETWORK[1].partition("=")[2]
@@ -120,8 +120,8 @@ def test_other_entries_stay_to_the_letter_and_none_of_them_is_shown(
     assert after.endswith("\n\t\t}\n\t}\n}")
     assert desktop_file.with_name("claude_desktop_config.json.bak1").read_text() == before
     assert desktop_file.stat().st_mode & 0o777 == 0o600
-    assert "a secret goes into that file" in done.stdout
-    assert "Others may read the file now" in done.stdout
+    assert "is written to that file in plain text" in done.stdout
+    assert "The file is readable by others" in done.stdout
     assert "postgresql://reader:***@127.0.0.1:1/shop" in done.stdout
     assert "Okapi" not in done.stdout + done.stderr
     assert PASSWORD not in done.stdout + done.stderr
@@ -163,7 +163,7 @@ def test_in_a_pipe_it_does_not_write_unasked(project: Path, desktop_file: Path) 
     done = install(project, "claude-desktop", "--env", f"PG_MCP_DATABASE_URL={URL}")
 
     assert done.returncode == 2
-    assert "nothing was written: there is no terminal to ask at" in done.stderr
+    assert "nothing was written: there is no terminal for the confirmation" in done.stderr
     assert "--yes" in done.stderr
     assert not desktop_file.exists()
 
@@ -211,7 +211,7 @@ def test_an_entry_whose_variables_are_none_is_not_guessed_at(project: Path, desk
     done = install(project, "claude-desktop", "--yes")
 
     assert done.returncode == 2
-    assert "the entry's env is no object of texts" in done.stderr
+    assert "the entry's env is not an object of texts" in done.stderr
 
 
 def test_vs_code_s_comments_stay(project: Path) -> None:
@@ -223,7 +223,7 @@ def test_vs_code_s_comments_stay(project: Path) -> None:
     done = install(project, "vscode", "--scope", "project", "--env-file", ".env", "--yes")
     removed = install(project, "vscode", "--scope", "project", "--remove", "--yes")
 
-    assert "Its paths are of this machine" in done.stdout
+    assert "Its paths are those of this machine" in done.stdout
     assert done.returncode == removed.returncode == 0
     assert file.read_text() == '{\n  // ours\n  "servers": {}, // none yet\n}\n'
     assert '  // ours\n  "servers": {\n    "pgmcp": {' in file.with_name("mcp.json.bak2").read_text()

@@ -89,7 +89,7 @@ async def test_names_that_exist_are_known_in_any_spelling(url: str, tmp_path: Pa
 
     assert (result.status, result.text) == (
         Status.OK,
-        "every table and column that the context file names exists",
+        "all tables and columns in the context file exist",
     )
 
 

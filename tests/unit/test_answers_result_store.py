@@ -1,4 +1,4 @@
-"""What is store of a result, for how long, and within which bound."""
+"""What is stored of a result, for how long, and within which bound."""
 
 import pytest
 

@@ -44,9 +44,9 @@ def test_a_refused_statement_is_shown_with_the_place() -> None:
 
 
 def test_settings_keep_their_lines() -> None:
-    error = SettingsError("2 settings cannot be used:\n- one\n- two", hint="mend them")
+    error = SettingsError("2 settings cannot be used:\n- one\n- two", hint="fix them")
 
-    assert describe(error) == "2 settings cannot be used:\n- one\n- two\nhint: mend them"
+    assert describe(error) == "2 settings cannot be used:\n- one\n- two\nhint: fix them"
 
 
 def test_a_hint_written_for_a_model_names_commands_to_a_person() -> None:

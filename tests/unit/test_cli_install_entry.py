@@ -25,7 +25,7 @@ def test_an_environment_in_a_cache_is_not_written_down(
     (tmp_path / "CACHEDIR.TAG").touch()
     monkeypatch.setattr(sys, "prefix", str(tmp_path / "archive" / "x"))
 
-    with pytest.raises(SettingsError, match="from a cache") as refusal:
+    with pytest.raises(SettingsError, match="from a temporary cache") as refusal:
         server_command([])
 
     assert "uv tool install" in refusal.value.hint
@@ -80,7 +80,7 @@ def test_a_path_is_written_without_detours_but_with_its_links(
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"there is no file .*missing"):
+    with pytest.raises(SettingsError, match=r"file .*missing does not exist"):
         read_variables([], tmp_path / "missing", None)
 
 
@@ -117,7 +117,7 @@ def test_a_path_that_the_host_s_folder_would_change_is_refused(tmp_path: Path) -
     with pytest.raises(SettingsError, match=r"PG_MCP_CONTEXT_FILE is 'words\.yaml'") as refusal:
         check_variables({"PG_MCP_ENV_FILE": str(env_file)})
 
-    assert "whole path" in refusal.value.hint
+    assert "absolute path" in refusal.value.hint
 
 
 def test_the_system_s_certificates_are_no_path() -> None:

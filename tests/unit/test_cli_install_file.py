@@ -95,7 +95,7 @@ def test_a_file_that_was_changed_meanwhile_is_left_alone(path: Path) -> None:
     file = read_host_file(path)
     path.write_text("by the host itself")
 
-    with pytest.raises(SettingsError, match="was changed meanwhile"):
+    with pytest.raises(SettingsError, match="has changed since it was read"):
         replace_host_file(file, "{}", is_private=False)
 
     assert path.read_text() == "by the host itself"
@@ -107,7 +107,7 @@ def test_a_file_that_came_into_being_meanwhile_is_left_alone(tmp_path: Path) -> 
     file = read_host_file(path)
     path.write_text("by the host itself")
 
-    with pytest.raises(SettingsError, match="was changed meanwhile"):
+    with pytest.raises(SettingsError, match="has changed since it was read"):
         replace_host_file(file, "{}", is_private=False)
 
     assert path.read_text() == "by the host itself"

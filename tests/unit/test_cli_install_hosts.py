@@ -61,7 +61,7 @@ def test_a_project_s_file_is_in_the_project(host: HostName, expected: str) -> No
 
 
 def test_claude_desktop_knows_no_projects() -> None:
-    with pytest.raises(SettingsError, match="Claude Desktop has no configuration of a project"):
+    with pytest.raises(SettingsError, match="Claude Desktop has no project configuration"):
         file_of(HostName.CLAUDE_DESKTOP, Scope.PROJECT, LINUX)
 
 

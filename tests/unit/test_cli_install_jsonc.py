@@ -53,7 +53,7 @@ def test_of_a_key_that_is_there_twice_the_last_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1, column 1: expected a value, and the file ends"),
+        ("", "line 1, column 1: expected a value, but the file ends"),
         ('{\n  "a": 1\n  "b": 2\n}', "line 3, column 3: expected ',' or '}'"),
         ('{"a" 1}', "line 1, column 6: expected ':'"),
         ("{a: 1}", "line 1, column 2: expected a key in quotation marks"),
@@ -64,10 +64,10 @@ def test_of_a_key_that_is_there_twice_the_last_counts() -> None:
         ('{"a": [1, 2,]}', "line 1, column 12: expected no comma before ']'"),
         ('{"a": 1,}', "line 1, column 8: expected no comma before '}'"),
         ("{} {}", "line 1, column 4: expected the end of the file"),
-        ('{"a": 1', "line 1, column 8: expected ',' or '}', and the file ends"),
+        ('{"a": 1', "line 1, column 8: expected ',' or '}', but the file ends"),
         (
             '{\n  // mine\n  "a": 1}',
-            "line 2, column 3: expected a key in quotation marks, and this host takes no comments",
+            "line 2, column 3: expected a key in quotation marks, but this host does not allow comments",
         ),
     ],
 )

@@ -46,7 +46,9 @@ def test_a_changed_password_is_seen_to_change() -> None:
 
     shown = change(before, {"PG_MCP_DATABASE_URL": URL.replace("Quagga-1", "Quagga-2")})
 
-    assert '-        "PG_MCP_DATABASE_URL": "postgresql://reader:***@db.example.com/shop (another)"' in shown
+    assert (
+        '-        "PG_MCP_DATABASE_URL": "postgresql://reader:***@db.example.com/shop (different)"' in shown
+    )
     assert '+        "PG_MCP_DATABASE_URL": "postgresql://reader:***@db.example.com/shop"' in shown
     assert "Quagga" not in shown
 

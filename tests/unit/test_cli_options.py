@@ -30,7 +30,7 @@ def test_a_chart_goes_into_a_png_file_in_a_folder_that_is_there(tmp_path: Path) 
     assert check_chart(options) is options
     with pytest.raises(typer.BadParameter, match=r"ends in \.png"):
         check_chart(OutputOptions(chart=tmp_path / "a.svg"))
-    with pytest.raises(typer.BadParameter, match="no folder"):
+    with pytest.raises(typer.BadParameter, match="does not exist"):
         check_chart(OutputOptions(chart=tmp_path / "nowhere" / "a.png"))
 
 

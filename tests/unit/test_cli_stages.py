@@ -13,7 +13,7 @@ def test_every_stage_has_words_and_the_model_its_name() -> None:
 
     assert said[0] == "connecting"
     assert len(set(said)) == len(Stage) + 1
-    assert "having a{b}c write SQL" in said
+    assert "waiting for a{b}c to write SQL" in said
 
 
 def test_no_stage_is_without_words() -> None:

@@ -16,7 +16,7 @@ def test_a_plain_connection_across_a_network_is_warned_of() -> None:
     result = judge_tls(CHECK, Protection("", is_near=False), PREFER)
 
     assert result.status is Status.WARN
-    assert result.text.startswith("not in use")
+    assert result.text.startswith("not used")
     assert "PG_MCP_DATABASE_SSL_MODE=verify-full" in result.hint
 
 
@@ -24,7 +24,7 @@ def test_tls_that_checks_nothing_across_a_network_is_warned_of() -> None:
     result = judge_tls(CHECK, Protection(TLS, is_near=False), PREFER)
 
     assert result.status is Status.WARN
-    assert result.text.startswith(f"{TLS}, ssl mode prefer: any certificate is taken")
+    assert result.text.startswith(f"{TLS}, ssl mode prefer: any certificate is accepted")
     assert "PG_MCP_DATABASE_SSL_ROOT_CERT" in result.hint
 
 

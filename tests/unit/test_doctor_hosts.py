@@ -98,7 +98,7 @@ def test_a_file_of_another_shape_has_no_entry(
 
     (result,) = check_hosts(places, project=tmp_path)
 
-    assert "has no entry of this program" in result.text
+    assert "has no entry for this program" in result.text
 
 
 def test_comments_are_read_where_the_host_takes_them(places: Places, tmp_path: Path) -> None:

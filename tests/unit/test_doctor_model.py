@@ -26,7 +26,7 @@ async def test_no_key_is_a_warning_that_names_it() -> None:
     result = await only_result(settings())
 
     assert result.status is Status.WARN
-    assert result.text.startswith("no key and no endpoint")
+    assert result.text.startswith("no key and no endpoint are set")
     assert "PG_MCP_OPENAI_API_KEY" in result.hint
 
 
@@ -125,5 +125,5 @@ async def test_a_reply_that_is_no_sql_is_warned_of() -> None:
         result = await only_result(settings(endpoint))
 
     assert result.status is Status.WARN
-    assert "answers, but not as it was asked to" in result.text
+    assert "answers, but not in the requested form" in result.text
     assert result.hint

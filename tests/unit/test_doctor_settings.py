@@ -33,7 +33,7 @@ def test_a_missing_env_file_is_told_and_no_failure(folder: Path) -> None:
     _, results = examine_settings({"PG_MCP_DATABASE_URL": URL})
 
     assert results[0].status is Status.OK
-    assert results[0].text.startswith(f"there is no {folder / '.env'}")
+    assert results[0].text.startswith(f"{folder / '.env'} does not exist")
 
 
 def test_an_env_file_is_told_with_its_path(folder: Path) -> None:
@@ -41,7 +41,7 @@ def test_an_env_file_is_told_with_its_path(folder: Path) -> None:
 
     _, results = examine_settings({})
 
-    assert results[0].text == f"{folder / '.env'} is read"
+    assert results[0].text == f"{folder / '.env'} is used"
     assert results[1].text.endswith(f"({folder / '.env'})")
 
 
@@ -59,7 +59,7 @@ def test_every_mistake_is_a_failure_of_its_own_with_a_hint() -> None:
     texts = "\n".join(result.text for result in failures(results))
     assert settings is None
     assert len(failures(results)) == 3  # no database is configured, either
-    assert "PG_MCP_DATABSE_URL is no setting, did you mean PG_MCP_DATABASE_URL?" in texts
+    assert "PG_MCP_DATABSE_URL is not a setting, did you mean PG_MCP_DATABASE_URL?" in texts
     assert "PG_MCP_SERVER_QUERY_TIMEOUT is 'soon'" in texts
     assert all(result.hint for result in failures(results))
     assert "Quagga" not in str(results)

@@ -180,7 +180,7 @@ def test_an_env_file_that_a_variable_names_has_to_exist(name: str, tmp_path: Pat
     message = refuse(LOCATED | {"PG_MCP_ENV_FILE": str(tmp_path / name)})
 
     assert "PG_MCP_ENV_FILE" in message
-    assert "expected a file that exists" in message
+    assert "expected an existing file" in message
 
 
 def test_a_missing_env_file_is_no_problem(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_a_working_folder_that_is_gone_leaves_the_environment(
     gone.rmdir()
 
     assert load_settings(LOCATED) == load(LOCATED)
-    assert "expected a file that can be reached" in refuse(
+    assert "expected an accessible file" in refuse(
         LOCATED | {"PG_MCP_CONTEXT_FILE": "c.yaml"}, env_file=Path(".env")
     )
     assert "no such file" in refuse(LOCATED | {"PG_MCP_CONFIG_FILE": "c.yaml"})
@@ -331,24 +331,27 @@ def test_every_problem_is_listed_in_one_error(tmp_path: Path) -> None:
     ],
 )
 def test_an_unknown_variable_is_an_error_with_the_nearest_name(wrong: str, meant: str) -> None:
-    assert refuse(LOCATED | {wrong: "hush"}) == f"{wrong} is no setting, did you mean {meant}?"
+    assert refuse(LOCATED | {wrong: "hush"}) == f"{wrong} is not a setting, did you mean {meant}?"
 
 
 def test_an_unknown_name_in_the_env_file_is_an_error_too(tmp_path: Path) -> None:
     env_file = write(tmp_path, ".env", "PG_MCP_SERVER_MAX_RESULTS_ROWS=5\n")
 
     assert refuse(LOCATED, env_file=env_file) == (
-        "PG_MCP_SERVER_MAX_RESULTS_ROWS (.env) is no setting, did you mean PG_MCP_SERVER_MAX_RESULT_ROWS?"
+        "PG_MCP_SERVER_MAX_RESULTS_ROWS (.env) is not a setting, did you mean PG_MCP_SERVER_MAX_RESULT_ROWS?"
     )
 
 
 @pytest.mark.parametrize(
     ("yaml", "message"),
     [
-        ("sever: {max_queue: 1}", "sever.max_queue (c.yaml) is no setting, did you mean server.max_queue?"),
+        (
+            "sever: {max_queue: 1}",
+            "sever.max_queue (c.yaml) is not a setting, did you mean server.max_queue?",
+        ),
         (
             "databases: {a: {host: h, passwd: hush}}",
-            "databases.a.passwd (c.yaml) is no setting, did you mean databases.a.password?",
+            "databases.a.passwd (c.yaml) is not a setting, did you mean databases.a.password?",
         ),
         ("server: hush", "server (c.yaml): expected settings below it, not a value"),
         ("databases: {a: hush}", "databases.a (c.yaml): expected settings below it, not a value"),
@@ -512,7 +515,7 @@ def test_a_root_certificate_may_come_from_the_url_or_from_libpq_s_variable(tmp_p
 def test_a_root_certificate_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
     message = refuse(LOCATED | {"PG_MCP_DATABASE_SSL_ROOT_CERT": str(tmp_path / "root.crt")})
 
-    assert "expected a file that exists" in message
+    assert "expected an existing file" in message
 
 
 @pytest.mark.parametrize("variable", ["PG_MCP_CONFIG_FILE", "PG_MCP_CONTEXT_FILE"])
@@ -589,7 +592,7 @@ def test_a_setting_for_a_database_that_nobody_located_is_an_error() -> None:
 
     assert message == (
         "PG_MCP_DATABASE_SSL_MODE is 'require': "
-        "expected one of url, host, dbname, user, service to be set beside it"
+        "expected one of url, host, dbname, user, service to be set too"
     )
 
 
@@ -607,7 +610,7 @@ def test_a_named_variable_that_is_not_set_is_an_error(tmp_path: Path) -> None:
 
     assert refuse({"PG_MCP_CONFIG_FILE": str(config)}) == (
         "databases.a.password_env (c.yaml) (its value is not shown): "
-        "expected the name of a variable that is set, and no password beside it"
+        "expected the name of a variable that is set, and no password as well"
     )
 
 
@@ -622,7 +625,7 @@ def test_a_password_and_the_name_of_one_exclude_each_other(tmp_path: Path) -> No
 
     message = refuse({"PG_MCP_CONFIG_FILE": str(config), "A": "hush"})
 
-    assert "and no password beside it" in message
+    assert "and no password as well" in message
     assert "hush" not in message
 
 

@@ -1,4 +1,4 @@
-"""Where programs keep their configuration, told of every system on any."""
+"""Configuration folders of programs, of every system on any."""
 
 from pathlib import PurePosixPath, PureWindowsPath
 

@@ -1,13 +1,13 @@
-"""`pgmcp doctor`: what works, what does not, and what to do about it, a line each.
+"""`pgmcp doctor`: one line per check, with a hint if it fails.
 
-report       a result, and how it is shown
-examination  the order of it all; databases side by side
-settings     where each setting comes from, and whether they can be used
-machine      the program, a worker's start, token ranks, the cache folder
-hosts        which hosts are here, and what they start
-model        one tiny question to the endpoint
-databases    the checks of one database, in connection_, safety_ and answer_checks
-context      what those checks are given
+report         results and their output
+examination    the order of all checks; databases are checked in parallel
+settings       origin and validity of each setting
+machine        the program, the start of a worker, token counting, the cache folder
+hosts          configured hosts and the commands they start
+model          one short question to the endpoint
+databases      the checks of one database, in connection_, safety_ and answer_checks
+check_context  the arguments of those checks
 """
 
 from pgmcp.cli.doctor.examination import run_doctor

@@ -1,4 +1,4 @@
-"""What answers rely on: statistics, verified questions; and what the model's provider is told for them."""
+"""Checks of the basis of answers: statistics, names, verified questions, and data sent to the model."""
 
 import asyncio
 from typing import Final
@@ -24,9 +24,9 @@ SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
    AND pg_catalog.pg_relation_size(c.oid) > 0
  ORDER BY 1
 """
-"""Tables that hold rows, and whether the role is told of them; where row security applies, it never is."""
+"""Tables with rows, and whether the role can see their statistics, which row-level security hides."""
 
-# What stands for a parameter when its question's SQL is planned; no row has to match.
+# Arguments for planning the SQL of verified questions; no row has to match.
 _SAMPLE_BY_KIND: Final = {
     ParameterKind.DATE: "2026-01-01",
     ParameterKind.NUMBER: "1",
@@ -36,43 +36,39 @@ _SAMPLE_BY_KIND: Final = {
 
 
 async def check_statistics(context: CheckContext, check: str) -> CheckResult:
-    """See whether the planner, and so our hints on values, know what the tables hold."""
+    """Check whether tables have planner statistics, which hints on values rely on."""
     needed = {"pg_stats", "row_security_active", "pg_relation_size"}
     if missing := needed & await find_unreadable(context.fetch_rows):
         return CheckResult(
             Status.WARN,
             check,
-            f"not known: the role may not {describe_use(missing)}",
+            f"unknown: the role may not {describe_use(missing)}",
             grant(missing),
         )
     found = await context.fetch(_STATISTICS_SQL)
     unknown = [escape_untrusted(str(name)) for name, is_known in found if not is_known]
     if not unknown:
-        text = (
-            f"the planner has them for all {len(found)} tables that hold rows"
-            if found
-            else "no table holds rows"
-        )
+        text = f"all {len(found)} tables with rows have statistics" if found else "no table has rows"
         return CheckResult(Status.OK, check, text)
     return CheckResult(
         Status.WARN,
         check,
-        f"{len(unknown)} of {len(found)} tables that hold rows have none: {enumerate_some(unknown)}",
-        "run ANALYZE there as the tables' owner: values, ranges and plans come from them",
+        f"{len(unknown)} of {len(found)} tables with rows have no statistics: {enumerate_some(unknown)}",
+        "run ANALYZE as the owner of the tables: values, ranges and plans depend on statistics",
     )
 
 
 async def check_catalog(context: CheckContext, check: str) -> CheckResult:
-    """Report which parts of the catalog the role may not use, and what is missing without them."""
+    """Report parts of the catalog that the role may not use, and what is missing without them."""
     unreadable = sorted(await find_unreadable(context.fetch_rows))
     if not unreadable:
-        return CheckResult(Status.OK, check, "the role may use all parts that pgmcp needs")
+        return CheckResult(Status.OK, check, "the role may use all required parts of the catalog")
     less = "; ".join(f"{describe_use([part])}: {USE_BY_PART[part]}" for part in unreadable)
     return CheckResult(Status.WARN, check, f"the role may not {less}", grant(unreadable))
 
 
 async def check_names(context: CheckContext, check: str) -> CheckResult | None:
-    """Report names of tables and columns with bytes that mean nothing in the encoding they are read in."""
+    """Report names of tables and columns that are invalid in the client encoding."""
     catalog = await context.database.schema.get()
     unreadable = [
         f"{catalog.display_name(table)}.{column.name}"
@@ -85,10 +81,10 @@ async def check_names(context: CheckContext, check: str) -> CheckResult | None:
     return CheckResult(
         Status.WARN,
         check,
-        f"no statement can name {len(unreadable)} columns, because bytes of their names, or of their tables' "
-        f"names, mean nothing in this encoding: {escape_untrusted(enumerate_some(unreadable))}",
-        "add client_encoding to the connection string, for example client_encoding=latin1: it says in which "
-        "encoding the database's text is",
+        f"no statement can name {len(unreadable)} columns, because their names or their tables' names are "
+        f"invalid in this encoding: {escape_untrusted(enumerate_some(unreadable))}",
+        "add client_encoding to the connection string, for example client_encoding=latin1, to declare the "
+        "encoding of the database's text",
     )
 
 
@@ -102,27 +98,27 @@ async def check_patterns(context: CheckContext, check: str) -> CheckResult | Non
     columns = await asyncio.to_thread(find_unmatched_columns, catalog)
     if not schemas and not columns:
         return CheckResult(Status.OK, check, "every pattern for schemas and hidden values matches something")
-    # The patterns for columns hold for all databases, and may be meant for another one.
+    # Patterns for columns apply to all databases, and may be intended for another one.
     is_only_one = len(context.settings.databases) == 1
     certain = [each for each in (*schemas, *(columns if is_only_one else ())) if not each.has_wildcard]
     return CheckResult(
         Status.FAIL if certain else Status.WARN,
         check,
         "; ".join(each.describe() for each in (*schemas, *columns)),
-        "correct or remove the pattern; only names that this role may read count",
+        "correct or remove the pattern; it is compared only with names that this role may read",
     )
 
 
 async def check_data_sharing(context: CheckContext, check: str) -> CheckResult:
-    """Say what of this database is sent to the model's provider, and what keeps it here."""
+    """Report what of this database is sent to the model's provider, and how to prevent it."""
     catalog = await context.database.schema.get()
     if not catalog.tables:
         return CheckResult(
             Status.WARN,
             check,
-            "nothing: the role may read no table here",
+            "nothing: the role may read no table",
             "GRANT USAGE on the schema and SELECT on its tables, `pgmcp setup-sql` prints the script; "
-            "PG_MCP_DATABASE_INCLUDE_SCHEMAS and _EXCLUDE_SCHEMAS may leave all out, too",
+            "PG_MCP_DATABASE_INCLUDE_SCHEMAS and _EXCLUDE_SCHEMAS may exclude all, too",
         )
     if not context.model_endpoint:
         text = "nothing: no model is configured; the host's own model sees what the tools return"
@@ -132,7 +128,7 @@ async def check_data_sharing(context: CheckContext, check: str) -> CheckResult:
     if server.sample_rows and server.send_values:
         text += "; more of tables without statistics, once sampled (PG_MCP_SERVER_SAMPLE_ROWS=0 reads none)"
     if await asyncio.to_thread(context.database.context) != DatabaseContext():
-        text += "; of the context file its terms, notes and the nearest verified questions"
+        text += "; terms, notes and similar verified questions of the context file"
     return CheckResult(Status.OK, check, text)
 
 
@@ -148,7 +144,7 @@ def _describe(catalog: Catalog) -> str:
     ]
     return (
         f"names and types of {len(catalog.tables)} tables in {enumerate_some(schemas)} "
-        "(PG_MCP_DATABASE_EXCLUDE_SCHEMAS leaves schemas out), enum labels, "
+        "(PG_MCP_DATABASE_EXCLUDE_SCHEMAS excludes schemas), enum labels, "
         f"{comments} comments, and {_describe_values(valued)}"
     )
 
@@ -158,32 +154,32 @@ def _describe_values(columns: list[str]) -> str:
         return "no values"
     return (
         f"values or ranges of {len(columns)} columns: {enumerate_some(columns)} "
-        "(PG_MCP_SERVER_HIDDEN_VALUES keeps single columns here, PG_MCP_SERVER_SEND_VALUES=false all)"
+        "(PG_MCP_SERVER_HIDDEN_VALUES excludes columns, PG_MCP_SERVER_SEND_VALUES=false excludes all)"
     )
 
 
 async def check_context_names(context: CheckContext, check: str) -> CheckResult | None:
-    """Look up every table and column that the context file names."""
+    """Check that the tables and columns in the context file exist."""
     notes = await asyncio.to_thread(context.database.context)
     if notes == DatabaseContext():
         return None
     catalog = await context.database.schema.get()
     unknown = await asyncio.to_thread(find_unknown_names, notes, catalog)
     if not unknown:
-        return CheckResult(Status.OK, check, "every table and column that the context file names is listed")
+        return CheckResult(Status.OK, check, "all tables and columns in the context file are listed")
     explanation = await explain_unknown_names(unknown, catalog, context.database.find_hidden)
     if not explanation.text:  # PostgreSQL's own relations
-        return CheckResult(Status.OK, check, "every table and column that the context file names exists")
+        return CheckResult(Status.OK, check, "all tables and columns in the context file exist")
     return CheckResult(
         Status.WARN if explanation.all_exist else Status.FAIL,
         check,
         explanation.text,
-        "correct the names in PG_MCP_CONTEXT_FILE; what describes no table or column belongs under `terms`",
+        "correct the names in PG_MCP_CONTEXT_FILE; put texts on anything else under `terms`",
     )
 
 
 async def check_verified_questions(context: CheckContext, check: str) -> CheckResult | None:
-    """Plan the SQL of every verified question against the schema as it is now."""
+    """Plan the SQL of every verified question against the current schema."""
     questions = (await asyncio.to_thread(context.database.context)).verified
     if not questions:
         return None
@@ -196,15 +192,15 @@ async def check_verified_questions(context: CheckContext, check: str) -> CheckRe
         Status.FAIL,
         check,
         f"{len(problems)} of {len(questions)} cannot run: {'; '.join(problems)}",
-        "mend their SQL in PG_MCP_CONTEXT_FILE",
+        "fix their SQL in PG_MCP_CONTEXT_FILE",
     )
 
 
 async def _find_problem(context: CheckContext, verified: VerifiedQuestion) -> str | None:
-    """Return why a question's SQL cannot run, or None if it can.
+    """Return why the SQL of a question cannot run, or None if it can.
 
     Raises:
-        ExecutionError: not because of its SQL.
+        ExecutionError: the cause is not the SQL.
     """
     samples = {name: _SAMPLE_BY_KIND[each.kind] for name, each in verified.parameters.items()}
     sql = f"EXPLAIN {verified.bind(samples)}"

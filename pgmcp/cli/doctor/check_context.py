@@ -1,4 +1,4 @@
-"""What the checks of a database are given."""
+"""The arguments of the checks of a database."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,10 +15,10 @@ _LIMITS: Final = RowLimits(max_rows=100_000, max_bytes=64 << 20, max_cell_bytes=
 
 @dataclass(frozen=True, slots=True)
 class CheckContext:
-    """A database to be examined.
+    """A database to check.
 
     Attributes:
-        model_endpoint: where prompts go; "" when no model is configured.
+        model_endpoint: host and port that prompts are sent to; "" if no model is configured.
     """
 
     database: Database
@@ -28,7 +28,7 @@ class CheckContext:
     model_endpoint: str
 
     async def fetch(self, sql: str, timeout_s: float = STATEMENT_TIMEOUT_S) -> list[list[JsonScalar]]:
-        """Run a statement of ours on a worker, in a transaction that is read-only and rolled back."""
+        """Run a statement on a worker in a read-only transaction that is rolled back; return its rows."""
         return list((await self.fetch_rows(sql, timeout_s)).rows)
 
     async def fetch_rows(
@@ -38,10 +38,10 @@ class CheckContext:
         *,
         origin: StatementOrigin = StatementOrigin.OWN,
     ) -> Rows:
-        """Run a statement of ours likewise, and return its rows with their columns.
+        """Run a statement in the same way; return its rows with their columns.
 
         Args:
-            origin: CALLER runs it as a host's statement is run, for proofs about those.
+            origin: CALLER runs it like a host's statement.
         """
         return await self.database.supervisor.execute(
             sql, _LIMITS, origin=origin, can_be_wrapped=False, timeout_s=timeout_s

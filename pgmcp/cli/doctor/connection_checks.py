@@ -1,4 +1,4 @@
-"""The connection to a database: to where, protected how, to which server."""
+"""Checks of a database connection: address, TLS, pooler, server version."""
 
 import asyncio
 import ipaddress
@@ -13,10 +13,10 @@ from pgmcp.execution.supervisor import SHARED_SESSION
 from pgmcp.settings.origins import Address
 
 MIN_SERVER_VERSION: Final = 13
-"""The catalog queries are written for this major version and later ones."""
+"""The oldest major version that the catalog queries support."""
 
 CONNECT_TIMEOUT_S: Final = 35.0
-"""More than a pool allows for several hosts in turn, so that the pool says what was wrong."""
+"""More than a pool allows for several hosts, so that the pool reports the cause."""
 
 _IDENTITY_SQL: Final = """
 SELECT current_catalog::text, current_user::text
@@ -37,7 +37,7 @@ _USE_TLS: Final = (
 
 
 async def check_connection(context: CheckContext, check: str) -> CheckResult:
-    """Connect, and say to what."""
+    """Check that a connection can be made; report the server."""
     loop = asyncio.get_running_loop()
     started_s = loop.time()
     ((database, role),) = await context.fetch(_IDENTITY_SQL, CONNECT_TIMEOUT_S)
@@ -52,13 +52,13 @@ async def check_connection(context: CheckContext, check: str) -> CheckResult:
 async def _is_standby(context: CheckContext) -> bool:
     try:
         ((is_standby,),) = await context.fetch("SELECT pg_catalog.pg_is_in_recovery()")
-    except StatementFailedError:  # not executable on a hardened server
+    except StatementFailedError:  # the function may be revoked on a hardened server
         return False
     return bool(is_standby)
 
 
 async def check_pooler(context: CheckContext, check: str) -> CheckResult | None:
-    """Report what stands between pgmcp and the server, and what follows from it."""
+    """Report a pooler between pgmcp and the server, and its consequences."""
     pooler = context.database.supervisor.pooler
     if not pooler:
         return None
@@ -66,25 +66,25 @@ async def check_pooler(context: CheckContext, check: str) -> CheckResult | None:
         return CheckResult(
             Status.WARN,
             check,
-            "the server has one session for all connections, so statements wait for each other, and a "
-            "statement of one client holds up every other",
+            "the server has one session for all connections, so each statement waits for those of all "
+            "other clients",
             "use such an engine (PGlite) for development only",
         )
     return CheckResult(
         Status.OK,
         check,
-        f"{pooler} stands before the server: backends are never ended by pid; a killed worker's statement "
-        "ends by the closed connection or by statement_timeout",
+        f"{pooler} is between pgmcp and the server: backends are never terminated by pid; the statement of a "
+        "killed worker ends when its connection is closed or by statement_timeout",
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """How the server sees the connection protected.
+    """Protection of the connection, as reported by the server.
 
     Attributes:
-        cipher: version and cipher of TLS; "" without.
-        is_near: whether its client is on the same machine.
+        cipher: version and cipher of TLS; "" without TLS.
+        is_near: whether client and server are on the same machine.
     """
 
     cipher: str
@@ -92,13 +92,13 @@ class Protection:
 
 
 async def check_tls(context: CheckContext, check: str) -> CheckResult:
-    """See whether the connection is encrypted, and the server known to be the right one."""
+    """Check whether the connection is encrypted and the server's certificate verified."""
     rows = await context.fetch(_TLS_SQL)
     if not rows:
         return CheckResult(
             Status.WARN,
             check,
-            "not known: the server reports nothing about this connection in pg_stat_ssl",
+            "unknown: the server reports nothing about this connection in pg_stat_ssl",
             f"if the network is not trusted, set {_USE_TLS}",
         )
     ((is_encrypted, version, cipher, client, server),) = rows
@@ -110,61 +110,61 @@ async def check_tls(context: CheckContext, check: str) -> CheckResult:
 
 
 def judge_tls(check: str, protection: Protection, address: Address) -> CheckResult:
-    """Return the result on a connection, by where it goes and what was asked of it."""
+    """Return the result for a connection, by its protection and address."""
     if not protection.cipher:
         return _judge_plain(check, protection, address)
     text = f"{protection.cipher}, ssl mode {address.ssl_mode}: "
     if address.is_verified:
         return CheckResult(Status.OK, check, f"{text}the server's certificate is checked")
-    text += "any certificate is taken"
+    text += "any certificate is accepted"
     if protection.is_near:
         return CheckResult(Status.OK, check, f"{text}, and the server is on this machine")
     return CheckResult(
-        Status.WARN, check, f"{text}, so another server could take this one's place", f"set {_USE_TLS}"
+        Status.WARN, check, f"{text}, so another server could impersonate this one", f"set {_USE_TLS}"
     )
 
 
 def _judge_plain(check: str, protection: Protection, address: Address) -> CheckResult:
-    if address.is_verified:  # a mode that checks certificates connects to nobody who shows none
+    if address.is_verified:  # a mode that verifies certificates requires one, so there is a pooler
         return CheckResult(
             Status.WARN,
             check,
-            "checked up to a pooler, which speaks to the server without",
-            "have the pooler use TLS, too, unless they share a machine or a network you trust",
+            "verified up to a pooler, which connects to the server without TLS",
+            "let the pooler use TLS too, unless it shares a machine or a trusted network with the server",
         )
     if protection.is_near:
-        return CheckResult(Status.OK, check, "not in use, nor needed: the server is on this machine")
+        return CheckResult(Status.OK, check, "not used and not needed: the server is on this machine")
     return CheckResult(
         Status.WARN,
         check,
-        "not in use: rows cross the network for everybody on it to read",
-        f"switch it on at the server (ssl = on) and set {_USE_TLS}",
+        "not used: everyone on the network can read the rows",
+        f"enable it on the server (ssl = on) and set {_USE_TLS}",
     )
 
 
 def is_near(client: JsonScalar, server: JsonScalar) -> bool:
-    """Tell whether the server sees its client on its own machine; a socket has no addresses."""
+    """Return whether client and server are on the same machine; a socket has no addresses."""
     return not client or client == server or ipaddress.ip_address(str(client)).is_loopback
 
 
 async def check_version(context: CheckContext, check: str) -> CheckResult:
-    """See whether the server is new enough."""
+    """Check the server's version."""
     ((number, version),) = await context.fetch(_VERSION_SQL)
     return judge_version(check, int(number or 0), str(version))
 
 
 def judge_version(check: str, number: int, version: str) -> CheckResult:
-    """Return the result on a version.
+    """Return the result for a version.
 
     Args:
         number: `server_version_num`, 180006 for 18.6.
-        version: as the server spells it.
+        version: as reported by the server.
     """
     if number // 10_000 >= MIN_SERVER_VERSION:
         return CheckResult(Status.OK, check, f"PostgreSQL {version}")
     return CheckResult(
         Status.FAIL,
         check,
-        f"PostgreSQL {version} is older than {MIN_SERVER_VERSION}, for which this is written",
-        f"serve from PostgreSQL {MIN_SERVER_VERSION} or later",
+        f"PostgreSQL {version} is older than {MIN_SERVER_VERSION}, the oldest supported version",
+        f"use PostgreSQL {MIN_SERVER_VERSION} or later",
     )

@@ -1,7 +1,7 @@
-"""One database: can it be reached, is it safe to be asked, and does what answers rely on work?
+"""The checks of one database: connection, safety, and the basis of answers.
 
-Each check is one function, and runs over workers as a host's statements do. A
-connection that fails ends the examination of its database, and of no other.
+Each check is one function, and uses workers like a host's statements. A failed connection ends the checks of
+its database only.
 """
 
 import asyncio
@@ -43,10 +43,10 @@ from pgmcp.errors import (
 from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, grant_for
 
 CHECK_TIMEOUT_S: Final = 60.0
-"""Of a check once there is a connection; catalogs of ten thousand tables take seconds."""
+"""Timeout of a check after the connection; catalogs of ten thousand tables take seconds."""
 
 Check = Callable[[CheckContext, str], Awaitable[CheckResult | None]]
-"""Looks at one thing; gets the check's whole name, and returns None where there is nothing to look at."""
+"""Takes the context and the check's full name; returns None if the check does not apply."""
 
 _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("connection", check_connection, CONNECT_TIMEOUT_S),
@@ -66,11 +66,11 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("context names", check_context_names, CHECK_TIMEOUT_S),
     ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
 )
-"""In an order in which the later rely on the earlier."""
+"""In order: later checks rely on earlier ones."""
 
 
 async def examine_database(context: CheckContext) -> AsyncIterator[CheckResult]:
-    """Yield what each check finds; end early when there is no connection, or none any more."""
+    """Yield the result of each check; stop if the connection fails."""
     for name, check, timeout_s in _CHECKS:
         check_name = f"database {context.database.name}: {name}"
         try:
@@ -86,7 +86,7 @@ async def examine_database(context: CheckContext) -> AsyncIterator[CheckResult]:
 
 
 async def _run(check: Check, context: CheckContext, check_name: str, timeout_s: float) -> CheckResult | None:
-    """Return what a check finds; any error but that of the connection is a result, too."""
+    """Return the result of a check; errors other than connection errors become results."""
     try:
         async with asyncio.timeout(timeout_s):
             return await check(context, check_name)
@@ -101,9 +101,9 @@ async def _run(check: Check, context: CheckContext, check_name: str, timeout_s: 
             Status.FAIL,
             check_name,
             f"timeout: no answer within {timeout_s:g} s",
-            "see in pg_stat_activity what the database is busy with, and try again",
+            "check in pg_stat_activity what the database is doing, and try again",
         )
-    except Exception as error:  # the other checks and databases still have to be reported
+    except Exception as error:  # the other checks must still be reported
         return unexpected_failure(
             check_name,
             error,
@@ -112,7 +112,7 @@ async def _run(check: Check, context: CheckContext, check_name: str, timeout_s: 
 
 
 def _judge_refusal(check: str, error: StatementFailedError) -> CheckResult:
-    """Return the result of a check whose statement PostgreSQL refused."""
+    """Return the result for a statement that PostgreSQL refused."""
     if error.sqlstate != INSUFFICIENT_PRIVILEGE:
         return failed_check(check, error)
-    return CheckResult(Status.WARN, check, f"not known: {error}", grant_for(str(error)))
+    return CheckResult(Status.WARN, check, f"unknown: {error}", grant_for(str(error)))

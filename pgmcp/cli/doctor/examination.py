@@ -1,4 +1,4 @@
-"""The whole examination: what waits for what, and the order in which a person reads it."""
+"""Runs all checks and prints their results in a fixed order."""
 
 import asyncio
 import inspect
@@ -31,17 +31,17 @@ from pgmcp.settings.origins import find_address
 from pgmcp.tokens import TokenCounter
 
 WORKERS: Final = 2
-"""Of each database: one runs a statement, the other looks whether it does."""
+"""Per database: one runs a statement, the other observes it."""
 
 Check = Callable[[], CheckResult | list[CheckResult] | Awaitable[CheckResult | list[CheckResult]]]
-"""Looks at one thing of this machine, or at the model."""
+"""A check of this machine or of the model."""
 
 _REPORT_IT: Final = "please report it with the output of `pgmcp doctor --json`"
 
 
 def run_doctor(*, with_json: bool) -> bool:
-    """Examine everything and print the report; return whether nothing failed."""
-    configure_logging("ERROR")  # what others log as a warning is a result here
+    """Run all checks and print the report; return whether none failed."""
+    configure_logging("ERROR")  # warnings of other modules are results here
     terminal = Terminal()
     with terminal.progress() as say:
         say("settings")
@@ -62,7 +62,7 @@ async def _collect(say: Callable[[str], None]) -> list[CheckResult]:
 
 
 async def examine(environ: Mapping[str, str] | None = None) -> AsyncIterator[CheckResult]:
-    """Give all results; nothing is left running when this ends."""
+    """Yield all results; no process is left running at the end."""
     fork_server = start_fork_server()
     settings, found = examine_settings(environ)
     for result in found:
@@ -77,7 +77,7 @@ async def examine(environ: Mapping[str, str] | None = None) -> AsyncIterator[Che
         try:
             async for result in examine_remote(settings, fork_server):
                 yield result
-        except PgmcpError as error:  # what serving would not start with, either
+        except PgmcpError as error:  # serving would not start either
             yield failed_check("settings", error)
         except Exception as error:
             yield unexpected_failure("databases", error, _REPORT_IT)
@@ -86,7 +86,7 @@ async def examine(environ: Mapping[str, str] | None = None) -> AsyncIterator[Che
 async def examine_machine(
     settings: Settings | None, fork_server: ForkServer | None
 ) -> AsyncIterator[CheckResult]:
-    """Look at this machine, with the defaults where the settings cannot be used."""
+    """Check this machine, with default settings if the settings are invalid."""
     openai, server = (settings.openai, settings.server) if settings else (OpenAISettings(), ServerSettings())
     memory_limit_mb = server.worker_memory_mb if sys.platform == "linux" else 0
     checks: tuple[tuple[str, Check], ...] = (
@@ -106,7 +106,7 @@ async def examine_machine(
 
 
 async def run_check(name: str, check: Check) -> list[CheckResult]:
-    """Return what a check found; an error of any kind is a result, too."""
+    """Return the results of a check; any error becomes a result."""
     try:
         found = check()
         if inspect.isawaitable(found):
@@ -119,7 +119,7 @@ async def run_check(name: str, check: Check) -> list[CheckResult]:
 
 
 async def examine_remote(settings: Settings, fork_server: ForkServer | None) -> AsyncIterator[CheckResult]:
-    """Ask the model and every database at once, so that none waits for another's timeouts."""
+    """Check the model and all databases in parallel, so that none waits for another's timeout."""
     async with open_pipeline(_for_examination(settings), fork_server) as (pipeline, _):
         endpoint = model.describe_endpoint(settings.openai)
         contexts = [
@@ -146,7 +146,7 @@ async def _examine_to_the_end(context: CheckContext) -> list[CheckResult]:
 
 
 def _for_examination(settings: Settings) -> Settings:
-    """Return the settings with connections for the checks alone, and no budget that they could use up."""
+    """Return settings with only the connections needed for checks, and without rate limits."""
     size = {"min_pool_size": 0, "max_pool_size": WORKERS}
     databases = {name: each.model_copy(update=size) for name, each in settings.databases.items()}
     unlimited = RateLimitSettings(enabled=False)

@@ -1,4 +1,4 @@
-"""This machine: does a worker start, are tokens counted exactly, can the cache be written?"""
+"""Checks of this machine: program, guards, worker start, token counting, cache folder."""
 
 import asyncio
 import platform
@@ -20,11 +20,11 @@ from pgmcp.validation import prove_readers, prove_second_grammar
 
 CHECK: Final = "machine"
 RANKS_TIMEOUT_S: Final = 10.0
-"""tiktoken downloads without one of its own."""
+"""tiktoken's download has no timeout of its own."""
 
 
 def check_program() -> CheckResult:
-    """Say which program this is, and how a host starts it."""
+    """Report version and command of this program."""
     check = f"{CHECK}: program"
     version = f"pgmcp {__version__}, Python {platform.python_version()}, {platform.system()}"
     try:
@@ -37,7 +37,7 @@ def check_program() -> CheckResult:
 
 
 async def check_guards() -> CheckResult:
-    """Prove the checks of statements, as serving does."""
+    """Check that the validator works in this environment."""
     check = f"{CHECK}: guards"
     try:
         prove_readers()
@@ -47,12 +47,12 @@ async def check_guards() -> CheckResult:
     return CheckResult(
         Status.OK,
         check,
-        "proved: lexer, reader of function bodies, and both grammars on a read and on writes",
+        "tested: lexer, reader of function bodies, and both grammars with a read and with writes",
     )
 
 
 async def check_worker_start(fork_server: ForkServer | None, *, memory_limit_mb: int) -> CheckResult:
-    """Start a worker as serving does."""
+    """Start a worker in the same way as the server."""
     check = f"{CHECK}: worker"
     spawn = fork_server.spawn if fork_server else spawn_cold
     try:
@@ -62,33 +62,33 @@ async def check_worker_start(fork_server: ForkServer | None, *, memory_limit_mb:
     except PgmcpError as error:
         return failed_check(check, error)
     how = "forked" if fork_server else "started as a new interpreter"
-    limit = f"{probe.memory_limit_mb} MB of address space at most"
+    limit = f"at most {probe.memory_limit_mb} MB of address space"
     if probe.memory_limit_mb is None:
-        limit = "no memory limit, which only Linux has"
+        limit = "no memory limit, which needs Linux"
     return CheckResult(Status.OK, check, f"{how} in {probe.ready_ms:.0f} ms, {limit}")
 
 
 async def check_token_ranks(counter: TokenCounter) -> CheckResult:
-    """Load the file that tokens are counted by, as serving does in the background."""
+    """Load tiktoken's encoding file."""
     check = f"{CHECK}: token ranks"
     if await asyncio.to_thread(counter.wait_until_loaded, RANKS_TIMEOUT_S):
-        return CheckResult(Status.OK, check, "loaded: tokens are counted exactly")
+        return CheckResult(Status.OK, check, "loaded: token counts are exact")
     return CheckResult(
         Status.WARN,
         check,
-        "tiktoken's file is not here and cannot be had: tokens are estimated, rather too many than too few",
-        "let this machine reach openaipublic.blob.core.windows.net once, or set TIKTOKEN_CACHE_DIR to a "
-        "folder with the file from a machine that can",
+        "tiktoken's encoding file is missing and could not be downloaded: tokens are overestimated",
+        "allow access to openaipublic.blob.core.windows.net once, or copy the file from another machine and "
+        "set TIKTOKEN_CACHE_DIR to its folder",
     )
 
 
 def check_cache_folder() -> CheckResult:
-    """See whether `pgmcp demo` can keep its PostgreSQL; nothing else of ours needs the folder."""
+    """Check the folder in which `pgmcp demo` stores its PostgreSQL."""
     check = f"{CHECK}: cache folder"
     try:
         folder = default_folder()
     except PgmcpError as error:
-        return CheckResult(Status.WARN, check, f"{error}; `pgmcp demo` cannot run, serving can", error.hint)
+        return CheckResult(Status.WARN, check, f"{error}; only `pgmcp demo` needs it", error.hint)
     try:
         with tempfile.TemporaryFile(dir=_nearest_existing(folder)):
             pass
@@ -97,12 +97,12 @@ def check_cache_folder() -> CheckResult:
             Status.WARN,
             check,
             f"{folder} cannot be written: {(error.strerror or 'no reason given').lower()}; "
-            "`pgmcp demo` cannot run, serving can",
-            "let XDG_CACHE_HOME name a folder that can be written, or mend this one's owner and permissions",
+            "only `pgmcp demo` needs it",
+            "set XDG_CACHE_HOME to a writable folder, or fix the owner and permissions of this one",
         )
-    return CheckResult(Status.OK, check, f"{folder} can be written")
+    return CheckResult(Status.OK, check, f"{folder} is writable")
 
 
 def _nearest_existing(folder: Path) -> Path:
-    """Return the folder, or the one that it would be made in."""
+    """Return the folder, or its nearest existing parent."""
     return next(path for path in (folder, *folder.parents) if path.exists())

@@ -1,4 +1,4 @@
-"""The model's endpoint: is there one, and does it answer as `query` will ask it?"""
+"""Checks of the model's endpoint."""
 
 import time
 from typing import Final
@@ -19,22 +19,22 @@ _MESSAGES: Final[list[Message]] = [
     },
     {"role": "user", "content": "Select the number 1."},
 ]
-"""The shortest question in the form of a real one; some hundred tokens with the reply's schema."""
+"""A minimal question in the form of a real one; about a hundred tokens with the reply's schema."""
 
 
 def describe_endpoint(settings: OpenAISettings) -> str:
-    """Return host and port of the endpoint that prompts go to; "" if there is none."""
+    """Return host and port of the endpoint; "" if none is configured."""
     return _client(settings).endpoint if settings.is_configured else ""
 
 
 async def examine_model(settings: OpenAISettings) -> list[CheckResult]:
-    """Ask the endpoint one tiny question; costs about a hundred tokens."""
+    """Ask the endpoint one short question, which costs about a hundred tokens."""
     if not settings.is_configured:
         return [
             CheckResult(
                 Status.WARN,
                 CHECK,
-                "no key and no endpoint: `query` answers verified questions only",
+                "no key and no endpoint are set: `query` answers only verified questions",
                 "set PG_MCP_OPENAI_API_KEY, or PG_MCP_OPENAI_BASE_URL for an endpoint that needs no key; "
                 "`execute_sql` needs neither",
             )
@@ -51,7 +51,7 @@ def _client(settings: OpenAISettings) -> ModelClient:
         api_key=settings.api_key.get_secret_value() if settings.api_key else None,
         base_url=settings.base_url,
         model=settings.model,
-        max_retries=0,  # a fault that comes and goes is one to tell of
+        max_retries=0,  # intermittent failures must be reported
         timeout_s=settings.timeout_s,
     )
 
@@ -66,7 +66,7 @@ async def _ask(client: ModelClient, settings: OpenAISettings) -> list[CheckResul
             CheckResult(
                 Status.WARN,
                 CHECK,
-                f"{settings.model} at {client.endpoint} answers, but not as it was asked to: {error}",
+                f"{settings.model} at {client.endpoint} answers, but not in the requested form: {error}",
                 error.hint,
             )
         ]
@@ -87,6 +87,6 @@ def _judge_reply_format(client: ModelClient) -> CheckResult:
     return CheckResult(
         Status.WARN,
         check,
-        f"the endpoint takes no JSON schema: replies are {what}, and more of them cannot be used",
+        f"the endpoint does not support JSON schemas: replies are {what}, and more of them are unusable",
         "choose a model or an endpoint with structured output if answers often fail with model_reply",
     )

@@ -1,4 +1,4 @@
-"""What a check found, and how it is shown: lines for a person, objects for a program."""
+"""Results of checks, as lines for people and as JSON for programs."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Status(StrEnum):
-    """How a check ended."""
+    """Status of a check."""
 
     OK = "ok"
     WARN = "warn"
@@ -36,9 +36,9 @@ class CheckResult:
     """One line of the report.
 
     Attributes:
-        check: what was looked at: "database main: role".
-        text: what is so; a failure's begins with its code.
-        hint: what to do about it; "" when nothing is wrong.
+        check: its name: "database main: role".
+        text: the result; for an error it begins with its code.
+        hint: what to do; "" if nothing is wrong.
     """
 
     status: Status
@@ -48,14 +48,14 @@ class CheckResult:
 
 
 def failed_check(check: str, error: PgmcpError) -> CheckResult:
-    """Return the result that tells of an error."""
+    """Return the result for an anticipated error."""
     return CheckResult(Status.FAIL, check, f"{error.code}: {error}", error.hint)
 
 
 def unexpected_failure(check: str, error: Exception, hint: str) -> CheckResult:
-    """Return the result for an error that a check did not anticipate; the traceback is logged at DEBUG.
+    """Return the result for an unexpected error; its traceback is logged at DEBUG.
 
-    The other checks still have to be reported. The error's text may hold a secret, so only its type is shown.
+    The error's text may contain a secret, so only its type is shown.
     """
     logger.debug("the check %s failed", check, exc_info=error)
     return CheckResult(
@@ -64,23 +64,23 @@ def unexpected_failure(check: str, error: Exception, hint: str) -> CheckResult:
 
 
 def is_healthy(results: Sequence[CheckResult]) -> bool:
-    """Tell whether nothing failed."""
+    """Return whether no check failed."""
     return all(result.status is not Status.FAIL for result in results)
 
 
 def as_json(results: Sequence[CheckResult]) -> str:
-    """Return a list of objects; their keys are the attributes of `CheckResult`."""
+    """Return a list of objects with the attributes of `CheckResult` as keys."""
     return json.dumps([asdict(result) for result in results], indent=2) + "\n"
 
 
 def enumerate_some(names: Sequence[str]) -> str:
-    """Return the first names, and how many more there are."""
+    """Return the first names and the number of further ones."""
     more = len(names) - _MAX_NAMED
     return ", ".join(names[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def print_report(terminal: Terminal, results: Sequence[CheckResult]) -> None:
-    """Print a line for each result and its hint below it: folded and coloured only on a terminal."""
+    """Print a line for each result, with its hint below; wrapped and coloured only on a terminal."""
     for result in results:
         text, hint = _in_one_line(result.text), _in_one_line(result.hint)
         if terminal.room is None:
@@ -106,5 +106,5 @@ def _lay_out(result: CheckResult, text: str, hint: str) -> Table:
 
 
 def _in_one_line(text: str) -> str:
-    """Return words of others, too, in a form that can neither end a line nor command a terminal."""
+    """Return the text escaped and on one line."""
     return " ".join(escape_untrusted_block(text).split())

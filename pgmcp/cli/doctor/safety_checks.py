@@ -1,4 +1,4 @@
-"""What keeps a database as it is: its role, the transaction, and the end of what runs too long."""
+"""Checks of safety: role, read-only transaction, timeout, cancellation."""
 
 import asyncio
 import secrets
@@ -17,7 +17,7 @@ from pgmcp.execution.supervisor import SHARED_SESSION
 from pgmcp.untrusted import escape_untrusted
 
 _PROOF_SQL: Final = "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()"
-"""Harmless where it is not refused: a table of this session alone, and rolled back."""
+"""Harmless if it is not refused: a table of this session only, and rolled back."""
 
 _READ_ONLY_SQLSTATE: Final = "25006"
 
@@ -33,26 +33,26 @@ SELECT t.evtname
  WHERE t.evtevent = 'login' AND t.evtenabled IN ('O', 'A')
  ORDER BY 1
 """
-"""Those that run for a client's session; before PostgreSQL 17 there is no such event."""
+"""Login event triggers, which exist since PostgreSQL 17."""
 
 SHORT_DEADLINES_S: Final = (0.5, 2.0)
-"""Tried in turn: on a busy machine a worker may be killed before the server's answer arrives."""
+"""Tried in order: on a busy machine a worker may be killed before the server's answer arrives."""
 
 _SHORT_SLEEP_SQL: Final = "SELECT pg_catalog.pg_sleep(4)"
-"""Short, because an engine that cannot stop it has to finish it."""
+"""Short, because an engine that cannot stop it must finish it."""
 
 SERVED_WITHIN_S: Final = 30.0
 SLEEP_S: Final = 60
 DEADLINES_S: Final = (1.0, 4.0)
-"""Long enough for the sleep to be seen running from afar; the longer one for a busy machine."""
+"""Long enough to observe the sleep over a slow network; the longer one for a busy machine."""
 
 SEEN_WITHIN_S: Final = 5.0
 GONE_WITHIN_S: Final = 3.0
-_LOOK_EVERY_S: Final = 0.02
+_POLL_INTERVAL_S: Final = 0.02
 
 
 async def check_role(context: CheckContext, check: str) -> CheckResult:
-    """Report what the role could do if every other guard failed."""
+    """Report what the role could do without the other guards."""
     posture = await context.database.role.posture()
     if not posture.risks:
         return _judge_reader(posture, check, is_required=context.settings.server.require_readonly_role)
@@ -75,7 +75,7 @@ async def check_role(context: CheckContext, check: str) -> CheckResult:
 
 
 def _judge_reader(posture: RolePosture, check: str, *, is_required: bool) -> CheckResult:
-    """Return the result on a role of which no risk is known."""
+    """Return the result for a role without known risks."""
     if posture.knows_attributes:
         return CheckResult(Status.OK, check, f"{posture.role} can only read")
     text = f"{posture.role} may not write, but {UNKNOWN_ATTRIBUTES}"
@@ -85,7 +85,7 @@ def _judge_reader(posture: RolePosture, check: str, *, is_required: bool) -> Che
 
 
 async def check_login_triggers(context: CheckContext, check: str) -> CheckResult | None:
-    """Report event triggers that run at each login, before any guard of ours."""
+    """Report event triggers that run at each login, before any guard."""
     rows = await context.fetch(_LOGIN_TRIGGERS_SQL)
     if not rows:
         return None
@@ -93,18 +93,18 @@ async def check_login_triggers(context: CheckContext, check: str) -> CheckResult
     return CheckResult(
         Status.WARN,
         check,
-        f"an event trigger runs at each login, before a read-only transaction can begin: {names}",
-        "see as the database's owner that its function changes nothing that it should not",
+        f"event triggers run at each login, before a read-only transaction can begin: {names}",
+        "as the database's owner, check that their functions change nothing unintended",
     )
 
 
 async def check_read_only(context: CheckContext, check: str) -> CheckResult:
-    """Try to make a table in the transaction that every statement runs in; it is rolled back in any case."""
+    """Try to create a table in the transaction of statements; it is rolled back in any case."""
     if not context.settings.server.use_readonly_transactions:
         return CheckResult(
             Status.WARN,
             check,
-            "read-only transactions are switched off; every other guard stays",
+            "read-only transactions are disabled; the other guards remain",
             "set PG_MCP_SERVER_USE_READONLY_TRANSACTIONS=true",
         )
     try:
@@ -113,48 +113,48 @@ async def check_read_only(context: CheckContext, check: str) -> CheckResult:
         if error.sqlstate != _READ_ONLY_SQLSTATE:
             raise
         return CheckResult(
-            Status.OK, check, f"proved: a CREATE TABLE was refused (SQLSTATE {error.sqlstate})"
+            Status.OK, check, f"tested: a CREATE TABLE was refused (SQLSTATE {error.sqlstate})"
         )
     return CheckResult(
         Status.FAIL,
         check,
-        "a temporary table could be made inside a read-only transaction; it was rolled back",
-        "something between here and the server splits or changes transactions: connect past it",
+        "a temporary table could be created in a read-only transaction; it was rolled back",
+        "a proxy between pgmcp and the server splits or changes transactions: connect without it",
     )
 
 
 async def check_timeout(context: CheckContext, check: str) -> CheckResult:
-    """Let a sleep exceed its deadline, and see whether the server itself reports that it was stopped."""
+    """Check that the server stops a statement at its deadline and reports that."""
     for deadline_s in SHORT_DEADLINES_S:
         try:
             await context.fetch(_SHORT_SLEEP_SQL, deadline_s)
         except DeadlineExceededError as error:
             if error.is_stopped:
-                return CheckResult(Status.OK, check, "proved: the server stopped a sleep at its deadline")
+                return CheckResult(Status.OK, check, "tested: the server stopped a sleep at its deadline")
         await _wait_until_served(context)
     return CheckResult(
         Status.FAIL,
         check,
         "this engine does not stop a statement at its deadline: "
         f"statement_timeout of {SHORT_DEADLINES_S[-1]:g} s and a cancel request had no effect on a sleep",
-        "serve from PostgreSQL where limits have to hold; here one slow statement holds up its session",
+        "use PostgreSQL if limits must hold; with this engine one slow statement blocks its session",
     )
 
 
 async def _wait_until_served(context: CheckContext) -> None:
-    """Wait until the sleep that could not be stopped is over, so that it fails no other check."""
+    """Wait until a sleep that could not be stopped has ended, so that other checks do not fail."""
     async with asyncio.timeout(SERVED_WITHIN_S):
         while True:
             try:
                 await context.fetch("SELECT 1")
             except ExecutionError:
-                await asyncio.sleep(_LOOK_EVERY_S)
+                await asyncio.sleep(_POLL_INTERVAL_S)
             else:
                 return
 
 
 async def _end_by_deadline(context: CheckContext) -> tuple[bool, float | None]:
-    """Return whether a sleep was seen running, and how long after its deadline it ended in milliseconds."""
+    """Return whether a sleep was seen running, and how many milliseconds after its deadline it ended."""
     is_seen, ended_ms = False, None
     for deadline_s in DEADLINES_S:
         async with _sleeping(context, deadline_s) as late:
@@ -167,14 +167,14 @@ async def _end_by_deadline(context: CheckContext) -> tuple[bool, float | None]:
 
 
 async def check_cancel(context: CheckContext, check: str) -> CheckResult:
-    """End one sleep on the server by its deadline and one by leaving, and see both gone there."""
+    """Check that statements end on the server at a deadline and after a cancellation."""
     if context.database.supervisor.pooler == SHARED_SESSION:
-        text = "not tried: the server has one session for all connections, so nothing can look while it runs"
-        return CheckResult(Status.WARN, check, text, "see what the timeout check found")
+        text = "not tested: the server has one session for all connections, so a statement cannot be observed"
+        return CheckResult(Status.WARN, check, text, "see the timeout check")
     ((shows_statements,),) = await context.fetch("SHOW track_activities")
     if shows_statements != "on":
-        text = "not seen: the server does not show what runs"
-        return CheckResult(Status.WARN, check, text, "set track_activities = on at the server")
+        text = "not tested: the server does not show running statements"
+        return CheckResult(Status.WARN, check, text, "set track_activities = on on the server")
     is_late_seen, late_ms = await _end_by_deadline(context)
     async with _sleeping(context, STATEMENT_TIMEOUT_S) as left:
         is_left_seen = await left.has_begun()
@@ -183,28 +183,28 @@ async def check_cancel(context: CheckContext, check: str) -> CheckResult:
         return CheckResult(
             Status.WARN,
             check,
-            "not seen: a statement did not show in pg_stat_activity in time",
-            "let the role have two connections at once, one to run a statement and one to look at it",
+            "not tested: a statement did not appear in pg_stat_activity in time",
+            "allow the role two connections, one to run a statement and one to observe it",
         )
     if late_ms is None or left_ms is None:
-        event = "its deadline" if late_ms is None else "its caller left"
+        event = "its deadline" if late_ms is None else "it was cancelled"
         return CheckResult(
             Status.FAIL,
             check,
-            f"a statement still ran on the server {GONE_WITHIN_S:g} s after {event}",
-            "let cancel requests through to the database's host and port: firewalls or poolers drop them",
+            f"a statement was still running on the server {GONE_WITHIN_S:g} s after {event}",
+            "allow cancel requests to the database's host and port: a firewall or pooler may drop them",
         )
-    text = f"on the server a sleep ended at its deadline, and another {left_ms:.0f} ms after its caller left"
-    return CheckResult(Status.OK, check, f"proved: {text}")
+    text = f"a sleep ended on the server at its deadline, and another {left_ms:.0f} ms after it was cancelled"
+    return CheckResult(Status.OK, check, f"tested: {text}")
 
 
 @dataclass(frozen=True, slots=True)
 class _Sleep:
-    """A statement that only sleeps.
+    """A running sleep.
 
     Attributes:
-        mark: a name in its text, by which pg_stat_activity has it.
-        task: whoever waits for it.
+        mark: a name in its text, to find it in pg_stat_activity.
+        task: waits for it.
     """
 
     context: CheckContext
@@ -212,11 +212,11 @@ class _Sleep:
     task: asyncio.Task[list[list[JsonScalar]]]
 
     async def has_begun(self) -> bool:
-        """Wait for it to run on the server; tell whether it did."""
+        """Wait until it runs on the server; return whether it did in time."""
         return await self._ms_until(runs=True, within_s=SEEN_WITHIN_S) is not None
 
     async def ms_until_ended(self) -> float | None:
-        """Wait for it to run no more; return the milliseconds that took, or None if it goes on."""
+        """Wait until it has ended; return the milliseconds, or None if it is still running."""
         return await self._ms_until(runs=False, within_s=GONE_WITHIN_S)
 
     async def _ms_until(self, *, runs: bool, within_s: float) -> float | None:
@@ -229,11 +229,11 @@ class _Sleep:
             if runs and self.task.done():
                 self._raise_refusal()
                 return None
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(_POLL_INTERVAL_S)
         return None
 
     def _raise_refusal(self) -> None:
-        """Raise the error if PostgreSQL refused the sleep, as where the role may not execute pg_sleep()."""
+        """Raise the error if PostgreSQL refused the sleep, for example because pg_sleep() is revoked."""
         error = None if self.task.cancelled() else self.task.exception()
         if isinstance(error, StatementFailedError) and error.sqlstate == INSUFFICIENT_PRIVILEGE:
             raise error
@@ -241,7 +241,7 @@ class _Sleep:
 
 @asynccontextmanager
 async def _sleeping(context: CheckContext, timeout_s: float) -> AsyncIterator[_Sleep]:
-    """Start a sleep; whoever waits for it leaves at the end."""
+    """Start a sleep; cancel it at the end."""
     mark = f"pgmcp_doctor_{secrets.token_hex(4)}"
     task = asyncio.create_task(context.fetch(f"SELECT pg_catalog.pg_sleep({SLEEP_S}) AS {mark}", timeout_s))
     try:

@@ -1,4 +1,4 @@
-"""The settings: can they be used, and where does each come from?"""
+"""Checks of the settings: origin of each, and validity."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ _ENV_FILE: Final = Path(".env")
 
 
 def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings | None, list[CheckResult]]:
-    """Return the settings, None if they cannot be used, and what was found of them."""
+    """Return the settings, or None if they are invalid, and the results."""
     results = list(_list_origins(find_origins(environ, env_file=_ENV_FILE)))
     try:
         settings = load_settings(environ, env_file=_ENV_FILE)
@@ -34,30 +34,30 @@ def _list_origins(origins: Sequence[Origin]) -> Iterator[CheckResult]:
     for origin in origins:
         text = f"{origin.name} = {origin.shown} ({origin.place})"
         if not origin.is_used:
-            text += ", not used: a place that goes before sets it, too"
+            text += ", not used: overridden by a place with higher precedence"
         yield CheckResult(Status.OK, CHECK, text)
 
 
 def _look_for_env_file() -> CheckResult:
     path = _ENV_FILE.absolute()
     if path.is_file():
-        return CheckResult(Status.OK, CHECK, f"{path} is read")
+        return CheckResult(Status.OK, CHECK, f"{path} is used")
     return CheckResult(
         Status.OK,
         CHECK,
-        f"there is no {path}: hosts start servers in folders of their own, and need none",
+        f"{path} does not exist; hosts start servers in other folders and do not need it",
     )
 
 
 def _blame_each(error: SettingsError) -> Iterator[CheckResult]:
-    """Give a result for each problem of the list that the error is."""
+    """Yield one result per problem in the error."""
     first, *listed = str(error).split("\n- ")
     for problem in listed or [first]:
         yield CheckResult(Status.FAIL, CHECK, problem, error.hint)
 
 
 def _check_context_file(settings: Settings) -> CheckResult | None:
-    """Return what is wrong with the operator's own words; without them all else can still be examined."""
+    """Return the problem of the context file, or None."""
     if settings.context_file is None:
         return None
     try:

@@ -1,10 +1,11 @@
-"""`pgmcp install`: writes the entry of this server into a host's configuration.
+"""`pgmcp install`: writes an entry for this server into a host's configuration.
 
-hosts    which file, and what an entry looks like there
-entry    the command that starts this installation, and the settings it gets
-jsonc    where things stand in a JSON text
-edit     the text with the entry, or without it; all else stays to the letter
-show     the difference, with no secret and nothing of other entries in it
-file     reads and replaces the file, after a backup
-command  the story of one call
+hosts    configuration file and entry format of each host
+entry    command and settings of the entry
+jsonc    positions of values in a JSON text with comments
+edit     adds or removes the entry and preserves the rest of the text
+show     the change as a diff, without secrets and values of other entries
+file     reads and replaces the file, with a backup
+command  runs one call
+choices  hosts and scopes
 """

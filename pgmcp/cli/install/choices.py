@@ -1,10 +1,10 @@
-"""What the command line chooses between; alone in a module, because every command loads it."""
+"""Hosts and scopes; a module of its own, because every command imports it."""
 
 from enum import StrEnum
 
 
 class HostName(StrEnum):
-    """What a host is called on the command line."""
+    """Names of hosts on the command line."""
 
     CLAUDE_DESKTOP = "claude-desktop"
     CLAUDE_CODE = "claude-code"
@@ -13,7 +13,7 @@ class HostName(StrEnum):
 
 
 class Scope(StrEnum):
-    """Whose entry it is: yours in every project, or the current folder's for all who share it."""
+    """For the user in every project, or for everyone who shares the current folder."""
 
     USER = "user"
     PROJECT = "project"

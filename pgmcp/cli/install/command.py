@@ -1,4 +1,4 @@
-"""One call of `pgmcp install`: find the file, work out its new text, say what changes, write it."""
+"""Runs `pgmcp install`: find the file, compute its new text, show the change, write it."""
 
 import importlib.util
 import json
@@ -31,12 +31,12 @@ _STYLE_BY_MARK: Final = {"+": "green", "-": "red", "@": "cyan"}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the command line asks for.
+    """The options of the command line.
 
     Attributes:
-        name: of the entry; None for the usual one.
-        file: the host's file, where it is not in its usual place.
-        pairs: variables, each as NAME=value.
+        name: of the entry; None for the default.
+        file: the host's file, if it is not in the usual place.
+        pairs: variables as NAME=value.
     """
 
     host: HostName
@@ -50,17 +50,17 @@ class Request:
 
     @property
     def entry_name(self) -> str:
-        """What the entry is called."""
+        """The name of the entry."""
         return self.name or (DEMO_NAME if self.serves_demo else SERVER_NAME)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A host's file as it is, and as it will be.
+    """A host's file before and after the change.
 
     Attributes:
         secrets: variables of the entry whose values must not be shown.
-        is_shared: others get the file with the project.
+        is_shared: whether others get the file with the project.
     """
 
     host: Host
@@ -72,11 +72,11 @@ class Change:
 
     @property
     def is_needed(self) -> bool:
-        """Whether there is anything to write."""
+        """Whether the text changes."""
         return self.text != self.file.text
 
     def describe(self) -> str:
-        """Return what will be done, for a person to agree to; it holds no secret."""
+        """Return a description of the change for confirmation, without secrets."""
         if not self.is_needed:
             return f"nothing to change in {self.file.path}"
         return "\n".join([*self._introduce(), "", self.difference, "", *self._warn()]).rstrip()
@@ -87,43 +87,43 @@ class Change:
         return render_change(self.file.text, self.text, self.slot, self.file.target.name)
 
     def carry_out(self) -> str:
-        """Write it, and return what was done and what comes next.
+        """Write the file; return what was done and the next step.
 
         Raises:
-            SettingsError: the file cannot be written, or was changed meanwhile.
+            SettingsError: the file cannot be written, or has changed since it was read.
         """
         backup = replace_host_file(self.file, self.text, is_private=bool(self.secrets))
-        kept = f"\nas it was before: {backup}" if backup else ""
+        kept = f"\nbackup: {backup}" if backup else ""
         return f"written: {self.file.path}{kept}\nnext: {self.host.next_step}"
 
     def _introduce(self) -> Iterator[str]:
         yield f"{self.host.title} reads its servers from {self.file.path}"
         if not self.file.target.parent.is_dir():
-            yield f"Its folder does not exist and will be made: is {self.host.title} installed?"
+            yield f"Its folder does not exist and will be created: is {self.host.title} installed?"
         if self.file.text:
-            yield "Of other entries no value is shown, only …"
+            yield "Values of other entries are not shown, only …"
 
     def _warn(self) -> Iterator[str]:
         if self.is_shared:
-            yield "Its paths are of this machine: whoever shares the project needs the same ones."
+            yield "Its paths are those of this machine: everyone who shares the project needs the same paths."
         if not self.secrets:
             return
         names = ", ".join(self.secrets)
-        yield f"{names}: where {conninfo.HIDDEN} stands, a secret goes into that file as it is."
-        yield "With --env-file or --config-file it stays in a file of yours."
+        yield f"{names}: the secret shown as {conninfo.HIDDEN} is written to that file in plain text."
+        yield "With --env-file or --config-file it stays in your own file."
         if self.file.is_open_to_others:
-            yield "Others may read the file now; they no longer will."
+            yield "The file is readable by others; this will be removed."
 
 
 def run_install(request: Request, *, removes: bool, is_agreed: bool) -> None:
-    """Show the change, ask, and write it.
+    """Show the change, ask for confirmation, and write it.
 
     Args:
         is_agreed: do not ask.
 
     Raises:
         PgmcpError: nothing was written; the message says why.
-        typer.Abort: the person said no.
+        typer.Abort: the user declined.
     """
     change = prepare_removal(request) if removes else prepare_entry(request)
     terminal = Terminal()
@@ -138,12 +138,15 @@ def run_install(request: Request, *, removes: bool, is_agreed: bool) -> None:
 
 def _ask() -> None:
     if not sys.stdin.isatty():
-        raise SettingsError("nothing was written: there is no terminal to ask at", hint="--yes does not ask")
+        raise SettingsError(
+            "nothing was written: there is no terminal for the confirmation",
+            hint="use --yes to write without confirmation",
+        )
     typer.confirm("Write this?", abort=True)
 
 
 def prepare_entry(request: Request) -> Change:
-    """Work out the file with the entry; without a word about settings, those of an entry that is there stay.
+    """Return the change that adds the entry; without settings, those of an existing entry are kept.
 
     Raises:
         PgmcpError: the file, the settings or the options cannot be used. Nothing was written.
@@ -162,7 +165,7 @@ def prepare_entry(request: Request) -> Change:
 
 
 def prepare_removal(request: Request) -> Change:
-    """Work out the file without the entry.
+    """Return the change that removes the entry.
 
     Raises:
         PgmcpError: the file cannot be used. Nothing was written.
@@ -174,7 +177,7 @@ def prepare_removal(request: Request) -> Change:
 
 
 def make_entry(request: Request, variables_there: Mapping[str, str]) -> dict[str, Any]:
-    """Return the entry as the host's file takes it.
+    """Return the entry in the format of the host's file.
 
     Raises:
         PgmcpError: the settings or the options cannot be used.
@@ -192,7 +195,7 @@ def make_entry(request: Request, variables_there: Mapping[str, str]) -> dict[str
 
 
 def render_block(request: Request) -> str:
-    """Return what a person would put into the file by hand, secrets and all.
+    """Return the text to add to the file by hand, including secrets.
 
     Raises:
         PgmcpError: the settings or the options cannot be used.
@@ -214,11 +217,11 @@ def _locate(request: Request) -> tuple[Host, HostFile, Slot]:
 
 @contextmanager
 def _naming(file: HostFile) -> Iterator[None]:
-    """Say which file it was that could not be read."""
+    """Add the file's name to errors of its parser."""
     try:
         yield
     except ValueError as error:
-        hint = "mend it first; it was left as it is. --print shows the entry"
+        hint = "correct the file first; it was not changed. --print shows the entry"
         raise SettingsError(f"{file.path}, {error}", hint=hint) from None
 
 
@@ -227,7 +230,7 @@ def _variables_of(entry: Mapping[str, Any], file: HostFile) -> dict[str, str]:
     if isinstance(environment, dict) and all(isinstance(value, str) for value in environment.values()):
         return environment
     raise SettingsError(
-        f"{file.path}: the entry's env is no object of texts", hint="--remove takes the entry out first"
+        f"{file.path}: the entry's env is not an object of texts", hint="remove the entry first with --remove"
     )
 
 
@@ -239,7 +242,7 @@ def _require_demo() -> None:
 def _refuse_shared_secrets(host: Host, secrets: Sequence[str]) -> None:
     reference = host.variable_reference.replace("NAME", "MY_DATABASE_URL")
     raise SettingsError(
-        f"a project's file is shared, and {', '.join(secrets)} would stand in it",
-        hint=f"--env-file keeps it in a file of yours; or --env '{secrets[0]}={reference}', "
-        "and everybody sets that variable",
+        f"a project's file is shared, and would contain {', '.join(secrets)}",
+        hint=f"keep it in your own file with --env-file; or use --env '{secrets[0]}={reference}', "
+        "and let everyone set that variable",
     )

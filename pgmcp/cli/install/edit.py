@@ -1,4 +1,4 @@
-"""The text of a host's file with an entry set or removed; whatever else is in it stays to the letter."""
+"""Adds or removes an entry in the text of a host's file; the rest of the text is preserved."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ _USUAL_INDENT = "  "
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where in a host's file an entry belongs.
+    """The position of an entry in a host's file.
 
     Attributes:
         container: the key of the object that holds all entries.
@@ -24,7 +24,7 @@ class Slot:
 
 
 def find_entry(text: str, slot: Slot) -> dict[str, Any] | None:
-    """Return the entry that is there.
+    """Return the existing entry.
 
     Raises:
         ValueError: the text is not JSON, or holds something else in the place of an object.
@@ -34,7 +34,7 @@ def find_entry(text: str, slot: Slot) -> dict[str, Any] | None:
 
 
 def set_entry(text: str, slot: Slot, entry: Mapping[str, Any]) -> str:
-    """Return the text with the entry; keys that a person added to it are kept.
+    """Return the text with the entry; other keys of an existing entry are kept.
 
     Raises:
         ValueError: as `find_entry` does.
@@ -96,7 +96,7 @@ def _set_member(text: str, root: Node, parent: Node, key: str, value: object) ->
 
 
 def _insert(text: str, root: Node, parent: Node, key: str, value: object) -> str:
-    """Put a member behind all that is in an object, comments included."""
+    """Append a member to an object, after its comments."""
     closing = parent.end - 1
     last = parent.members[-1] if parent.members else None
     content_start = parent.start + 1 if last is None else last.value.end
@@ -111,7 +111,7 @@ def _insert(text: str, root: Node, parent: Node, key: str, value: object) -> str
         added, tail = f"{' ' if last else ''}{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}", ""
     comma = "," if last is not None and last.comma is None else ""
     if last is not None and last.comma is not None:
-        added += ","  # the style of this file: a comma behind the last one
+        added += ","  # the style of this file: a comma after the last member
     return text[:content_start] + comma + text[content_start:content_end] + added + tail + text[content_end:]
 
 
@@ -132,14 +132,14 @@ def _remove(text: str, parent: Node, member: Member) -> str:
 
 
 def _start_of_cut(text: str, gap_start: int, key_start: int, end: int) -> int:
-    """Take the space before the key along, unless a comment before it would then run on into what follows."""
+    """Return the start of the removal, including whitespace before the key unless a comment needs it."""
     gap = text[gap_start:key_start].rstrip()
     rest_of_line = text[end:].partition("\n")[0]
     return key_start if gap and rest_of_line.strip() else gap_start + len(gap)
 
 
 def _is_spread(text: str, parent: Node) -> bool:
-    """Tell whether a new member gets a line of its own."""
+    """Return whether a new member gets its own line."""
     members = parent.members or ()
     if not members:
         return "\n" in text.strip() or not text.strip("\ufeff{} \t\r\n")

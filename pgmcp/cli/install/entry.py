@@ -1,4 +1,4 @@
-"""What a host is told: the command that starts this installation, and the settings it gets."""
+"""The entry for a host: the command of this installation, and its settings."""
 
 import os
 import re
@@ -16,13 +16,13 @@ _PAIR: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE: Final = re.compile(r"\$\{[^{}]+\}")
 _SECRET_NAME: Final = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
 _PASSWORD_IN_URL: Final = re.compile(r"://[^/\s]*:[^/\s]+@")
-# Files that the server opens in the folder a host starts it in, if the path is not whole.
+# Files that the server opens relative to its working directory, if the path is not absolute.
 _FILE_VARIABLES: Final = ("PG_MCP_CONTEXT_FILE", "PG_MCP_DATABASE_SSL_ROOT_CERT")
 _SYSTEM_ROOTS: Final = "system"
 
 
 def server_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the absolute program and the arguments that run this installation, wherever a host starts it.
+    """Return program (absolute path) and arguments that run this installation from any folder.
 
     The interpreter, not the console script: a script's first line may not hold a path
     with spaces, and on Windows it is another file. `-P` keeps modules of the host's
@@ -34,20 +34,20 @@ def server_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """
     if any((parent / "CACHEDIR.TAG").is_file() for parent in Path(sys.prefix).parents):
         raise SettingsError(
-            f"this pgmcp runs from a cache, {sys.prefix}, that is emptied at times",
-            hint="install it for good, with `uv tool install` or in a virtual environment, and run that one",
+            f"this pgmcp runs from a temporary cache, {sys.prefix}",
+            hint="install it with `uv tool install` or in a virtual environment, and run that one",
         )
     return sys.executable, ["-P", "-m", "pgmcp", *arguments]
 
 
 def read_variables(pairs: Sequence[str], env_file: Path | None, config_file: Path | None) -> dict[str, str]:
-    """Return the variables that the options of the command line mean.
+    """Return the variables for the options of the command line.
 
     Raises:
         SettingsError: a pair is none, or a file does not exist.
     """
     found = [_PAIR.fullmatch(pair) for pair in pairs]
-    if not all(found):  # not repeated: what stands there may be a password
+    if not all(found):  # not repeated in the message: it may be a password
         raise SettingsError("--env takes NAME=VALUE", hint="--env PG_MCP_DATABASE_URL=postgresql://…")
     variables = {pair[1]: pair[2] for pair in found if pair}
     for setting, file in ((ENV_FILE, env_file), (CONFIG_FILE, config_file)):
@@ -57,7 +57,7 @@ def read_variables(pairs: Sequence[str], env_file: Path | None, config_file: Pat
 
 
 def check_variables(variables: Mapping[str, str]) -> None:
-    """Refuse settings that the server would not start with.
+    """Reject settings that the server would not start with.
 
     What a host fills in, `${…}`, is known to it alone: then only names can be looked at.
 
@@ -82,7 +82,7 @@ def check_variables(variables: Mapping[str, str]) -> None:
 
 
 def mask(variable: str, value: str) -> str:
-    """Return a variable's value as it may be shown; the value itself if it holds no secret."""
+    """Return a variable's value for display, without secrets."""
     if not is_secret(variable, value):
         return value
     spec = _spec_of(variable)
@@ -90,7 +90,7 @@ def mask(variable: str, value: str) -> str:
 
 
 def is_secret(variable: str, value: str) -> bool:
-    """Tell whether a variable's value must not be shown."""
+    """Return whether a variable's value must not be shown."""
     text = _REFERENCE.sub("", value)
     if not text:
         return False
@@ -110,17 +110,17 @@ def _spec_of(variable: str) -> SettingSpec | None:
 
 
 def _require_file(file: Path) -> Path:
-    # Without `..`, but with the links it was written with: what they lead to may change.
+    # Without `..`, but with symbolic links as written: their targets may change.
     whole = Path(os.path.normpath(file.expanduser().absolute()))
     if not whole.is_file():
-        raise SettingsError(f"there is no file {whole}")
+        raise SettingsError(f"the file {whole} does not exist")
     return whole
 
 
 def _refuse_relative(name: str, path: Path) -> None:
     raise SettingsError(
-        f"{name} is {str(path)!r}, and a host starts the server in a folder of its own",
-        hint=f"write the whole path: {path.absolute()}",
+        f"{name} is {str(path)!r}, but a host starts the server in another folder",
+        hint=f"write the absolute path: {path.absolute()}",
     )
 
 

@@ -1,4 +1,4 @@
-"""A host's configuration file: read once, replaced in one step, after a backup."""
+"""A host's configuration file: read once, and replaced atomically after a backup."""
 
 import os
 import stat
@@ -12,13 +12,13 @@ from typing import Final
 from pgmcp.errors import SettingsError
 
 _PRIVATE_MODE: Final = 0o600
-_LOOP: Final = "it is a link to itself"
+_LOOP: Final = "it is a symbolic link to itself"
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class HostFile:
-    """What a file was when it was read.
+    """A file as it was read.
 
     Attributes:
         path: as it is known; a link stays one.
@@ -34,12 +34,12 @@ class HostFile:
 
     @property
     def is_open_to_others(self) -> bool:
-        """Whether anybody but its owner may read it; what Windows allows is not asked."""
+        """Whether users other than its owner may read it; not checked on Windows."""
         return os.name != "nt" and self.status is not None and bool(self.status.st_mode & 0o077)
 
 
 def read_host_file(path: Path) -> HostFile:
-    """Read a file, and follow links to it.
+    """Read a file, following symbolic links.
 
     Raises:
         SettingsError: it cannot be read, or is not UTF-8.
@@ -50,28 +50,28 @@ def read_host_file(path: Path) -> HostFile:
             return HostFile(path, target, "", None)
         return HostFile(path, target, _read_text(target), target.stat())
     except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not UTF-8", hint="it was left as it is") from None
+        raise SettingsError(f"{path} is not UTF-8", hint="it was not changed") from None
     except (OSError, RuntimeError) as error:
         raise _cannot(error, path, "read") from error
 
 
 def replace_host_file(file: HostFile, text: str, *, is_private: bool) -> Path | None:
-    """Put a text in place of the whole file; whoever reads it meets the old one or the new one.
+    """Replace the file's text atomically.
 
     Args:
-        is_private: others may no longer read it; a new file is private anyway.
+        is_private: remove read access of others; a new file is private anyway.
 
     Returns:
-        The backup, None if there was nothing to keep.
+        The backup; None for a new file.
 
     Raises:
-        SettingsError: it was changed since it was read, or cannot be written. The file is as it was.
+        SettingsError: it has changed since it was read, or cannot be written. The file is unchanged then.
     """
     try:
         if file.target.exists() != (file.status is not None) or (
             file.status is not None and _read_text(file.target) != file.text
         ):
-            raise SettingsError(f"{file.path} was changed meanwhile", hint="run the command again")
+            raise SettingsError(f"{file.path} has changed since it was read", hint="run the command again")
         file.target.parent.mkdir(parents=True, exist_ok=True)
         backup = _back_up(file)
         _replace(file, text, is_private=is_private)
@@ -82,13 +82,13 @@ def replace_host_file(file: HostFile, text: str, *, is_private: bool) -> Path | 
 
 def _follow_links(path: Path) -> Path:
     target = path.resolve()
-    if target.is_symlink():  # until Python 3.12 this is the error that `resolve` raises
+    if target.is_symlink():  # until Python 3.12 `resolve` raises this error
         raise RuntimeError(_LOOP)
     return target
 
 
 def _read_text(target: Path) -> str:
-    # Not read_text: it would turn Windows' ends of lines into Unix'.
+    # Not read_text, which would convert Windows line ends.
     return target.read_bytes().decode("utf-8")
 
 
@@ -126,7 +126,7 @@ def _fill(descriptor: int, text: str) -> None:
 
 
 def _take_over(path: Path, status: os.stat_result, *, is_private: bool) -> None:
-    """Give a file the mode and, as root, the owner of the one that it stands for."""
+    """Copy the mode and, as root, the owner of the original file."""
     mode = stat.S_IMODE(status.st_mode)
     path.chmod(mode & ~0o077 if is_private else mode)
     if hasattr(os, "chown"):

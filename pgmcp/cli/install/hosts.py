@@ -1,4 +1,4 @@
-"""The hosts: which file each reads its servers from, and what an entry looks like there."""
+"""The hosts: configuration file and entry format of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class Host:
     """One program that starts MCP servers.
 
     Attributes:
-        container: the key of the object that entries stand in.
-        names_transport: an entry says that it speaks over stdio.
-        takes_comments: its files may hold comments and trailing commas.
-        variable_reference: how its files refer to a variable of its environment.
-        next_step: what a person does after a change.
+        container: the key of the object with the entries.
+        names_transport: whether an entry names its transport.
+        takes_comments: whether its files may have comments and trailing commas.
+        variable_reference: the syntax for a variable of its environment.
+        next_step: what to do after a change.
     """
 
     title: str
@@ -34,10 +34,10 @@ class Host:
 
 HOST_BY_NAME: Final = {
     HostName.CLAUDE_DESKTOP: Host(
-        "Claude Desktop", "mcpServers", False, False, "", "quit Claude Desktop and start it again"
+        "Claude Desktop", "mcpServers", False, False, "", "quit and restart Claude Desktop"
     ),
     HostName.CLAUDE_CODE: Host(
-        "Claude Code", "mcpServers", True, False, "${NAME}", "start claude anew; /mcp shows the state"
+        "Claude Code", "mcpServers", True, False, "${NAME}", "restart claude; /mcp shows the state"
     ),
     HostName.CURSOR: Host(
         "Cursor",
@@ -61,14 +61,14 @@ HOST_BY_NAME: Final = {
 def config_file(
     host: HostName, scope: Scope, places: Places, *, project: PurePath, packages: Sequence[str] = ()
 ) -> PurePath:
-    """Return the file that a host reads.
+    """Return the configuration file of a host.
 
     Args:
-        project: the folder whose servers `Scope.PROJECT` means.
-        packages: names of the folders in `places.packages`.
+        project: the folder for `Scope.PROJECT`.
+        packages: the folder names in `places.packages`.
 
     Raises:
-        SettingsError: the host has no such scope, or more than one package of it is installed.
+        SettingsError: the host has no such scope, or several packages of it are installed.
     """
     match host, scope:
         case HostName.CLAUDE_DESKTOP, Scope.USER:
@@ -85,15 +85,13 @@ def config_file(
             return places.programs / "Code" / "User" / "mcp.json"
         case HostName.VSCODE, Scope.PROJECT:
             return project / ".vscode" / "mcp.json"
-    raise SettingsError(
-        f"{HOST_BY_NAME[host].title} has no configuration of a project", hint="leave --scope away"
-    )
+    raise SettingsError(f"{HOST_BY_NAME[host].title} has no project configuration", hint="omit --scope")
 
 
 def _desktop_file(places: Places, packages: Sequence[str]) -> PurePath:
-    """Return Claude Desktop's file; its Windows package reads one of its own, whatever its menu opens.
+    """Return Claude Desktop's file; its Windows package reads a different one than its menu opens.
 
-    Seen in the issues 26073 and 25579 of anthropics/claude-code.
+    See the issues 26073 and 25579 of anthropics/claude-code.
     """
     found = [name for name in packages if name.startswith("Claude_")]
     if places.packages is None or not found:
@@ -108,6 +106,6 @@ def _desktop_file(places: Places, packages: Sequence[str]) -> PurePath:
 
 
 def list_packages(places: Places) -> list[str]:
-    """Return the names of the packaged programs of this Windows; [] elsewhere."""
+    """Return the names of packaged programs on Windows; [] elsewhere."""
     folder = Path(places.packages) if places.packages else None
     return [found.name for found in folder.iterdir()] if folder and folder.is_dir() else []

@@ -1,8 +1,7 @@
-"""Where things stand in a JSON text, so that it can be changed without losing what else is in it.
+"""Positions of values in a JSON text, so that it can be edited without losing comments and layout.
 
-Reads what RFC 8259 allows, and for hosts that take it the comments and trailing
-commas of VS Code's files. `json` reads values only: it knows no place but that
-of an error, and would give back a text without comments, in its own layout.
+Parses RFC 8259 and, for hosts that allow them, comments and trailing commas as in VS Code's files. The
+standard library's `json` reports no positions.
 """
 
 import json
@@ -24,7 +23,7 @@ class Member:
 
     Attributes:
         start: offset of the key's quotation mark.
-        comma: offset of the comma behind the value, if there is one.
+        comma: offset of the comma after the value, if there is one.
     """
 
     key: str
@@ -38,8 +37,8 @@ class Node:
     """A value, from `start` up to `end`.
 
     Attributes:
-        value: what `json.loads` makes of it.
-        members: of an object, in order; None for anything else.
+        value: as returned by `json.loads`.
+        members: of an object, in order; None for other values.
         items: of an array, in order.
     """
 
@@ -50,15 +49,15 @@ class Node:
     items: tuple["Node", ...] = ()
 
     def member(self, key: str) -> Member | None:
-        """Return the member that readers take: of several with one key, the last."""
+        """Return the member with this key; of several, the last one, as JSON parsers do."""
         return next((member for member in reversed(self.members or ()) if member.key == key), None)
 
 
 def parse(text: str, *, takes_comments: bool) -> Node:
-    """Return the places of a text.
+    """Return the parsed text with positions.
 
     Raises:
-        ValueError: it is not JSON; the message begins with line and column, and holds none of the text.
+        ValueError: it is not JSON; the message begins with line and column, and contains no part of the text.
     """
     try:
         return _Reader(text, takes_comments).read()
@@ -72,7 +71,7 @@ def describe_place(text: str, offset: int) -> str:
 
 
 class _Reader:
-    """Reads from left to right, a method for each kind of thing."""
+    """Recursive-descent parser."""
 
     def __init__(self, text: str, takes_comments: bool) -> None:
         self._text = text
@@ -122,7 +121,7 @@ class _Reader:
         return Node(start, self._at, [item.value for item in items], items=tuple(items))
 
     def _ends(self, bracket: str, comma: int | None) -> bool:
-        """Step over the closing bracket if it is next, where it may be."""
+        """Consume the closing bracket if it is next."""
         self._skip_space()
         if not self._text.startswith(bracket, self._at):
             return False
@@ -158,7 +157,7 @@ class _Reader:
 
     def _fail(self, expected: str) -> Never:
         if self._at == len(self._text):
-            expected += ", and the file ends"
+            expected += ", but the file ends"
         elif self._text.startswith(("//", "/*"), self._at) and self._space is _SPACE:
-            expected += ", and this host takes no comments"
+            expected += ", but this host does not allow comments"
         raise ValueError(f"{describe_place(self._text, self._at)}: expected {expected}")

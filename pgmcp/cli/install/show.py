@@ -1,7 +1,7 @@
-"""What a change does to a file, as a unified diff that holds no secret.
+"""A change of a file as a unified diff without secrets.
 
-Of whatever is not our entry no value is shown at all: other servers' keys and tokens
-stand in these files, and Claude Code keeps what was asked in its own.
+Only values of pgmcp's own entry are shown: these files contain keys of other servers, and Claude Code's file
+contains prompts.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from pgmcp.cli.install.jsonc import Node, parse
 
 _CONTEXT_LINES: Final = 2
 _OMITTED: Final = "…"
-_OF_BEFORE: Final = " (another)"
+_REPLACED: Final = " (different)"
 
 
 def render_change(before: str, after: str, slot: Slot, file_name: str) -> str:
@@ -34,10 +34,10 @@ def render_change(before: str, after: str, slot: Slot, file_name: str) -> str:
 
 
 def _hide(text: str, slot: Slot, replaced_by: Mapping[str, Any]) -> str:
-    """Return the text without values of others and without secrets.
+    """Return the text without values of other entries and without secrets.
 
     Args:
-        replaced_by: variables of the other side, so that a secret is seen to change.
+        replaced_by: variables of the other text, to mark a secret that changes.
     """
     if not text.strip("\ufeff \t\r\n"):
         return text
@@ -54,7 +54,7 @@ def _hide(text: str, slot: Slot, replaced_by: Mapping[str, Any]) -> str:
 
 
 def _texts(node: Node, key: str = "") -> Iterator[tuple[str, Node]]:
-    """Yield the texts below a node in order, each with the nearest key above it."""
+    """Yield the texts below a node in order, each with its nearest key."""
     if isinstance(node.value, str):
         yield key, node
     for member in node.members or ():
@@ -65,7 +65,7 @@ def _texts(node: Node, key: str = "") -> Iterator[tuple[str, Node]]:
 
 def _show(variable: str, value: str, replaced_by: Mapping[str, Any]) -> str:
     is_replaced = is_secret(variable, value) and replaced_by.get(variable, value) != value
-    return mask(variable, value) + (_OF_BEFORE if is_replaced else "")
+    return mask(variable, value) + (_REPLACED if is_replaced else "")
 
 
 def _environment(text: str, slot: Slot) -> Mapping[str, Any]:
