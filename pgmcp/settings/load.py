@@ -92,8 +92,10 @@ def read_variables(
     process = sources.read_process_environment(environ)
     named = process.get(variable_of(ENV_FILE))
     if named:
-        return process, sources.read_named_env_file(Path(named.text.strip()), problems)
-    return process, sources.read_env_file(env_file, problems)
+        dotenv = sources.read_named_env_file(Path(named.text.strip()), problems)
+    else:
+        dotenv = sources.read_env_file(env_file, problems)
+    return sources.read_secret_files(process, problems), sources.read_secret_files(dotenv, problems)
 
 
 def _name_databases(

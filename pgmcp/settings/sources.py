@@ -26,6 +26,8 @@ _YAML_NULLS = ("", "~", "null")
 _LIBPQ_LOCATIONS = ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")
 # The host of a desktop bundle passes this for a field that the user left empty.
 _UNFILLED_FIELD = re.compile(r"\$\{user_config\.\w+\}")
+_FILE_SUFFIX = "_FILE"
+_MAX_SECRET_BYTES = 64 << 10
 _CREDENTIALS = re.compile(r".*@", re.DOTALL)
 _SHOWN_CHARACTERS = 80
 
@@ -154,6 +156,49 @@ def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
         elif binding.error and PREFIX in binding.original.string:
             problems.append(f"{path}, line {binding.original.line}: expected NAME=value")
     return variables
+
+
+def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> dict[str, Given]:
+    """Return the variables with each `<SECRET>_FILE` replaced by the secret that is in its file.
+
+    Container engines mount secrets as files. Line breaks at the end are not part of a secret.
+    """
+    read = dict(variables)
+    for name, given in variables.items():
+        secret = name.upper().removesuffix(_FILE_SUFFIX)
+        if secret == name.upper() or not _is_secret(secret):
+            continue
+        del read[name]
+        if secret in variables:
+            problems.append(f"{secret} and {given.name} are both set: keep one of them")
+        elif text := _read_secret(given, problems):
+            read[secret] = Given(text, given.name, given.text.strip())
+    return read
+
+
+def _is_secret(variable: str) -> bool:
+    path = _path_of(variable)
+    spec = SPEC_BY_PATH.get(("database", path[2]) if path[0] == "databases" else path)
+    return spec is not None and spec.is_secret
+
+
+def _read_secret(given: Given, problems: list[str]) -> str:
+    """Return the text of the file that `given` names; "" after adding to the problems why there is none."""
+    try:
+        with Path(given.text.strip()).expanduser().open("rb") as file:
+            text = file.read(_MAX_SECRET_BYTES + 1).decode("utf-8").rstrip("\r\n")
+    except (OSError, ValueError, RuntimeError) as error:  # pathlib's RuntimeError for "~nobody"
+        reason = (
+            str(getattr(error, "strerror", "")).lower() or "the file is not UTF-8, or cannot have this name"
+        )
+        problems.append(f"{given.name} {show(given.text)}: {reason}")
+        return ""
+    if not text.strip() or len(text) >= _MAX_SECRET_BYTES:
+        problems.append(
+            f"{given.name} {show(given.text)}: expected a file that holds the secret and nothing else"
+        )
+        return ""
+    return text
 
 
 def settings_of_variables(

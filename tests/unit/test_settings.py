@@ -1,11 +1,12 @@
 import itertools
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from dotenv.parser import parse_stream
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from pgmcp.errors import SettingsError
 from pgmcp.settings import DatabaseSettings, Settings, load_settings, setting_specs
@@ -181,6 +182,71 @@ def test_an_env_file_that_a_variable_names_has_to_exist(name: str, tmp_path: Pat
 
     assert "PG_MCP_ENV_FILE" in message
     assert "expected an existing file" in message
+
+
+@pytest.mark.parametrize(
+    ("variable", "secret_of"),
+    [
+        ("PG_MCP_DATABASE_PASSWORD_FILE", lambda settings: settings.databases["main"].password),
+        ("PG_MCP_DATABASES__MAIN__PASSWORD_FILE", lambda settings: settings.databases["main"].password),
+        ("PG_MCP_OPENAI_API_KEY_FILE", lambda settings: settings.openai.api_key),
+    ],
+)
+def test_a_secret_is_read_from_the_file_that_a_variable_names(
+    variable: str, secret_of: Callable[[Settings], SecretStr | None], tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text("p$4 #x\r\n")
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"{variable}={file}\n")
+
+    for settings in (
+        load(LOCATED | {variable: str(file)}),
+        load_settings(LOCATED, env_file=dotenv),
+    ):
+        secret = secret_of(settings)
+        assert secret is not None
+        assert secret.get_secret_value() == "p$4 #x"
+
+
+def test_every_secret_setting_has_a_form_with_a_file(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    secrets = [spec.variable for spec in setting_specs() if spec.is_secret]
+
+    message = refuse(LOCATED | {f"{secret}_FILE": str(missing) for secret in secrets})
+
+    assert len(secrets) >= 3
+    assert message.count("no such file or directory") == len(secrets)
+
+
+@pytest.mark.parametrize(
+    ("content", "beside", "problem"),
+    [
+        (b"", {}, "holds the secret and nothing else"),
+        (b"\n", {}, "holds the secret and nothing else"),
+        (b"x" * 100_000, {}, "holds the secret and nothing else"),
+        (b"\xff", {}, "not UTF-8"),
+        (b"s3cret", {"PG_MCP_DATABASE_PASSWORD": "other"}, "are both set: keep one of them"),
+    ],
+)
+def test_a_file_that_gives_no_secret_is_named_and_its_content_is_not(
+    content: bytes, beside: dict[str, str], problem: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "secret"
+    file.write_bytes(content)
+
+    message = refuse(LOCATED | beside | {"PG_MCP_DATABASE_PASSWORD_FILE": str(file)})
+
+    assert "PG_MCP_DATABASE_PASSWORD_FILE" in message
+    assert problem in message
+    assert "s3cret" not in message
+
+
+def test_only_secrets_are_read_from_files() -> None:
+    assert "PG_MCP_LOG_FILE is no setting" in refuse(LOCATED | {"PG_MCP_LOG_FILE": "/etc/hostname"})
+    assert "PG_MCP_DATABASE_USER_FILE is no setting" in refuse(
+        LOCATED | {"PG_MCP_DATABASE_USER_FILE": "/etc/hostname"}
+    )
 
 
 def test_a_missing_env_file_is_no_problem(tmp_path: Path) -> None:
