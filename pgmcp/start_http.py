@@ -176,6 +176,7 @@ async def _serve(
             surface, host_check, check, _limits(settings.http), gate=gate, tls=_tls(settings.http)
         )
         async with server.stopped_by_signals():
+            _warn(settings.http, is_local=is_loopback(sockets))
             logger.info(
                 "serving %s over HTTP on %s",
                 ", ".join(offered.database_names),
@@ -207,6 +208,16 @@ def _limits(settings: "HttpSettings") -> HttpLimits:
         max_connections=settings.max_connections,
         stop_timeout_s=settings.stop_timeout_s,
     )
+
+
+def _warn(settings: "HttpSettings", *, is_local: bool) -> None:
+    """Warn of what may be meant, but is open to others if it is not."""
+    if not is_local and settings.tls_cert is None:
+        logger.warning("tokens and rows travel unencrypted: PG_MCP_HTTP_TLS_CERT is not set")
+    if settings.public_url and not settings.authenticates:
+        logger.warning(
+            "PG_MCP_HTTP_PUBLIC_URL is set and nobody has to show a token: does the proxy ask for one?"
+        )
 
 
 def _tls(settings: "HttpSettings") -> TlsFiles | None:

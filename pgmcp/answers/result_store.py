@@ -15,6 +15,7 @@ from pgmcp.execution.result import Column, EncodedRows, Rows, Truncation
 
 @dataclass(frozen=True, slots=True)
 class _StoredResult:
+    owner: str | None
     columns: tuple[Column, ...]
     rows: EncodedRows
     truncated: Truncation | None
@@ -42,10 +43,15 @@ class ResultStore:
         self._results: OrderedDict[str, _StoredResult] = OrderedDict()
         self._bytes = 0
 
-    def keep(self, rows: Rows) -> str | None:
-        """Keep a result and return its id; None if there is no room for one as large."""
+    def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
+        """Keep a result and return its id; None if there is no room for one as large.
+
+        Args:
+            owner: the only principal that may read it; None where there are none.
+        """
         encoded = rows.rows if isinstance(rows.rows, EncodedRows) else EncodedRows.encode(rows.rows)
         result = _StoredResult(
+            owner=owner,
             columns=rows.columns,
             rows=encoded[:],  # without its text, which the bound does not count
             truncated=rows.truncated,
@@ -61,19 +67,22 @@ class ResultStore:
         self._bytes += result.size_bytes
         return result_id
 
-    def read(self, result_id: str, first_row: int, max_rows: int) -> tuple[Rows, int]:
+    def read(
+        self, result_id: str, first_row: int, max_rows: int, *, owner: str | None = None
+    ) -> tuple[Rows, int]:
         """Return rows of a kept result, and how many it has in all.
 
         Args:
             first_row: counted from 1.
             max_rows: of those that are returned.
+            owner: who reads; another's result is as good as absent.
 
         Raises:
             ResultGoneError: it is not kept, or not any more, or has no such row.
         """
         self._drop_old()
         result = self._results.get(result_id)
-        if result is None:
+        if result is None or result.owner != owner:
             raise ResultGoneError(
                 f"no result {result_id[:32]!r} is kept",
                 hint=f"results are kept for {self._lifetime_s:g} s at most; run the statement again",

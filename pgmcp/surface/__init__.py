@@ -158,14 +158,17 @@ class Surface:
         """Return the protocol's list of resource templates."""
         return resources.page_of("resourceTemplates", resources.TEMPLATES, cursor)
 
-    async def read_resource(self, uri: str) -> dict[str, Any]:
+    async def read_resource(self, uri: str, principal: str | None = None) -> dict[str, Any]:
         """Return the protocol's content of a resource.
+
+        Args:
+            principal: who reads; None where the transport has none.
 
         Raises:
             RequestError: nothing is at the address, or it cannot be read now.
         """
         backend = await self._built_for_request()
-        return await resources.read_resource(backend.pipeline, backend.presenter, uri)
+        return await resources.read_resource(backend.pipeline, backend.presenter, uri, principal)
 
     async def check_subscribable(self, uri: str) -> None:
         """Refuse an address whose content never changes.

@@ -40,15 +40,18 @@ class Presenter:
     store: ResultStore | None = None
     exporter: "Exporter | None" = None
 
-    def answer(self, answer: Answer, *, for_view: bool = False) -> ToolReply:
+    def answer(self, answer: Answer, *, for_view: bool = False, owner: str | None = None) -> ToolReply:
         """Return the answer as text and as structured content; both hold the same rows.
 
         Args:
             for_view: the host shows the result view, which gets more than a model does.
+            owner: the principal whose answer it is, and who alone may read the rest of it.
         """
         fitted = fit_answer(answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens)
         if fitted.missing:
-            fitted = replace(fitted, rest=self._keep_rest(fitted), export_hint=self._export_hint(answer))
+            fitted = replace(
+                fitted, rest=self._keep_rest(fitted, owner), export_hint=self._export_hint(answer)
+            )
         meta = None
         if for_view:
             from pgmcp.view.view import VIEW_META_KEY, describe_for_view
@@ -83,7 +86,7 @@ class Presenter:
 
         return Drawer()
 
-    def page(self, result_id: str, first_row: int) -> str:
+    def page(self, result_id: str, first_row: int, owner: str | None = None) -> str:
         """Return as many rows of a kept result as the budget allows, from one on, and where the next are.
 
         Raises:
@@ -92,7 +95,7 @@ class Presenter:
         if self.store is None:
             raise ResultGoneError("no results are kept", hint="PG_MCP_SERVER_KEPT_RESULTS_BYTES is 0")
         # A row costs a token at least, so no more can matter.
-        rows, row_count = self.store.read(result_id, first_row, max_rows=self.max_tokens)
+        rows, row_count = self.store.read(result_id, first_row, max_rows=self.max_tokens, owner=owner)
         page = render_page(
             rows,
             first_row=first_row,
@@ -105,7 +108,7 @@ class Presenter:
             return page.text
         return f"{page.text}\nThe next rows: {result_uri(result_id, page.next_row)}"
 
-    def _keep_rest(self, fitted: FittedAnswer) -> str | None:
+    def _keep_rest(self, fitted: FittedAnswer, owner: str | None) -> str | None:
         """Keep rows that the answer had no room for, and return where they can be read."""
         answer = fitted.answer
         if (
@@ -115,7 +118,7 @@ class Presenter:
             or fitted.shown_rows == len(answer.rows.rows)
         ):
             return None
-        result_id = self.store.keep(answer.rows)
+        result_id = self.store.keep(answer.rows, owner=owner)
         return result_id and result_uri(result_id, fitted.shown_rows + 1)
 
     def _export_hint(self, answer: Answer) -> str:

@@ -141,14 +141,19 @@ def table_uri(database: str, name: str) -> str:
     return f"schema://{database}/{quote(name, safe='')}"
 
 
-async def read_resource(pipeline: "Pipeline", presenter: "Presenter", uri: str) -> dict[str, Any]:
+async def read_resource(
+    pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: str | None = None
+) -> dict[str, Any]:
     """Return what is at an address as the protocol's `ReadResourceResult`.
+
+    Args:
+        principal: who reads; kept results are for their owners.
 
     Raises:
         RequestError: nothing is there, or it cannot be read now.
     """
     try:
-        content = await _read(pipeline, presenter, uri)
+        content = await _read(pipeline, presenter, uri, principal)
     except PgmcpError as error:
         is_absent = isinstance(error, UnknownDatabaseError | InvalidArgumentError | ResultGoneError)
         code = INVALID_PARAMS if is_absent else INTERNAL_ERROR
@@ -175,7 +180,9 @@ def check_subscribable(offer: Offer, uri: str) -> None:
         )
 
 
-async def _read(pipeline: "Pipeline", presenter: "Presenter", uri: str) -> dict[str, Any] | None:
+async def _read(
+    pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: str | None
+) -> dict[str, Any] | None:
     if uri == _LIST_URI:
         return _text("\n".join(pipeline.database_names))
     if uri == RESULT_VIEW_URI:
@@ -184,7 +191,7 @@ async def _read(pipeline: "Pipeline", presenter: "Presenter", uri: str) -> dict[
     if found := _SCHEMA.fullmatch(uri):
         return _text(await _read_schema(pipeline, *found.groups()))
     if found := _RESULT.fullmatch(uri):
-        return _text(_read_rows(presenter, *found.groups()))
+        return _text(_read_rows(presenter, *found.groups(), principal=principal))
     return None
 
 
@@ -203,10 +210,10 @@ async def _read_schema(pipeline: "Pipeline", database: str, page: str | None, ta
     return await asyncio.to_thread(describe_schema, name, catalog)
 
 
-def _read_rows(presenter: "Presenter", result: str, row: str) -> str:
+def _read_rows(presenter: "Presenter", result: str, row: str, *, principal: str | None) -> str:
     if not row.isascii() or not row.isdigit():
         raise InvalidArgumentError(f"{row[:32]!r} is no row", hint="rows are counted from 1")
-    return presenter.page(result, int(row[:18]))
+    return presenter.page(result, int(row[:18]), principal)
 
 
 def _text(text: str) -> dict[str, Any]:

@@ -160,6 +160,29 @@ def test_a_client_that_leaves_stops_its_statement(
     assert rows_of(client.post("/mcp", headers=headers, json=body)) == [[1]]
 
 
+def test_a_page_of_this_machine_may_ask_and_read(client: httpx2.Client) -> None:
+    origin = {"Origin": "http://localhost:6274"}
+    asked = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,mcp-method,mcp-protocol-version,x-evil",
+    }
+    headers, body = tool_call("execute_sql", sql="select 1")
+
+    preflight = client.options("/mcp", headers={**origin, **asked})
+    answer = client.post("/mcp", headers={**headers, **origin}, json=body)
+    of_another = client.options("/mcp", headers={"Origin": "https://evil.example", **asked})
+
+    assert preflight.status_code == 204
+    allowed = preflight.headers["access-control-allow-headers"]
+    assert allowed == "authorization, content-type, mcp-method, mcp-protocol-version"
+    for response in (preflight, answer):
+        assert response.headers["access-control-allow-origin"] == "http://localhost:6274"
+        assert response.headers["vary"] == "Origin"
+    assert rows_of(answer) == [[1]]
+    assert of_another.status_code == 403
+    assert "access-control-allow-origin" not in of_another.headers
+
+
 @pytest.mark.anyio
 async def test_a_stream_is_told_of_a_changed_schema(new_database: Callable[[], str], tmp_path: Path) -> None:
     url = new_database()

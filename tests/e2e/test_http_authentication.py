@@ -17,7 +17,15 @@ import pytest
 import trustme
 
 from tests.command_line import run
-from tests.http_server import VERSIONS, HttpServerProcess, http_client, request, rows_of, tool_call
+from tests.http_server import (
+    VERSIONS,
+    HttpServerProcess,
+    http_client,
+    message_of,
+    request,
+    rows_of,
+    tool_call,
+)
 from tests.issuer import CLIENT, RESOURCE, Issuer, SigningKey, unsigned
 from tests.mcp_server import COMMAND, server_environment
 
@@ -330,6 +338,27 @@ def test_an_issuer_that_is_away_is_no_reason_to_send_its_users_away(
     assert by_known_key.status_code == 200
     assert opaque.status_code == 503
     assert "www-authenticate" not in opaque.headers
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_rest_of_an_answer_is_for_its_owner_alone(
+    client: httpx2.Client, guarded: Guarded, version: str
+) -> None:
+    headers, body = tool_call(
+        "execute_sql", version, sql="select n, repeat('x', 40) from generate_series(1, 900) n"
+    )
+    alice = {"Authorization": f"Bearer {guarded.issuer.token(sub='alice')}"}
+    bob = {"Authorization": f"Bearer {guarded.issuer.token(sub='bob')}"}
+    answer = message_of(client.post("/mcp", headers={**headers, **alice}, json=body))["result"]
+    found = re.search(r"result://[\w/-]+", answer["content"][0]["text"])
+    assert found is not None
+    headers, body = request("resources/read", version, uri=found[0])
+
+    read = message_of(client.post("/mcp", headers={**headers, **alice}, json=body))
+    denied = message_of(client.post("/mcp", headers={**headers, **bob}, json=body))
+
+    assert "xxxx" in read["result"]["contents"][0]["text"]
+    assert "is kept" in denied["error"]["message"]
 
 
 def test_a_certificate_makes_it_https(shop_url: str, tmp_path: Path) -> None:

@@ -96,3 +96,16 @@ def test_ids_cannot_be_guessed_from_one_another(store: ResultStore) -> None:
 
     assert len(ids) == 100
     assert all(len(result_id) >= 12 for result_id in ids)
+
+
+def test_a_result_is_read_by_its_owner_alone() -> None:
+    store = ResultStore(max_bytes=10_000, lifetime_s=60)
+    of_alice, of_nobody = store.keep(make_rows(3), owner="alice"), store.keep(make_rows(3))
+    assert of_alice is not None
+    assert of_nobody is not None
+
+    assert store.read(of_alice, 1, 1, owner="alice")
+    assert store.read(of_nobody, 1, 1)
+    for result_id, owner in ((of_alice, "bob"), (of_alice, None), (of_nobody, "bob")):
+        with pytest.raises(ResultGoneError, match="is kept"):
+            store.read(result_id, 1, 1, owner=owner)

@@ -8,6 +8,7 @@ connections    bounds on connections: how many, how slow
 app            paths, methods and errors
 host_check     the allow-lists of Host and Origin
 authentication who calls: bearer tokens
+cross_origin   answers that pages of allowed websites may read
 exchange       one request from its body to its end: size, time, a client that leaves, a server that stops
 sdk_server     the surface as the SDK's handlers
 changes        changes of resources, for streams of `subscriptions/listen`

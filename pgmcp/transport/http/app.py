@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pgmcp.transport.http.authentication.gate import Gate
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
+from pgmcp.transport.http.cross_origin import answer_preflight, is_preflight, readable_by
 from pgmcp.transport.http.health import Health
 from pgmcp.transport.http.host_check import HostCheck
 from pgmcp.transport.http.replies import refusal
@@ -39,6 +40,9 @@ class HttpApp:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        origin = Headers(scope=scope).get("origin")
+        if origin is not None and self._host_check.allows_origin(origin):
+            send = readable_by(origin, send)
         reply = await self._answer_here(scope)
         await (reply or self._exchanges)(scope, receive, send)
 
@@ -50,9 +54,12 @@ class HttpApp:
             return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
         if path == "/readyz" and not is_verbose:
             return await self._health.answer_ready(is_verbose=False)
-        refused = self._refuse_by_headers(Headers(scope=scope))
+        headers = Headers(scope=scope)
+        refused = self._refuse_by_headers(headers)
         if refused is not None:
             return refused
+        if is_preflight(scope["method"], headers):
+            return answer_preflight(headers)
         if self._gate is not None and self._gate.resource.serves_metadata_at(path):
             return self._gate.resource.metadata()
         if path not in (*MCP_PATHS, "/readyz"):

@@ -66,7 +66,7 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
         (
             "resources/read",
             types.ReadResourceRequestParams,
-            lambda _, params: surface.read_resource(str(params.uri)),
+            lambda context, it: surface.read_resource(str(it.uri), _caller(context).principal),
         ),
         ("prompts/list", paged, _at_once(lambda params: surface.list_prompts(params.cursor))),
         (
