@@ -1,6 +1,7 @@
 """Builds the rooms from the settings."""
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -197,6 +198,8 @@ async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) ->
     await asyncio.gather(
         database.functions.get(), _preload_after(database.role, rate_limit), return_exceptions=True
     )
+    # What is loaded by now stays: no full collection looks at it again, which held up calls for 0.1 s.
+    gc.freeze()
 
 
 async def _preload_after(role: RoleGate, rate_limit: Callable[[], "RateLimit"]) -> None:

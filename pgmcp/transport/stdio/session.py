@@ -26,7 +26,6 @@ from pgmcp.transport.messages import (
     result_of,
 )
 from pgmcp.transport.progress import Progress
-from pgmcp.transport.stdio.eager_task import start_task
 from pgmcp.transport.stdio.host_log import LEVELS, HostLog
 from pgmcp.transport.stdio.subscriptions import SUBSCRIPTION_ID, Subscriptions
 
@@ -179,9 +178,7 @@ class Session:
         if request.method == "notifications/initialized" and self._era is not _Era.STATELESS:
             self._host_log.open_session()
         elif request.method == "notifications/cancelled":
-            task = self._in_flight.get(_key(request.params.get("requestId")))
-            if task is not None:
-                task.cancel()
+            self._cancel(request.params.get("requestId"))
 
     def _answer(self, request: Request, reply: Send) -> None:
         try:
@@ -192,15 +189,20 @@ class Session:
         except RequestError as error:
             reply(error_of(request.id, error))
             return
-        task = start_task(self._run(request, handler, caller, reply))
-        if not task.done():
-            self._in_flight[_key(request.id)] = task
+        task = asyncio.get_running_loop().create_task(self._run(request, handler, caller, reply))
+        self._in_flight[_key(request.id)] = task
 
-    def _forget(self, request: Request) -> None:
-        """Remove the current task from those in flight."""
-        key = _key(request.id)
-        if self._in_flight.get(key) is asyncio.current_task():  # a host may have used the id again
-            del self._in_flight[key]
+    def _cancel(self, request_id: object) -> None:
+        key = _key(request_id)
+        task = self._in_flight.get(key)
+        if task is not None:
+            task.cancel()
+            # One that is cancelled before it began never runs, so it cannot remove itself.
+            task.add_done_callback(lambda done: self._forget(key, done))
+
+    def _forget(self, key: str, task: "asyncio.Task[None] | None") -> None:
+        if self._in_flight.get(key) is task:  # a host may have used the id again
+            self._in_flight.pop(key, None)
 
     def _route(self, request: Request) -> tuple[Handler, Caller]:
         """Return what answers a request, and who asks.
@@ -294,7 +296,7 @@ class Session:
                 result = _stamped(request.method, result)
             reply(result_of(request.id, result))
         finally:
-            self._forget(request)
+            self._forget(_key(request.id), asyncio.current_task())
 
     async def _traced(self, request: Request, handler: Handler, caller: Caller) -> dict[str, Any]:
         if request.method == "tools/call" and not self._surface.is_settled:
