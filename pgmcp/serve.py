@@ -31,7 +31,7 @@ from pgmcp.execution.supervisor import Supervisor
 from pgmcp.generation.context_check import ContextCheck
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
-from pgmcp.lookup.scope_check import ScopeCheck
+from pgmcp.lookup.scope_check import HiddenValuesCheck, ScopeCheck
 from pgmcp.observability.call_log import CallLog
 from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
 from pgmcp.pipeline.protocols import RoleGate
@@ -143,6 +143,7 @@ async def open_pipeline(
         if model is not None:
             cleanup.push_async_callback(model.aclose)
         databases: dict[str, Database] = {}
+        hidden_values = HiddenValuesCheck(settings.databases)
         for name, database in settings.databases.items():
             context = partial(context_file.get, name) if context_file else DatabaseContext
             databases[name] = _open_database(
@@ -152,7 +153,7 @@ async def open_pipeline(
                 context,
                 spawn,
                 cleanup,
-                has_one_database=len(settings.databases) == 1,
+                hidden_values=hidden_values,
             )
         default = next(iter(databases.values()))
         default.supervisor.prestart()
@@ -280,7 +281,7 @@ def _open_database(
     spawn: Spawn,
     cleanup: AsyncExitStack,
     *,
-    has_one_database: bool,
+    hidden_values: HiddenValuesCheck,
 ) -> Database:
     conninfo, params = settings.target()
     supervisor = Supervisor(
@@ -301,7 +302,7 @@ def _open_database(
         )
 
     report = partial(report_once, name)
-    read = _catalog_reader(fetch, settings, server, ScopeCheck(name, checks_columns=has_one_database), report)
+    read = _catalog_reader(fetch, settings, server, ScopeCheck(name, hidden_values), report)
     policies = PolicyReader(
         fetch, allowed=server.allowed_functions, denied=server.denied_functions, report=report
     )

@@ -7,12 +7,20 @@ text between two marks of a fence cannot end it. Every room can use this.
 """
 
 import os
+import unicodedata
 from collections.abc import Iterable
+from typing import Final
 
 from worker.escaping import drop_invisible as drop_invisible
 from worker.escaping import escape_untrusted as escape_untrusted
 from worker.escaping import escape_untrusted_block as escape_untrusted_block
 from worker.escaping import is_harmless as is_harmless
+
+_ZERO_WIDTH_JOINER: Final = "\u200d"
+_EMOJI_MODIFIERS: Final = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+_REGIONAL_INDICATORS: Final = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
+_MAX_CLUSTER_CHARACTERS: Final = 32
+"""The longest emoji in use have half as many; letters with more marks than that may be cut."""
 
 
 def new_fence() -> str:
@@ -31,5 +39,29 @@ def fence_lines(lines: Iterable[str], fence: str) -> str:
 
 
 def shorten(text: str, max_characters: int) -> str:
-    """Return `text` in at most `max_characters`; a shortened one ends in "…"."""
-    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
+    """Return `text` in at most `max_characters`; a shortened one ends in "…".
+
+    What readers see as one character (a joined emoji, a letter with its marks, a flag) is kept or left out as
+    a whole.
+    """
+    if len(text) <= max_characters:
+        return text
+    end = max_characters - 1
+    for place in range(end, max(end - _MAX_CLUSTER_CHARACTERS, 0), -1):
+        if not _continues(text, place):
+            return text[:place] + "…"
+    return text[:end] + "…"
+
+
+def _continues(text: str, place: int) -> bool:
+    """Return whether a character belongs to what stands before it (Unicode Standard Annex #29, in short)."""
+    character, before = text[place], text[place - 1]
+    if _ZERO_WIDTH_JOINER in (character, before) or character in _EMOJI_MODIFIERS:
+        return True
+    if character in _REGIONAL_INDICATORS:
+        start = place
+        while start and text[start - 1] in _REGIONAL_INDICATORS:
+            start -= 1
+        return (place - start) % 2 == 1
+    is_tag = "\U000e0020" <= character <= "\U000e007f"
+    return is_tag or unicodedata.category(character).startswith("M")

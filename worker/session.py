@@ -79,6 +79,9 @@ _CANCELLED: Final = b"57014"
 _SET_REPEATABLE_READ: Final = b"SET default_transaction_isolation = 'repeatable read'"
 _OWN_TIMEOUT: Final = ("statement_timeout", "5000")
 _SHOW_SETTINGS: Final = tuple(f"SHOW {name}".encode() for name in READ_SETTINGS)
+_MAY_HAVE_TEMPORARY_SQL: Final = b"""
+SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY'::pg_catalog.text)
+"""
 _CLIENT_CHECK_SQL: Final = (
     f"SELECT pg_catalog.set_config('{CLIENT_CHECK_SETTING}', '{CLIENT_CHECK_INTERVAL}', true)".encode()
 )
@@ -391,7 +394,9 @@ def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str
     server_encoding = (pgconn.parameter_status(b"server_encoding") or b"").decode("ascii", "replace")
     encoding = choose_encoding(server_encoding, requested_encoding)
     first = _FirstStatements(pgconn, timeout_s, encoding)
-    identity, defaults, client_check = first.optional_rows(_IDENTITY_SQL, _DEFAULTS_SQL, _CLIENT_CHECK_SQL)
+    identity, defaults, client_check, temporary = first.optional_rows(
+        _IDENTITY_SQL, _DEFAULTS_SQL, _CLIENT_CHECK_SQL, _MAY_HAVE_TEMPORARY_SQL
+    )
     if identity is None or defaults is None:
         first.require_settings()
     seen, started = _read_identity(first, identity)
@@ -401,7 +406,8 @@ def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str
             "the role may not read when its sessions began (pg_stat_get_activity): the server has to notice "
             "by itself that a worker was killed, because a pid alone may belong to another session by then"
         )
-    session_defaults = _read_defaults(first, defaults)
+    may_not = temporary == [["f"]] or _is_standby(pgconn)
+    session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not may_not)
     backend = Backend(seen.pid, started) if seen.pid and started and not pooler else None
     session = "" if pooler else _session_identity(pgconn, seen, started)
     return ServerFacts(

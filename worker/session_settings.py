@@ -94,10 +94,13 @@ class SessionDefaults:
     Attributes:
         values: name → value. Limits are in milliseconds. A setting that this server lacks is left out.
         owners: name of a limit → who set it, as it follows "set for".
+        can_have_temporary_schema: the session may make one. Where it may not, a path whose first usable
+            schema is pg_temp makes current_schema() fail, because that tries to make it.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
     owners: Mapping[str, str] = field(default_factory=dict)
+    can_have_temporary_schema: bool = True
 
     def lower(self, name: str, ours_ms: int) -> Limit:
         """Return the smaller of the server's limit and ours."""
@@ -132,7 +135,7 @@ def caller_settings(
     """
     names = KEPT_SETTINGS if is_pooled else ("search_path", "DateStyle")
     kept = {name: defaults.values[name] for name in names if name in defaults.values}
-    if "search_path" in kept:
+    if "search_path" in kept and defaults.can_have_temporary_schema:
         kept["search_path"] = put_temporary_schema_last(kept["search_path"])
     return kept | _STANDARD_STRINGS | limits.settings(defaults) | _encoding(client_encoding)
 

@@ -85,20 +85,45 @@ class ScopeCheck:
 
     Args:
         database: its configured name.
-        checks_columns: False if several databases share the patterns for hidden values.
+        hidden_values: the check of the patterns that all databases share.
     """
 
-    def __init__(self, database: str, *, checks_columns: bool) -> None:
+    def __init__(self, database: str, hidden_values: "HiddenValuesCheck") -> None:
         self._database = database
-        self._checks_columns = checks_columns
+        self._hidden_values = hidden_values
         self._last_text = ""
 
     def check(self, catalog: Catalog) -> None:
         """Log a warning if patterns match nothing in this catalog. Slow: call it in a thread."""
-        unmatched = find_unmatched_schemas(catalog)
-        if self._checks_columns:
-            unmatched += find_unmatched_columns(catalog)
-        text = "; ".join(each.describe() for each in unmatched)
+        text = "; ".join(each.describe() for each in find_unmatched_schemas(catalog))
         if text and text != self._last_text:
             logger.warning("database %s: %s", self._database, text)
+        self._last_text = text
+        self._hidden_values.check(self._database, catalog)
+
+
+class HiddenValuesCheck:
+    """Logs a warning for patterns of hidden values that match no column of any database.
+
+    Args:
+        databases: their configured names.
+    """
+
+    def __init__(self, databases: Iterable[str]) -> None:
+        self._unknown = set(databases)  # those whose catalog has not been read
+        self._unmatched: dict[str, dict[str, UnmatchedPattern]] = {}
+        self._last_text = ""
+
+    def check(self, database: str, catalog: Catalog) -> None:
+        """Log a warning once all catalogs are known. Slow: call it in a thread."""
+        self._unknown.discard(database)
+        self._unmatched[database] = {each.pattern: each for each in find_unmatched_columns(catalog)}
+        if self._unknown:
+            return
+        first, *others = self._unmatched.values()
+        nowhere = [each for pattern, each in first.items() if all(pattern in other for other in others)]
+        text = "; ".join(each.describe() for each in nowhere)
+        if text and text != self._last_text:
+            where = f"database {database}" if not others else "all databases"
+            logger.warning("%s: %s", where, text)
         self._last_text = text

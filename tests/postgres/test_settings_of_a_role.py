@@ -160,6 +160,16 @@ async def test_our_own_statements_need_no_right_to_make_temporary_tables(
     assert schemas == "[]"
 
 
+@pytest.mark.parametrize("path", ["''", "nowhere", '"$user", "Mixed, Case"', "pg_temp"])
+def test_current_schema_is_what_psql_says_where_no_temporary_schema_can_be_made(
+    role: SettingsRole, path: str
+) -> None:
+    role.execute(f"revoke temporary on database {role.name} from public")
+    with role.having(f"search_path = {path}") as url:
+        for expression in ("current_schema()::text", "current_schemas(true)::text"):
+            assert own(url, expression, is_pooled=False) == psql(url, expression)
+
+
 def test_a_backslash_ends_no_literal_whatever_the_role_prefers(role: SettingsRole) -> None:
     with role.having("standard_conforming_strings = off") as url, own_session(url) as session:
         assert session.run(r"select 'a\\', 'b'").rows == [["a\\\\", "b"]]

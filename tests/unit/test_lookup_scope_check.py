@@ -5,7 +5,7 @@ import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.catalog.scope import CatalogScope
-from pgmcp.lookup.scope_check import ScopeCheck
+from pgmcp.lookup.scope_check import HiddenValuesCheck, ScopeCheck
 
 COLUMN = Column("City", "text", nullable=True)
 CUSTOMERS = Table("sales", "customers", TableKind.TABLE, "", (COLUMN,))
@@ -26,7 +26,7 @@ def catalog(**patterns: Any) -> Catalog:
 def test_patterns_that_match_something_in_any_case_are_not_warned_of(
     patterns: dict[str, tuple[str, ...]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    ScopeCheck("main", checks_columns=True).check(catalog(**patterns))
+    ScopeCheck("main", HiddenValuesCheck(["main"])).check(catalog(**patterns))
 
     assert caplog.messages == []
 
@@ -48,7 +48,7 @@ def test_patterns_that_match_something_in_any_case_are_not_warned_of(
 def test_a_pattern_that_matches_nothing_is_warned_of_once_with_the_near_names(
     patterns: dict[str, tuple[str, ...]], warning: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    check = ScopeCheck("main", checks_columns=True)
+    check = ScopeCheck("main", HiddenValuesCheck(["main"]))
 
     check.check(catalog(**patterns))
     check.check(catalog(**patterns))
@@ -58,9 +58,16 @@ def test_a_pattern_that_matches_nothing_is_warned_of_once_with_the_near_names(
     ]
 
 
-def test_columns_are_left_alone_where_several_databases_share_the_patterns(
+def test_a_pattern_that_matches_no_column_of_any_database_is_warned_of_when_all_are_known(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    ScopeCheck("main", checks_columns=False).check(catalog(hidden_values=("nowhere",)))
+    shared = HiddenValuesCheck(["main", "other"])
+    main, other = (ScopeCheck(name, shared) for name in ("main", "other"))
+    patterns = ("nowhere", "city", "customers.*")
 
-    assert caplog.messages == []
+    main.check(catalog(hidden_values=patterns))
+    before_all_are_known = list(caplog.messages)
+    other.check(Catalog((), (), "18.1", scope=CatalogScope(hidden_values=patterns)))
+
+    assert before_all_are_known == []
+    assert caplog.messages == ["all databases: PG_MCP_SERVER_HIDDEN_VALUES: no column matches nowhere"]

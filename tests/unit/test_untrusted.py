@@ -130,5 +130,21 @@ def test_a_shortened_text_has_the_length_asked_for_and_says_so() -> None:
     assert shorten("abcd", 4) == "abcd"
 
 
+@pytest.mark.parametrize(
+    "one",
+    ["👩‍💻", "👨‍👩‍👧‍👦", "👍🏽", "❤️", "🇩🇪", "e\u0301", "क्‍ष", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"],
+)
+def test_what_is_seen_as_one_character_is_not_cut(one: str) -> None:
+    text = f"ab{one}{one}cd"
+
+    shortened = {shorten(text, length) for length in range(3, len(text))}
+
+    assert shortened == {"ab…", f"ab{one}…", f"ab{one}{one}…"}
+
+
+def test_a_letter_with_very_many_marks_is_cut() -> None:
+    assert len(shorten("a" + "\u0301" * 500, 100)) == 100
+
+
 def test_no_two_results_share_a_fence() -> None:
     assert len({new_fence() for _ in range(100)}) == 100
