@@ -228,6 +228,7 @@ def demo(
         "pgmcp install vscode --scope project --config-file pgmcp.yaml",
         "pgmcp install claude-code --env PG_MCP_DATABASE_URL=postgresql://reader@db.example.com/shop",
         "pgmcp install cursor --demo --yes",
+        "pgmcp install claude-code --http https://mcp.example.com/mcp",
         "pgmcp install cursor --demo --remove",
     ),
 )
@@ -251,6 +252,12 @@ def install(
     serves_demo: Annotated[
         bool, typer.Option("--demo", help="Serve the demo shop; needs no settings.")
     ] = False,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            "--http", metavar="URL", help="A server that runs elsewhere, as of `pgmcp serve --http`."
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the entry; default: pgmcp.")] = None,
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The host's file, if it is not in the usual place.")
@@ -264,7 +271,7 @@ def install(
     """Add this server to a host's configuration: show the change, ask, keep a backup."""
     from pgmcp.cli.install.command import Request, render_block, run_install
 
-    request = Request(host, scope, name, file, serves_demo, env or [], env_file, config_file)
+    request = Request(host, scope, name, file, serves_demo, env or [], env_file, config_file, url)
     if only_print:
         typer.echo(render_block(request))
     else:

@@ -303,3 +303,60 @@ def test_a_file_in_an_unusual_place_is_taken(project: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "pgmcp" in read(file)["servers"]
+
+
+@pytest.mark.parametrize(
+    ("host", "file", "container", "entry"),
+    [
+        ("claude-code", ".claude.json", "mcpServers", {"type": "http", "url": "https://mcp.example.com/mcp"}),
+        ("cursor", ".cursor/mcp.json", "mcpServers", {"url": "https://mcp.example.com/mcp"}),
+        (
+            "vscode",
+            "config/Code/User/mcp.json",
+            "servers",
+            {"type": "http", "url": "https://mcp.example.com/mcp"},
+        ),
+    ],
+)
+def test_a_server_over_http_is_written_as_its_address(
+    project: Path, host: str, file: str, container: str, entry: dict[str, str]
+) -> None:
+    ended = install(project, host, "--http", "https://mcp.example.com/mcp", "--yes")
+
+    assert ended.returncode == 0, ended.stderr
+    assert read(project.parent / file)[container]["pgmcp"] == entry
+
+
+def test_headers_of_an_entry_stay_when_its_address_changes(project: Path) -> None:
+    file = project / ".mcp.json"
+    headers = {"Authorization": "Bearer ${PGMCP_TOKEN}"}
+    file.write_text(
+        json.dumps({"mcpServers": {"pgmcp": {"type": "http", "url": "http://old", "headers": headers}}})
+    )
+
+    install(project, "claude-code", "--scope", "project", "--http", "http://127.0.0.1:8765/mcp", "--yes")
+
+    assert read(file)["mcpServers"]["pgmcp"] == {
+        "type": "http",
+        "url": "http://127.0.0.1:8765/mcp",
+        "headers": headers,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("claude-desktop", "--http", "https://mcp.example.com/mcp"), "not by this file"),
+        (("cursor", "--http", "https://a:Quagga-1@mcp.example.com/mcp"), "without a user or a password"),
+        (("cursor", "--http", "mcp.example.com"), "--http takes"),
+        (("cursor", "--http", "https://mcp.example.com/mcp", "--demo"), "--http goes with none"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused(
+    project: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = install(project, *arguments, "--yes")
+
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert "Quagga" not in ended.stderr

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
-from pgmcp.cli.doctor import hosts, machine, model
+from pgmcp.cli.doctor import hosts, http, machine, model
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.databases import examine_database
 from pgmcp.cli.doctor.report import (
@@ -119,7 +119,7 @@ async def run_check(name: str, check: Check) -> list[CheckResult]:
 
 
 async def examine_remote(settings: Settings, fork_server: ForkServer | None) -> AsyncIterator[CheckResult]:
-    """Check the model and all databases in parallel, so that none waits for another's timeout."""
+    """Check the model, the issuer and all databases in parallel, so that none waits for another's timeout."""
     async with open_pipeline(_for_examination(settings), fork_server) as (pipeline, _):
         endpoint = model.describe_endpoint(settings.openai)
         contexts = [
@@ -128,6 +128,7 @@ async def examine_remote(settings: Settings, fork_server: ForkServer | None) -> 
         ]
         work = [
             run_check(model.CHECK, partial(model.examine_model, settings.openai)),
+            run_check(http.CHECK, partial(http.examine_http, settings.http)),
             *map(_examine_to_the_end, contexts),
         ]
         examinations = [asyncio.create_task(each) for each in work]

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from pgmcp.untrusted import escape_untrusted_block
 SERVER_NAME: Final = "pgmcp"
 DEMO_NAME: Final = "pgmcp-demo"
 
+_URL: Final = re.compile(r"https?://[^\s@/?#]+(?:/[^\s@?#]*)?")
 _STYLE_BY_MARK: Final = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -37,6 +39,7 @@ class Request:
         name: of the entry; None for the default.
         file: the host's file, if it is not in the usual place.
         pairs: variables as NAME=value.
+        url: of a server over HTTP, which the host shall use instead of starting one.
     """
 
     host: HostName
@@ -47,6 +50,7 @@ class Request:
     pairs: Sequence[str] = ()
     env_file: Path | None = None
     config_file: Path | None = None
+    url: str | None = None
 
     @property
     def entry_name(self) -> str:
@@ -154,14 +158,18 @@ def prepare_entry(request: Request) -> Change:
     host, file, slot = _locate(request)
     with _naming(file):
         there = find_entry(file.text, slot)
-    entry = make_entry(request, _variables_of(there or {}, file))
+    if request.url is not None:
+        entry = make_remote_entry(request, request.url, there or {})
+    else:
+        entry = make_entry(request, _variables_of(there or {}, file))
     variables = entry.get("env", {})
     secrets = tuple(name for name, value in variables.items() if is_secret(name, value))
     if request.scope is Scope.PROJECT and secrets:
         _refuse_shared_secrets(host, secrets)
     with _naming(file):
         text = set_entry(file.text, slot, entry)
-    return Change(host, file, slot, text, secrets, is_shared=request.scope is Scope.PROJECT)
+    is_shared = request.scope is Scope.PROJECT and request.url is None
+    return Change(host, file, slot, text, secrets, is_shared=is_shared)
 
 
 def prepare_removal(request: Request) -> Change:
@@ -194,6 +202,32 @@ def make_entry(request: Request, variables_there: Mapping[str, str]) -> dict[str
     return {**transport, "command": command, "args": arguments, **environment}
 
 
+def make_remote_entry(request: Request, url: str, there: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of a server over HTTP; headers of an existing entry stay.
+
+    Raises:
+        PgmcpError: the host cannot use it, or the options do not fit together.
+    """
+    host = HOST_BY_NAME[request.host]
+    if host.http_transport is None:
+        raise SettingsError(
+            f"{host.title} reaches servers over HTTP from its maker's machines, not by this file",
+            hint="omit --http: over stdio it starts the server itself",
+        )
+    if request.pairs or request.env_file or request.config_file or request.serves_demo:
+        raise SettingsError(
+            "--http goes with none of --env, --env-file, --config-file and --demo",
+            hint="the settings are those of the server that runs there",
+        )
+    if not _URL.fullmatch(url):
+        raise SettingsError(
+            "--http takes http://host:port/mcp or https://host/mcp, without a user or a password",
+            hint="a token goes into the entry's headers, or the host asks the user to log in",
+        )
+    headers = {"headers": there["headers"]} if "headers" in there else {}
+    return {**host.http_transport, "url": url, **headers}
+
+
 def render_block(request: Request) -> str:
     """Return the text to add to the file by hand, including secrets.
 
@@ -201,7 +235,8 @@ def render_block(request: Request) -> str:
         PgmcpError: the settings or the options cannot be used.
     """
     container = HOST_BY_NAME[request.host].container
-    block = {container: {request.entry_name: make_entry(request, {})}}
+    entry = make_remote_entry(request, request.url, {}) if request.url else make_entry(request, {})
+    block = {container: {request.entry_name: entry}}
     return json.dumps(block, indent=2, ensure_ascii=False)
 
 

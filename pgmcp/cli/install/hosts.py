@@ -1,6 +1,6 @@
 """The hosts: configuration file and entry format of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Final
@@ -9,6 +9,7 @@ from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.errors import SettingsError
 from pgmcp.settings.places import Places
 
+_HTTP: Final = {"type": "http"}
 _DESKTOP_FILE: Final = "claude_desktop_config.json"
 
 
@@ -22,6 +23,7 @@ class Host:
         takes_comments: whether its files may have comments and trailing commas.
         variable_reference: the syntax for a variable of its environment.
         next_step: what to do after a change.
+        http_transport: how an entry with a URL names its transport; None: the file takes no URL.
     """
 
     title: str
@@ -30,6 +32,7 @@ class Host:
     takes_comments: bool
     variable_reference: str
     next_step: str
+    http_transport: Mapping[str, str] | None = None
 
 
 HOST_BY_NAME: Final = {
@@ -37,7 +40,7 @@ HOST_BY_NAME: Final = {
         "Claude Desktop", "mcpServers", False, False, "", "quit and restart Claude Desktop"
     ),
     HostName.CLAUDE_CODE: Host(
-        "Claude Code", "mcpServers", True, False, "${NAME}", "restart claude; /mcp shows the state"
+        "Claude Code", "mcpServers", True, False, "${NAME}", "restart claude; /mcp shows the state", _HTTP
     ),
     HostName.CURSOR: Host(
         "Cursor",
@@ -46,6 +49,7 @@ HOST_BY_NAME: Final = {
         True,
         "${env:NAME}",
         "restart Cursor; Settings, MCP, shows the state",
+        {},
     ),
     HostName.VSCODE: Host(
         "VS Code",
@@ -54,6 +58,7 @@ HOST_BY_NAME: Final = {
         True,
         "${env:NAME}",
         'the command "MCP: List Servers" starts it and shows the state',
+        _HTTP,
     ),
 }
 

@@ -98,7 +98,7 @@ class KeySet:
         fitting = [
             key
             for key in self._keys
-            if (key_id is None or key.get("kid") == key_id) and _can_verify(key, algorithm)
+            if (key_id is None or key.get("kid") == key_id) and can_verify(key, algorithm)
         ]
         candidates = []
         for key in fitting[:MAX_CANDIDATES]:
@@ -134,7 +134,7 @@ class KeySet:
         self._fetched_at_s = self._clock()
 
 
-def _can_verify(key: Mapping[str, Any], algorithm: str) -> bool:
+def can_verify(key: Mapping[str, Any], algorithm: str) -> bool:
     """Return whether a key is one for verifying signatures of this algorithm (RFC 7517, section 4)."""
     key_type, curve = KEY_BY_ALGORITHM[algorithm]
     operations = key.get("key_ops")

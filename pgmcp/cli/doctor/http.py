@@ -1,0 +1,78 @@
+"""Checks of serving over HTTP: who may come, and whether the issuer can be asked."""
+
+from typing import TYPE_CHECKING, Final
+
+from pgmcp.cli.doctor.report import CheckResult, Status
+from pgmcp.settings import HttpSettings
+
+if TYPE_CHECKING:
+    from pgmcp.transport.http.authentication.fetching import Fetcher
+
+CHECK: Final = "http"
+
+_UNKNOWN_TOKEN: Final = "pgmcp-doctor-asks-about-this-token"  # noqa: S105 - of nobody
+
+
+async def examine_http(settings: HttpSettings) -> list[CheckResult]:
+    """Ask the issuer for its keys, and the authorization server about a token of nobody."""
+    if not settings.authenticates:
+        return []
+    from pgmcp.transport.http.authentication.fetching import Fetcher
+
+    results = []
+    if settings.tokens:
+        names = ", ".join(settings.token_hashes)
+        results.append(CheckResult(Status.OK, f"{CHECK}: tokens", f"static tokens of {names}"))
+    fetcher = Fetcher()
+    try:
+        if settings.issuer is not None:
+            results.append(await _check_issuer(settings.issuer, settings.jwks_url, fetcher))
+        if settings.introspection_url is not None:
+            results.append(await _check_introspection(settings, settings.introspection_url, fetcher))
+    finally:
+        await fetcher.close()
+    return results
+
+
+async def _check_issuer(issuer: str, jwks_url: str | None, fetcher: "Fetcher") -> CheckResult:
+    from pgmcp.transport.http.authentication.jwks import KEY_BY_ALGORITHM, can_verify
+    from pgmcp.transport.http.authentication.jwt_tokens import IssuerKeys
+    from pgmcp.transport.http.authentication.principal import IssuerUnavailableError
+
+    check = f"{CHECK}: issuer"
+    try:
+        keys = (await IssuerKeys(fetcher, issuer, jwks_url).fetch()).get("keys")
+    except IssuerUnavailableError as error:
+        return CheckResult(Status.FAIL, check, str(error), "check PG_MCP_HTTP_ISSUER and _JWKS_URL")
+    listed = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
+    usable = [key for key in listed if any(can_verify(key, each) for each in KEY_BY_ALGORITHM)]
+    if not usable:
+        return CheckResult(
+            Status.FAIL,
+            check,
+            f"{issuer} publishes {len(listed)} keys, and none verifies signatures",
+            "it has to sign access tokens with RS, PS, ES or EdDSA",
+        )
+    return CheckResult(Status.OK, check, f"{issuer} publishes {len(usable)} keys that verify signatures")
+
+
+async def _check_introspection(settings: HttpSettings, url: str, fetcher: "Fetcher") -> CheckResult:
+    from pgmcp.transport.http.authentication.principal import IssuerUnavailableError
+
+    check = f"{CHECK}: introspection"
+    secret = settings.introspection_client_secret
+    client = (settings.introspection_client_id or "", secret.get_secret_value() if secret else "")
+    try:
+        answer = await fetcher.post(url, {"token": _UNKNOWN_TOKEN}, client)
+    except IssuerUnavailableError as error:
+        return CheckResult(
+            Status.FAIL, check, str(error), "check PG_MCP_HTTP_INTROSPECTION_URL and _CLIENT_ID"
+        )
+    if answer.get("active") is not False:
+        return CheckResult(
+            Status.FAIL,
+            check,
+            f"{url} does not say that an unknown token is inactive",
+            "name the introspection endpoint of RFC 7662",
+        )
+    return CheckResult(Status.OK, check, f"{url} takes our client and knows an unknown token as inactive")
