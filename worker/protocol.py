@@ -175,6 +175,8 @@ class Connected(msgspec.Struct, tag=True, frozen=True):
         backend: None where a connection pooler hides which one it is, or the role may not know its start.
         server_version: as libpq gives it: 180006 is 18.6.
         pooler: what stands before the server, or "", see `worker.pooler`.
+        escapes_backslashes: standard_conforming_strings is off for the role, so that other clients' plain
+            strings hold escapes. It is on in our transactions.
         session: what only connections to one and the same session have in common; "" behind a pooler.
     """
 
@@ -182,6 +184,7 @@ class Connected(msgspec.Struct, tag=True, frozen=True):
     server_version: int
     pooler: str = ""
     session: str = ""
+    escapes_backslashes: bool = False
 
 
 class Result(msgspec.Struct, tag=True, frozen=True):

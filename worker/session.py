@@ -409,9 +409,10 @@ def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str
     may_not = temporary == [["f"]] or _is_standby(pgconn)
     session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not may_not)
     backend = Backend(seen.pid, started) if seen.pid and started and not pooler else None
+    escapes_backslashes = pgconn.parameter_status(b"standard_conforming_strings") == b"off"
     session = "" if pooler else _session_identity(pgconn, seen, started)
     return ServerFacts(
-        Connected(backend, pgconn.server_version, pooler, session),
+        Connected(backend, pgconn.server_version, pooler, session, escapes_backslashes),
         session_defaults,
         encoding,
         is_pooled=bool(pooler),

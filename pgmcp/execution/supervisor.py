@@ -30,6 +30,7 @@ from pgmcp.errors import (
     StatementFailedError,
     TooExpensiveError,
 )
+from pgmcp.execution.backslashes import refuse_backslashes
 from pgmcp.execution.lanes import Lanes
 from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
 from pgmcp.execution.pool import ConnectionTarget, PoolSize, WorkerPool
@@ -201,8 +202,16 @@ class Supervisor:
     async def _acquire(self, statement: _Statement, *, is_express: bool = False) -> WorkerProcess:
         place = self._pool.ask(is_express=is_express)
         if place.done():
-            return place.result()
-        return await self._before_deadline(place, self._pool.wait(place), statement)
+            worker = place.result()
+        else:
+            worker = await self._before_deadline(place, self._pool.wait(place), statement)
+        if worker.escapes_backslashes and statement.origin is StatementOrigin.CALLER:
+            try:
+                refuse_backslashes(statement.sql.decode())
+            except StatementFailedError:
+                self._pool.release(worker)
+                raise
+        return worker
 
     async def _before_deadline(
         self, place: asyncio.Future[T], waiting: Coroutine[Any, Any, T], statement: _Statement

@@ -49,6 +49,7 @@ class WorkerProcess:
         backend: the server process its statements run on; None before it is known or behind a pooler.
         pooler: what stands between it and its server; "" for a direct connection.
         session: the same for all workers whose connections are to one session; "" behind a pooler.
+        escapes_backslashes: other clients' plain strings hold escapes there.
         has_connected: it has a new connection, and the pool has not looked at it.
         should_recycle: whether it asked to be replaced: it has run many statements, or holds much memory.
         idle_since_s: when the pool last got it back, on the pool's clock.
@@ -60,6 +61,7 @@ class WorkerProcess:
         self.backend: Backend | None = None
         self.pooler = ""
         self.session = ""
+        self.escapes_backslashes = False
         self.has_connected = False
         self.is_whole = True
         self.should_recycle = False
@@ -175,6 +177,7 @@ class WorkerProcess:
     def _receive(self, message: FromWorker, body: bytes) -> None:
         if isinstance(message, Connected):
             self.backend, self.pooler, self.session = message.backend, message.pooler, message.session
+            self.escapes_backslashes = message.escapes_backslashes
             self.has_connected = True
         else:
             self._finish(self._check(message) or (message, body))

@@ -12,7 +12,7 @@ from pgmcp.errors import DeadlineExceededError, StatementFailedError
 from pgmcp.execution.supervisor import Supervisor
 from tests.own_statements import own_session
 from tests.pgbouncer import PgBouncer, find_pgbouncer
-from tests.statement_run import run
+from tests.statement_run import run, value
 
 pytestmark = pytest.mark.anyio
 
@@ -168,6 +168,31 @@ def test_current_schema_is_what_psql_says_where_no_temporary_schema_can_be_made(
     with role.having(f"search_path = {path}") as url:
         for expression in ("current_schema()::text", "current_schemas(true)::text"):
             assert own(url, expression, is_pooled=False) == psql(url, expression)
+
+
+@pytest.mark.parametrize(
+    "expression", ["'plain'", r"E'a\\b\t\'c'", r"$$a\b$$", r"'it''s' || E'\\'", r"(select a from slashed)"]
+)
+async def test_strings_mean_what_they_mean_in_psql_where_backslashes_are_escapes(
+    role: SettingsRole, supervise: Callable[..., Supervisor], expression: str
+) -> None:
+    role.execute(r"create or replace view slashed as select E'a\\b' as a; grant select on slashed to public")
+    with role.having("standard_conforming_strings = off") as url:
+        assert str((await value(supervise(url), f"select {expression}"),)) == psql(url, expression)
+
+
+@pytest.mark.parametrize("statement", [r"select 'a\b'", r"select 1, N'\'", "select 'a'\n'\\b'"])
+async def test_a_plain_string_with_a_backslash_is_refused_where_backslashes_are_escapes(
+    role: SettingsRole, supervise: Callable[..., Supervisor], statement: str
+) -> None:
+    with role.having("standard_conforming_strings = off") as url:
+        supervisor = supervise(url)
+        with pytest.raises(StatementFailedError, match="standard_conforming_strings is off") as refused:
+            await value(supervisor, statement)
+
+        assert await value(supervisor, "select 1") == 1
+    assert refused.value.sqlstate == "22P06"
+    assert "E'...'" in refused.value.hint
 
 
 def test_a_backslash_ends_no_literal_whatever_the_role_prefers(role: SettingsRole) -> None:

@@ -1,0 +1,30 @@
+"""Plain strings with backslashes, where standard_conforming_strings is off for the role.
+
+There, other clients read escapes in them (PostgreSQL manual, "String Constants with C-Style Escapes"). In our
+transactions the setting is on, because the checks read strings that way, so such a string would mean
+something else than the database's owner expects.
+"""
+
+from typing import Final
+
+from pgmcp.errors import StatementFailedError
+from pgmcp.validation.lexer import TokenKind, tokenize
+
+_NONSTANDARD_USE_OF_ESCAPE: Final = "22P06"
+
+
+def refuse_backslashes(sql: str) -> None:
+    """Raise for a plain string with a backslash in a statement that was validated.
+
+    Raises:
+        StatementFailedError: names the place, and says how to write what is meant.
+    """
+    for token in tokenize(sql):
+        if token.kind is TokenKind.STRING and token.text[0] in "'nN" and "\\" in token.text:
+            raise StatementFailedError(
+                "a backslash in a plain string has two meanings here: standard_conforming_strings is off for "
+                "this role, so other clients read an escape",
+                sqlstate=_NONSTANDARD_USE_OF_ESCAPE,
+                hint=r"write E'...' with \\ for a backslash, or with the escape that is meant",
+                position=token.start,
+            )
