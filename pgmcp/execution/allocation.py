@@ -2,7 +2,8 @@
 
 Cheap statements on the express lane come first. General statements, which may be heavy, leave the reserved
 workers free, from the first moment on: while further workers can be had, all but one general statement wait
-until the reserved ones are there.
+until the reserved ones are there. Further workers for general statements are started one at a time, because
+heavy statements that begin together would take all processors of a small database server.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ class PoolState:
         waiting_express: express statements without a worker.
         max_workers: the bound of the pool.
         can_start: the database was not seen to refuse further connections.
+        may_grow: one more worker may be started than there are now, beyond the reserved ones and another.
     """
 
     idle: int = 0
@@ -40,6 +42,12 @@ class PoolState:
     waiting_express: int = 0
     max_workers: int = 10
     can_start: bool = True
+    may_grow: bool = True
+
+    @property
+    def workers(self) -> int:
+        """All of them, connected or not."""
+        return self.idle + self.general + self.other + self.starting
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +82,12 @@ def allocate(state: PoolState) -> Allocation:
     kept_idle = reserved if unserved_general and is_crowd else 0
     spare = 1 if idle == 0 and unserved == 0 else 0
     start = unserved + max(kept_idle, spare) - idle - state.starting
-    return Allocation(express, general, max(0, min(room, start)))
+    return Allocation(express, general, max(0, min(room, _growth(state), start)))
+
+
+def _growth(state: PoolState) -> int:
+    """Return how many workers may be started now: the reserved ones and another, then one at a time."""
+    reserved = reserved_of(state.max_workers)
+    if not reserved:
+        return state.max_workers
+    return max(reserved + 1 - state.workers, 0) or int(state.may_grow)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgmcp.errors import BusyError, ExecutionError, UnreachableError, WorkerLostError
-from pgmcp.execution.allocation import Allocation, PoolState, allocate
+from pgmcp.execution.allocation import Allocation, PoolState, allocate, reserved_of
 from pgmcp.execution.backoff import Backoff
 from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
 from pgmcp.execution.replies import failure_error
@@ -34,6 +34,9 @@ OPEN_TIMEOUT_S: Final = 30.0
 """To start a worker and connect; several unreachable hosts may be tried one after another."""
 
 TERMINATE_TIMEOUT_S: Final = 5.0
+
+GROW_EVERY_S: Final = 0.5
+"""How often one more worker is started while general statements wait and none of them ends."""
 
 RETIRE_AFTER_S: Final = 60.0
 """A worker beyond the minimum that nobody needed for this long gives its connection back."""
@@ -112,6 +115,8 @@ class WorkerPool:
         self._starts: set[asyncio.Task[None]] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._retirement: asyncio.TimerHandle | None = None
+        self._growing: asyncio.TimerHandle | None = None
+        self._may_grow = False
         self._is_closing = False
         self._pooler = ""
         self._given_up_at_s: float | None = None
@@ -194,6 +199,8 @@ class WorkerPool:
         if self._is_closing:
             self.in_background(worker.leave())
             return
+        if worker in self._general and self._waiting_general:
+            self._may_grow = True  # general statements end: there is no crowd of heavy ones
         if not worker.is_alive or worker.should_recycle:
             self.in_background(self.discard(worker))
             return
@@ -227,8 +234,9 @@ class WorkerPool:
         A busy one cancels its statement on the server when its channel ends.
         """
         self._is_closing = True
-        if self._retirement is not None:
-            self._retirement.cancel()
+        for timer in (self._retirement, self._growing):
+            if timer is not None:
+                timer.cancel()
         self._fail_waiting(_shutting_down())
         for start in self._starts:
             start.cancel()
@@ -266,6 +274,20 @@ class WorkerPool:
         while not self._hand_over(allocation):  # an idle worker was found dead
             allocation = allocate(self._state(can_start=can_start))
         self._start(allocation.start)
+        self._pace_growth(allocation.start)
+
+    def _pace_growth(self, started: int) -> None:
+        """Let one more worker be started later, if general statements go on waiting."""
+        if started and self._worker_count > reserved_of(self._size.max_workers) + 1:
+            self._may_grow = False
+        if self._waiting_general and not self._may_grow and self._growing is None:
+            self._growing = asyncio.get_running_loop().call_later(GROW_EVERY_S, self._grow)
+
+    def _grow(self) -> None:
+        self._growing = None
+        if self._waiting_general:
+            self._may_grow = True
+            self._rebalance()
 
     def _state(self, *, can_start: bool) -> PoolState:
         return PoolState(
@@ -277,6 +299,7 @@ class WorkerPool:
             waiting_express=len(self._waiting_express),
             max_workers=self._size.max_workers,
             can_start=can_start,
+            may_grow=self._may_grow,
         )
 
     def _hand_over(self, allocation: Allocation) -> bool:

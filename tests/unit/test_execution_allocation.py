@@ -23,8 +23,21 @@ def test_a_serial_caller_needs_no_more_than_a_spare() -> None:
     assert allocate(PoolState(idle=2, waiting_general=1)) == Allocation(express=0, general=1, start=0)
 
 
-def test_a_crowd_on_a_cold_pool_starts_all_workers_and_takes_none_that_is_reserved() -> None:
-    assert allocate(PoolState(idle=2, waiting_general=8)) == Allocation(express=0, general=1, start=8)
+def test_a_crowd_on_a_cold_pool_takes_no_reserved_worker() -> None:
+    assert allocate(PoolState(idle=2, waiting_general=8)) == Allocation(express=0, general=1, start=1)
+
+
+@pytest.mark.parametrize(
+    ("workers", "may_grow", "started"), [(0, False, 3), (2, False, 1), (3, False, 0), (3, True, 1)]
+)
+def test_beyond_the_reserved_workers_and_one_more_a_pool_grows_one_at_a_time(
+    workers: int, may_grow: bool, started: int
+) -> None:
+    assert allocate(PoolState(starting=workers, waiting_general=8, may_grow=may_grow)).start == started
+
+
+def test_a_pool_without_reserved_workers_grows_at_once() -> None:
+    assert allocate(PoolState(general=1, waiting_general=3, max_workers=2, may_grow=False)).start == 1
 
 
 def test_a_general_statement_waits_until_the_reserved_workers_are_there() -> None:
