@@ -13,11 +13,13 @@ worker whose exchange ended in anything but its whole reply is never reused.
 
 When all but the reserved workers are taken by statements that run for long, the
 planner is asked what a statement will cost: a cheap one runs on a reserved
-worker, any other waits.
+worker, any other waits. A statement that differs from a cheap one in literals
+alone is tried there for a moment, without the planner.
 """
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -31,6 +33,7 @@ from pgmcp.errors import (
     TooExpensiveError,
 )
 from pgmcp.execution.backslashes import refuse_backslashes
+from pgmcp.execution.cheap_shapes import BRIEF_S, CheapShapes
 from pgmcp.execution.lanes import Lanes
 from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
 from pgmcp.execution.pool import ConnectionTarget, PoolSize, WorkerPool
@@ -39,7 +42,15 @@ from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
-from worker.protocol import SHARED_SESSION, Execute, Reply, StatementMode, StatementOrigin
+from worker.protocol import (
+    SHARED_SESSION,
+    Execute,
+    Failure,
+    FailureCode,
+    Reply,
+    StatementMode,
+    StatementOrigin,
+)
 
 T = TypeVar("T")
 
@@ -110,6 +121,7 @@ class Supervisor:
         )
         self._lanes = Lanes(max_workers)
         self._timer = SharedTimer()
+        self._cheap_shapes = CheapShapes()
         self._max_waiting = max_waiting
         self._max_cost = max_cost
         self._read_only = read_only
@@ -182,11 +194,32 @@ class Supervisor:
     async def _run_if_cheap(self, statement: _Statement) -> Rows | None:
         """Run a cheap statement on a reserved worker; return None for one that has to wait."""
         worker = await self._acquire(statement, is_express=True)
+        if self._max_cost is None and self._cheap_shapes.knows(statement.sql):
+            return await self._try_briefly(worker, statement)
         plan = await self._explain(worker, statement)
-        if plan.is_cheap:
-            return await self._run(worker, statement, plan)
+        if not plan.is_cheap:
+            self._pool.release(worker)
+            return None
+        rows = await self._run(worker, statement, plan)
+        if rows.elapsed_ms < BRIEF_S * 1000:
+            self._cheap_shapes.add(statement.sql)
+        return rows
+
+    async def _try_briefly(self, worker: WorkerProcess, statement: _Statement) -> Rows | None:
+        """Run a statement that is probably cheap; return None for one that is not, after a moment."""
+        reply, body = await self._exchange(
+            worker,
+            statement,
+            statement.sql,
+            StatementMode.WRAPPABLE,
+            statement.limits,
+            statement_timeout_s=BRIEF_S,
+        )
         self._pool.release(worker)
-        return None
+        if _is_own_timeout(reply) and self._clock() < statement.deadline_s:
+            self._cheap_shapes.forget(statement.sql)
+            return None
+        return read_rows(reply, body, timeout_s=statement.timeout_s)
 
     async def _enter_lane(self, statement: _Statement) -> None:
         if self._lanes.waiting_count >= self._max_waiting:
@@ -255,23 +288,28 @@ class Supervisor:
         text: bytes,
         mode: StatementMode,
         limits: RowLimits,
+        *,
+        statement_timeout_s: float = math.inf,
     ) -> tuple[Reply, bytes]:
         """Send a statement and walk the ladder until it is answered or its worker is dead.
 
         The caller keeps the worker if this returns, and has lost it if this raises.
+
+        Args:
+            statement_timeout_s: after which PostgreSQL ends it, if that is before its deadline.
         """
+        left_s = max(0.0, statement.deadline_s - self._clock())
         request = Execute(
             id=self._pool.next_id(),
             origin=statement.origin,
             mode=mode,
-            statement_timeout_ms=max(1, int((statement.deadline_s - self._clock()) * 1000)),
+            statement_timeout_ms=max(1, int(min(left_s, statement_timeout_s) * 1000)),
             max_rows=limits.max_rows,
             max_bytes=limits.max_bytes,
             max_cell_bytes=limits.max_cell_bytes,
             read_only=self._read_only,
             max_text_bytes=limits.max_text_bytes,
         )
-        left_s = max(0.0, statement.deadline_s - self._clock())
         worker.begin(request, text)
         self._start_ladder(worker, request.id, left_s)
         try:
@@ -311,3 +349,8 @@ class Supervisor:
 def _is_catalog_read(statement: _Statement) -> bool:
     """Return whether a statement is one of our reads of the catalog, for which callers' statements wait."""
     return statement.origin is StatementOrigin.OWN and not statement.can_be_wrapped
+
+
+def _is_own_timeout(reply: Reply) -> bool:
+    """Return whether the statement ran into the timeout that we gave it, and not into a limit of the role."""
+    return isinstance(reply, Failure) and reply.code is FailureCode.TIMEOUT and not reply.limit

@@ -84,6 +84,20 @@ async def test_a_heavy_statement_waits_and_leaves_the_reserved_worker_free(
         assert await value(supervisor, "select 'cheap'") == "cheap"
 
 
+async def test_a_statement_of_a_cheap_shape_that_is_not_cheap_leaves_the_reserved_worker(
+    supervise: Supervise, url: str, backends: Backends
+) -> None:
+    supervisor = supervise(url, max_workers=WORKERS)
+    cheap, heavy = "select 1 from pg_sleep(0)", "select 1 from pg_sleep(500)"
+
+    async with only_the_reserved_worker_free(supervisor, backends):
+        assert await value(supervisor, cheap) == 1
+        with pytest.raises(DeadlineExceededError, match="no worker was free"):
+            await run(supervisor, heavy, timeout_s=0.5)
+        assert backends.running(heavy) == []
+        assert await value(supervisor, cheap) == 1
+
+
 async def test_a_full_queue_of_heavy_statements_says_busy_and_cheap_ones_still_pass(
     supervise: Supervise, url: str, backends: Backends
 ) -> None:
