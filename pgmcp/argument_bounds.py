@@ -1,12 +1,12 @@
-"""Bounds on the text of arguments: the pipeline checks them, tools publish them in their schemas."""
+"""Limits for the text of arguments, checked by the pipeline and published in the schemas of tools."""
 
 from typing import Final
 
 MAX_QUESTION_CHARACTERS: Final = 8_000
-"""A question is a few sentences; a pasted document would be paid for on every attempt."""
+"""A question is a few sentences; a pasted document would cost tokens on every attempt."""
 
 MAX_SEARCH_CHARACTERS: Final = 8_000
-"""Of the words that `search_schema` looks for; only the first of them count."""
+"""Limit for the words of `search_schema`, of which only the first are used."""
 
 MAX_SEARCHED_NAMES: Final = 200
 MAX_TABLE_NAME_CHARACTERS: Final = 300

@@ -1,4 +1,4 @@
-"""What the short-lived processes that draw and write have in common: what they see, and how they end."""
+"""Environment and end of the short-lived processes for charts and exports."""
 
 import subprocess
 import sys
@@ -14,15 +14,15 @@ _INHERITED_NAMES: Final = (
 
 
 def bare_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what of an environment such a process may see: what it takes to start, and no secret."""
+    """Return the part of an environment that such a process needs, without secrets."""
     return {name: environ[name] for name in _INHERITED_NAMES if name in environ}
 
 
 def away_from_terminal() -> dict[str, Any]:
-    r"""Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
+    r"""Return arguments of `subprocess.Popen` that keep a terminal's signals from a child.
 
     A terminal sends Ctrl-C, Ctrl-\ and its own hang-up to the whole foreground process group. A child in
-    that group may die while the front still needs it. Such a child ends when its channel does.
+    that group may die while the front still needs it. Such a child ends when its channel is closed.
     """
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
@@ -30,7 +30,7 @@ def away_from_terminal() -> dict[str, Any]:
 
 
 async def end(process: Process) -> None:
-    """Kill the process if it still runs, and reap it."""
+    """Kill the process if it is still running, and reap it."""
     with suppress(ProcessLookupError):
         process.kill()
-    await process.communicate()  # what it still said, so that the pipe is closed
+    await process.communicate()  # drain the pipe, so that it is closed

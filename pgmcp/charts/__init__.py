@@ -1,4 +1,4 @@
-"""The chart that fits a result, if one does: what it is, in words, as Vega-Lite, and as a picture.
+"""The chart that fits a result: its choice, description, Vega-Lite specification and picture.
 
 chart            from rows to a chart: the way through the modules below
 columns          what a column can be, and its cells as numbers, moments, labels

@@ -1,4 +1,4 @@
-"""From the rows of a result to the chart that fits them, in words and as Vega-Lite."""
+"""Chooses the chart for the rows of a result; describes it in words and as Vega-Lite."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ class Chart:
     """A chart of one result.
 
     Attributes:
-        title: plain text, "" for none.
-        description: alternative text: the axes, the count, the extremes. It holds names and values
-            of the database, escaped: show it as data.
-        shape: which columns are drawn, and as what.
+        title: plain text, or "".
+        description: alternative text: axes, count, extremes. It contains escaped names and values of the
+            database: show it as data.
+        shape: the columns and their roles.
     """
 
     kind: ChartKind
@@ -29,12 +29,12 @@ class Chart:
     shape: Shape
 
     def specification(self, rows: Sequence[Row], *, theme: Theme | None = Theme.LIGHT) -> dict[str, Any]:
-        """Return the chart of `rows` as Vega-Lite 5 or 6 (without `$schema`), its data inside.
+        """Return the chart of `rows` as Vega-Lite 5 or 6 (without `$schema`), including the data.
 
         Args:
-            rows: those the chart was chosen for, or leading ones of them, one at least.
-            theme: None leaves `config` out, so that a view can put `theme_config(…)` beside the
-                specification and change it when its host turns dark.
+            rows: those the chart was chosen for, or at least one of the first ones.
+            theme: None omits `config`, so that a view can add `theme_config(…)` and change it with the host's
+                theme.
         """
         points = read_points(self.shape, rows)
         specification = specify(self.shape, points, title=self.title, theme=theme)
@@ -44,11 +44,11 @@ class Chart:
 def choose_chart(
     columns: Sequence[Column], rows: Sequence[Row], *, title: str, is_partial: bool = False
 ) -> Chart | None:
-    """Return the chart that fits these columns and rows, or None when none does.
+    """Return the chart that fits these columns and rows, or None.
 
     Args:
-        title: what was asked; "" for no title. Of several measures, those it names are drawn first.
-        is_partial: the statement would have given more rows; the description says so.
+        title: the question, or "". Measures that it names are preferred.
+        is_partial: whether there are more rows; the description says so.
     """
     shape = choose_shape(read_columns(columns, rows), rows, question=title)
     if shape is None:

@@ -1,4 +1,4 @@
-"""What a column of a result can be in a chart, and its cells as numbers, moments and labels.
+"""Roles that a result's column can have in a chart, and its cells as numbers, times and labels.
 
 Decides from PostgreSQL's type, the column's name and a sample of its cells. A
 number is converted for drawing only: the table keeps its exact text.
@@ -22,21 +22,21 @@ _MILLISECOND = timedelta(milliseconds=1)
 _SAMPLE_ROWS = 200
 _MAX_NAME_CHARACTERS = 60
 _MAX_LABEL_CHARACTERS = 80
-_MAX_EMOJI = 11  # as many as fit the width of a label
-_MAX_CATEGORY_CHARACTERS = 200  # a longer text is prose, and names nothing
+_MAX_EMOJI = 11  # the number that fits the width of a label
+_MAX_CATEGORY_CHARACTERS = 200  # longer text is prose, not a category
 
 
 class Role(Enum):
-    """What a column can do in a chart."""
+    """Roles of a column in a chart."""
 
     TIME = "time"
-    """A date or a moment, as a type or as ISO text."""
+    """A date or time, as a type or as ISO text."""
     STEP = "step"
     """A part of the calendar: a year, a quarter, a month or an hour as a number or short text."""
     MEASURE = "measure"
-    """A number that says how much."""
+    """A quantity."""
     KEY = "key"
-    """A number that says which: `id`, `customer_id`; drawn as a label at most."""
+    """An identifier such as `id` or `customer_id`; drawn only as a label."""
     CATEGORY = "category"
     """A short text, an enum or a boolean."""
     OTHER = "other"
@@ -44,7 +44,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A column as a chart sees it.
+    """A column with its role and cells.
 
     Attributes:
         index: its place in the result.
@@ -59,7 +59,7 @@ class Reading:
 
 
 def read_columns(columns: Sequence[Column], rows: Sequence[Row]) -> list[Reading]:
-    """Return what each column can do, judged by at most 200 rows."""
+    """Return the role of each column, judged by at most 200 rows."""
     sample = rows[:_SAMPLE_ROWS]
     readings = []
     names: set[str] = set()
@@ -67,7 +67,7 @@ def read_columns(columns: Sequence[Column], rows: Sequence[Row]) -> list[Reading
         cells = [row[index] for row in sample if row[index] is not None]
         role, step = _judge(column, cells)
         name = _show_name(column.name, index)
-        # SQL allows a name twice; a legend does not.
+        # SQL allows repeated names; a legend does not.
         name = _to_label(f"column {index + 1}: {name}", _MAX_NAME_CHARACTERS) if name in names else name
         names.add(name)
         readings.append(Reading(index, name, role, step))
@@ -104,7 +104,7 @@ def read_moment(cell: JsonScalar) -> float | None:
 
 
 def read_label(cell: JsonScalar) -> str:
-    """Return a cell as a short text in one line that is safe to draw."""
+    """Return a cell as a short text on one line that is safe to draw."""
     match cell:
         case None:
             return "NULL"
@@ -117,7 +117,7 @@ def read_label(cell: JsonScalar) -> str:
 
 
 def read_step(cell: JsonScalar, step: str) -> str | None:
-    """Return a part of the calendar as its label: the name of a month, else the number as it is."""
+    """Return the label of a calendar part: the name of a month, otherwise the number."""
     number = read_number(cell)
     if number is None:
         return None if cell is None else read_label(cell)
@@ -125,19 +125,19 @@ def read_step(cell: JsonScalar, step: str) -> str | None:
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words of a name or a sentence, in small letters: "order" and "id" of `orderId`."""
+    """Return the words of a name or sentence in lower case: "order" and "id" of `orderId`."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", text)
     return re.findall(r"[^\W_]+", spaced.lower())
 
 
 def step_rank(step: str) -> int:
-    """Return a number that is smaller the longer the step is: a year comes before a month."""
+    """Return a sort key that is smaller for longer steps: a year comes before a month."""
     return _STEPS.index(step)
 
 
 def to_line(text: str, max_characters: int) -> str:
-    """Return a text from anywhere as one line that can be drawn: escaped, cut, and no trap for Vega."""
-    # Cut first, so that the pattern sees little, and again, for an escape is longer than its character.
+    """Return untrusted text as one line that can be drawn: escaped, cut, and safe for Vega."""
+    # Cut before escaping to limit the work, and again because escapes are longer than their characters.
     line = shorten(
         escape_untrusted(shorten(text[: 2 * max_characters].strip(), max_characters)), max_characters
     )
@@ -145,7 +145,7 @@ def to_line(text: str, max_characters: int) -> str:
 
 
 def _to_label(text: str, max_characters: int) -> str:
-    # Where a label is too wide, Vega cuts it between two UTF-16 units: half an emoji ends the drawing.
+    # Vega cuts wide labels between two UTF-16 units, and half an emoji makes the drawing fail.
     line = to_line(text, max_characters)
     return line if line.isascii() or max(line) <= "\uffff" else shorten(line, _MAX_EMOJI)
 
@@ -198,7 +198,7 @@ def _all_match(pattern: re.Pattern[str], texts: Iterable[str]) -> bool:
 
 
 def _find_step(words: list[str]) -> str | None:
-    """Return the part of the calendar that a name speaks of: `order_year`, `day_of_week`, `month_number`."""
+    """Return the calendar part in a name: `order_year`, `day_of_week`, `month_number`."""
     if not words or not _NOT_STEP_WORDS.isdisjoint(words):
         return None
     if words[-1] in ("number", "num", "no") and len(words) > 1:
@@ -217,7 +217,7 @@ _NUMBER_TYPES: Final = frozenset({"smallint", "integer", "bigint", "numeric", "r
 _TIME_TYPES: Final = frozenset(
     {"date", "timestamp", "timestamp without time zone", "timestamp with time zone"}
 )
-# What a person does not read as the name of something.
+# Types whose values do not name anything.
 _TYPES_WITHOUT_LABELS: Final = frozenset(
     {
         "bit", "bit varying", "box", "bytea", "circle", "geography", "geometry", "hstore", "interval", "json",
@@ -232,7 +232,7 @@ _ISO_DATE: Final = re.compile(r"\d{4}-(0[1-9]|1[0-2])(-\d{2}([ T]\d{2}:\d{2}(:\d
 _ISO_PERIOD: Final = re.compile(r"\d{4}[- ]?[QW]\d{1,2}\s*")
 _STEP_RANGES: Final = {
     "year": (1000, 2999),
-    "extract": (1, 2999),  # PostgreSQL's own name of `extract(year from …)`
+    "extract": (1, 2999),  # PostgreSQL's column name for `extract(year from …)`
     "quarter": (1, 4),
     "period": (0, 0),
     "month": (1, 12),
@@ -244,7 +244,7 @@ _STEP_RANGES: Final = {
     "weekday": (0, 7),
     "hour": (0, 23),
 }
-# Vega looks texts up in plain JavaScript objects, where these are always found; a drawing ends with it.
+# Vega looks up texts in plain JavaScript objects, which always have these properties; the drawing would fail.
 _PROPERTIES_OF_EVERY_OBJECT: Final = frozenset(
     {
         "__defineGetter__", "__defineSetter__", "__lookupGetter__", "__lookupSetter__", "__proto__",

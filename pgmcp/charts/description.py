@@ -1,4 +1,4 @@
-"""A chart in words: for those who do not see it, and for the model that was sent the rows."""
+"""The description of a chart, for screen readers and for the model."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,10 +10,10 @@ _MAX_CHARACTERS = 800
 
 
 def describe(shape: Shape, points: Sequence[Point], *, is_partial: bool) -> str:
-    """Return the alternative text: what is on the axes, how much of it, and its extremes.
+    """Return the alternative text: axes, count and extremes.
 
     Args:
-        is_partial: the statement would have given more rows than are drawn.
+        is_partial: whether there are more rows than are drawn.
     """
     sentences = [_DESCRIBE_BY_KIND[shape.kind](shape, points)]
     if shape.left_out:
@@ -24,7 +24,7 @@ def describe(shape: Shape, points: Sequence[Point], *, is_partial: bool) -> str:
 
 
 def describe_point(shape: Shape, point: Point) -> str:
-    """Return one mark in words: what a pointer on it or a screen reader tells."""
+    """Return the description of one mark, for tooltips and screen readers."""
     series = f", {point.series}" if shape.series or len(shape.measures) > 1 else ""
     if shape.kind is ChartKind.SCATTER and isinstance(point.position, float):
         across = f"{shape.position.name} {format_number(point.position)}"
@@ -82,7 +82,7 @@ def _series(shape: Shape, points: Sequence[Point]) -> str:
 
 
 def _extremes(points: Sequence[Point]) -> str:
-    """Say where the lowest and the highest value stand."""
+    """Return the positions of the lowest and highest values."""
     valued = [(point.value, point) for point in points if point.value is not None]
     low = min(valued, key=lambda pair: pair[0])[1]
     high = max(valued, key=lambda pair: pair[0])[1]

@@ -1,4 +1,4 @@
-"""Draws a chart as a PNG in a short-lived process, `drawing_process.py`, and never waits long for it.
+"""Draws a chart as a PNG in a short-lived process, `drawing_process.py`, with a timeout.
 
 The process sees no environment but what a program needs to start, gets the
 chart on standard input and gives the picture on standard output. It is killed
@@ -21,31 +21,31 @@ from pgmcp.errors import ChartNotDrawnError
 SpawnDrawing = Callable[[], Awaitable[Process]]
 
 TIMEOUT_S: Final = 5.0
-"""A drawing takes half a second, most of it to start. After a long query the host would not wait longer."""
+"""Drawing takes half a second, mostly for the start. After a long query the host may not wait longer."""
 
 _LIFETIME_S = 30
-"""After which the process ends by itself, if this one is gone and cannot kill it."""
+"""After this time the process ends by itself, in case its parent cannot kill it."""
 
 MAX_PICTURE_BYTES: Final = 600_000
-"""Hosts refuse a result near 1 MB, and a picture grows by a third on its way; most have 10 to 60 KB."""
+"""Hosts reject results near 1 MB, and base64 adds a third; most images have 10 to 60 KB."""
 
 MEMORY_LIMIT_MB: Final = 2_048
-"""Of data that can be written to, on Linux. V8 alone sets 580 MB aside, of which it uses 100."""
+"""Limit of writable memory on Linux. V8 alone reserves 580 MB and uses 100."""
 
 WIDTH_PX: Final = 720
-_SCALE = 1.5  # pixels of the picture for one of the chart: sharp on dense screens, small in bytes
+_SCALE = 1.5  # pixels of the image per pixel of the chart: sharp on dense screens, but small
 _MAX_AT_ONCE = 2
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 class Drawer:
-    """Draws charts, a few at a time."""
+    """Draws charts, with a limit on concurrent drawings."""
 
     def __init__(self, *, timeout_s: float = TIMEOUT_S, spawn: SpawnDrawing | None = None) -> None:
-        """Prepare; nothing is started or loaded before the first drawing.
+        """Prepare; no process is started before the first drawing.
 
         Args:
-            timeout_s: from the call to the picture, the wait for other drawings included.
+            timeout_s: for the whole call, including the wait for other drawings.
             spawn: starts the drawing process, with pipes to its standard input and output.
         """
         self._timeout_s = timeout_s
@@ -56,7 +56,7 @@ class Drawer:
         """Return the PNG of a chart's specification, 720 pixels wide at one and a half times the resolution.
 
         Raises:
-            ChartNotDrawnError: there is no picture; the message says why, the hint what helps.
+            ChartNotDrawnError: drawing failed; the message says why.
         """
         chart = json.dumps({**specification, "width": WIDTH_PX}).encode()
         try:
@@ -65,7 +65,7 @@ class Drawer:
         except TimeoutError:
             message = f"the drawing was stopped after {self._timeout_s:g} s"
             raise ChartNotDrawnError(message, hint="try again, or with fewer rows") from None
-        except OSError as error:  # no memory or no process left
+        except OSError as error:  # out of memory or processes
             raise ChartNotDrawnError("the drawing process could not be started") from error
 
     async def _exchange(self, chart: bytes) -> bytes:
@@ -90,13 +90,13 @@ async def draw_png(specification: Mapping[str, Any]) -> bytes:
     """Return the PNG of one chart; for a caller without an event loop, `asyncio.run(draw_png(…))`.
 
     Raises:
-        ChartNotDrawnError: there is no picture; the message says why, the hint what helps.
+        ChartNotDrawnError: drawing failed; the message says why.
     """
     return await Drawer().draw(specification)
 
 
 async def spawn_drawing() -> Process:
-    """Start the drawing process on any system.
+    """Start the drawing process.
 
     Raises:
         ChartNotDrawnError: vl-convert is not installed.
@@ -118,7 +118,7 @@ async def spawn_drawing() -> Process:
 
 def drawing_command() -> list[str]:
     """Return the command line of the drawing process."""
-    # -P: a file run by its path puts its folder first on sys.path, where our module names would hide others.
+    # -P: otherwise the script's folder would be first on sys.path, and our modules would shadow others.
     program = str(Path(__file__).with_name("drawing_process.py"))
     return [sys.executable, "-P", program, str(_LIFETIME_S), str(MEMORY_LIMIT_MB), str(_SCALE)]
 

@@ -12,12 +12,12 @@ import sys
 import zlib
 from collections.abc import Iterator
 
-with contextlib.suppress(ImportError):  # Windows has no limits of this kind
+with contextlib.suppress(ImportError):  # not available on Windows
     import resource
 
 
 def main() -> None:
-    """Draw; an exit code other than 0 means there is no picture. Arguments: seconds, megabytes, scale."""
+    """Draw a chart; exit codes other than 0 mean failure. Arguments: seconds, megabytes, scale."""
     lifetime_s, memory_mb, scale = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     limit(lifetime_s, memory_mb)
     import vl_convert
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def compress(picture: bytes) -> bytes:
-    """Return the same PNG in about a third of the bytes: the library's own compression is a fast one."""
+    """Return the same PNG in about a third of the bytes, because the library compresses fast, not well."""
     chunks = list(read_chunks(picture))
     pixels = zlib.compress(zlib.decompress(b"".join(data for name, data in chunks if name == b"IDAT")))
     head = [chunk for chunk in chunks if chunk[0] not in (b"IDAT", b"IEND")]
@@ -52,7 +52,7 @@ def write_chunk(chunk: tuple[bytes, bytes]) -> bytes:
 
 
 def limit(lifetime_s: int, memory_mb: int) -> None:
-    """Bound what this process takes, and end it after `lifetime_s`, even if nobody is left to kill it."""
+    """Limit the resources of this process, and end it after `lifetime_s`."""
     if hasattr(signal, "alarm"):
         signal.alarm(lifetime_s)
     if "resource" not in globals():
@@ -60,7 +60,7 @@ def limit(lifetime_s: int, memory_mb: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     if sys.platform == "linux":
-        # Not RLIMIT_AS: V8 reserves 64 GB of addresses. RLIMIT_DATA counts what can be written to.
+        # Not RLIMIT_AS: V8 reserves 64 GB of address space. RLIMIT_DATA counts only writable memory.
         memory_bytes = memory_mb << 20
         resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
 

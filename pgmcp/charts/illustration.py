@@ -1,4 +1,4 @@
-"""The picture of an answer for hosts that show images, and what the text says of it."""
+"""The chart of an answer as an image for hosts, with a note for the text."""
 
 import logging
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Illustration:
-    """A picture, or why there is none.
+    """An image, or the reason why there is none.
 
     Attributes:
-        note: for the text of the answer: the picture in words, or the reason why there is none.
-        png: None when no chart fits or none could be drawn.
+        note: for the text of the answer: a description of the image, or the reason.
+        png: None if no chart fits or drawing failed.
     """
 
     note: str
@@ -27,7 +27,7 @@ class Illustration:
 
 
 async def illustrate(answer: Answer, drawer: Drawer) -> Illustration:
-    """Draw the rows of an answer; a failure costs the picture only."""
+    """Draw the rows of an answer; a failure only omits the image."""
     if answer.rows is None:
         return Illustration("No chart: the statement was not executed.")
     rows = list(answer.rows.rows)
@@ -39,9 +39,9 @@ async def illustrate(answer: Answer, drawer: Drawer) -> Illustration:
     try:
         png = await drawer.draw(chart.specification(rows))
     except ChartNotDrawnError as error:
-        logger.warning("no picture: %s", error)
+        logger.warning("a chart could not be drawn: %s", error)
         return Illustration(f"The chart was not drawn. {render_error(error)}")
-    # Names and values of the database stand in the description: it is fenced like the rows.
+    # The description contains names and values of the database, so it is fenced like the rows.
     described = fence_lines([chart.description], new_fence())
     return Illustration(f"A chart of these rows is attached as an image:\n{described}", png)
 

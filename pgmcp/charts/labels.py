@@ -1,4 +1,4 @@
-"""Numbers and moments as a person reads them, on an axis and in a sentence."""
+"""Numbers and times for people, on axes and in sentences."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ _MONTH_MS = 30.44 * _DAY_MS
 _YEAR_MS = 365.25 * _DAY_MS
 _MAX_TICKS = 10
 
-# How long the unit is, its name in Vega (plural below a day, or the tick fails), after how many of them
-# ticks may stand, and the format of a label (d3-time-format).
+# Length of the unit, its name in Vega (plural below a day, or ticks fail), possible steps between ticks, and
+# the format of a label (d3-time-format).
 _UNITS: Final = (
     (_SECOND_MS, "seconds", (1, 5, 15, 30), "%H:%M:%S"),
     (_MINUTE_MS, "minutes", (1, 5, 15, 30), "%H:%M"),
@@ -28,7 +28,7 @@ _UNITS: Final = (
 
 
 def format_number(number: float | None) -> str:
-    """Return a number with thousands separators and no more digits than tell something."""
+    """Return a number with thousands separators and only significant digits."""
     if number is None:
         return "NULL"
     if number.is_integer() and abs(number) < 1e15:
@@ -39,18 +39,18 @@ def format_number(number: float | None) -> str:
 
 
 def format_moment(moment_ms: float) -> str:
-    """Return milliseconds since 1970 as an ISO date, with the time only if there is one."""
+    """Return milliseconds since 1970 as an ISO date, with the time if it is not midnight."""
     moment = _to_datetime(moment_ms).replace(tzinfo=None)
     return moment.date().isoformat() if moment_ms % _DAY_MS == 0 else moment.isoformat(" ", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class TimeAxis:
-    """How an axis of time is labelled.
+    """Labels of a time axis.
 
     Attributes:
         ticks: Vega's `tickCount` and `format`.
-        common: what all moments share and the labels need not repeat: "2026", "2026-11-21" or "".
+        common: the part that all times share and labels omit: "2026", "2026-11-21" or "".
     """
 
     ticks: dict[str, Any]
@@ -58,10 +58,10 @@ class TimeAxis:
 
 
 def label_time_axis(moments_ms: Sequence[float]) -> TimeAxis:
-    """Choose at most about ten ticks.
+    """Choose about ten ticks or fewer.
 
-    They stand on whole units no shorter than those of the data, so that no label repeats and
-    monthly data is labelled by month.
+    Ticks are at whole units that are not shorter than those of the data, so that no label repeats and monthly
+    data is labelled by month.
     """
     first, last = _to_datetime(min(moments_ms)), _to_datetime(max(moments_ms))
     length_ms, unit, step, label = _choose_unit(max(moments_ms) - min(moments_ms), _unit_of(moments_ms))
@@ -76,7 +76,7 @@ def label_time_axis(moments_ms: Sequence[float]) -> TimeAxis:
 
 
 def _choose_unit(span_ms: float, shortest_ms: float) -> tuple[float, str, int, str]:
-    """Return the finest unit and step that give few ticks: its length, its name, the step, the label."""
+    """Return length, name, step and label format of the finest unit that gives few ticks."""
     for length_ms, unit, steps, label in _UNITS:
         for step in steps:
             if length_ms >= shortest_ms and span_ms <= step * length_ms * _MAX_TICKS:
@@ -85,7 +85,7 @@ def _choose_unit(span_ms: float, shortest_ms: float) -> tuple[float, str, int, s
 
 
 def _unit_of(moments_ms: Sequence[float]) -> float:
-    """Return the length of the longest unit on whose starts all moments lie; 0 within a day."""
+    """Return the length of the longest unit that all times are multiples of; 0 within a day."""
     if any(moment % _DAY_MS for moment in moments_ms):
         return 0.0
     dates = [_to_datetime(moment) for moment in moments_ms]

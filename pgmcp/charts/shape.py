@@ -1,4 +1,4 @@
-"""Which chart fits a result, from what its columns can be.
+"""Chooses the chart that fits a result, by the roles of its columns.
 
 | kind           | columns                                                                     |
 |----------------|-----------------------------------------------------------------------------|
@@ -8,8 +8,8 @@
 | grouped bars   | two categories that name each row together, one of few values, and a number |
 | scatter        | two numbers, and a category of few values at most                           |
 
-The kinds are tried in this order; where none fits there is no chart. Where not every measure has room,
-those that the question names come first.
+The kinds are tried in this order; if none fits, there is no chart. If not all measures fit, those that the
+question names are preferred.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,12 +38,12 @@ _MAX_SERIES = 8
 _MAX_BARS = 30
 _MAX_BARS_IN_GROUP = 6
 _MIN_SCATTER_ROWS = 5
-_GLANCE_ROWS = 100  # most columns of many values show it in these, and need no full count
-_SAME_SCALE = 5.0  # measures that differ by more would lie flat on one axis
+_GLANCE_ROWS = 100  # columns with many values usually show that in these rows, without a full count
+_SAME_SCALE = 5.0  # measures that differ by more are not readable on one axis
 
 
 class ChartKind(StrEnum):
-    """What is drawn."""
+    """Kinds of charts."""
 
     NUMBER = "number"
     LINE = "line"
@@ -54,7 +54,7 @@ class ChartKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Which columns a chart draws, and as what.
+    """The columns of a chart and their roles.
 
     Attributes:
         position: along which marks stand: the time, the category, or the horizontal number of a scatter.
@@ -99,7 +99,7 @@ def choose_shape(readings: Sequence[Reading], rows: Sequence[Row], *, question: 
 
 
 def read_points(shape: Shape, rows: Sequence[Row]) -> list[Point]:
-    """Return the marks: in the order of time in a line chart, else in the order of the rows."""
+    """Return the marks, ordered by time in a line chart, otherwise in the order of the rows."""
     position, series = shape.position, shape.series
     read_position = _choose_reader(position)
     if position.role is Role.STEP:
@@ -118,7 +118,7 @@ def read_points(shape: Shape, rows: Sequence[Row]) -> list[Point]:
 
 
 def name_series(points: Sequence[Point]) -> list[str]:
-    """Return the series in the order of their numbers if they are such (2024, 2025), else as they appear."""
+    """Return the series ordered by number if they are numbers (2024, 2025), otherwise as they appear."""
     names = list(dict.fromkeys(point.series for point in points))
     return sorted(names, key=float) if all(name.isdecimal() for name in names) else names
 
@@ -136,13 +136,13 @@ def _choose_reader(position: Reading) -> Callable[[JsonScalar], float | str | No
 
 
 def _step_order(cell: JsonScalar) -> tuple[float, str]:
-    """Order steps by number, named periods (2026-Q1) by text, and what is missing last."""
+    """Order steps by number, named periods (2026-Q1) by text, and missing ones last."""
     number = read_number(cell)
     return (float("inf"), "" if cell is None else str(cell)) if number is None else (number, "")
 
 
 class _Roles:
-    """The columns of a result by what they can do, in their order."""
+    """The columns of a result by role, in their order."""
 
     def __init__(self, readings: Sequence[Reading], question: str) -> None:
         self._readings = readings
@@ -152,7 +152,7 @@ class _Roles:
         return [reading for reading in self._readings if reading.role is role]
 
     def asked_measures(self) -> list[Reading]:
-        """Return the measures of which one is drawn first."""
+        """Return the measures, the preferred one first."""
         return find_asked(self.of(Role.MEASURE), self._question)
 
 
@@ -176,20 +176,20 @@ def _as_line(roles: _Roles, rows: Sequence[Row]) -> Shape | None:
 
 
 def _find_time(roles: _Roles) -> tuple[Reading | None, Reading | None]:
-    """Return the column along which a line runs, and the one that splits it, each if there is one."""
+    """Return the column of the time axis and the column that splits it into series, if any."""
     times, categories = roles.of(Role.TIME), roles.of(Role.CATEGORY)
     steps = sorted(roles.of(Role.STEP), key=lambda step: step_rank(step.step))
     if len(times) == 1 and len(categories) <= 1:
         return times[0], categories[0] if categories else None
     if times or len(steps) + len(categories) > 2 or not steps:
         return None, None
-    # A year beside a month: the months run along, and each year is a line.
+    # With a year and a month, the months are the axis and each year is a line.
     splitting = categories or [_as_label(step) for step in steps[:-1]]
     return steps[-1], splitting[0] if splitting else None
 
 
 def _makes_lines(shape: Shape, rows: Sequence[Row]) -> bool:
-    """Say whether each line has one value at a time, and one line at least has two of them."""
+    """Return whether each line has one value per time, and at least one line has two values."""
     at, first = shape.position.index, shape.measures[0].index
     by = shape.series.index if shape.series else at
     places = [(row[at], row[by]) for row in rows if row[at] is not None]
@@ -199,7 +199,7 @@ def _makes_lines(shape: Shape, rows: Sequence[Row]) -> bool:
 
 
 def _of_its_scale(first: Reading, others: Sequence[Reading], rows: Sequence[Row]) -> tuple[Reading, ...]:
-    """Return those of `others` that can share an axis with the first measure."""
+    """Return the measures that can share an axis with the first one."""
     height = _height(first, rows)
     bounds = (height / _SAME_SCALE, height * _SAME_SCALE)
     return tuple(other for other in others if bounds[0] <= _height(other, rows) <= bounds[1])
@@ -264,12 +264,12 @@ _RULES: Final[tuple[Callable[[_Roles, Sequence[Row]], Shape | None], ...]] = (
 
 
 def _as_label(reading: Reading) -> Reading:
-    """Return a column to be shown by its text, whatever else it could be."""
+    """Return a column as a category, whatever its role."""
     return Reading(reading.index, reading.name, Role.CATEGORY)
 
 
 def _distinct(columns: Sequence[Reading], rows: Sequence[Row]) -> int:
-    """Count the combinations of labels, as they would be drawn."""
+    """Return the number of combinations of labels."""
     cells = {tuple(row[column.index] for column in columns) for row in rows}
     return len({tuple(map(read_label, combination)) for combination in cells})
 
@@ -279,7 +279,7 @@ def _has_values(measure: Reading, rows: Sequence[Row]) -> bool:
 
 
 def _sorted_measure(measures: Sequence[Reading], rows: Sequence[Row]) -> Reading:
-    """Return the measure that the statement sorted by, for it is what was asked for; else the first."""
+    """Return the measure that the rows are sorted by, probably the one asked for; otherwise the first."""
     for measure in measures:
         numbers = [number for row in rows if (number := read_number(row[measure.index])) is not None]
         if len(set(numbers)) > 1 and sorted(numbers) in (numbers, numbers[::-1]):
@@ -288,7 +288,7 @@ def _sorted_measure(measures: Sequence[Reading], rows: Sequence[Row]) -> Reading
 
 
 def find_asked(measures: Sequence[Reading], question: str) -> list[Reading]:
-    """Return those of `measures` that a question names best, in their order; all if it names none.
+    """Return the measures that a question names best, in order; all if it names none.
 
     A measure is passed over where another shares the same words with the question and more: "average
     order value" asks for `average_order_value`, not for `orders`. "orders and revenue" asks for both.
@@ -303,7 +303,7 @@ def find_asked(measures: Sequence[Reading], question: str) -> list[Reading]:
 
 
 def _find_words(text: str) -> frozenset[str]:
-    """Return the words that mean something, without the s of a plural."""
+    """Return the meaningful words, without the s of a plural."""
     return frozenset(word.removesuffix("s") for word in split_words(text) if word not in _SMALL_WORDS)
 
 

@@ -1,10 +1,9 @@
-"""A chart as Vega-Lite: plain JSON for the view in the browser and for the PNG alike.
+"""A chart as Vega-Lite: JSON for the view in the browser and for the PNG.
 
-Fields are called c0, c1, …: a name from the database is a title, never a part of
-a path or an expression. That holds for what Vega-Lite makes of it, too: it would
-write titles into expressions for tooltips and screen readers, so both get a
-text of ours instead. No expression, address or link is written here. Colours
-come from the theme alone, which a view may change while the specification stays.
+Fields are named c0, c1, …: a name from the database is only a title, never part of a path or an expression.
+Vega-Lite would write titles into expressions for tooltips and screen readers, so both get an explicit text
+instead. The specification contains no expression, URL or link. Colours come only from the theme, which a view
+can change separately.
 """
 
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ _TITLE_LINE_CHARACTERS = 70
 _PLOT_HEIGHT_PX = 300
 _BAR_STEP_PX = 24
 _GROUPED_BAR_STEP_PX = 14
-_MAX_MARKED_POINTS = 120  # beyond it the marks hide the line
+_MAX_MARKED_POINTS = 120  # more marks hide the line
 
 
 def specify(shape: Shape, points: Sequence[Point], *, title: str, theme: Theme | None) -> Json:
@@ -54,7 +53,7 @@ def _title(title: str) -> Json:
 
 
 def _draw_number(shape: Shape, points: Sequence[Point]) -> Json:
-    """Draw the number large, and below it what it is."""
+    """Draw the number large, with its label below."""
     (measure,), (point,) = shape.measures, points
     label = measure.name if shape.position is measure else f"{measure.name}, {point.position}"
     return {
@@ -68,7 +67,7 @@ def _draw_number(shape: Shape, points: Sequence[Point]) -> Json:
 
 
 def _text(field: str, **mark: Any) -> Json:
-    """Return a layer that writes a field; what it says stands elsewhere for screen readers."""
+    """Return a layer with the text of a field, which screen readers ignore."""
     return {
         "mark": {"type": "text", "aria": False, "limit": 640, **mark},
         "encoding": {"text": {"field": field, "type": "nominal"}},
@@ -92,7 +91,8 @@ def _draw_line(shape: Shape, points: Sequence[Point]) -> Json:
             "y": _number_axis(_VALUE, value, [point.value for point in points]),
         },
         "layer": _lines_and_dots(colour, len(points)),
-        # The legend is the dots', colour and form in one: Vega-Lite does not merge those of shared scales.
+        # The legend belongs to the dots, with colour and shape: Vega-Lite does not merge legends of shared
+        # scales.
         "resolve": {"scale": {"color": "independent", "shape": "independent"}},
     }
 
@@ -110,7 +110,7 @@ def _lines_and_dots(colour: Json | None, count: int) -> list[Json]:
 def _draw_bars(shape: Shape, points: Sequence[Point]) -> Json:
     values = [point.value for point in points]
     layers: list[Json] = [{"mark": {**_BAR, "height": {"band": 0.78}}, "encoding": _TELL}]
-    if all(value is None or value >= 0 for value in values):  # no room where bars go both ways
+    if all(value is None or value >= 0 for value in values):  # no space if bars go both ways
         layers.append(_text(_FIGURES, align="left", dx=5, fontSize=12))
     return {
         "height": {"step": _BAR_STEP_PX},
@@ -134,7 +134,7 @@ _BAR: Final[Json] = {"type": "bar", "cornerRadiusEnd": 2}
 
 def _bar_axes(shape: Shape, values: Sequence[float | None]) -> Json:
     return {
-        # Nothing is stacked here, and Vega's stack fails on a category that is called "valueOf".
+        # Nothing is stacked here, and Vega's stack fails for a category named "valueOf".
         "x": {**_number_axis(_VALUE, shape.measures[0].name, values, from_zero=True), "stack": None},
         "y": _category_axis(shape.position),
     }
@@ -148,7 +148,7 @@ def _draw_scatter(shape: Shape, points: Sequence[Point]) -> Json:
     }
     if shape.series:
         colour = _colour(shape.series)
-        encoding |= {"color": colour, "shape": colour}  # by form too, for those who do not see colours
+        encoding |= {"color": colour, "shape": colour}  # shapes too, for colour-blind people
     mark = {"type": "point", "filled": True, "size": 45, "opacity": 0.7}
     return {"height": _PLOT_HEIGHT_PX, "mark": mark, "encoding": encoding | _TELL}
 
@@ -183,7 +183,7 @@ def _number_axis(
 ) -> Json:
     numbers = [value for value in values if value is not None]
     lowest, highest = min(numbers, default=0.0), max(numbers, default=0.0)
-    # Far from zero, an axis that starts there would hide all change.
+    # For values far from zero, an axis that starts at zero would hide changes.
     far_from_zero = lowest > 0.6 * highest > 0 or highest < 0.6 * lowest < 0
     return {
         "field": field,

@@ -1,15 +1,15 @@
-"""What charts look like on a light and on a dark ground, as Vega-Lite's `config`."""
+"""Light and dark themes of charts, as Vega-Lite's `config`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 LABEL_LIMIT_PX: Final = 180
-"""Longer labels are cut, and end in "…"; their whole is in the tooltip and in the table."""
+"""Longer labels are cut and end in "…"; tooltip and table have the full text."""
 
 
 class Theme(StrEnum):
-    """On which ground a chart stands."""
+    """The background of a chart."""
 
     LIGHT = "light"
     DARK = "dark"
@@ -17,10 +17,10 @@ class Theme(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Colours:
-    """What a theme paints with: text at 4.5 to 1 against the ground at least, marks at 3 to 1 (WCAG 2.2).
+    """Colours of a theme: contrast to the background at least 4.5 to 1 for text, 3 to 1 for marks (WCAG 2.2).
 
     Attributes:
-        marks: of the series in turn; chosen so that those with any colour blindness can tell them apart.
+        marks: colours of the series in order, distinguishable with any colour blindness.
     """
 
     ground: str
@@ -49,7 +49,7 @@ _COLOURS_BY_THEME: Final = {
 
 
 def theme_config(theme: Theme) -> dict[str, Any]:
-    """Return the `config` of Vega-Lite that dresses any of our charts."""
+    """Return the `config` of Vega-Lite for all charts."""
     colours = _COLOURS_BY_THEME[theme]
     ink, line = colours.ink, colours.line
     texts = {"labelColor": colours.soft_ink, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 12}

@@ -1,1 +1,1 @@
-"""A PostgreSQL of our own with a shop in it: for the guided tour, and for the tests."""
+"""An embedded PostgreSQL with an example shop, for the tour and for tests."""

@@ -1,4 +1,4 @@
-"""Where the PostgreSQL programs are, and which system user may run them."""
+"""Finds the PostgreSQL programs and the system user that can run them."""
 
 import importlib.metadata
 import importlib.util
@@ -25,7 +25,7 @@ class ServerUser:
     gid: int
 
     def spawn_arguments(self) -> dict[str, Any]:
-        """Return what `subprocess.run` needs to run a program as this user and with no group of ours."""
+        """Return arguments of `subprocess.run` to run a program as this user, without our groups."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
@@ -38,7 +38,7 @@ class Installation:
 
     @property
     def major(self) -> str:
-        """The number a data directory belongs to: "18"."""
+        """The major version of a data directory: "18"."""
         return self.version.partition(".")[0]
 
     def program(self, name: str) -> Path:
@@ -47,13 +47,13 @@ class Installation:
 
 
 def choose_server_user() -> ServerUser | None:
-    """Return an existing unprivileged user when we are root, as PostgreSQL refuses to run as root.
+    """Return an existing unprivileged user if we are root, because PostgreSQL refuses to run as root.
 
     None means that the programs run as ourselves.
     """
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
-    import pwd  # exists on POSIX only
+    import pwd  # only on POSIX
 
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
     for name in _UNPRIVILEGED_USERS:
@@ -84,7 +84,7 @@ def find_installation() -> Installation:
 
 
 def make_reachable(installation: Installation, user: ServerUser | None, folder: Path) -> Installation:
-    """Return the installation, or a copy of it in `folder` when `user` cannot reach it where it is.
+    """Return the installation, or a copy of it in `folder` if `user` cannot access it.
 
     So a virtual environment under /root keeps its permissions.
     """
@@ -112,7 +112,7 @@ def _can_run(installation: Installation, user: ServerUser) -> bool:
 
 
 def _copy_whole(installation: Installation, target: Path) -> None:
-    """Copy programs and libraries, keeping their relative places, which their run paths name."""
+    """Copy programs and libraries; their relative paths must not change."""
     package = installation.bin_dir.parent.parent
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".copy-") as scratch:
         root = Path(scratch, "root")

@@ -15,11 +15,10 @@ SERVER_ARGUMENTS = ("-P", "-m", "pgmcp", "serve")
 def serve_demo() -> int:
     """Serve the demo shop until the host leaves; return the server's exit code.
 
-    The server is a child that has our standard input and output, so that PostgreSQL
-    is stopped behind it however it ends.
+    The server is a child with our standard input and output, so that PostgreSQL is stopped however it ends.
     """
     with open_shop(progress=lambda step: None) as shop:
-        # No .env of the folder we were started in may lead elsewhere.
+        # Not in the current folder, whose .env may name another database.
         server = subprocess.Popen(
             [sys.executable, *SERVER_ARGUMENTS], env=server_environment(shop), cwd=Path(__file__).parent
         )
@@ -29,13 +28,13 @@ def serve_demo() -> int:
 
 
 def open_shell(say: Callable[[str], None]) -> int:
-    """Start the shop and a shell on it, and stop PostgreSQL behind it; return the shell's exit code."""
+    """Start the shop and a shell on it, and stop PostgreSQL afterwards; return the shell's exit code."""
     with open_shop(progress=say) as shop:
         environment = server_environment(shop)
-        # `pgmcp` is the one that runs here, whether or not its environment is active.
+        # So that `pgmcp` is this program, whether or not its environment is active.
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         program = os.environ.get("SHELL") or os.environ.get("COMSPEC") or "/bin/sh"
-        say("`exit` stops it again; try: pgmcp ask How many active users do we have?")
-        # Ctrl-C belongs to what runs in the shell. No SIG_IGN, which the shell would inherit.
+        say("`exit` stops PostgreSQL again; try: pgmcp ask How many active users do we have?")
+        # Ctrl-C is for programs in the shell. Not SIG_IGN, which the shell would inherit.
         signal.signal(signal.SIGINT, lambda *_: None)
         return subprocess.run([program], env=environment, check=False).returncode

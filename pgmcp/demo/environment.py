@@ -1,4 +1,4 @@
-"""The demo shop, open for as long as somebody uses it, and what a server has to be told to serve it."""
+"""The demo shop, running while it is in use, and the environment of a server for it."""
 
 import os
 import re
@@ -16,19 +16,18 @@ DATABASE_NAME = "shop"
 _CONTEXT_FILE = Path(__file__).with_name("shop_context.yaml")
 _USER_MARK = "pgmcp demo"
 _MODEL_PREFIX = "PG_MCP_OPENAI_"
-# Settings that lead to another database, ours or libpq's (PGHOST, PGSERVICE …).
+# Settings that could select another database, pgmcp's or libpq's (PGHOST, PGSERVICE …).
 _ELSEWHERE = re.compile(r"PG(?!_MCP_)|PG_MCP_(DATABASE|CONFIG_FILE|CONTEXT_FILE|ENV_FILE)", re.IGNORECASE)
 
 
 @contextmanager
 def open_shop(progress: Callable[[str], None]) -> Iterator[Shop]:
-    """Start the embedded PostgreSQL if it does not run, load the shop, and stop it behind the last user.
+    """Start the embedded PostgreSQL if it is not running, load the shop, and stop it after the last user.
 
-    Every user keeps one connection open, whose name is the mark of use: PostgreSQL itself
-    removes it when a user crashes.
+    Each user keeps one connection open with a special application name, which disappears if the user crashes.
 
     Args:
-        progress: called with a few words before each step.
+        progress: called with a short text before each step.
     """
     server = EmbeddedPostgres()
     progress("starting PostgreSQL")
@@ -44,9 +43,9 @@ def open_shop(progress: Callable[[str], None]) -> Iterator[Shop]:
 def server_environment(
     shop: Shop, environ: Mapping[str, str] = os.environ, *, env_file: Path | None = Path(".env")
 ) -> dict[str, str]:
-    """Return the environment of a server for the shop: ours, but with no way to another database.
+    """Return the environment of a server for the shop, without settings of other databases.
 
-    Run that server where there is no `.env`: of ours, only the settings of the model are taken.
+    Run that server in a folder without `.env`; only the model's settings of `env_file` are included.
     """
     return {
         **_model_variables(env_file),
@@ -58,7 +57,7 @@ def server_environment(
 
 
 def has_model(environment: Mapping[str, str]) -> bool:
-    """Return whether a server with this environment can ask a model."""
+    """Return whether this environment configures a model."""
     return any(environment.get(_MODEL_PREFIX + name) for name in ("API_KEY", "BASE_URL"))
 
 
@@ -72,4 +71,4 @@ def _is_used_by_others(mark: psycopg.Connection) -> bool:
     try:
         return mark.execute(query, [_USER_MARK]).fetchone() is not None
     except psycopg.OperationalError:
-        return True  # the connection broke: somebody else restarted the server, or stopped it
+        return True  # the connection broke: another user restarted or stopped the server

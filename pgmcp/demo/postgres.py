@@ -33,25 +33,25 @@ from pgmcp.errors import SettingsError, UnreachableError
 
 HOST = "127.0.0.1"
 SUPERUSER = "postgres"
-_START_ATTEMPTS = 3  # a free port may be taken meanwhile
+_START_ATTEMPTS = 3  # a free port may be taken before the start
 _START_TIMEOUT_S = 60
 _OTHER_START_TIMEOUT_S = 15
 _POLL_INTERVAL_S = 0.1
 _LOG_TAIL_LINES = 8
 _FOLDER_HINT = "XDG_CACHE_HOME can name another folder; as root, one whose parents everybody may enter"
-# Everything else in our environment (keys, PG* variables) is no business of the server's.
+# The server does not get the rest of the environment (keys, PG* variables).
 _INHERITED_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 
 
 def default_folder() -> Path:
-    """Return the cache folder clusters are kept in: the user's, or /var/cache for root."""
+    """Return the cache folder for clusters: the user's, or /var/cache for root."""
     if choose_server_user() is None:
         return user_cache_path("pgmcp")
     return Path(os.environ.get("XDG_CACHE_HOME") or "/var/cache", "pgmcp")
 
 
 class EmbeddedPostgres:
-    """One cluster and its server; starting a server that already runs attaches to it.
+    """One cluster and its server; starting a running server attaches to it.
 
     As a context manager it starts, and stops the server if it was started here.
 
@@ -77,25 +77,25 @@ class EmbeddedPostgres:
 
     @property
     def port(self) -> int:
-        """The TCP port; kept over a stop and start while nobody else takes it."""
+        """The TCP port; kept over a restart if it is still free."""
         if self._port is None:
             raise UnreachableError("the embedded PostgreSQL has not been started", hint="call start() first")
         return self._port
 
     @property
     def is_running(self) -> bool:
-        """Whether the server runs, whoever started it."""
+        """Whether the server is running, whoever started it."""
         return self.data_dir.exists() and self._run("pg_ctl", "status")[0] == 0
 
     def url(self, dbname: str = "postgres", *, user: str = SUPERUSER, password: str | None = None) -> str:
-        """Return a connection URL; without `password` it holds the superuser's."""
+        """Return a connection URL, by default with the superuser's password."""
         if password is None:
             password = self._password_file.read_text("ascii")
         user, password, dbname = (quote(part, safe="") for part in (user, password, dbname))
         return f"postgresql://{user}:{password}@{HOST}:{self.port}/{dbname}"
 
     def start(self) -> Self:
-        """Start the server, or attach to the one that runs on this data directory.
+        """Start the server, or attach to the one that is running on this data directory.
 
         Raises:
             SettingsError: the folder cannot be written, or PostgreSQL does not start; with its log's end.
@@ -113,7 +113,7 @@ class EmbeddedPostgres:
         raise SettingsError(f"the embedded PostgreSQL did not start:\n{self._log_tail() or output}")
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Stop the server, whoever started it; "immediate" does not write out what is in memory."""
+        """Stop the server, whoever started it; "immediate" does not flush memory."""
         if self.is_running:
             self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
         self._started_here = False
@@ -151,11 +151,11 @@ class EmbeddedPostgres:
 
     @cached_property
     def _installation(self) -> Installation:
-        """The programs where the server's user can run them; the folder exists by now."""
+        """The programs, in a place where the server's user can run them."""
         return make_reachable(self._package, self._user, self._folder)
 
     def _initialise(self) -> None:
-        """Make the cluster elsewhere and rename it into place; of two at once, the first wins."""
+        """Create the cluster in a temporary folder and rename it; of two at once, the first wins."""
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".new-") as scratch:
             cluster = Path(scratch, "cluster")
             data_dir = cluster / "data"
@@ -167,7 +167,7 @@ class EmbeddedPostgres:
                 for path in (data_dir, password_file):
                     shutil.chown(path, self._user.uid, self._user.gid)
                 for path in (cluster, Path(scratch)):
-                    path.chmod(0o711)  # its user has to come through; there is nothing else to see
+                    path.chmod(0o711)  # its user must be able to traverse it
             self._run_initdb(data_dir, password_file)
             try:
                 cluster.rename(self._cluster)
@@ -194,7 +194,7 @@ class EmbeddedPostgres:
 
     def _run_start(self, port: int) -> tuple[int, str]:
         options = {
-            "unix_socket_directories": "",  # no limit on the folder's length, and the same on Windows
+            "unix_socket_directories": "",  # no limit on the length of the path, and the same on Windows
             **self._settings,
             "port": str(port),
             "listen_addresses": HOST,
@@ -205,7 +205,7 @@ class EmbeddedPostgres:
         return self._run("pg_ctl", "start", *wait, f"--log={self._log}", f"--options={quoted}")
 
     def _await_other_start(self) -> bool:
-        """Attach to a server that runs, or that another process is starting; False when there is none."""
+        """Attach to a server that is running or being started; return whether there is one."""
         deadline = time.monotonic() + _OTHER_START_TIMEOUT_S
         while not self._attach():
             if not self.is_running or time.monotonic() > deadline:
@@ -214,7 +214,7 @@ class EmbeddedPostgres:
         return True
 
     def _attach(self) -> bool:
-        """Take the port from postmaster.pid if the server it names runs and is ready."""
+        """Read the port from postmaster.pid if its server is running and ready."""
         try:
             lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -236,7 +236,7 @@ class EmbeddedPostgres:
         """Run a PostgreSQL program as the server's user; return its exit code and its output."""
         command = [str(self._installation.program(program)), "-D", str(data_dir or self.data_dir), *arguments]
         environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
-        # A file, not a pipe: on Windows the server inherits the pipe and reading it to its end never ends.
+        # A file, not a pipe: on Windows the server inherits the pipe, which then never reaches its end.
         with tempfile.TemporaryFile() as output:
             done = subprocess.run(
                 command,
@@ -253,10 +253,12 @@ class EmbeddedPostgres:
 
 
 def _free_port(preferred: int | None) -> int:
-    """Return `preferred` if nobody listens there, else a port that is free at this moment."""
+    """Return `preferred` if it is free, otherwise a free port."""
     for port in (preferred or 0, 0):
         with socket.socket() as probe:
-            if sys.platform != "win32":  # as PostgreSQL does; there it would let two listen on one port
+            if (
+                sys.platform != "win32"
+            ):  # as PostgreSQL does; on Windows it would allow two listeners on one port
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((HOST, port))

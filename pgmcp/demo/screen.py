@@ -1,4 +1,4 @@
-"""What the tour puts on the terminal: titles, SQL, rows, refusals.
+"""Output of the tour on the terminal: titles, SQL, rows, refusals.
 
 Nothing from a database or a model is taken as markup.
 """
@@ -20,7 +20,7 @@ _NUMERIC_TYPES = ("smallint", "integer", "bigint", "numeric", "real", "double pr
 
 
 class Screen:
-    """A terminal, or a file when the output is redirected."""
+    """A terminal, or a file if the output is redirected."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -28,28 +28,28 @@ class Screen:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Show a spinner beside the latest `step` until the work is done."""
+        """Show a spinner with the current `step`."""
         with self._console.status("") as self._status:
             yield
         self._status = None
 
     def step(self, what: str) -> None:
-        """Say what is being done now."""
+        """Show the current step."""
         if self._status:
             self._status.update(Text(f"{what} …"))
         self._console.print(Text(f"  {what}", style="dim"))
 
     def title(self, text: str) -> None:
-        """Begin a part of the tour."""
+        """Print the title of a part of the tour."""
         self._console.print()
         self._console.rule(Text(text, style="bold"), align="left")
 
     def say(self, text: str, style: str = "") -> None:
-        """Print a sentence or two."""
+        """Print a text."""
         self._console.print(Text(text, style=style))
 
     def ask(self, kind: str, text: str) -> None:
-        """Print what is put to the server."""
+        """Print a question or statement for the server."""
         self._console.print()
         self._console.print(Text.assemble((f"{kind}  ", "bold cyan"), (text, "bold")))
 
@@ -58,7 +58,7 @@ class Screen:
         self._console.print(Syntax(text.strip(), "postgresql", background_color="default", word_wrap=True))
 
     def rows(self, columns: list[dict[str, Any]], rows: list[list[Any]]) -> None:
-        """Print the first rows as a table, and how many more there are."""
+        """Print the first rows as a table, and the number of further ones."""
         table = Table()
         for column in columns:
             justify: Literal["left", "right"] = "right" if column["type"] in _NUMERIC_TYPES else "left"
@@ -74,5 +74,5 @@ class Screen:
         self._console.print(Panel(Text(text), border_style="yellow", expand=False))
 
     def block(self, value: dict[str, Any]) -> None:
-        """Print JSON so that it can be copied: no frame, no line wrapped."""
+        """Print JSON for copying, without a frame and without wrapping."""
         self._console.print(json.dumps(value, indent=2), markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The demo shop: one database, and one role that can read it and do nothing else."""
+"""The demo shop: one database, and one read-only role."""
 
 import hashlib
 import hmac
@@ -19,14 +19,14 @@ from pgmcp.errors import SettingsError
 
 SHOP_DATABASE = "pgmcp_shop"
 READER_ROLE = "pgmcp_reader"
-_SHOP_VERSION = 1  # raise it when shop.sql changes, so that older shops are loaded anew
+_SHOP_VERSION = 1  # increase it when shop.sql changes, so that older shops are reloaded
 _MAX_AGE = timedelta(days=1)  # so that "the last seven days" has answers
 _LOADING_DATABASE = "pgmcp_shop_loading"
-_LOCK_KEY = 7_460_281  # of the advisory lock held while loading; any number nobody else uses
+_LOCK_KEY = 7_460_281  # of the advisory lock held while loading; an arbitrary number
 _STEP = re.compile(r"^-- step: (.+)$", re.MULTILINE)
 _MARKER = re.compile(r"demo shop, version (\d+), as of (\S+)")
 
-# What a session of the reader starts with. It may change these; pgmcp sets its own in every transaction.
+# Defaults of the reader's sessions. It may change these; pgmcp sets its own in every transaction.
 _READER_SETTINGS = {
     "default_transaction_read_only": "on",
     "statement_timeout": "60s",
@@ -34,7 +34,7 @@ _READER_SETTINGS = {
     "idle_in_transaction_session_timeout": "60s",
 }
 
-# The reader can read, and has none of what PostgreSQL lets everybody do: temporary tables, large objects,
+# The reader can only read. It has none of the default privileges of PUBLIC: temporary tables, large objects,
 # messages in the write-ahead log, DO blocks.
 _GRANTS: tuple[LiteralString, ...] = (
     "revoke all on database {database} from public",
@@ -51,7 +51,7 @@ _GRANTS: tuple[LiteralString, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """Where the shop is: URLs for the role that reads and for the superuser."""
+    """URLs of the shop for the reader and for the superuser."""
 
     reader_url: str
     admin_url: str
@@ -63,7 +63,7 @@ def create_shop(
     *,
     as_of: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Shop:
-    """Make the shop and its reader, or find them; a shop older than a day is loaded anew.
+    """Create the shop and its reader if necessary; a shop older than a day is reloaded.
 
     The new shop replaces the old one only when it is complete. Of two calls at once, the second waits.
 
@@ -140,7 +140,7 @@ def _load(target: psycopg.Connection, now: datetime, progress: Callable[[str], N
 
 
 def _make_reader(connection: psycopg.Connection, password: str) -> None:
-    """Make the role or bring it back to what it should be; only the password's SCRAM verifier is sent."""
+    """Create or reset the role; only the password's SCRAM verifier is sent."""
     role = sql.Identifier(READER_ROLE)
     found = connection.execute("select from pg_roles where rolname = %s", [READER_ROLE]).fetchone()
     if found is None:
@@ -158,7 +158,7 @@ def _make_reader(connection: psycopg.Connection, password: str) -> None:
 
 
 def _derive_reader_password(admin_url: str) -> str:
-    """Return the same password on every call for one superuser, so that a second demo locks nobody out."""
+    """Return the same password for the same superuser, so that a second demo does not lock out the first."""
     superuser_password = conninfo_to_dict(admin_url).get("password") or secrets.token_urlsafe(24)
     return hmac.new(str(superuser_password).encode(), READER_ROLE.encode(), hashlib.sha256).hexdigest()
 

@@ -1,4 +1,4 @@
-"""`pgmcp demo`: the shop, and the real server over stdio, shown with a real MCP client."""
+"""`pgmcp demo`: a tour of the real server over stdio on the demo shop, with a real MCP client."""
 
 import asyncio
 import sys
@@ -52,7 +52,7 @@ _OTHER_DESKTOP_FILE = "~/.config/Claude/claude_desktop_config.json"
 
 
 def run_tour(question: str | None = None) -> bool:
-    """Show the server at work on the demo shop; with a question, only that one is asked.
+    """Run the tour on the demo shop, or ask only the given question.
 
     Returns:
         Whether everything went as promised.
@@ -74,20 +74,20 @@ def run_tour(question: str | None = None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Tour:
-    """One connection to the server, and where to show what it says."""
+    """One connection to the server, and the screen for its output."""
 
     screen: Screen
     client: Client
     shop: Shop
 
     async def call(self, tool: str, **arguments: Any) -> tuple[dict[str, Any], str]:
-        """Return the structured answer, or {} and the error's text."""
+        """Call a tool; return the structured answer, or {} and the error's text."""
         result = await self.client.call_tool(tool, arguments)
         text = "\n".join(block.text for block in result.content if block.type == "text")
         return ({}, text) if result.is_error else (result.structured_content, "")
 
     async def show_answer(self, question: str) -> bool:
-        """Ask in English, and show SQL and rows; return whether there was an answer."""
+        """Ask a question, and show SQL and rows; return whether there was an answer."""
         self.screen.ask("Question", question)
         answer, error = await self.call("query", question=question, return_type="both")
         if not error:
@@ -95,7 +95,7 @@ class _Tour:
         return self._show_rows(answer, error)
 
     async def show_direct(self, sql: str) -> bool:
-        """Send SQL, and show the rows; return whether there was an answer."""
+        """Run SQL, and show the rows; return whether there was an answer."""
         self.screen.ask("SQL", "the categories with the fullest shelves")
         self.screen.sql(sql)
         return self._show_rows(*await self.call("execute_sql", sql=sql))
@@ -109,7 +109,7 @@ class _Tour:
         return True
 
     async def show_refusal(self, intention: str, sql: str) -> bool:
-        """Try something harmful; return whether it was refused."""
+        """Try a harmful statement; return whether it was refused."""
         self.screen.ask("Attack", intention)
         self.screen.sql(sql)
         _, error = await self.call("execute_sql", sql=sql)
@@ -117,7 +117,7 @@ class _Tour:
         return bool(error)
 
     async def show_runaway(self) -> bool:
-        """Start a query that never ends; return whether it was stopped and its backend ended it, too."""
+        """Start an endless query; return whether it was stopped, in its backend too."""
         self.screen.ask("Runaway", f"a query for years, and a limit of {_RUNAWAY_TIMEOUT_S} s")
         self.screen.sql(_RUNAWAY_SQL)
         with psycopg.connect(self.shop.admin_url, autocommit=True) as watcher:
@@ -132,10 +132,10 @@ class _Tour:
 
 
 async def _drive(screen: Screen, shop: Shop, question: str | None) -> bool:
-    """Start the server as a host would, and show it."""
+    """Start the server like a host, and run the tour."""
     environment = {**server_environment(shop), "PG_MCP_SERVER_QUERY_TIMEOUT": str(_RUNAWAY_TIMEOUT_S)}
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+", encoding="utf-8") as log:
-        # An empty working directory, so that no .env leads elsewhere.
+        # An empty working directory, so that no .env selects another database.
         server = StdioServerParameters(
             command=sys.executable, args=[*SERVER_ARGUMENTS], env=environment, cwd=folder
         )
@@ -224,7 +224,7 @@ def _describe_backend(watcher: psycopg.Connection, pid: int) -> str:
 
 
 async def _wait_for(ask: Callable[[], int]) -> int:
-    """Ask until the answer is not 0, and return it; 0 when it stays 0 for too long."""
+    """Poll until the result is not 0, and return it; 0 after a timeout."""
     deadline = time.monotonic() + _WATCH_TIMEOUT_S
     while not (answer := ask()) and time.monotonic() < deadline:
         await asyncio.sleep(_WATCH_INTERVAL_S)
@@ -232,7 +232,7 @@ async def _wait_for(ask: Callable[[], int]) -> int:
 
 
 def _unwrap(error: BaseException) -> BaseException:
-    """Return what went wrong first, without the groups that the client's task groups put around it."""
+    """Return the first error inside the exception groups of the client."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error

@@ -1,4 +1,4 @@
-"""Writes the rows of an answer to a file in the folder that the operator allowed.
+"""Writes the rows of an answer to a file in the configured folder.
 
 A short-lived process does it, `export_process.py`: laying out a million cells would keep this one, which
 serves everybody, from its work for a second, and pyarrow would stay in its memory for good. The rows go
@@ -28,17 +28,17 @@ from pgmcp.execution.result import EncodedRows, Rows
 SpawnWriting = Callable[[], Awaitable[Process]]
 
 TIMEOUT_S: Final = 20.0
-"""With the 30 s that a statement has by default it stays below the minute after which hosts give up."""
+"""Together with the 30 s of a statement it stays below the 60 s after which hosts time out."""
 
 _LIFETIME_S = 60
-"""After which the process ends by itself, if this one is gone and cannot kill it."""
+"""After this time the process ends by itself, in case its parent cannot kill it."""
 
 _MAX_AT_ONCE = 2
 _PIECE_BYTES: Final = 1 << 20
 
 
 class Exporter:
-    """Writes exports, a few at a time."""
+    """Writes exports, with a limit on concurrent ones."""
 
     def __init__(
         self,
@@ -48,13 +48,13 @@ class Exporter:
         spawn: SpawnWriting | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Prepare; nothing is started or loaded before the first export.
+        """Prepare; no process is started before the first export.
 
         Args:
-            folder: that exists; files are made in it and nowhere else.
-            timeout_s: from the call to the whole file, the wait for other exports included.
-            spawn: starts the writing process, with pipes to its standard input and output.
-            now: the time that files are named after, in UTC.
+            folder: an existing folder; files are created only there.
+            timeout_s: for the whole call, including the wait for other exports.
+            spawn: starts the writing process with pipes for stdin and stdout.
+            now: returns the time for file names, in UTC.
         """
         self._folder = folder
         self._timeout_s = timeout_s
@@ -64,10 +64,10 @@ class Exporter:
         self._endings: set[asyncio.Task[None]] = set()
 
     async def write(self, rows: Rows, file_format: ExportFormat) -> Exported:
-        """Write the rows, as they came from the worker, to a new file.
+        """Write the rows, as encoded by the worker, to a new file.
 
         Raises:
-            ExportFailedError: there is no file, nor a part of one; the message says why.
+            ExportFailedError: the file could not be written, and no part of it is left; the message says why.
         """
         path = self._folder / _new_name(self._now(), file_format)
         try:
@@ -87,13 +87,13 @@ class Exporter:
         )
 
     async def close(self) -> None:
-        """Wait until nothing is left of exports that were broken off."""
+        """Wait until cancelled exports are cleaned up."""
         await asyncio.gather(*self._endings)
 
     async def _write(self, rows: Rows, file_format: ExportFormat, path: Path) -> int:
         try:
             process = await self._spawn()
-        except OSError as error:  # no memory or no process left
+        except OSError as error:  # out of memory or processes
             raise ExportFailedError("the process that writes the file could not be started") from error
         is_written = False
         try:
@@ -101,7 +101,7 @@ class Exporter:
             is_written = True
         finally:
             if not is_written:
-                # In a task of its own, for a caller that was cancelled may be so at every await.
+                # In a separate task, because a cancelled caller may be cancelled at every await.
                 await asyncio.shield(self._in_background(_undo(process, path)))
         return size_bytes
 
@@ -113,7 +113,7 @@ class Exporter:
 
 
 def check_format(file_format: ExportFormat) -> None:
-    """Tell whether the format can be written here, before anything is run for it.
+    """Check that the format is supported, before a statement is run for it.
 
     Raises:
         ExportFailedError: pyarrow is not installed.
@@ -126,9 +126,9 @@ def check_format(file_format: ExportFormat) -> None:
 
 
 async def spawn_writing() -> Process:
-    """Start the writing process on any system."""
-    # -P: without it a folder named pgmcp where the host runs would be taken for ours. -B: on a full disk
-    # Python would leave its own caches cut off, and what cannot be loaded from them is broken for good.
+    """Start the writing process."""
+    # -P: otherwise a folder named pgmcp in the working directory would be imported instead. -B: on a full
+    # disk Python would leave truncated bytecode caches, which break later imports.
     command = [sys.executable, "-B", "-P", "-m", "pgmcp.export.process", str(_LIFETIME_S)]
     return await asyncio.create_subprocess_exec(
         *command,
@@ -152,7 +152,7 @@ async def _converse(process: Process, rows: Rows, file_format: ExportFormat, pat
         "columns": columns,
         "row_count": len(rows.rows),
     }
-    with suppress(ConnectionError):  # it has ended, and says why, or its exit code does
+    with suppress(ConnectionError):  # it has ended; its output or exit code says why
         process.stdin.write(json.dumps(header).encode() + b"\n")
         rows_json = memoryview(rows.rows.json)
         for start in range(0, len(rows_json), _PIECE_BYTES):
@@ -176,19 +176,19 @@ async def _converse(process: Process, rows: Rows, file_format: ExportFormat, pat
 
 
 async def _undo(process: Process, path: Path) -> None:
-    """End the process and leave nothing that it wrote; its last deed may have been to finish."""
+    """Kill the process and remove its file; it may have finished just before it was killed."""
     await end(process)
     await asyncio.to_thread(_remove, path)
 
 
 def _remove(path: Path) -> None:
-    with suppress(OSError):  # the folder may be gone
+    with suppress(OSError):  # the folder may have been removed
         _partial(path).unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
 
 def _partial(path: Path) -> Path:
-    """Return what a file is called until it is whole: hidden, and with an ending that nobody reads."""
+    """Return the name of the unfinished file: hidden, with an unused suffix."""
     return path.with_name(f".{path.name}.part")
 
 

@@ -1,4 +1,4 @@
-"""Rows as Parquet: typed where Parquet has the type and every value fits it, exact text elsewhere.
+"""Writes rows as Parquet: typed if Parquet has the type and all values fit, otherwise as exact text.
 
 | PostgreSQL                              | Parquet                                                   |
 |-----------------------------------------|-----------------------------------------------------------|
@@ -29,17 +29,17 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from pgmcp.execution.result import Column, JsonScalar, Rows
 
 _BLOCK_ROWS: Final = 16_384
-"""Rows that are objects at the same time; each block is a row group of the file."""
+"""Rows that are decoded at the same time; each block is a row group of the file."""
 
 _MAX_DIGITS: Final = 38
-"""The widest decimal that readers of Parquet have in common: it takes 16 bytes."""
+"""The largest precision that all readers of Parquet support: 16 bytes."""
 
 _MISFITS: Final = (ValueError, ArithmeticError, TypeError)
 
 
 @dataclass(slots=True)
 class _Form:
-    """How a column's cells become values of an Arrow type.
+    """An Arrow type, and the conversion of a column's cells to it.
 
     Attributes:
         convert: raises one of `_MISFITS` for a cell that is no such value.
@@ -50,7 +50,7 @@ class _Form:
 
 
 def write_parquet(rows: Rows, file: BinaryIO) -> None:
-    """Write the rows, reading them twice: once to choose the types, once to write.
+    """Write the rows; they are read twice, to choose the types and to write.
 
     Raises:
         OSError: the file cannot be written.
@@ -67,7 +67,7 @@ def write_parquet(rows: Rows, file: BinaryIO) -> None:
 
 
 def _choose_forms(rows: Rows) -> list[_Form]:
-    """Return a form per column that takes all its values."""
+    """Return a form for each column that fits all its values."""
     forms = [_FORM_BY_TYPE.get(column.type, _TEXT) for column in rows.columns]
     digits = {number: _Digits() for number, column in enumerate(rows.columns) if column.type == "numeric"}
     for block in _blocks(rows):
@@ -91,13 +91,13 @@ def _fit(cells: Sequence[JsonScalar], form: _Form, digits: "_Digits | None") -> 
 
 @dataclass(slots=True)
 class _Digits:
-    """The digits that the numbers of a column need."""
+    """The precision and scale that the numbers of a column need."""
 
     before_point: int = 0
     after_point: int = 0
 
     def hold(self, numbers: Sequence[Decimal]) -> bool:
-        """Make room for these numbers, and tell whether a decimal can have as much."""
+        """Include these numbers; return whether a decimal can hold them."""
         for number in numbers:
             if not number.is_finite():
                 return False
@@ -109,7 +109,7 @@ class _Digits:
 
 
 def _boolean(cell: JsonScalar) -> bool:
-    if not isinstance(cell, bool):  # a row that is not UTF-8 is text throughout
+    if not isinstance(cell, bool):  # in a row that is not UTF-8, all cells are text
         raise TypeError(cell)
     return cell
 
@@ -145,7 +145,7 @@ def _blocks(rows: Rows) -> Iterator[list[list[JsonScalar]]]:
 
 
 def _unique_names(columns: Sequence[Column]) -> list[str]:
-    """Return a name per column: SQL lets them be empty or repeat, readers of Parquet do not."""
+    """Return unique names: SQL allows empty and repeated ones, readers of Parquet do not."""
     names: dict[str, None] = {}
     for number, column in enumerate(columns, start=1):
         base = name = column.name or f"column_{number}"

@@ -23,7 +23,7 @@ from pgmcp.execution.result import Column, EncodedRows, Rows
 
 
 def main() -> None:
-    """Write. Argument: seconds after which this ends by itself, even if nobody is left to kill it."""
+    """Write the file. Argument: seconds after which the process ends by itself."""
     _limit(int(sys.argv[1]))
     header = json.loads(sys.stdin.buffer.readline())
     try:
@@ -47,7 +47,7 @@ def _write(header: dict[str, Any], body: bytes) -> int:
         else:
             _write_csv(rows, file)
         file.flush()
-        os.fsync(file.fileno())  # what a full disk or a server of files refuses late, it refuses here
+        os.fsync(file.fileno())  # reports late errors of a full disk or a network file system
         return os.fstat(file.fileno()).st_size
 
 
@@ -60,9 +60,9 @@ def _read_rows(body: bytes, row_count: int) -> EncodedRows:
 
 @contextmanager
 def _new_file(path: Path, partial_path: Path) -> Iterator[BinaryIO]:
-    """Open a file that was not there, for its owner alone, and give it its name when it is written.
+    """Create a file readable only by its owner, and rename it when it is complete.
 
-    Whatever fails, it is removed.
+    If anything fails, the file is removed.
     """
     descriptor = os.open(
         partial_path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600
@@ -83,10 +83,10 @@ def _write_csv(rows: Rows, file: BinaryIO) -> None:
 
 
 def _limit(lifetime_s: int) -> None:
-    with suppress(ImportError, AttributeError):  # Windows has neither
+    with suppress(ImportError, AttributeError):  # neither exists on Windows
         import resource
 
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # it would hold the rows
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would contain the rows
         signal.signal(signal.SIGALRM, _give_up)
         signal.alarm(lifetime_s)
 

@@ -1,1 +1,1 @@
-"""The page that a host shows for a result."""
+"""The result view: an HTML page that a host shows for a result."""

@@ -1,4 +1,4 @@
-"""What the result view is sent beside the text and the structured content of an answer.
+"""The data for the result view, besides the text and structured content of an answer.
 
 The view (`result_view.html`, built from scripts/view) draws the structured content. That
 is bound by the model's budget of tokens; a person can look at more. So a host
@@ -29,13 +29,13 @@ from pgmcp.execution.result import Rows
 VIEW_META_KEY: Final = "pgmcp/view"
 
 MAX_VIEW_BYTES: Final = 512 * 1024
-"""Of rows and chart as JSON. Hosts cut or refuse a result near 1 MB, text and structured content included."""
+"""Limit for rows and chart as JSON. Hosts cut or reject results near 1 MB, including text and content."""
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def describe_for_view(answer: Answer, shown: Shown | None) -> dict[str, Any]:
-    """Return what the view draws beyond the structured content of `answer`, of which `shown` is the rows."""
+    """Return the data for the view that the structured content of `answer` lacks; `shown` are its rows."""
     if answer.rows is None or shown is None:
         return _entry(answer)
     chart = _describe_chart(answer, answer.rows)
@@ -76,7 +76,7 @@ def _holds_all(shown: Shown, rows: Rows) -> bool:
 
 
 def _describe_chart(answer: Answer, rows: Rows) -> dict[str, Any] | None:
-    # The question stands above the chart already.
+    # The question is already shown above the chart.
     values = list(rows.rows)
     chart = choose_chart(rows.columns, values, title="", is_partial=rows.truncated is not None)
     if chart is None:
@@ -91,7 +91,7 @@ def _describe_chart(answer: Answer, rows: Rows) -> dict[str, Any] | None:
 
 
 def _fit_table(rows: Rows, room_bytes: int) -> dict[str, Any]:
-    """Return the leading rows that fit the room; the view tells how many were fetched."""
+    """Return the first rows that fit; the view shows how many were fetched."""
     table: dict[str, Any] = {
         "columns": [{"name": column.name, "type": column.type} for column in rows.columns],
         "rows": [],
