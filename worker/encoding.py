@@ -20,7 +20,7 @@ r"""From PostgreSQL's text output to cells: typed where JSON has the type, exact
 import math
 import re
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from psycopg import pq
 from psycopg.abc import Buffer
@@ -110,7 +110,7 @@ _UTF8: Final = "utf-8"
 class _LoadsRows(Protocol):
     """What we use of a psycopg Transformer, whose class differs between its two implementations."""
 
-    def set_pgresult(self, result: pq.abc.PGresult | None) -> None: ...
+    def set_pgresult(self, result: pq.abc.PGresult | None, *, set_loaders: bool) -> None: ...
 
     def load_rows(self, first: int, last: int, make_row: type[list[Cell]]) -> list[list[Cell]]: ...
 
@@ -136,11 +136,13 @@ class CellReader:
         self._codec, self._dates = codec, dates
         adapters = _strict_adapters(dates) if codec == _UTF8 else _lenient_adapters(codec, dates)
         self._transformer = Transformer(_Context(adapters))
+        self._has_loaders = False
 
     def read(self, result: pq.abc.PGresult) -> list[list[Cell]]:
         """Return the rows of a piece, a list each."""
         try:
-            rows = self._load(self._transformer, result)
+            rows = self._load(self._transformer, result, set_loaders=not self._has_loaders)
+            self._has_loaders = True
         except UnicodeDecodeError:  # a database in SQL_ASCII may hold bytes that are not UTF-8
             rows = self._load(Transformer(_Context(_lenient_adapters(self._codec, self._dates))), result)
         for column in self._bigint_columns:
@@ -150,8 +152,10 @@ class CellReader:
         return rows
 
     @staticmethod
-    def _load(transformer: _LoadsRows, result: pq.abc.PGresult) -> list[list[Cell]]:
-        transformer.set_pgresult(result)
+    def _load(
+        transformer: _LoadsRows, result: pq.abc.PGresult, *, set_loaders: bool = True
+    ) -> list[list[Cell]]:
+        transformer.set_pgresult(result, set_loaders=set_loaders)
         rows: list[list[Cell]] = transformer.load_rows(0, result.ntuples, list)
         return rows
 
@@ -166,6 +170,9 @@ class _Context:
 
 
 def _spell_out_inexact(rows: list[list[Cell]], column: int) -> None:
+    numbers = _numbers(rows, column)
+    if not numbers or (min(numbers) >= -MAX_EXACT_INTEGER and max(numbers) <= MAX_EXACT_INTEGER):
+        return  # as nearly always
     for row in rows:
         number = row[column]
         if isinstance(number, int) and not -MAX_EXACT_INTEGER <= number <= MAX_EXACT_INTEGER:
@@ -173,10 +180,16 @@ def _spell_out_inexact(rows: list[list[Cell]], column: int) -> None:
 
 
 def _spell_out_not_finite(rows: list[list[Cell]], column: int) -> None:
+    if math.isfinite(sum(_numbers(rows, column))):
+        return  # as nearly always
     for row in rows:
         number = row[column]
         if isinstance(number, float) and not math.isfinite(number):
             row[column] = "NaN" if math.isnan(number) else "Infinity" if number > 0 else "-Infinity"
+
+
+def _numbers(rows: list[list[Cell]], column: int) -> list[Any]:
+    return [number for row in rows if (number := row[column]) is not None]
 
 
 def text_bytes(text: str) -> int:

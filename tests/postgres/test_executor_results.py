@@ -7,9 +7,10 @@ import psycopg
 import pytest
 
 from pgmcp.errors import StatementFailedError
-from pgmcp.execution.result import Column, JsonScalar, RowLimits, Truncation
+from pgmcp.execution.result import Column, EncodedRows, JsonScalar, RowLimits, Truncation
 from pgmcp.execution.supervisor import Supervisor
 from tests.statement_run import run, value
+from worker.row_format import text_row
 
 pytestmark = pytest.mark.anyio
 
@@ -82,6 +83,34 @@ async def test_every_type_comes_as_the_table_says(supervisor: Supervisor) -> Non
     arrived = [(column.type, cell) for column, cell in zip(rows.columns, rows.rows[0], strict=True)]
     assert arrived == [(type_name, cell) for _, type_name, cell in TYPED_VALUES]
     assert [type(cell) for _, cell in arrived] == [type(cell) for _, _, cell in TYPED_VALUES]
+
+
+async def test_numbers_that_json_cannot_carry_are_text_in_their_rows_alone(supervisor: Supervisor) -> None:
+    rows = await run(
+        supervisor,
+        "select * from (values (1e308::float8, 1::bigint), (1e308, null), (null, 9007199254740993),"
+        " ('-Infinity', -9007199254740993), (0.5, 9007199254740992)) as t (f, b)",
+    )
+
+    assert rows.rows == [
+        [1e308, 1],
+        [1e308, None],
+        [None, "9007199254740993"],
+        ["-Infinity", "-9007199254740993"],
+        [0.5, 9007199254740992],
+    ]
+
+
+async def test_the_worker_writes_the_leading_rows_as_text(supervisor: Supervisor) -> None:
+    expressions = ", ".join(expression for expression, _, _ in TYPED_VALUES)
+    sql = f"select n, E'a\\tb' || chr(8238), {expressions} from generate_series(1, 600) as n"
+    limits = RowLimits(max_rows=500, max_bytes=1 << 22, max_cell_bytes=1 << 16, max_text_bytes=60_000)
+
+    rows = (await run(supervisor, sql, limits=limits)).rows
+
+    assert isinstance(rows, EncodedRows)
+    assert 0 < rows.text_rows < len(rows) == 500
+    assert rows.text.split("\n") == [text_row(row) for row in rows[: rows.text_rows]]
 
 
 async def test_column_names_may_repeat_and_be_strange(supervisor: Supervisor) -> None:
