@@ -1,0 +1,241 @@
+"""Checks the image of the Dockerfile where there is no container engine.
+
+    uv run scripts/check_image.py            build a root file system, run the server in it, check its manners
+    uv run scripts/check_image.py --root DIR the same, and keep the root file system there for the next run
+
+The root file system comes from Debian's packages (debootstrap, the release that the official Python image is
+made of); the wheel is installed into it as the Dockerfile does. The server then runs in mount and process
+namespaces of its own: tini is process 1, the user is 10001 without capabilities, the root is read-only. The
+database is the embedded one. It needs Linux, root, and debootstrap.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from pgmcp.demo.postgres import EmbeddedPostgres
+
+_ROOT: Final = Path(__file__).parents[1]
+_SUITE: Final = "trixie"
+_PACKAGES: Final = "python3,python3-venv,tini,ca-certificates"
+_USER: Final = "10001"
+_UV: Final = shutil.which("uv") or "uv"
+_DEADLINE_S: Final = 60.0
+_RUN: Final = """
+set -eu
+mount --make-rprivate /
+mount --bind "$1" "$1"
+mount -t proc proc "$1/proc"
+mount -t tmpfs tmpfs "$1/tmp"
+mount -o remount,bind,ro "$1"
+cd "$1"
+exec /usr/sbin/chroot "$1" /usr/bin/setpriv --reuid={user} --regid={user} --clear-groups --no-new-privs \\
+  --bounding-set=-all --inh-caps=-all /usr/bin/tini -- /opt/pgmcp/bin/pgmcp serve --http "$2"
+"""
+
+
+def main() -> int:
+    """Build, run and check; return the exit code."""
+    arguments = _parse_arguments()
+    with tempfile.TemporaryDirectory(prefix="pgmcp-image-") as folder:
+        root = arguments.root or Path(folder) / "root"
+        if not (root / "opt/pgmcp").exists():
+            build(root)
+        with _database(Path(folder)) as database_url, _server(root, database_url) as (process, address):
+            failures = [name for name, check in _CHECKS if not _say(name, check(process, address))]
+            _say("SIGTERM ends everything in order", stopped := _stop(process))
+    return 1 if failures or not stopped else 0
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--root", type=Path, metavar="DIR", help="keep the root file system there")
+    return parser.parse_args()
+
+
+def build(root: Path) -> None:
+    """Make the root file system, with the wheel installed in /opt/pgmcp."""
+    if os.geteuid() != 0 or not shutil.which("debootstrap"):
+        sys.exit("needs root and debootstrap: apt-get install debootstrap")
+    sys.stdout.write("building the root file system\n")
+    bootstrap = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, str(root)]
+    subprocess.run(bootstrap, check=True, stdout=subprocess.DEVNULL)
+    wheels = root / "dist"
+    subprocess.run([_UV, "build", "--quiet", "--wheel", "--out-dir", str(wheels), str(_ROOT)], check=True)
+    in_root = ["chroot", str(root), "/usr/bin/env", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
+    subprocess.run([*in_root, "python3", "-m", "venv", "--without-pip", "/opt/pgmcp"], check=True)
+    (wheel,) = wheels.glob("*.whl")
+    python = [*in_root, "/opt/pgmcp/bin/python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    version = subprocess.run(python, check=True, capture_output=True, text=True).stdout.strip()
+    target = root / f"opt/pgmcp/lib/python{version}/site-packages"
+    # By the uv outside: inside there is no compiler, and nothing may need one.
+    install = [_UV, "pip", "install", "--quiet", "--no-build", "--python-version", version]
+    subprocess.run([*install, "--target", str(target), str(wheel)], check=True)
+    shutil.copy(target / "bin/pgmcp", root / "opt/pgmcp/bin/pgmcp")
+    script = root / "opt/pgmcp/bin/pgmcp"
+    _, _, body = script.read_text("utf-8").partition("\n")
+    script.write_text(f"#!/opt/pgmcp/bin/python\n{body}", "utf-8")
+    subprocess.run([*in_root, "useradd", "--no-create-home", "--uid", _USER, "pgmcp"], check=True)
+
+
+@contextmanager
+def _database(folder: Path) -> Iterator[str]:
+    folder.chmod(0o711)
+    cluster = EmbeddedPostgres(folder / "cluster")
+    try:
+        cluster.start()
+        with psycopg.connect(cluster.url(), autocommit=True) as connection:
+            connection.execute("create role reader login password 'reader' in role pg_read_all_data")
+            connection.execute("create table fruits as select 'apple' as name")
+            connection.execute("grant select on fruits to reader")
+        yield make_conninfo(cluster.url(), user="reader", password="reader")
+    finally:
+        cluster.stop("immediate")
+
+
+@contextmanager
+def _server(root: Path, database_url: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    environment = {
+        "PATH": "/opt/pgmcp/bin:/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "XDG_CACHE_HOME": "/tmp",  # noqa: S108 - a file system of its own
+        "PG_MCP_DATABASE_URL": database_url,
+    }
+    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _RUN.format(user=_USER)]
+    process = subprocess.Popen([*command, "sh", str(root), address], env=environment)
+    try:
+        _wait_until_healthy(process, address)
+        yield process, address
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], address: str) -> None:
+    ends_at_s = time.monotonic() + _DEADLINE_S
+    while time.monotonic() < ends_at_s:
+        if process.poll() is not None:
+            sys.exit(f"the server ended with exit code {process.returncode}")
+        try:
+            with urllib.request.urlopen(f"http://{address}/readyz", timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    sys.exit(f"the server was not ready within {_DEADLINE_S:g} s")
+
+
+def _answers_a_call(_: subprocess.Popen[bytes], address: str) -> bool:
+    answer = _call(address, "select name from fruits")
+    return bool(answer["structuredContent"]["rows"] == [["apple"]])
+
+
+def _call(address: str, sql: str) -> Any:
+    body = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "execute_sql", "arguments": {"sql": sql}},
+    }
+    request = urllib.request.Request(
+        f"http://{address}/mcp",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json", "Accept": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:  # noqa: S310 - our own address
+        return json.loads(response.read())["result"]
+
+
+def _processes(process: subprocess.Popen[bytes]) -> list[dict[str, str]]:
+    """Return the status lines of the processes of the namespace, tini first."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("utf-8").split()
+    found: list[dict[str, str]] = []
+    pending = children
+    while pending:
+        pid = pending.pop(0)
+        try:
+            status = Path(f"/proc/{pid}/status").read_text("utf-8")
+            pending += Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()
+        except FileNotFoundError:
+            continue
+        found.append(dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line))
+    return found
+
+
+def _runs_as_its_user(process: subprocess.Popen[bytes], _: str) -> bool:
+    return all(
+        each["Uid"].split() == [_USER] * 4 and int(each["CapEff"], 16) == 0 for each in _processes(process)
+    )
+
+
+def _has_tini_as_process_1(process: subprocess.Popen[bytes], _: str) -> bool:
+    first, *_others = _processes(process)
+    return first["Name"] == "tini" and first["NSpid"].split()[-1] == "1"
+
+
+def _writes_nothing(process: subprocess.Popen[bytes], _: str) -> bool:
+    pid = _processes(process)[0]["Pid"]
+    mounts = Path(f"/proc/{pid}/mounts").read_text("utf-8").splitlines()
+    return next(line.split()[3] for line in mounts if line.split()[1] == "/").split(",")[0] == "ro"
+
+
+def _reaps_orphans(process: subprocess.Popen[bytes], address: str) -> bool:
+    """Kill the parent of the workers: they end, tini reaps them, and the next call is answered."""
+    parents = [each for each in _processes(process) if _has_children(each["Pid"])]
+    os.kill(int(parents[-1]["Pid"]), signal.SIGKILL)
+    _call(address, "select 1")
+    ends_at_s = time.monotonic() + _DEADLINE_S
+    while time.monotonic() < ends_at_s:
+        if not any(each["State"].startswith("Z") for each in _processes(process)):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def _has_children(pid: str) -> bool:
+    return bool(Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split())
+
+
+def _stop(process: subprocess.Popen[bytes]) -> bool:
+    os.kill(int(_processes(process)[0]["Pid"]), signal.SIGTERM)
+    try:
+        return process.wait(_DEADLINE_S) == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def _say(name: str, holds: bool) -> bool:
+    sys.stdout.write(f"{'ok  ' if holds else 'FAIL'} {name}\n")
+    return holds
+
+
+_CHECKS: Final = (
+    ("a call is answered", _answers_a_call),
+    ("tini is process 1", _has_tini_as_process_1),
+    ("every process is user 10001 without capabilities", _runs_as_its_user),
+    ("the root file system is read-only", _writes_nothing),
+    ("orphans are reaped and replaced", _reaps_orphans),
+)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

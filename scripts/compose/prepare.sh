@@ -1,0 +1,30 @@
+#!/bin/sh
+# Makes the secrets of compose.yaml in ./secrets, and prints a caller's token once.
+#
+#   scripts/compose/prepare.sh [NAME]
+#
+# The folder is closed to other users. The files in it are not: the container reads them as a user of its own.
+set -eu
+name=${1:-me}
+
+umask 077
+mkdir -p secrets
+umask 022
+
+random() {
+  head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'
+}
+
+for secret in postgres_password reader_password; do
+  [ -s "secrets/$secret" ] || random > "secrets/$secret"
+done
+
+token=pgmcp_$(random)
+hash=$(printf %s "$token" | sha256sum | cut -d ' ' -f 1)
+if [ -s secrets/token_hashes ]; then
+  printf '%s,%s=%s' "$(cat secrets/token_hashes)" "$name" "$hash" > secrets/token_hashes.new
+  mv secrets/token_hashes.new secrets/token_hashes
+else
+  printf '%s=%s' "$name" "$hash" > secrets/token_hashes
+fi
+echo "$token"

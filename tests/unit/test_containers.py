@@ -1,0 +1,105 @@
+"""The Dockerfile and compose.yaml, held against the settings and the files that they name."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pgmcp.cli.setup_sql import setup_script
+from pgmcp.settings import load_settings, setting_specs
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
+SCRIPTS = sorted((ROOT / "scripts/compose").glob("*.sh"))
+
+
+def test_every_file_that_the_image_is_made_of_is_there_and_sent_to_the_builder() -> None:
+    sources = [
+        name
+        for line in re.findall(r"^COPY (?!--from)(.+)$", DOCKERFILE, re.MULTILINE)
+        for name in line.split()[:-1]
+    ]
+    sent = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text("utf-8"), re.MULTILINE)
+
+    assert [name for name in sources if not (ROOT / name).exists()] == []
+    assert sorted(sources) == sorted(sent)
+
+
+def test_the_image_serves_as_a_user_without_privileges_below_an_init() -> None:
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    assert 'ENTRYPOINT ["tini", "--", "pgmcp"]' in DOCKERFILE
+
+
+def test_every_setting_in_the_compose_file_exists_and_together_they_are_valid(tmp_path: Path) -> None:
+    environment = dict(COMPOSE["services"]["pgmcp"]["environment"])
+    prepare("alice", tmp_path)
+    known = {spec.variable for spec in setting_specs()}
+
+    assert [name for name in environment if name.removesuffix("_FILE") not in known] == []
+    given = {
+        name: text.replace("/run/secrets", str(tmp_path / "secrets"))
+        for name, text in environment.items()
+        if "${" not in text
+    }
+    settings = load_settings(given, env_file=None)
+    assert settings.databases["shop"].password is not None
+    assert list(settings.http.token_hashes) == ["alice"]
+
+
+def test_every_secret_and_file_of_the_compose_file_is_declared_and_there(tmp_path: Path) -> None:
+    prepare("alice", tmp_path)
+    used = {name for service in COMPOSE["services"].values() for name in service.get("secrets", ())}
+    mounted = [
+        volume.split(":")[0]
+        for service in COMPOSE["services"].values()
+        for volume in service.get("volumes", ())
+        if volume.startswith(".")
+    ]
+
+    assert used == COMPOSE["secrets"].keys()
+    assert all((tmp_path / secret["file"]).stat().st_size for secret in COMPOSE["secrets"].values())
+    assert [name for name in mounted if not (ROOT / name).is_file()] == []
+
+
+def test_no_service_stands_open_to_the_network_or_has_a_terminal() -> None:
+    services = COMPOSE["services"].values()
+
+    assert all(port.startswith("127.0.0.1:") for service in services for port in service.get("ports", ()))
+    assert not any(service.get("tty") for service in services)
+
+
+def test_secrets_are_kept_and_each_caller_gets_a_token(tmp_path: Path) -> None:
+    tokens = [prepare(name, tmp_path) for name in ("alice", "bob")]
+    password = (tmp_path / "secrets/reader_password").read_text("utf-8")
+    prepare("carol", tmp_path)
+
+    assert len(set(tokens)) == 2
+    assert (tmp_path / "secrets/reader_password").read_text("utf-8") == password
+    hashes = (tmp_path / "secrets/token_hashes").read_text("utf-8")
+    assert re.findall(r"(\w+)=[0-9a-f]{64}", hashes) == ["alice", "bob", "carol"]
+    assert (tmp_path / "secrets").stat().st_mode & 0o077 == 0
+
+
+def test_the_role_is_the_one_that_setup_sql_makes() -> None:
+    script = (ROOT / "scripts/compose/reader.sql").read_text("utf-8")
+
+    made = setup_script("pgmcp_reader", "shop", ["public"], connections=20, statement_timeout_s=60)
+    assert script.rstrip() == made.rstrip()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_a_script_is_executable_and_has_no_syntax_error(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    subprocess.run(["/bin/sh", "-n", script], check=True)
+
+
+def prepare(name: str, folder: Path) -> str:
+    """Make the secrets, and return the token."""
+    script = ROOT / "scripts/compose/prepare.sh"
+    done = subprocess.run([script, name], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
