@@ -5,7 +5,7 @@ import hmac
 import json
 import re
 import ssl
-import subprocess
+import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from tests.http_server import (
     tool_call,
 )
 from tests.issuer import CLIENT, RESOURCE, Issuer, SigningKey, unsigned
-from tests.mcp_server import COMMAND, server_environment
+from tests.mcp_server import server_environment
 
 METADATA = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
 
@@ -340,6 +340,15 @@ def test_an_issuer_that_is_away_is_no_reason_to_send_its_users_away(
     assert "www-authenticate" not in opaque.headers
 
 
+def test_a_stream_ends_with_its_token(client: httpx2.Client, guarded: Guarded) -> None:
+    headers, body = request("subscriptions/listen", notifications={"resourcesListChanged": True})
+    headers["Authorization"] = f"Bearer {guarded.issuer.token(exp=int(time.time()) + 1)}"
+
+    response = client.post("/mcp", headers=headers, json=body)
+
+    assert message_of(response)["error"]["message"] == "the token has expired"
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_rest_of_an_answer_is_for_its_owner_alone(
     client: httpx2.Client, guarded: Guarded, version: str
@@ -378,48 +387,3 @@ def test_a_certificate_makes_it_https(shop_url: str, tmp_path: Path) -> None:
             client.get("/healthz")
 
     assert secure.status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("variables", "said"),
-    [
-        ({"http_issuer": "https://issuer.example"}, "expected PUBLIC_URL to be set beside it"),
-        ({"http_issuer": "http://issuer.example", "http_public_url": RESOURCE}, "expected https://host/path"),
-        (
-            {"http_tokens": "pgmcp_a-token-itself"},
-            "(its value is not shown): expected a comma list of name=hash",
-        ),
-        ({"http_tls_cert": __file__}, "expected TLS_CERT and TLS_KEY together"),
-        (
-            {"http_introspection_url": "https://a.example", "http_public_url": RESOURCE},
-            "INTROSPECTION_CLIENT_ID",
-        ),
-    ],
-)
-def test_settings_that_do_not_fit_end_the_start(
-    shop_url: str, tmp_path: Path, variables: dict[str, str], said: str
-) -> None:
-    ended = subprocess.run(
-        [*COMMAND, "serve", "--http", "127.0.0.1:0"],
-        env=server_environment(shop_url, **variables),
-        cwd=tmp_path,
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-
-    assert ended.returncode == 2
-    assert said in ended.stderr.decode()
-    assert "pgmcp_a-token-itself" not in ended.stderr.decode()
-
-
-def test_with_authentication_it_may_be_open_to_others(shop_url: str, tmp_path: Path) -> None:
-    environment = server_environment(shop_url, http_tokens=f"robot={'0' * 64}", http_public_url=RESOURCE)
-    with (
-        HttpServerProcess(environment, tmp_path, address="0.0.0.0:0") as server,
-        http_client(server.port) as client,
-    ):
-        by_name = client.post("/mcp", headers={"Host": "mcp.example.com"})
-        by_address = client.post("/mcp")
-
-    assert (by_name.status_code, by_address.status_code) == (401, 421)

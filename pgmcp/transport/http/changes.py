@@ -5,16 +5,22 @@
 Hosts before 2026-07-28 cannot subscribe: without sessions there is nowhere to send a change to.
 """
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import anyio
 from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import ListenHandler, ResourcesListChanged, ResourceUpdated, ServerEvent
+from mcp.shared.exceptions import MCPError
 from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
 from pgmcp.surface import Surface
 from pgmcp.surface.changes import Event
 from pgmcp.surface.changes import ResourceUpdated as Updated
+from pgmcp.surface.reply import INVALID_REQUEST
+from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY, Principal
 
 
 class ChangeStreams:
@@ -32,15 +38,24 @@ class ChangeStreams:
     async def listen(
         self, context: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        """Keep a stream open; only resources change here, so nothing else is acknowledged."""
+        """Keep a stream open until its token expires; only changes of resources are acknowledged."""
         wanted = params.notifications.model_copy(
             update={"tools_list_changed": None, "prompts_list_changed": None}
         )
-        return await self._handler(context, params.model_copy(update={"notifications": wanted}))
+        with anyio.move_on_after(_seconds_left(context)):
+            return await self._handler(context, params.model_copy(update={"notifications": wanted}))
+        raise MCPError(code=INVALID_REQUEST, message="the token has expired")
 
     def close(self) -> None:
         """End every stream in order."""
         self._handler.close()
+
+
+def _seconds_left(context: ServerRequestContext[Any, Any]) -> float:
+    """Return how long the caller's token is valid; for ever if nothing says."""
+    principal: Principal | None = context.request.scope.get(PRINCIPAL_KEY) if context.request else None
+    expires_at_s = principal.claims.get("exp") if principal is not None else None
+    return max(0.0, expires_at_s - time.time()) if isinstance(expires_at_s, int | float) else math.inf
 
 
 class _ChangeBus:

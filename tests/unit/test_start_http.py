@@ -1,0 +1,74 @@
+"""What `pgmcp serve --http` refuses before it starts, and which hosts it lets in."""
+
+import pytest
+from starlette.datastructures import Headers
+
+from pgmcp.errors import SettingsError
+from pgmcp.settings import HttpSettings, load_settings
+from pgmcp.start_http import build_host_check
+from pgmcp.transport.http.address import ListenAddress
+
+RESOURCE = "https://mcp.example.com/mcp"
+LOCATED = {"PG_MCP_DATABASE_HOST": "localhost"}
+TOKENS = f"robot={'0' * 64}"
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"ISSUER": "https://issuer.example"}, "expected PUBLIC_URL to be set beside it"),
+        ({"ISSUER": "http://issuer.example", "PUBLIC_URL": RESOURCE}, "expected https://host/path"),
+        ({"PUBLIC_URL": "https://a:Quagga-1@mcp.example.com"}, "without a user or a password"),
+        ({"TOKENS": "pgmcp_Quagga-1"}, "(its value is not shown): expected a comma list of name=hash"),
+        ({"TOKENS": f"{TOKENS},{TOKENS}"}, "expected every name once"),
+        ({"TLS_CERT": __file__}, "expected TLS_CERT and TLS_KEY together"),
+        ({"INTROSPECTION_URL": "https://a.example", "PUBLIC_URL": RESOURCE}, "INTROSPECTION_CLIENT_ID"),
+        ({"ALLOWED_HOSTS": "https://mcp.example.com"}, "expected a comma list of host or host:port"),
+        ({"ALLOWED_ORIGINS": "*"}, "expected a comma list of https://host"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(variables: dict[str, str], said: str) -> None:
+    environ = LOCATED | {f"PG_MCP_HTTP_{name}": text for name, text in variables.items()}
+
+    with pytest.raises(SettingsError) as refusal:
+        load_settings(environ, env_file=None)
+
+    assert said in str(refusal.value)
+    assert "Quagga" not in str(refusal.value)
+
+
+def allowed(settings: HttpSettings, where: ListenAddress, *, is_local: bool) -> set[str]:
+    check = build_host_check(where, settings, is_local=is_local)
+    hosts = ("localhost:8765", "10.0.0.1:8765", "mcp.example.com", "mcp.example.com:443", "evil.example")
+    return {host for host in hosts if check.has_allowed_host(Headers({"host": host}))}
+
+
+def test_without_authentication_only_this_machine_is_served() -> None:
+    with pytest.raises(SettingsError, match="others can reach this address"):
+        build_host_check(ListenAddress("0.0.0.0"), HttpSettings(), is_local=False)
+
+    assert allowed(HttpSettings(), ListenAddress(), is_local=True) == {"localhost:8765"}
+
+
+def test_with_authentication_it_is_called_by_its_public_name() -> None:
+    settings = HttpSettings.model_validate({"tokens": TOKENS, "public_url": RESOURCE})
+
+    hosts = allowed(settings, ListenAddress("0.0.0.0"), is_local=False)
+
+    assert hosts == {"mcp.example.com", "mcp.example.com:443"}
+
+
+def test_an_address_of_every_interface_needs_a_name() -> None:
+    settings = HttpSettings.model_validate({"tokens": TOKENS})
+    with pytest.raises(SettingsError, match="by which name clients call"):
+        build_host_check(ListenAddress("0.0.0.0"), settings, is_local=False)
+
+    assert allowed(settings, ListenAddress("10.0.0.1"), is_local=False) == {"10.0.0.1:8765"}
+
+
+@pytest.mark.parametrize(("port", "is_taken"), [("8080", True), ("8081", False)])
+def test_a_host_with_a_port_is_that_port_alone(port: str, is_taken: bool) -> None:
+    settings = HttpSettings.model_validate({"allowed_hosts": "mcp.example.com:8080"})
+    check = build_host_check(ListenAddress(), settings, is_local=True)
+
+    assert check.has_allowed_host(Headers({"host": f"mcp.example.com:{port}"})) is is_taken
