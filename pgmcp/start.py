@@ -143,7 +143,7 @@ def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
     if not future.done():
         if isinstance(error, Exception):
             future.set_exception(error)
-            future.exception()  # it is reported by whoever asks, and at the end
+            future.exception()  # retrieved here, so that asyncio does not warn; calls report it
         else:
             future.cancel()
 

@@ -1,4 +1,4 @@
-"""Writes the worked example of docs/answers.md anew, after prompts have changed.
+"""Updates the worked example of docs/answers.md after a change of prompts.
 
     uv run scripts/document_answers.py
 

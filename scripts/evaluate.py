@@ -31,7 +31,8 @@ from scripts.evaluation.report import as_json, show
 from scripts.evaluation.run import Model, Result, Script, Skipped, evaluate, open_server
 
 _OPENAI: Final = "PG_MCP_OPENAI_"
-# Of ours, only what bounds an answer: the database, the model and the rest are this script's to choose.
+# Of pgmcp's settings, only those that bound an answer: the database, the model and the rest are this script's
+# to choose.
 _NOT_PASSED_ON: Final = re.compile(r"PG(?!_MCP_SERVER_|_MCP_OPENAI_(MAX_RETRIES|TIMEOUT))", re.IGNORECASE)
 
 

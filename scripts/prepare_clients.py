@@ -40,7 +40,7 @@ def inspector_program() -> Path:
 
 
 def is_installed(name: str, requirement: str) -> bool:
-    """Tell whether a client is there in the version wanted."""
+    """Return whether a client is installed in the wanted version."""
     mark = clients_folder() / name / _INSTALLED
     return mark.is_file() and mark.read_text("utf-8") == requirement
 

@@ -25,7 +25,7 @@ _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.
 
 BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
 BEGIN_OWN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
-"""For statements of ours. A standby refuses all in the level serializable, which a database may set."""
+"""For pgmcp's own statements. A standby refuses all in the level serializable, which a database may set."""
 FIRST_SETTINGS: Final = [("search_path", OWN_SEARCH_PATH)]
 
 
@@ -58,7 +58,7 @@ def wait_for(reading: Sequence[int], writing: Sequence[int], timeout_s: float | 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One statement of ours.
+    """One of pgmcp's own statements.
 
     Attributes:
         query: with every parameter's type in `param_types`.
@@ -74,7 +74,7 @@ class Question:
 def ask_all(
     pgconn: pq.abc.PGconn, questions: Sequence[Question], *, timeout_s: float, wait: Wait = wait_for
 ) -> list[pq.abc.PGresult]:
-    """Run statements of ours in one round trip, each in a transaction of its own.
+    """Run own statements in one round trip, each in a transaction of its own.
 
     Args:
         pgconn: idle.
@@ -135,7 +135,7 @@ def reset_for_session(pgconn: pq.abc.PGconn, names: Sequence[str]) -> None:
 
     Args:
         pgconn: idle, outside a transaction.
-        names: settings of PostgreSQL, or of ours.
+        names: settings of PostgreSQL or of pgmcp.
     """
     for name in names:
         quoted = '"' + name.replace('"', '""') + '"'

@@ -20,8 +20,8 @@ _PR_SET_PDEATHSIG: Final = 1
 def protect_stdio() -> None:
     """Empty standard input and send standard output to stderr.
 
-    Nothing that prints can then break a frame; whoever needs the two has
-    duplicated them before.
+    Nothing that prints can then break a frame; code that needs the two
+    has duplicated them before.
     """
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -71,7 +71,7 @@ class RecyclePolicy:
         self._statements = 0
 
     def should_recycle(self) -> bool:
-        """Count a statement, and tell whether it should be the last."""
+        """Count a statement, and return whether it should be the last."""
         self._statements += 1
         return self._statements >= MAX_STATEMENTS or _is_large()
 

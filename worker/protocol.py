@@ -124,7 +124,7 @@ class Execute(msgspec.Struct, tag=True, frozen=True):
     """Run the statement in the body inside a transaction that is always rolled back.
 
     Attributes:
-        origin: who wrote the statement. It has no default, so that no statement of ours can forget it.
+        origin: who wrote the statement. It has no default, so that no own statement can forget it.
         statement_timeout_ms: what PostgreSQL is told; 0 is not allowed.
         max_rows, max_bytes, max_cell_bytes: bounds of the result, see `pgmcp.execution.result.RowLimits`.
         read_only: BEGIN READ ONLY, or a plain BEGIN where the operator switched that off. Statements of

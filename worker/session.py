@@ -74,7 +74,7 @@ _DEFAULTS_SQL: Final = f"""
 SELECT s.name, s.reset_val, s.source
 FROM pg_catalog.pg_show_all_settings() AS s
 WHERE s.name IN ({", ".join(f"'{name}'" for name in READ_SETTINGS)}) AND s.reset_val IS NOT NULL
-""".encode()  # noqa: S608 - names of ours
+""".encode()  # noqa: S608 - constant names
 _CANCELLED: Final = b"57014"
 _SET_REPEATABLE_READ: Final = b"SET default_transaction_isolation = 'repeatable read'"
 _OWN_TIMEOUT: Final = ("statement_timeout", "5000")
@@ -128,7 +128,7 @@ class ServerFacts:
         return [*settings.items(), *self._client_check()]
 
     def own_settings(self, limits: TransactionLimits) -> list[tuple[str, str]]:
-        """Return the settings of a transaction that runs a statement of ours."""
+        """Return the settings of a transaction that runs an own statement."""
         settings = own_settings(self.defaults, limits, self.encoding.client_encoding)
         return [*settings, *self._client_check()]
 
@@ -208,7 +208,7 @@ class Session:
         self._announced: ServerFacts | None = None
 
     def borrow(self, timeout_s: float) -> ServerConnection:
-        """Return the connection, opened anew if need be; give it back with `give_back`.
+        """Return the connection, reopened if necessary; give it back with `give_back`.
 
         Raises:
             FailedError: the database refused, is out of reach, or took longer than `timeout_s`.

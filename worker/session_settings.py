@@ -19,7 +19,7 @@ MAX_IDLE_IN_TRANSACTION_MS: Final = 10_000
 """Our transactions are never idle; one that is has lost its client."""
 
 OWN_SEARCH_PATH: Final = "pg_catalog, pg_temp"
-"""For statements of ours. Without pg_temp at its end, PostgreSQL would look there first."""
+"""For pgmcp's own statements. Without pg_temp at its end, PostgreSQL would look there first."""
 
 CLIENT_CHECK_SETTING: Final = "client_connection_check_interval"
 CLIENT_CHECK_INTERVAL: Final = "250ms"
@@ -155,7 +155,7 @@ def session_settings(
 def own_settings(
     defaults: SessionDefaults, limits: "TransactionLimits", client_encoding: str
 ) -> list[tuple[str, str]]:
-    """Return the settings of a transaction that runs a statement of ours, in this order.
+    """Return the settings of a transaction that runs an own statement, in this order.
 
     The caller's search path comes first: the schemas on it are put into a setting, for our statements need
     to know them. The path of our own comes after it.

@@ -309,7 +309,7 @@ class _Exchange:
         return choose_date_output(self._connection.facts.date_style, time_zone)
 
     def _take_whole(self, rows: list[list[Cell]]) -> bool:
-        """Take a piece that is nowhere near a bound, as nearly every piece is; tell whether it was taken."""
+        """Take a piece that is not near a bound, as almost all are; return whether it was taken."""
         request, taken = self._request, self._rows
         if taken.row_count + len(rows) > request.max_rows:
             return False

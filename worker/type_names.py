@@ -6,7 +6,7 @@ import psycopg
 from psycopg import pq
 
 Ask = Callable[[bytes, list[bytes], list[int]], pq.abc.PGresult]
-"""Runs one statement of ours with parameters and their types."""
+"""Runs one own statement with parameters and their types."""
 
 # format_type() puts a schema before a type that is not in pg_catalog, for that is the path of our statements.
 # It is taken away where the caller's path finds the type without it.

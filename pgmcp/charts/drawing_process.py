@@ -2,7 +2,7 @@
 
 vl-convert holds a JavaScript engine and much native code, so it has a process
 of its own that knows no secret, cannot write a file, opens no address and ends
-soon whatever happens. Imports nothing of ours: it must load nothing of the front.
+soon whatever happens. Imports no module of pgmcp, so that it loads nothing of the front.
 """
 
 import contextlib

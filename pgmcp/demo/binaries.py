@@ -97,7 +97,7 @@ def make_reachable(installation: Installation, user: ServerUser | None, folder: 
     if not _can_run(copy, user):
         raise SettingsError(
             f"the user {user.name!r}, whom PostgreSQL runs as, cannot reach {folder}",
-            hint="run this command as an ordinary user, or let XDG_CACHE_HOME name a folder for everybody",
+            hint="run this command as an ordinary user, or set XDG_CACHE_HOME to a folder for all users",
         )
     return copy
 

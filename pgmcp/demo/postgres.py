@@ -38,7 +38,7 @@ _START_TIMEOUT_S = 60
 _OTHER_START_TIMEOUT_S = 15
 _POLL_INTERVAL_S = 0.1
 _LOG_TAIL_LINES = 8
-_FOLDER_HINT = "XDG_CACHE_HOME can name another folder; as root, one whose parents everybody may enter"
+_FOLDER_HINT = "XDG_CACHE_HOME can name another folder; for root, one whose parents all users can enter"
 # The server does not get the rest of the environment (keys, PG* variables).
 _INHERITED_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR")
 
@@ -84,7 +84,7 @@ class EmbeddedPostgres:
 
     @property
     def is_running(self) -> bool:
-        """Whether the server is running, whoever started it."""
+        """Whether the server is running, also if another process started it."""
         return self.data_dir.exists() and self._run("pg_ctl", "status")[0] == 0
 
     def url(self, dbname: str = "postgres", *, user: str = SUPERUSER, password: str | None = None) -> str:
@@ -113,7 +113,7 @@ class EmbeddedPostgres:
         raise SettingsError(f"the embedded PostgreSQL did not start:\n{self._log_tail() or output}")
 
     def stop(self, mode: Literal["fast", "immediate"] = "fast") -> None:
-        """Stop the server, whoever started it; "immediate" does not flush memory."""
+        """Stop the server, also if another process started it; "immediate" does not flush memory."""
         if self.is_running:
             self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
         self._started_here = False

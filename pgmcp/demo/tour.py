@@ -184,7 +184,7 @@ def _show_desktop_block(screen: Screen) -> None:
     file = _DESKTOP_FILE_BY_PLATFORM.get(sys.platform, _OTHER_DESKTOP_FILE)
     arguments = ["-P", "-m", "pgmcp", "demo", "--serve"]
     screen.title("Try it in Claude Desktop")
-    screen.say(f"Put this into {file} and start Claude Desktop anew:")
+    screen.say(f"Put this into {file} and restart Claude Desktop:")
     screen.block({"mcpServers": {"pgmcp-demo": {"command": sys.executable, "args": arguments}}})
 
 

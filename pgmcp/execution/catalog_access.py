@@ -17,7 +17,7 @@ from pgmcp.execution.result import Rows
 _log = logging.getLogger(__name__)
 
 Fetch = Callable[[str], Awaitable[Rows]]
-"""Runs one catalog statement of ours, and gives all its rows."""
+"""Runs one of pgmcp's own catalog statements, and returns all its rows."""
 
 Report = Callable[[Collection[str]], None]
 """Takes the parts of the catalog that the role may not use."""
@@ -169,7 +169,7 @@ async def find_unreadable(fetch: Fetch) -> frozenset[str]:
 
 
 async def fetch_own(fetch: Fetch, sql: str) -> Rows:
-    """Run a catalog statement of ours; when PostgreSQL refuses it, the error says whose statement it was.
+    """Run one of pgmcp's own catalog statements; if PostgreSQL refuses it, the error says so.
 
     Raises:
         CatalogDeniedError: PostgreSQL refused it.

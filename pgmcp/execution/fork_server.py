@@ -31,7 +31,7 @@ _PID: Final = struct.Struct("!I")
 
 
 def can_fork() -> bool:
-    """Tell whether this system has what the fork server needs."""
+    """Return whether this system supports the fork server."""
     return sys.platform == "linux" and hasattr(os, "pidfd_open")
 
 
@@ -92,7 +92,7 @@ class ForkedChild(asyncio.Protocol):
 
 
 class ForkServer:
-    """The front's end of a fork server; started anew if it dies."""
+    """The front's end of a fork server; restarted if it dies."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,6 +1,6 @@
 """How many statements of unknown cost may run at once, so that a cheap one always finds a worker.
 
-general lane   all workers but the reserved ones; whoever comes first
+general lane   all workers but the reserved ones; first come, first served
 express lane   the reserved workers; only statements that the planner calls cheap
 
 Asking the planner costs a round trip. It is worth it only behind statements that run for long: while the
@@ -100,7 +100,7 @@ class Lanes:
             self._impatient.discard(place)
 
     def leave(self) -> None:
-        """Give the place to whoever waits longest, or back."""
+        """Give the place to the longest waiter, or back."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():

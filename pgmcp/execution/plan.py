@@ -29,7 +29,7 @@ class Plan:
 
     @property
     def is_cheap(self) -> bool:
-        """Whether it may run beside statements that keep everybody else waiting."""
+        """Whether it may run beside statements that block the general lane."""
         return self.cost <= MAX_CHEAP_COST
 
     def summary(self) -> str:

@@ -182,7 +182,7 @@ class WorkerPool:
 
         Raises:
             ExecutionError: no worker can be had, because the database refuses.
-            TimeoutError: whoever set it on the place does not want to wait any longer.
+            TimeoutError: it was set on the place, because the caller stops waiting.
         """
         try:
             return await place
@@ -195,7 +195,7 @@ class WorkerPool:
             raise
 
     def release(self, worker: WorkerProcess) -> None:
-        """Take a worker back and hand it to whoever waits; a recycled or broken one is replaced."""
+        """Take a worker back and hand it to the longest waiter; a recycled or broken one is replaced."""
         if self._is_closing:
             self.in_background(worker.leave())
             return

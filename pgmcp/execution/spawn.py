@@ -51,7 +51,7 @@ Spawn = Callable[[], Awaitable[Child]]
 
 
 def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of an environment that a worker may see: no key, no password, no setting of ours."""
+    """Return the part of an environment that a worker may see: no key, no password, no setting of pgmcp."""
     return {
         name: value
         for name, value in environ.items()

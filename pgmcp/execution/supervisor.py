@@ -150,7 +150,7 @@ class Supervisor:
         Args:
             sql: the statement, without a trailing semicolon.
             limits: bounds of the result.
-            origin: who wrote it; statements of ours are read-only and resolved in pg_catalog alone.
+            origin: who wrote it; pgmcp's own statements are read-only and resolved in pg_catalog alone.
             can_be_wrapped: it can stand in FROM, so a row limit is put around it; EXPLAIN and SHOW cannot.
             timeout_s: from now, waiting included.
 

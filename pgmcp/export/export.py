@@ -1,7 +1,7 @@
 """Writes the rows of an answer to a file in the configured folder.
 
 A short-lived process does it, `export_process.py`: laying out a million cells would keep this one, which
-serves everybody, from its work for a second, and pyarrow would stay in its memory for good. The rows go
+serves all callers, from its work for a second, and pyarrow would stay in its memory for good. The rows go
 there as they came from the worker; they are objects only there, some thousands at a time.
 
 The name is made here, of the time and of chance; nobody else has a say in it.

@@ -1,1 +1,1 @@
-"""From a question to SQL: the prompt, the model, and what the operator told us in advance."""
+"""From a question to SQL: prompt, model client, and the operator's context file."""

@@ -89,7 +89,7 @@ class Bounds:
         export: the same of a result that goes into a file; None where no such file may be made.
         statement_timeout_s: for one statement, its wait for a worker included.
         request_timeout_s: for the whole call, the model included.
-        max_sql_retry: how often a model may mend its SQL.
+        max_sql_retry: how often a model may repair its SQL.
         prompt_tokens: for one prompt.
     """
 

@@ -171,7 +171,7 @@ async def _explain_hidden(database: Database, error: StatementFailedError, catal
 
 
 async def _add_advice(database: Database, error: StatementFailedError) -> bool:
-    """Add to the hint what is there in place of a name or label that is not; tell whether the name is now."""
+    """Add similar names or labels to the hint; return whether the missing name exists by now."""
     if error.sqlstate not in ADVISED_SQLSTATES:
         return False
     with suppress(PgmcpError, TimeoutError):

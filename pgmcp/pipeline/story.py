@@ -208,7 +208,7 @@ class Pipeline:
     async def refresh_schema(
         self, database: str | None, *, caller: str = "", principal: str | None = None
     ) -> dict[str, CatalogChange]:
-        """Read the catalog of one database, or of all, anew and say what changed, by database."""
+        """Read the catalog of one database or of all again, and return what changed, by database."""
         with self._bounded(self._call(Operation.REFRESH_SCHEMA, database, caller, principal)):
             await self._rate_limit().admit()
             names = self.database_names if database is None else [database]

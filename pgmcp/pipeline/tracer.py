@@ -28,7 +28,7 @@ class Observer(Protocol):
 
 
 class Tracer:
-    """Times the stages of calls, and tells the observers and whoever called."""
+    """Times the stages of calls, and reports them to observers and to the caller."""
 
     def __init__(self, observers: Sequence[Observer], clock: Callable[[], float] = time.monotonic) -> None:
         self._observers = observers

@@ -37,7 +37,7 @@ async def find_mismatches(
 
 
 def found_something(rows: Rows | None) -> bool:
-    """Tell whether rows hold anything: not when there are none, when all is NULL, or one row of zeros."""
+    """Return whether rows contain anything: not if there are none, all is NULL, or one row of zeros."""
     if rows is None:
         return True
     if len(rows.rows) == 1:

@@ -46,7 +46,7 @@ _CHAINING_WORDS = frozenset(
         "overlaps",
     }
 )
-# After these an expression starts anew beside the last one, not inside it.
+# After these a new expression starts beside the last one, not inside it.
 _RESTARTING_WORDS = frozenset({"and", "or", "select", "where", "on", "when", "then", "else"}) | _LASTING_WORDS
 
 

@@ -1,7 +1,7 @@
 """Operators known to only read: those of PostgreSQL 18, its contrib extensions, pgvector and PostGIS.
 
 An operator is a function call by another name, and databases can define their
-own. A symbol on this list can be defined anew for types of the database itself;
+own. A symbol on this list can be redefined for types of the database itself;
 `pgmcp.validation.functions` sees that where it knows the database's catalog.
 """
 

@@ -1,6 +1,6 @@
 """Catalogs of which some columns hold passwords or samples of them: the other columns may be read.
 
-PostgreSQL guards these columns itself and shows the rest of the catalog to everybody (manual,
+PostgreSQL guards these columns itself and shows the rest of the catalog to all roles (manual,
 chapter "System Catalogs"): `pg_subscription` has grants by column; `pg_user_mappings`,
 `pg_stat_wal_receiver` and `information_schema.user_mapping_options` decide row by row, and so do
 `pg_stats` and its kind, whose values are samples of a table's rows: once `pg_authid` is analyzed,

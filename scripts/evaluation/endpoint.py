@@ -50,7 +50,7 @@ class MeteredEndpoint:
 
     Attributes:
         base_url: where it is.
-        form: of the replies that whoever asks now can read; a real model needs no telling.
+        form: of the replies that the current caller can read; a real model needs no telling.
     """
 
     def __init__(self, base_url: str) -> None:

@@ -1,4 +1,4 @@
-"""Gold SQL spoilt in the ways models spoil theirs; whoever uses one checks that it is wrong indeed."""
+"""Gold SQL spoilt in the ways models spoil theirs; callers check that each is wrong indeed."""
 
 from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise

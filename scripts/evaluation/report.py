@@ -158,7 +158,7 @@ def _summary_table(results: Sequence[Result], names: Sequence[str]) -> Table:
 
 
 def _miss_table(results: Sequence[Result], names: Sequence[str]) -> Table:
-    """Return how many near misses were mended, by what they do in the database."""
+    """Return how many near misses were repaired, by what they do in the database."""
     table = Table("the first reply …", "questions", *(f"right: {name}" for name in names))
     for miss, group in _by([each for each in results if each.miss], lambda result: result.miss).items():
         table.add_row(str(miss), str(len(group)), *(_share_right(group, name) for name in names))

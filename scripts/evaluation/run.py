@@ -246,7 +246,7 @@ async def _ask(
     endpoint: MeteredEndpoint,
     replies: Replies,
 ) -> Judged:
-    # Read anew for each: golds that speak of today's date or of now must not grow old meanwhile.
+    # Read again for each: golds that speak of today's date or of now must not grow old meanwhile.
     gold = database.gold_rows(question.gold_sql)
     endpoint.begin(contestant.form, replies(contestant.form))
     return judge(await contestant.ask(question), gold, is_ordered=question.is_ordered)

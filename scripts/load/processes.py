@@ -72,7 +72,7 @@ def peak_mb(pid: int) -> float:
 
 
 def reset_peak(pid: int) -> None:
-    """Let `peak_mb` start anew."""
+    """Reset `peak_mb`."""
     (_PROC / str(pid) / "clear_refs").write_text(_RESET_PEAK)
 
 

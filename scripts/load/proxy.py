@@ -16,7 +16,7 @@ _READ_BYTES: Final = 1 << 16
 def delayed(conninfo: str, round_trip_s: float) -> Iterator[str]:
     """Yield a conninfo that leads through a proxy, where a round trip takes so much longer.
 
-    The proxy has a thread and an event loop of its own, so that whoever uses it may block.
+    The proxy has a thread and an event loop of its own, so that callers may block.
     """
     given = conninfo_to_dict(conninfo)
     proxy = _Proxy(str(given.get("host") or _HOST), int(given.get("port") or 5432), round_trip_s / 2)

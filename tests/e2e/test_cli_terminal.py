@@ -27,7 +27,7 @@ def test_progress_names_the_stage_and_is_gone_when_the_answer_comes(shop_url: st
     is_seen = threading.Event()
 
     def see(shown: str) -> None:
-        if "having gpt-4o-mini write SQL" in shown:
+        if "waiting for gpt-4o-mini" in shown:
             is_seen.set()
 
     with ScriptedEndpoint() as endpoint:
@@ -38,7 +38,7 @@ def test_progress_names_the_stage_and_is_gone_when_the_answer_comes(shop_url: st
 
     assert is_seen.is_set()
     assert exit_code == 0
-    assert "having" not in visible(shown)
+    assert "waiting for" not in visible(shown)
     assert "27" in visible(shown)
 
 

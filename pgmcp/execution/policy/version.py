@@ -8,7 +8,7 @@ from pgmcp.execution.policy.gaps import FUNCTION_PARTS
 from pgmcp.execution.policy.resolution import RESOLUTION_VERSION
 from pgmcp.execution.policy.statements import POLICIES
 
-# A statement of ours is resolved in pg_catalog alone, so the caller's path comes from a setting.
+# pgmcp's own statements are resolved in pg_catalog alone, so the caller's path comes from a setting.
 # concat() needs no cast: `oid || xid` would use a cast to text that a superuser made.
 # Every row that is made or changed gets a new place or transaction: the same digest, the same objects.
 # Ordinary tables are left out: there can be many of them, and the policy does not look at them.

@@ -52,7 +52,7 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
         version=SERVER_INFO["version"],
         title=SERVER_INFO["title"],
         instructions=INSTRUCTIONS,
-        # No tool of ours mirrors an argument in a header, so the SDK need not list them to find out.
+        # None of the tools mirrors an argument in a header, so the SDK need not list them to find out.
         get_tool_input_schema=lambda _: None,
         cache_hints=dict.fromkeys(get_args(CacheableMethod), CacheHint(ttl_ms=0, scope="private")),
     )

@@ -28,7 +28,7 @@ MAX_KEYS: Final = 100
 MAX_CANDIDATES: Final = 8
 """Keys that are tried for one token; several only if it names none, or the issuer uses one name twice."""
 
-# By RFC 7518, section 3.1, and RFC 8037. Symmetric algorithms are left out: whoever knows the public key
+# By RFC 7518, section 3.1, and RFC 8037. Symmetric algorithms are left out: anyone who knows the public key
 # could sign with it.
 KEY_BY_ALGORITHM: Final[Mapping[str, tuple[str, str | None]]] = {
     "RS256": ("RSA", None),

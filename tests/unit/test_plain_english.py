@@ -1,0 +1,44 @@
+"""A short list of private words that a stranger has to decipher, and what to write instead.
+
+Narrow on purpose: each word was once all over the tree, none is a term of PostgreSQL, MCP or Python, and each
+has a plain replacement. CONTRIBUTING.md has the rule; this only keeps the old words from coming back.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+_FILES = sorted(
+    file
+    for pattern in ("pgmcp/**/*.py", "worker/**/*.py", "scripts/**/*.py", "docs/*.md", "*.md", ".env.example")
+    for file in _ROOT.glob(pattern)
+)
+
+_REPLACEMENT_BY_WORD = {
+    r"anew": "again, or the verb with re-: 'read again', 'restart'; 'anew' is archaic",
+    r"mend(s|ed|ing)?": "repair, fix or correct; 'mend' is for clothes",
+    r"whoever|whomever": "name the actor: the caller, the longest waiter, anyone who",
+    r"[Tt]ell whether": "Return whether; functions return, they do not tell",
+    r"of ours": "own, or pgmcp's; the reader is not one of us",
+    r"at hand": "cached, current, or nothing",
+    r"[Ww]ish(es|ed)?": "options, request; programs have no wishes",
+    r"[Nn]eutrali[sz]\w*": "escape; the function is escape_untrusted",
+    r"[Cc]ures?": "hint, solution; errors are not diseases",
+    r"[Dd]oubt(s|ed)?(?! about)": "mismatch, refusal or uncertainty, whichever it is",
+}
+_PHRASES_THAT_STAY = re.compile(r"(?i)without doubt|in doubt")
+
+
+@pytest.mark.parametrize("word", _REPLACEMENT_BY_WORD)
+def test_a_private_word_does_not_come_back(word: str) -> None:
+    pattern = re.compile(rf"\b(?:{word})\b")
+    found = [
+        f"{file.relative_to(_ROOT)}:{number}: {line.strip()}"
+        for file in _FILES
+        for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1)
+        if pattern.search(_PHRASES_THAT_STAY.sub("", line))
+    ]
+
+    assert not found, f"write instead: {_REPLACEMENT_BY_WORD[word]}\n" + "\n".join(found)
