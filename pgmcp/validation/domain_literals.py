@@ -3,16 +3,17 @@
 A literal without a type takes the type of what it is compared or combined with. Beside a value of a domain
 that is the domain's base type, so no CHECK runs, except as an argument of a polymorphic function:
 `lag(email, 1, 'x')`. Beside an array, a range or a row of the domain it is the whole type, whose parts are
-checked: `emails = '{a@b}'`, `coalesce(emails, '{}')`, `array_agg(email) = '{a@b}'`.
+checked: `emails = '{a@b}'`, `array_agg(email) = '{a@b}'`. So are the parts of an array of the base type that
+gets the type of an array of the domain: `SELECT emails … UNION SELECT ARRAY[name]`.
 
 PostgreSQL manual, chapter "Type Conversion", and "Polymorphic Types". The lists of functions are checked
 against a server: tests/postgres/test_cast_columns.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from pgmcp.validation.column_values import EVERY, NONE, SELECTS, ColumnValues, ValueKind, places
+from pgmcp.validation.column_values import EVERY, NONE, SELECTS, ColumnValues, Surroundings, ValueKind, places
 from pgmcp.validation.grammar import Node
 
 _COMBINING: Final = frozenset({"A_ArrayExpr", "CaseExpr", "CoalesceExpr", "MinMaxExpr"})
@@ -28,6 +29,8 @@ FUNCTIONS_OF_ONE_TYPE: Final = frozenset(
     """.split()  # noqa: SIM905 - as the two below
 )
 PREFIXES_OF_ONE_TYPE: Final = ("elem_contained_by_", "multirange_", "range_")
+# Those of them whose first and third argument are values alike.
+_OF_VALUES_ALIKE: Final = frozenset({"lag", "lead"})
 # Those that compare a literal with values of ORDER BY.
 _HYPOTHETICAL: Final = frozenset({"cume_dist", "dense_rank", "percent_rank", "rank"})
 # Those whose result has the type of an argument or is made of it; the results of all others are not.
@@ -67,7 +70,22 @@ _FOLLOWED_FOR_LITERALS: Final = frozenset(
 
 
 class LiteralsOfDomains(ColumnValues):
-    """Looks in one statement for literals beside values of the columns. What it finds depends on literals."""
+    """Looks in one statement for literals beside values of the columns. What it finds depends on literals.
+
+    Args:
+        are_several: the columns are of more than one domain.
+    """
+
+    def __init__(
+        self,
+        root: Node,
+        columns: Mapping[str, ValueKind],
+        surroundings: Surroundings,
+        *,
+        are_several: bool = False,
+    ) -> None:
+        super().__init__(root, columns, surroundings)
+        self._are_several = are_several
 
     def _values_of(self, kind: str, fields: Node) -> ValueKind:
         if kind in _WITHOUT_VALUES or kind.startswith(("Json", "Xml")):
@@ -152,39 +170,50 @@ class LiteralsOfDomains(ColumnValues):
             case "SubLink":
                 return self._is_whole_beside_literal([fields.get("testexpr"), *_outputs(fields)])
             case _ if kind in _COMBINING:
-                return self._is_whole_beside_literal(_combined(kind, fields)) or (
+                return self._mixes(_combined(kind, fields)) or (
                     "arg" in fields and self._is_whole_beside_literal([fields["arg"], *_compared(fields)])
                 )
             case _ if kind in SELECTS and ("larg" in fields or "valuesLists" in fields):
-                return any(map(self._is_whole_beside_literal, places(fields)))
+                return any(map(self._mixes, places(fields)))
             case _:
                 return False
 
     def _call_makes_values(self, call: Node) -> bool:
         arguments = _arguments(call)
-        kinds = self._kinds(arguments)
-        if not kinds or not any(_literals(arguments)):
+        kinds, name = self._kinds(arguments), _name(call)
+        if not kinds:
             return False
-        name = _name(call)
+        has_literal = any(_literals(arguments))
         if not self._around.means_built_in(call):
-            return self._around.is_polymorphic(name)
-        if name in FUNCTIONS_OF_ONE_TYPE or name.startswith(PREFIXES_OF_ONE_TYPE):
+            return self._around.is_polymorphic(name) and (has_literal or self._mixes(arguments))
+        if name in _OF_VALUES_ALIKE and len(arguments) == 3 and self._mixes([arguments[0], arguments[2]]):
             return True
-        return name in _HYPOTHETICAL and bool(kinds & _WHOLES)
+        if name in FUNCTIONS_OF_ONE_TYPE or name.startswith(PREFIXES_OF_ONE_TYPE):
+            return has_literal
+        return name in _HYPOTHETICAL and has_literal and bool(kinds & _WHOLES)
 
     def _operator_makes_values(self, expression: Node) -> bool:
         left, right = expression.get("lexpr"), expression.get("rexpr")
         if self._is_written(expression):
             return bool(self._kinds([left, right])) and any(_literals([left, right]))
-        if (
-            expression.get("kind") in ("AEXPR_OP_ANY", "AEXPR_OP_ALL")
-            and self._kinds(right) == ValueKind.ARRAY
-        ):
-            return False  # the left side is compared with elements
+        is_of_elements = expression.get("kind") in ("AEXPR_OP_ANY", "AEXPR_OP_ALL")
+        if is_of_elements and not self._kinds(left) and self._kinds(right) & _WHOLES == ValueKind.ARRAY:
+            return False
         return self._is_whole_beside_literal([left, right])
 
     def _is_whole_beside_literal(self, values: Sequence[Node | None]) -> bool:
         return bool(self._kinds(values) & _WHOLES) and any(_has_parts(each) for each in _literals(values))
+
+    def _mixes(self, values: Sequence[Node]) -> bool:
+        """Return whether values that get one type may become arrays, rows or ranges of the domain.
+
+        An array of the base type becomes one, too, as a literal does.
+        """
+        wholes = [each for each in values if self._kinds(each) & _WHOLES]
+        others = [each for each in values if not self._kinds(each) & _WHOLES]
+        if self._are_several and len({str(_column_name(each)) for each in wholes}) > 1:
+            return True
+        return bool(wholes) and not all(map(_is_empty, others))
 
     def _is_written(self, expression: Node) -> bool:
         """Return whether the operator may be one of the database's own that gives its operands one type."""
@@ -235,9 +264,26 @@ def _field_of(kinds: ValueKind) -> ValueKind:
     return EVERY if kinds & ValueKind.WHOLE else kinds & ValueKind.ROW and _PLAIN
 
 
+def _column_name(value: Node) -> object:
+    """Return the name of a column, or the expression itself if it is none."""
+    steps = value.get("ResTarget", {}).get("val", value).get("ColumnRef", {}).get("fields")
+    return steps[-1] if steps else value
+
+
+def _is_empty(value: Node) -> bool:
+    """Return whether an expression is NULL or an empty array, of which nothing is checked."""
+    match value.get("ResTarget", {}).get("val", value):
+        case {"A_Const": constant}:
+            return not _has_parts(constant)
+        case {"TypeCast": {"arg": {"A_ArrayExpr": array}}}:
+            return not array.get("elements")
+        case _:
+            return False
+
+
 def _has_parts(constant: Node) -> bool:
-    """Return whether a literal is a value with parts that are checked: not NULL, and no empty array."""
-    return "sval" in constant and constant["sval"].get("sval", "").strip() != "{}"
+    """Return whether a constant has parts that are checked: it is not NULL, and no empty array."""
+    return "isnull" not in constant and constant.get("sval", {}).get("sval", "").strip() != "{}"
 
 
 def _literals(values: Any) -> Iterator[Node]:
@@ -251,4 +297,7 @@ def _literals(values: Any) -> Iterator[Node]:
             constant = value.get("A_Const", {})
             if "sval" in constant or "isnull" in constant:
                 yield constant
+            cast = value.get("TypeCast", {})
+            if cast and cast["typeName"].get("names", [{}])[-1].get("String", {}).get("sval") == "unknown":
+                pending.append(cast["arg"])  # the literal stays without a type
             pending.extend(below for name, below in value.items() if name in _FOLLOWED_FOR_LITERALS)

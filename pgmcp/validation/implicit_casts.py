@@ -164,14 +164,15 @@ def _below_harmless(name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
     """Give what a field or node holds, where columns that are only compared with themselves may stand."""
     match name:
         case "SortBy":
-            yield _Seen(below["node"], above.is_bare and "useOp" not in below)
+            is_bare = above.is_bare and "useOp" not in below
+            yield _Seen(below["node"], is_bare, is_consumed=is_bare)
         case "GroupingSet":
             yield _Seen(below.get("content"), above.is_bare)
         case "NullTest":
             yield _Seen(below["arg"], is_bare=True, is_consumed=True)
         case _ if name != "ColumnRef":
             is_bare = name in _LISTS_OF_BARE_COLUMNS
-            yield _Seen(below, is_bare, above.is_value and not is_bare)
+            yield _Seen(below, is_bare, above.is_value and not is_bare, is_consumed=is_bare)
 
 
 def _names_of_rows(root: Node) -> Set[str]:

@@ -93,6 +93,7 @@ class ReadingCheck:
         self._types: ArgumentTypes | None = None
         self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
         self._has_nameless_function = False
+        self._types_of_casts: set[int] = set()  # id() of the types that CAST names
         self._cast_types: set[str] = set()  # types that values are made of, and can be cast from explicitly
 
     @property
@@ -221,18 +222,19 @@ class ReadingCheck:
         chosen = [each for each in self._column_casts if each.cast.is_chosen]
         checked = [each for each in self._column_casts if each.cast.is_check]
         named = [each for each in self._column_casts if not (each.cast.is_chosen or each.cast.is_check)]
-        if chosen:
-            columns, targets = {each.column for each in chosen}, {each.cast.target for each in chosen}
+        for casts in _by_targets(chosen):
+            columns, targets = {each.column for each in casts}, {each.cast.target for each in casts}
             if place := ImplicitCasts(root, columns, targets, surroundings).first():
-                self._refuse_cast(chosen, place, hint=_IMPLICIT_CAST_HINT)
-        if named:
-            targets = {each.cast.target for each in named}
-            casts = ExplicitCasts(
-                root, _kinds_by_column(named), targets, surroundings, types=self._cast_types
-            )
-            if place := casts.first():
-                self._refuse_cast(named, place, hint=_EXPLICIT_CAST_HINT)
-        literals = LiteralsOfDomains(root, _kinds_by_column(checked), surroundings)
+                self._refuse_cast(casts, place, hint=_IMPLICIT_CAST_HINT)
+        for casts in _by_targets(named):
+            kinds, targets = _kinds_by_column(casts), {each.cast.target for each in casts}
+            types = {each.cast.type_name for each in casts if not each.column} & self._cast_types
+            if place := ExplicitCasts(root, kinds, targets, surroundings, types=types).first():
+                self._refuse_cast(casts, place, hint=_EXPLICIT_CAST_HINT)
+        domains = {each.cast.type_name for each in checked}
+        literals = LiteralsOfDomains(
+            root, _kinds_by_column(checked), surroundings, are_several=len(domains) > 1
+        )
         if checked:
             self.depends_on_literals = True
             if place := literals.first():
@@ -341,11 +343,15 @@ class ReadingCheck:
 
     def _check_type(self, names: list[Node], fields: Node) -> None:
         name = _strings(names)[-1]
-        if casts := self._functions.written_casts(name):
+        is_of_cast = id(fields) in self._types_of_casts
+        if is_of_cast and (casts := self._functions.written_casts(name)):
             self._column_casts += casts  # a literal is no value of a column, but followed as one
             self._cast_types.add(name)
         elif refusal := self._functions.type_refusal(name):
             self._refuse_use("a cast to type", name, refusal, fields)
+
+    def _note_cast(self, cast: Node, _: Node) -> None:
+        self._types_of_casts.add(id(cast["typeName"]))
 
     def _check_sampling(self, names: list[Node], fields: Node) -> None:
         *schemas, name = _strings(names)  # extensions bring two of them, in any schema
@@ -399,6 +405,7 @@ _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
     "CaseExpr": ReadingCheck._check_case,
     "JoinExpr": ReadingCheck._check_join,
     "SubLink": ReadingCheck._check_sublink,
+    "TypeCast": ReadingCheck._note_cast,
     "ctename": ReadingCheck._note_with_name,
     "fields": ReadingCheck._check_column,
     "funcname": ReadingCheck._check_call,
@@ -429,6 +436,18 @@ def _hint_for_relation(refusal: Refusal) -> str:
         )
         hint = f"{hint}; {allow}" if hint else allow
     return hint or "an administrator changes the policy so that it does not use this"
+
+
+def _by_targets(casts: list[ColumnCast]) -> list[list[ColumnCast]]:
+    """Return the casts of columns, or of values of a type, that can become the same types."""
+    by_subject: dict[tuple[str, str], list[ColumnCast]] = {}
+    for each in casts:
+        type_name = "" if each.column else each.cast.type_name
+        by_subject.setdefault((each.column, type_name), []).append(each)
+    groups: dict[frozenset[str], list[ColumnCast]] = {}
+    for found in by_subject.values():
+        groups.setdefault(frozenset(each.cast.target for each in found), []).extend(found)
+    return list(groups.values())
 
 
 def _kinds_by_column(casts: list[ColumnCast]) -> dict[str, ValueKind]:

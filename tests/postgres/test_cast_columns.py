@@ -120,6 +120,11 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
     "select array[one, 6] = '{5,6}', array[one + 0] = '{5}', (array[one])[1] = '5' from counts": [
         (True, True, True)
     ],
+    "select more[1], '5' = any (more), more[1] = '5' from counts": [(5, True, True)],
+    "select tone::text, mood::int8 is null from sounds, (select null as mood) m": [("low", True)],
+    "select t.colour, s.tone::text, to_json(s.tone) from things t, sounds s where t.colour = 'red'": [
+        ("red", "low", "low")
+    ],
     "select e from counts, unnest(more) as e where e = '5' and '5' = any (more) and more[1] = '5'": [(5,)],
     "select string_agg(one::text, ','), array_to_string(array_agg(one), ',', '-') from counts": [("5", "5")],
     "select (c).one = '5', c.one = '5', to_jsonb(c)->>'one' = '5' from counts c": [(True, True, True)],
@@ -129,6 +134,10 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
     ],
     "select lower(span) = '1', '5' = upper(span), isempty(span) from counts": [(True, True, False)],
     "select two_of(one, 'x'), first_of(one, 6) from counts": [(2, 5)],
+    "select more || id, array_cat(more, array[id]), array_position(more, 5) from counts": [
+        ([5, 1], [5, 1], 1)
+    ],
+    "select coalesce(more, array[]::int[]), lag(more, 1, more) over () from counts": [("{5}", "{5}")],
 }
 """Each with what psql shows."""
 
@@ -223,6 +232,17 @@ _CASTING = [
     "select coalesce(c, '(1,5,{5},)') from shown_counts c",
     "select array[c] = '{}' or array[c] = '{\"(1,5,,)\"}' from counts c",
     "select span = '[1,5)' from counts",
+    "select lag(one, 1, '5'::unknown) over () from counts",
+    "select array_agg(one) = cast('{5}' as pg_catalog.unknown) from counts",
+    "select more from counts union all select array[id] from counts",
+    "select array[more, array[id]] from counts",
+    "select greatest(more, array[id]) from counts",
+    "select coalesce(nullif(more, more), array[id]) from counts",
+    "select case when id = 1 then array[id] else more end from counts",
+    "select lag(more, 1, array[id]) over () from counts",
+    "select m::int from json_to_record('{}') as x (m mood)",
+    "select json_value('\"sad\"', '$' returning mood)::int",
+    "select m::int from json_table('[]', '$[*]' columns (m mood path '$.m')) j",
     "select unnest(range_agg(span)) = '[1,5)' from counts",
     "select first::int from (select (pair).* from people) p",
     "select first::int from (select array[pair] as pairs from people) p, unnest(pairs)",
