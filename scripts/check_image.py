@@ -106,7 +106,7 @@ def _database(folder: Path) -> Iterator[str]:
             connection.execute("create role reader login password 'reader' in role pg_read_all_data")
             connection.execute("create table fruits as select 'apple' as name")
             connection.execute("grant select on fruits to reader")
-        yield make_conninfo(cluster.url(), user="reader", password="reader")
+        yield make_conninfo(cluster.url(), user="reader", password="reader")  # noqa: S106 - of a server that lives for seconds
     finally:
         cluster.stop("immediate")
 
