@@ -46,7 +46,7 @@ from pgmcp.settings import (
 from pgmcp.surface import Backend, TraceRequest
 from pgmcp.surface.presenter import Presenter
 from pgmcp.tokens import TokenCounter
-from pgmcp.validation import FunctionPolicy, preload, prove_readers, validate
+from pgmcp.validation import FunctionPolicy, preload, prepare_outlines, prove_readers, validate
 
 if TYPE_CHECKING:
     from pgmcp.export.export import Exporter
@@ -199,6 +199,7 @@ async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) ->
     await asyncio.gather(
         database.functions.get(), _preload_after(database.role, rate_limit), return_exceptions=True
     )
+    await asyncio.to_thread(prepare_outlines)
     # What is loaded by now stays: no full collection looks at it again, which held up calls for 0.1 s.
     gc.freeze()
 

@@ -8,7 +8,9 @@ Three kinds of text are tried, each by a child process that may die of it:
 - soup of the grammar's words;
 - statements built from a grammar with one forbidden call at a random place, which must be refused;
 - known statements with other literals. Two texts with the same template in `pgmcp.validation.memo`, of which
-  one would be remembered and one is refused, are a hole.
+  one would be remembered and one is refused, are a hole;
+- known statements with other names. Two texts with the same outline in `pgmcp.validation.outline`, of which
+  sqlglot takes one for a read and not the other, are one as well.
 
 Of each text, the quick estimate in `pgmcp.validation.bounds` must pass nothing that the lexer refuses, and
 the quick tokenizer for the second grammar must give the tokens of sqlglot's own.
@@ -30,7 +32,7 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation import FunctionPolicy, StatementKind, bounds, validate
+from pgmcp.validation import FunctionPolicy, StatementKind, bounds, prepare_outlines, validate
 from pgmcp.validation.memo import template_of
 from tests.statements import attacks, honest_statements
 
@@ -97,6 +99,8 @@ _LITERALS: Final = (
     "'ssl_passphrase_command'", "'primary_conninfo'", "'regclass'", "'int'", "'1 day'", "'$.a'",
     "'a b'", "'%'", "'2026-01-01'", "'select 1'", "'C'", "'off'",
 )  # fmt: skip
+_NAMES: Final = ("a", "orders", "zq1", "zq2", "date", "count", "if", "update", "pg_type", "typname", "at")
+_NAME: Final = re.compile(r"(?<!\w)[A-Za-z_]\w*")
 _LITERAL: Final = re.compile(r"'[^']*'|(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
 _MAX_TEMPLATES: Final = 200_000
 
@@ -148,10 +152,16 @@ def texts(seed: int) -> Iterator[tuple[str, bool]]:
         yield " ".join(chance.choices(_WORDS, k=chance.randint(1, 80))), False
         yield grammar.query(chance.randint(2, 5)), True
         yield _with_other_literals(chance, chance.choice(known)), False
+        yield _with_other_names(chance, chance.choice(known)), False
 
 
 def _with_other_literals(chance: random.Random, text: str) -> str:
     return _LITERAL.sub(lambda match: chance.choice([match[0], *chance.choices(_LITERALS, k=3)]), text)
+
+
+def _with_other_names(chance: random.Random, text: str) -> str:
+    words = [*_NAMES, *chance.choices(_WORDS, k=2)]
+    return _NAME.sub(lambda match: chance.choice([match[0], match[0], chance.choice(words)]), text)
 
 
 def _mutant(chance: random.Random, known: list[str]) -> str:
@@ -218,7 +228,7 @@ def judge(text: str, *, must_be_refused: bool) -> str:
         outcome = f"RAISED {type(error).__name__}"
     if time.process_time() - started_s > MAX_CPU_S:
         return "TOOK TOO LONG"
-    if not (_estimate_agrees(text) and _tokenizers_agree(text)):
+    if not (_estimate_agrees(text) and _tokenizers_agree(text) and _outlines_agree(text)):
         return "SHORT CUT DISAGREES"
     return outcome if _agrees_with_siblings(text, outcome, is_remembered=is_remembered) else "MEMO DISAGREES"
 
@@ -249,6 +259,25 @@ def _tokenizers_agree(text: str) -> bool:
     ]
 
 
+_readings: dict[str, bool] = {}
+
+
+def _outlines_agree(text: str) -> bool:
+    """Return whether sqlglot takes all texts with the same outline for one read, or none of them."""
+    from pgmcp.validation import outline, second_opinion
+
+    outlined = outline.outline_of(text.strip())
+    if outlined is None:
+        return True
+    try:
+        is_read = not second_opinion._other_than_one_read(second_opinion._parse(text.strip()))
+    except Exception:  # no opinion
+        return True
+    if len(_readings) > _MAX_TEMPLATES:
+        _readings.clear()
+    return _readings.setdefault(outlined, is_read) == is_read
+
+
 _verdicts: dict[str, set[str]] = {}
 
 
@@ -265,6 +294,7 @@ def _agrees_with_siblings(text: str, outcome: str, *, is_remembered: bool) -> bo
 
 
 def _judge_all(pipe: Connection) -> None:
+    prepare_outlines()
     while True:
         text, must_be_refused = pipe.recv()
         pipe.send(judge(text, must_be_refused=must_be_refused))

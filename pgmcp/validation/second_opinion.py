@@ -20,6 +20,7 @@ from sqlglot.errors import SqlglotError
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import lexer
+from pgmcp.validation.outline import outline_of
 
 _MAX_TOKENS = 3_000
 
@@ -31,11 +32,17 @@ _logger = logging.getLogger(__name__)
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
+_MAX_OUTLINES = 1_000
+_reads: set[str | None] = set()
+"""Outlines of statements that sqlglot took for one read."""
+
 _NO_OPINION = (SqlglotError, StepsSpentError, RecursionError)
 
 
 def check(sql: str, token_count: int) -> None:
     """Refuse a query that sqlglot takes for something else than one read.
+
+    One with the outline of an earlier read is not parsed again.
 
     Args:
         token_count: how long the query is; no opinion is asked on very long ones.
@@ -43,21 +50,39 @@ def check(sql: str, token_count: int) -> None:
     Raises:
         SqlRejectedError: if sqlglot reads it as something else than one read.
     """
+    if token_count > _MAX_TOKENS:
+        return
+    outline = outline_of(sql)
+    if outline in _reads:
+        return
+    if is_read(sql) and outline is not None:
+        if len(_reads) >= _MAX_OUTLINES:
+            _reads.clear()
+        _reads.add(outline)
+
+
+def is_read(sql: str) -> bool:
+    """Return whether sqlglot takes a query for one read; False if it has no opinion.
+
+    Raises:
+        SqlRejectedError: if it takes the query for something else.
+    """
     try:
-        statements = _parse(sql) if token_count <= _MAX_TOKENS else None
+        statements = _parse(sql)
     except _NO_OPINION as error:
         _logger.debug("PostgreSQL's grammar decides alone: %s", type(error).__name__)
-        return
+        return False
     except Exception as error:  # some text makes sqlglot raise TypeError and the like
         _logger.warning(
             "the second grammar failed with %s; PostgreSQL's grammar decided alone", type(error).__name__
         )
-        return
-    if statements is not None and (other := _other_than_one_read(statements)):
+        return False
+    if other := _other_than_one_read(statements):
         raise SqlRejectedError(
             f"a second grammar reads the statement as {other}",
             hint="write it in plain SQL: one SELECT, without constructs that depend on the dialect",
         )
+    return True
 
 
 def prove(sql: str) -> None:

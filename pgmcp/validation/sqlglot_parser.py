@@ -57,6 +57,11 @@ _TOKEN: Final = re.compile(
 _COMMANDS: Final = _TOKENIZER.COMMANDS
 
 
+def keywords() -> dict[str, TokenType]:
+    """Return the keywords that the tokenizer knows, in upper case."""
+    return _KEYWORDS
+
+
 def tokenize(sql: str) -> list[Token]:
     """Return the tokens of a text."""
     tokens = None if _UNPLAIN.search(sql) else _tokenize_plain(sql)

@@ -1,0 +1,102 @@
+"""A statement without its literals and without names that mean nothing to sqlglot.
+
+    select o.total from orders o where o.id = 17   ─▶   select «0».total from «1» «0» where «0».id = 0
+
+sqlglot's parser knows names only by the texts in its own code and tables. Any other name it carries along, so
+two statements with one outline give it the same tree but for those names and the values of the literals. The
+outline of a statement that it took for one read stands for the next one, which need not be parsed again.
+
+Only for the second grammar: PostgreSQL's own, and what the names mean, are asked for every statement.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from types import CodeType, FunctionType, MappingProxyType
+from typing import Any, Final
+
+from pgmcp.validation.memo import template_of
+from pgmcp.validation.sqlglot_parser import keywords  # isort: split
+
+from sqlglot import helper, parser, time, tokens
+from sqlglot.dialects import dialect, postgres
+from sqlglot.expressions import core, datatypes
+from sqlglot.parsers import base
+from sqlglot.parsers import postgres as postgres_parser
+
+_SOURCES: Final = (parser, base, postgres_parser, dialect, postgres, helper, time, tokens, core, datatypes)
+_MAX_TEXT: Final = 500
+"""Characters of a text in a function; longer ones are documentation."""
+
+_WORD: Final = re.compile(r"\w+")
+_NAME: Final = re.compile(r"(?<!\w)[A-Za-z_]\w*", re.ASCII)
+
+
+_known_words: set[str] = set()
+"""In upper case; empty until they are gathered."""
+
+
+def outline_of(sql: str) -> str | None:
+    """Return the outline of a statement.
+
+    None if its literals or names cannot be told by simple means, or before `gather_words`.
+    """
+    template = template_of(sql) if _known_words else None
+    if template is None:
+        return None
+    places: dict[str, str] = {}
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[0]
+        # NUL stands in no text that has a template.
+        return name if is_known(name) else places.setdefault(name, f"{len(places)}\0")
+
+    return _NAME.sub(replace, template)
+
+
+def is_known(name: str) -> bool:
+    """Return whether sqlglot's parser may tell a name from others."""
+    return name.upper() in _known_words
+
+
+def gather_words() -> None:
+    """Gather the words that sqlglot's parser can tell from others, and some more; takes about 0.1 s.
+
+    They come from the constants of its functions, and from its tables and the names of its classes, of which
+    the names of functions are made.
+    """
+    words: set[str] = set()
+    for text in _texts([*(vars(module) for module in _SOURCES), keywords()]):
+        if len(text) <= _MAX_TEXT:
+            words.update(_WORD.findall(text.upper()))
+    _known_words.update(words)
+
+
+def _texts(values: Iterable[Any]) -> Iterator[str]:
+    """Give every text below some values, those in functions and classes of sqlglot included."""
+    pending = list(values)
+    seen: dict[int, Any] = {}  # holds what it has seen, for an id may be used again
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            yield value
+        if id(value) not in seen:
+            seen[id(value)] = value
+            pending += _parts(value)
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    match value:
+        case dict() | MappingProxyType():
+            return (*value.keys(), *value.values())
+        case list() | tuple() | set() | frozenset():
+            return value
+        case CodeType():
+            return value.co_consts
+        case FunctionType():
+            return value.__code__, value.__defaults__, value.__kwdefaults__
+        case staticmethod() | classmethod():
+            return (value.__func__,)
+        case type() if value.__module__.startswith("sqlglot"):
+            return value.__name__, vars(value), vars(value).get("__members__")
+        case _:  # members of enumerations, properties
+            return [getattr(value, name, None) for name in ("_name_", "_value_", "fget", "func")]
