@@ -244,7 +244,7 @@ def test_a_file_that_gives_no_secret_is_named_and_its_content_is_not(
 
 def test_only_secrets_are_read_from_files() -> None:
     assert "PG_MCP_LOG_FILE is not a setting" in refuse(LOCATED | {"PG_MCP_LOG_FILE": "/etc/hostname"})
-    assert "PG_MCP_DATABASE_USER_FILE is no setting" in refuse(
+    assert "PG_MCP_DATABASE_USER_FILE is not a setting" in refuse(
         LOCATED | {"PG_MCP_DATABASE_USER_FILE": "/etc/hostname"}
     )
 
