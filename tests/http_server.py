@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
@@ -147,6 +148,21 @@ def rows_of(response: httpx2.Response) -> list[list[Any]]:
     assert not result["isError"], result
     rows: list[list[Any]] = result["structuredContent"]["rows"]
     return rows
+
+
+def send_request(port: int, headers: Mapping[str, str], body: dict[str, Any]) -> socket.socket:
+    """Send a request and return its connection, for a client that leaves by closing it."""
+    content = json.dumps(body).encode()
+    lines = [
+        "POST /mcp HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(content)}",
+        *(f"{name}: {text}" for name, text in headers.items()),
+    ]
+    connection = socket.create_connection(("127.0.0.1", port), timeout=START_TIMEOUT_S)
+    connection.sendall("\r\n".join([*lines, "", ""]).encode() + content)
+    return connection
 
 
 @contextmanager

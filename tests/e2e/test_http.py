@@ -24,6 +24,7 @@ from tests.http_server import (
     message_of,
     request,
     rows_of,
+    send_request,
     tool_call,
 )
 from tests.mcp_server import COMMAND, SHOP_CONTEXT, server_environment
@@ -141,19 +142,8 @@ def test_a_client_that_leaves_stops_its_statement(
 ) -> None:
     headers, body = tool_call("execute_sql", version, sql=RUNAWAY)
 
-    def call_and_leave() -> None:
-        with http_client(server.port) as impatient, pytest.raises(httpx2.ReadTimeout):
-            impatient.post(
-                "/mcp",
-                headers={**headers, "Accept": accept},
-                json=body,
-                timeout=httpx2.Timeout(10.0, read=1.0),
-            ).read()
-
-    leaving = threading.Thread(target=call_and_leave)
-    leaving.start()
-    activity.until_running("order_items a")
-    leaving.join()
+    with send_request(server.port, {**headers, "Accept": accept}, body):
+        activity.until_running("order_items a")
 
     activity.until_nothing_runs()
     headers, body = tool_call("execute_sql", version, sql="select 1")

@@ -74,4 +74,5 @@ class ProtectedResource:
 
 
 def _quotable(text: str) -> str:
-    return text.replace("\\", "").replace('"', "'")
+    """Return a text as RFC 6750, section 3, allows it between quotes."""
+    return text.encode("ascii", "replace").decode().replace("\\", "").replace('"', "'")
