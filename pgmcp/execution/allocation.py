@@ -12,6 +12,8 @@ from typing import Final
 SHARE_RESERVED: Final = 4
 """One worker in four is reserved; of two or fewer none is, for then half the capacity would stand idle."""
 
+_EXPRESS_WORKERS: Final = 2
+
 
 def reserved_of(workers: int) -> int:
     """Return how many of so many workers are reserved for cheap statements."""
@@ -86,8 +88,13 @@ def allocate(state: PoolState) -> Allocation:
 
 
 def _growth(state: PoolState) -> int:
-    """Return how many workers may be started now: the reserved ones and another, then one at a time."""
+    """Return how many workers may be started now: the reserved ones and another, then one at a time.
+
+    Express statements alone, such as our own reads at the start, share two workers: a third would only take
+    memory.
+    """
     reserved = reserved_of(state.max_workers)
     if not reserved:
         return state.max_workers
-    return max(reserved + 1 - state.workers, 0) or int(state.may_grow)
+    first = reserved + 1 if state.general + state.waiting_general else _EXPRESS_WORKERS
+    return max(first - state.workers, 0) or int(state.may_grow)

@@ -219,6 +219,7 @@ class WorkerPool:
             self._note_given_up()
         await worker.kill()
         self._forget_borrower(worker)
+        self._may_grow = True  # a worker in its place makes the pool no larger
         if self._is_closing:
             return
         if worker.backend is not None:

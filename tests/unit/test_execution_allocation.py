@@ -36,6 +36,11 @@ def test_beyond_the_reserved_workers_and_one_more_a_pool_grows_one_at_a_time(
     assert allocate(PoolState(starting=workers, waiting_general=8, may_grow=may_grow)).start == started
 
 
+def test_express_statements_alone_share_two_workers() -> None:
+    assert allocate(PoolState(waiting_express=5, may_grow=False)).start == 2
+    assert allocate(PoolState(waiting_express=5, waiting_general=1, may_grow=False)).start == 3
+
+
 def test_a_pool_without_reserved_workers_grows_at_once() -> None:
     assert allocate(PoolState(general=1, waiting_general=3, max_workers=2, may_grow=False)).start == 1
 
