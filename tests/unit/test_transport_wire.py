@@ -70,6 +70,35 @@ def read_all(descriptor: int, size: int) -> bytes:
     return found
 
 
+async def test_lines_of_one_turn_are_written_together_and_in_order(pipe: Pipe) -> None:
+    writer = Writer(pipe.writing, lambda: None)
+    writer.write_soon(b"one\n")
+    writer.write_soon(b"two\n")
+    writer.write(b"three\n")
+    os.set_blocking(pipe.reading, False)
+    with pytest.raises(BlockingIOError):
+        os.read(pipe.reading, MEGABYTE)
+
+    await writer.drain(5)
+
+    assert os.read(pipe.reading, MEGABYTE) == b"one\ntwo\nthree\n"
+    writer.write(b"four\n")
+    assert os.read(pipe.reading, MEGABYTE) == b"four\n"
+
+
+async def test_lines_that_are_written_soon_wait_for_a_host_that_does_not_read(pipe: Pipe) -> None:
+    writer = Writer(pipe.writing, lambda: None)
+    lines = [bytes([65 + number]) * MEGABYTE + b"\n" for number in range(3)]
+    for line in lines:
+        writer.write_soon(line)
+
+    with anyio.fail_after(10):
+        taken = asyncio.create_task(asyncio.to_thread(read_all, pipe.reading, len(b"".join(lines))))
+        await writer.drain(10)
+
+        assert await taken == b"".join(lines)
+
+
 async def test_a_host_that_has_closed_its_end_is_noticed(pipe: Pipe) -> None:
     noticed = asyncio.Event()
     writer = Writer(pipe.writing, noticed.set)

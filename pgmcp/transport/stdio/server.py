@@ -85,13 +85,18 @@ class StdioServer:
         self.opened.set()
 
     def _send(self, message: Any) -> None:
-        self._writer.write(_encode(message))
-        if self._writer.waiting_bytes > MAX_UNREAD_BYTES:
-            self._reader.pause()
+        line = _encode(message)
+        if self._session.has_several_in_flight:
+            self._writer.write_soon(line)
+        else:
+            self._writer.write(line)
+        self._balance()
 
     def _balance(self) -> None:
         if self._writer.is_broken:
             self._leave()
+        elif self._writer.waiting_bytes > MAX_UNREAD_BYTES:
+            self._reader.pause()
         elif self._writer.waiting_bytes < MAX_UNREAD_BYTES // 2:
             self._reader.resume()
 

@@ -112,6 +112,11 @@ class Session:
             | {"server/discover": _at_once(_discover), "subscriptions/listen": self._listen},
         }
 
+    @property
+    def has_several_in_flight(self) -> bool:
+        """Whether other answers are likely to follow the next one at once."""
+        return len(self._in_flight) > 1
+
     def receive(self, value: Any) -> None:
         """Take what one line holds."""
         if isinstance(value, list):

@@ -144,7 +144,7 @@ class Writer:
 
     Args:
         descriptor: open for writing; stays the caller's.
-        on_change: called when less is waiting, and when the host has closed its end.
+        on_change: called when another amount is waiting, and when the host has closed its end.
 
     Attributes:
         waiting_bytes: of lines that the host has not taken.
@@ -156,6 +156,7 @@ class Writer:
         self._on_change = on_change
         self._loop = asyncio.get_running_loop()
         self._lines: deque[memoryview] = deque()
+        self._gathered: list[bytes] = []
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._thread: _WriterThread | None = None
@@ -169,6 +170,29 @@ class Writer:
 
     def write(self, line: bytes) -> None:
         """Write a line, with its line feed, after all that waits."""
+        if self._gathered:
+            self._gathered.append(line)
+        else:
+            self._write(line)
+
+    def write_soon(self, line: bytes) -> None:
+        """Write a line together with what else is written in this turn of the event loop."""
+        if self.is_broken:
+            return
+        if not self._gathered:
+            self._emptied.clear()
+            self._loop.call_soon(self._write_gathered)
+        self._gathered.append(line)
+
+    def _write_gathered(self) -> None:
+        lines = b"".join(self._gathered)
+        self._gathered = []
+        self._write(lines)
+        if not self.waiting_bytes:
+            self._emptied.set()
+        self._on_change()
+
+    def _write(self, line: bytes) -> None:
         if self.is_broken:
             return
         if self._thread is not None:
