@@ -54,6 +54,7 @@ class ArgumentTypes:
         self._types = types
         self._path = path
         self._made_names = _made_names(root)
+        self._merged_names = _merged_names(root)
 
     def of(self, expression: Node) -> frozenset[int] | None:
         """Return the types that an expression can have; None if they are not known."""
@@ -84,7 +85,9 @@ class ArgumentTypes:
         name = names[-1].get("String", {}).get("sval", "")
         if self._made_names is None or name in self._made_names:
             return None
-        return self._types.types_by_column.get(name)
+        types = self._types.types_by_column.get(name)
+        # Columns that USING merges get the type that they have in common.
+        return None if name in self._merged_names and types and len(types) > 1 else types
 
 
 def _of_constant(fields: Node) -> frozenset[int] | None:
@@ -126,6 +129,12 @@ def _made_names(root: Node) -> frozenset[str] | None:
     return frozenset(names)
 
 
+def _merged_names(root: Node) -> frozenset[str]:
+    """Return the names of the columns that USING merges."""
+    joined = (name for value in _dicts(root) for name in value.get("usingClause", ()))
+    return frozenset(name["String"]["sval"] for name in joined)
+
+
 def _inherited_names(target: Node) -> Iterator[str]:
     """Give the names that an output takes from a column in it, whose type it need not have.
 
@@ -144,13 +153,13 @@ def _inherited_names(target: Node) -> Iterator[str]:
 
 
 def _dicts(root: Any) -> Iterator[Node]:
-    """Give all nodes but the parts of column references."""
+    """Give all nodes but the parts of column references and the names in USING."""
     pending: list[Any] = [root]
     while pending:
         value = pending.pop()
         if isinstance(value, dict):
             yield value
             if "fields" not in value:
-                pending.extend(value.values())
+                pending.extend(below for field, below in value.items() if field != "usingClause")
         elif isinstance(value, list):
             pending.extend(value)

@@ -1,6 +1,6 @@
 """Whether everything below the root only reads: each node, relation, call and operator of the tree."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final, NoReturn
 
@@ -49,8 +49,8 @@ NODES_OF_A_READ = frozenset(
 
 _CHANGING_NODES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
 
-_KINDS_WITH_LISTS = frozenset({"AEXPR_IN", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
-"""Expressions whose operator takes the elements of what stands on the right."""
+_KINDS_WITH_ARRAYS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
+"""Expressions whose operator takes the elements of the array on the right."""
 
 _TAKES_TYPE_AS_TEXT = frozenset({"pg_input_is_valid", "pg_input_error_info"})
 """Functions that try to make a value of a type by its name."""
@@ -171,13 +171,11 @@ class ReadingCheck:
         types = [self._types.of(each) for each in written] if is_positional else []
         return CallArguments(len(written), types, is_positional)
 
-    def _operands(self, fields: Node) -> CallArguments:
-        """Return what is known of the operands of an expression; of lists, nothing."""
-        operands = [fields[side] for side in ("lexpr", "rexpr") if side in fields]
-        known = self._known_arguments(operands)
-        if fields.get("kind") in _KINDS_WITH_LISTS and known.types:
-            return CallArguments(known.count, [known.types[0], None])
-        return known
+    def _operands(self, left: Node | None, right: Node | None) -> CallArguments:
+        """Return what is known of the operands of an operator; None stands for one of any type."""
+        known = self._known_arguments([each for each in (left, right) if each is not None])
+        types = iter(known.types)
+        return CallArguments(2, [None if each is None else next(types) for each in (left, right)])
 
     def _check_rows_made_of(self, what: str, fields: Node) -> None:
         """Refuse to make rows of a type that is not written where any domain or cast is refused."""
@@ -315,31 +313,55 @@ class ReadingCheck:
         *schemas, symbol = _strings(names)
         if symbol == "#=" and "TypeCast" not in fields.get("lexpr", {}):  # hstore's populate_record()
             self._check_rows_made_of(symbol, fields)
-        operands = partial(self._operands, fields) if "rexpr" in fields else None
-        if refusal := self._functions.operator_refusal(".".join(schemas), symbol, operands):
-            self._refuse_use("operator", ".".join((*schemas, symbol)), refusal, fields)
+        for operands in self._operands_of(fields) if "rexpr" in fields else [None]:
+            if refusal := self._functions.operator_refusal(".".join(schemas), symbol, operands):
+                self._refuse_use("operator", ".".join((*schemas, symbol)), refusal, fields)
+
+    def _operands_of(self, expression: Node) -> Iterator[Callable[[], CallArguments]]:
+        """Give what returns the operands of each call of an expression's operator."""
+        if "lexpr" not in expression:
+            yield partial(self._known_arguments, [expression["rexpr"]])
+        elif expression.get("kind") in _KINDS_WITH_ARRAYS:
+            yield partial(self._operands, expression["lexpr"], None)
+        else:
+            for left, right in _pairs(expression["lexpr"], expression["rexpr"]):
+                yield partial(self._operands, left, right)
 
     def _check_case(self, case: Node, _: Node) -> None:
         if "arg" in case:
-            self._check_unwritten_operators("=", case)
+            # A literal is text there, not of a type that is still open.
+            arg = None if "A_Const" in case["arg"] else case["arg"]
+            pairs = [(arg, when["CaseWhen"]["expr"]) for when in case["args"]]
+            self._check_unwritten_operators("=", case, pairs)
 
     def _check_join(self, join: Node, _: Node) -> None:
-        if join.get("isNatural") or "usingClause" in join:
-            self._check_unwritten_operators("=", join)
+        if join.get("isNatural"):
+            self._check_unwritten_operators("=", join, [(None, None)])
+        columns = [{"ColumnRef": {"fields": [name]}} for name in join.get("usingClause", ())]
+        # What several joins have merged is of the one type that all columns of the name have.
+        known = [each if len(self._known_arguments([each]).types[0] or ()) == 1 else None for each in columns]
+        self._check_unwritten_operators("=", join, [(each, each) for each in known])
 
     def _check_sublink(self, link: Node, _: Node) -> None:
-        if link.get("subLinkType") == "ANY_SUBLINK":  # without an operator's name it is IN
-            self._check_unwritten_operators("=", link)
+        if link.get("subLinkType") == "ANY_SUBLINK" and "operName" not in link:  # IN
+            tested = link["testexpr"].get("RowExpr", {}).get("args", [link["testexpr"]])
+            self._check_unwritten_operators("=", link, [(each, None) for each in tested])
 
     def _check_between(self, expression: Node, _: Node) -> None:
         if "BETWEEN" in expression.get("kind", ""):
-            self._check_unwritten_operators("< <= > >=", expression)
+            pairs = _pairs(expression["lexpr"], expression["rexpr"])
+            self._check_unwritten_operators("< <= > >=", expression, pairs)
 
-    def _check_unwritten_operators(self, symbols: str, fields: Node) -> None:
+    def _check_unwritten_operators(
+        self, symbols: str, fields: Node, pairs: Sequence[tuple[Node | None, Node | None]]
+    ) -> None:
         """Check operators that the server's parser puts in; a database may have its own by these symbols."""
         for symbol in symbols.split():
-            if refusal := self._functions.operator_refusal("", symbol):
-                self._refuse_use("operator", symbol, refusal, fields)
+            for left, right in pairs:
+                if refusal := self._functions.operator_refusal(
+                    "", symbol, partial(self._operands, left, right)
+                ):
+                    self._refuse_use("operator", symbol, refusal, fields)
 
     def _check_type(self, names: list[Node], fields: Node) -> None:
         name = _strings(names)[-1]
@@ -455,6 +477,20 @@ def _kinds_by_column(casts: list[ColumnCast]) -> dict[str, ValueKind]:
     for cast in casts:
         kinds[cast.column] = kinds.get(cast.column, NONE) | cast.kind
     return kinds
+
+
+def _pairs(left: Node, right: Node) -> list[tuple[Node | None, Node | None]]:
+    """Return the operands of each call for a comparison: of a list one by one, of rows field by field."""
+    items = right.get("List", {}).get("items", [right])
+    # The elements of a list get one type, which may be that of the left side.
+    pairs: list[tuple[Node | None, Node | None]] = [(left, left)] if len(items) > 1 else []
+    for each in items:
+        sides = [side.get("RowExpr", {}).get("args") for side in (left, each)]
+        if sides[0] and sides[1] and len(sides[0]) == len(sides[1]):
+            pairs += zip(*sides, strict=True)
+        else:
+            pairs.append((left, each))
+    return pairs
 
 
 def _strings(names: list[Node]) -> list[str]:

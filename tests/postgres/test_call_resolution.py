@@ -109,6 +109,20 @@ async def test_what_may_be_a_call_of_a_refused_function_is_refused(database: str
     assert [sql for sql in _lines("attacks.sql") if passes(sql, policy)] == []
 
 
+async def test_operators_that_are_not_written_are_chosen_by_the_types_of_what_they_compare(
+    database: str,
+) -> None:
+    path = "set search_path = shop, public, hidden"
+    policy = await reader(database, setting=path).read()
+    with psycopg.connect(database) as connection:
+        connection.execute(path.encode())
+        for sql in _lines("operators_honest.sql"):
+            connection.execute(sql.encode())  # what may not be called raises an error
+
+    assert [sql for sql in _lines("operators_honest.sql") if not passes(sql, policy)] == []
+    assert [sql for sql in _lines("operators_attacks.sql") if passes(sql, policy)] == []
+
+
 @pytest.mark.parametrize(
     ("path", "sql", "is_accepted"),
     [

@@ -44,3 +44,8 @@ create function shop.weigh(text) returns text language sql volatile as 'select '
 create function shop.weigh(bigint) returns text language sql volatile as 'select ''called''';
 create function shop.weigh(int) returns text language sql stable as 'select ''x''';
 create function shop.weigh(text[]) returns text language sql stable as 'select ''x''';
+create function hidden.same_short(varchar, varchar) returns bool language plpgsql volatile as 'begin raise ''called''; end';
+create operator hidden.= (function = hidden.same_short, leftarg = varchar, rightarg = varchar);
+create function hidden.is_less(numeric, int) returns bool language plpgsql volatile as 'begin raise ''called''; end';
+create operator hidden.< (function = hidden.is_less, leftarg = numeric, rightarg = int);
+create operator hidden.>= (function = hidden.is_less, leftarg = numeric, rightarg = int);
