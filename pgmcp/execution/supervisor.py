@@ -61,6 +61,7 @@ logger = logging.getLogger(__name__)
 CANCEL_AFTER_S: Final = 0.05
 KILL_AFTER_S: Final = 0.15
 
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 _PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=8 << 20, max_cell_bytes=8 << 20)
 
 
@@ -352,5 +353,10 @@ def _is_catalog_read(statement: _Statement) -> bool:
 
 
 def _is_own_timeout(reply: Reply) -> bool:
-    """Return whether the statement ran into the timeout that we gave it, and not into a limit of the role."""
-    return isinstance(reply, Failure) and reply.code is FailureCode.TIMEOUT and not reply.limit
+    """Return whether the statement ran into the timeout that we gave it, and not into a limit of the role.
+
+    It waits for locks no longer than it may run.
+    """
+    if not isinstance(reply, Failure) or reply.limit:
+        return False
+    return reply.code is FailureCode.TIMEOUT or reply.sqlstate == _LOCK_NOT_AVAILABLE

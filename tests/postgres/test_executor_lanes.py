@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 import anyio
+import psycopg
 import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
@@ -96,6 +97,21 @@ async def test_a_statement_of_a_cheap_shape_that_is_not_cheap_leaves_the_reserve
             await run(supervisor, heavy, timeout_s=0.5)
         assert backends.running(heavy) == []
         assert await value(supervisor, cheap) == 1
+
+
+async def test_a_statement_of_a_cheap_shape_waits_for_a_lock_as_long_as_any_other(
+    supervise: Supervise, url: str, backends: Backends
+) -> None:
+    supervisor = supervise(url, max_workers=WORKERS)
+
+    with psycopg.connect(url) as owner:
+        owner.execute("create table locked (n integer)")
+        owner.commit()
+        async with only_the_reserved_worker_free(supervisor, backends):
+            assert await value(supervisor, "select count(*) from locked") == 0
+            owner.execute("lock table locked in access exclusive mode")
+            with pytest.raises(DeadlineExceededError, match="no worker was free"):
+                await run(supervisor, "select count(*) from locked", timeout_s=0.5)
 
 
 async def test_a_full_queue_of_heavy_statements_says_busy_and_cheap_ones_still_pass(
