@@ -228,8 +228,10 @@ def statistics(first_id: int, last_id: int) -> str:
 
     The inherited figures of a parent come after its own, and so win. A list from a histogram holds values of
     one row each, so it is fresh only if no row has changed since; any other is fresh until autovacuum's
-    defaults make ANALYZE due. Changes of partitions are not counted. A session that loads and analyses a table
-    reports its rows after the ANALYZE that saw them; then all changes ever are as many as the rows.
+    defaults make ANALYZE due. Changes of partitions are not counted.
+
+    A session that loads a table and analyses it reports its rows after the ANALYZE that saw them. Then all
+    changes ever are as many as the rows, and the lists are fresh.
 
     The view leaves out what is not readable. It is asked for one table after the other: for all together the
     planner expects a handful of rows where there are 100,000. OFFSET 0 keeps it from working out twice what
