@@ -107,8 +107,8 @@ def test_the_code_map_names_every_package_and_every_module_beside_them() -> None
 
 
 def _code_map() -> set[str]:
-    """Return the paths in the first column of the table of rooms."""
-    _, _, section = _ARCHITECTURE.partition("## Rooms\n")
+    """Return the paths in the first column of the table of packages."""
+    _, _, section = _ARCHITECTURE.partition("## Packages\n")
     section, _, _ = section.partition("\n## ")
     rows = re.findall(r"^\| (`.+?`) \|", section, re.MULTILINE)
     return {path for row in rows for path in _paths_in(row)}
