@@ -16,7 +16,7 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import CatalogFunction, FunctionPolicy, preload, validate
 from pgmcp.validation.bounds import MAX_BYTES
 from pgmcp.validation.catalog_objects import ResolutionFacts
-from tests.statements import honest_statements
+from testing.statements import honest_statements
 
 MAX_P50_MS: Final = 0.5
 MAX_P95_MS: Final = 5.0

@@ -15,8 +15,8 @@ import psycopg
 
 from pgmcp.execution.result import Column, Rows
 from scripts.evaluation.databases import load, own_cluster
-from tests.answers_example import FOLDER, PAGE, converse, with_messages
-from tests.own_statements import resolve_as_own
+from testing.answers_example import FOLDER, PAGE, converse, with_messages
+from testing.own_statements import resolve_as_own
 
 
 def main() -> int:

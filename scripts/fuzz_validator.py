@@ -34,7 +34,7 @@ from typing import Final
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import FunctionPolicy, StatementKind, bounds, prepare_outlines, validate
 from pgmcp.validation.memo import template_of
-from tests.statements import attacks, honest_statements
+from testing.statements import attacks, honest_statements
 
 MAX_CPU_S: Final = 0.2
 """The design's gate for any text of up to 64 KB."""

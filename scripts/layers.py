@@ -17,7 +17,7 @@ from typing import Final
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.execution.spawn import spawn_cold
-from tests.attack_run import (
+from testing.attack_run import (
     Recorder,
     Watch,
     find_effects,
@@ -27,8 +27,8 @@ from tests.attack_run import (
     validated,
     watch,
 )
-from tests.attacked_cluster import SERVER_SETTINGS, Target, build_target
-from tests.statements import attacks_by_category
+from testing.attacked_cluster import SERVER_SETTINGS, Target, build_target
+from testing.statements import attacks_by_category
 
 TIMEOUT_S: Final = 0.5
 """Enough for every statement that does not wait on purpose."""

@@ -1,4 +1,4 @@
-"""Install the MCP clients that tests/clients speaks with, each where it harms nobody.
+"""Install the MCP clients that tests/integration/clients speaks with, each where it harms nobody.
 
     python scripts/prepare_clients.py
 

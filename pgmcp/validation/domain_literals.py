@@ -7,7 +7,7 @@ checked: `emails = '{a@b}'`, `array_agg(email) = '{a@b}'`. So are the parts of a
 gets the type of an array of the domain: `SELECT emails … UNION SELECT ARRAY[name]`.
 
 PostgreSQL manual, chapter "Type Conversion", and "Polymorphic Types". The lists of functions are checked
-against a server: tests/postgres/test_cast_columns.py.
+against a server: tests/integration/postgres/test_cast_columns.py.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

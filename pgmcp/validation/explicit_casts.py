@@ -11,7 +11,7 @@ from pgmcp.validation.column_values import NONE, SELECTS, ColumnValues, Surround
 from pgmcp.validation.grammar import Node
 
 # PostgreSQL looks up casts to json when it makes JSON of values (json_categorize_type), and these functions
-# cast to text. The list is checked against a server: tests/postgres/test_cast_columns.py.
+# cast to text. The list is checked against a server: tests/integration/postgres/test_cast_columns.py.
 _CAST_TO_JSON = frozenset(
     """
     array_to_json json_agg json_agg_strict json_build_array json_build_object json_object_agg

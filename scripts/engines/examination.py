@@ -11,10 +11,10 @@ from typing import Final
 import psycopg
 
 from scripts.engines.base import Engine, MissingEngineError, Target
-from tests.activity import until
-from tests.command_line import run
-from tests.mcp_server import server_environment
-from tests.raw_jsonrpc import RawServer, ToolResult
+from testing.activity import until
+from testing.command_line import run
+from testing.mcp_server import server_environment
+from testing.raw_jsonrpc import RawServer, ToolResult
 
 SHORT_TIMEOUT_S: Final = 1
 LONG_TIMEOUT_S: Final = 60

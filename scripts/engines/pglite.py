@@ -15,7 +15,7 @@ import psycopg
 from scripts.engines.base import Engine, MissingEngineError, Target
 from scripts.engines.packages import npm_packages
 from scripts.engines.postgres import HOST, TABLE
-from tests.activity import until
+from testing.activity import until
 
 PGLITE: Final = "@electric-sql/pglite"
 PGLITE_VERSION: Final = "0.5.14"

@@ -7,8 +7,8 @@ from functools import partial
 
 from scripts.engines.base import Engine, MissingEngineError, Target
 from scripts.engines.postgres import embedded
-from tests.pgbouncer import PgBouncer, find_pgbouncer
-from tests.pgpool import Pgpool, find_pgpool
+from testing.pgbouncer import PgBouncer, find_pgbouncer
+from testing.pgpool import Pgpool, find_pgpool
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from psycopg import sql
 from pgmcp.demo.binaries import choose_server_user
 from scripts.engines.base import Engine, MissingEngineError, Target
 from scripts.engines.packages import debian_packages, postgres_programs
-from tests.replica import new_cluster, new_standby
+from testing.replica import new_cluster, new_standby
 
 HOST: Final = "127.0.0.1"
 READER: Final = "engine_reader"

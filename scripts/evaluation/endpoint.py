@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from pgmcp.tokens import estimate_tokens
-from tests.openai_endpoint import RecordedRequest, Reply, Script, ScriptedEndpoint, content, raw, reply_text
+from testing.openai_endpoint import RecordedRequest, Reply, Script, ScriptedEndpoint, content, raw, reply_text
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 UPSTREAM_TIMEOUT_S: Final = 120.0

@@ -17,7 +17,7 @@ from scripts.large.company import KnownQuestion
 from scripts.load import processes
 from scripts.load.bench import PGMCP
 from scripts.load.client import StdioServer
-from tests.openai_endpoint import ScriptedEndpoint, sql
+from testing.openai_endpoint import ScriptedEndpoint, sql
 
 _MARK: Final = "select 1 as nothing"
 _REFRESHES: Final = 3  # the old and the new schema are both there then, and what is left between them adds up

@@ -8,7 +8,7 @@ import pytest
 from pgmcp.cli.doctor.http import examine_http
 from pgmcp.cli.doctor.report import Status
 from pgmcp.settings import HttpSettings
-from tests.issuer import CLIENT, RESOURCE, Issuer
+from testing.issuer import CLIENT, RESOURCE, Issuer
 
 pytestmark = pytest.mark.anyio
 

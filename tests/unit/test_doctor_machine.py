@@ -1,4 +1,4 @@
-"""What `pgmcp doctor` finds of the machine; a worker's start is in tests/process/test_execution_probe.py."""
+"""What `pgmcp doctor` finds of the machine; a worker's start is tested in test_execution_probe.py."""
 
 import sys
 from pathlib import Path

@@ -5,7 +5,7 @@ import pytest
 from pgmcp.cli.doctor.model import describe_endpoint, examine_model
 from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.settings import OpenAISettings
-from tests.openai_endpoint import RecordedRequest, Reply, ScriptedEndpoint, content, failure, sql
+from testing.openai_endpoint import RecordedRequest, Reply, ScriptedEndpoint, content, failure, sql
 
 pytestmark = pytest.mark.anyio
 

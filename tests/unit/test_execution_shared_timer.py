@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from pgmcp.execution.shared_timer import SharedTimer
-from tests.facts import TIMEOUT_S
+from testing.facts import TIMEOUT_S
 
 pytestmark = pytest.mark.anyio
 

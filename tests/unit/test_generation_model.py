@@ -12,7 +12,7 @@ from pgmcp.errors import ModelAuthError, ModelError, ModelNotConfiguredError, Mo
 from pgmcp.generation.completion import Completion
 from pgmcp.generation.model import ModelClient, split_base_url
 from pgmcp.generation.prompt import Message
-from tests.openai_endpoint import (
+from testing.openai_endpoint import (
     TOKENS_IN,
     TOKENS_OUT,
     RecordedRequest,

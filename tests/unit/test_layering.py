@@ -1,6 +1,7 @@
 """Who may import what: the design's table, held against every module of the tree."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -237,3 +238,10 @@ def test_an_import_is_seen_in_every_form(source: str, module: str, is_lazy: bool
     found = list(imports_of("pgmcp/generation/prompt.py", source))[-1]
 
     assert (found.module, found.is_lazy) == (module, is_lazy)
+
+
+@pytest.mark.parametrize("folder", ["scripts", "testing", "pgmcp", "worker"])
+def test_only_tests_import_tests(folder: str) -> None:
+    importing = re.compile(r"^\s*(?:from|import) tests\b", re.MULTILINE)
+
+    assert not [file for file in (_ROOT / folder).rglob("*.py") if importing.search(file.read_text("utf-8"))]

@@ -8,7 +8,7 @@ from pgmcp.transport.http.authentication.fetching import Fetcher
 from pgmcp.transport.http.authentication.jwks import COOLDOWN_S, REFRESH_AFTER_S, KeySet
 from pgmcp.transport.http.authentication.jwt_tokens import IssuerKeys, JwtTokens
 from pgmcp.transport.http.authentication.principal import IssuerUnavailableError, TokenRefusedError
-from tests.issuer import RESOURCE, Issuer, SigningKey
+from testing.issuer import RESOURCE, Issuer, SigningKey
 
 pytestmark = pytest.mark.anyio
 

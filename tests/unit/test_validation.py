@@ -1,7 +1,7 @@
 import pytest
 
 from pgmcp.validation import FunctionPolicy, SqlRejectedError, StatementKind, validate
-from tests.statements import attacks, honest_statements
+from testing.statements import attacks, honest_statements
 
 _POLICY = FunctionPolicy()
 

@@ -5,7 +5,7 @@ import pytest
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.bounds import MAX_BYTES, MAX_DEPTH, _trim_exactly, _trim_shallow, trim_and_bound
 from pgmcp.validation.lexer import TokenKind, tokenize
-from tests.statements import attacks, honest_statements
+from testing.statements import attacks, honest_statements
 
 
 def _tokens(sql: str) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import FunctionPolicy, ValidatedStatement, ValidationMemo, validate
-from tests.statements import attacks, honest_statements
+from testing.statements import attacks, honest_statements
 
 POLICY = FunctionPolicy()
 

@@ -8,7 +8,7 @@ import pytest
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import second_opinion, sqlglot_parser
 from pgmcp.validation.outline import _NAME, gather_words, is_known, outline_of
-from tests.statements import attacks, honest_statements
+from testing.statements import attacks, honest_statements
 
 
 @pytest.fixture(autouse=True, scope="module")

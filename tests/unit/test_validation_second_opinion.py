@@ -9,7 +9,7 @@ import pytest
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import second_opinion, sqlglot_parser
 from pgmcp.validation.sqlglot_parser import BoundedParser, StepsSpentError, _tokenize_plain
-from tests.statements import attacks, honest_statements
+from testing.statements import attacks, honest_statements
 
 
 @pytest.mark.parametrize(

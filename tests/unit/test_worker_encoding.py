@@ -1,4 +1,4 @@
-"""What needs no result of a server; every type is read in tests/postgres/test_executor_results.py."""
+"""What needs no result of a server; every type is read in test_executor_results.py."""
 
 import pytest
 

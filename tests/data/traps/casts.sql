@@ -1,4 +1,4 @@
--- Types with casts by functions that count their calls, for tests/postgres/test_cast_columns.py.
+-- Types with casts by functions that count their calls, for tests/integration/postgres/test_cast_columns.py.
 create sequence calls;
 create type mood as enum ('sad', 'glad');
 create domain feeling as mood;

@@ -1,0 +1,193 @@
+"""Runs statements against a target and finds out which of them changed something, or gave a secret away."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import psycopg
+
+from pgmcp.errors import PgmcpError, SqlRejectedError
+from pgmcp.execution.fork_server import ForkServer, can_fork
+from pgmcp.execution.pool import ConnectionTarget
+from pgmcp.execution.result import RowLimits
+from pgmcp.execution.spawn import Spawn
+from pgmcp.execution.supervisor import Supervisor
+from pgmcp.pipeline import Pipeline
+from pgmcp.serve import open_pipeline
+from pgmcp.settings import load_settings
+from testing.attacked_cluster import Target
+from testing.fingerprint import Fingerprint, changes, take_fingerprint, wal_position_bytes
+from worker.protocol import StatementOrigin
+
+Run = Callable[[str], Awaitable[str]]
+"""Sends a statement, and returns all that came back as text."""
+
+_LIMITS = RowLimits(max_rows=1000, max_bytes=1 << 20, max_cell_bytes=1 << 16)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back for a statement."""
+
+    statement: str
+    text: str
+    is_rejected: bool
+
+
+class Watch:
+    """Looks at a target before and after; another session listens on it all the while."""
+
+    def __init__(self, target: Target, sessions: ExitStack) -> None:
+        """Watch a target; the sessions it opens are closed with the stack."""
+        self._target = target
+        self._sessions = sessions
+        self._admin = self._connect()
+        self._witness = self._connect()
+        self._witness.execute("listen x")
+
+    def look(self) -> Fingerprint:
+        """Return the target's fingerprint, with what happened to the other session since the last look."""
+        witness = self._look_at_witness()
+        data_dir, outside = self._target.cluster.data_dir, self._target.outside
+        fingerprint = take_fingerprint(self._live_admin(), data_dir, outside=outside)
+        for path in outside.iterdir():
+            path.unlink()
+        return fingerprint | {"another session": witness}
+
+    def wal_bytes(self) -> int:
+        """Return how much WAL was ever written."""
+        return wal_position_bytes(self._live_admin())
+
+    def _look_at_witness(self) -> str:
+        try:
+            self._witness.execute("select 1")
+            heard = len(list(self._witness.notifies(timeout=0)))
+        except psycopg.Error:
+            self._witness = self._connect()
+            self._witness.execute("listen x")
+            return "it was ended"
+        return f"it heard {heard} notifications"
+
+    def _live_admin(self) -> psycopg.Connection:
+        try:
+            self._admin.execute("select 1")
+        except psycopg.Error:
+            self._admin = self._connect()
+        return self._admin
+
+    def _connect(self) -> psycopg.Connection:
+        return self._sessions.enter_context(psycopg.connect(self._target.admin_url, autocommit=True))
+
+
+@contextmanager
+def watch(target: Target) -> Iterator[Watch]:
+    """Open the sessions that watch a target."""
+    with ExitStack() as sessions:
+        yield Watch(target, sessions)
+
+
+async def find_effects(watched: Watch, run: Run, statements: Sequence[str]) -> dict[str, list[str]]:
+    """Run the statements and return what each of them changed; those that changed nothing are left out.
+
+    A batch that changed something is run again in halves, until the statement is found.
+    """
+    before = watched.look()
+    for statement in statements:
+        await run(statement)
+    changed = changes(before, watched.look())
+    if not changed:
+        return {}
+    if len(statements) == 1:
+        return {statements[0]: changed}
+    middle = len(statements) // 2
+    first = await find_effects(watched, run, statements[:middle])
+    second = await find_effects(watched, run, statements[middle:])
+    return first | second or {" / ".join(statements): changed}
+
+
+class Recorder:
+    """A `Run` that keeps every reply.
+
+    Args:
+        send: sends a statement and returns its rows as text; raises PgmcpError when it is not answered.
+    """
+
+    def __init__(self, send: Run) -> None:
+        self._send = send
+        self.replies: list[Reply] = []
+
+    async def __call__(self, statement: str) -> str:
+        """Send a statement as a host would."""
+        is_rejected = False
+        try:
+            text = await self._send(statement)
+        except PgmcpError as error:
+            text = f"{error} {error.hint}"
+            is_rejected = isinstance(error, SqlRejectedError)
+        self.replies.append(Reply(statement, text, is_rejected))
+        return text
+
+    def leaks(self, secrets: Sequence[str]) -> set[str]:
+        """Return the statements in whose reply a secret stands."""
+        return {reply.statement for reply in self.replies if any(secret in reply.text for secret in secrets)}
+
+
+def validated(pipeline: Pipeline) -> Recorder:
+    """Return a `Run` through the whole server."""
+
+    async def send(statement: str) -> str:
+        return str((await pipeline.execute_sql(statement)).rows)
+
+    return Recorder(send)
+
+
+def unvalidated(supervisor: Supervisor, *, timeout_s: float) -> Recorder:
+    """Return a `Run` that no validator stands before."""
+
+    async def send(statement: str) -> str:
+        rows = await supervisor.execute(
+            statement, _LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=False, timeout_s=timeout_s
+        )
+        return str(rows)
+
+    return Recorder(send)
+
+
+@asynccontextmanager
+async def pipeline_to(url: str, *, read_only: bool = True, connections: int = 1) -> AsyncIterator[Pipeline]:
+    """Open a pipeline as the server does, without budgets."""
+    settings = load_settings(
+        {
+            "PG_MCP_DATABASE_URL": url,
+            "PG_MCP_DATABASE_MIN_POOL_SIZE": str(connections),
+            "PG_MCP_DATABASE_MAX_POOL_SIZE": str(connections),
+            "PG_MCP_SERVER_USE_READONLY_TRANSACTIONS": str(read_only).lower(),
+            "PG_MCP_SERVER_QUERY_TIMEOUT": "10",
+            "PG_MCP_RATE_LIMIT_ENABLED": "false",
+        }
+    )
+    fork_server = ForkServer() if can_fork() else None
+    async with open_pipeline(settings, fork_server) as (pipeline, _):
+        yield pipeline
+
+
+@asynccontextmanager
+async def supervisor_to(url: str, *, spawn: Spawn, read_only: bool = True) -> AsyncIterator[Supervisor]:
+    """Open a supervisor: the transaction and the role, without the validator before them.
+
+    Args:
+        read_only: without it, a role that asks for read-only transactions does not get them either.
+    """
+    params = {} if read_only else {"options": "-c default_transaction_read_only=off"}
+    supervisor = Supervisor(
+        ConnectionTarget(url, params),
+        spawn=spawn,
+        min_workers=1,
+        max_workers=1,
+        max_waiting=1,
+        read_only=read_only,
+    )
+    try:
+        yield supervisor
+    finally:
+        await supervisor.close()

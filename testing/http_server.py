@@ -1,0 +1,177 @@
+"""The real server over HTTP: a process on a free port of loopback, and clients that send anything at all."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+
+from testing.mcp_server import COMMAND
+from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_META, MODERN_VERSION
+
+START_TIMEOUT_S = 60.0
+EXIT_TIMEOUT_S = 30.0
+BOTH = "application/json, text/event-stream"
+
+_ADDRESS = re.compile(r"over HTTP on https?://[0-9.]+:(\d+)/mcp")
+
+
+class HttpServerProcess:
+    """`pgmcp serve --http` and what it logs.
+
+    Attributes:
+        log: everything that stood on standard error so far.
+        port: where it listens.
+    """
+
+    def __init__(self, environment: Mapping[str, str], folder: Path, address: str = "127.0.0.1:0") -> None:
+        """Start the server in `folder`, and wait until it says where it listens."""
+        self.log = ""
+        self._process = subprocess.Popen(
+            [*COMMAND, "serve", "--http", address],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            cwd=folder,
+            text=True,
+        )
+        self._changed = threading.Condition()
+        self._is_at_end = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        try:
+            self.port = int(self.until_logged(_ADDRESS)[1])
+        except BaseException:
+            self._process.kill()
+            self.__exit__(None, None, None)
+            raise
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def until_logged(self, pattern: re.Pattern[str]) -> re.Match[str]:
+        """Wait for a line of the log, and return what was found in it."""
+        with self._changed:
+            self._changed.wait_for(lambda: pattern.search(self.log) or self._is_at_end, START_TIMEOUT_S)
+            found = pattern.search(self.log)
+            assert found is not None, self.log
+            return found
+
+    def send_signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Wait for the process to end and for the last of its log; return its exit code."""
+        exit_code = self._process.wait(EXIT_TIMEOUT_S)
+        self._reader.join(EXIT_TIMEOUT_S)
+        return exit_code
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            with self._changed:
+                self.log += line
+                self._changed.notify_all()
+        with self._changed:
+            self._is_at_end = True
+            self._changed.notify_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self.send_signal(signal.SIGTERM)
+            self.wait()
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self.wait()
+        finally:
+            if self._process.stderr is not None:
+                self._process.stderr.close()
+
+
+_ids = count(1)
+
+
+def request(
+    method: str, version: str = MODERN_VERSION, **params: Any
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the headers and the body of a request, as a client of this version sends it."""
+    headers = {"Accept": BOTH, "MCP-Protocol-Version": version}
+    if version == MODERN_VERSION:
+        headers["Mcp-Method"] = method
+        if name := params.get("name") or params.get("uri"):
+            headers["Mcp-Name"] = name
+        params["_meta"] = {**MODERN_META, **params.get("_meta", {})}
+    return headers, {"jsonrpc": "2.0", "id": next(_ids), "method": method, "params": params}
+
+
+def tool_call(
+    tool: str, version: str = MODERN_VERSION, **arguments: Any
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the headers and the body of a tool call."""
+    return request("tools/call", version, name=tool, arguments=arguments)
+
+
+def message_of(response: httpx2.Response) -> dict[str, Any]:
+    """Return the JSON-RPC message of an answer, the last one of a stream."""
+    text = response.text
+    if response.headers["content-type"].startswith("text/event-stream"):
+        text = [line for line in text.splitlines() if line.startswith("data: ")][-1].removeprefix("data: ")
+    message: dict[str, Any] = json.loads(text)
+    return message
+
+
+def rows_of(response: httpx2.Response) -> list[list[Any]]:
+    """Return the rows that a tool call was answered with."""
+    result = message_of(response)["result"]
+    assert not result["isError"], result
+    rows: list[list[Any]] = result["structuredContent"]["rows"]
+    return rows
+
+
+def send_request(port: int, headers: Mapping[str, str], body: dict[str, Any]) -> socket.socket:
+    """Send a request and return its connection, for a client that leaves by closing it."""
+    content = json.dumps(body).encode()
+    lines = [
+        "POST /mcp HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(content)}",
+        *(f"{name}: {text}" for name, text in headers.items()),
+    ]
+    connection = socket.create_connection(("127.0.0.1", port), timeout=START_TIMEOUT_S)
+    connection.sendall("\r\n".join([*lines, "", ""]).encode() + content)
+    return connection
+
+
+@contextmanager
+def http_client(port: int, **options: Any) -> Iterator[httpx2.Client]:
+    """Return a client of a server on this machine that uses no proxy."""
+    with httpx2.Client(
+        base_url=f"http://127.0.0.1:{port}", timeout=30.0, trust_env=False, follow_redirects=False, **options
+    ) as client:
+        yield client
+
+
+VERSIONS = (LEGACY_VERSION, MODERN_VERSION)

@@ -1,0 +1,244 @@
+"""The real server as a host without an SDK meets it: one JSON-RPC message per line, no wait without a bound.
+
+    with RawServer(environment, folder) as server:
+        server.initialize()
+        answer = server.call("execute_sql", sql="select 1")
+
+A thread reads standard output from the first byte to the last. A line that is no JSON-RPC message fails
+whoever waits next, and `stray_lines` tells at the end.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from testing.mcp_server import COMMAND
+
+REPLY_TIMEOUT_S = 20.0
+EXIT_TIMEOUT_S = 10.0
+LEGACY_VERSION = "2025-11-25"
+MODERN_VERSION = "2026-07-28"
+
+_CLIENT_INFO = {"name": "raw", "version": "1"}
+MODERN_META = {
+    "io.modelcontextprotocol/protocolVersion": MODERN_VERSION,
+    "io.modelcontextprotocol/clientInfo": _CLIENT_INFO,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What a tool call came to.
+
+    Attributes:
+        structured: {} when there is none, as with every error.
+    """
+
+    text: str
+    structured: dict[str, Any]
+    is_error: bool
+
+    @property
+    def code(self) -> str:
+        """The stable name of the failure; "" for an answer."""
+        return self.text.partition(":")[0] if self.is_error else ""
+
+    @property
+    def rows(self) -> list[list[Any]]:
+        """The rows of an answer."""
+        assert not self.is_error, self.text
+        rows: list[list[Any]] = self.structured["rows"]
+        return rows
+
+
+class RawServer:
+    """A server process and the lines it says.
+
+    Attributes:
+        stdout: everything that stood on standard output so far.
+        stray_lines: what of it is no JSON-RPC message.
+    """
+
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, command: Sequence[str] = COMMAND
+    ) -> None:
+        """Start the server in `folder`, where its standard error goes to a file."""
+        self.stdout = b""
+        self.stray_lines: list[bytes] = []
+        self._stderr_file = folder / "stderr.txt"
+        with self._stderr_file.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=dict(environment),
+                cwd=folder,
+            )
+        self._ids = count(1)
+        self._replies: dict[int | None, dict[str, Any]] = {}
+        self._notifications: list[dict[str, Any]] = []
+        self._is_at_end = False
+        self._changed = threading.Condition()
+        self._meta: dict[str, Any] | None = None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def stderr(self) -> str:
+        """What the server has logged so far."""
+        return self._stderr_file.read_text("utf-8", errors="replace")
+
+    def initialize(self) -> dict[str, Any]:
+        """Open a session as hosts did before 2026-07-28."""
+        reply = self.request(
+            "initialize", protocolVersion=LEGACY_VERSION, capabilities={}, clientInfo=_CLIENT_INFO
+        )
+        self.notify("notifications/initialized")
+        return reply
+
+    def discover(self) -> dict[str, Any]:
+        """Ask as hosts do since 2026-07-28, where every request says who asks; later requests do likewise."""
+        self._meta = MODERN_META
+        return self.request("server/discover")
+
+    def call(self, tool: str, **arguments: Any) -> ToolResult:
+        """Call a tool that exists."""
+        return self.result_of(self.start_call(tool, **arguments))
+
+    def start_call(self, tool: str, **arguments: Any) -> int:
+        """Call a tool and return the request's id at once."""
+        return self.send("tools/call", name=tool, arguments=arguments)
+
+    def result_of(self, request_id: int) -> ToolResult:
+        """Wait for what a started call came to."""
+        reply = self.receive(request_id)
+        assert "result" in reply, reply
+        result = reply["result"]
+        text = "\n".join(block["text"] for block in result["content"])
+        return ToolResult(text, result.get("structuredContent") or {}, result["isError"])
+
+    def request(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a request and return the whole reply, a result or an error."""
+        return self.receive(self.send(method, **params))
+
+    def send(self, method: str, **params: Any) -> int:
+        request_id = next(self._ids)
+        if self._meta is not None:
+            params["_meta"] = {**self._meta, **params.get("_meta", {})}
+        self._write({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params})
+        return request_id
+
+    def notify(self, method: str, **params: Any) -> None:
+        self._write({"jsonrpc": "2.0", "method": method, "params": params})
+
+    def write_line(self, line: bytes) -> None:
+        """Send anything at all."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + b"\n")
+        self._process.stdin.flush()
+
+    def receive(self, request_id: int | None) -> dict[str, Any]:
+        """Wait for the reply to one request; None: for the error about a line whose id cannot be read."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: request_id in self._replies or self.stray_lines or self._is_at_end, REPLY_TIMEOUT_S
+            )
+            assert not self.stray_lines, f"no JSON-RPC: {self.stray_lines}"
+            assert request_id in self._replies, f"no reply; the server's log ends:\n{self.stderr[-2000:]}"
+            return self._replies.pop(request_id)
+
+    def heard(self, method: str) -> list[dict[str, Any]]:
+        """Return the parameters of the notifications of this kind so far."""
+        with self._changed:
+            return [each.get("params", {}) for each in self._notifications if each["method"] == method]
+
+    def hear(self, method: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait for so many notifications of a kind, since the start, and return their parameters."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.heard(method)) >= count, REPLY_TIMEOUT_S)
+            found = self.heard(method)
+            assert len(found) >= count, f"heard {self._notifications}"
+            return found
+
+    def has_reply(self, request_id: int) -> bool:
+        with self._changed:
+            return request_id in self._replies
+
+    def close_stdin(self) -> None:
+        """Leave, as a host does."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """Wait for the process to end and for the last of its output; return its exit code."""
+        exit_code = self._process.wait(EXIT_TIMEOUT_S)
+        self._reader.join(EXIT_TIMEOUT_S)
+        return exit_code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        try:
+            self.close_stdin()
+            self.wait()
+        except (BrokenPipeError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self.wait()
+        finally:
+            if self._process.stdout is not None:
+                self._process.stdout.close()
+
+    def _write(self, message: dict[str, Any]) -> None:
+        self.write_line(json.dumps(message).encode())
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._take(line)
+        with self._changed:
+            self._is_at_end = True
+            self._changed.notify_all()
+
+    def _take(self, line: bytes) -> None:
+        with self._changed:
+            self.stdout += line
+            message = _parse(line)
+            if message is None:
+                self.stray_lines.append(line)
+            elif "method" not in message:
+                self._replies[message.get("id")] = message
+            elif "id" not in message:
+                self._notifications.append(message)
+            self._changed.notify_all()
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return None
+    is_message = isinstance(message, dict) and message.get("jsonrpc") == "2.0"
+    return message if is_message else None

@@ -1,0 +1,38 @@
+"""A front that signals its process group: `python -m testing.signalled_front fork|cold SIGNAL`.
+
+A terminal does so on Ctrl-C. The signal is sent the moment the worker's process exists, when it still
+imports; the front ignores it, and writes the kind of reply that its worker gives to a frame.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+
+from pgmcp.execution.fork_server import ForkServer
+from pgmcp.execution.spawn import Child, spawn_cold
+from pgmcp.execution.worker_process import WorkerProcess
+from worker.protocol import Backend, Terminate
+
+
+async def _spawn_signalled(kind: str, number: int) -> Child:
+    if kind == "cold":
+        child = await spawn_cold()
+        os.killpg(0, number)
+        return child
+    server = ForkServer()
+    server.start()
+    os.killpg(0, number)
+    return await server.spawn()
+
+
+async def _main(kind: str, number: int) -> None:
+    signal.signal(number, lambda *_: None)  # not SIG_IGN, which a child inherits
+    worker = WorkerProcess(await _spawn_signalled(kind, number))
+    reply, _ = await worker.request(Terminate(1, Backend(0, "")))
+    sys.stdout.write(f"{type(reply).__name__}\n")
+    await worker.leave()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,88 @@
+"""The MCP Inspector's command line as a host of the conversation: a process and a server for every step."""
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.integration.clients.conversation import NotOfferedError, OnProgress
+
+STEP_TIMEOUT_S = 60.0
+
+
+class InspectorHost:
+    """Runs the Inspector for each request."""
+
+    def __init__(
+        self,
+        program: Sequence[str],
+        server: Sequence[str],
+        environment: Mapping[str, str],
+        folder: Path,
+        era: str = "legacy",
+    ) -> None:
+        """Prepare to run it.
+
+        Args:
+            program: the Inspector, up to its `--cli`.
+            server: the command it starts.
+            environment: of that server; the Inspector itself has it, too.
+            folder: where both run, and where the Inspector may keep files.
+            era: "legacy" or "modern", as it calls them.
+        """
+        given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
+        self._command = [*program, "--quiet", "--format", "json", "--protocol-era", era, *given, *server]
+        self._environment = {**environment, "HOME": str(folder)}
+        self._folder = folder
+
+    async def tools(self) -> list[str]:
+        return [tool["name"] for tool in self._ask("tools/list")["tools"]]
+
+    async def call(
+        self, tool: str, arguments: Mapping[str, Any], on_progress: OnProgress | None = None
+    ) -> dict[str, Any]:
+        if on_progress is not None:
+            raise NotOfferedError
+        given = json.dumps(dict(arguments))
+        result = self._ask("tools/call", "--tool-name", tool, "--tool-args-json", given)
+        return {
+            "text": "\n".join(block["text"] for block in result["content"]),
+            "structured": result.get("structuredContent"),
+            "is_error": result["isError"],
+        }
+
+    async def resources(self) -> list[str]:
+        return [resource["uri"] for resource in self._ask("resources/list")["resources"]]
+
+    async def read(self, uri: str) -> str:
+        text: str = self._ask("resources/read", "--uri", uri)["contents"][0]["text"]
+        return text
+
+    async def complete(
+        self, template: str, argument: str, typed: str, chosen: Mapping[str, str]
+    ) -> list[str]:
+        raise NotOfferedError
+
+    async def prompts(self) -> list[str]:
+        return [prompt["name"] for prompt in self._ask("prompts/list")["prompts"]]
+
+    async def prompt(self, name: str, arguments: Mapping[str, str]) -> str:
+        given = [f"{argument}={value}" for argument, value in arguments.items()]
+        found = self._ask("prompts/get", "--prompt-name", name, "--prompt-args", *given)
+        return "\n".join(message["content"]["text"] for message in found["messages"])
+
+    def _ask(self, method: str, *options: str) -> dict[str, Any]:
+        done = subprocess.run(
+            [*self._command, "--method", method, *options],
+            env=self._environment,
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=STEP_TIMEOUT_S,
+            check=False,
+        )
+        assert done.stdout, f"{method}: {done.stderr}"
+        result: dict[str, Any] = json.loads(done.stdout)["result"]
+        return result

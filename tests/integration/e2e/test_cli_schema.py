@@ -1,0 +1,79 @@
+"""`pgmcp schema`: what there is to ask about, for a person."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from testing.command_line import run, run_in_terminal
+from testing.mcp_server import server_environment
+
+
+def test_without_words_every_table_has_a_line(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(shop_environment, folder, "schema")
+
+    lines = done.stdout.decode().splitlines()
+    assert len(lines) == 7
+    assert lines[0].startswith("table categories -- ")
+    assert done.stderr == b""
+
+
+def test_a_table_asked_for_by_name_is_shown_whole(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(shop_environment, folder, "schema", "--table", "payments")
+
+    assert b"  amount       numeric(10,2)" in done.stdout
+    assert b"  index payments_order_id_idx" in done.stdout
+    assert b"<data" not in done.stdout
+
+
+def test_words_find_the_tables_they_stand_in(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(shop_environment, folder, "schema", "gift", "card", "--detail", "names")
+
+    assert done.stdout.startswith(b"table payments")
+
+
+def test_words_that_are_nowhere_are_no_failure(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(shop_environment, folder, "schema", "weather")
+
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"`pgmcp schema` without words lists all" in done.stderr
+
+
+def test_a_database_without_tables_says_what_may_be_wrong(
+    new_database: Callable[[], str], folder: Path
+) -> None:
+    done = run(server_environment(new_database()), folder, "schema")
+
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert b"this role may read no table" in done.stderr
+
+
+def test_a_table_that_is_not_there_names_those_near(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(shop_environment, folder, "schema", "--table", "payment")
+
+    assert done.returncode == 2
+    assert b"near: payments" in done.stderr
+
+
+@pytest.mark.parametrize("detail", ["names", "columns", "full"])
+def test_names_and_comments_cannot_act_on_a_terminal(
+    detail: str, new_database: Callable[[], str], folder: Path
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute('create table "a\x1b]0;b" (c int)')
+        connection.execute("comment on table \"a\x1b]0;b\" is '\x1b[2Jgone'")
+
+    done = run(server_environment(url), folder, "schema", "--detail", detail)
+
+    assert rb"a\u001b]0;b" in done.stdout
+    assert b"\x1b" not in done.stdout
+
+
+def test_long_lines_are_folded_between_words_on_a_terminal(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    _, shown = run_in_terminal(shop_environment, folder, "schema", "--table", "payments", columns=60)
+
+    assert "  paid_at      timestamp with time zone  not null  about\n      [" in shown

@@ -1,0 +1,223 @@
+"""`pgmcp sql`: a person's own statement, as guarded as a model's, in pipes and scripts."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from testing.activity import Activity, with_application_name
+from testing.command_line import TIMEOUT_S, run
+from testing.mcp_server import COMMAND, server_environment
+
+RUNAWAY = "select count(*) from order_items a, order_items b, order_items c where a.unit_price > b.unit_price"
+
+
+def test_numbers_stand_right_and_null_is_named(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(
+        shop_environment, folder, "sql", "select 1 as n, 'a' as t, null as nothing union select 1000, 'b', ''"
+    )
+
+    assert done.stdout.decode().splitlines()[:4] == [
+        "|    n | t   | nothing |",
+        "| ---: | --- | ------- |",
+        "|    1 | a   | NULL    |",
+        "| 1000 | b   |         |",
+    ]
+
+
+def test_csv_holds_exact_values_and_tells_null_from_empty(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    statement = (
+        r"""select 1.50 as "a,b", E'two\nlines' as t, 'say "x"' as q, null as n, '' as e, E'\x1b[1m' as c"""
+    )
+
+    done = run(shop_environment, folder, "sql", "--csv", statement)
+
+    assert done.stdout == b'"a,b",t,q,n,e,c\r\n1.50,"two\nlines","say ""x""",,"",\x1b[1m\r\n'
+
+
+def test_a_program_reads_json(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(shop_environment, folder, "sql", "--json", "select 1 as one, 'ä\u202e' as text")
+
+    assert json.loads(done.stdout)["rows"] == [[1, "ä\u202e"]]
+    assert "\u202e" not in done.stdout.decode()
+
+
+@pytest.mark.parametrize("arguments", [[], ["-"]])
+def test_a_statement_comes_from_standard_input(
+    arguments: list[str], shop_environment: dict[str, str], folder: Path
+) -> None:
+    done = run(shop_environment, folder, "sql", "--csv", *arguments, stdin=b"select 2 as two;\n")
+
+    assert done.stdout == b"two\r\n2\r\n"
+
+
+def test_standard_input_that_is_no_text_is_refused(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(shop_environment, folder, "sql", stdin=b"select \xff")
+
+    assert done.returncode == 2
+    assert b"not UTF-8 (byte 7)" in done.stderr
+
+
+def test_explain_plans_and_does_not_run(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(shop_environment, folder, "sql", "--explain", RUNAWAY)
+
+    assert done.returncode == 0
+    assert b"Nested Loop" in done.stdout
+
+
+def test_rows_beyond_the_limit_are_told_of_beside_the_answer(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    done = run(
+        shop_environment, folder, "sql", "--csv", "--limit", "2", "select id from products order by id"
+    )
+
+    assert done.returncode == 0
+    assert done.stdout == b"id\r\n1\r\n2\r\n"
+    assert done.stderr == b"only the first 2 rows, and there are more: --limit takes up to 1000\n"
+
+
+def test_rows_beyond_the_highest_limit_name_the_setting(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    environment = shop_environment | {"PG_MCP_SERVER_MAX_RESULT_ROWS": "2"}
+
+    done = run(environment, folder, "sql", "select id from products")
+
+    assert done.returncode == 0
+    assert b"PG_MCP_SERVER_MAX_RESULT_ROWS" in done.stderr
+
+
+def test_cells_too_long_for_a_table_are_cut_and_csv_has_them_whole(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    statement = "select repeat('x', 5000) as long, 1 as one"
+
+    table = run(shop_environment, folder, "sql", statement)
+    whole = run(shop_environment, folder, "sql", statement, "--csv")
+
+    assert b"1 long cell cut, ending in \xe2\x80\xa6; --csv and --json give all of them" in table.stderr
+    assert max(map(len, table.stdout.decode().splitlines())) < 300
+    assert b"x" * 5000 in whole.stdout
+
+
+def test_what_the_database_holds_cannot_act_on_a_terminal(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    done = run(
+        shop_environment,
+        folder,
+        "sql",
+        r"""select E'\x1b]0;gone\x07' as "a\x1b[31m" """.replace(r"\x1b[31m", "\x1b[31m"),
+    )
+
+    assert b"\x1b" not in done.stdout
+    assert rb"\u001b]0;gone\u0007" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("statement", "exit_code", "said"),
+    [
+        ("delete from products", 3, "rejected: DELETE is not a read"),
+        ("select pg_read_file('/etc/passwd')", 3, "rejected: "),
+        ("select nam from products", 1, "line 1: select nam from products\n               ^\nhint: "),
+        ("", 3, "rejected: "),
+    ],
+)
+def test_a_failure_says_what_and_where_and_has_its_exit_code(
+    statement: str, exit_code: int, said: str, shop_environment: dict[str, str], folder: Path
+) -> None:
+    done = run(shop_environment, folder, "sql", statement)
+
+    assert done.returncode == exit_code
+    assert done.stdout == b""
+    assert said in done.stderr.decode()
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_database_that_is_down_is_told_of_once(folder: Path) -> None:
+    done = run(server_environment("postgresql://me:Quagga-1@127.0.0.1:1/shop"), folder, "sql", "select 1")
+
+    assert done.returncode == 1
+    assert done.stderr.count(b"not reachable") == 1
+    assert b"Quagga" not in done.stderr
+
+
+def test_a_database_that_is_not_configured_is_an_unusable_command_line(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    done = run(shop_environment, folder, "sql", "--database", "sales", "select 1")
+
+    assert done.returncode == 2
+    assert done.stderr == b"pgmcp: unknown_database: no database is called 'sales'\nhint: databases: shop\n"
+
+
+def test_another_database_is_asked_without_the_default_one(shop_url: str, folder: Path) -> None:
+    environment = server_environment(
+        "postgresql://me@127.0.0.1:1/down", PG_MCP_DATABASES__SHOP__URL=shop_url, server_query_timeout="20"
+    )
+
+    done = run(environment, folder, "sql", "--database", "shop", "--csv", "select 1 as one")
+
+    assert (done.stdout, done.stderr) == (b"one\r\n1\r\n", b"")
+
+
+def test_without_settings_it_says_what_to_set(folder: Path) -> None:
+    done = run(server_environment(), folder, "sql", "select 1")
+
+    assert done.returncode == 2
+    assert b"PG_MCP_DATABASE_URL" in done.stderr
+    assert b"`pgmcp demo`" in done.stderr
+
+
+def test_a_reader_who_has_seen_enough_is_no_failure_to_write_about(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    statement = "select id, repeat('x', 190) as text from orders"
+    with subprocess.Popen(
+        [*COMMAND, "sql", statement],
+        env=shop_environment,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+        process.wait(TIMEOUT_S)
+
+    assert said == b""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process group gets Ctrl-C otherwise")
+def test_ctrl_c_cancels_the_statement_on_the_server(shop_url: str, shop_admin_url: str, folder: Path) -> None:
+    name = "pgmcp-interrupted"
+    environment = server_environment(with_application_name(shop_url, name))
+    with Activity(shop_admin_url, name) as activity:
+        process = subprocess.Popen(
+            [*COMMAND, "sql", RUNAWAY],
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            # What a shell starts in the background ignores SIGINT, and so does all that it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        try:
+            activity.until_running("order_items")
+            os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the workers as well
+            stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+        finally:
+            process.kill()
+
+        assert (process.returncode, stdout, stderr) == (130, b"", b"")
+        assert activity.sessions() == []

@@ -1,0 +1,144 @@
+"""The command line in a terminal: colours, progress, what fits its width, and completion."""
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from pgmcp.cli.errors import ExitCode
+from testing.command_line import run, run_in_terminal
+from testing.mcp_server import server_environment
+from testing.openai_endpoint import ScriptedEndpoint, held, sql
+
+_CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m|\x1b\[9[0-9]m")
+
+END_OF_FILE = b"\x04"
+CUSTOMERS = "select * from customers order by id limit 3"
+
+
+def visible(shown: str) -> str:
+    """Return what a reader sees in the end: no control sequences, and nothing of the progress."""
+    return _CONTROL_SEQUENCE.sub("", shown.rpartition("\x1b[2K")[2])
+
+
+def test_progress_names_the_stage_and_is_gone_when_the_answer_comes(shop_url: str, folder: Path) -> None:
+    is_seen = threading.Event()
+
+    def see(shown: str) -> None:
+        if "waiting for gpt-4o-mini" in shown:
+            is_seen.set()
+
+    with ScriptedEndpoint() as endpoint:
+        endpoint.reply(held(sql("select count(*) as categories from categories"), is_seen))
+        environment = server_environment(shop_url, openai_base_url=endpoint.base_url)
+
+        exit_code, shown = run_in_terminal(environment, folder, "ask", "How many categories?", see=see)
+
+    assert is_seen.is_set()
+    assert exit_code == 0
+    assert "waiting for" not in visible(shown)
+    assert "27" in visible(shown)
+
+
+def test_a_terminal_gets_colours_and_a_frame(shop_environment: dict[str, str], folder: Path) -> None:
+    _, shown = run_in_terminal(shop_environment, folder, "ask", "How many active users are there?")
+
+    assert _COLOUR.search(shown)
+    assert "│ active_users │" in visible(shown)
+
+
+def test_no_color_is_honoured(shop_environment: dict[str, str], folder: Path) -> None:
+    environment = shop_environment | {"NO_COLOR": "1"}
+
+    _, shown = run_in_terminal(environment, folder, "ask", "How many active users are there?")
+
+    assert not _COLOUR.search(shown)
+
+
+def test_force_color_colours_a_pipe_without_progress_in_it(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    environment = shop_environment | {"FORCE_COLOR": "1", "TERM": "xterm-256color"}
+
+    done = run(environment, folder, "ask", "How many active users are there?")
+
+    assert _COLOUR.search(done.stdout.decode())
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("columns", [60, 80, 140])
+def test_no_line_is_wider_than_the_terminal(
+    columns: int, shop_environment: dict[str, str], folder: Path
+) -> None:
+    _, shown = run_in_terminal(shop_environment, folder, "sql", CUSTOMERS, columns=columns)
+
+    assert max(map(len, visible(shown).splitlines())) <= columns
+
+
+def test_rows_too_wide_for_a_table_are_records(shop_environment: dict[str, str], folder: Path) -> None:
+    _, shown = run_in_terminal(shop_environment, folder, "sql", CUSTOMERS, columns=60)
+
+    assert "── record 3 ──" in visible(shown)
+    assert re.search(r"^full_name +Lara Ito", visible(shown), re.MULTILINE)
+
+
+@pytest.mark.parametrize("form", [[], ["--csv"], ["--json"]])
+def test_a_value_cannot_act_on_the_terminal_in_any_form(
+    form: list[str], shop_environment: dict[str, str], folder: Path
+) -> None:
+    _, shown = run_in_terminal(shop_environment, folder, "sql", *form, r"select E'\x1b]0;gone\x07' as text")
+
+    assert "\x1b]0;" not in shown
+    assert r"\u001b]0;gone\u0007" in visible(shown)
+
+
+def test_help_is_grouped_and_tells_every_exit_code(folder: Path) -> None:
+    _, shown = run_in_terminal(server_environment(), folder, "--help")
+
+    text = visible(shown)
+    for panel in ("Ask", "Set up", "Serve"):
+        assert f"╭─ {panel} ─" in text
+    for code in ExitCode:
+        assert re.search(rf"^ +{code.value}  ", text, re.MULTILINE), code
+
+
+def test_a_server_that_a_person_starts_says_what_it_waits_for(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    exit_code, shown = run_in_terminal(shop_environment, folder, typed=END_OF_FILE)
+
+    assert exit_code == 0
+    assert shown.count("waiting for an MCP host on standard input; `pgmcp --help` lists the commands") == 1
+
+
+def test_a_server_that_a_host_starts_says_nothing_of_waiting(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    assert b"waiting" not in run(shop_environment, folder).stderr
+
+
+@pytest.mark.parametrize("command", ["ask", "sql", "schema", "learn", "demo", "doctor", "setup-sql", "serve"])
+def test_every_command_teaches_by_example(command: str, folder: Path) -> None:
+    done = run(server_environment(), folder, command, "--help")
+
+    assert done.returncode == 0
+    assert f"$ pgmcp {command}".encode() in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"), [("pgmcp sche", b"schema"), ("pgmcp sql --database s", b"shop")]
+)
+def test_a_shell_completes_commands_and_databases_and_no_server_is_started(
+    words: str, offered: bytes, folder: Path
+) -> None:
+    environment = server_environment("postgresql://127.0.0.1:1/nowhere", database_name="shop") | {
+        "_PGMCP_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+
+    done = run(environment, folder)
+
+    assert (done.returncode, done.stdout.strip()) == (0, offered)

@@ -1,0 +1,100 @@
+"""Real clients, each in its own environment, have the same conversation with the server."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.prepare_clients import (
+    INSPECTOR,
+    REQUIREMENT_BY_ENVIRONMENT,
+    client_python,
+    inspector_program,
+    is_installed,
+)
+from testing.mcp_server import COMMAND
+from tests.integration.clients.conversation import check_transcript, converse
+from tests.integration.clients.inspector import InspectorHost
+
+pytestmark = pytest.mark.anyio
+
+CLIENT_TIMEOUT_S = 120.0
+_ROOT = Path(__file__).parents[3]
+
+
+def require(name: str, requirement: str) -> None:
+    """Skip the test where a client is not installed."""
+    if not is_installed(name, requirement):
+        pytest.skip(f"{requirement} is not installed: run scripts/prepare_clients.py")
+
+
+def speak(
+    python: Path | str, driver: str, options: Sequence[str], environment: dict[str, str], folder: Path
+) -> dict[str, Any]:
+    """Have a driver hold the conversation, and return what it was told."""
+    done = subprocess.run(
+        [str(python), "-m", f"tests.integration.clients.{driver}", *options, *COMMAND],
+        env={**environment, "PYTHONPATH": str(_ROOT)},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=CLIENT_TIMEOUT_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    said: dict[str, Any] = json.loads(done.stdout)
+    return said
+
+
+@pytest.mark.parametrize("era", ["auto", "legacy"])
+def test_the_sdks_client_in_either_era(era: str, shop_environment: dict[str, str], folder: Path) -> None:
+    said = speak(sys.executable, "sdk2", [era], shop_environment, folder)
+
+    check_transcript(said)
+    assert {"completion", "progress"} <= said.keys()
+
+
+@pytest.mark.parametrize(("environment", "driver"), [("sdk1", "sdk1"), ("fastmcp", "fastmcp_client")])
+def test_a_client_of_an_environment_of_its_own(
+    environment: str, driver: str, shop_environment: dict[str, str], folder: Path
+) -> None:
+    require(environment, REQUIREMENT_BY_ENVIRONMENT[environment])
+
+    said = speak(client_python(environment), driver, [], shop_environment, folder)
+
+    check_transcript(said)
+    assert {"completion", "progress"} <= said.keys()
+
+
+@pytest.fixture
+def inspector() -> list[str]:
+    """The Inspector's command line, up to its options."""
+    require("inspector", INSPECTOR)
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    return [node, str(inspector_program()), "--cli"]
+
+
+async def test_the_inspectors_command_line(
+    inspector: list[str], shop_environment: dict[str, str], folder: Path
+) -> None:
+    said = await converse(InspectorHost(inspector, COMMAND, shop_environment, folder))
+
+    check_transcript(said)
+
+
+async def test_the_inspectors_command_line_in_the_stateless_era(
+    inspector: list[str], shop_environment: dict[str, str], folder: Path
+) -> None:
+    host = InspectorHost(inspector, COMMAND, shop_environment, folder, era="modern")
+
+    answer = await host.call("execute_sql", {"sql": "select count(*) from categories"})
+
+    assert answer["structured"]["rows"] == [[27]]

@@ -1,0 +1,147 @@
+"""What a host is offered while its user types an argument, and the prompts that take some."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from testing.mcp_server import server_environment
+from testing.raw_jsonrpc import RawServer
+from tests.integration.e2e.conftest import StartServer
+
+DATABASE = {"type": "ref/resource", "uri": "schema://{database}"}
+TABLE = {"type": "ref/resource", "uri": "schema://{database}/{table}"}
+QUESTION = {"type": "ref/prompt", "name": "ask_question"}
+
+TABLES = """
+CREATE SCHEMA sales;
+CREATE TABLE sales.invoices (id int);
+CREATE TABLE "Order Items" (id int);
+CREATE TABLE orders (id int);
+"""
+
+
+@pytest.fixture(scope="module")
+def server(shop_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawServer]:
+    """A server that knows the shop, and has never asked the archive, which is not there."""
+    environment = {**shop_environment, "PG_MCP_DATABASES__archive__URL": "postgresql://nobody@127.0.0.1:1/"}
+    with RawServer(environment, tmp_path_factory.mktemp("server")) as server:
+        server.initialize()
+        server.call("search_schema", detail="names")
+        yield server
+
+
+def complete(
+    server: RawServer, ref: dict[str, str], argument: str, typed: str, **chosen: str
+) -> dict[str, Any]:
+    reply = server.request(
+        "completion/complete",
+        ref=ref,
+        argument={"name": argument, "value": typed},
+        **({"context": {"arguments": chosen}} if chosen else {}),
+    )
+    completion: dict[str, Any] = reply["result"]["completion"]
+    return completion
+
+
+def test_databases_are_completed_the_default_first(server: RawServer) -> None:
+    assert complete(server, DATABASE, "database", "")["values"] == ["shop", "archive"]
+    assert complete(server, DATABASE, "database", "ARC")["values"] == ["archive"]
+
+
+def test_tables_are_those_of_the_chosen_database(server: RawServer) -> None:
+    found = complete(server, TABLE, "table", "order", database="shop")
+
+    assert found["values"][:3] == ["order_items", "order_totals", "orders"]
+    assert "public.orders" in found["values"]
+
+
+def test_without_a_database_it_is_the_default_one(server: RawServer) -> None:
+    assert "customers" in complete(server, TABLE, "table", "cust")["values"]
+
+
+def test_what_was_typed_may_stand_in_the_middle_of_a_name(server: RawServer) -> None:
+    assert complete(server, TABLE, "table", "_items", database="shop")["values"][0] == "order_items"
+
+
+def test_a_database_that_was_not_asked_yet_is_not_connected_for_it(server: RawServer) -> None:
+    assert complete(server, TABLE, "table", "", database="archive")["values"] == []
+    assert "no new worker" not in server.stderr
+
+
+@pytest.mark.parametrize("argument", ["sql", "nothing"])
+def test_what_nobody_can_know_has_no_values(argument: str, server: RawServer) -> None:
+    assert complete(server, QUESTION, argument, "")["values"] == []
+
+
+def test_an_unknown_database_has_no_tables(server: RawServer) -> None:
+    assert complete(server, TABLE, "table", "", database="nowhere")["values"] == []
+
+
+def test_a_question_is_completed_to_a_verified_one(server: RawServer) -> None:
+    found = complete(server, QUESTION, "question", "how many active")
+
+    assert found["values"] == ["How many active users do we have?"]
+
+
+def test_a_database_whose_role_is_refused_tells_no_names(
+    shop_admin_url: str, start_server: StartServer
+) -> None:
+    server = start_server(server_environment(shop_admin_url, server_require_readonly_role="true"))
+    assert server.call("search_schema").code == "role_refused"
+
+    assert complete(server, TABLE, "table", "")["values"] == []
+
+
+def test_names_are_spelled_as_sql_needs_them(
+    new_database: Callable[[], str], start_server: StartServer
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(TABLES.encode())
+    server = start_server(server_environment(url))
+    server.call("search_schema")
+
+    assert complete(server, TABLE, "table", "")["values"] == [
+        '"Order Items"',
+        "orders",
+        "sales.invoices",
+        'public."Order Items"',
+        "public.orders",
+    ]
+
+
+def test_a_hundred_values_are_shown_and_all_are_counted(
+    new_database: Callable[[], str], start_server: StartServer
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        for number in range(150):
+            connection.execute(f"CREATE TABLE part_{number:03} (id int)")
+    server = start_server(server_environment(url))
+    server.call("search_schema")
+
+    found = complete(server, TABLE, "table", "part_")
+
+    assert len(found["values"]) == 100
+    assert found["total"] == 300  # each with its schema, too
+    assert found["hasMore"] is True
+
+
+def test_the_default_database_is_read_for_it_while_nobody_waits_long(
+    shop_environment: dict[str, str], start_server: StartServer
+) -> None:
+    server = start_server(shop_environment)
+    typed = (complete(server, TABLE, "table", "cust")["values"] for _ in range(200))
+
+    assert "customers" in next(found for found in typed if found)
+
+
+@pytest.mark.parametrize("opening", [RawServer.initialize, RawServer.discover])
+def test_the_capability_is_declared_in_both_eras(
+    opening: Callable[[RawServer], dict[str, Any]], shop_environment: dict[str, str], folder: Path
+) -> None:
+    with RawServer(shop_environment, folder) as server:
+        assert "completions" in opening(server)["result"]["capabilities"]

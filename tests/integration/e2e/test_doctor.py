@@ -1,0 +1,139 @@
+"""`pgmcp doctor` as a person runs it: a line per check, a hint where one is needed, an exit code.
+
+Each way that a first run fails is tested where it is found: databases in
+tests/integration/postgres/test_doctor.py, settings, model and hosts in tests/unit/test_doctor_*.py.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from testing.activity import Activity, with_application_name
+from testing.mcp_server import COMMAND, server_environment
+from testing.openai_endpoint import ScriptedEndpoint, sql
+
+CHECKS_OF_A_DATABASE = {
+    "connection",
+    "TLS",
+    "version",
+    "role",
+    "read-only",
+    "timeout",
+    "cancel",
+    "catalog",
+    "statistics",
+    "what leaves",
+}
+
+
+def run_doctor(
+    folder: Path, *options: str, url: str | None = None, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "doctor", *options],
+        env=server_environment(url, **variables),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def examine(folder: Path, url: str | None = None, **variables: str) -> tuple[int, dict[str, dict[str, str]]]:
+    done = run_doctor(folder, "--json", url=url, **variables)
+    assert done.stderr == ""
+    return done.returncode, {result["check"]: result for result in json.loads(done.stdout)}
+
+
+def test_a_healthy_installation_passes_with_every_check_named(shop_url: str, folder: Path) -> None:
+    exit_code, results = examine(folder, shop_url, XDG_CACHE_HOME=str(folder), TIKTOKEN_CACHE_DIR=str(folder))
+
+    assert exit_code == 0
+    assert {name: result["status"] for name, result in results.items()} == {
+        "settings": "ok",
+        "machine: program": "ok",
+        "machine: guards": "ok",
+        "machine: worker": "ok",
+        "machine: cache folder": "ok",
+        "machine: token ranks": "warn",  # no test downloads it
+        "hosts": "ok",
+        "model": "warn",  # there is none
+        **{f"database main: {check}": "ok" for check in CHECKS_OF_A_DATABASE},
+    }
+    assert all(set(result) == {"status", "check", "text", "hint"} for result in results.values())
+    assert all(result["hint"] for result in results.values() if result["status"] != "ok")
+
+
+def test_nothing_is_left_on_the_server(shop_url: str, shop_admin_url: str, folder: Path) -> None:
+    exit_code, _ = examine(folder, with_application_name(shop_url, "examined"))
+
+    assert exit_code == 0
+    with Activity(shop_admin_url, "examined") as activity:
+        activity.until_gone()
+
+
+def test_a_pipe_gets_plain_lines_and_a_sum(shop_url: str, folder: Path) -> None:
+    done = run_doctor(folder, url=shop_url)
+
+    assert done.returncode == 0
+    assert "\x1b" not in done.stdout
+    assert "ok    database main: role: " in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(" 0 fail")
+
+
+def test_a_database_that_is_down_fails_the_command_without_its_password(folder: Path) -> None:
+    exit_code, results = examine(folder, "postgresql://me:Quagga-1@127.0.0.1:1/shop")
+
+    assert exit_code == 1
+    assert results["database main: connection"]["text"].startswith("unreachable: ")
+    assert results["database main: connection"]["hint"].startswith("no server listens on that host and port")
+    assert "Quagga" not in json.dumps(results)
+
+
+def test_settings_that_cannot_be_used_are_a_finding_and_the_machine_is_examined_all_the_same(
+    folder: Path,
+) -> None:
+    done = run_doctor(folder, PG_MCP_DATABSE_URL="postgresql://me:Quagga-1@127.0.0.1/shop")
+
+    assert done.returncode == 1
+    assert "PG_MCP_DATABSE_URL is not a setting, did you mean PG_MCP_DATABASE_URL?\n      hint: " in (
+        done.stdout
+    )
+    assert "ok    machine: worker: " in done.stdout
+    assert "Quagga" not in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("below", ["", "below"])
+def test_a_cache_folder_that_cannot_be_written_is_named(below: str, folder: Path) -> None:
+    file = folder / "file"
+    file.touch()
+    _, results = examine(folder, XDG_CACHE_HOME=str(file / below))
+
+    cache = results["machine: cache folder"]
+    assert cache["status"] == "warn"
+    assert cache["text"].startswith(f"{file / below / 'pgmcp'} cannot be written: ")
+    assert "XDG_CACHE_HOME" in cache["hint"]
+
+
+def test_the_model_is_asked_and_named_as_the_one_that_prompts_go_to(shop_url: str, folder: Path) -> None:
+    with ScriptedEndpoint() as endpoint:
+        endpoint.reply(sql("SELECT 1"))
+        exit_code, results = examine(folder, shop_url, openai_base_url=endpoint.base_url)
+
+    assert exit_code == 0
+    assert results["model"]["status"] == "ok"
+    assert endpoint.base_url.split("/")[2] in results["database main: what leaves"]["text"]
+
+
+def test_an_unexpected_error_of_one_check_is_a_finding_beside_the_others(folder: Path) -> None:
+    exit_code, results = examine(folder, HOME=str(folder / ("x" * 300)))  # longer than any file's name may be
+
+    assert exit_code == 1
+    assert results["hosts"]["status"] == "fail"
+    assert results["hosts"]["text"] == "internal: the check failed unexpectedly (OSError)"
+    assert results["machine: worker"]["status"] == "ok"
+    assert "settings" in results

@@ -1,0 +1,108 @@
+"""Warnings that hosts can show: which, from which level, and never unasked in the stateless era."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testing.mcp_server import server_environment
+from testing.raw_jsonrpc import RawServer
+
+MESSAGE = "notifications/message"
+NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+ASKING: dict[str, Any] = {"_meta": {"io.modelcontextprotocol/logLevel": "warning"}}
+
+
+@pytest.fixture
+def careless(shop_admin_url: str) -> dict[str, str]:
+    """A server with all there is to warn of: a superuser, and no read-only transactions."""
+    return server_environment(shop_admin_url, database_name="shop", server_use_readonly_transactions="false")
+
+
+def texts(told: list[dict[str, Any]]) -> str:
+    return "\n".join(each["data"] for each in told)
+
+
+def test_a_host_of_a_session_is_warned_unasked(careless: dict[str, str], folder: Path) -> None:
+    with RawServer(careless, folder) as server:
+        server.initialize()
+
+        told = server.hear(MESSAGE, 2)
+
+    assert {(each["level"], each["logger"]) for each in told} == {("warning", "pgmcp")}
+    assert "read-only transactions are off" in texts(told)
+    assert "it is a superuser" in texts(told)
+
+
+def test_a_database_that_is_down_is_told_once_not_at_every_attempt(folder: Path) -> None:
+    with RawServer(server_environment(NOWHERE), folder) as server:
+        server.initialize()
+        for _ in range(3):
+            assert server.call("execute_sql", sql="select 'a secret value'").code == "unreachable"
+
+        told = server.hear(MESSAGE)
+
+    assert len(told) == 1
+    assert "127.0.0.1" in texts(told)
+    assert "secret" not in texts(told)
+
+
+def test_a_host_that_wants_only_errors_hears_no_warnings(folder: Path) -> None:
+    with RawServer(server_environment(NOWHERE), folder) as server:
+        server.send("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=CLIENT)
+        server.request("logging/setLevel", level="error")
+        server.notify("notifications/initialized")
+        server.call("execute_sql", sql="select 1")
+        server.request("ping")
+
+        assert server.heard(MESSAGE) == []
+
+
+CLIENT = {"name": "raw", "version": "1"}
+
+
+def test_a_request_of_the_stateless_era_that_asks_is_told_what_came_before_it(
+    careless: dict[str, str], folder: Path
+) -> None:
+    with RawServer(careless, folder) as server:
+        server.discover()
+        server.call("execute_sql", sql="select 1")
+        server.call("search_schema")
+        before = server.heard(MESSAGE)
+        server.request("tools/list", **ASKING)
+        told = server.heard(MESSAGE)
+        server.request("tools/list", **ASKING)
+        again = server.heard(MESSAGE)
+
+    assert before == []
+    assert "it is a superuser" in texts(told)
+    assert "read-only transactions are off" in texts(told)
+    assert again == told
+
+
+def test_a_request_that_asks_for_errors_gets_no_warnings(careless: dict[str, str], folder: Path) -> None:
+    with RawServer(careless, folder) as server:
+        server.discover()
+        server.call("search_schema")
+        server.request("tools/list", _meta={"io.modelcontextprotocol/logLevel": "error"})
+
+        assert server.heard(MESSAGE) == []
+
+
+def test_the_session_eras_way_to_set_a_level_is_unknown_in_the_stateless_era(
+    careless: dict[str, str], folder: Path
+) -> None:
+    with RawServer(careless, folder) as server:
+        server.discover()
+
+        assert server.request("logging/setLevel", level="error")["error"]["code"] == -32601
+
+
+def test_no_statement_is_ever_passed_on(careless: dict[str, str], folder: Path) -> None:
+    with RawServer({**careless, "LOG_LEVEL": "DEBUG"}, folder) as server:
+        server.initialize()
+        server.request("logging/setLevel", level="debug")
+        server.call("execute_sql", sql="select 'a secret value'")
+        server.call("execute_sql", sql="drop table customers -- a secret value")
+
+        assert "secret" not in texts(server.hear(MESSAGE, 2))

@@ -1,0 +1,92 @@
+"""`pgmcp learn` keeps a question that a person has checked, and a running server answers it at once."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from testing.mcp_server import COMMAND, server_environment
+from testing.openai_endpoint import ScriptedEndpoint, sql
+from tests.integration.e2e.conftest import StartServer
+
+QUESTION = "How many categories do we have?"
+COUNT = "select count(*) as categories from categories"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    file = tmp_path / "context.yaml"
+    file.write_text("# what we know\n", encoding="utf-8")
+    return file
+
+
+def learn(
+    environment: dict[str, str], folder: Path, *arguments: str, reply: str = ""
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "learn", *arguments],
+        env=environment,
+        cwd=folder,
+        input=reply,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_checked_question_is_answered_by_its_sql_from_then_on(
+    shop_url: str, context: Path, tmp_path: Path, start_server: StartServer
+) -> None:
+    environment = server_environment(
+        shop_url, context_file=str(context), openai_base_url="http://127.0.0.1:9"
+    )
+    server = start_server(environment)
+
+    learnt = learn(environment, tmp_path, QUESTION, "--sql", f"{COUNT};", reply="y\n")
+    answer = server.call("query", question="how many categories do we have", return_type="both")
+
+    assert learnt.returncode == 0, learnt.stderr
+    assert "|         27 |\n" in learnt.stdout
+    assert answer.structured["source"] == "verified"
+    assert answer.structured["sql"] == COUNT
+    assert context.read_text("utf-8").startswith("# what we know\n")
+
+
+def test_without_sql_the_model_writes_it_and_a_no_keeps_nothing(
+    shop_url: str, context: Path, tmp_path: Path
+) -> None:
+    with ScriptedEndpoint() as endpoint:
+        endpoint.reply(sql(COUNT))
+        environment = server_environment(
+            shop_url, context_file=str(context), openai_base_url=endpoint.base_url
+        )
+
+        refused = learn(environment, tmp_path, QUESTION, reply="n\n")
+
+    assert refused.returncode == 1
+    assert COUNT in refused.stdout
+    assert context.read_text("utf-8") == "# what we know\n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "exit_code", "said"),
+    [("delete from categories", 3, "rejected"), ("select nothing from categories", 1, "nothing")],
+)
+def test_sql_that_does_not_run_is_not_kept(
+    statement: str, exit_code: int, said: str, shop_url: str, context: Path, tmp_path: Path
+) -> None:
+    environment = server_environment(shop_url, context_file=str(context))
+
+    refused = learn(environment, tmp_path, QUESTION, "--sql", statement, "--yes")
+
+    assert refused.returncode == exit_code
+    assert said in refused.stderr
+    assert context.read_text("utf-8") == "# what we know\n"
+
+
+def test_without_a_context_file_it_says_what_to_set(shop_url: str, tmp_path: Path) -> None:
+    refused = learn(server_environment(shop_url), tmp_path, QUESTION, "--sql", COUNT, "--yes")
+
+    assert refused.returncode == 2
+    assert "PG_MCP_CONTEXT_FILE" in refused.stderr

@@ -1,0 +1,255 @@
+"""Every line gets an answer, whatever it holds; and a host that does not read holds nobody up."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from testing.mcp_server import COMMAND
+from testing.raw_jsonrpc import RawServer
+
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+REPLY_TIMEOUT_S = 30.0
+MEGABYTE = 1_000_000
+RUNAWAY = "select count(*) from order_items a, order_items b, orders"
+
+
+class Lines:
+    """A server, line by line: what is written and read is bytes."""
+
+    def __init__(self, environment: dict[str, str], folder: Path) -> None:
+        with (folder / "stderr.txt").open("ab") as log:
+            self.process = subprocess.Popen(
+                COMMAND,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                cwd=folder,
+                bufsize=0,
+            )
+        self._held = b""
+
+    def write(self, line: bytes, end: bytes = b"\n") -> None:
+        assert self.process.stdin is not None
+        rest = memoryview(line + end)
+        while rest:
+            rest = rest[self.process.stdin.write(rest) :]
+
+    def read(self) -> Any:
+        """Return the next line, as JSON."""
+        assert self.process.stdout is not None
+        while b"\n" not in self._held:
+            ready, _, _ = select.select([self.process.stdout], [], [], REPLY_TIMEOUT_S)
+            assert ready, "no line came"
+            chunk = os.read(self.process.stdout.fileno(), MEGABYTE)
+            assert chunk, "the server has closed its output"
+            self._held += chunk
+        line, _, self._held = self._held.partition(b"\n")
+        return json.loads(line)
+
+    def ask(self, line: bytes) -> Any:
+        self.write(line)
+        return self.read()
+
+    def open(self, version: str = "2025-11-25") -> Self:
+        opened = self.ask(initialize(version))
+        assert opened["result"]["protocolVersion"] == version
+        return self
+
+
+def request(method: str, request_id: Any, **params: Any) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}).encode()
+
+
+def initialize(version: str) -> bytes:
+    client = {"name": "raw", "version": "1"}
+    return request("initialize", 0, protocolVersion=version, capabilities={}, clientInfo=client)
+
+
+@pytest.fixture
+def lines(shop_environment: dict[str, str], folder: Path) -> Iterator[Lines]:
+    server = Lines(shop_environment, folder)
+    yield server
+    server.process.kill()
+    server.process.wait()
+    for stream in (server.process.stdin, server.process.stdout):
+        if stream is not None:
+            stream.close()
+
+
+def test_a_line_that_is_no_request_is_answered_with_its_id_where_it_can_be_read(lines: Lines) -> None:
+    lines.open()
+    answered = [
+        (b"this is not json", PARSE_ERROR, None),
+        (b"\xff\xfe", PARSE_ERROR, None),
+        (b"[" * 500_000, PARSE_ERROR, None),
+        (b"7", INVALID_REQUEST, None),
+        (b'{"jsonrpc": "2.0"}', INVALID_REQUEST, None),
+        (b'{"id": 1, "method": "ping"}', INVALID_REQUEST, 1),
+        (b'{"jsonrpc": "2.0", "id": "a", "method": "ping", "params": [1]}', INVALID_REQUEST, "a"),
+        (b'{"jsonrpc": "2.0", "id": 1.5, "method": "ping"}', INVALID_REQUEST, 1.5),
+        (b'{"jsonrpc": "2.0", "id": null, "method": "ping"}', INVALID_REQUEST, None),
+        (b'[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]', INVALID_REQUEST, None),
+        (b"[]", INVALID_REQUEST, None),
+    ]
+
+    for line, code, request_id in answered:
+        answer = lines.ask(line)
+
+        assert (answer["error"]["code"], answer.get("id")) == (code, request_id), line[:80]
+        assert ("id" in answer) is (request_id is not None)
+        assert answer["error"]["message"]
+    assert lines.ask(request("ping", 2)) == {"jsonrpc": "2.0", "id": 2, "result": {}}
+
+
+def test_an_id_that_cannot_be_read_is_null_where_the_protocol_requires_one(lines: Lines) -> None:
+    lines.open("2025-06-18")
+
+    assert lines.ask(b"this is not json")["id"] is None
+
+
+def test_the_log_says_at_its_usual_level_that_a_line_was_refused(lines: Lines, folder: Path) -> None:
+    lines.open()
+    lines.ask(request("tools/list", 1))
+
+    lines.ask(b"this is not json")
+
+    assert (
+        "WARNING pgmcp.transport.stdio.server: a line from the host is refused"
+        in (folder / "stderr.txt").read_text()
+    )
+
+
+def test_half_a_surrogate_pair_and_broken_utf_8_are_replaced(lines: Lines) -> None:
+    lines.open()
+    params = b'{"name":"execute_sql","arguments":{"sql":"%s"}}'
+    call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":' + params + b"}"
+
+    cut = lines.ask(call % rb"select '\ud83d' as cut")
+    broken = lines.ask(call % b"select '\xe9' as broken")
+
+    assert cut["result"]["structuredContent"]["rows"] == [["\ufffd"]]
+    assert broken["result"]["structuredContent"]["rows"] == [["\ufffd"]]
+
+
+def test_a_byte_order_mark_carriage_returns_and_empty_lines_are_no_matter(lines: Lines) -> None:
+    opened = lines.ask(b"\xef\xbb\xbf" + initialize("2024-11-05") + b"\r")
+    lines.write(b"\r\n\n  ")
+    pong = lines.ask(b" " + request("ping", "a") + b" \r")
+
+    assert opened["result"]["protocolVersion"] == "2024-11-05"
+    assert pong == {"jsonrpc": "2.0", "id": "a", "result": {}}
+
+
+def test_the_last_line_needs_no_line_feed(lines: Lines) -> None:
+    assert lines.process.stdin is not None
+    lines.write(request("ping", 1), end=b"")
+    lines.process.stdin.close()
+
+    assert lines.read() == {"jsonrpc": "2.0", "id": 1, "result": {}}
+
+
+def test_a_line_of_twenty_megabytes_is_answered(lines: Lines) -> None:
+    lines.open()
+
+    sql = lines.ask(request("tools/call", 1, name="execute_sql", arguments={"sql": "x" * 20 * MEGABYTE}))
+    junk = lines.ask(b"x" * 20 * MEGABYTE)
+
+    assert "more than 65536" in sql["result"]["content"][0]["text"]
+    assert junk["error"]["code"] == PARSE_ERROR
+
+
+def test_a_line_without_an_end_is_refused_when_it_ends(lines: Lines) -> None:
+    lines.open()
+    for _ in range(70):
+        lines.write(b"x" * (1 << 20), end=b"")
+
+    refused = lines.ask(b"")
+
+    assert refused["error"]["code"] == INVALID_REQUEST
+    assert "64 MiB" in refused["error"]["message"]
+    assert lines.ask(request("ping", 1))["result"] == {}
+
+
+@pytest.mark.parametrize("method", ["tools/list", "tools/call", "resources/list", "logging/setLevel"])
+def test_a_request_before_initialize_is_told_to_send_it(method: str, lines: Lines) -> None:
+    answer = lines.ask(request(method, 1))
+
+    assert answer["error"]["code"] == INVALID_REQUEST
+    assert "send initialize first" in answer["error"]["message"]
+    assert lines.ask(request("ping", 2))["result"] == {}
+    lines.open()
+
+
+def test_a_batch_of_the_version_that_has_them_is_answered_as_one(lines: Lines) -> None:
+    lines.open("2025-03-26")
+    batch = [
+        {"jsonrpc": "2.0", "id": 1, "method": "ping"},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+        {"jsonrpc": "2.0", "id": 3, "method": "tables/drop"},
+        {"jsonrpc": "2.0", "id": 1.5, "method": "ping"},
+    ]
+
+    answers = lines.ask(json.dumps(batch).encode())
+
+    assert {answer["id"] for answer in answers} == {1, 1.5, 2, 3}
+    assert {answer["id"] for answer in answers if "error" in answer} == {1.5, 3}
+    lines.write(json.dumps(batch[1:2]).encode())  # nothing in it is answered
+    assert lines.ask(request("ping", 4))["id"] == 4
+
+
+def test_every_id_comes_back_as_it_was(lines: Lines) -> None:
+    lines.open()
+
+    for request_id in (0, -1, 2**63, "", "7", "\u00e9", 1.0):
+        assert lines.ask(request("ping", request_id))["id"] == request_id
+
+
+def test_a_host_that_writes_without_reading_gets_every_answer_once_it_reads(lines: Lines) -> None:
+    lines.open()
+    count = 200
+    lines.ask(request("tools/list", "first"))  # all is loaded: the rest is answered in its own time
+
+    for number in range(count):
+        lines.write(request("tools/list", number))
+    answered = [lines.read()["id"] for _ in range(count)]
+
+    assert sorted(answered) == list(range(count))
+
+
+def test_a_host_that_never_reads_does_not_keep_the_server_from_ending(lines: Lines) -> None:
+    lines.open()
+    lines.ask(request("tools/list", "first"))
+    for number in range(100):  # more than a pipe holds
+        lines.write(request("tools/list", number))
+
+    lines.process.send_signal(signal.SIGTERM)
+
+    assert lines.process.wait(20) == 0
+
+
+def test_a_statement_cut_short_by_the_end_of_the_server_is_answered(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    with RawServer(shop_environment, folder) as server:
+        server.initialize()
+        runaway = server.start_call(
+            "execute_sql", sql="select count(*) from order_items a, order_items b, orders"
+        )
+        listing = server.request("tools/list")
+        server.send_signal(signal.SIGTERM)
+        answer = server.receive(runaway)
+        exit_code = server.wait()
+
+    assert listing["result"]["tools"]
+    assert "the server ends" in answer["error"]["message"]
+    assert exit_code == 0

@@ -1,0 +1,119 @@
+"""The load test runs and reports what it measured; how fast anything is, nobody judges here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from pgmcp.demo.shop import Shop
+from scripts.load.bench import ECHO
+from scripts.load.client import StdioServer
+from scripts.load.measure import Timeline
+from scripts.load.nonce import Tally, ask, ask_for_one_row
+from testing.mcp_server import server_environment
+
+_SCRIPT = Path(__file__).parents[3] / "scripts" / "loadtest.py"
+_TIMEOUT_S = 240
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(_SCRIPT), "--quick", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def plot_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("loadtest") / "latency.svg"
+
+
+@pytest.fixture(scope="module")
+def gates(shop: Shop, plot_file: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """What a short run reports, by scenario and gate."""
+    scenarios = ("repeated", "mixed", "front-kill", "restart", "soak")
+    done = _run(
+        *("--url", shop.reader_url, "--scenario", *scenarios, "--json", "-", "--plot", str(plot_file)),
+        *("--soak-statements", "400", "--soak-s", "60"),
+    )
+
+    assert done.returncode == 0, done.stderr
+    return {(gate["scenario"], gate["what"]): gate for gate in json.loads(done.stdout)["gates"]}
+
+
+@pytest.mark.parametrize("scenario", ["mixed", "soak"])
+def test_no_reply_is_lost_or_crossed(gates: dict[tuple[str, str], dict[str, Any]], scenario: str) -> None:
+    gate = gates[scenario, "replies lost or crossed"]
+
+    assert gate["passed"], gate["note"]
+
+
+def test_a_soak_leaves_nothing_behind(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
+    gate = gates["soak", "left behind"]
+
+    assert gate["passed"], gate["note"]
+
+
+def test_a_ratio_names_what_was_measured_and_its_floor(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
+    gate = gates["repeated", "`select 1` again, p50, to echo"]
+
+    assert gate["figure"] == pytest.approx(gate["measured"] / gate["floor"], rel=0.05)
+
+
+def test_a_peer_that_is_not_installed_is_skipped(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
+    gate = gates["repeated", "`select 1` again, p50, to server-postgres"]
+
+    assert gate["passed"] is None
+    assert "--peers" in gate["note"]
+
+
+def test_a_killed_server_is_measured(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
+    figures = [gate["figure"] for (scenario, _), gate in gates.items() if scenario == "front-kill"]
+
+    assert len(figures) == 2
+    assert None not in figures
+
+
+def test_a_database_that_is_not_ours_is_not_restarted(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
+    gate = gates["restart", "replies lost or crossed"]
+
+    assert gate["passed"] is None
+    assert "not ours" in gate["note"]
+
+
+def test_the_plot_is_a_picture_with_a_dot_per_call(
+    gates: dict[tuple[str, str], dict[str, Any]], plot_file: Path
+) -> None:
+    picture = ElementTree.fromstring(plot_file.read_text("utf-8"))  # noqa: S314 # we drew it
+
+    assert len(picture.findall("{http://www.w3.org/2000/svg}circle")) > 50
+
+
+@pytest.mark.anyio
+async def test_a_reply_to_somebody_else_is_noticed(tmp_path: Path) -> None:
+    somebody_else = {"rows": [["their word"]]}
+    tally = Tally(Timeline())
+    server = await StdioServer.start(ECHO, server_environment(), tmp_path)
+    try:
+        await server.call("remember", text="", structured=somebody_else)
+        await ask(server, ask_for_one_row(), tally)
+    finally:
+        await server.stop()
+
+    assert len(tally.wrong) == 1
+
+
+def test_a_missed_gate_ends_in_exit_code_1() -> None:
+    nobody_listens = "postgresql://nobody@127.0.0.1:9/none?connect_timeout=1"
+
+    done = _run("--url", nobody_listens, "--scenario", "repeated", "--gate")
+
+    assert done.returncode == 1
+    assert "FAIL" in done.stdout

@@ -1,0 +1,116 @@
+"""Progress by stage, for a host that asked: as raw messages, so that nothing is hidden by a client."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testing.mcp_server import server_environment
+from testing.openai_endpoint import ScriptedEndpoint, sql
+from testing.raw_jsonrpc import RawServer
+
+PROGRESS = "notifications/progress"
+VERIFIED = "How many active users do we have?"
+
+
+@pytest.fixture(scope="module", params=["session", "stateless"])
+def server(
+    request: pytest.FixtureRequest,
+    shop_environment: dict[str, str],
+    shop_url: str,
+    shared_endpoint: ScriptedEndpoint,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RawServer]:
+    environment = server_environment(
+        shop_url,
+        database_name="shop",
+        openai_base_url=shared_endpoint.base_url,
+        openai_max_retries="0",
+        context_file=shop_environment["PG_MCP_CONTEXT_FILE"],
+    )
+    with RawServer(environment, tmp_path_factory.mktemp("server")) as server:
+        if request.param == "session":
+            server.initialize()
+        else:
+            server.discover()
+        yield server
+
+
+def call_with_progress(server: RawServer, token: str, tool: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Call a tool with a progress token and return what was told of it until the reply."""
+    request = server.send("tools/call", name=tool, arguments=arguments, _meta={"progressToken": token})
+    server.receive(request)
+    return [told for told in server.heard(PROGRESS) if told["progressToken"] == token]
+
+
+def messages(told: list[dict[str, Any]]) -> list[str]:
+    return [each["message"] for each in told]
+
+
+def test_a_statement_tells_of_its_stages(server: RawServer) -> None:
+    told = call_with_progress(server, "direct", "execute_sql", sql="select 1")
+
+    assert messages(told) == ["checking the SQL", "running the statement"]
+
+
+def test_a_verified_question_asks_no_model_and_says_none(server: RawServer) -> None:
+    told = call_with_progress(server, "verified", "query", question=VERIFIED)
+
+    assert messages(told) == ["checking the SQL", "running the statement"]
+
+
+def test_a_question_tells_of_every_stage_and_of_its_repair(
+    server: RawServer, endpoint: ScriptedEndpoint
+) -> None:
+    endpoint.reply(sql("select nothing_of_that_name from orders"), sql("select count(*) from orders"))
+
+    told = call_with_progress(server, "repaired", "query", question="How many orders are there at all?")
+
+    assert messages(told) == [
+        "reading the schema",
+        "finding the tables it needs",
+        "asking the model",
+        "checking the SQL",
+        "running the statement",
+        "reading the schema",
+        "finding the tables it needs",
+        "repairing the SQL, attempt 2",
+        "checking the SQL",
+        "running the statement",
+        "checking the answer",
+    ]
+
+
+def test_progress_only_grows_and_promises_no_total(server: RawServer, endpoint: ScriptedEndpoint) -> None:
+    endpoint.reply(sql("select count(*) from orders"))
+
+    told = call_with_progress(server, "growing", "query", question="How many orders?")
+
+    progress = [each["progress"] for each in told]
+    assert progress == sorted(set(progress))
+    assert not any("total" in each for each in told)
+
+
+def test_only_sql_is_planned_not_run(server: RawServer, endpoint: ScriptedEndpoint) -> None:
+    endpoint.reply(sql("select count(*) from orders"))
+
+    told = call_with_progress(server, "planned", "query", question="How many orders?", return_type="sql")
+
+    assert "planning the statement" in messages(told)
+    assert "running the statement" not in messages(told)
+
+
+def test_a_host_that_did_not_ask_hears_nothing(shop_environment: dict[str, str], folder: Path) -> None:
+    with RawServer(shop_environment, folder) as server:
+        server.initialize()
+        server.call("query", question=VERIFIED)
+        server.call("execute_sql", sql="select 1")
+
+        assert server.heard(PROGRESS) == []
+
+
+def test_a_failed_statement_has_told_how_far_it_came(server: RawServer) -> None:
+    told = call_with_progress(server, "refused", "execute_sql", sql="drop table orders")
+
+    assert messages(told) == ["checking the SQL"]

@@ -1,0 +1,99 @@
+"""Every line that the server writes, against the protocol's published JSON schema (tests/data/protocol)."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+import pytest
+
+from testing.conversations import session_conversation, stateless_conversation
+from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_META, MODERN_VERSION, RawServer
+
+SCHEMAS = Path(__file__).parents[2] / "data" / "protocol"
+
+RESULT_BY_METHOD = {
+    "completion/complete": "CompleteResult",
+    "initialize": "InitializeResult",
+    "logging/setLevel": "EmptyResult",
+    "ping": "EmptyResult",
+    "prompts/get": "GetPromptResult",
+    "prompts/list": "ListPromptsResult",
+    "resources/list": "ListResourcesResult",
+    "resources/read": "ReadResourceResult",
+    "resources/subscribe": "EmptyResult",
+    "resources/templates/list": "ListResourceTemplatesResult",
+    "resources/unsubscribe": "EmptyResult",
+    "server/discover": "DiscoverResult",
+    "subscriptions/listen": "SubscriptionsListenResult",
+    "tools/call": "CallToolResult",
+    "tools/list": "ListToolsResult",
+}
+
+
+@cache
+def schema_of(version: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((SCHEMAS / f"{version}.json").read_text("utf-8"))
+    return schema
+
+
+@cache
+def validator_of(definition: str, version: str) -> jsonschema.Draft202012Validator:
+    """Return a validator that does not check the schema itself, which takes longer than all lines."""
+    return jsonschema.Draft202012Validator(
+        {"$defs": schema_of(version)["$defs"], "$ref": f"#/$defs/{definition}"}
+    )
+
+
+def check(value: Any, definition: str, version: str) -> None:
+    """Fail if a value is not what the protocol calls by this name."""
+    validator_of(definition, version).validate(value)
+
+
+def check_line(line: bytes, method_by_id: dict[Any, str], version: str) -> None:
+    message = json.loads(line)
+    if "method" in message:
+        check(message, "JSONRPCNotification", version)
+        check(message, "ServerNotification", version)
+    elif "error" in message:
+        check(message, "JSONRPCErrorResponse", version)
+    else:
+        check(message, "JSONRPCResultResponse", version)
+        check(message["result"], RESULT_BY_METHOD[method_by_id[message["id"]]], version)
+
+
+@pytest.mark.parametrize("version", [LEGACY_VERSION, MODERN_VERSION])
+def test_every_line_is_what_the_published_schema_says(
+    version: str, shop_environment: dict[str, str], folder: Path
+) -> None:
+    stateless = version == MODERN_VERSION
+    conversation = stateless_conversation() if stateless else session_conversation()
+    if stateless:
+        wanted = {"resourcesListChanged": True, "resourceSubscriptions": ["schema://shop"]}
+        listening = {"_meta": MODERN_META, "notifications": wanted}
+        opening = {"jsonrpc": "2.0", "id": "listen", "method": "subscriptions/listen", "params": listening}
+        conversation.insert(1, opening)
+    with RawServer(shop_environment | {"PG_MCP_SERVER_USE_READONLY_TRANSACTIONS": "false"}, folder) as server:
+        for message in conversation:
+            params = message.get("params", {})
+            if message["method"] == "tools/call":
+                params["_meta"] = params.get("_meta", {}) | {
+                    "progressToken": 7,
+                    "io.modelcontextprotocol/logLevel": "warning",
+                }
+            server.write_line(json.dumps(message).encode())
+            if "id" in message and message["id"] != "listen":
+                server.receive(message["id"])
+        server.write_line(b"this is not json")
+        server.receive(None)
+        server.close_stdin()
+        server.wait()
+
+    method_by_id = {message["id"]: message["method"] for message in conversation if "id" in message}
+    lines = server.stdout.splitlines()
+    for line in lines:
+        check_line(line, method_by_id, version)
+    notified = {message["method"] for line in lines if "method" in (message := json.loads(line))}
+    assert {"notifications/message", "notifications/progress"} <= notified
+    assert len(lines) - len(notified) >= len(method_by_id)

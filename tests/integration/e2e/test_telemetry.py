@@ -1,0 +1,133 @@
+"""Spans and metrics, as a collector on this machine receives them; nothing at all without the setting."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from testing.raw_jsonrpc import RawServer
+from tests.integration.e2e.conftest import StartServer
+
+pytest.importorskip("opentelemetry.sdk", reason="the extra `telemetry` is not installed")
+
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+class Collector(ThreadingHTTPServer):
+    """Keeps what is posted to it, by path."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Receive)
+        self.bodies: dict[str, list[bytes]] = {}
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def spans(self) -> list[Span]:
+        return [
+            span
+            for body in self.bodies.get("/v1/traces", [])
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans
+            for scope in resource.scope_spans
+            for span in scope.spans
+        ]
+
+    def metric_names(self) -> set[str]:
+        return {
+            metric.name
+            for body in self.bodies.get("/v1/metrics", [])
+            for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        }
+
+
+class _Receive(BaseHTTPRequestHandler):
+    server: Collector
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.bodies.setdefault(self.path, []).append(body)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the collector is asked what it got."""
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as collector:
+        thread = threading.Thread(target=collector.serve_forever)
+        thread.start()
+        yield collector
+        collector.shutdown()
+        thread.join()
+
+
+def finish(server: RawServer) -> None:
+    server.close_stdin()
+    assert server.wait() == 0
+
+
+def facts_of(span: Span) -> dict[str, Any]:
+    return {fact.key: getattr(fact.value, fact.value.WhichOneof("value")) for fact in span.attributes}
+
+
+def test_a_call_is_a_span_with_its_stages_below_it_and_the_hosts_trace_above(
+    start_server: StartServer, shop_environment: dict[str, str], collector: Collector
+) -> None:
+    telemetry = {"PG_MCP_OPENTELEMETRY": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+    server = start_server(shop_environment | telemetry)
+
+    server.request(
+        "tools/call",
+        name="execute_sql",
+        arguments={"sql": "select 'unheard of'"},
+        _meta={"traceparent": TRACEPARENT},
+    )
+    server.call("execute_sql", sql="drop table unheard_of")
+    finish(server)
+
+    spans = collector.spans()
+    answered, rejected = (span for span in spans if span.name == "pgmcp.execute_sql")
+    above = next(span for span in spans if span.span_id == answered.parent_span_id)
+    below = {span.name for span in spans if span.parent_span_id == answered.span_id}
+    assert above.name == "tools/call execute_sql"
+    assert above.trace_id.hex() == TRACEPARENT.split("-")[1]
+    assert below == {"pgmcp.stage.validate", "pgmcp.stage.execute"}
+    assert facts_of(answered)["db.response.returned_rows"] == 1
+    assert facts_of(answered)["pgmcp.database"] == "shop"
+    assert facts_of(rejected)["pgmcp.outcome"] == "rejected"
+    assert rejected.status.code == 2
+    assert {"pgmcp.calls", "pgmcp.call.duration"} <= collector.metric_names()
+    assert not any(b"unheard" in body for bodies in collector.bodies.values() for body in bodies)
+
+
+def test_nothing_is_sent_without_the_setting(
+    start_server: StartServer, shop_environment: dict[str, str], collector: Collector
+) -> None:
+    server = start_server(shop_environment | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url})
+    server.call("execute_sql", sql="select 1")
+    finish(server)
+
+    assert collector.bodies == {}
+
+
+def test_a_collector_that_is_not_there_costs_no_call_and_does_not_keep_the_server(
+    start_server: StartServer, shop_environment: dict[str, str]
+) -> None:
+    telemetry = {"PG_MCP_OPENTELEMETRY": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    server = start_server(shop_environment | telemetry)
+
+    assert server.call("execute_sql", sql="select 1").rows == [[1]]
+    finish(server)
+
+    assert "already shutdown" not in server.stderr

@@ -1,0 +1,106 @@
+"""What a model sees of the tools before it calls one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgmcp.tokens import estimate_tokens
+from testing.mcp_server import server_environment
+from testing.raw_jsonrpc import RawServer
+from tests.integration.e2e.conftest import StartServer
+
+BUDGET_TOKENS = 2_000
+JSON_BYTES_PER_TOKEN = 3
+"""Fewer than any tokenizer of today packs into a token of compact JSON schemas, so the count errs upwards."""
+
+Tool = dict[str, Any]
+
+
+@pytest.fixture
+def tools(shop_server: RawServer) -> list[Tool]:
+    return list_tools(shop_server)
+
+
+def list_tools(server: RawServer) -> list[Tool]:
+    tools: list[Tool] = server.request("tools/list")["result"]["tools"]
+    return tools
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def test_every_tool_only_reads_and_says_so(tools: list[Tool]) -> None:
+    for tool in tools:
+        assert tool["annotations"]["readOnlyHint"] is True
+        assert tool["annotations"]["destructiveHint"] is False
+        assert tool["annotations"]["idempotentHint"] is True
+
+
+def test_only_the_tool_that_asks_a_model_reaches_beyond_the_database(tools: list[Tool]) -> None:
+    assert [tool["name"] for tool in tools if tool["annotations"]["openWorldHint"]] == ["query"]
+
+
+def test_every_tool_has_a_title_a_description_and_both_schemas(tools: list[Tool]) -> None:
+    for tool in tools:
+        assert tool["title"] == tool["annotations"]["title"]
+        assert tool["description"]
+        assert tool["inputSchema"]["type"] == "object"
+        assert tool["outputSchema"]["type"] == "object"
+
+
+def test_every_argument_is_described(tools: list[Tool]) -> None:
+    arguments = {tool["name"]: tool["inputSchema"]["properties"] for tool in tools}
+
+    assert {name: list(properties) for name, properties in arguments.items()} == {
+        "query": ["question", "database", "return_type", "limit", "chart"],
+        "execute_sql": ["sql", "database", "limit", "chart"],
+        "search_schema": ["text", "database", "tables", "detail"],
+        "refresh_schema": ["database"],
+    }
+    assert all(
+        argument["description"] for properties in arguments.values() for argument in properties.values()
+    )
+
+
+def test_all_definitions_together_stay_within_their_budget(tools: list[Tool]) -> None:
+    assert len(compact(tools).encode()) / JSON_BYTES_PER_TOKEN < BUDGET_TOKENS
+
+
+def test_what_hosts_put_before_their_model_stays_within_the_budget_by_our_own_count(
+    tools: list[Tool],
+) -> None:
+    shown = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in tools]
+
+    assert estimate_tokens(compact(shown)) < BUDGET_TOKENS
+
+
+def test_a_folder_for_exports_adds_their_argument_within_the_same_budget(
+    start_server: StartServer, shop_environment: dict[str, str], tmp_path: Path
+) -> None:
+    tools = list_tools(start_server(shop_environment | {"PG_MCP_SERVER_EXPORT_DIR": str(tmp_path)}))
+    arguments = {tool["name"]: list(tool["inputSchema"]["properties"]) for tool in tools}
+
+    assert arguments["query"] == ["question", "database", "return_type", "limit", "chart", "export"]
+    assert arguments["execute_sql"] == ["sql", "database", "limit", "chart", "export"]
+    assert len(compact(tools).encode()) / JSON_BYTES_PER_TOKEN < BUDGET_TOKENS
+    assert [tool["name"] for tool in tools if not tool["annotations"]["readOnlyHint"]] == list(arguments)[:2]
+
+
+def test_without_a_model_and_verified_questions_there_is_no_query(
+    shop_url: str, start_server: StartServer
+) -> None:
+    tools = list_tools(start_server(server_environment(shop_url)))
+
+    assert [tool["name"] for tool in tools] == ["execute_sql", "search_schema", "refresh_schema"]
+
+
+@pytest.mark.parametrize(
+    "model", [{"openai_api_key": "sk-some-key"}, {"openai_base_url": "http://127.0.0.1:9/v1"}]
+)
+def test_a_model_is_enough_for_query(model: dict[str, str], shop_url: str, start_server: StartServer) -> None:
+    tools = list_tools(start_server(server_environment(shop_url, **model)))
+
+    assert "query" in [tool["name"] for tool in tools]

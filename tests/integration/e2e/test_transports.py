@@ -1,0 +1,93 @@
+"""One recorded conversation per era, through our transport and through the SDK over the same surface."""
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+
+from pgmcp.serve import open_backend
+from pgmcp.settings import load_settings
+from pgmcp.surface import Backend, Caller, Offer, Surface
+from pgmcp.transport.stdio.descriptors import HostDescriptors
+from pgmcp.transport.stdio.server import StdioServer
+from testing.conversations import session_conversation, stateless_conversation
+from testing.sdk_transport import converse_with_sdk
+
+pytestmark = pytest.mark.anyio
+
+SESSION_VERSIONS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
+
+
+@asynccontextmanager
+async def open_surface(environment: dict[str, str]) -> AsyncIterator[Surface]:
+    loop = asyncio.get_running_loop()
+    offer: asyncio.Future[Offer] = loop.create_future()
+    backend: asyncio.Future[Backend] = loop.create_future()
+    settings = load_settings(environment, env_file=None)
+    async with open_backend(settings, None, None) as built:
+        offer.set_result(Offer(("shop",), answers_questions=True))
+        backend.set_result(built)
+        yield Surface(offer, backend)
+
+
+async def converse_over_stdio(surface: Surface, conversation: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Send the messages one after the other, each when the one before is answered, and return the answers."""
+    reading, host_writes = os.pipe()
+    host_reads, writing = os.pipe()
+    server = StdioServer(surface, HostDescriptors(reading, writing))
+    server.start()
+    answers: list[dict[str, Any]] = []
+    with os.fdopen(host_reads, "rb") as lines:
+        for message in conversation:
+            os.write(host_writes, json.dumps(message).encode() + b"\n")
+            if "id" in message:
+                answers.append(json.loads(await asyncio.to_thread(lines.readline)))
+        os.close(host_writes)
+        await server.ended.wait()
+        await server.close()
+    os.close(reading)
+    os.close(writing)
+    return answers
+
+
+@pytest.mark.parametrize("version", [*SESSION_VERSIONS, "2026-07-28"])
+async def test_both_transports_answer_alike(version: str, shop_environment: dict[str, str]) -> None:
+    stateless = version == "2026-07-28"
+    conversation = stateless_conversation() if stateless else session_conversation(version)
+    with anyio.fail_after(60):
+        async with open_surface(shop_environment) as surface:
+            await surface.call_tool("search_schema", {}, CALLER)  # a changed list would be told in between
+            ours = await converse_over_stdio(surface, conversation)
+            theirs = await converse_with_sdk(surface, conversation)
+
+    assert [answer["id"] for answer in ours] == [message["id"] for message in conversation if "id" in message]
+    for our, their in zip(ours, theirs, strict=True):
+        assert comparable(our) == comparable(their), our["id"]
+
+
+def comparable(answer: dict[str, Any]) -> Any:
+    """Return an answer without what differs from call to call, and of an error the code alone."""
+    if "error" in answer:
+        return answer["id"], answer["error"]["code"]
+    text = json.dumps(answer["result"], sort_keys=True)
+    for pattern, replacement in VARYING:
+        text = re.sub(pattern, replacement, text)
+    result: dict[str, Any] = json.loads(text)
+    result.pop("capabilities", None)  # the SDK cannot know that tools and prompts never change here
+    return answer["id"], result
+
+
+VARYING: list[tuple[str, str | Callable[[re.Match[str]], str]]] = [
+    (r"data-[0-9a-f]{8}", "data-fence"),
+    (r"\d+ ms", "0 ms"),
+    (r'"elapsed_ms": \{[^}]*\}', '"elapsed_ms": {}'),
+]
+
+
+CALLER = Caller()

@@ -1,0 +1,183 @@
+"""Names are resolved as the server resolves them: its own choice is the expected value."""
+
+from pathlib import Path
+
+import anyio
+import psycopg
+import pytest
+
+from pgmcp.validation import FunctionPolicy
+from tests.integration.postgres.test_policy_reader import execute, passes, reader
+
+pytestmark = pytest.mark.anyio
+
+_DATA = Path(__file__).parents[2] / "data" / "names"
+_PATH = "set search_path = shop, public"
+_OVERLOADS = {
+    "pick_a": ["text", "int"],
+    "pick_b": ["bigint", "numeric"],
+    "pick_c": ["float8", "text", "boolean"],
+    "pick_d": ["citext", "mood"],
+    "pick_e": ["anyelement", "text"],
+    "pick_f": ["varchar", "int[]", "date"],
+    "pick_g": ["name", "anyarray", "real"],
+    "pick_h": ["things", "text", "timestamptz"],
+    "pick_i": ["code", "mood", "numeric"],
+    "pick_j": ["int, text", "bigint, bigint", "text, text"],
+    "pick_k": ["numeric, int", "float8, float8", "int, anyelement"],
+    "pick_l": ["int, int default 1", "text"],
+    "pick_m": ["variadic int[]", "text, int", "int, text, int"],
+    "lower": ["citext", "mood", "int"],
+    "abs": ["text", "int, int"],
+}
+_NOTHING = "an error"
+
+
+@pytest.fixture(scope="module")
+def database(module_database: str) -> str:
+    execute(module_database, (_DATA / "objects.sql").read_text("utf-8"))
+    for name, signatures in _OVERLOADS.items():
+        for signature in signatures:
+            execute(
+                module_database,
+                f"create function public.{name}({signature}) returns text language sql immutable "
+                f"as $$ select '{signature}' $$",
+            )
+    return module_database
+
+
+def _lines(name: str) -> list[str]:
+    return (_DATA / name).read_text("utf-8").splitlines()
+
+
+def _choices(url: str, name: str) -> dict[str, str]:
+    """Return which overload the server chooses for each call that works; "" for a built-in one."""
+    choices = {}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for written in _lines("arguments.txt"):
+            call = f"select {name}({written}) from things as t"
+            try:
+                (row,) = connection.execute(call.encode()).fetchall()
+            except psycopg.Error:
+                continue
+            choices[call] = row[0] if row[0] in _OVERLOADS[name] else ""
+    return choices
+
+
+async def _policy_with_volatile(url: str, place: int) -> tuple[FunctionPolicy, dict[str, str]]:
+    """Return a policy for which one overload of each function is volatile, and which one that is."""
+    chosen = {name: signatures[place] for name, signatures in _OVERLOADS.items() if place < len(signatures)}
+    types = [
+        f"{name}({signature.removeprefix('variadic ').replace(' default 1', '')})"
+        for name, signature in chosen.items()
+    ]
+    execute(url, "; ".join(f"alter function {each} volatile" for each in types))
+    policy = await reader(url).read()
+    execute(url, "; ".join(f"alter function {each} immutable" for each in types))
+    return policy, chosen
+
+
+@pytest.mark.parametrize("place", range(3))
+async def test_only_the_overload_that_the_server_chooses_counts(database: str, place: int) -> None:
+    policy, volatile = await _policy_with_volatile(database, place)
+    choices_by_name = {name: await anyio.to_thread.run_sync(_choices, database, name) for name in volatile}
+
+    wrong = [
+        (call, choice, volatile[name])
+        for name, choices in choices_by_name.items()
+        for call, choice in choices.items()
+        if passes(call, policy) is (choice == volatile[name])
+    ]
+
+    assert wrong == []
+    assert all(len(set(choices.values())) > 1 for choices in choices_by_name.values())
+
+
+async def test_what_cannot_be_a_call_of_a_refused_function_passes(database: str) -> None:
+    policy = await reader(database, setting=_PATH).read()
+    with psycopg.connect(database) as connection:
+        connection.execute(_PATH.encode())
+        rows = {sql: str(connection.execute(sql.encode()).fetchall()) for sql in _lines("honest.sql")}
+
+    assert [sql for sql, shown in rows.items() if "called" in shown] == []
+    assert [sql for sql in rows if not passes(sql, policy)] == []
+
+
+async def test_what_may_be_a_call_of_a_refused_function_is_refused(database: str) -> None:
+    policy = await reader(database, setting=_PATH).read()
+
+    assert [sql for sql in _lines("attacks.sql") if passes(sql, policy)] == []
+
+
+async def test_operators_that_are_not_written_are_chosen_by_the_types_of_what_they_compare(
+    database: str,
+) -> None:
+    path = "set search_path = shop, public, hidden"
+    policy = await reader(database, setting=path).read()
+    with psycopg.connect(database) as connection:
+        connection.execute(path.encode())
+        for sql in _lines("operators_honest.sql"):
+            connection.execute(sql.encode())  # what may not be called raises an error
+
+    assert [sql for sql in _lines("operators_honest.sql") if not passes(sql, policy)] == []
+    assert [sql for sql in _lines("operators_attacks.sql") if passes(sql, policy)] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "sql", "is_accepted"),
+    [
+        ("early, pg_catalog, public", "select md5('a')", False),
+        ("early, public", "select md5('a')", True),
+        ("shop, public", "select shop.calls_helper()", True),
+        ("hidden, shop, public", "select shop.calls_helper()", False),
+        ("public", "select p.status from shop.plain p", True),
+        ("public, shop, pg_catalog", "select upper('a')", False),
+    ],
+)
+async def test_the_order_of_the_search_path_decides(
+    database: str, path: str, sql: str, is_accepted: bool
+) -> None:
+    policy = await reader(database, setting=f"set search_path = {path}").read()
+
+    assert passes(sql, policy) is is_accepted
+
+
+@pytest.mark.parametrize(
+    ("change", "sql", "is_accepted"),
+    [
+        ("alter table shop.plain add status text", "select p.status from plain p", True),
+        ("alter table shop.plain drop status", "select p.status from plain p", False),
+        ("create table shop.changed (state int)", "select big(state) from changed", False),
+        ("alter table shop.changed alter state type numeric", "select big(c.state) from changed c", True),
+        ("create table early.changed (id int)", "select status from early.changed", True),
+        ("create type early.int8 as enum ('a')", "select big(1::int8)", False),
+    ],
+)
+async def test_a_change_of_columns_or_types_gives_a_new_policy(
+    database: str, change: str, sql: str, is_accepted: bool
+) -> None:
+    policies = reader(database, setting=_PATH)
+    await policies.read()
+    execute(database, change)
+
+    assert passes(sql, await policies.read()) is is_accepted
+
+
+async def test_a_condition_with_an_operator_of_the_database_leaves_out_no_secrets(database: str) -> None:
+    execute(
+        database,
+        """
+        create function early.same(name, name) returns bool language sql immutable as 'select true';
+        create operator early.= (function = early.same, leftarg = name, rightarg = name);
+        create function shop.shown() returns text language sql stable
+            as $$ select max(histogram_bounds::text) from pg_stats where tablename = 'customers' $$;
+        """,
+    )
+    sql = "select histogram_bounds from pg_stats where tablename = 'customers'"
+
+    usual = await reader(database, setting=_PATH).read()
+    early = await reader(database, setting="set search_path = early, pg_catalog").read()
+
+    assert passes(sql, usual)
+    assert not passes(sql, early)
+    assert not passes("select shop.shown()", usual)

@@ -1,0 +1,521 @@
+"""What a policy learns from a real catalog, and when it is made anew."""
+
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+import psycopg
+import pytest
+
+from pgmcp.errors import ResultTooLargeError, SqlRejectedError
+from pgmcp.execution.policy import PolicyReader
+from pgmcp.execution.result import Rows, Truncation
+from pgmcp.validation import FunctionPolicy, validate
+from testing.own_statements import resolve_as_own
+from testing.statements import ordinary_reads
+
+pytestmark = pytest.mark.anyio
+
+
+def reader(
+    url: str,
+    *,
+    role: str = "",
+    setting: str = "",
+    allowed: tuple[str, ...] = (),
+    denied: tuple[str, ...] = (),
+) -> PolicyReader:
+    async def fetch(statement: str) -> Rows:
+        def run() -> Rows:
+            with psycopg.connect(url) as connection:
+                if role:
+                    connection.execute(f"set role {role}".encode())
+                connection.execute(setting.encode())
+                resolve_as_own(connection)
+                return Rows(columns=(), rows=[list(row) for row in connection.execute(statement.encode())])
+
+        return await anyio.to_thread.run_sync(run)
+
+    return PolicyReader(fetch, allowed=allowed, denied=denied)
+
+
+def execute(url: str, script: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(script.encode())
+
+
+def passes(sql: str, policy: FunctionPolicy) -> bool:
+    try:
+        validate(sql, functions=policy)
+    except SqlRejectedError:
+        return False
+    return True
+
+
+async def test_functions_are_allowed_by_what_they_declare(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create extension vector;
+        create function tax(amount numeric) returns numeric language sql immutable as 'select amount * 0.2';
+        create function log_it() returns void language plpgsql as 'begin end';
+        create procedure tidy() language sql as 'select 1';
+        create type price_range as range (subtype = numeric);
+        create schema app;
+        create function app.tax() returns int language sql volatile as 'select 1';
+        """,
+    )
+
+    policy = await reader(url, role="pg_monitor").read()
+
+    assert passes("select tax(1)", policy)
+    assert passes(
+        "select price_range(1, 2) && price_range(2, 3, '[]'), price_multirange(price_range(1, 2))", policy
+    )
+    assert passes("select cosine_distance('[1]'::vector, '[2]')", policy)
+    assert not passes("select log_it()", policy)
+    assert not passes("select app.tax()", policy)
+    assert not passes("select tidy()", policy)
+
+
+async def test_the_policy_stays_the_same_until_something_it_looks_at_changes(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, "create table t (id int)")
+    policies = reader(url)
+    first = await policies.read()
+    execute(url, "insert into t values (1); create table u (id int); analyze")
+
+    assert await policies.read() is first
+
+
+@pytest.mark.parametrize(
+    ("change", "sql"),
+    [
+        ("create function f() returns int language sql as 'select 1'", "select f()"),
+        ("create view v as select nextval('counter')", "select * from v"),
+        ("create or replace view w as select nextval('counter') as n", "select * from w"),
+        ("create operator === (function = g, leftarg = int, rightarg = int)", "select 1 === 2"),
+        ("create domain d as int check (g(value, 1))", "select 1::d"),
+        (
+            "create domain e as int; create domain f as e; alter domain e add check (g(value, 1))",
+            "select 1::f",
+        ),
+        ("create domain d as int check (g(value, 1)); create type c as (v d)", "select '(1)'::c"),
+        ("create aggregate a (int) (sfunc = h, stype = int)", "select a(1)"),
+        ("create function row_f(t) returns int language sql as 'select 1'", "select t.row_f from t"),
+        ("create function lower(int) returns int language sql as 'select 1'", "select lower(1)"),
+        ("create function f() returns bool language sql stable as 'select g(1, 1)'", "select f()"),
+        ("create function f() returns checked language sql stable as 'select 1'", "select f()"),
+        ("create view v as select id::checked from t", "table v"),
+        ("create view v as select array[id]::checked[] from t", "table v"),
+        ("create table u (n checked)", "select null::u"),
+        ("create domain row_domain as t check (g((value).id, 1))", "select t.row_domain from t"),
+        ("create table u (m mood)", "select m::int from u"),
+        ("alter table t add m mood", "select m + 1 from t"),
+        ("alter table held rename m to feeling", "select feeling + 1 from held"),
+        ("create function f() returns int language sql stable as 'select m from held'", "select f()"),
+        ("create foreign table u () inherits (t) server files options (program 'true')", "table t"),
+    ],
+)
+async def test_a_change_gives_a_new_policy_that_knows_of_it(
+    new_database: Callable[[], str], change: str, sql: str
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create sequence counter;
+        create table t (id int);
+        create view w as select 1::bigint as n;
+        create function g(int, int) returns bool language sql volatile as 'select true';
+        create function h(int, int) returns int language sql volatile as 'select 1';
+        create domain checked as int check (g(value, 1));
+        create type mood as enum ('sad');
+        create function k(mood) returns int language sql volatile as 'select 1';
+        create cast (mood as int) with function k(mood) as implicit;
+        create table held (m mood);
+        create extension file_fdw;
+        create server files foreign data wrapper file_fdw;
+        """,
+    )
+    policies = reader(url)
+    before = await policies.read()
+    execute(url, change)
+
+    after = await policies.read()
+
+    assert after is not before
+    assert not passes(sql, after)
+
+
+POLICY_OBJECTS = """
+create role {r}_reader; create role {r}_team; create role {r}_owner; create role {r}_bypass bypassrls;
+grant all on schema public to {r}_owner;
+create schema private;
+create table members (id int); insert into members values (1);
+create function private.is_member(wanted int) returns bool language sql stable security definer
+    as 'select exists (select from members where id = wanted)';
+create function private.strike(int) returns bool language sql volatile as 'select true';
+create table teams (id int); insert into teams values (1), (2); alter table teams owner to {r}_owner;
+create function private.definer_strike(wanted int) returns bool language sql stable security definer
+    as 'select private.strike(wanted)';
+grant usage on schema private to public; grant select on all tables in schema public to public;
+"""
+_STRIKING = "create policy p on teams {to} using (private.strike(id))"
+
+
+@pytest.mark.parametrize(
+    ("policies", "role", "rows"),
+    [
+        (_STRIKING.format(to=""), "{r}_reader", 2),  # row security is not enabled
+        (_STRIKING.format(to="") + "; alter table teams enable row level security", "{r}_owner", 2),
+        (_STRIKING.format(to="") + "; alter table teams enable row level security", "{r}_bypass", 2),
+        (_STRIKING.format(to="") + "; alter table teams enable row level security", "", 2),
+        (
+            _STRIKING.format(to="to {r}_team") + "; create policy o on teams using (true); "
+            "alter table teams enable row level security",
+            "{r}_reader",
+            2,
+        ),
+        (
+            "create policy p on teams for insert with check (private.strike(id)); "
+            "create policy o on teams using (id = 1); alter table teams enable row level security",
+            "{r}_reader",
+            1,
+        ),
+        (
+            "create policy p on teams using ((select private.is_member(id))); "
+            "alter table teams enable row level security",
+            "{r}_reader",
+            1,
+        ),
+    ],
+)
+async def test_a_table_is_readable_when_no_policy_that_does_harm_applies_to_the_role(
+    new_database: Callable[[], str], policies: str, role: str, rows: int
+) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    execute(url, (POLICY_OBJECTS + policies).format(r=prefix))
+    role = role.format(r=prefix)
+
+    assert passes("select * from teams", await reader(url, role=role).read())
+    with psycopg.connect(url) as connection:
+        if role:
+            connection.execute(f"set role {role}".encode())
+        assert len(connection.execute("select * from teams").fetchall()) == rows
+
+
+@pytest.mark.parametrize(
+    ("policies", "role"),
+    [
+        (_STRIKING.format(to=""), "{r}_reader"),
+        (_STRIKING.format(to="to {r}_team") + "; grant {r}_team to {r}_reader", "{r}_reader"),
+        (_STRIKING.format(to="") + "; alter table teams force row level security", "{r}_owner"),
+        ("create policy p on teams using (private.definer_strike(id))", "{r}_reader"),
+        ("create policy p on teams using (pg_catalog.pg_try_advisory_lock(id))", "{r}_reader"),
+    ],
+)
+async def test_a_policy_that_applies_is_followed(
+    new_database: Callable[[], str], policies: str, role: str
+) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    script = POLICY_OBJECTS + policies + "; alter table teams enable row level security"
+    execute(url, script.format(r=prefix))
+
+    assert not passes("select * from teams", await reader(url, role=role.format(r=prefix)).read())
+
+
+@pytest.mark.parametrize(
+    ("condition", "culprit", "allowed"),
+    [
+        ("private.strike(id)", "private.strike", "private.strike"),
+        ("private.definer_strike(id)", "private.strike", "private.strike"),
+        ("pg_catalog.pg_try_advisory_lock(id)", "pg_try_advisory_lock", "pg_try_advisory_lock"),
+        ("private.runs_text(id)", "EXECUTE", "private.runs_text"),
+    ],
+)
+@pytest.mark.parametrize("relation", ["teams", "seen"])
+async def test_a_refusal_names_the_policy_and_what_allows_it_once(
+    new_database: Callable[[], str], condition: str, culprit: str, allowed: str, relation: str
+) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    script = (
+        POLICY_OBJECTS
+        + """
+        create function private.runs_text(wanted int) returns bool language plpgsql stable
+            as 'declare b bool; begin execute ''select '' || wanted into b; return b; end';
+        create policy "by day" on teams for select using (true);
+        alter table teams enable row level security;
+        create view seen as select * from teams; alter view seen owner to {r}_team;
+        create policy "only members" on teams for select using (
+        """
+        + condition
+        + ");"
+    )
+    execute(url, script.format(r=prefix))
+    role = f"{prefix}_reader"
+
+    with pytest.raises(SqlRejectedError) as refusal:
+        validate(f"select * from {relation}", functions=await reader(url, role=role).read())
+
+    policy = f'through the row policy "only members" of public.teams, {culprit} is refused'
+    assert f"{relation} is not readable here: {policy}" in str(refusal.value)
+    assert f"adds {allowed} to PG_MCP_SERVER_ALLOWED_FUNCTIONS once" in (refusal.value.hint or "")
+    assert passes(f"select * from {relation}", await reader(url, role=role, allowed=(allowed,)).read())
+
+
+async def test_a_policy_for_the_owner_of_a_view_is_followed_through_the_view(
+    new_database: Callable[[], str],
+) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    script = (
+        POLICY_OBJECTS
+        + _STRIKING
+        + """;
+        create policy o on teams using (true); alter table teams enable row level security;
+        create view seen as select * from teams; alter view seen owner to {r}_team;
+        """
+    )
+    execute(url, script.format(r=prefix, to=f"to {prefix}_team"))
+
+    policy = await reader(url, role=f"{prefix}_reader").read()
+
+    assert passes("select * from teams", policy)
+    assert not passes("select * from seen", policy)
+
+
+async def test_what_makes_a_policy_apply_gives_a_new_policy(new_database: Callable[[], str]) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    script = POLICY_OBJECTS + _STRIKING + "; alter table teams enable row level security"
+    execute(url, script.format(r=prefix, to=f"to {prefix}_team"))
+    policies = reader(url, role=f"{prefix}_reader")
+    before = passes("select * from teams", await policies.read())
+    execute(url, f"grant {prefix}_team to {prefix}_reader")
+
+    after = passes("select * from teams", await policies.read())
+
+    assert (before, after) == (True, False)
+
+
+async def test_what_belongs_to_an_extension_is_allowed_and_denied_with_it(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create schema ext;
+        create extension pg_trgm schema ext;
+        create extension tablefunc;
+        create extension vector;
+        create function crosstab(int) returns int language sql as 'select 1';
+        """,
+    )
+    crosstab = "select * from crosstab('select 1, 2, 3') as (a int, b int)"
+
+    policy = await reader(url, allowed=("extension:tablefunc",), denied=("extension:pg_trgm",)).read()
+    execute(url, "drop function crosstab(int)")
+    policy_without_namesake = await reader(url, allowed=("extension:tablefunc",)).read()
+
+    assert not passes(crosstab, policy)
+    assert passes(crosstab, policy_without_namesake)
+    assert not passes("select ext.similarity('a', 'b')", policy)
+    assert not passes("select 'a' operator(ext.<->) 'b'", policy)
+    assert not passes("select 'a' operator(ext.<<->) 'b'", policy)
+    assert passes("select 7 % 2, '[1]'::vector <-> '[2]'", policy)
+
+
+@pytest.mark.parametrize(
+    ("function", "read"),
+    [
+        ("f(int) returns int", "select (5).f"),
+        ("f(anyelement) returns int", "select t.f from t"),
+        ("f(record) returns int", "select t.f from t"),
+        ("f(t, int default 1) returns int", "select t.f from t"),
+        ("f(variadic t[]) returns int", "select t.f from t"),
+        ("f(row_domain) returns int", "select t.f from t"),
+        ("f(int, int default 1) returns int", "select c.f from generate_series(1, 2) as c"),
+        ("f(variadic int[]) returns int", "select c.f from generate_series(1, 2) as c"),
+    ],
+)
+async def test_a_function_that_column_notation_can_call_is_judged_there(
+    new_database: Callable[[], str], function: str, read: str
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        f"""
+        create table t (id int);
+        insert into t values (1);
+        create domain row_domain as t;
+        create function {function} language plpgsql volatile as 'begin return 1; end';
+        """,
+    )
+    execute(url, read)
+
+    assert not passes(read, await reader(url).read())
+    assert passes(read, FunctionPolicy())
+
+
+async def test_views_of_an_extension_and_harmless_views_pass(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create extension pg_stat_statements;
+        create view mine as select lower(relname::text) || random() as name from pg_class where oid > 5;
+        """,
+    )
+
+    policy = await reader(url).read()
+
+    assert passes("select * from pg_stat_statements", policy)
+    assert passes("select * from mine", policy)
+
+
+async def test_what_people_leave_in_a_database_without_meaning_harm_is_no_trap(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(url, (Path(__file__).parents[2] / "data" / "ordinary" / "objects.sql").read_text("utf-8"))
+    policy = await reader(url).read()
+
+    assert [sql for sql in ordinary_reads() if not passes(sql, policy)] == []
+    assert not passes("select audit.write('{}')", policy)
+
+
+async def test_a_function_that_cannot_take_the_number_of_arguments_is_not_looked_at(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create table hits (n int);
+        create function lower(a text, b text) returns text volatile language sql as 'select a';
+        create function upper(a int, b int default 1) returns int volatile language sql as 'select 1';
+        create function reverse(variadic a int[]) returns int volatile language sql as 'select 1';
+        create function keep(state int, b int) returns int volatile language sql as 'select 1';
+        create aggregate mode(a int order by b int) (sfunc = keep, stype = int);
+        """,
+    )
+
+    policy = await reader(url).read()
+
+    for sql in ("select lower('A')", "select upper('a', 'b', 'c')"):
+        assert passes(sql, policy), sql
+    assert passes("select mode() within group (order by n) from hits", policy)
+    for sql in (
+        "select lower('a', 'b')",
+        "select lower(b => 'b', a => 'a')",
+        "select upper(1)",
+        "select upper(1, 2)",
+        "select (1).upper",
+        "select reverse(1)",
+        "select reverse(1, 2, 3)",
+        "select reverse(variadic array[1, 2])",
+        "select mode(1) within group (order by n) from hits",
+    ):
+        assert not passes(sql, policy), sql
+
+
+@pytest.mark.parametrize(
+    ("catalog", "secret"),
+    [
+        ("pg_catalog.pg_subscription", "subconninfo"),
+        ("pg_catalog.pg_stat_wal_receiver", "conninfo"),
+        ("pg_catalog.pg_user_mappings", "umoptions"),
+        ("information_schema.user_mapping_options", "option_value"),
+        ("pg_catalog.pg_stats", "most_common_vals histogram_bounds most_common_elems"),
+        ("pg_catalog.pg_stats_ext", "most_common_vals"),
+        ("pg_catalog.pg_stats_ext_exprs", "most_common_vals histogram_bounds most_common_elems"),
+    ],
+)
+def test_every_column_but_the_secret_ones_may_be_read(
+    module_database: str, catalog: str, secret: str
+) -> None:
+    policy = FunctionPolicy()
+    with psycopg.connect(module_database) as connection:
+        described = connection.execute(f"select * from {catalog}".encode()).description
+
+    assert described
+    columns = [column.name for column in described]
+    secrets = secret.split()
+    assert [name for name in columns if not passes(f"select {name} from {catalog}", policy)] == secrets
+    assert [name for name in columns if not passes(f"select c.{name} from {catalog} c", policy)] == secrets
+
+
+@pytest.mark.parametrize(
+    ("catalog", "harmless", "showing"),
+    [
+        ("pg_stats", "tablename, avg_width", "histogram_bounds::text"),
+        ("pg_stats s", "s.schemaname, null_frac", "to_json(s)"),
+        ("pg_stats s join pg_class c on c.relname = s.tablename", "c.relname, s.n_distinct", "(s.*)::text"),
+        ("pg_subscription", "subname, subenabled", "subconninfo"),
+        ("information_schema.user_mapping_options", "option_name", "option_value"),
+    ],
+)
+async def test_a_view_or_function_may_use_a_catalog_without_its_secret_column(
+    module_database: str, catalog: str, harmless: str, showing: str
+) -> None:
+    execute(
+        module_database,
+        f"""
+        drop schema if exists used cascade; create schema used;
+        create view used.harmless as select {harmless} from {catalog};
+        create view used.showing as select {showing} from {catalog};
+        create function used.harmless() returns bigint language sql stable
+            as 'select count(*) from (select {harmless} from {catalog}) as x';
+        create function used.harmless_standard() returns bigint stable
+            begin atomic select count(*) from (select {harmless} from {catalog}) as x; end;
+        create function used.showing() returns setof text language sql stable
+            as 'select x::text from (select {showing} from {catalog}) as x';
+        create function used.showing_block() returns text language plpgsql stable
+            as 'begin return (select x::text from (select {showing} from {catalog}) as x); end';
+        create function used.showing_standard() returns setof text stable
+            begin atomic select x::text from (select {showing} from {catalog}) as x; end;
+        """,
+    )
+
+    policy = await reader(module_database).read()
+
+    for read in ("table used.harmless", "select used.harmless()", "select used.harmless_standard()"):
+        assert passes(read, policy), read
+    showing_reads = [
+        "table used.showing",
+        *(f"select used.showing{each}()" for each in ("", "_block", "_standard")),
+    ]
+    assert [read for read in showing_reads if passes(read, policy)] == []
+
+
+async def test_a_list_that_was_cut_short_is_an_error_and_no_policy() -> None:
+    async def fetch(_: str) -> Rows:
+        return Rows(columns=(), rows=[["[]", ""]], truncated=Truncation.BYTES)
+
+    with pytest.raises(ResultTooLargeError):
+        await PolicyReader(fetch, allowed=(), denied=()).read()
+
+
+async def test_a_row_that_can_be_cast_may_be_the_argument_of_any_function(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        create table boxes (id int);
+        create function box_number(boxes) returns bigint language sql immutable as 'select 1';
+        create cast (boxes as bigint) with function box_number(boxes) as implicit;
+        create function log_it(bigint) returns int language plpgsql as 'begin return 1; end';
+        """,
+    )
+
+    policy = await reader(url).read()
+
+    assert not passes("select b.log_it from boxes b", policy)
+    assert not passes("select boxes.pg_advisory_lock from boxes", policy)
+    assert passes("select b.id, b.abs, b.nothing from boxes b", policy)

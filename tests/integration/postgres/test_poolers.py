@@ -1,0 +1,266 @@
+"""Poolers are recognised by what they answer, their backends are left alone, their refusals explained."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from pgmcp.errors import DatabaseAuthError, ExecutionError, UnreachableError, WorkerLostError
+from pgmcp.execution.spawn import Spawn
+from pgmcp.execution.supervisor import Supervisor
+from pgmcp.execution.worker_process import WorkerProcess
+from testing.activity import Activity, with_application_name
+from testing.facts import until
+from testing.pgbouncer import PgBouncer, find_pgbouncer
+from testing.pgpool import Pgpool, find_pgpool
+from testing.recorded_spawn import RecordedSpawn
+from testing.replica import new_cluster
+from testing.statement_run import run, value
+from worker.protocol import Open
+
+pytestmark = pytest.mark.anyio
+
+Supervise = Callable[..., Supervisor]
+
+NAME = "pgmcp behind a pooler"
+SLEEP = "select pg_sleep(600)"
+
+
+def _pgbouncer() -> str:
+    return find_pgbouncer() or pytest.skip("PgBouncer is not installed (Debian: apt-get install pgbouncer)")
+
+
+@pytest.fixture
+def direct_url(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+@pytest.fixture
+def pgpool_url(direct_url: str) -> Iterator[str]:
+    program = find_pgpool() or pytest.skip("pgpool-II is not installed (Debian: apt-get install pgpool2)")
+    with Pgpool(program, direct_url) as pgpool:
+        yield with_application_name(pgpool.url(direct_url), NAME)
+
+
+async def connect(spawn: Spawn, url: str) -> WorkerProcess:
+    worker = WorkerProcess(await spawn())
+    await worker.request(Open(1, url, {}, connect_timeout_s=5, memory_limit_mb=0))
+    await worker.leave()
+    return worker
+
+
+async def test_pgpool_is_known_though_it_shows_the_backends_own_pid(spawn: Spawn, pgpool_url: str) -> None:
+    with psycopg.connect(pgpool_url) as connection:
+        assert connection.execute("select pg_backend_pid()").fetchone() == (connection.info.backend_pid,)
+
+    worker = await connect(spawn, pgpool_url)
+
+    assert worker.backend is None
+    assert worker.pooler.startswith("pgpool-II ")
+
+
+async def test_a_direct_connection_is_known(spawn: Spawn, direct_url: str) -> None:
+    worker = await connect(spawn, direct_url)
+
+    assert worker.backend is not None
+    assert worker.pooler == ""
+
+
+async def test_a_unix_socket_of_the_server_is_known_without_an_error_in_its_log(spawn: Spawn) -> None:
+    with new_cluster({"unix_socket_directories": "."}) as cluster:
+        parts = urlsplit(cluster.url())
+        userinfo = parts.netloc.rpartition("@")[0]
+        where = f"host={quote(str(cluster.data_dir), safe='')}&port={cluster.port}"
+        worker = await connect(spawn, f"postgresql://{userinfo}@/postgres?{where}")
+        log = (cluster.data_dir / "server.log").read_text()
+
+    assert worker.backend is not None
+    assert worker.pooler == ""
+    assert "ERROR" not in log
+
+
+async def test_a_roles_connection_limit_is_not_taken_for_the_size_of_our_pool(
+    supervise: Supervise, direct_url: str
+) -> None:
+    with psycopg.connect(direct_url, autocommit=True) as admin:
+        admin.execute("create role limited login password 'limited' connection limit 1")
+        try:
+            host = urlsplit(direct_url).netloc.rpartition("@")[2]
+            url = urlunsplit(urlsplit(direct_url)._replace(netloc=f"limited:limited@{host}"))
+            supervisor = supervise(url, max_workers=3)
+            assert await value(supervisor, "select 1") == 1
+            results = await asyncio.gather(
+                run(supervisor, SLEEP, timeout_s=3),
+                run(supervisor, SLEEP, timeout_s=1),
+                return_exceptions=True,
+            )
+            await supervisor.close()
+        finally:
+            admin.execute("drop role limited")
+
+    assert all(isinstance(each, ExecutionError) for each in results)
+    hints = [each.hint for each in results if isinstance(each, ExecutionError)]
+    assert "raise PG_MCP_DATABASE_MAX_POOL_SIZE" not in " ".join(hints)
+    assert any("CONNECTION LIMIT" in hint for hint in hints)
+
+
+@pytest.mark.parametrize("pool_mode", ["transaction", "session"])
+async def test_pgbouncer_is_known_in_every_mode_that_serves(
+    pool_mode: str, spawn: Spawn, direct_url: str
+) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=2, pool_mode=pool_mode) as bouncer:
+        worker = await connect(spawn, bouncer.url(direct_url))
+
+    assert worker.backend is None
+    assert worker.pooler != ""
+
+
+async def test_pgpool_serves_on_after_killed_workers(
+    supervise: Supervise, spawn: Spawn, pgpool_url: str, direct_url: str
+) -> None:
+    recorded = RecordedSpawn(spawn)
+    supervisor = supervise(pgpool_url, spawn=recorded)
+    with Activity(direct_url, NAME) as activity:
+        for _ in range(5):
+            await _lose_a_worker(supervisor, recorded, activity)
+            assert await value(supervisor, "select 1") == 1
+
+
+async def _lose_a_worker(supervisor: Supervisor, recorded: RecordedSpawn, activity: Activity) -> None:
+    before = set(activity.running("pg_sleep"))
+    call = asyncio.create_task(run(supervisor, SLEEP, timeout_s=3))
+    await until(lambda: bool(set(activity.running("pg_sleep")) - before), "the statement runs")
+    for pid in recorded.pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerLostError):
+        await call
+
+
+async def refusal(supervisor: Supervisor) -> ExecutionError:
+    with pytest.raises(ExecutionError) as refused:
+        await value(supervisor, "select 1")
+    return refused.value
+
+
+async def test_pgbouncers_refusals_have_a_true_code_and_hint(supervise: Supervise, direct_url: str) -> None:
+    name = urlsplit(direct_url).path.strip("/")
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, database=name) as bouncer:
+        url = bouncer.url(direct_url)
+
+        unknown = await refusal(supervise(_with_database(url, "nodb")))
+        options = await refusal(supervise(f"{url}?options=-cgeqo%3Doff"))
+
+    assert isinstance(unknown, DatabaseAuthError)
+    assert "[databases]" in unknown.hint
+    assert isinstance(options, UnreachableError)
+    assert "ignore_startup_parameters" in options.hint
+
+
+async def test_pgbouncers_statement_mode_is_named(supervise: Supervise, direct_url: str) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, pool_mode="statement") as bouncer:
+        refused = await refusal(supervise(bouncer.url(direct_url)))
+
+    assert "pool_mode = transaction" in refused.hint
+
+
+async def test_pgbouncers_admin_console_is_named(supervise: Supervise, direct_url: str) -> None:
+    user = urlsplit(direct_url).username
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more=f"admin_users = {user}") as bouncer:
+        refused = await refusal(supervise(_with_database(bouncer.url(direct_url), "pgbouncer")))
+
+    assert "admin console" in str(refused)
+    assert "set the name of a database" in refused.hint
+
+
+async def test_pgbouncers_client_limit_is_not_taken_for_the_size_of_our_pool(
+    supervise: Supervise, direct_url: str
+) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="max_client_conn = 1") as bouncer:
+        url = bouncer.url(direct_url)
+        with psycopg.connect(url, prepare_threshold=None) as other:
+            other.execute("select 1")
+            refused = await refusal(supervise(url, max_workers=3))
+
+    assert "max_client_conn" in str(refused)
+    assert "max_client_conn" in refused.hint
+    assert "raise PG_MCP_DATABASE_MAX_POOL_SIZE" not in refused.hint
+
+
+async def test_a_wait_for_a_server_connection_that_pgbouncer_ends_is_named(
+    supervise: Supervise, direct_url: str
+) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="query_wait_timeout = 1") as bouncer:
+        url = bouncer.url(direct_url)
+        with psycopg.connect(url, prepare_threshold=None) as other:
+            other.execute("select 1")  # holds the only server connection
+            refused = await refusal(supervise(url))
+
+    assert "default_pool_size" in refused.hint
+
+
+def _with_database(url: str, name: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+async def test_a_database_that_pgbouncer_has_paused_or_disabled_is_named(
+    supervise: Supervise, direct_url: str
+) -> None:
+    name, user = urlsplit(direct_url).path.strip("/"), urlsplit(direct_url).username
+    more = f"admin_users = {user}"
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, database=name, more=more) as bouncer:
+        url = bouncer.url(direct_url)
+        with _console(url) as console, psycopg.connect(url, prepare_threshold=None) as other:
+            other.execute("select 1")
+            other.rollback()
+            console.execute(f"pause {name}".encode())
+            paused = await refusal(supervise(f"{url}?connect_timeout=2"))
+            console.execute(f"resume {name}".encode())
+            console.execute(f"disable {name}".encode())
+            disabled = await refusal(supervise(url))
+
+    assert isinstance(paused, UnreachableError)
+    assert "RESUME" in paused.hint
+    assert isinstance(disabled, UnreachableError)
+    assert "is disabled" in str(disabled)
+    assert "ENABLE" in disabled.hint
+
+
+async def test_a_server_that_refuses_pgbouncers_login_is_named(supervise: Supervise, direct_url: str) -> None:
+    with psycopg.connect(direct_url, autocommit=True) as admin:
+        admin.execute("create role pooled_login login password 'old'")
+        host = urlsplit(direct_url).netloc.rpartition("@")[2]
+        pooled = urlunsplit(urlsplit(direct_url)._replace(netloc=f"pooled_login:old@{host}"))
+        more = "server_login_retry = 60"
+        try:
+            with PgBouncer(_pgbouncer(), pooled, pool_size=1, more=more) as bouncer:
+                url = bouncer.url(pooled)
+                with psycopg.connect(url, prepare_threshold=None) as other:
+                    other.execute("select 1")
+                admin.execute("alter role pooled_login password 'new'")
+                admin.execute(
+                    "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+                    " where usename = 'pooled_login'"
+                )
+                first = await refusal(supervise(f"{url}?connect_timeout=2"))
+                later = await refusal(supervise(url))
+        finally:
+            admin.execute("drop role pooled_login")
+
+    assert isinstance(first, UnreachableError)
+    assert "PgBouncer's log says whether it can log in" in first.hint
+    assert isinstance(later, UnreachableError)
+    assert "server_login_retry" in str(later)
+    assert "PgBouncer cannot log in to the PostgreSQL server" in later.hint
+
+
+def _console(url: str) -> psycopg.Connection[object]:
+    """Connect to PgBouncer's admin console, which speaks the simple protocol alone."""
+    return psycopg.connect(
+        _with_database(url, "pgbouncer"), autocommit=True, cursor_factory=psycopg.ClientCursor
+    )

@@ -1,0 +1,88 @@
+"""The README's script for a role that can only read: it reads, and can do nothing else."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import make_conninfo
+
+from pgmcp.execution.role import POSTURE_SQL, read_posture
+
+_README = Path(__file__).parents[3] / "README.md"
+_ROLE = "readme_reader"  # not the script's name: the demo shop of the same cluster has a role of that name
+_PASSWORD = "change-me"
+
+
+@pytest.fixture
+def admin(new_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
+    """A superuser in a database with a table made before the script has run, and one made after it."""
+    with psycopg.connect(new_database(), autocommit=True) as connection:
+        connection.execute("create table before_it (id integer); insert into before_it values (1)")
+        connection.execute(_script(connection.info.dbname).encode())
+        connection.execute("create table after_it (id integer); insert into after_it values (2)")
+        yield connection
+        connection.execute(f"drop owned by {_ROLE}; drop role {_ROLE}".encode())
+
+
+@pytest.fixture
+def reader(admin: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    """The role, in a session where it has taken off what it can: its read-only default."""
+    conninfo = make_conninfo(admin.info.dsn, user=_ROLE, password=_PASSWORD)
+    with psycopg.connect(conninfo, autocommit=True) as connection:
+        connection.execute("set default_transaction_read_only = off")
+        yield connection
+
+
+def _script(dbname: str) -> str:
+    (script,) = re.findall(r"^```sql\n(.*?)^```$", _README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert f"password '{_PASSWORD}'" in script
+    return str(script).replace("pgmcp_reader", _ROLE).replace("database shop", f"database {dbname}")
+
+
+def test_the_role_starts_read_only_and_with_a_timeout(admin: psycopg.Connection) -> None:
+    conninfo = make_conninfo(admin.info.dsn, user=_ROLE, password=_PASSWORD)
+    with psycopg.connect(conninfo) as connection:
+        settings = connection.execute(
+            "select current_setting('default_transaction_read_only'), current_setting('statement_timeout')"
+        ).fetchone()
+
+    assert settings == ("on", "1min")
+
+
+def test_the_role_reads_tables_made_before_the_script_and_after_it(reader: psycopg.Connection) -> None:
+    rows = reader.execute("select id from before_it union all select id from after_it order by id").fetchall()
+
+    assert rows == [(1,), (2,)]
+
+
+def test_the_role_is_none_that_pgmcp_warns_of(reader: psycopg.Connection) -> None:
+    row = reader.execute(POSTURE_SQL.encode()).fetchone()
+
+    assert row is not None
+    assert read_posture(list(row)).risks == ()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into before_it values (3)",
+        "update before_it set id = 3",
+        "delete from after_it",
+        "truncate after_it",
+        "select id from before_it for update",
+        "drop table before_it",
+        "alter table before_it add column name text",
+        "create table mine (id integer)",
+        "create temporary table mine (id integer)",
+        "create schema mine",
+        "create role mine",
+        "copy before_it to program 'true'",
+        "select pg_read_file('postgresql.conf')",
+        "select rolpassword from pg_authid",
+    ],
+)
+def test_the_role_can_do_nothing_else(statement: str, reader: psycopg.Connection) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        reader.execute(statement.encode())
