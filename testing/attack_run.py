@@ -2,14 +2,14 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from pgmcp.errors import PgmcpError, SqlRejectedError
 from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.execution.pool import ConnectionTarget
-from pgmcp.execution.result import RowLimits
+from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.pipeline import Pipeline
@@ -136,7 +136,8 @@ def validated(pipeline: Pipeline) -> Recorder:
     """Return a `Run` through the whole server."""
 
     async def send(statement: str) -> str:
-        return str((await pipeline.execute_sql(statement)).rows)
+        rows = (await pipeline.execute_sql(statement)).rows
+        return "" if rows is None else _show(rows)
 
     return Recorder(send)
 
@@ -148,9 +149,14 @@ def unvalidated(supervisor: Supervisor, *, timeout_s: float) -> Recorder:
         rows = await supervisor.execute(
             statement, _LIMITS, origin=StatementOrigin.CALLER, can_be_wrapped=False, timeout_s=timeout_s
         )
-        return str(rows)
+        return _show(rows)
 
     return Recorder(send)
+
+
+def _show(rows: Rows) -> str:
+    """Return all that came back, with the values of the rows."""
+    return str(replace(rows, rows=list(rows.rows)))
 
 
 @asynccontextmanager

@@ -137,7 +137,7 @@ with x as (select * from striking_view), striking_view as (select 1 as v) select
 with striking_view as (select 1 as v) select * from public.striking_view
 select mood::int from moods
 select int4(mood) from moods
-select (mood)::bigint from moods
+select (mood)::integer from moods
 select coalesce(mood, 1) from moods
 select nullif(mood, 1) from moods
 select greatest(mood, 1) from moods
