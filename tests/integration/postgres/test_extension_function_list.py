@@ -17,7 +17,7 @@ _ROWS = [
     .read_text("utf-8")
     .splitlines()[2:]
 ]
-# They read pages or shared memory, or draw random numbers, and so give other results
+# They read pages, shared memory or facts of the connection, or draw random numbers, and so give other results
 # at each call. What beside them changes something is refused: pg_stat_statements_reset, pg_buffercache_evict.
 _VOLATILE_READS = {
     "pg_buffercache": {"pg_buffercache_pages", "pg_buffercache_summary", "pg_buffercache_usage_counts"}
@@ -28,6 +28,18 @@ _VOLATILE_READS = {
     "pgstattuple": {"pg_relpages", "pgstatginindex", "pgstathashindex", "pgstatindex", "pgstattuple"}
     | {"pgstattuple_approx"},
     "tablefunc": {"normal_rand"},
+    "old_snapshot": {"pg_old_snapshot_time_mapping"},
+    "pgcrypto": {
+        "gen_salt",
+        "gen_random_bytes",
+        "gen_random_uuid",
+        "pgp_sym_encrypt",
+        "pgp_sym_encrypt_bytea",
+    }
+    | {"pgp_pub_encrypt", "pgp_pub_encrypt_bytea"},
+    "sslinfo": {"ssl_client_serial", "ssl_is_used", "ssl_version", "ssl_cipher", "ssl_client_cert_present"}
+    | {"ssl_client_dn_field", "ssl_issuer_field", "ssl_client_dn", "ssl_issuer_dn", "ssl_extension_info"},
+    "uuid-ossp": {"uuid_generate_v1", "uuid_generate_v1mc", "uuid_generate_v4"},
 }
 _TYPES = """
 select t.typname from pg_depend d
