@@ -1,7 +1,6 @@
 """An MCP server that lets language models query PostgreSQL, read-only and bounded.
 
-The folders are the stages of one question, in the order of the story that
-`pgmcp.pipeline` tells; `python -m pgmcp` serves it over stdio.
+See `pgmcp.pipeline` for the stages of a request; `python -m pgmcp` serves over stdio.
 """
 
 __version__ = "0.1.0"

@@ -1,16 +1,17 @@
-"""Where `pgmcp`, `pg-mcp` and `python -m pgmcp` begin."""
+"""Entry point of `pgmcp`, `pg-mcp` and `python -m pgmcp`."""
 
 import os
 import sys
 
-# A shell that completes a command line runs the bare command with this set; typer makes it of the name.
+# To complete a command line, a shell runs the bare command with this variable set; typer derives it from the
+# program name.
 _NAME = "pgmcp"
 _COMPLETION_VARIABLE = "_PGMCP_COMPLETE"
 
 
 def main() -> None:
-    """Serve MCP over stdio; any other command is the command line's."""
-    # A host's start waits for this: nothing that only the command line needs is imported before.
+    """Serve MCP over stdio, or run the command-line application."""
+    # Hosts wait for this: import nothing that only the command line needs.
     if sys.argv[1:] in ([], ["serve"]) and _COMPLETION_VARIABLE not in os.environ:
         from pgmcp.cli.serve import serve
 

@@ -1,8 +1,7 @@
 """The worker's one connection, opened and replaced by a psycopg pool of size one.
 
-A connection is kept from one statement to the next until it breaks or is too old. The pool would go on trying
-where we have an answer already: one that cannot connect is given up at once, and the next statement opens a
-new one.
+A connection is kept from one statement to the next until it breaks or is too old. The pool would keep
+retrying; we close a pool that cannot connect, and the next statement opens a new one.
 """
 
 import logging
@@ -49,22 +48,22 @@ from worker.session_settings import (
 from worker.text_encoding import TextEncoding, choose_encoding, codec_of
 
 MAX_CONNECTION_AGE_S: Final = 30 * 60.0
-"""A connection is replaced after half an hour, so that memory its backend cached is given back."""
+"""A connection is replaced after half an hour, so that its backend's cache memory is released."""
 
 REFUSAL_CHECK_S: Final = 0.02
-"""How often a wait for a connection looks whether it was refused; the pool tells nobody who waits in it."""
+"""How often to check for a failed attempt while waiting for a connection; getconn does not report one."""
 
 RESET_TIMEOUT_S: Final = 5.0
 
 logger = logging.getLogger(__name__)
 
-# The functions behind the views pg_stat_activity and pg_settings: hardened servers revoke the views.
+# The functions behind the views pg_stat_activity and pg_settings: access to the views may be revoked.
 _IDENTITY_SQL: Final = b"""
 SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port(), pg_catalog.current_setting('port'),
        pg_catalog.concat(a.backend_start), a.backend_type
 FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a
 """
-# One by one, for servers that refuse one of them.
+# Run one at a time: a server may refuse one of them.
 _IDENTITY_PARTS: Final = (
     b"SELECT pg_catalog.pg_backend_pid()",
     b"SELECT pg_catalog.inet_client_port()",
@@ -89,14 +88,15 @@ _CLIENT_CHECK_SQL: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What a connection learned of its server, once.
+    """Server facts, read once per connection.
 
     Attributes:
         defaults: what a session of this role starts with.
         encoding: how text travels.
-        is_pooled: a pooler stands before the server: each transaction may get another server connection.
+        is_pooled: whether a pooler is in front of the server, so that each transaction may get another
+            server connection.
         session_limits: what `session_settings` sets.
-        checks_its_client: the server can notice that its client has gone while a statement runs.
+        checks_its_client: whether the server can notice that its client has gone while a statement runs.
     """
 
     connected: Connected
@@ -112,7 +112,7 @@ class ServerFacts:
         return self.defaults.values.get("DateStyle", "")
 
     def limits(self, timeout_ms: int) -> TransactionLimits:
-        """Return the limits of a transaction whose statement may take so long."""
+        """Return the limits of a transaction for a statement with this timeout."""
         return choose_limits(self.defaults, timeout_ms)
 
     def session_settings(self) -> list[tuple[str, str]]:
@@ -128,7 +128,7 @@ class ServerFacts:
         return [*settings.items(), *self._client_check()]
 
     def own_settings(self, limits: TransactionLimits) -> list[tuple[str, str]]:
-        """Return the settings of a transaction that runs an own statement."""
+        """Return the settings of a transaction that runs one of pgmcp's own statements."""
         settings = own_settings(self.defaults, limits, self.encoding.client_encoding)
         return [*settings, *self._client_check()]
 
@@ -137,12 +137,12 @@ class ServerFacts:
 
 
 class ServerConnection(psycopg.Connection[Any]):
-    """A connection that knows its server, and tells why it could not be made.
+    """A connection that holds server facts and reports connect errors.
 
     The pool only logs the reason of a failed attempt; its caller would see a timeout.
 
     Attributes:
-        renew_at_s: when it is too old, on the monotonic clock.
+        renew_at_s: monotonic time of its replacement.
         needs_reset: the clean-up after a statement was refused.
     """
 
@@ -173,7 +173,7 @@ class ServerConnection(psycopg.Connection[Any]):
         except psycopg.Error as error:
             on_failure(error)
             raise
-        # Spread, so that workers that were started together do not connect again together.
+        # Randomised so that workers do not reconnect together.
         connection.renew_at_s = time.monotonic() + MAX_CONNECTION_AGE_S * random.uniform(0.9, 1.0)  # noqa: S311
         return connection
 
@@ -190,14 +190,14 @@ class Session:
         on_connect: Callable[[Connected], None],
         while_waiting: Callable[[], object] = lambda: None,
     ) -> None:
-        """Remember where to connect; nothing is opened yet.
+        """Store the parameters without connecting.
 
         Args:
             conninfo: libpq URL or key=value string; may be empty.
             params: libpq keywords added to it.
             connect_timeout_s: for each host, unless the conninfo says otherwise.
             on_connect: called in the borrowing thread before the first statement on a new connection.
-            while_waiting: called again and again while a connection is waited for.
+            while_waiting: called repeatedly while waiting for a connection.
         """
         self._conninfo, self._requested_encoding = _complete(conninfo, params, connect_timeout_s)
         self._on_connect = on_connect
@@ -227,9 +227,9 @@ class Session:
             self._replace(connection)
 
     def share(self) -> None:
-        """Take back what was set for the session, and set it in each transaction from now on.
+        """Reset the session settings, and set them in each transaction from now on.
 
-        Another connection has the same session. A new connection begins as one that has its own.
+        Called when another connection shares this session. A new connection starts with a session of its own.
         """
         kept = self._kept
         if kept is None or kept.facts.is_pooled:
@@ -315,7 +315,7 @@ def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) 
     """
     try:
         merged = make_conninfo(conninfo, **params)
-    except psycopg.ProgrammingError:  # its words may quote a piece of the password
+    except psycopg.ProgrammingError:  # the message may contain part of the password
         raise FailedError(FailureCode.UNREACHABLE, "libpq cannot read the connection string") from None
     given = conninfo_to_dict(merged)
     defaults = {
@@ -350,7 +350,7 @@ class _FirstStatements:
         NULL is "".
 
         Args:
-            on_path_of_role: leave the settings as they are, for statements without a name to be looked up.
+            on_path_of_role: leave the settings as they are, for statements that resolve no names (SHOW).
         """
         settings = [] if on_path_of_role else self._settings
         results = self._ask(queries, settings)
@@ -365,7 +365,7 @@ class _FirstStatements:
         return ask_all(self._pgconn, questions, timeout_s=self._timeout_s)
 
     def require_settings(self) -> None:
-        """Raise unless settings can be made for a transaction.
+        """Raise if settings cannot be set for a transaction.
 
         Raises:
             DeniedError: the role may not execute set_config().
@@ -422,16 +422,16 @@ def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str
 
 
 def _session_identity(pgconn: pq.abc.PGconn, seen: SeenBackend, started: str) -> str:
-    """Return what no two sessions have in common while they last.
+    """Return an identifier that is unique among live sessions.
 
-    A pid belongs to one host, and to one process of it after another.
+    A pid belongs to one host, and pids are reused.
     """
     address = pgconn.hostaddr or pgconn.host
     return f"{seen.pid} {started or (address + b':' + pgconn.port).decode('utf8', 'replace')}"
 
 
 def _read_identity(first: _FirstStatements, rows: list[list[str]] | None) -> tuple[SeenBackend, str]:
-    """Return the backend, and when it started as PostgreSQL's text; both as far as the role may know."""
+    """Return the backend, and when it started as PostgreSQL's text; both as far as the role may read them."""
     if rows:
         pid, client_port, server_port, started, kind = rows[0]
         return SeenBackend(int(pid), client_port, server_port, kind), started
@@ -485,7 +485,7 @@ def _is_idle(connection: ServerConnection) -> bool:
 
 
 def _reset_if_needed(connection: ServerConnection) -> bool:
-    """Return whether nothing is left of earlier statements, after DISCARD ALL if need be.
+    """Return whether the session is clean; runs DISCARD ALL if needed.
 
     A hardened server may not let the role call what `worker.statement` cleans up with. DISCARD ALL reaches
     another server connection behind a pooler, and other clients' state in a shared session.
@@ -504,7 +504,7 @@ def _reset_if_needed(connection: ServerConnection) -> bool:
 
 
 def _is_open(connection: ServerConnection) -> bool:
-    """Find a connection that the server closed while it was idle, without a round trip.
+    """Return whether the server has left the connection open, without a round trip.
 
     A healthy idle connection has nothing to read; a closed one reads as EOF.
     """

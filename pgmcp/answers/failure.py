@@ -12,7 +12,7 @@ _EXCERPT_CHARACTERS = 80  # on either side of the caret
 def render_error(error: PgmcpError, *, sql: str = "") -> str:
     """Return `code: message`, the place in the statement if it is known, and `hint: …`.
 
-    `sql` is the statement that the error's position counts in.
+    `sql` is the statement that `error.position` refers to.
     """
     return "\n".join(_lines(error, sql))
 
@@ -32,7 +32,7 @@ def _one_line(text: str) -> str:
 
 
 def _locate(error: PgmcpError, sql: str) -> int | None:
-    """Return the 0-based offset of the error in `sql`; an offending piece that occurs twice tells none."""
+    """Return the 0-based offset of the error in `sql`; None if the offending text occurs more than once."""
     if not isinstance(error, SqlRejectedError | StatementFailedError):
         return None
     if error.position is not None:

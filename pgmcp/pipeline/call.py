@@ -43,7 +43,7 @@ class Stage(StrEnum):
 
 
 OnStage = Callable[[Stage], None]
-"""Awaited when a stage begins: what a caller who wants to see progress gives."""
+"""Called when a stage begins; a caller passes it to follow the progress."""
 
 
 class ReturnType(StrEnum):

@@ -271,7 +271,8 @@ class ServerSettings(_Frozen):
     send_values: bool = Field(
         default=True,
         description="send values of columns to the model: short lists of texts, ranges of dates and numbers. "
-        "Enum labels and texts listed in a CHECK are part of the schema and always sent",
+        "Enum labels and texts listed in a CHECK are part of the schema and sent unless "
+        "PG_MCP_SERVER_HIDDEN_VALUES names the column",
     )
     sample_rows: int = _number(
         1_000,

@@ -1,11 +1,11 @@
-"""Progress of one call: each of its stages, and signs of life while one takes long."""
+"""Progress of one call: each of its stages, and periodic updates during slow ones."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Final
 
 INTERVAL_S: Final = 10.0
-"""Between signs of life; hosts that extend their time limit at each notification wait 60 s by default."""
+"""Interval between updates; hosts that extend their time limit at each notification wait 60 s by default."""
 
 _NO_STAGE: Final = "starting"
 
@@ -14,8 +14,8 @@ class Progress:
     """Reports progress to a host that asked for it.
 
     Args:
-        send: sends a notification, given its growing number and its message.
-        interval_s: after which a stage is reported again, with its seconds so far.
+        send: called with the increasing progress value and the message.
+        interval_s: interval between repeated reports of a stage, with its seconds so far.
     """
 
     def __init__(self, send: Callable[[int, str], None], interval_s: float = INTERVAL_S) -> None:
@@ -32,7 +32,7 @@ class Progress:
         self._send(stage)
 
     def stop(self) -> None:
-        """Send nothing any more; to be called when the call ends."""
+        """Stop sending; call when the call ends."""
         self._timer.cancel()
 
     def _begin(self, stage: str) -> None:
