@@ -10,9 +10,13 @@ from pgmcp.validation.secret_columns import SECRET_COLUMNS
 # (check_enable_rls, check_role_for_policy): row security is enabled; the reader does not own the table, or it
 # is forced; the policy is for PUBLIC (0) or for a role whose rights the reader has. BYPASSRLS counts for our
 # role only: pg_roles may be revoked, and following a policy that an owner bypasses refuses more, not less.
+# A view with security_invoker reads with the rights of the reader.
 POLICIES: Final = """
 WITH owners (id) AS MATERIALIZED (
-    SELECT v.relowner FROM pg_catalog.pg_class AS v WHERE v.relkind = 'v' AND v.oid >= 16384
+    SELECT v.relowner FROM pg_catalog.pg_class AS v
+    WHERE v.relkind = 'v' AND v.oid >= 16384 AND NOT EXISTS (
+        SELECT FROM pg_catalog.unnest(v.reloptions) AS o (text)
+        WHERE o.text IN ('security_invoker=true', 'security_invoker=on', 'security_invoker=1'))
     UNION SELECT f.proowner FROM pg_catalog.pg_proc AS f WHERE f.prosecdef AND f.oid >= 16384
 )
 SELECT policy.*

@@ -209,6 +209,26 @@ async def test_a_table_is_readable_when_no_policy_that_does_harm_applies_to_the_
         assert len(connection.execute("select * from teams").fetchall()) == rows
 
 
+@pytest.mark.parametrize("option", ["security_invoker", "security_invoker = on", "security_invoker = 1"])
+async def test_policies_apply_to_the_reader_of_a_view_with_security_invoker(
+    new_database: Callable[[], str], option: str
+) -> None:
+    url, prefix = new_database(), f"r{uuid4().hex[:8]}"
+    script = (
+        POLICY_OBJECTS
+        + f"create view seen with ({option}) as select * from teams; alter view seen owner to {prefix}_team;"
+        + "grant select on seen to public;"
+        + _STRIKING.format(to="")
+        + "; alter table teams enable row level security"
+    )
+    execute(url, script.format(r=prefix))
+
+    assert passes("select * from seen", await reader(url).read())
+    assert not passes("select * from seen", await reader(url, role=f"{prefix}_reader").read())
+    with psycopg.connect(url) as connection:
+        assert len(connection.execute("select * from seen").fetchall()) == 2
+
+
 @pytest.mark.parametrize(
     ("policies", "role"),
     [
