@@ -83,7 +83,7 @@ def build_host_check(where: ListenAddress, settings: "HttpSettings", *, is_local
     """
     if not is_local and not settings.authenticates:
         raise SettingsError(
-            f"--http {where}: others can reach this address, and nothing says who may come",
+            f"--http {where}: others can reach this address, and no authentication is configured",
             hint="listen on 127.0.0.1, or set PG_MCP_HTTP_TOKENS, _ISSUER or _INTROSPECTION_URL",
         )
     hosts = set(settings.allowed_hosts)

@@ -25,7 +25,7 @@ async def until_gone(pid: int) -> None:
 
 
 def is_there(pid: int) -> bool:
-    """Tell whether a process of that pid exists, even if it only waits to be reaped."""
+    """Return whether a process with this pid exists; zombies count."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -28,7 +28,7 @@ _NOWHERE = "http://127.0.0.1:9"
 
 
 def server_environment(url: str | None = None, **variables: str) -> dict[str, str]:
-    """Return the whole environment of a server: nothing of ours but what a program needs to run.
+    """Return the whole environment of a server; of the test's own only what a program needs to run.
 
     Args:
         url: of the one database, if it is one.
@@ -38,7 +38,7 @@ def server_environment(url: str | None = None, **variables: str) -> dict[str, st
     given = {name if name.isupper() else f"PG_MCP_{name.upper()}": text for name, text in variables.items()}
     return {
         **inherited,
-        "HOME": os.devnull,  # no ~/.pgpass of ours
+        "HOME": os.devnull,  # the developer's ~/.pgpass is not read
         "HTTPS_PROXY": _NOWHERE,  # the tokenizer's ranks are not downloaded: no traffic but loopback
         "PG_MCP_RATE_LIMIT_REQUESTS_PER_MINUTE": "100000",
         "PG_MCP_RATE_LIMIT_REQUESTS_PER_HOUR": "100000",

@@ -1,4 +1,4 @@
-"""Runs statements of ours, and those of callers, as the worker runs them, without a process of its own."""
+"""Runs statements as the worker does, in the process of the test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ class OwnSession:
     """A connection as the worker makes it, and statements as it runs them, in this process.
 
     Attributes:
-        own_statements: those of ours that were run.
+        own_statements: pgmcp's own statements that were run.
     """
 
     def __init__(self, connection: ServerConnection) -> None:

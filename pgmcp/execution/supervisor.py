@@ -8,8 +8,8 @@ nothing else. D is the statement's deadline; waiting for a worker counts.
     D + 150 ms   this module   SIGKILL; the caller gets its answer now
     next         the pool      another worker ends the backend the killed one left behind
 
-A cancelled call walks the same ladder at once, behind the caller's back. A
-worker whose exchange ended in anything but its whole reply is never reused.
+A cancelled call starts the same steps at once, and its caller does not wait for
+them. A worker whose reply was not complete is never reused.
 
 When all but the reserved workers are taken by statements that run for long, the
 planner is asked what a statement will cost: a cheap one runs on a reserved
