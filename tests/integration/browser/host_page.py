@@ -93,6 +93,21 @@ class HostPage:
             for violation in found["violations"]
         ]
 
+    def becomes(self, condition: str) -> bool:
+        """Wait until a JavaScript condition is true in the view; return False after 600 frames (about 10 s).
+
+        Playwright's `wait_for_function` evaluates its text once for each try, and from the second try on
+        the view's Content-Security-Policy refuses that.
+        """
+        loop = """async () => {
+            for (let frame = 0; frame < 600; frame++) {
+                if (%s) return true;
+                await new Promise(requestAnimationFrame);
+            }
+            return false;
+        }"""
+        return bool(self.view.evaluate(loop % condition))
+
     def listen(self) -> None:
         self.page.on("pageerror", self._fail)
         self.page.on("console", self._hear)
