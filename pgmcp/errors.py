@@ -15,6 +15,7 @@ says what to do. Each error is raised where its cause is known, and becomes a re
      ├── ExportFailedError          export_failed     rows were fetched, but no file of them could be written
      ├── ChartNotDrawnError         chart_not_drawn   a chart fits the rows, but drawing it failed
      ├── RoleRefusedError           role_refused      the database's role can do more than read
+     ├── UnmappedPrincipalError     unmapped_principal  the caller has no role in the database
      ├── UnanswerableError          unanswerable      the model says that the schema has no answer
      ├── ModelError                 model_unavailable the model endpoint gave no usable answer
      │    ├── ModelNotConfiguredError  no_model       neither key nor endpoint is set
@@ -28,6 +29,7 @@ says what to do. Each error is raised where its cause is known, and becomes a re
           ├── TooExpensiveError     too_expensive     the planner expects more work than the operator allows
           ├── BusyError             busy              every worker is taken and the queue is full
           ├── CatalogDeniedError    catalog_denied    the role may not read required parts of the catalog
+          ├── RoleNotTakenError     role_not_taken    the login role may not become the caller's role
           ├── ResultTooLargeError   result_too_large  a value does not fit the worker's memory bound
           └── WorkerLostError       worker_lost       the worker died or broke the protocol
 """
@@ -52,6 +54,7 @@ class ErrorCode(StrEnum):
     EXPORT_FAILED = "export_failed"
     CHART_NOT_DRAWN = "chart_not_drawn"
     ROLE_REFUSED = "role_refused"
+    UNMAPPED_PRINCIPAL = "unmapped_principal"
     UNANSWERABLE = "unanswerable"
     MODEL_UNAVAILABLE = "model_unavailable"
     NO_MODEL = "no_model"
@@ -64,6 +67,7 @@ class ErrorCode(StrEnum):
     TOO_EXPENSIVE = "too_expensive"
     BUSY = "busy"
     CATALOG_DENIED = "catalog_denied"
+    ROLE_NOT_TAKEN = "role_not_taken"
     RESULT_TOO_LARGE = "result_too_large"
     WORKER_LOST = "worker_lost"
 
@@ -173,6 +177,12 @@ class RoleRefusedError(PgmcpError):
     """The database's role can do more than read, and the settings forbid that."""
 
     code = ErrorCode.ROLE_REFUSED
+
+
+class UnmappedPrincipalError(PgmcpError):
+    """The settings give the caller no role in the database, and there is no default role."""
+
+    code = ErrorCode.UNMAPPED_PRINCIPAL
 
 
 class UnanswerableError(PgmcpError):
@@ -293,6 +303,12 @@ class CatalogDeniedError(ExecutionError):
     """PostgreSQL refused one of pgmcp's catalog statements, usually because of a missing privilege."""
 
     code = ErrorCode.CATALOG_DENIED
+
+
+class RoleNotTakenError(ExecutionError):
+    """PostgreSQL did not let the login role become the caller's role."""
+
+    code = ErrorCode.ROLE_NOT_TAKEN
 
 
 class ResultTooLargeError(ExecutionError):

@@ -26,6 +26,9 @@ _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.
 BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
 BEGIN_OWN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 """For pgmcp's own statements. A standby refuses all in the level serializable, which a database may set."""
+ROLE_SETTING: Final = "role"
+"""SET ROLE as a setting (PostgreSQL manual, SET ROLE)."""
+
 FIRST_SETTINGS: Final = [("search_path", OWN_SEARCH_PATH)]
 
 
@@ -34,9 +37,14 @@ def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], 
 
     `CALLER_SCHEMAS_SETTING` gets the schemas of the search path that stands before it, as a JSON array. They
     are found by functions that need no operator and no cast, which could be somebody else's.
+
+    If `ROLE_SETTING` is among them, the SELECT fails (22012) unless that role is the current one at its end:
+    PostgreSQL takes the name "none" for the login role. The right to execute the functions is checked
+    before the role changes, so the role does not need it.
     """
     calls: list[str] = []
     params: list[bytes] = []
+    expected_role = ""
     for name, value in settings:
         params.append(name.encode())
         if name == CALLER_SCHEMAS_SETTING:
@@ -44,6 +52,12 @@ def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], 
             continue
         params.append(value.encode("utf8", "surrogateescape"))
         calls.append(f"pg_catalog.set_config(${len(params) - 1}, ${len(params)}, true)")
+        if name == ROLE_SETTING:
+            expected_role = f"${len(params)}"
+    if expected_role:
+        # Not constant, so that the planner does not divide.
+        is_current = f"current_user OPERATOR(pg_catalog.=) {expected_role}"
+        calls.append(f"1 OPERATOR(pg_catalog./) CASE WHEN {is_current} THEN 1 ELSE 0 END")
     return f"SELECT {', '.join(calls)}".encode(), params, [_TEXT_OID] * len(params)
 
 

@@ -45,6 +45,7 @@ class FailureCode(StrEnum):
     """Why a request gave no result.
 
     DENIED: the role lacks a right that every statement of the worker needs.
+    IDENTITY: the connection may not take the role of `Execute.identity`.
     """
 
     STATEMENT = "statement"
@@ -53,6 +54,7 @@ class FailureCode(StrEnum):
     UNREACHABLE = "unreachable"
     AUTH = "auth"
     DENIED = "denied"
+    IDENTITY = "identity"
     TOO_LARGE = "too_large"
 
 
@@ -120,6 +122,21 @@ class Open(msgspec.Struct, tag=True, frozen=True):
         return f"Open(id={self.id}, conninfo=…)"
 
 
+class Identity(msgspec.Struct, frozen=True):
+    """The person that a statement runs for, as the database sees one.
+
+    Attributes:
+        role: taken for the transaction; never "none", which means the login role.
+        settings: names and values that row policies read, set for the transaction.
+    """
+
+    role: str
+    settings: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Identity(role={self.role!r}, …)"
+
+
 class Execute(msgspec.Struct, tag=True, frozen=True):
     """Run the statement in the body inside a transaction that is always rolled back.
 
@@ -130,6 +147,7 @@ class Execute(msgspec.Struct, tag=True, frozen=True):
         read_only: BEGIN READ ONLY, or a plain BEGIN where the operator switched that off. Statements of
             ours are always read-only.
         max_text_bytes: after so many, further rows are not laid out as text; 0: no row is.
+        identity: whose rights the statement has; None: the login role's.
     """
 
     id: int
@@ -141,6 +159,7 @@ class Execute(msgspec.Struct, tag=True, frozen=True):
     max_cell_bytes: int
     read_only: bool
     max_text_bytes: int = 0
+    identity: Identity | None = None
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True):

@@ -10,7 +10,8 @@ one text.
 What holds for every statement is set once for the session (`worker.session`). A statement can change it with
 set_config, but its transaction ends in ROLLBACK, which undoes such a change. In a session that is shared with
 others, behind a pooler, all settings are set in each transaction. The SELECT before the statement also takes
-the transaction's snapshot; without one, the statement could be SET TRANSACTION READ WRITE.
+the transaction's snapshot; without one, the statement could be SET TRANSACTION READ WRITE. It also takes the
+role and the settings of the person that the statement runs for; ROLLBACK undoes both.
 """
 
 import time
@@ -24,8 +25,8 @@ from psycopg import pq
 from worker.date_style import DateOutput, choose_date_output
 from worker.encoding import Cell, CellReader, cut, text_bytes
 from worker.failures import FailedError, broken_connection, failed_result
-from worker.own_sql import BEGIN_OWN, BEGIN_READ_ONLY, Wait, set_local, wait_for
-from worker.protocol import Execute, FailureCode, StatementMode, StatementOrigin, Truncated
+from worker.own_sql import BEGIN_OWN, BEGIN_READ_ONLY, ROLE_SETTING, Wait, set_local, wait_for
+from worker.protocol import Execute, FailureCode, Identity, StatementMode, StatementOrigin, Truncated
 from worker.row_encoder import RowEncoder
 from worker.row_format import json_lines
 from worker.session import ServerConnection
@@ -56,8 +57,13 @@ tables of the transaction; a read-only transaction advances no sequence.
 _CLEAN_UP_AFTER_WRITES: Final = (*_CLEAN_UP, b"DISCARD SEQUENCES", b"DISCARD TEMP")
 """nextval() is not undone by ROLLBACK, and lastval() tells of it."""
 
+_DISCARD_PLANS: Final = b"DISCARD PLANS"
+"""After a statement for one person. PL/pgSQL keeps plans, and a plan holds the result of a function that is
+wrongly declared IMMUTABLE and reads a setting: the next person would get rows by the settings of the last."""
+
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _UNTRANSLATABLE: Final = "22P05"
+_DIVISION_BY_ZERO: Final = "22012"
 
 _ROW_STATUSES: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.TUPLES_CHUNK, pq.ExecStatus.SINGLE_TUPLE)
 
@@ -107,7 +113,8 @@ def run_statement(
     text = f"{_WRAP_BEFORE}{sql}{_WRAP_AFTER}{request.max_rows + 1}" if wrapped else sql
     encoding = connection.facts.encoding
     encoded = _encode(text, encoding)
-    exchange = _Exchange(connection, request, stop, wait)
+    identity = _identity_settings(request.identity, encoding) if request.identity is not None else []
+    exchange = _Exchange(connection, request, stop, wait, identity)
     try:
         return exchange.run(encoded, limits)
     except psycopg.Error as error:
@@ -137,6 +144,33 @@ def _encode(text: str, encoding: TextEncoding) -> bytes:
         ) from None
 
 
+def _identity_settings(identity: Identity, encoding: TextEncoding) -> list[tuple[str, str]]:
+    """Return the role and the settings of a person, as `set_local` takes them."""
+    try:
+        return [
+            (name, encoding.encode(value).decode("utf8", "surrogateescape"))
+            for name, value in ((ROLE_SETTING, identity.role), *identity.settings)
+        ]
+    except UnicodeEncodeError:
+        raise FailedError(
+            FailureCode.IDENTITY,
+            f"a claim has a character that the encoding {encoding.client_encoding or 'UTF8'} lacks",
+        ) from None
+
+
+def _refused_identity(failure: FailedError) -> FailedError:
+    """Return the failure for a role or settings that PostgreSQL did not let the login role take.
+
+    A statement that was cancelled or lost its connection meanwhile stays that.
+    """
+    if failure.code is not FailureCode.STATEMENT:
+        return failure
+    message = failure.message
+    if failure.sqlstate == _DIVISION_BY_ZERO:
+        message = "another role than the one asked for became the current one"
+    return FailedError(FailureCode.IDENTITY, message, sqlstate=failure.sqlstate)
+
+
 def _describe_lock_wait(limits: TransactionLimits) -> str:
     whose = limits.lock.description or f"a read here waits {limits.lock.ms / 1000:g} s for a lock at most"
     return f"{whose}: another session holds a lock on a table of the statement; try again later"
@@ -161,7 +195,12 @@ class _Exchange:
     """
 
     def __init__(
-        self, connection: ServerConnection, request: Execute, stop: Callable[[], None], wait: Wait
+        self,
+        connection: ServerConnection,
+        request: Execute,
+        stop: Callable[[], None],
+        wait: Wait,
+        identity: list[tuple[str, str]],
     ) -> None:
         self._connection = connection
         self._pgconn = connection.pgconn
@@ -169,6 +208,7 @@ class _Exchange:
         self._request = request
         self._stop = stop
         self._wait = wait
+        self._identity = identity
         self._outcome = Outcome()
         self.failure: FailedError | None = None
         self._rows = RowEncoder(request.max_text_bytes)
@@ -185,6 +225,8 @@ class _Exchange:
         self._skip_command()
         if self.failure is None:
             self._read_rows()
+        elif self._identity:
+            self.failure = _refused_identity(self.failure)
         self._outcome.elapsed_ms = (time.monotonic() - started) * 1000
         self._finish()
         pgconn.exit_pipeline_mode()
@@ -206,7 +248,7 @@ class _Exchange:
     def _send(self, text: bytes, limits: TransactionLimits) -> None:
         pgconn = self._pgconn
         pgconn.send_query_params(self._begin(), None)
-        pgconn.send_query_params(*set_local(self._settings(limits)))
+        pgconn.send_query_params(*set_local([*self._identity, *self._settings(limits)]))
         pgconn.send_query_params(text, None)
         self._send_end()
 
@@ -241,6 +283,8 @@ class _Exchange:
             clean_up = _CLEAN_UP if self._is_read_only else _CLEAN_UP_AFTER_WRITES
         for command in clean_up:
             pgconn.send_query_params(command, None)
+        if self._identity:
+            pgconn.send_query_params(_DISCARD_PLANS, None)
         pgconn.pipeline_sync()
 
     def _skip_command(self) -> None:

@@ -33,6 +33,8 @@ _EXIT_CODE_BY_ERROR: Final = {
     ErrorCode.NO_MODEL: ExitCode.UNUSABLE,
     ErrorCode.REJECTED: ExitCode.REFUSED,
     ErrorCode.ROLE_REFUSED: ExitCode.REFUSED,
+    ErrorCode.UNMAPPED_PRINCIPAL: ExitCode.REFUSED,
+    ErrorCode.ROLE_NOT_TAKEN: ExitCode.REFUSED,
     ErrorCode.TOO_EXPENSIVE: ExitCode.REFUSED,
     ErrorCode.UNANSWERABLE: ExitCode.REFUSED,
 }

@@ -8,6 +8,7 @@ from pgmcp.errors import (
     DeadlineExceededError,
     ExecutionError,
     ResultTooLargeError,
+    RoleNotTakenError,
     StatementFailedError,
     UnreachableError,
     WorkerLostError,
@@ -18,6 +19,9 @@ from pgmcp.execution.result import Column, EncodedRows, Rows, Truncation
 from worker.protocol import Failure, FailureCode, Reply, Result
 
 _NARROW: Final = "add a WHERE condition, or select an aggregate; the limit is PG_MCP_SERVER_QUERY_TIMEOUT"
+_TAKE_ROLE: Final = (
+    "an administrator grants that role to the role of this connection (GRANT … TO …), or corrects the mapping"
+)
 # admin_shutdown, crash_shutdown, idle_session_timeout, idle_in_transaction_session_timeout
 _ENDED_SQLSTATES: Final = frozenset({"57P01", "57P02", "57P05", "25P03"})
 
@@ -65,6 +69,10 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
         case FailureCode.DENIED:
             return CatalogDeniedError(
                 f"no statement can be run here: {failure.message}", hint=grant_for(failure.message)
+            )
+        case FailureCode.IDENTITY:
+            return RoleNotTakenError(
+                f"the role for this principal could not be taken: {failure.message}", hint=_TAKE_ROLE
             )
         case FailureCode.TOO_LARGE:
             return ResultTooLargeError(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Self, overload
 
+from worker.protocol import Identity as Identity
 from worker.protocol import StatementOrigin as StatementOrigin
 from worker.row_format import json_lines, read_json_lines
 

@@ -38,7 +38,7 @@ from pgmcp.execution.lanes import Lanes
 from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
 from pgmcp.execution.pool import ConnectionTarget, PoolSize, WorkerPool
 from pgmcp.execution.replies import given_up, no_worker, read_rows
-from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.result import Identity, RowLimits, Rows
 from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
@@ -74,6 +74,7 @@ class _Statement:
         origin: who wrote it.
         deadline_s: on the supervisor's clock.
         timeout_s: what the caller allowed, for messages.
+        identity: whose rights it has; None: the login role's.
     """
 
     sql: bytes
@@ -82,6 +83,7 @@ class _Statement:
     limits: RowLimits
     deadline_s: float
     timeout_s: float
+    identity: Identity | None = None
 
 
 class Supervisor:
@@ -145,6 +147,7 @@ class Supervisor:
         origin: StatementOrigin,
         can_be_wrapped: bool,
         timeout_s: float,
+        identity: Identity | None = None,
     ) -> Rows:
         """Run one validated statement and return its bounded rows.
 
@@ -154,13 +157,20 @@ class Supervisor:
             origin: who wrote it; pgmcp's own statements are read-only and resolved in pg_catalog alone.
             can_be_wrapped: it can stand in FROM, so a row limit is put around it; EXPLAIN and SHOW cannot.
             timeout_s: from now, waiting included.
+            identity: whose rights it has; None: the login role's.
 
         Raises:
             ExecutionError: see `pgmcp.errors`; `DeadlineExceededError.is_stopped` says whether the server
                 confirmed the end of a late statement.
         """
         statement = _Statement(
-            sql.encode("utf8"), origin, can_be_wrapped, limits, self._clock() + timeout_s, timeout_s
+            sql.encode("utf8"),
+            origin,
+            can_be_wrapped,
+            limits,
+            self._clock() + timeout_s,
+            timeout_s,
+            identity,
         )
         if not self._lanes.try_enter():
             rows = await self._wait_for_lane(statement)
@@ -310,6 +320,7 @@ class Supervisor:
             max_cell_bytes=limits.max_cell_bytes,
             read_only=self._read_only,
             max_text_bytes=limits.max_text_bytes,
+            identity=statement.identity,
         )
         worker.begin(request, text)
         self._start_ladder(worker, request.id, left_s)

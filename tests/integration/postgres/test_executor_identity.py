@@ -1,0 +1,121 @@
+"""A statement runs with the role and the claims of one person, and leaves nothing of them to the next."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+
+from pgmcp.errors import RoleNotTakenError, StatementFailedError
+from pgmcp.execution.result import Identity, JsonScalar, RowLimits, StatementOrigin
+from pgmcp.execution.supervisor import Supervisor
+from testing.people import ALICE, BOB, FOREIGN, LOGIN, SUPPORT, TENANT_SETTING, create_people
+
+pytestmark = pytest.mark.anyio
+
+TENANT = f"coalesce(current_setting('{TENANT_SETTING}', true), '')"
+WHO = f"select current_user::text, session_user::text, {TENANT}"
+LIMITS = RowLimits(max_rows=100, max_bytes=1 << 20, max_cell_bytes=1 << 16)
+
+
+@pytest.fixture(scope="module")
+def people_url(module_database: str) -> str:
+    return create_people(module_database)
+
+
+@pytest.fixture
+def supervisor(people_url: str, supervise: Callable[..., Supervisor]) -> Supervisor:
+    """One worker, so that each statement runs in the session of the one before."""
+    return supervise(people_url)
+
+
+async def read(
+    supervisor: Supervisor,
+    sql: str,
+    identity: Identity | None,
+    *,
+    origin: StatementOrigin = StatementOrigin.CALLER,
+    can_be_wrapped: bool = True,
+) -> list[list[JsonScalar]]:
+    rows = await supervisor.execute(
+        sql, LIMITS, origin=origin, can_be_wrapped=can_be_wrapped, timeout_s=20, identity=identity
+    )
+    return list(rows.rows)
+
+
+def tenant(number: str) -> Identity:
+    return Identity(SUPPORT, ((TENANT_SETTING, number),))
+
+
+@pytest.mark.parametrize("origin", StatementOrigin)
+async def test_a_statement_has_the_role_and_the_claims_and_the_next_one_has_not(
+    supervisor: Supervisor, origin: StatementOrigin
+) -> None:
+    assert await read(supervisor, WHO, tenant("1"), origin=origin) == [[SUPPORT, LOGIN, "1"]]
+    assert await read(supervisor, WHO, Identity(ALICE), origin=origin) == [[ALICE, LOGIN, ""]]
+    assert await read(supervisor, WHO, None, origin=origin) == [[LOGIN, LOGIN, ""]]
+
+
+async def test_policies_choose_rows_by_role_and_by_claim(supervisor: Supervisor) -> None:
+    count = "select count(*) from orders"
+
+    assert await read(supervisor, count, Identity(ALICE)) == [[10]]
+    assert await read(supervisor, count, Identity(BOB)) == [[20]]
+    assert await read(supervisor, "select distinct tenant from orders", tenant("2")) == [[2]]
+    assert await read(supervisor, count, tenant("")) == [[0]]
+
+
+async def test_schemas_of_the_search_path_are_those_of_the_role(
+    supervisor: Supervisor, module_database: str
+) -> None:
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        connection.execute(f"create schema {ALICE} authorization {ALICE}".encode())
+    schemas = "select pg_catalog.current_setting('pgmcp.schemas')"
+
+    seen = [
+        await read(supervisor, schemas, each, origin=StatementOrigin.OWN) for each in (Identity(ALICE), None)
+    ]
+
+    assert seen == [[[f'["{ALICE}","public"]']], [['["public"]']]]
+
+
+@pytest.mark.parametrize("role", ["none", FOREIGN, "absent", LOGIN.upper(), f'{ALICE}"; reset role; --'])
+async def test_a_role_that_may_not_be_taken_fails_before_the_statement_runs(
+    supervisor: Supervisor, role: str
+) -> None:
+    with pytest.raises(RoleNotTakenError):
+        await read(supervisor, "select 1", Identity(role))
+
+    assert await read(supervisor, WHO, None) == [[LOGIN, LOGIN, ""]]
+
+
+async def test_after_a_failed_statement_nothing_of_the_role_is_left(supervisor: Supervisor) -> None:
+    with pytest.raises(StatementFailedError):
+        await read(supervisor, "select 1 / (tenant - tenant) from orders", tenant("1"))
+
+    assert await read(supervisor, WHO, None) == [[LOGIN, LOGIN, ""]]
+
+
+async def test_a_role_that_may_not_execute_set_config_can_still_be_taken(
+    people_url: str, module_database: str, supervise: Callable[..., Supervisor]
+) -> None:
+    signature = "function pg_catalog.set_config(text, text, boolean)"
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        connection.execute(f"revoke execute on {signature} from public".encode())
+        connection.execute(f"grant execute on {signature} to {LOGIN}".encode())
+        try:
+            supervisor = supervise(people_url)
+            for origin in StatementOrigin:
+                assert await read(supervisor, WHO, tenant("1"), origin=origin) == [[SUPPORT, LOGIN, "1"]]
+            with pytest.raises(StatementFailedError, match="permission denied for function set_config"):
+                await read(supervisor, "select set_config('role', 'none', true)", tenant("1"))
+        finally:
+            connection.execute(f"grant execute on {signature} to public".encode())
+
+
+async def test_no_plan_with_the_claims_of_the_last_person_is_left(supervisor: Supervisor) -> None:
+    """PL/pgSQL would keep the plan, in which the function that is wrongly immutable is a constant."""
+    sql = "select count_of_tenant(), (select count(*) from orders where tenant = 1)"
+
+    seen = [await read(supervisor, sql, tenant(number)) for number in ("1", "2", "1")]
+
+    assert seen == [[[15, 15]], [[15, 0]], [[15, 15]]]
