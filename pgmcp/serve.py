@@ -46,7 +46,7 @@ from pgmcp.settings import (
 from pgmcp.surface import Backend, TraceRequest
 from pgmcp.surface.presenter import Presenter
 from pgmcp.tokens import TokenCounter
-from pgmcp.validation import FunctionPolicy, preload, prepare_outlines, prove_readers, validate
+from pgmcp.validation import FunctionPolicy, check_parsers, preload, prepare_outlines, validate
 
 if TYPE_CHECKING:
     from pgmcp.export.export import Exporter
@@ -76,7 +76,7 @@ async def open_backend(
         GuardFailedError: if the checks of statements do not work in this environment.
     """
     # The second grammar loads later; until it is proved, no statement is validated.
-    await asyncio.to_thread(prove_readers)
+    await asyncio.to_thread(check_parsers)
     async with (
         _open_exporter(settings.server) as exporter,
         open_pipeline(settings, fork_server, context_file) as (pipeline, counter),

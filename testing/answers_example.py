@@ -14,7 +14,7 @@ from pgmcp.generation.prompt import Message, MismatchedAttempt
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.lookup.value_check import check_listed, resolve
 from pgmcp.tokens import estimate_tokens
-from pgmcp.validation.mentions import read_mentions
+from pgmcp.validation.references import find_references
 
 FOLDER: Final = Path(__file__).parents[1] / "tests" / "data" / "answers"
 PAGE: Final = Path(__file__).parents[1] / "docs" / "answers.md"
@@ -40,7 +40,7 @@ async def converse(fetch: Callable[[str], Awaitable[Rows]]) -> list[Message]:
         fetch: runs a statement in the database of `shop.sql`.
     """
     catalog = replace(await read_catalog(fetch), server_version="18.1", time_zone="Europe/Berlin")
-    mismatches = check_listed(resolve(read_mentions(FIRST_SQL), catalog))
+    mismatches = check_listed(resolve(find_references(FIRST_SQL), catalog))
     writer = PromptWriter(max_tokens=8000, count_tokens=estimate_tokens)
     return writer.write(
         QUESTION,

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from pgmcp.errors import ModelReplyError
-from pgmcp.validation.mentions import is_one_statement
+from pgmcp.validation.references import is_one_statement
 
 # Every property is required and no other is allowed: OpenAI's strict mode takes only such schemas. It has no
 # descriptions: providers count it as part of the prompt, and the rules say what each property means.

@@ -13,7 +13,7 @@ from pgmcp.lookup.likeness import fold, nearest
 from pgmcp.lookup.search import search
 from pgmcp.lookup.value_check import check_listed, resolve
 from pgmcp.untrusted import escape_untrusted
-from pgmcp.validation.mentions import Mentions, read_mentions
+from pgmcp.validation.references import References, find_references
 
 INVALID_TEXT: Final = "22P02"
 """invalid_text_representation, for example a label that an enum does not have."""
@@ -45,42 +45,42 @@ def is_outdated(error: StatementFailedError, sql: str, catalog: Catalog) -> bool
     if error.sqlstate == UNDEFINED_TABLE:
         table = catalog.find(".".join(name))
         return table is not None and table.name == name[-1]
-    relations = read_mentions(sql).relations_of(name[-2] if len(name) > 1 else "")
+    relations = find_references(sql).relations_of(name[-2] if len(name) > 1 else "")
     tables = [table for relation in relations if (table := catalog.find(relation)) is not None]
     return any(column.name == name[-1] for table in tables for column in table.columns)
 
 
 def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
     """Return a hint for a failed statement; "" if there is none."""
-    mentions = read_mentions(sql)
+    references = find_references(sql)
     if error.sqlstate == INVALID_TEXT:
-        return "; ".join(mismatch.describe() for mismatch in check_listed(resolve(mentions, catalog)))
+        return "; ".join(mismatch.describe() for mismatch in check_listed(resolve(references, catalog)))
     if error.sqlstate == INSUFFICIENT_PRIVILEGE:
-        return _advise_readable(str(error), mentions, catalog)
+        return _advise_readable(str(error), references, catalog)
     name = name_at(sql, error.position)
-    if error.sqlstate == UNDEFINED_TABLE and _is_column(name, mentions):
-        return f"FROM has {escape_untrusted(', '.join(alias for alias, _ in mentions.relations))}"
+    if error.sqlstate == UNDEFINED_TABLE and _is_column(name, references):
+        return f"FROM has {escape_untrusted(', '.join(alias for alias, _ in references.relations))}"
     qualifier = name[-2] if len(name) > 1 else ""
-    relations = mentions.relations_of(qualifier) or mentions.relations_of("")
+    relations = references.relations_of(qualifier) or references.relations_of("")
     return advise_missing_name(error.sqlstate, name, relations, catalog)
 
 
-def _advise_readable(message: str, mentions: Mentions, catalog: Catalog) -> str:
+def _advise_readable(message: str, references: References, catalog: Catalog) -> str:
     """Return the columns that the role may read of the relation in the server's message.
 
     The message is in the server's language, but it contains the relation's name. A relation that is not in
     the catalog has no readable column, or belongs to a view.
     """
-    for _, relation in mentions.relations:
+    for _, relation in references.relations:
         table = catalog.find(relation)
         if table is not None and re.search(rf"(?<!\w){re.escape(table.name)}(?!\w)", message):
             return f"the role may read only these {describe_columns(table, catalog)}"
     return ""
 
 
-def _is_column(name: Sequence[str], mentions: Mentions) -> bool:
+def _is_column(name: Sequence[str], references: References) -> bool:
     """Return whether the name is `alias.column` with an unknown alias, and not a table."""
-    return len(name) > 1 and ".".join(name) not in {relation for _, relation in mentions.relations}
+    return len(name) > 1 and ".".join(name) not in {relation for _, relation in references.relations}
 
 
 def name_at(sql: str, position: int | None) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from pgmcp.catalog.rendering import column_name, value_literal
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.likeness import fold, nearest
-from pgmcp.validation.mentions import Mentions, TextComparison
+from pgmcp.validation.references import References, TextComparison
 
 MAX_LOOKUPS: Final = 3
 """Maximum number of columns queried for one statement."""
@@ -48,28 +48,28 @@ class Comparison:
     """A comparison of a column with a text.
 
     Attributes:
-        mention: as written in the query.
+        written: as written in the query.
     """
 
     table: Table
     column: Column
-    mention: TextComparison
+    written: TextComparison
 
     @property
     def text(self) -> str:
         """The text that the column is compared with."""
-        return self.mention.text
+        return self.written.text
 
     @property
     def is_impossible(self) -> bool:
         """Whether no value can match: lower(…) is never 'New York'."""
-        fold = _FOLD_BY_FUNCTION.get(self.mention.case_function)
-        return fold is not None and not self.mention.ignores_case and fold(self.text) != self.text
+        fold = _FOLD_BY_FUNCTION.get(self.written.case_function)
+        return fold is not None and not self.written.ignores_case and fold(self.text) != self.text
 
     def is_met_by(self, value: str) -> bool:
         """Return whether the value matches."""
-        fold = _FOLD_BY_FUNCTION.get(self.mention.case_function, str)
-        return self._holds(self.text, fold(value), ignoring_case=self.mention.ignores_case)
+        fold = _FOLD_BY_FUNCTION.get(self.written.case_function, str)
+        return self._holds(self.text, fold(value), ignoring_case=self.written.ignores_case)
 
     def is_nearly_met_by(self, value: str) -> bool:
         """Return whether the value matches when case is ignored."""
@@ -78,7 +78,7 @@ class Comparison:
     def _holds(self, text: str, value: str, *, ignoring_case: bool) -> bool:
         if ignoring_case:
             text, value = text.lower(), value.lower()
-        return text in value if self.mention.is_pattern else text == value
+        return text in value if self.written.is_pattern else text == value
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +111,13 @@ class Mismatch:
         return f"{self.column} = {text} is in the data in another case only: compare without regard to case"
 
 
-def resolve(mentions: Mentions, catalog: Catalog) -> list[Comparison]:
+def resolve(references: References, catalog: Catalog) -> list[Comparison]:
     """Return the comparisons whose text column is unambiguous in the catalog."""
     return [
-        Comparison(table, column, mention)
-        for mention in dict.fromkeys(mentions.comparisons)
-        for table, column in _column_of(mention, mentions, catalog)
-        if _can_be_checked(column, mention.text)
+        Comparison(table, column, written)
+        for written in dict.fromkeys(references.comparisons)
+        for table, column in _column_of(written, references, catalog)
+        if _can_be_checked(column, written.text)
     ]
 
 
@@ -127,7 +127,7 @@ def check_listed(comparisons: Iterable[Comparison]) -> list[Mismatch]:
     for each in comparisons:
         values = _listed(each.column)
         if each.is_impossible:
-            mismatches.append(Mismatch(_name(each), each.text, (), True, each.mention.case_function, each))
+            mismatches.append(Mismatch(_name(each), each.text, (), True, each.written.case_function, each))
         elif values and not any(map(each.is_met_by, values)):
             mismatches.append(_mismatch(each, values))
     return mismatches
@@ -167,7 +167,7 @@ async def drop_met(mismatches: Sequence[Mismatch], fetch: Fetch) -> list[Mismatc
             f"SELECT {', '.join(_exists(each.comparison) for each in open_ones if each.comparison)}"
         )
     except PgmcpError:
-        met = [each for each in open_ones if each.comparison and each.comparison.mention.is_computed]
+        met = [each for each in open_ones if each.comparison and each.comparison.written.is_computed]
     else:
         met = [each for each, is_met in zip(open_ones, rows.rows[0], strict=True) if is_met]
     return [each for each in mismatches if not any(each is other for other in met)]
@@ -175,7 +175,7 @@ async def drop_met(mismatches: Sequence[Mismatch], fetch: Fetch) -> list[Mismatc
 
 def _exists(comparison: Comparison) -> str:
     relation = _qualified_name(comparison.table)
-    return f"EXISTS (SELECT FROM {relation} AS t WHERE {comparison.mention.condition})"
+    return f"EXISTS (SELECT FROM {relation} AS t WHERE {comparison.written.condition})"
 
 
 def _qualified_name(table: Table) -> str:
@@ -246,12 +246,14 @@ def _is_same_but_for_form(one: str, other: str) -> bool:
     return fold(one) == fold(other)
 
 
-def _column_of(mention: TextComparison, mentions: Mentions, catalog: Catalog) -> list[tuple[Table, Column]]:
+def _column_of(
+    written: TextComparison, references: References, catalog: Catalog
+) -> list[tuple[Table, Column]]:
     """Return the column that the comparison refers to, or nothing if it is ambiguous."""
     # A column of a WITH query or subquery usually belongs to a table inside it.
-    relations = mentions.relations_of(mention.qualifier) or mentions.relations_of("")
+    relations = references.relations_of(written.qualifier) or references.relations_of("")
     tables = dict.fromkeys(table for name in relations if (table := catalog.find(name)) is not None)
-    found = [(table, column) for table in tables for column in table.columns if column.name == mention.column]
+    found = [(table, column) for table in tables for column in table.columns if column.name == written.column]
     return found if len(found) == 1 else []
 
 

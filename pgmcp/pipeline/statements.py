@@ -19,7 +19,7 @@ from pgmcp.lookup.advice import ADVISED_SQLSTATES, MISSING_NAME_SQLSTATES, advis
 from pgmcp.pipeline.call import Database, Request, ReturnType, Stage
 from pgmcp.pipeline.tracer import Tracer
 from pgmcp.validation import StatementKind, ValidatedStatement, ValidationMemo, validate
-from pgmcp.validation.mentions import read_mentions
+from pgmcp.validation.references import find_references
 
 ADVICE_TIMEOUT_S: Final = 2.0
 """What a statement may wait for a read of the catalog, for near names or a note on row-level security."""
@@ -155,8 +155,8 @@ async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
         async with asyncio.timeout(ADVICE_TIMEOUT_S):
             row_security = await database.row_security.get()
             if row_security:
-                mentions = await asyncio.to_thread(read_mentions, sql)
-                note = row_security.describe(relation for _, relation in mentions.relations)
+                references = await asyncio.to_thread(find_references, sql)
+                note = row_security.describe(relation for _, relation in references.relations)
                 return (note,) if note else ()
     return ()
 
@@ -165,8 +165,8 @@ async def _explain_hidden(database: Database, error: StatementFailedError, catal
     """Return what the relations are that the statement reads and the catalog leaves out."""
     if error.sqlstate not in MISSING_NAME_SQLSTATES:
         return ""
-    mentions = await asyncio.to_thread(read_mentions, error.sql)
-    names = list(dict.fromkeys(relation for _, relation in mentions.relations))
+    references = await asyncio.to_thread(find_references, error.sql)
+    names = list(dict.fromkeys(relation for _, relation in references.relations))
     return "; ".join(relation.describe() for relation in await database.find_hidden(names, catalog))
 
 

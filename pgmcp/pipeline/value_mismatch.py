@@ -7,7 +7,7 @@ from pgmcp.execution.result import Rows
 from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, drop_met, resolve
 from pgmcp.pipeline.call import Request
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
-from pgmcp.validation.mentions import read_mentions
+from pgmcp.validation.references import find_references
 
 SHORT_LOOKUP_TIMEOUT_S: Final = 0.5
 """Where there are rows to show: they are not kept waiting for a whole `LOOKUP_TIMEOUT_S`."""
@@ -24,8 +24,8 @@ async def find_mismatches(
     Rows that were found speak for it: then only a text that is there in another case is one.
     """
     catalog = await request.database.schema.get()
-    mentions = await asyncio.to_thread(read_mentions, sql)
-    comparisons = resolve(mentions, catalog)
+    references = await asyncio.to_thread(find_references, sql)
+    comparisons = resolve(references, catalog)
     listed = check_listed(comparisons)
     if not found_something(rows):
         fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S)

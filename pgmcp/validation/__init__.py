@@ -1,44 +1,41 @@
-"""Is this text one harmless read? Decided here, before any of it reaches a database.
+"""Decides whether a text is exactly one statement that only reads, before any of it reaches a database.
 
-    text ─▶ bounds ─▶ grammar ─▶ roots ─▶ reading ─▶ second_opinion ─▶ ValidatedStatement
-            lexer     PostgreSQL's  kind    nodes, relations,   sqlglot
-                      own parser            functions, operators
+    text ─▶ bounds ─▶ grammar ─▶ statement_kind ─▶ reading ─▶ second_opinion ─▶ ValidatedStatement
+            lexer     PostgreSQL's                 nodes, relations,   sqlglot
+                      own parser                   functions, operators
 
 What is decided where:
 
-- `bounds`: whether the text is safe to give to a parser at all; where it ends.
-- `grammar`: whether it is PostgreSQL's syntax; the tree of what the server would read.
-- `roots`: whether it is exactly one SELECT, VALUES, TABLE, EXPLAIN of these, or SHOW.
-- `reading`: whether everything in the tree only reads, with `functions` for calls,
-  `operators` for operators and `relations` for tables.
-- `second_opinion`: whether another grammar sees one read as well, for queries; it knows
-  neither EXPLAIN nor SHOW.
-- `proof`: whether all of these work in this interpreter; without it nothing is validated.
-- `lookup`: which functions and operators of the database a name can mean, by the search path and by
-  the types of the arguments (`overloads`, `argument_types`); `columns`: which `relation.name` is a
-  column and no call.
-- `explicit_casts`, `implicit_casts`, `domain_literals`: where a statement may call a cast or a domain's CHECK
-  of a column's type; `column_values` follows the columns by the names that the statement gives them.
-- `secret_columns`: which columns of readable catalogs a statement may not use.
-- `reach`: what the database's own functions, views and row policies call, followed to the end through
-  what `body` finds in the text of functions. `pgmcp.execution.policy` reads them from the catalog.
-- `outline`: whether sqlglot has read a statement that differs in literals and in names unknown to it alone.
-- `memo`: whether an accepted statement differs from an earlier one in plain literals alone.
+- `bounds`: whether the text is safe to give to a parser, and where it ends.
+- `grammar`: whether it is PostgreSQL's syntax; returns the server's parse tree.
+- `statement_kind`: whether it is exactly one SELECT, VALUES, TABLE, EXPLAIN of these, or SHOW.
+- `reading`: whether everything in the tree only reads. It asks `functions` about calls, operators and types,
+  `secret_relations` and `secret_columns` about relations, and these modules about what is not written:
+  `operands` (operators of CASE, IN and BETWEEN), `qualified_names` (which `name.column` is a call),
+  `refused_casts` (where a cast or a domain's CHECK of a column's type may be called; its searches are
+  `explicit_casts`, `implicit_casts` and `domain_literals`, which follow columns with `column_values`).
+- `functions`: whether a function may be called. `lookup` finds the functions and operators that a name can
+  mean, by the search path and by the types of the arguments (`overloads`, `argument_types`); `columns` says
+  which `relation.name` is a column; `call_graph` follows what the database's own functions, views and row
+  policies call, through what `body` finds in the text of functions. `pgmcp.execution.policy` reads all of
+  these from the catalog; `shipped_lists` has PostgreSQL's own functions and those of extensions.
+- `second_opinion`: whether another grammar also sees one read. It knows neither EXPLAIN nor SHOW.
+- `self_test`: whether these guards work in this interpreter; if not, every statement is refused.
+- `memo`: whether an accepted statement differs from an earlier one in plain literals only; `outline`: whether
+  sqlglot has accepted a statement that differs in literals and in names that sqlglot does not know.
 
-The text that passed is what runs, character for character; nothing is ever
-regenerated from a tree. What neither text nor catalog shows is left to the
-read-only transaction and the role: calls that only types decide, functions in C
-that lie about their volatility, and what changed since the catalog was read.
+The text that passed is what runs, character for character; SQL is never generated from a tree. What neither
+text nor catalog shows is left to the read-only transaction and the role: calls that only types decide,
+functions in C that lie about their volatility, and changes since the catalog was read.
 """
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation import bounds, grammar, proof, reading, roots
+from pgmcp.validation import bounds, grammar, reading, self_test, statement_kind
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogRelation
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.memo import ValidationMemo
-from pgmcp.validation.proof import prove_readers, prove_second_grammar
-from pgmcp.validation.roots import StatementKind
-from pgmcp.validation.statement import ValidatedStatement
+from pgmcp.validation.self_test import check_parsers, check_second_grammar
+from pgmcp.validation.statement_kind import StatementKind, ValidatedStatement
 
 __all__ = [
     "CatalogFunction",
@@ -48,28 +45,28 @@ __all__ = [
     "StatementKind",
     "ValidatedStatement",
     "ValidationMemo",
+    "check_parsers",
+    "check_second_grammar",
     "preload",
     "prepare_outlines",
-    "prove_readers",
-    "prove_second_grammar",
     "validate",
 ]
 
 
 def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
-    """Return the one read that a text holds.
+    """Return the one read that a text contains.
 
     Raises:
-        SqlRejectedError: if it holds anything else; says what, where, and what to write instead.
+        SqlRejectedError: if it contains anything else; says what, where, and what to write instead.
         GuardFailedError: if the checks do not work in this environment.
     """
-    proof.prove_readers()
+    self_test.check_parsers()
     text, token_count = bounds.trim_and_bound(sql)
-    kind, root = roots.classify(text, grammar.parse(text))
+    kind, root = statement_kind.classify(text, grammar.parse(text))
     check = reading.ReadingCheck(text, functions)
     check.walk(root)
     if kind is StatementKind.QUERY:
-        proof.prove_second_grammar()
+        self_test.check_second_grammar()
         from pgmcp.validation import second_opinion  # slow to import, so not before it is needed
 
         second_opinion.check(text, token_count)

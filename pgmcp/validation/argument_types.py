@@ -1,10 +1,11 @@
-"""Which types the arguments of a call can have, as far as the statement and the catalog tell."""
+"""Finds the types that the arguments of a call can have, from the statement and the catalog."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from pgmcp.validation.grammar import Node
-from pgmcp.validation.overloads import UNKNOWN, TypeSystem
+from pgmcp.validation.operands import Operands
+from pgmcp.validation.overloads import UNKNOWN, CallArguments, TypeSystem
 
 _BOOL: Final = frozenset({16})
 _NAME: Final = frozenset({19})
@@ -56,6 +57,19 @@ class ArgumentTypes:
         self._made_names = _made_names(root)
         self._merged_names = _merged_names(root)
 
+    def of_call(self, call: Node) -> CallArguments:
+        """Return what is known of the arguments of a FuncCall."""
+        written = call.get("args", [])
+        if "agg_within_group" in call:  # what it sorts by are arguments, too
+            written = written + [each["SortBy"]["node"] for each in call["agg_order"]]
+        is_positional = "func_variadic" not in call and not any("NamedArgExpr" in each for each in written)
+        types = [self.of(each) for each in written] if is_positional else []
+        return CallArguments(len(written), types, is_positional)
+
+    def of_operands(self, operands: Operands) -> CallArguments:
+        """Return what is known of the operands of an operator."""
+        return CallArguments(len(operands), [each if each is None else self.of(each) for each in operands])
+
     def of(self, expression: Node) -> frozenset[int] | None:
         """Return the types that an expression can have; None if they are not known."""
         ((kind, fields),) = expression.items()
@@ -101,7 +115,7 @@ def _of_constant(fields: Node) -> frozenset[int] | None:
 
 
 def _of_number(text: str) -> frozenset[int]:
-    """Return the type of a number that is no int4; of notations that are not decimal digits, both."""
+    """Return the type of a number too large for int4; both types for notations other than decimal digits."""
     if "." in text:
         return _NUMERIC
     if text.removeprefix("-").isdigit():
@@ -112,8 +126,8 @@ def _of_number(text: str) -> frozenset[int]:
 def _made_names(root: Node) -> frozenset[str] | None:
     """Return the names that the statement itself may give to columns or rows; None if it may give any.
 
-    Every name counts that stands anywhere but at the end of a column reference: an expression without an
-    alias is called after its function or type.
+    Every name counts except those at the end of a column reference: an expression without an alias is
+    named after its function or type.
     """
     names: set[str] = {*_NAMES_OF_EXPRESSIONS}
     shown = {id(target) for target in root.get("SelectStmt", root).get("targetList", ())}
@@ -136,9 +150,9 @@ def _merged_names(root: Node) -> frozenset[str]:
 
 
 def _inherited_names(target: Node) -> Iterator[str]:
-    """Give the names that an output takes from a column in it, whose type it need not have.
+    """Yield the names that an output takes from a column in it, whose type the output may not have.
 
-    `price::text`, `tags[1]`, `CASE … ELSE price END` and subqueries of these are called after the column.
+    `price::text`, `tags[1]`, `CASE … ELSE price END` and subqueries of these are named after the column.
     """
     if "name" in target or not _NAMED_AFTER_COLUMN & target.get("val", {}).keys():
         return
@@ -153,7 +167,7 @@ def _inherited_names(target: Node) -> Iterator[str]:
 
 
 def _dicts(root: Any) -> Iterator[Node]:
-    """Give all nodes but the parts of column references and the names in USING."""
+    """Yield all nodes but the parts of column references and the names in USING."""
     pending: list[Any] = [root]
     while pending:
         value = pending.pop()

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation.body_grammar import parse_body
 from pgmcp.validation.columns import KnownColumns
-from pgmcp.validation.grammar import Node
+from pgmcp.validation.grammar import Node, parse_body
 from pgmcp.validation.lexer import Token, TokenKind, tokenize
 from pgmcp.validation.secret_columns import text_may_use_secrets
 

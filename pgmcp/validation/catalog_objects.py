@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.overloads import TypeSystem
-from pgmcp.validation.refusal_reasons import RefusalReason
+from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.shipped_lists import builtin
 
 Volatility = Literal["i", "s", "v"]
@@ -207,3 +207,17 @@ class ResolutionFacts:
     operators: tuple[CatalogOperator, ...] = ()
     columns: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     result_columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+class ColumnCast(NamedTuple):
+    """A cast of a column's values that may not be called.
+
+    Attributes:
+        column: "" is the whole row.
+        kind: how the column's values contain the type that is cast.
+    """
+
+    column: str
+    cast: CatalogCast
+    refusal: Refusal
+    kind: ValueKind

@@ -16,24 +16,33 @@ of PostgreSQL's own, the call is refused as shadowed.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Set
-from fnmatch import fnmatchcase
 
 from pgmcp.validation.argument_types import ArgumentTypes
-from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, ResolutionFacts
+from pgmcp.validation.call_graph import CallGraph
+from pgmcp.validation.catalog_objects import (
+    CatalogCast,
+    CatalogFunction,
+    CatalogRelation,
+    ColumnCast,
+    ResolutionFacts,
+)
 from pgmcp.validation.column_values import Surroundings, ValueKind
 from pgmcp.validation.columns import KnownColumns
+from pgmcp.validation.function_settings import FunctionSettings
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
-from pgmcp.validation.operators import is_built_in_operator, is_known_operator
 from pgmcp.validation.overloads import NAME_TYPE, TEXT_TYPE, UNKNOWN, CallArguments, is_polymorphic
-from pgmcp.validation.reach import ColumnCast, Reach, Refusal
-from pgmcp.validation.refusal_reasons import RefusalReason
-from pgmcp.validation.secret_columns import NAME_COMPARISONS
-from pgmcp.validation.shipped_lists import builtin, extension_function
+from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
+from pgmcp.validation.sample_conditions import NAME_COMPARISONS
+from pgmcp.validation.shipped_lists import (
+    builtin,
+    extension_function,
+    is_built_in_operator,
+    is_known_operator,
+)
 
 _Index = dict[str, list[CatalogFunction]]
 _Arguments = Callable[[], CallArguments]
-_MARKS = ".:"  # between schema and name, and behind `extension`
 
 
 class FunctionPolicy:
@@ -63,11 +72,10 @@ class FunctionPolicy:
         search_path: Iterable[str] = ("public",),
         facts: ResolutionFacts | None = None,
     ) -> None:
-        self._allowed = tuple(allowed)
-        self._denied = tuple(denied)
         functions = list(catalog_functions)
         self._facts = facts or ResolutionFacts()
         self._path = complete_path(search_path)
+        self._settings = FunctionSettings(allowed, denied, self._path)
         self._lookup = Lookup(functions, self._facts)
         self._by_name: _Index = defaultdict(list)
         self._by_type: _Index = defaultdict(list)
@@ -78,7 +86,7 @@ class FunctionPolicy:
                 self._by_type[type_name].append(function)
             for cast in function.casts:
                 casts[cast.type_name].append((cast, function))
-        self._reach = Reach(
+        self._calls = CallGraph(
             self._lookup,
             self._facts,
             functions,
@@ -86,9 +94,9 @@ class FunctionPolicy:
             casts,
             catalog_relations,
             self._path,
-            self._operator_verdict,
+            self._settings.verdict,
         )
-        self._casts_rows = self._reach.casts_rows()
+        self._casts_rows = self._calls.casts_rows()
 
     def argument_types(self, root: Node) -> ArgumentTypes:
         """Return what finds the types of expressions in a statement."""
@@ -142,7 +150,7 @@ class FunctionPolicy:
             return refusal
         is_listed = builtin("", name) or extension_function(name)
         if not is_listed and not any(function.takes_one for function in self._by_name.get(name, ())):
-            return RefusalReason.DENIED if self._operator_verdict("", name) is False else None
+            return RefusalReason.DENIED if self._settings.verdict("", name) is False else None
         refusal = self.refusal("", name, 1)
         # No value of a query can be the argument of an internal function.
         return None if refusal in (RefusalReason.INTERNAL, RefusalReason.UNKNOWN) else refusal
@@ -182,7 +190,7 @@ class FunctionPolicy:
         Args:
             schema: as written; "" when the statement names none.
         """
-        return self._reach.relation_refusal(schema, name)
+        return self._calls.relation_refusal(schema, name)
 
     def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
         """Return the casts that a relation's columns have and that may not be called.
@@ -190,7 +198,7 @@ class FunctionPolicy:
         Args:
             schema: as written; "" when the statement names none.
         """
-        return self._reach.column_casts(schema, name)
+        return self._calls.column_casts(schema, name)
 
     @property
     def surroundings(self) -> Surroundings:
@@ -209,7 +217,7 @@ class FunctionPolicy:
         behind = self._without_denied_extensions(self._by_type.get(name, ()), is_built_in)
         if reason := self._first_refusal(behind):
             return reason
-        refusal = self._reach.row_type_refusal(name)
+        refusal = self._calls.row_type_refusal(name)
         return refusal.reason if refusal else None
 
     def written_casts(self, name: str) -> list[ColumnCast]:
@@ -217,7 +225,7 @@ class FunctionPolicy:
 
         A literal becomes a value of the type by its input function, so no cast is called.
         """
-        found = [(each, self._reach.function_refusal(each)) for each in self._by_type.get(name, ())]
+        found = [(each, self._calls.function_refusal(each)) for each in self._by_type.get(name, ())]
         refused = [(function, refusal) for function, refusal in found if refusal]
         casts = [
             ColumnCast("", cast, refusal, ValueKind.ELEMENT)
@@ -227,7 +235,7 @@ class FunctionPolicy:
         is_cast_from_it = all(function.casts for function, _ in refused) and all(
             _is_written_cast(each.cast, name) for each in casts
         )
-        return casts if is_cast_from_it and not self._reach.row_type_refusal(name) else []
+        return casts if is_cast_from_it and not self._calls.row_type_refusal(name) else []
 
     def type_text_refusal(self, text: str | None) -> RefusalReason | None:
         """Return why a function may not be given the name of a type as text; None for a name not known."""
@@ -238,29 +246,13 @@ class FunctionPolicy:
             for function in functions
         )
 
-    def _operator_verdict(self, schema: str, name: str, extension: str = "") -> bool | None:
-        """Return whether the operator's settings let a function be called; None when they do not name it."""
-        spellings = self._spellings(schema, name)
-        if extension:
-            spellings.add(f"extension:{extension}")
-        if _any_match(self._denied, {*spellings, name}):
-            return False
-        return True if _any_match(self._allowed, spellings) else None
-
     def _call_verdict(self, schema: str, name: str) -> bool | None:
         """Return whether the settings let a call be made, by its name or by the extension it may be to."""
-        verdict = self._operator_verdict(schema, name)
+        verdict = self._settings.verdict(schema, name)
         if verdict is False or builtin(schema, name):
             return verdict
-        by_extension = self._extension_verdict(self._found(schema, name))
+        by_extension = self._settings.extension_verdict(self._found(schema, name))
         return verdict if by_extension is None else by_extension
-
-    def _extension_verdict(self, found: list[CatalogFunction]) -> bool | None:
-        """Return what the settings say of the extensions of all these: any is denied, or all are allowed."""
-        spellings = [{f"extension:{function.extension}"} for function in found]
-        if any(_any_match(self._denied, each) for each in spellings):
-            return False
-        return True if found and all(_any_match(self._allowed, each) for each in spellings) else None
 
     def _without_denied_extensions(
         self, functions: Iterable[CatalogFunction], is_built_in: bool
@@ -269,7 +261,7 @@ class FunctionPolicy:
         return [
             function
             for function in functions
-            if not is_built_in or self._extension_verdict([function]) is not False
+            if not is_built_in or self._settings.extension_verdict([function]) is not False
         ]
 
     def _shadowing(
@@ -303,20 +295,8 @@ class FunctionPolicy:
         return self._lookup.functions(schema, name, self._path, known)
 
     def _first_refusal(self, functions: Iterable[CatalogFunction]) -> RefusalReason | None:
-        refusals = (self._reach.function_refusal(function) for function in functions)
+        refusals = (self._calls.function_refusal(function) for function in functions)
         return next((refusal.reason for refusal in refusals if refusal), None)
-
-    def _spellings(self, schema: str, name: str) -> set[str]:
-        """Return how a setting may spell the function that a call means.
-
-        A setting cannot mean a name that holds the marks it is spelled with.
-        """
-        if any(mark in part for part in (schema, name) for mark in _MARKS):
-            return set()
-        unqualified = set(self._path)
-        if schema and schema not in unqualified:
-            return {f"{schema}.{name}"}
-        return {name, *(f"{each}.{name}" for each in ([schema] if schema else unqualified))}
 
     def _found(self, schema: str, name: str) -> list[CatalogFunction]:
         schemas = {schema} if schema else set(self._path) - {PG_CATALOG}
@@ -336,14 +316,3 @@ def _is_polymorphic(function: CatalogFunction) -> bool:
 def _is_written(function: CatalogFunction) -> bool:
     """Return whether a function has a text that the server resolves for the types it is given."""
     return function.is_unreadable or function.language not in ("c", "internal")
-
-
-def _any_match(patterns: tuple[str, ...], spellings: set[str]) -> bool:
-    return any(_matches(spelling, pattern) for pattern in patterns for spelling in spellings)
-
-
-def _matches(spelling: str, pattern: str) -> bool:
-    """Return whether a setting means a spelling; its star stays within a name: `pu*` is not `public.f`."""
-    return fnmatchcase(spelling, pattern) and all(
-        spelling.count(mark) == pattern.count(mark) for mark in _MARKS
-    )

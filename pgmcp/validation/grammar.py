@@ -1,8 +1,8 @@
-"""PostgreSQL's own grammar, through libpg_query: text in, the server's raw parse tree out.
+"""Parses SQL with PostgreSQL's own grammar, through libpg_query.
 
-The tree is what the server's parser would build, as nested dicts and lists:
-a node stands in its parent as `{"FuncCall": {...fields}}`, or, where the
-grammar allows one kind only, as its fields alone.
+The tree is the raw parse tree of the server, as nested dicts and lists: a node is
+`{"FuncCall": {...fields}}` in its parent, or only its fields where the grammar allows
+one kind of node.
 
 The library comes with the `postgast` package. It is bound here directly,
 because importing the package builds Python classes for every node (240 ms),
@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import bounds
+from pgmcp.validation.lexer import TokenKind, tokenize
 
 Node = dict[str, Any]
 """The fields of a parse node, or one node under its name."""
@@ -112,6 +114,33 @@ def _decode(tree: bytes) -> Node:
 def _statement(sql: str, raw: Node) -> Statement:
     ((kind, fields),) = raw["stmt"].items()
     return Statement(kind, fields, character_offset(sql, raw.get("stmt_location", 0)))
+
+
+def parse_body(sql: str) -> list[Node] | None:
+    """Return the trees of the statements in a function's body; None if it is not SQL."""
+    try:
+        text, _ = bounds.trim_and_bound(_without_parameters(sql))
+        return [statement.fields for statement in parse(text)]
+    except SqlRejectedError:
+        return None
+
+
+def _without_parameters(sql: str) -> str:
+    """Return a function's body with NULL in place of its parameters."""
+    tokens = [token for token in tokenize(sql) if token.kind is TokenKind.PARAMETER]
+    starts = [0, *(token.start + len(token.text) for token in tokens)]
+    ends = [*(token.start for token in tokens), len(sql)]
+    return " NULL ".join(sql[start:end] for start, end in zip(starts, ends, strict=True))
+
+
+def strings(names: list[Node]) -> list[str]:
+    """Return the parts of a qualified name."""
+    return [name["String"]["sval"] for name in names]
+
+
+def name_of(step: Node) -> str:
+    """Return the name of a step in a column reference or an indirection; "" for a star or a subscript."""
+    return str(step.get("String", {}).get("sval", ""))
 
 
 def character_offset(sql: str, byte_offset: int) -> int:

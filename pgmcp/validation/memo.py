@@ -18,8 +18,7 @@ from collections.abc import Callable
 from typing import Final
 
 from pgmcp.validation.functions import FunctionPolicy
-from pgmcp.validation.roots import StatementKind
-from pgmcp.validation.statement import ValidatedStatement
+from pgmcp.validation.statement_kind import StatementKind, ValidatedStatement
 
 MAX_CHARACTERS: Final = 8_000
 """Of a text that is remembered; a literal has at most `_MAX_LITERAL` of them, so no bound can be passed."""

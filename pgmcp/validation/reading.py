@@ -1,59 +1,38 @@
-"""Whether everything below the root only reads: each node, relation, call and operator of the tree."""
+"""Checks that everything in a statement only reads: each node, relation, call and operator of its tree."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, NoReturn
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import ArgumentTypes
-from pgmcp.validation.column_values import NONE, ValueKind, names_of_columns
-from pgmcp.validation.columns import KnownColumns
-from pgmcp.validation.domain_literals import LiteralsOfDomains
-from pgmcp.validation.explicit_casts import ExplicitCasts
+from pgmcp.validation.catalog_objects import ColumnCast
 from pgmcp.validation.functions import FunctionPolicy
-from pgmcp.validation.grammar import Node, character_offset
-from pgmcp.validation.implicit_casts import ImplicitCasts
+from pgmcp.validation.grammar import Node, character_offset, name_of, strings
 from pgmcp.validation.lexer import tokenize
+from pgmcp.validation.node_kinds import CHANGING_NODES, NODES_OF_A_READ, describe
+from pgmcp.validation.operands import (
+    Operands,
+    operand_pairs,
+    operands_of_case,
+    operands_of_in,
+    written_operands,
+)
 from pgmcp.validation.overloads import CallArguments
-from pgmcp.validation.reach import ColumnCast, Refusal
+from pgmcp.validation.qualified_names import QualifiedNames
 from pgmcp.validation.refusal_reasons import (
-    ALLOW_HINT,
     HINT_BY_REASON,
     TEXT_BY_REASON,
-    UNREADABLE,
     RefusalReason,
 )
-from pgmcp.validation.relations import secret_relation_refusal
-from pgmcp.validation.roots import SECRET_SETTINGS, describe
+from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import find_secret_use, has_secret_column
-
-# The raw parse nodes (src/include/nodes/parsenodes.h) that a read can be made of, as far as the tree names
-# them: a field that holds one kind of node only does not. What is not here is refused, nodes of later
-# grammars included.
-NODES_OF_A_READ = frozenset(
-    """
-    SelectStmt VariableShowStmt CommonTableExpr
-    ResTarget ColumnRef A_Star A_Const A_Expr A_Indices A_Indirection A_ArrayExpr
-    BoolExpr NullTest BooleanTest SubLink CaseExpr CaseWhen CoalesceExpr MinMaxExpr RowExpr
-    TypeCast CollateClause FuncCall NamedArgExpr SQLValueFunction GroupingFunc GroupingSet
-    XmlExpr XmlSerialize
-    RangeVar RangeSubselect RangeFunction RangeTableFunc RangeTableFuncCol RangeTableSample JoinExpr
-    WindowDef SortBy ColumnDef List String Integer
-    JsonValueExpr JsonKeyValue JsonObjectConstructor JsonArrayConstructor
-    JsonArrayQueryConstructor JsonObjectAgg JsonArrayAgg JsonIsPredicate JsonParseExpr
-    JsonScalarExpr JsonSerializeExpr JsonFuncExpr JsonTable JsonTableColumn
-    JsonArgument
-    """.split()  # noqa: SIM905 - fifty names in a column help nobody
-)
-
-_CHANGING_NODES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
-
-_KINDS_WITH_ARRAYS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
-"""Expressions whose operator takes the elements of the array on the right."""
+from pgmcp.validation.secret_relations import secret_relation_refusal
+from pgmcp.validation.statement_kind import SECRET_SETTINGS
 
 _TAKES_TYPE_AS_TEXT = frozenset({"pg_input_is_valid", "pg_input_error_info"})
-"""Functions that try to make a value of a type by its name."""
+"""Functions that take the name of a type as text, and make a value of it."""
 
 _MAKES_ROWS = frozenset(
     {"json_populate_record", "json_populate_recordset", "jsonb_populate_record", "jsonb_populate_recordset"}
@@ -62,51 +41,42 @@ _MAKES_ROWS = frozenset(
 """Functions that make rows of the type of their first argument."""
 
 
-_IMPLICIT_CAST_HINT = (
-    "select it as it is, sort, group or count by it, or test it for NULL, without set operations, NATURAL, "
-    f"USING and new names for columns; {ALLOW_HINT}"
-)
-_CHECK_HINT = f"cast the literal beside it to a built-in type; {ALLOW_HINT}"
-_EXPLICIT_CAST_HINT = f"use it without this cast: show it, or compare it with a literal; {ALLOW_HINT}"
-
 SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
 
 
 class ReadingCheck:
-    """Walks one tree, collects the relations it names, and refuses what does more than read.
+    """Walks one tree, collects the relations that it names, and refuses what does more than read.
 
     Attributes:
-        depends_on_literals: a check looked at the value of a literal. Every check that does must set it.
+        depends_on_literals: a check used the value of a literal. Every check that does so must set it.
     """
 
     def __init__(self, sql: str, functions: FunctionPolicy) -> None:
         self._sql = sql
         self._functions = functions
         self.depends_on_literals = False
-        self._mentions: list[tuple[int, str]] = []  # byte offset, relation
+        self._named_relations: list[tuple[int, str]] = []  # byte offset, relation
         self._with_names: set[str] = set()
         self._with_references: set[int] = set()
-        self._qualified_columns: list[tuple[str, str, Node]] = []  # qualifier, column, its node
+        self._qualified_names = QualifiedNames()
         self._relations_with_secrets: list[Node] = []
         self._column_casts: list[ColumnCast] = []  # of the relations that it reads
         self._root: Node = {}
         self._types: ArgumentTypes | None = None
-        self._function_names: set[str] = set()  # of functions in FROM, by which their rows are called
-        self._has_nameless_function = False
         self._types_of_casts: set[int] = set()  # id() of the types that CAST names
         self._cast_types: set[str] = set()  # types that values are made of, and can be cast from explicitly
 
     @property
     def tables(self) -> tuple[str, ...]:
         """Relations as written, first mention first, without the names of the statement's own WITH."""
-        names = dict.fromkeys(name for _, name in sorted(self._mentions))
+        names = dict.fromkeys(name for _, name in sorted(self._named_relations))
         return tuple(name for name in names if name not in self._with_names)
 
     def walk(self, root: Node) -> None:
-        """Look at every node under `root`, itself included.
+        """Check `root` and every node below it.
 
         Raises:
-            SqlRejectedError: at the first that is more than a read.
+            SqlRejectedError: at the first node that does more than read.
         """
         if "with" in self._sql.lower():
             self._with_references = with_references(root)
@@ -118,7 +88,8 @@ class ReadingCheck:
                 pending.extend(reversed(value))
             else:
                 self._check_fields(value, pending)
-        self._check_qualified_columns()
+        if call := self._qualified_names.first_refused_call(self._functions, root, self._with_references):
+            self._refuse_call(call.name, call.reason, call.fields)
         self._check_secret_columns(root)
         if self._column_casts:
             self._check_column_casts(root)
@@ -142,12 +113,12 @@ class ReadingCheck:
         self._with_names.add(name)
 
     def _check_call(self, names: list[Node], fields: Node) -> None:
-        *schemas, name = _strings(names)
+        *schemas, name = strings(names)
         arguments = fields.get("args", [])
         argument_count = len(arguments)
         if "agg_within_group" in fields:  # what it sorts by are arguments, too
             argument_count += len(fields["agg_order"])
-        known = partial(self._call_arguments, arguments, fields)
+        known = partial(self._argument_types_of_call, fields)
         if refusal := self._functions.refusal(".".join(schemas), name, argument_count, known):
             self._refuse_call(".".join((*schemas, name)), refusal, fields)
         if name == "current_setting":
@@ -157,25 +128,16 @@ class ReadingCheck:
         if name in _TAKES_TYPE_AS_TEXT:
             self._check_type_text(arguments, fields)
 
-    def _call_arguments(self, arguments: list[Node], fields: Node) -> CallArguments:
-        """Return what is known of the arguments of a call."""
-        written = arguments
-        if "agg_within_group" in fields:
-            written = arguments + [each["SortBy"]["node"] for each in fields["agg_order"]]
-        is_positional = "func_variadic" not in fields and not any("NamedArgExpr" in each for each in written)
-        return self._known_arguments(written, is_positional=is_positional)
+    def _argument_types_of_call(self, call: Node) -> CallArguments:
+        return self._argument_types().of_call(call)
 
-    def _known_arguments(self, written: list[Node], *, is_positional: bool = True) -> CallArguments:
+    def _operand_types(self, operands: Operands) -> CallArguments:
+        return self._argument_types().of_operands(operands)
+
+    def _argument_types(self) -> ArgumentTypes:
         if self._types is None:
             self._types = self._functions.argument_types(self._root)
-        types = [self._types.of(each) for each in written] if is_positional else []
-        return CallArguments(len(written), types, is_positional)
-
-    def _operands(self, left: Node | None, right: Node | None) -> CallArguments:
-        """Return what is known of the operands of an operator; None stands for one of any type."""
-        known = self._known_arguments([each for each in (left, right) if each is not None])
-        types = iter(known.types)
-        return CallArguments(2, [None if each is None else next(types) for each in (left, right)])
+        return self._types
 
     def _check_rows_made_of(self, what: str, fields: Node) -> None:
         """Refuse to make rows of a type that is not written where any domain or cast is refused."""
@@ -198,7 +160,7 @@ class ReadingCheck:
 
     def _check_relation(self, name: str, fields: Node) -> None:
         schema = fields.get("schemaname", "")
-        self._mentions.append((fields.get("location", 0), f"{schema}.{name}" if schema else name))
+        self._named_relations.append((fields.get("location", 0), f"{schema}.{name}" if schema else name))
         if id(fields) in self._with_references:
             return
         if has_secret_column(schema, name):
@@ -208,77 +170,17 @@ class ReadingCheck:
             message, hint = secret
             self._refuse(message, fields, offending=name, hint=hint)
         if refusal := self._functions.relation_refusal(schema, name):
-            way = f"through the row policy {refusal.policy}" if refusal.policy else "through it"
-            through = "" if refusal.culprit == name else f"{way}, {refusal.culprit} is refused: "
-            message = f"{name} is not readable here: {through}{TEXT_BY_REASON[refusal.reason]}"
-            self._refuse(message, fields, offending=name, hint=_hint_for_relation(refusal))
+            self._refuse(refusal.message_for(name), fields, offending=name, hint=refusal.hint_for_relation())
         self._column_casts += self._functions.column_casts(schema, name)
 
     def _check_column_casts(self, root: Node) -> None:
         """Refuse a statement that may call a cast of a column's type which may not be called."""
-        surroundings = self._functions.surroundings
-        chosen = [each for each in self._column_casts if each.cast.is_chosen]
-        checked = [each for each in self._column_casts if each.cast.is_check]
-        named = [each for each in self._column_casts if not (each.cast.is_chosen or each.cast.is_check)]
-        for casts in _by_targets(chosen):
-            columns, targets = {each.column for each in casts}, {each.cast.target for each in casts}
-            if place := ImplicitCasts(root, columns, targets, surroundings).first():
-                self._refuse_cast(casts, place, hint=_IMPLICIT_CAST_HINT)
-        for casts in _by_targets(named):
-            kinds, targets = _kinds_by_column(casts), {each.cast.target for each in casts}
-            types = {each.cast.type_name for each in casts if not each.column} & self._cast_types
-            if place := ExplicitCasts(root, kinds, targets, surroundings, types=types).first():
-                self._refuse_cast(casts, place, hint=_EXPLICIT_CAST_HINT)
-        domains = {each.cast.type_name for each in checked}
-        literals = LiteralsOfDomains(
-            root, _kinds_by_column(checked), surroundings, are_several=len(domains) > 1
+        self.depends_on_literals |= any(each.cast.is_check for each in self._column_casts)
+        found = find_refused_cast(
+            root, self._column_casts, self._functions.surroundings, cast_types=self._cast_types
         )
-        if checked:
-            self.depends_on_literals = True
-            if place := literals.first():
-                self._refuse_cast(checked, place, hint=_CHECK_HINT)
-
-    def _refuse_cast(self, casts: list[ColumnCast], place: Node, *, hint: str) -> NoReturn:
-        mentioned = names_of_columns(place)
-        found = next((each for each in casts if each.column in mentioned), casts[0])
-        what = "CHECK" if found.cast.is_check else "cast"
-        subject = f"column {found.column}" if found.column else f"a value of type {found.cast.type_name}"
-        message = (
-            f"{subject} may be cast here: through a {what} of its type, "
-            f"{found.refusal.culprit} is refused: {TEXT_BY_REASON[found.refusal.reason]}"
-        )
-        self._refuse(message, place, offending=found.column or found.cast.type_name, hint=hint)
-
-    def _check_column(self, names: list[Node], fields: Node) -> None:
-        if len(names) > 1 and (name := _field_name(names[-1])):
-            self._qualified_columns.append((_field_name(names[-2]), name, fields))
-
-    def _note_function_in_from(self, functions: list[Node], fields: Node) -> None:
-        if alias := fields.get("alias"):
-            self._function_names.add(alias["aliasname"])
-            return
-        for function in functions:
-            names = function["List"]["items"][0].get("FuncCall", {}).get("funcname")
-            if names:
-                self._function_names.add(_strings(names)[-1])
-            else:  # COALESCE(...), CAST(...) and the like
-                self._has_nameless_function = True
-
-    def _check_qualified_columns(self) -> None:
-        """Refuse `name.column` where no column but a refused function may have that name.
-
-        The rows of a function in FROM can be plain values, of which more functions can be called.
-        """
-        columns: KnownColumns | None = None
-        for qualifier, name, fields in self._qualified_columns:
-            if self._has_nameless_function or qualifier in self._function_names:
-                refusal = self._functions.value_function_refusal(name)
-            else:
-                refusal = self._functions.row_function_refusal(name)
-            if refusal:
-                columns = columns or self._functions.known_columns(self._root, self._with_references)
-                if not columns.has(qualifier, name):
-                    self._refuse_call(name, refusal, fields)
+        if found:
+            self._refuse(found.message, found.place, offending=found.offending, hint=found.hint)
 
     def _check_secret_columns(self, root: Node) -> None:
         if not self._relations_with_secrets:
@@ -299,7 +201,7 @@ class ReadingCheck:
             self._refuse(message, fields, offending=offending, hint=hint)
 
     def _check_indirection(self, steps: list[Node], fields: Node) -> None:
-        for name in map(_field_name, steps):
+        for name in map(name_of, steps):
             if refusal := self._functions.value_function_refusal(name):
                 self._refuse_call(name, refusal, fields)
             if name == "current_setting":
@@ -310,61 +212,44 @@ class ReadingCheck:
             self._check_operator(name, fields)
 
     def _check_operator(self, names: list[Node], fields: Node) -> None:
-        *schemas, symbol = _strings(names)
+        *schemas, symbol = strings(names)
         if symbol == "#=" and "TypeCast" not in fields.get("lexpr", {}):  # hstore's populate_record()
             self._check_rows_made_of(symbol, fields)
-        for operands in self._operands_of(fields) if "rexpr" in fields else [None]:
-            if refusal := self._functions.operator_refusal(".".join(schemas), symbol, operands):
+        for operands in written_operands(fields) if "rexpr" in fields else [None]:
+            known = partial(self._operand_types, operands) if operands else None
+            if refusal := self._functions.operator_refusal(".".join(schemas), symbol, known):
                 self._refuse_use("operator", ".".join((*schemas, symbol)), refusal, fields)
 
-    def _operands_of(self, expression: Node) -> Iterator[Callable[[], CallArguments]]:
-        """Give what returns the operands of each call of an expression's operator."""
-        if "lexpr" not in expression:
-            yield partial(self._known_arguments, [expression["rexpr"]])
-        elif expression.get("kind") in _KINDS_WITH_ARRAYS:
-            yield partial(self._operands, expression["lexpr"], None)
-        else:
-            for left, right in _pairs(expression["lexpr"], expression["rexpr"]):
-                yield partial(self._operands, left, right)
-
     def _check_case(self, case: Node, _: Node) -> None:
-        if "arg" in case:
-            # A literal is text there, not of a type that is still open.
-            arg = None if "A_Const" in case["arg"] else case["arg"]
-            pairs = [(arg, when["CaseWhen"]["expr"]) for when in case["args"]]
-            self._check_unwritten_operators("=", case, pairs)
-
-    def _check_join(self, join: Node, _: Node) -> None:
-        if join.get("isNatural"):
-            self._check_unwritten_operators("=", join, [(None, None)])
-        columns = [{"ColumnRef": {"fields": [name]}} for name in join.get("usingClause", ())]
-        # What several joins have merged is of the one type that all columns of the name have.
-        known = [each if len(self._known_arguments([each]).types[0] or ()) == 1 else None for each in columns]
-        self._check_unwritten_operators("=", join, [(each, each) for each in known])
+        self._check_implied_operators("=", case, operands_of_case(case))
 
     def _check_sublink(self, link: Node, _: Node) -> None:
-        if link.get("subLinkType") == "ANY_SUBLINK" and "operName" not in link:  # IN
-            tested = link["testexpr"].get("RowExpr", {}).get("args", [link["testexpr"]])
-            self._check_unwritten_operators("=", link, [(each, None) for each in tested])
+        self._check_implied_operators("=", link, operands_of_in(link))
 
     def _check_between(self, expression: Node, _: Node) -> None:
         if "BETWEEN" in expression.get("kind", ""):
-            pairs = _pairs(expression["lexpr"], expression["rexpr"])
-            self._check_unwritten_operators("< <= > >=", expression, pairs)
+            pairs = operand_pairs(expression["lexpr"], expression["rexpr"])
+            self._check_implied_operators("< <= > >=", expression, pairs)
 
-    def _check_unwritten_operators(
-        self, symbols: str, fields: Node, pairs: Sequence[tuple[Node | None, Node | None]]
-    ) -> None:
-        """Check operators that the server's parser puts in; a database may have its own by these symbols."""
+    def _check_join(self, join: Node, _: Node) -> None:
+        if join.get("isNatural"):
+            self._check_implied_operators("=", join, [(None, None)])
+        columns = [{"ColumnRef": {"fields": [name]}} for name in join.get("usingClause", ())]
+        # A column that several joins merge has a known type only where all columns of its name have that one.
+        known = [each if len(self._argument_types().of(each) or ()) == 1 else None for each in columns]
+        self._check_implied_operators("=", join, [(each, each) for each in known])
+
+    def _check_implied_operators(self, symbols: str, fields: Node, pairs: Sequence[Operands]) -> None:
+        """Check operators that the server's parser adds; a database may have its own with these symbols."""
         for symbol in symbols.split():
-            for left, right in pairs:
+            for pair in pairs:
                 if refusal := self._functions.operator_refusal(
-                    "", symbol, partial(self._operands, left, right)
+                    "", symbol, partial(self._operand_types, pair)
                 ):
                     self._refuse_use("operator", symbol, refusal, fields)
 
     def _check_type(self, names: list[Node], fields: Node) -> None:
-        name = _strings(names)[-1]
+        name = strings(names)[-1]
         is_of_cast = id(fields) in self._types_of_casts
         if is_of_cast and (casts := self._functions.written_casts(name)):
             self._column_casts += casts  # a literal is no value of a column, but followed as one
@@ -376,7 +261,7 @@ class ReadingCheck:
         self._types_of_casts.add(id(cast["typeName"]))
 
     def _check_sampling(self, names: list[Node], fields: Node) -> None:
-        *schemas, name = _strings(names)  # extensions bring two of them, in any schema
+        *schemas, name = strings(names)  # extensions bring two of them, in any schema
         if name not in SAMPLING_METHODS:
             method = ".".join((*schemas, name))
             hint = f"methods: {', '.join(sorted(SAMPLING_METHODS))}"
@@ -407,7 +292,7 @@ class ReadingCheck:
         words = describe(name)
         message = (
             f"{words} inside WITH changes data"
-            if name in _CHANGING_NODES
+            if name in CHANGING_NODES
             else f"{words} is not part of a read"
         )
         self._refuse(
@@ -420,8 +305,8 @@ class ReadingCheck:
         raise SqlRejectedError(message, hint=hint, offending=offending, position=position)
 
 
-# Checks hang on fields, not on the names of nodes: where the grammar
-# allows one kind of node only, its fields stand in the parent unnamed.
+# Keyed by field, not by the name of a node: where the grammar allows one
+# kind of node only, the tree has its fields in the parent, without a name.
 _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
     "A_Expr": ReadingCheck._check_between,
     "CaseExpr": ReadingCheck._check_case,
@@ -429,9 +314,9 @@ _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
     "SubLink": ReadingCheck._check_sublink,
     "TypeCast": ReadingCheck._note_cast,
     "ctename": ReadingCheck._note_with_name,
-    "fields": ReadingCheck._check_column,
+    "fields": lambda check, names, fields: check._qualified_names.note_column(names, fields),
     "funcname": ReadingCheck._check_call,
-    "functions": ReadingCheck._note_function_in_from,
+    "functions": lambda check, items, fields: check._qualified_names.note_function(items, fields),
     "indirection": ReadingCheck._check_indirection,
     "intoClause": ReadingCheck._refuse_into,
     "lockingClause": ReadingCheck._refuse_locking,
@@ -444,64 +329,6 @@ _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
 }
 
 
-def _hint_for_relation(refusal: Refusal) -> str:
-    """Return what a reader or an operator can do about a relation that is refused."""
-    if refusal.reason in UNREADABLE:
-        hint = HINT_BY_REASON[refusal.reason].removesuffix(f"; {ALLOW_HINT}")
-    else:
-        hint = "" if refusal.policy else "read the tables behind it"
-    if refusal.allowable:
-        trusted = "the policy" if refusal.policy else "it"
-        allow = (
-            f"an operator who trusts {trusted} adds {refusal.allowable} "
-            "to PG_MCP_SERVER_ALLOWED_FUNCTIONS once"
-        )
-        hint = f"{hint}; {allow}" if hint else allow
-    return hint or "an administrator changes the policy so that it does not use this"
-
-
-def _by_targets(casts: list[ColumnCast]) -> list[list[ColumnCast]]:
-    """Return the casts of columns, or of values of a type, that can become the same types."""
-    by_subject: dict[tuple[str, str], list[ColumnCast]] = {}
-    for each in casts:
-        type_name = "" if each.column else each.cast.type_name
-        by_subject.setdefault((each.column, type_name), []).append(each)
-    groups: dict[frozenset[str], list[ColumnCast]] = {}
-    for found in by_subject.values():
-        groups.setdefault(frozenset(each.cast.target for each in found), []).extend(found)
-    return list(groups.values())
-
-
-def _kinds_by_column(casts: list[ColumnCast]) -> dict[str, ValueKind]:
-    kinds: dict[str, ValueKind] = {}
-    for cast in casts:
-        kinds[cast.column] = kinds.get(cast.column, NONE) | cast.kind
-    return kinds
-
-
-def _pairs(left: Node, right: Node) -> list[tuple[Node | None, Node | None]]:
-    """Return the operands of each call for a comparison: of a list one by one, of rows field by field."""
-    items = right.get("List", {}).get("items", [right])
-    # The elements of a list get one type, which may be that of the left side.
-    pairs: list[tuple[Node | None, Node | None]] = [(left, left)] if len(items) > 1 else []
-    for each in items:
-        sides = [side.get("RowExpr", {}).get("args") for side in (left, each)]
-        if sides[0] and sides[1] and len(sides[0]) == len(sides[1]):
-            pairs += zip(*sides, strict=True)
-        else:
-            pairs.append((left, each))
-    return pairs
-
-
-def _strings(names: list[Node]) -> list[str]:
-    return [name["String"]["sval"] for name in names]
-
-
-def _field_name(step: Node) -> str:
-    """Return the name in a column reference or behind brackets; "" for a star or a subscript."""
-    return str(step.get("String", {}).get("sval", ""))
-
-
 def _constant(argument: Node) -> str:
     """Return an argument in lower case if it is a string constant, cast, named or neither; else ""."""
     ((kind, fields),) = argument.items()
@@ -511,7 +338,7 @@ def _constant(argument: Node) -> str:
 
 
 def _locking_clause_offset(sql: str) -> int | None:
-    """Return where FOR UPDATE and its kin begin; the tree does not say."""
+    """Return where FOR UPDATE or the like begins; the tree does not have its location."""
     previous_word, start = "", 0
     for token in tokenize(sql):
         word = token.text.lower()

@@ -1,6 +1,7 @@
 """Why a function is refused: the reasons of effects, and what to write instead."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class RefusalReason(StrEnum):
@@ -132,3 +133,39 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
         "TO this role"
     ),
 }
+
+
+class Refusal(NamedTuple):
+    """Why a function or relation is refused: the culprit that it calls or is, and the reason.
+
+    Attributes:
+        policy: the row policy through which the culprit is called, with its table; "" without one.
+        allowable: the function that an operator can allow, as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it;
+            "" if there is none.
+    """
+
+    culprit: str
+    reason: RefusalReason
+    policy: str = ""
+    allowable: str = ""
+
+    def message_for(self, relation: str) -> str:
+        """Return why a statement may not read a relation."""
+        way = f"through the row policy {self.policy}" if self.policy else "through it"
+        through = "" if self.culprit == relation else f"{way}, {self.culprit} is refused: "
+        return f"{relation} is not readable here: {through}{TEXT_BY_REASON[self.reason]}"
+
+    def hint_for_relation(self) -> str:
+        """Return what a reader or an operator can do about a relation that is refused."""
+        if self.reason in UNREADABLE:
+            hint = HINT_BY_REASON[self.reason].removesuffix(f"; {ALLOW_HINT}")
+        else:
+            hint = "" if self.policy else "read the tables behind it"
+        if self.allowable:
+            trusted = "the policy" if self.policy else "it"
+            allow = (
+                f"an operator who trusts {trusted} adds {self.allowable} "
+                "to PG_MCP_SERVER_ALLOWED_FUNCTIONS once"
+            )
+            hint = f"{hint}; {allow}" if hint else allow
+        return hint or "an administrator changes the policy so that it does not use this"

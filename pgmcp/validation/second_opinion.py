@@ -85,8 +85,8 @@ def is_read(sql: str) -> bool:
     return True
 
 
-def prove(sql: str) -> None:
-    """Parse a read; raises whatever hinders it, because `check` takes a failure for no opinion."""
+def require_read(sql: str) -> None:
+    """Parse a read. Raises every failure, unlike `check`, which ignores those of sqlglot itself."""
     if other := _other_than_one_read(_parse(sql)):
         raise RuntimeError(f"a read is taken for {other}")
 

@@ -10,17 +10,13 @@ functions called as `row.function`, new names for its columns, NATURAL joins. Wh
 leaves out the tables that hold secrets, all columns of `pg_stats` may be read.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from pgmcp.validation.body_grammar import parse_body
-from pgmcp.validation.grammar import Node
-from pgmcp.validation.relations import secret_relation_refusal
+from pgmcp.validation.grammar import Node, name_of, parse_body
+from pgmcp.validation.sample_conditions import name_in_scope, relations_without_secrets, walk
 
-_PLAIN_ARRAY: Final = re.compile(r"\{[a-z_][a-z0-9_]*(?:,[a-z_][a-z0-9_]*)*\}")
-"""An array of names, without quotes, spaces and escapes; NULL in capitals is none of them."""
 _SYSTEM_COLUMNS: Final = frozenset({"oid", "tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"})
 
 
@@ -86,12 +82,6 @@ SECRET_COLUMNS: Final = tuple(
 """Schema, relation and column of each."""
 
 
-_Comparison = tuple[str, list[Node], str, list[str]]
-
-NAME_COMPARISONS: Final = ("=", "<>")
-"""The operators of conditions that can leave out the tables that hold secrets."""
-
-
 class SecretUse(NamedTuple):
     """What in a statement shows or may show a secret column.
 
@@ -128,7 +118,7 @@ def find_secret_use(
         trusts_type_names: `text` without a schema is PostgreSQL's own type.
     """
     samples = {id(each) for each in relations if _of(each).shows_samples}
-    harmless = _of_harmless_tables(root, trusts_type_names) if samples and trusts_conditions else set()
+    harmless = relations_without_secrets(root, trusts_type_names) if samples and trusts_conditions else set()
     left = [each for each in relations if id(each) not in samples & harmless]
     return _Search(left).run(root) if left else None
 
@@ -150,150 +140,12 @@ def may_have_secret_column(name: str) -> bool:
 
 
 def _may_use_secrets(root: Node, trusts_conditions: bool) -> bool:
-    relations = [each for each in _nodes(root) if may_have_secret_column(each.get("relname", ""))]
+    relations = [each for each in walk(root) if may_have_secret_column(each.get("relname", ""))]
     # A search path can name information_schema.
     if any("schemaname" not in each and not has_secret_column("", each["relname"]) for each in relations):
         return True
     guarded = [each for each in relations if has_secret_column(each.get("schemaname", ""), each["relname"])]
     return find_secret_use(root, guarded, trusts_conditions=trusts_conditions) is not None
-
-
-def _nodes(root: Any) -> Iterator[Node]:
-    pending: list[Any] = [root]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            yield value
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-
-
-def _of_harmless_tables(root: Node, trusts_type_names: bool) -> set[int]:
-    """Return the id() of relations of statistics whose rows a condition bounds to tables without secrets.
-
-    The condition must be one that the server applies before all others: equality and inequality of names
-    are leakproof, so they are pushed down below every other condition (manual, "Rules and Privileges").
-    """
-    found = set()
-    for select in _nodes(root):
-        if "fromClause" in select:
-            sources = [source for item in select["fromClause"] for source in _sources(item)]
-            found_conditions = (
-                _compared_with_constants(each, trusts_type_names) for each in _conditions(select)
-            )
-            conditions = list(filter(None, found_conditions))
-            is_alone = len(sources) == 1
-            found |= {
-                id(each)
-                for each in sources
-                if any(_leaves_out_secrets(one, each, is_alone) for one in conditions)
-            }
-    return found
-
-
-def _sources(item: Node) -> Iterator[Node]:
-    """Give what an item of FROM is made of, without descending into subqueries."""
-    ((kind, fields),) = item.items()
-    if kind == "JoinExpr":
-        yield from _sources(fields["larg"])
-        yield from _sources(fields["rarg"])
-    elif kind == "RangeTableSample":
-        yield from _sources(fields["relation"])
-    else:
-        yield fields
-
-
-def _conditions(select: Node) -> Iterator[Node]:
-    """Give the conditions that all rows of a SELECT meet: those of WHERE and of inner joins."""
-    pending = [select["whereClause"]] if "whereClause" in select else []
-    joins = list(select["fromClause"])
-    while joins:
-        join = joins.pop().get("JoinExpr", {})
-        if join.get("jointype") == "JOIN_INNER":
-            joins += [join["larg"], join["rarg"]]
-            pending += [join["quals"]] if "quals" in join else []
-    while pending:
-        condition = pending.pop()
-        parts = condition.get("BoolExpr", {})
-        if parts.get("boolop") == "AND_EXPR":
-            pending += parts["args"]
-        else:
-            yield condition
-
-
-def _leaves_out_secrets(condition: _Comparison, relation: Node, is_alone: bool) -> bool:
-    """Return whether `schemaname = 'x'`, `tablename IN ('x')` and the like leave out the tables of secrets.
-
-    Args:
-        is_alone: nothing else stands in FROM, so that a column without a qualifier is the relation's.
-    """
-    if "colnames" in relation.get("alias", {}):
-        return False
-    operator, qualifiers, column, names = condition
-    if qualifiers:
-        is_its_own = [_name(each) for each in qualifiers] == [_name_in_scope(relation)]
-    else:
-        is_its_own = is_alone
-    if not is_its_own or not names:
-        return False
-    if operator == "<>":
-        return column == "schemaname" and "pg_catalog" in names
-    if column == "schemaname":
-        return "pg_catalog" not in names
-    return column == "tablename" and not any(secret_relation_refusal("", name) for name in names)
-
-
-def _compared_with_constants(condition: Node, trusts_type_names: bool) -> _Comparison | None:
-    """Return operator, qualifiers and name of a column, and the constants that it is compared with."""
-    match condition.get("A_Expr"):
-        case {
-            "kind": "AEXPR_OP" | "AEXPR_IN" | "AEXPR_OP_ANY" as kind,
-            "name": [{"String": {"sval": "=" | "<>" as operator}}],
-            "lexpr": left,
-            "rexpr": right,
-        }:
-            pass
-        case _:
-            return None
-    if kind == "AEXPR_OP_ANY":
-        right = {"List": {"items": _elements(right)}} if operator == "=" else {}
-    elif kind == "AEXPR_OP" and operator == "=" and not _column(left, trusts_type_names):
-        left, right = right, left
-    *qualifiers, column = _column(left, trusts_type_names) or [{}]
-    return (operator, qualifiers, _name(column), _constants(right)) if column else None
-
-
-def _column(expression: Node, trusts_type_names: bool) -> list[Node]:
-    """Return the parts of a column's name; the cast of a name to text is leakproof, as the comparison is."""
-    match expression:
-        case {"TypeCast": {"arg": below, "typeName": {"names": [*schemas, {"String": {"sval": "text"}}]}}}:
-            is_built_in = [_name(each) for each in schemas] == ["pg_catalog"] or (
-                trusts_type_names and not schemas
-            )
-            return _column(below, trusts_type_names) if is_built_in else []
-        case {"ColumnRef": {"fields": [*_, {"String": _}] as fields}}:
-            return list(fields)
-        case _:
-            return []
-
-
-def _elements(array: Node) -> list[Node]:
-    """Return the elements of ARRAY[...] or of a plain '{a,b}'; nothing for what needs more reading."""
-    match array:
-        case {"A_ArrayExpr": {"elements": [*items]}}:
-            return items
-        case {"A_Const": {"sval": {"sval": text}}} if _PLAIN_ARRAY.fullmatch(text):
-            return [{"A_Const": {"sval": {"sval": name}}} for name in text[1:-1].split(",")]
-        case _:
-            return []
-
-
-def _constants(values: Node) -> list[str]:
-    """Return string constants without a cast; nothing if there is anything else."""
-    items = values["List"]["items"] if "List" in values else [values]
-    texts = [item.get("A_Const", {}).get("sval", {}).get("sval") for item in items]
-    return [] if None in texts else texts
 
 
 class _Search:
@@ -304,7 +156,7 @@ class _Search:
         self._relation_by_column = {column: each for each in relations for column in _of(each).columns}
         self._relations_by_name: dict[str, list[Node]] = {}
         for each in relations:
-            self._relations_by_name.setdefault(_name_in_scope(each), []).append(each)
+            self._relations_by_name.setdefault(name_in_scope(each), []).append(each)
 
     def run(self, root: Node) -> SecretUse | None:
         pending: list[Any] = [root]
@@ -321,7 +173,7 @@ class _Search:
     def _uses(self, fields: Node) -> Iterator[SecretUse]:
         """Give the uses that one node shows by itself."""
         yield from self._columns(fields.get("fields", []), fields)
-        for name in map(_name, [*fields.get("indirection", []), *fields.get("usingClause", [])]):
+        for name in map(name_of, [*fields.get("indirection", []), *fields.get("usingClause", [])]):
             if name in self._relation_by_column:
                 yield _use(self._relation_by_column[name], name, fields)
         if id(fields) in self._guarded_by_id and "colnames" in fields.get("alias", {}):
@@ -336,15 +188,15 @@ class _Search:
         """Give the secrets that a column reference shows: by name, as a whole row or through a function."""
         if not names:
             return
-        column = _name(names[-1])
+        column = name_of(names[-1])
         if column in self._relation_by_column:
             yield _use(self._relation_by_column[column], column, fields)
         if len(names) == 1:
             yield from (_use(each, column, fields) for each in self._relations_by_name.get(column, ()))
             return
-        for relation in self._relations_by_name.get(_name(names[-2]), ()):
+        for relation in self._relations_by_name.get(name_of(names[-2]), ()):
             if column not in _of(relation).others:
-                yield _use(relation, f"{_name(names[-2])}.{column or '*'}", fields)
+                yield _use(relation, f"{name_of(names[-2])}.{column or '*'}", fields)
 
     def _inside(self, item: Node) -> Iterator[Node]:
         """Give the relations with a secret column whose columns an item of FROM has."""
@@ -366,14 +218,6 @@ def _use(relation: Node, offending: str, fields: Node) -> SecretUse:
     columns = _of(relation).columns
     column = offending if offending in columns else min(columns)
     return SecretUse(relation["relname"], column, offending, fields, _of(relation).shows_samples)
-
-
-def _name_in_scope(relation: Node) -> str:
-    return str(relation.get("alias", {}).get("aliasname", relation["relname"]))
-
-
-def _name(step: Node) -> str:
-    return str(step.get("String", {}).get("sval", ""))
 
 
 def _is_bare_star(target: Node) -> bool:

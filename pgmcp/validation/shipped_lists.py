@@ -1,6 +1,9 @@
-"""The shipped lists: what PostgreSQL's own functions do, and those of extensions that many databases have.
+"""The shipped lists of functions and operators: PostgreSQL's own, and those of widely used extensions.
 
-`scripts/generate_function_list.py` writes them; they are data files, to be reviewed.
+`scripts/generate_function_list.py` writes the lists of functions; they are data files, to be reviewed.
+Operators are known by symbol: those of PostgreSQL 18, its contrib extensions, pgvector and PostGIS, which
+only read. A database can define a symbol again for types of its own; `pgmcp.validation.functions` checks
+that with the database's catalog.
 """
 
 from collections.abc import Iterable
@@ -10,6 +13,23 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from pgmcp.validation.refusal_reasons import RefusalReason
+
+# SELECT DISTINCT oprname FROM pg_operator WHERE oid < 16384, of 13 to 18.
+_BUILT_IN = """
+    !! != !~ !~* !~~ !~~* # ## #- #> #>> % & && &< &<| &> * *< *<= *<> *= *> *>= + - -> ->> -|- / <
+    <-> << <<= <<| <= <> <@ <^ = > >= >> >>= >^ ? ?# ?& ?- ?-| ?| ?|| @ @-@ @> @? @@ @@@ ^ ^@ | |&>
+    |/ |>> || ||/ ~ ~* ~<=~ ~<~ ~= ~>=~ ~>~ ~~ ~~*
+"""
+# The same WHERE oid >= 16384, with every contrib extension and pgvector installed.
+_CONTRIB_AND_PGVECTOR = """
+    #<# #<=# #= #># #>=# %# %% %> %>> <#> <% <%> <+> <->> <->>> <<% <<-> <<<-> <=> <@> <~> ?<@ ?@
+    ?@> ?~ ^<@ ^? ^@> ^~ ~>
+"""
+# PostGIS manual, chapter "Operators".
+_POSTGIS = "&&& &/& @@ @>> <<@ <<->> <<#>> |=| ~== ~~="
+
+_BUILT_IN_SYMBOLS = frozenset(_BUILT_IN.split())
+_KNOWN = frozenset(f"{_BUILT_IN} {_CONTRIB_AND_PGVECTOR} {_POSTGIS}".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +111,13 @@ def _listed(verdict: str) -> Listed:
         return Listed(None)
     reason, _, argument_count = verdict.removeprefix("refused:").partition("/")
     return Listed(RefusalReason(reason), int(argument_count) if argument_count else None)
+
+
+def is_known_operator(symbol: str) -> bool:
+    """Return whether a symbol, in pg_catalog or without a schema, is an operator that only reads."""
+    return symbol in _KNOWN or symbol[0].isupper()  # BETWEEN and the like are words in the tree
+
+
+def is_built_in_operator(symbol: str) -> bool:
+    """Return whether PostgreSQL itself has an operator with this symbol, whatever extensions add to it."""
+    return symbol in _BUILT_IN_SYMBOLS or symbol[0].isupper()

@@ -8,7 +8,7 @@ from pgmcp.errors import DeadlineExceededError
 from pgmcp.execution.result import Column as ResultColumn
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, find_spelling, resolve
-from pgmcp.validation.mentions import read_mentions
+from pgmcp.validation.references import find_references
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +30,7 @@ CATALOG = Catalog((ORDERS,), ("public",), "18.1")
 
 
 def listed(condition: str) -> list[Mismatch]:
-    return check_listed(resolve(read_mentions(f"SELECT 1 FROM orders o WHERE {condition}"), CATALOG))
+    return check_listed(resolve(find_references(f"SELECT 1 FROM orders o WHERE {condition}"), CATALOG))
 
 
 class HeldValues:
@@ -46,8 +46,8 @@ class HeldValues:
 
 
 async def unlisted(condition: str, table: HeldValues, catalog: Catalog = CATALOG) -> list[Mismatch]:
-    mentions = read_mentions(f"SELECT 1 FROM orders WHERE {condition}")
-    return await check_unlisted(resolve(mentions, catalog), catalog, table)
+    references = find_references(f"SELECT 1 FROM orders WHERE {condition}")
+    return await check_unlisted(resolve(references, catalog), catalog, table)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_text_in_a_case_that_no_value_can_have_is_a_mismatch(condition: str) -
 
 async def test_only_tables_known_to_be_small_are_looked_into_if_so_wanted() -> None:
     small = replace(ORDERS, estimated_rows=100)
-    comparisons = resolve(read_mentions("SELECT 1 FROM orders WHERE city = 'ROME'"), CATALOG)
+    comparisons = resolve(find_references("SELECT 1 FROM orders WHERE city = 'ROME'"), CATALOG)
     in_small = [replace(each, table=small) for each in comparisons]
 
     assert await check_unlisted(comparisons, CATALOG, HeldValues("Rome"), max_rows=100) == []
@@ -152,7 +152,7 @@ async def test_a_lookup_that_fails_tells_nothing() -> None:
     async def fetch(_: str) -> Rows:
         raise DeadlineExceededError("too slow")
 
-    comparisons = resolve(read_mentions("SELECT 1 FROM orders WHERE city = 'x'"), CATALOG)
+    comparisons = resolve(find_references("SELECT 1 FROM orders WHERE city = 'x'"), CATALOG)
 
     assert await check_unlisted(comparisons, CATALOG, fetch) == []
 

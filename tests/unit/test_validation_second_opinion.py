@@ -70,7 +70,7 @@ def test_it_has_no_opinion_on_very_long_statements() -> None:
 
 
 def test_names_in_unicode_escapes_are_read_by_it() -> None:
-    second_opinion.prove('select U&"a\\0062" uescape \'!\' as U&"b", U&\'x\' from U&"t" u, "v"')
+    second_opinion.require_read('select U&"a\\0062" uescape \'!\' as U&"b", U&\'x\' from U&"t" u, "v"')
 
 
 def test_it_reads_with_the_parser_that_can_be_bounded_even_beside_a_compiled_one() -> None:

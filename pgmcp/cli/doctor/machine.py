@@ -16,7 +16,7 @@ from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.probe import probe_worker
 from pgmcp.execution.spawn import spawn_cold
 from pgmcp.tokens import TokenCounter
-from pgmcp.validation import prove_readers, prove_second_grammar
+from pgmcp.validation import check_parsers, check_second_grammar
 
 CHECK: Final = "machine"
 RANKS_TIMEOUT_S: Final = 10.0
@@ -40,8 +40,8 @@ async def check_guards() -> CheckResult:
     """Check that the validator works in this environment."""
     check = f"{CHECK}: guards"
     try:
-        prove_readers()
-        await asyncio.to_thread(prove_second_grammar)
+        check_parsers()
+        await asyncio.to_thread(check_second_grammar)
     except PgmcpError as error:
         return failed_check(check, error)
     return CheckResult(

@@ -12,13 +12,14 @@ from pgmcp.validation import (
     SqlRejectedError,
     bounds,
     grammar,
+    node_kinds,
     reading,
-    relations,
-    roots,
+    secret_relations,
+    statement_kind,
     validate,
 )
-from pgmcp.validation.operators import is_known_operator
 from pgmcp.validation.secret_columns import SECRET_COLUMNS
+from pgmcp.validation.shipped_lists import is_known_operator
 from testing.statements import honest_statements
 
 _POLICY = FunctionPolicy()
@@ -138,9 +139,9 @@ def test_every_built_in_function_that_is_allowed_can_be_called(connection: psyco
 
 def test_every_option_of_explain_has_a_use(connection: psycopg.Connection[Any]) -> None:
     needs_analyze = {"serialize", "timing", "wal"}
-    assert needs_analyze <= roots.EXPLAIN_OPTIONS
+    assert needs_analyze <= statement_kind.EXPLAIN_OPTIONS
 
-    for option in roots.EXPLAIN_OPTIONS:
+    for option in statement_kind.EXPLAIN_OPTIONS:
         value = {"format": " json", "serialize": " text"}.get(option, "")
         analyze = "analyze, " if option in needs_analyze else ""
         statement = f"explain ({analyze}{option}{value}) select * from a_row where id = 1"
@@ -153,7 +154,7 @@ def test_every_setting_but_secret_ones_can_be_shown(connection: psycopg.Connecti
 
     refused = {name for name in names if not _passes(f"show {name}")}
 
-    assert refused == roots.SECRET_SETTINGS
+    assert refused == statement_kind.SECRET_SETTINGS
 
 
 def test_every_operator_of_postgresql_is_known(connection: psycopg.Connection[Any]) -> None:
@@ -186,7 +187,9 @@ def test_every_relation_of_the_system_schemas_but_those_with_secrets_can_be_read
     guarded = {(schema, name) for schema, name, _ in SECRET_COLUMNS}
     assert (
         refused - guarded
-        == {(schema, name) for schema, name in names if relations.secret_relation_refusal(schema, name)}
+        == {
+            (schema, name) for schema, name in names if secret_relations.secret_relation_refusal(schema, name)
+        }
         - guarded
     )
     assert refused >= guarded
@@ -214,4 +217,4 @@ def test_every_kind_of_node_stands_in_a_statement_that_must_pass() -> None:
             elif isinstance(value, list):
                 pending.extend(value)
 
-    assert reading.NODES_OF_A_READ - found == set()
+    assert node_kinds.NODES_OF_A_READ - found == set()

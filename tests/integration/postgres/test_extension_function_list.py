@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pgmcp.validation.body_grammar import parse_body
+from pgmcp.validation.grammar import parse_body
 from pgmcp.validation.shipped_lists import extension_function
 
 _ROWS = [

@@ -13,7 +13,7 @@ from pgmcp.execution.result import Column, Rows
 from pgmcp.generation.context_file import DatabaseContext, load_context
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.tokens import estimate_tokens
-from pgmcp.validation.mentions import read_mentions
+from pgmcp.validation.references import find_references
 from scripts.evaluation.databases import Database
 from testing.mcp_server import SHOP_CONTEXT
 from testing.own_statements import resolve_as_own
@@ -62,7 +62,7 @@ def test_no_name_and_no_fact_is_lost(catalog: Catalog, prompt: str) -> None:
 
 def test_every_table_that_verified_sql_reads_is_there(prompt: str) -> None:
     for verified in load_context(SHOP_CONTEXT)["shop"].verified:
-        for _, relation in read_mentions(verified.sql).relations:
+        for _, relation in find_references(verified.sql).relations:
             assert f"{relation}(" in prompt
 
 

@@ -31,7 +31,7 @@ from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.lookup.value_check import check_unlisted, resolve
 from pgmcp.settings import load_settings
-from pgmcp.validation.mentions import read_mentions
+from pgmcp.validation.references import find_references
 from testing.activity import with_application_name
 from testing.attack_run import pipeline_to
 from testing.front_process import SLEEP
@@ -291,7 +291,7 @@ async def _look_into_tables(fetch: Callable[[str], Awaitable[Rows]]) -> None:
     # Not validated: the path alone has to keep these from the traps.
     samples = await sample(catalog, fetch, fetch, max_rows=100)
     compared = "name = 'berlin' and label = 'AB' and citext = 'loud'"
-    comparisons = resolve(read_mentions(f"select 1 from never_analysed where {compared}"), catalog)
+    comparisons = resolve(find_references(f"select 1 from never_analysed where {compared}"), catalog)
     mismatches = await check_unlisted(comparisons, catalog, fetch)
 
     (seen,) = [columns for (_, table), columns in samples.items() if table == "never_analysed"]

@@ -7,7 +7,7 @@ from pgmcp.catalog.introspection import read_catalog
 from pgmcp.errors import StatementFailedError
 from pgmcp.execution.result import Column, Rows
 from pgmcp.lookup.value_check import check_listed, check_unlisted, drop_met, resolve
-from pgmcp.validation.mentions import read_mentions
+from pgmcp.validation.references import find_references
 from testing.own_statements import resolve_as_own
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +44,7 @@ async def mismatches(url: str, condition: str) -> list[str]:
         catalog = await read_catalog(fetch)
         # The statements below are a caller's.
         connection.execute("SET search_path = public")
-        comparisons = resolve(read_mentions(f"SELECT FROM heroes AS h WHERE {condition}"), catalog)
+        comparisons = resolve(find_references(f"SELECT FROM heroes AS h WHERE {condition}"), catalog)
         found = check_listed(comparisons) + await check_unlisted(comparisons, catalog, fetch)
         return [mismatch.describe() for mismatch in await drop_met(found, fetch)]
 

@@ -1,6 +1,6 @@
-"""What a query names and compares: relations under their aliases, and texts that columns are held against.
+"""Finds the relations that a query reads and the texts that it compares columns with.
 
-Nothing is decided here; it serves those who explain why a query failed or found nothing.
+Used to explain why a query failed or found nothing; nothing is accepted or refused here.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _EQUALITY_KINDS = frozenset({"AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY"})
 _LIKE_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
 _CASE_FUNCTIONS = frozenset({"lower", "upper"})
 _TRIMMING_FUNCTIONS = frozenset({"btrim", "ltrim", "rtrim"})
-# What these give still is the value in a reader's eyes; what left() or md5() gives is not.
+# Their result still looks like the value to a reader; the result of left() or md5() does not.
 _COSMETIC_FUNCTIONS = (
     _CASE_FUNCTIONS
     | _TRIMMING_FUNCTIONS
@@ -24,7 +24,7 @@ _COSMETIC_FUNCTIONS = (
 _LIKE_BY_OPERATOR = {"~~": "LIKE", "~~*": "ILIKE"}
 _WILDCARDS = "%_\\"
 _PLAIN_CALL_FIELDS = frozenset({"funcformat", "location"})
-"""What the tree says of a call with nothing but arguments: no DISTINCT, FILTER, OVER and the like."""
+"""Fields of a call that has only arguments: no DISTINCT, FILTER, OVER and the like."""
 
 _STATEMENTS_UNLIKE_PROSE = frozenset(
     {"ExplainStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "DropStmt", "CreateStmt"}
@@ -38,8 +38,8 @@ class TextComparison:
 
     Attributes:
         qualifier: the table or alias before the column; "" if there is none.
-        text: what the column is held against; a pattern is without its % at the ends.
-        is_pattern: the text may stand anywhere in the value.
+        text: what the column is compared with; of a pattern without the % at its ends.
+        is_pattern: the text may be anywhere in the value.
         ignores_case: as ILIKE does.
         case_function: "lower" or "upper" where the column is in one of these; "" if not.
         condition: this comparison alone as SQL, of a table with the alias `t`.
@@ -72,41 +72,41 @@ class _ColumnSide(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Mentions:
-    """What a query names.
+class References:
+    """The relations and text comparisons of a query.
 
     Attributes:
         relations: (alias or name, relation as `table` or `schema.table`), in the order of the tree, without
-            the names of its own WITH.
-        comparisons: likewise, without those of other kinds than the ones above.
+            the names of its own WITH queries.
+        comparisons: those of the kinds that `TextComparison` describes, in the order of the tree.
     """
 
     relations: tuple[tuple[str, str], ...] = ()
     comparisons: tuple[TextComparison, ...] = ()
 
     def relations_of(self, qualifier: str) -> list[str]:
-        """Return the relations a column with this qualifier can belong to; "" means all."""
+        """Return the relations that a column with this qualifier can belong to; "" means all."""
         return [name for alias, name in self.relations if qualifier in ("", alias)]
 
 
-def read_mentions(sql: str) -> Mentions:
-    """Return what a query names; nothing for a text that is no query."""
+def find_references(sql: str) -> References:
+    """Return the references of a query; empty for a text that is not a query."""
     try:
         text, _ = bounds.trim_and_bound(sql)
         statements = grammar.parse(text)
     except SqlRejectedError:
-        return Mentions()
+        return References()
     nodes = [node for statement in statements for node in _walk(statement.fields)]
     with_names = {fields["ctename"] for name, fields in nodes if name == "CommonTableExpr"}
     relations = (_relation(fields) for name, fields in nodes if name == "RangeVar")
-    return Mentions(
+    return References(
         tuple(relation for relation in relations if relation[1] not in with_names),
         tuple(found for name, fields in nodes if name == "A_Expr" for found in _comparisons(fields)),
     )
 
 
 def _walk(root: Node) -> Iterator[tuple[str, Node]]:
-    """Give every node under its name, in the order of the tree."""
+    """Yield every node with its name, in the order of the tree."""
     pending: list[Any] = [root]
     while pending:
         value = pending.pop()
@@ -256,13 +256,13 @@ def _selects_only_words(select: Node) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ConditionNames:
-    """What a condition names, as PostgreSQL folds it; each column as its parts.
+    """The names in a condition, as PostgreSQL folds them; each column as its parts.
 
     Attributes:
         columns: those outside subqueries, which belong to the tables that the condition is for.
         inner_columns: those inside subqueries, which may belong to any table.
         inner_relations: (alias or name, relation) in subqueries, without the names of their own WITH.
-        made_names: names that subqueries give to columns and to FROM items of their own.
+        made_names: aliases that subqueries give to columns and to FROM items.
     """
 
     columns: tuple[tuple[str, ...], ...] = ()
@@ -272,7 +272,7 @@ class ConditionNames:
 
 
 def names_of_condition(condition: str) -> ConditionNames:
-    """Return what a condition names; nothing for a text that is no condition."""
+    """Return the names in a condition; empty for a text that is not a condition."""
     try:
         text, _ = bounds.trim_and_bound(f"SELECT FROM a WHERE ({condition}\n)")
         statements = grammar.parse(text)

@@ -1,6 +1,6 @@
 import pytest
 
-from pgmcp.validation.mentions import Mentions, TextComparison, read_mentions
+from pgmcp.validation.references import References, TextComparison, find_references
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,9 @@ from pgmcp.validation.mentions import Mentions, TextComparison, read_mentions
 def test_texts_that_columns_are_compared_with_are_found(
     condition: str, comparisons: list[TextComparison]
 ) -> None:
-    mentions = read_mentions(f"SELECT 1 FROM sales.orders AS o WHERE {condition}")
+    references = find_references(f"SELECT 1 FROM sales.orders AS o WHERE {condition}")
 
-    assert mentions.comparisons == tuple(comparisons)
+    assert references.comparisons == tuple(comparisons)
 
 
 @pytest.mark.parametrize(
@@ -46,36 +46,36 @@ def test_texts_that_columns_are_compared_with_are_found(
     ],
 )
 def test_a_comparison_can_be_asked_by_itself(condition: str, alone: str) -> None:
-    (comparison,) = read_mentions(f"SELECT 1 FROM orders AS o WHERE {condition}").comparisons
+    (comparison,) = find_references(f"SELECT 1 FROM orders AS o WHERE {condition}").comparisons
 
     assert comparison.condition == alone
 
 
 def test_comparisons_are_found_below_the_top() -> None:
-    mentions = read_mentions(
+    references = find_references(
         "WITH x AS (SELECT count(*) FILTER (WHERE a = 'b') FROM t) "
         "SELECT * FROM x JOIN u ON u.c = 'd' WHERE EXISTS (SELECT FROM v WHERE e = 'f')"
     )
 
-    assert {found.text for found in mentions.comparisons} == {"b", "d", "f"}
+    assert {found.text for found in references.comparisons} == {"b", "d", "f"}
 
 
 def test_relations_are_found_under_their_aliases() -> None:
-    mentions = read_mentions("SELECT 1 FROM sales.orders o JOIN items ON true, (SELECT 1 FROM x AS y) AS z")
+    references = find_references("SELECT 1 FROM sales.orders o JOIN items ON true, (SELECT 1 FROM x y) z")
 
-    assert mentions.relations == (("o", "sales.orders"), ("items", "items"), ("y", "x"))
-    assert mentions.relations_of("o") == ["sales.orders"]
-    assert mentions.relations_of("") == ["sales.orders", "items", "x"]
-    assert mentions.relations_of("z") == []
+    assert references.relations == (("o", "sales.orders"), ("items", "items"), ("y", "x"))
+    assert references.relations_of("o") == ["sales.orders"]
+    assert references.relations_of("") == ["sales.orders", "items", "x"]
+    assert references.relations_of("z") == []
 
 
 @pytest.mark.parametrize("text", ["", "SELEC 1", "SELECT '\x00'", "SHOW search_path"])
-def test_a_text_that_is_no_query_mentions_nothing(text: str) -> None:
-    assert read_mentions(text) == Mentions()
+def test_a_text_that_is_not_a_query_has_no_references(text: str) -> None:
+    assert find_references(text) == References()
 
 
 def test_the_names_of_a_with_are_no_relations() -> None:
-    mentions = read_mentions("WITH x AS (SELECT * FROM orders) SELECT * FROM x JOIN items AS y ON true")
+    references = find_references("WITH x AS (SELECT * FROM orders) SELECT * FROM x JOIN items AS y ON true")
 
-    assert set(mentions.relations) == {("orders", "orders"), ("y", "items")}
-    assert mentions.relations_of("x") == []
+    assert set(references.relations) == {("orders", "orders"), ("y", "items")}
+    assert references.relations_of("x") == []

@@ -1,19 +1,38 @@
-"""What a statement is at its top: a query, EXPLAIN of one, or SHOW; everything else is refused."""
+"""Classifies a statement: a query, EXPLAIN of a query, or SHOW; everything else is refused."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NoReturn
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.grammar import Node, Statement
 from pgmcp.validation.lexer import tokenize
+from pgmcp.validation.node_kinds import WORDS_BY_KIND, describe
 
 
 class StatementKind(StrEnum):
-    """What the executor can do with a statement: only a query can stand in FROM ( … )."""
+    """Kinds of accepted statements. Only a query can be wrapped in `SELECT … FROM ( … )`."""
 
     QUERY = "query"
     EXPLAIN = "explain"
     SHOW = "show"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedStatement:
+    """One statement that only reads.
+
+    Attributes:
+        text: exactly the text that was checked, without what follows its last token.
+        tables: relations that it names, as written, for messages.
+        depends_on_literals: a check used the value of a literal, so the same statement with another value
+            might be refused.
+    """
+
+    text: str
+    kind: StatementKind
+    tables: tuple[str, ...]
+    depends_on_literals: bool = False
 
 
 SECRET_SETTINGS = frozenset(
@@ -26,7 +45,7 @@ SECRET_SETTINGS = frozenset(
         "recovery_end_command",
     }
 )
-"""Settings that are connection strings or shell commands, either of which can hold a password."""
+"""Settings that are connection strings or shell commands: both can contain a password."""
 
 # PostgreSQL manual, EXPLAIN.
 EXPLAIN_OPTIONS = frozenset(
@@ -46,19 +65,6 @@ EXPLAIN_OPTIONS = frozenset(
     }
 )
 
-# Statements that can stand elsewhere than at the start of a text; the others
-# are called by their first word.
-_WORDS_BY_KIND = {
-    "InsertStmt": "INSERT",
-    "UpdateStmt": "UPDATE",
-    "DeleteStmt": "DELETE",
-    "MergeStmt": "MERGE",
-    "ExecuteStmt": "EXECUTE",
-    "CreateTableAsStmt": "CREATE TABLE AS",
-    "DeclareCursorStmt": "DECLARE CURSOR",
-    "RefreshMatViewStmt": "REFRESH MATERIALIZED VIEW",
-}
-
 _HINT_BY_KIND = {
     "CopyStmt": "write the SELECT alone; the rows come back as the result",
     "CreateTableAsStmt": "write the SELECT after AS alone",
@@ -71,7 +77,7 @@ _HINT_BY_KIND = {
 
 
 def classify(sql: str, statements: list[Statement]) -> tuple[StatementKind, Node]:
-    """Return what the one statement is, and the node to look below.
+    """Return the kind of the one statement, and the node whose tree has to be checked.
 
     Raises:
         SqlRejectedError: if there is not exactly one, or it is not a read.
@@ -87,18 +93,13 @@ def classify(sql: str, statements: list[Statement]) -> tuple[StatementKind, Node
     if statement.kind == "ExplainStmt":
         _check_explain(statement.fields)
         return StatementKind.EXPLAIN, statement.fields["query"]
-    words = _WORDS_BY_KIND.get(statement.kind) or _first_word(sql)
+    words = WORDS_BY_KIND.get(statement.kind) or _first_word(sql)
     raise SqlRejectedError(
         f"{words} is not a read; only SELECT, VALUES, TABLE, EXPLAIN of these, and SHOW are",
         hint=_HINT_BY_KIND.get(statement.kind, "write one SELECT statement"),
         offending=words,
         position=0,
     )
-
-
-def describe(kind: str) -> str:
-    """Return the SQL words for a kind of statement or node, or its name in the grammar."""
-    return _WORDS_BY_KIND.get(kind, kind)
 
 
 def _refuse_several(sql: str, statements: list[Statement]) -> NoReturn:

@@ -1,7 +1,7 @@
-"""Proves that the guards work in this interpreter, with the packages that are installed.
+"""Tests at startup that the guards work in this interpreter, with the packages that are installed.
 
-A regular expression, a library or a compiled parser that behaves differently from the ones the tests ran
-on could let a write pass without any sign. A few texts with known results show that.
+A regular expression, a library or a compiled parser that behaves differently from those the tests ran with
+could let a write pass unnoticed. A few texts with known results detect that.
 """
 
 from functools import cache
@@ -25,14 +25,14 @@ _READ: Final = "SELECT a FROM t WHERE b = 1"
 _WRITES: Final = ("DELETE FROM t", "WITH x AS (DELETE FROM t RETURNING a) SELECT a FROM x")
 
 _HINT: Final = (
-    "nothing is read through a guard that is not proved: install pgmcp into a fresh environment with the "
-    "versions its pyproject.toml names, or use another Python"
+    "no statement is run while the self-test fails: install pgmcp into a fresh environment with the versions "
+    "that its pyproject.toml names, or use another Python"
 )
 
 
 @cache
-def prove_readers() -> None:
-    """Prove the lexer, the reader of functions and PostgreSQL's grammar; takes well under a millisecond.
+def check_parsers() -> None:
+    """Check the lexer, the reader of function bodies and PostgreSQL's grammar; takes under a millisecond.
 
     Raises:
         GuardFailedError: if one of them gives a wrong result.
@@ -51,16 +51,16 @@ def prove_readers() -> None:
 
 
 @cache
-def prove_second_grammar() -> None:
-    """Prove that sqlglot accepts a read and refuses writes; the first call loads it.
+def check_second_grammar() -> None:
+    """Check that sqlglot accepts a read and refuses writes; the first call loads it.
 
     Raises:
-        GuardFailedError: if it does not, or cannot run at all.
+        GuardFailedError: if it does not, or cannot be loaded.
     """
     try:
         from pgmcp.validation import second_opinion  # slow to import, so not before it is needed
 
-        second_opinion.prove(_READ)
+        second_opinion.require_read(_READ)
     except Exception as error:
         raise GuardFailedError(f"the second grammar (sqlglot): {type(error).__name__}", hint=_HINT) from error
     for write in _WRITES:

@@ -1,59 +1,34 @@
-"""What a function or relation of the database reaches, and the statement does not show.
+"""Follows the calls that a statement makes without naming them, to their end.
 
 A view calls the functions of its query, a row policy those of its condition, a function
-those of its body, and each of them those behind its operators, casts and domains. The first
-two are exact: they come from the stored trees. A body is text: whatever looks like a call in
-it, or like the name of a relation or type, counts as one, and a body that puts SQL together
-at run time is refused. A bare name is looked up in the search path that holds there: the
-function's own, else its caller's. What is reached is followed to its end.
+those of its body, and each of them the functions of its operators, casts and domains. For
+views and policies this is exact: their stored parse trees name what they call. A function's
+body is text: whatever looks in it like a call, a relation or a type counts as one, and a body
+that composes SQL at run time is refused. A name without a schema is looked up in the search
+path in force there: the function's own, else its caller's.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from pgmcp.validation.body import BodyText
-from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation, ResolutionFacts
-from pgmcp.validation.column_values import ValueKind
+from pgmcp.validation.catalog_objects import (
+    CatalogCast,
+    CatalogFunction,
+    CatalogRelation,
+    ColumnCast,
+    ResolutionFacts,
+)
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import ANY_SCHEMA, Lookup, complete_path
-from pgmcp.validation.refusal_reasons import RefusalReason
-from pgmcp.validation.relations import secret_relation_refusal
+from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
+from pgmcp.validation.sample_conditions import NAME_COMPARISONS
 from pgmcp.validation.scopes import with_references
-from pgmcp.validation.secret_columns import NAME_COMPARISONS, has_secret_column, may_have_secret_column
+from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
+from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.shipped_lists import builtin, extension_function
-
-
-class Refusal(NamedTuple):
-    """What speaks against a function or relation: the culprit it reaches, perhaps itself, and why.
-
-    Attributes:
-        policy: the row policy that reaches the culprit, with its table; "" without one.
-        allowable: the function that an operator can allow, as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it;
-            "" if there is none.
-    """
-
-    culprit: str
-    reason: RefusalReason
-    policy: str = ""
-    allowable: str = ""
-
-
-class ColumnCast(NamedTuple):
-    """A cast of a column's values that may not be called.
-
-    Attributes:
-        column: "" is the whole row.
-        kind: how the column's values hold the type that the cast is of.
-    """
-
-    column: str
-    cast: CatalogCast
-    refusal: Refusal
-    kind: ValueKind
-
 
 _Node = CatalogFunction | CatalogRelation
 _Index = Mapping[str, list[CatalogFunction]]
@@ -64,8 +39,8 @@ _ARRAY_NAME_CHARACTERS = 14
 """So many of a relation's name are surely in that of its array type, which may be cut to 63 bytes."""
 
 
-class Reach:
-    """Follows calls through one database.
+class CallGraph:
+    """The functions and relations of one database, and what each of them calls.
 
     Args:
         lookup: looks up functions and operators by name.

@@ -6,22 +6,22 @@ from collections.abc import Iterator
 import pytest
 
 from pgmcp.errors import GuardFailedError
-from pgmcp.validation import FunctionPolicy, lexer, proof, second_opinion, validate
+from pgmcp.validation import FunctionPolicy, lexer, second_opinion, self_test, validate
 
 
 @pytest.fixture(autouse=True)
 def _prove_again() -> Iterator[None]:
     """Forget what was proved, before and after."""
-    for prove in (proof.prove_readers, proof.prove_second_grammar):
+    for prove in (self_test.check_parsers, self_test.check_second_grammar):
         prove.cache_clear()
     yield
-    for prove in (proof.prove_readers, proof.prove_second_grammar):
+    for prove in (self_test.check_parsers, self_test.check_second_grammar):
         prove.cache_clear()
 
 
 def test_the_guards_work_here() -> None:
-    proof.prove_readers()
-    proof.prove_second_grammar()
+    self_test.check_parsers()
+    self_test.check_second_grammar()
 
 
 def test_nothing_is_validated_by_a_lexer_that_splits_wrongly(monkeypatch: pytest.MonkeyPatch) -> None:

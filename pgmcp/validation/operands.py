@@ -1,0 +1,55 @@
+"""Finds the operands of the operators that an expression calls.
+
+Some operators are not written: CASE and IN compare with `=`, BETWEEN with `<=` and the like.
+"""
+
+from collections.abc import Iterator
+
+from pgmcp.validation.grammar import Node
+
+Operands = tuple[Node | None, ...]
+"""The operands of one call; None stands for one of any type."""
+
+_KINDS_WITH_ARRAYS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
+"""Expressions whose operator takes the elements of the array on the right."""
+
+
+def written_operands(expression: Node) -> Iterator[Operands]:
+    """Yield the operands of each call of the operator that an A_Expr names."""
+    if "lexpr" not in expression:
+        yield (expression["rexpr"],)
+    elif expression.get("kind") in _KINDS_WITH_ARRAYS:
+        yield expression["lexpr"], None
+    else:
+        yield from operand_pairs(expression["lexpr"], expression["rexpr"])
+
+
+def operand_pairs(left: Node, right: Node) -> list[Operands]:
+    """Return the operands of each call in a comparison: of a list one by one, of rows field by field."""
+    items = right.get("List", {}).get("items", [right])
+    # The elements of a list get one type, which may be that of the left side.
+    pairs: list[Operands] = [(left, left)] if len(items) > 1 else []
+    for each in items:
+        sides = [side.get("RowExpr", {}).get("args") for side in (left, each)]
+        if sides[0] and sides[1] and len(sides[0]) == len(sides[1]):
+            pairs += zip(*sides, strict=True)
+        else:
+            pairs.append((left, each))
+    return pairs
+
+
+def operands_of_case(case: Node) -> list[Operands]:
+    """Return the operands of each `=` in `CASE x WHEN y`; none for a CASE of conditions."""
+    if "arg" not in case:
+        return []
+    # A literal has type text there, not one that is still open.
+    arg = None if "A_Const" in case["arg"] else case["arg"]
+    return [(arg, when["CaseWhen"]["expr"]) for when in case["args"]]
+
+
+def operands_of_in(link: Node) -> list[Operands]:
+    """Return the operands of each `=` in `x IN (SELECT …)`; none for other subqueries."""
+    if link.get("subLinkType") != "ANY_SUBLINK" or "operName" in link:
+        return []
+    tested = link["testexpr"].get("RowExpr", {}).get("args", [link["testexpr"]])
+    return [(each, None) for each in tested]

@@ -1,0 +1,71 @@
+"""Finds `name.column` that is a call: PostgreSQL calls a function there when no column has the name."""
+
+from collections.abc import Set
+from typing import NamedTuple
+
+from pgmcp.validation.columns import KnownColumns
+from pgmcp.validation.functions import FunctionPolicy
+from pgmcp.validation.grammar import Node, name_of, strings
+from pgmcp.validation.refusal_reasons import RefusalReason
+
+
+class RefusedCall(NamedTuple):
+    """A call that may not be made.
+
+    Attributes:
+        fields: the node of the column reference.
+    """
+
+    name: str
+    reason: RefusalReason
+    fields: Node
+
+
+class QualifiedNames:
+    """The qualified columns of a statement, and the functions in FROM whose rows they may be called with.
+
+    The rows of a function in FROM can be plain values, of which more functions can be called.
+    """
+
+    def __init__(self) -> None:
+        self._columns: list[tuple[str, str, Node]] = []  # qualifier, column, its node
+        self._function_names: set[str] = set()
+        self._has_nameless_function = False
+
+    def note_column(self, names: list[Node], fields: Node) -> None:
+        """Remember a column reference, if it is qualified."""
+        if len(names) > 1 and (name := name_of(names[-1])):
+            self._columns.append((name_of(names[-2]), name, fields))
+
+    def note_function(self, functions: list[Node], fields: Node) -> None:
+        """Remember the name that the rows of a function in FROM have."""
+        if alias := fields.get("alias"):
+            self._function_names.add(alias["aliasname"])
+            return
+        for function in functions:
+            names = function["List"]["items"][0].get("FuncCall", {}).get("funcname")
+            if names:
+                self._function_names.add(strings(names)[-1])
+            else:  # COALESCE(...), CAST(...) and the like
+                self._has_nameless_function = True
+
+    def first_refused_call(
+        self, functions: FunctionPolicy, root: Node, with_references: Set[int]
+    ) -> RefusedCall | None:
+        """Return the first `name.column` that can only be the call of a refused function.
+
+        Args:
+            root: the tree of the statement.
+            with_references: the id() of the nodes of relations that are WITH queries.
+        """
+        columns: KnownColumns | None = None
+        for qualifier, name, fields in self._columns:
+            if self._has_nameless_function or qualifier in self._function_names:
+                reason = functions.value_function_refusal(name)
+            else:
+                reason = functions.row_function_refusal(name)
+            if reason:
+                columns = columns or functions.known_columns(root, with_references)
+                if not columns.has(qualifier, name):
+                    return RefusedCall(name, reason, fields)
+        return None

@@ -1,0 +1,118 @@
+"""Finds where a statement may call a refused cast, or the refused CHECK of a domain, of a column's type."""
+
+from collections.abc import Iterator, Set
+from itertools import chain
+from typing import NamedTuple
+
+from pgmcp.validation.catalog_objects import ColumnCast
+from pgmcp.validation.column_values import NONE, Surroundings, ValueKind, names_of_columns
+from pgmcp.validation.domain_literals import LiteralsOfDomains
+from pgmcp.validation.explicit_casts import ExplicitCasts
+from pgmcp.validation.grammar import Node
+from pgmcp.validation.implicit_casts import ImplicitCasts
+from pgmcp.validation.refusal_reasons import ALLOW_HINT, TEXT_BY_REASON
+
+_IMPLICIT_CAST_HINT = (
+    "select it as it is, sort, group or count by it, or test it for NULL, without set operations, NATURAL, "
+    f"USING and new names for columns; {ALLOW_HINT}"
+)
+_CHECK_HINT = f"cast the literal beside it to a built-in type; {ALLOW_HINT}"
+_EXPLICIT_CAST_HINT = f"use it without this cast: show it, or compare it with a literal; {ALLOW_HINT}"
+
+
+class CastUse(NamedTuple):
+    """A place where a statement may call a refused cast.
+
+    Attributes:
+        cast: the cast of a column that the place names; any of those that may be called, if it names none.
+    """
+
+    cast: ColumnCast
+    place: Node
+    hint: str
+
+    @property
+    def offending(self) -> str:
+        """The column or, where a value was cast before, its type."""
+        return self.cast.column or self.cast.cast.type_name
+
+    @property
+    def message(self) -> str:
+        """Why the statement is refused."""
+        column, cast, refusal, _ = self.cast
+        what = "CHECK" if cast.is_check else "cast"
+        subject = f"column {column}" if column else f"a value of type {cast.type_name}"
+        return (
+            f"{subject} may be cast here: through a {what} of its type, "
+            f"{refusal.culprit} is refused: {TEXT_BY_REASON[refusal.reason]}"
+        )
+
+
+def find_refused_cast(
+    root: Node, casts: list[ColumnCast], surroundings: Surroundings, *, cast_types: Set[str]
+) -> CastUse | None:
+    """Return the first place of a statement that may call a refused cast.
+
+    Args:
+        root: the tree of the statement.
+        casts: the refused casts that the columns of its relations and the types it names have.
+        cast_types: types to which the statement casts, and whose values can be cast explicitly.
+    """
+    chosen = [each for each in casts if each.cast.is_chosen]
+    checked = [each for each in casts if each.cast.is_check]
+    named = [each for each in casts if not (each.cast.is_chosen or each.cast.is_check)]
+    uses = chain(
+        _implicit_uses(root, chosen, surroundings),
+        _explicit_uses(root, named, surroundings, cast_types),
+        _check_uses(root, checked, surroundings),
+    )
+    return next(uses, None)
+
+
+def _implicit_uses(root: Node, casts: list[ColumnCast], surroundings: Surroundings) -> Iterator[CastUse]:
+    for group in _by_targets(casts):
+        columns, targets = {each.column for each in group}, {each.cast.target for each in group}
+        if place := ImplicitCasts(root, columns, targets, surroundings).first():
+            yield _use(group, place, _IMPLICIT_CAST_HINT)
+
+
+def _explicit_uses(
+    root: Node, casts: list[ColumnCast], surroundings: Surroundings, cast_types: Set[str]
+) -> Iterator[CastUse]:
+    for group in _by_targets(casts):
+        kinds, targets = _kinds_by_column(group), {each.cast.target for each in group}
+        types = {each.cast.type_name for each in group if not each.column} & cast_types
+        if place := ExplicitCasts(root, kinds, targets, surroundings, types=types).first():
+            yield _use(group, place, _EXPLICIT_CAST_HINT)
+
+
+def _check_uses(root: Node, casts: list[ColumnCast], surroundings: Surroundings) -> Iterator[CastUse]:
+    if casts:
+        are_several = len({each.cast.type_name for each in casts}) > 1
+        literals = LiteralsOfDomains(root, _kinds_by_column(casts), surroundings, are_several=are_several)
+        if place := literals.first():
+            yield _use(casts, place, _CHECK_HINT)
+
+
+def _use(casts: list[ColumnCast], place: Node, hint: str) -> CastUse:
+    mentioned = names_of_columns(place)
+    return CastUse(next((each for each in casts if each.column in mentioned), casts[0]), place, hint)
+
+
+def _by_targets(casts: list[ColumnCast]) -> list[list[ColumnCast]]:
+    """Group the casts of columns, or of values of a type, by the types that these can become."""
+    by_subject: dict[tuple[str, str], list[ColumnCast]] = {}
+    for each in casts:
+        type_name = "" if each.column else each.cast.type_name
+        by_subject.setdefault((each.column, type_name), []).append(each)
+    groups: dict[frozenset[str], list[ColumnCast]] = {}
+    for found in by_subject.values():
+        groups.setdefault(frozenset(each.cast.target for each in found), []).extend(found)
+    return list(groups.values())
+
+
+def _kinds_by_column(casts: list[ColumnCast]) -> dict[str, ValueKind]:
+    kinds: dict[str, ValueKind] = {}
+    for cast in casts:
+        kinds[cast.column] = kinds.get(cast.column, NONE) | cast.kind
+    return kinds
