@@ -10,9 +10,11 @@ path in force there: the function's own, else its caller's.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from pgmcp.validation.body import BodyText
 from pgmcp.validation.catalog_objects import (
+    OUR_ROLE,
     CatalogCast,
     CatalogFunction,
     CatalogRelation,
@@ -33,6 +35,32 @@ from pgmcp.validation.shipped_lists import builtin, extension_function
 _Node = CatalogFunction | CatalogRelation
 _Index = Mapping[str, list[CatalogFunction]]
 _Path = tuple[str, ...]
+
+
+class _Place(NamedTuple):
+    """Where something is called or read.
+
+    Attributes:
+        path: the search path there.
+        user: the role that calls functions there: the owner inside of a SECURITY DEFINER function.
+        reader: the role with whose rights relations are read there: the owner of a view.
+    """
+
+    path: _Path
+    user: int = OUR_ROLE
+    reader: int = OUR_ROLE
+
+    def inside(self, node: _Node) -> "_Place":
+        """Return the place inside of a function, view or row policy that is called or read here."""
+        if isinstance(node, CatalogRelation):
+            if node.policy:  # its subqueries read with the rights with which the table is read
+                return self
+            return self._replace(reader=node.owner or self.user)
+        path = self.path if node.search_path is None else complete_path(node.search_path)
+        user = node.owner if node.security_definer else self.user
+        return _Place(path, user, user)
+
+
 CastIndex = Mapping[str, list[tuple[CatalogCast, CatalogFunction]]]
 
 _ARRAY_NAME_CHARACTERS = 14
@@ -92,7 +120,7 @@ class CallGraph:
             return None
         schemas = [schema] if schema else self._search_path
         found = (relation for each in schemas for relation in self._relations.get((each, name), ()))
-        refusals = (self._refusal(relation) for relation in found if not relation.only_for_others)
+        refusals = (self._refusal(relation) for relation in found if relation.acts_for(OUR_ROLE))
         return next(filter(None, refusals), None)
 
     def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
@@ -147,17 +175,18 @@ class CallGraph:
         return self._refusals[id(start)]
 
     def _follow(self, start: _Node) -> Refusal | None:
-        reached: set[tuple[int, _Path]] = set()
-        pending: list[tuple[_Node, _Path, str]] = [(start, self._search_path, "")]
+        reached: set[tuple[int, _Place]] = set()
+        pending: list[tuple[_Node, _Place, str]] = [(start, _Place(self._search_path), "")]
         while pending:
-            node, callers_path, callers_policy = pending.pop()
-            path, policy = _path_in(node, callers_path), _policy_of(node) or callers_policy
-            if (id(node), path) in reached:
+            node, callers_place, callers_policy = pending.pop()
+            place, policy = callers_place.inside(node), _policy_of(node) or callers_policy
+            if (id(node), place) in reached:
                 continue
-            reached.add((id(node), path))
+            reached.add((id(node), place))
             if refusal := self._own_refusal(node, through_relation=isinstance(start, CatalogRelation)):
                 return refusal._replace(policy=policy, allowable=_allowable(node, refusal))
-            pending.extend((each, path, policy) for each in self._behind(node, path))
+            behind = self._behind(node, place.path)
+            pending.extend((each, place, policy) for each in behind if _acts_for(each, place.reader))
         return None
 
     def _own_refusal(self, node: _Node, *, through_relation: bool) -> Refusal | None:
@@ -306,11 +335,8 @@ def _allowable(node: _Node, refusal: Refusal) -> str:
     return refusal.culprit if builtin("", refusal.culprit) else ""
 
 
-def _path_in(node: _Node, callers_path: _Path) -> _Path:
-    """Return the search path inside a function: its own, else its caller's."""
-    if isinstance(node, CatalogRelation) or node.search_path is None:
-        return callers_path
-    return complete_path(node.search_path)
+def _acts_for(node: _Node, reader: int) -> bool:
+    return isinstance(node, CatalogFunction) or node.acts_for(reader)
 
 
 def _is_named(schema: str, name: str, body: BodyText, path: _Path) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.overloads import TypeSystem
@@ -10,6 +10,9 @@ from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.shipped_lists import builtin
 
 Volatility = Literal["i", "s", "v"]
+
+OUR_ROLE: Final = 0
+"""Stands for the role of the connection among the oids of roles."""
 
 # What is written in these does nothing that the read-only transaction does not see.
 _BOUND_LANGUAGES = frozenset({"sql", "plpgsql"})
@@ -96,6 +99,7 @@ class CatalogFunction:
         search_path: the schemas that it sets itself, for what it calls: None if it sets none, an asterisk
             for any schema.
         overloads: the operators that call it, with their types; empty if these are not known.
+        owner: the role with whose rights it runs if it is SECURITY DEFINER.
     """
 
     schema: str
@@ -120,6 +124,7 @@ class CatalogFunction:
     variadic_element: int = 0
     search_path: tuple[str, ...] | None = None
     overloads: tuple[CatalogOperator, ...] = ()
+    owner: int = 0
 
     def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
         """Return the types of the arguments of a call with so many; None if they are not known."""
@@ -172,8 +177,9 @@ class CatalogRelation:
         runs_program: a program of the database server gives its rows.
         unreadable: why it is not known what reading it calls; None where it is known.
         policy: the name of the row policy whose condition this is; "" for the relation itself.
-        only_for_others: the row policy does not apply to our role, but may apply to the owner of a view or
-            function through which the table is read.
+        acts_for_us: reading it with the rights of our role does all this; a row policy may not apply to it.
+        acts_for_owners: the owners of views and functions through which reading it does; None for all.
+        owner: of a view that reads with its owner's rights; 0 where the reader's rights count.
     """
 
     schema: str
@@ -183,10 +189,18 @@ class CatalogRelation:
     types: tuple[str, ...] = ()
     runs_program: bool = False
     unreadable: RefusalReason | None = None
-    only_for_others: bool = False
     secrets: tuple[str, ...] = ()
     cast_columns: tuple[CastColumn, ...] = ()
     policy: str = ""
+    acts_for_us: bool = True
+    acts_for_owners: frozenset[int] | None = None
+    owner: int = 0
+
+    def acts_for(self, role: int) -> bool:
+        """Return whether reading it with the rights of a role does all this; 0 is our role."""
+        if role == OUR_ROLE:
+            return self.acts_for_us
+        return self.acts_for_owners is None or role in self.acts_for_owners
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,21 @@ from collections.abc import Collection
 from typing import Final
 
 from pgmcp.execution.catalog_access import without
+from pgmcp.execution.policy.statements import IS_SUBJECT, OWNERS
 
 # Relations of which the role may not read what they call; the statement is sent only where a part is missing.
-# row_security_active() answers for the role of the connection; a view reads with the rights of its owner.
+# With whether that counts for our role, and for which owners; NULL stands for all of them.
 _UNREADABLE_BY_PART: Final = {
-    "pg_policy": """
-SELECT c.oid, 'unreadable_policy' FROM pg_catalog.pg_class AS c
-WHERE c.relrowsecurity AND pg_catalog.row_security_active(c.oid)
-UNION ALL
-SELECT v.oid, 'unreadable_policy'
-FROM pg_catalog.pg_depend AS d
-JOIN pg_catalog.pg_class AS t ON t.oid = d.refobjid AND t.relrowsecurity
-JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid
-JOIN pg_catalog.pg_class AS v ON v.oid = r.ev_class AND v.relkind = 'v'
-WHERE d.classid = 2618 AND d.refclassid = 1259 AND (t.relforcerowsecurity OR v.relowner <> t.relowner)""",
+    "pg_policy": f"""
+(WITH owners (id) AS MATERIALIZED ({OWNERS})
+SELECT t.oid, 'unreadable_policy', pg_catalog.row_security_active(t.oid),
+       pg_catalog.concat('[', (
+           SELECT pg_catalog.string_agg(pg_catalog.concat(owner.id), ',' ORDER BY owner.id)
+           FROM owners AS owner WHERE {IS_SUBJECT}), ']')
+FROM pg_catalog.pg_class AS t
+WHERE t.relrowsecurity)""",  # noqa: S608 - of constants
     "pg_rewrite": """
-SELECT c.oid, 'unreadable_view' FROM pg_catalog.pg_class AS c
+SELECT c.oid, 'unreadable_view', true, NULL::pg_catalog.text FROM pg_catalog.pg_class AS c
 WHERE c.relkind = 'v' AND c.oid >= 16384 AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend AS e
     WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')""",
@@ -35,9 +34,9 @@ WHERE c.relkind = 'v' AND c.oid >= 16384 AND NOT EXISTS (
     UNION
     SELECT i.inhparent FROM unknown AS u JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.id
 )
-SELECT u.id, 'unreadable_foreign_table' FROM unknown AS u)""",
+SELECT u.id, 'unreadable_foreign_table', true, NULL::pg_catalog.text FROM unknown AS u)""",
     "pg_inherits": """
-SELECT c.oid, 'unreadable_foreign_table' FROM pg_catalog.pg_class AS c
+SELECT c.oid, 'unreadable_foreign_table', true, NULL::pg_catalog.text FROM pg_catalog.pg_class AS c
 WHERE c.relhassubclass AND c.relkind IN ('r', 'p')
   AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f')""",
 }
@@ -85,9 +84,9 @@ def unreadable_relations(unreadable: Collection[str]) -> str:
     pieces = [
         without(sql, unreadable) for part, sql in sorted(_UNREADABLE_BY_PART.items()) if part in unreadable
     ]
-    pieces.append("SELECT 0::pg_catalog.oid, '' WHERE false")
+    pieces.append("SELECT 0::pg_catalog.oid, '', false, NULL::pg_catalog.text WHERE false")
     return f"""
-SELECT DISTINCT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, u.reason
-FROM ({" UNION ALL ".join(pieces)}) AS u (id, reason)
+SELECT DISTINCT n.nspname::pg_catalog.text, c.relname::pg_catalog.text, u.reason, u.is_ours, u.owners
+FROM ({" UNION ALL ".join(pieces)}) AS u (id, reason, is_ours, owners)
 JOIN pg_catalog.pg_class AS c ON c.oid = u.id
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"""  # noqa: S608 - constants of this file

@@ -39,7 +39,12 @@ _VITAL_PARTS: Final = frozenset(
     }
 )
 _OPTIONAL_FUNCTIONS: Final = frozenset({"pg_get_functiondef", "row_security_active"})
-_READ_PARTS: Final = frozenset(part for part, _ in VERSION_PIECES) | {"pg_depend", "pg_language", "pg_range"}
+_READ_PARTS: Final = frozenset(part for part, _ in VERSION_PIECES) | {
+    "pg_depend",
+    "pg_language",
+    "pg_range",
+    "pg_roles",
+}
 
 
 class PolicyReader:

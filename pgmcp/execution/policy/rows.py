@@ -24,6 +24,7 @@ _decode_names = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _decode_columns = msgspec.json.Decoder(tuple[CastColumn, ...]).decode
 _decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
 _decode_operators = msgspec.json.Decoder(list[tuple[str, str, int, int]]).decode
+_decode_oids = msgspec.json.Decoder(frozenset[int]).decode
 _decode_parts = msgspec.json.Decoder(list[tuple[str, str, Volatility, bool, str, str]]).decode
 
 
@@ -43,14 +44,8 @@ def mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunct
 def read_relations(
     rows: Iterable[list[JsonScalar]], unknown: Iterable[list[JsonScalar]]
 ) -> list[CatalogRelation]:
-    """Return the relations that call something; those of which that is unknown take the others' place."""
-    known = (_relation(row) for row in rows)
-    found = {(each.schema, each.name, each.policy, each.only_for_others): each for each in known}
-    for schema, name, reason in unknown:
-        found[str(schema), str(name), "", False] = CatalogRelation(
-            str(schema), str(name), unreadable=RefusalReason(str(reason))
-        )
-    return list(found.values())
+    """Return the relations that call something, and those of which that is unknown."""
+    return [*map(_relation, rows), *map(_unknown_relation, unknown)]
 
 
 # Any: each cell has the type its place in the statement gives it, and the statements are ours.
@@ -58,7 +53,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
     """Return the function that a row of FUNCTIONS describes."""
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
     operators, types, row_types, parts, definition, *call = unseen
-    min_arguments, max_arguments, casts, argument_types, variadic_element, search_path = call
+    min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, owner = call
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -82,11 +77,13 @@ def read_function(row: list[Any]) -> CatalogFunction:
         variadic_element=variadic_element,
         search_path=None if search_path is None else read_search_path(search_path),
         overloads=overloads,
+        owner=owner,
     )
 
 
 def _relation(row: list[Any]) -> CatalogRelation:
-    schema, name, calls, reads, types, runs_program, only_for_others, secrets, cast_columns, policy = row
+    schema, name, calls, reads, types, runs_program, secrets, cast_columns, policy, *readers = row
+    is_ours, owners, owner = readers
     return CatalogRelation(
         schema,
         name,
@@ -94,8 +91,21 @@ def _relation(row: list[Any]) -> CatalogRelation:
         _decode_names(reads) if reads else (),
         decode_texts(types) if types else (),
         runs_program,
-        only_for_others=only_for_others,
         secrets=decode_texts(secrets) if secrets else (),
         cast_columns=_decode_columns(cast_columns) if cast_columns else (),
         policy=policy,
+        acts_for_us=is_ours,
+        acts_for_owners=_decode_oids(owners or "[]") if policy else None,
+        owner=owner,
+    )
+
+
+def _unknown_relation(row: list[Any]) -> CatalogRelation:
+    schema, name, reason, is_ours, owners = row
+    return CatalogRelation(
+        schema,
+        name,
+        unreadable=RefusalReason(reason),
+        acts_for_us=is_ours,
+        acts_for_owners=None if owners is None else _decode_oids(owners),
     )

@@ -5,37 +5,48 @@ from typing import Final
 from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.secret_columns import SECRET_COLUMNS
 
-# Row policies for SELECT that can apply: `is_ours` to our role, else to the owner of a view or of a SECURITY
-# DEFINER function, through which the table is read with the owner's rights. As the server decides it
-# (check_enable_rls, check_role_for_policy): row security is enabled; the reader does not own the table, or it
-# is forced; the policy is for PUBLIC (0) or for a role whose rights the reader has. BYPASSRLS counts for our
-# role only: pg_roles may be revoked, and following a policy that an owner bypasses refuses more, not less.
-# A view with security_invoker reads with the rights of the reader.
-POLICIES: Final = """
-WITH owners (id) AS MATERIALIZED (
+# A view whose option security_invoker is on reads with the rights of the current user, else with its owner's.
+_IS_INVOKER: Final = """EXISTS (
+    SELECT FROM pg_catalog.unnest({view}.reloptions) AS o (text)
+    WHERE o.text LIKE 'security_invoker=%'
+      AND pg_catalog.boolin(pg_catalog.textout(pg_catalog.split_part(o.text, '=', 2))))"""
+
+# Owners of views and of SECURITY DEFINER functions, through which tables are read with the owner's rights.
+# Row policies apply to neither superusers nor roles with BYPASSRLS; where pg_roles is revoked, they count as
+# other roles, which refuses more and not less.
+OWNERS: Final = f"""
+SELECT o.id FROM (
     SELECT v.relowner FROM pg_catalog.pg_class AS v
-    WHERE v.relkind = 'v' AND v.oid >= 16384 AND NOT EXISTS (
-        SELECT FROM pg_catalog.unnest(v.reloptions) AS o (text)
-        WHERE o.text IN ('security_invoker=true', 'security_invoker=on', 'security_invoker=1'))
-    UNION SELECT f.proowner FROM pg_catalog.pg_proc AS f WHERE f.prosecdef AND f.oid >= 16384
-)
+    WHERE v.relkind = 'v' AND v.oid >= 16384 AND NOT {_IS_INVOKER.format(view="v")}
+    UNION SELECT f.proowner FROM pg_catalog.pg_proc AS f WHERE f.prosecdef AND f.oid >= 16384) AS o (id)
+WHERE NOT EXISTS (
+    SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = o.id AND (r.rolsuper OR r.rolbypassrls))"""  # noqa: S608
+
+# Those of them to which policies of a table can apply (check_enable_rls): they do not own the table, or row
+# security is forced.
+IS_SUBJECT: Final = "(t.relforcerowsecurity OR NOT pg_catalog.pg_has_role(owner.id, t.relowner, 'USAGE'))"
+
+# Row policies for SELECT that can apply: `is_ours` to our role, `owners` to these. As the server decides it
+# (check_enable_rls, check_role_for_policy): row security is enabled and applies to the reader; the policy is
+# for PUBLIC (0) or for a role whose rights the reader has.
+POLICIES: Final = f"""
+WITH owners (id) AS MATERIALIZED ({OWNERS})
 SELECT policy.*
 FROM (
     SELECT p.oid, p.polrelid, p.polname, p.polqual,
            pg_catalog.row_security_active(p.polrelid) AND EXISTS (
                SELECT FROM pg_catalog.unnest(p.polroles) AS r (id)
                WHERE r.id = 0 OR pg_catalog.pg_has_role(r.id, 'USAGE')) AS is_ours,
-           EXISTS (
-               SELECT FROM owners AS owner
-               WHERE (t.relforcerowsecurity OR NOT pg_catalog.pg_has_role(owner.id, t.relowner, 'USAGE'))
-                 AND EXISTS (
-                     SELECT FROM pg_catalog.unnest(p.polroles) AS r (id)
-                     WHERE r.id = 0 OR pg_catalog.pg_has_role(owner.id, r.id, 'USAGE'))) AS is_others
+           (SELECT pg_catalog.json_agg(owner.id::pg_catalog.int8 ORDER BY owner.id)
+            FROM owners AS owner
+            WHERE {IS_SUBJECT} AND EXISTS (
+                SELECT FROM pg_catalog.unnest(p.polroles) AS r (id)
+                WHERE r.id = 0 OR pg_catalog.pg_has_role(owner.id, r.id, 'USAGE'))) AS owners
     FROM pg_catalog.pg_policy AS p
     JOIN pg_catalog.pg_class AS t ON t.oid = p.polrelid AND t.relrowsecurity
     WHERE p.polqual IS NOT NULL AND p.polcmd IN ('r', '*')
 ) AS policy
-WHERE policy.is_ours OR policy.is_others"""
+WHERE policy.is_ours OR policy.owners IS NOT NULL"""  # noqa: S608 - of constants
 
 # Types whose values hold values of another type: domains, ranges, arrays and rows.
 _WHOLES: Final = """
@@ -156,7 +167,7 @@ WITH RECURSIVE operators (id, symbols) AS (
            COALESCE(x.name, '') AS extension,
            p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
-           p.proargtypes, p.provariadic, p.proconfig,
+           p.proargtypes, p.provariadic, p.proconfig, p.proowner,
            p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::pg_catalog.int4 <= 1
                AS takes_one,
            -- IN and not EXISTS: hashed, as each table has a row type (10,000 tables: 8 s without).
@@ -185,7 +196,7 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        pg_catalog.textin(pg_catalog.json_out(c.list)),
        pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes)), f.provariadic::pg_catalog.int8,
        (SELECT pg_catalog.split_part(c.setting, '=', 2) FROM pg_catalog.unnest(f.proconfig) AS c (setting)
-        WHERE c.setting LIKE 'search_path=%')
+        WHERE c.setting LIKE 'search_path=%'), f.proowner::pg_catalog.int8
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
@@ -204,11 +215,11 @@ _SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # as
 # Of a catalog with secret columns, `selectedCols` says which columns are read: its bits count from -7, the
 # lowest system column, and 7 is the whole row. Up to PostgreSQL 15 it stands in the relation's own entry,
 # later in a second entry with the same relid.
-# Row policies stand under their oid and 2**32, which is negative if they apply only to others.
+# Row policies stand under their oid and 2**32.
 RELATIONS: Final = rf"""
-WITH RECURSIVE policies (id, relation, name, tree) AS (
-    SELECT CASE WHEN p.is_ours THEN 1 ELSE -1 END * (p.oid::pg_catalog.int8 + 4294967296), p.polrelid,
-           p.polname, p.polqual::pg_catalog.text
+WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
+    SELECT p.oid::pg_catalog.int8 + 4294967296, p.polrelid, p.polname, p.polqual::pg_catalog.text, p.is_ours,
+           p.owners
     FROM ({POLICIES}) AS p
 ), trees (id, tree) AS (
     SELECT r.ev_class::pg_catalog.int8, r.ev_action::pg_catalog.text
@@ -334,14 +345,19 @@ WITH RECURSIVE policies (id, relation, name, tree) AS (
 SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(calls.list)), pg_catalog.textin(pg_catalog.json_out(reads.list)),
        pg_catalog.textin(pg_catalog.json_out(types.list)),
-       programs.id IS NOT NULL AND subject.policy = '', subject.id < 0,
+       programs.id IS NOT NULL AND subject.policy = '',
        pg_catalog.textin(pg_catalog.json_out(secrets.list)),
        CASE WHEN subject.policy = '' THEN pg_catalog.textin(pg_catalog.json_out(cast_columns.list)) END,
-       subject.policy::pg_catalog.text
-FROM (SELECT r.oid::pg_catalog.int8, r.oid, ''::pg_catalog.name FROM pg_catalog.pg_class AS r
+       subject.policy::pg_catalog.text, subject.is_ours,
+       pg_catalog.textin(pg_catalog.json_out(subject.owners)),
+       CASE WHEN c.relkind = 'v' AND NOT {_IS_INVOKER.format(view="c")}
+           THEN c.relowner::pg_catalog.int8 ELSE 0 END
+FROM (SELECT r.oid::pg_catalog.int8, r.oid, ''::pg_catalog.name, true, NULL::pg_catalog.json
+      FROM pg_catalog.pg_class AS r
       WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f')
       UNION ALL
-      SELECT p.id, p.relation, p.name FROM policies AS p) AS subject (id, relation, policy)
+      SELECT p.id, p.relation, p.name, p.is_ours, p.owners
+      FROM policies AS p) AS subject (id, relation, policy, is_ours, owners)
 JOIN pg_catalog.pg_class AS c ON c.oid = subject.relation
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN calls ON calls.id = subject.id

@@ -38,8 +38,8 @@ VERSION_PIECES: Final = (
     ),
     (
         "pg_policy",
-        f"SELECT pg_catalog.concat('q', q.oid, q.ctid, q.xmin, policy.is_ours) FROM ({POLICIES}) AS policy "  # noqa: S608
-        "JOIN pg_catalog.pg_policy AS q ON q.oid = policy.oid",
+        f"""SELECT pg_catalog.concat('q', q.oid, q.ctid, q.xmin, policy.is_ours, policy.owners)
+        FROM ({POLICIES}) AS policy JOIN pg_catalog.pg_policy AS q ON q.oid = policy.oid""",  # noqa: S608
     ),
     (
         "pg_foreign_table",

@@ -61,6 +61,7 @@ def called_functions() -> list[str]:
 
 NEEDED_FUNCTIONS = tuple(name for name in called_functions() if name not in OPTIONAL_FUNCTIONS)
 
+_ROLES = "create role hardened_reader login password 'a password'; create role hardened_owner"
 OBJECTS = """
 create table a (id int primary key, name text default 'x', check (name <> 'y'));
 comment on table a is 'plain';
@@ -84,6 +85,7 @@ create table guarded (id int);
 alter table guarded enable row level security;
 create policy p on guarded using (nextval('counter') > 0);
 create view over_guarded as select * from guarded;
+alter view over_guarded owner to hardened_owner;
 create function log_it() returns int language sql volatile as 'select 1';
 create function hides_it() returns int language sql stable as 'select log_it()';
 create function lower(int) returns int language sql volatile as 'select 1';
@@ -171,9 +173,10 @@ OTHER_VIEWS = ("pg_event_trigger", "pg_stat_activity", "pg_stat_ssl", "pg_settin
 @pytest.fixture(scope="module")
 def hardened(module_database: str) -> Iterator[Hardened]:
     database = Hardened(module_database)
-    database.execute(["create role hardened_reader login password 'a password'", OBJECTS])
+    database.execute([_ROLES, OBJECTS])
     yield database
-    database.execute(["drop owned by hardened_reader", "drop role hardened_reader"])
+    roles = "hardened_reader, hardened_owner"
+    database.execute([f"drop owned by {roles} cascade", f"drop role {roles}"])
 
 
 async def read_policy(session: OwnSession) -> FunctionPolicy:
