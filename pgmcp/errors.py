@@ -9,6 +9,7 @@ says what to do. Each error is raised where its cause is known, and becomes a re
      ├── InvalidArgumentError       invalid_argument  a tool was called with an invalid argument
      ├── UnknownDatabaseError       unknown_database  no database of that name is configured
      ├── RateLimitedError           rate_limited      the budget of requests or tokens is spent
+     ├── SharedStorageError         shared_storage    the Redis that servers share cannot be used
      ├── SqlRejectedError           rejected          the statement is not one harmless read
      ├── GuardFailedError           guard_failed      a check of statements does not work on this machine
      ├── ResultGoneError            result_gone       the stored rows have expired
@@ -48,6 +49,7 @@ class ErrorCode(StrEnum):
     INVALID_ARGUMENT = "invalid_argument"
     UNKNOWN_DATABASE = "unknown_database"
     RATE_LIMITED = "rate_limited"
+    SHARED_STORAGE = "shared_storage"
     REJECTED = "rejected"
     GUARD_FAILED = "guard_failed"
     RESULT_GONE = "result_gone"
@@ -124,6 +126,18 @@ class RateLimitedError(PgmcpError):
             hint = f"try again in {retry_after_s:.0f} s"
         super().__init__(f"rate limit reached ({budget})", hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class SharedStorageError(PgmcpError):
+    """The Redis that the servers of a fleet share cannot be used."""
+
+    code = ErrorCode.SHARED_STORAGE
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the storage that the servers share cannot be used",
+            hint="try again in a minute; if it lasts, the operator has to look at Redis and the server's log",
+        )
 
 
 class SqlRejectedError(PgmcpError):

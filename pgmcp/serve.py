@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
 from pgmcp.answers.budget import MAX_CHARACTERS_PER_TOKEN
-from pgmcp.answers.result_store import ResultStore
+from pgmcp.answers.result_store import KeptResults, ResultStore
 from pgmcp.catalog.cache import SchemaCache
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.hidden import find_hidden
@@ -50,6 +50,7 @@ from pgmcp.validation import FunctionPolicy, check_parsers, preload, prepare_out
 
 if TYPE_CHECKING:
     from pgmcp.export.export import Exporter
+    from pgmcp.fleet.sharing import Sharing
     from pgmcp.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,11 @@ CATALOG_TIMEOUT_S: Final = 60.0
 
 POLICY_REFRESH_INTERVAL_S: Final = 60.0
 """How often a database in use is asked whether its functions and views have changed; milliseconds of work."""
+
+RESULTS_NOT_SHARED: Final = (
+    "if several servers answer behind a load balancer, each keeps its own results until the operator sets "
+    "PG_MCP_RATE_LIMIT_STORAGE_URL and PG_MCP_HTTP_STATE_KEYS on all of them"
+)
 
 POLICY_MAX_AGE_S: Final = 600.0
 """After a pause this long a statement is not checked against what was true before it."""
@@ -79,14 +85,15 @@ async def open_backend(
     await asyncio.to_thread(check_parsers)
     async with (
         _open_exporter(settings.server) as exporter,
-        open_pipeline(settings, fork_server, context_file) as (pipeline, counter),
+        _open_sharing(settings) as sharing,
+        open_pipeline(settings, fork_server, context_file, sharing) as (pipeline, counter),
     ):
         if not settings.server.use_readonly_transactions:
             logger.warning("read-only transactions are off: every other guard stays, this one is gone")
         presenter = Presenter(
             settings.server.max_result_tokens,
             counter.count,
-            _result_store(settings.server),
+            _result_store(settings, sharing),
             exporter,
         )
         yield Backend(pipeline, presenter, _request_trace(settings))
@@ -100,10 +107,29 @@ def _request_trace(settings: Settings) -> TraceRequest | None:
     return trace_request
 
 
-def _result_store(settings: ServerSettings) -> ResultStore | None:
-    if not settings.kept_results_bytes:
+@asynccontextmanager
+async def _open_sharing(settings: Settings) -> AsyncIterator["Sharing | None"]:
+    if settings.rate_limit.storage_url is None:
+        yield None
+        return
+    from pgmcp.fleet.sharing import open_sharing
+
+    async with open_sharing(settings) as sharing:
+        yield sharing
+
+
+def _result_store(settings: Settings, sharing: "Sharing | None") -> KeptResults | None:
+    if sharing is not None and sharing.results is not None:
+        return sharing.results
+    server = settings.server
+    if not server.kept_results_bytes:
         return None
-    return ResultStore(max_bytes=settings.kept_results_bytes, lifetime_s=settings.kept_results_ttl_s)
+    return ResultStore(
+        max_bytes=server.kept_results_bytes,
+        lifetime_s=server.kept_results_ttl_s,
+        # Where several servers answer, another one may have kept it.
+        advice=RESULTS_NOT_SHARED if settings.http.public_url or sharing is not None else "",
+    )
 
 
 @asynccontextmanager
@@ -122,12 +148,16 @@ async def _open_exporter(settings: ServerSettings) -> AsyncIterator["Exporter | 
 
 @asynccontextmanager
 async def open_pipeline(
-    settings: Settings, fork_server: ForkServer | None, context_file: ContextFile | None = None
+    settings: Settings,
+    fork_server: ForkServer | None,
+    context_file: ContextFile | None = None,
+    sharing: "Sharing | None" = None,
 ) -> AsyncIterator[tuple[Pipeline, TokenCounter]]:
     """Build the pipeline; on leaving, no worker of it is left and nothing runs on the server.
 
     Args:
         context_file: the one of the settings, if it has been read already.
+        sharing: what several servers share; None counts for this process alone.
     """
     counter = TokenCounter(settings.openai.model)
     if context_file is None and settings.context_file:
@@ -158,7 +188,7 @@ async def open_pipeline(
         default = next(iter(databases.values()))
         default.supervisor.prestart()
         default.role.probe()
-        rate_limit = _rate_limit(settings.rate_limit)
+        rate_limit = _rate_limit(settings.rate_limit, sharing)
         preparing = asyncio.create_task(_prepare(default, rate_limit))
         cleanup.push_async_callback(_cancel, preparing)
         pipeline = Pipeline(
@@ -214,7 +244,7 @@ async def _preload_after(role: RoleGate, rate_limit: Callable[[], "RateLimit"]) 
         logger.error("%s; %s", error, error.hint)  # noqa: TRY400 # the traceback says nothing
 
 
-def _rate_limit(settings: RateLimitSettings) -> Callable[[], "RateLimit"]:
+def _rate_limit(settings: RateLimitSettings, sharing: "Sharing | None") -> Callable[[], "RateLimit"]:
     """Return a function that makes the rate limit once: its library takes long to load."""
 
     @cache
@@ -226,6 +256,7 @@ def _rate_limit(settings: RateLimitSettings) -> Callable[[], "RateLimit"]:
             requests_per_minute=settings.requests_per_minute,
             requests_per_hour=settings.requests_per_hour,
             tokens_per_minute=settings.openai_tokens_per_minute,
+            shared=sharing.counts if sharing else None,
         )
 
     return make

@@ -11,8 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from pgmcp.demo.binaries import choose_server_user
 from testing.activity import until
-
-HOST = "127.0.0.1"
+from testing.ports import HOST, free_port
 
 _CONFIGURATION = """\
 [databases]
@@ -71,7 +70,7 @@ class PgBouncer:
             "more": more,
         }
         self._user = choose_server_user()
-        self._port = _free_port()
+        self._port = free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="pgmcp-pgbouncer-")
 
     def url(self, upstream_url: str) -> str:
@@ -139,9 +138,3 @@ class PgBouncer:
         except OSError:
             return False
         return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -108,8 +108,8 @@ class TokenReservation(Protocol):
 class Budgets(Protocol):
     """The budgets of requests and of model tokens."""
 
-    async def admit(self) -> None:
-        """Count one request; raise if there are too many."""
+    async def admit(self, caller: str | None, /) -> None:
+        """Count one request of a caller; raise if there are too many."""
         ...
 
     async def reserve_tokens(self, tokens: int, /) -> TokenReservation:

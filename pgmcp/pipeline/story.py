@@ -132,7 +132,7 @@ class Pipeline:
         """
         call = self._call(Operation.QUERY, database, caller, principal, on_stage)
         with self._bounded(call):
-            await self._rate_limit().admit()
+            await self._rate_limit().admit(principal)
             request = await self._new_request(call, limit, for_export)
             request.question, request.return_type = _checked_question(question), return_type
             request.context = await asyncio.to_thread(request.database.context)
@@ -163,7 +163,7 @@ class Pipeline:
         """
         call = self._call(Operation.EXECUTE_SQL, database, caller, principal, on_stage)
         with self._bounded(call):
-            await self._rate_limit().admit()
+            await self._rate_limit().admit(principal)
             request = await self._new_request(call, limit, for_export)
             rows = await self._statements.run(request, sql)
             return request.answer(sql, rows, Source.DIRECT)
@@ -190,7 +190,7 @@ class Pipeline:
         """
         _check_search(text, names)
         with self._bounded(self._call(Operation.SEARCH_SCHEMA, database, caller, principal)):
-            await self._rate_limit().admit()
+            await self._rate_limit().admit(principal)
             catalog = await self.catalog(database)
             if names:
                 missing = [name for name in names if catalog.find(name) is None]
@@ -210,7 +210,7 @@ class Pipeline:
     ) -> dict[str, CatalogChange]:
         """Read the catalog of one database or of all again, and return what changed, by database."""
         with self._bounded(self._call(Operation.REFRESH_SCHEMA, database, caller, principal)):
-            await self._rate_limit().admit()
+            await self._rate_limit().admit(principal)
             names = self.database_names if database is None else [database]
             served = [await self._served(name) for name in names]
             changes = await asyncio.gather(*(each.schema.refresh() for each in served))

@@ -13,6 +13,7 @@ from pgmcp.settings import conninfo
 _FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\*|\.(?:[^\W\d][\w$]*\*?|\*))?|extension:[\w-]+")
 _HTTP_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 _TOKEN_HASH = re.compile(r"([\w.@-]{1,200})=([0-9a-f]{64})")
+_STATE_KEY = re.compile(r"[\w+/=.-]{32,}")
 _HTTP_ORIGIN = re.compile(rf"https?://{_HTTP_HOST.pattern}")
 
 
@@ -110,6 +111,28 @@ def _check_token_hashes(hashes: SecretStr) -> SecretStr:
     return hashes
 
 
+def _check_redis_url(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    place = parts.path if parts.scheme == "unix" else parts.hostname
+    if parts.scheme not in ("redis", "rediss", "unix") or not place:
+        raise ValueError("expected redis://[:password@]host:port/0, rediss://… or unix:///path/to/socket")
+    return url
+
+
+def split_keys(keys: SecretStr) -> tuple[str, ...]:
+    """Return the keys of a comma list."""
+    return tuple(key.strip() for key in keys.get_secret_value().split(",") if key.strip())
+
+
+def _check_state_keys(keys: SecretStr) -> SecretStr:
+    listed = split_keys(keys)
+    if not listed or not all(_STATE_KEY.fullmatch(key) for key in listed):
+        raise ValueError(
+            "expected a comma list of keys of 32 characters or more, as of `openssl rand -hex 32`"
+        )
+    return keys
+
+
 def _check_secure_url(url: str) -> str:
     parts = urlsplit(url)
     is_local = parts.scheme == "http" and parts.hostname in ("localhost", "127.0.0.1", "::1")
@@ -144,6 +167,8 @@ SchemaPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_schemas)]
 HttpHosts = Annotated[tuple[str, ...], BeforeValidator(_split_hosts)]
 HttpOrigins = Annotated[tuple[str, ...], BeforeValidator(_split_origins)]
 TokenHashes = Annotated[SecretStr, AfterValidator(_check_token_hashes)]
+RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
+StateKeys = Annotated[SecretStr, AfterValidator(_check_state_keys)]
 SecureUrl = Annotated[str, AfterValidator(_check_secure_url)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
 TokenTypes = Annotated[tuple[str, ...], BeforeValidator(_split_token_types)]

@@ -31,16 +31,19 @@ from pgmcp.settings.field_types import (
     HttpHosts,
     HttpOrigins,
     LogLevel,
+    RedisUrl,
     RootCert,
     SchemaPatterns,
     SecureUrl,
     SslMode,
+    StateKeys,
     TargetSessionAttrs,
     TokenHashes,
     TokenTypes,
     Url,
     Words,
     WritableFolder,
+    split_keys,
 )
 
 _DATABASE_NAME = r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
@@ -302,13 +305,29 @@ class ServerSettings(_Frozen):
 
 
 class RateLimitSettings(_Frozen):
-    """Rate limits of the whole server."""
+    """Rate limits of each caller, and of the whole server."""
 
     enabled: bool = Field(default=True, description="whether the limits below are enforced")
-    requests_per_minute: int = _number(60, "requests", 1, 1_000_000, "tool calls per minute")
-    requests_per_hour: int = _number(1000, "requests", 1, 10_000_000, "tool calls per hour")
+    requests_per_minute: int = _number(
+        60, "requests", 1, 1_000_000, "tool calls per minute, of each caller if callers authenticate"
+    )
+    requests_per_hour: int = _number(
+        1000, "requests", 1, 10_000_000, "tool calls per hour, of each caller if callers authenticate"
+    )
     openai_tokens_per_minute: int = _number(
-        100_000, "tokens", 1, 1_000_000_000, "model tokens per minute, sent and received"
+        100_000, "tokens", 1, 1_000_000_000, "model tokens per minute of all callers, sent and received"
+    )
+    storage_url: RedisUrl | None = _unset(
+        "URL of a Redis in which several servers count together: redis://:password@host:6379/0, rediss://… "
+        "or unix://…. Each server counts by itself if unset. Needs pip install 'pgmcp[fleet]'"
+    )
+    servers: int = _number(
+        1, "servers", 1, 10_000, "number of servers that share the Redis; used during its outage"
+    )
+    on_outage: Annotated[Literal["share", "refuse"], LOWER] = Field(
+        default="share",
+        description="while Redis cannot be used: share lets each server grant its part of the limits, one by "
+        "the number of servers; refuse refuses every call",
     )
 
 
@@ -368,6 +387,11 @@ class HttpSettings(_Frozen):
     )
     introspection_client_id: str | None = _unset("client id for introspection")
     introspection_client_secret: SecretStr | None = _unset("client secret for introspection")
+    state_keys: StateKeys | None = _unset(
+        "keys that protect the results which servers keep for callers in PG_MCP_RATE_LIMIT_STORAGE_URL, the "
+        "same on every server; a comma list of 32 characters or more: the first encrypts, all decrypt. "
+        "Without them each server keeps its results for itself"
+    )
 
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:
@@ -396,6 +420,11 @@ class HttpSettings(_Frozen):
         pairs = self.tokens.get_secret_value().split(",") if self.tokens else []
         named = (pair.strip().partition("=") for pair in pairs if pair.strip())
         return {name: digest for name, _, digest in named}
+
+    @property
+    def state_key_list(self) -> tuple[str, ...]:
+        """The keys of kept results; the first encrypts."""
+        return split_keys(self.state_keys) if self.state_keys else ()
 
     @property
     def audiences(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pgmcp.answers.answer import Answer, ExportFormat
 from pgmcp.answers.fitted import FittedAnswer, fit_answer
 from pgmcp.answers.page import render_page
-from pgmcp.answers.result_store import ResultStore
+from pgmcp.answers.result_store import KeptResults
 from pgmcp.answers.structured import as_json
 from pgmcp.answers.text import as_text
 from pgmcp.catalog.catalog import Catalog, Table
@@ -37,10 +37,10 @@ class Presenter:
 
     max_tokens: int
     count_tokens: Callable[[str], int]
-    store: ResultStore | None = None
+    store: KeptResults | None = None
     exporter: "Exporter | None" = None
 
-    def answer(self, answer: Answer, *, for_view: bool = False, owner: str | None = None) -> ToolReply:
+    async def answer(self, answer: Answer, *, for_view: bool = False, owner: str | None = None) -> ToolReply:
         """Return the answer as text and as structured content; both hold the same rows.
 
         Args:
@@ -49,9 +49,8 @@ class Presenter:
         """
         fitted = fit_answer(answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens)
         if fitted.missing:
-            fitted = replace(
-                fitted, rest=self._keep_rest(fitted, owner), export_hint=self._export_hint(answer)
-            )
+            rest = await self._keep_rest(fitted, owner)
+            fitted = replace(fitted, rest=rest, export_hint=self._export_hint(answer))
         meta = None
         if for_view:
             from pgmcp.view.view import VIEW_META_KEY, describe_for_view
@@ -86,16 +85,17 @@ class Presenter:
 
         return Drawer()
 
-    def page(self, result_id: str, first_row: int, owner: str | None = None) -> str:
+    async def page(self, result_id: str, first_row: int, owner: str | None = None) -> str:
         """Return as many rows of a kept result as the budget allows, from one on, and where the next are.
 
         Raises:
             ResultGoneError: it is not kept any more, or has no such row.
+            SharedStorageError: the results are kept in Redis, which cannot be used now.
         """
         if self.store is None:
             raise ResultGoneError("no results are kept", hint="PG_MCP_SERVER_KEPT_RESULTS_BYTES is 0")
         # A row costs a token at least, so no more can matter.
-        rows, row_count = self.store.read(result_id, first_row, max_rows=self.max_tokens, owner=owner)
+        rows, row_count = await self.store.read(result_id, first_row, max_rows=self.max_tokens, owner=owner)
         page = render_page(
             rows,
             first_row=first_row,
@@ -108,7 +108,7 @@ class Presenter:
             return page.text
         return f"{page.text}\nThe next rows: {result_uri(result_id, page.next_row)}"
 
-    def _keep_rest(self, fitted: FittedAnswer, owner: str | None) -> str | None:
+    async def _keep_rest(self, fitted: FittedAnswer, owner: str | None) -> str | None:
         """Keep rows that the answer had no room for, and return where they can be read."""
         answer = fitted.answer
         if (
@@ -118,7 +118,7 @@ class Presenter:
             or fitted.shown_rows == len(answer.rows.rows)
         ):
             return None
-        result_id = self.store.keep(answer.rows, owner=owner)
+        result_id = await self.store.keep(answer.rows, owner=owner)
         return result_id and result_uri(result_id, fitted.shown_rows + 1)
 
     def _export_hint(self, answer: Answer) -> str:

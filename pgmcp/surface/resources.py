@@ -191,7 +191,7 @@ async def _read(
     if found := _SCHEMA.fullmatch(uri):
         return _text(await _read_schema(pipeline, *found.groups()))
     if found := _RESULT.fullmatch(uri):
-        return _text(_read_rows(presenter, *found.groups(), principal=principal))
+        return _text(await _read_rows(presenter, *found.groups(), principal=principal))
     return None
 
 
@@ -210,10 +210,10 @@ async def _read_schema(pipeline: "Pipeline", database: str, page: str | None, ta
     return await asyncio.to_thread(describe_schema, name, catalog)
 
 
-def _read_rows(presenter: "Presenter", result: str, row: str, *, principal: str | None) -> str:
+async def _read_rows(presenter: "Presenter", result: str, row: str, *, principal: str | None) -> str:
     if not row.isascii() or not row.isdigit():
         raise InvalidArgumentError(f"{row[:32]!r} is no row", hint="rows are counted from 1")
-    return presenter.page(result, int(row[:18]), principal)
+    return await presenter.page(result, int(row[:18]), principal)
 
 
 def _text(text: str) -> dict[str, Any]:

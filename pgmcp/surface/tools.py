@@ -331,7 +331,7 @@ async def _present(
         answer = replace(answer, notes=(*answer.notes, *notes))
     if file_format is not None:
         answer = await presenter.export(answer, file_format)
-    reply = presenter.answer(answer, for_view=caller.shows_apps, owner=caller.principal)
+    reply = await presenter.answer(answer, for_view=caller.shows_apps, owner=caller.principal)
     return await presenter.add_chart(reply, answer) if with_chart else reply
 
 

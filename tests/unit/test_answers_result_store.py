@@ -6,6 +6,8 @@ from pgmcp.answers.result_store import ResultStore
 from pgmcp.errors import ResultGoneError
 from pgmcp.execution.result import Column, Rows, Truncation
 
+pytestmark = pytest.mark.anyio
+
 _COLUMNS = (Column("id", "integer"), Column("name", "text"))
 
 
@@ -13,8 +15,8 @@ def make_rows(count: int, name: str = "x") -> Rows:
     return Rows(_COLUMNS, [[number, name] for number in range(1, count + 1)])
 
 
-def keep(store: ResultStore, rows: Rows) -> str:
-    result_id = store.keep(rows)
+async def keep(store: ResultStore, rows: Rows) -> str:
+    result_id = await store.keep(rows)
     assert result_id is not None
     return result_id
 
@@ -28,84 +30,86 @@ def store() -> ResultStore:
     ("first_row", "max_rows", "expected"),
     [(1, 2, [1, 2]), (99, 3, [99, 100, 101]), (200, 5, [200, 201]), (250, 250, [])],
 )
-def test_rows_come_back_from_any_row_on(
+async def test_rows_come_back_from_any_row_on(
     store: ResultStore, first_row: int, max_rows: int, expected: list[int]
 ) -> None:
     count = max(expected, default=250)
-    result_id = keep(store, make_rows(count))
+    result_id = await keep(store, make_rows(count))
 
-    rows, row_count = store.read(result_id, first_row, max_rows)
+    rows, row_count = await store.read(result_id, first_row, max_rows)
 
     assert [row[0] for row in rows.rows] == (expected or [250])
     assert row_count == count
 
 
-def test_values_and_columns_are_what_they_were(store: ResultStore) -> None:
+async def test_values_and_columns_are_what_they_were(store: ResultStore) -> None:
     cells = [1, 1.5, True, None, 'é"\\\n\x00', "\u2028"]
     columns = tuple(Column("", "text") for _ in cells)
-    result_id = keep(store, Rows(columns, [cells], Truncation.ROWS))
+    result_id = await keep(store, Rows(columns, [cells], Truncation.ROWS))
 
-    rows, _ = store.read(result_id, 1, 1)
+    rows, _ = await store.read(result_id, 1, 1)
 
     assert rows == Rows(columns, [cells], Truncation.ROWS)
 
 
 @pytest.mark.parametrize("first_row", [0, 4])
-def test_a_row_that_is_not_there_is_refused_with_those_that_are(store: ResultStore, first_row: int) -> None:
-    result_id = keep(store, make_rows(3))
+async def test_a_row_that_is_not_there_is_refused_with_those_that_are(
+    store: ResultStore, first_row: int
+) -> None:
+    result_id = await keep(store, make_rows(3))
 
     with pytest.raises(ResultGoneError) as refused:
-        store.read(result_id, first_row, 1)
+        await store.read(result_id, first_row, 1)
 
     assert "1 to 3" in refused.value.hint
 
 
-def test_a_result_is_gone_when_its_time_is_over() -> None:
+async def test_a_result_is_gone_when_its_time_is_over() -> None:
     now_s = 0.0
     store = ResultStore(max_bytes=1000, lifetime_s=60, clock=lambda: now_s)
-    result_id = keep(store, make_rows(1))
+    result_id = await keep(store, make_rows(1))
 
     now_s = 59.9
-    store.read(result_id, 1, 1)
+    await store.read(result_id, 1, 1)
     now_s = 60.0
 
     with pytest.raises(ResultGoneError):
-        store.read(result_id, 1, 1)
+        await store.read(result_id, 1, 1)
 
 
-def test_the_oldest_results_make_room_for_a_new_one() -> None:
+async def test_the_oldest_results_make_room_for_a_new_one() -> None:
     store = ResultStore(max_bytes=250, lifetime_s=60)
-    first, second, third = (keep(store, make_rows(1, "x" * 100)) for _ in range(3))
+    first, second, third = [await keep(store, make_rows(1, "x" * 100)) for _ in range(3)]
 
     with pytest.raises(ResultGoneError):
-        store.read(first, 1, 1)
-    assert store.read(second, 1, 1)
-    assert store.read(third, 1, 1)
+        await store.read(first, 1, 1)
+    assert await store.read(second, 1, 1)
+    assert await store.read(third, 1, 1)
 
 
-def test_a_result_larger_than_the_bound_is_not_kept_and_moves_nobody_out() -> None:
+async def test_a_result_larger_than_the_bound_is_not_kept_and_moves_nobody_out() -> None:
     store = ResultStore(max_bytes=250, lifetime_s=60)
-    small = keep(store, make_rows(1))
+    small = await keep(store, make_rows(1))
 
-    assert store.keep(make_rows(1000)) is None
-    assert store.read(small, 1, 1)
+    assert await store.keep(make_rows(1000)) is None
+    assert await store.read(small, 1, 1)
 
 
-def test_ids_cannot_be_guessed_from_one_another(store: ResultStore) -> None:
-    ids = {keep(store, make_rows(1)) for _ in range(100)}
+async def test_ids_cannot_be_guessed_from_one_another(store: ResultStore) -> None:
+    ids = {await keep(store, make_rows(1)) for _ in range(100)}
 
     assert len(ids) == 100
     assert all(len(result_id) >= 12 for result_id in ids)
 
 
-def test_a_result_is_read_by_its_owner_alone() -> None:
+async def test_a_result_is_read_by_its_owner_alone() -> None:
     store = ResultStore(max_bytes=10_000, lifetime_s=60)
-    of_alice, of_nobody = store.keep(make_rows(3), owner="alice"), store.keep(make_rows(3))
+    of_alice, of_nobody = await store.keep(make_rows(3), owner="alice"), await store.keep(make_rows(3))
     assert of_alice is not None
     assert of_nobody is not None
 
-    assert store.read(of_alice, 1, 1, owner="alice")
-    assert store.read(of_nobody, 1, 1)
+    assert await store.read(of_alice, 1, 1, owner="alice")
+    assert await store.read(of_nobody, 1, 1)
     for result_id, owner in ((of_alice, "bob"), (of_alice, None), (of_nobody, "bob")):
         with pytest.raises(ResultGoneError, match="is kept"):
-            store.read(result_id, 1, 1, owner=owner)
+            await store.read(result_id, 1, 1, owner=owner)

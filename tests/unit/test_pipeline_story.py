@@ -158,7 +158,7 @@ class Budgets:
     token_refusal: PgmcpError | None = None
     settled: list[int] = field(default_factory=list)
 
-    async def admit(self) -> None:
+    async def admit(self, caller: str | None, /) -> None:
         if self.refusal:
             raise self.refusal
 

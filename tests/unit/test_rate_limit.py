@@ -1,11 +1,12 @@
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from limits.aio.storage import MemoryStorage, Storage
 
-from pgmcp.errors import RateLimitedError
-from pgmcp.rate_limit import RateLimit
+from pgmcp.errors import RateLimitedError, SharedStorageError
+from pgmcp.rate_limit import MAX_CALLERS, RateLimit, SharedCounts
 
 pytestmark = pytest.mark.anyio
 
@@ -24,6 +25,7 @@ def make_rate_limit(
     requests_per_hour: int = 1000,
     tokens_per_minute: int = 1000,
     storage: Storage | None = None,
+    shared: SharedCounts | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> RateLimit:
     return RateLimit(
@@ -32,6 +34,7 @@ def make_rate_limit(
         requests_per_hour=requests_per_hour,
         tokens_per_minute=tokens_per_minute,
         storage=storage,
+        shared=shared,
         clock=clock,
     )
 
@@ -55,19 +58,6 @@ async def test_a_refusal_says_when_the_next_request_fits() -> None:
     assert refusal.value.retry_after_s is not None
     assert 0 < refusal.value.retry_after_s <= 60
     assert refusal.value.hint == f"try again in {refusal.value.retry_after_s:.0f} s"
-
-
-async def test_a_refused_request_consumes_nothing() -> None:
-    storage = MemoryStorage()
-    rate_limit = make_rate_limit(requests_per_minute=1, requests_per_hour=2, storage=storage)
-    await rate_limit.admit()
-    for _ in range(10):
-        with pytest.raises(RateLimitedError, match="per minute"):
-            await rate_limit.admit()
-
-    same_hour = make_rate_limit(requests_per_minute=100, requests_per_hour=2, storage=storage)
-
-    await same_hour.admit()  # the second of this hour: the ten refusals did not count
 
 
 async def test_the_budget_that_takes_longest_is_the_one_named() -> None:
@@ -119,12 +109,120 @@ async def test_a_request_refused_by_one_budget_is_not_counted_in_the_other() -> 
     assert refusal.value.retry_after_s == 3480.0
 
 
-async def test_servers_with_one_storage_share_the_budget() -> None:
-    storage = MemoryStorage()
-    await make_rate_limit(requests_per_minute=1, storage=storage).admit()
+async def test_each_caller_has_budgets_of_its_own() -> None:
+    rate_limit = make_rate_limit(requests_per_minute=1)
+    await rate_limit.admit("alice")
+    await rate_limit.admit("bob")
 
     with pytest.raises(RateLimitedError):
-        await make_rate_limit(requests_per_minute=1, storage=storage).admit()
+        await rate_limit.admit("alice")
+
+
+async def test_the_caller_that_has_not_called_for_longest_is_forgotten_first() -> None:
+    rate_limit = make_rate_limit(requests_per_minute=1)
+    await rate_limit.admit("first")
+    for number in range(MAX_CALLERS - 1):
+        await rate_limit.admit(f"caller {number}")
+    with pytest.raises(RateLimitedError):
+        await rate_limit.admit("first")
+    await rate_limit.admit("one too many")
+
+    with pytest.raises(RateLimitedError):
+        await rate_limit.admit("first")
+    await rate_limit.admit("caller 0")
+
+
+class SharedMemory:
+    """Counts that several servers share, and that can be away."""
+
+    def __init__(self) -> None:
+        self.storage = MemoryStorage()
+        self.is_away = False
+
+    async def attempt(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        if self.is_away:
+            raise SharedStorageError
+        return await work()
+
+    def counts(self, *, servers: int = 1, refuse_when_away: bool = False) -> SharedCounts:
+        return SharedCounts(self.storage, self.attempt, servers, refuse_when_away)
+
+
+@pytest.fixture
+def memory() -> SharedMemory:
+    return SharedMemory()
+
+
+async def test_servers_with_one_storage_share_the_budgets(memory: SharedMemory) -> None:
+    servers = [make_rate_limit(requests_per_minute=2, shared=memory.counts()) for _ in range(3)]
+    await servers[0].admit("alice")
+    await servers[1].admit("alice")
+
+    with pytest.raises(RateLimitedError, match="2 requests per minute") as refusal:
+        await servers[2].admit("alice")
+
+    assert refusal.value.retry_after_s is not None
+    assert 0 < refusal.value.retry_after_s <= 90
+    await servers[2].admit("bob")
+
+
+async def test_a_request_refused_by_one_shared_budget_is_not_counted_in_the_other(
+    memory: SharedMemory,
+) -> None:
+    by_minute = make_rate_limit(requests_per_minute=1, requests_per_hour=2, shared=memory.counts())
+    await by_minute.admit()
+    for _ in range(10):
+        with pytest.raises(RateLimitedError, match="per minute"):
+            await by_minute.admit()
+    by_hour = make_rate_limit(requests_per_minute=2, requests_per_hour=2, shared=memory.counts())
+    await by_hour.admit()  # the second of this hour: the ten refusals did not count
+    for _ in range(10):
+        with pytest.raises(RateLimitedError, match="per hour"):
+            await by_hour.admit()
+
+    longer_hour = make_rate_limit(requests_per_minute=2, requests_per_hour=3, shared=memory.counts())
+    await longer_hour.admit()  # the second of this minute, for the same reason
+
+
+async def test_tokens_are_shared_and_settled_together(memory: SharedMemory) -> None:
+    one, other = (make_rate_limit(tokens_per_minute=1000, shared=memory.counts()) for _ in range(2))
+    reservation = await one.reserve_tokens(900)
+    with pytest.raises(RateLimitedError):
+        await other.reserve_tokens(200)
+
+    await reservation.settle(100)
+
+    await other.reserve_tokens(900)
+
+
+async def test_during_an_outage_each_server_grants_its_part(memory: SharedMemory) -> None:
+    rate_limit = make_rate_limit(
+        requests_per_minute=9, tokens_per_minute=900, shared=memory.counts(servers=3)
+    )
+    await rate_limit.admit("alice")
+    memory.is_away = True
+
+    await rate_limit.admit("alice")
+    await rate_limit.admit("alice")  # with the one before the outage, a third of nine
+    with pytest.raises(RateLimitedError):
+        await rate_limit.admit("alice")
+    await rate_limit.reserve_tokens(300)
+    with pytest.raises(RateLimitedError):
+        await rate_limit.reserve_tokens(1)
+
+
+async def test_during_an_outage_calls_are_refused_where_the_operator_wants_that(
+    memory: SharedMemory,
+) -> None:
+    rate_limit = make_rate_limit(shared=memory.counts(refuse_when_away=True))
+    reservation = await rate_limit.reserve_tokens(1)
+    memory.is_away = True
+
+    with pytest.raises(SharedStorageError):
+        await rate_limit.admit("alice")
+    with pytest.raises(SharedStorageError):
+        await rate_limit.reserve_tokens(1)
+    await reservation.settle(2)  # a call that is done is not lost for it
 
 
 async def test_tokens_beyond_the_minute_are_refused_until_it_is_over() -> None:

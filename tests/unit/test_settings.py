@@ -97,9 +97,35 @@ def test_the_secret_settings_are_known_as_such() -> None:
         "PG_MCP_DATABASE_URL",
         "PG_MCP_DATABASE_PASSWORD",
         "PG_MCP_HTTP_INTROSPECTION_CLIENT_SECRET",
+        "PG_MCP_HTTP_STATE_KEYS",
         "PG_MCP_HTTP_TOKENS",
         "PG_MCP_OPENAI_API_KEY",
+        "PG_MCP_RATE_LIMIT_STORAGE_URL",
     }
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("PG_MCP_RATE_LIMIT_STORAGE_URL", "http://hidden@redis.example.com/0"),
+        ("PG_MCP_RATE_LIMIT_STORAGE_URL", "redis://"),
+        ("PG_MCP_HTTP_STATE_KEYS", "hidden"),
+        ("PG_MCP_HTTP_STATE_KEYS", f"{'k' * 32},hidden"),
+    ],
+)
+def test_what_a_fleet_shares_is_checked_and_never_shown(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"{variable}.*expected") as refused:
+        load(LOCATED | {variable: text})
+
+    assert "hidden" not in str(refused.value)
+
+
+def test_a_fleet_has_keys_that_can_be_rotated() -> None:
+    keys = (f"new-{'k' * 32}", f"old-{'k' * 32}")
+
+    settings = load(LOCATED | {"PG_MCP_HTTP_STATE_KEYS": ", ".join(keys)})
+
+    assert settings.http.state_key_list == keys
 
 
 def test_the_example_config_file_configures_two_databases() -> None:

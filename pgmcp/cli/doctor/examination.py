@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
 
-from pgmcp.cli.doctor import hosts, http, machine, model
+from pgmcp.cli.doctor import fleet, hosts, http, machine, model
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.databases import examine_database
 from pgmcp.cli.doctor.report import (
@@ -129,6 +129,7 @@ async def examine_remote(settings: Settings, fork_server: ForkServer | None) -> 
         work = [
             run_check(model.CHECK, partial(model.examine_model, settings.openai)),
             run_check(http.CHECK, partial(http.examine_http, settings.http)),
+            run_check(fleet.CHECK, partial(fleet.examine_fleet, settings.rate_limit, settings.http)),
             *map(_examine_to_the_end, contexts),
         ]
         examinations = [asyncio.create_task(each) for each in work]

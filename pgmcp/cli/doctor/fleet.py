@@ -1,0 +1,50 @@
+"""Checks of what the servers of a fleet share: whether Redis can be used, and with which keys."""
+
+from typing import Final
+
+from pgmcp.cli.doctor.report import CheckResult, Status
+from pgmcp.settings import HttpSettings, RateLimitSettings
+
+CHECK: Final = "fleet"
+
+
+async def examine_fleet(limits: RateLimitSettings, http: HttpSettings) -> list[CheckResult]:
+    """Write to the shared Redis and read from it, and say what is shared in it."""
+    if limits.storage_url is None:
+        return []
+    from pgmcp.fleet.trial import try_redis
+
+    tried = await try_redis(limits.storage_url.get_secret_value())
+    if not tried.can_be_used:
+        return [
+            CheckResult(
+                Status.FAIL,
+                f"{CHECK}: rate limits",
+                f"Redis cannot be used: {tried.text}",
+                "check PG_MCP_RATE_LIMIT_STORAGE_URL; it has to be a primary that takes writes and scripts",
+            )
+        ]
+    return [
+        CheckResult(Status.OK, f"{CHECK}: rate limits", f"counted in {tried.text}; {_outage(limits)}"),
+        _kept_results(http),
+    ]
+
+
+def _outage(limits: RateLimitSettings) -> str:
+    if limits.on_outage == "refuse":
+        return "calls are refused while it is away"
+    return f"a server grants 1/{limits.servers} while it is away"
+
+
+def _kept_results(http: HttpSettings) -> CheckResult:
+    check = f"{CHECK}: kept results"
+    if not http.state_key_list:
+        return CheckResult(
+            Status.WARN,
+            check,
+            "each server keeps its results for itself: another one cannot give their next pages",
+            "set PG_MCP_HTTP_STATE_KEYS to the same keys on every server",
+        )
+    return CheckResult(
+        Status.OK, check, f"shared, sealed with the first of {len(http.state_key_list)} configured keys"
+    )

@@ -1,0 +1,14 @@
+"""What the servers of a fleet share: rate limits and kept results, in one Redis.
+
+    settings ─▶ sharing ─▶ connection ─▶ Redis
+                  ├─ limits    budgets of requests and tokens, counted by the `limits` library
+                  └─ results   rows for later pages, sealed with a key that only the servers know
+
+connection   one pool of connections; every use has a time limit, and an outage is noticed once
+sharing      builds the others from the settings
+limits       the storage that `pgmcp.rate_limit` counts in
+results      kept results: bounded, expiring, for the principal that asked
+sealing      encryption of what is kept there, with keys that can be rotated
+
+The Redis client is an extra (`pip install 'pgmcp[fleet]'`); only this package imports it.
+"""

@@ -1,0 +1,156 @@
+"""The connection to Redis: a time limit for every use, and one log line for every outage.
+
+    attempt ─▶ Redis answers ─▶ result
+        └────▶ no answer ─▶ SharedStorageError; until a probe succeeds, further attempts fail at once
+
+After a failure one attempt in `PROBE_INTERVAL_S` is let through, so that callers do not wait for a Redis
+that is known to be silent.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pgmcp.errors import SettingsError, SharedStorageError
+from pgmcp.untrusted import escape_untrusted, shorten
+
+if TYPE_CHECKING:
+    from redis.asyncio import ConnectionPool, Redis
+
+logger = logging.getLogger(__name__)
+
+OPERATION_TIMEOUT_S: Final = 1.0
+"""For one use, including its retry. Without a limit a Redis that is silent is waited for without end."""
+
+PROBE_INTERVAL_S: Final = 1.0
+MAX_CONCURRENT: Final = 32
+"""Uses at once, each with a connection of its own; further ones wait within their time limit."""
+
+_MAX_REASON_CHARACTERS: Final = 200
+
+T = TypeVar("T")
+
+
+class SharedRedis:
+    """One Redis for all servers of a fleet. Made and used on one event loop."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        while_away: str,
+        timeout_s: float = OPERATION_TIMEOUT_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare to connect; nothing is sent yet.
+
+        Args:
+            url: redis://, rediss:// or unix://, with a password where Redis wants one.
+            while_away: what this server does during an outage, for the log.
+            timeout_s: for one use, including its retry.
+
+        Raises:
+            SettingsError: the Redis client is not installed, or does not take the URL.
+        """
+        self._pool = _connection_pool(url)
+        self._while_away = while_away
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
+        self._away_since_s: float | None = None
+        self._next_probe_s = 0.0
+
+    @property
+    def pool(self) -> "ConnectionPool":
+        """The connections, for other clients of the same Redis."""
+        return self._pool
+
+    def client(self) -> "Redis":
+        """Return a client that uses the pool."""
+        from redis.asyncio import Redis
+
+        return Redis(connection_pool=self._pool)
+
+    async def attempt(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Run work that uses Redis.
+
+        Raises:
+            SharedStorageError: Redis gave no answer in time, or an error.
+        """
+        from redis.exceptions import RedisError
+
+        if not self._may_try():
+            raise SharedStorageError
+        try:
+            async with asyncio.timeout(self._timeout_s), self._slots:
+                result = await work()
+        except (RedisError, OSError, TimeoutError) as error:
+            self._note_failure(error)
+            raise SharedStorageError from error
+        self._note_success()
+        return result
+
+    async def probe(self) -> bool:
+        """Return whether Redis answers; an outage is logged as by any other use."""
+        try:
+            await self.attempt(lambda: self.client().time())
+        except SharedStorageError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.aclose()
+
+    def _may_try(self) -> bool:
+        if self._away_since_s is None:
+            return True
+        now_s = self._clock()
+        if now_s < self._next_probe_s:
+            return False
+        self._next_probe_s = now_s + PROBE_INTERVAL_S  # this attempt is the probe
+        return True
+
+    def _note_failure(self, error: Exception) -> None:
+        now_s = self._clock()
+        self._next_probe_s = now_s + PROBE_INTERVAL_S
+        if self._away_since_s is None:
+            self._away_since_s = now_s
+            logger.warning("Redis cannot be used (%s); until it can, %s", describe(error), self._while_away)
+
+    def _note_success(self) -> None:
+        if self._away_since_s is not None:
+            logger.warning(
+                "Redis can be used again, after %.0f s; what it counted and kept may be gone if it was "
+                "restarted",
+                self._clock() - self._away_since_s,
+            )
+            self._away_since_s = None
+
+
+def describe(error: Exception) -> str:
+    """Return the reason of a failure for a log line; a password is never part of it."""
+    text = escape_untrusted(shorten(str(error), _MAX_REASON_CHARACTERS))
+    return text or "it gave no answer in time"
+
+
+def _connection_pool(url: str) -> "ConnectionPool":
+    try:
+        from redis.asyncio import ConnectionPool
+        from redis.asyncio.retry import Retry
+        from redis.backoff import NoBackoff
+    except ImportError as error:
+        raise SettingsError(
+            f"PG_MCP_RATE_LIMIT_STORAGE_URL is set, but {error.name} is not installed",
+            hint="install it with: pip install 'pgmcp[fleet]'",
+        ) from error
+    try:
+        # One retry: a connection that Redis or a firewall has dropped shows it only when it is used.
+        return ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 1))
+    except ValueError as error:
+        raise SettingsError(
+            "PG_MCP_RATE_LIMIT_STORAGE_URL is not a URL of Redis",
+            hint="expected redis://[:password@]host:port/0, rediss://… or unix:///path/to/socket",
+        ) from error

@@ -1,0 +1,71 @@
+"""Builds what a fleet shares from the settings."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pgmcp.fleet.connection import SharedRedis
+from pgmcp.fleet.limits import OutagePolicy, shared_counts
+
+if TYPE_CHECKING:
+    from pgmcp.fleet.results import SharedResultStore
+    from pgmcp.rate_limit import SharedCounts
+    from pgmcp.settings import RateLimitSettings, Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What the servers of a fleet share.
+
+    Attributes:
+        results: None if no keys are configured, or no results are kept.
+    """
+
+    counts: "SharedCounts"
+    results: "SharedResultStore | None"
+
+
+@asynccontextmanager
+async def open_sharing(settings: "Settings") -> AsyncIterator[Sharing | None]:
+    """Connect to the Redis of the settings; None without one.
+
+    A Redis that does not answer now is an outage like any later one.
+
+    Raises:
+        SettingsError: the Redis client is not installed.
+    """
+    url = settings.rate_limit.storage_url
+    if url is None:
+        yield None
+        return
+    redis = SharedRedis(url.get_secret_value(), while_away=_describe_outage(settings.rate_limit))
+    try:
+        counts = shared_counts(
+            redis,
+            OutagePolicy(settings.rate_limit.servers, refuse=settings.rate_limit.on_outage == "refuse"),
+        )
+        await redis.probe()
+        yield Sharing(counts, _results(redis, settings))
+    finally:
+        await redis.close()
+
+
+def _results(redis: SharedRedis, settings: "Settings") -> "SharedResultStore | None":
+    if not settings.http.state_key_list or not settings.server.kept_results_bytes:
+        return None
+    from pgmcp.fleet.results import SharedResultStore
+    from pgmcp.fleet.sealing import Sealer
+
+    return SharedResultStore(
+        redis,
+        Sealer(settings.http.state_key_list),
+        max_bytes=settings.server.kept_results_bytes,
+        lifetime_s=settings.server.kept_results_ttl_s,
+    )
+
+
+def _describe_outage(settings: "RateLimitSettings") -> str:
+    if settings.on_outage == "refuse":
+        return "every call is refused"
+    return f"this server grants 1/{settings.servers} of the rate limits, and keeps no results for later pages"
