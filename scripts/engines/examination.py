@@ -48,7 +48,7 @@ class Row:
 
     engine: str
     version: str
-    holds: list[str] = field(default_factory=list)
+    works: list[str] = field(default_factory=list)
     fails: list[str] = field(default_factory=list)
     missing: str = ""
 
@@ -76,7 +76,7 @@ def _run_doctor(row: Row, target: Target) -> None:
         if each["check"].startswith("database ")
     ]
     proved = [name for name, each in results if each["status"] == "ok"]
-    row.holds.append(f"doctor: {', '.join(proved)}" if proved else "")
+    row.works.append(f"doctor: {', '.join(proved)}" if proved else "")
     row.fails += [
         f"doctor, {name} ({each['status']}): {each['text']}"
         for name, each in results
@@ -111,7 +111,7 @@ def _run_reads(row: Row, server: RawServer, target: Target) -> None:
     answers = [(sql, server.call("execute_sql", sql=sql)) for sql in target.reads]
     refused = [f"`{sql}`: {_first_line(answer)}" for sql, answer in answers if answer.is_error]
     if answers:
-        row.holds.append(f"{len(answers) - len(refused)} of {len(answers)} reads with the extension")
+        row.works.append(f"{len(answers) - len(refused)} of {len(answers)} reads with the extension")
     row.fails += refused
 
 
@@ -163,9 +163,9 @@ def _server(target: Target, timeout_s: int) -> Iterator[RawServer]:
         yield server
 
 
-def _note(row: Row, what: str, holds: bool, seen: str) -> None:
-    if holds:
-        row.holds.append(what)
+def _note(row: Row, what: str, works: bool, seen: str) -> None:
+    if works:
+        row.works.append(what)
     else:
         row.fails.append(f"{what}: {seen}")
 
@@ -176,9 +176,9 @@ def _first_line(answer: ToolResult) -> str:
 
 def as_markdown(rows: list[Row]) -> str:
     """Return the table, with what is missing below it."""
-    lines = ["| engine or pooler | version | holds | does not hold |", "|---|---|---|---|"]
+    lines = ["| engine or pooler | version | works | does not work |", "|---|---|---|---|"]
     lines += [
-        f"| {row.engine} | {row.version} | {_cell(row.holds)} | {_cell(row.fails)} |"
+        f"| {row.engine} | {row.version} | {_cell(row.works)} | {_cell(row.fails)} |"
         for row in rows
         if not row.missing
     ]

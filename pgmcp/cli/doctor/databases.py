@@ -62,7 +62,7 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("names", check_names, CHECK_TIMEOUT_S),
     ("patterns", check_patterns, CHECK_TIMEOUT_S),
     ("statistics", check_statistics, CHECK_TIMEOUT_S),
-    ("what leaves", check_data_sharing, CHECK_TIMEOUT_S),
+    ("data sent", check_data_sharing, CHECK_TIMEOUT_S),
     ("context names", check_context_names, CHECK_TIMEOUT_S),
     ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
 )

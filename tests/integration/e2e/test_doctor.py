@@ -24,7 +24,7 @@ CHECKS_OF_A_DATABASE = {
     "cancel",
     "catalog",
     "statistics",
-    "what leaves",
+    "data sent",
 }
 
 
@@ -126,7 +126,7 @@ def test_the_model_is_asked_and_named_as_the_one_that_prompts_go_to(shop_url: st
 
     assert exit_code == 0
     assert results["model"]["status"] == "ok"
-    assert endpoint.base_url.split("/")[2] in results["database main: what leaves"]["text"]
+    assert endpoint.base_url.split("/")[2] in results["database main: data sent"]["text"]
 
 
 def test_an_unexpected_error_of_one_check_is_a_finding_beside_the_others(folder: Path) -> None:

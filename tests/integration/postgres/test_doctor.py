@@ -363,12 +363,12 @@ async def test_statements_that_the_server_does_not_show_are_told(new_database: C
     assert "track_activities" in cancel.hint
 
 
-async def test_what_leaves_for_the_provider_is_told_with_what_keeps_it_here(shop_url: str) -> None:
+async def test_the_data_sent_to_the_provider_is_listed_with_settings_that_prevent_it(shop_url: str) -> None:
     environ = {"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 
-    told = (await examine(environ))["database main: what leaves"]
+    told = (await examine(environ))["database main: data sent"]
     told_less = (await examine({**environ, "PG_MCP_SERVER_SEND_VALUES": "false"}))[
-        "database main: what leaves"
+        "database main: data sent"
     ]
 
     assert told.text.startswith("with a question to 127.0.0.1:9, never rows: names and types of 7 tables")
@@ -377,8 +377,8 @@ async def test_what_leaves_for_the_provider_is_told_with_what_keeps_it_here(shop
     assert told_less.text.endswith("and no values")
 
 
-async def test_a_role_that_may_read_no_table_is_told(new_database: Callable[[], str]) -> None:
-    leaves = (await examine({"PG_MCP_DATABASE_URL": new_database()}))["database main: what leaves"]
+async def test_a_role_that_may_read_no_table_is_a_warning(new_database: Callable[[], str]) -> None:
+    leaves = (await examine({"PG_MCP_DATABASE_URL": new_database()}))["database main: data sent"]
 
     assert leaves.status is Status.WARN
     assert "GRANT" in leaves.hint

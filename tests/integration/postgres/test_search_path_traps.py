@@ -272,7 +272,7 @@ async def test_doctor_springs_no_trap(trapped: Trapped, role: str) -> None:
     findings = {finding.check: finding async for finding in examine_remote(settings, None)}
 
     statuses = {check.removeprefix("database main: "): each.status for check, each in findings.items()}
-    for check in ("connection", "version", "read-only", "timeout", "cancel", "catalog", "what leaves"):
+    for check in ("connection", "version", "read-only", "timeout", "cancel", "catalog", "data sent"):
         assert statuses[check] is Status.OK, findings
     assert statuses["role"] is (Status.WARN if role == "superuser" else Status.OK)
     _no_trap_was_sprung(trapped)
