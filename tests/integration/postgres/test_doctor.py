@@ -367,9 +367,7 @@ async def test_the_data_sent_to_the_provider_is_listed_with_settings_that_preven
     environ = {"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
 
     told = (await examine(environ))["database main: data sent"]
-    told_less = (await examine({**environ, "PG_MCP_SERVER_SEND_VALUES": "false"}))[
-        "database main: data sent"
-    ]
+    told_less = (await examine({**environ, "PG_MCP_SERVER_SEND_VALUES": "false"}))["database main: data sent"]
 
     assert told.text.startswith("with a question to 127.0.0.1:9, never rows: names and types of 7 tables")
     assert "customers.country" in told.text
