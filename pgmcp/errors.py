@@ -282,7 +282,7 @@ class UnreachableError(ExecutionError):
 
 
 class DatabaseAuthError(ExecutionError):
-    """The database refused the credentials, or the role may not connect."""
+    """The database refused the credentials, the role may not connect, or there is no password."""
 
     code = ErrorCode.AUTH
 

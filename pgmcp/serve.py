@@ -21,6 +21,7 @@ from pgmcp.catalog.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, ColumnSample
 from pgmcp.catalog.scope import CatalogScope
 from pgmcp.errors import GuardFailedError
 from pgmcp.execution.catalog_access import Fetch, Report, report_once
+from pgmcp.execution.credentials import RotatingPassword, ask_command, ask_file
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.pool import ConnectionTarget
@@ -316,8 +317,11 @@ def _open_database(
     hidden_values: HiddenValuesCheck,
 ) -> Database:
     conninfo, params = settings.target()
+    credentials = _credentials(name, settings)
+    if credentials is not None:
+        cleanup.push_async_callback(credentials.close)
     supervisor = Supervisor(
-        ConnectionTarget(conninfo, params, name=name),
+        ConnectionTarget(conninfo, params, name=name, credentials=credentials),
         spawn=spawn,
         min_workers=settings.min_pool_size,
         max_workers=settings.max_pool_size,
@@ -366,6 +370,15 @@ def _open_database(
     context_check = ContextCheck(name, context, schema, partial(find_hidden, fetch))
     cleanup.push_async_callback(context_check.close)
     return Database(name, supervisor, schema, role, functions, context_check.context, row_security, fetch)
+
+
+def _credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | None:
+    """Return what gives a password for each new connection; None if the password never changes."""
+    if settings.password_file is not None:
+        return RotatingPassword(partial(ask_file, settings.password_file, name), lifetime_s=0)
+    if command := settings.password_argv:
+        return RotatingPassword(partial(ask_command, command, name), lifetime_s=settings.password_lifetime_s)
+    return None
 
 
 def _catalog_reader(

@@ -46,6 +46,7 @@ class FailureCode(StrEnum):
 
     DENIED: the role lacks a right that every statement of the worker needs.
     IDENTITY: the connection may not take the role of `Execute.identity`.
+    DISCONNECTED: the worker has no connection any more and may not open another; nothing has run.
     """
 
     STATEMENT = "statement"
@@ -56,6 +57,7 @@ class FailureCode(StrEnum):
     DENIED = "denied"
     IDENTITY = "identity"
     TOO_LARGE = "too_large"
+    DISCONNECTED = "disconnected"
 
 
 class StatementMode(StrEnum):
@@ -110,6 +112,7 @@ class Open(msgspec.Struct, tag=True, frozen=True):
         params: libpq keywords that are added to it.
         connect_timeout_s: for each attempt to reach a host.
         memory_limit_mb: the worker's address space; 0 sets no bound.
+        reconnects: the worker may replace its connection by itself; not with a password that changes.
     """
 
     id: int
@@ -117,6 +120,7 @@ class Open(msgspec.Struct, tag=True, frozen=True):
     params: dict[str, str]
     connect_timeout_s: int
     memory_limit_mb: int
+    reconnects: bool = True
 
     def __repr__(self) -> str:
         return f"Open(id={self.id}, conninfo=…)"

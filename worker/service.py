@@ -207,6 +207,7 @@ class Service:
             request.conninfo,
             request.params,
             connect_timeout_s=request.connect_timeout_s,
+            reconnects=request.reconnects,
             on_connect=self._channel.send,
             while_waiting=lambda: self._wait(timeout_s=0),
         )

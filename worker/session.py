@@ -189,6 +189,7 @@ class Session:
         connect_timeout_s: int,
         on_connect: Callable[[Connected], None],
         while_waiting: Callable[[], object] = lambda: None,
+        reconnects: bool = True,
     ) -> None:
         """Store the parameters without connecting.
 
@@ -198,10 +199,13 @@ class Session:
             connect_timeout_s: for each host, unless the conninfo says otherwise.
             on_connect: called in the borrowing thread before the first statement on a new connection.
             while_waiting: called repeatedly while waiting for a connection.
+            reconnects: whether a connection that ended or is too old is replaced.
         """
         self._conninfo, self._requested_encoding = _complete(conninfo, params, connect_timeout_s)
         self._on_connect = on_connect
         self._while_waiting = while_waiting
+        self._may_connect = True
+        self._reconnects = reconnects
         self._pool: ConnectionPool[ServerConnection] | None = None
         self._kept: ServerConnection | None = None
         self._connect_error: psycopg.Error | None = None
@@ -211,9 +215,10 @@ class Session:
         """Return the connection, reopened if necessary; give it back with `give_back`.
 
         Raises:
-            FailedError: the database refused, is out of reach, or took longer than `timeout_s`.
+            FailedError: the database refused, is out of reach, or took longer than `timeout_s`; or the
+                connection has ended and may not be replaced.
         """
-        connection = self._take_kept() or self._wait_for_connection(self._open_pool(), timeout_s)
+        connection = self._take_kept() or self._connect(timeout_s)
         if connection.facts is not self._announced:
             self._announced = connection.facts
             self._on_connect(connection.facts.connected)
@@ -248,6 +253,13 @@ class Session:
         if pool is not None:
             pool.close(timeout=0)
 
+    def _connect(self, timeout_s: float) -> ServerConnection:
+        if not self._may_connect:
+            raise FailedError(FailureCode.DISCONNECTED, "the connection has ended")
+        connection = self._wait_for_connection(self._open_pool(), timeout_s)
+        self._may_connect = self._reconnects
+        return connection
+
     def _take_kept(self) -> ServerConnection | None:
         kept, self._kept = self._kept, None
         if kept is None:
@@ -259,7 +271,7 @@ class Session:
 
     def _replace(self, connection: ServerConnection) -> None:
         connection.close()
-        if self._pool is not None:
+        if self._pool is not None and self._may_connect:
             self._pool.putconn(connection)  # it opens another in place of a closed one
 
     def _open_pool(self) -> ConnectionPool[ServerConnection]:

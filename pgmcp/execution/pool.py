@@ -23,10 +23,11 @@ from pgmcp.errors import BusyError, ExecutionError, UnreachableError, WorkerLost
 from pgmcp.execution.allocation import Allocation, PoolState, allocate, reserved_of
 from pgmcp.execution.backoff import Backoff
 from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
+from pgmcp.execution.credentials import RotatingPassword
 from pgmcp.execution.replies import failure_error
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
-from worker.protocol import SHARED_SESSION, Backend, Failure, Open, Terminate, Terminated
+from worker.protocol import SHARED_SESSION, Backend, Failure, FailureCode, Open, Terminate, Terminated
 
 logger = logging.getLogger(__name__)
 
@@ -51,12 +52,15 @@ class ConnectionTarget:
         params: libpq keywords added to it.
         connect_timeout_s: for each host, unless the conninfo says otherwise.
         name: what the settings call the database, for the log.
+        credentials: gives the password of each new connection; None: it is in `conninfo` or `params`, or
+            libpq finds it.
     """
 
     conninfo: str
     params: Mapping[str, str]
     connect_timeout_s: int = 5
     name: str = "main"
+    credentials: RotatingPassword | None = None
 
     def __repr__(self) -> str:
         return "ConnectionTarget(…)"
@@ -228,6 +232,11 @@ class WorkerPool:
             self._other.add(other)
             self.in_background(self._end_orphans(other))
         self._rebalance()
+
+    async def part_with(self, worker: WorkerProcess) -> None:
+        """End a worker that has no connection any more: it leaves no backend behind."""
+        worker.backend = None
+        await self.discard(worker)
 
     async def close(self) -> None:
         """End every worker, and whatever goes on in the background.
@@ -446,22 +455,40 @@ class WorkerPool:
         return worker
 
     async def _connect(self, worker: WorkerProcess) -> None:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                failure = await self._log_in(worker)
+        except TimeoutError:
+            message = f"no connection within {OPEN_TIMEOUT_S:g} s"
+            raise UnreachableError(message, hint=hint_for(message, CHECK_ADDRESS)) from None
+        if failure is not None:
+            raise failure_error(failure, timeout_s=OPEN_TIMEOUT_S)
+
+    async def _log_in(self, worker: WorkerProcess) -> Failure | None:
+        """Connect a worker; a password that has changed is asked for once more."""
+        credentials = self._target.credentials
+        if credentials is None:
+            return await self._ask_to_connect(worker, {})
+        login = await credentials.get()
+        failure = await self._ask_to_connect(worker, login.params)
+        if failure is None or failure.code is not FailureCode.AUTH:
+            return failure
+        credentials.refuse(login)
+        other = await credentials.get()
+        return failure if other == login else await self._ask_to_connect(worker, other.params)
+
+    async def _ask_to_connect(self, worker: WorkerProcess, login: Mapping[str, str]) -> Failure | None:
         target = self._target
         request = Open(
             id=self.next_id(),
             conninfo=target.conninfo,
-            params=dict(target.params),
+            params={**target.params, **login},
             connect_timeout_s=target.connect_timeout_s,
             memory_limit_mb=self._memory_limit_mb,
+            reconnects=target.credentials is None,
         )
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                reply, _ = await worker.request(request)
-        except TimeoutError:
-            message = f"no connection within {OPEN_TIMEOUT_S:g} s"
-            raise UnreachableError(message, hint=hint_for(message, CHECK_ADDRESS)) from None
-        if isinstance(reply, Failure):
-            raise failure_error(reply, timeout_s=OPEN_TIMEOUT_S)
+        reply, _ = await worker.request(request)
+        return reply if isinstance(reply, Failure) else None
 
     def _refused(self, error: ExecutionError) -> None:
         """Tell those who wait, unless a worker that lives can still serve them."""

@@ -56,7 +56,7 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
     match failure.code:
         case FailureCode.TIMEOUT | FailureCode.CANCELLED:
             return limit_reached(failure.limit) if failure.limit else deadline_exceeded(timeout_s)
-        case FailureCode.UNREACHABLE:
+        case FailureCode.UNREACHABLE | FailureCode.DISCONNECTED:
             default = CONNECTION_ENDED if failure.sqlstate in _ENDED_SQLSTATES else CHECK_ADDRESS
             return UnreachableError(
                 f"the database is not reachable: {failure.message}", hint=hint_for(failure.message, default)

@@ -86,6 +86,10 @@ class _Statement:
     identity: Identity | None = None
 
 
+class _DisconnectedError(Exception):
+    """The worker had lost its connection before the statement was sent; another one runs it."""
+
+
 class Supervisor:
     """Runs statements on the workers of one database."""
 
@@ -172,6 +176,11 @@ class Supervisor:
             timeout_s,
             identity,
         )
+        while True:
+            with suppress(_DisconnectedError):  # nothing has run yet
+                return await self._execute(statement)
+
+    async def _execute(self, statement: _Statement) -> Rows:
         if not self._lanes.try_enter():
             rows = await self._wait_for_lane(statement)
             if rows is not None:
@@ -325,7 +334,7 @@ class Supervisor:
         worker.begin(request, text)
         self._start_ladder(worker, request.id, left_s)
         try:
-            return await worker.reply()
+            reply, body = await worker.reply()
         except TimeoutError:
             logger.warning("worker %d is killed: it was silent at its deadline", worker.pid)
             # Shielded: a caller that leaves now must not leave the worker half discarded.
@@ -339,6 +348,10 @@ class Supervisor:
             raise
         finally:
             self._timer.clear(worker)
+        if isinstance(reply, Failure) and reply.code is FailureCode.DISCONNECTED:
+            await asyncio.shield(self._pool.in_background(self._pool.part_with(worker)))
+            raise _DisconnectedError
+        return reply, body
 
     def _start_ladder(self, worker: WorkerProcess, request_id: int, left_s: float) -> None:
         """Cancel the request a little after its deadline, and give the worker up a little later."""

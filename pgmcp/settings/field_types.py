@@ -2,18 +2,21 @@
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
+from pgmcp.secret_file import read_secret_file
 from pgmcp.settings import conninfo
 
 _FUNCTION_NAME = re.compile(r"[^\W\d][\w$]*(?:\*|\.(?:[^\W\d][\w$]*\*?|\*))?|extension:[\w-]+")
 _HTTP_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?")
 _TOKEN_HASH = re.compile(r"([\w.@-]{1,200})=([0-9a-f]{64})")
 _STATE_KEY = re.compile(r"[\w+/=.-]{32,}")
+_SHELL_SYNTAX = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"})
 _HTTP_ORIGIN = re.compile(rf"https?://{_HTTP_HOST.pattern}")
 
 
@@ -45,6 +48,35 @@ def _find_file(path: Path) -> Path:
     if not is_file:
         raise ValueError("expected an existing file, best as an absolute path")
     return path
+
+
+def _check_password_file(path: Path) -> Path:
+    read_secret_file(path)
+    return path.expanduser().absolute()
+
+
+def split_command(text: str) -> list[str]:
+    """Return a program and its arguments, quoted as in a shell.
+
+    Raises:
+        ValueError: it is no command, or it needs a shell; the message does not contain it.
+    """
+    try:
+        words = shlex.split(text, posix=os.name != "nt")
+    except ValueError:
+        raise ValueError("expected a command and its arguments, with every quote closed") from None
+    if os.name == "nt":  # backslashes belong to paths there, and quotes are left around a word
+        words = [word[1:-1] if word[:1] == word[-1:] == '"' else word for word in words]
+    if not words or not words[0]:
+        raise ValueError("expected a command and its arguments")
+    if not _SHELL_SYNTAX.isdisjoint(words) or any(word.startswith("$(") for word in words):
+        raise ValueError("it is run without a shell: for a pipe or $(…), write sh -c '…'")
+    return words
+
+
+def _check_command(command: SecretStr) -> SecretStr:
+    split_command(command.get_secret_value())
+    return command
 
 
 def _find_folder_of(path: Path) -> Path:
@@ -175,6 +207,8 @@ TokenTypes = Annotated[tuple[str, ...], BeforeValidator(_split_token_types)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LOWER = BeforeValidator(lambda value: str(value).lower())
 UPPER = BeforeValidator(lambda value: str(value).upper())
+PasswordFile = Annotated[Path, AfterValidator(_check_password_file)]
+Command = Annotated[SecretStr, AfterValidator(_check_command)]
 ExistingFile = Annotated[Path, AfterValidator(_find_file)]
 FileInExistingFolder = Annotated[Path, AfterValidator(_find_folder_of)]
 WritableFolder = Annotated[Path, AfterValidator(_find_writable_folder)]

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from pgmcp.errors import SettingsError
 from pgmcp.settings import sources
-from pgmcp.settings.models import DatabaseSettings, Settings
+from pgmcp.settings.models import PASSWORD_FIELDS, DatabaseSettings, Settings
 from pgmcp.settings.sources import Given, GivenSource, LibpqSource
 from pgmcp.settings.specs import (
     CONFIG_FILE,
@@ -79,10 +79,19 @@ def read_sources(environ: Mapping[str, str], env_file: Path | None, problems: li
     # Variables ignore case: `PG_MCP_DATABASES__SALES__…` refers to `Sales` in the YAML file.
     names = sorted(path[1] for path in yaml if path[0] == "databases" and len(path) > 1)
     spelling = {name.lower(): name for name in (*names, main)}
-    return [
-        *(GivenSource(_name_databases(given, main, spelling)) for given in highest_first),
-        LibpqSource(process, main),
-    ]
+    named = [_name_databases(given, main, spelling) for given in highest_first]
+    return [*map(GivenSource, _keep_highest_passwords(named)), LibpqSource(process, main)]
+
+
+def _keep_highest_passwords(
+    highest_first: Iterable[Mapping[SettingPath, Given]],
+) -> Iterator[dict[SettingPath, Given]]:
+    """Yield the sources without passwords, and files and commands of such, that a higher source overrides."""
+    decided: set[str] = set()
+    for source in highest_first:
+        given = {path for path in source if path[0] == "databases" and path[-1] in PASSWORD_FIELDS}
+        yield {path: text for path, text in source.items() if path not in given or path[1] not in decided}
+        decided |= {path[1] for path in given}
 
 
 def read_variables(

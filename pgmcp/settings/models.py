@@ -24,6 +24,7 @@ from pgmcp.settings.field_types import (
     UPPER,
     BaseUrl,
     ColumnPatterns,
+    Command,
     ExistingFile,
     FileInExistingFolder,
     FunctionNames,
@@ -31,6 +32,7 @@ from pgmcp.settings.field_types import (
     HttpHosts,
     HttpOrigins,
     LogLevel,
+    PasswordFile,
     RedisUrl,
     RootCert,
     SchemaPatterns,
@@ -43,6 +45,7 @@ from pgmcp.settings.field_types import (
     Url,
     Words,
     WritableFolder,
+    split_command,
     split_keys,
 )
 
@@ -87,6 +90,21 @@ class DatabaseSettings(_Frozen):
     dbname: str | None = _unset("name of the database on the server; same as the user if unset")
     user: str | None = _unset("role to log in as; grant it only SELECT")
     password: SecretStr | None = _unset("password; ~/.pgpass and PGPASSWORD are read too")
+    password_file: PasswordFile | None = _unset(
+        "file that holds the password, read for each new connection; instead of the password"
+    )
+    password_command: Command | None = _unset(
+        "command that prints the password, run without a shell for new connections; instead of the password. "
+        "It prints the password alone, or JSON with password and, if you like, user and expires"
+    )
+    password_lifetime_s: float = _number(
+        600.0,
+        "seconds",
+        0,
+        604_800,
+        "how long a password of the command is used for new connections if it does not say when it expires; "
+        "0 runs the command for each. One that the server refuses is never used again",
+    )
     ssl_mode: Annotated[SslMode, LOWER] = Field(
         default="prefer", description="TLS; verify-ca and verify-full also need the root certificate"
     )
@@ -122,6 +140,7 @@ class DatabaseSettings(_Frozen):
         if self.model_fields_set.isdisjoint(LOCATING_FIELDS):
             given = next((name for name in type(self).model_fields if name in self.model_fields_set), "url")
             raise _reject(given, f"expected one of {', '.join(LOCATING_FIELDS)} to be set too")
+        self._check_passwords()
         if self.min_pool_size > self.max_pool_size:
             raise _reject(
                 "min_pool_size", f"expected at most {self.max_pool_size} connections, the maximum pool size"
@@ -136,10 +155,26 @@ class DatabaseSettings(_Frozen):
             raise _reject("ssl_mode", "expected verify-full, the only mode that supports system roots")
         return self
 
+    def _check_passwords(self) -> None:
+        given = [field for field in PASSWORD_FIELDS if getattr(self, field) is not None]
+        if len(given) > 1:
+            names = " and ".join(field.upper() for field in given)
+            raise _reject(given[-1], f"{names} are both set: keep one of them")
+        if given and given[0] != "password" and "password" in conninfo.keywords(self._plain_url):
+            raise _reject(given[0], "the URL contains a password too: remove it there")
+
+    @property
+    def _plain_url(self) -> str:
+        return self.url.get_secret_value() if self.url else ""
+
+    @property
+    def password_argv(self) -> list[str]:
+        """The program of the password command and its arguments; empty without one."""
+        return split_command(self.password_command.get_secret_value()) if self.password_command else []
+
     @property
     def _names_root_cert(self) -> bool:
-        url = self.url.get_secret_value() if self.url else ""
-        return self.ssl_root_cert is not None or "sslrootcert" in conninfo.keywords(url)
+        return self.ssl_root_cert is not None or "sslrootcert" in conninfo.keywords(self._plain_url)
 
     def target(self) -> tuple[str, dict[str, str]]:
         """Return a conninfo and the libpq parameters to merge into it, in plain text.
@@ -159,6 +194,9 @@ class DatabaseSettings(_Frozen):
 
 LOCATING_FIELDS = ("url", "host", "dbname", "user", "service")
 """Each of these locates a database; an empty URL leaves it to libpq's environment."""
+
+PASSWORD_FIELDS = ("password", "password_file", "password_command")
+"""A database has one of them; the one in the source of highest precedence counts."""
 
 _LIBPQ_FIELDS = (
     "host",

@@ -14,8 +14,17 @@ from typing import Any
 from dotenv.parser import parse_stream
 from pydantic_settings import InitSettingsSource
 
-from pgmcp.settings.models import LOCATING_FIELDS, Settings
-from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, PREFIX, SPEC_BY_PATH, SettingPath, variable_of
+from pgmcp.secret_file import read_secret_file
+from pgmcp.settings.models import LOCATING_FIELDS, PASSWORD_FIELDS, Settings
+from pgmcp.settings.specs import (
+    CONFIG_FILE,
+    ENV_FILE,
+    PREFIX,
+    SPEC_BY_PATH,
+    SettingPath,
+    SettingSpec,
+    variable_of,
+)
 
 PATH_BY_VARIABLE = {spec.variable: path for path, spec in SPEC_BY_PATH.items()}
 FIELD_BY_REFERENCE = {"password_env": "password", "url_env": "url"}
@@ -27,7 +36,6 @@ _LIBPQ_LOCATIONS = ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")
 # The host of a desktop bundle passes this for a field that the user left empty.
 _UNFILLED_FIELD = re.compile(r"\$\{user_config\.\w+\}")
 _FILE_SUFFIX = "_FILE"
-_MAX_SECRET_BYTES = 64 << 10
 _CREDENTIALS = re.compile(r".*@", re.DOTALL)
 _SHOWN_CHARACTERS = 80
 
@@ -82,12 +90,16 @@ class LibpqSource(GivenSource):
             yield ("databases", self._main, "url"), Given("", "libpq's environment")
         # Only one database gets the password, so that it is not sent to another server.
         owner = self._main if self._main in located else located[0] if len(located) == 1 else None
-        if owner and "PGPASSWORD" in self._process:
+        if owner and "PGPASSWORD" in self._process and not _has_password(databases.get(owner, {})):
             yield ("databases", owner, "password"), self._process["PGPASSWORD"]
         for name in located:
             ssl_mode = databases.get(name, {}).get("ssl_mode")
             if "verify" in str(ssl_mode).lower() and "PGSSLROOTCERT" in self._process:
                 yield ("databases", name, "ssl_root_cert"), self._process["PGSSLROOTCERT"]
+
+
+def _has_password(fields: Mapping[str, object]) -> bool:
+    return not set(PASSWORD_FIELDS).isdisjoint(fields)
 
 
 def _nest(given: Mapping[SettingPath, Given]) -> dict[str, Any]:
@@ -161,12 +173,13 @@ def read_env_file(path: Path | None, problems: list[str]) -> dict[str, Given]:
 def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> dict[str, Given]:
     """Return the variables with each `<SECRET>_FILE` replaced by the secret that is in its file.
 
-    Container engines mount secrets as files. Line breaks at the end are not part of a secret.
+    Container engines mount secrets as files. Line breaks at the end are not part of a secret. A variable that
+    is a setting of its own, as that of a database's password, is left as it is.
     """
     read = dict(variables)
     for name, given in variables.items():
         secret = name.upper().removesuffix(_FILE_SUFFIX)
-        if secret == name.upper() or not _is_secret(secret):
+        if secret == name.upper() or not _is_secret(secret) or _is_setting(name.upper()):
             continue
         del read[name]
         if secret in variables:
@@ -177,28 +190,26 @@ def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> di
 
 
 def _is_secret(variable: str) -> bool:
-    path = _path_of(variable)
-    spec = SPEC_BY_PATH.get(("database", path[2]) if path[0] == "databases" else path)
+    spec = _spec_of(variable)
     return spec is not None and spec.is_secret
+
+
+def _is_setting(variable: str) -> bool:
+    return _spec_of(variable) is not None
+
+
+def _spec_of(variable: str) -> SettingSpec | None:
+    path = _path_of(variable)
+    return SPEC_BY_PATH.get(("database", path[2]) if path[0] == "databases" else path)
 
 
 def _read_secret(given: Given, problems: list[str]) -> str:
     """Return the text of the file that `given` names; "" after adding to the problems why there is none."""
     try:
-        with Path(given.text.strip()).expanduser().open("rb") as file:
-            text = file.read(_MAX_SECRET_BYTES + 1).decode("utf-8").rstrip("\r\n")
-    except (OSError, ValueError, RuntimeError) as error:  # pathlib's RuntimeError for "~nobody"
-        reason = (
-            str(getattr(error, "strerror", "")).lower() or "the file is not UTF-8, or cannot have this name"
-        )
-        problems.append(f"{given.name} {show(given.text)}: {reason}")
+        return read_secret_file(Path(given.text.strip()))
+    except ValueError as error:
+        problems.append(f"{given.name} {show(given.text)}: {error}")
         return ""
-    if not text.strip() or len(text) >= _MAX_SECRET_BYTES:
-        problems.append(
-            f"{given.name} {show(given.text)}: expected a file that holds the secret and nothing else"
-        )
-        return ""
-    return text
 
 
 def settings_of_variables(

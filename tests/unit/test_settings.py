@@ -10,6 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from pgmcp.errors import SettingsError
 from pgmcp.settings import DatabaseSettings, Settings, load_settings, setting_specs
+from pgmcp.settings.models import PASSWORD_FIELDS
 
 ROOT = Path(__file__).parents[2]
 LOCATED = {"PG_MCP_DATABASE_HOST": "localhost"}
@@ -96,6 +97,7 @@ def test_the_secret_settings_are_known_as_such() -> None:
     assert {spec.variable for spec in setting_specs() if spec.is_secret} == {
         "PG_MCP_DATABASE_URL",
         "PG_MCP_DATABASE_PASSWORD",
+        "PG_MCP_DATABASE_PASSWORD_COMMAND",
         "PG_MCP_HTTP_INTROSPECTION_CLIENT_SECRET",
         "PG_MCP_HTTP_STATE_KEYS",
         "PG_MCP_HTTP_TOKENS",
@@ -213,8 +215,10 @@ def test_an_env_file_that_a_variable_names_has_to_exist(name: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("variable", "secret_of"),
     [
-        ("PG_MCP_DATABASE_PASSWORD_FILE", lambda settings: settings.databases["main"].password),
-        ("PG_MCP_DATABASES__MAIN__PASSWORD_FILE", lambda settings: settings.databases["main"].password),
+        (
+            "PG_MCP_HTTP_INTROSPECTION_CLIENT_SECRET_FILE",
+            lambda settings: settings.http.introspection_client_secret,
+        ),
         ("PG_MCP_OPENAI_API_KEY_FILE", lambda settings: settings.openai.api_key),
     ],
 )
@@ -266,6 +270,62 @@ def test_a_file_that_gives_no_secret_is_named_and_its_content_is_not(
     assert "PG_MCP_DATABASE_PASSWORD_FILE" in message
     assert problem in message
     assert "s3cret" not in message
+
+
+@pytest.mark.parametrize(
+    ("higher", "lower", "field"),
+    [
+        ("PASSWORD", "PASSWORD_FILE", "password"),
+        ("PASSWORD_FILE", "PASSWORD", "password_file"),
+        ("PASSWORD_COMMAND", "PASSWORD_FILE", "password_command"),
+    ],
+)
+def test_a_password_of_any_kind_comes_from_the_highest_source(
+    higher: str, lower: str, field: str, tmp_path: Path
+) -> None:
+    secret = write(tmp_path, "secret", "p$4 #x\n")
+    text_by_name = {"PASSWORD": "word", "PASSWORD_FILE": str(secret), "PASSWORD_COMMAND": "get-password"}
+    env_file = write(tmp_path, ".env", f"PG_MCP_DATABASE_{lower}={text_by_name[lower]}\n")
+    environ = LOCATED | {f"PG_MCP_DATABASE_{higher}": text_by_name[higher], "PGPASSWORD": "libpq's"}
+
+    database = load_settings(environ, env_file=env_file).databases["main"]
+
+    assert [name for name in PASSWORD_FIELDS if getattr(database, name) is not None] == [field]
+    assert database.target()[1].get("password") == ("word" if field == "password" else None)
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("aws 'rds", "every quote closed"),
+        ("vault read -field=password a | tr -d x", "run without a shell"),
+        ("echo $(cat /run/secret)", "run without a shell"),
+    ],
+)
+def test_a_password_command_that_cannot_be_run_is_refused_without_repeating_it(
+    command: str, problem: str
+) -> None:
+    message = refuse(LOCATED | {"PG_MCP_DATABASE_PASSWORD_COMMAND": command})
+
+    assert problem in message
+    assert command not in message
+
+
+def test_a_password_command_beside_a_password_in_the_url_is_refused() -> None:
+    url = {"PG_MCP_DATABASE_URL": "postgresql://me:s3cret@localhost/shop"}
+
+    message = refuse(url | {"PG_MCP_DATABASE_PASSWORD_COMMAND": "get-password"})
+
+    assert "the URL contains a password too" in message
+    assert "s3cret" not in message
+
+
+def test_a_password_command_is_split_as_in_a_shell() -> None:
+    command = "vault read '-field=password' \"a b\""
+
+    database = load(LOCATED | {"PG_MCP_DATABASE_PASSWORD_COMMAND": command}).databases["main"]
+
+    assert database.password_argv == ["vault", "read", "-field=password", "a b"]
 
 
 def test_only_secrets_are_read_from_files() -> None:

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.execution.credentials import RotatingPassword
 from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.spawn import Spawn, spawn_cold
@@ -45,9 +46,10 @@ async def supervise(spawn: Spawn) -> AsyncIterator[Callable[..., Supervisor]]:
         max_cost: float | None = None,
         memory_limit_mb: int = 0,
         read_only: bool = True,
+        credentials: RotatingPassword | None = None,
     ) -> Supervisor:
         supervisor = Supervisor(
-            ConnectionTarget(url, params or {}),
+            ConnectionTarget(url, params or {}, credentials=credentials),
             spawn=spawn,
             min_workers=1,
             max_workers=max_workers,

@@ -1,0 +1,275 @@
+"""Passwords that change while the server runs: read from a file, or printed by a command.
+
+    pool ──▶ RotatingPassword ──▶ a file, or a command of the operator
+             one password, kept until its lifetime is over or the server refuses it
+
+Only the front asks for a password. A worker gets it with the request to connect and never runs the command.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+from pgmcp.errors import DatabaseAuthError
+from pgmcp.execution.spawn import away_from_terminal
+from pgmcp.secret_file import MAX_SECRET_BYTES, read_secret_file
+
+logger = logging.getLogger(__name__)
+
+COMMAND_TIMEOUT_S: Final = 20.0
+"""Command-line tools of cloud providers take a few seconds; a connection may take 30 s in all."""
+
+EXPIRY_MARGIN_S: Final = 30.0
+"""How long before its end a password counts as over: the server checks it later, by its own clock."""
+
+_CHUNK_BYTES: Final = 16 << 10
+_MAX_REASON_CHARACTERS: Final = 200
+_RUN_IT_YOURSELF: Final = (
+    "run the command of PG_MCP_DATABASE_PASSWORD_COMMAND in a terminal, as the user that runs this server; "
+    "pgmcp runs it without a shell, without input, and for {timeout_s:.0f} s at most"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a new connection logs in with.
+
+    Attributes:
+        user: None means the one of the settings.
+        expires_at_s: Unix time; None if it is not known.
+    """
+
+    password: str = field(repr=False)
+    user: str | None = None
+    expires_at_s: float | None = None
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The parameters for libpq."""
+        return {"password": self.password} | ({"user": self.user} if self.user else {})
+
+
+class RotatingPassword:
+    """Keeps one password for new connections, and asks for another when it is over or refused."""
+
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[Login]],
+        *,
+        lifetime_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare; nothing is asked before the first connection.
+
+        Args:
+            ask: returns the current password.
+            lifetime_s: how long a password is used for new connections if it does not say so; 0: for one.
+            clock: Unix time in seconds.
+        """
+        self._ask = ask
+        self._lifetime_s = lifetime_s
+        self._clock = clock
+        self._login: Login | None = None
+        self._good_until_s = 0.0
+        self._asking: asyncio.Task[Login] | None = None
+
+    async def get(self) -> Login:
+        """Return the password for a new connection.
+
+        Raises:
+            DatabaseAuthError: there is none.
+        """
+        if self._login is not None and self._clock() < self._good_until_s:
+            return self._login
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._renew())
+        # Shielded: connections that are made at the same time share one answer.
+        return await asyncio.shield(self._asking)
+
+    def refuse(self, login: Login) -> None:
+        """Note that the server refused a password: it is not used again."""
+        if self._login == login:
+            self._login = None
+
+    async def close(self) -> None:
+        """End a command that still runs."""
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait([self._asking])
+
+    async def _renew(self) -> Login:
+        try:
+            login = await self._ask()
+        finally:
+            self._asking = None
+        now_s = self._clock()
+        self._login = login
+        self._good_until_s = now_s + self._lifetime_s
+        if login.expires_at_s is not None:
+            self._good_until_s = login.expires_at_s - EXPIRY_MARGIN_S
+        return login
+
+
+async def ask_file(path: Path, database: str) -> Login:
+    """Return the password in a file.
+
+    Raises:
+        DatabaseAuthError: the file holds none.
+    """
+    try:
+        return Login(await asyncio.to_thread(read_secret_file, path))
+    except ValueError as error:
+        raise DatabaseAuthError(
+            f"no password for database {database}: its password file cannot be used: {error}",
+            hint="the file of PG_MCP_DATABASE_PASSWORD_FILE is read for each new connection",
+        ) from None
+
+
+async def ask_command(
+    command: Sequence[str], database: str, *, timeout_s: float = COMMAND_TIMEOUT_S
+) -> Login:
+    """Run a command and return the password that it prints.
+
+    Args:
+        command: a program and its arguments; no shell is used.
+        database: its name in the settings, for messages.
+        timeout_s: after which the command is killed.
+
+    Raises:
+        DatabaseAuthError: it printed none; the message has its exit code and the first line of its errors.
+    """
+    program = PurePath(command[0]).name
+    try:
+        code, output, errors = await _run(command, timeout_s)
+        if code == 0:
+            return read_login(output)
+        reason = f"{_describe_exit(code)}{_first_line(errors)}"
+    except TimeoutError:
+        reason = f"did not end within {timeout_s:g} s"
+    except OSError as error:
+        reason = f"could not be started: {(error.strerror or 'no reason given').lower()}"
+    except ValueError as error:
+        reason = str(error)
+    raise DatabaseAuthError(
+        f"no password for database {database}: the command {program} {reason}",
+        hint=_RUN_IT_YOURSELF.format(timeout_s=timeout_s),
+    )
+
+
+def read_login(output: bytes) -> Login:
+    """Return the password in the output of a command: as it is, or in a JSON object.
+
+    Raises:
+        ValueError: there is none; the message never contains the output.
+    """
+    if len(output) > MAX_SECRET_BYTES:
+        raise ValueError(f"printed more than {MAX_SECRET_BYTES >> 10} KB")
+    try:
+        text = output.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ValueError("printed something that is not UTF-8") from None
+    if not text.strip():
+        raise ValueError("printed nothing")
+    if text.lstrip().startswith("{"):
+        with suppress(json.JSONDecodeError, RecursionError):
+            return _read_reply(json.loads(text))
+    if "\n" in text or "\0" in text:
+        raise ValueError("printed several lines; expected the password alone")
+    return Login(text)
+
+
+def _read_reply(reply: Mapping[str, Any]) -> Login:
+    password, user = reply.get("password"), reply.get("user")
+    if not isinstance(password, str) or not password:
+        raise ValueError("printed JSON without a text 'password'")
+    if user is not None and (not isinstance(user, str) or not user):
+        raise ValueError("printed JSON whose 'user' is not a text")
+    return Login(password, user, _read_time(reply.get("expires")))
+
+
+def _read_time(expires: object) -> float | None:
+    """Return a moment as Unix time; it is written as such, or as ISO 8601 with a time zone."""
+    if expires is None:
+        return None
+    with suppress(ValueError, OverflowError):
+        return float(str(expires))
+    with suppress(ValueError, OverflowError):
+        moment = datetime.fromisoformat(str(expires))
+        if moment.tzinfo is not None:
+            return moment.timestamp()
+    raise ValueError("printed JSON whose 'expires' is neither Unix time nor ISO 8601 with a time zone")
+
+
+async def _run(command: Sequence[str], timeout_s: float) -> tuple[int, bytes, bytes]:
+    """Return the exit code and the bounded output of a command; nothing of it is left running."""
+    process = await asyncio.create_subprocess_exec(
+        str(Path(command[0]).expanduser()),
+        *command[1:],
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=_environment(os.environ),
+        **away_from_terminal(),
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            output, errors = await asyncio.gather(_read(process.stdout), _read(process.stderr))
+            return await process.wait(), output, errors
+    finally:
+        await _end(process)
+
+
+def _environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without secrets of pgmcp, which the command has no use for."""
+    return {
+        name: text
+        for name, text in environ.items()
+        if not name.upper().startswith("PG_MCP_") and name != "PGPASSWORD"
+    }
+
+
+async def _read(stream: asyncio.StreamReader | None) -> bytes:
+    """Return the output up to a bound, and read the rest so that the command can end."""
+    assert stream is not None  # noqa: S101
+    kept = bytearray()
+    while chunk := await stream.read(_CHUNK_BYTES):
+        if len(kept) <= MAX_SECRET_BYTES:
+            kept += chunk
+    return bytes(kept)
+
+
+async def _end(process: Process) -> None:
+    """Kill what is left of the command, its children too, and reap it."""
+    with suppress(ProcessLookupError):
+        if sys.platform != "win32":
+            os.killpg(process.pid, signal.SIGKILL)
+        elif process.returncode is None:
+            process.kill()
+    await process.wait()
+
+
+def _describe_exit(code: int) -> str:
+    if code < 0:
+        return f"was ended by signal {-code}"
+    return f"ended with exit code {code}"
+
+
+def _first_line(errors: bytes) -> str:
+    """Return the first line that the command wrote to standard error, bounded and printable."""
+    lines = (line.strip() for line in errors.decode("utf-8", "replace").splitlines())
+    line = next((line for line in lines if line), "")
+    shown = "".join(character if character.isprintable() else " " for character in line)
+    if len(shown) > _MAX_REASON_CHARACTERS:
+        shown = shown[: _MAX_REASON_CHARACTERS - 1] + "…"
+    return f": {shown}" if shown else ""

@@ -1,0 +1,177 @@
+"""A password that changes while calls run: a call fails only where no connection works."""
+
+import asyncio
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.errors import DatabaseAuthError
+from pgmcp.execution.credentials import RotatingPassword, ask_command, ask_file
+from pgmcp.execution.supervisor import Supervisor
+from testing.command_line import run as run_command
+from testing.facts import until
+from testing.mcp_server import server_environment
+from testing.postgres_facts import Backends
+from testing.statement_run import value
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(sys.platform == "win32", reason="the command is run by sh"),
+]
+
+Supervise = Callable[..., Supervisor]
+
+ROLE = "rotating"
+LOCK = "select pg_advisory_xact_lock_shared(4711)"
+
+
+@dataclass
+class Account:
+    """A role whose password the test changes, on the server and in a file."""
+
+    admin: psycopg.Connection
+    url: str
+    file: Path
+
+    def set_on_server(self, password: str) -> None:
+        statement = sql.SQL("alter role {} password {}").format(sql.Identifier(ROLE), sql.Literal(password))
+        self.admin.execute(statement)
+
+    def set_in_file(self, password: str) -> None:
+        new = self.file.with_suffix(".new")
+        new.write_text(password)
+        new.chmod(stat.S_IRUSR)
+        new.replace(self.file)
+
+    def rotate(self, password: str) -> None:
+        self.set_on_server(password)
+        self.set_in_file(password)
+
+    def end_sessions(self) -> None:
+        self.admin.execute(
+            b"select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = 'rotating'"
+        )
+
+    @property
+    def command(self) -> RotatingPassword:
+        script = f"echo >> {self.file}.asked; cat {self.file}"
+        return RotatingPassword(partial(ask_command, ["sh", "-c", script], "shop"), lifetime_s=600)
+
+    def times_asked(self) -> int:
+        return len(Path(f"{self.file}.asked").read_bytes())
+
+    @property
+    def password_file(self) -> RotatingPassword:
+        return RotatingPassword(partial(ask_file, self.file, "shop"), lifetime_s=0)
+
+
+@pytest.fixture
+def account(cluster: EmbeddedPostgres, tmp_path: Path) -> Iterator[Account]:
+    parts = urlsplit(cluster.url())
+    url = f"postgresql://{ROLE}@{parts.hostname}:{parts.port}/postgres?application_name={ROLE}"
+    with psycopg.connect(cluster.url(), autocommit=True) as admin:
+        admin.execute(b"create role rotating login password 'first'")
+        account = Account(admin, url, tmp_path / "password")
+        account.set_in_file("first")
+        yield account
+        account.end_sessions()
+        admin.execute(b"drop role rotating")
+
+
+@pytest.fixture
+def backends(cluster: EmbeddedPostgres) -> Iterator[Backends]:
+    with Backends(cluster.url(), ROLE) as backends:
+        yield backends
+
+
+@pytest.mark.parametrize("kind", ["command", "password_file"])
+async def test_a_new_connection_logs_in_with_the_new_password(
+    supervise: Supervise, account: Account, kind: str
+) -> None:
+    supervisor = supervise(account.url, credentials=getattr(account, kind))
+    await value(supervisor, "select 1")
+
+    account.rotate("second")
+    account.end_sessions()
+
+    # The worker finds its connection closed before it sends the statement, so the call does not fail.
+    assert await value(supervisor, "select current_user::text") == ROLE
+
+
+async def test_a_call_waits_for_a_working_connection_while_new_ones_are_refused(
+    supervise: Supervise, account: Account, backends: Backends
+) -> None:
+    supervisor = supervise(account.url, credentials=account.command, max_workers=4)
+    await value(supervisor, "select 1")
+    account.admin.execute(b"select pg_advisory_lock(4711)")
+    try:
+        holding = asyncio.create_task(value(supervisor, LOCK))
+        await backends.until_running(LOCK)
+        account.set_on_server("second")  # and the command still prints the first one
+        waiting = [asyncio.create_task(value(supervisor, f"select {number}")) for number in range(3)]
+        # The command is run again when the server has refused the first password.
+        await until(lambda: account.times_asked() >= 2, "a new connection is refused")
+    finally:
+        account.admin.execute(b"select pg_advisory_unlock(4711)")
+
+    await holding
+
+    assert await asyncio.gather(*waiting) == [0, 1, 2]
+
+
+async def test_no_call_fails_while_the_password_changes_again_and_again(
+    supervise: Supervise, account: Account
+) -> None:
+    supervisor = supervise(account.url, credentials=account.command, max_workers=6)
+    await value(supervisor, "select 1")
+
+    async def call() -> int:
+        return len([await value(supervisor, "select pg_sleep(0.01)") for _ in range(12)])
+
+    calls = [asyncio.create_task(call()) for _ in range(6)]
+    for number in range(8):
+        await asyncio.to_thread(account.rotate, f"password {number}")
+
+    assert sum(await asyncio.gather(*calls)) == 72
+
+
+async def test_a_command_that_fails_is_told_with_its_exit_code_and_works_when_it_is_asked_again(
+    supervise: Supervise, account: Account
+) -> None:
+    script = f"if test -e {account.file}; then cat {account.file}; else echo 'sign in first' >&2; exit 7; fi"
+    credentials = RotatingPassword(partial(ask_command, ["sh", "-c", script], "shop"), lifetime_s=600)
+    account.file.unlink()
+    supervisor = supervise(account.url, credentials=credentials)
+
+    with pytest.raises(DatabaseAuthError, match=r"the command sh ended with exit code 7: sign in first"):
+        await value(supervisor, "select 1")
+    account.set_in_file("first")
+
+    assert await value(supervisor, "select 1") == 1
+
+
+def test_settings_name_a_command_whose_reply_has_user_and_password_and_nothing_logs_it(
+    account: Account, tmp_path: Path
+) -> None:
+    account.rotate("s3cret word")
+    reply = tmp_path / "reply.json"
+    reply.write_text('{"password": "s3cret word", "user": "rotating", "expires": 4000000000}')
+    settings = server_environment(
+        account.url.replace("rotating@", "somebody@"),
+        PG_MCP_DATABASE_PASSWORD_COMMAND=f"cat '{reply}'",
+        LOG_LEVEL="DEBUG",
+    )
+
+    done = run_command(settings, tmp_path, "sql", "--csv", "select current_user")
+
+    assert done.stdout.split() == [b"current_user", b"rotating"]
+    assert b"s3cret word" not in done.stderr
