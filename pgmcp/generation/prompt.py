@@ -55,6 +55,10 @@ _RECONSIDER = (
     "That query ran, but it compares with text that is not in the data. If the question means one of the "
     "values above, answer with it; if not, give the same query again. In the same JSON form."
 )
+_RECONSIDER_ROWS = (
+    "That query ran, but see above. Where it does not give what the question asks for, answer with a query "
+    "that does; otherwise give the same query again. In the same JSON form."
+)
 
 _FENCE_LIKE = re.compile(r"<(?=\s*/?\s*data-)", re.IGNORECASE)
 
@@ -76,14 +80,16 @@ class FailedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class MismatchedAttempt:
-    """A statement that ran but compares columns with values they do not contain.
+    """A statement that ran, but of which a check found something.
 
     Attributes:
-        mismatches: one line per comparison, with values that the column contains.
+        mismatches: a line for each value that a column does not contain, with values that it contains.
+        remarks: a line for each default filter that it lacks, and each aggregate over repeated rows.
     """
 
     sql: str
     mismatches: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 Attempt = FailedAttempt | MismatchedAttempt
@@ -201,7 +207,9 @@ def _as_reply(sql: str) -> str:
 
 def _objection(attempt: Attempt, fence: str) -> str:
     if isinstance(attempt, MismatchedAttempt):
-        return f"{_fenced('values', chr(10).join(attempt.mismatches), fence)}\n\n{_RECONSIDER}"
+        lines = "\n".join((*attempt.mismatches, *attempt.remarks))
+        what, request = ("findings", _RECONSIDER_ROWS) if attempt.remarks else ("values", _RECONSIDER)
+        return f"{_fenced(what, lines, fence)}\n\n{request}"
     return f"{_fenced('error', _describe(attempt), fence)}\n\n{_REPAIR}"
 
 

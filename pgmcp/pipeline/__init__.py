@@ -5,14 +5,15 @@
                                                └──── repair, at most max_sql_retry times ────┘
     execute_sql  admit → validate → execute
 
-The check finds values that a statement compares with a column and that the column does not hold. The model
-sees once what the column holds; its first answer stays unless the second is better. If the caller wants only
-SQL, the statement is planned instead of executed.
+The check finds values that a column does not contain, default filters that the statement lacks, and
+aggregates over rows that a join repeats. The model sees once what was found; its first answer stays unless
+the second is better. If the caller wants only SQL, the statement is planned instead of executed.
 
 story           the order of the stages, the repair loop, and the deadline of a call
 verified        the operator's own SQL for exactly this question
 writing         schema context → write SQL; each model call is charged to the token budget
 statements      validate → execute or plan; adds hints to a statement that fails
+query_check     all checks of a statement that ran
 value_mismatch  finds compared values that the columns do not hold
 call            the state of one call
 tracer          reports a call and its stages to the caller, the log, the audit file and the trace

@@ -86,11 +86,14 @@ class StatementRunner:
             error.sql = sql
             raise
 
-    def lookup(self, database: Database, *, timeout_s: float) -> Callable[[str], Awaitable[Rows]]:
-        """Return what runs our own looks into the columns of a database.
+    def lookup(
+        self, database: Database, *, timeout_s: float, origin: StatementOrigin = StatementOrigin.OWN
+    ) -> Callable[[str], Awaitable[Rows]]:
+        """Return a function that runs value lookups and checks in a database.
 
         Args:
             timeout_s: for all of them together, from now.
+            origin: CALLER for text of a caller's statement, whose names the search path resolves.
         """
         ends_at_s = self._clock() + timeout_s
 
@@ -98,11 +101,11 @@ class StatementRunner:
             statement = self._validate(sql, functions=await database.functions.get())
             left_s = ends_at_s - self._clock()
             if left_s <= 0:
-                raise DeadlineExceededError(f"the looks into columns took longer than {timeout_s:g} s")
+                raise DeadlineExceededError(f"the checks took longer than {timeout_s:g} s")
             return await database.supervisor.execute(
                 statement.text,
                 LOOKUP_LIMITS,
-                origin=StatementOrigin.OWN,
+                origin=origin,
                 can_be_wrapped=True,
                 timeout_s=left_s,
             )

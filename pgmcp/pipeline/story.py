@@ -5,7 +5,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pgmcp.answers.answer import Answer, Source
@@ -31,13 +31,13 @@ from pgmcp.generation.prompt import FailedAttempt, MismatchedAttempt
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
 from pgmcp.lookup.search import search
-from pgmcp.lookup.value_check import Mismatch
 from pgmcp.pipeline.call import Bounds, Call, Database, OnStage, Operation, Request, ReturnType, Stage
 from pgmcp.pipeline.protocols import Budgets, Model
+from pgmcp.pipeline.query_check import Findings, check_query
 from pgmcp.pipeline.statements import StatementRunner
 from pgmcp.pipeline.time_limit import TimeLimit
 from pgmcp.pipeline.tracer import Observer, Tracer
-from pgmcp.pipeline.value_mismatch import find_mismatches, found_something
+from pgmcp.pipeline.value_mismatch import found_something
 from pgmcp.pipeline.verified import find_verified_sql
 from pgmcp.pipeline.writing import SqlWriter
 
@@ -47,10 +47,6 @@ SECOND_ANSWER_RESERVE_S: Final = 1.0
 VERIFIED_SQL_FAILED: Final = (
     "the operator's verified SQL for this question failed: have it corrected in the context file, or ask in "
     "other words"
-)
-
-KEPT_FIRST_ANSWER: Final = (
-    "{column} = {text!r} is not in the data as written; the answer may miss what is meant"
 )
 
 
@@ -324,38 +320,50 @@ class Pipeline:
                 if len(request.attempts) > self._bounds.max_sql_retry:
                     raise
             else:
-                return await self._check_values(request, reply, rows)
+                return await self._check_answer(request, reply, rows)
 
-    async def _check_values(self, request: Request, reply: SqlReply, rows: Rows | None) -> Answer:
-        """Ask the model to retry when a text filter matches nothing; keep the better answer."""
-        mismatches = await self._mismatches(request, reply.sql, rows)
-        if not mismatches:
-            return request.answer_of_model(reply, rows)
-        if len(request.attempts) < self._bounds.max_sql_retry:
-            described = tuple(mismatch.describe() for mismatch in mismatches)
-            request.attempts.append(MismatchedAttempt(reply.sql, described))
+    async def _check_answer(self, request: Request, reply: SqlReply, rows: Rows | None) -> Answer:
+        """Ask the model once to reconsider what the checks found; keep the better answer."""
+        findings = await self._check(request, reply.sql, rows)
+        if findings.is_offered and len(request.attempts) < self._bounds.max_sql_retry:
+            described = tuple(mismatch.describe() for mismatch in findings.mismatches)
+            request.attempts.append(MismatchedAttempt(reply.sql, described, findings.offered_remarks))
             second = await self._second_answer(request)
-            if second is not None and (found_something(second[1]) or not found_something(rows)):
-                return request.answer_of_model(*second)
+            if second is not None and _is_better(second, rows, findings):
+                return request.answer_of_model(second.reply, second.rows, tuple(second.findings.notes()))
             request.attempts.pop()
-        notes = [KEPT_FIRST_ANSWER.format(column=each.column, text=each.text) for each in mismatches]
-        return request.answer_of_model(reply, rows, notes)
+        return request.answer_of_model(reply, rows, tuple(findings.notes()))
 
-    async def _second_answer(self, request: Request) -> tuple[SqlReply, Rows | None] | None:
-        """Return the retried answer and its rows; None if it is not an improvement."""
+    async def _second_answer(self, request: Request) -> "_SecondAnswer | None":
+        """Return the retried answer; None if it fails, or the checks would offer it for a repair again."""
         left_s = request.deadline_s - self._clock() - SECOND_ANSWER_RESERVE_S
         with suppress(PgmcpError, TimeoutError):
             async with asyncio.timeout(max(0.0, left_s)):
                 reply = await self._writer.write(request)
                 if reply.answerable:
                     rows = await self._statements.run(request, reply.sql)
-                    if not await self._mismatches(request, reply.sql, rows):
-                        return reply, rows
+                    findings = await self._check(request, reply.sql, rows)
+                    if not findings.is_offered:
+                        return _SecondAnswer(reply, rows, findings)
         return None
 
-    async def _mismatches(self, request: Request, sql: str, rows: Rows | None) -> list[Mismatch]:
+    async def _check(self, request: Request, sql: str, rows: Rows | None) -> Findings:
         with self._tracer.stage(request.call, Stage.CHECK):
-            return await find_mismatches(request, sql, rows, self._statements)
+            return await check_query(request, sql, rows, self._statements)
+
+
+@dataclass(frozen=True, slots=True)
+class _SecondAnswer:
+    """What the model answered after it was asked to reconsider."""
+
+    reply: SqlReply
+    rows: Rows | None
+    findings: Findings
+
+
+def _is_better(second: _SecondAnswer, first_rows: Rows | None, first: Findings) -> bool:
+    """Return whether the second answer should be given: values were corrected only if it found something."""
+    return not first.mismatches or found_something(second.rows) or not found_something(first_rows)
 
 
 def _checked_question(question: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final
 
-from pgmcp.execution.result import Rows
+from pgmcp.execution.result import Rows, StatementOrigin
 from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, drop_met, resolve
 from pgmcp.pipeline.call import Request
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
@@ -27,13 +27,16 @@ async def find_mismatches(
     references = await asyncio.to_thread(find_references, sql)
     comparisons = resolve(references, catalog)
     listed = check_listed(comparisons)
-    if not found_something(rows):
-        fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S)
-        return await drop_met(listed + await check_unlisted(comparisons, catalog, fetch), fetch)
-    fetch = statements.lookup(request.database, timeout_s=SHORT_LOOKUP_TIMEOUT_S)
-    unlisted = await check_unlisted(comparisons, catalog, fetch, max_rows=SMALL_TABLE_ROWS)
-    in_case_only = [mismatch for mismatch in listed + unlisted if mismatch.differs_in_case]
-    return await drop_met(in_case_only, fetch)
+    is_empty = not found_something(rows)
+    timeout_s = LOOKUP_TIMEOUT_S if is_empty else SHORT_LOOKUP_TIMEOUT_S
+    fetch = statements.lookup(request.database, timeout_s=timeout_s)
+    unlisted = await check_unlisted(
+        comparisons, catalog, fetch, max_rows=None if is_empty else SMALL_TABLE_ROWS
+    )
+    found = [mismatch for mismatch in listed + unlisted if is_empty or mismatch.differs_in_case]
+    # Conditions are the statement's own: the search path decides what `=` of a citext means.
+    as_written = statements.lookup(request.database, timeout_s=timeout_s, origin=StatementOrigin.CALLER)
+    return await drop_met(found, as_written)
 
 
 def found_something(rows: Rows | None) -> bool:

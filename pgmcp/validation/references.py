@@ -79,10 +79,13 @@ class References:
         relations: (alias or name, relation as `table` or `schema.table`), in the order of the tree, without
             the names of its own WITH queries.
         comparisons: those of the kinds that `TextComparison` describes, in the order of the tree.
+        used_columns: (qualifier or "", column) of conditions and computed expressions: all but what is only
+            selected, sorted or grouped by.
     """
 
     relations: tuple[tuple[str, str], ...] = ()
     comparisons: tuple[TextComparison, ...] = ()
+    used_columns: tuple[tuple[str, str], ...] = ()
 
     def relations_of(self, qualifier: str) -> list[str]:
         """Return the relations that a column with this qualifier can belong to; "" means all."""
@@ -102,7 +105,27 @@ def find_references(sql: str) -> References:
     return References(
         tuple(relation for relation in relations if relation[1] not in with_names),
         tuple(found for name, fields in nodes if name == "A_Expr" for found in _comparisons(fields)),
+        tuple(dict.fromkeys(found for statement in statements for found in _used_columns(statement.fields))),
     )
+
+
+def _used_columns(root: Any) -> Iterator[tuple[str, str]]:
+    pending: list[Any] = [root]
+    while pending:
+        match pending.pop():
+            case {"ResTarget": {"val": {"ColumnRef": _}}} | {"SortBy": {"node": {"ColumnRef": _}}}:
+                continue
+            case {"ColumnRef": fields}:
+                *_, qualifier, name = ("", "", *_column_parts(fields))
+                yield qualifier, name
+            case dict(node):
+                items = [each for name, each in node.items() if name != "groupClause"]
+                grouped = [each for each in node.get("groupClause", ()) if "ColumnRef" not in each]
+                pending.extend(reversed([*items, *grouped]))
+            case list(items):
+                pending.extend(reversed(items))
+            case _:
+                continue
 
 
 def _walk(root: Node) -> Iterator[tuple[str, Node]]:

@@ -37,6 +37,7 @@ class Attempt:
         message: what was said of the failure.
         source: who wrote the SQL, in pgmcp's words; "" for the plain prompt.
         is_whole: the rows are all there are, not the first of them.
+        notes: remarks of pgmcp on the rows.
     """
 
     sql: str
@@ -47,6 +48,7 @@ class Attempt:
     message: str = ""
     source: str = ""
     is_whole: bool = True
+    notes: tuple[str, ...] = ()
 
 
 class Ours:
@@ -146,6 +148,7 @@ def _succeeded(answer: dict[str, Any], bill: Bill, start_s: float, statement: st
         _ms_since(start_s),
         source=source,
         is_whole=answer["truncated"] is None and not answer["cut_cells"],
+        notes=tuple(answer["notes"]),
     )
 
 

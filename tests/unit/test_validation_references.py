@@ -79,3 +79,12 @@ def test_the_names_of_a_with_are_no_relations() -> None:
 
     assert set(references.relations) == {("orders", "orders"), ("y", "items")}
     assert references.relations_of("x") == []
+
+
+def test_columns_that_are_only_selected_sorted_or_grouped_by_are_not_used() -> None:
+    references = find_references(
+        "SELECT a, o.b + 1, count(*) FILTER (WHERE c) FROM orders AS o JOIN items AS i USING (x) "
+        "WHERE o.d IS NULL GROUP BY e, f > 2 ORDER BY g, lower(h)"
+    )
+
+    assert set(references.used_columns) == {("o", "b"), ("", "c"), ("o", "d"), ("", "f"), ("", "h")}

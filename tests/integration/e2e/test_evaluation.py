@@ -54,6 +54,7 @@ async def test_gold_replies_are_right_from_end_to_end(database: Database, folder
     assert [result.question.id for result in results if result.attempts["ours"].why] == []
     assert verdicts(results, "plain prompt") == {Verdict.RIGHT}
     assert all(result.attempts["ours"].attempt.bill.calls == 1 for result in results)
+    assert [result.question.id for result in results if result.attempts["ours"].attempt.notes] == []
     assert as_json(results, [])["paired"]["both right"] == len(questions)
 
 

@@ -1,0 +1,103 @@
+"""Default filters of the context file that a query lacks.
+
+Only a filter written as a condition on the table's own columns is checked; one in words is for the model
+alone. A query that has a condition on one of these columns has decided for itself.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.catalog.identifiers import quote_identifier, split_words
+from pgmcp.errors import PgmcpError
+from pgmcp.execution.result import Rows
+from pgmcp.lookup.words import stem
+from pgmcp.validation.references import References, names_of_condition
+
+_PROBE: Final = "SELECT EXISTS (SELECT FROM {relation} WHERE ({condition}\n) IS NOT TRUE)"
+
+Fetch = Callable[[str], Awaitable[Rows]]
+
+
+@dataclass(frozen=True, slots=True)
+class MissingFilter:
+    """A default filter that a query lacks.
+
+    Attributes:
+        table: as the catalog shows it.
+        condition: as the operator wrote it.
+        is_offered: whether the model should be asked to reconsider; not if the question speaks of the filter.
+        probe: returns whether the table has rows that the filter leaves out.
+    """
+
+    table: str
+    condition: str
+    is_offered: bool
+    probe: str
+
+    def describe(self) -> str:
+        """Return which table is read without which filter."""
+        return f"{self.table} is read without its default filter: {self.condition}"
+
+
+def find_missing_filters(
+    references: References, filters: Mapping[str, str], catalog: Catalog, question: str
+) -> list[MissingFilter]:
+    """Return the filters of tables in a query on whose columns it has no condition."""
+    words = {stem(word) for word in split_words(question)}
+    missing = []
+    for name, condition in filters.items():
+        table = catalog.find(name)
+        columns = _columns_of(condition, table) if table is not None else ()
+        if table is None or not columns or not _lacks(references, table, columns, catalog):
+            continue
+        is_named = not words.isdisjoint(stem(word) for word in split_words(condition))
+        relation = f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
+        missing.append(
+            MissingFilter(
+                catalog.display_name(table),
+                " ".join(condition.split()),
+                is_offered=not is_named,
+                probe=_PROBE.format(relation=relation, condition=condition),
+            )
+        )
+    return missing
+
+
+async def drop_idle(missing: Sequence[MissingFilter], fetch: Fetch) -> list[MissingFilter]:
+    """Return the filters that leave out rows of their tables.
+
+    Args:
+        fetch: if it fails, the filter is dropped.
+    """
+    kept = []
+    for each in missing:
+        try:
+            rows = await fetch(each.probe)
+        except PgmcpError:
+            continue
+        if rows.rows and rows.rows[0][0]:
+            kept.append(each)
+    return kept
+
+
+def _columns_of(condition: str, table: Table) -> tuple[str, ...]:
+    """Return the columns of a condition if all are the table's; () for a filter in words."""
+    columns = tuple(parts[-1] for parts in names_of_condition(condition).columns)
+    known = {column.name for column in table.columns}
+    return columns if known.issuperset(columns) else ()
+
+
+def _lacks(references: References, table: Table, columns: Sequence[str], catalog: Catalog) -> bool:
+    """Return whether the query reads the table and has no condition on any of the columns."""
+    aliases = [alias for alias, relation in references.relations if catalog.find(relation) is table]
+    if not aliases:
+        return False
+    others = {
+        alias for alias, relation in references.relations if catalog.find(relation) not in (table, None)
+    }
+    return not any(
+        name in columns and (qualifier in aliases or qualifier not in others)
+        for qualifier, name in references.used_columns
+    )

@@ -1,0 +1,299 @@
+"""Aggregates over rows that a join repeats: sum(orders.total) after a join with order_items.
+
+Keys and equated columns say which tables a row of another table determines. An aggregate over a table is
+suspect if the join contains tables that its rows do not determine. It is reported only if the join as written
+does repeat rows within a group, which PostgreSQL evaluates, because a condition may keep one row of each.
+
+Which aggregates are spoilt:
+
+    sum, avg, stddev, variance, percentile, mode   a repeated row counts more than once
+    count(key)                                     likewise, unless the groups are rows of that table
+    min, max, bool_and, bool_or, DISTINCT          repeats change nothing
+    count(*)                                       counts what the join has, which may be meant
+
+A repeated row is not always a mistake: sum(products.price) over order items adds the price of each item sold.
+Three cases are therefore told apart. The model is offered a repair if the repeating table is a part of the
+aggregated one (order_items of orders), or if two tables repeat each other's rows (orders and payments of
+customers). An amount of a table that is listed before the tables that repeat it is only noted.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
+from pgmcp.errors import DeadlineExceededError, PgmcpError
+from pgmcp.execution.result import Rows
+from pgmcp.validation.select_blocks import Aggregate, ColumnName, Expression, SelectBlock, read_select_blocks
+
+_WEIGHED: Final = frozenset(
+    {"sum", "avg", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp"}
+    | {"mode", "percentile_cont", "percentile_disc"}
+)
+# An amount for each use: to add it once for each row that refers to it is what is usually meant.
+_UNIT_WORD_LIST: Final = """
+age capacity cost credits distance duration fee height hours length level msrp points price quantity rank rate
+rating salary score size wage weight year
+"""
+_UNIT_WORDS: Final = frozenset(_UNIT_WORD_LIST.split())
+_PLAIN_INDEX: Final = re.compile(r"\w+ \([^()]*\)(?: INCLUDE \([^()]*\))?(?: NULLS NOT DISTINCT)?")
+_PROBE: Final = "SELECT EXISTS (SELECT {repeated})"
+_MAX_SUSPECTS: Final = 4
+"""Aggregates of one statement whose rows are checked; each costs a query."""
+
+Fetch = Callable[[str], Awaitable[Rows]]
+_Place = tuple[str, str]
+"""A column as (alias, name)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanOut:
+    """An aggregate over rows that a join may repeat.
+
+    Attributes:
+        aggregated: "sum(orders.total)".
+        table: whose rows are repeated.
+        repeated_by: the joined tables that repeat them.
+        is_offered: whether the model should be asked to reconsider.
+        is_certain: whether rows were found to be repeated; False if there was no time to check.
+        probe: returns whether the join repeats rows within a group.
+    """
+
+    aggregated: str
+    table: str
+    repeated_by: tuple[str, ...]
+    is_offered: bool
+    is_certain: bool
+    probe: str
+
+    def describe(self) -> str:
+        """Return what is wrong and what to write instead."""
+        takes = "takes" if self.is_certain else "may take"
+        others = " and ".join(self.repeated_by)
+        return (
+            f"{self.aggregated} {takes} rows of {self.table} more than once, because the join with {others} "
+            f"repeats them: to take each once, aggregate {self.table} before the join, or use EXISTS"
+        )
+
+
+def find_suspects(sql: str, catalog: Catalog) -> list[FanOut]:
+    """Return the aggregates over rows that a join may repeat, as far as keys can tell."""
+    suspects = (suspect for block in read_select_blocks(sql) for suspect in _Judge(block, catalog).suspects())
+    return list(dict.fromkeys(suspects))[:_MAX_SUSPECTS]
+
+
+async def drop_unrepeated(suspects: Sequence[FanOut], fetch: Fetch) -> list[FanOut]:
+    """Return the suspects whose join repeats rows.
+
+    Args:
+        fetch: if it takes too long, a suspect stays, but is no longer certain and not offered; if it fails
+            otherwise, the suspect is dropped.
+    """
+    kept = []
+    for suspect in suspects:
+        try:
+            rows = await fetch(suspect.probe)
+        except DeadlineExceededError:
+            kept.append(replace(suspect, is_certain=False, is_offered=False))
+        except PgmcpError:
+            continue
+        else:
+            if rows.rows and rows.rows[0][0]:
+                kept.append(suspect)
+    return kept
+
+
+class _Judge:
+    """Judges the aggregates of one block."""
+
+    def __init__(self, block: SelectBlock, catalog: Catalog) -> None:
+        self._block = block
+        self._catalog = catalog
+        found = {source.alias: catalog.find(source.relation) for source in block.sources if source.relation}
+        self._tables = {alias: table for alias, table in found.items() if table is not None}
+        self._order = [source.alias for source in block.sources]
+        self._classes = self._equated()
+
+    def suspects(self) -> Iterator[FanOut]:
+        if len(self._tables) < 2 or len(set(self._order)) < len(self._order) or not self._block.rows_sql:
+            return
+        for aggregate in self._block.aggregates:
+            places = [self._resolve(column) for column in aggregate.columns]
+            resolved = [place for place in places if place is not None]
+            if len(resolved) == len(places):
+                yield from self._judge(aggregate, resolved)
+
+    def _judge(self, aggregate: Aggregate, places: Sequence[_Place]) -> Iterator[FanOut]:
+        owners = list(dict.fromkeys(alias for alias, _ in places))
+        determined = self._determined_by(owners)
+        repeating = [alias for alias in self._tables if alias not in determined]
+        if not repeating or not all(alias in self._tables and self._keys(alias) for alias in owners):
+            return
+        is_offered = self._is_mistake(owners, repeating)
+        if aggregate.function == "count":
+            is_suspect = is_offered and self._counts_rows(places)
+            is_offered = False
+        else:
+            is_suspect = aggregate.function in _WEIGHED and (
+                is_offered or self._is_listed_first(owners, repeating, places)
+            )
+        if is_suspect:
+            yield self._suspect(aggregate, places, repeating, determined, is_offered=is_offered)
+
+    def _suspect(
+        self,
+        aggregate: Aggregate,
+        places: Sequence[_Place],
+        repeating: Sequence[str],
+        determined: set[str],
+        *,
+        is_offered: bool,
+    ) -> FanOut:
+        owners = list(dict.fromkeys(alias for alias, _ in places))
+        grouped, is_whole = self._grouped(determined)
+        names = [self._catalog.display_name(self._tables[alias]) for alias in owners]
+        columns = ", ".join(
+            f"{self._catalog.display_name(self._tables[alias])}.{quote_identifier(name)}"
+            for alias, name in places
+        )
+        return FanOut(
+            aggregated=f"{aggregate.function}({columns})",
+            table=" and ".join(names),
+            repeated_by=tuple(self._catalog.display_name(self._tables[alias]) for alias in repeating),
+            is_offered=is_offered and is_whole,
+            is_certain=True,
+            probe=self._probe(owners, grouped),
+        )
+
+    def _probe(self, owners: Sequence[str], grouped: Sequence[_Place]) -> str:
+        keys = [(alias, name) for alias in owners for name in self._keys(alias)[0]]
+        places = ", ".join(_spell(place) for place in dict.fromkeys([*keys, *grouped]))
+        present = " AND ".join(f"{_spell(place)} IS NOT NULL" for place in keys)
+        block = self._block
+        repeated = f"{block.rows_sql}\nGROUP BY {places} HAVING count(*) > 1 AND {present}"
+        return f"{block.with_sql}{_PROBE.format(repeated=repeated)}"
+
+    def _grouped(self, determined: set[str]) -> tuple[list[_Place], bool]:
+        """Return the columns that the block groups by, and whether no computed group is left out."""
+        columns: list[_Place] = []
+        is_whole = True
+        for item in self._block.grouped:
+            expression = self._meant(item)
+            places = [self._resolve(column) for column in expression.columns]
+            if expression.is_plain and places[0] is not None:
+                columns.append(places[0])
+            elif any(place is None or place[0] not in determined for place in places):
+                is_whole = False
+        return columns, is_whole
+
+    def _meant(self, item: Expression) -> Expression:
+        """Return the select list's expression if GROUP BY uses its name."""
+        if item.is_plain and not item.columns[0].qualifier and self._resolve(item.columns[0]) is None:
+            return self._block.outputs.get(item.columns[0].name, item)
+        return item
+
+    def _is_mistake(self, owners: Sequence[str], repeating: Sequence[str]) -> bool:
+        """Return whether a table repeats a whole that it is a part of, or tables repeat each other."""
+        if not any(self._determined_by([alias]) >= self._tables.keys() for alias in self._tables):
+            return True
+        return any(self._is_part(part, whole) for part in repeating for whole in owners)
+
+    def _is_part(self, part: str, whole: str) -> bool:
+        table, of = self._tables[part], self._tables[whole]
+        if whole not in self._determined_by([part]):
+            return False
+        beginning, words = _name_words(of), _name_words(table)
+        if len(beginning) < len(words) and words[: len(beginning)] == beginning:
+            return True
+        referring = {
+            column
+            for key in table.foreign_keys
+            for column in key.columns
+            if (key.referenced_schema, key.referenced_table) == (of.schema, of.name)
+        }
+        others = {column for key in table.foreign_keys for column in key.columns} - referring
+        key_columns = set(table.primary_key)
+        return bool(referring) and referring < key_columns and not key_columns & others
+
+    def _counts_rows(self, places: Sequence[_Place]) -> bool:
+        """Return whether count() is of a key, and the groups are not rows of its table."""
+        if len(places) != 1 or (places[0][1],) not in self._keys(places[0][0]):
+            return False
+        grouped = [
+            self._resolve(column) for item in self._block.grouped for column in self._meant(item).columns
+        ]
+        return all(place is not None and place[0] != places[0][0] for place in grouped)
+
+    def _is_listed_first(
+        self, owners: Sequence[str], repeating: Sequence[str], places: Sequence[_Place]
+    ) -> bool:
+        words = {word for _, name in places for word in split_words(name)}
+        last_owner = max(self._order.index(alias) for alias in owners)
+        return words.isdisjoint(_UNIT_WORDS) and all(
+            self._order.index(alias) > last_owner for alias in repeating
+        )
+
+    def _keys(self, alias: str) -> list[tuple[str, ...]]:
+        table = self._tables[alias]
+        keys = [table.primary_key, *table.unique_constraints]
+        keys += [
+            index.columns
+            for index in table.indexes
+            if index.is_unique and _PLAIN_INDEX.fullmatch(index.definition)
+        ]
+        return [key for key in keys if key and key not in table.without_overlaps]
+
+    def _determined_by(self, aliases: Sequence[str]) -> set[str]:
+        """Return the tables of which a combination of rows of `aliases` determines one row each."""
+        known = set(aliases)
+        while added := {alias for alias in self._tables.keys() - known if self._is_determined(alias, known)}:
+            known |= added
+        return known
+
+    def _is_determined(self, alias: str, known: set[str]) -> bool:
+        return any(all(self._is_fixed((alias, name), known) for name in key) for key in self._keys(alias))
+
+    def _is_fixed(self, place: _Place, known: set[str]) -> bool:
+        equated = self._classes.get(place, frozenset())
+        return None in equated or any(other is not None and other[0] in known for other in equated)
+
+    def _equated(self) -> Mapping[_Place, "frozenset[_Place | None]"]:
+        """Return for each column those that equal it in every row; None among them is a constant."""
+        classes: dict[_Place, set[_Place | None]] = {}
+        for one, other in self._block.equalities:
+            left = self._resolve(one)
+            right = self._resolve(other) if other is not None else None
+            if left is None or (other is not None and right is None):
+                continue
+            merged = classes.get(left, {left}) | (classes.get(right, {right}) if right else {None})
+            for place in merged:
+                if place is not None:
+                    classes[place] = merged
+        return {place: frozenset(merged) for place, merged in classes.items()}
+
+    def _resolve(self, column: ColumnName) -> _Place | None:
+        """Return the column's table and name; None if it is unknown or ambiguous."""
+        if column.qualifier:
+            table = self._tables.get(column.qualifier)
+            is_known = table is not None and any(each.name == column.name for each in table.columns)
+            return (column.qualifier, column.name) if is_known else None
+        if len(self._tables) < len(self._order):
+            return None
+        holders = [
+            alias
+            for alias, table in self._tables.items()
+            if any(each.name == column.name for each in table.columns)
+        ]
+        return (holders[0], column.name) if len(holders) == 1 else None
+
+
+def _spell(place: _Place) -> str:
+    alias, name = place
+    return f"{quote_identifier(alias)}.{quote_identifier(name)}"
+
+
+def _name_words(table: Table) -> list[str]:
+    words = split_words(table.name)
+    return [*words[:-1], *(singular(word) for word in words[-1:])]

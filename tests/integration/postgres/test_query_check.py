@@ -1,0 +1,246 @@
+"""Rows that joins repeat, and default filters that are missing, judged by keys and by the data."""
+
+from collections.abc import Awaitable, Callable
+
+import psycopg
+import pytest
+
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.catalog.introspection import read_catalog
+from pgmcp.errors import DeadlineExceededError, StatementFailedError
+from pgmcp.execution.result import Column, Rows
+from pgmcp.lookup.default_filters import MissingFilter, drop_idle, find_missing_filters
+from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
+from pgmcp.validation.references import find_references
+from testing.own_statements import resolve_as_own
+
+pytestmark = pytest.mark.anyio
+
+Fetch = Callable[[str], Awaitable[Rows]]
+
+TABLES = """
+CREATE TABLE clients (id int PRIMARY KEY, name text, credit numeric, deleted_at date);
+CREATE TABLE orders (id int PRIMARY KEY, client_id int REFERENCES clients, total numeric, placed_on date);
+CREATE TABLE goods (id int PRIMARY KEY, name text, price numeric, stock_value numeric);
+CREATE TABLE order_items (
+    order_id int REFERENCES orders,
+    goods_id int REFERENCES goods,
+    amount int,
+    PRIMARY KEY (order_id, goods_id)
+);
+CREATE TABLE parcels (id int PRIMARY KEY, order_id int UNIQUE REFERENCES orders, weight_g int);
+CREATE TABLE payments (id int PRIMARY KEY, client_id int REFERENCES clients, paid numeric, paid_on date);
+CREATE TABLE "Ledger" ("Nr" int PRIMARY KEY, "Sum" numeric);
+CREATE TABLE lines (ledger int REFERENCES "Ledger", pos int, PRIMARY KEY (ledger, pos));
+INSERT INTO clients VALUES (1, 'Ada', 10, NULL), (2, 'Bob', 20, '2024-01-01');
+INSERT INTO orders VALUES (1, 1, 5, '2024-01-01'), (2, 1, 6, '2024-02-01'), (3, 2, 7, '2024-02-01');
+INSERT INTO goods VALUES (1, 'pen', 1, 100), (2, 'ink', 2, 200);
+INSERT INTO order_items VALUES (1, 1, 1), (1, 2, 1), (2, 1, 3), (3, 2, 1);
+INSERT INTO parcels VALUES (1, 1, 900), (2, 2, 800);
+INSERT INTO payments VALUES (1, 1, 4, '2024-01-01'), (2, 1, 7, '2024-02-01'), (3, 2, 7, '2024-02-01');
+INSERT INTO "Ledger" VALUES (1, 1);
+INSERT INTO lines VALUES (1, 1), (1, 2);
+"""
+
+
+@pytest.fixture(scope="module")
+def url(module_database: str) -> str:
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        connection.execute(TABLES.encode())
+    return module_database
+
+
+async def with_database(url: str, check: Callable[[Catalog, Fetch], Awaitable[None]]) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        resolve_as_own(connection)
+
+        async def fetch(sql: str) -> Rows:
+            try:
+                cursor = connection.execute(sql.encode())
+            except psycopg.Error as error:
+                raise StatementFailedError("failed", sqlstate=error.sqlstate or "") from None
+            names = tuple(Column(column.name, "") for column in cursor.description or ())
+            return Rows(names, [list(row) for row in cursor.fetchall()])
+
+        catalog = await read_catalog(fetch)
+        connection.execute("SET search_path = public")
+        await check(catalog, fetch)
+
+
+async def fan_outs(url: str, sql: str) -> list[FanOut]:
+    found: list[FanOut] = []
+
+    async def check(catalog: Catalog, fetch: Fetch) -> None:
+        found.extend(await drop_unrepeated(find_suspects(sql, catalog), fetch))
+
+    await with_database(url, check)
+    return found
+
+
+JOINED = "orders AS o JOIN order_items AS i ON i.order_id = o.id"
+
+
+@pytest.mark.parametrize(
+    ("sql", "aggregated"),
+    [
+        (f"SELECT sum(o.total) FROM {JOINED}", "sum(orders.total)"),
+        (f"SELECT AVG(total) + 1 FROM {JOINED}", "avg(orders.total)"),
+        ("SELECT sum(total) FROM order_items AS i, orders AS o WHERE i.order_id = o.id", "sum(orders.total)"),
+        (
+            f"SELECT placed_on, percentile_cont(0.5) WITHIN GROUP (ORDER BY total) AS mid FROM {JOINED}"
+            " GROUP BY placed_on ORDER BY 1 LIMIT 3",
+            "percentile_cont(orders.total)",
+        ),
+        (
+            f"SELECT date_trunc('month', placed_on) AS m, sum(total) FROM {JOINED} GROUP BY m",
+            "sum(orders.total)",
+        ),
+        (
+            f"SELECT g.name, sum(o.total) FROM {JOINED} JOIN goods AS g ON g.id = i.goods_id"
+            " WHERE EXISTS (SELECT FROM clients AS c WHERE c.id = o.client_id) GROUP BY o.client_id, 1"
+            " HAVING sum(o.total) > 0 UNION SELECT 'all', sum(o.total) FROM " + JOINED,
+            "sum(orders.total)",
+        ),
+        (
+            "WITH x AS (SELECT o.client_id, sum(o.total) AS t FROM orders AS o LEFT JOIN"
+            " (order_items AS i JOIN goods AS g ON g.id = i.goods_id) ON i.order_id = o.id GROUP BY 1)"
+            " SELECT c.name, x.t FROM clients AS c JOIN x ON x.client_id = c.id",
+            "sum(orders.total)",
+        ),
+        ('SELECT sum("Sum") FROM "Ledger" JOIN lines ON ledger = "Nr"', 'sum("Ledger"."Sum")'),
+        (
+            "SELECT c.name, sum(o.total) FROM clients AS c LEFT JOIN orders AS o ON o.client_id = c.id"
+            " LEFT JOIN payments AS p ON p.client_id = c.id GROUP BY c.id, c.name",
+            "sum(orders.total)",
+        ),
+    ],
+)
+async def test_an_amount_that_a_join_repeats_is_offered_for_a_repair(
+    url: str, sql: str, aggregated: str
+) -> None:
+    found = await fan_outs(url, sql)
+
+    assert [each.aggregated for each in found if each.is_offered][:1] == [aggregated]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"SELECT count(o.id) FROM {JOINED}",
+        "SELECT sum(c.credit) FROM clients AS c JOIN orders AS o ON o.client_id = c.id WHERE o.total > 1",
+    ],
+)
+async def test_what_may_be_meant_is_only_noted(url: str, sql: str) -> None:
+    (found,) = await fan_outs(url, sql)
+
+    assert not found.is_offered
+    assert "more than once, because the join with" in found.describe()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        # Nothing is repeated: keys say so.
+        "SELECT sum(i.amount) FROM order_items AS i JOIN orders AS o ON o.id = i.order_id",
+        "SELECT sum(o.total) FROM orders AS o JOIN clients AS c ON c.id = o.client_id",
+        "SELECT sum(o.total) FROM orders AS o JOIN parcels AS p ON p.order_id = o.id",
+        f"SELECT sum(o.total) FROM {JOINED} AND i.goods_id = 2",
+        # The data says so: no row of an order is left twice, or not in one group.
+        f"SELECT sum(o.total) FROM {JOINED} WHERE i.amount = 3",
+        f"SELECT i.goods_id, sum(o.total) FROM {JOINED} GROUP BY i.goods_id",
+        f"SELECT g.name AS n, avg(o.total) FROM {JOINED} JOIN goods AS g ON g.id = i.goods_id GROUP BY n",
+        # Repeats change nothing, or are what is meant.
+        f"SELECT max(o.total), sum(DISTINCT o.total), count(DISTINCT o.id), count(*) FROM {JOINED}",
+        f"SELECT o.id, count(o.id) FROM {JOINED} GROUP BY o.id",
+        f"SELECT sum(o.total * i.amount) FROM {JOINED}",
+        "SELECT sum(price * amount), sum(price) FROM goods AS g JOIN order_items AS i ON i.goods_id = g.id",
+        "SELECT sum(g.stock_value) FROM order_items AS i JOIN goods AS g ON i.goods_id = g.id",
+        "SELECT c.name, count(c.id) FROM clients AS c JOIN orders AS o ON o.client_id = c.id GROUP BY c.name",
+        # The aggregate comes before the join.
+        "SELECT sum(o.total) FROM orders AS o WHERE o.id IN (SELECT order_id FROM order_items)",
+        "SELECT c.name, x.t FROM clients AS c JOIN"
+        " (SELECT client_id, sum(total) AS t FROM orders GROUP BY 1) AS x ON x.client_id = c.id",
+        "SELECT sum(sum(o.total)) OVER () FROM orders AS o",
+        "SELECT 1",
+        "no query",
+    ],
+)
+async def test_an_honest_aggregate_is_not_remarked_on(url: str, sql: str) -> None:
+    assert await fan_outs(url, sql) == []
+
+
+async def test_without_time_to_check_a_suspect_is_noted_but_not_offered(url: str) -> None:
+    async def too_slow(_: str) -> Rows:
+        raise DeadlineExceededError("too slow")
+
+    async def check(catalog: Catalog, _: Fetch) -> None:
+        (kept,) = await drop_unrepeated(
+            find_suspects(f"SELECT sum(o.total) FROM {JOINED}", catalog), too_slow
+        )
+
+        assert not kept.is_offered
+        assert "may take rows of orders more than once" in kept.describe()
+
+    await with_database(url, check)
+
+
+async def missing_filters(
+    url: str, sql: str, condition: str, question: str = "How many?"
+) -> list[MissingFilter]:
+    found: list[MissingFilter] = []
+
+    async def check(catalog: Catalog, fetch: Fetch) -> None:
+        suspects = find_missing_filters(find_references(sql), {"clients": condition}, catalog, question)
+        found.extend(await drop_idle(suspects, fetch))
+
+    await with_database(url, check)
+    return found
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM clients",
+        "SELECT c.deleted_at, count(*) FROM public.clients AS c GROUP BY c.deleted_at ORDER BY deleted_at",
+        "SELECT o.total FROM orders AS o JOIN clients ON clients.id = o.client_id",
+    ],
+)
+async def test_a_default_filter_that_the_query_lacks_is_found(url: str, sql: str) -> None:
+    (found,) = await missing_filters(url, sql, "deleted_at IS NULL")
+
+    assert found.is_offered
+    assert found.describe() == "clients is read without its default filter: deleted_at IS NULL"
+
+
+async def test_a_question_that_names_the_filter_is_not_asked_again(url: str) -> None:
+    (found,) = await missing_filters(
+        url, "SELECT count(*) FROM clients", "deleted_at IS NULL", "How many, deleted ones included?"
+    )
+
+    assert not found.is_offered
+
+
+@pytest.mark.parametrize(
+    ("sql", "condition"),
+    [
+        ("SELECT count(*) FROM clients WHERE deleted_at IS NULL", "deleted_at IS NULL"),
+        ("SELECT count(*) FROM clients WHERE deleted_at > now()", "deleted_at IS NULL"),
+        (
+            "SELECT count(*) FILTER (WHERE c.deleted_at IS NULL) FROM clients AS c",
+            "clients.deleted_at IS NULL",
+        ),
+        (
+            "WITH x AS (SELECT * FROM clients) SELECT * FROM x WHERE x.deleted_at IS NULL",
+            "deleted_at IS NULL",
+        ),
+        ("SELECT count(*) FROM orders", "deleted_at IS NULL"),
+        ("SELECT count(*) FROM clients", "credit > 0"),  # leaves out no row
+        ("SELECT count(*) FROM clients", "leave out the deleted ones"),
+        ("SELECT count(*) FROM clients", "archived"),
+        ("SELECT count(*) FROM clients", "credit / 0 > 1"),
+    ],
+)
+async def test_a_filter_that_is_there_or_changes_nothing_is_not_remarked_on(
+    url: str, sql: str, condition: str
+) -> None:
+    assert await missing_filters(url, sql, condition) == []
