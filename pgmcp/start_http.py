@@ -47,18 +47,21 @@ REACHABLE_TIMEOUT_S: Final = 3.0
 """For one database to answer a probe of readiness."""
 
 
-def run(address: str | None, fork_server: "ForkServer | None") -> None:
+def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str | None = None) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         address: `HOST:PORT`; None for the default one.
         fork_server: where workers come from; None starts each as a new interpreter. Closed on return.
+        proxies: addresses whose X-Forwarded headers are believed; None for those of the settings.
 
     Raises:
         PgmcpError: the server could not be built.
     """
     try:
         settings, context_file, offer = read_settings()
+        if proxies is not None:
+            settings = with_proxies(settings, proxies)
         where = parse_address(address) if address else ListenAddress()
         sockets = open_sockets(where)
         try:
@@ -70,6 +73,21 @@ def run(address: str | None, fork_server: "ForkServer | None") -> None:
     finally:
         if fork_server is not None:
             fork_server.close()
+
+
+def with_proxies(settings: "Settings", proxies: str) -> "Settings":
+    """Return the settings with the proxies of the command line.
+
+    Raises:
+        SettingsError: they are no addresses or networks.
+    """
+    from pgmcp.settings import split_networks
+
+    try:
+        changes = {"forwarded_allow_ips": split_networks(proxies)}
+    except ValueError as error:
+        raise SettingsError(f"--forwarded-allow-ips {proxies[:80]!r}: {error}") from None
+    return settings.model_copy(update={"http": settings.http.model_copy(update=changes)})
 
 
 def build_host_check(where: ListenAddress, settings: "HttpSettings", *, is_local: bool) -> HostCheck:
@@ -173,7 +191,13 @@ async def _serve(
             return await check_databases(built.pipeline)
 
         server = HttpServer(
-            surface, host_check, check, _limits(settings.http), gate=gate, tls=_tls(settings.http)
+            surface,
+            host_check,
+            check,
+            _limits(settings.http),
+            gate=gate,
+            tls=_tls(settings.http),
+            proxies=settings.http.forwarded_allow_ips,
         )
         async with server.stopped_by_signals():
             _warn(settings.http, is_local=is_loopback(sockets))
@@ -212,7 +236,7 @@ def _limits(settings: "HttpSettings") -> HttpLimits:
 
 def _warn(settings: "HttpSettings", *, is_local: bool) -> None:
     """Warn of what may be meant, but is open to others if it is not."""
-    if not is_local and settings.tls_cert is None:
+    if not is_local and settings.tls_cert is None and not settings.forwarded_allow_ips:
         logger.warning("tokens and rows travel unencrypted: PG_MCP_HTTP_TLS_CERT is not set")
     if settings.public_url and not settings.authenticates:
         logger.warning(

@@ -78,6 +78,8 @@ class HttpServerProcess:
         """Wait for the process to end and for the last of its log; return its exit code."""
         exit_code = self._process.wait(EXIT_TIMEOUT_S)
         self._reader.join(EXIT_TIMEOUT_S)
+        if self._process.stderr is not None:
+            self._process.stderr.close()
         return exit_code
 
     def _read(self) -> None:

@@ -346,6 +346,13 @@ def serve(
     over_http: Annotated[
         bool, typer.Option("--http", help="Serve over HTTP at /mcp instead of stdio.")
     ] = False,
+    forwarded_allow_ips: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESSES",
+            help="With --http: proxies whose X-Forwarded-For names the client, such as 10.0.0.0/8.",
+        ),
+    ] = None,
     only_check: Annotated[
         bool, typer.Option("--check", help="Only check the settings; exit with 2 if they are invalid.")
     ] = False,
@@ -357,7 +364,7 @@ def serve(
     if only_check:
         check()
     elif over_http:
-        serve_http(address)
+        serve_http(address, forwarded_allow_ips)
     elif address is not None:
         raise typer.BadParameter("an address needs --http", param_hint="HOST:PORT")
     else:

@@ -29,11 +29,12 @@ def serve() -> None:
         exit_with(error)
 
 
-def serve_http(address: str | None) -> None:
+def serve_http(address: str | None, proxies: str | None = None) -> None:
     """Serve MCP over HTTP until the process is stopped.
 
     Args:
         address: `HOST:PORT`; None for the default one.
+        proxies: addresses whose X-Forwarded headers are believed; None for those of the settings.
 
     Raises:
         SettingsError: the settings are invalid, or the server would accept others without authentication.
@@ -41,7 +42,7 @@ def serve_http(address: str | None) -> None:
     fork_server = start_fork_server()
     from pgmcp.start_http import run
 
-    run(address, fork_server)
+    run(address, fork_server, proxies=proxies)
 
 
 def check() -> None:

@@ -6,6 +6,7 @@ PG_MCP_CONFIG_FILE ──┤ sources ──▶ load ──▶ models (frozen)
 defaults ────────────┘ lowest
 """
 
+from pgmcp.settings.field_types import split_networks
 from pgmcp.settings.load import load_settings
 from pgmcp.settings.models import (
     DatabaseSettings,
@@ -27,4 +28,5 @@ __all__ = [
     "Settings",
     "load_settings",
     "setting_specs",
+    "split_networks",
 ]

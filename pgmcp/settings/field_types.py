@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -126,6 +127,21 @@ def _split_hosts(value: object) -> tuple[str, ...]:
     return hosts
 
 
+def split_networks(value: object) -> tuple[str, ...]:
+    """Return the addresses and networks of a comma list.
+
+    Raises:
+        ValueError: one of them is neither.
+    """
+    networks = tuple(network.strip() for network in str(value).split(",") if network.strip())
+    try:
+        for network in networks:
+            ip_network(network)
+    except ValueError:
+        raise ValueError("expected a comma list of addresses or networks, such as 10.0.0.0/8") from None
+    return networks
+
+
 def _split_origins(value: object) -> tuple[str, ...]:
     origins = tuple(origin.strip().lower() for origin in str(value).split(",") if origin.strip())
     if not all(_HTTP_ORIGIN.fullmatch(origin) for origin in origins):
@@ -197,6 +213,7 @@ FunctionNames = Annotated[tuple[str, ...], BeforeValidator(_split_function_names
 ColumnPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_patterns)]
 SchemaPatterns = Annotated[tuple[str, ...], BeforeValidator(_split_schemas)]
 HttpHosts = Annotated[tuple[str, ...], BeforeValidator(_split_hosts)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(split_networks)]
 HttpOrigins = Annotated[tuple[str, ...], BeforeValidator(_split_origins)]
 TokenHashes = Annotated[SecretStr, AfterValidator(_check_token_hashes)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]

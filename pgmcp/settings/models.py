@@ -32,6 +32,7 @@ from pgmcp.settings.field_types import (
     HttpHosts,
     HttpOrigins,
     LogLevel,
+    Networks,
     PasswordFile,
     RedisUrl,
     RootCert,
@@ -381,6 +382,11 @@ class HttpSettings(_Frozen):
         default=(),
         description="websites whose pages may call the server, a comma list such as https://app.example.com; "
         "on loopback also those of this machine",
+    )
+    forwarded_allow_ips: Networks = Field(
+        default=(),
+        description="addresses or networks of proxies, a comma list; their X-Forwarded-For names the client "
+        "in the log",
     )
     max_body_bytes: int = _number(1024**2, "bytes", 1024, 16 * 1024**2, "bytes of one request at most")
     max_connections: int = _number(

@@ -47,7 +47,7 @@ def test_every_setting_in_the_compose_file_exists_and_together_they_are_valid(tm
         if "${" not in text
     }
     settings = load_settings(given, env_file=None)
-    assert settings.databases["shop"].password is not None
+    assert settings.databases["shop"].password_file is not None
     assert list(settings.http.token_hashes) == ["alice"]
 
 

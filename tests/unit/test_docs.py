@@ -49,6 +49,15 @@ def test_the_settings_reference_is_what_its_generator_writes() -> None:
     assert write_reference(_SETTINGS) == _SETTINGS
 
 
+@pytest.mark.parametrize(("language", "example"), [("nginx", "nginx.conf"), ("haproxy", "haproxy.cfg")])
+def test_a_proxys_configuration_is_the_one_that_the_tests_run(language: str, example: str) -> None:
+    (shown,) = _blocks((_ROOT / "docs/http.md").read_text("utf-8"), language)
+
+    text = (_ROOT / "scripts/compose" / example).read_text("utf-8")
+    assert text.endswith(f"\n\n{shown}")
+    assert all(line.startswith("#") for line in text.removesuffix(shown).split("\n") if line)
+
+
 def test_the_example_env_file_is_what_its_generator_writes() -> None:
     assert write_example() == (_ROOT / ".env.example").read_text("utf-8")
 

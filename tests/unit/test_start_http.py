@@ -5,7 +5,7 @@ from starlette.datastructures import Headers
 
 from pgmcp.errors import SettingsError
 from pgmcp.settings import HttpSettings, load_settings
-from pgmcp.start_http import build_host_check
+from pgmcp.start_http import build_host_check, with_proxies
 from pgmcp.transport.http.address import ListenAddress
 
 RESOURCE = "https://mcp.example.com/mcp"
@@ -72,3 +72,9 @@ def test_a_host_with_a_port_is_that_port_alone(port: str, is_taken: bool) -> Non
     check = build_host_check(ListenAddress(), settings, is_local=True)
 
     assert check.has_allowed_host(Headers({"host": f"mcp.example.com:{port}"})) is is_taken
+
+
+@pytest.mark.parametrize("proxies", ["somewhere", "10.0.0.1/8"])
+def test_proxies_that_are_no_networks_are_refused(proxies: str) -> None:
+    with pytest.raises(SettingsError, match=r"--forwarded-allow-ips .*expected a comma list of addresses"):
+        with_proxies(load_settings(LOCATED, env_file=None), proxies)

@@ -18,9 +18,11 @@ from pgmcp.transport.http.cross_origin import answer_preflight, is_preflight, re
 from pgmcp.transport.http.health import Health
 from pgmcp.transport.http.host_check import HostCheck
 from pgmcp.transport.http.replies import refusal
+from pgmcp.untrusted import escape_untrusted, shorten
 
 logger = logging.getLogger(__name__)
 
+MAX_ADDRESS_CHARACTERS: Final = 60
 MCP_PATHS: Final = ("/mcp", "/mcp/")
 
 
@@ -55,7 +57,7 @@ class HttpApp:
         if path == "/readyz" and not is_verbose:
             return await self._health.answer_ready(is_verbose=False)
         headers = Headers(scope=scope)
-        refused = self._refuse_by_headers(headers)
+        refused = self._refuse_by_headers(headers, client_of(scope))
         if refused is not None:
             return refused
         if is_preflight(scope["method"], headers):
@@ -78,17 +80,25 @@ class HttpApp:
         """Note who calls, or return why not."""
         if self._gate is None:
             return None
-        admitted = await self._gate.admit(Headers(scope=scope))
+        admitted = await self._gate.admit(Headers(scope=scope), client_of(scope))
         if isinstance(admitted, Response):
             return admitted
         scope[PRINCIPAL_KEY] = admitted
         return None
 
-    def _refuse_by_headers(self, headers: Headers) -> Response | None:
+    def _refuse_by_headers(self, headers: Headers, client: str) -> Response | None:
         if not self._host_check.has_allowed_host(headers):
-            logger.info("a request is refused: its Host header is not allowed")
+            logger.info("a request from %s is refused: its Host header is not allowed", client)
             return refusal(421, "the Host header is not one that this server is configured for")
         if not self._host_check.has_allowed_origin(headers):
-            logger.info("a request is refused: its Origin header is not allowed")
+            logger.info("a request from %s is refused: its Origin header is not allowed", client)
             return refusal(403, "the Origin header is not one that this server is configured for")
         return None
+
+
+def client_of(scope: Scope) -> str:
+    """Return the client's address for the log; a trusted proxy's X-Forwarded-For is part of the scope."""
+    client = scope.get("client")
+    return (
+        escape_untrusted(shorten(str(client[0]), MAX_ADDRESS_CHARACTERS)) if client else "an unknown address"
+    )

@@ -66,6 +66,7 @@ class HttpServer:
         *,
         gate: Gate | None = None,
         tls: TlsFiles | None = None,
+        proxies: Sequence[str] = (),
     ) -> None:
         """Prepare to serve.
 
@@ -73,6 +74,7 @@ class HttpServer:
             check: finds out which databases can be reached.
             gate: finds out who calls; None lets everyone call who can connect.
             tls: None serves plain HTTP.
+            proxies: addresses and networks whose X-Forwarded headers are believed.
         """
         self._limits = limits
         self._changes = ChangeStreams(surface, max_streams=limits.max_streams)
@@ -91,7 +93,7 @@ class HttpServer:
         streaming, plain = map(StreamableHTTPASGIApp, self._managers)
         self._exchanges = Exchanges(streaming, plain, limits)
         app = HttpApp(self._exchanges, host_check, self._health, gate)
-        self._uvicorn = _Uvicorn(_uvicorn_config(app, limits, tls))
+        self._uvicorn = _Uvicorn(_uvicorn_config(app, limits, tls, proxies))
         self._stop_timer: asyncio.TimerHandle | None = None
 
     async def serve(self, sockets: Sequence[socket]) -> None:
@@ -145,7 +147,9 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-def _uvicorn_config(app: HttpApp, limits: HttpLimits, tls: TlsFiles | None) -> uvicorn.Config:
+def _uvicorn_config(
+    app: HttpApp, limits: HttpLimits, tls: TlsFiles | None, proxies: Sequence[str]
+) -> uvicorn.Config:
     http_class: Any = connection_class(limits)
     return uvicorn.Config(
         app,
@@ -155,7 +159,8 @@ def _uvicorn_config(app: HttpApp, limits: HttpLimits, tls: TlsFiles | None) -> u
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=bool(proxies),
+        forwarded_allow_ips=list(proxies),
         ssl_certfile=tls.certificate if tls else None,
         ssl_keyfile=tls.key if tls else None,
         timeout_keep_alive=limits.keep_alive_s,

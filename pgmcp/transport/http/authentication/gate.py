@@ -37,15 +37,19 @@ class Gate:
         self._jwt_tokens = jwt_tokens
         self._introspection = introspection
 
-    async def admit(self, headers: Headers) -> Principal | Response:
-        """Return who calls, or what to answer instead."""
+    async def admit(self, headers: Headers, client: str = "an unknown address") -> Principal | Response:
+        """Return who calls, or what to answer instead.
+
+        Args:
+            client: the address, for the log.
+        """
         try:
             token = _bearer_token(headers)
             if token is None:
                 return self.resource.ask_for_token()
             principal = await self._identify(token)
         except TokenRefusedError as error:
-            logger.info("a token is refused: %s", error)
+            logger.info("a token from %s is refused: %s", client, error)
             return self.resource.refuse_token(str(error))
         except IssuerUnavailableError as error:
             logger.warning("a token cannot be verified: %s", error)
@@ -56,7 +60,7 @@ class Gate:
                 headers={"Retry-After": str(_RETRY_AFTER_S)},
             )
         if principal.lacks(self.resource.scopes):
-            logger.info("a token is refused: it lacks a scope")
+            logger.info("a token from %s is refused: it lacks a scope", client)
             return self.resource.refuse_scopes()
         return principal
 

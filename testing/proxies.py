@@ -1,0 +1,108 @@
+"""nginx and HAProxy with the configurations that the repository shows, on free ports of loopback."""
+
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from testing.activity import until
+from testing.ports import HOST, free_port
+
+EXAMPLES = Path(__file__).parents[1] / "scripts" / "compose"
+
+_NGINX = """\
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{}}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/example.conf;
+}}
+"""
+
+
+class Proxy:
+    """A proxy process in front of servers, as a context manager.
+
+    Attributes:
+        port: where it listens.
+    """
+
+    def __init__(self, server_ports: Sequence[int]) -> None:
+        self.port = free_port()
+        self._server_ports = server_ports
+        self._folder = tempfile.TemporaryDirectory(prefix="pgmcp-proxy-")
+
+    def command(self, folder: Path) -> list[str]:
+        """Write the configuration, and return the command that runs it in the foreground."""
+        raise NotImplementedError
+
+    def adapted(self, example: str) -> str:
+        """Return an example of the repository, with the ports of this run and nothing else changed."""
+        text = (EXAMPLES / example).read_text("utf-8")
+        for number, port in enumerate(self._server_ports, start=1):
+            assert f"pgmcp-{number}:8765" in text
+            text = text.replace(f"pgmcp-{number}:8765", f"{HOST}:{port}")
+        assert "8765" not in text, "the example has more servers than the test"
+        return text
+
+    def __enter__(self) -> Self:
+        command = self.command(Path(self._folder.name))
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        until(self._accepts, f"{command[0]} accepts connections")
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def _accepts(self) -> bool:
+        assert self._process.poll() is None, self._process.communicate()[0].decode()
+        try:
+            socket.create_connection((HOST, self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+
+class Nginx(Proxy):
+    """nginx with scripts/compose/nginx.conf."""
+
+    def command(self, folder: Path) -> list[str]:
+        example = self.adapted("nginx.conf").replace("listen 8080;", f"listen {HOST}:{self.port};")
+        (folder / "example.conf").write_text(example)
+        (folder / "nginx.conf").write_text(_NGINX.format(folder=folder))
+        return [find("nginx") or "", "-e", str(folder / "error.log"), "-c", str(folder / "nginx.conf")]
+
+
+class HaProxy(Proxy):
+    """HAProxy with scripts/compose/haproxy.cfg."""
+
+    def command(self, folder: Path) -> list[str]:
+        example = self.adapted("haproxy.cfg").replace("bind :8080", f"bind {HOST}:{self.port}")
+        (folder / "haproxy.cfg").write_text(example)
+        return [find("haproxy") or "", "-db", "-f", str(folder / "haproxy.cfg")]
+
+
+def find(program: str) -> str | None:
+    """Return a program's path; Debian keeps servers where only root's PATH looks."""
+    return shutil.which(program) or shutil.which(program, path="/usr/sbin")
