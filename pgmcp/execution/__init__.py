@@ -1,1 +1,1 @@
-"""Who runs a validated statement, until when, and what happens if it does not come back."""
+"""Runs validated statements on worker processes, and ends them at their deadline."""

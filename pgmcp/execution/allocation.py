@@ -1,39 +1,39 @@
-"""Who gets the idle workers of a pool, and how many more to start: one pure decision.
+"""Decides which statements get the idle workers of a pool, and how many workers to start. Pure.
 
 Cheap statements on the express lane come first. General statements, which may be heavy, leave the reserved
-workers free, from the first moment on: while further workers can be had, all but one general statement wait
-until the reserved ones are there. Further workers for general statements are started one at a time, because
-heavy statements that begin together would take all processors of a small database server.
+workers free. This holds in a new pool too: as long as further workers can be started, all but one general
+statement wait until the reserved workers are connected. Further workers for general statements start one at
+a time, because heavy statements that begin together would take all processors of a small database server.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 SHARE_RESERVED: Final = 4
-"""One worker in four is reserved; of two or fewer none is, for then half the capacity would stand idle."""
+"""One worker in four is reserved. Of two workers none is, because half of the capacity would be idle."""
 
 _EXPRESS_WORKERS: Final = 2
 
 
 def reserved_of(workers: int) -> int:
-    """Return how many of so many workers are reserved for cheap statements."""
+    """Return how many of a pool's workers are reserved for cheap statements."""
     return 0 if workers < 3 else max(1, workers // SHARE_RESERVED)
 
 
 @dataclass(frozen=True, slots=True)
 class PoolState:
-    """What a pool has and what is asked of it.
+    """The state of a pool: its workers and the waiting statements.
 
     Attributes:
-        idle: connected workers that nobody uses.
+        idle: connected workers that run nothing.
         general: workers that run general statements.
-        other: workers that run express statements, or chores of the pool.
+        other: workers that run express statements or maintenance of the pool.
         starting: workers that are not connected yet.
         waiting_general: general statements without a worker.
         waiting_express: express statements without a worker.
-        max_workers: the bound of the pool.
-        can_start: the database was not seen to refuse further connections.
-        may_grow: one more worker may be started than there are now, beyond the reserved ones and another.
+        max_workers: maximum size of the pool.
+        can_start: whether the database has not refused further connections.
+        may_grow: whether one more worker may be started, beyond the reserved ones and one general worker.
     """
 
     idle: int = 0
@@ -54,11 +54,11 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """What a pool is to do now.
+    """What the pool does next.
 
     Attributes:
         express: how many express statements get an idle worker.
-        general: how many general statements get one.
+        general: how many general statements get an idle worker.
         start: how many workers to start.
     """
 
@@ -68,7 +68,7 @@ class Allocation:
 
 
 def allocate(state: PoolState) -> Allocation:
-    """Return who gets a worker and how many workers to start."""
+    """Return how many statements get a worker and how many workers to start."""
     connected = state.idle + state.general + state.other
     room = max(0, state.max_workers - connected - state.starting) if state.can_start else 0
     can_grow = state.starting > 0 or room > 0
@@ -88,10 +88,10 @@ def allocate(state: PoolState) -> Allocation:
 
 
 def _growth(state: PoolState) -> int:
-    """Return how many workers may be started now: the reserved ones and another, then one at a time.
+    """Return how many workers may be started now: the reserved ones and one more, then one at a time.
 
-    Express statements alone, such as our own reads at the start, share two workers: a third would only take
-    memory.
+    If there are only express statements, such as pgmcp's own reads at the start, they share two workers: a
+    third would only take memory.
     """
     reserved = reserved_of(state.max_workers)
     if not reserved:

@@ -1,16 +1,16 @@
-"""When to try a database again that refused a connection."""
+"""Decides when to try a database again that refused a connection."""
 
 from typing import Final
 
 FREE_ATTEMPTS: Final = 2
-"""Failures in a row after which the next attempt is not made at once: a restart costs one or two."""
+"""Failures in a row that cause no delay, because a restart of the database causes one or two."""
 
 FIRST_DELAY_S: Final = 0.5
 MAX_DELAY_S: Final = 8.0
 
 
 class Backoff:
-    """Counts failures in a row; every moment is an argument, so no clock is needed."""
+    """Counts failures in a row. Methods take the time as an argument, so that no clock is needed."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -31,5 +31,5 @@ class Backoff:
         self._blocked_until_s = 0.0
 
     def wait_s(self, now_s: float) -> float:
-        """Return how long no attempt should be made, in seconds; 0 when one may be made now."""
+        """Return the seconds until the next attempt; 0 if it may be made now."""
         return max(0.0, self._blocked_until_s - now_s)

@@ -1,8 +1,8 @@
-"""Plain strings with backslashes, where standard_conforming_strings is off for the role.
+"""Refuses plain strings with backslashes if standard_conforming_strings is off for the role.
 
-There, other clients read escapes in them (PostgreSQL manual, "String Constants with C-Style Escapes"). In our
-transactions the setting is on, because the checks read strings that way, so such a string would mean
-something else than the database's owner expects.
+Other clients of that role read escapes in such strings (PostgreSQL manual, "String Constants with C-Style
+Escapes"). In pgmcp's transactions the setting is on, because the checks read strings that way, so the string
+would have another meaning than the database's owner expects.
 """
 
 from typing import Final
@@ -17,7 +17,7 @@ def refuse_backslashes(sql: str) -> None:
     """Raise for a plain string with a backslash in a statement that was validated.
 
     Raises:
-        StatementFailedError: names the place, and says how to write what is meant.
+        StatementFailedError: names the position, and says how to write the string.
     """
     for token in tokenize(sql):
         if token.kind is TokenKind.STRING and token.text[0] in "'nN" and "\\" in token.text:

@@ -1,8 +1,8 @@
-"""Which relations and functions of pg_catalog the role may use, and our own statements without the others.
+"""Finds parts of pg_catalog that the role may not use, and removes them from pgmcp's own statements.
 
-Hardened servers revoke parts of pg_catalog from PUBLIC. PostgreSQL refuses a whole statement for one such
-part, so `without` replaces the part before the statement is sent: a relation by one without rows, a call by a
-constant. What is missing then is logged once, and `pgmcp doctor` lists it.
+Hardened servers revoke relations and functions of pg_catalog from PUBLIC. PostgreSQL refuses a whole
+statement because of one such part, so `without` replaces the part before the statement is sent: a relation by
+one without rows, a call by a constant. The consequences are logged once, and `pgmcp doctor` lists them.
 """
 
 import logging
@@ -20,7 +20,7 @@ Fetch = Callable[[str], Awaitable[Rows]]
 """Runs one of pgmcp's own catalog statements, and returns all its rows."""
 
 Report = Callable[[Collection[str]], None]
-"""Takes the parts of the catalog that the role may not use."""
+"""Called with the parts of the catalog that the role may not use."""
 
 USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_aggregate": "aggregates of the database are refused",
@@ -53,12 +53,12 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class OptionalFunction:
-    """A function of pg_catalog that our statements can do without.
+    """A function of pg_catalog without which pgmcp's statements still work.
 
     Attributes:
-        signatures: all that have to be executable; those that the server's version lacks do not count.
-        less: what is missing without it.
-        value: the SQL that replaces a call; "" where no statement given to `without` calls it.
+        signatures: all must be executable; signatures that the server's version lacks are ignored.
+        less: the consequence if the role may not execute it.
+        value: the SQL that replaces a call; "" if no statement given to `without` calls it.
         views: system views that call it with the rights of their reader, and cannot be read without it.
     """
 
@@ -116,7 +116,7 @@ OPTIONAL_FUNCTIONS: Final[Mapping[str, OptionalFunction]] = {
         views=("pg_stats",),
     ),
 }
-"""By name. Any other function that a statement calls is needed: without it the statement fails."""
+"""Optional functions by name. Without any other function that it calls, a statement fails."""
 
 USE_BY_PART: Final[Mapping[str, str]] = {
     **USE_BY_RELATION,
@@ -158,9 +158,9 @@ async def find_unreadable(fetch: Fetch) -> frozenset[str]:
     """Return the parts of the catalog that the role may not use.
 
     Raises:
-        CatalogDeniedError: not even that may be asked.
-        ResultTooLargeError: the answer was cut short, and says nothing.
-        ExecutionError: what `fetch` raised.
+        CatalogDeniedError: the role may not even ask this.
+        ResultTooLargeError: the result was cut.
+        ExecutionError: raised by `fetch`.
     """
     found = await fetch_own(fetch, _UNREADABLE_SQL)
     if found.truncated:
@@ -173,7 +173,7 @@ async def fetch_own(fetch: Fetch, sql: str) -> Rows:
 
     Raises:
         CatalogDeniedError: PostgreSQL refused it.
-        ExecutionError: what `fetch` raised otherwise.
+        ExecutionError: any other error of `fetch`.
     """
     try:
         return await fetch(sql)
@@ -189,7 +189,7 @@ async def fetch_own(fetch: Fetch, sql: str) -> Rows:
 
 
 def without(sql: str, unreadable: Collection[str], replacements: Mapping[str, str] | None = None) -> str:
-    """Return a statement that uses nothing the role may not use.
+    """Return the statement without parts that the role may not use.
 
     Args:
         sql: reads each relation of the catalog as `FROM pg_catalog.pg_… AS` or `JOIN pg_catalog.pg_… AS`.
@@ -225,7 +225,7 @@ def _without_calls(sql: str, unreadable: Collection[str], replacements: Mapping[
 
 
 def _closing(sql: str, start: int) -> int:
-    """Return the place behind the parenthesis that closes a call whose arguments begin at `start`."""
+    """Return the offset after the parenthesis that closes a call whose arguments begin at `start`."""
     depth = 1
     while depth:
         depth += {"(": 1, ")": -1}.get(sql[start], 0)
@@ -234,10 +234,10 @@ def _closing(sql: str, start: int) -> int:
 
 
 def require(parts: Collection[str], unreadable: Collection[str], *, purpose: str) -> None:
-    """Raise if one of these parts may not be used.
+    """Raise if the role may not use one of these parts.
 
     Args:
-        purpose: what they are needed for: "the schema cannot be shown".
+        purpose: the consequence, for the message: "the schema cannot be shown".
 
     Raises:
         CatalogDeniedError: names the parts and the GRANT.
@@ -249,14 +249,14 @@ def require(parts: Collection[str], unreadable: Collection[str], *, purpose: str
 
 
 def describe_use(parts: Collection[str]) -> str:
-    """Return what a role may not do: "read pg_proc, execute pg_get_expr"."""
+    """Return a list of forbidden uses for a message: "read pg_proc, execute pg_get_expr"."""
     return ", ".join(
         f"{'execute' if part in OPTIONAL_FUNCTIONS else 'read'} {part}" for part in sorted(parts)
     )
 
 
 def grant(parts: Collection[str]) -> str:
-    """Return what an administrator does so that these parts can be used."""
+    """Return a hint with the GRANT for these parts."""
     relations = sorted(f"pg_catalog.{part}" for part in parts if part not in OPTIONAL_FUNCTIONS)
     functions = [
         f"pg_catalog.{signature}"
@@ -272,7 +272,7 @@ def grant(parts: Collection[str]) -> str:
 
 
 def grant_for(message: str) -> str:
-    """Return what an administrator does about PostgreSQL's "permission denied for …"."""
+    """Return a hint with the GRANT for PostgreSQL's "permission denied for …"."""
     denied = _DENIED.search(message)
     if denied is None:
         return _GRANT_HINT
@@ -290,7 +290,7 @@ def ignore_unreadable(unreadable: Collection[str]) -> None:
 
 
 def report_once(database: str, unreadable: Collection[str]) -> None:
-    """Log what is missing because of these parts, once for each database and part."""
+    """Log the consequences of these missing parts, once for each database and part."""
     for part in sorted(unreadable):
         if (database, part) not in _reported:
             _reported.add((database, part))

@@ -1,7 +1,7 @@
-"""Shapes of statements that were cheap, so that the planner need not be asked about each of them again.
+"""Remembers shapes of cheap statements, so that the planner is not asked again for each of them.
 
-Two statements have the same shape if they differ in numbers and quoted text alone. That says nothing certain
-about the cost of the second, so such a statement is only tried for a moment (`BRIEF_S`).
+Two statements have the same shape if they differ only in numbers and quoted text. The second may still be
+expensive, so it runs on a reserved worker only for a short time (`BRIEF_S`).
 """
 
 import re
@@ -9,7 +9,7 @@ from collections import OrderedDict
 from typing import Final
 
 BRIEF_S: Final = 0.1
-"""How long a statement of a cheap shape may take on a reserved worker."""
+"""Maximum duration of a statement of a cheap shape on a reserved worker."""
 
 _MAX_SHAPES: Final = 512
 _MAX_STATEMENT_BYTES: Final = 10_000
@@ -17,7 +17,7 @@ _LITERAL: Final = re.compile(rb"'[^']*'|\b\d+(?:\.\d+)?\b")
 
 
 class CheapShapes:
-    """Remembers the shapes that were used last."""
+    """A bounded set of shapes; the one that was not used for longest is removed first."""
 
     def __init__(self) -> None:
         self._shapes: OrderedDict[bytes, None] = OrderedDict()

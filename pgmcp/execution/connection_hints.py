@@ -1,7 +1,7 @@
-"""What to do about a connection that could not be made, by the words of libpq, PostgreSQL or a pooler.
+"""Hints for failed connections, by the message of libpq, PostgreSQL or a pooler.
 
-The first row that matches wins, so special rows come before general ones. Words that no row knows, or words
-in another language than English, get the default hint of their error.
+The first row that matches applies, so special rows come before general ones. If no row matches, for example a
+message that is not in English, the error's default hint is used.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Starts workers by forking a process that has imported everything already (Linux).
+"""Starts workers by forking a process that has already imported all modules (Linux).
 
 See `worker.fork_server` for its side of the conversation.
 """
@@ -36,7 +36,7 @@ def can_fork() -> bool:
 
 
 class ForkedChild(asyncio.Protocol):
-    """A worker forked by the fork server: not our child, so a pidfd stands for it."""
+    """A worker forked by the fork server. It is not a child of this process, so a pidfd identifies it."""
 
     def __init__(self, pid: int, pidfd: int) -> None:
         self.pid = pid
@@ -66,7 +66,7 @@ class ForkedChild(asyncio.Protocol):
             self._transport.write(data)
 
     def close(self) -> None:
-        """Close the channel; an idle worker then leaves."""
+        """Close the channel; an idle worker then exits."""
         if self._transport is not None:
             self._transport.close()
 
@@ -92,7 +92,7 @@ class ForkedChild(asyncio.Protocol):
 
 
 class ForkServer:
-    """The front's end of a fork server; restarted if it dies."""
+    """Starts the fork server and asks it for workers; restarts it if it dies."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,7 +100,7 @@ class ForkServer:
         self._one_at_a_time = asyncio.Lock()
 
     def start(self) -> None:
-        """Start it, so that it imports while we do; needs no event loop."""
+        """Start the process, so that it imports modules while the front does; needs no event loop."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -116,7 +116,7 @@ class ForkServer:
         """Return a new worker.
 
         Raises:
-            OSError: it could not be forked, and not by a new fork server either.
+            OSError: the worker could not be forked, even by a new fork server.
         """
         async with self._one_at_a_time:
             try:
@@ -127,7 +127,7 @@ class ForkServer:
                 return await self._spawn()
 
     def close(self) -> None:
-        """End the fork server, and with it every worker that is left."""
+        """End the fork server and all remaining workers."""
         if self._control is not None:
             self._control.close()
             self._control = None

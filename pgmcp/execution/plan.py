@@ -1,4 +1,4 @@
-"""What the planner expects of a statement, read from EXPLAIN (FORMAT JSON)."""
+"""The planner's estimates for a statement, read from EXPLAIN (FORMAT JSON)."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,7 +15,7 @@ MAX_CHEAP_COST: Final = 10_000.0
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A plan in short.
+    """A summary of a plan.
 
     Attributes:
         cost: estimated total cost, in planner units.
@@ -29,7 +29,7 @@ class Plan:
 
     @property
     def is_cheap(self) -> bool:
-        """Whether it may run beside statements that block the general lane."""
+        """Whether the statement may run on a reserved worker while the general lane is blocked."""
         return self.cost <= MAX_CHEAP_COST
 
     def summary(self) -> str:
@@ -38,7 +38,7 @@ class Plan:
 
 
 def read_plan(rows: Rows) -> Plan:
-    """Return the plan that the rows of EXPLAIN (FORMAT JSON) hold."""
+    """Return the plan in the rows of EXPLAIN (FORMAT JSON)."""
     root: dict[str, Any] = msgspec.json.decode(str(rows.rows[0][0]))[0]["Plan"]
     return Plan(root["Total Cost"], root["Plan Rows"], tuple(_describe(root)))
 

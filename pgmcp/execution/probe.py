@@ -1,4 +1,4 @@
-"""Starts one worker as serving does, for a person who wants to know whether workers start here."""
+"""Starts one worker as the server does, so that `pgmcp doctor` can report whether workers start."""
 
 import asyncio
 import sys
@@ -14,16 +14,16 @@ from worker.protocol import Open
 PROBE_TIMEOUT_S: Final = 15.0
 
 _NO_SERVER: Final = "host=/nonexistent"
-"""A socket folder that is not there: a worker answers to this without a look at any network."""
+"""A socket folder that does not exist, so that the worker's connection fails without using a network."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a worker's start took.
+    """Measurements of a worker's start.
 
     Attributes:
-        ready_ms: from asking for it to its first answer.
-        memory_limit_mb: the address space it may have, as the kernel says; None where it does not.
+        ready_ms: from the request to the worker's first answer.
+        memory_limit_mb: the kernel's limit of its address space; None if the system has none.
     """
 
     ready_ms: float
@@ -31,7 +31,7 @@ class Probe:
 
 
 async def probe_worker(spawn: Spawn, *, memory_limit_mb: int) -> Probe:
-    """Start a worker, have it set its bounds, and end it; it connects to nothing.
+    """Start a worker, let it set its limits, and end it. It connects to nothing.
 
     Raises:
         WorkerLostError: it could not be started, or does not answer.

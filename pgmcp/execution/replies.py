@@ -1,4 +1,4 @@
-"""Turns a worker's reply into rows or one of our errors. Pure."""
+"""Turns a worker's reply into rows or an error of `pgmcp.errors`. Pure."""
 
 from typing import Final
 
@@ -30,11 +30,11 @@ def read_rows(reply: Reply, body: bytes, *, timeout_s: float) -> Rows:
     """Return the rows of a reply to `Execute`.
 
     Args:
-        timeout_s: what the caller allowed, for the message.
+        timeout_s: the caller's timeout, for the message.
 
     Raises:
-        ExecutionError: the reply says why there are no rows.
-        WorkerLostError: the reply is not one to this request.
+        ExecutionError: the statement failed.
+        WorkerLostError: the reply does not answer this request.
     """
     match reply:
         case Result():
@@ -105,9 +105,9 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
     """Return the error for a statement that no worker took before its deadline.
 
     Args:
-        timeout_s: what the caller allowed.
-        shortage: why the database gave fewer connections than the pool may have, if it refused.
-        is_full: the pool has as many workers as it may have.
+        timeout_s: the caller's timeout.
+        shortage: the database's reason, if it refused further connections.
+        is_full: whether the pool has its maximum number of workers.
     """
     message = f"no worker was free within {timeout_s:g} s"
     if is_full:
@@ -123,7 +123,7 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
 
 
 def limit_reached(limit: str) -> DeadlineExceededError:
-    """Return the error for a statement that the server's own limit ended.
+    """Return the error for a statement that a limit of the server ended.
 
     Args:
         limit: as in `worker.protocol.Failure`.

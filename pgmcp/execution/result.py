@@ -1,4 +1,4 @@
-"""What a statement gave: columns, rows, and what had to be left out of them."""
+"""The result of a statement: columns, rows, and why it is incomplete, if it is."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,11 +10,11 @@ from worker.protocol import StatementOrigin as StatementOrigin
 from worker.row_format import json_lines, read_json_lines
 
 JsonScalar = str | int | float | bool | None
-"""A cell, as the table in `worker.encoding` gives it: typed where JSON has the type, else exact text."""
+"""A cell, as described in `worker.encoding`: a value if JSON has its type, else exact text."""
 
 
 class Truncation(StrEnum):
-    """Which bound ended the result before the database did."""
+    """The limit that cut the result."""
 
     ROWS = "rows"
     BYTES = "bytes"
@@ -25,7 +25,7 @@ class Column:
     """A result column; names may be empty or repeat, as SQL allows.
 
     Attributes:
-        type: PostgreSQL's name of the type, as `format_type` gives it: "integer", "numeric", "order_status".
+        type: PostgreSQL's name of the type, from `format_type`: "integer", "numeric", "order_status".
     """
 
     name: str
@@ -34,13 +34,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class RowLimits:
-    """How much of a result may leave the worker.
+    """Limits of a result, which the worker enforces.
 
     Attributes:
-        max_rows: rows at most; the worker asks for one more to know whether there are more.
-        max_bytes: bytes of cell text at most, over all rows.
-        max_cell_bytes: longer cells are cut, and end in "…".
-        max_text_bytes: after so many, further rows are not laid out as text; 0 if the rows are not shown.
+        max_rows: maximum number of rows; the worker requests one more to know whether there are more.
+        max_bytes: maximum bytes of cell text in all rows.
+        max_cell_bytes: longer cells are cut and end in "…".
+        max_text_bytes: bytes of text after which rows are written only as JSON; 0 if rows are not shown.
     """
 
     max_rows: int
@@ -60,7 +60,7 @@ class EncodedRows(Sequence[list[JsonScalar]]):
     Attributes:
         json: the rows as lines of JSON, see `worker.row_format`.
         text: the leading rows as text, without the last line feed.
-        text_rows: how many rows `text` holds.
+        text_rows: how many rows `text` contains.
     """
 
     def __init__(self, json: bytes, row_count: int, text: str = "", text_rows: int = 0) -> None:
@@ -75,14 +75,14 @@ class EncodedRows(Sequence[list[JsonScalar]]):
         """Return the rows of a `worker.protocol.Result`.
 
         Raises:
-            ValueError: the body does not hold so many rows.
+            ValueError: the body has another number of rows.
         """
         json, text = body[:json_bytes], body[json_bytes:]
         counts_and_lines = ((row_count, json), (text_rows, text))
         if any(
             count != lines.count(b"\n") or lines[-1:] not in (b"", b"\n") for count, lines in counts_and_lines
         ):
-            raise ValueError("the number of rows is another")
+            raise ValueError("the body has another number of rows")
         return cls(json, row_count, text[:-1].decode(), text_rows)
 
     @classmethod
@@ -119,7 +119,7 @@ class EncodedRows(Sequence[list[JsonScalar]]):
         return self.json[self._find(start) : self._find(max(start, stop))]
 
     def _find(self, row: int) -> int:
-        """Return where a row begins. Remembers where blocks of rows begin, as far as it has read."""
+        """Return the offset of a row. Remembers the offsets of blocks of rows that it has read."""
         block, rest = divmod(row, _BLOCK_ROWS)
         while len(self._block_starts) <= block:
             self._block_starts.append(self._skip(self._block_starts[-1], _BLOCK_ROWS))
@@ -137,11 +137,11 @@ def _has_lines(lines: bytes, count: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The rows of one statement, in the order the database gave them.
+    """The rows of one statement, in the database's order.
 
     Attributes:
         rows: a list per row, in column order.
-        truncated: the bound that ended the result early, or None when the rows are all there are.
+        truncated: the limit that cut the result, or None if the rows are complete.
         cut_cells: how many cells were longer than `RowLimits.max_cell_bytes` and were cut.
         elapsed_ms: from sending the statement to its last row, measured in the worker.
     """
@@ -153,7 +153,7 @@ class Rows:
     elapsed_ms: float = 0.0
 
     def head(self, max_rows: int) -> "Rows":
-        """Return the leading rows, told to be truncated if there are more."""
+        """Return the leading rows, marked as truncated if there are more."""
         if len(self.rows) <= max_rows:
             return self
         return replace(self, rows=self.rows[:max_rows], truncated=Truncation.ROWS)

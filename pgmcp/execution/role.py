@@ -1,7 +1,8 @@
-"""What the database's role could do if every other guard failed.
+"""Checks whether the database's role can do more than read.
 
-The last guard is a role that can only read. Its rights are read once per database. By default a stronger role
-is served with a warning, because a first try with `postgres` must work; an operator can have it refused.
+A role that can only read protects the database even if every other guard fails. Its rights are read once per
+database. By default pgmcp only warns about a stronger role, because a first try with `postgres` must work; a
+setting refuses it.
 """
 
 import asyncio
@@ -47,7 +48,7 @@ _OWN_ROLE: Final = """(
     SELECT current_user AS rolname, pg_catalog.current_setting('is_superuser') = 'on' AS rolsuper,
            NULL::pg_catalog.bool AS rolreplication, NULL::pg_catalog.bool AS rolbypassrls,
            NULL::pg_catalog.bool AS rolcreaterole, NULL::pg_catalog.bool AS rolcreatedb)"""
-"""Replaces pg_roles where the role may not read it."""
+"""Replaces pg_roles if the role may not read it."""
 
 _RISK_BY_ATTRIBUTE: Final = (
     "it is a superuser: no permission check binds it",
@@ -64,11 +65,11 @@ UNKNOWN_ATTRIBUTES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class RolePosture:
-    """What a role may do besides reading.
+    """The rights of a role beyond reading.
 
     Attributes:
-        risks: a clause each, as it follows "because"; none for a role that can only read.
-        knows_attributes: whether the attributes that only pg_roles shows could be read.
+        risks: a clause for each right, as it follows "because"; none for a role that can only read.
+        knows_attributes: whether the attributes in pg_roles could be read.
     """
 
     role: str
@@ -77,7 +78,7 @@ class RolePosture:
 
 
 def read_posture(row: list[JsonScalar]) -> RolePosture:
-    """Return the posture that the one row of `POSTURE_SQL` describes."""
+    """Return the posture in the only row of `POSTURE_SQL`."""
     role, *attributes = row[:6]
     memberships, writable_tables, creates_schemas, creating_in = row[6:]
     risks = [risk for risk, is_held in zip(_RISK_BY_ATTRIBUTE, attributes, strict=True) if is_held]
@@ -112,11 +113,11 @@ class RoleCheck:
         self._last_problem = ""
 
     async def admit(self) -> None:
-        """Return if the database may be served with its role; wait for the answer only if it can refuse.
+        """Return if the database may be served with its role. Waits for the check only if it can refuse.
 
         Raises:
-            RoleRefusedError: the role can do more than read, and only roles that cannot may be served.
-            CatalogDeniedError: the role may not read what says so.
+            RoleRefusedError: the role can do more than read, and the settings refuse such roles.
+            CatalogDeniedError: the role may not read its own rights.
             ExecutionError: the database did not answer.
         """
         if not self._must_be_read_only:
@@ -139,23 +140,23 @@ class RoleCheck:
             )
 
     async def posture(self) -> RolePosture:
-        """Return what the role may do; a caller that gives up does not stop the others.
+        """Return the rights of the role. If one caller stops waiting, others still get the result.
 
         Raises:
-            CatalogDeniedError: PostgreSQL refused to say.
+            CatalogDeniedError: the role may not read its own rights.
             ExecutionError: the database did not answer.
         """
         return await asyncio.shield(self.probe())
 
     def probe(self) -> asyncio.Task[RolePosture]:
-        """Start reading the role in the background, once; again if that failed."""
+        """Start reading the role in the background, unless it has been read or is being read."""
         if self._probing is None or _has_failed(self._probing):
             self._probing = asyncio.create_task(self._probe())
             self._probing.add_done_callback(_has_failed)
         return self._probing
 
     async def close(self) -> None:
-        """Stop a read that is under way."""
+        """Stop a running read."""
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.wait([self._probing])

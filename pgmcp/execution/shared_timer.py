@@ -1,7 +1,7 @@
-"""One timer of the event loop for many deadlines, of which nearly none is ever reached.
+"""One timer of the event loop for many deadlines, of which few are ever reached.
 
-`asyncio.timeout` sets a timer of the loop for every wait and cancels it again. Here a deadline is an entry of
-a dictionary, and one timer of the loop is set for the earliest of them.
+`asyncio.timeout` sets a timer of the loop for every wait and cancels it again. Here a deadline is an entry in
+a dictionary, and one timer of the loop is set for the earliest deadline.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ class SharedTimer:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, key: object, left_s: float, act: Callable[[], None]) -> None:
-        """Call `act` after so many seconds unless the key is cleared; replaces an entry of that key."""
+        """Call `act` after a delay unless the key is cleared; replaces an earlier deadline of the key."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + max(0.0, left_s)
         self._entries[key] = (deadline_s, act)
@@ -38,7 +38,7 @@ class SharedTimer:
 
     @contextmanager
     def fails(self, waiting: asyncio.Future[Any], left_s: float) -> Iterator[None]:
-        """Give the future a TimeoutError after so many seconds, unless the block is left before."""
+        """Fail the future with a TimeoutError after a delay, unless the block is left before."""
         self.set(waiting, left_s, partial(_fail, waiting))
         try:
             yield

@@ -1,4 +1,4 @@
-"""Starts worker processes; what a child inherits is decided here and nowhere else."""
+"""Starts worker processes, and decides what they inherit."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ _INHERITED_NAMES: Final = frozenset(
         "KRB5CCNAME", "KRB5_CONFIG", "SSL_CERT_DIR", "SSL_CERT_FILE", "VIRTUAL_ENV",
     }
 )  # fmt: skip
-"""What Python, libpq, Kerberos and TLS read."""
+"""Variables that Python, libpq, Kerberos and TLS read."""
 
 _INHERITED_PREFIXES: Final = ("LC_", "PG", "PYTHON")
 _NEVER_INHERITED: Final = ("PGPASSWORD", "PG_MCP_")
@@ -32,10 +32,10 @@ class Child(Protocol):
         """Whether the process is known to have ended."""
 
     def listen(self, take: Callable[[bytes], None], end: Callable[[], None]) -> None:
-        """Have `take` called with every chunk the worker sends, and `end` when it will send no more."""
+        """Call `take` with every chunk that the worker sends, and `end` after the last one."""
 
     def send(self, data: bytes) -> None:
-        """Send bytes to the worker; never waits, and does nothing if the worker has gone."""
+        """Send bytes to the worker; never waits, and does nothing if the worker has ended."""
 
     def close(self) -> None:
         """Close the channel; an idle worker then leaves."""
@@ -61,7 +61,7 @@ def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 class Inbox:
-    """What a worker sends, for one listener; keeps what comes before there is one."""
+    """Chunks from a worker for one listener; keeps chunks that arrive before `listen` is called."""
 
     def __init__(self) -> None:
         self._early: list[bytes] = []
@@ -70,7 +70,7 @@ class Inbox:
         self._end: Callable[[], None] = lambda: None
 
     def listen(self, take: Callable[[bytes], None], end: Callable[[], None]) -> None:
-        """Have `take` called with every chunk, and `end` after the last."""
+        """Call `take` with every chunk, and `end` after the last one."""
         self._take, self._end = take, end
         for chunk in self._early:
             take(chunk)
@@ -90,7 +90,7 @@ class Inbox:
 
 
 class ColdChild(asyncio.SubprocessProtocol):
-    """A worker in an interpreter of its own."""
+    """A worker in a separate interpreter."""
 
     def __init__(self) -> None:
         self.pid = 0

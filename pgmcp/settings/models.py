@@ -357,65 +357,67 @@ class RateLimitSettings(_Frozen):
         100_000, "tokens", 1, 1_000_000_000, "model tokens per minute of all callers, sent and received"
     )
     storage_url: RedisUrl | None = _unset(
-        "URL of a Redis in which several servers count together: redis://:password@host:6379/0, rediss://… "
-        "or unix://…. Each server counts by itself if unset. Needs pip install 'pgmcp[fleet]'"
+        "URL of a Redis in which several servers count calls together: redis://:password@host:6379/0, "
+        "rediss://… or unix://…. If unset, each server counts alone. Needs pip install 'pgmcp[fleet]'"
     )
     servers: int = _number(
         1, "servers", 1, 10_000, "number of servers that share the Redis; used during its outage"
     )
     on_outage: Annotated[Literal["share", "refuse"], LOWER] = Field(
         default="share",
-        description="while Redis cannot be used: share lets each server grant its part of the limits, one by "
-        "the number of servers; refuse refuses every call",
+        description="what happens while Redis cannot be used: share gives each server an equal share of the "
+        "limits, refuse refuses every call",
     )
 
 
 class HttpSettings(_Frozen):
-    """Serving over HTTP: who may come, and how much one client may take."""
+    """Serving over HTTP: allowed clients, and limits of one client."""
 
     allowed_hosts: HttpHosts = Field(
         default=(),
-        description="names that clients may call the server by, a comma list of host or host:port; the "
-        "address it listens on is always one of them, and on loopback localhost",
+        description="values allowed in the Host header, a comma list of host or host:port; the listening "
+        "address is always allowed, and on loopback also localhost",
     )
     allowed_origins: HttpOrigins = Field(
         default=(),
         description="websites whose pages may call the server, a comma list such as https://app.example.com; "
-        "on loopback also those of this machine",
+        "on loopback also websites on this machine",
     )
     forwarded_allow_ips: Networks = Field(
         default=(),
-        description="addresses or networks of proxies, a comma list; their X-Forwarded-For names the client "
-        "in the log",
+        description="addresses or networks of proxies, a comma list; the log takes the client's address from "
+        "their X-Forwarded-For header",
     )
-    max_body_bytes: int = _number(1024**2, "bytes", 1024, 16 * 1024**2, "bytes of one request at most")
+    max_body_bytes: int = _number(1024**2, "bytes", 1024, 16 * 1024**2, "maximum bytes of one request")
     max_connections: int = _number(
-        1000, "connections", 2, 100_000, "connections of clients at most; one more gets 503"
+        1000, "connections", 2, 100_000, "maximum number of client connections; further ones get 503"
     )
     stop_timeout_s: float = _number(
-        20.0, "seconds", 0, 3600, "seconds that calls under way may go on when the server is stopped"
+        20.0, "seconds", 0, 3600, "time that running calls get to finish when the server is stopped"
     )
-    tls_cert: ExistingFile | None = _unset("file of the server's certificate and its chain, PEM; TLS if set")
-    tls_key: ExistingFile | None = _unset("file of the certificate's private key, PEM")
+    tls_cert: ExistingFile | None = _unset(
+        "PEM file of the server's certificate and its chain; the server uses TLS if set"
+    )
+    tls_key: ExistingFile | None = _unset("PEM file of the certificate's private key")
     public_url: SecureUrl | None = _unset(
-        "address that clients reach the server at, such as https://mcp.example.com/mcp; its host is allowed, "
-        "and it is the audience that tokens have to be for. An issuer or introspection needs it"
+        "URL that clients use, such as https://mcp.example.com/mcp; its host is allowed, and tokens must "
+        "name it as their audience. Required with an issuer or introspection"
     )
     tokens: TokenHashes | None = _unset(
         "static bearer tokens, a comma list of name=hash; `pgmcp token NAME` makes a token and its hash"
     )
     issuer: SecureUrl | None = _unset(
-        "OAuth 2.1 issuer whose JWT access tokens are taken, exactly as in their claim iss"
+        "OAuth 2.1 issuer whose JWT access tokens are accepted, exactly as in their claim iss"
     )
-    jwks_url: SecureUrl | None = _unset("address of the issuer's keys; its metadata says if unset")
+    jwks_url: SecureUrl | None = _unset("URL of the issuer's keys; from the issuer's metadata if unset")
     audience: Words = Field(
         default=(),
-        description="audiences of which a token has to be for one, a comma list; the public URL if unset",
+        description="accepted audiences of tokens, a comma list; the public URL if unset",
     )
     required_scopes: Words = Field(default=(), description="scopes that every token needs, a comma list")
     token_types: TokenTypes = Field(
         default=("at+jwt", "jwt"),
-        description="types (the header typ) of JWT that are taken, a comma list; at+jwt alone if the issuer "
+        description="accepted types of JWT (the header typ), a comma list; use at+jwt alone if the issuer "
         "follows RFC 9068",
     )
     principal_claim: str = Field(default="sub", description="claim whose value is the caller's name")
@@ -424,17 +426,17 @@ class HttpSettings(_Frozen):
         "seconds",
         300,
         604_800,
-        "seconds after which known keys are no longer used while the issuer cannot be reached",
+        "how long cached keys are used while the issuer cannot be reached",
     )
     introspection_url: SecureUrl | None = _unset(
-        "address where the authorization server says what an opaque token is (RFC 7662)"
+        "URL of the authorization server's introspection endpoint, for opaque tokens (RFC 7662)"
     )
     introspection_client_id: str | None = _unset("client id for introspection")
     introspection_client_secret: SecretStr | None = _unset("client secret for introspection")
     state_keys: StateKeys | None = _unset(
-        "keys that protect the results which servers keep for callers in PG_MCP_RATE_LIMIT_STORAGE_URL, the "
-        "same on every server; a comma list of 32 characters or more: the first encrypts, all decrypt. "
-        "Without them each server keeps its results for itself"
+        "keys that encrypt stored results in PG_MCP_RATE_LIMIT_STORAGE_URL, the same on every server; a "
+        "comma list of keys of at least 32 characters: the first encrypts, all decrypt. If unset, servers do "
+        "not share stored results"
     )
 
     @model_validator(mode="after")
@@ -444,18 +446,18 @@ class HttpSettings(_Frozen):
             raise _reject(given, "expected TLS_CERT and TLS_KEY together")
         for field in ("issuer", "introspection_url"):
             if getattr(self, field) is not None and self.public_url is None:
-                raise _reject(field, "expected PUBLIC_URL to be set beside it: what tokens have to be for")
+                raise _reject(field, "expected PUBLIC_URL to be set too: the audience of tokens")
         if self.introspection_url is not None and not (
             self.introspection_client_id and self.introspection_client_secret
         ):
             raise _reject(
-                "introspection_url", "expected INTROSPECTION_CLIENT_ID and _CLIENT_SECRET beside it"
+                "introspection_url", "expected INTROSPECTION_CLIENT_ID and _CLIENT_SECRET to be set too"
             )
         return self
 
     @property
     def authenticates(self) -> bool:
-        """Whether callers have to show a token."""
+        """Whether callers must send a token."""
         return bool(self.tokens or self.issuer or self.introspection_url)
 
     @property
@@ -472,7 +474,7 @@ class HttpSettings(_Frozen):
 
     @property
     def audiences(self) -> tuple[str, ...]:
-        """The audiences of which a token has to be for one."""
+        """The accepted audiences of tokens."""
         return self.audience or ((self.public_url,) if self.public_url else ())
 
 

@@ -1,20 +1,20 @@
-"""What a host can ask for, as plain data and functions; transports only encode what they return.
+"""Everything that a host can request, as plain data and functions. Transports encode the results.
 
-offer          what the settings decide, and who this server is
-arguments      arguments as structs: schema, validation and message
+offer          values from the settings, and the server's name and instructions
+arguments      arguments as structs: JSON schema, validation, error messages
 tools          the four tools
-resources      schema and kept results as resources
-prompts        ways of working that a person starts by name
-completions    values for an argument, while it is typed
-changes        what hosts can be told of
-presenter      what the pipeline gives, as replies within a token budget
-schema_pages   a whole schema as text, by pages where it is long
+resources      the schema and stored results as resources
+prompts        instructions for the model that a person starts by name
+completions    suggested values while a person types an argument
+changes        notifications about changed resources
+presenter      results of the pipeline as replies within a token budget
+schema_pages   a whole schema as text, in pages if it is long
 result_view    the page that a host with MCP Apps shows beside an answer
-caller         who calls
-reply          what is given back
+caller         the host behind a request
+reply          replies and errors
 
-`Surface` comes in two halves, so that a host is answered while the rest of the program still loads: the
-lists need the settings, everything else the pipeline.
+`Surface` needs two objects that become available at different times, so that lists are answered while the
+rest of the program still loads: lists need the settings, everything else needs the pipeline.
 """
 
 import asyncio
@@ -62,14 +62,14 @@ logger = logging.getLogger(__name__)
 TraceRequest = Callable[
     [str, Mapping[str, Any], Mapping[str, Any]], AbstractContextManager[Callable[[str], None]]
 ]
-"""Surrounds a request with a span, given method, params and facts; what is entered marks it as failed."""
+"""Wraps a request in a span, given method, params and facts. Yields a function to mark a failure."""
 
 _DEFECT = "defect: this call failed in a way that was not anticipated\nhint: the server's log has the details"
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What answers requests once it is built.
+    """The objects that answer requests once they are built.
 
     Attributes:
         trace: None unless requests are traced.
@@ -84,8 +84,8 @@ class Surface:
     """Tools, resources, prompts and completions, for any transport.
 
     Args:
-        offer: done when the settings are read, or cannot be used.
-        backend: done when the pipeline is built, or cannot be.
+        offer: done when the settings have been read, or are invalid.
+        backend: done when the pipeline has been built, or has failed to build.
     """
 
     def __init__(self, offer: "asyncio.Future[Offer]", backend: "asyncio.Future[Backend]") -> None:
@@ -93,11 +93,11 @@ class Surface:
         self._backend = backend
 
     def load(self) -> None:
-        """Import what lists of tools need; takes long, so call it in another thread than the event loop's."""
+        """Import the modules that a list of tools needs. Slow: do not call it on the event loop."""
         import pgmcp.surface.tools  # noqa: F401
 
     def subscribe(self, notify: Callable[[Sequence[Event]], None]) -> None:
-        """Call `notify` with every change of resources from now on; called on the event loop."""
+        """Call `notify` on the event loop with every later change of resources."""
 
         def begin(backend: "asyncio.Future[Backend]") -> None:
             if not backend.cancelled() and backend.exception() is None:
@@ -107,17 +107,17 @@ class Surface:
 
     @property
     def trace(self) -> TraceRequest | None:
-        """What surrounds requests with spans, once it is known."""
+        """The function that wraps requests in spans; None without tracing or before the pipeline is built."""
         is_built = self._backend.done() and not self._backend.cancelled() and not self._backend.exception()
         return self._backend.result().trace if is_built else None
 
     @property
     def is_settled(self) -> bool:
-        """Whether the pipeline is built, or cannot be."""
+        """Whether the pipeline has been built, or has failed to build."""
         return self._backend.done()
 
     async def settled(self) -> None:
-        """Wait until the pipeline is built, or cannot be."""
+        """Wait until the pipeline has been built, or has failed to build."""
         if not self._backend.done():
             await asyncio.wait([self._backend])
 
@@ -162,19 +162,19 @@ class Surface:
         """Return the protocol's content of a resource.
 
         Args:
-            principal: who reads; None where the transport has none.
+            principal: the authenticated user who reads; None if the transport does not authenticate.
 
         Raises:
-            RequestError: nothing is at the address, or it cannot be read now.
+            RequestError: there is no such resource, or it cannot be read now.
         """
         backend = await self._built_for_request()
         return await resources.read_resource(backend.pipeline, backend.presenter, uri, principal)
 
     async def check_subscribable(self, uri: str) -> None:
-        """Refuse an address whose content never changes.
+        """Refuse a URI whose content never changes.
 
         Raises:
-            RequestError: it is not the schema of a configured database, or a part of one.
+            RequestError: the URI is not the schema of a configured database or a table in it.
         """
         resources.check_subscribable(await self._offered(), uri)
 
@@ -186,11 +186,11 @@ class Surface:
         """Return the protocol's prompt.
 
         Raises:
-            RequestError: there is no such prompt, or it does not take these arguments.
+            RequestError: there is no such prompt, or its arguments are invalid.
         """
         offer = await self._offered()
         if not offer.database_names:
-            await self._built_for_request()  # says why there are none
+            await self._built_for_request()  # raises the error that says why there are none
         return prompts.get_prompt(offer, name, arguments)
 
     async def complete(
@@ -217,7 +217,7 @@ class Surface:
         return self._known_offer()
 
     def _known_offer(self) -> Offer:
-        """Return the offer; without usable settings the tools are listed all the same, to say why."""
+        """Return the offer; with invalid settings, one that lists the tools, so that calls can say why."""
         failed = self._offer.cancelled() or self._offer.exception()
         return Offer(answers_questions=True) if failed else self._offer.result()
 
@@ -234,7 +234,7 @@ class Surface:
 
 
 def _describe(error: PgmcpError) -> str:
-    if isinstance(error, SettingsError):  # it lists problems, a line each
+    if isinstance(error, SettingsError):  # its message has one line per problem
         lines = escape_untrusted_block(str(error))
         return f"settings: {lines}" + (f"\nhint: {error.hint}" if error.hint else "")
     sql = error.sql if isinstance(error, SqlRejectedError | StatementFailedError) else ""

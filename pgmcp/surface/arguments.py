@@ -1,12 +1,12 @@
-"""Arguments of tools: structs that give the JSON schema, the validation and the message of a mistake.
+"""Arguments of tools: structs that define the JSON schema, the validation and the error messages.
 
-Hosts and models send arguments loosely, so they are read leniently:
+Hosts and models often send arguments in other types, so these are accepted:
 
     "" or null            left out, for every optional argument
     "5", 5.0              an integer
     "true", "no", 1       a boolean
     '["a", "b"]', "a, b"  a list of texts
-    one that is unknown   ignored with a note, unless its name is nearly that of a known one
+    an unknown argument   ignored with a note, unless its name is similar to a known one
 """
 
 import json
@@ -21,7 +21,7 @@ from pgmcp.errors import MAX_NAME_CHARACTERS, InvalidArgumentError
 from pgmcp.untrusted import shorten
 
 MAX_NOTED_ARGUMENTS: Final = 5
-"""Unknown arguments that a note names; a call can bring thousands."""
+"""Maximum number of unknown arguments in a note; a call can contain thousands."""
 
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
@@ -44,7 +44,7 @@ class ArgumentReader(Generic[Arguments]):
 
     Args:
         kind: the struct; a field with a default is an optional argument.
-        withheld: fields that are not offered here, and what it would take.
+        withheld: fields that are not offered here, with a hint on how to enable each.
     """
 
     def __init__(self, kind: type[Arguments], withheld: Mapping[str, str]) -> None:
@@ -66,7 +66,7 @@ class ArgumentReader(Generic[Arguments]):
         """Return the arguments, and notes on what was ignored.
 
         Raises:
-            InvalidArgumentError: a value cannot be taken, or a name is nearly that of an argument.
+            InvalidArgumentError: a value is invalid, or an unknown name is similar to an argument's.
         """
         values: dict[str, Any] = {}
         unknown: list[str] = []
@@ -83,7 +83,7 @@ class ArgumentReader(Generic[Arguments]):
         return self._kind(**values), notes
 
     def schema(self, additions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the JSON schema of what is offered.
+        """Return the JSON schema of the offered arguments.
 
         Args:
             additions: keywords to add to arguments, by name.
@@ -120,10 +120,10 @@ class ArgumentReader(Generic[Arguments]):
 
 
 def check_near_names(unknown: Iterable[str], free: Sequence[str], takes: str) -> None:
-    """Refuse an unknown argument whose name is nearly that of one that was not given.
+    """Refuse an unknown argument whose name is similar to that of a missing one.
 
     Raises:
-        InvalidArgumentError: it names the argument that is meant.
+        InvalidArgumentError: its hint names the similar argument.
     """
     import difflib
 
@@ -146,7 +146,7 @@ def _is_left_out(value: Any) -> bool:
 
 
 def _flat(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of an optional argument without null: models pay for every word."""
+    """Return the schema of an optional argument without null, to save tokens."""
     parts = dict(schema)
     some = [part for part in parts.pop("anyOf", ()) if part != {"type": "null"}]
     if parts.get("default") in (None, ""):
@@ -240,7 +240,7 @@ def _read_texts(name: str, value: Any) -> list[str]:
 
 
 def _split_list(text: str) -> Any:
-    """Return the list that a text stands for: JSON, or names between commas."""
+    """Return the list in a text: JSON, or names separated by commas."""
     if text.lstrip().startswith("["):
         try:
             return json.loads(text)

@@ -1,4 +1,4 @@
-"""Who calls, as far as handlers need to know; a transport makes one for each request."""
+"""The host behind a request, as handlers see it; the transport creates one for each request."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pgmcp.pipeline import OnStage, Stage
 
 MAX_CALLER_CHARACTERS: Final = 100
-"""Of the name that a host gives itself; the name goes into logs."""
+"""Maximum length of a host's name and version, which go into logs."""
 
 APPS_EXTENSION: Final = "io.modelcontextprotocol/ui"
 APP_MIME_TYPE: Final = "text/html;profile=mcp-app"
@@ -33,10 +33,10 @@ class Caller:
 
     Attributes:
         name: the host's name and version, "claude-code 2.1"; "" if it gave none.
-        protocol_version: which version of the protocol the request speaks.
+        protocol_version: the protocol version of the request.
         shows_apps: whether the host shows the result view (MCP Apps).
-        report: takes a message when a stage begins; None if the host did not ask for progress.
-        principal: the authenticated user; None where the transport has none.
+        report: called with a message when a stage begins; None if the host did not ask for progress.
+        principal: the authenticated user; None if the transport does not authenticate.
     """
 
     name: str = ""
@@ -69,7 +69,7 @@ def caller_name(client_info: Any) -> str:
 
 
 def supports_apps(capabilities: Any) -> bool:
-    """Return whether a host's capabilities declare MCP Apps with the type of our page."""
+    """Return whether a host's capabilities declare MCP Apps with the media type of the result view."""
     match capabilities:
         case {"extensions": {"io.modelcontextprotocol/ui": {"mimeTypes": list(types)}}}:
             return APP_MIME_TYPE in types

@@ -1,4 +1,4 @@
-"""Changes that hosts can be told of: resources whose content or list has changed.
+"""Notifications for hosts: resources whose content or list has changed.
 
 catalog read again ─▶ what changed ─▶ schema://shop, schema://shop/orders, schema://shop/public.orders
 """
@@ -40,7 +40,7 @@ def subscribe_to_schemas(pipeline: "Pipeline", notify: Callable[[Sequence[Event]
 
 
 class _SchemaListener:
-    """Makes events of what the reads of all catalogs find."""
+    """Turns the changes found by reads of all catalogs into events."""
 
     def __init__(self, pipeline: "Pipeline", notify: Callable[[Sequence[Event]], None]) -> None:
         self._pipeline = pipeline
@@ -49,7 +49,7 @@ class _SchemaListener:
 
     def see_read(self, database: str, old: "Catalog | None", new: "Catalog", change: "CatalogChange") -> None:
         events: list[Event] = []
-        if old is not None:  # a first read changes nothing that a host has seen
+        if old is not None:  # hosts have seen nothing before the first read
             events += [ResourceUpdated(uri) for uri in _changed_uris(database, old, new, change)]
         listed = [resource["uri"] for resource in list_tables(self._pipeline)]
         if listed != self._listed:
@@ -60,7 +60,7 @@ class _SchemaListener:
 
 
 def _changed_uris(database: str, old: "Catalog", new: "Catalog", change: "CatalogChange") -> Iterator[str]:
-    """Yield the addresses whose content a change touches; a table has one with its schema and one without."""
+    """Yield the URIs whose content a change affects; a table has one with its schema and one without."""
     names = change.added + change.dropped + change.changed
     if names:
         yield f"schema://{database}"

@@ -1,7 +1,7 @@
-"""Values that a host offers while its user types: databases, tables, and verified questions.
+"""Suggested values while a person types an argument: databases, tables, and verified questions.
 
-Names come from the cached catalog. Only the default database, which is connected
-from the start, is read if that has not happened yet; a list connects to no other.
+Names come from cached catalogs. If the default database, which is connected from the start, has not been
+read yet, it is read now; completions connect to no other database.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline
 
 MAX_VALUES: Final = 100
-"""Of one completion, by the protocol."""
+"""Maximum number of values in a completion, set by the protocol."""
 
 MAX_TYPED_CHARACTERS: Final = 8_000
-"""As many as a question may have; nothing longer begins a value."""
+"""The maximum length of a question; no value is longer."""
 
 MAX_WAIT_S: Final = 0.25
-"""For a catalog that is being read: a person is typing, and the next letter asks again."""
+"""Maximum wait for a catalog that is being read; the host asks again after the next letter."""
 
 
 def check_reference(reference: Mapping[str, Any]) -> None:
-    """Refuse to complete what is not offered.
+    """Refuse to complete an argument of an unknown prompt or resource template.
 
     Raises:
-        RequestError: there is no such prompt, and no such template of resources.
+        RequestError: there is no such prompt or resource template.
     """
     match reference:
         case {"type": "ref/prompt", "name": str(name)}:
@@ -55,9 +55,9 @@ async def complete(
     """Return the protocol's `completion`.
 
     Args:
-        argument: its name; it means the same in every prompt and template.
-        typed: the beginning of its value, or a part of it.
-        chosen: the arguments that have a value already.
+        argument: the argument's name, which has the same meaning in every prompt and template.
+        typed: the beginning or a part of its value.
+        chosen: values of other arguments.
     """
     is_short = len(typed) <= MAX_TYPED_CHARACTERS
     values = await _Names(pipeline).of(argument, chosen) if is_short else []
@@ -65,17 +65,17 @@ async def complete(
 
 
 class _Names:
-    """What can stand for an argument, by the argument's name: it means the same wherever it is."""
+    """Possible values of an argument, by its name."""
 
     def __init__(self, pipeline: "Pipeline") -> None:
         self._pipeline = pipeline
 
     async def of(self, argument: str, chosen: Mapping[str, str]) -> list[str]:
-        """Return every value, the likeliest first.
+        """Return all values, the most likely first.
 
         Args:
-            argument: `database`, `table` or `question`; there are no values for others.
-            chosen: the arguments that stand already.
+            argument: `database`, `table` or `question`; others have no values.
+            chosen: values of other arguments.
         """
         known = self._pipeline.database_names
         if argument == "database":
@@ -106,7 +106,7 @@ class _Names:
 
 
 def _spellings(catalog: "Catalog") -> Iterator[str]:
-    """Yield the tables as SQL names them, and then those that need no schema with it all the same."""
+    """Yield the tables as SQL names them; then, with their schema, those that do not need it."""
     names = [catalog.display_name(table) for table in catalog.tables]
     yield from names
     for name, table in zip(names, catalog.tables, strict=True):
@@ -116,7 +116,7 @@ def _spellings(catalog: "Catalog") -> Iterator[str]:
 
 
 def _pick(typed: str, values: Iterable[str]) -> dict[str, Any]:
-    """Return the values that begin with what was typed, then those that hold it, whatever the case."""
+    """Return the values that begin with the typed text, then those that contain it, ignoring case."""
     wanted = typed.casefold()
     beginning, holding = [], []
     for value in values:

@@ -1,4 +1,4 @@
-"""What the pipeline gives, as text and structured content within a budget of tokens."""
+"""Turns results of the pipeline into text and structured content within a token budget."""
 
 from base64 import b64encode
 from collections.abc import Callable, Sequence
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from pgmcp.export.export import Exporter
 
 MAX_FOUND_TABLES: Final = 20
-"""Tables that one search shows; more would not help a model choose."""
+"""Maximum number of tables in one search; more would not help a model choose."""
 
 _EXPORT_HINT: Final = 'have them written to a file: export="csv"'
 
 MAX_PICTURED_ROWS: Final = 1_000
-"""Of an export, that a chart and the result view are given; of any other answer they get every row."""
+"""Maximum number of an export's rows for a chart and the result view; of other answers they get all rows."""
 
 
 @dataclass(frozen=True)
 class Presenter:
-    """Turns what the pipeline gives into tool results, within a budget of tokens."""
+    """Turns results of the pipeline into tool results within a token budget."""
 
     max_tokens: int
     count_tokens: Callable[[str], int]
@@ -41,11 +41,11 @@ class Presenter:
     exporter: "Exporter | None" = None
 
     async def answer(self, answer: Answer, *, for_view: bool = False, owner: str | None = None) -> ToolReply:
-        """Return the answer as text and as structured content; both hold the same rows.
+        """Return the answer as text and as structured content, with the same rows.
 
         Args:
-            for_view: the host shows the result view, which gets more than a model does.
-            owner: the principal whose answer it is, and who alone may read the rest of it.
+            for_view: whether the host shows the result view, which gets more rows than the model.
+            owner: the principal that asked; only this principal may read the further rows.
         """
         fitted = fit_answer(answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens)
         if fitted.missing:
@@ -62,14 +62,14 @@ class Presenter:
         """Return the answer with a file of its rows.
 
         Raises:
-            ExportFailedError: there is no such file.
+            ExportFailedError: the file could not be written.
         """
         if self.exporter is None or answer.rows is None:
             return answer
         return replace(answer, exported=await self.exporter.write(answer.rows, file_format))
 
     async def add_chart(self, reply: ToolReply, answer: Answer) -> ToolReply:
-        """Return the reply with a picture of the answer's rows, or with the reason why there is none."""
+        """Return the reply with a chart of the answer's rows, or with the reason why there is none."""
         from pgmcp.charts.illustration import illustrate
 
         illustration = await illustrate(_pictured(answer), self._drawer)
@@ -86,15 +86,15 @@ class Presenter:
         return Drawer()
 
     async def page(self, result_id: str, first_row: int, owner: str | None = None) -> str:
-        """Return as many rows of a kept result as the budget allows, from one on, and where the next are.
+        """Return rows of a stored result from a given row on, as many as fit, and the URI of the next.
 
         Raises:
-            ResultGoneError: it is not kept any more, or has no such row.
-            SharedStorageError: the results are kept in Redis, which cannot be used now.
+            ResultGoneError: the result has expired or has no such row.
+            SharedStorageError: the results are stored in Redis, which cannot be used now.
         """
         if self.store is None:
             raise ResultGoneError("no results are kept", hint="PG_MCP_SERVER_KEPT_RESULTS_BYTES is 0")
-        # A row costs a token at least, so no more can matter.
+        # A row takes at least one token, so more rows cannot fit.
         rows, row_count = await self.store.read(result_id, first_row, max_rows=self.max_tokens, owner=owner)
         page = render_page(
             rows,
@@ -109,7 +109,7 @@ class Presenter:
         return f"{page.text}\nThe next rows: {result_uri(result_id, page.next_row)}"
 
     async def _keep_rest(self, fitted: FittedAnswer, owner: str | None) -> str | None:
-        """Keep rows that the answer had no room for, and return where they can be read."""
+        """Store the rows that the answer has no room for, and return their URI."""
         answer = fitted.answer
         if (
             self.store is None
@@ -125,7 +125,7 @@ class Presenter:
         return _EXPORT_HINT if self.exporter and not answer.exported else ""
 
     def tables(self, tables: Sequence[Table], catalog: Catalog, detail: Detail) -> str:
-        """Return the tables in as much detail as the budget allows, names at least."""
+        """Return the tables in as much detail as the budget allows, at least their names."""
         shown: list[str] = []
         left_tokens = self.max_tokens
         for number, table in enumerate(tables):
@@ -139,14 +139,14 @@ class Presenter:
 
 
 def _pictured(answer: Answer) -> Answer:
-    """Return an answer with as many rows as a picture may be of: an export can have millions of cells."""
+    """Return an answer with the rows that a chart may use: an export can have millions of cells."""
     if answer.exported is None or answer.rows is None:
         return answer
     return replace(answer, rows=answer.rows.head(MAX_PICTURED_ROWS))
 
 
 def result_uri(result_id: str, first_row: int) -> str:
-    """Return where the rows of a kept result can be read from one on, counted from 1."""
+    """Return the URI of a stored result's rows from a given row on, counted from 1."""
     return f"result://{result_id}/{first_row}"
 
 
@@ -156,7 +156,7 @@ def fenced(text: str) -> str:
 
 
 def _name_rest(tables: Sequence[Table], start: int, catalog: Catalog) -> str:
-    """Name the tables from `start` on, or the first of them if there are many; "" if there are none."""
+    """Return the names of the tables from `start` on, the first ones if there are many; "" for none."""
     named = tables[start : start + MAX_FOUND_TABLES]
     if not named:
         return ""

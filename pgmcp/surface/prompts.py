@@ -1,7 +1,7 @@
-"""Ways of working that a person can start by name, as hosts offer them: in a menu, or as /commands.
+"""Prompts that a person starts by name: hosts offer them in a menu or as /commands.
 
-Each says in which order to use which of our tools. All arguments can be left
-out; what is missing is asked of the user.
+Each tells the model in which order to use pgmcp's tools. All arguments can be left out; the model then asks
+the user.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -49,7 +49,7 @@ Find out why a statement is slow, and what would make it faster. {database} is w
 {statement}
 1. execute_sql with EXPLAIN before it: this plans the statement and does not run it.
 2. search_schema with tables=[…] of its tables and detail="full": types, indexes, estimated rows.
-3. Only if the plan looks bearable: execute_sql with EXPLAIN (ANALYZE, BUFFERS) before it. \
+3. Only if the plan looks affordable: execute_sql with EXPLAIN (ANALYZE, BUFFERS) before it. \
 This runs the statement, up to pgmcp's time limit; say so before you do it.
 4. Name the step that costs most and why: rows estimated and real, an index that is missing or cannot be \
 used, a join that multiplies rows, a sort or hash that spills to disk.
@@ -60,7 +60,7 @@ as CREATE INDEX for someone who may run it. Nothing here can change the database
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A way of working.
+    """A prompt.
 
     Attributes:
         arguments: name and description of each; all may be left out.
@@ -90,7 +90,7 @@ def get_prompt(offer: Offer, name: str, raw: Mapping[str, Any]) -> dict[str, Any
     """Return a prompt as the protocol's `GetPromptResult`.
 
     Raises:
-        RequestError: there is no such prompt, or it does not take these arguments.
+        RequestError: there is no such prompt, or its arguments are invalid.
     """
     prompt = next((each for each in PROMPTS if each.name == name), None)
     if prompt is None:
@@ -116,7 +116,7 @@ def _read_arguments(prompt: Prompt, raw: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _name_database(offer: Offer, name: str) -> str:
-    """Return how a text refers to the database."""
+    """Return the words with which a prompt refers to the database."""
     known = list(offer.database_names)
     if name and name not in known:
         raise UnknownDatabaseError(name, known)

@@ -1,4 +1,4 @@
-"""What the surface gives back: the reply of a tool, or the error of any other request."""
+"""Replies of tools, and errors of other requests."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +14,7 @@ class RequestError(Exception):
 
     Attributes:
         code: of JSON-RPC 2.0, section 5.1, or of the Model Context Protocol.
-        data: what the error carries beside its message; None: nothing.
+        data: further content of the error, or None.
     """
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:
@@ -29,8 +29,8 @@ class ToolReply:
 
     Attributes:
         content: content blocks of the protocol, text first.
-        structured: the same as values for JSON; None for an error.
-        meta: the result's `_meta`, which hosts keep from their model; None: nothing.
+        structured: the same as JSON values; None for an error.
+        meta: the result's `_meta`, which hosts do not show to their model, or None.
     """
 
     content: tuple[dict[str, Any], ...]

@@ -1,4 +1,4 @@
-"""The schema and kept results as resources, for hosts whose user attaches them to a conversation.
+"""The schema and stored results as resources, which users attach to a conversation.
 
     databases://list                   the configured databases
     schema://shop                      a whole schema; ?page=2 of a long one
@@ -6,8 +6,8 @@
     result://3f9a/121                  rows of an earlier answer, from row 121 on
     ui://pgmcp/result                  the page that hosts with MCP Apps show
 
-The list has the databases, and the tables of those whose catalog is cached: a
-list connects to nothing. Hosts offer their user what is listed, and only some offer templates.
+Hosts offer listed resources to their user; only some offer templates. The list contains the databases and
+the tables of those whose catalog is cached. Listing connects to no database.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from pgmcp.surface.presenter import Presenter
 
 MAX_LISTED_TABLES: Final = 200
-"""Of one database. The tables of a larger one are not listed: such a list helps no person to find theirs."""
+"""If a database has more tables, they are not listed, because a person could not find one in such a list."""
 
 RESOURCES_PER_PAGE: Final = 100
 MAX_URI_CHARACTERS: Final = 1_000
-"""Of an address in an error; ours are shorter."""
+"""Maximum length of a URI in an error; valid ones are shorter."""
 
 _TEXT: Final = "text/plain"
 _SCHEMA: Final = re.compile(r"schema://([^/?#]+)(?:\?page=([^&#]*)|/([^/?#]+))?")
@@ -80,10 +80,10 @@ TEMPLATES: Final[list[dict[str, Any]]] = [
 
 
 def list_resources(offer: Offer, pipeline: "Pipeline | None", cursor: str | None) -> dict[str, Any]:
-    """Return a page of the list; pages that only hosts show come last.
+    """Return a page of the list; the result view, which is not for users, comes last.
 
     Args:
-        pipeline: None while it is being built: the tables are not listed yet.
+        pipeline: None while it is being built; the tables are not listed yet.
 
     Raises:
         RequestError: no page begins at the cursor.
@@ -133,10 +133,10 @@ def list_tables(pipeline: "Pipeline") -> Iterator[dict[str, Any]]:
 
 
 def table_uri(database: str, name: str) -> str:
-    """Return the address of a table.
+    """Return the URI of a table.
 
     Args:
-        name: as SQL can use it.
+        name: the table's name as SQL spells it.
     """
     return f"schema://{database}/{quote(name, safe='')}"
 
@@ -144,13 +144,13 @@ def table_uri(database: str, name: str) -> str:
 async def read_resource(
     pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: str | None = None
 ) -> dict[str, Any]:
-    """Return what is at an address as the protocol's `ReadResourceResult`.
+    """Return the content of a URI as the protocol's `ReadResourceResult`.
 
     Args:
-        principal: who reads; kept results are for their owners.
+        principal: the authenticated user who reads; only its owner can read a stored result.
 
     Raises:
-        RequestError: nothing is there, or it cannot be read now.
+        RequestError: there is no such resource, or it cannot be read now.
     """
     try:
         content = await _read(pipeline, presenter, uri, principal)
@@ -166,16 +166,16 @@ async def read_resource(
 
 
 def check_subscribable(offer: Offer, uri: str) -> None:
-    """Refuse to subscribe to what never changes here.
+    """Refuse a subscription to a URI whose content never changes.
 
     Raises:
-        RequestError: it is not the schema of a configured database, or a part of one.
+        RequestError: the URI is not the schema of a configured database or a table in it.
     """
     found = _SCHEMA.fullmatch(uri)
     if found is None or unquote(found[1]) not in offer.database_names:
         raise RequestError(
             INVALID_PARAMS,
-            f"nothing changes at {shorten(uri, 200)!r}: subscribe to schema://database or schema://database/table",
+            f"{shorten(uri, 200)!r} never changes: subscribe to schema://database or schema://database/table",
             _named(uri),
         )
 
@@ -225,7 +225,7 @@ def _named(uri: str) -> dict[str, str]:
 
 
 def _describe_schema(database: str) -> dict[str, Any]:
-    """Describe a database's schema by itself: hosts offer their user listed resources, not templates."""
+    """Return a database's schema as a listed resource, because not all hosts offer templates."""
     return {
         "uri": f"schema://{database}",
         "name": f"schema of {database}",

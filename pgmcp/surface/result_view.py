@@ -1,7 +1,7 @@
 """The result view as an MCP App: a page that hosts show beside the answers of `query` and `execute_sql`.
 
-Hosts without Apps get the same text and structured content as ever. To a host that declares Apps, an
-answer also carries what `pgmcp.view.view` describes.
+Hosts without Apps get the usual text and structured content. For a host that declares Apps, an answer also
+contains the data that `pgmcp.view.view` describes.
 """
 
 from typing import Any, Final
@@ -25,7 +25,7 @@ RESULT_VIEW_RESOURCE: Final[dict[str, Any]] = {
 
 
 def read_result_view() -> str:
-    """Return the page, one HTML document with all it needs inside."""
+    """Return the page, one HTML document without external resources."""
     from importlib.resources import files  # slow to load, and the server's start waits for this module
 
     return files("pgmcp.view").joinpath("result_view.html").read_text("utf-8")

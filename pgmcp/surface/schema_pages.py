@@ -1,4 +1,4 @@
-"""A whole schema as text that a host can attach: in one piece, or by pages where that would be too long."""
+"""A whole schema as text that a host can attach: in one piece, or in pages if it is too long."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from pgmcp.errors import InvalidArgumentError
 from pgmcp.surface.presenter import fenced
 
 MAX_WHOLE_CHARACTERS: Final = 400_000
-"""Of a schema told in one piece. Hosts cut or refuse a resource near 1 MB."""
+"""Maximum length of a schema in one piece. Hosts cut or refuse a resource near 1 MB."""
 
 PAGE_CHARACTERS: Final = 100_000
-"""Of a page, unless one table is longer: about 25,000 tokens."""
+"""Maximum length of a page, unless one table is longer: about 25,000 tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ _layouts: WeakKeyDictionary[Catalog, _Layout] = WeakKeyDictionary()
 
 
 def describe_schema(database: str, catalog: Catalog) -> str:
-    """Return the whole schema; of a long one the names of its tables, and where its pages are."""
+    """Return the whole schema; for a long one, the names of its tables and the URIs of its pages."""
     layout = _lay_out(catalog)
     if layout.whole:
         return fenced(layout.whole)
@@ -44,16 +44,16 @@ def describe_schema(database: str, catalog: Catalog) -> str:
         names = names[:MAX_WHOLE_CHARACTERS].rpartition("\n")[0] + "\n…"
     last = f"schema://{database}?page={len(layout.pages)}"
     return (
-        f"Names only, for its length. In full by pages, schema://{database}?page=1 to {last}; "
+        f"Only names, because the schema is long. Details: schema://{database}?page=1 to {last}; "
         f"one table: schema://{database}/table\n" + fenced(f"{layout.heading}\n\n{names}")
     )
 
 
 def describe_page(database: str, catalog: Catalog, page: str) -> str:
-    """Return one page of a schema, and where the next is.
+    """Return one page of a schema, and the URI of the next.
 
     Args:
-        page: counted from 1, as the address has it.
+        page: the page's number in the URI, from 1 on.
 
     Raises:
         InvalidArgumentError: there is no such page.
@@ -67,10 +67,10 @@ def describe_page(database: str, catalog: Catalog, page: str) -> str:
 
 
 def _lay_out(catalog: Catalog) -> _Layout:
-    """Return a catalog's layout, made once: that of a large one takes a second."""
+    """Return a catalog's layout, which is computed only once, because a large one takes a second."""
     if catalog not in _layouts:
         whole = render_overview(catalog)
-        # An empty line stands between two tables and nowhere else: whatever the database says is on one line.
+        # Empty lines occur only between tables, because each text from the database is on one line.
         heading, *tables = whole.rstrip("\n").split("\n\n")
         _layouts[catalog] = _Layout(
             heading, whole if len(whole) <= MAX_WHOLE_CHARACTERS else "", tuple(_pack(tables))

@@ -1,4 +1,4 @@
-"""The four tools: what a model reads of them, and which step of the pipeline each calls."""
+"""The four tools: their descriptions for the model, and the handlers that call the pipeline."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 EXPORT_NEEDS: Final = "an operator can allow it by naming a folder in PG_MCP_SERVER_EXPORT_DIR"
 
 MAX_ENUMERATED_DATABASES: Final = 20
-"""Names of databases in a tool's schema; a model pays for each, in every tool."""
+"""Maximum number of database names in a tool's schema; each costs tokens, in every tool."""
 
 _DATABASE: Final = "A configured database; the default one if left out"
 
@@ -100,15 +100,15 @@ class RefreshSchema(Struct, kw_only=True, frozen=True):
 
 
 Handler = Callable[["Pipeline", "Presenter", Any, Sequence[str], Caller], Awaitable[ToolReply]]
-"""Answers a call, given its arguments and notes on what was ignored of them."""
+"""Answers a call, given its arguments and notes on ignored arguments."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool as it is offered.
+    """A tool.
 
     Attributes:
-        definition: as a list shows it.
+        definition: the tool's entry in the protocol's list.
     """
 
     name: str
@@ -118,7 +118,7 @@ class Tool:
 
 
 def build_tools(offer: Offer) -> dict[str, Tool]:
-    """Return the tools by name; `query` only where it can be answered."""
+    """Return the tools by name; `query` only if there is a model or a verified question."""
     tools = [_execute_sql_tool(offer), _search_schema_tool(offer), _refresh_schema_tool(offer)]
     if offer.answers_questions:
         tools.insert(0, _query_tool(offer))
@@ -134,8 +134,8 @@ def _query_tool(offer: Offer) -> Tool:
         title="Ask the database",
         description=(
             "Answer a question in plain language from a PostgreSQL database: writes SQL, checks it, runs it "
-            "read-only and returns the rows with how they were found. Name what you mean (which dates, which "
-            "status); ask one question a call."
+            "read-only, and returns the rows and how they were found. Be specific (which dates, which "
+            "status); ask one question per call."
         ),
         output_schema=ANSWER_SCHEMA,
     )
@@ -149,8 +149,8 @@ def _execute_sql_tool(offer: Offer) -> Tool:
         name="execute_sql",
         title="Run SQL, read-only",
         description=(
-            "Run one read-only PostgreSQL statement and return its rows. Anything that writes, locks or "
-            "reaches outside the database is refused with the reason. Look names up with search_schema "
+            "Run one read-only PostgreSQL statement and return its rows. A statement that writes, locks or "
+            "reaches outside the database is refused with the reason. Look up names with search_schema "
             "first; prefer aggregates and explicit columns."
         ),
         output_schema=ANSWER_SCHEMA,
@@ -209,8 +209,8 @@ def _tool(
         "description": description,
         "inputSchema": arguments.schema(_additions(offer)),
         "outputSchema": output_schema,
-        # Every tool reads; only `query` reaches beyond the database, to the model's provider. Where exports
-        # are allowed a call may add a file: hosts that let everything pass that is read-only should know.
+        # Tools only read the database; `query` also calls the model's provider. If exports are allowed, a
+        # call may write a file, so hosts that approve read-only tools without asking must know.
         "annotations": {
             "title": title,
             "readOnlyHint": not writes_files,
@@ -225,9 +225,9 @@ def _tool(
 
 
 def _additions(offer: Offer) -> Mapping[str, Mapping[str, Any]]:
-    """Return the keywords of arguments' schemas that the settings decide.
+    """Return the keywords of arguments' schemas that depend on the settings.
 
-    The pipeline checks these bounds itself: only it can name both row limits, and what is near a name.
+    The pipeline checks these bounds itself, because its messages name both row limits and similar names.
     """
     most = f"Rows, at most {offer.max_rows}"
     if offer.max_export_rows:
@@ -307,7 +307,7 @@ async def _refresh_schema(
 
 
 def _checked_format(export: str | None) -> "ExportFormat | None":
-    """Return the format of a file, if one can be written here, before anything is run for it."""
+    """Return the format of the export, after checking that it can be written, before a statement runs."""
     if export is None:
         return None
     from pgmcp.answers.answer import ExportFormat

@@ -16,7 +16,7 @@ TOKENS = f"robot={'0' * 64}"
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
-        ({"ISSUER": "https://issuer.example"}, "expected PUBLIC_URL to be set beside it"),
+        ({"ISSUER": "https://issuer.example"}, "expected PUBLIC_URL to be set too"),
         ({"ISSUER": "http://issuer.example", "PUBLIC_URL": RESOURCE}, "expected https://host/path"),
         ({"PUBLIC_URL": "https://a:Quagga-1@mcp.example.com"}, "without a user or a password"),
         ({"TOKENS": "pgmcp_Quagga-1"}, "(its value is not shown): expected a comma list of name=hash"),
