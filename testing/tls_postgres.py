@@ -3,9 +3,11 @@
 The embedded one is built without TLS, so this runs the system's packages where they are installed.
 """
 
+import os
 import shutil
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -44,13 +46,24 @@ class TlsPostgres:
         other_ca_file: that of another CA, which has signed nothing.
     """
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        programs: Path,
+        folder: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepare a cluster.
 
         Args:
             programs: from `find_programs`.
             folder: an empty one that the server's user can enter.
+            settings: further ones of the server.
+            environment: further variables of the server.
         """
+        self._settings = settings or {}
+        self._environment = environment or {}
         self._programs = programs
         self._folder = folder
         self._user = choose_server_user()
@@ -86,6 +99,15 @@ class TlsPostgres:
     ) -> None:
         self._run("pg_ctl", "stop", "--mode=immediate", "--wait")
 
+    def restart_without_end(self) -> None:
+        """Restart the server so that it never gets ready: it waits for a command that restores nothing."""
+        self._run("pg_ctl", "stop", "--mode=fast", "--wait")
+        signal_file = self._data / "recovery.signal"
+        signal_file.touch()
+        self._give_away(signal_file)
+        self._settings = {**self._settings, "restore_command": "sleep 3600"}
+        self._start("--no-wait")
+
     def _write_certificates(self) -> None:
         ca = trustme.CA()
         ca.cert_pem.write_to_path(self.ca_file)
@@ -98,19 +120,21 @@ class TlsPostgres:
         for path in (key_file, self._data / "server.crt"):
             self._give_away(path)
 
-    def _start(self) -> None:
-        with socket.socket() as probe:
-            probe.bind((HOST, 0))
-            self._port = probe.getsockname()[1]
+    def _start(self, wait: str = "--wait") -> None:
+        if not self._port:
+            with socket.socket() as probe:
+                probe.bind((HOST, 0))
+                self._port = probe.getsockname()[1]
         settings = {
             "port": str(self._port),
             "listen_addresses": HOST,
             "unix_socket_directories": "",
             "ssl": "on",
             "fsync": "off",
+            **self._settings,
         }
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
-        self._run("pg_ctl", "start", "--wait", f"--log={self._data / 'server.log'}", f"--options={options}")
+        self._run("pg_ctl", "start", wait, f"--log={self._data / 'server.log'}", f"--options={options}")
 
     def _give_away(self, path: Path) -> None:
         if self._user:
@@ -122,6 +146,7 @@ class TlsPostgres:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             cwd=self._folder,
+            env=os.environ | self._environment,
             check=True,
             timeout=60,
             **(self._user.spawn_arguments() if self._user else {}),

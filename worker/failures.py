@@ -4,6 +4,7 @@ Codes: PostgreSQL manual, appendix A.
 """
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -40,6 +41,20 @@ _AUTH_WORDS = re.compile(
     r"|client certificate",
     re.IGNORECASE,
 )
+_SERVER_WORDS = re.compile(r"(?:^|[:;] )[^\s:]+(?: \([^)]*\))?:  \S")
+"""Two blanks follow the severity, in whatever language, in what libpq repeats of a server's error."""
+
+# Of PostgreSQL, PgBouncer and pgpool-II.
+_UNREACHABLE_WORDS = re.compile(
+    r"too many (?:clients|connections)|remaining connection slots"
+    r"|database system is|not (?:yet )?accepting connections|terminating connection"
+    r"|server login has been failing|server_login_retry|query_wait_timeout|cannot connect to server"
+    r"|backend nodes are down|no valid (?:backend )?node|max_(?:client_conn|db_client|user_client)",
+    re.IGNORECASE,
+)
+_REFUSED_SQLSTATE_CLASSES = ("28", "3D", "42")
+"""Invalid authorization, unknown database, no right to connect to it."""
+
 MAX_TEXT_CHARACTERS = 2_000
 """PostgreSQL quotes the offending value whole, however long it is."""
 
@@ -112,13 +127,31 @@ def _in_one_line(error: psycopg.Error) -> str:
     return _PREFIX.sub("", "; ".join(line for line in lines if line))
 
 
-def failed_connect(error: psycopg.Error) -> FailedError:
-    """Return the failure for a connection that could not be made."""
+def failed_connect(
+    error: psycopg.Error, read_sqlstates: Callable[[], Sequence[str]] = lambda: ()
+) -> FailedError:
+    """Return the failure for a connection that could not be made.
+
+    Args:
+        read_sqlstates: finds out what the server refused it with; called only if its words are unknown.
+    """
     message = _in_one_line(error)
     if isinstance(error, DeniedError):
         return FailedError(FailureCode.DENIED, message, sqlstate=INSUFFICIENT_PRIVILEGE)
-    code = FailureCode.AUTH if _AUTH_WORDS.search(message) else FailureCode.UNREACHABLE
-    return FailedError(code, message, sqlstate=error.sqlstate or "")
+    if error.sqlstate or _AUTH_WORDS.search(message):
+        code = FailureCode.AUTH if _AUTH_WORDS.search(message) else FailureCode.UNREACHABLE
+        return FailedError(code, message, sqlstate=error.sqlstate or "")
+    if not _SERVER_WORDS.search(message) or _UNREACHABLE_WORDS.search(message):
+        return FailedError(FailureCode.UNREACHABLE, message)
+    return _refused_in_other_words(message, read_sqlstates())
+
+
+def _refused_in_other_words(message: str, sqlstates: Sequence[str]) -> FailedError:
+    """Return the failure for words of a server that speaks another language, or of an unknown pooler."""
+    refused = [sqlstate for sqlstate in sqlstates if sqlstate[:2] in _REFUSED_SQLSTATE_CLASSES]
+    if refused or not sqlstates:  # the server has answered, so the address is right
+        return FailedError(FailureCode.AUTH, message, sqlstate=next(iter(refused), ""))
+    return FailedError(FailureCode.UNREACHABLE, message, sqlstate=sqlstates[-1])
 
 
 def broken_connection(error: psycopg.Error) -> FailedError:

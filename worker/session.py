@@ -28,6 +28,7 @@ from worker.failures import (
 from worker.own_sql import Question, ask_all, reset_for_session, set_for_session
 from worker.pooler import SeenBackend, find_pooler, is_admin_console
 from worker.protocol import SHARED_SESSION, Backend, Connected, FailureCode
+from worker.refusal import read_sqlstates
 from worker.session_settings import (
     CLIENT_CHECK_INTERVAL,
     CLIENT_CHECK_SETTING,
@@ -54,6 +55,9 @@ REFUSAL_CHECK_S: Final = 0.02
 """How often to check for a failed attempt while waiting for a connection; getconn does not report one."""
 
 RESET_TIMEOUT_S: Final = 5.0
+
+READ_SQLSTATES_TIMEOUT_S: Final = 5.0
+"""For the attempt that finds out why a server refused a connection in words that are unknown here."""
 
 logger = logging.getLogger(__name__)
 
@@ -315,7 +319,9 @@ class Session:
 
     def _refusal(self, timeout_s: float) -> FailedError:
         if self._connect_error is not None:
-            return failed_connect(self._connect_error)
+            return failed_connect(
+                self._connect_error, lambda: read_sqlstates(self._conninfo, READ_SQLSTATES_TIMEOUT_S)
+            )
         return FailedError(FailureCode.UNREACHABLE, f"no connection within {timeout_s:.1f} s")
 
 

@@ -203,6 +203,25 @@ _HINT_BY_WORDS: Final = (
 _HINTS: Final = tuple((re.compile(words, re.IGNORECASE | re.DOTALL), hint) for words, hint in _HINT_BY_WORDS)
 
 
-def hint_for(message: str, default: str) -> str:
-    """Return the hint for a connection that failed with this message, or the default if no row matches."""
-    return next((hint for words, hint in _HINTS if words.search(message)), default)
+_WORDS_BY_SQLSTATE: Final = {
+    "28P01": "password authentication failed",
+    "3D000": 'database "" does not exist',
+    "42501": "permission denied for database",
+    "53300": "too many connections",
+    "57P03": "database system is starting up",
+}
+"""What a server says in English, for one that speaks another language."""
+
+
+def hint_for(message: str, default: str, *, sqlstate: str = "") -> str:
+    """Return the hint for a connection that failed with this message, or the default if no row matches.
+
+    Args:
+        sqlstate: tells what the message means if its words are unknown.
+    """
+    found = _find(message) or _find(_WORDS_BY_SQLSTATE.get(sqlstate, ""))
+    return found or default
+
+
+def _find(message: str) -> str:
+    return next((hint for words, hint in _HINTS if words.search(message)), "")

@@ -59,12 +59,13 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
         case FailureCode.UNREACHABLE | FailureCode.DISCONNECTED:
             default = CONNECTION_ENDED if failure.sqlstate in _ENDED_SQLSTATES else CHECK_ADDRESS
             return UnreachableError(
-                f"the database is not reachable: {failure.message}", hint=hint_for(failure.message, default)
+                f"the database is not reachable: {failure.message}",
+                hint=hint_for(failure.message, default, sqlstate=failure.sqlstate),
             )
         case FailureCode.AUTH:
             return DatabaseAuthError(
                 f"the database refused the connection: {failure.message}",
-                hint=hint_for(failure.message, CHECK_CREDENTIALS),
+                hint=hint_for(failure.message, CHECK_CREDENTIALS, sqlstate=failure.sqlstate),
             )
         case FailureCode.DENIED:
             return CatalogDeniedError(

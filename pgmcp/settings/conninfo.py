@@ -19,7 +19,14 @@ _HOSTS_AND_DBNAME = re.compile(
     re.VERBOSE,
 )
 _DRIVER_URL = re.compile(r"postgres(?:ql)?\+(\w{1,20})://", re.IGNORECASE)
-_SEMICOLONS = re.compile(r"\s*(?:host|server|data source)\s*=[^;'\s]*;", re.IGNORECASE)
+_SEMICOLONS = re.compile(
+    r"\s*(?:pgsql:)?\s*(?:host|server|data source|port|database|user(?:name| id)?)\s*=[^;']*;", re.IGNORECASE
+)
+_WRAPPED_URL = re.compile(r"[^:/]*?['\"<= ]\s*postgres(?:ql)?://|['\"<]", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")
+_OTHER_SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,20})://", re.IGNORECASE)
+_WITHOUT_SCHEME = re.compile(r"(?:[^\s=@]+@)?[\w.-]+(?::\d+)?/\w+(?:\?\S*)?")
+_PLACEHOLDER = re.compile(r"\[[A-Z_ -]+\]|<[A-Za-z_ -]+>|\{[A-Za-z_ -]+\}")
 _QUERY_START = re.compile(r"\?(?=[A-Za-z_%0-9.-]+=|\Z)")
 _PAIR = re.compile(r"\s*([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.)*)(?:\s+|\Z)", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -62,6 +69,8 @@ def normalize(conninfo: str) -> str:
         return conninfo
     url = _split(conninfo)
     _check_query(url)
+    if _PLACEHOLDER.fullmatch(unquote(url.password or "")):
+        raise ValueError("the password in the URL is a placeholder: replace it, with its brackets")
     userinfo = _encode(url.user)
     if url.password is not None:
         userinfo += ":" + _encode(url.password)
@@ -185,6 +194,16 @@ def _refuse_other_forms(conninfo: str) -> None:
         raise ValueError(f"remove the driver name '+{driver[1]}' from the URL; expected {EXPECTED}")
     if _SEMICOLONS.match(conninfo):
         raise ValueError("separate libpq's pairs by spaces, not by semicolons: host=… dbname=… user=…")
+    if _WRAPPED_URL.match(conninfo):
+        raise ValueError("write the URL alone, without a command, a variable's name or quotes around it")
+    if _VARIABLE.fullmatch(conninfo):
+        raise ValueError("a variable's name stands in place of the URL: nothing has replaced it by its value")
+    if scheme := _OTHER_SCHEME.match(conninfo):
+        raise ValueError(
+            f"expected {EXPECTED}; it begins with {scheme[1]}://, and pgmcp connects to PostgreSQL only"
+        )
+    if _WITHOUT_SCHEME.fullmatch(conninfo):
+        raise ValueError("write postgresql:// before it")
 
 
 def _split(conninfo: str) -> _Url:

@@ -1,0 +1,56 @@
+"""Finds out which SQLSTATE a server refused a connection with, whatever language it speaks.
+
+libpq keeps only the words of a failed connection. A server writes them in the language of its lc_messages. So
+the attempt is repeated with libpq's trace, which has the fields of each ErrorResponse.
+"""
+
+import os
+import re
+import select
+import time
+from contextlib import suppress
+from typing import Final
+
+import psycopg
+from psycopg import pq
+
+_MAX_TRACE_BYTES: Final = 1 << 20
+_RESPONSE: Final = re.compile(rb'\tErrorResponse\t S "[^"]*"(?: V "[^"]*")? C "([0-9A-Z]{5})"')
+"""A line of the trace: severity, severity in English (PostgreSQL 9.6 and later), SQLSTATE."""
+
+
+def read_sqlstates(conninfo: str, timeout_s: float) -> list[str]:
+    """Connect once more and return the SQLSTATEs of the refusals; none if that cannot be found out.
+
+    Args:
+        conninfo: libpq's.
+        timeout_s: for the whole attempt.
+    """
+    if not hasattr(os, "memfd_create"):  # psycopg traces on Linux alone
+        return []
+    trace = os.memfd_create("pgmcp")  # it holds the login's messages, so it is never a file with a name
+    try:
+        with suppress(psycopg.Error, OSError):
+            _connect(conninfo, trace, time.monotonic() + timeout_s)
+        size = min(os.fstat(trace).st_size, _MAX_TRACE_BYTES)
+        return [found.decode() for found in _RESPONSE.findall(os.pread(trace, size, 0))]
+    finally:
+        os.close(trace)
+
+
+def _connect(conninfo: str, trace: int, deadline_s: float) -> None:
+    """Try to connect until it has succeeded or failed, and close the connection."""
+    pgconn = pq.PGconn.connect_start(conninfo.encode())
+    try:
+        pgconn.trace(trace)
+        while (state := pgconn.connect_poll()) in (pq.PollingStatus.READING, pq.PollingStatus.WRITING):
+            left_s = deadline_s - time.monotonic()
+            is_reading = state == pq.PollingStatus.READING
+            sockets = [pgconn.socket]
+            if left_s <= 0 or not any(
+                select.select(sockets if is_reading else [], [] if is_reading else sockets, [], left_s)
+            ):
+                break
+        pgconn.untrace()
+    finally:
+        pgconn.finish()
