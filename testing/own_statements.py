@@ -1,11 +1,12 @@
 """Runs statements as the worker does, in the process of the test."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 
+from pgmcp.errors import StatementFailedError
 from pgmcp.execution.replies import failure_error
 from pgmcp.execution.result import Column, EncodedRows, Rows
 from worker.failures import FailedError, failed_connect
@@ -24,6 +25,20 @@ _TIMEOUT_MS = 10_000
 def resolve_as_own(connection: psycopg.Connection[Any]) -> None:
     """Have names looked up in pg_catalog alone from now on; remember the schemas that were on the path."""
     connection.execute(_PREPARE)
+
+
+def fetch_with(connection: psycopg.Connection[Any]) -> Callable[[str], Awaitable[Rows]]:
+    """Return a function that runs a statement on a connection, and fails as pgmcp's executor does."""
+
+    async def fetch(sql: str) -> Rows:
+        try:
+            cursor = connection.execute(sql.encode())
+        except psycopg.Error as error:
+            raise StatementFailedError("failed", sqlstate=error.sqlstate or "") from None
+        names = tuple(Column(column.name, "") for column in cursor.description or ())
+        return Rows(names, [list(row) for row in cursor.fetchall()])
+
+    return fetch
 
 
 class OwnSession:

@@ -42,6 +42,7 @@ class PromptWriter:
         today: date,
         max_rows: int,
         attempts: Sequence[Attempt] = (),
+        found_values: Sequence[str] = (),
     ) -> list[Message]:
         """Return the conversation for a question, within `max_tokens` if possible.
 
@@ -51,6 +52,7 @@ class PromptWriter:
             today: in the database's time zone.
             max_rows: rows that the caller sees.
             attempts: earlier attempts for this question, oldest first.
+            found_values: lines on values that were found in the data, to be shown after those in the catalog.
         """
         facts = PromptFacts(
             question=question,
@@ -70,7 +72,8 @@ class PromptWriter:
             token_budget=max(room_tokens, MIN_SCHEMA_TOKENS),
             count_tokens=self._count_tokens,
         )
-        hints = self._fit(hint_values(catalog, question, shown=schema.tables), hints_tokens)
+        hinted = [*hint_values(catalog, question, shown=schema.tables), *found_values]
+        hints = self._fit(list(dict.fromkeys(hinted)), hints_tokens)
         return self._build(replace(facts, schema_text=schema.text, value_hints=tuple(hints)))
 
     def count(self, messages: Sequence[Message]) -> int:

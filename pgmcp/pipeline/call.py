@@ -143,6 +143,7 @@ class Request:
         question: "": the caller brought the SQL.
         deadline_s: when the call ends, on the pipeline's clock.
         attempts: what the model has tried for it so far.
+        found_values: values of the question that were found through indexes; None before they are looked up.
         notes: remarks on the rows of the last statement that ran.
     """
 
@@ -154,6 +155,7 @@ class Request:
     return_type: ReturnType = ReturnType.BOTH
     context: DatabaseContext = _NO_CONTEXT
     attempts: list[Attempt] = field(default_factory=list)
+    found_values: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
 
     def charge(self, completion: Completion) -> None:

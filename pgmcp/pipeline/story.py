@@ -83,7 +83,12 @@ class Pipeline:
         )
         prompts = PromptWriter(max_tokens=bounds.prompt_tokens, count_tokens=count_tokens)
         self._writer = SqlWriter(
-            model=model, prompts=prompts, rate_limit=rate_limit, tracer=self._tracer, clock=clock
+            model=model,
+            prompts=prompts,
+            rate_limit=rate_limit,
+            statements=self._statements,
+            tracer=self._tracer,
+            clock=clock,
         )
 
     @property

@@ -11,12 +11,17 @@ from pgmcp.errors import ModelError, ModelNotConfiguredError, ModelReplyError
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
+from pgmcp.lookup.indexed_values import find_indexed_values
 from pgmcp.pipeline.call import Request, Stage
 from pgmcp.pipeline.protocols import Budgets, Model, TokenReservation
+from pgmcp.pipeline.statements import StatementRunner
 from pgmcp.pipeline.tracer import Tracer
 
 REPLY_TOKENS: Final = 600
 """What a reply is reckoned to cost before the provider says what it did."""
+
+INDEX_LOOKUP_TIMEOUT_S: Final = 0.3
+"""For looking up the question's words in indexed columns; if it takes longer, the prompt does without."""
 
 
 class SqlWriter:
@@ -33,10 +38,12 @@ class SqlWriter:
         model: Model | None,
         prompts: PromptWriter,
         rate_limit: Callable[[], Budgets],
+        statements: StatementRunner,
         tracer: Tracer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._model = model
+        self._statements = statements
         self._prompts = prompts
         self._rate_limit = rate_limit
         self._tracer = tracer
@@ -54,6 +61,9 @@ class SqlWriter:
         with self._tracer.stage(request.call, Stage.SCHEMA):
             catalog = await request.database.schema.get()
         with self._tracer.stage(request.call, Stage.PROMPT):
+            if request.found_values is None:
+                fetch = self._statements.lookup(request.database, timeout_s=INDEX_LOOKUP_TIMEOUT_S)
+                request.found_values = await find_indexed_values(catalog, request.question, fetch)
             messages = await asyncio.to_thread(
                 self._prompts.write,
                 request.question,
@@ -62,6 +72,7 @@ class SqlWriter:
                 today=datetime.now(_time_zone(catalog.time_zone)).date(),
                 max_rows=request.limits.max_rows,
                 attempts=request.attempts,
+                found_values=request.found_values,
             )
         reserved = await self._rate_limit().reserve_tokens(self._prompts.count(messages) + REPLY_TOKENS)
         try:

@@ -38,6 +38,7 @@ class Attempt:
         source: who wrote the SQL, in pgmcp's words; "" for the plain prompt.
         is_whole: the rows are all there are, not the first of them.
         notes: remarks of pgmcp on the rows.
+        prompt: the first prompt for the question.
     """
 
     sql: str
@@ -49,6 +50,7 @@ class Attempt:
     source: str = ""
     is_whole: bool = True
     notes: tuple[str, ...] = ()
+    prompt: str = ""
 
 
 class Ours:

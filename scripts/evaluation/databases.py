@@ -137,6 +137,12 @@ class Database:
         )
         return frozenset(str(name) for (name,) in rows)
 
+    def distinct_texts(self, place: tuple[str, str, str], count: int) -> list[Row]:
+        """Return up to `count` different values of a column, given as schema, table and column."""
+        schema, table, column = map(sql.Identifier, place)
+        statement = sql.SQL("select distinct {} from {}.{} limit {}").format(column, schema, table, count)
+        return list(self._connection.execute(statement).fetchall())
+
     def server_version(self) -> str:
         """Return the server's version, such as "18.1"."""
         return str(self.rows("show server_version")[0][0])

@@ -51,17 +51,20 @@ class MeteredEndpoint:
     Attributes:
         base_url: where it is.
         form: of the replies that the current caller can read; a real model needs no telling.
+        first_prompt: of the current question.
     """
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
         self.form = Form.CONTRACT
+        self.first_prompt = ""
         self._bill = Bill()
         self._replies: list[str] = []
 
     def begin(self, form: Form, replies: list[str] | None = None) -> None:
         """Start a new bill; a script gives these replies in turn, and the last one for ever."""
         self.form = form
+        self.first_prompt = ""
         self._bill = Bill()
         self._replies = replies or []
 
@@ -75,6 +78,7 @@ class MeteredEndpoint:
 
         def answer(request: RecordedRequest) -> Reply:
             self._bill.calls += 1
+            self.first_prompt = self.first_prompt or request.prompt
             reply = source(request)
             usage = _usage(reply)
             self._bill.tokens_in += usage.get("prompt_tokens", 0)

@@ -30,6 +30,7 @@ _FIGURES: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "most for one question": lambda of: str(of["most_calls"]),
     "tokens in": lambda of: f"{of['tokens_in']:,}",
     "tokens out": lambda of: f"{of['tokens_out']:,}",
+    "median of one question, in": lambda of: f"{of['median_tokens_in']:,.0f}",
     "latency p50": lambda of: f"{of['p50_ms']:.0f} ms",
 }
 
@@ -58,6 +59,7 @@ def show(results: Sequence[Result], skipped: Sequence[Skipped], console: Console
         console.print(_category_table(results, names))
     if paired := _paired(results):
         console.print("paired: " + ", ".join(f"{what} {count}" for what, count in paired.items()))
+    console.print(_describe_values(results), markup=False)
     for result in results:
         for name, judged in result.attempts.items():
             if judged.verdict is not Verdict.RIGHT:
@@ -67,6 +69,14 @@ def show(results: Sequence[Result], skipped: Sequence[Skipped], console: Console
     for why in dict.fromkeys(each.why for each in skipped):
         ids = ", ".join(each.question.id for each in skipped if each.why == why)
         console.print(f"skipped, because {why}: {ids}", style="dim", markup=False)
+
+
+def _describe_values(results: Sequence[Result]) -> str:
+    """Return how many values of the gold SQL are in the prompts."""
+    named = sum(result.named_values for result in results)
+    missing = [text for result in results for text in result.missing_values]
+    shown = f"values of the gold SQL in the prompt: {named - len(missing)} of {named}"
+    return f"{shown}; missing: {', '.join(missing)}" if missing else shown
 
 
 def _names(results: Sequence[Result]) -> list[str]:
@@ -99,6 +109,7 @@ def _summary(attempts: Sequence[Judged]) -> dict[str, Any]:
         "most_calls": max(bill.calls for bill in bills),
         "tokens_in": sum(bill.tokens_in for bill in bills),
         "tokens_out": sum(bill.tokens_out for bill in bills),
+        "median_tokens_in": statistics.median(bill.tokens_in for bill in bills),
         "p50_ms": round(statistics.median(each.attempt.elapsed_ms for each in attempts), 1),
     }
 
@@ -130,6 +141,8 @@ def _question(result: Result) -> dict[str, Any]:
         "database": result.question.database,
         "category": result.question.category,
         "near_miss": result.miss and str(result.miss),
+        "named_values": result.named_values,
+        "missing_values": list(result.missing_values),
         **{name: _judged(judged) for name, judged in result.attempts.items()},
     }
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from scripts.evaluation.databases import Database, GoldFailedError
 from scripts.evaluation.endpoint import Form, MeteredEndpoint, garbage, replies_with
 from scripts.evaluation.near_miss import Spoil, spoil_case, spoil_cast, spoil_column
 from scripts.evaluation.questions import Question
+from scripts.evaluation.shown_values import GoldValues
 from scripts.load.bench import PGMCP
 from scripts.load.client import LoadTestError, StdioServer
 
@@ -84,11 +85,15 @@ class Result:
     Attributes:
         attempts: by contestant.
         miss: what the scripted near miss does in the database; None without a script of one.
+        named_values: how many values the gold SQL names from columns whose values can all be listed.
+        missing_values: those of them that pgmcp's prompt lacks.
     """
 
     question: Question
     attempts: dict[str, Judged]
     miss: Miss | None = None
+    named_values: int = 0
+    missing_values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,7 @@ async def evaluate(
     )
     contestants: list[Ours | PlainPrompt] = [Ours(server, endpoint), *([plain] if with_baseline else [])]
     columns = database.column_names()
+    values = GoldValues(database)
     results: list[Result] = []
     skipped: list[Skipped] = []
     for number, question in enumerate(questions):
@@ -182,7 +188,16 @@ async def evaluate(
         except (GoldFailedError, NoNearMissError) as error:
             skipped.append(Skipped(question, str(error)))
         else:
-            results.append(Result(question, attempts, miss))
+            gold, prompt = question.gold_sql[0], attempts[Ours.name].attempt.prompt
+            results.append(
+                Result(
+                    question,
+                    attempts,
+                    miss,
+                    len(values.named_in(gold)),
+                    tuple(values.missing_from(gold, prompt)),
+                )
+            )
     await plain.close()
     return results, skipped
 
@@ -249,7 +264,8 @@ async def _ask(
     # Read again for each: golds that speak of today's date or of now must not grow old meanwhile.
     gold = database.gold_rows(question.gold_sql)
     endpoint.begin(contestant.form, replies(contestant.form))
-    return judge(await contestant.ask(question), gold, is_ordered=question.is_ordered)
+    attempt = replace(await contestant.ask(question), prompt=endpoint.first_prompt)
+    return judge(attempt, gold, is_ordered=question.is_ordered)
 
 
 def judge(attempt: Attempt, gold: Sequence[Sequence[Row]], *, is_ordered: bool) -> Judged:

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.validation.references import find_references
 from scripts.evaluation.databases import Database, group_by_database, load
 from scripts.evaluation.endpoint import passing_endpoint, scripted_endpoint
 from scripts.evaluation.questions import Question, read_questions
@@ -20,6 +21,7 @@ from testing.openai_endpoint import ScriptedEndpoint, sql
 pytestmark = pytest.mark.anyio
 
 QUESTIONS = Path(__file__).parents[2] / "data" / "shop_questions.jsonl"
+LOOKUPS = Path(__file__).parents[2] / "data" / "lookups"
 MODEL = Model("scripted", "scripted")
 
 
@@ -56,6 +58,26 @@ async def test_gold_replies_are_right_from_end_to_end(database: Database, folder
     assert all(result.attempts["ours"].attempt.bill.calls == 1 for result in results)
     assert [result.question.id for result in results if result.attempts["ours"].attempt.notes] == []
     assert as_json(results, [])["paired"]["both right"] == len(questions)
+
+
+async def test_every_value_that_decides_is_in_the_prompt(cluster: EmbeddedPostgres, folder: Path) -> None:
+    database = Database(load(cluster.url(), "harbour", [LOOKUPS / "harbour.sql"]))
+    questions = read_questions(LOOKUPS / "harbour.jsonl")
+
+    results = await run(database, folder, Script.GOLD, questions)
+    database.close()
+
+    relations = [find_references(question.gold_sql[0]).relations for question in questions]
+    assert len({relation for of_one in relations for _, relation in of_one}) >= 15 + 8
+    assert len(questions) >= 40
+    assert sum(result.named_values for result in results) >= 50
+    assert [(result.question.id, result.missing_values) for result in results if result.missing_values] == []
+    assert [result.question.id for result in results if result.attempts["ours"].why] == []
+    ours, plain = (as_json(results, [])["contestants"][name] for name in ("ours", "plain prompt"))
+    assert (ours["noted"], ours["repaired"]) == (0, 0)
+    assert ours["median_tokens_in"] <= 0.9 * plain["median_tokens_in"]
+    # A value of a larger column is looked up through its index.
+    assert "-> harbour_marks.title = 'Mark 0042'" in results[-1].attempts["ours"].attempt.prompt
 
 
 @pytest.mark.parametrize("script", [Script.WRONG_COLUMN, Script.MISSING_CAST])

@@ -7,12 +7,12 @@ import pytest
 
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.introspection import read_catalog
-from pgmcp.errors import DeadlineExceededError, StatementFailedError
-from pgmcp.execution.result import Column, Rows
+from pgmcp.errors import DeadlineExceededError
+from pgmcp.execution.result import Rows
 from pgmcp.lookup.default_filters import MissingFilter, drop_idle, find_missing_filters
 from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
 from pgmcp.validation.references import find_references
-from testing.own_statements import resolve_as_own
+from testing.own_statements import fetch_with, resolve_as_own
 
 pytestmark = pytest.mark.anyio
 
@@ -53,15 +53,7 @@ def url(module_database: str) -> str:
 async def with_database(url: str, check: Callable[[Catalog, Fetch], Awaitable[None]]) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         resolve_as_own(connection)
-
-        async def fetch(sql: str) -> Rows:
-            try:
-                cursor = connection.execute(sql.encode())
-            except psycopg.Error as error:
-                raise StatementFailedError("failed", sqlstate=error.sqlstate or "") from None
-            names = tuple(Column(column.name, "") for column in cursor.description or ())
-            return Rows(names, [list(row) for row in cursor.fetchall()])
-
+        fetch = fetch_with(connection)
         catalog = await read_catalog(fetch)
         connection.execute("SET search_path = public")
         await check(catalog, fetch)

@@ -4,11 +4,9 @@ import psycopg
 import pytest
 
 from pgmcp.catalog.introspection import read_catalog
-from pgmcp.errors import StatementFailedError
-from pgmcp.execution.result import Column, Rows
 from pgmcp.lookup.value_check import check_listed, check_unlisted, drop_met, resolve
 from pgmcp.validation.references import find_references
-from testing.own_statements import resolve_as_own
+from testing.own_statements import fetch_with, resolve_as_own
 
 pytestmark = pytest.mark.anyio
 
@@ -32,15 +30,7 @@ def url(module_database: str) -> str:
 async def mismatches(url: str, condition: str) -> list[str]:
     with psycopg.connect(url, autocommit=True) as connection:
         resolve_as_own(connection)
-
-        async def fetch(sql: str) -> Rows:
-            try:
-                cursor = connection.execute(sql.encode())
-            except psycopg.Error as error:
-                raise StatementFailedError("failed", sqlstate=error.sqlstate or "") from None
-            names = tuple(Column(column.name, "") for column in cursor.description or ())
-            return Rows(names, [list(row) for row in cursor.fetchall()])
-
+        fetch = fetch_with(connection)
         catalog = await read_catalog(fetch)
         # The statements below are a caller's.
         connection.execute("SET search_path = public")
