@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,7 @@ from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.execution.role import RoleCheck
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
+from pgmcp.features import AnswerExtension
 from pgmcp.generation.context_check import ContextCheck
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
@@ -50,7 +51,6 @@ from pgmcp.tokens import TokenCounter
 from pgmcp.validation import FunctionPolicy, check_parsers, preload, prepare_outlines, validate
 
 if TYPE_CHECKING:
-    from pgmcp.export.export import Exporter
     from pgmcp.fleet.sharing import Sharing
     from pgmcp.rate_limit import RateLimit
 
@@ -75,7 +75,10 @@ POLICY_MAX_AGE_S: Final = 600.0
 
 @asynccontextmanager
 async def open_backend(
-    settings: Settings, context_file: ContextFile | None, fork_server: ForkServer | None
+    settings: Settings,
+    context_file: ContextFile | None,
+    fork_server: ForkServer | None,
+    extensions: Sequence[AnswerExtension] = (),
 ) -> AsyncIterator[Backend]:
     """Build what answers hosts; on leaving, no worker of it is left and nothing runs on the server.
 
@@ -85,17 +88,18 @@ async def open_backend(
     # The second grammar loads later; until it is proved, no statement is validated.
     await asyncio.to_thread(check_parsers)
     async with (
-        _open_exporter(settings.server) as exporter,
+        AsyncExitStack() as cleanup,
         _open_sharing(settings) as sharing,
         open_pipeline(settings, fork_server, context_file, sharing) as (pipeline, counter),
     ):
+        for extension in extensions:
+            cleanup.push_async_callback(extension.close)
         if not settings.server.use_readonly_transactions:
             logger.warning("read-only transactions are off: every other guard stays, this one is gone")
         presenter = Presenter(
             settings.server.max_result_tokens,
             counter.count,
             _result_store(settings, sharing),
-            exporter,
         )
         yield Backend(pipeline, presenter, _request_trace(settings))
 
@@ -131,20 +135,6 @@ def _result_store(settings: Settings, sharing: "Sharing | None") -> KeptResults 
         # Where several servers answer, another one may have kept it.
         advice=RESULTS_NOT_SHARED if settings.http.public_url or sharing is not None else "",
     )
-
-
-@asynccontextmanager
-async def _open_exporter(settings: ServerSettings) -> AsyncIterator["Exporter | None"]:
-    if settings.export_dir is None:
-        yield None
-        return
-    from pgmcp.export.export import Exporter
-
-    exporter = Exporter(settings.export_dir)
-    try:
-        yield exporter
-    finally:
-        await exporter.close()
 
 
 @asynccontextmanager
@@ -287,7 +277,6 @@ def _bounds(settings: ServerSettings) -> Bounds:
         request_timeout_s=settings.request_timeout_s,
         max_sql_retry=settings.max_sql_retry,
         prompt_tokens=settings.prompt_tokens,
-        export=_export_limits(settings),
     )
 
 
@@ -298,12 +287,6 @@ def _result_limits(settings: ServerSettings) -> RowLimits:
         settings.max_cell_bytes,
         max_text_bytes=settings.max_result_tokens * MAX_CHARACTERS_PER_TOKEN,
     )
-
-
-def _export_limits(settings: ServerSettings) -> RowLimits | None:
-    if settings.export_dir is None:
-        return None
-    return RowLimits(settings.export_max_rows, settings.export_max_bytes, settings.max_cell_bytes)
 
 
 def _open_database(

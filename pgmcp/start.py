@@ -11,11 +11,12 @@ and every call says which setting it is.
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pgmcp.errors import PgmcpError
+from pgmcp.features import AnswerExtension, make_extensions
 from pgmcp.surface import Backend, Offer, Surface
 from pgmcp.transport.stdio.descriptors import HostDescriptors
 from pgmcp.transport.stdio.server import StdioServer
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OpenBackend = Callable[
-    ["Settings", "ContextFile | None", "ForkServer | None"], AbstractAsyncContextManager[Backend]
+    ["Settings", "ContextFile | None", "ForkServer | None", Sequence[AnswerExtension]],
+    AbstractAsyncContextManager[Backend],
 ]
 
 
@@ -89,7 +91,7 @@ async def _load(
         await asyncio.to_thread(surface.load)
         offer.set_result(offered)
         open_backend = await asyncio.to_thread(_load_composition)
-        async with open_backend(settings, context_file, fork_server) as built:
+        async with open_backend(settings, context_file, fork_server, offered.extensions) as built:
             logger.info("serving %s over stdio", ", ".join(offered.database_names))
             backend.set_result(built)
             await server.ended.wait()
@@ -127,8 +129,8 @@ def read_settings() -> "tuple[Settings, ContextFile | None, Offer]":
     offered = Offer(
         database_names=tuple(settings.databases),
         max_rows=server.max_result_rows,
-        max_export_rows=server.export_max_rows if server.export_dir is not None else None,
         answers_questions=settings.openai.is_configured or has_verified,
+        extensions=make_extensions(server),
     )
     return settings, context_file, offered
 

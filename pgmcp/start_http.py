@@ -182,7 +182,7 @@ async def _serve(
     await asyncio.to_thread(surface.load)
     offer.set_result(offered)
     async with (
-        open_backend(settings, context_file, fork_server) as built,
+        open_backend(settings, context_file, fork_server, offered.extensions) as built,
         open_gate(settings.http) as gate,
     ):
         backend.set_result(built)

@@ -1,14 +1,18 @@
-r"""What the pipeline hands over to be shown.
+r"""The answer that the pipeline returns, before it is rendered.
 
-How PostgreSQL's types appear in rows is told in `worker.encoding`, which makes
-the cells; in text output NULL is `NULL`, and a text of these letters is `\NULL`.
-A text cell longer than the bound of the answer is cut and ends in "…".
+`worker.encoding`, which makes the cells, says how PostgreSQL's types appear in them. In text output NULL is
+`NULL`, and a text of these letters is `\NULL`. A cell that is too long is cut and ends in "…".
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any, Final
 
-from pgmcp.execution.result import Rows, Truncation
+from pgmcp.execution.result import Rows
+
+MAX_PICTURED_ROWS: Final = 1_000
+"""Rows of an answer with an attachment that are drawn or shown as a page: it can have millions of cells."""
 
 
 class Source(StrEnum):
@@ -24,49 +28,41 @@ class Source(StrEnum):
     """Sent by the caller."""
 
 
-class ExportFormat(StrEnum):
-    """What a file of rows can be; the endings of their names."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """A file that holds the rows of an answer.
+class Attachment:
+    """What a feature made of an answer's rows, such as a file of them.
 
     Attributes:
-        path: whole.
-        truncated: which bound of an export ended the rows early, or None when they are all there are.
-        cut_cells: how many of its cells end in "…", for they were longer than a cell may be.
+        key: its name in structured content.
+        facts: its value there.
+        sentence: what the text says of it; must not contain text from the database.
+        rest_hint: how to get rows that the answer does not show.
     """
 
-    path: str
-    format: ExportFormat
-    row_count: int
-    size_bytes: int
-    truncated: Truncation | None = None
-    cut_cells: int = 0
+    key: str
+    facts: Mapping[str, Any]
+    sentence: str
+    rest_hint: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer with everything that is known about how it came to be.
+    """One answer, and how it was found.
 
     Attributes:
         sql: the statement; None when the caller did not ask to see it.
-        statement: the same, whether asked for or not: a person who looks at the result view sees it always.
+        statement: the same, also when the caller did not ask for it: the result view always shows it.
         repairs: how often the model was shown its rejected or failed SQL.
-        assumptions: what the model took for granted, a sentence each.
-        rows: what the statement gave; None when it was not executed.
+        assumptions: of the model, one sentence each.
+        rows: the result; None when the statement was not executed.
         question: the caller's question; None for direct SQL.
-        model: who wrote the SQL; None when no model was asked.
+        model: the model that wrote the SQL; None when no model was asked.
         tokens_in: prompt tokens over all model calls.
-        tokens_cached: those of them that came from the provider's cache.
+        tokens_cached: prompt tokens that came from the provider's cache.
         tokens_out: completion tokens over all model calls.
-        elapsed_ms: milliseconds by stage, in the order they ran; stages do not overlap.
-        notes: what else the reader should know, a sentence each.
-        exported: the file that holds all of `rows`, if the caller asked for one.
+        elapsed_ms: milliseconds by stage, in order; stages do not overlap.
+        notes: other remarks for the reader, one sentence each.
+        attachments: what the caller asked for besides the rows; all of `rows` is in each.
     """
 
     database: str
@@ -83,4 +79,10 @@ class Answer:
     elapsed_ms: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     statement: str | None = None
-    exported: Exported | None = None
+    attachments: tuple[Attachment, ...] = ()
+
+    def pictured(self) -> "Answer":
+        """Return the answer with the rows that are drawn or shown as a page."""
+        if not self.attachments or self.rows is None:
+            return self
+        return replace(self, rows=self.rows.head(MAX_PICTURED_ROWS))

@@ -26,13 +26,8 @@ _FRAME: Final = (
 """The JSON of an answer without its own words, its rows and what was left out, as long as it may get."""
 
 _COLUMN_FRAME: Final = '{"name":,"type":},'
-_EXPORT_FRAME: Final = (
-    '"export":{"path":,"format":"parquet","rows":100000,"bytes":1000000,"truncated":"rows"}'
-)
-
 _HINT_BY_REASON: Final = {
     "tokens": "aggregate, filter, select fewer columns, or page with ORDER BY … LIMIT … OFFSET",
-    "exported": "read the exported file: it has all rows that were fetched",
     "rows": "aggregate, filter, or ask for a higher limit",
     "bytes": "aggregate, select fewer columns, or part of long texts with left(…, 200)",
 }
@@ -60,7 +55,7 @@ class FittedAnswer:
         missing: None when all rows are shown.
         cut_cells: how many cells end in "…".
         rest: where the other rows can be read; None: nowhere.
-        export_hint: how to have more rows written to a file; "" where that is not offered.
+        more_rows_hint: how to get rows that are not shown in another way; "" if there is none.
     """
 
     answer: Answer
@@ -68,7 +63,7 @@ class FittedAnswer:
     missing: Missing | None = None
     cut_cells: int = 0
     rest: str | None = None
-    export_hint: str = ""
+    more_rows_hint: str = ""
 
     @property
     def shown_rows(self) -> int:
@@ -130,7 +125,8 @@ def _with_rows(answer: Answer, rows: Rows, shown: Shown) -> FittedAnswer:
 
 def _find_missing(answer: Answer, rows: Rows, shown: Shown) -> Missing | None:
     if shown.row_count < len(rows.rows) or len(shown.columns) < len(rows.columns):
-        return Missing("tokens", _HINT_BY_REASON["exported" if answer.exported else "tokens"])
+        hints = [attachment.rest_hint for attachment in answer.attachments]
+        return Missing("tokens", hints[0] if hints else _HINT_BY_REASON["tokens"])
     if rows.truncated is not None:
         return Missing(rows.truncated.value, _HINT_BY_REASON[rows.truncated.value])
     return None
@@ -143,9 +139,8 @@ def _frame_tokens(
     answer = fitted.answer
     words = [answer.database, fitted.sql, answer.model, *fitted.assumptions, *fitted.notes]
     words += [text for column in columns for text in (column.name, column.type)]
-    if answer.exported:
-        words += [_EXPORT_FRAME, answer.exported.path]
-    frame = _FRAME + len(columns) * _COLUMN_FRAME + encode_json(words).decode()
+    attachments = {attachment.key: attachment.facts for attachment in answer.attachments}
+    frame = _FRAME + len(columns) * _COLUMN_FRAME + encode_json([words, attachments]).decode()
     # A token is at least one byte: a short frame need not be counted.
     frame_bytes = len(frame.encode())
     return frame_bytes if frame_bytes * _SMALL_SHARE <= max_tokens else count_tokens(frame)

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pgmcp.answers.answer import Exported, Source
+from pgmcp.answers.answer import Source
 from pgmcp.answers.fitted import FittedAnswer
 
 _NULLABLE_TEXT = {"type": ["string", "null"]}
@@ -45,8 +45,8 @@ ANSWER_SCHEMA: dict[str, Any] = {
 def as_json(fitted: FittedAnswer) -> dict[str, Any]:
     """Return the answer in the shape of `ANSWER_SCHEMA`, its rows as JSON already (`msgspec.Raw`).
 
-    `row_count` counts the rows that were fetched; `rows` is None when the statement was not executed. Only
-    an answer whose rows were exported has `export`.
+    `row_count` counts the rows that were fetched; `rows` is None when the statement was not executed. Each
+    attachment adds a key.
     """
     answer, shown = fitted.answer, fitted.shown
     structured: dict[str, Any] = {
@@ -65,28 +65,15 @@ def as_json(fitted: FittedAnswer) -> dict[str, Any]:
         "tokens": {"in": answer.tokens_in, "cached": answer.tokens_cached, "out": answer.tokens_out},
         "notes": fitted.notes,
     }
-    if answer.exported:
-        structured["export"] = _describe_export(answer.exported)
-    return structured
+    return structured | {attachment.key: attachment.facts for attachment in answer.attachments}
 
 
 def _describe_missing(fitted: FittedAnswer) -> dict[str, Any] | None:
     missing = fitted.missing
     if missing is None:
         return None
-    hint = f"{missing.hint}, or {fitted.export_hint}" if fitted.export_hint else missing.hint
+    hint = f"{missing.hint}, or {fitted.more_rows_hint}" if fitted.more_rows_hint else missing.hint
     described: dict[str, Any] = {"reason": missing.reason, "shown": fitted.shown_rows, "hint": hint}
     if fitted.rest is not None:
         described["rest"] = fitted.rest
     return described
-
-
-def _describe_export(exported: Exported) -> dict[str, Any]:
-    return {
-        "path": exported.path,
-        "format": exported.format.value,
-        "rows": exported.row_count,
-        "bytes": exported.size_bytes,
-        "truncated": exported.truncated.value if exported.truncated else None,
-        "cut_cells": exported.cut_cells,
-    }

@@ -8,16 +8,12 @@ specification    the chart as Vega-Lite JSON
 theme            its colours, light and dark
 labels           numbers and moments as text, and the ticks of an axis of time
 description      the chart in words
-draw             the JSON as a PNG, from a process of its own
+draw             the JSON as a PNG, from a child process
 drawing_process  that process
 illustration     the picture of an answer, and what the text says of it
+feature          the argument `chart`
+command_line     the option `--chart`
 
-All but the last three are pure and deterministic: the same question and result give the same chart in every
+All but the last five are pure and deterministic: the same question and result give the same chart in every
 place that draws it.
 """
-
-from pgmcp.charts.chart import Chart, choose_chart
-from pgmcp.charts.shape import ChartKind
-from pgmcp.charts.theme import Theme, theme_config
-
-__all__ = ["Chart", "ChartKind", "Theme", "choose_chart", "theme_config"]

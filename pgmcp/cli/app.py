@@ -11,22 +11,25 @@ from pgmcp.catalog.rendering import Detail
 from pgmcp.cli.errors import ExitCode, exit_code_of
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.options import (
-    ChartOption,
+    ASK,
+    SERVE,
+    SET_UP,
     CsvOption,
     DatabaseOption,
     ExplainOption,
     JsonOption,
     LimitOption,
     OutputOptions,
-    check_chart,
+    answer_options,
+    check_extras,
     choose_form,
+    entry_options,
     examples,
+    examples_of,
+    with_options,
 )
 from pgmcp.errors import PgmcpError
-
-ASK: Final = "Ask"
-SET_UP: Final = "Set up"
-SERVE: Final = "Serve"
+from pgmcp.features import features
 
 _EPILOG: Final = """\
 [bold]Exit codes[/bold]
@@ -87,27 +90,29 @@ def _options(
     rich_help_panel=ASK,
     epilog=examples(
         'pgmcp ask "How many active users do we have?"',
-        'pgmcp ask "Revenue by month" --chart revenue.png',
+        *examples_of(answer_options()),
         'pgmcp ask "Orders of the last 7 days" --csv > orders.csv',
         'pgmcp ask "Which products are low on stock?" --sql | psql shop',
     ),
 )
+@with_options(answer_options())
 def ask(
     question: Annotated[list[str], typer.Argument(help="The question, in plain language.")],
     only_sql: Annotated[bool, typer.Option("--sql", help="Print only the SQL; it is not run.")] = False,
     explain: ExplainOption = False,
     csv: CsvOption = False,
     json: JsonOption = False,
-    chart: ChartOption = None,
     database: DatabaseOption = None,
     limit: LimitOption = None,
+    **extras: Any,
 ) -> None:
     """Ask a question; shows the SQL, the rows and how they were found."""
     form = choose_form(sql=only_sql, explain=explain, csv=csv, json=json)
-    options = check_chart(OutputOptions(form, database, limit, chart))
+    options = OutputOptions(form, database, limit)
+    check_extras(options, extras)
     from pgmcp.cli.ask import ask
 
-    ask(" ".join(question), options)
+    ask(" ".join(question), options, extras)
 
 
 @app.command(
@@ -118,6 +123,7 @@ def ask(
         "pgmcp sql --json < report.sql | jq .rows",
     ),
 )
+@with_options(answer_options())
 def sql(
     statement: Annotated[
         str | None, typer.Argument(help="One SELECT, VALUES, TABLE, EXPLAIN or SHOW; - reads standard input.")
@@ -125,17 +131,16 @@ def sql(
     explain: ExplainOption = False,
     csv: CsvOption = False,
     json: JsonOption = False,
-    chart: ChartOption = None,
     database: DatabaseOption = None,
     limit: LimitOption = None,
+    **extras: Any,
 ) -> None:
     """Run your own SQL, with the same checks as a model's SQL."""
-    options = check_chart(
-        OutputOptions(choose_form(explain=explain, csv=csv, json=json), database, limit, chart)
-    )
+    options = OutputOptions(choose_form(explain=explain, csv=csv, json=json), database, limit)
+    check_extras(options, extras)
     from pgmcp.cli.ask import run_sql
 
-    run_sql(statement, options)
+    run_sql(statement, options, extras)
 
 
 @app.command(
@@ -191,34 +196,9 @@ def learn(
     typer.echo(f"saved in {file}; running servers use it immediately")
 
 
-@app.command(
-    rich_help_panel=SET_UP,
-    epilog=examples("pgmcp demo", 'pgmcp demo "Which city buys most?"', "pgmcp demo --shell"),
-)
-def demo(
-    question: Annotated[
-        str | None,
-        typer.Argument(help="A question for the model instead of the tour; needs PG_MCP_OPENAI_*."),
-    ] = None,
-    serve: Annotated[
-        bool, typer.Option("--serve", help="Serve MCP on the demo database, for hosts.")
-    ] = False,
-    shell: Annotated[
-        bool, typer.Option("--shell", help="Open a shell whose pgmcp commands use the demo database.")
-    ] = False,
-) -> None:
-    """Show questions, SQL, refused attacks and a stopped query on an embedded PostgreSQL."""
-    if serve:
-        from pgmcp.demo.commands import serve_demo
-
-        raise typer.Exit(serve_demo())
-    if shell:
-        from pgmcp.demo.commands import open_shell
-
-        raise typer.Exit(open_shell(lambda step: typer.echo(step, err=True)))
-    from pgmcp.demo.tour import run_tour
-
-    raise typer.Exit(ExitCode.DONE if run_tour(question) else ExitCode.FAILED)
+for _feature in features():
+    if _feature.add_commands:
+        _feature.add_commands(app)
 
 
 @app.command(
@@ -227,11 +207,11 @@ def demo(
         "pgmcp install claude-desktop --env-file .env",
         "pgmcp install vscode --scope project --config-file pgmcp.yaml",
         "pgmcp install claude-code --env PG_MCP_DATABASE_URL=postgresql://reader@db.example.com/shop",
-        "pgmcp install cursor --demo --yes",
         "pgmcp install claude-code --http https://mcp.example.com/mcp",
-        "pgmcp install cursor --demo --remove",
+        *examples_of(entry_options()),
     ),
 )
+@with_options(entry_options())
 def install(
     host: Annotated[HostName, typer.Argument(help="The program that starts this server.")],
     scope: Annotated[
@@ -249,9 +229,6 @@ def install(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A setting for the host's file; may be repeated."),
     ] = None,
-    serves_demo: Annotated[
-        bool, typer.Option("--demo", help="Serve the demo shop; needs no settings.")
-    ] = False,
     url: Annotated[
         str | None,
         typer.Option(
@@ -267,11 +244,13 @@ def install(
     ] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove the entry.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
+    **extras: Any,
 ) -> None:
     """Add this server to a host's configuration: show the change, ask, keep a backup."""
     from pgmcp.cli.install.command import Request, render_block, run_install
 
-    request = Request(host, scope, name, file, serves_demo, env or [], env_file, config_file, url)
+    variant = next((option for option in entry_options() if extras[option.name]), None)
+    request = Request(host, scope, name, file, variant, env or [], env_file, config_file, url)
     if only_print:
         typer.echo(render_block(request))
     else:

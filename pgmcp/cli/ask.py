@@ -1,11 +1,11 @@
 """`pgmcp ask` and `pgmcp sql`: run one question or statement, and print the result."""
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from pgmcp.cli.options import Form, OutputOptions
+from pgmcp.cli.options import Form, OutputOptions, answer_options
 from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.show import CommandResult, show
 from pgmcp.cli.stages import report_stages
@@ -21,28 +21,35 @@ EXPLAIN: Final = "EXPLAIN "
 _Command = Callable[[Session, OutputOptions, OnStage], Awaitable[CommandResult]]
 
 
-def ask(question: str, options: OutputOptions) -> None:
-    """Answer a question in plain language."""
-    _run_and_show(partial(_answer_question, question), options)
+def ask(question: str, options: OutputOptions, extras: Mapping[str, Any]) -> None:
+    """Answer a question in plain language.
+
+    Args:
+        extras: values of the options that features add, by name.
+    """
+    _run_and_show(partial(_answer_question, question), options, extras)
 
 
-def run_sql(sql: str | None, options: OutputOptions) -> None:
-    """Run or explain one statement; None and "-" read it from standard input."""
+def run_sql(sql: str | None, options: OutputOptions, extras: Mapping[str, Any]) -> None:
+    """Run or explain one statement; None and "-" read it from standard input.
+
+    Args:
+        extras: values of the options that features add, by name.
+    """
     text = _read_statement() if sql is None or sql == "-" else sql
-    _run_and_show(partial(_run_statement, text), options)
+    _run_and_show(partial(_run_statement, text), options, extras)
 
 
-def _run_and_show(find: _Command, options: OutputOptions) -> None:
+def _run_and_show(find: _Command, options: OutputOptions, extras: Mapping[str, Any]) -> None:
     terminal = Terminal()
     settings = load_quiet_settings(terminal.warning_handler(), options.database)
     with terminal.progress() as say:
         on_stage = report_stages(say, model=settings.openai.model)
         result = run_in_session(settings, lambda session: find(session, options, on_stage))
     show(result, options.form, terminal, max_rows=settings.server.max_result_rows)
-    if options.chart is not None and result.answer:
-        from pgmcp.cli.chart import draw_answer
-
-        draw_answer(result.answer, options.chart, terminal)
+    for option in answer_options():
+        if result.answer and extras[option.name] is not None:
+            option.run(result.answer, extras[option.name], terminal)
 
 
 async def _answer_question(

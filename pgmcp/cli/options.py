@@ -1,13 +1,26 @@
 """Options shared by commands, output forms, and examples for `--help`."""
 
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
 from pgmcp.errors import PgmcpError
+from pgmcp.features import features
+
+if TYPE_CHECKING:
+    from pgmcp.answers.answer import Answer
+    from pgmcp.cli.terminal import Terminal
+
+ASK: Final = "Ask"
+SET_UP: Final = "Set up"
+SERVE: Final = "Serve"
+"""Panels of `pgmcp --help`."""
+
+Command = TypeVar("Command", bound=Callable[..., None])
 
 
 class Form(StrEnum):
@@ -27,13 +40,11 @@ class OutputOptions:
     Attributes:
         database: None means the default one.
         limit: maximum rows; None means as many as the settings allow.
-        chart: the PNG file for a chart of the rows.
     """
 
     form: Form = Form.TABLE
     database: str | None = None
     limit: int | None = None
-    chart: Path | None = None
 
     @property
     def is_executed(self) -> bool:
@@ -53,19 +64,91 @@ def choose_form(**asked: bool) -> Form:
     return forms[0] if forms else Form.TABLE
 
 
-def check_chart(options: OutputOptions) -> OutputOptions:
-    """Return the options if their chart is possible.
+@dataclass(frozen=True, slots=True)
+class AnswerOption:
+    """An option that a feature adds to `pgmcp ask` and `pgmcp sql`; None if it is not given.
 
-    Raises:
-        typer.BadParameter: no rows are fetched, or the file is not a PNG file in an existing folder.
+    Attributes:
+        type: with a `typer.Option`.
+        check: raises typer.BadParameter if the option cannot be used; called before anything is run.
+        run: called after the answer was shown.
+        examples: of `pgmcp ask`, for its help.
     """
-    if options.chart is not None and not options.is_executed:
-        raise typer.BadParameter(f"--chart needs rows, but --{options.form} fetches none")
-    if options.chart is not None and options.chart.suffix.lower() != ".png":
-        raise typer.BadParameter("--chart writes PNG: name a file that ends in .png")
-    if options.chart is not None and not options.chart.absolute().parent.is_dir():
-        raise typer.BadParameter(f"the folder {options.chart.parent} does not exist")
-    return options
+
+    name: str
+    type: Any
+    check: Callable[[Any, OutputOptions], None]
+    run: Callable[["Answer", Any, "Terminal"], None]
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryOption:
+    """An option that a feature adds to `pgmcp install`: the entry starts another command, without settings.
+
+    Attributes:
+        flag: such as --demo.
+        entry_name: the default name of the entry.
+        arguments: those of `pgmcp`.
+        check: raises SettingsError if the command cannot be run here.
+        examples: of `pgmcp install`, for its help.
+    """
+
+    name: str
+    flag: str
+    help: str
+    entry_name: str
+    arguments: tuple[str, ...]
+    check: Callable[[], None]
+    examples: tuple[str, ...] = ()
+
+    @property
+    def type(self) -> Any:
+        """The option's type, with a `typer.Option`."""
+        return Annotated[bool, typer.Option(self.flag, help=self.help)]
+
+
+def answer_options() -> list[AnswerOption]:
+    """Return the options that features add to `pgmcp ask` and `pgmcp sql`."""
+    return [option for feature in features() for option in feature.answer_options()]
+
+
+def entry_options() -> list[EntryOption]:
+    """Return the options that features add to `pgmcp install`."""
+    return [option for feature in features() for option in feature.entry_options()]
+
+
+def examples_of(options: Iterable[AnswerOption | EntryOption]) -> list[str]:
+    """Return the commands that show the options, for `--help`."""
+    return [example for option in options for example in option.examples]
+
+
+def check_extras(options: OutputOptions, extras: Mapping[str, Any]) -> None:
+    """Check the options of features that are given."""
+    for option in answer_options():
+        if extras[option.name] is not None:
+            option.check(extras[option.name], options)
+
+
+def with_options(options: Iterable[AnswerOption | EntryOption]) -> Callable[[Command], Command]:
+    """Add options to a command, which gets their values by name as `**extras`."""
+
+    def decorate(command: Command) -> Command:
+        signature = inspect.signature(command)
+        own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        added = [
+            inspect.Parameter(
+                each.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=False if isinstance(each, EntryOption) else None,
+                annotation=each.type,
+            )
+            for each in options
+        ]
+        command.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined] # typer reads it
+        return command
+
+    return decorate
 
 
 def complete_database(incomplete: str) -> list[str]:
@@ -112,9 +195,3 @@ CsvOption = Annotated[
     typer.Option("--csv", help="Print the rows as CSV: exact values, NULL as nothing, empty text in quotes."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]
-ChartOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--chart", metavar="FILE.png", dir_okay=False, help="Also draw the rows as a chart in a PNG file."
-    ),
-]

@@ -15,7 +15,7 @@ from mcp import Client, StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 from rich.console import Console
 
-from pgmcp.demo.commands import SERVER_ARGUMENTS
+from pgmcp.demo.command_line import SERVER_ARGUMENTS
 from pgmcp.demo.environment import has_model, open_shop, server_environment
 from pgmcp.demo.screen import Screen
 from pgmcp.demo.shop import READER_ROLE, Shop

@@ -1,1 +1,1 @@
-"""Results as files: CSV and Parquet."""
+"""Results as CSV and Parquet files."""

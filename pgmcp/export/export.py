@@ -1,10 +1,10 @@
 """Writes the rows of an answer to a file in the configured folder.
 
-A short-lived process does it, `export_process.py`: laying out a million cells would keep this one, which
-serves all callers, from its work for a second, and pyarrow would stay in its memory for good. The rows go
-there as they came from the worker; they are objects only there, some thousands at a time.
+A short-lived process, `process.py`, does it: formatting a million cells would block this process, which
+serves all callers, for a second, and pyarrow would stay in its memory. The rows go there as they came from
+the worker and become objects only there, some thousands at a time.
 
-The name is made here, of the time and of chance; nobody else has a say in it.
+The file's name is made here, from the time and random digits; callers cannot choose it.
 """
 
 import asyncio
@@ -15,15 +15,18 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from pgmcp.answers.answer import Exported, ExportFormat
+from pgmcp.answers.answer import Attachment
+from pgmcp.answers.text import WHY_BY_REASON
 from pgmcp.child_process import away_from_terminal, bare_environment, end
 from pgmcp.errors import ExportFailedError
-from pgmcp.execution.result import EncodedRows, Rows
+from pgmcp.execution.result import EncodedRows, Rows, Truncation
 
 SpawnWriting = Callable[[], Awaitable[Process]]
 
@@ -35,6 +38,51 @@ _LIFETIME_S = 60
 
 _MAX_AT_ONCE = 2
 _PIECE_BYTES: Final = 1 << 20
+
+
+class ExportFormat(StrEnum):
+    """Formats of a file; also the endings of their names."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A file that has the rows of an answer.
+
+    Attributes:
+        path: absolute.
+        truncated: the limit that ended the rows early; None if the file has all rows.
+        cut_cells: number of cells that were longer than the limit and end in "…".
+    """
+
+    path: str
+    format: ExportFormat
+    row_count: int
+    size_bytes: int
+    truncated: Truncation | None = None
+    cut_cells: int = 0
+
+    def as_attachment(self) -> Attachment:
+        """Return how an answer shows the file. Its path needs no escaping: the operator and we chose it."""
+        count = f"{self.row_count} row{'' if self.row_count == 1 else 's'}"
+        rows = f"The first {count}" if self.truncated else f"All {count}"
+        verb = "is" if self.row_count == 1 else "are"
+        sentence = f"{rows} {verb} in {self.path} ({self.format.value}, {self.size_bytes} bytes)"
+        if self.truncated:
+            sentence += f"; {WHY_BY_REASON[self.truncated.value]}"
+        facts = {
+            "path": self.path,
+            "format": self.format.value,
+            "rows": self.row_count,
+            "bytes": self.size_bytes,
+            "truncated": self.truncated.value if self.truncated else None,
+            "cut_cells": self.cut_cells,
+        }
+        return Attachment(
+            "export", facts, sentence, "read the exported file: it has all rows that were fetched"
+        )
 
 
 class Exporter:

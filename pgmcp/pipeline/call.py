@@ -86,7 +86,6 @@ class Bounds:
 
     Attributes:
         result: the most rows and bytes; a caller's limit can only lower the rows.
-        export: the same of a result that goes into a file; None where no such file may be made.
         statement_timeout_s: for one statement, its wait for a worker included.
         request_timeout_s: for the whole call, the model included.
         max_sql_retry: how often a model may repair its SQL.
@@ -98,7 +97,6 @@ class Bounds:
     request_timeout_s: float
     max_sql_retry: int
     prompt_tokens: int
-    export: RowLimits | None = None
 
 
 @dataclass(slots=True, kw_only=True)

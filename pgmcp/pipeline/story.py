@@ -106,11 +106,6 @@ class Pipeline:
         """The highest row limit a caller may ask for."""
         return self._bounds.result.max_rows
 
-    @property
-    def max_export_rows(self) -> int | None:
-        """The same for an export; None where the operator allows none."""
-        return self._bounds.export.max_rows if self._bounds.export else None
-
     async def answer(
         self,
         question: str,
@@ -118,7 +113,7 @@ class Pipeline:
         database: str | None = None,
         return_type: ReturnType = ReturnType.RESULT,
         limit: int | None = None,
-        for_export: bool = False,
+        row_limits: RowLimits | None = None,
         caller: str = "",
         principal: str | None = None,
         on_stage: OnStage | None = None,
@@ -126,7 +121,7 @@ class Pipeline:
         """Answer a question asked in plain language.
 
         Args:
-            for_export: fetch as much as an export may hold.
+            row_limits: of this result; None for the usual ones.
 
         Raises:
             PgmcpError: see `pgmcp.errors`; every kind but SettingsError can come.
@@ -134,7 +129,7 @@ class Pipeline:
         call = self._call(Operation.QUERY, database, caller, principal, on_stage)
         with self._bounded(call):
             await self._rate_limit().admit(principal)
-            request = await self._new_request(call, limit, for_export)
+            request = await self._new_request(call, limit, row_limits)
             request.question, request.return_type = _checked_question(question), return_type
             request.context = await asyncio.to_thread(request.database.context)
             verified_sql = await find_verified_sql(request, self._statements)
@@ -149,7 +144,7 @@ class Pipeline:
         *,
         database: str | None = None,
         limit: int | None = None,
-        for_export: bool = False,
+        row_limits: RowLimits | None = None,
         caller: str = "",
         principal: str | None = None,
         on_stage: OnStage | None = None,
@@ -157,7 +152,7 @@ class Pipeline:
         """Run one read-only statement that the caller wrote.
 
         Args:
-            for_export: fetch as much as an export may hold.
+            row_limits: of this result; None for the usual ones.
 
         Raises:
             PgmcpError: the statement was rejected or failed, or a bound was reached.
@@ -165,7 +160,7 @@ class Pipeline:
         call = self._call(Operation.EXECUTE_SQL, database, caller, principal, on_stage)
         with self._bounded(call):
             await self._rate_limit().admit(principal)
-            request = await self._new_request(call, limit, for_export)
+            request = await self._new_request(call, limit, row_limits)
             rows = await self._statements.run(request, sql)
             return request.answer(sql, rows, Source.DIRECT)
 
@@ -280,29 +275,15 @@ class Pipeline:
                     hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
                 ) from None
 
-    async def _new_request(self, call: Call, limit: int | None, for_export: bool) -> Request:
+    async def _new_request(self, call: Call, limit: int | None, row_limits: RowLimits | None) -> Request:
         database = await self._served(call.database)
         call.database = database.name
         return Request(
             call=call,
             database=database,
-            limits=self._limits(limit, for_export),
+            limits=_limited(row_limits or self._bounds.result, limit),
             deadline_s=self._clock() + self._bounds.request_timeout_s,
         )
-
-    def _limits(self, limit: int | None, for_export: bool) -> RowLimits:
-        most = self._bounds.export if for_export else self._bounds.result
-        if most is None:
-            raise InvalidArgumentError(
-                "no results are exported here", hint="an operator allows it with PG_MCP_SERVER_EXPORT_DIR"
-            )
-        if limit is None:
-            return most
-        if not 1 <= limit <= most.max_rows:
-            raise InvalidArgumentError(
-                f"limit is {limit}", hint=f"limit takes a number of rows from 1 to {most.max_rows}"
-            )
-        return replace(most, max_rows=limit)
 
     async def _run_verified(self, request: Request, sql: str) -> Rows | None:
         request.call.source = Source.VERIFIED
@@ -369,6 +350,17 @@ class _SecondAnswer:
 def _is_better(second: _SecondAnswer, first_rows: Rows | None, first: Findings) -> bool:
     """Return whether the second answer should be given: values were corrected only if it found something."""
     return not first.mismatches or found_something(second.rows) or not found_something(first_rows)
+
+
+def _limited(most: RowLimits, limit: int | None) -> RowLimits:
+    """Return the limits of a result, with the row limit that the caller asks for."""
+    if limit is None:
+        return most
+    if not 1 <= limit <= most.max_rows:
+        raise InvalidArgumentError(
+            f"limit is {limit}", hint=f"limit takes a number of rows from 1 to {most.max_rows}"
+        )
+    return replace(most, max_rows=limit)
 
 
 def _checked_question(question: str) -> str:

@@ -6,10 +6,10 @@ PG_MCP_CONFIG_FILE ──┤ sources ──▶ load ──▶ models (frozen)
 defaults ────────────┘ lowest
 """
 
+from pgmcp.settings.database import DatabaseSettings
 from pgmcp.settings.field_types import split_networks
 from pgmcp.settings.load import load_settings
 from pgmcp.settings.models import (
-    DatabaseSettings,
     HttpSettings,
     OpenAISettings,
     RateLimitSettings,

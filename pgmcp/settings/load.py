@@ -10,7 +10,8 @@ from pydantic_core import ErrorDetails
 
 from pgmcp.errors import SettingsError
 from pgmcp.settings import sources
-from pgmcp.settings.models import PASSWORD_FIELDS, DatabaseSettings, Settings
+from pgmcp.settings.database import PASSWORD_FIELDS, DatabaseSettings
+from pgmcp.settings.models import Settings
 from pgmcp.settings.sources import Given, GivenSource, LibpqSource
 from pgmcp.settings.specs import (
     CONFIG_FILE,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from pgmcp.settings import conninfo
+from pgmcp.settings.database import DatabaseSettings
 from pgmcp.settings.load import read_sources, read_variables
-from pgmcp.settings.models import DatabaseSettings
 from pgmcp.settings.sources import Given
 from pgmcp.settings.specs import (
     CONFIG_FILE,

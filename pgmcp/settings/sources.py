@@ -15,7 +15,8 @@ from dotenv.parser import parse_stream
 from pydantic_settings import InitSettingsSource
 
 from pgmcp.secret_file import read_secret_file
-from pgmcp.settings.models import LOCATING_FIELDS, PASSWORD_FIELDS, Settings
+from pgmcp.settings.database import LOCATING_FIELDS, PASSWORD_FIELDS
+from pgmcp.settings.models import Settings
 from pgmcp.settings.specs import (
     CONFIG_FILE,
     ENV_FILE,

@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from pgmcp.settings.database import DatabaseSettings
 from pgmcp.settings.models import (
     AuditSettings,
-    DatabaseSettings,
     HttpSettings,
     OpenAISettings,
     RateLimitSettings,

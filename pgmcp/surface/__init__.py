@@ -9,7 +9,6 @@ completions    suggested values while a person types an argument
 changes        notifications about changed resources
 presenter      results of the pipeline as replies within a token budget
 schema_pages   a whole schema as text, in pages if it is long
-result_view    the page that a host with MCP Apps shows beside an answer
 caller         the host behind a request
 reply          replies and errors
 
@@ -168,7 +167,9 @@ class Surface:
             RequestError: there is no such resource, or it cannot be read now.
         """
         backend = await self._built_for_request()
-        return await resources.read_resource(backend.pipeline, backend.presenter, uri, principal)
+        return await resources.read_resource(
+            self._known_offer(), backend.pipeline, backend.presenter, uri, principal
+        )
 
     async def check_subscribable(self, uri: str) -> None:
         """Refuse a URI whose content never changes.

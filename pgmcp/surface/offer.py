@@ -1,9 +1,10 @@
 """Values from the settings that the surface depends on, and the server's name and instructions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pgmcp import __version__
+from pgmcp.features import AnswerExtension, make_extensions
 
 SERVER_INFO: Final[dict[str, Any]] = {
     "name": "pgmcp",
@@ -31,11 +32,11 @@ class Offer:
     Attributes:
         database_names: the default database first.
         max_rows: the highest row limit a caller may ask for.
-        max_export_rows: the same for an export; None if the operator allows no exports.
         answers_questions: whether `query` is offered, because there is a model or verified questions.
+        extensions: what the features add to the tools that return rows.
     """
 
     database_names: tuple[str, ...] = ()
     max_rows: int = 1000
-    max_export_rows: int | None = None
     answers_questions: bool = False
+    extensions: tuple[AnswerExtension, ...] = field(default_factory=make_extensions)

@@ -1,12 +1,10 @@
 """Turns results of the pipeline into text and structured content within a token budget."""
 
-from base64 import b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from pgmcp.answers.answer import Answer, ExportFormat
+from pgmcp.answers.answer import Answer
 from pgmcp.answers.fitted import FittedAnswer, fit_answer
 from pgmcp.answers.page import render_page
 from pgmcp.answers.result_store import KeptResults
@@ -18,17 +16,8 @@ from pgmcp.errors import ResultGoneError
 from pgmcp.surface.reply import ToolReply, text_block
 from pgmcp.untrusted import fence_lines, new_fence
 
-if TYPE_CHECKING:
-    from pgmcp.charts.draw import Drawer
-    from pgmcp.export.export import Exporter
-
 MAX_FOUND_TABLES: Final = 20
 """Maximum number of tables in one search; more would not help a model choose."""
-
-_EXPORT_HINT: Final = 'have them written to a file: export="csv"'
-
-MAX_PICTURED_ROWS: Final = 1_000
-"""Maximum number of an export's rows for a chart and the result view; of other answers they get all rows."""
 
 
 @dataclass(frozen=True)
@@ -38,52 +27,24 @@ class Presenter:
     max_tokens: int
     count_tokens: Callable[[str], int]
     store: KeptResults | None = None
-    exporter: "Exporter | None" = None
 
-    async def answer(self, answer: Answer, *, for_view: bool = False, owner: str | None = None) -> ToolReply:
-        """Return the answer as text and as structured content, with the same rows.
+    async def fit(
+        self, answer: Answer, *, owner: str | None = None, more_rows_hint: str = ""
+    ) -> FittedAnswer:
+        """Return the answer with as many rows as the budget allows; the others are stored for a while.
 
         Args:
-            for_view: whether the host shows the result view, which gets more rows than the model.
-            owner: the principal that asked; only this principal may read the further rows.
+            owner: the principal who asked; only this one may read the other rows.
+            more_rows_hint: another way to get the other rows.
         """
         fitted = fit_answer(answer, max_tokens=self.max_tokens, count_tokens=self.count_tokens)
-        if fitted.missing:
-            rest = await self._keep_rest(fitted, owner)
-            fitted = replace(fitted, rest=rest, export_hint=self._export_hint(answer))
-        meta = None
-        if for_view:
-            from pgmcp.view.view import VIEW_META_KEY, describe_for_view
+        if not fitted.missing:
+            return fitted
+        return replace(fitted, rest=await self._keep_rest(fitted, owner), more_rows_hint=more_rows_hint)
 
-            meta = {VIEW_META_KEY: describe_for_view(_pictured(answer), fitted.shown)}
-        return ToolReply((text_block(as_text(fitted, new_fence())),), as_json(fitted), meta=meta)
-
-    async def export(self, answer: Answer, file_format: ExportFormat) -> Answer:
-        """Return the answer with a file of its rows.
-
-        Raises:
-            ExportFailedError: the file could not be written.
-        """
-        if self.exporter is None or answer.rows is None:
-            return answer
-        return replace(answer, exported=await self.exporter.write(answer.rows, file_format))
-
-    async def add_chart(self, reply: ToolReply, answer: Answer) -> ToolReply:
-        """Return the reply with a chart of the answer's rows, or with the reason why there is none."""
-        from pgmcp.charts.illustration import illustrate
-
-        illustration = await illustrate(_pictured(answer), self._drawer)
-        content = [*reply.content, text_block(illustration.note)]
-        if illustration.png is not None:
-            data = b64encode(illustration.png).decode("ascii")
-            content.append({"type": "image", "data": data, "mimeType": "image/png"})
-        return replace(reply, content=tuple(content))
-
-    @cached_property
-    def _drawer(self) -> "Drawer":
-        from pgmcp.charts.draw import Drawer
-
-        return Drawer()
+    def reply(self, fitted: FittedAnswer) -> ToolReply:
+        """Return the answer as text and as structured content; both have the same rows."""
+        return ToolReply((text_block(as_text(fitted, new_fence())),), as_json(fitted))
 
     async def page(self, result_id: str, first_row: int, owner: str | None = None) -> str:
         """Return rows of a stored result from a given row on, as many as fit, and the URI of the next.
@@ -113,16 +74,13 @@ class Presenter:
         answer = fitted.answer
         if (
             self.store is None
-            or answer.exported
+            or answer.attachments
             or answer.rows is None
             or fitted.shown_rows == len(answer.rows.rows)
         ):
             return None
         result_id = await self.store.keep(answer.rows, owner=owner)
         return result_id and result_uri(result_id, fitted.shown_rows + 1)
-
-    def _export_hint(self, answer: Answer) -> str:
-        return _EXPORT_HINT if self.exporter and not answer.exported else ""
 
     def tables(self, tables: Sequence[Table], catalog: Catalog, detail: Detail) -> str:
         """Return the tables in as much detail as the budget allows, at least their names."""
@@ -136,13 +94,6 @@ class Presenter:
             left_tokens -= text_tokens
             shown.append(text)
         return "\n".join(shown)
-
-
-def _pictured(answer: Answer) -> Answer:
-    """Return an answer with the rows that a chart may use: an export can have millions of cells."""
-    if answer.exported is None or answer.rows is None:
-        return answer
-    return replace(answer, rows=answer.rows.head(MAX_PICTURED_ROWS))
 
 
 def result_uri(result_id: str, first_row: int) -> str:

@@ -4,7 +4,7 @@
     schema://shop                      a whole schema; ?page=2 of a long one
     schema://shop/orders               one table
     result://3f9a/121                  rows of an earlier answer, from row 121 on
-    ui://pgmcp/result                  the page that hosts with MCP Apps show
+    ui://pgmcp/result                  the page of a feature, such as the result view
 
 Hosts offer listed resources to their user; only some offer templates. The list contains the databases and
 the tables of those whose catalog is cached. Listing connects to no database.
@@ -20,7 +20,6 @@ from pgmcp.answers.failure import render_error
 from pgmcp.errors import InvalidArgumentError, PgmcpError, ResultGoneError, UnknownDatabaseError
 from pgmcp.surface.offer import Offer
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
-from pgmcp.surface.result_view import RESULT_VIEW_RESOURCE, RESULT_VIEW_URI, read_result_view
 from pgmcp.untrusted import shorten
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def list_resources(offer: Offer, pipeline: "Pipeline | None", cursor: str | None
         _DATABASES,
         *(_describe_schema(name) for name in offer.database_names),
         *(list_tables(pipeline) if pipeline is not None else ()),
-        RESULT_VIEW_RESOURCE,
+        *(page.description for extension in offer.extensions for page in extension.pages),
     ]
     return page_of("resources", resources, cursor)
 
@@ -142,7 +141,7 @@ def table_uri(database: str, name: str) -> str:
 
 
 async def read_resource(
-    pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: str | None = None
+    offer: Offer, pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: str | None = None
 ) -> dict[str, Any]:
     """Return the content of a URI as the protocol's `ReadResourceResult`.
 
@@ -153,7 +152,7 @@ async def read_resource(
         RequestError: there is no such resource, or it cannot be read now.
     """
     try:
-        content = await _read(pipeline, presenter, uri, principal)
+        content = await _read(offer, pipeline, presenter, uri, principal)
     except PgmcpError as error:
         is_absent = isinstance(error, UnknownDatabaseError | InvalidArgumentError | ResultGoneError)
         code = INVALID_PARAMS if is_absent else INTERNAL_ERROR
@@ -181,13 +180,14 @@ def check_subscribable(offer: Offer, uri: str) -> None:
 
 
 async def _read(
-    pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: str | None
+    offer: Offer, pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: str | None
 ) -> dict[str, Any] | None:
     if uri == _LIST_URI:
         return _text("\n".join(pipeline.database_names))
-    if uri == RESULT_VIEW_URI:
-        meta = RESULT_VIEW_RESOURCE["_meta"]
-        return {"mimeType": RESULT_VIEW_RESOURCE["mimeType"], "text": read_result_view(), "_meta": meta}
+    pages = (page for extension in offer.extensions for page in extension.pages)
+    if found_page := next((page for page in pages if page.description["uri"] == uri), None):
+        described = {key: found_page.description[key] for key in ("mimeType", "_meta")}
+        return {**described, "text": found_page.read()}
     if found := _SCHEMA.fullmatch(uri):
         return _text(await _read_schema(pipeline, *found.groups()))
     if found := _RESULT.fullmatch(uri):

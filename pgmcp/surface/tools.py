@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, defstruct
 
 from pgmcp.answers.structured import ANSWER_SCHEMA
 from pgmcp.argument_bounds import (
@@ -13,20 +14,18 @@ from pgmcp.argument_bounds import (
     MAX_SEARCHED_NAMES,
     MAX_TABLE_NAME_CHARACTERS,
 )
-from pgmcp.errors import InvalidArgumentError
+from pgmcp.execution.result import RowLimits
+from pgmcp.features import AnswerExtension
 from pgmcp.surface.arguments import ArgumentReader
 from pgmcp.surface.caller import Caller
 from pgmcp.surface.offer import Offer
 from pgmcp.surface.reply import ToolReply
-from pgmcp.surface.result_view import SHOWN_IN_RESULT_VIEW
 
 if TYPE_CHECKING:
-    from pgmcp.answers.answer import Answer, ExportFormat
+    from pgmcp.answers.answer import Answer
     from pgmcp.catalog.cache import CatalogChange
     from pgmcp.pipeline import Pipeline
     from pgmcp.surface.presenter import Presenter
-
-EXPORT_NEEDS: Final = "an operator can allow it by naming a folder in PG_MCP_SERVER_EXPORT_DIR"
 
 MAX_ENUMERATED_DATABASES: Final = 20
 """Maximum number of database names in a tool's schema; each costs tokens, in every tool."""
@@ -38,13 +37,6 @@ TableNames = Annotated[
 ]
 DatabaseArgument = Annotated[str | None, Meta(description=_DATABASE)]
 LimitArgument = Annotated[int | None, Meta(description="Rows")]
-ChartArgument = Annotated[
-    bool, Meta(description="Also draw the rows as a chart, if one fits; for hosts that show images")
-]
-ExportArgument = Annotated[
-    Literal["csv", "parquet"] | None,
-    Meta(description="Also write all rows to a file, for large results"),
-]
 
 
 class Query(Struct, kw_only=True, frozen=True):
@@ -59,8 +51,6 @@ class Query(Struct, kw_only=True, frozen=True):
         Meta(description="result: rows; sql: the SQL, not executed; both"),
     ] = "result"
     limit: LimitArgument = None
-    chart: ChartArgument = False
-    export: ExportArgument = None
 
 
 class ExecuteSql(Struct, kw_only=True, frozen=True):
@@ -69,8 +59,6 @@ class ExecuteSql(Struct, kw_only=True, frozen=True):
     sql: Annotated[str, Meta(description="One SELECT, VALUES, TABLE, EXPLAIN of a read, or SHOW")]
     database: DatabaseArgument = None
     limit: LimitArgument = None
-    chart: ChartArgument = False
-    export: ExportArgument = None
 
 
 class SearchSchema(Struct, kw_only=True, frozen=True):
@@ -129,7 +117,7 @@ def _query_tool(offer: Offer) -> Tool:
     return _tool(
         offer,
         Query,
-        run=_query,
+        run=partial(_query, offer.extensions),
         name="query",
         title="Ask the database",
         description=(
@@ -145,7 +133,7 @@ def _execute_sql_tool(offer: Offer) -> Tool:
     return _tool(
         offer,
         ExecuteSql,
-        run=_execute_sql,
+        run=partial(_execute_sql, offer.extensions),
         name="execute_sql",
         title="Run SQL, read-only",
         description=(
@@ -200,17 +188,17 @@ def _tool(
     description: str,
     output_schema: dict[str, Any],
 ) -> Tool:
-    has_rows = kind in (Query, ExecuteSql)
-    writes_files = has_rows and offer.max_export_rows is not None
-    arguments = ArgumentReader(kind, {} if writes_files or not has_rows else {"export": EXPORT_NEEDS})
+    extensions = offer.extensions if kind in (Query, ExecuteSql) else ()
+    writes_files = any(extension.writes_files for extension in extensions)
+    arguments = ArgumentReader(_extended(kind, extensions), _withheld(extensions))
     definition = {
         "name": name,
         "title": title,
         "description": description,
         "inputSchema": arguments.schema(_additions(offer)),
         "outputSchema": output_schema,
-        # Tools only read the database; `query` also calls the model's provider. If exports are allowed, a
-        # call may write a file, so hosts that approve read-only tools without asking must know.
+        # Every tool reads; only `query` reaches beyond the database, to the model's provider. Where files may
+        # be written a call can add one: hosts that accept every read-only call should know.
         "annotations": {
             "title": title,
             "readOnlyHint": not writes_files,
@@ -219,9 +207,27 @@ def _tool(
             "openWorldHint": kind is Query,
         },
     }
-    if has_rows:
-        definition["_meta"] = SHOWN_IN_RESULT_VIEW
+    if meta := {key: value for extension in extensions for key, value in extension.tool_meta.items()}:
+        definition["_meta"] = meta
     return Tool(name, arguments, definition, run)
+
+
+def _extended(kind: type[Struct], extensions: Sequence[AnswerExtension]) -> type[Struct]:
+    """Return the struct with the arguments that features add."""
+    added = [each.argument for each in extensions if each.argument]
+    if not added:
+        return kind
+    fields = [(argument.name, argument.type, argument.default) for argument in added]
+    return defstruct(kind.__name__, fields, bases=(kind,), kw_only=True, frozen=True)
+
+
+def _withheld(extensions: Sequence[AnswerExtension]) -> dict[str, str]:
+    """Return the arguments that are not offered with these settings, and what an operator can do."""
+    return {
+        each.argument.name: each.argument.needs
+        for each in extensions
+        if each.argument and each.argument.needs
+    }
 
 
 def _additions(offer: Offer) -> Mapping[str, Mapping[str, Any]]:
@@ -229,10 +235,14 @@ def _additions(offer: Offer) -> Mapping[str, Mapping[str, Any]]:
 
     The pipeline checks these bounds itself, because its messages name both row limits and similar names.
     """
-    most = f"Rows, at most {offer.max_rows}"
-    if offer.max_export_rows:
-        most += f"; {offer.max_export_rows} with export"
-    greatest = max(offer.max_rows, offer.max_export_rows or 0)
+    rows_by_argument = {
+        extension.argument.name: extension.row_limits.max_rows
+        for extension in offer.extensions
+        if extension.argument and extension.row_limits
+    }
+    others = "".join(f"; {rows} with {argument}" for argument, rows in rows_by_argument.items())
+    most = f"Rows, at most {offer.max_rows}{others}"
+    greatest = max([offer.max_rows, *rows_by_argument.values()])
     enumerated = 0 < len(offer.database_names) <= MAX_ENUMERATED_DATABASES
     return {
         "limit": {"description": most, "minimum": 1, "maximum": greatest},
@@ -241,40 +251,48 @@ def _additions(offer: Offer) -> Mapping[str, Mapping[str, Any]]:
 
 
 async def _query(
-    pipeline: "Pipeline", presenter: "Presenter", given: Query, notes: Sequence[str], caller: Caller
+    extensions: Sequence[AnswerExtension],
+    pipeline: "Pipeline",
+    presenter: "Presenter",
+    given: Query,
+    notes: Sequence[str],
+    caller: Caller,
 ) -> ToolReply:
     from pgmcp.pipeline import ReturnType
 
-    if given.export and given.return_type == "sql":
-        raise InvalidArgumentError("there is nothing to export", hint="return_type result or both has rows")
-    file_format = _checked_format(given.export)
+    chosen = _choose(extensions, given, is_executed=given.return_type != "sql")
     answer = await pipeline.answer(
         given.question,
         database=given.database,
         return_type=ReturnType(given.return_type),
         limit=given.limit,
-        for_export=file_format is not None,
+        row_limits=_row_limits(chosen),
         caller=caller.name,
         principal=caller.principal,
         on_stage=caller.on_stage(),
     )
-    return await _present(answer, presenter, notes, caller, with_chart=given.chart, file_format=file_format)
+    return await _present(answer, presenter, notes, caller, chosen)
 
 
 async def _execute_sql(
-    pipeline: "Pipeline", presenter: "Presenter", given: ExecuteSql, notes: Sequence[str], caller: Caller
+    extensions: Sequence[AnswerExtension],
+    pipeline: "Pipeline",
+    presenter: "Presenter",
+    given: ExecuteSql,
+    notes: Sequence[str],
+    caller: Caller,
 ) -> ToolReply:
-    file_format = _checked_format(given.export)
+    chosen = _choose(extensions, given, is_executed=True)
     answer = await pipeline.execute_sql(
         given.sql,
         database=given.database,
         limit=given.limit,
-        for_export=file_format is not None,
+        row_limits=_row_limits(chosen),
         caller=caller.name,
         principal=caller.principal,
         on_stage=caller.on_stage(),
     )
-    return await _present(answer, presenter, notes, caller, with_chart=given.chart, file_format=file_format)
+    return await _present(answer, presenter, notes, caller, chosen)
 
 
 async def _search_schema(
@@ -306,16 +324,33 @@ async def _refresh_schema(
     return ToolReply.of_text("\n".join([*lines, *notes]), {"databases": structured})
 
 
-def _checked_format(export: str | None) -> "ExportFormat | None":
-    """Return the format of the export, after checking that it can be written, before a statement runs."""
-    if export is None:
-        return None
-    from pgmcp.answers.answer import ExportFormat
-    from pgmcp.export.export import check_format
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """A feature in one call, with the value of its argument."""
 
-    file_format = ExportFormat(export)
-    check_format(file_format)
-    return file_format
+    extension: AnswerExtension
+    value: Any = None
+
+    @property
+    def is_used(self) -> bool:
+        """Whether the call gives the feature's argument."""
+        argument = self.extension.argument
+        return argument is not None and argument.is_used(self.value)
+
+
+def _choose(extensions: Sequence[AnswerExtension], given: Struct, *, is_executed: bool) -> list[_Chosen]:
+    """Return the features with their values, checked before anything is run for them."""
+    chosen = [
+        _Chosen(each, getattr(given, each.argument.name) if each.argument else None) for each in extensions
+    ]
+    for each in chosen:
+        each.extension.check(each.value, is_executed=is_executed)
+    return chosen
+
+
+def _row_limits(chosen: Sequence[_Chosen]) -> RowLimits | None:
+    limits = (each.extension.row_limits for each in chosen if each.is_used)
+    return next(filter(None, limits), None)
 
 
 async def _present(
@@ -323,16 +358,20 @@ async def _present(
     presenter: "Presenter",
     notes: Sequence[str],
     caller: Caller,
-    *,
-    with_chart: bool,
-    file_format: "ExportFormat | None",
+    chosen: Sequence[_Chosen],
 ) -> ToolReply:
     if notes:
         answer = replace(answer, notes=(*answer.notes, *notes))
-    if file_format is not None:
-        answer = await presenter.export(answer, file_format)
-    reply = await presenter.answer(answer, for_view=caller.shows_apps, owner=caller.principal)
-    return await presenter.add_chart(reply, answer) if with_chart else reply
+    for each in chosen:
+        answer = await each.extension.attach(answer, each.value)
+    hints = [each.extension.more_rows_hint for each in chosen if not each.is_used]
+    fitted = await presenter.fit(
+        answer, owner=caller.principal, more_rows_hint=", or ".join(filter(None, hints))
+    )
+    reply = presenter.reply(fitted)
+    for each in chosen:
+        reply = await each.extension.extend(reply, fitted, each.value, caller)
+    return reply
 
 
 def _change_lists(change: "CatalogChange") -> dict[str, list[str]]:

@@ -23,8 +23,8 @@ from typing import Any, Final
 
 from pgmcp.answers.answer import Answer
 from pgmcp.answers.budget import Shown
-from pgmcp.charts import Theme, choose_chart, theme_config
 from pgmcp.execution.result import Rows
+from pgmcp.features import has_feature
 
 VIEW_META_KEY: Final = "pgmcp/view"
 
@@ -76,6 +76,11 @@ def _holds_all(shown: Shown, rows: Rows) -> bool:
 
 
 def _describe_chart(answer: Answer, rows: Rows) -> dict[str, Any] | None:
+    if not has_feature("charts"):
+        return None
+    from pgmcp.charts.chart import choose_chart
+    from pgmcp.charts.theme import Theme, theme_config
+
     # The question is already shown above the chart.
     values = list(rows.rows)
     chart = choose_chart(rows.columns, values, title="", is_partial=rows.truncated is not None)

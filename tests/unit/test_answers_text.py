@@ -3,10 +3,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from pgmcp.answers.answer import Answer, Exported, ExportFormat, Source
+from pgmcp.answers.answer import Answer, Source
 from pgmcp.answers.fitted import FittedAnswer, fit_answer
 from pgmcp.answers.text import as_text
 from pgmcp.execution.result import Column, JsonScalar, Rows, Truncation
+from pgmcp.export.export import Exported, ExportFormat
 
 _CELLS = {
     "short": "x",
@@ -230,7 +231,7 @@ def test_a_budget_that_holds_no_row_still_says_what_there_is() -> None:
 
 def exported(rows: Rows) -> Answer:
     file = Exported("/exports/a.csv", ExportFormat.CSV, len(rows.rows), 1234, rows.truncated)
-    return replace(direct(rows), exported=file)
+    return replace(direct(rows), attachments=(file.as_attachment(),))
 
 
 def test_an_export_is_told_with_where_it_is() -> None:

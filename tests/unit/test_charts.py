@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from pgmcp.charts import Chart, ChartKind, Theme, choose_chart, theme_config
+from pgmcp.charts.chart import Chart, choose_chart
+from pgmcp.charts.shape import ChartKind
+from pgmcp.charts.theme import Theme, theme_config
 from pgmcp.execution.result import Column, JsonScalar
 
 Rows = list[list[JsonScalar]]

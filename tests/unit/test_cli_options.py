@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from pgmcp.cli.options import Form, OutputOptions, check_chart, choose_form, complete_database, examples
+from pgmcp.cli.options import Form, choose_form, complete_database, examples
 
 
 def test_no_form_asked_for_is_a_table() -> None:
@@ -16,22 +16,6 @@ def test_one_form_is_taken_and_two_are_refused() -> None:
     assert choose_form(sql=False, csv=True) is Form.CSV
     with pytest.raises(typer.BadParameter, match="only one of --sql, --csv"):
         choose_form(sql=True, csv=True)
-
-
-@pytest.mark.parametrize("form", [Form.SQL, Form.EXPLAIN])
-def test_a_chart_needs_rows(form: Form, tmp_path: Path) -> None:
-    with pytest.raises(typer.BadParameter, match=f"--{form} fetches none"):
-        check_chart(OutputOptions(form, chart=tmp_path / "a.png"))
-
-
-def test_a_chart_goes_into_a_png_file_in_a_folder_that_is_there(tmp_path: Path) -> None:
-    options = OutputOptions(chart=tmp_path / "a.PNG")
-
-    assert check_chart(options) is options
-    with pytest.raises(typer.BadParameter, match=r"ends in \.png"):
-        check_chart(OutputOptions(chart=tmp_path / "a.svg"))
-    with pytest.raises(typer.BadParameter, match="does not exist"):
-        check_chart(OutputOptions(chart=tmp_path / "nowhere" / "a.png"))
 
 
 def test_databases_are_completed_from_the_settings_alone(

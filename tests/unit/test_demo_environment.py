@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from pgmcp.cli.doctor.report import Status
+from pgmcp.demo.command_line import check_cache_folder
 from pgmcp.demo.environment import has_model, server_environment
 from pgmcp.demo.shop import Shop
 from pgmcp.generation.context_file import load_context
@@ -81,3 +83,25 @@ def test_the_process_environment_wins_over_the_env_file(tmp_path: Path) -> None:
 )
 def test_a_key_or_an_endpoint_makes_a_model(environment: dict[str, str], expected: bool) -> None:
     assert has_model(environment) is expected
+
+
+def test_a_cache_folder_that_does_not_exist_yet_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new" / "folder"))
+
+    assert check_cache_folder().status is Status.OK
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_folder_that_cannot_be_written_is_named_with_its_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+
+    result = check_cache_folder()
+
+    assert result.status is Status.WARN
+    assert f"{tmp_path / 'file' / 'pgmcp'} cannot be written: " in result.text
+    assert "XDG_CACHE_HOME" in result.hint

@@ -10,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from pgmcp.errors import SettingsError
 from pgmcp.settings import DatabaseSettings, Settings, load_settings, setting_specs
-from pgmcp.settings.models import PASSWORD_FIELDS
+from pgmcp.settings.database import PASSWORD_FIELDS
 
 ROOT = Path(__file__).parents[2]
 LOCATED = {"PG_MCP_DATABASE_HOST": "localhost"}

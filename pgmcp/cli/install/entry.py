@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from pgmcp.cli.options import entry_options
 from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo, load_settings
 from pgmcp.settings.sources import PATH_BY_VARIABLE, read_env_file
@@ -67,8 +68,8 @@ def check_variables(variables: Mapping[str, str]) -> None:
     if not variables:
         raise SettingsError(
             "the server would have no settings",
-            hint="--env-file .env or --config-file FILE names a file of them, --env NAME=VALUE writes one, "
-            "--demo needs none",
+            hint="--env-file .env or --config-file FILE names a file of them, --env NAME=VALUE writes one"
+            + "".join(f", {option.flag} needs none" for option in entry_options()),
         )
     env_file = variables.get(variable_of(ENV_FILE))
     in_file = read_env_file(Path(env_file), problems=[]) if env_file else {}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pgmcp.surface.result_view import RESULT_VIEW_URI
+from pgmcp.view.feature import RESULT_VIEW_URI
 from scripts.build_view import NODE_MODULES
 from testing.mcp_server import SHOP_CONTEXT, server_environment
 from testing.raw_jsonrpc import LEGACY_VERSION, RawServer

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from mcp.client.extension import advertise
 
-from pgmcp.surface.result_view import RESULT_VIEW_URI, read_result_view
+from pgmcp.view.feature import RESULT_VIEW_URI, read_result_view
 from pgmcp.view.view import VIEW_META_KEY
 from testing.mcp_server import connect
 from testing.raw_jsonrpc import RawServer

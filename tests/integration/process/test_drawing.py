@@ -16,9 +16,11 @@ import anyio
 import pytest
 
 from pgmcp.answers.answer import Answer, Source
-from pgmcp.charts import ChartKind, Theme, choose_chart
+from pgmcp.charts.chart import choose_chart
 from pgmcp.charts.draw import MAX_PICTURE_BYTES, WIDTH_PX, Drawer, drawing_command
 from pgmcp.charts.illustration import illustrate
+from pgmcp.charts.shape import ChartKind
+from pgmcp.charts.theme import Theme
 from pgmcp.errors import ChartNotDrawnError
 from pgmcp.execution.result import Column, JsonScalar, Rows
 

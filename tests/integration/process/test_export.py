@@ -16,10 +16,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from pgmcp.answers.answer import ExportFormat
 from pgmcp.errors import ExportFailedError
 from pgmcp.execution.result import Column, EncodedRows, JsonScalar, Rows, Truncation
-from pgmcp.export.export import Exporter, spawn_writing
+from pgmcp.export.export import Exporter, ExportFormat, spawn_writing
 
 pytestmark = pytest.mark.anyio
 

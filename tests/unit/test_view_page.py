@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pgmcp.surface.result_view import read_result_view
+from pgmcp.view.feature import read_result_view
 from scripts.build_view import LICENSES, SOURCE
 
 MARKUP_OR_CODE_FROM_TEXT = (

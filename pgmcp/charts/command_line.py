@@ -1,0 +1,71 @@
+"""`--chart` of `pgmcp ask` and `pgmcp sql`: an answer's rows as a PNG file."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from pgmcp.answers.answer import Answer
+from pgmcp.cli.options import AnswerOption, OutputOptions
+from pgmcp.cli.terminal import Terminal
+from pgmcp.errors import InvalidArgumentError
+
+
+def check_chart(file: Path, options: OutputOptions) -> None:
+    """Check that the chart is possible.
+
+    Raises:
+        typer.BadParameter: no rows are fetched, or the file is not a PNG file in an existing folder.
+    """
+    if not options.is_executed:
+        raise typer.BadParameter(f"--chart needs rows, but --{options.form} fetches none")
+    if file.suffix.lower() != ".png":
+        raise typer.BadParameter("--chart writes PNG: name a file that ends in .png")
+    if not file.absolute().parent.is_dir():
+        raise typer.BadParameter(f"the folder {file.parent} does not exist")
+
+
+def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:
+    """Write the chart that fits the rows, or print that none fits.
+
+    Raises:
+        ChartNotDrawnError: the chart could not be drawn.
+        InvalidArgumentError: the file cannot be written.
+    """
+    import asyncio
+
+    from pgmcp.charts.chart import choose_chart
+    from pgmcp.charts.draw import draw_png
+
+    rows = answer.rows
+    chart = None
+    if rows is not None:
+        title = answer.question or ""
+        chart = choose_chart(rows.columns, rows.rows, title=title, is_partial=rows.truncated is not None)
+    if rows is None or chart is None:
+        terminal.remark(f"no chart fits these rows, so {file} is not written")
+        return
+    with terminal.progress() as say:
+        say("drawing the chart")
+        picture = asyncio.run(draw_png(chart.specification(rows.rows)))
+    try:
+        file.write_bytes(picture)
+    except OSError as error:
+        raise InvalidArgumentError(
+            f"{file} cannot be written: {error.strerror}", hint="name another file with --chart"
+        ) from error
+    terminal.remark(f"{file}: {chart.description}")
+
+
+CHART_OPTION: Final = AnswerOption(
+    "chart",
+    Annotated[
+        Path | None,
+        typer.Option(
+            "--chart", metavar="FILE.png", dir_okay=False, help="Also draw the rows as a chart in a PNG file."
+        ),
+    ],
+    check=check_chart,
+    run=draw_answer,
+    examples=('pgmcp ask "Revenue by month" --chart revenue.png',),
+)

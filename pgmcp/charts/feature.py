@@ -1,0 +1,59 @@
+"""Registers charts: the argument `chart` of the tools that return rows, and the option `--chart`."""
+
+from base64 import b64encode
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import Meta
+
+from pgmcp.features import AnswerExtension, Feature, ToolArgument
+
+if TYPE_CHECKING:
+    from pgmcp.answers.fitted import FittedAnswer
+    from pgmcp.charts.draw import Drawer
+    from pgmcp.cli.options import AnswerOption
+    from pgmcp.surface.caller import Caller
+    from pgmcp.surface.reply import ToolReply
+
+_TYPE: Final = Annotated[
+    bool, Meta(description="Also draw the rows as a chart, if one fits; for hosts that show images")
+]
+
+
+class ChartExtension(AnswerExtension):
+    """Adds a picture of the rows to a reply, or the reason why there is none."""
+
+    argument = ToolArgument("chart", _TYPE, False)
+
+    async def extend(
+        self, reply: "ToolReply", fitted: "FittedAnswer", value: Any, caller: "Caller"
+    ) -> "ToolReply":
+        """Return the reply with the picture."""
+        if not value:
+            return reply
+        from pgmcp.charts.illustration import illustrate
+        from pgmcp.surface.reply import text_block
+
+        illustration = await illustrate(fitted.answer.pictured(), self._drawer)
+        content = [*reply.content, text_block(illustration.note)]
+        if illustration.png is not None:
+            data = b64encode(illustration.png).decode("ascii")
+            content.append({"type": "image", "data": data, "mimeType": "image/png"})
+        return replace(reply, content=tuple(content))
+
+    @cached_property
+    def _drawer(self) -> "Drawer":
+        from pgmcp.charts.draw import Drawer
+
+        return Drawer()
+
+
+def _options() -> "Iterable[AnswerOption]":
+    from pgmcp.charts.command_line import CHART_OPTION
+
+    return [CHART_OPTION]
+
+
+FEATURE: Final = Feature(name="charts", extend_answers=lambda _: ChartExtension(), answer_options=_options)

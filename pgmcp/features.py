@@ -1,0 +1,163 @@
+"""The optional features. Each is a package that registers here what it adds, and can be deleted as a folder.
+
+    charts/feature.py   the argument `chart` and the option `--chart`: rows as a picture
+    export/feature.py   the argument `export` and its settings: rows as a file
+    view/feature.py     the page that hosts with MCP Apps show beside an answer
+    demo/feature.py     `pgmcp demo`, `pgmcp install --demo` and a check of `pgmcp doctor`
+
+No other code imports these packages. Their `feature` modules are imported when the server starts, so they
+import what is slow to load only when it is used.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from pgmcp.execution.result import RowLimits
+
+if TYPE_CHECKING:
+    from typer import Typer
+
+    from pgmcp.answers.answer import Answer
+    from pgmcp.answers.fitted import FittedAnswer
+    from pgmcp.cli.doctor.report import NamedCheck
+    from pgmcp.cli.options import AnswerOption, EntryOption
+    from pgmcp.settings import ServerSettings
+    from pgmcp.settings.section import Section
+    from pgmcp.surface.caller import Caller
+    from pgmcp.surface.reply import ToolReply
+
+_PACKAGES: Final = ("charts", "export", "view", "demo")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolArgument:
+    """An argument that a feature adds to the tools that return rows.
+
+    Attributes:
+        type: with a description for models (`msgspec.Meta`).
+        default: the value of an argument that is left out; a call with it does not use the feature.
+        needs: what an operator has to do before it is offered; "" where it is offered.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    needs: str = ""
+
+    def is_used(self, value: Any) -> bool:
+        """Return whether a call with this value uses the feature."""
+        return bool(value != self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class PageResource:
+    """A page that hosts can read as a resource.
+
+    Attributes:
+        description: the resource as the protocol lists it, with its `uri`.
+        read: returns the page.
+    """
+
+    description: Mapping[str, Any]
+    read: Callable[[], str]
+
+
+class AnswerExtension:
+    """What a feature adds to `query` and `execute_sql`; subclasses override what they need.
+
+    Each method gets the value of the feature's argument; None if it has no argument.
+
+    Attributes:
+        row_limits: limits of the result of a call that uses the feature; None for the usual ones.
+        writes_files: a call may write a file, so the tools are not read-only in the protocol's sense.
+        more_rows_hint: how to get the rows that an answer does not show; "" for no hint.
+        tool_meta: `_meta` of the tools.
+        pages: resources that hosts can read.
+    """
+
+    argument: ToolArgument | None = None
+    row_limits: RowLimits | None = None
+    writes_files: bool = False
+    more_rows_hint: str = ""
+    tool_meta: Mapping[str, Any] = {}
+    pages: Sequence[PageResource] = ()
+
+    def check(self, value: Any, *, is_executed: bool) -> None:
+        """Check the argument before a statement is run.
+
+        Args:
+            is_executed: the call returns rows, not only SQL.
+
+        Raises:
+            PgmcpError: the feature cannot be used in this call.
+        """
+
+    async def attach(self, answer: "Answer", value: Any) -> "Answer":
+        """Return the answer with what the feature makes of its rows, before it is fitted into its budget.
+
+        Raises:
+            PgmcpError: the feature failed.
+        """
+        return answer
+
+    async def extend(
+        self, reply: "ToolReply", fitted: "FittedAnswer", value: Any, caller: "Caller"
+    ) -> "ToolReply":
+        """Return the reply with what the feature adds to it."""
+        return reply
+
+    async def close(self) -> None:
+        """Wait until nothing that the feature has started is left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """What one package adds.
+
+    Attributes:
+        extend_answers: makes the extension of the tools from the settings of the group `server`; None stands
+            for settings that are not known or cannot be used.
+        server_settings: returns a model whose fields are added to the settings of the group `server`.
+        answer_options: returns options of `pgmcp ask` and `pgmcp sql`.
+        entry_options: returns options of `pgmcp install`.
+        add_commands: adds commands to `pgmcp`.
+        checks: returns checks of the machine for `pgmcp doctor`.
+    """
+
+    name: str
+    extend_answers: Callable[["ServerSettings | None"], AnswerExtension] | None = None
+    server_settings: Callable[[], type["Section"]] | None = None
+    answer_options: Callable[[], Iterable["AnswerOption"]] = tuple
+    entry_options: Callable[[], Iterable["EntryOption"]] = tuple
+    add_commands: Callable[["Typer"], None] | None = None
+    checks: Callable[[], Iterable["NamedCheck"]] = tuple
+
+
+@cache
+def features() -> tuple[Feature, ...]:
+    """Return the features whose packages are there."""
+    return tuple(found for package in _PACKAGES if (found := _load(package)))
+
+
+def has_feature(name: str) -> bool:
+    """Return whether a feature's package is there."""
+    return any(feature.name == name for feature in features())
+
+
+def make_extensions(server: "ServerSettings | None" = None) -> tuple[AnswerExtension, ...]:
+    """Return what the features add to the tools that return rows."""
+    return tuple(feature.extend_answers(server) for feature in features() if feature.extend_answers)
+
+
+def _load(package: str) -> Feature | None:
+    folder = f"pgmcp.{package}"
+    try:
+        found: Feature = import_module(f"{folder}.feature").FEATURE
+    except ModuleNotFoundError as error:
+        if error.name in (folder, f"{folder}.feature"):  # deleted
+            return None
+        raise
+    return found

@@ -1,0 +1,158 @@
+"""The settings of one database."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from pgmcp.settings import conninfo
+from pgmcp.settings.field_types import (
+    LOWER,
+    Command,
+    Host,
+    PasswordFile,
+    RootCert,
+    SchemaPatterns,
+    SslMode,
+    TargetSessionAttrs,
+    Url,
+    split_command,
+)
+from pgmcp.settings.section import Section, number, reject, unset
+
+
+class DatabaseSettings(Section):
+    """Connection to one database, and limits on the number of connections."""
+
+    url: Url | None = unset(
+        "connection URL or libpq key=value string, several hosts allowed; "
+        "overrides host, port and dbname, and user and password if it contains them"
+    )
+    host: Host | None = unset("host name, address or socket folder; a comma list of hosts is tried in order")
+    port: int = number(5432, "", 1, 65535, "TCP port of every host")
+    dbname: str | None = unset("name of the database on the server; same as the user if unset")
+    user: str | None = unset("role to log in as; grant it only SELECT")
+    password: SecretStr | None = unset("password; ~/.pgpass and PGPASSWORD are read too")
+    password_file: PasswordFile | None = unset(
+        "file that holds the password, read for each new connection; instead of the password"
+    )
+    password_command: Command | None = unset(
+        "command that prints the password, run without a shell for new connections; instead of the password. "
+        "It prints the password alone, or JSON with password and, if you like, user and expires"
+    )
+    password_lifetime_s: float = number(
+        600.0,
+        "seconds",
+        0,
+        604_800,
+        "how long a password of the command is used for new connections if it does not say when it expires; "
+        "0 runs the command for each. One that the server refuses is never used again",
+    )
+    ssl_mode: Annotated[SslMode, LOWER] = Field(
+        default="prefer", description="TLS; verify-ca and verify-full also need the root certificate"
+    )
+    ssl_root_cert: RootCert | None = unset(
+        "file of CA certificates to verify the server's certificate, or the word system"
+    )
+    service: str | None = unset("name of a service in pg_service.conf with further connection parameters")
+    target_session_attrs: Annotated[TargetSessionAttrs, LOWER] = Field(
+        default="any",
+        description="which of several hosts to choose: prefer-standby keeps load off the primary",
+    )
+    max_pool_size: int = number(
+        10, "connections", 1, 500, "maximum number of connections, one worker process each"
+    )
+    min_pool_size: int = number(
+        lambda given: min(2, given.get("max_pool_size", 2)),
+        "connections",
+        0,
+        500,
+        "connections kept open while the database is in use; not more than the maximum",
+    )
+    include_schemas: SchemaPatterns = Field(
+        default=(),
+        description="schemas shown to the model, a comma list, * allowed; all but the system schemas if "
+        "unset. This is not a security boundary; use GRANT",
+    )
+    exclude_schemas: SchemaPatterns = Field(
+        default=(), description="schemas hidden from the model, a comma list, * allowed"
+    )
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if self.model_fields_set.isdisjoint(LOCATING_FIELDS):
+            given = next((name for name in type(self).model_fields if name in self.model_fields_set), "url")
+            raise reject(given, f"expected one of {', '.join(LOCATING_FIELDS)} to be set too")
+        self._check_passwords()
+        if self.min_pool_size > self.max_pool_size:
+            raise reject(
+                "min_pool_size", f"expected at most {self.max_pool_size} connections, the maximum pool size"
+            )
+        if self.ssl_mode.startswith("verify") and not self._names_root_cert:
+            raise reject(
+                "ssl_mode", "expected SSL_ROOT_CERT to be set too: a file of CA certificates, or system"
+            )
+        # With "system", libpq's default becomes verify-full, so only an explicit mode can contradict it.
+        is_set = "ssl_mode" in self.model_fields_set
+        if self.ssl_root_cert == "system" and is_set and self.ssl_mode != "verify-full":
+            raise reject("ssl_mode", "expected verify-full, the only mode that supports system roots")
+        return self
+
+    def _check_passwords(self) -> None:
+        given = [field for field in PASSWORD_FIELDS if getattr(self, field) is not None]
+        if len(given) > 1:
+            names = " and ".join(field.upper() for field in given)
+            raise reject(given[-1], f"{names} are both set: keep one of them")
+        if given and given[0] != "password" and "password" in conninfo.keywords(self._plain_url):
+            raise reject(given[0], "the URL contains a password too: remove it there")
+
+    @property
+    def _plain_url(self) -> str:
+        return self.url.get_secret_value() if self.url else ""
+
+    @property
+    def password_argv(self) -> list[str]:
+        """The program of the password command and its arguments; empty without one."""
+        return split_command(self.password_command.get_secret_value()) if self.password_command else []
+
+    @property
+    def _names_root_cert(self) -> bool:
+        return self.ssl_root_cert is not None or "sslrootcert" in conninfo.keywords(self._plain_url)
+
+    def target(self) -> tuple[str, dict[str, str]]:
+        """Return a conninfo and the libpq parameters to merge into it, in plain text.
+
+        The parameters contain only explicit settings, so that a service file, a URL or libpq's environment
+        can provide the rest. Both may be empty: libpq then uses its environment.
+        """
+        url = conninfo.normalize(self.url.get_secret_value()) if self.url else ""
+        overridden = {"host", "port", "dbname", *conninfo.keywords(url)} if url else set()
+        params = {
+            _RENAMED_BY_LIBPQ.get(field, field): _plain(getattr(self, field))
+            for field in _LIBPQ_FIELDS
+            if field in self.model_fields_set
+        }
+        return url, {keyword: text for keyword, text in params.items() if keyword not in overridden}
+
+
+LOCATING_FIELDS = ("url", "host", "dbname", "user", "service")
+"""Each of these locates a database; an empty URL leaves it to libpq's environment."""
+
+PASSWORD_FIELDS = ("password", "password_file", "password_command")
+"""A database has one of them; the one in the source of highest precedence counts."""
+
+_LIBPQ_FIELDS = (
+    "host",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "ssl_mode",
+    "ssl_root_cert",
+    "service",
+    "target_session_attrs",
+)
+_RENAMED_BY_LIBPQ = {"ssl_mode": "sslmode", "ssl_root_cert": "sslrootcert"}
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
