@@ -304,7 +304,13 @@ def _open_database(
     if credentials is not None:
         cleanup.push_async_callback(credentials.close)
     supervisor = Supervisor(
-        ConnectionTarget(conninfo, params, name=name, credentials=credentials),
+        ConnectionTarget(
+            conninfo,
+            params,
+            name=name,
+            credentials=credentials,
+            statement_timeout_s=server.query_timeout_s,
+        ),
         spawn=spawn,
         min_workers=settings.min_pool_size,
         max_workers=settings.max_pool_size,

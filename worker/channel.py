@@ -9,7 +9,7 @@ from typing import BinaryIO, Final
 
 from worker.protocol import HEAD, FromWorker, ToWorker, decode_head, decode_to_worker, encode_frame
 
-_READ_BYTES: Final = 64 << 10
+_READ_BYTES: Final = 16 << 10
 
 
 class Channel:
@@ -41,14 +41,16 @@ class Channel:
         if not chunk:
             self.is_ended = True
             return
-        self._unread += chunk
+        self._unread = self._unread + chunk if self._unread else chunk
         while (frame := self._take_frame()) is not None:
             self.frames.append(frame)
 
     def send(self, message: FromWorker, body: bytes = b"") -> None:
         """Write one frame, whole."""
-        for piece in encode_frame(message, body):
-            self._writer.write(piece)
+        head, body = encode_frame(message, body)
+        self._writer.write(head)
+        if body:
+            self._writer.write(body)
         self._writer.flush()
 
     def _take_frame(self) -> tuple[ToWorker, bytes] | None:

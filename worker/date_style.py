@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-DATE_OIDS: Final = (1082, 1114, 1184)
+DATE_OIDS: Final = frozenset({1082, 1114, 1184})
 """date, timestamp, timestamptz; fixed by PostgreSQL's pg_type.dat."""
 
 _TIME: Final = r"(?P<time>\d\d:\d\d:\d\d(?:\.\d+)?)"

@@ -19,6 +19,7 @@ r"""From PostgreSQL's text output to cells: typed where JSON has the type, exact
 
 import math
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -116,20 +117,20 @@ class _LoadsRows(Protocol):
 
 
 class CellReader:
-    """Reads the cells of one statement's result, which comes in several pieces.
+    """Reads the cells of results, which come in pieces.
 
     Attributes:
         text_columns: numbers of the columns whose cells are text.
     """
 
-    def __init__(self, codec: str, result: pq.abc.PGresult, dates: DateOutput | None = None) -> None:
-        """Prepare for results with the columns of this one.
+    def __init__(self, codec: str, oids: Sequence[int], dates: DateOutput | None = None) -> None:
+        """Prepare for results with columns of these types.
 
         Args:
             codec: Python's name of the encoding of text.
+            oids: of the columns' types.
             dates: how dates are written, if not in ISO style.
         """
-        oids = [result.ftype(column) for column in range(result.nfields)]
         self.text_columns = [column for column, oid in enumerate(oids) if oid not in _TYPED_OIDS]
         self._bigint_columns = [column for column, oid in enumerate(oids) if oid == _BIGINT_OID]
         self._float_columns = [column for column, oid in enumerate(oids) if oid in _FLOAT_OIDS]
@@ -156,8 +157,17 @@ class CellReader:
         transformer: _LoadsRows, result: pq.abc.PGresult, *, set_loaders: bool = True
     ) -> list[list[Cell]]:
         transformer.set_pgresult(result, set_loaders=set_loaders)
-        rows: list[list[Cell]] = transformer.load_rows(0, result.ntuples, list)
+        try:
+            rows: list[list[Cell]] = transformer.load_rows(0, result.ntuples, list)
+        finally:
+            transformer.set_pgresult(None, set_loaders=False)  # a piece may take much memory
         return rows
+
+
+@lru_cache
+def reader_for(codec: str, oids: tuple[int, ...], dates: DateOutput | None) -> CellReader:
+    """Return a reader for columns of these types; one that was made before is used again."""
+    return CellReader(codec, oids, dates)
 
 
 class _Context:

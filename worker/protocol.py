@@ -113,6 +113,7 @@ class Open(msgspec.Struct, tag=True, frozen=True):
         connect_timeout_s: for each attempt to reach a host.
         memory_limit_mb: the worker's address space; 0 sets no bound.
         reconnects: the worker may replace its connection by itself; not with a password that changes.
+        statement_timeout_ms: what most statements may take; set for the session. Others set their own.
     """
 
     id: int
@@ -121,6 +122,7 @@ class Open(msgspec.Struct, tag=True, frozen=True):
     connect_timeout_s: int
     memory_limit_mb: int
     reconnects: bool = True
+    statement_timeout_ms: int = 30_000
 
     def __repr__(self) -> str:
         return f"Open(id={self.id}, conninfo=…)"

@@ -20,6 +20,9 @@ _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(list[Scalar])
 
 _WRITTEN_OTHERWISE: Final = ("e", "n", "0.0000")  # 1e22, null for NaN, 0.00001
+_FEW_ROWS: Final = 4
+"""Rows that are written cell by cell: columns pay for more."""
+
 _TEXT_OR_NULL: Final = {str, type(None)}
 _SUSPECT_BYTES: Final = bytes([*range(0x20), *b"<\\\x7f"])
 """The ASCII characters that an escape may stand for, tab and line feed among them."""
@@ -55,6 +58,8 @@ def text_block(rows: Sequence[Sequence[Scalar]]) -> str:
     """Return the rows as `text_rows` does, separated by line feeds."""
     if not rows or not rows[0]:
         return "\n" * (len(rows) - 1)
+    if len(rows) <= _FEW_ROWS:
+        return "\n".join(map(text_row, rows))
     columns = list(zip(*rows, strict=True))
     block = _join(map(_raw_column, columns))
     if _is_clean(block, separators=len(rows) * len(columns) - 1):

@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 import psycopg
 from psycopg import pq
 
+from worker.bounded_rows import Outcome
 from worker.channel import Channel
 from worker.failures import FailedError, failed_result
 from worker.own_sql import Question, ask_all
@@ -37,7 +38,7 @@ from worker.protocol import (
 )
 from worker.session import ServerConnection, Session
 from worker.session_settings import TRANSACTION_TIMEOUT
-from worker.statement import Outcome, run_statement
+from worker.statement import run_statement
 from worker.type_names import TypeNames
 
 logger = logging.getLogger(__name__)
@@ -165,9 +166,10 @@ class Service:
     def _hear(self) -> None:
         """Act on a Cancel and on the end of the front; a request waits for its turn."""
         frames = self._channel.frames
-        for frame in [frame for frame in frames if isinstance(frame[0], Cancel)]:
-            frames.remove(frame)  # it may come behind a ShareSession, which waits for its turn
-            self._running.cancel(frame[0].id)
+        if frames:
+            for frame in [frame for frame in frames if isinstance(frame[0], Cancel)]:
+                frames.remove(frame)  # it may come behind a ShareSession, which waits for its turn
+                self._running.cancel(frame[0].id)
         if self._channel.is_ended:
             self._running.cancel()
             self._leave(0)
@@ -208,6 +210,7 @@ class Service:
             request.params,
             connect_timeout_s=request.connect_timeout_s,
             reconnects=request.reconnects,
+            statement_timeout_ms=request.statement_timeout_ms,
             on_connect=self._channel.send,
             while_waiting=lambda: self._wait(timeout_s=0),
         )
@@ -248,16 +251,17 @@ class Service:
     def _result(
         self, request_id: int, connection: ServerConnection, outcome: Outcome
     ) -> tuple[FromWorker, bytes]:
-        ask_own = partial(self._ask, connection, timeout_s=OWN_TIMEOUT_S)
-        names = self._type_names.look_up(ask_own, [oid for _, oid in outcome.columns])
-        columns = [(name, type_name) for (name, _), type_name in zip(outcome.columns, names, strict=True)]
+        columns = self._type_names.named(outcome.columns)
+        if columns is None:
+            ask_own = partial(self._ask, connection, timeout_s=OWN_TIMEOUT_S)
+            columns = self._type_names.look_up(ask_own, outcome.columns)
         reply = Result(
             request_id,
             columns,
             outcome.truncated,
             outcome.cut_cells,
             outcome.elapsed_ms,
-            self._recycle_policy.should_recycle(),
+            self._recycle_policy.should_recycle(len(outcome.body)),
             outcome.row_count,
             outcome.json_bytes,
             outcome.text_rows,

@@ -34,9 +34,9 @@ from worker.session_settings import (
     CLIENT_CHECK_SETTING,
     DEFAULT_ISOLATION,
     LIMITS,
-    MAX_LOCK_WAIT_MS,
     OWN_SEARCH_PATH,
     READ_SETTINGS,
+    STATEMENT_TIMEOUT_MS,
     SessionDefaults,
     TransactionLimits,
     caller_settings,
@@ -58,6 +58,9 @@ RESET_TIMEOUT_S: Final = 5.0
 
 READ_SQLSTATES_TIMEOUT_S: Final = 5.0
 """For the attempt that finds out why a server refused a connection in words that are unknown here."""
+
+OPEN_CHECK_INTERVAL_S: Final = 0.005
+"""After a statement, the next one is sent within this time without checking that the connection is open."""
 
 logger = logging.getLogger(__name__)
 
@@ -147,11 +150,13 @@ class ServerConnection(psycopg.Connection[Any]):
 
     Attributes:
         renew_at_s: monotonic time of its replacement.
+        checked_at_s: monotonic time at which the connection was last seen open.
         needs_reset: the clean-up after a statement was refused.
     """
 
     facts: ServerFacts
     renew_at_s: float
+    checked_at_s: float = 0.0
     needs_reset: bool = False
 
     @classmethod
@@ -161,15 +166,17 @@ class ServerConnection(psycopg.Connection[Any]):
         Args:
             conninfo: libpq's.
             kwargs: `on_failure`, called with the psycopg.Error; `requested_encoding`, the connection string's
-                client_encoding; the rest is libpq's.
+                client_encoding; `statement_timeout_ms`, see `worker.protocol.Open`; the rest is libpq's.
         """
         on_failure: Callable[[psycopg.Error], None] = kwargs.pop("on_failure")
         requested_encoding: str = kwargs.pop("requested_encoding")
+        timeout_ms: int = kwargs.pop("statement_timeout_ms", STATEMENT_TIMEOUT_MS)
         try:
             connection = super().connect(conninfo, autocommit=True, prepare_threshold=None, **kwargs)
             timeout_s = timeout_from_conninfo(conninfo_to_dict(conninfo))
             try:
-                connection.facts = _read_facts(connection.pgconn, timeout_s, requested_encoding)
+                facts = _read_facts(connection.pgconn, timeout_s, requested_encoding)
+                connection.facts = replace(facts, session_limits=facts.limits(timeout_ms))
                 _prepare_session(connection, timeout_s)
             except psycopg.Error:
                 connection.close()
@@ -191,6 +198,7 @@ class Session:
         params: Mapping[str, str],
         *,
         connect_timeout_s: int,
+        statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
         on_connect: Callable[[Connected], None],
         while_waiting: Callable[[], object] = lambda: None,
         reconnects: bool = True,
@@ -201,11 +209,13 @@ class Session:
             conninfo: libpq URL or key=value string; may be empty.
             params: libpq keywords added to it.
             connect_timeout_s: for each host, unless the conninfo says otherwise.
+            statement_timeout_ms: see `worker.protocol.Open`.
             on_connect: called in the borrowing thread before the first statement on a new connection.
             while_waiting: called repeatedly while waiting for a connection.
             reconnects: whether a connection that ended or is too old is replaced.
         """
         self._conninfo, self._requested_encoding = _complete(conninfo, params, connect_timeout_s)
+        self._statement_timeout_ms = statement_timeout_ms
         self._on_connect = on_connect
         self._while_waiting = while_waiting
         self._may_connect = True
@@ -231,6 +241,7 @@ class Session:
     def give_back(self, connection: ServerConnection, *, reusable: bool) -> None:
         """Keep the connection for the next statement, or close and replace it."""
         if reusable and _is_idle(connection) and _reset_if_needed(connection):
+            connection.checked_at_s = time.monotonic()
             self._kept = connection
         else:
             self._replace(connection)
@@ -268,7 +279,8 @@ class Session:
         kept, self._kept = self._kept, None
         if kept is None:
             return None
-        if time.monotonic() < kept.renew_at_s and _is_open(kept):
+        now_s = time.monotonic()
+        if now_s < kept.renew_at_s and (now_s < kept.checked_at_s + OPEN_CHECK_INTERVAL_S or _is_open(kept)):
             return kept
         self._replace(kept)
         return None
@@ -288,6 +300,7 @@ class Session:
                 kwargs={
                     "on_failure": lambda error: self._note_refusal(pool, error),
                     "requested_encoding": self._requested_encoding,
+                    "statement_timeout_ms": self._statement_timeout_ms,
                 },
                 connection_class=ServerConnection,
                 min_size=1,
@@ -435,7 +448,7 @@ def _read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str
         encoding,
         is_pooled=bool(pooler),
         checks_its_client=client_check is not None,
-        session_limits=choose_limits(session_defaults, MAX_LOCK_WAIT_MS),
+        session_limits=choose_limits(session_defaults, STATEMENT_TIMEOUT_MS),
     )
 
 

@@ -1,6 +1,6 @@
 """Runs one statement inside a transaction that is always rolled back, in one round trip.
 
-    ──▶ BEGIN READ ONLY · SELECT set_config(…) · the statement · ROLLBACK · clean-up · Sync
+    ──▶ BEGIN READ ONLY · (SELECT set_config(…)) · the statement · ROLLBACK · clean-up · Sync
     ◀── its rows, as they come
 
 A statement that fails makes the server skip what follows up to the Sync; ROLLBACK and clean-up are then sent
@@ -10,34 +10,29 @@ one text.
 What holds for every statement is set once for the session (`worker.session`). A statement can change it with
 set_config, but its transaction ends in ROLLBACK, which undoes such a change. In a session that is shared with
 others, behind a pooler, all settings are set in each transaction. The SELECT before the statement also takes
-the transaction's snapshot; without one, the statement could be SET TRANSACTION READ WRITE. It also takes the
-role and the settings of the person that the statement runs for; ROLLBACK undoes both.
+the role and the settings of the person that the statement runs for; ROLLBACK undoes both. And it takes the
+transaction's snapshot: without one, the statement could be SET TRANSACTION READ WRITE. A statement inside our
+own SELECT … LIMIT cannot be that, so the SELECT is left out there if nothing has to be set: it is a quarter
+of PostgreSQL's work for a `select 1`.
 """
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 import psycopg
 from psycopg import pq
 
-from worker.date_style import DateOutput, choose_date_output
-from worker.encoding import Cell, CellReader, cut, text_bytes
+from worker.bounded_rows import BoundedRows, Outcome
 from worker.failures import FailedError, broken_connection, failed_result
 from worker.own_sql import BEGIN_OWN, BEGIN_READ_ONLY, ROLE_SETTING, Wait, set_local, wait_for
-from worker.protocol import Execute, FailureCode, Identity, StatementMode, StatementOrigin, Truncated
-from worker.row_encoder import RowEncoder
-from worker.row_format import json_lines
+from worker.protocol import Execute, FailureCode, Identity, StatementMode, StatementOrigin
 from worker.session import ServerConnection
 from worker.session_settings import TransactionLimits
 from worker.text_encoding import TextEncoding
 
 CHUNK_ROWS: Final = 32
 """Rows that libpq gathers before we see them: few, because a row may be megabytes long."""
-
-_PLAIN_BYTES: Final = 8
-"""What a number, a boolean or NULL counts against the byte bound."""
 
 _WRAP_BEFORE: Final = "SELECT * FROM (\n"
 _WRAP_AFTER: Final = "\n) AS q LIMIT "
@@ -65,27 +60,8 @@ _LOCK_NOT_AVAILABLE: Final = "55P03"
 _UNTRANSLATABLE: Final = "22P05"
 _DIVISION_BY_ZERO: Final = "22012"
 
+_FAILED_STATUSES: Final = (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
 _ROW_STATUSES: Final = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.TUPLES_CHUNK, pq.ExecStatus.SINGLE_TUPLE)
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came back, as far as the bounds let it.
-
-    Attributes:
-        columns: a name and a type OID per column.
-        truncated: None when the rows are all there are.
-        body: the rows as the body of a `worker.protocol.Result`, which tells what the counts mean.
-    """
-
-    columns: list[tuple[str, int]] = field(default_factory=list)
-    truncated: Truncated | None = None
-    cut_cells: int = 0
-    elapsed_ms: float = 0.0
-    body: bytes = b""
-    row_count: int = 0
-    json_bytes: int = 0
-    text_rows: int = 0
 
 
 def run_statement(
@@ -206,51 +182,42 @@ class _Exchange:
         self._pgconn = connection.pgconn
         self._encoding = connection.facts.encoding
         self._request = request
-        self._stop = stop
         self._wait = wait
         self._identity = identity
-        self._outcome = Outcome()
+        self._rows = BoundedRows(connection, request, stop)
+        self._is_unsent = False
         self.failure: FailedError | None = None
-        self._rows = RowEncoder(request.max_text_bytes)
-        self._bytes: int | None = None  # of the rows so far; None: not counted, see _fits_as_json
-        self._reader: CellReader | None = None
 
     def run(self, text: bytes, limits: TransactionLimits) -> Outcome:
         pgconn = self._pgconn
         pgconn.nonblocking = 1
         pgconn.enter_pipeline_mode()
         started = time.monotonic()
-        self._send(text, limits)
-        self._skip_command()
-        self._skip_command()
+        for _ in range(self._send(text, limits)):
+            self._skip_command()
         if self.failure is None:
             self._read_rows()
         elif self._identity:
             self.failure = _refused_identity(self.failure)
-        self._outcome.elapsed_ms = (time.monotonic() - started) * 1000
+        elapsed_ms = (time.monotonic() - started) * 1000
         self._finish()
         pgconn.exit_pipeline_mode()
         pgconn.nonblocking = 0
         if self.failure is not None:
             raise self.failure
-        return self._complete()
+        return self._rows.complete(elapsed_ms)
 
-    def _complete(self) -> Outcome:
-        outcome, rows = self._outcome, self._rows
-        outcome.body = rows.body()
-        outcome.row_count, outcome.json_bytes, outcome.text_rows = (
-            rows.row_count,
-            rows.json_bytes,
-            rows.text_rows,
-        )
-        return outcome
-
-    def _send(self, text: bytes, limits: TransactionLimits) -> None:
+    def _send(self, text: bytes, limits: TransactionLimits) -> int:
+        """Send the whole exchange; return how many commands come before the statement."""
         pgconn = self._pgconn
+        settings = [*self._identity, *self._settings(limits)]
+        needs_snapshot = self._request.mode is not StatementMode.WRAPPABLE
         pgconn.send_query_params(self._begin(), None)
-        pgconn.send_query_params(*set_local([*self._identity, *self._settings(limits)]))
+        if settings or needs_snapshot:
+            pgconn.send_query_params(*set_local(settings))
         pgconn.send_query_params(text, None)
         self._send_end()
+        return 2 if settings or needs_snapshot else 1
 
     def _settings(self, limits: TransactionLimits) -> list[tuple[str, str]]:
         facts = self._connection.facts
@@ -286,6 +253,7 @@ class _Exchange:
         if self._identity:
             pgconn.send_query_params(_DISCARD_PLANS, None)
         pgconn.pipeline_sync()
+        self._is_unsent = pgconn.flush() != 0
 
     def _skip_command(self) -> None:
         """Read the results of a command that gives no rows we want."""
@@ -296,13 +264,14 @@ class _Exchange:
     def _read_rows(self) -> None:
         self._pgconn.set_chunked_rows_mode(CHUNK_ROWS)
         while (result := self._next_result()) is not None:
-            if result.status in _ROW_STATUSES:
-                self._take(result)
-            elif result.status == pq.ExecStatus.FATAL_ERROR and self._outcome.truncated is None:
+            status = result.status
+            if status in _ROW_STATUSES:
+                self._rows.take(result)
+            elif status == pq.ExecStatus.FATAL_ERROR and not self._rows.is_truncated:
                 self.failure = failed_result(
                     result, self._encoding
                 )  # once truncated, it is the answer to our own cancel
-            elif result.status in _COPY_STATUSES:
+            elif status in _COPY_STATUSES:
                 # libpq would report it for ever; the pool closes a connection that is still busy.
                 raise FailedError(FailureCode.STATEMENT, "COPY gives no rows here", sqlstate="0A000")
 
@@ -320,118 +289,28 @@ class _Exchange:
         while True:
             result = self._next_result()
             if result is None:
+                self._pgconn.flush()  # raises if the connection has ended: then no Sync will come
                 continue
-            if result.status == pq.ExecStatus.PIPELINE_SYNC:
+            status = result.status
+            if status == pq.ExecStatus.PIPELINE_SYNC:
                 return is_whole
-            is_whole &= result.status not in (pq.ExecStatus.FATAL_ERROR, pq.ExecStatus.PIPELINE_ABORTED)
+            if status in _FAILED_STATUSES:
+                is_whole = False
 
     def _next_result(self) -> pq.abc.PGresult | None:
         pgconn = self._pgconn
-        unsent = pgconn.flush()
-        while pgconn.is_busy():
-            connection = [pgconn.socket]
-            self._wait(connection, connection if unsent else (), None)
-            pgconn.consume_input()
-            unsent = pgconn.flush()
+        if pgconn.is_busy():
+            self._receive()
         return pgconn.get_result()
 
-    def _take(self, result: pq.abc.PGresult) -> None:
-        if self._reader is None:
-            self._describe(result)
-            self._reader = CellReader(self._encoding.codec, result, self._date_output())
-        if self._outcome.truncated is None:
-            rows = self._reader.read(result)
-            if not self._take_whole(rows):
-                for row in rows:
-                    self._take_row(row, self._reader.text_columns)
-
-    def _date_output(self) -> DateOutput | None:
-        """Return how a caller's dates are written, if not in ISO style; our own statements use that."""
-        if self._request.origin is StatementOrigin.OWN:
-            return None
-        time_zone = (self._pgconn.parameter_status(b"TimeZone") or b"").decode("ascii", "replace")
-        return choose_date_output(self._connection.facts.date_style, time_zone)
-
-    def _take_whole(self, rows: list[list[Cell]]) -> bool:
-        """Take a piece that is not near a bound, as almost all are; return whether it was taken."""
-        request, taken = self._request, self._rows
-        if taken.row_count + len(rows) > request.max_rows:
-            return False
-        json = json_lines(rows)
-        if not self._fits_as_json(len(json), len(rows)):
-            text_size, size = _count_bytes(rows)
-            self._bytes = self._count_taken()
-            if text_size > request.max_cell_bytes or self._bytes + size > request.max_bytes:
-                return False
-            self._bytes += size
-        taken.add(rows, json)
-        return True
-
-    def _fits_as_json(self, json_bytes: int, row_count: int) -> bool:
-        """Return whether a piece surely fits the bounds: its text is shorter than its JSON.
-
-        Counting JSON is free, counting text costs as much as writing it. Once it has to be counted, it is.
-        """
-        request, taken = self._request, self._rows
-        cells = (taken.row_count + row_count) * len(self._outcome.columns)
-        most_bytes = taken.json_bytes + json_bytes + cells * _PLAIN_BYTES
-        return (
-            self._bytes is None and json_bytes <= request.max_cell_bytes and most_bytes <= request.max_bytes
-        )
-
-    def _count_taken(self) -> int:
-        """Return what the rows so far count against the byte bound."""
-        if self._bytes is None:
-            self._bytes = sum(_count_bytes(rows)[1] for rows in self._rows.pieces())
-        return self._bytes
-
-    def _describe(self, result: pq.abc.PGresult) -> None:
-        self._outcome.columns = [
-            (self._encoding.decode(result.fname(column) or b""), result.ftype(column))
-            for column in range(result.nfields)
-        ]
-
-    def _take_row(self, row: list[Cell], text_columns: list[int]) -> None:
-        outcome, request = self._outcome, self._request
-        if outcome.truncated is not None:
-            return
-        if self._rows.row_count == request.max_rows:
-            self._end_early("rows")
-            return
-        self._bytes = self._count_taken() + self._cut_cells(row, text_columns)
-        self._bytes += (len(row) - len(text_columns)) * _PLAIN_BYTES
-        if self._bytes > request.max_bytes:
-            self._end_early("bytes")
-            return
-        self._rows.add([row], json_lines([row]))
-
-    def _end_early(self, bound: Truncated) -> None:
-        self._outcome.truncated = bound
-        # Inside our own LIMIT, the row too many is the last.
-        if bound == "bytes" or self._request.mode is StatementMode.AS_IS:
-            self._stop()
-
-    def _cut_cells(self, row: list[Cell], text_columns: list[int]) -> int:
-        """Cut the cells that are too long, and return what is left of the row's text, in bytes."""
-        max_cell_bytes = self._request.max_cell_bytes
-        row_bytes = 0
-        for column in text_columns:
-            cell = row[column]
-            if cell is None:
-                row_bytes += _PLAIN_BYTES
-                continue
-            text = str(cell)
-            size = text_bytes(text)
-            if size > max_cell_bytes:
-                row[column] = cut(text, max_cell_bytes)
-                self._outcome.cut_cells += 1
-                size = max_cell_bytes
-            row_bytes += size
-        return row_bytes
-
-
-def _count_bytes(rows: list[list[Cell]]) -> tuple[int, int]:
-    """Return the bytes of the text in rows, and what they count against the byte bound."""
-    texts = [cell for row in rows for cell in row if cell.__class__ is str]
-    text_size = text_bytes("".join(texts))
-    return text_size, text_size + (sum(map(len, rows)) - len(texts)) * _PLAIN_BYTES
+    def _receive(self) -> None:
+        """Wait until a result is there, and send meanwhile what the server has not taken yet."""
+        pgconn = self._pgconn
+        connection = [pgconn.socket]
+        while True:
+            self._wait(connection, connection if self._is_unsent else (), None)
+            pgconn.consume_input()
+            if self._is_unsent:
+                self._is_unsent = pgconn.flush() != 0
+            if not pgconn.is_busy():
+                return

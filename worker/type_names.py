@@ -1,12 +1,15 @@
 """Names of types by OID: PostgreSQL's own are known in advance, the others are asked for once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import psycopg
 from psycopg import pq
 
 Ask = Callable[[bytes, list[bytes], list[int]], pq.abc.PGresult]
 """Runs one own statement with parameters and their types."""
+
+Columns = Sequence[tuple[str, int]]
+"""A name and a type OID per column."""
 
 # format_type() puts a schema before a type that is not in pg_catalog, for that is the path of our statements.
 # It is taken away where the caller's path finds the type without it.
@@ -49,12 +52,19 @@ class TypeNames:
     def __init__(self) -> None:
         self._name_by_oid = _built_in()
 
-    def look_up(self, ask: Ask, oids: list[int]) -> list[str]:
-        """Return a name per OID; asks the server for those not seen before."""
-        unseen = sorted({oid for oid in oids if oid not in self._name_by_oid})
+    def named(self, columns: Columns) -> list[tuple[str, str]] | None:
+        """Return the columns with the names of their types; None if the server has to be asked for one."""
+        try:
+            return [(name, self._name_by_oid[oid]) for name, oid in columns]
+        except KeyError:
+            return None
+
+    def look_up(self, ask: Ask, columns: Columns) -> list[tuple[str, str]]:
+        """Return the columns with the names of their types; asks the server for those not seen before."""
+        unseen = sorted({oid for _, oid in columns if oid not in self._name_by_oid})
         if unseen:
             self._ask(ask, unseen)
-        return [self._name_by_oid.get(oid, _UNKNOWN) for oid in oids]
+        return [(name, self._name_by_oid.get(oid, _UNKNOWN)) for name, oid in columns]
 
     def _ask(self, ask: Ask, oids: list[int]) -> None:
         array = "{" + ",".join(str(oid) for oid in oids) + "}"

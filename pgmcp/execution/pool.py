@@ -54,6 +54,7 @@ class ConnectionTarget:
         name: what the settings call the database, for the log.
         credentials: gives the password of each new connection; None: it is in `conninfo` or `params`, or
             libpq finds it.
+        statement_timeout_s: what most statements may take.
     """
 
     conninfo: str
@@ -61,6 +62,7 @@ class ConnectionTarget:
     connect_timeout_s: int = 5
     name: str = "main"
     credentials: RotatingPassword | None = None
+    statement_timeout_s: float = 30.0
 
     def __repr__(self) -> str:
         return "ConnectionTarget(…)"
@@ -156,6 +158,22 @@ class WorkerPool:
         """Start the first workers in the background."""
         self._start(self._size.min_workers - self._worker_count)
 
+    def take(self, *, is_express: bool = False) -> WorkerProcess | None:
+        """Return an idle worker at once, as `ask` would; None where the caller has to ask.
+
+        This is the way of nearly all statements that come one after another.
+        """
+        idle = self._idle
+        if len(idle) < 2 or self._waiting_general or self._waiting_express or self._is_closing:
+            return None
+        if not is_express and len(self._general) >= self._general_room:
+            return None
+        if self._given_up_at_s is not None or not idle[-1].is_alive:
+            return None
+        worker = idle.pop()  # the one that came back last, whose memory is warm
+        (self._other if is_express else self._general).add(worker)
+        return worker
+
     def ask(self, *, is_express: bool = False) -> asyncio.Future[WorkerProcess]:
         """Return the worker to be, at once if one is free; one that is not done must be given to `wait`.
 
@@ -209,12 +227,13 @@ class WorkerPool:
             self.in_background(self.discard(worker))
             return
         self._forget_borrower(worker)
-        self._look_for_shared_session(worker)
+        if worker.has_connected:
+            self._look_for_shared_session(worker)
         worker.idle_since_s = self._clock()
         self._idle.append(worker)
         if self._waiting_general or self._waiting_express:
             self._rebalance()
-        if self._idle:
+        if self._retirement is None and self._idle:
             self._schedule_retirement()
 
     async def discard(self, worker: WorkerProcess) -> None:
@@ -272,6 +291,11 @@ class WorkerPool:
     @property
     def _worker_count(self) -> int:
         return self._connected_count + len(self._starts)
+
+    @property
+    def _general_room(self) -> int:
+        """How many general statements the connected workers may run, at least."""
+        return max(1, self._connected_count - reserved_of(self._size.max_workers))
 
     def _rebalance(self, *, can_start: bool = True) -> None:
         """Hand idle workers to those who wait and start more, as `allocate` decides."""
@@ -486,6 +510,7 @@ class WorkerPool:
             connect_timeout_s=target.connect_timeout_s,
             memory_limit_mb=self._memory_limit_mb,
             reconnects=target.credentials is None,
+            statement_timeout_ms=round(target.statement_timeout_s * 1000),
         )
         reply, _ = await worker.request(request)
         return reply if isinstance(reply, Failure) else None

@@ -253,11 +253,13 @@ class Supervisor:
         return await self._before_deadline(place, self._lanes.wait(place), statement)
 
     async def _acquire(self, statement: _Statement, *, is_express: bool = False) -> WorkerProcess:
-        place = self._pool.ask(is_express=is_express)
-        if place.done():
-            worker = place.result()
-        else:
-            worker = await self._before_deadline(place, self._pool.wait(place), statement)
+        worker = self._pool.take(is_express=is_express)
+        if worker is None:
+            place = self._pool.ask(is_express=is_express)
+            if place.done():
+                worker = place.result()
+            else:
+                worker = await self._before_deadline(place, self._pool.wait(place), statement)
         if worker.escapes_backslashes and statement.origin is StatementOrigin.CALLER:
             try:
                 refuse_backslashes(statement.sql.decode())

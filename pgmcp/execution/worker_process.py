@@ -81,12 +81,12 @@ class WorkerProcess:
     @property
     def is_alive(self) -> bool:
         """Whether nothing speaks against sending it a request."""
-        return self.is_whole and self.is_running
+        return self.is_whole and not self._is_cut_off and not self._child.has_ended
 
     @property
     def is_running(self) -> bool:
         """Whether the process runs, busy or not."""
-        return not self._child.has_ended and not self._is_cut_off
+        return not self._is_cut_off and not self._child.has_ended
 
     async def request(self, message: ToWorker, body: bytes = b"") -> tuple[Reply, bytes]:
         """Send a request and return its reply with its body; one at a time.
@@ -226,6 +226,8 @@ class _FrameReader:
         Raises:
             ProtocolError: what came is no frame.
         """
+        if not self._held_bytes and self._lengths is None and self._receive_whole(chunk):
+            return
         self._chunks.append(chunk)
         self._held_bytes += len(chunk)
         while self._held_bytes >= self._needed_bytes and not self._is_closed:
@@ -235,6 +237,17 @@ class _FrameReader:
         """Pass on nothing any more."""
         self._is_closed = True
         self._chunks.clear()
+
+    def _receive_whole(self, chunk: bytes) -> bool:
+        """Pass on a chunk that is just one frame, as nearly every reply is; return whether it was one."""
+        if len(chunk) < HEAD.size or self._is_closed:
+            return False
+        header_bytes, body_bytes = decode_head(chunk[: HEAD.size])
+        header_end = HEAD.size + header_bytes
+        if len(chunk) != header_end + body_bytes:
+            return False
+        self._receive(decode_from_worker(chunk[HEAD.size : header_end]), chunk[header_end:])
+        return True
 
     def _step(self) -> None:
         """Read the lengths, then the header, then the body."""

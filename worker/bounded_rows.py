@@ -1,0 +1,177 @@
+"""Takes the rows of one statement while they arrive, as far as the bounds of the request let it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from psycopg import pq
+
+from worker.date_style import DATE_OIDS, DateOutput, choose_date_output
+from worker.encoding import Cell, CellReader, cut, reader_for, text_bytes
+from worker.protocol import Execute, StatementMode, StatementOrigin, Truncated
+from worker.row_encoder import RowEncoder
+from worker.row_format import json_lines
+from worker.session import ServerConnection
+
+_PLAIN_BYTES: Final = 8
+"""What a number, a boolean or NULL counts against the byte bound."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came back, as far as the bounds let it.
+
+    Attributes:
+        columns: a name and a type OID per column.
+        truncated: None when the rows are all there are.
+        body: the rows as the body of a `worker.protocol.Result`, which tells what the counts mean.
+    """
+
+    columns: list[tuple[str, int]] = field(default_factory=list)
+    truncated: Truncated | None = None
+    cut_cells: int = 0
+    elapsed_ms: float = 0.0
+    body: bytes = b""
+    row_count: int = 0
+    json_bytes: int = 0
+    text_rows: int = 0
+
+
+class BoundedRows:
+    """Collects rows until a bound is reached.
+
+    Args:
+        connection: where they come from.
+        request: its bounds.
+        stop: cancels the statement on the server; called when a bound is reached and rows keep coming.
+    """
+
+    def __init__(self, connection: ServerConnection, request: Execute, stop: Callable[[], None]) -> None:
+        self._connection = connection
+        self._encoding = connection.facts.encoding
+        self._request = request
+        self._stop = stop
+        self._outcome = Outcome()
+        self._rows = RowEncoder(request.max_text_bytes)
+        self._bytes: int | None = None  # of the rows so far; None: not counted, see _fits_as_json
+        self._reader: CellReader | None = None
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether a bound was reached."""
+        return self._outcome.truncated is not None
+
+    def complete(self, elapsed_ms: float) -> Outcome:
+        """Return the rows; no more can be taken."""
+        outcome, rows = self._outcome, self._rows
+        outcome.elapsed_ms = elapsed_ms
+        outcome.body = rows.body()
+        outcome.row_count, outcome.json_bytes = rows.row_count, rows.json_bytes
+        outcome.text_rows = rows.text_rows
+        return outcome
+
+    def take(self, result: pq.abc.PGresult) -> None:
+        """Take a piece of the result; the first piece names the columns, and may have no rows."""
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = self._describe(result)
+        elif result.ntuples == 0:
+            return  # the last piece of nearly every result
+        if self._outcome.truncated is None:
+            rows = reader.read(result)
+            if not self._take_whole(rows):
+                for row in rows:
+                    self._take_row(row, reader.text_columns)
+
+    def _describe(self, result: pq.abc.PGresult) -> CellReader:
+        numbers = range(result.nfields)
+        oids = tuple([result.ftype(column) for column in numbers])
+        names = [self._encoding.decode(result.fname(column) or b"") for column in numbers]
+        self._outcome.columns = list(zip(names, oids, strict=True))
+        dates = self._date_output() if not DATE_OIDS.isdisjoint(oids) else None
+        return reader_for(self._encoding.codec, oids, dates)
+
+    def _date_output(self) -> DateOutput | None:
+        """Return how a caller's dates are written, if not in ISO style; our own statements use that."""
+        if self._request.origin is StatementOrigin.OWN:
+            return None
+        time_zone = self._connection.pgconn.parameter_status(b"TimeZone") or b""
+        return choose_date_output(self._connection.facts.date_style, time_zone.decode("ascii", "replace"))
+
+    def _take_whole(self, rows: list[list[Cell]]) -> bool:
+        """Take a piece that is not near a bound, as almost all are; return whether it was taken."""
+        request, taken = self._request, self._rows
+        if taken.row_count + len(rows) > request.max_rows:
+            return False
+        json = json_lines(rows)
+        if not self._fits_as_json(len(json), len(rows)):
+            text_size, size = _count_bytes(rows)
+            self._bytes = self._count_taken()
+            if text_size > request.max_cell_bytes or self._bytes + size > request.max_bytes:
+                return False
+            self._bytes += size
+        taken.add(rows, json)
+        return True
+
+    def _fits_as_json(self, json_bytes: int, row_count: int) -> bool:
+        """Return whether a piece surely fits the bounds: its text is shorter than its JSON.
+
+        Counting JSON is free, counting text costs as much as writing it. Once it has to be counted, it is.
+        """
+        request, taken = self._request, self._rows
+        cells = (taken.row_count + row_count) * len(self._outcome.columns)
+        most_bytes = taken.json_bytes + json_bytes + cells * _PLAIN_BYTES
+        return (
+            self._bytes is None and json_bytes <= request.max_cell_bytes and most_bytes <= request.max_bytes
+        )
+
+    def _count_taken(self) -> int:
+        """Return what the rows so far count against the byte bound."""
+        if self._bytes is None:
+            self._bytes = sum(_count_bytes(rows)[1] for rows in self._rows.pieces())
+        return self._bytes
+
+    def _take_row(self, row: list[Cell], text_columns: list[int]) -> None:
+        outcome, request = self._outcome, self._request
+        if outcome.truncated is not None:
+            return
+        if self._rows.row_count == request.max_rows:
+            self._end_early("rows")
+            return
+        self._bytes = self._count_taken() + self._cut_cells(row, text_columns)
+        self._bytes += (len(row) - len(text_columns)) * _PLAIN_BYTES
+        if self._bytes > request.max_bytes:
+            self._end_early("bytes")
+            return
+        self._rows.add([row], json_lines([row]))
+
+    def _end_early(self, bound: Truncated) -> None:
+        self._outcome.truncated = bound
+        # Inside our own LIMIT, the row too many is the last.
+        if bound == "bytes" or self._request.mode is StatementMode.AS_IS:
+            self._stop()
+
+    def _cut_cells(self, row: list[Cell], text_columns: list[int]) -> int:
+        """Cut the cells that are too long, and return what is left of the row's text, in bytes."""
+        max_cell_bytes = self._request.max_cell_bytes
+        row_bytes = 0
+        for column in text_columns:
+            cell = row[column]
+            if cell is None:
+                row_bytes += _PLAIN_BYTES
+                continue
+            text = str(cell)
+            size = text_bytes(text)
+            if size > max_cell_bytes:
+                row[column] = cut(text, max_cell_bytes)
+                self._outcome.cut_cells += 1
+                size = max_cell_bytes
+            row_bytes += size
+        return row_bytes
+
+
+def _count_bytes(rows: list[list[Cell]]) -> tuple[int, int]:
+    """Return the bytes of the text in rows, and what they count against the byte bound."""
+    texts = [cell for row in rows for cell in row if cell.__class__ is str]
+    text_size = text_bytes("".join(texts))
+    return text_size, text_size + (sum(map(len, rows)) - len(texts)) * _PLAIN_BYTES
