@@ -1,4 +1,4 @@
-"""How much CPU the validator takes for honest statements, against the design's gates, and for hostile ones.
+"""Measures the validator's processor time for honest statements, against limits, and for hostile ones.
 
 python -m scripts.benchmark_validation
 
@@ -21,17 +21,17 @@ from testing.statements import honest_statements
 MAX_P50_MS: Final = 0.5
 MAX_P95_MS: Final = 5.0
 ROUNDS: Final = 5
-"""Each statement counts with its fastest round: the rest is the machine's."""
+"""Rounds per statement; the fastest one counts, because other work of the machine slows the rest."""
 
 
 SIZES: Final = tuple(MAX_BYTES // part for part in (8, 4, 2, 1))
 MAX_GROWTH: Final = 2.5
-"""How many times as much a text of twice the size may take, on average over the sizes."""
+"""Limit of the growth of the time when the size doubles, on average over the sizes."""
 
 NEGLIGIBLE_MS: Final = 20.0
-"""Faster ones are not compared: their growth is the clock's."""
+"""Shorter times are not compared, because the clock is too coarse for them."""
 
-# Before, what is repeated, what closes each repetition, after.
+# Beginning, repeated part, end of each repetition, end.
 SHAPES: Final = {
     "open brackets": ("select ", "(", "", ""),
     "balanced brackets": ("select ", "(", ")", ""),
@@ -72,14 +72,14 @@ def make_policy() -> FunctionPolicy:
 
 
 def make_statement(shape: tuple[str, str, str, str], size_bytes: int) -> str:
-    """Return a statement of a shape that is at most so long."""
+    """Return a statement of a shape with a maximum length."""
     before, repeated, closing, after = shape
     times = (size_bytes - len(before) - len(after)) // len(repeated + closing)
     return before + repeated * times + closing * times + after
 
 
 def growth(times_ms: list[float]) -> float:
-    """Return by how much the time grows on average when the size doubles."""
+    """Return the average growth factor of the time when the size doubles."""
     return float((times_ms[-1] / times_ms[0]) ** (1 / (len(times_ms) - 1)))
 
 
@@ -92,7 +92,7 @@ def cpu_ms(sql: str, policy: FunctionPolicy) -> float:
 
 
 def measure_hostile() -> int:
-    """Print how the time grows with the size of hostile statements; return how many grow too fast."""
+    """Print how the time grows with the size of hostile statements; return how many shapes grow too fast."""
     policy = make_policy()
     too_fast = 0
     for name, shape in SHAPES.items():
@@ -106,7 +106,7 @@ def measure_hostile() -> int:
 
 
 def measure_honest() -> bool:
-    """Print the percentiles of honest statements; return whether one is over its gate."""
+    """Print the percentiles of honest statements; return whether one exceeds its limit."""
     policy = FunctionPolicy()
     times_ms = sorted(min(cpu_ms(sql, policy) for _ in range(ROUNDS)) for sql in honest_statements())
     p50_ms = statistics.median(times_ms)
@@ -119,7 +119,7 @@ def measure_honest() -> bool:
 
 
 def main() -> int:
-    """Measure both; return 1 if anything is over its gate."""
+    """Measure both; return 1 if a limit is exceeded."""
     preload()
     is_slow = measure_honest()
     return int(measure_hostile() > 0 or is_slow)

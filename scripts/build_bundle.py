@@ -1,4 +1,4 @@
-"""Builds the one-click bundle for hosts that take .mcpb files, and has the format's own tool check it.
+"""Builds the bundle for hosts that support .mcpb files, and checks it with the format's own tool.
 
     uv run scripts/build_bundle.py                     # dist/pgmcp-<version>.mcpb
     uv run scripts/build_bundle.py --output some.mcpb
@@ -25,7 +25,7 @@ _TEMPLATES: Final = Path(__file__).with_name("bundle")
 TOOL: Final = "@anthropic-ai/mcpb@2.1.2"
 _PACKAGES: Final = ("pgmcp", "worker")
 _PYTHON: Final = "3.13"
-"""The newest that the tests run on: a newer one of the user's may lack compiled libraries."""
+"""The newest Python that the tests run on; compiled libraries may be missing for a newer one."""
 
 _PYPROJECT: Final = """\
 [build-system]
@@ -44,11 +44,11 @@ packages = {packages}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build a bundle; return 1 if the format's tool refuses it or is not there."""
+    """Build a bundle; return 1 if the format's tool rejects it or is missing."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output", type=Path, help="where the bundle goes")
+    parser.add_argument("--output", type=Path, help="file to write")
     options = parser.parse_args(arguments)
     project = read_project()
     output = options.output or _ROOT / "dist" / f"{project['name']}-{project['version']}.mcpb"
@@ -77,7 +77,7 @@ def read_manifest() -> dict[str, Any]:
 
 
 def stage(folder: Path) -> None:
-    """Lay out in an empty folder what the bundle will hold."""
+    """Copy the bundle's content into an empty folder."""
     for package in _PACKAGES:
         shutil.copytree(_ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     for file in (_TEMPLATES / "server.py", _ROOT / "LICENSE"):
@@ -89,8 +89,8 @@ def stage(folder: Path) -> None:
 
 
 def _render_pyproject(project: Mapping[str, Any]) -> str:
-    """Return the project without what only its developers need: uv would install that, too."""
-    # JSON's texts and lists of texts are TOML as well.
+    """Return the project without the developers' dependencies, which uv would install too."""
+    # Strings and lists of strings are written the same in JSON and TOML.
     return _PYPROJECT.format(
         requires=json.dumps(project["build-system"]["requires"]),
         backend=project["build-system"]["build-backend"],

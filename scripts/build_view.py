@@ -1,8 +1,8 @@
-"""Build the result view: one HTML page with all it needs inside, and the licences of what it brings along.
+"""Builds the result view: one HTML page without external resources, and the licences of its packages.
 
-    python scripts/build_view.py            npm install if need be, then write pgmcp/view/result_view*
-    python scripts/build_view.py --check    the same, but only compare; exit code 1 when something differs
-    python scripts/build_view.py --install  only npm install, into build/view, which git ignores
+    python scripts/build_view.py            install packages if needed, then write pgmcp/view/result_view*
+    python scripts/build_view.py --check    only compare; exit code 1 if something differs
+    python scripts/build_view.py --install  only install packages into build/view, which git ignores
 
 The source is scripts/view. The result is committed, so that neither installing nor
 running pgmcp needs Node. Versions in scripts/view/package.json are exact, indirect
@@ -32,21 +32,21 @@ PAGE: Final = _VIEW / "result_view.html"
 LICENSES: Final = _VIEW / "result_view_licenses.txt"
 
 _LICENSES_HEADING: Final = """\
-result_view.html holds code of the packages below, built into it by scripts/build_view.py.
+result_view.html contains code of the packages below, built into it by scripts/build_view.py.
 Each package's licence follows its name.
 """
 
 
 @dataclass(frozen=True)
 class View:
-    """What a build gives: the text of both files."""
+    """The text of both built files."""
 
     page: str
     licenses: str
 
 
 def install() -> None:
-    """Install the packages, unless those that package.json names are there."""
+    """Install the packages of package.json unless they are installed."""
     wanted = SOURCE / "package.json"
     installed = NPM_FOLDER / "package.json"
     if installed.is_file() and installed.read_bytes() == wanted.read_bytes():
@@ -65,12 +65,12 @@ def install() -> None:
 
 
 def bundle(entry: Path, *options: str) -> tuple[str, dict[str, Any]]:
-    """Return a script with all that it imports, and esbuild's account of it; packages must be installed."""
+    """Return a script with all its imports, and esbuild's metafile; packages must be installed."""
     with tempfile.TemporaryDirectory() as folder:
         bundled, meta = Path(folder, "bundled"), Path(folder, "meta.json")
         command = [str(NODE_MODULES / ".bin" / "esbuild"), str(entry), "--bundle", "--target=es2022"]
         command += ["--format=iife", "--log-level=error", f"--outfile={bundled}", f"--metafile={meta}"]
-        # Vega-Lite takes four functions from `vega`, which only passes them on and brings all of Vega along.
+        # Vega-Lite imports four functions from `vega`, which re-exports them and would add all of Vega.
         command += ["--alias:vega=vega-util", *options]
         environment = {**os.environ, "NODE_PATH": str(NODE_MODULES)}
         subprocess.run(command, cwd=NPM_FOLDER, env=environment, check=True)
@@ -100,12 +100,12 @@ def build() -> View:
 
 
 def _digest(text: str) -> str:
-    """Return the source by which a content security policy allows exactly this text."""
+    """Return the hash source with which a content security policy allows exactly this text."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _packages(account: dict[str, Any]) -> Iterable[str]:
-    """Return the names of the packages of which something is in the bundle, in order."""
+    """Return the names of the packages in the bundle, in order."""
     (output,) = (output for output in account["outputs"].values() if "inputs" in output)
     names = set()
     for path, part in output["inputs"].items():
@@ -131,9 +131,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--check", action="store_true", help="compare with what is committed")
+    parser.add_argument("--check", action="store_true", help="compare with the committed files")
     parser.add_argument(
-        "--install", action="store_true", help="only install what the build and its tests need"
+        "--install", action="store_true", help="only install the packages of the build and its tests"
     )
     arguments = parser.parse_args()
     install()
@@ -155,7 +155,9 @@ def _compare(view: View) -> int:
         if path.read_text("utf-8") != text
     ]
     for path in stale:
-        sys.stderr.write(f"{path.relative_to(REPOSITORY)} is not what scripts/view builds: run this script\n")
+        sys.stderr.write(
+            f"{path.relative_to(REPOSITORY)} differs from the build of scripts/view: run this script\n"
+        )
     return 1 if stale else 0
 
 

@@ -1,14 +1,14 @@
-"""Runs pgmcp against each engine and pooler that can be had here, and prints a Markdown table.
+"""Runs pgmcp against each available engine and pooler, and prints a Markdown table.
 
-    python -m scripts.check_engines                 # all of them, some minutes
+    python -m scripts.check_engines                 # all of them; takes minutes
     python -m scripts.check_engines pglite pgpool   # only these
     python -m scripts.check_engines --list
 
 Against each: `pgmcp doctor --json`; over stdio a read, a schema search, an error with its position, a
 cancel, a timeout, and an extension's functions. Packages come from npm and Debian in fixed versions and are
-unpacked in `PGMCP_ENGINES_DIR`, or else in the user's cache folder; PgBouncer, pgpool-II and Debian's
-PostgreSQL have to be installed. What cannot be had is listed with the reason. The table of docs/databases.md
-is written from it.
+unpacked in `PGMCP_ENGINES_DIR` or the user's cache folder; PgBouncer, pgpool-II and Debian's
+PostgreSQL must be installed. Engines that are not available are listed with the reason. The table of
+docs/databases.md comes from this output.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from scripts.engines.examination import as_markdown, examine
 
 
 def main() -> int:
-    """Examine the engines that were named, or all."""
+    """Examine the named engines, or all of them."""
     engines = {each.key: each for each in (*postgres.engines(), *poolers.engines(), *pglite.engines())}
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("engine", nargs="*", help="only these; all by default")
+    parser.add_argument("engine", nargs="*", help="run only these; default: all")
     parser.add_argument("--list", action="store_true", help="print the names of the engines")
     arguments = parser.parse_args()
     if unknown := set(arguments.engine) - set(engines):

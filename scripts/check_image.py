@@ -1,7 +1,7 @@
-"""Checks the image of the Dockerfile where there is no container engine.
+"""Checks the Dockerfile's image without a container engine.
 
-    uv run scripts/check_image.py            build a root file system, run the server in it, check its manners
-    uv run scripts/check_image.py --root DIR the same, and keep the root file system there for the next run
+    uv run scripts/check_image.py            build a root file system, run the server in it and check it
+    uv run scripts/check_image.py --root DIR keep the root file system in DIR for the next run
 
 The root file system comes from Debian's packages (debootstrap, the release that the official Python image is
 made of); the wheel is installed into it as the Dockerfile does. The server then runs in mount and process
@@ -59,7 +59,7 @@ def main() -> int:
             build(root)
         with _database(Path(folder)) as database_url, _server(root, database_url) as (process, address):
             failures = [name for name, check in _CHECKS if not _say(name, check(process, address))]
-            _say("SIGTERM ends everything in order", stopped := _stop(process))
+            _say("SIGTERM ends all processes with exit code 0", stopped := _stop(process))
     return 1 if failures or not stopped else 0
 
 
@@ -67,7 +67,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--root", type=Path, metavar="DIR", help="keep the root file system there")
+    parser.add_argument("--root", type=Path, metavar="DIR", help="keep the root file system in this folder")
     return parser.parse_args()
 
 
@@ -86,7 +86,7 @@ def build(root: Path) -> None:
     python = [*in_root, "/opt/pgmcp/bin/python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     version = subprocess.run(python, check=True, capture_output=True, text=True).stdout.strip()
     target = root / f"opt/pgmcp/lib/python{version}/site-packages"
-    # By the uv outside: inside there is no compiler, and nothing may need one.
+    # With the uv outside the root: the image has no compiler, and no package may need one.
     install = [_UV, "pip", "install", "--quiet", "--no-build", "--python-version", version]
     subprocess.run([*install, "--target", str(target), f"{wheel}[fleet]"], check=True)
     shutil.copy(target / "bin/pgmcp", root / "opt/pgmcp/bin/pgmcp")
@@ -199,7 +199,7 @@ def _writes_nothing(process: subprocess.Popen[bytes], _: str) -> bool:
 
 
 def _reaps_orphans(process: subprocess.Popen[bytes], address: str) -> bool:
-    """Kill the parent of the workers: they end, tini reaps them, and the next call is answered."""
+    """Kill the workers' parent; check that they end, that tini reaps them, and that a call works."""
     parents = [each for each in _processes(process) if _has_children(each["Pid"])]
     os.kill(int(parents[-1]["Pid"]), signal.SIGKILL)
     _call(address, "select 1")
@@ -233,7 +233,7 @@ _CHECKS: Final = (
     ("tini is process 1", _has_tini_as_process_1),
     ("every process is user 10001 without capabilities", _runs_as_its_user),
     ("the root file system is read-only", _writes_nothing),
-    ("orphans are reaped and replaced", _reaps_orphans),
+    ("orphaned workers are reaped and replaced", _reaps_orphans),
 )
 
 

@@ -2,8 +2,8 @@
 
     uv run scripts/document_answers.py
 
-It starts a PostgreSQL of its own, loads the example's database and replaces the messages in the page. A test
-compares the two, so a page that was forgotten does not pass.
+Starts a separate PostgreSQL, loads the example's database and replaces the messages in the page. A test
+compares both.
 """
 
 import asyncio

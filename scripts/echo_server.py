@@ -1,7 +1,7 @@
-"""The least MCP server that can give a certain reply: the floor that `loadtest.py` measures against.
+"""A minimal MCP server that repeats a given reply; `loadtest.py` compares pgmcp with it.
 
-It is told the reply once, and then gives it to every call without any work of
-its own. What a call costs here is the SDK, the pipes and the client.
+It receives the reply once and returns it for every call without any work. The cost of a call is that of the
+SDK, the pipes and the client.
 """
 
 from typing import Any
@@ -15,14 +15,14 @@ _reply = CallToolResult(content=[])
 
 @server.tool()
 def remember(text: str, structured: dict[str, Any]) -> None:
-    """Keep what `execute_sql` shall reply from now on."""
+    """Store the reply of all later calls of `execute_sql`."""
     global _reply
     _reply = CallToolResult(content=[TextContent(text=text)], structured_content=structured)
 
 
 @server.tool()
 def execute_sql(sql: str) -> CallToolResult:
-    """Give the reply that was remembered, whatever the SQL."""
+    """Return the stored reply, for any SQL."""
     return _reply
 
 

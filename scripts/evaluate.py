@@ -1,13 +1,13 @@
-"""Measures how often answers are right: pgmcp's `query` beside one plain prompt with the whole schema.
+"""Measures how often answers are right: pgmcp's `query`, compared with a plain prompt with the whole schema.
 
     export PG_MCP_OPENAI_API_KEY=…                        # and PG_MCP_OPENAI_BASE_URL, PG_MCP_OPENAI_MODEL
     uv run scripts/evaluate.py --questions dev.jsonl --load databases/*.sql comments/*.sql
     uv run scripts/evaluate.py --questions mine.jsonl --url postgresql://… --context context.yaml
     uv run scripts/evaluate.py --questions dev.jsonl --load databases/*.sql --scripted wrong-case
 
-Both go through the same server, as a host starts it, and both are billed by the endpoint's own count. With
---scripted no model is asked: the endpoint replies with each question's gold SQL, with gold SQL that is spoilt
-in one place and the gold itself when asked again, or with garbage; tokens are then estimates.
+Both use the same server, started as a host starts it, and the endpoint's count of tokens. With --scripted no
+model is asked. The endpoint replies with each question's gold SQL; or with gold SQL that has one error, and
+then with the gold SQL when asked again; or with garbage. Tokens are then estimates.
 """
 
 import argparse
@@ -31,43 +31,43 @@ from scripts.evaluation.report import as_json, show
 from scripts.evaluation.run import Model, Result, Script, Skipped, evaluate, open_server
 
 _OPENAI: Final = "PG_MCP_OPENAI_"
-# Of pgmcp's settings, only those that bound an answer: the database, the model and the rest are this script's
-# to choose.
+# Only the settings that limit an answer are inherited; this script chooses the database, the model and the
+# rest.
 _NOT_PASSED_ON: Final = re.compile(r"PG(?!_MCP_SERVER_|_MCP_OPENAI_(MAX_RETRIES|TIMEOUT))", re.IGNORECASE)
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Return the command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--questions", type=Path, required=True, metavar="FILE", help="one JSON object a line"
+        "--questions", type=Path, required=True, metavar="FILE", help="JSON objects, one per line"
     )
     asked = parser.add_mutually_exclusive_group(required=True)
-    asked.add_argument("--url", help="the database to ask; its role should only be able to read")
+    asked.add_argument("--url", help="the database; its role should only be able to read")
     asked.add_argument(
         "--load",
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="SQL files to load into a PostgreSQL of this run's own; a file's stem is its database",
+        help="SQL files to load into a separate PostgreSQL; a file's name without suffix is its database",
     )
     parser.add_argument(
-        "--database", nargs="+", default=[], metavar="NAME", help="only questions about these"
+        "--database", nargs="+", default=[], metavar="NAME", help="only questions about these databases"
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="only these questions")
     parser.add_argument("--context", type=Path, metavar="FILE", help="a context file for pgmcp")
     parser.add_argument("--endpoint", metavar="URL", help=f"of the model; {_OPENAI}BASE_URL without it")
     parser.add_argument("--model", metavar="NAME", help=f"{_OPENAI}MODEL without it")
     parser.add_argument("--scripted", type=Script, choices=list(Script), help="ask no model")
-    parser.add_argument("--no-baseline", action="store_true", help="leave the plain prompt out")
-    parser.add_argument("--json", metavar="FILE", help="write the report there; - is standard output")
+    parser.add_argument("--no-baseline", action="store_true", help="do not compare with the plain prompt")
+    parser.add_argument("--json", metavar="FILE", help="write the report to this file; - is standard output")
     return parser.parse_args()
 
 
 def choose_questions(arguments: argparse.Namespace) -> list[Question]:
-    """Return the questions to ask; with gold replies, each once for every gold statement it has."""
+    """Return the questions; with gold replies, each one once per gold statement."""
     about = arguments.database
     if arguments.load and not about:
         about = list(group_by_database(arguments.load))
@@ -83,7 +83,7 @@ def choose_questions(arguments: argparse.Namespace) -> list[Question]:
 
 @contextmanager
 def open_databases(arguments: argparse.Namespace, folder: Path) -> Iterator[Mapping[str, str]]:
-    """Give the URL of each database by its name; a single one has the name ""."""
+    """Yield the URL of each database by its name; a single database has the name ""."""
     if arguments.url:
         yield {"": arguments.url}
         return
@@ -93,7 +93,7 @@ def open_databases(arguments: argparse.Namespace, folder: Path) -> Iterator[Mapp
 
 
 def open_endpoint(arguments: argparse.Namespace) -> AbstractContextManager[MeteredEndpoint]:
-    """Return the endpoint both contestants ask."""
+    """Return the endpoint that both contestants use."""
     if arguments.scripted:
         return scripted_endpoint()
     return passing_endpoint(arguments.endpoint or os.environ.get(f"{_OPENAI}BASE_URL") or OPENAI_URL)
@@ -114,7 +114,7 @@ async def ask_all(
     arguments: argparse.Namespace,
     console: Console,
 ) -> tuple[list[Result], list[Skipped]]:
-    """Evaluate database by database, each on a server of its own."""
+    """Evaluate each database on a separate server."""
     results: list[Result] = []
     skipped: list[Skipped] = []
     for name, url in urls.items():
@@ -152,7 +152,7 @@ async def ask_database(
 
 
 def server_environment(context: Path | None, database_name: str) -> dict[str, str]:
-    """Return what of our environment is a server's, and where its context file is."""
+    """Return the server's environment, with the path of the context file."""
     environment = {name: text for name, text in os.environ.items() if not _NOT_PASSED_ON.match(name)}
     if context:
         environment["PG_MCP_CONTEXT_FILE"] = str(context.resolve())

@@ -1,8 +1,8 @@
-"""Looks for texts that end the validator's process, hold it up, or slip something past it.
+"""Searches for texts that crash the validator, stall it, or pass it although they should not.
 
     python -m scripts.fuzz_validator --seconds 600
 
-Three kinds of text are tried, each by a child process that may die of it:
+Child processes, which may die, try three kinds of text:
 
 - mutants of the attacks and honest statements: parts cut out, doubled, swapped, wrapped;
 - soup of the grammar's words;
@@ -115,13 +115,13 @@ _WORDS: Final = """
 
 
 class Grammar:
-    """Writes random reads, up to a depth."""
+    """Generates random reads up to a depth."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
 
     def query(self, depth: int) -> str:
-        """Return a query with a forbidden call at a random place where an expression can stand."""
+        """Return a query with a forbidden call at a random place where an expression is allowed."""
         template = self._expand("@", depth)
         places = [at for at, sign in enumerate(template) if sign == "\x00"]
         call = self._chance.choice(FORBIDDEN_CALLS)
@@ -131,7 +131,7 @@ class Grammar:
         return (template[:chosen] + call + template[chosen + 1 :]).replace("\x00", "1")
 
     def _expand(self, sign: str, depth: int) -> str:
-        """Return text for a sign, in which each NUL is a place for an expression."""
+        """Return text for a placeholder, in which each NUL marks a place for an expression."""
         if depth <= 0:
             return "\x00" if sign == "$" else _LEAF_BY_SIGN[sign].replace("1", "\x00")
         written = []
@@ -143,7 +143,7 @@ class Grammar:
 
 
 def texts(seed: int) -> Iterator[tuple[str, bool]]:
-    """Yield random texts without end, and whether each must be refused."""
+    """Yield random texts without end, each with whether it must be refused."""
     chance = random.Random(seed)  # noqa: S311 - it only has to be repeatable
     known = [text for text in attacks() + honest_statements() if len(text) < MAX_KNOWN_CHARACTERS]
     grammar = Grammar(chance)
@@ -212,7 +212,7 @@ _MUTATIONS: Final[tuple[Callable[[str, random.Random, list[str]], str], ...]] = 
 
 
 def judge(text: str, *, must_be_refused: bool) -> str:
-    """Validate one text and return what came of it: "accepted", "refused", or what is wrong."""
+    """Validate one text and return the outcome: "accepted", "refused", or what is wrong."""
     started_s = time.process_time()
     is_remembered = False
     try:
@@ -220,7 +220,7 @@ def judge(text: str, *, must_be_refused: bool) -> str:
         outcome = "SLIPPED THROUGH" if must_be_refused else "accepted"
         is_remembered = statement.kind is StatementKind.QUERY and not statement.depends_on_literals
     except SqlRejectedError as error:
-        # A refusal for its syntax says nothing about the call in it.
+        # A refusal because of the syntax does not show whether the call is found.
         outcome = (
             "refused" if "pg_read_file" in str(error) or not must_be_refused else "refused for its syntax"
         )
@@ -247,7 +247,7 @@ def _estimate_agrees(text: str) -> bool:
 
 
 def _tokenizers_agree(text: str) -> bool:
-    """Return whether sqlglot cuts a text up as the quick tokenizer does, if that can read it."""
+    """Return whether sqlglot finds the same tokens as the quick tokenizer, if that can read the text."""
     from pgmcp.validation import sqlglot_parser
 
     quick = None if sqlglot_parser._UNPLAIN.search(text) else sqlglot_parser._tokenize_plain(text)
@@ -263,7 +263,7 @@ _readings: dict[str, bool] = {}
 
 
 def _outlines_agree(text: str) -> bool:
-    """Return whether sqlglot takes all texts with the same outline for one read, or none of them."""
+    """Return whether sqlglot accepts all texts with the same outline as one read, or none of them."""
     from pgmcp.validation import outline, second_opinion
 
     outlined = outline.outline_of(text.strip())
@@ -271,7 +271,7 @@ def _outlines_agree(text: str) -> bool:
         return True
     try:
         is_read = not second_opinion._other_than_one_read(second_opinion._parse(text.strip()))
-    except Exception:  # no opinion
+    except Exception:  # cannot be compared
         return True
     if len(_readings) > _MAX_TEMPLATES:
         _readings.clear()
@@ -282,7 +282,7 @@ _verdicts: dict[str, set[str]] = {}
 
 
 def _agrees_with_siblings(text: str, outcome: str, *, is_remembered: bool) -> bool:
-    """Return whether no text with the same template was remembered and another refused."""
+    """Return whether no text is refused that has the template of a remembered, accepted one."""
     template = template_of(text.strip())
     if template is None or outcome not in ("accepted", "refused"):
         return True
@@ -301,13 +301,13 @@ def _judge_all(pipe: Connection) -> None:
 
 
 class Child:
-    """A process that judges texts, and is replaced when it dies of one."""
+    """A process that validates texts, and is replaced if it dies."""
 
     def __init__(self) -> None:
         self._start()
 
     def judge(self, text: str, must_be_refused: bool) -> str:
-        """Return what came of a text."""
+        """Return the outcome of a text."""
         try:
             self._pipe.send((text, must_be_refused))
             if self._pipe.poll(10):
@@ -330,16 +330,16 @@ class Child:
         self._process = context.Process(target=_judge_all, args=(other,), daemon=True)
         self._process.start()
         other.close()
-        self._pipe.send(("select 1", False))  # loads the grammars, outside of any text's time
+        self._pipe.send(("select 1", False))  # loads the grammars before a text's time is measured
         self._pipe.recv()
 
 
 def main() -> int:
-    """Fuzz for a while; return 1 if anything was found."""
+    """Fuzz for a given time; return 1 if anything was found."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=60.0, help="how long to look")
+    parser.add_argument("--seconds", type=float, default=60.0, help="duration of the run")
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), help="repeat an earlier run")
     arguments = parser.parse_args()
     child = Child()

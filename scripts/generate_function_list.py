@@ -1,13 +1,13 @@
-"""Write the list of functions the validator knows, from the catalogs of live PostgreSQL servers.
+"""Writes the validator's lists of functions from the catalogs of running PostgreSQL servers.
 
     python scripts/generate_function_list.py URL [URL ...]
 
 Give a superuser URL for each supported major, or several where one server has
 extensions that the other lacks; each should be an empty database whose server
 can install its contrib extensions. Writes `pgmcp/validation/builtin_functions.tsv`
-and `extension_functions.tsv`, one function name a line, sorted, so that a new
-major shows as a reviewable diff. The first line of each says of which servers it
-was made; a function that only some of them have names their majors.
+and `extension_functions.tsv`, one function name per line, sorted, so that a new
+major version shows as a reviewable diff. The first line of each file names the servers
+it was made from; a function that only some of them have names their major versions.
 
 A function is allowed when every overload of it is immutable or stable, or its
 name is listed in `_HARMLESS_VOLATILE`, and no row of `_REFUSED_NAMES`
@@ -92,7 +92,7 @@ _REFUSED_NAMES: tuple[tuple[Reason, str], ...] = (
 )
 
 _HARMLESS_VOLATILE = (
-    # chance and clocks
+    # random numbers and clocks
     r"random|random_normal|normal_rand|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|timeofday",
     r"array_sample|array_shuffle",
     r"gen_salt|gen_random_bytes|pgp_(sym|pub)_encrypt(_bytea)?|uuid_generate_v(1|1mc|4)",
@@ -100,7 +100,7 @@ _HARMLESS_VOLATILE = (
     r"timezone",
     # sizes and partitions
     r"pg_(relation|table|indexes|total_relation|database|tablespace)_size|pg_partition_(tree|ancestors)",
-    # what the server counts and knows about itself
+    # statistics and state of the server
     r"pg_stat_get_.*|pg_stat_have_stats|pg_stat_statements(_info)?|pg_lock_status|pg_get_wait_events",
     r"pg_sequence_last_value|pg_blocking_pids|pg_safe_snapshot_blocking_pids|pg_is_in_recovery",
     r"pg_is_wal_replay_paused|pg_get_wal_replay_pause_state|pg_last_.*|pg_current_wal_.*lsn|pg_xact_.*|txid_status",
@@ -227,11 +227,11 @@ _DOCUMENTED: tuple[tuple[str, str, Reason | None, str], ...] = (
 
 @dataclass
 class ListedFunction:
-    """All overloads of one name, judged together.
+    """All overloads of one name, with one verdict.
 
     Attributes:
-        refused_argument_count: the one overload that is refused, where the others are allowed.
-        reason: why the row says so, where people judged it.
+        refused_argument_count: the argument count of the only refused overload, if others are allowed.
+        reason: the reason of a manual verdict.
     """
 
     name: str
@@ -257,7 +257,7 @@ class ListedFunction:
         return "\t".join(filter(None, (self.extension, self.name, verdict, source))) + "\n"
 
     def _majors(self) -> str:
-        """Return the majors that have it, as the data file writes them: `13-18`, `13-14,18`."""
+        """Return the major versions with the function, as in the data file: `13-18`, `13-14,18`."""
         runs: list[list[int]] = []
         for major in sorted(self.majors):
             if runs and runs[-1][-1] == major - 1:
@@ -270,7 +270,7 @@ class ListedFunction:
 def classify(
     name: str, arguments: int, *, volatile: bool, internal: bool
 ) -> tuple[Reason | None, int | None]:
-    """Return why a function is refused, if it is, and the argument count that decides, if one does."""
+    """Return the reason of a refusal or None, and the argument count if only one overload is refused."""
     bare = name.removeprefix("information_schema.")
     for refusal, pattern in _REFUSED_NAMES:
         if re.fullmatch(pattern, bare):
@@ -285,7 +285,7 @@ def classify(
 
 
 def install_extensions(connection: psycopg.Connection) -> None:
-    """Install every extension the server ships that a superuser can install without preparation."""
+    """Install every extension of the server that a superuser can install without preparation."""
     names = connection.execute("SELECT name FROM pg_available_extensions ORDER BY name").fetchall()
     for (name,) in names:
         try:
@@ -299,7 +299,7 @@ class ReadServer:
     """The functions of one server.
 
     Attributes:
-        version: as PostgreSQL numbers it, 180004 for 18.4.
+        version: PostgreSQL's version number, 180004 for 18.4.
         overloads: name, argument count, whether volatile, whether internal, extension.
     """
 
@@ -307,12 +307,12 @@ class ReadServer:
     overloads: list[tuple[str, int, bool, bool, str]]
 
     def described_version(self) -> str:
-        """Return the version as people write it: 18.4."""
+        """Return the version in its usual form: 18.4."""
         return f"{self.version // 10000}.{self.version % 10000}"
 
 
 def read_server(url: str) -> ReadServer:
-    """Install all extensions in an empty database, and read what functions there are."""
+    """Install all extensions in an empty database, and read its functions."""
     with psycopg.connect(url, autocommit=True) as connection:
         install_extensions(connection)
         overloads = connection.execute(_FUNCTIONS, {"internal": _INTERNAL_TYPES}).fetchall()
@@ -320,7 +320,7 @@ def read_server(url: str) -> ReadServer:
 
 
 def judge(servers: Iterable[ReadServer]) -> list[ListedFunction]:
-    """Return each function name once, judged over all the servers."""
+    """Return each function name once, with its verdict over all servers."""
     listed: dict[tuple[str, str], ListedFunction] = {}
     for server in servers:
         for name, arguments, volatile, internal, extension in server.overloads:
@@ -353,7 +353,7 @@ def main(urls: list[str]) -> None:
 
 
 def write_list(file_name: str, versions: str, columns: str, rows: list[str]) -> None:
-    """Write one data file of the validator: what it was made of, the names of its columns, its rows."""
+    """Write one data file of the validator: its sources, the names of its columns, its rows."""
     heading = f"# From pg_proc of PostgreSQL {versions}, by scripts/generate_function_list.py\n"
     (_VALIDATION / file_name).write_text("".join((heading, columns, *rows)), encoding="utf-8")
 

@@ -1,12 +1,12 @@
-"""Grows a schema to thousands of tables and measures what pgmcp makes of it.
+"""Generates a schema of thousands of tables and measures pgmcp with it.
 
     uv run scripts/large_schema.py                                  # 2,000 and 10,000 tables
     uv run scripts/large_schema.py --tables 10000 --tokens 8000 --json report.json
-    uv run scripts/large_schema.py --tables 2000 --url postgresql://…   # in an empty database, and kept
+    uv run scripts/large_schema.py --tables 2000 --url postgresql://…   # in an empty database, which is kept
 
-Eighty questions are asked whose tables are known (`scripts/large/questions.txt`). A question is complete
-when every table it needs, those that only join others included, stands in the prompt with its columns. The
-model is a script, so nothing leaves the machine.
+Asks eighty questions whose tables are known (`scripts/large/questions.txt`). A question is complete if the
+prompt shows all tables that it needs with their columns, including tables that only join others. The model is
+scripted, so no data is sent anywhere.
 """
 
 import argparse
@@ -37,7 +37,7 @@ _NOT_PASSED_ON: Final = re.compile(r"PG", re.IGNORECASE)
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Return the command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -50,20 +50,22 @@ def parse_arguments() -> argparse.Namespace:
         type=int,
         default=list(_BUDGETS_TOKENS),
         metavar="N",
-        help="of a prompt at most (%(default)s)",
+        help="maximum tokens of a prompt (%(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="another schema of the same kind (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the generated schema (%(default)s)")
     parser.add_argument(
-        "--filled", action="store_true", help="rows in every table, and so statistics of every column"
+        "--filled", action="store_true", help="fill every table, so that every column has statistics"
     )
-    parser.add_argument("--url", help="an empty database for its owner; otherwise a PostgreSQL is started")
-    parser.add_argument("--json", metavar="FILE", help="write the report there; - is standard output")
+    parser.add_argument(
+        "--url", help="URL of an empty database, with its owner; otherwise a PostgreSQL is started"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the report to this file; - is standard output")
     return parser.parse_args()
 
 
 @contextmanager
 def open_database(url: str | None) -> Iterator[str]:
-    """Give the URL of an empty database for its owner."""
+    """Yield the URL of an empty database, with its owner."""
     if url:
         yield url
         return
@@ -78,7 +80,7 @@ def open_database(url: str | None) -> Iterator[str]:
 def make(
     url: str, table_count: int, seed: int, console: Console, *, is_filled: bool = False
 ) -> tuple[str, float]:
-    """Make the tables; return the URL of a role that may read them, and the seconds it took."""
+    """Create the tables; return the URL of a role that may read them, and the duration in seconds."""
     tables = grow(read_company(), table_count, seed=seed)
     start_s = time.perf_counter()
     with console.status("") as status:
@@ -92,7 +94,7 @@ def make(
 
 
 async def measure_all(url: str, budgets_tokens: Sequence[int]) -> list[Run]:
-    """Measure with each budget, on a server of its own."""
+    """Measure with each token budget, on a separate server."""
     environment = {name: text for name, text in os.environ.items() if not _NOT_PASSED_ON.match(name)}
     runs = []
     for budget_tokens in budgets_tokens:

@@ -1,9 +1,9 @@
-"""What each layer stops with the others switched off, as the table of docs/threat-model.md.
+"""Prints what each layer stops with the others off: the table of docs/threat-model.md.
 
     python -m scripts.layers
 
-Runs every statement of `tests/data/attacks` and `tests/data/traps` at a scratch cluster of its own, which is
-looked at before and after. Takes some minutes, because what has an effect is searched for by halves.
+Runs every statement of `tests/data/attacks` and `tests/data/traps` on a scratch cluster, whose state is
+compared before and after. Takes some minutes, because it finds the statements with an effect by bisection.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ TIMEOUT_S: Final = 0.5
 """Enough for every statement that does not wait on purpose."""
 
 USED_UP_NUMBER: Final = "next transaction id"
-"""What was rolled back may have used one up; alone that is not counted here. `test_attacks` does."""
+"""A rolled-back statement may use it up. That alone counts only in `test_attacks`, not here."""
 
 _WORDS_BY_CATEGORY = {
     "aimed": "Aimed at the test cluster's own secrets, files, sequences and sessions",
@@ -56,7 +56,7 @@ _WORDS_BY_CATEGORY = {
 
 @dataclass(frozen=True)
 class Layer:
-    """Some layers alone, with a role behind them."""
+    """The layers that are on, and the role."""
 
     title: str
     role: str
@@ -75,7 +75,7 @@ LAYERS = (
 
 @asynccontextmanager
 async def open_layer(layer: Layer, target: Target) -> AsyncIterator[Recorder]:
-    """Open what sends statements through just these layers."""
+    """Open a function that sends statements through only these layers."""
     url = target.url_by_role[layer.role]
     if layer.has_validator:
         async with pipeline_to(url, read_only=layer.is_read_only) as pipeline:
@@ -86,7 +86,7 @@ async def open_layer(layer: Layer, target: Target) -> AsyncIterator[Recorder]:
 
 
 async def get_through(layer: Layer, target: Target, watched: Watch, statements: list[str]) -> list[str]:
-    """Return those of the statements that changed something or read a secret."""
+    """Return the statements that changed something or read a secret."""
     async with open_layer(layer, target) as run:
         found = await find_effects(watched, run, [target.aim(each) for each in statements])
         effects = {statement: changed for statement, changed in found.items() if changed != [USED_UP_NUMBER]}
@@ -115,7 +115,7 @@ async def tabulate(target: Target) -> str:
 
 
 def main() -> None:
-    """Print the table; what got through goes to standard error."""
+    """Print the table, and the statements that got through to standard error."""
     with tempfile.TemporaryDirectory(prefix="pgmcp-layers-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o711)  # as root, the server runs as another user, who has to come through
         cluster = EmbeddedPostgres(Path(folder), settings=SERVER_SETTINGS)

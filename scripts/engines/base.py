@@ -1,4 +1,4 @@
-"""What an engine is to the examination."""
+"""The interface of an engine for the examination."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 
 class MissingEngineError(Exception):
-    """The engine cannot be had here; the text says why."""
+    """The engine is not available here; the text says why."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A running engine with the tables that are read.
+    """A running engine with its test tables.
 
     Attributes:
-        url: what pgmcp connects to.
-        direct_url: of a superuser, past any pooler; "" where all connections share one session.
-        reads: further statements that have to be answered, such as an extension's functions.
-        max_connections: how many connections it takes at once.
+        url: for pgmcp.
+        direct_url: with a superuser and without a pooler; "" if all connections share one session.
+        reads: further statements that must succeed, such as calls of an extension's functions.
+        max_connections: maximum number of concurrent connections.
     """
 
     url: str
@@ -31,8 +31,8 @@ class Engine:
     """A row of the table.
 
     Attributes:
-        version: of what the row is named after, beside PostgreSQL's own, which the server reports.
-        start: starts it with its tables; raises MissingEngineError where it cannot be had.
+        version: of the engine or pooler; the server reports PostgreSQL's version.
+        start: starts it with its tables; raises MissingEngineError if it is not available.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""What is run against one engine: `pgmcp doctor`, and calls over stdio as a host sends them."""
+"""Examines one engine: runs `pgmcp doctor`, and calls over stdio as a host sends them."""
 
 import json
 import tempfile
@@ -23,7 +23,7 @@ SEEN_WITHIN_S: Final = 10.0
 _READ: Final = "select id, label from engine_check order by id limit 3"
 _ROWS: Final = [[1, "label 1"], [2, "label 2"], [3, "label 3"]]
 _MISTAKE: Final = "select lable from engine_check"
-# Some seconds of work in a nested loop, so that an engine without a timer finishes it, too.
+# Some seconds of work in a nested loop, which an engine without a timer also finishes.
 _SLOW: Final = (
     "select count(*) from generate_series(1, 10000) as a, generate_series(1, 5000) as b "
     "where a + b * 7 % 5 = 3"
@@ -43,7 +43,7 @@ class Row:
     """One engine's line of the table.
 
     Attributes:
-        missing: why the engine could not be had or started; "" if it ran.
+        missing: why the engine is not available or did not start; "" if it ran.
     """
 
     engine: str
@@ -62,7 +62,7 @@ def examine(engine: Engine) -> Row:
             _run_calls(row, target)
     except MissingEngineError as error:
         row.missing = str(error)
-    except Exception as error:  # the other engines still have to be examined
+    except Exception as error:  # the other engines must still be examined
         row.missing = f"the run ended with {type(error).__name__}: {' '.join(str(error).split())[-300:]}"
     return row
 
@@ -116,9 +116,9 @@ def _run_reads(row: Row, server: RawServer, target: Target) -> None:
 
 
 def _run_cancel(row: Row, server: RawServer, target: Target) -> None:
-    """Leave a statement as a host does, and see on the server whether it ended."""
+    """Cancel a statement as a host does, and check on the server whether it ended."""
     if not target.direct_url:
-        row.fails.append("cancel: not tried, nothing can look at the server's one session meanwhile")
+        row.fails.append("cancel: not tested, because the server's only session is busy meanwhile")
         return
     with psycopg.connect(target.direct_url, autocommit=True) as connection:
 
@@ -135,7 +135,7 @@ def _run_cancel(row: Row, server: RawServer, target: Target) -> None:
 
 
 def _wait(is_so: Callable[[], bool], what: str = "") -> bool:
-    """Wait for a fact; without a name for it, return False where it does not come true."""
+    """Wait for a condition; without a name for it, return False if it does not hold in time."""
     try:
         until(is_so, what, SEEN_WITHIN_S)
     except AssertionError:
@@ -175,7 +175,7 @@ def _first_line(answer: ToolResult) -> str:
 
 
 def as_markdown(rows: list[Row]) -> str:
-    """Return the table, with what is missing below it."""
+    """Return the table, followed by a list of missing engines."""
     lines = ["| engine or pooler | version | works | does not work |", "|---|---|---|---|"]
     lines += [
         f"| {row.engine} | {row.version} | {_cell(row.works)} | {_cell(row.fails)} |"

@@ -1,6 +1,6 @@
-"""npm's and Debian's packages, each with its version, unpacked in a folder of their own.
+"""Unpacks npm's and Debian's packages, each with a fixed version, in a separate folder.
 
-Nothing is installed on the system. A folder that is complete is used again.
+Nothing is installed on the system. A complete folder is used again.
 """
 
 import json
@@ -15,25 +15,25 @@ from pgmcp.demo.postgres import default_folder
 from scripts.engines.base import MissingEngineError
 
 _COMPLETE: Final = "complete.txt"
-"""Names the packages beside it; written last, so that half a download does not count."""
+"""File with the names of the packages; written last, so that a partial download does not count."""
 
 _NPM_OPTIONS: Final = ("--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
 def cache_folder() -> Path:
-    """Return the folder of all packages: `PGMCP_ENGINES_DIR`, or else the user's cache."""
+    """Return the folder of all packages: `PGMCP_ENGINES_DIR` or the user's cache folder."""
     chosen = os.environ.get("PGMCP_ENGINES_DIR")
     return Path(chosen) if chosen else default_folder() / "engines"
 
 
 def is_prepared(name: str, packages: Sequence[str]) -> bool:
-    """Return whether these packages are in the folder of this name already."""
+    """Return whether the folder of this name already contains these packages."""
     mark = cache_folder() / name / _COMPLETE
     return mark.is_file() and mark.read_text("utf-8") == "\n".join(packages)
 
 
 def npm_packages(name: str, *packages: str) -> Path:
-    """Return the folder `node_modules` that holds these packages, written like `name@version`."""
+    """Return the folder `node_modules` with these packages, each given as `name@version`."""
     npm = _need("npm")
 
     def install(folder: Path) -> None:
@@ -55,7 +55,7 @@ def postgres_programs(version: str) -> Path:
 
 
 def debian_packages(name: str, *packages: str) -> Path:
-    """Return a root folder with these packages, written like `name=version`, and all they depend on."""
+    """Return a root folder with these packages, each given as `name=version`, and their dependencies."""
     apt_get, dpkg = _need("apt-get"), _need("dpkg")
 
     def install(folder: Path) -> None:

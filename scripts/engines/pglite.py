@@ -61,10 +61,10 @@ _TIMESCALE_READS: Final = (
 
 @dataclass(frozen=True)
 class Build:
-    """A build of PGlite and the socket server that fits it.
+    """A version of PGlite and the matching socket server.
 
     Attributes:
-        name: of its folder among the packages.
+        name: of its folder.
         packages: name → version.
     """
 
@@ -74,15 +74,15 @@ class Build:
 
     @property
     def wanted(self) -> list[str]:
-        """The packages as npm names them."""
+        """The packages as `name@version`."""
         return [f"{name}@{version}" for name, version in self.packages.items()]
 
     @contextmanager
     def serve(self, *extension: str) -> Iterator[str]:
-        """Serve one database in memory and give its URL.
+        """Serve one database in memory and yield its URL.
 
         Args:
-            extension: the package and file below it that exports an extension, and the export's name.
+            extension: the package and file that exports an extension, and the export's name.
         """
         modules = npm_packages(self.name, *self.wanted)
         files = [modules / self.pglite / _INDEX, modules / SOCKET / _INDEX]
@@ -161,7 +161,7 @@ def _timescale() -> Iterator[Target]:
 
 
 def engines() -> list[Engine]:
-    """Return the rows of this module."""
+    """Return the engines of this module."""
     return [
         Engine("pglite", "PGlite, pglite-socket", f"{PGLITE_VERSION}, {SOCKET_VERSION}", _plain),
         Engine("pgvector", "pgvector (PGlite)", f"pglite-pgvector {VECTOR_VERSION}", _vector),

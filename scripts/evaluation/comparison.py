@@ -1,4 +1,4 @@
-"""Whether two results say the same: rows as a multiset, columns by content, numbers with a tolerance."""
+"""Compares two results: rows as a multiset, columns by content, numbers with a tolerance."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -25,19 +25,18 @@ _Value = str | Decimal | None
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Why a result is not the expected one, in a few words."""
+    """Why a result is not the expected one, in short."""
 
     text: str
 
 
 def compare(expected: Sequence[Row], given: Sequence[Row], *, is_ordered: bool) -> Difference | None:
-    """Return what is different, or None when the results say the same.
+    """Return the difference, or None if the results are equal.
 
     Args:
         expected: the gold's rows.
         given: the rows to judge; names and order of columns do not matter.
-        is_ordered: rows must come in the expected order; those that tie in a column that is sorted may change
-            places.
+        is_ordered: rows must have the expected order, except among rows that are equal in a sorted column.
     """
     if len(expected) != len(given):
         return Difference(f"{len(given)} rows instead of {len(expected)}")
@@ -54,7 +53,7 @@ def compare(expected: Sequence[Row], given: Sequence[Row], *, is_ordered: bool) 
         if not is_ordered or _is_same_order(wanted, arranged):
             return None
         has_same_rows = True
-    return Difference("the rows come in another order" if has_same_rows else "other values")
+    return Difference("the rows have another order" if has_same_rows else "other values")
 
 
 def _columns(rows: Sequence[Row]) -> list[list[_Value]]:
@@ -62,7 +61,7 @@ def _columns(rows: Sequence[Row]) -> list[list[_Value]]:
 
 
 def _value(cell: Cell) -> _Value:
-    """Return one form for what different expressions give for the same value."""
+    """Return the same form for different spellings of a value."""
     if cell is None:
         return None
     if isinstance(cell, bool):
@@ -76,7 +75,7 @@ def _value(cell: Cell) -> _Value:
 
 
 def _arrangements(wanted: list[list[_Value]], got: list[list[_Value]]) -> Iterator[list[int]]:
-    """Give the ways to pair the columns in which each pair holds the same values; a bounded number."""
+    """Yield the ways to pair columns with the same values, up to a limit."""
     partners = [
         [number for number, column in enumerate(got) if _are_same_rows([target], [column])]
         for target in wanted
@@ -94,7 +93,7 @@ def _choose(partners: list[list[int]], chosen: list[int]) -> Iterator[list[int]]
 
 
 def _are_same_rows(wanted: list[list[_Value]], got: list[list[_Value]]) -> bool:
-    """Whether two tables, given by columns, have the same rows in any order."""
+    """Return whether two tables, given by columns, have the same rows in any order."""
     left = _by_texts(wanted)
     right = _by_texts(got)
     if {key: len(rows) for key, rows in left.items()} != {key: len(rows) for key, rows in right.items()}:
@@ -103,7 +102,7 @@ def _are_same_rows(wanted: list[list[_Value]], got: list[list[_Value]]) -> bool:
 
 
 def _by_texts(columns: list[list[_Value]]) -> dict[tuple[str | None, ...], list[tuple[Decimal, ...]]]:
-    """Return each row's numbers by its texts, which have to be equal to the letter."""
+    """Return each row's numbers by its texts, which must be exactly equal."""
     groups: dict[tuple[str | None, ...], list[tuple[Decimal, ...]]] = {}
     for row in zip(*columns, strict=True):
         texts = tuple("\0number" if isinstance(value, Decimal) else value for value in row)
@@ -112,7 +111,7 @@ def _by_texts(columns: list[list[_Value]]) -> dict[tuple[str | None, ...], list[
 
 
 def _pair_up(wanted: list[tuple[Decimal, ...]], got: list[tuple[Decimal, ...]]) -> bool:
-    """Whether each row of numbers finds one of its own; sorted, the first one looked at is mostly it."""
+    """Return whether each row of numbers has a match; in sorted rows it is usually the first candidate."""
     left = sorted(got)
     for row in sorted(wanted):
         for place, candidate in enumerate(left):
@@ -125,10 +124,10 @@ def _pair_up(wanted: list[tuple[Decimal, ...]], got: list[tuple[Decimal, ...]]) 
 
 
 def are_same_numbers(a: Decimal, b: Decimal) -> bool:
-    """Whether two numbers are equal but for floating point, or one is the other rounded.
+    """Return whether two numbers are equal within floating point error, or one is the other rounded.
 
-    Rounded to two decimals, or to one of a number with two digits or more: a quotient that lost its fraction
-    in an integer division is another number.
+    Rounding to two decimals counts, or to one decimal for numbers of two or more digits. A quotient that lost
+    its fraction in an integer division is a different number.
     """
     if a == b or abs(a - b) <= RELATIVE_TOLERANCE * max(abs(a), abs(b)):
         return True
@@ -146,10 +145,10 @@ def _decimals(number: Decimal) -> int:
 
 
 def _is_same_order(wanted: list[list[_Value]], got: list[list[_Value]]) -> bool:
-    """Whether the rows are in the expected order, but for rows that tie.
+    """Return whether the rows have the expected order, except among equal rows.
 
-    The statement's sort key is not known, but a column that comes out sorted shows it: rows may change places
-    where that column does not notice.
+    The statement's sort key is unknown, but a sorted column shows it: rows that are equal in that column may
+    have another order.
     """
     pairs = list(zip(wanted, got, strict=True))
     if all(_is_same_sequence(target, column) for target, column in pairs):
@@ -168,6 +167,6 @@ def _are_same(a: _Value, b: _Value) -> bool:
 
 
 def _is_sorted(column: list[_Value]) -> bool:
-    """Whether a column ascends or descends, and is not the same all over."""
+    """Return whether a column ascends or descends, and is not constant."""
     keys = [(value is None, str(type(value)), value) for value in column if value is not None]
     return len(set(keys)) > 1 and keys in (sorted(keys), sorted(keys, reverse=True))

@@ -1,4 +1,4 @@
-"""Who is asked: pgmcp's `query`, and one plain prompt with the whole schema. Both run on one server."""
+"""The contestants: pgmcp's `query`, and a plain prompt with the whole schema. Both use the same server."""
 
 import re
 import time
@@ -29,15 +29,15 @@ _BARE = re.compile(r"^\s*((?:select|with|values|table)\b.*)", re.DOTALL | re.IGN
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What a contestant made of a question.
+    """A contestant's answer to a question.
 
     Attributes:
-        rows: what its SQL gave; None when there are none.
-        error: the stable code of the failure; "" for none.
-        message: what was said of the failure.
-        source: who wrote the SQL, in pgmcp's words; "" for the plain prompt.
-        is_whole: the rows are all there are, not the first of them.
-        notes: remarks of pgmcp on the rows.
+        rows: the rows of its SQL; None after a failure.
+        error: the error's stable code; "" without a failure.
+        message: the error's message.
+        source: who wrote the SQL, as pgmcp reports it; "" for the plain prompt.
+        is_whole: whether the rows are complete.
+        notes: pgmcp's notes on the rows.
         prompt: the first prompt for the question.
     """
 
@@ -74,12 +74,12 @@ class Ours:
 
 
 class PlainPrompt:
-    """One prompt with every CREATE TABLE; the SQL of its reply runs through `execute_sql` of the same server.
+    """One prompt with all CREATE TABLE statements; the reply's SQL runs through `execute_sql` of the server.
 
     Args:
-        model: the endpoint's name of the model.
-        api_key: of the endpoint; any text where it wants none.
-        schema: the dump of `databases.Database.schema_dump`.
+        model: the model's name at the endpoint.
+        api_key: of the endpoint; any text if it needs none.
+        schema: the result of `databases.Database.schema_dump`.
     """
 
     form: Final = Form.PLAIN
@@ -134,7 +134,7 @@ class PlainPrompt:
 
 
 def sql_of(reply: str) -> str:
-    """Return the statement in a reply: the last fenced block, or from the first line that begins one."""
+    """Return the statement in a reply: the last fenced block, or the text from the first line of SQL on."""
     if blocks := _FENCED.findall(reply):
         return str(blocks[-1]).strip()
     bare = _BARE.search(reply)

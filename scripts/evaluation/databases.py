@@ -1,4 +1,4 @@
-"""The databases that are asked: loading them from SQL files, their gold rows, and their plain schema dump."""
+"""The evaluated databases: loads them from SQL files, and reads their gold rows and schema."""
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from scripts.evaluation.comparison import Row
 _CLUSTER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 _STATEMENT_TIMEOUT_MS = 60_000
 
-# PostgreSQL's own words for it, so that the dump has nothing that pgmcp has chosen or left out.
+# Read from PostgreSQL's catalogs without pgmcp, so that the dump does not depend on pgmcp.
 _TABLES = """
 select c.oid, format('%I.%I', n.nspname, c.relname), obj_description(c.oid, 'pg_class')
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
@@ -45,8 +45,8 @@ class GoldFailedError(Exception):
 
 @contextmanager
 def own_cluster(folder: Path) -> Iterator[EmbeddedPostgres]:
-    """Start a PostgreSQL in `folder` that is gone at the end."""
-    folder.chmod(0o711)  # as root, the server runs as another user, who has to come through
+    """Start a temporary PostgreSQL in `folder`."""
+    folder.chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
     cluster = EmbeddedPostgres(folder / "cluster", settings=_CLUSTER_SETTINGS)
     try:
         yield cluster.start()
@@ -55,7 +55,7 @@ def own_cluster(folder: Path) -> Iterator[EmbeddedPostgres]:
 
 
 def group_by_database(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return the files of each database in their order: `schemas/shop.sql rows/shop.sql` are of "shop"."""
+    """Return the files of each database in their order: `schemas/shop.sql rows/shop.sql` belong to "shop"."""
     groups: dict[str, list[Path]] = {}
     for file in files:
         groups.setdefault(file.stem, []).append(file)
@@ -63,12 +63,12 @@ def group_by_database(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 
 def load(admin_url: str, name: str, files: Sequence[Path]) -> str:
-    """Make a database of SQL files and return its URL for a role that can only read it.
+    """Create a database from SQL files and return its URL, with a role that can only read it.
 
     Args:
-        admin_url: a superuser's URL of any database of the cluster.
+        admin_url: URL of any database of the cluster, with a superuser.
         name: of the new database.
-        files: run in their order, in one transaction.
+        files: run in order, in one transaction.
     """
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(sql.SQL("create database {} template template0").format(sql.Identifier(name)))
@@ -80,7 +80,7 @@ def load(admin_url: str, name: str, files: Sequence[Path]) -> str:
 
 
 def grant_reading(owner_url: str) -> str:
-    """Gather statistics, make a role that may read everything, and return its URL."""
+    """Collect statistics, create a role that may read everything, and return its URL."""
     password = secrets.token_urlsafe(16)
     with psycopg.connect(owner_url, autocommit=True) as connection:
         reader = f"{connection.info.dbname}_reader"
@@ -91,14 +91,14 @@ def grant_reading(owner_url: str) -> str:
 
 
 class Database:
-    """A direct connection, past pgmcp, that says what is true."""
+    """A direct connection without pgmcp, for the expected rows."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self._connection: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(url, autocommit=True)
         self._connection.read_only = True
         self._connection.execute(f"set statement_timeout = {_STATEMENT_TIMEOUT_MS}")
-        # Cells as PostgreSQL writes them: Python's own types would lose an interval's or a number's spelling.
+        # Cells as PostgreSQL's text: Python's types would lose the spelling of intervals and numbers.
         self._connection.adapters.register_loader(0, TextLoader)
         for name in ("int2", "int4", "int8", "oid", "float4", "float8", "numeric", "date", "timestamp"):
             self._connection.adapters.register_loader(name, TextLoader)
@@ -111,7 +111,7 @@ class Database:
         self._connection.close()
 
     def rows(self, statement: str) -> list[Row]:
-        """Return what a statement gives.
+        """Return the rows of a statement.
 
         Raises:
             psycopg.Error: PostgreSQL refused it.
@@ -119,7 +119,7 @@ class Database:
         return list(self._connection.execute(statement.encode()).fetchall())
 
     def gold_rows(self, statements: Iterable[str]) -> list[list[Row]]:
-        """Return what each of a question's gold statements gives.
+        """Return the rows of each of a question's gold statements.
 
         Raises:
             GoldFailedError: PostgreSQL refused one.
@@ -148,7 +148,7 @@ class Database:
         return str(self.rows("show server_version")[0][0])
 
     def schema_dump(self) -> str:
-        """Return the whole schema as CREATE TABLE statements, with comments, as plain prompts show it."""
+        """Return the whole schema as CREATE TABLE statements with comments, for the plain prompt."""
         enums = [str(statement) for (statement,) in self.rows(_ENUMS)]
         tables = self._connection.execute(_TABLES).fetchall()
         return "\n\n".join([*enums, *(self._create_table(*table) for table in tables)])

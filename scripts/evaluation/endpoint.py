@@ -1,7 +1,7 @@
-"""The endpoint that both contestants ask: it passes on to a real one or replays a script, and keeps the bill.
+"""The endpoint of both contestants: forwards to a real model or replays a script, and counts tokens.
 
-Everything goes through one HTTP server on the loopback interface, so that calls and tokens are counted in the
-same way for both, also for calls that came to nothing. One question is asked at a time.
+All requests use one HTTP server on the loopback interface, so that calls and tokens are counted in the same
+way for both contestants, including failed calls. One question is asked at a time.
 """
 
 import http.client
@@ -30,7 +30,7 @@ _GARBAGE: Final = (
 
 
 class Form(StrEnum):
-    """What a contestant expects a reply to look like."""
+    """The form of replies that a contestant expects."""
 
     CONTRACT = "contract"
     PLAIN = "plain"
@@ -38,7 +38,7 @@ class Form(StrEnum):
 
 @dataclass(slots=True)
 class Bill:
-    """What the calls for one question cost, as the endpoint counts."""
+    """The cost of the calls for one question, as the endpoint counts."""
 
     calls: int = 0
     tokens_in: int = 0
@@ -46,11 +46,11 @@ class Bill:
 
 
 class MeteredEndpoint:
-    """The endpoint as the contestants see it.
+    """The endpoint of the contestants.
 
     Attributes:
-        base_url: where it is.
-        form: of the replies that the current caller can read; a real model needs no telling.
+        base_url: the endpoint's URL.
+        form: form of scripted replies, set for the current contestant.
         first_prompt: of the current question.
     """
 
@@ -62,7 +62,7 @@ class MeteredEndpoint:
         self._replies: list[str] = []
 
     def begin(self, form: Form, replies: list[str] | None = None) -> None:
-        """Start a new bill; a script gives these replies in turn, and the last one for ever."""
+        """Reset the counts; a script replays these replies in turn, and then repeats the last one."""
         self.form = form
         self.first_prompt = ""
         self._bill = Bill()
@@ -70,11 +70,11 @@ class MeteredEndpoint:
 
     @property
     def bill(self) -> Bill:
-        """What was asked since `begin`."""
+        """The cost since `begin`."""
         return self._bill
 
     def answer_from(self, source: Script) -> Script:
-        """Return a script that answers from `source` and notes what it costs."""
+        """Return a script that takes replies from `source` and counts their tokens."""
 
         def answer(request: RecordedRequest) -> Reply:
             self._bill.calls += 1
@@ -95,20 +95,20 @@ class MeteredEndpoint:
 
 
 def replies_with(form: Form, statements: list[str]) -> list[str]:
-    """Return replies that give these statements, as a contestant can read them."""
+    """Return replies with these statements in a contestant's form."""
     if form is Form.CONTRACT:
         return [reply_text(statement) for statement in statements]
     return [f"```sql\n{statement}\n```" for statement in statements]
 
 
 def garbage(number: int) -> list[str]:
-    """Return replies that are of no use to anybody, of another kind for each question."""
+    """Return unusable replies, of a different kind for each question."""
     return [_GARBAGE[number % len(_GARBAGE)]]
 
 
 @contextmanager
 def scripted_endpoint() -> Iterator[MeteredEndpoint]:
-    """Open an endpoint whose replies `MeteredEndpoint.begin` names."""
+    """Open an endpoint that replays the replies given to `MeteredEndpoint.begin`."""
     with ScriptedEndpoint() as server:
         metered = MeteredEndpoint(server.base_url)
         server.script(metered.answer_from(metered.replay))
@@ -117,7 +117,7 @@ def scripted_endpoint() -> Iterator[MeteredEndpoint]:
 
 @contextmanager
 def passing_endpoint(upstream_url: str) -> Iterator[MeteredEndpoint]:
-    """Open an endpoint that asks the one at `upstream_url` with the key it is asked with."""
+    """Open an endpoint that forwards requests, with their key, to `upstream_url`."""
     with ScriptedEndpoint() as server:
         metered = MeteredEndpoint(server.base_url)
         server.script(metered.answer_from(_pass_on(upstream_url)))

@@ -1,4 +1,4 @@
-"""Gold SQL spoilt in the ways models spoil theirs; callers check that each is wrong indeed."""
+"""Adds typical mistakes of models to gold SQL; callers check that the result is wrong."""
 
 from collections.abc import Callable, Collection, Iterator
 from itertools import pairwise
@@ -8,7 +8,7 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.tokenizer_core import Token, TokenType
 
 Spoil = Callable[[str, Collection[str]], Iterator[str]]
-"""Gives variants of a statement, the likeliest first; the names are those of the database's columns."""
+"""Yields variants of a statement, the most likely first, given the names of the database's columns."""
 
 _COMPARED_AFTER: Final = frozenset(
     {TokenType.EQ, TokenType.IN, TokenType.LIKE, TokenType.ILIKE, TokenType.L_PAREN, TokenType.COMMA}
@@ -29,7 +29,7 @@ def spoil_case(statement: str, columns: Collection[str]) -> Iterator[str]:
 
 
 def spoil_column(statement: str, columns: Collection[str]) -> Iterator[str]:
-    """Call one column by a name that is nearly its own: `sale_price` becomes `sale_prices`."""
+    """Write one column's name slightly wrong: `sale_price` becomes `sale_prices`."""
     tokens = _tokens(statement)
     spelled = {token.text.lower(): None for token in tokens if _is_name(token, columns)}
     for name in spelled:
@@ -46,7 +46,7 @@ def spoil_column(statement: str, columns: Collection[str]) -> Iterator[str]:
 
 
 def spoil_cast(statement: str, columns: Collection[str]) -> Iterator[str]:
-    """Compare with a text where a cast is needed: `>= '2023-04-01'::text`, `< CURRENT_DATE::text`."""
+    """Compare with text of the wrong type: `>= '2023-04-01'::text`, `< CURRENT_DATE::text`."""
     tokens = _tokens(statement)
     for before, token in pairwise(tokens):
         is_date = token.token_type is TokenType.STRING and token.text[:4].isdigit()
@@ -72,7 +72,7 @@ def _quote(text: str) -> str:
 
 
 def _replace(statement: str, pieces: dict[int, tuple[int, str]]) -> str:
-    """Return the statement with other text at some places: by start, their end (inclusive) and the text."""
+    """Return the statement with replacements, given by start: their inclusive end and the new text."""
     for start, (end, text) in sorted(pieces.items(), reverse=True):
         statement = statement[:start] + text + statement[end + 1 :]
     return statement

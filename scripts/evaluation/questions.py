@@ -1,10 +1,10 @@
-"""Question files: one JSON object a line, each a question and the SQL that answers it.
+"""Question files: one JSON object per line, with a question and the SQL that answers it.
 
     {"id": "q1", "db": "shop", "question": "How many customers are there?",
      "gold_sql": ["select count(*) from customers"], "category": "count", "context": "…", "ordered": false}
 
-`gold_sql` may be one text or a list of which any is right. `context` (notes that a user gives along) and
-`ordered` (whether the rows must come in the gold's order) may be left out; any other key is ignored.
+`gold_sql` may be a text or a list of alternatives. `context` (notes of the user) and `ordered` (whether the
+rows must have the gold's order) may be left out; other keys are ignored.
 """
 
 import json
@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-# What a person says who cares in which order the rows come; "the top five" alone does not say it, and
-# "orders by country" means something else.
+# Phrases that ask for an order of the rows; "the top five" alone does not, and "orders by country" means
+# something else.
 _ASKS_FOR_ORDER = re.compile(
     r"\b(order(ed|ing)?|sort(ed|ing)?|rank(ed)|arranged?|listed)( \w+){0,4} (by|from|in)\b(?! (each|every)\b)"
     r"|\b(ascending|descending|alphabetical(ly)?|chronological(ly)?)\b"
@@ -29,18 +29,18 @@ _ORDERS_OF_A_TRADE = re.compile(
 
 
 class QuestionFileError(Exception):
-    """A question file cannot be used; the message says where and why."""
+    """A question file is invalid; the message has the position and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question and what answers it.
+    """One question and its gold SQL.
 
     Attributes:
-        database: the name of the database it is about.
-        gold_sql: statements of which any gives the right rows.
-        context: notes that the user gives along; "" for none.
-        is_ordered: the rows must come in the order of the gold's.
+        database: the database's name.
+        gold_sql: statements that each return the right rows.
+        context: notes of the user; "" for none.
+        is_ordered: the rows must have the gold's order.
     """
 
     id: str
@@ -53,11 +53,11 @@ class Question:
 
     @property
     def asked(self) -> str:
-        """What is asked: the question, and below it the notes."""
+        """The prompt: the question, and below it the notes."""
         return f"{self.text}\n\nNotes:\n{self.context}" if self.context else self.text
 
     def by_gold(self) -> list["Question"]:
-        """Return the question once for each of its gold statements, that one first."""
+        """Return a copy of the question for each of its gold statements, with that statement first."""
         return [
             replace(
                 self,
@@ -69,14 +69,14 @@ class Question:
 
 
 def read_questions(file: Path, databases: Collection[str] = ()) -> list[Question]:
-    """Return the questions of a file in its order.
+    """Return the questions of a file in order.
 
     Args:
-        file: as the module describes.
-        databases: only questions about these; all of them when empty.
+        file: in the format that the module describes.
+        databases: only questions about these; all if empty.
 
     Raises:
-        QuestionFileError: a line is not a question, or none is left.
+        QuestionFileError: a line is not a question, or no question is selected.
     """
     questions = [
         _parse(line, f"{file}:{number}")
@@ -107,5 +107,5 @@ def _parse(line: str, where: str) -> Question:
 
 
 def asks_for_order(question: str) -> bool:
-    """Whether the words ask for the rows in a certain order."""
+    """Return whether the words ask for an order of the rows."""
     return bool(_ASKS_FOR_ORDER.search(_ORDERS_OF_A_TRADE.sub("", question)))

@@ -1,4 +1,4 @@
-"""What came of an evaluation, as tables for people and as JSON for programs."""
+"""Writes the results of an evaluation as tables for people and as JSON for programs."""
 
 import statistics
 from collections.abc import Callable, Iterable, Sequence
@@ -50,7 +50,7 @@ def as_json(results: Sequence[Result], skipped: Sequence[Skipped]) -> dict[str, 
 
 
 def show(results: Sequence[Result], skipped: Sequence[Skipped], console: Console) -> None:
-    """Print the tables, and every question that was not answered right."""
+    """Print the tables, and all questions with a wrong answer."""
     names = _names(results)
     console.print(_summary_table(results, names))
     if any(result.miss for result in results):
@@ -115,7 +115,7 @@ def _summary(attempts: Sequence[Judged]) -> dict[str, Any]:
 
 
 def _interval(right: int, count: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson's): sixty questions tell less than they seem to."""
+    """Return the 95 % confidence interval of a share (Wilson)."""
     share, spread = right / count, _Z_95**2 / count
     middle = (share + spread / 2) / (1 + spread)
     half = _Z_95 * sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
@@ -174,7 +174,7 @@ def _summary_table(results: Sequence[Result], names: Sequence[str]) -> Table:
 
 
 def _miss_table(results: Sequence[Result], names: Sequence[str]) -> Table:
-    """Return how many near misses were repaired, by what they do in the database."""
+    """Return how many near misses were repaired, by their effect in the database."""
     table = Table("the first reply …", "questions", *(f"right: {name}" for name in names))
     for miss, group in _by([each for each in results if each.miss], lambda result: result.miss).items():
         table.add_row(str(miss), str(len(group)), *(_share_right(group, name) for name in names))

@@ -1,4 +1,4 @@
-"""Every question to every contestant, and a verdict on each attempt."""
+"""Asks each contestant every question, and judges each attempt."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -24,13 +24,13 @@ RESULT_BOUNDS: Final = {
     "SERVER_MAX_RESULT_BYTES": str(64 << 20),
     "SERVER_MAX_RESULT_TOKENS": "1000000",
 }
-"""Whole results are compared, so their bounds are far out of the way."""
+"""Limits that no result reaches, because whole results are compared."""
 
 _LOG_CHARACTERS: Final = 2_000
 
 
 class Script(StrEnum):
-    """What a scripted endpoint replies."""
+    """The replies of a scripted endpoint."""
 
     GOLD = "gold"
     WRONG_CASE = "wrong-case"
@@ -49,7 +49,7 @@ _SPOIL_BY_SCRIPT: Final[Mapping[Script, Spoil]] = {
 
 
 class Verdict(StrEnum):
-    """What an attempt is worth."""
+    """The verdict on an attempt."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -58,7 +58,7 @@ class Verdict(StrEnum):
 
 
 class Miss(StrEnum):
-    """What a database makes of a near miss, the easiest to notice first."""
+    """The effect of a near miss in the database, the easiest to notice first."""
 
     FAILS = "fails"
     EMPTY = "no rows, or only NULL or 0"
@@ -70,7 +70,7 @@ class Judged:
     """An attempt and its verdict.
 
     Attributes:
-        why: what is wrong with it; "" when it is right.
+        why: what is wrong; "" if it is right.
     """
 
     attempt: Attempt
@@ -80,13 +80,13 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A question and what came of it.
+    """A question and its results.
 
     Attributes:
         attempts: by contestant.
-        miss: what the scripted near miss does in the database; None without a script of one.
-        named_values: how many values the gold SQL names from columns whose values can all be listed.
-        missing_values: those of them that pgmcp's prompt lacks.
+        miss: the effect of the scripted near miss; None without such a script.
+        named_values: how many values in the gold SQL are from columns whose values can all be listed.
+        missing_values: how many of them are not in pgmcp's prompt.
     """
 
     question: Question
@@ -98,7 +98,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The model to ask; a script's name is as good as any."""
+    """The model's name and key; for a script, any name."""
 
     name: str
     api_key: str
@@ -106,7 +106,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A question that could not be put, and why."""
+    """A skipped question, and the reason."""
 
     question: Question
     why: str
@@ -120,11 +120,11 @@ async def open_server(
     environment: Mapping[str, str],
     folder: Path,
 ) -> AsyncIterator[StdioServer]:
-    """Start pgmcp on one database, with its model behind the endpoint.
+    """Start pgmcp on one database, with the metered endpoint as its model.
 
     Args:
-        environment: of the server, less what names its database, its model and its bounds on results.
-        folder: an empty one to run in.
+        environment: of the server, without its database, its model and its limits of results.
+        folder: an empty folder to run in.
     """
     settings = {
         **RESULT_BOUNDS,
@@ -160,10 +160,10 @@ async def evaluate(
     """Ask every question, one at a time.
 
     Args:
-        questions: all about this database.
-        script: what the endpoint replies, if it is a scripted one.
+        questions: about this database only.
+        script: the endpoint's replies, if it is scripted.
         with_baseline: also ask with the plain prompt.
-        begin: told of each question before it is asked.
+        begin: called with each question before it is asked.
     """
     plain = PlainPrompt(
         server,
@@ -203,7 +203,7 @@ async def evaluate(
 
 
 class NoNearMissError(Exception):
-    """A question's gold SQL cannot be spoilt in that way."""
+    """The mistake cannot be added to a question's gold SQL."""
 
 
 Replies = Callable[[Form], list[str]]
@@ -212,7 +212,7 @@ Replies = Callable[[Form], list[str]]
 def _script_of(
     question: Question, database: Database, columns: Collection[str], script: Script | None, number: int
 ) -> tuple[Replies, Miss | None]:
-    """Return the replies to a question, and what the first of them does if it is a near miss."""
+    """Return the replies to a question, and the effect of the first if it is a near miss."""
     if script is None:
         return lambda form: [], None
     if script is Script.GARBAGE:
@@ -226,7 +226,7 @@ def _script_of(
 
 
 def _near_miss(question: Question, database: Database, variants: Iterable[str]) -> tuple[str, Miss]:
-    """Return the variant that is easiest to notice among those that are wrong.
+    """Return the wrong variant that is easiest to notice.
 
     Raises:
         NoNearMissError: there is none.
@@ -239,11 +239,11 @@ def _near_miss(question: Question, database: Database, variants: Iterable[str]) 
     for miss in Miss:
         if miss in found:
             return found[miss], miss
-    raise NoNearMissError("the SQL has nothing that can be spoilt in this way")
+    raise NoNearMissError("this mistake cannot be added to the SQL")
 
 
 def _what_it_does(statement: str, database: Database, gold: Sequence[Sequence[Row]]) -> Miss | None:
-    """Return how a statement shows that it is wrong; None when it is right."""
+    """Return the effect of a wrong statement; None if it is right."""
     try:
         rows = database.rows(statement)
     except psycopg.Error:
@@ -261,7 +261,7 @@ async def _ask(
     endpoint: MeteredEndpoint,
     replies: Replies,
 ) -> Judged:
-    # Read again for each: golds that speak of today's date or of now must not grow old meanwhile.
+    # Read again for each question, because gold statements may depend on the current date or time.
     gold = database.gold_rows(question.gold_sql)
     endpoint.begin(contestant.form, replies(contestant.form))
     attempt = replace(await contestant.ask(question), prompt=endpoint.first_prompt)
@@ -269,7 +269,7 @@ async def _ask(
 
 
 def judge(attempt: Attempt, gold: Sequence[Sequence[Row]], *, is_ordered: bool) -> Judged:
-    """Return the verdict on an attempt, which is right if it gives the rows of any of the golds."""
+    """Return the verdict on an attempt; it is right if it has the rows of any gold statement."""
     if attempt.rows is None:
         verdict = Verdict.REFUSED if attempt.error == UNANSWERABLE else Verdict.ERROR
         return Judged(attempt, verdict, attempt.message)

@@ -15,7 +15,7 @@ _COLUMN = re.compile(
     r"(?: \{(?P<values>[^}]*)\})?"
     r'(?: "(?P<comment>[^"]*)")?'
 )
-# By the end of a column's name, as people read it too; the first that fits.
+# Types by the end of a column's name; the first match applies.
 _TYPE_BY_ENDING: Final = (
     (re.compile(r"(_id|Id)$"), "bigint"),
     (re.compile(r"(_at|_ts|At)$"), "timestamptz"),
@@ -29,12 +29,12 @@ _TYPE_BY_ENDING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ColumnSpec:
-    """A column to make.
+    """A column to create.
 
     Attributes:
         target: the (schema, table) it refers to.
-        is_declared: the reference is a foreign key; otherwise only people know of it.
-        values: what the column is to hold, in rows of its own.
+        is_declared: the reference is a foreign key; otherwise the database does not know it.
+        values: values of the column, in separate rows.
     """
 
     name: str
@@ -47,10 +47,10 @@ class ColumnSpec:
 
 @dataclass(frozen=True, slots=True)
 class TableSpec:
-    """A table to make; its first column is the primary key.
+    """A table to create; its first column is the primary key.
 
     Attributes:
-        has_key: the primary key is declared; copies often lose theirs.
+        has_key: the primary key is declared; copies often have none.
         partitions: how many monthly partitions it has, by its second column; 0 for an ordinary table.
     """
 
@@ -64,10 +64,10 @@ class TableSpec:
 
 @dataclass(frozen=True, slots=True)
 class KnownQuestion:
-    """A question and the tables that every right answer needs, as "schema.table".
+    """A question and the tables that every right answer needs, each as "schema.table".
 
     Attributes:
-        subjects: the tables it speaks of.
+        subjects: the tables that it mentions.
         joining: the tables that only join them.
     """
 
@@ -77,13 +77,13 @@ class KnownQuestion:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """All of them."""
+        """All tables of the question."""
         return self.subjects + self.joining
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """The schema before it has grown.
+    """The schema before generated tables are added.
 
     Attributes:
         naming_by_schema: how new tables are named in each schema.
@@ -95,7 +95,7 @@ class Company:
 
 @cache
 def read_company() -> Company:
-    """Return what `core.txt` describes."""
+    """Return the schema in `core.txt`."""
     tables: list[TableSpec] = []
     naming: dict[str, str] = {}
     heading = ""
@@ -113,7 +113,7 @@ def read_company() -> Company:
 
 @cache
 def read_known_questions() -> tuple[KnownQuestion, ...]:
-    """Return what `questions.txt` asks."""
+    """Return the questions in `questions.txt`."""
     lines = list(_lines("questions.txt"))
     questions = []
     for text, tables in zip(lines[::2], lines[1::2], strict=True):
@@ -136,7 +136,7 @@ def _columns(line: str, schema: str) -> Iterator[ColumnSpec]:
     for text in line.strip().split("; "):
         column = _COLUMN.fullmatch(text)
         if column is None:
-            raise ValueError(f"core.txt: this is no column: {text}")
+            raise ValueError(f"core.txt: not a column: {text}")
         yield ColumnSpec(
             name=column["name"],
             type=column["type"] or type_of(column["name"]),

@@ -1,8 +1,8 @@
-"""How a schema grows over twenty years: details, copies, staging, reports, machines; the same for one seed.
+"""Generates tables like those of a schema after twenty years; the same seed gives the same schema.
 
-The tables that questions are about are written down by hand in `core.txt` and stay as they are. What grows
-around them uses the same words in the same habits, as it does in life, and knows nothing of how anything is
-searched for.
+The tables that questions are about are written by hand in `core.txt` and do not change. The generated
+tables (details, copies, staging, reports, logs of machines) use the same words and naming habits, as real
+schemas do, and do not depend on how pgmcp searches.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from typing import Final
 from pgmcp.catalog.identifiers import split_words
 from scripts.large.company import ColumnSpec, Company, TableSpec, type_of
 
-# Each is a detail that large systems keep of nearly everything: its words, and its columns.
+# Details that large systems store about nearly everything: the words, and the columns.
 _DETAILS: Final = """
 status history: old_status; new_status; changed_at; changed_by
 note: note_text; written_by; written_at; is_internal
@@ -151,7 +151,7 @@ _MEASURES: Final = ("temperature", "pressure", "vibration", "current", "speed", 
 _SHARES: Final = {"details": 0.47, "copies": 0.20, "elsewhere": 0.20, "warehouse": 0.05, "machines": 0.08}
 _COMMENTED_TABLES, _COMMENTED_COLUMNS = 0.45, 0.6
 
-# What every table of a department has at its end.
+# The last columns of every table of a department.
 _HOUSEKEEPING: Final = {
     "plural": "created_at; updated_at",
     "singular": "created_at; created_by; changed_at; changed_by; row_version:integer",
@@ -159,7 +159,7 @@ _HOUSEKEEPING: Final = {
     "camel": "CreatedAt; CreatedById; LastModifiedAt; LastModifiedById; IsDeleted:boolean",
     "cryptic": "chgusr; chgdat:date",
 }
-# What some of the details have besides their own.
+# Columns that some details have in addition.
 _EXTRAS: Final = (
     "external_ref", "org_unit_id", "remark", "source_system", "is_active", "valid_from", "valid_to", "url",
     "language_code", "currency_code", "legal_entity_code", "batch_no", "sort_no:integer", "checksum", "state",
@@ -176,7 +176,7 @@ _DECLARED_BY_NAMING: Final = {
 
 
 def grow(company: Company, table_count: int, *, seed: int = 1) -> list[TableSpec]:
-    """Return a schema of so many tables, the company's own first; partitions come on top of that number."""
+    """Return a schema with a number of tables, those of `core.txt` first; partitions are not counted."""
     random = Random(seed)  # noqa: S311 - the same tables every time, not secrets
     tables = {(table.schema, table.name): _keep_house(table, company, random) for table in company.tables}
     missing = table_count - len(tables)
@@ -197,7 +197,7 @@ def grow(company: Company, table_count: int, *, seed: int = 1) -> list[TableSpec
 
 
 def _add(tables: dict[tuple[str, str], TableSpec], new: Iterable[TableSpec], count: int) -> None:
-    """Add so many of the new tables whose names are not taken."""
+    """Add a number of new tables whose names are not used yet."""
     end = len(tables) + count
     for table in new:
         if len(tables) >= end:
@@ -238,7 +238,7 @@ def _keep_house(table: TableSpec, company: Company, random: Random) -> TableSpec
 
 
 def _column(text: str, naming: str, is_commented: bool, random: Random) -> ColumnSpec:
-    """Return a column of "name:type", in the words of its schema; housekeeping is spelled already."""
+    """Return the column for "name:type" in its schema's spelling; housekeeping columns have it already."""
     name, _, type_ = text.partition(":")
     comment = _COLUMN_COMMENTS.get(name, "") if is_commented and random.random() < _COMMENTED_COLUMNS else ""
     spelled = _SPELLERS["singular" if naming == "plural" else naming](name.split("_")) if naming else name
@@ -278,7 +278,7 @@ def _spell_camel(words: list[str]) -> str:
 
 
 def _spell_cryptic(words: list[str]) -> str:
-    """Write three letters of each word, as systems with short names did."""
+    """Abbreviate each word to three letters, as systems with short names did."""
     return "".join(word[0] + re.sub("[aeiou]", "", word[1:])[:2] for word in words)
 
 
@@ -292,7 +292,7 @@ _SPELLERS: Final[dict[str, Callable[[list[str]], str]]] = {
 
 
 def _copies(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpec]:
-    """Give endless copies that were left beside their originals."""
+    """Yield endless copies of tables beside their originals."""
     while True:
         original = random.choice(originals)
         if random.random() < 0.9:
@@ -303,7 +303,7 @@ def _copies(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpe
 
 
 def _copies_elsewhere(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpec]:
-    """Give endless copies in schemas for archives, loading and trying things out."""
+    """Yield endless copies in schemas for archives, loading and experiments."""
     while True:
         original = random.choice(originals)
         place = random.random()
@@ -328,7 +328,7 @@ def _copy(original: TableSpec, schema: str, name: str, random: Random) -> TableS
 
 
 def _reports(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpec]:
-    """Give endless tables of a data warehouse."""
+    """Yield endless tables of a data warehouse."""
     while True:
         subject = random.choice(originals)
         kind = random.choice(("dim", "fact", "agg", "rpt", "kpi"))
@@ -342,7 +342,7 @@ def _reports(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSp
 
 
 def _machines(originals: Sequence[TableSpec], random: Random) -> Iterator[TableSpec]:
-    """Give the tables that machines write to, a few of them partitioned by month."""
+    """Yield the tables that machines write to, a few of them partitioned by month."""
     columns = (
         ColumnSpec("reading_id", "bigint"),
         ColumnSpec("read_at", "timestamptz"),

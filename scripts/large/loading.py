@@ -1,4 +1,4 @@
-"""Making the tables in PostgreSQL, in batches; and the few rows that tell what a column holds."""
+"""Creates the tables in PostgreSQL in batches, and inserts a few rows with the columns' values."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
@@ -9,11 +9,11 @@ from pgmcp.catalog.identifiers import quote_identifier
 from scripts.large.company import ColumnSpec, TableSpec
 
 TABLES_IN_BATCH: Final = 200
-"""Tables made in one message and one transaction; PostgreSQL holds a lock on each until its end."""
+"""Tables per message and transaction; PostgreSQL holds a lock on each until its end."""
 
 _ROWS: Final = 40  # of a table whose columns list values
 
-# So that rows of every table refer to rows there are: a key is the row's number.
+# A key is the row's number, so that all references are valid.
 _VALUE_BY_TYPE: Final = {
     "bigint": "number",
     "boolean": "number % 2 = 0",
@@ -30,13 +30,13 @@ _VALUE_BY_TYPE: Final = {
 def load(
     url: str, tables: Sequence[TableSpec], progress: Callable[[int, int], None], *, is_filled: bool = False
 ) -> None:
-    """Make the tables, and let PostgreSQL count the values of those that have rows.
+    """Create the tables, and analyse those that have rows.
 
     Args:
-        url: of an empty database, for its owner.
-        tables: as `growth.grow` gives them.
-        progress: told how many of the tables there are so far, and of how many.
-        is_filled: whether all have rows in all columns, and so statistics; partitioned ones have none.
+        url: of an empty database, with its owner.
+        tables: from `growth.grow`.
+        progress: called with the number of created tables, and of all tables.
+        is_filled: whether all columns have rows and so statistics; partitioned tables have none.
     """
     with psycopg.connect(url, autocommit=True) as connection:
         schemas = dict.fromkeys(table.schema for table in tables)
@@ -47,7 +47,7 @@ def load(
             progress(start + len(batch), len(tables))
         for table in tables:
             _run(connection, _fill(table, is_filled=is_filled))
-        # Only now are all tables there that others refer to.
+        # References follow, because now all referenced tables exist.
         key_by_table = {(table.schema, table.name): table.columns[0].name for table in tables}
         for start in range(0, len(tables), TABLES_IN_BATCH):
             batch = tables[start : start + TABLES_IN_BATCH]
@@ -55,7 +55,7 @@ def load(
 
 
 def _run(connection: psycopg.Connection, statements: Iterable[str]) -> None:
-    """Run statements in one message and so in one transaction: a trip for each would take much longer."""
+    """Run statements in one message and transaction, to save round trips."""
     if script := ";\n".join(statements):
         connection.execute(script.encode())
 
@@ -88,7 +88,7 @@ def _refer(table: TableSpec, key_by_table: dict[tuple[str, str], str]) -> Iterat
 
 
 def _fill(table: TableSpec, *, is_filled: bool) -> Iterator[str]:
-    """Insert rows where columns list what they hold: pg_stats is where their values are read from."""
+    """Insert rows into tables whose columns have values, so that pg_stats has these values."""
     key, *others = table.columns
     filled = [column for column in others if column.values or (is_filled and not table.partitions)]
     if filled:

@@ -1,6 +1,7 @@
-"""What pgmcp makes of a large schema: how long it reads it, in how much memory, and what its prompts hold.
+"""Measures pgmcp with a large schema: time and memory of reading it, and the content of prompts.
 
-All of it is seen from outside: a server as a host starts it, and a scripted endpoint that keeps the prompts.
+Everything is measured from outside, with a server as a host starts it and a scripted endpoint that stores the
+prompts.
 """
 
 import re
@@ -20,14 +21,14 @@ from scripts.load.client import StdioServer
 from testing.openai_endpoint import ScriptedEndpoint, sql
 
 _MARK: Final = "select 1 as nothing"
-_REFRESHES: Final = 3  # the old and the new schema are both there then, and what is left between them adds up
+_REFRESHES: Final = 3  # the old and the new schema are both in memory then
 _CONFIGURED: Final = {
     "OPENAI_MODEL": "scripted",
     "OPENAI_API_KEY": "scripted",
     "RATE_LIMIT_ENABLED": "false",
     "DATABASE_NAME": "company",
 }
-# A table is shown as `schema.name(column type, …)` at the beginning of a line, a view with a word before it.
+# A table is shown as `schema.name(column type, …)` at the beginning of a line, after a word for a view.
 _SHOWN = re.compile(r"^(?:[a-z]+ ){0,2}([\w\".]+)\(", re.MULTILINE)
 
 
@@ -36,7 +37,7 @@ class Missing:
     """A table that a question needs and its prompt does not show.
 
     Attributes:
-        is_subject: the question speaks of it; otherwise it only joins others.
+        is_subject: the question mentions it; otherwise it only joins others.
         is_named: it is in the list of further names, without its columns.
     """
 
@@ -50,8 +51,8 @@ class Prompted:
     """One question's prompt.
 
     Attributes:
-        build_ms: of the whole call, what was neither the model, the schema's reading nor the database.
-        tables: how many tables the prompt shows with their columns.
+        build_ms: duration of the call without the model, the database and reading the schema.
+        tables: number of tables that the prompt shows with their columns.
     """
 
     question: KnownQuestion
@@ -66,11 +67,11 @@ class Run:
     """All questions with one budget of tokens.
 
     Attributes:
-        introspection_s: from asking for the schema to be read until it was.
-        refresh_s: the same when it is read again, in the middle of `_REFRESHES`.
-        idle_mb: what the front process had in memory before; 0 where the system does not tell.
-        read_mb: the most it had until the schema was read.
-        front_mb: the most it had until all questions were answered and the schema was read again, and again.
+        introspection_s: duration of reading the schema.
+        refresh_s: median duration of reading it again.
+        idle_mb: memory of the front process before; 0 if the system does not report it.
+        read_mb: its peak until the schema was read.
+        front_mb: its peak until all questions were answered and the schema was read again several times.
     """
 
     budget_tokens: int
@@ -88,12 +89,12 @@ class Run:
 
     @property
     def first_build_ms(self) -> float:
-        """What the first prompt took, which builds the index for all."""
+        """Duration of the first prompt, which builds the search index."""
         return self.prompts[0].build_ms
 
     @property
     def build_p50_ms(self) -> float:
-        """What a prompt took in the middle, the first left out."""
+        """Median duration of a prompt, without the first."""
         return statistics.median(prompt.build_ms for prompt in self.prompts[1:] or self.prompts)
 
     @property
@@ -109,11 +110,11 @@ async def measure(
     environment: Mapping[str, str],
     folder: Path,
 ) -> Run:
-    """Ask every question of a fresh server and look at its prompts.
+    """Ask a new server all questions and measure its prompts.
 
     Args:
-        environment: of the server, less what names its database and its model.
-        folder: an empty one to run in.
+        environment: of the server, without its database and its model.
+        folder: an empty folder to run in.
     """
     with ScriptedEndpoint() as endpoint:
         endpoint.script(lambda request: sql(_MARK))
@@ -126,7 +127,9 @@ async def measure(
         given = {f"PG_MCP_{name}": text for name, text in settings.items()}
         server = await StdioServer.start(PGMCP, {**environment, **given}, folder)
         try:
-            await server.execute("select 1")  # whatever the first statement loads is not the schema's
+            await server.execute(
+                "select 1"
+            )  # so that modules loaded by the first statement are not measured as the schema's
             idle_mb = processes.resident_mb(server.pid) if processes.IS_LINUX else 0.0
             introspection_s = await _read_schema(server)
             read_mb = _peak_mb(server)
@@ -147,7 +150,7 @@ async def measure(
 
 
 async def _read_schema(server: StdioServer) -> float:
-    """Have the schema read and return the seconds it took."""
+    """Read the schema and return the duration in seconds."""
     start_s = time.perf_counter()
     await server.call("refresh_schema")
     return time.perf_counter() - start_s

@@ -1,4 +1,4 @@
-"""What was measured of large schemas, as tables for people and as JSON for programs."""
+"""Writes the measurements of large schemas as tables for people and as JSON for programs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from scripts.large.measure import Missing, Prompted, Run
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """One size of schema and what was measured of it."""
+    """One size of schema and its measurements."""
 
     tables: int
     load_s: float

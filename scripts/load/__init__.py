@@ -1,1 +1,1 @@
-"""The scenarios of `scripts/loadtest.py`, and what they are measured with."""
+"""The scenarios of `scripts/loadtest.py`, and the tools that they measure with."""

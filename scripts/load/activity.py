@@ -1,4 +1,4 @@
-"""What PostgreSQL says of the sessions that a run has opened."""
+"""Observes the sessions of a run in pg_stat_activity."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ _POLL_S: Final = 0.002
 
 
 class Activity:
-    """Looks at the sessions of one application name, whose role the observer's can see."""
+    """Observes the sessions with one application name; its role must be allowed to see them."""
 
     def __init__(self, url: str, application_name: str) -> None:
         self._url = url
@@ -21,15 +21,15 @@ class Activity:
         self._connection: psycopg.Connection[Any] | None = None
 
     def running(self) -> set[int]:
-        """Return the backends that run a statement now, by pid."""
+        """Return the pids of backends that run a statement."""
         return {pid for (pid,) in self._ask("select pid from {sessions} and state = 'active'")}
 
     def sessions(self) -> set[int]:
-        """Return every backend, by pid."""
+        """Return the pids of all backends."""
         return {pid for (pid,) in self._ask("select pid from {sessions}")}
 
     def advisory_locks(self) -> int:
-        """Return how many advisory locks the sessions hold."""
+        """Return the number of the sessions' advisory locks."""
         query = "select pid from pg_locks where locktype = 'advisory' and pid in (select pid from {sessions})"
         return len(self._ask(query))
 
@@ -39,7 +39,7 @@ class Activity:
             self._connection.close()
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
-        """Ask once more on a new connection if the database was restarted meanwhile."""
+        """Query; if the database was restarted meanwhile, query again on a new connection."""
         sessions = "pg_stat_activity where application_name = %s"
         text = query.format(sessions=sessions).encode()
         try:
@@ -54,10 +54,10 @@ class Activity:
 
 
 async def until(is_so: Callable[[], bool], what: str, *, timeout_s: float = 10.0) -> float:
-    """Wait until a fact holds; return how long it took, in ms.
+    """Wait until a condition holds; return how long it took, in ms.
 
     Raises:
-        LoadTestError: it does not hold in time.
+        LoadTestError: the condition did not hold in time.
     """
     started_s = time.perf_counter()
     while not is_so():

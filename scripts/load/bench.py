@@ -1,4 +1,4 @@
-"""What every scenario works with: the database, servers to start, and where calls are noted."""
+"""The environment of every scenario: the database, servers to start, and the record of calls."""
 
 import os
 import secrets
@@ -29,12 +29,12 @@ _CLUSTER_SETTINGS: Final = {"fsync": "off", "max_connections": "200"}
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured.
+    """The extent of the measurements.
 
     Attributes:
-        is_quick: a look at whether everything runs; the figures are too few to judge.
-        soak_s: the longest a soak takes.
-        soak_statements: how many statements it runs, if the time lasts.
+        is_quick: only check that everything runs; there are too few figures to judge.
+        soak_s: maximum duration of a soak.
+        soak_statements: how many statements it runs, if there is time.
     """
 
     is_quick: bool
@@ -42,20 +42,20 @@ class Effort:
     soak_statements: int
 
     def times(self, usual: int) -> int:
-        """Return how often to repeat what is usually repeated so often."""
+        """Return the number of repetitions, given the usual number."""
         return max(1, usual // 10) if self.is_quick else usual
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """The surroundings of a run.
+    """The environment of a run.
 
     Attributes:
-        conninfo: of the role that is measured; its sessions bear the name that `activity` looks for.
-        cluster: PostgreSQL itself, where it is ours to restart.
+        conninfo: with the measured role; its sessions have the application name that `activity` observes.
+        cluster: the PostgreSQL, if the run started it and may restart it.
         folder: servers run in empty folders below it, so that no `.env` is read.
-        report: told how far a long scenario has come: steps done, and steps in all.
-        with_peers: servers of others are installed, to be measured in the same run.
+        report: called with the progress of a long scenario: steps done, and all steps.
+        with_peers: also install other servers and measure them in the same run.
     """
 
     conninfo: str
@@ -72,8 +72,8 @@ class Bench:
         """Start pgmcp, and stop it at the end.
 
         Args:
-            conninfo: another way to the database.
-            settings: "PG_MCP_" is put before each name.
+            conninfo: replaces the connection to the database.
+            settings: by name without "PG_MCP_".
         """
         async with self.started(PGMCP, conninfo, **settings) as server:
             yield server
@@ -82,7 +82,7 @@ class Bench:
     async def started(
         self, argv: tuple[str, ...], conninfo: str | None = None, **settings: object
     ) -> AsyncIterator[StdioServer]:
-        """Start any server with pgmcp's settings, and stop it at the end."""
+        """Start a server with pgmcp's settings, and stop it at the end."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         server = await StdioServer.start(argv, self._environment(conninfo, settings), folder)
         try:
@@ -97,7 +97,7 @@ class Bench:
             yield connection
 
     def _environment(self, conninfo: str | None, settings: dict[str, object]) -> dict[str, str]:
-        """Return this process's environment with the settings of this run alone."""
+        """Return this process's environment, with only the settings of this run."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG_MCP_")}
         given = {f"PG_MCP_{name.upper()}": str(value) for name, value in settings.items()}
         return {
@@ -118,11 +118,11 @@ def open_bench(
     *,
     with_peers: bool = False,
 ) -> Iterator[Bench]:
-    """Prepare a run on `url`, or on a cluster of its own that is gone afterwards."""
+    """Prepare a run on `url`, or on a temporary cluster."""
     with ExitStack() as stack:
         name = tempfile.TemporaryDirectory(prefix="pgmcp-loadtest-", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(name))
-        folder.chmod(0o711)  # as root, PostgreSQL runs as another user, who has to come through
+        folder.chmod(0o711)  # as root, PostgreSQL runs as another user, who needs access to the folder
         session = f"loadtest-{os.getpid()}"
         cluster = None
         observed = measured = url or ""
@@ -145,7 +145,7 @@ def _own_cluster(folder: Path) -> Iterator[EmbeddedPostgres]:
 
 
 def _make_reader(cluster: EmbeddedPostgres) -> str:
-    """Make the role that pgmcp is to have, one that owns nothing, and return its URL."""
+    """Create pgmcp's role, which owns nothing, and return its URL."""
     password = secrets.token_urlsafe(16)
     create = sql.SQL("create role {} login password {}")
     with psycopg.connect(cluster.url(), autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""A host in plain JSON-RPC: the SDK's client would cost more than what is measured."""
+"""A host in plain JSON-RPC, because the SDK's client would take longer than the measured calls."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import msgspec
 
 REPLY_TIMEOUT_S: Final = 60.0
-"""A reply that takes longer is lost: no deadline here is as long."""
+"""A reply that takes longer counts as lost; all deadlines here are shorter."""
 
 _LOG_TAIL_CHARACTERS: Final = 500
 _STOP_TIMEOUT_S: Final = 10.0
@@ -40,7 +40,7 @@ class CallFailedError(LoadTestError):
 
 
 class _Message(msgspec.Struct):
-    """A line from a server; results are decoded by those who want to see them."""
+    """A line from a server; its result is decoded only on demand."""
 
     id: int | str | None = None
     result: msgspec.Raw = msgspec.Raw()
@@ -71,7 +71,7 @@ class StdioServer:
 
     @classmethod
     async def start(cls, argv: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> Self:
-        """Spawn the server in `folder`, where its standard error goes to a file, and shake hands with it."""
+        """Spawn the server in `folder`, with standard error in a file there, and open the session."""
         stderr_file = folder / "stderr.txt"
         with stderr_file.open("wb") as stderr:
             process = await asyncio.create_subprocess_exec(
@@ -98,15 +98,15 @@ class StdioServer:
 
     @property
     def stderr(self) -> str:
-        """What the server has logged so far."""
+        """The server's log until now."""
         return self._stderr_file.read_text("utf-8", errors="replace")
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Call a tool and return its result; being cancelled meanwhile tells the server.
+        """Call a tool and return its result; if cancelled, notify the server.
 
         Raises:
             CallFailedError: the tool answered with an error.
-            LostReplyError: it did not answer.
+            LostReplyError: the server did not answer.
         """
         result = await self.request("tools/call", {"name": tool, "arguments": arguments})
         if result.get("isError"):
@@ -119,13 +119,13 @@ class StdioServer:
         return structured
 
     async def call_unread(self, tool: str, arguments: Mapping[str, Any]) -> None:
-        """Call a tool and check only that its result is no error: the client's own work is not measured."""
+        """Call a tool and check only that its result is no error, to keep the client's own work small."""
         _check(await self._exchange("tools/call", {"name": tool, "arguments": arguments}))
 
     async def flood(
         self, tool: str, arguments: Iterable[Mapping[str, Any]], *, in_flight: int
     ) -> tuple[list[float], float]:
-        """Make calls with so many of them in flight; return how long each took, and all of them, in ms."""
+        """Make calls, several at once; return the duration of each, and of all together, in ms."""
         latencies_ms: list[float] = []
         failures: list[Exception] = []
         left = iter(arguments)
@@ -196,14 +196,14 @@ class StdioServer:
         self, method: str, parameters: Mapping[str, Any], take: Callable[[_Message | LostReplyError], None]
     ) -> int:
         if self._reading.done():
-            raise LostReplyError("the server has left")
+            raise LostReplyError("the server has exited")
         request_id = next(self._ids)
         self._take_by_id[request_id] = take
         self._write({"jsonrpc": "2.0", "id": request_id, "method": method, "params": parameters})
         return request_id
 
     async def stop(self) -> None:
-        """Close the server's input, as a host does; kill it if it does not leave."""
+        """Close the server's input, as a host does; kill it if it does not exit."""
         self._requests.close()
         try:
             await asyncio.wait_for(self._process.wait(), _STOP_TIMEOUT_S)
@@ -213,7 +213,7 @@ class StdioServer:
         await self._reading
 
     async def kill(self) -> None:
-        """End the server as the kernel does when memory runs out."""
+        """End the server with SIGKILL, as the kernel does when memory runs out."""
         with suppress(ProcessLookupError):
             self._process.kill()
         await self._process.wait()
@@ -235,7 +235,7 @@ class StdioServer:
         log_tail = self.stderr[-_LOG_TAIL_CHARACTERS:]
         while self._take_by_id:
             _, take = self._take_by_id.popitem()
-            take(LostReplyError(f"the server left; its log ends: {log_tail}"))
+            take(LostReplyError(f"the server exited; its log ends: {log_tail}"))
 
 
 def _raise_protocol_error(message: _Message) -> None:

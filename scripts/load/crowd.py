@@ -1,4 +1,4 @@
-"""What a caller notices of others: runaways, heavy queries, and many callers at once."""
+"""Effects of other callers: runaway statements, heavy queries, and many calls at once."""
 
 import asyncio
 import time
@@ -14,19 +14,19 @@ from scripts.load.measure import Series, awaited, in_turns
 from scripts.load.nonce import Tally, ask_for_much, ask_many
 
 LOOKUP: Final = "select relname from pg_catalog.pg_class where oid = 1259"
-"""One row by its key, in a table that every database has."""
+"""One row by its key, from a system catalog."""
 
 _RUNAWAYS: Final = 4
 HEAVY_COUNT: Final = 20
 _HEAVY_AT_ONCE: Final = 7
-"""What the default pool of 10 runs at once beside its reserved workers; the others wait."""
+"""How many heavy queries the default pool of 10 runs at once; others wait, because workers are reserved."""
 
 _LANES: Final = 8
 _TURNS: Final = 4
 
 
 async def measure_storm(bench: Bench) -> Sequence[Measured]:
-    """Compare innocents beside runaways, which are stopped and come again, with innocents alone."""
+    """Compare short statements beside runaways, which are stopped and started again, with the same alone."""
     async with bench.pgmcp(server_query_timeout=1, server_allowed_functions="pg_sleep") as pgmcp:
         waiting = await _beside(bench, pgmcp, "select pg_sleep(60)", _RUNAWAYS, _RUNAWAYS)
         computing = await _beside(bench, pgmcp, ask_for_much().sql, _RUNAWAYS, _RUNAWAYS)
@@ -37,14 +37,14 @@ async def measure_storm(bench: Bench) -> Sequence[Measured]:
 
 
 async def measure_heavy(bench: Bench) -> Sequence[Measured]:
-    """Compare a lookup beside heavy queries with the same lookup alone."""
+    """Compare a lookup beside heavy queries with the lookup alone."""
     async with bench.pgmcp(server_query_timeout=30) as pgmcp:
         alone, there = await _beside(bench, pgmcp, ask_for_much().sql, HEAVY_COUNT, _HEAVY_AT_ONCE)
     return [Measured(there.p50_ms, alone.p50_ms, f"95th percentile {there.p95_ms:.1f}")]
 
 
 async def measure_mixed(bench: Bench) -> Sequence[Measured]:
-    """Ask all sorts of things in several lanes at once, and check every reply."""
+    """Run all kinds of statements in several lanes at once, and check every reply."""
     tally = Tally(bench.timeline)
     async with bench.pgmcp() as pgmcp:
         before_s = time.perf_counter()
@@ -57,7 +57,7 @@ async def measure_mixed(bench: Bench) -> Sequence[Measured]:
 async def _beside(
     bench: Bench, pgmcp: StdioServer, statement: str, count: int, at_once: int
 ) -> tuple[Series, Series]:
-    """Return lookups alone and lookups beside so many others, in turns."""
+    """Measure lookups alone and lookups beside other statements, in turns."""
     alone, there = Series(), Series()
     calls = bench.effort.times(150)
     lookup = awaited(lambda: pgmcp.execute(LOOKUP))
@@ -68,13 +68,13 @@ async def _beside(
             await until(lambda: len(bench.activity.running()) >= at_once, f"{at_once} heavy statements run")
             turn = await in_turns({"beside": lookup}, bench.timeline, turns=1, calls=calls)
             there.latencies_ms += turn["beside"].latencies_ms
-        await until(lambda: not bench.activity.running(), "the cancelled ones have ended")
+        await until(lambda: not bench.activity.running(), "the cancelled statements have ended")
     return alone, there
 
 
 @asynccontextmanager
 async def _kept_running(pgmcp: StdioServer, statement: str, count: int) -> AsyncIterator[None]:
-    """Have so many of a statement in flight, each started again when it is stopped."""
+    """Keep a number of statements running; start each again when it is stopped."""
 
     async def repeat() -> None:
         while True:

@@ -1,4 +1,4 @@
-"""How soon a runaway statement is answered, is off the server, and has given its worker back."""
+"""Measures how soon after its deadline a runaway is answered, ends on the server, and frees its worker."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ FLOOD: Final = """
 select repeat('x', 1000000) from (select count(*) from generate_series(1, 2000000)) as late,
        generate_series(1, 100000)
 """
-"""Is silent for a moment, then sends more than sockets hold: its backend waits in ClientWrite."""
+"""Sends nothing for a moment and then more than socket buffers hold: its backend waits in ClientWrite."""
 
 _REPETITIONS: Final = 10
 _BURSTS: Final = 50
@@ -31,7 +31,7 @@ _LONGEST_PATIENCE_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class _Stop:
-    """How one runaway ended, in ms after its deadline."""
+    """The end of one runaway, in ms after its deadline."""
 
     answered_ms: float
     backend_idle_ms: float
@@ -39,7 +39,7 @@ class _Stop:
 
 
 async def measure_ladder(bench: Bench) -> Sequence[Measured]:
-    """Stop runaways on either rung, with a single worker, so that the next statement needs that slot."""
+    """Stop runaways by timeout and by kill; there is one worker, so the next statement needs its slot."""
     need_linux()
     async with bench.pgmcp(server_query_timeout=DEADLINE_S, database_max_pool_size=1) as pgmcp:
         await pgmcp.execute("select 1")
@@ -55,7 +55,7 @@ async def measure_ladder(bench: Bench) -> Sequence[Measured]:
 
 
 async def measure_cancel_storm(bench: Bench) -> Sequence[Measured]:
-    """Start and cancel heavy statements, burst after burst, then see how soon nothing is left of them."""
+    """Start and cancel heavy statements in bursts, and measure how soon all have ended."""
     bursts = bench.effort.times(_BURSTS)
     async with bench.pgmcp() as pgmcp:
         await pgmcp.execute("select 1")
@@ -63,10 +63,10 @@ async def measure_cancel_storm(bench: Bench) -> Sequence[Measured]:
             calls = [asyncio.create_task(pgmcp.execute(ask_for_much().sql)) for _ in range(_BURST)]
             await asyncio.sleep(_LONGEST_PATIENCE_S * number / bursts)
             await _cancel(calls)
-            # Its reply says that the cancels before it were read, so that nothing piles up in the pipe.
+            # Its reply shows that the server has read the cancels, so that the pipe does not fill up.
             await pgmcp.request("ping", {})
             bench.report(number + 1, bursts)
-        idle_ms = await until(lambda: not bench.activity.running(), "no cancelled statement runs")
+        idle_ms = await until(lambda: not bench.activity.running(), "no cancelled statement is running")
         before_s = time.perf_counter()
         await pgmcp.execute("select 1")
         next_ms = (time.perf_counter() - before_s) * 1000
@@ -74,7 +74,7 @@ async def measure_cancel_storm(bench: Bench) -> Sequence[Measured]:
 
 
 async def _stop(bench: Bench, pgmcp: StdioServer, statement: str, hinder: Callable[[], None]) -> _Stop:
-    """Run a statement into its deadline, and then at once another."""
+    """Run a statement until its deadline, and another one immediately afterwards."""
     deadline_s = time.perf_counter() + DEADLINE_S
     runaway = asyncio.create_task(_expect_timeout(pgmcp.execute(statement)))
     await until(lambda: bool(bench.activity.running()), "the runaway runs")

@@ -1,8 +1,8 @@
-"""What a call costs beside the least servers that there are, and beside servers of others.
+"""Compares the cost of a call with minimal servers and with other MCP servers.
 
-`echo` is an SDK server and `msgspec` a bare loop; both repeat one of pgmcp's replies. `server-postgres` and
-`dbhub` are installed with `--peers`. A statement seen before, a new literal and a new shape are scenarios of
-their own, because servers remember different things.
+`echo` uses the SDK and `msgspec` is a plain loop; both repeat one of pgmcp's replies. `server-postgres` and
+`dbhub` are installed with `--peers`. A repeated statement, a new literal and a new shape are separate
+scenarios, because servers cache different things.
 """
 
 import asyncio
@@ -44,11 +44,11 @@ _IN_FLIGHT: Final = 32
 _STARTS: Final = 5
 _COLD_STARTS: Final = 3
 _SETTLE_S: Final = 2.0
-"""What a server may take to start what it keeps ready, before its memory is read."""
+"""How long a server may start background processes before its memory is measured."""
 
 
 def gates(what: str, at_most: float, *, judged: str = SERVER_POSTGRES) -> tuple[Gate, ...]:
-    """Return a gate against one other server, and the same figure against the rest, for information."""
+    """Return a gate against one other server, and gates without a limit against the rest."""
     return tuple(
         Gate(f"{what}, to {other}", at_most if other == judged else None, RATIO) for other in _OTHERS
     )
@@ -69,17 +69,17 @@ class _Contestant:
 
 
 async def measure_repeated(bench: Bench) -> Sequence[Measured | Missing]:
-    """Compare the same statement again and again."""
+    """Compare repetitions of the same statement."""
     return await _compare_latency(bench, itertools.repeat(TRIVIAL), calls=60)
 
 
 async def measure_literals(bench: Bench) -> Sequence[Measured | Missing]:
-    """Compare a row by its key, a new literal each time."""
+    """Compare lookups of a row by its key, with a new literal each time."""
     return await _compare_latency(bench, _lookups(bench), calls=60)
 
 
 async def measure_shapes(bench: Bench) -> Sequence[Measured | Missing]:
-    """Compare statements of which no two differ in literals alone."""
+    """Compare statements that all have different shapes."""
     return await _compare_latency(bench, _shapes(bench), calls=60)
 
 
@@ -110,7 +110,7 @@ async def measure_throughput(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_cpu(bench: Bench) -> Sequence[Measured | Missing]:
-    """Compare the processor time of all processes of a server for a statement, PostgreSQL's left out."""
+    """Compare the processor time of all processes of a server for a statement, without PostgreSQL's."""
     need_linux()
     calls = bench.effort.times(200)
     series: dict[str, Series] = {}
@@ -142,7 +142,7 @@ async def measure_start(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_memory(bench: Bench) -> Sequence[Measured | Missing]:
-    """Look at the memory of all processes of an idle server, with shared pages divided among them."""
+    """Measure the memory of all processes of an idle server, with shared pages divided among them."""
     need_linux()
     async with _contestants(bench, TRIVIAL) as contestants:
         for contestant in contestants.values():
@@ -154,7 +154,7 @@ async def measure_memory(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_cold_crowd(bench: Bench) -> Sequence[Measured]:
-    """Compare lookups beside heavy queries that came first on a cold pool with lookups alone."""
+    """Compare lookups beside heavy queries that started first on a cold pool with lookups alone."""
     alone, beside = Series(), Series()
     calls = bench.effort.times(60)
     for _ in range(bench.effort.times(_COLD_STARTS)):

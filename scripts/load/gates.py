@@ -1,4 +1,4 @@
-"""What a scenario promises, what it measured, and whether the two agree."""
+"""Gates of scenarios, the measured figures, and the verdicts."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,24 +11,24 @@ RATIO: Final = "\N{MULTIPLICATION SIGN}"
 
 
 class SkippedError(Exception):
-    """A scenario cannot run here; the message says what it needs."""
+    """A scenario cannot run here; the message names the requirement."""
 
 
 def need_linux() -> None:
-    """Skip a scenario that looks for a server's processes in /proc."""
+    """Skip a scenario that needs /proc."""
     if not IS_LINUX:
         raise SkippedError("it needs Linux")
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One promise of the design.
+    """A limit for one figure.
 
     Attributes:
-        what: in a few words.
-        at_most: for the ratio of a figure to its floor when `unit` is RATIO, else for the figure itself;
-            None shows the figure and judges nothing.
-        unit: RATIO, "ms", "MB", or what is counted.
+        what: a short description.
+        at_most: limit of the figure, or of its ratio to the floor if `unit` is RATIO; None only shows
+            the figure.
+        unit: RATIO, "ms", "MB", or the counted thing.
     """
 
     what: str
@@ -41,8 +41,8 @@ class Measured:
     """One figure.
 
     Attributes:
-        floor: the same in the same run without pgmcp; only for a ratio, and then both are in ms.
-        note: where the figures come from.
+        floor: for a ratio, the figure without pgmcp in the same run; both are in ms.
+        note: further details of the figure.
     """
 
     value: float
@@ -52,17 +52,17 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A figure of a scenario that this run does not have; the reason says what it needs."""
+    """A figure that this run cannot measure; the reason names the requirement."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A function that measures, and the gates its figures are held against, in the same order.
+    """A measuring function, and the gates of its figures, in the same order.
 
     Attributes:
-        timeout_s: None for one that bounds itself.
+        timeout_s: None if the function limits its own duration.
     """
 
     name: str
@@ -76,8 +76,8 @@ class Verdict:
     """One line of the report.
 
     Attributes:
-        measured: None when there is no figure; `problem` then says why.
-        is_skipped: it could not be measured here, which is nobody's fault.
+        measured: None if there is no figure; `problem` then says why.
+        is_skipped: it could not be measured here; this is no failure.
     """
 
     scenario: str
@@ -88,7 +88,7 @@ class Verdict:
 
     @property
     def figure(self) -> float | None:
-        """What the gate judges: a ratio, or the measured figure itself."""
+        """The judged value: a ratio, or the measured figure."""
         if self.measured is None:
             return None
         if self.measured.floor is None:
@@ -97,7 +97,7 @@ class Verdict:
 
     @property
     def passed(self) -> bool | None:
-        """Whether the promise was kept; None when nothing was to be judged."""
+        """Whether the limit was kept; None if there is none."""
         if self.is_skipped:
             return None
         if self.figure is None:

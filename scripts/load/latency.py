@@ -1,4 +1,4 @@
-"""What execution costs beside plain psycopg."""
+"""Compares execution with plain psycopg."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -17,7 +17,7 @@ select n as id, n * 7919 % 5000011 as mixed
 from generate_series(1, 5000000::bigint) as n order by n * 7919 % 5000011
 """
 BIG_SORT_ROWS: Final = 500
-"""pgmcp asks for one more, to know whether there are more."""
+"""pgmcp requests one more row, to know whether there are more."""
 
 ROUND_TRIP_S: Final = 0.010
 
@@ -25,7 +25,7 @@ _TURNS: Final = 5
 
 
 async def measure_sort(bench: Bench) -> Sequence[Measured]:
-    """Compare the first rows of a big sort with the LIMIT that a person would write."""
+    """Compare the first rows of a large sort with a hand-written LIMIT."""
     limited = f"{BIG_SORT} limit {BIG_SORT_ROWS + 1}"
     async with bench.pgmcp(server_max_result_rows=BIG_SORT_ROWS) as pgmcp:
         with bench.direct() as connection:
@@ -39,9 +39,9 @@ async def measure_sort(bench: Bench) -> Sequence[Measured]:
 
 
 async def measure_distance(bench: Bench) -> Sequence[Measured]:
-    """Compare a safe read with a plain execute where a round trip takes 10 ms.
+    """Compare a read by pgmcp with a plain execute if a round trip takes 10 ms.
 
-    The SDK and the pipes to the host are not part of it: the answer itself says how long it was executed.
+    The time comes from the answer, so it excludes the pipes to the host.
     """
     executed = Series()
     async with AsyncExitStack() as stack:
@@ -60,7 +60,7 @@ async def measure_distance(bench: Bench) -> Sequence[Measured]:
 
 
 def _against(series: Mapping[str, Series], *floor: str) -> Measured:
-    """Return pgmcp's median beside the sum of the floor's."""
+    """Return pgmcp's median and the sum of the floor's medians."""
     parts = " + ".join(f"{name} {series[name].p50_ms:.2f}" for name in floor)
     note = f"{parts}; pgmcp's 95th percentile {series['pgmcp'].p95_ms:.2f}"
     return Measured(series["pgmcp"].p50_ms, sum(series[name].p50_ms for name in floor), note)

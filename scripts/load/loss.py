@@ -1,4 +1,4 @@
-"""What is left when a worker, the server or the database is suddenly gone."""
+"""Measures recovery after a worker, the server or the database dies suddenly."""
 
 import asyncio
 import random
@@ -34,7 +34,7 @@ _RECOVERY_TIMEOUT_S: Final = 20.0
 
 
 async def measure_workers(bench: Bench) -> Sequence[Measured]:
-    """Kill the only worker and ask again; then look at the memory of several that have worked."""
+    """Kill the only worker and call again; then measure the memory of several workers."""
     need_linux()
     times_ms = []
     async with bench.pgmcp(database_max_pool_size=1) as pgmcp:
@@ -50,14 +50,14 @@ async def measure_workers(bench: Bench) -> Sequence[Measured]:
         memory_mb = [proportional_mb(worker) for worker in workers_of(pgmcp.pid)]
     return [
         Measured(
-            statistics.median(times_ms), note=f"kill to the next answer; at most {max(times_ms):.0f} ms"
+            statistics.median(times_ms), note=f"from kill to the next answer; at most {max(times_ms):.0f} ms"
         ),
         Measured(statistics.median(memory_mb), note=f"of {len(memory_mb)} workers"),
     ]
 
 
 async def measure_kills(bench: Bench) -> Sequence[Measured]:
-    """Kill one worker after another while statements run."""
+    """Kill workers one after another while statements run."""
     need_linux()
     tally = Tally(bench.timeline)
     kills = bench.effort.times(_KILLS)
@@ -70,7 +70,7 @@ async def measure_kills(bench: Bench) -> Sequence[Measured]:
 
 
 async def measure_front(bench: Bench) -> Sequence[Measured]:
-    """Kill the server itself while runaways run, and see how soon nothing is left."""
+    """Kill the server while runaways run, and measure how soon its workers and backends end."""
     need_linux()
     ends = [await _kill_front(bench) for _ in range(bench.effort.times(5))]
     workers_ms, backends_ms = ([end[part] for end in ends] for part in (0, 1))
@@ -83,7 +83,7 @@ async def measure_front(bench: Bench) -> Sequence[Measured]:
 async def measure_restart(bench: Bench) -> Sequence[Measured]:
     """Restart the database while statements run."""
     if bench.cluster is None:
-        raise SkippedError("the database is not ours to restart")
+        raise SkippedError("the database was not started by this run and must not be restarted")
     tally = Tally(bench.timeline)
     async with bench.pgmcp() as pgmcp, _asked(pgmcp, tally, DATABASE_LOSS):
         await asyncio.sleep(_PAUSE_S)
@@ -93,13 +93,13 @@ async def measure_restart(bench: Bench) -> Sequence[Measured]:
 
 
 def kill_any_worker(pgmcp: StdioServer) -> None:
-    """Send SIGKILL to one of the server's workers, if there is one."""
+    """Send SIGKILL to one of the server's workers, if there are any."""
     if workers := workers_of(pgmcp.pid):
         send_signal(random.choice(workers), signal.SIGKILL)  # noqa: S311 # any will do
 
 
 async def recovered(pgmcp: StdioServer) -> float:
-    """Wait until a statement is answered again; return how long it took, in ms."""
+    """Wait until a statement succeeds again; return how long it took, in ms."""
     started_s = time.perf_counter()
     while time.perf_counter() - started_s < _RECOVERY_TIMEOUT_S:
         try:
@@ -119,8 +119,8 @@ async def _kill_front(bench: Bench) -> tuple[float, float]:
         workers = workers_of(pgmcp.pid)
         send_signal(pgmcp.pid, signal.SIGKILL)
         times_ms = await asyncio.gather(
-            until(lambda: not any_running(workers), "the workers are gone"),
-            until(lambda: not bench.activity.running(), "the backends are gone"),
+            until(lambda: not any_running(workers), "the workers have ended"),
+            until(lambda: not bench.activity.running(), "the backends have ended"),
         )
         await asyncio.gather(*runaways, return_exceptions=True)
     return times_ms[0], times_ms[1]
@@ -128,7 +128,7 @@ async def _kill_front(bench: Bench) -> tuple[float, float]:
 
 @asynccontextmanager
 async def _asked(pgmcp: StdioServer, tally: Tally, excused: frozenset[str]) -> AsyncIterator[None]:
-    """Ask one thing after another in several lanes, until the end of the block."""
+    """Run statements in several lanes until the end of the block."""
     is_over = asyncio.Event()
     chance = random.Random(2)  # noqa: S311 # the same mix in every run
 

@@ -1,4 +1,4 @@
-"""Latencies, measured in turns: a busy machine then slows everything that is compared."""
+"""Measures latencies in turns, so that a busy machine slows all compared targets."""
 
 import asyncio
 import statistics
@@ -40,10 +40,10 @@ class Sample:
 
 
 class Timeline:
-    """Every call of a run, for the plot.
+    """All calls of a run, for the plot.
 
     Attributes:
-        scenario: the one that runs now.
+        scenario: the current one.
     """
 
     def __init__(self) -> None:
@@ -52,13 +52,13 @@ class Timeline:
         self.samples: list[Sample] = []
 
     def add(self, series: str, latency_ms: float) -> None:
-        """Note a call that has just ended."""
+        """Record a call that has just ended."""
         at_s = time.perf_counter() - self._started_s
         self.samples.append(Sample(at_s, self.scenario, series, latency_ms))
 
 
 Target = Callable[[int, Callable[[float], None]], Awaitable[None]]
-"""Makes so many calls one after another and notes how long each took, in ms."""
+"""Makes a number of calls one after another and records the duration of each, in ms."""
 
 
 def awaited(call: Callable[[], Awaitable[Any]]) -> Target:
@@ -74,7 +74,7 @@ def awaited(call: Callable[[], Awaitable[Any]]) -> Target:
 
 
 def blocking(call: Callable[[], Any]) -> Target:
-    """Return a target that makes its calls in a thread, which no call then waits for."""
+    """Return a target that makes all its calls in one thread."""
 
     def run_all(calls: int, note: Callable[[float], None]) -> None:
         for _ in range(calls):
@@ -91,11 +91,11 @@ def blocking(call: Callable[[], Any]) -> Target:
 async def in_turns(
     targets: Mapping[str, Target], timeline: Timeline, *, turns: int, calls: int, warm_up: int = WARM_UP_CALLS
 ) -> dict[str, Series]:
-    """Let each target make its calls, turn after turn; return what was noted, by target.
+    """Let each target make its calls, in turns; return the latencies by target.
 
     Args:
-        calls: of each target in each turn.
-        warm_up: calls of each target before the first turn, which nobody notes.
+        calls: number per target and turn.
+        warm_up: number of unrecorded calls per target before the first turn.
     """
     series = {name: Series() for name in targets}
     for run in targets.values():

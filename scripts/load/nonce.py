@@ -1,4 +1,4 @@
-"""Statements whose answer can belong to nobody else: each carries a word of its own, as must its reply."""
+"""Statements with a nonce that must be in the reply, so that a crossed reply is noticed."""
 
 import asyncio
 import random
@@ -18,11 +18,11 @@ _MUCH: Final = "count(*) from generate_series(1, 100000) as a, generate_series(1
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A statement and what only its own reply can be.
+    """A statement, and a check that a reply is its own.
 
     Attributes:
-        answers: whether these rows are its own.
-        code: of the failure that it ends in instead; "" when rows are due.
+        answers: returns whether rows are the statement's own.
+        code: the expected error code; "" if rows are expected.
     """
 
     sql: str
@@ -33,11 +33,11 @@ class Question:
 
 @dataclass
 class Tally:
-    """How a number of questions went.
+    """Counts of the outcomes of questions.
 
     Attributes:
-        outcomes: "answered", "cancelled", "lost", or the code of the failure, with how often.
-        wrong: what was lost, crossed or failed without need; one line each.
+        outcomes: counts by "answered", "cancelled", "lost" or the error's code.
+        wrong: lost, crossed and unexpectedly failed replies, one line each.
     """
 
     timeline: Timeline
@@ -46,26 +46,26 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
     def add(self, outcome: str, latency_ms: float) -> None:
-        """Note a reply."""
+        """Count a reply."""
         self.outcomes[outcome] += 1
         self.series.latencies_ms.append(latency_ms)
         self.timeline.add(outcome, latency_ms)
 
     @property
     def summary(self) -> str:
-        """The outcomes in one line, and what was wrong first."""
+        """The outcomes in one line, and the first wrong reply."""
         counted = ", ".join(f"{count:,} {outcome}" for outcome, count in self.outcomes.most_common())
         return "; ".join([*self.wrong[:3], counted])
 
 
 def ask_for_one_row() -> Question:
-    """Return a question with one cell for an answer."""
+    """Return a question whose answer is one cell."""
     nonce = _new_nonce()
     return Question(f"select '{nonce}' as nonce", nonce, lambda rows: rows == [[nonce]])
 
 
 def ask_for_many_rows() -> Question:
-    """Return a question whose every row bears its nonce."""
+    """Return a question with its nonce in every row."""
     nonce = _new_nonce()
     expected = [[f"{nonce}-{number}", number] for number in range(1, _MANY + 1)]
     sql = f"select '{nonce}-' || n as nonce, n from generate_series(1, {_MANY}) as n order by n"  # noqa: S608 # a word of our own
@@ -73,14 +73,14 @@ def ask_for_many_rows() -> Question:
 
 
 def ask_for_a_sort() -> Question:
-    """Return a question that costs the database a few milliseconds."""
+    """Return a question that takes the database a few milliseconds."""
     nonce = _new_nonce()
     sql = f"select '{nonce}' as nonce, n from generate_series(1, 20000) as n order by n desc limit 3"  # noqa: S608 # as above
     return Question(sql, nonce, lambda rows: rows == [[nonce, n] for n in (20000, 19999, 19998)])
 
 
 def ask_for_a_big_cell() -> Question:
-    """Return a question with a cell of some 10 kB for an answer."""
+    """Return a question whose answer is a cell of about 10 kB."""
     nonce = _new_nonce()
     sql = f"select repeat('{nonce} ', 600) as nonce"
     return Question(
@@ -89,13 +89,13 @@ def ask_for_a_big_cell() -> Question:
 
 
 def ask_for_an_error() -> Question:
-    """Return a question that PostgreSQL refuses, quoting the nonce."""
+    """Return a question that PostgreSQL refuses with the nonce in its message."""
     nonce = _new_nonce()
     return Question(f"select cast('{nonce}' as integer)", nonce, code="statement_failed")
 
 
 def ask_for_a_lock() -> Question:
-    """Return a question that is refused here."""
+    """Return a question that pgmcp refuses."""
     nonce = _new_nonce()
     return Question(f"select pg_advisory_lock(1), {nonce}.lock", nonce, code="rejected")
 
@@ -117,17 +117,17 @@ _KINDS: Final = (
 
 
 def ask_something(chance: random.Random) -> Question:
-    """Return a question of any short kind."""
+    """Return a random short question."""
     return chance.choice(_KINDS)()
 
 
 async def ask(
     server: StdioServer, question: Question, tally: Tally, *, excused: frozenset[str] = frozenset()
 ) -> None:
-    """Ask, and check that the reply is this question's own.
+    """Run the question, and check that the reply is its own.
 
     Args:
-        excused: codes of failures that are nobody's fault, such as "worker_lost" where workers are killed.
+        excused: error codes that are not wrong, such as "worker_lost" while workers are killed.
     """
     before_s = time.perf_counter()
     try:
@@ -146,7 +146,7 @@ async def ask(
 
 
 async def ask_many(server: StdioServer, tally: Tally, *, lanes: int, calls: int) -> None:
-    """Ask short things of all kinds, so many one after another in each of so many lanes."""
+    """Run random short questions, one after another in each of several lanes."""
     chance = random.Random(lanes)  # noqa: S311 # the same mix in every run
 
     async def run_lane() -> None:
@@ -157,7 +157,7 @@ async def ask_many(server: StdioServer, tally: Tally, *, lanes: int, calls: int)
 
 
 def _is_own_failure(error: CallFailedError, question: Question) -> bool:
-    # A timeout tells nothing of the statement; every other failure quotes it.
+    # A timeout does not quote the statement; every other failure does.
     return error.code == question.code and (question.nonce in str(error) or error.code == "timeout")
 
 

@@ -1,6 +1,6 @@
-"""Other PostgreSQL servers for MCP that are measured beside pgmcp, installed from npm.
+"""Other MCP servers for PostgreSQL, installed from npm and measured together with pgmcp.
 
-They go into `PGMCP_PEERS_DIR`, or else the user's cache folder, and stay there for the next run.
+They are installed into `PGMCP_PEERS_DIR` or the user's cache folder, and kept for the next run.
 """
 
 import os
@@ -21,11 +21,11 @@ DBHUB: Final = "dbhub"
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A server of others.
+    """Another MCP server.
 
     Attributes:
         package: with its version.
-        tool: runs the SQL in its argument `sql`.
+        tool: name of the tool that runs the SQL in its argument `sql`.
         arguments: of the command line, before the URL.
     """
 
@@ -36,7 +36,7 @@ class Peer:
     arguments: tuple[str, ...]
 
     def argv(self, conninfo: str) -> tuple[str, ...]:
-        """Return what starts it on a database."""
+        """Return the command that starts the server on a database."""
         program = peers_folder() / "node_modules" / ".bin" / self.program
         return (str(program), *self.arguments, _as_url(conninfo))
 
@@ -48,14 +48,14 @@ PEERS: Final = (
 
 
 def peers_folder() -> Path:
-    """Return the folder that the peers are in, which need not exist."""
+    """Return the folder of the peers, which may not exist."""
     chosen = os.environ.get("PGMCP_PEERS_DIR")
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(chosen) if chosen else Path(cache) / "pgmcp" / "peers"
 
 
 def install_peers() -> None:
-    """Install the versions wanted, unless they are there.
+    """Install the required versions, unless they are installed.
 
     Raises:
         LoadTestError: npm is missing or failed.
@@ -77,7 +77,7 @@ def install_peers() -> None:
 
 
 def _as_url(conninfo: str) -> str:
-    """Return a URL for node's drivers, which read no libpq keywords."""
+    """Return a URL for node's drivers, which do not support libpq's keywords."""
     given = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
     host, port = given.get("host", "localhost"), given.get("port", "5432")
     user, password = quote(given.get("user", "")), quote(given.get("password", ""), safe="")

@@ -1,4 +1,4 @@
-"""Latency over the time of a run, as SVG."""
+"""Plots latency over the time of a run, as SVG."""
 
 import colorsys
 import math
@@ -17,11 +17,11 @@ _TOP: Final = 40
 _BOTTOM: Final = 440
 _FIRST_HUE_DEGREES: Final = 210
 _HUE_STEP_DEGREES: Final = 137.5
-"""The golden angle: however many series there are, neighbours differ."""
+"""The golden angle, with which neighbouring series differ for any number of series."""
 
 
 def draw(samples: Sequence[Sample]) -> str:
-    """Return a picture with a dot per call: seconds to the right, milliseconds upwards, by tens."""
+    """Return a plot with a dot per call: x is the time in seconds, y the latency in ms, logarithmic."""
     axes = _Axes(samples)
     parts = [*_grid(axes), *_scenarios(samples, axes), *_dots(samples, axes), *_legend(samples)]
     head = (
@@ -56,7 +56,7 @@ def _grid(axes: _Axes) -> list[str]:
 
 
 def _scenarios(samples: Sequence[Sample], axes: _Axes) -> list[str]:
-    """Mark where each scenario begins, its name in one of two rows."""
+    """Mark the beginning of each scenario, with its name in one of two rows."""
     parts = []
     for number, (name, group) in enumerate(groupby(samples, key=lambda sample: sample.scenario)):
         first = next(group)

@@ -1,4 +1,4 @@
-"""What Linux tells in /proc of a server and its workers."""
+"""Reads facts about a server and its workers from /proc (Linux)."""
 
 import os
 import signal
@@ -13,11 +13,11 @@ IS_LINUX: Final = sys.platform == "linux"
 
 _PROC: Final = Path("/proc")
 _RESET_PEAK: Final = "5"
-"""proc(5), clear_refs: set VmHWM back to what is resident now."""
+"""proc(5), clear_refs: resets VmHWM to the current resident size."""
 
 
 def workers_of(front: int) -> list[int]:
-    """Return a front's workers: what its fork server has forked, or without one its own children."""
+    """Return a front's workers: the children of its fork server, or its own children if it has none."""
     fork_servers = [child for child in children_of(front) if _runs_fork_server(child)]
     if not fork_servers:
         return children_of(front)
@@ -25,12 +25,12 @@ def workers_of(front: int) -> list[int]:
 
 
 def descendants_of(pid: int) -> list[int]:
-    """Return the children of a process, their children and so on."""
+    """Return all descendants of a process."""
     return [each for child in children_of(pid) for each in (child, *descendants_of(child))]
 
 
 def children_of(pid: int) -> list[int]:
-    """Return the children of a process that run; none if it has ended."""
+    """Return the running children of a process; none if it has ended."""
     with suppress(FileNotFoundError, ProcessLookupError):
         tasks = (_PROC / str(pid) / "task").glob("*/children")
         children = {int(child) for task in tasks for child in task.read_text().split()}
@@ -39,14 +39,14 @@ def children_of(pid: int) -> list[int]:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process lives; one that waits to be reaped does not."""
+    """Whether a process runs; one that waits to be reaped does not."""
     with suppress(FileNotFoundError, ProcessLookupError):
         return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
 def any_running(pids: Iterable[int]) -> bool:
-    """Whether one of the processes lives."""
+    """Whether any of the processes runs."""
     return any(is_running(pid) for pid in pids)
 
 
@@ -57,17 +57,17 @@ def send_signal(pid: int, number: signal.Signals) -> None:
 
 
 def descriptor_count(pid: int) -> int:
-    """Return how many descriptors a process has open."""
+    """Return the number of a process's open descriptors."""
     return len(list((_PROC / str(pid) / "fd").iterdir()))
 
 
 def resident_mb(pid: int) -> float:
-    """Return what a process has in memory now, in MB."""
+    """Return the resident memory of a process, in MB."""
     return _field_mb(pid, "status", "VmRSS")
 
 
 def peak_mb(pid: int) -> float:
-    """Return the most a process had in memory since `reset_peak`, in MB."""
+    """Return the peak of a process's resident memory since `reset_peak`, in MB."""
     return _field_mb(pid, "status", "VmHWM")
 
 
@@ -77,13 +77,13 @@ def reset_peak(pid: int) -> None:
 
 
 def proportional_mb(pid: int) -> float:
-    """Return a process's memory with each shared page divided among its sharers, in MB."""
+    """Return the proportional set size of a process, in MB."""
     return _field_mb(pid, "smaps_rollup", "Pss")
 
 
 def cpu_ms(pid: int) -> float:
-    """Return the processor time that all threads of a process have used."""
-    # The clock of another process, as clock_getcpuclockid(3) makes it.
+    """Return the processor time of all threads of a process."""
+    # The clock of another process, computed as in clock_getcpuclockid(3).
     return time.clock_gettime_ns((~pid << 3) | 2) / 1e6
 
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that makes the database seem far away."""
+"""A TCP proxy that delays every byte, like a distant database."""
 
 import asyncio
 import threading
@@ -14,9 +14,9 @@ _READ_BYTES: Final = 1 << 16
 
 @contextmanager
 def delayed(conninfo: str, round_trip_s: float) -> Iterator[str]:
-    """Yield a conninfo that leads through a proxy, where a round trip takes so much longer.
+    """Yield a conninfo that connects through a proxy, which delays each round trip.
 
-    The proxy has a thread and an event loop of its own, so that callers may block.
+    The proxy runs in its own thread and event loop, so that callers may block.
     """
     given = conninfo_to_dict(conninfo)
     proxy = _Proxy(str(given.get("host") or _HOST), int(given.get("port") or 5432), round_trip_s / 2)
@@ -30,7 +30,7 @@ def delayed(conninfo: str, round_trip_s: float) -> Iterator[str]:
 
 
 class _Proxy:
-    """Passes on what comes, in order and unthrottled, each piece a certain time later."""
+    """Forwards each chunk after a fixed delay, in order and without a limit of throughput."""
 
     def __init__(self, host: str, port: int, delay_s: float) -> None:
         self._target = (host, port)
@@ -42,7 +42,7 @@ class _Proxy:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def wait_for_port(self) -> int:
-        """Return the port to connect to, once it can be."""
+        """Return the proxy's port once it listens."""
         self._listening.wait()
         return self._port
 
@@ -53,7 +53,7 @@ class _Proxy:
             self._loop.call_soon_threadsafe(self._stopped.set)
 
     async def run(self) -> None:
-        """Serve until it is stopped."""
+        """Serve until stopped."""
         self._loop = asyncio.get_running_loop()
         server = await asyncio.start_server(self._accept, _HOST, 0)
         self._port = server.sockets[0].getsockname()[1]

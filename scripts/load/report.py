@@ -1,4 +1,4 @@
-"""The verdicts as a table for people and as JSON for programs."""
+"""Writes the verdicts as a table for people and as JSON for programs."""
 
 import platform
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ def all_passed(verdicts: Sequence[Verdict]) -> bool:
 
 
 def show(verdicts: Sequence[Verdict], console: Console) -> None:
-    """Print the table that ends a run, and below it what a figure alone does not say."""
+    """Print the table at the end of a run, and the notes below it."""
     table = Table("", "what", "measured", "floor", "figure", "gate", "")
     for column in table.columns[2:6]:
         column.justify = "right"

@@ -1,4 +1,4 @@
-"""Runs scenarios one after another; one that breaks fails its own gates and no other's."""
+"""Runs scenarios one after another; a scenario that raises an error fails only its own gates."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ _UNFINISHED: Final = (LoadTestError, OSError, psycopg.Error)
 async def run_scenarios(
     scenarios: Iterable[Scenario], bench: Bench, begin: Callable[[str], None]
 ) -> list[Verdict]:
-    """Measure each scenario and hold it against its gates.
+    """Measure each scenario and compare it with its gates.
 
     Args:
         begin: called with the name of each scenario.

@@ -1,4 +1,4 @@
-"""Every scenario with the gates that it is held against."""
+"""All scenarios with their gates."""
 
 from typing import Final
 
@@ -47,8 +47,8 @@ SCENARIOS: Final = (
         "deadline",
         deadline.measure_ladder,
         (
-            Gate("answer after D, server rung", 50, "ms"),
-            Gate("answer after D, kill rung", 250, "ms"),
+            Gate("answer after D, ended by statement_timeout", 50, "ms"),
+            Gate("answer after D, ended by the kill", 250, "ms"),
             Gate("backend idle or gone after D", 300, "ms"),
             Gate("slot usable again after D", 400, "ms"),
         ),
@@ -65,7 +65,7 @@ SCENARIOS: Final = (
         "runaways",
         crowd.measure_storm,
         (
-            Gate("innocents' p95 beside 4 runaways, to alone", 2, RATIO),
+            Gate("other calls' p95 beside 4 runaways, to alone", 2, RATIO),
             Gate("the same beside 4 that take all processors", None, RATIO),
         ),
     ),

@@ -1,4 +1,4 @@
-"""What does not fit: values, results and statements far beyond any bound."""
+"""Values, results and statements far beyond the limits."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +13,7 @@ ONE_GB: Final = "select repeat('x', 1000000000) as value"
 FIVE_MILLION_ROWS: Final = "select n, md5(n::text) as token from generate_series(1, 5000000) as n"
 
 STATEMENT_BYTES: Final = 64 << 10
-"""The longest statement that is looked at."""
+"""The maximum length of a statement."""
 
 _REPEATED: Final = (
     ("select ", "(", "1", ")"),
@@ -55,11 +55,11 @@ _REPEATED: Final = (
     ("explain ", "explain ", "select 1", ""),
     ("select 1 from ", "lateral (select 1 from ", "t", ") a"),
 )
-"""A beginning, what is repeated up to the bound, a middle, and what closes each repetition."""
+"""Beginning, part repeated up to the limit, middle, and end of each repetition."""
 
 
 async def measure_hostile(bench: Bench) -> Sequence[Measured]:
-    """Send statements made to be hard to read, and see what each costs the server's processor."""
+    """Send statements that are hard to parse, and measure the server's processor time for each."""
     need_linux()
     costs_ms: dict[str, float] = {}
     async with bench.pgmcp(server_query_timeout=1) as pgmcp:
@@ -77,7 +77,7 @@ async def measure_hostile(bench: Bench) -> Sequence[Measured]:
 
 
 async def measure_large(bench: Bench) -> Sequence[Measured]:
-    """Ask for a value of 1 GB and for 5 M rows; the server may refuse or cut, and must stay small."""
+    """Request a value of 1 GB and 5 M rows; the server may refuse or cut them, but must stay small."""
     need_linux()
     async with bench.pgmcp(server_query_timeout=60) as pgmcp:
         await pgmcp.execute("select 1")
@@ -85,7 +85,7 @@ async def measure_large(bench: Bench) -> Sequence[Measured]:
 
 
 async def _growth(pgmcp: StdioServer, statement: str) -> Measured:
-    """Return by how much the server's memory grew at most, and how it answered."""
+    """Return the growth of the server's peak memory, and its answer."""
     before_mb = resident_mb(pgmcp.pid)
     reset_peak(pgmcp.pid)
     try:
@@ -98,7 +98,7 @@ async def _growth(pgmcp: StdioServer, statement: str) -> Measured:
 
 
 def _repeat(before: str, repeated: str, middle: str, closing: str) -> str:
-    """Return a statement of as many repetitions as the bound allows."""
+    """Return a statement with as many repetitions as the limit allows."""
     room_bytes = STATEMENT_BYTES - len((before + middle).encode())
     times = room_bytes // len((repeated + closing).encode())
     return before + repeated * times + middle + closing * times

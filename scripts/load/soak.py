@@ -1,4 +1,4 @@
-"""Everything at once for a long time: cancels, killed workers, restarts; and afterwards nothing is left."""
+"""Runs for a long time with cancels, killed workers and restarts, and checks that nothing leaks."""
 
 import asyncio
 import random
@@ -39,10 +39,10 @@ _SETTLE_TIMEOUT_S: Final = 3.0
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """What the server holds when nothing goes on.
+    """The resources of an idle server.
 
     Attributes:
-        descriptors: without those of its workers, whose number may differ.
+        descriptors: without those for workers, whose number may differ.
     """
 
     descriptors: int
@@ -55,7 +55,7 @@ class _Level:
 
 
 class _Soak:
-    """The lanes, and what disturbs them; the n-th statement is disturbed in the same way in every run."""
+    """The lanes and the disturbances; in every run the n-th statement is disturbed in the same way."""
 
     def __init__(self, bench: Bench, pgmcp: StdioServer) -> None:
         self._bench = bench
@@ -67,12 +67,12 @@ class _Soak:
         self.asked = self.cancels = self.kills = self.restarts = 0
 
     async def run(self) -> None:
-        """Ask until enough was asked or the time is over."""
+        """Run statements until their number or the time is reached."""
         await asyncio.gather(*(self._run_lane() for _ in range(_LANES)))
 
     @property
     def summary(self) -> str:
-        """What was done."""
+        """A summary of the run."""
         return (
             f"{self.asked:,} statements, {self.cancels} cancels, {self.kills} kills,"
             f" {self.restarts} restarts: {self.tally.summary}"
@@ -102,7 +102,7 @@ class _Soak:
                 await recovered(self._pgmcp)
 
     async def _ask_and_cancel(self) -> None:
-        """Ask for something long or short, and leave before it or just after it is answered."""
+        """Run a long or short statement, and cancel it before or just after its answer."""
         self.cancels += 1
         question = self._chance.choice((ask_for_much(), ask_something(self._chance)))
         patience_s = self._chance.uniform(0, _LONGEST_PATIENCE_S)
@@ -115,19 +115,19 @@ class _Soak:
 
 
 async def measure_soak(bench: Bench) -> Sequence[Measured]:
-    """Disturb a server in every way while it is asked, then count what is left behind."""
+    """Disturb a server in every way while statements run, then measure what remains."""
     need_linux()
     settings: dict[str, Any] = {"database_min_pool_size": _WORKERS, "database_max_pool_size": _WORKERS}
     async with bench.pgmcp(server_query_timeout=5, **settings) as pgmcp:
-        # The level that the server keeps: every worker is there, every cache is filled.
+        # The usual level: all workers run, all caches are filled.
         await ask_many(pgmcp, Tally(bench.timeline), lanes=_LANES, calls=_WARM_UP_CALLS)
         before = _Level.of(pgmcp.pid)
         soak = _Soak(bench, pgmcp)
         await soak.run()
         await recovered(pgmcp)
-        # The same again: an idle worker that was killed is noticed when its turn comes.
+        # Again, because a killed idle worker is noticed only when it is used.
         await ask_many(pgmcp, soak.tally, lanes=_LANES, calls=_WARM_UP_CALLS)
-        await until(lambda: not bench.activity.running(), "nothing runs on the server")
+        await until(lambda: not bench.activity.running(), "no statement runs on the server")
         await _settled(lambda: _Level.of(pgmcp.pid).descriptors <= before.descriptors)
         after = _Level.of(pgmcp.pid)
         locks = bench.activity.advisory_locks()
@@ -147,6 +147,6 @@ async def measure_soak(bench: Bench) -> Sequence[Measured]:
 
 
 async def _settled(is_so: Callable[[], bool]) -> None:
-    """Wait for what ends a moment later; what has not ended by then is for the figures to tell."""
+    """Wait a moment for resources to be released; the figures show what was not."""
     with suppress(LoadTestError):
-        await until(is_so, "all is as it was", timeout_s=_SETTLE_TIMEOUT_S)
+        await until(is_so, "resources are released", timeout_s=_SETTLE_TIMEOUT_S)

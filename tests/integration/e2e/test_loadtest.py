@@ -81,11 +81,11 @@ def test_a_killed_server_is_measured(gates: dict[tuple[str, str], dict[str, Any]
     assert None not in figures
 
 
-def test_a_database_that_is_not_ours_is_not_restarted(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
+def test_a_database_that_the_run_did_not_start_is_not_restarted(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
     gate = gates["restart", "replies lost or crossed"]
 
     assert gate["passed"] is None
-    assert "not ours" in gate["note"]
+    assert "not started by this run" in gate["note"]
 
 
 def test_the_plot_is_a_picture_with_a_dot_per_call(
