@@ -86,7 +86,7 @@ class Result:
         attempts: by contestant.
         miss: the effect of the scripted near miss; None without such a script.
         named_values: how many values in the gold SQL are from columns whose values can all be listed.
-        missing_values: how many of them are not in pgmcp's prompt.
+        missing_values: those of them that are not in pgmcp's prompt.
     """
 
     question: Question
