@@ -6,6 +6,7 @@ from pgmcp.errors import (
     DeadlineExceededError,
     ExecutionError,
     ResultTooLargeError,
+    RoleNotTakenError,
     StatementFailedError,
     UnreachableError,
     WorkerLostError,
@@ -20,8 +21,10 @@ _ERROR_BY_CODE: dict[FailureCode, type[ExecutionError]] = {
     FailureCode.TIMEOUT: DeadlineExceededError,
     FailureCode.CANCELLED: DeadlineExceededError,
     FailureCode.UNREACHABLE: UnreachableError,
+    FailureCode.DISCONNECTED: UnreachableError,
     FailureCode.AUTH: DatabaseAuthError,
     FailureCode.DENIED: CatalogDeniedError,
+    FailureCode.IDENTITY: RoleNotTakenError,
     FailureCode.TOO_LARGE: ResultTooLargeError,
 }
 
