@@ -1,6 +1,6 @@
 """Finds the types that the arguments of a call can have, from the statement and the catalog."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pgmcp.validation.grammar import Node
@@ -49,11 +49,19 @@ class ArgumentTypes:
 
     Args:
         path: the search path, in which the names of types are looked up.
+        parameters: the types of the parameters of the function in whose body the statement is, by name.
     """
 
-    def __init__(self, root: Node, types: TypeSystem, path: Sequence[str]) -> None:
+    def __init__(
+        self,
+        root: Node,
+        types: TypeSystem,
+        path: Sequence[str],
+        parameters: Mapping[str, Node] | None = None,
+    ) -> None:
         self._types = types
         self._path = path
+        self._parameters = parameters or {}
         self._made_names = _made_names(root)
         self._merged_names = _merged_names(root)
 
@@ -96,7 +104,21 @@ class ArgumentTypes:
         return None if found is None else frozenset({found})
 
     def _of_column(self, names: list[Node]) -> frozenset[int] | None:
-        name = names[-1].get("String", {}).get("sval", "")
+        *qualifiers, name = (each.get("String", {}).get("sval", "") for each in names)
+        if any(each in self._parameters for each in qualifiers):  # a field of a parameter
+            return None
+        if name not in self._parameters:
+            return self._of_column_of_relation(name)
+        given = self._of_cast(self._parameters[name])
+        if given is None or name.startswith("$"):
+            return given
+        found = self._of_column_of_relation(name)  # it comes before a parameter of the same name
+        return None if found is None and self._is_made(name) else given | (found or frozenset())
+
+    def _is_made(self, name: str) -> bool:
+        return self._made_names is None or name in self._made_names
+
+    def _of_column_of_relation(self, name: str) -> frozenset[int] | None:
         if self._made_names is None or name in self._made_names:
             return None
         types = self._types.types_by_column.get(name)

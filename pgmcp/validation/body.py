@@ -15,6 +15,7 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.grammar import Node, parse_body
 from pgmcp.validation.lexer import Token, TokenKind, tokenize
 from pgmcp.validation.secret_columns import text_may_use_secrets
+from pgmcp.validation.sql_function import SqlFunction, read_sql_function
 
 _MAX_STRING_DEPTH = 8
 _STRING_SETTING = "standard_conforming_strings"  # where it is off, backslashes move the ends of strings
@@ -25,6 +26,8 @@ _UNICODE_ESCAPE = re.compile(r"\\(?:\\|\+([0-9A-Fa-f]{6})|([0-9A-Fa-f]{4}))")
 _NO_TOKEN = Token(TokenKind.PUNCTUATION, "", 0)
 _ASCII_LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
+_Text = tuple[str, int, list[Token]]
+
 
 @dataclass(frozen=True)
 class BodyText:
@@ -33,10 +36,32 @@ class BodyText:
     Attributes:
         definition: its text.
         language: pg_language.lanname.
+        texts: the parts of the definition to read; empty for all.
     """
 
     definition: str
     language: str
+    texts: tuple[_Text, ...] = ()
+
+    @cached_property
+    def sql(self) -> SqlFunction | None:
+        """Its trees, if it is in LANGUAGE sql and does nothing but SELECT."""
+        return read_sql_function(self.definition) if self.language == "sql" else None
+
+    @cached_property
+    def head(self) -> "BodyText":
+        """Its head alone, if its statements are trees: its parameters, their defaults, and its result."""
+        (definition, _, tokens), *_ = self._texts[0]
+        is_standard = self.sql is not None and self.sql.is_standard
+        return BodyText("", self.language, ((definition, 0, list(_before_body(tokens, is_standard))),))
+
+    @cached_property
+    def around_statements(self) -> "BodyText":
+        """What the trees of its statements do not show: its head, and the strings in head and body."""
+        (_, _, head), *others = self._texts[0]
+        strings = [_content(token.text) for token in head if token.kind is TokenKind.STRING]
+        body = strings[-1] if self.sql is not None and not self.sql.is_standard else None
+        return BodyText("", self.language, (*self.head.texts, *(each for each in others if each[0] != body)))
 
     @property
     def hides_calls(self) -> bool:
@@ -167,9 +192,11 @@ class BodyText:
         return [(parse_body(text) if depth <= 1 else None) or [] for text, depth, _ in self._texts[0]]
 
     @cached_property
-    def _texts(self) -> tuple[list[tuple[str, int, list[Token]]], bool]:
+    def _texts(self) -> tuple[list[_Text], bool]:
         """The definition and each string in it, with depth and tokens; whether all the code could be read."""
-        texts: list[tuple[str, int, list[Token]]] = []
+        if self.texts:
+            return list(self.texts), True
+        texts: list[_Text] = []
         pending = [(self.definition, 0)]
         is_readable = True
         while pending:
@@ -198,6 +225,17 @@ def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
         is_in_head = is_in_head and token.text != "("
         if not is_in_head:
             yield token
+
+
+def _before_body(tokens: list[Token], is_standard: bool) -> Iterator[Token]:
+    """Leave out a body that is no string."""
+    depth = 0
+    for token in tokens:
+        depth += {"(": 1, ")": -1}.get(token.text, 0)
+        is_start = token.kind is TokenKind.WORD and token.text.lower() in ("begin", "return")
+        if is_standard and depth == 0 and is_start:
+            return
+        yield token
 
 
 def _fields(tokens: list[Token]) -> Iterator[tuple[Token, Token]]:

@@ -12,29 +12,42 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.body import BodyText
+from pgmcp.validation.body_statement import BodyStatement, OperatorUse
 from pgmcp.validation.catalog_objects import (
     OUR_ROLE,
+    CastColumn,
     CatalogCast,
     CatalogFunction,
     CatalogRelation,
     ColumnCast,
     ResolutionFacts,
 )
+from pgmcp.validation.column_values import EVERY, Surroundings, ValueKind, result_of
 from pgmcp.validation.columns import KnownColumns
-from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST
-from pgmcp.validation.grammar import Node
-from pgmcp.validation.lookup import ANY_SCHEMA, Lookup, complete_path
+from pgmcp.validation.explicit_casts import BUILT_IN_TYPES, FUNCTIONS_THAT_CAST
+from pgmcp.validation.grammar import Node, strings
+from pgmcp.validation.lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
+from pgmcp.validation.overloads import CallArguments, is_polymorphic
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
+from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
 from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.shipped_lists import builtin, extension_function
+from pgmcp.validation.sql_function import SqlFunction
 
 _Node = CatalogFunction | CatalogRelation
 _Index = Mapping[str, list[CatalogFunction]]
 _Path = tuple[str, ...]
+
+
+CastIndex = Mapping[str, list[tuple[CatalogCast, CatalogFunction]]]
+
+_ARRAY_NAME_CHARACTERS = 14
+"""So many of a relation's name are surely in that of its array type, which may be cut to 63 bytes."""
 
 
 class _Place(NamedTuple):
@@ -59,12 +72,6 @@ class _Place(NamedTuple):
         path = self.path if node.search_path is None else complete_path(node.search_path)
         user = node.owner if node.security_definer else self.user
         return _Place(path, user, user)
-
-
-CastIndex = Mapping[str, list[tuple[CatalogCast, CatalogFunction]]]
-
-_ARRAY_NAME_CHARACTERS = 14
-"""So many of a relation's name are surely in that of its array type, which may be cut to 63 bytes."""
 
 
 class CallGraph:
@@ -109,6 +116,7 @@ class CallGraph:
         self._search_path = tuple(search_path)
         self._operator_verdict = operator_verdict
         self._refusals: dict[int, Refusal | None] = {}  # by id(): hashing a definition costs more
+        self._results: dict[int, list[CatalogFunction]] = {}  # likewise
 
     def function_refusal(self, function: CatalogFunction) -> Refusal | None:
         """Return what speaks against calling a function."""
@@ -153,6 +161,10 @@ class CallGraph:
 
     def row_type_refusal(self, name: str) -> Refusal | None:
         """Return what speaks against making rows of a relation, which a type's name may mean."""
+        return next(filter(None, map(self._refusal, self._casts_of_rows(name))), None)
+
+    def _casts_of_rows(self, name: str) -> Iterator[CatalogFunction]:
+        """Yield the casts of the values in rows of the relations that a type's name may mean."""
         rows = list(self._castable.get(name, ()))
         if name.startswith("_"):  # the name of an array type
             start = name.lstrip("_")[:_ARRAY_NAME_CHARACTERS]
@@ -162,8 +174,7 @@ class CallGraph:
                 if each.lstrip("_").startswith(start)
                 for relation in relations
             ]
-        casts = (function for relation in rows for function in self._cast_functions(relation))
-        return next(filter(None, map(self._refusal, casts)), None)
+        yield from (function for relation in rows for function in self._cast_functions(relation))
 
     def _cast_functions(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
         for _, type_name, _ in relation.cast_columns:
@@ -257,7 +268,7 @@ class CallGraph:
             for part in node.parts:
                 yield from self._read_namesakes(part)
         elif node.definition and not self._operator_verdict(node.schema, node.name, node.extension):
-            yield from self._behind_body(BodyText(node.definition, node.language), path)
+            yield from self._behind_body(node, BodyText(node.definition, node.language), path)
 
     def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
         """Give the functions that a part of an aggregate may be, as far as their text has to be read.
@@ -285,19 +296,157 @@ class CallGraph:
             for each in self._relations.get(key, ()):
                 yield from self._cast_functions(each)
 
-    def _behind_body(self, body: BodyText, path: _Path) -> Iterator[_Node]:
-        for schema, name in body.calls:
-            yield from self._lookup.functions(schema, name, path)
+    def result_casts(self, function: CatalogFunction) -> list[ColumnCast]:
+        """Return the refused explicit casts of what a function gives, whose calls a statement shows."""
+        return [
+            ColumnCast(result_of(function.name), cast, refusal, EVERY)
+            for each in self._followed_results(function)
+            if (refusal := self._refusal(each))
+            for cast in each.casts
+        ]
+
+    def _followed_results(self, function: CatalogFunction) -> list[CatalogFunction]:
+        """Return the functions of explicit casts from the types of a result, if its calls can be followed.
+
+        Those of an operator or a cast cannot: the statement does not name the function.
+        """
+        if not self._casts or function.operators or function.types or not function.definition:
+            return []
+        if id(function) not in self._results:
+            sql = BodyText(function.definition, function.language).sql
+            names = {strings(each["names"])[-1] for each in sql.result_types} if sql else set()
+            given = {strings(each["names"])[-1] for each in sql.given_types} if sql else set()
+            found = {
+                id(each): each
+                for name in names - given
+                for each in (*self._type_functions.get(name, ()), *self._casts_of_rows(name))
+            }
+            self._results[id(function)] = [each for each in found.values() if _is_explicit_cast(each)]
+        return self._results[id(function)]
+
+    def _behind_body(self, node: CatalogFunction, body: BodyText, path: _Path) -> Iterator[_Node]:
+        """Yield what a body calls and reads: by its trees, and by its text where these do not show it."""
         know_columns = self._column_finder(path)
         for name in body.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
             if called and not body.has_only_columns(name, know_columns):
                 yield from called
-        for symbol in body.symbols:
-            for schema in ("", *body.operator_schemas):
+        text = body if body.sql is None else body.around_statements
+        for schema, name in text.calls:
+            yield from self._lookup.functions(schema, name, path)
+        for symbol in text.symbols:
+            for schema in ("", *text.operator_schemas):
                 yield from self._lookup.operators(schema, symbol, path)
-        yield from _functions_of(self._type_functions, body.names)
-        yield from self._relations_named_in(body, path)
+        head = body if body.sql is None else body.head
+        followed = self._followed_results(node)
+        types = _functions_of(self._type_functions, head.names)
+        yield from (each for each in types if each not in followed)
+        yield from (each for each in self._relations_named_in(head, path) if each not in followed)
+        if body.sql is not None:
+            for root in body.sql.statements:
+                yield from self._behind_statement(body.sql, BodyStatement(root), path)
+
+    def _behind_statement(
+        self, function: SqlFunction, statement: BodyStatement, path: _Path
+    ) -> Iterator[_Node]:
+        types = ArgumentTypes(statement.root, self._facts.types, path, function.parameters)
+        is_path_known = ANY_SCHEMA not in path
+        called: list[CatalogFunction] = []
+        for call in statement.calls:
+            *schemas, name = strings(call["funcname"])
+            if self._lookup.has_functions(name):
+                arguments = types.of_call(call) if is_path_known else None
+                called += self._lookup.functions(".".join(schemas), name, path, arguments)
+        yield from called
+        for operator in statement.operators:
+            if self._lookup.has_operators(operator.symbol):
+                known = _known_operands(operator, types) if is_path_known else None
+                yield from self._lookup.operators(operator.schema, operator.symbol, path, known)
+        relations = list(self._relations_read(statement, path))
+        yield from relations
+        yield from self._behind_types(statement)
+        yield from self._behind_fields(function, statement, path)
+        results = [
+            CastColumn(result_of(each.name), cast.type_name, EVERY)
+            for each in (*called, *self._functions_as_fields(statement, path))
+            for result in self._followed_results(each)
+            for cast in result.casts
+        ]
+        columns = [column for relation in relations for column in relation.cast_columns]
+        yield from self._casts_in(function, statement, [*columns, *results], path)
+
+    def _functions_as_fields(self, statement: BodyStatement, path: _Path) -> Iterator[CatalogFunction]:
+        for name in {*statement.fields, *(name for _, name in statement.columns)}:
+            yield from (each for each in self._lookup.functions("", name, path) if each.takes_one)
+
+    def _relations_read(self, statement: BodyStatement, path: _Path) -> Iterator[CatalogRelation]:
+        for schema, name in statement.relations:
+            if ANY_SCHEMA in path and not schema:
+                found = [key for key in self._relations if key[1] == name]
+            else:
+                found = [(each, name) for each in ([schema] if schema else path)]
+            yield from (relation for key in found for relation in self._relations.get(key, ()))
+
+    def _behind_types(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
+        """Yield what makes values of the types that a statement names; `_casts_in` finds casts from them."""
+        if statement.makes_any_type:
+            yield from (each for functions in self._type_functions.values() for each in functions)
+        for name in statement.cast_types | statement.other_types | statement.fields:
+            is_only_cast_to = name not in statement.other_types | statement.fields
+            for function in self._type_functions.get(name, ()):
+                if not (is_only_cast_to and is_written_cast_from(function, name)):
+                    yield function
+            yield from self._casts_of_rows(name)
+
+    def _behind_fields(
+        self, function: SqlFunction, statement: BodyStatement, path: _Path
+    ) -> Iterator[CatalogFunction]:
+        """Yield what `qualifier.name` may call where the name is a type: of a row, only domains of rows."""
+        columns = KnownColumns(statement.root, self._facts, with_references(statement.root), path)
+        rows = statement.rows - function.parameters.keys()
+        for qualifier, name in statement.columns:
+            if not columns.has(qualifier, name):
+                is_row = qualifier in rows and not self.casts_rows()
+                yield from (
+                    each
+                    for each in self._type_functions.get(name, ())
+                    if not is_row or name in each.row_types
+                )
+
+    def _casts_in(
+        self,
+        function: SqlFunction,
+        statement: BodyStatement,
+        columns: Iterable[CastColumn],
+        path: _Path,
+    ) -> Iterator[CatalogFunction]:
+        """Yield the casts and checks of columns and types that a statement may call."""
+        found: dict[int, tuple[CatalogFunction, list[ColumnCast]]] = {}
+        from_types = (CastColumn("", name, ValueKind.ELEMENT) for name in statement.cast_types)
+        for column, type_name, kind in (*columns, *from_types):
+            for cast, each in self._casts.get(type_name, ()):
+                refusal = Refusal(each.name, RefusalReason.UNKNOWN)
+                found.setdefault(id(each), (each, []))[1].append(ColumnCast(column, cast, refusal, kind))
+        for each, casts in found.values():
+            targets = frozenset(cast.cast.target for cast in casts)
+            if find_refused_cast(
+                statement.root,
+                casts,
+                self.surroundings(path),
+                cast_types=statement.cast_types,
+                shows_result=not function.may_become(targets, BUILT_IN_TYPES),
+            ):
+                yield each
+
+    def surroundings(self, path: Sequence[str]) -> Surroundings:
+        """Return what a search for casts has to know of the database."""
+        return Surroundings(
+            has_function=self._lookup.has_functions,
+            takes_one=lambda name: any(function.takes_one for function in self._lookup.named(name)),
+            is_polymorphic=lambda name: any(map(_is_polymorphic, self._lookup.named(name))),
+            has_written_operator=lambda symbol: any(map(_is_written, self._lookup.behind_symbol(symbol))),
+            puts_schemas_first=path[0] != PG_CATALOG or ANY_SCHEMA in path,
+        )
 
     def _relations_named_in(self, body: BodyText, path: _Path) -> Iterator[_Node]:
         names = self._relation_names & body.names
@@ -362,3 +511,33 @@ def _unless_internal(reason: RefusalReason | None) -> RefusalReason | None:
 
 def _functions_of(index: _Index, keys: Iterable[str]) -> Iterator[CatalogFunction]:
     return (function for key in keys for function in index.get(key, ()))
+
+
+def _is_polymorphic(function: CatalogFunction) -> bool:
+    """Return whether an argument of a function may get its type from another argument."""
+    types = function.argument_types
+    return types is None or function.variadic_element != 0 or sum(map(is_polymorphic, types)) > 1
+
+
+def _is_written(function: CatalogFunction) -> bool:
+    """Return whether a function has a text that the server resolves for the types it is given."""
+    return function.is_unreadable or function.language not in ("c", "internal")
+
+
+def _known_operands(operator: OperatorUse, types: ArgumentTypes) -> CallArguments | None:
+    if operator.operands is None:
+        return None
+    known = types.of_operands(operator.operands)
+    # A column that joins merge has a known type only where all columns of its name have that one.
+    is_sure = not operator.is_merged or all(each and len(each) == 1 for each in known.types)
+    return known if is_sure else CallArguments(known.count, [None] * known.count)
+
+
+def _is_explicit_cast(function: CatalogFunction) -> bool:
+    """Return whether a function is called only where a statement casts to another type."""
+    return bool(function.casts) and not any(cast.is_chosen or cast.is_check for cast in function.casts)
+
+
+def is_written_cast_from(function: CatalogFunction, type_name: str) -> bool:
+    """Return whether a function is called for a type only where a statement casts its values to another."""
+    return _is_explicit_cast(function) and all(cast.type_name == type_name for cast in function.casts)

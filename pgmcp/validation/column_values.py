@@ -134,7 +134,13 @@ class ColumnValues(ABC):
             return self._kinds_of_any_name() | ValueKind.WHOLE
         name = last["String"]["sval"]
         is_row = not qualifiers and name in self._rows
-        return self._names.get(name, NONE) | self._unnamed | (ValueKind.WHOLE if is_row else NONE)
+        of_function = self._kinds_of_result(name) if qualifiers else NONE
+        return (
+            self._names.get(name, NONE) | of_function | self._unnamed | (ValueKind.WHOLE if is_row else NONE)
+        )
+
+    def _kinds_of_result(self, function: str) -> ValueKind:
+        return self._names.get(result_of(function), NONE)
 
     def _kinds_of_any_name(self) -> ValueKind:
         return _union(self._names.values()) | self._unnamed
@@ -190,6 +196,11 @@ class ColumnValues(ABC):
             if kinds := self._kinds(same_place):
                 names = _output_names(targets[place]) if targets else (f"column{place + 1}",)
                 yield from ((name, kinds) for name in names)
+
+
+def result_of(function: str) -> str:
+    """Return what stands among the names of columns for what a function gives."""
+    return f"{function}()"
 
 
 def _union(kinds: Iterable[ValueKind]) -> ValueKind:

@@ -5,10 +5,12 @@ that look casts up by themselves.
 """
 
 from collections.abc import Mapping, Set
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from pgmcp.validation.column_values import NONE, SELECTS, ColumnValues, Surroundings, ValueKind, symbols
-from pgmcp.validation.grammar import Node
+from pgmcp.validation.grammar import Node, name_of
 
 # PostgreSQL looks up casts to json when it makes JSON of values (json_categorize_type), and these functions
 # cast to text. The list is checked against a server: tests/integration/postgres/test_cast_columns.py.
@@ -25,7 +27,7 @@ _CAST_BY_JSON_EXPRESSIONS = frozenset({"bytea", "json", "jsonb", "text"})
 FUNCTIONS_THAT_CAST = _CAST_TO_JSON | _CAST_TO_TEXT
 
 # Built-in types that a statement may cast to, if the type of the column has no such cast.
-_BUILT_IN_TYPES = frozenset(
+BUILT_IN_TYPES = frozenset(
     """
     bit bool bpchar bytea char cidr date float4 float8 inet int2 int4 int8 interval json jsonb macaddr money
     name numeric oid regclass regtype text time timestamp timestamptz timetz uuid varbit varchar xml
@@ -103,7 +105,14 @@ class ExplicitCasts(ColumnValues):
             case "TypeCast" if not self._may_cast_to(fields["typeName"]):
                 return NONE
         below = _CARRYING_FIELDS.get(kind, tuple(fields))
-        return self._kinds([fields[name] for name in below if name in fields])
+        return self._kinds_of_results(kind, fields) | self._kinds([fields.get(name) for name in below])
+
+    def _kinds_of_results(self, kind: str, fields: Node) -> ValueKind:
+        """Return the kinds of what functions of the database give here, as `f(x)` or `(x).f`."""
+        if kind not in ("FuncCall", "A_Indirection"):
+            return NONE
+        steps = fields["funcname"][-1:] if kind == "FuncCall" else fields["indirection"]
+        return reduce(or_, map(self._kinds_of_result, map(name_of, steps)), NONE)
 
     def _is_carried(self, value: Any) -> bool:
         return self._kinds(value) != NONE
@@ -176,7 +185,7 @@ def may_cast_to(type_name: Node, targets: Set[str], surroundings: Surroundings) 
     """
     *schemas, name = (part["String"]["sval"] for part in type_name["names"])
     is_built_in = schemas == ["pg_catalog"] or not (schemas or surroundings.puts_schemas_first)
-    return not is_built_in or name in targets or name not in _BUILT_IN_TYPES
+    return not is_built_in or name in targets or name not in BUILT_IN_TYPES
 
 
 def looks_up_cast(function: str, targets: Set[str]) -> bool:

@@ -31,7 +31,7 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.function_settings import FunctionSettings
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
-from pgmcp.validation.overloads import NAME_TYPE, TEXT_TYPE, UNKNOWN, CallArguments, is_polymorphic
+from pgmcp.validation.overloads import NAME_TYPE, TEXT_TYPE, UNKNOWN, CallArguments
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS
 from pgmcp.validation.shipped_lists import (
@@ -200,16 +200,23 @@ class FunctionPolicy:
         """
         return self._calls.column_casts(schema, name)
 
+    def result_casts(
+        self, schema: str, name: str, argument_count: int, arguments: _Arguments | None = None
+    ) -> list[ColumnCast]:
+        """Return the casts that the result of a call may have and that may not be called.
+
+        Args:
+            schema: as written; "" when the call names none.
+            argument_count: see `refusal`.
+            arguments: likewise.
+        """
+        found = self._choosable(schema, name, argument_count, arguments)
+        return [cast for function in found for cast in self._calls.result_casts(function)]
+
     @property
     def surroundings(self) -> Surroundings:
         """What a search for casts has to know of the database."""
-        return Surroundings(
-            has_function=lambda name: bool(self._by_name.get(name)),
-            takes_one=lambda name: any(function.takes_one for function in self._by_name.get(name, ())),
-            is_polymorphic=lambda name: any(map(_is_polymorphic, self._by_name.get(name, ()))),
-            has_written_operator=lambda symbol: any(map(_is_written, self._lookup.behind_symbol(symbol))),
-            puts_schemas_first=self._path[0] != PG_CATALOG,
-        )
+        return self._calls.surroundings(self._path)
 
     def type_refusal(self, name: str) -> RefusalReason | None:
         """Return why a cast to a type is refused: it calls a refused function of the database."""
@@ -305,14 +312,3 @@ class FunctionPolicy:
 
 def _is_written_cast(cast: CatalogCast, type_name: str) -> bool:
     return cast.type_name == type_name and not cast.is_chosen and not cast.is_check
-
-
-def _is_polymorphic(function: CatalogFunction) -> bool:
-    """Return whether an argument of a function may get its type from another argument."""
-    types = function.argument_types
-    return types is None or function.variadic_element != 0 or sum(map(is_polymorphic, types)) > 1
-
-
-def _is_written(function: CatalogFunction) -> bool:
-    """Return whether a function has a text that the server resolves for the types it is given."""
-    return function.is_unreadable or function.language not in ("c", "internal")

@@ -62,16 +62,27 @@ class ImplicitCasts:
     Args:
         columns: their names; any column of such a name counts.
         targets: names of the types that they have casts to.
+        shows_result: the statement's result is shown as it is; else it may become another type.
     """
 
-    def __init__(self, root: Node, columns: Set[str], targets: Set[str], surroundings: Surroundings) -> None:
+    def __init__(
+        self,
+        root: Node,
+        columns: Set[str],
+        targets: Set[str],
+        surroundings: Surroundings,
+        *,
+        shows_result: bool = True,
+    ) -> None:
         self._root = root
         self._columns = columns
         self._targets = targets
         self._around = surroundings
         self._rows = _names_of_rows(root)
         outermost = root.get("SelectStmt", root)
-        self._shown = {id(target["ResTarget"]) for target in outermost.get("targetList", ())}
+        targets_of_result = {id(target["ResTarget"]) for target in outermost.get("targetList", ())}
+        self._shown = targets_of_result if shows_result else set()
+        self._cast = set() if shows_result else targets_of_result
 
     def first(self) -> Node | None:
         """Return the fields of the first node where one of the columns may be cast, if there is any."""
@@ -109,7 +120,8 @@ class ImplicitCasts:
         """Give what a field holds, or a node under its name."""
         if name == "ResTarget":
             is_shown = id(below) in self._shown
-            is_bare = above.is_bare and (is_shown or not _is_renamed(below))
+            is_kept = is_shown or not _is_renamed(below)
+            is_bare = above.is_bare and is_kept and id(below) not in self._cast
             yield _Seen(below.get("val"), is_bare, above.is_value, is_consumed=is_shown)
             yield _Seen(below.get("indirection"))
         elif name == "FuncCall":

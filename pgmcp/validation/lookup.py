@@ -48,6 +48,10 @@ class Lookup:
         """Return whether the database has functions of this name, wherever they are."""
         return name in self._functions
 
+    def named(self, name: str) -> Sequence[CatalogFunction]:
+        """Return the functions of this name, wherever they are."""
+        return self._functions.get(name, ())
+
     def has_operators(self, symbol: str) -> bool:
         """Return whether the database has operators of this symbol, wherever they are."""
         return symbol in self._by_symbol

@@ -6,6 +6,7 @@ from typing import Any, Final, NoReturn
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import ArgumentTypes
+from pgmcp.validation.body_statement import MAKES_ROWS, TAKES_TYPE_AS_TEXT
 from pgmcp.validation.catalog_objects import ColumnCast
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.grammar import Node, character_offset, name_of, strings
@@ -30,16 +31,6 @@ from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import find_secret_use, has_secret_column
 from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.statement_kind import SECRET_SETTINGS
-
-_TAKES_TYPE_AS_TEXT = frozenset({"pg_input_is_valid", "pg_input_error_info"})
-"""Functions that take the name of a type as text, and make a value of it."""
-
-_MAKES_ROWS = frozenset(
-    {"json_populate_record", "json_populate_recordset", "jsonb_populate_record", "jsonb_populate_recordset"}
-    | {"jsonb_populate_record_valid", "populate_record"}
-)
-"""Functions that make rows of the type of their first argument."""
-
 
 SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
 
@@ -121,11 +112,12 @@ class ReadingCheck:
         known = partial(self._argument_types_of_call, fields)
         if refusal := self._functions.refusal(".".join(schemas), name, argument_count, known):
             self._refuse_call(".".join((*schemas, name)), refusal, fields)
+        self._column_casts += self._functions.result_casts(".".join(schemas), name, argument_count, known)
         if name == "current_setting":
             self._check_setting(arguments, fields)
-        if name in _MAKES_ROWS and not (arguments and "TypeCast" in arguments[0]):
+        if name in MAKES_ROWS and not (arguments and "TypeCast" in arguments[0]):
             self._check_rows_made_of(name, fields)
-        if name in _TAKES_TYPE_AS_TEXT:
+        if name in TAKES_TYPE_AS_TEXT:
             self._check_type_text(arguments, fields)
 
     def _argument_types_of_call(self, call: Node) -> CallArguments:
@@ -200,10 +192,16 @@ class ReadingCheck:
                 hint += "; or add a condition such as schemaname = 'public' or tablename = 'orders'"
             self._refuse(message, fields, offending=offending, hint=hint)
 
+    def _check_column(self, names: list[Node], fields: Node) -> None:
+        self._qualified_names.note_column(names, fields)
+        if len(names) > 1 and (name := name_of(names[-1])):
+            self._column_casts += self._functions.result_casts("", name, 1)
+
     def _check_indirection(self, steps: list[Node], fields: Node) -> None:
         for name in map(name_of, steps):
             if refusal := self._functions.value_function_refusal(name):
                 self._refuse_call(name, refusal, fields)
+            self._column_casts += self._functions.result_casts("", name, 1)
             if name == "current_setting":
                 self._check_setting([fields["arg"]], fields)
 
@@ -314,7 +312,7 @@ _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
     "SubLink": ReadingCheck._check_sublink,
     "TypeCast": ReadingCheck._note_cast,
     "ctename": ReadingCheck._note_with_name,
-    "fields": lambda check, names, fields: check._qualified_names.note_column(names, fields),
+    "fields": ReadingCheck._check_column,
     "funcname": ReadingCheck._check_call,
     "functions": lambda check, items, fields: check._qualified_names.note_function(items, fields),
     "indirection": ReadingCheck._check_indirection,

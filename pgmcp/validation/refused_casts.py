@@ -49,7 +49,12 @@ class CastUse(NamedTuple):
 
 
 def find_refused_cast(
-    root: Node, casts: list[ColumnCast], surroundings: Surroundings, *, cast_types: Set[str]
+    root: Node,
+    casts: list[ColumnCast],
+    surroundings: Surroundings,
+    *,
+    cast_types: Set[str],
+    shows_result: bool = True,
 ) -> CastUse | None:
     """Return the first place of a statement that may call a refused cast.
 
@@ -57,22 +62,26 @@ def find_refused_cast(
         root: the tree of the statement.
         casts: the refused casts that the columns of its relations and the types it names have.
         cast_types: types to which the statement casts, and whose values can be cast explicitly.
+        shows_result: see `ImplicitCasts`.
     """
     chosen = [each for each in casts if each.cast.is_chosen]
     checked = [each for each in casts if each.cast.is_check]
     named = [each for each in casts if not (each.cast.is_chosen or each.cast.is_check)]
     uses = chain(
-        _implicit_uses(root, chosen, surroundings),
+        _implicit_uses(root, chosen, surroundings, shows_result=shows_result),
         _explicit_uses(root, named, surroundings, cast_types),
         _check_uses(root, checked, surroundings),
     )
     return next(uses, None)
 
 
-def _implicit_uses(root: Node, casts: list[ColumnCast], surroundings: Surroundings) -> Iterator[CastUse]:
+def _implicit_uses(
+    root: Node, casts: list[ColumnCast], surroundings: Surroundings, *, shows_result: bool
+) -> Iterator[CastUse]:
     for group in _by_targets(casts):
         columns, targets = {each.column for each in group}, {each.cast.target for each in group}
-        if place := ImplicitCasts(root, columns, targets, surroundings).first():
+        found = ImplicitCasts(root, columns, targets, surroundings, shows_result=shows_result)
+        if place := found.first():
             yield _use(group, place, _IMPLICIT_CAST_HINT)
 
 

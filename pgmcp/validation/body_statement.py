@@ -1,0 +1,158 @@
+"""What one statement in the body of an SQL function names: calls, operators, types and relations."""
+
+from collections.abc import Iterator, Set
+from typing import Any, Final, NamedTuple
+
+from pgmcp.validation.grammar import Node, name_of, strings
+from pgmcp.validation.operands import (
+    Operands,
+    operand_pairs,
+    operands_of_case,
+    operands_of_in,
+    written_operands,
+)
+from pgmcp.validation.scopes import with_references
+
+MAKES_ROWS: Final = frozenset(
+    {"json_populate_record", "json_populate_recordset", "jsonb_populate_record", "jsonb_populate_recordset"}
+    | {"jsonb_populate_record_valid", "populate_record"}
+)
+"""Functions that make rows of the type of their first argument."""
+
+TAKES_TYPE_AS_TEXT: Final = frozenset({"pg_input_is_valid", "pg_input_error_info"})
+"""Functions that take the name of a type as text, and make a value of it."""
+
+_BETWEEN_OPERATORS: Final = ("<", "<=", ">", ">=")
+_MAKES_ROWS_BY_OPERATOR: Final = "#="  # hstore's populate_record()
+
+_ROWS_IN_FROM: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
+_KINDS_IN_FROM: Final = _ROWS_IN_FROM | {"RangeFunction", "RangeTableFunc", "JsonTable"}
+
+
+class OperatorUse(NamedTuple):
+    """An operator that a statement writes or implies.
+
+    Attributes:
+        schema: as written; "" without one.
+        operands: None if they are not known.
+        is_merged: they are the columns that USING merges.
+    """
+
+    schema: str
+    symbol: str
+    operands: Operands | None
+    is_merged: bool = False
+
+
+class BodyStatement:
+    """The names in the tree of one statement.
+
+    Attributes:
+        root: the tree.
+        calls: its FuncCalls.
+        cast_types: last names of the types to which CAST or `::` casts.
+        other_types: likewise of types that stand elsewhere, and names of calls, which can be types.
+        columns: qualifier and name of each `qualifier.name`.
+        rows: the names by which relations and subqueries are called in it, unless a function is called so.
+        fields: names behind values, as `(value).name`.
+        relations: schema and name of those that are no WITH query; "" without a schema.
+        makes_any_type: it makes values of types that it does not name.
+    """
+
+    def __init__(self, root: Node) -> None:
+        self.root = root
+        self.calls: list[Node] = []
+        self.cast_types: set[str] = set()
+        self.other_types: set[str] = set()
+        self.columns: set[tuple[str, str]] = set()
+        self.fields: set[str] = set()
+        self.relations: list[tuple[str, str]] = []
+        self.makes_any_type = False
+        self._operators: list[OperatorUse] = []
+        self._with_references: Set[int] = with_references(root)
+        self._types_of_casts: set[int] = set()
+        self._rows: set[str] = set()
+        self._values: set[str] = set()
+        for kind, fields in _nodes(root):
+            self._note(kind, fields)
+        self.rows = frozenset(self._rows - self._values)
+
+    @property
+    def operators(self) -> Iterator[OperatorUse]:
+        """Yield its operators, those that CASE, IN, BETWEEN and joins imply included."""
+        yield from self._operators
+
+    def _note(self, kind: str, fields: Node) -> None:
+        if "relname" in fields and id(fields) not in self._with_references:
+            self.relations.append((fields.get("schemaname", ""), fields["relname"]))
+        if "funcname" in fields:
+            self._note_call(fields)
+        if "typeName" in fields and kind == "TypeCast":
+            self._types_of_casts.add(id(fields["typeName"]))
+        if "names" in fields:
+            name = strings(fields["names"])[-1]
+            (self.cast_types if id(fields) in self._types_of_casts else self.other_types).add(name)
+        if kind in _KINDS_IN_FROM:
+            self._note_item_in_from(kind, fields)
+        self._note_names_behind_values(fields)
+        self._operators += _operators_of(kind, fields)
+
+    def _note_call(self, call: Node) -> None:
+        name = strings(call["funcname"])[-1]
+        self.calls.append(call)
+        self.other_types.add(name)
+        arguments = call.get("args", [])
+        if name in TAKES_TYPE_AS_TEXT or (
+            name in MAKES_ROWS and not (arguments and "TypeCast" in arguments[0])
+        ):
+            self.makes_any_type = True
+
+    def _note_item_in_from(self, kind: str, fields: Node) -> None:
+        names = self._rows if kind in _ROWS_IN_FROM else self._values
+        if "alias" in fields:
+            names.add(fields["alias"]["aliasname"])
+        elif "relname" in fields:
+            names.add(fields["relname"])
+        else:  # named after a function, which may be any of the calls in it
+            names.update(strings(call["funcname"])[-1] for _, call in _nodes(fields) if "funcname" in call)
+
+    def _note_names_behind_values(self, fields: Node) -> None:
+        steps = fields.get("fields", ())
+        if len(steps) > 1 and (name := name_of(steps[-1])):
+            self.columns.add((name_of(steps[-2]), name))
+        self.fields.update(filter(None, map(name_of, fields.get("indirection", ()))))
+        if isinstance(fields.get("name"), list):
+            is_cast = "TypeCast" in fields.get("lexpr", {})
+            self.makes_any_type |= strings(fields["name"])[-1] == _MAKES_ROWS_BY_OPERATOR and not is_cast
+
+
+def _operators_of(kind: str, fields: Node) -> Iterator[OperatorUse]:
+    for field in ("name", "operName", "useOp"):
+        if isinstance(fields.get(field), list):
+            *schemas, symbol = strings(fields[field])
+            known = list(written_operands(fields)) if field == "name" and "rexpr" in fields else [None]
+            yield from (OperatorUse(".".join(schemas), symbol, each) for each in known)
+    match kind:
+        case "A_Expr" if "BETWEEN" in fields.get("kind", ""):
+            pairs = operand_pairs(fields["lexpr"], fields["rexpr"])
+            yield from (OperatorUse("", symbol, pair) for symbol in _BETWEEN_OPERATORS for pair in pairs)
+        case "CaseExpr":
+            yield from (OperatorUse("", "=", pair) for pair in operands_of_case(fields))
+        case "SubLink":
+            yield from (OperatorUse("", "=", pair) for pair in operands_of_in(fields))
+        case "JoinExpr" if "usingClause" in fields or fields.get("isNatural"):
+            merged = [{"ColumnRef": {"fields": [name]}} for name in fields.get("usingClause", ())]
+            pairs = [(each, each) for each in merged] or [(None, None)]
+            yield from (OperatorUse("", "=", pair, is_merged=bool(merged)) for pair in pairs)
+
+
+def _nodes(root: Any) -> Iterator[tuple[str, Node]]:
+    """Yield each node with its kind, and its unnamed parts, from the top down."""
+    pending: list[tuple[str, Any]] = [("", root)]
+    while pending:
+        kind, value = pending.pop()
+        if isinstance(value, list):
+            pending.extend(("", each) for each in reversed(value))
+        elif isinstance(value, dict):
+            yield kind, value
+            pending.extend(reversed(list(value.items())))

@@ -1,0 +1,143 @@
+"""The definition of a function in LANGUAGE sql as trees: its head and the statements of its body."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import bounds, grammar
+from pgmcp.validation.grammar import Node
+from pgmcp.validation.lexer import TokenKind, tokenize
+
+_ONLY_RESULT_MODES: Final = frozenset({"FUNC_PARAM_OUT", "FUNC_PARAM_TABLE"})
+_RESULT_MODES: Final = _ONLY_RESULT_MODES | {"FUNC_PARAM_INOUT"}
+_WITHOUT_RESULT: Final = "void"
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFunction:
+    """What `pg_get_functiondef` prints of one function.
+
+    Attributes:
+        statements: the trees of its body; a parameter `$1` is a column of that name in them.
+        parameters: the types of its parameters, by name and, for those that it is given, as `$1`.
+        result_types: what the last statement's columns become.
+        is_standard: its body is no string: BEGIN ATOMIC or RETURN.
+    """
+
+    statements: tuple[Node, ...]
+    parameters: Mapping[str, Node]
+    result_types: tuple[Node, ...]
+    is_standard: bool
+
+    @property
+    def given_types(self) -> list[Node]:
+        """The types of the parameters that it is given."""
+        return [each for name, each in self.parameters.items() if name.startswith("$")]
+
+    def may_become(self, targets: frozenset[str], built_in_types: frozenset[str]) -> bool:
+        """Return whether its result may be cast to one of these types: it is none of the others.
+
+        Args:
+            built_in_types: names of types of pg_catalog that are no domains and not polymorphic.
+        """
+        for type_name in self.result_types:
+            *schemas, name = grammar.strings(type_name["names"])
+            is_other = schemas in ([], ["pg_catalog"]) and name in built_in_types and name not in targets
+            if not (is_other or name == _WITHOUT_RESULT):
+                return True
+        return False
+
+
+def read_sql_function(definition: str) -> SqlFunction | None:
+    """Return the trees of a definition; None if it cannot be read, or does more than SELECT."""
+    try:
+        (statement,) = _parse(definition)
+        head = statement.fields
+        statements = tuple(_statements(head))
+    except (SqlRejectedError, ValueError, KeyError):
+        return None
+    parameters = [each["FunctionParameter"] for each in head.get("parameters", ())]
+    results = [each["argType"] for each in parameters if each.get("mode") in _RESULT_MODES]
+    return SqlFunction(
+        statements,
+        dict(_parameters(parameters)),
+        tuple(results or [head["returnType"]]),
+        "sql_body" in head,
+    )
+
+
+def _parse(text: str) -> list[grammar.Statement]:
+    trimmed, _ = bounds.trim_and_bound(_with_parameters_as_columns(text))
+    return grammar.parse(trimmed)
+
+
+def _with_parameters_as_columns(sql: str) -> str:
+    """Return a text with `"$1"` in place of `$1`."""
+    tokens = [token for token in tokenize(sql) if token.kind is TokenKind.PARAMETER]
+    pieces, end = [], 0
+    for token in tokens:
+        pieces += [sql[end : token.start], f' "{token.text}" ']
+        end = token.start + len(token.text)
+    return "".join((*pieces, sql[end:]))
+
+
+def _statements(head: Node) -> Iterator[Node]:
+    """Yield the trees of the body's statements.
+
+    Raises:
+        ValueError: one of them is no SELECT.
+    """
+    body = head.get("sql_body")
+    if body is None:
+        (source,) = [each["DefElem"]["arg"] for each in head["options"] if each["DefElem"]["defname"] == "as"]
+        (text,) = grammar.strings(source["List"]["items"])
+        found = [{each.kind: each.fields} for each in _parse(text)]
+    elif "ReturnStmt" in body:
+        value = {"ResTarget": {"val": body["ReturnStmt"]["returnval"]}}
+        found = [{"SelectStmt": {"targetList": [value], "op": "SETOP_NONE"}}]
+    else:
+        (block,) = body["List"]["items"]
+        found = block["List"]["items"]
+    for each in found:
+        if "SelectStmt" not in each:
+            raise ValueError("the body does more than SELECT")
+        yield each if body is None else _with_rows_as_written(each)
+
+
+def _parameters(parameters: list[Node]) -> Iterator[tuple[str, Node]]:
+    inputs = (each for each in parameters if each.get("mode") not in _ONLY_RESULT_MODES)
+    yield from ((f"${place}", each["argType"]) for place, each in enumerate(inputs, start=1))
+    yield from ((each["name"], each["argType"]) for each in parameters if "name" in each)
+
+
+def _with_rows_as_written(root: Node) -> Node:
+    """Return a tree with `t` for `t.*::t`, as the server prints rows of a relation in a standard body."""
+    relations = {
+        (each.get("alias", {}).get("aliasname", each["relname"]), each["relname"])
+        for each in _nodes(root)
+        if "relname" in each
+    }
+    for each in _nodes(root):
+        match each:
+            case {
+                "TypeCast": {
+                    "arg": {"ColumnRef": {"fields": [{"String": {"sval": row}}, {"A_Star": _}]}},
+                    "typeName": {"names": [*_, {"String": {"sval": name}}]},
+                }
+            } if (row, name) in relations:
+                column = each.pop("TypeCast")["arg"]["ColumnRef"]
+                each["ColumnRef"] = {**column, "fields": column["fields"][:1]}
+    return root
+
+
+def _nodes(root: Any) -> list[Node]:
+    found, pending = [], [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            found.append(value)
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+    return found
