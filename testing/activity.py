@@ -1,4 +1,4 @@
-"""What PostgreSQL says of our sessions, and bounded waits for it to say something else."""
+"""Observes a test's sessions in pg_stat_activity, with bounded waits for a change."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ _POLL_S = 0.01
 
 
 def until(is_so: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
-    """Wait until a fact holds; fail, naming it, when it does not in time."""
+    """Wait until a condition holds; fail with its name if it does not hold in time."""
     deadline_s = time.monotonic() + timeout_s
     pause = threading.Event()
     while not is_so():
@@ -23,27 +23,27 @@ def until(is_so: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) ->
 
 
 def with_application_name(url: str, name: str) -> str:
-    """Return the URL under a name by which `Activity` finds its sessions."""
+    """Return the URL with an application name by which `Activity` finds its sessions."""
     return f"{url}?application_name={quote(name, safe='')}"
 
 
 class Activity:
-    """Looks at the sessions of one application name."""
+    """Observes the sessions with one application name."""
 
     def __init__(self, admin_url: str, application_name: str) -> None:
         self._connection = psycopg.connect(admin_url, autocommit=True)
         self._name = application_name
 
     def running(self, words: str = "") -> list[int]:
-        """Return the backends that run a statement with these words in it now, by pid, the oldest first."""
+        """Return the pids of backends that run a statement with these words, the oldest first."""
         return self._backends("and state = 'active' and strpos(query, %s) > 0", words)
 
     def sessions(self) -> list[int]:
-        """Return every backend, by pid."""
+        """Return the pids of all backends."""
         return self._backends("")
 
     def until_running(self, words: str) -> int:
-        """Wait for a statement with these words in it to run, and return its backend's pid."""
+        """Wait until a statement with these words runs, and return its backend's pid."""
         found: list[int] = []
 
         def is_running() -> bool:

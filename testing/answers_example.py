@@ -1,4 +1,4 @@
-"""The worked example of docs/answers.md: its conversation with the model, built by the code it documents."""
+"""The worked example of docs/answers.md: builds its conversation with the product's code."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -34,7 +34,7 @@ _BLOCK = re.compile(r"^```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 async def converse(fetch: Callable[[str], Awaitable[Rows]]) -> list[Message]:
-    """Return the conversation after the first reply has found nothing.
+    """Return the conversation after the first reply, whose SQL finds nothing.
 
     Args:
         fetch: runs a statement in the database of `shop.sql`.
@@ -53,11 +53,11 @@ async def converse(fetch: Callable[[str], Awaitable[Rows]]) -> list[Message]:
 
 
 def with_messages(page: str, messages: list[Message]) -> str:
-    """Return the page's text with these messages in place of those it shows."""
+    """Return the page's text with its messages replaced by these."""
     contents = iter(message["content"] for message in messages)
     return _BLOCK.sub(lambda _: f"```text\n{next(contents)}\n```", page)
 
 
 def documented_messages() -> list[str]:
-    """Return the messages as the page shows them."""
+    """Return the messages of the page."""
     return [block.removesuffix("\n") for block in _BLOCK.findall(PAGE.read_text("utf-8"))]

@@ -1,4 +1,4 @@
-"""Runs statements against a target and finds out which of them changed something, or gave a secret away."""
+"""Runs statements against a target and finds those that changed something or read a secret."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
@@ -20,14 +20,14 @@ from testing.fingerprint import Fingerprint, changes, take_fingerprint, wal_posi
 from worker.protocol import StatementOrigin
 
 Run = Callable[[str], Awaitable[str]]
-"""Sends a statement, and returns all that came back as text."""
+"""Sends a statement, and returns the whole reply as text."""
 
 _LIMITS = RowLimits(max_rows=1000, max_bytes=1 << 20, max_cell_bytes=1 << 16)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back for a statement."""
+    """The reply to a statement."""
 
     statement: str
     text: str
@@ -35,10 +35,10 @@ class Reply:
 
 
 class Watch:
-    """Looks at a target before and after; another session listens on it all the while."""
+    """Compares the state of a target before and after statements, while another session listens."""
 
     def __init__(self, target: Target, sessions: ExitStack) -> None:
-        """Watch a target; the sessions it opens are closed with the stack."""
+        """Open the observing sessions, which the stack closes."""
         self._target = target
         self._sessions = sessions
         self._admin = self._connect()
@@ -46,7 +46,7 @@ class Watch:
         self._witness.execute("listen x")
 
     def look(self) -> Fingerprint:
-        """Return the target's fingerprint, with what happened to the other session since the last look."""
+        """Return the target's fingerprint, with effects on the listening session since the last call."""
         witness = self._look_at_witness()
         data_dir, outside = self._target.cluster.data_dir, self._target.outside
         fingerprint = take_fingerprint(self._live_admin(), data_dir, outside=outside)
@@ -55,7 +55,7 @@ class Watch:
         return fingerprint | {"another session": witness}
 
     def wal_bytes(self) -> int:
-        """Return how much WAL was ever written."""
+        """Return the total bytes of WAL."""
         return wal_position_bytes(self._live_admin())
 
     def _look_at_witness(self) -> str:
@@ -81,15 +81,15 @@ class Watch:
 
 @contextmanager
 def watch(target: Target) -> Iterator[Watch]:
-    """Open the sessions that watch a target."""
+    """Open the sessions that observe a target."""
     with ExitStack() as sessions:
         yield Watch(target, sessions)
 
 
 async def find_effects(watched: Watch, run: Run, statements: Sequence[str]) -> dict[str, list[str]]:
-    """Run the statements and return what each of them changed; those that changed nothing are left out.
+    """Run the statements and return the changes of each statement that changed something.
 
-    A batch that changed something is run again in halves, until the statement is found.
+    If a batch changed something, its halves run again until the statement is found.
     """
     before = watched.look()
     for statement in statements:
@@ -106,10 +106,10 @@ async def find_effects(watched: Watch, run: Run, statements: Sequence[str]) -> d
 
 
 class Recorder:
-    """A `Run` that keeps every reply.
+    """A `Run` that records every reply.
 
     Args:
-        send: sends a statement and returns its rows as text; raises PgmcpError when it is not answered.
+        send: sends a statement and returns its rows as text; raises PgmcpError if it fails.
     """
 
     def __init__(self, send: Run) -> None:
@@ -128,7 +128,7 @@ class Recorder:
         return text
 
     def leaks(self, secrets: Sequence[str]) -> set[str]:
-        """Return the statements in whose reply a secret stands."""
+        """Return the statements whose reply contains a secret."""
         return {reply.statement for reply in self.replies if any(secret in reply.text for secret in secrets)}
 
 
@@ -143,7 +143,7 @@ def validated(pipeline: Pipeline) -> Recorder:
 
 
 def unvalidated(supervisor: Supervisor, *, timeout_s: float) -> Recorder:
-    """Return a `Run` that no validator stands before."""
+    """Return a `Run` without the validator."""
 
     async def send(statement: str) -> str:
         rows = await supervisor.execute(
@@ -155,13 +155,13 @@ def unvalidated(supervisor: Supervisor, *, timeout_s: float) -> Recorder:
 
 
 def _show(rows: Rows) -> str:
-    """Return all that came back, with the values of the rows."""
+    """Return the whole reply, with the values of the rows."""
     return str(replace(rows, rows=list(rows.rows)))
 
 
 @asynccontextmanager
 async def pipeline_to(url: str, *, read_only: bool = True, connections: int = 1) -> AsyncIterator[Pipeline]:
-    """Open a pipeline as the server does, without budgets."""
+    """Open a pipeline as the server does, without rate limits."""
     settings = load_settings(
         {
             "PG_MCP_DATABASE_URL": url,
@@ -179,10 +179,10 @@ async def pipeline_to(url: str, *, read_only: bool = True, connections: int = 1)
 
 @asynccontextmanager
 async def supervisor_to(url: str, *, spawn: Spawn, read_only: bool = True) -> AsyncIterator[Supervisor]:
-    """Open a supervisor: the transaction and the role, without the validator before them.
+    """Open a supervisor: the transaction and the role, without the validator.
 
     Args:
-        read_only: without it, a role that asks for read-only transactions does not get them either.
+        read_only: if false, transactions are not read-only, even if the role's default says so.
     """
     params = {} if read_only else {"options": "-c default_transaction_read_only=off"}
     supervisor = Supervisor(

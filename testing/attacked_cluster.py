@@ -1,4 +1,4 @@
-"""A cluster to attack: a small shop, traps of every kind, secrets, and roles from almighty to harmless."""
+"""A cluster to attack: a small shop, traps of every kind, secrets, and roles from superuser to reader."""
 
 import re
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ SERVER_SETTINGS = {
     "max_prepared_transactions": "10",
     "timezone": "UTC",
 }
-"""Nothing may move that no attack moved."""
+"""Settings that prevent changes without an attack."""
 
 FILE_SECRET = "secret-in-a-server-file"
 MAPPING_SECRET = "secret-of-a-user-mapping"
 SUBSCRIPTION_SECRET = "secret-of-a-subscription"
 LARGE_OBJECT_SECRET = "large-object-secret"
 _SYSTEM_FILE_SECRET = "root:x:0:0"
-"""Stands in /etc/passwd of most systems, which many of the attacks ask for."""
+"""Part of /etc/passwd on most systems, a file that many attacks read."""
 
 _ROWS = """
 insert into categories (id, parent_id, name) values (1, null, 'Electronics'), (7, 1, 'Cameras');
@@ -69,13 +69,13 @@ grant usage on all sequences in schema trap, public to careless;
 
 @dataclass(frozen=True)
 class Target:
-    """What can be attacked, and as whom.
+    """The databases and roles of the cluster.
 
     Attributes:
-        honest_url: a database of the same cluster with the same tables and no traps, for its superuser.
+        honest_url: superuser's URL of a database of the cluster with the same tables and no traps.
         url_by_role: "superuser"; "careless", who owns the tables and may create; "reader", made by setup-sql.
-        outside: a folder that the server may write to, in place of the /tmp of the attacks.
-        secrets: none of these may ever stand in a reply.
+        outside: a folder that the server may write to, instead of /tmp in the attacks.
+        secrets: texts that no reply may contain.
     """
 
     cluster: EmbeddedPostgres
@@ -86,12 +86,12 @@ class Target:
     secrets: tuple[str, ...]
 
     def aim(self, statement: str) -> str:
-        """Return an attack so that it hits this target, and nothing else on the machine or beyond."""
+        """Return the attack with names of this target, so that it affects nothing else."""
         return statement.replace("/tmp/", f"{self.outside}/").replace("evil.example", "127.0.0.1")  # noqa: S108
 
 
 def build_target(cluster: EmbeddedPostgres) -> Target:
-    """Fill an empty cluster, and return what is in it."""
+    """Fill an empty cluster, and return its description."""
     outside = cluster.data_dir.parent / "outside"
     outside.mkdir()
     outside.chmod(0o777)
@@ -123,7 +123,7 @@ def build_target(cluster: EmbeddedPostgres) -> Target:
 
 
 def _make_shop(cluster: EmbeddedPostgres) -> None:
-    """Make the database with its tables and extensions, twice."""
+    """Create two copies of the database with its tables and extensions."""
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(_HONEST_DATABASE)))
     with psycopg.connect(cluster.url(_HONEST_DATABASE), autocommit=True) as shop:

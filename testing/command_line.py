@@ -38,13 +38,13 @@ def run_in_terminal(
     typed: bytes = b"",
     see: Callable[[str], None] = lambda shown: None,
 ) -> tuple[int, str]:
-    """Run a command in a pseudo-terminal, and return its exit code and all that was written there.
+    """Run a command in a pseudo-terminal, and return its exit code and its output.
 
     Args:
-        typed: what the person has typed when it starts.
-        see: called with all that was written so far, each time there is more.
+        typed: input that is there at the start.
+        see: called with the output so far, each time there is more.
     """
-    pytest.importorskip("termios", reason="pseudo-terminals are a thing of POSIX")
+    pytest.importorskip("termios", reason="pseudo-terminals exist only on POSIX systems")
     import fcntl
     import termios
 
@@ -71,7 +71,7 @@ def run_in_terminal(
 
 def _read_all(terminal: int, see: Callable[[str], None]) -> str:
     shown = b""
-    with contextlib.suppress(OSError):  # Linux: EIO once nobody has the other end open
+    with contextlib.suppress(OSError):  # Linux: EIO when the other end is closed
         while piece := os.read(terminal, 65536):
             shown += piece
             see(shown.decode("utf8", "replace"))

@@ -1,4 +1,4 @@
-"""One conversation per era, as requests of a host: what two transports of one surface must answer alike."""
+"""One conversation per protocol era, as a host's requests; all transports must answer them alike."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ _CLIENT_INFO = {"name": "raw", "version": "1"}
 
 
 def session_conversation(version: str = LEGACY_VERSION) -> list[Message]:
-    """Return the messages of a host of the handshake era."""
+    """Return the messages of a host that uses the handshake (before 2026-07-28)."""
     opening = {"protocolVersion": version, "capabilities": {}, "clientInfo": _CLIENT_INFO}
     return [
         {"jsonrpc": "2.0", "id": "open", "method": "initialize", "params": opening},
@@ -47,7 +47,7 @@ def _request(request_id: str, method: str, params: dict[str, Any]) -> Message:
 
 
 def _asking(also: dict[str, Any]) -> Iterator[Message]:
-    """Yield what both eras ask alike; `also` goes into the params of each."""
+    """Yield the requests of both eras; `also` is added to the params of each."""
     question = {"question": "How many active users do we have?", "return_type": "both"}
     asked: list[tuple[str, str, dict[str, Any]]] = [
         ("search", "tools/call", {"name": "search_schema", "arguments": {"text": "payments"}}),

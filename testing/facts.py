@@ -1,4 +1,4 @@
-"""Bounded waits for facts about processes and servers, without stopping the event loop."""
+"""Bounded waits for conditions of processes and servers, which do not block the event loop."""
 
 import os
 from collections.abc import Callable
@@ -11,7 +11,7 @@ _POLL_S = 0.01
 
 
 async def until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait until a fact holds; fail, naming it, when it does not in time."""
+    """Wait until a condition holds; fail with its name if it does not hold in time."""
     with anyio.move_on_after(TIMEOUT_S) as bound:
         while not is_so():
             await anyio.sleep(_POLL_S)
@@ -19,9 +19,9 @@ async def until(is_so: Callable[[], bool], what: str) -> None:
 
 
 async def until_gone(pid: int) -> None:
-    """Wait until a process has ended and is reaped, and its channel has ended for us."""
+    """Wait until a process has ended and is reaped, and its channel is closed."""
     await until(lambda: not is_there(pid), f"process {pid} is gone")
-    await anyio.sleep(_POLL_S)  # the event loop hears of it too
+    await anyio.sleep(_POLL_S)  # so that the event loop notices it too
 
 
 def is_there(pid: int) -> bool:

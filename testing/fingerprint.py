@@ -1,4 +1,4 @@
-"""What a cluster is made of, in short: two fingerprints that are equal mean that nothing was changed."""
+"""A digest of a cluster's state: if two fingerprints are equal, nothing was changed."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from psycopg import sql
 
 Fingerprint = dict[str, str]
 
-# Columns that VACUUM, ANALYZE and time move.
+# Columns that change with VACUUM, ANALYZE and time.
 _VOLATILE_COLUMNS_BY_CATALOG = {
     "pg_class": ["relpages", "reltuples", "relallvisible", "relallfrozen", "relfrozenxid", "relminmxid"],
     "pg_database": ["datfrozenxid", "datminmxid"],
@@ -33,7 +33,7 @@ _STATE_BY_NAME = {
     "sequences": "select schemaname, sequencename, last_value from pg_sequences",
 }
 
-# What the server itself writes to, and rewrites, while nobody changes anything.
+# Files that the server itself writes without changes by clients.
 _MOVING_FILES = (
     "base",
     "global",
@@ -47,7 +47,7 @@ _MOVING_FILES = (
 
 
 def take_fingerprint(connection: psycopg.Connection, data_dir: Path, *, outside: Path) -> Fingerprint:
-    """Return a digest per catalog, table and kind of state.
+    """Return a digest for each catalog, table and kind of state.
 
     Args:
         connection: a superuser's, in autocommit.
@@ -60,12 +60,12 @@ def take_fingerprint(connection: psycopg.Connection, data_dir: Path, *, outside:
 
 
 def changes(before: Fingerprint, after: Fingerprint) -> list[str]:
-    """Return the names of what is not the same any more."""
+    """Return the names of the parts that differ."""
     return sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
 
 
 def wal_position_bytes(connection: psycopg.Connection) -> int:
-    """Return how many bytes of WAL have ever been written."""
+    """Return the total bytes of written WAL."""
     row = connection.execute("select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint").fetchone()
     assert row is not None
     return int(row[0])

@@ -1,7 +1,7 @@
 """A front that starts workers and then waits to be killed: `python testing/front_process.py fork|cold [URL]`.
 
-Without a URL it starts two workers, and writes the pid of each in a line when that has answered a frame.
-With one it runs a statement that sleeps.
+Without a URL it starts two workers, and writes a worker's pid on a line when the worker has answered a frame.
+With a URL it runs a statement that sleeps.
 """
 
 import asyncio

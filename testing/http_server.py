@@ -1,4 +1,4 @@
-"""The real server over HTTP: a process on a free port of loopback, and clients that send anything at all."""
+"""The real server over HTTP: a process on a free port of loopback, and clients that send arbitrary bytes."""
 
 import json
 import re
@@ -26,15 +26,15 @@ _ADDRESS = re.compile(r"over HTTP on https?://[0-9.]+:(\d+)/mcp")
 
 
 class HttpServerProcess:
-    """`pgmcp serve --http` and what it logs.
+    """`pgmcp serve --http` and its log.
 
     Attributes:
-        log: everything that stood on standard error so far.
-        port: where it listens.
+        log: standard error so far.
+        port: the port it listens on.
     """
 
     def __init__(self, environment: Mapping[str, str], folder: Path, address: str = "127.0.0.1:0") -> None:
-        """Start the server in `folder`, and wait until it says where it listens."""
+        """Start the server in `folder`, and wait until its log names the port."""
         self.log = ""
         self._process = subprocess.Popen(
             [*COMMAND, "serve", "--http", address],
@@ -64,7 +64,7 @@ class HttpServerProcess:
         return self._process.pid
 
     def until_logged(self, pattern: re.Pattern[str]) -> re.Match[str]:
-        """Wait for a line of the log, and return what was found in it."""
+        """Wait for a line of the log, and return the match."""
         with self._changed:
             self._changed.wait_for(lambda: pattern.search(self.log) or self._is_at_end, START_TIMEOUT_S)
             found = pattern.search(self.log)
@@ -145,7 +145,7 @@ def message_of(response: httpx2.Response) -> dict[str, Any]:
 
 
 def rows_of(response: httpx2.Response) -> list[list[Any]]:
-    """Return the rows that a tool call was answered with."""
+    """Return the rows in the answer to a tool call."""
     result = message_of(response)["result"]
     assert not result["isError"], result
     rows: list[list[Any]] = result["structuredContent"]["rows"]
@@ -153,7 +153,7 @@ def rows_of(response: httpx2.Response) -> list[list[Any]]:
 
 
 def send_request(port: int, headers: Mapping[str, str], body: dict[str, Any]) -> socket.socket:
-    """Send a request and return its connection, for a client that leaves by closing it."""
+    """Send a request and return its connection, so that the client can close it."""
     content = json.dumps(body).encode()
     lines = [
         "POST /mcp HTTP/1.1",

@@ -1,4 +1,4 @@
-"""An OAuth 2.1 issuer on loopback, made with pyjwt: metadata, keys, introspection, and tokens of any kind."""
+"""An OAuth 2.1 issuer on loopback: metadata, keys, introspection, and valid or invalid tokens."""
 
 import base64
 import json
@@ -55,10 +55,10 @@ class Issuer:
     """The issuer.
 
     Attributes:
-        keys: what it publishes.
-        opaque: what introspection answers, by token.
+        keys: the published keys.
+        opaque: answers of introspection by token.
         is_down: whether it answers 503 to everything.
-        requests: how often each path was asked for.
+        requests: number of requests by path.
     """
 
     def __init__(self) -> None:
@@ -74,7 +74,7 @@ class Issuer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Return the claims of an honest token; None takes one away."""
+        """Return the claims of a valid token with changes; None removes a claim."""
         now_s = int(time.time())
         claims = {
             "iss": self.url,
@@ -94,7 +94,7 @@ class Issuer:
         headers: dict[str, Any] | None = None,
         **changes: Any,
     ) -> str:
-        """Return a signed token, honest but for the changes."""
+        """Return a signed token, valid except for the changes."""
         key = key or self.keys[0]
         header = {"typ": "at+jwt", "kid": key.id, **(headers or {})}
         if header["kid"] is None:
@@ -134,7 +134,7 @@ class Issuer:
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> str:
-    """Return a token put together by hand."""
+    """Return a token from a given header and payload."""
     parts = [json.dumps(header).encode(), json.dumps(claims).encode(), signature]
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 

@@ -1,4 +1,4 @@
-"""How tests start the real server, and what they let it see."""
+"""Starts the real server for tests, with a controlled environment."""
 
 import os
 import sys
@@ -28,10 +28,10 @@ _NOWHERE = "http://127.0.0.1:9"
 
 
 def server_environment(url: str | None = None, **variables: str) -> dict[str, str]:
-    """Return the whole environment of a server; of the test's own only what a program needs to run.
+    """Return the environment of a server; it inherits only what a program needs to run.
 
     Args:
-        url: of the one database, if it is one.
+        url: of the database, if there is only one.
         variables: `PG_MCP_` is put before a name in lower case: `server_query_timeout="1"`.
     """
     inherited = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
@@ -54,7 +54,7 @@ async def connect(
     """Start a server in `folder` and connect the SDK's client; standard error goes to a file there.
 
     Args:
-        mode: "auto" speaks 2026-07-28, "legacy" the protocol before it.
+        mode: "auto" uses protocol 2026-07-28, "legacy" an older one.
         options: of `mcp.Client`.
     """
     server = StdioServerParameters(

@@ -1,6 +1,6 @@
-"""A server whose connections are all one session, as pglite-socket's are: a proxy before one real session.
+"""A server with one session for all connections, like pglite-socket: a proxy in front of one real session.
 
-Unlike PGlite, nothing that it says of itself tells so: `backend_type` is that of a client.
+Unlike PGlite, the server does not show this: its `backend_type` is that of a normal client.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class OneSession:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def open(self) -> asyncio.Server:
-        """Listen; the session belongs to the clients from now on."""
+        """Listen; from now on clients use the session."""
         self._socket.setblocking(False)
         self._reader, self._writer = await asyncio.open_connection(sock=self._socket)
         return await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -50,12 +50,12 @@ class OneSession:
             if await self._greet(reader, writer):
                 await self._forward(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client has gone, or the test is over
+            pass  # the client has disconnected, or the test is over
         finally:
             await _close(writer)
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Answer what opens a connection; a request to cancel does nothing, as on PGlite."""
+        """Answer the messages that open a connection; a cancel request has no effect, as on PGlite."""
         while True:
             length, code = struct.unpack("!II", await reader.readexactly(8))
             await reader.readexactly(length - 8)
@@ -83,7 +83,7 @@ class OneSession:
     async def _exchange(
         self, kind: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        """Forward up to a Query or Sync, and its replies; return whether no transaction is open then."""
+        """Forward messages up to a Query or Sync, and the replies; return whether no transaction is open."""
         while True:
             length = await reader.readexactly(4)
             body = await reader.readexactly(struct.unpack("!I", length)[0] - 4)
@@ -111,7 +111,7 @@ def _message(kind: bytes, body: bytes) -> bytes:
 
 @asynccontextmanager
 async def one_session(url: str) -> AsyncIterator[int]:
-    """Serve one session to all who connect; give the port."""
+    """Serve one session to all clients; yield the port."""
     with psycopg.connect(url, autocommit=True) as session:
         shared = OneSession(session)
         server = await shared.open()

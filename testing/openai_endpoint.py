@@ -1,12 +1,12 @@
-"""An HTTP server on 127.0.0.1 that speaks OpenAI's chat completions and answers what a test tells it to.
+"""An HTTP server on 127.0.0.1 with OpenAI's chat completions API and scripted replies.
 
     with ScriptedEndpoint() as endpoint:
         endpoint.reply(failure(429, retry_after_s=0), sql("SELECT 1"))
         ...                                  # point a client, or a server process, at endpoint.base_url
         assert "orders" in endpoint.requests[-1].prompt
 
-Queued replies go out first, in order; then `script`, a function of the request, answers. With neither, the
-endpoint says so with a 500 that clients are told not to retry.
+Queued replies are sent first, in order; then the function `script` answers. Without both, the endpoint
+answers with a 500 that tells clients not to retry.
 """
 
 import json
@@ -43,11 +43,11 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class Reply:
-    """What goes back over the wire.
+    """A reply of the endpoint.
 
     Attributes:
-        hold: the reply waits until this is set, or until the endpoint is closed.
-        drop: close the connection without a word instead.
+        hold: the reply is sent when this is set, or when the endpoint is closed.
+        drop: close the connection without a reply.
     """
 
     status: int
@@ -96,7 +96,7 @@ def reply_text(
     answerable: bool = True,
     reason: str = "",
 ) -> str:
-    """The JSON text of a reply that keeps the contract."""
+    """The JSON text of a valid reply."""
     return json.dumps(
         {
             "sql": sql,
@@ -113,7 +113,7 @@ def sql(statement: str, *, assumptions: tuple[str, ...] = ()) -> Reply:
 
 
 def unanswerable(reason: str) -> Reply:
-    """A completion that says the schema cannot answer, and why."""
+    """A completion that says why the schema cannot answer."""
     return content(reply_text("", answerable=False, reason=reason))
 
 
@@ -143,25 +143,25 @@ def raw(
     content_type: str = "application/json",
     headers: dict[str, str] | None = None,
 ) -> Reply:
-    """Any bytes at all, for endpoints that are something else."""
+    """Arbitrary bytes, for endpoints of another kind."""
     return Reply(status, body, {"Content-Type": content_type, **(headers or {})})
 
 
 def dropped_connection() -> Reply:
-    """The connection is closed before a byte of the answer."""
+    """A reply that closes the connection before its first byte."""
     return Reply(0, b"", drop=True)
 
 
 def held(reply: Reply, until: threading.Event) -> Reply:
-    """The same reply, but only once `until` is set."""
+    """The same reply, sent when `until` is set."""
     return replace(reply, hold=until)
 
 
 class ScriptedEndpoint:
-    """The endpoint; serves from entering the context until leaving it.
+    """The endpoint; serves while its context is entered.
 
     Attributes:
-        requests: every request so far, also those that were refused.
+        requests: all requests so far, including refused ones.
         refused_parameters: a request that has one of these gets a 400 that names it, as from an endpoint
             without structured output ("response_format") or a reasoning model ("temperature").
         refuses_system_role: a system message gets a 400, as from a chat template without that role.
@@ -191,7 +191,7 @@ class ScriptedEndpoint:
 
     @property
     def base_url(self) -> str:
-        """What to give a client as its base URL."""
+        """The base URL for clients."""
         return f"http://127.0.0.1:{self._server.server_port}/v1"
 
     def reply(self, *replies: Reply) -> None:
@@ -200,19 +200,19 @@ class ScriptedEndpoint:
             self._queue.extend(replies)
 
     def script(self, script: Script) -> None:
-        """Answer every request the queue has no reply for with `script(request)`."""
+        """Answer requests with `script(request)` when the queue is empty."""
         with self._lock:
             self._script = script
 
     def forget(self) -> None:
-        """Drop the requests so far, and what is queued or scripted for others."""
+        """Remove the recorded requests, the queue and the script."""
         with self._lock:
             self.requests.clear()
             self._queue.clear()
             self._script = None
 
     def __enter__(self) -> Self:
-        # A short poll: shutdown() waits for it, once in every test.
+        # A short poll, because shutdown() waits for it in every test.
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
@@ -271,7 +271,7 @@ class _Server(ThreadingHTTPServer):
         self.closed = closed
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a client that has left is part of many tests."""
+        """Log nothing, because clients disconnect in many tests."""
 
 
 class _ChatCompletions(BaseHTTPRequestHandler):

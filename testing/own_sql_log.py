@@ -1,4 +1,4 @@
-"""What pgmcp's own statements are, by the sources, and how each of them ran, by the server's log."""
+"""Finds pgmcp's own statements in the sources, and reads from the server's log how each of them ran."""
 
 import ast
 import re
@@ -22,7 +22,7 @@ class Ran:
 
     Attributes:
         begin: the command that began its transaction; "" outside one.
-        search_path: as it was set in the transaction; "" if it was not.
+        search_path: as set in the transaction; "" if it was not set.
     """
 
     text: str
@@ -31,7 +31,7 @@ class Ran:
 
 
 def own_statements() -> dict[str, str]:
-    """Return the start of each statement in the sources, and the file it stands in."""
+    """Return the start of each statement in the sources, and its file."""
     found = {}
     for package in ("pgmcp", "worker"):
         for path in sorted((_SOURCES / package).rglob("*.py")):
@@ -42,7 +42,7 @@ def own_statements() -> dict[str, str]:
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:
-    """Give each string, of formatted ones the piece before the first expression."""
+    """Yield each string; of f-strings, the part before the first expression."""
     pending = [tree]
     while pending:
         node = pending.pop()
@@ -61,7 +61,7 @@ def squeeze(text: str) -> str:
 
 
 def read_log(text: str) -> list[Ran]:
-    """Return the statements of a log that was written with `log_statement = all`."""
+    """Return the statements in a log written with `log_statement = all`."""
     ran: list[Ran] = []
     begin_by_pid: dict[str, str] = {}
     path_by_pid: dict[str, str] = {}

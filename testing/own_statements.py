@@ -23,7 +23,7 @@ _TIMEOUT_MS = 10_000
 
 
 def resolve_as_own(connection: psycopg.Connection[Any]) -> None:
-    """Have names looked up in pg_catalog alone from now on; remember the schemas that were on the path."""
+    """Resolve names only in pg_catalog from now on; store the schemas that were on the search path."""
     connection.execute(_PREPARE)
 
 
@@ -42,10 +42,10 @@ def fetch_with(connection: psycopg.Connection[Any]) -> Callable[[str], Awaitable
 
 
 class OwnSession:
-    """A connection as the worker makes it, and statements as it runs them, in this process.
+    """A connection and statements like those of the worker, in this process.
 
     Attributes:
-        own_statements: pgmcp's own statements that were run.
+        own_statements: pgmcp's own statements so far.
     """
 
     def __init__(self, connection: ServerConnection) -> None:
@@ -54,7 +54,7 @@ class OwnSession:
 
     @property
     def facts(self) -> ServerFacts:
-        """What the worker learned of the server; a test may replace it."""
+        """The worker's facts about the server; a test may replace them."""
         return self._connection.facts
 
     @facts.setter
@@ -62,12 +62,12 @@ class OwnSession:
         self._connection.facts = facts
 
     async def fetch(self, sql: str) -> Rows:
-        """Run a statement of ours."""
+        """Run one of pgmcp's own statements."""
         self.own_statements.append(sql)
         return self.run(sql, StatementOrigin.OWN)
 
     def run(self, sql: str, origin: StatementOrigin = StatementOrigin.CALLER) -> Rows:
-        """Run a statement; raise what the front would make of a failure."""
+        """Run a statement; raise the error that the front would raise."""
         request = Execute(
             1, origin, StatementMode.AS_IS, _TIMEOUT_MS, max_rows=100_000, max_bytes=64 << 20,
             max_cell_bytes=1 << 20, read_only=True,
@@ -84,7 +84,7 @@ class OwnSession:
 
 @contextmanager
 def own_session(url: str, *, requested_encoding: str = "") -> Iterator[OwnSession]:
-    """Connect as the worker does; raise what the front would make of a refusal."""
+    """Connect as the worker does; raise the error that the front would raise."""
     try:
         connection = ServerConnection.connect(url, on_failure=_ignore, requested_encoding=requested_encoding)
     except psycopg.Error as error:

@@ -1,4 +1,4 @@
-"""A PgBouncer of the tests' own in front of a cluster."""
+"""A PgBouncer process in front of a cluster."""
 
 import shutil
 import socket
@@ -32,14 +32,14 @@ server_login_retry = 0.1
 
 
 def find_pgbouncer() -> str | None:
-    """Return the program's path; Debian keeps it where only root's PATH looks."""
+    """Return the program's path; on Debian it is only on root's PATH."""
     return shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")
 
 
 class PgBouncer:
     """A PgBouncer process, as a context manager.
 
-    Successive transactions go to its server connections in turn, so that whoever counts on one is found out.
+    Successive transactions use its server connections in turn, so code that relies on one connection fails.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class PgBouncer:
         database: str = "*",
         more: str = "",
     ) -> None:
-        """Prepare to start it.
+        """Prepare the process.
 
         Args:
-            upstream_url: of any database of the cluster, for the one role that may log in.
+            upstream_url: of any database of the cluster, with the only role that may log in.
             pool_size: server connections per database.
             pool_mode: transaction, session or statement.
-            database: which one it serves; "*" for all of the cluster.
+            database: the served database; "*" for all databases of the cluster.
             more: further lines of its configuration.
         """
         self._program = program
@@ -74,7 +74,7 @@ class PgBouncer:
         self._folder = tempfile.TemporaryDirectory(prefix="pgmcp-pgbouncer-")
 
     def url(self, upstream_url: str) -> str:
-        """Return the URL that leads to the same database by way of the bouncer."""
+        """Return the URL of the same database through PgBouncer."""
         parts = urlsplit(upstream_url)
         userinfo, _, _ = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{userinfo}@{HOST}:{self._port}"))
@@ -92,7 +92,7 @@ class PgBouncer:
         until(self._accepts, "PgBouncer accepts connections")
 
     def stop(self) -> None:
-        """Stop it at once, whatever runs."""
+        """Stop it immediately."""
         self._process.terminate()
         self._process.wait()
 

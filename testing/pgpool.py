@@ -1,4 +1,4 @@
-"""A pgpool-II of the tests' own in front of one server."""
+"""A pgpool-II process in front of one server."""
 
 import shutil
 import signal
@@ -39,7 +39,7 @@ sr_check_period = 0
 
 
 def find_pgpool() -> str | None:
-    """Return the program's path; Debian keeps it where only root's PATH looks."""
+    """Return the program's path; on Debian it is only on root's PATH."""
     return shutil.which("pgpool") or shutil.which("pgpool", path="/usr/sbin")
 
 
@@ -47,7 +47,7 @@ class Pgpool:
     """A pgpool-II process with one node in raw mode, as a context manager."""
 
     def __init__(self, program: str, upstream_url: str) -> None:
-        """Prepare to start it in front of a URL's server, for the URL's role."""
+        """Prepare the process in front of a URL's server, with the URL's role."""
         self._program = program
         self._upstream = urlsplit(upstream_url)
         self._user = choose_server_user()
@@ -55,7 +55,7 @@ class Pgpool:
         self._folder = tempfile.TemporaryDirectory(prefix="pgmcp-pgpool-")
 
     def url(self, upstream_url: str) -> str:
-        """Return the URL that leads to the same database by way of pgpool-II."""
+        """Return the URL of the same database through pgpool-II."""
         parts = urlsplit(upstream_url)
         userinfo, _, _ = parts.netloc.rpartition("@")
         return urlunsplit(parts._replace(netloc=f"{userinfo}@{HOST}:{self._port}"))

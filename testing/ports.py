@@ -1,4 +1,4 @@
-"""Free ports of loopback, for programs that have to be told theirs."""
+"""Free ports of loopback, for programs that need a port as an argument."""
 
 import socket
 
@@ -6,7 +6,7 @@ HOST = "127.0.0.1"
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on now."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""What PostgreSQL says of our sessions, and bounded waits for it that let the event loop go on."""
+"""Observes sessions in pg_stat_activity, with bounded waits that do not block the event loop."""
 
 from types import TracebackType
 from typing import Self
@@ -20,16 +20,16 @@ class Backends:
         return self._select("true", "")
 
     def running(self, sql: str) -> list[int]:
-        """Return the pids of those that run a statement which holds this text."""
+        """Return the pids of the sessions that run a statement with this text."""
         return self._select("state = 'active' and position(%s in query) > 0", sql)
 
     async def until_running(self, sql: str) -> int:
-        """Wait until somebody runs it, and return the pid."""
+        """Wait until a session runs a statement with this text, and return its pid."""
         await until(lambda: bool(self.running(sql)), f"{sql} runs")
         return self.running(sql)[0]
 
     async def until_ended(self, sql: str) -> None:
-        """Wait until nobody runs it."""
+        """Wait until no session runs a statement with this text."""
         await until(lambda: not self.running(sql), f"{sql} runs no more")
 
     async def until_gone(self) -> None:

@@ -1,4 +1,4 @@
-"""A server's processes as Linux shows them in /proc: its fork server and its workers."""
+"""Reads a server's processes from /proc (Linux): its fork server and its workers."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +9,7 @@ _PROC = Path("/proc")
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the children of a process, their children and so on."""
+    """Return all descendants of a process."""
     found: list[int] = []
     for child in sorted(_children(pid)):
         found += [child, *descendants(child)]
@@ -22,7 +22,7 @@ def workers_of(front: int) -> list[int]:
 
 
 def command_line(pid: int) -> str:
-    """Return what `ps` shows of a process."""
+    """Return the output of `ps` for a process."""
     return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
@@ -32,7 +32,7 @@ def environment(pid: int) -> str:
 
 
 def is_running(pid: int) -> bool:
-    """Return whether a process runs: a zombie does not, but one of whose threads some are left does."""
+    """Return whether a process runs: a zombie does not, unless some of its threads still run."""
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
     except OSError:

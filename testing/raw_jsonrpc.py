@@ -1,11 +1,11 @@
-"""The real server as a host without an SDK meets it: one JSON-RPC message per line, no wait without a bound.
+"""The real server for a host without an SDK: one JSON-RPC message per line, with bounded waits.
 
     with RawServer(environment, folder) as server:
         server.initialize()
         answer = server.call("execute_sql", sql="select 1")
 
-A thread reads standard output from the first byte to the last. A line that is no JSON-RPC message fails
-whoever waits next, and `stray_lines` tells at the end.
+A thread reads all of standard output. A line that is not a JSON-RPC message fails the next wait, and is
+listed in `stray_lines`.
 """
 
 import json
@@ -37,10 +37,10 @@ MODERN_META = {
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool call came to.
+    """The result of a tool call.
 
     Attributes:
-        structured: {} when there is none, as with every error.
+        structured: {} if there is none, as for every error.
     """
 
     text: str
@@ -49,7 +49,7 @@ class ToolResult:
 
     @property
     def code(self) -> str:
-        """The stable name of the failure; "" for an answer."""
+        """The error's stable code; "" without an error."""
         return self.text.partition(":")[0] if self.is_error else ""
 
     @property
@@ -61,11 +61,11 @@ class ToolResult:
 
 
 class RawServer:
-    """A server process and the lines it says.
+    """A server process and its output.
 
     Attributes:
-        stdout: everything that stood on standard output so far.
-        stray_lines: what of it is no JSON-RPC message.
+        stdout: standard output so far.
+        stray_lines: its lines that are not JSON-RPC messages.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class RawServer:
 
     @property
     def stderr(self) -> str:
-        """What the server has logged so far."""
+        """The server's log until now."""
         return self._stderr_file.read_text("utf-8", errors="replace")
 
     def initialize(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class RawServer:
         return reply
 
     def discover(self) -> dict[str, Any]:
-        """Ask as hosts do since 2026-07-28, where every request says who asks; later requests do likewise."""
+        """Send server/discover, as hosts do since 2026-07-28; this and later requests name the client."""
         self._meta = MODERN_META
         return self.request("server/discover")
 
@@ -124,7 +124,7 @@ class RawServer:
         return self.send("tools/call", name=tool, arguments=arguments)
 
     def result_of(self, request_id: int) -> ToolResult:
-        """Wait for what a started call came to."""
+        """Wait for the result of a started call."""
         reply = self.receive(request_id)
         assert "result" in reply, reply
         result = reply["result"]
@@ -146,13 +146,13 @@ class RawServer:
         self._write({"jsonrpc": "2.0", "method": method, "params": params})
 
     def write_line(self, line: bytes) -> None:
-        """Send anything at all."""
+        """Send arbitrary bytes."""
         assert self._process.stdin is not None
         self._process.stdin.write(line + b"\n")
         self._process.stdin.flush()
 
     def receive(self, request_id: int | None) -> dict[str, Any]:
-        """Wait for the reply to one request; None: for the error about a line whose id cannot be read."""
+        """Wait for the reply to a request; None means the error about a line whose id cannot be read."""
         with self._changed:
             self._changed.wait_for(
                 lambda: request_id in self._replies or self.stray_lines or self._is_at_end, REPLY_TIMEOUT_S
@@ -167,7 +167,7 @@ class RawServer:
             return [each.get("params", {}) for each in self._notifications if each["method"] == method]
 
     def hear(self, method: str, count: int = 1) -> list[dict[str, Any]]:
-        """Wait for so many notifications of a kind, since the start, and return their parameters."""
+        """Wait until there are a number of notifications of a kind, and return their parameters."""
         with self._changed:
             self._changed.wait_for(lambda: len(self.heard(method)) >= count, REPLY_TIMEOUT_S)
             found = self.heard(method)
@@ -179,7 +179,7 @@ class RawServer:
             return request_id in self._replies
 
     def close_stdin(self) -> None:
-        """Leave, as a host does."""
+        """Close the server's input, as a host does."""
         assert self._process.stdin is not None
         self._process.stdin.close()
 

@@ -1,13 +1,13 @@
-"""A spawn that remembers the pids of what it started."""
+"""A spawn function that records the pids of its processes."""
 
 from pgmcp.execution.spawn import Child, Spawn
 
 
 class RecordedSpawn:
-    """Starts workers as another spawn does.
+    """Starts workers through another spawn function.
 
     Attributes:
-        pids: of every worker so far, in the order they were started.
+        pids: of all workers so far, in the order of their start.
     """
 
     def __init__(self, spawn: Spawn) -> None:

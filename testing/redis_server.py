@@ -1,4 +1,4 @@
-"""A Redis of the tests' own, with a password and nothing on disk."""
+"""A Redis process with a password and without persistence."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ PASSWORD = "the-redis-password"
 
 
 def find_redis() -> str | None:
-    """Return the server's program; Debian's package redis-server has it."""
+    """Return the server's program, from Debian's package redis-server."""
     return shutil.which("redis-server")
 
 
@@ -32,7 +32,7 @@ class RedisServer:
         return f"redis://:{PASSWORD}@{HOST}:{self.port}/0"
 
     def start(self) -> None:
-        """Start it, empty, and wait until it answers."""
+        """Start an empty server, and wait until it answers."""
         self._process = subprocess.Popen(
             [self._program, *(word for option in self._options() for word in option)],
             stdin=subprocess.DEVNULL,
@@ -42,7 +42,7 @@ class RedisServer:
         until(self._answers, "Redis answers")
 
     def stop(self) -> None:
-        """Stop it at once; what it held is gone."""
+        """Stop it immediately; its data is lost."""
         self._process.kill()
         self._process.wait()
 
@@ -52,7 +52,7 @@ class RedisServer:
             return sorted(key.decode() for key in client.scan_iter())
 
     def content(self) -> bytes:
-        """Return everything that it holds as text, one after the other."""
+        """Return the text of all its values, concatenated."""
         with redis.Redis.from_url(self.url) as client:
             texts = [client.get(key) for key in client.scan_iter() if client.type(key) == b"string"]
             return b"\n".join(text for text in texts if isinstance(text, bytes))

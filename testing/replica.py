@@ -1,4 +1,4 @@
-"""A streaming replica of an embedded cluster, made with the programs it brings along."""
+"""A streaming replica of an embedded cluster, created with the cluster's own programs."""
 
 import os
 import shutil
@@ -15,14 +15,14 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 
 @contextmanager
 def new_cluster(settings: Mapping[str, str]) -> Iterator[EmbeddedPostgres]:
-    """Start a cluster that a test may stop, whichever way; it is gone at the end."""
+    """Start a temporary cluster that a test may stop in any way."""
     with _folder() as folder:
         yield from _running(EmbeddedPostgres(folder, settings={"fsync": "off", **settings}))
 
 
 @contextmanager
 def new_standby(primary: EmbeddedPostgres, settings: Mapping[str, str]) -> Iterator[EmbeddedPostgres]:
-    """Start a hot standby that streams from the primary; it has the primary's roles and passwords."""
+    """Start a hot standby of the primary, with the same roles and passwords."""
     with _folder() as folder:
         standby = EmbeddedPostgres(folder, settings={"fsync": "off", **settings})
         cluster = standby.data_dir.parent
@@ -33,7 +33,7 @@ def new_standby(primary: EmbeddedPostgres, settings: Mapping[str, str]) -> Itera
 
 
 def either_url(first: EmbeddedPostgres, second: EmbeddedPostgres, dbname: str = "postgres") -> str:
-    """Return the URL of a database on both clusters, a standby preferred."""
+    """Return the URL of a database on both clusters that prefers the standby."""
     parts = urlsplit(first.url(dbname))
     netloc = f"{parts.netloc},{urlsplit(second.url()).hostname}:{second.port}"
     return urlunsplit(parts._replace(netloc=netloc, query="target_session_attrs=prefer-standby"))
@@ -49,12 +49,12 @@ def _running(cluster: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
 @contextmanager
 def _folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="pgmcp-tests-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # as root, the server runs as another user, who has to come through
+        Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         yield Path(folder)
 
 
 def _copy_data(primary: EmbeddedPostgres, data_dir: Path) -> None:
-    """Copy a running primary, with what makes the copy follow it (`standby.signal`, `primary_conninfo`)."""
+    """Copy a running primary and configure the copy as a standby (`standby.signal`, `primary_conninfo`)."""
     data_dir.mkdir(mode=0o700)
     user = choose_server_user()
     if user:

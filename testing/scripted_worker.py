@@ -1,9 +1,9 @@
-"""A worker without a database, which does what each statement tells it to; and the spawn that starts it.
+"""A worker without a database, which does what each statement says; and the spawn function for it.
 
-The file is both: run as a program it is the worker, a real process that speaks
-real frames; imported it is the front's side. A statement is a verb with an argument:
+Run as a program, this file is the worker: a real process with real frames. Imported, it is the front's side.
+A statement is a verb with an argument:
 
-    echo WORDS               one row that holds WORDS
+    echo WORDS               one row with WORDS
     hold PORT WORDS          connects to PORT, reads nothing until that is closed, then echoes; see `Gate`
     echo-and-die WORDS       echoes, and dies after the last byte
     echo-recycle WORDS          echoes, and asks to be replaced
@@ -46,14 +46,14 @@ from worker.row_format import json_lines
 
 
 class ScriptedWorkers:
-    """Starts scripted workers, and remembers them.
+    """Starts scripted workers, and records them.
 
     Attributes:
-        pids: of every worker so far, in the order they were started.
+        pids: of all workers so far, in the order of their start.
     """
 
     def __init__(self, *openings: str) -> None:
-        """Say how each new worker answers its first frame; once they are used up: "open"."""
+        """Set how each new worker answers its first frame; further ones answer "open"."""
         self._openings = list(openings)
         self.pids: list[int] = []
 
@@ -65,7 +65,7 @@ class ScriptedWorkers:
 
 
 class Gate:
-    """Where workers that run "hold" stand until they are let through."""
+    """A gate at which workers that run "hold" wait until a test lets them through."""
 
     def __init__(self, server: asyncio.Server) -> None:
         self._port: int = server.sockets[0].getsockname()[1]
@@ -73,24 +73,24 @@ class Gate:
         self._connections: list[asyncio.StreamWriter] = []
 
     def shared_opening(self) -> str:
-        """Return the opening of a worker of a shared session that stands here first."""
+        """Return the opening of a worker of a shared session that waits at this gate first."""
         return f"shared {self._port}"
 
     def hold(self, words: str = "held") -> str:
-        """Return the statement that makes a worker stand here."""
+        """Return the statement that makes a worker wait here."""
         return f"hold {self._port} {words}"
 
     async def arrival(self) -> None:
-        """Wait until one more worker stands here."""
+        """Wait until one more worker waits here."""
         await self._arrivals.get()
 
     def open(self) -> None:
-        """Let those through that stand here."""
+        """Let the waiting workers through."""
         for connection in self._connections:
             connection.close()
 
     async def end(self) -> None:
-        """Let all through, and end their connections."""
+        """Let all workers through, and close their connections."""
         self.open()
         for connection in self._connections:
             with suppress(OSError):
@@ -104,7 +104,7 @@ class Gate:
 
 @asynccontextmanager
 async def closed_gate() -> AsyncIterator[Gate]:
-    """Make a gate; it opens for good at the end."""
+    """Yield a gate, which lets all workers through at the end."""
     gates: list[Gate] = []
     server = await asyncio.start_server(
         lambda _, connection: gates[0].note_arrival(connection), "127.0.0.1", 0
@@ -171,7 +171,7 @@ BREAKAGES: dict[str, Callable[[int], None]] = {
         b"".join(encode_frame(Result(n, [("a", "text")], None, 0, 0.0), b"\xc1"))
     ),
 }
-"""What a worker may do in place of its answer, by name: a function of the request's id."""
+"""What a worker can do instead of answering, by name: a function of the request's id."""
 
 
 def _open(request: Open, opening: str) -> None:

@@ -1,4 +1,4 @@
-"""The surface behind the SDK's server, as over HTTP, on streams in memory: the judge of ours over stdio."""
+"""The surface behind the SDK's server on streams in memory, to compare pgmcp's stdio transport with."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from pgmcp.transport.http.sdk_server import build_sdk_server
 
 
 def sdk_server(surface: Surface) -> Server[Any]:
-    """Return the SDK's server of a surface, with what only a session has."""
+    """Return the SDK's server of a surface, with the features that need a session."""
     server = build_sdk_server(surface)
 
     async def nothing(_: ServerRequestContext[Any, Any], __: Any) -> types.EmptyResult:
@@ -30,7 +30,7 @@ def sdk_server(surface: Surface) -> Server[Any]:
 
 
 async def converse_with_sdk(surface: Surface, conversation: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Send the messages one after the other, each when the one before is answered, and return the answers."""
+    """Send the messages, each after the answer to the one before, and return the answers."""
     server = sdk_server(surface)
     options = server.create_initialization_options(NotificationOptions(resources_changed=True))
     to_server, from_host = anyio.create_memory_object_stream[SessionMessage | Exception](10)

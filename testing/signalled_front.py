@@ -1,7 +1,7 @@
 """A front that signals its process group: `python -m testing.signalled_front fork|cold SIGNAL`.
 
-A terminal does so on Ctrl-C. The signal is sent the moment the worker's process exists, when it still
-imports; the front ignores it, and writes the kind of reply that its worker gives to a frame.
+A terminal does this on Ctrl-C. The signal is sent as soon as the worker's process exists, while it still
+imports modules. The front ignores the signal, and writes the type of its worker's reply to a frame.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""One statement through a supervisor, bounded by a clock of the test's own."""
+"""Runs one statement through a supervisor, with a time limit of the test."""
 
 import anyio
 
@@ -19,7 +19,7 @@ async def run(
     timeout_s: float = TIMEOUT_S,
     origin: StatementOrigin = StatementOrigin.CALLER,
 ) -> Rows:
-    """Run a statement; that the supervisor keeps to its deadline is checked generously."""
+    """Run a statement; fail if the supervisor exceeds its deadline by far."""
     with anyio.fail_after(timeout_s + TIMEOUT_S):
         return await supervisor.execute(
             sql, limits, origin=origin, can_be_wrapped=wrapped, timeout_s=timeout_s

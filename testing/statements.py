@@ -1,4 +1,4 @@
-"""The statements in `tests/data`: one a line, by category; what must pass, and what must be refused."""
+"""The statements in `tests/data`, one per line, by category: those that must pass or must be refused."""
 
 import json
 from pathlib import Path
@@ -13,13 +13,13 @@ def honest_statements() -> list[str]:
 
 
 def attacks() -> list[str]:
-    """Return the statements that must be refused, those too long or too strange for a text file included."""
+    """Return the statements that must be refused, including those too long or too unusual for a text file."""
     spelled = [json.loads(line) for line in _read("attacks/encoding.jsonl")]
     return _lines("attacks") + spelled + oversized_statements()
 
 
 def attacks_by_category() -> dict[str, list[str]]:
-    """Return what a database could be asked to run, by the name of its file; traps included."""
+    """Return all attacks by the name of their file, including traps."""
     categories = {
         path.stem: _read(f"attacks/{path.name}") for path in sorted((_DATA / "attacks").glob("*.sql"))
     }
@@ -27,7 +27,7 @@ def attacks_by_category() -> dict[str, list[str]]:
 
 
 def trap_attacks() -> list[str]:
-    """Return statements that use the objects of `traps/objects.sql`; refused where these exist."""
+    """Return statements that use the objects of `traps/objects.sql` and must be refused."""
     return _read("traps/attacks.sql")
 
 
@@ -37,12 +37,12 @@ def trap_policy_attacks() -> list[str]:
 
 
 def trap_honest_statements() -> list[str]:
-    """Return reads that must pass beside those objects."""
+    """Return reads that must pass in a database with those objects."""
     return _read("traps/honest.sql")
 
 
 def ordinary_reads() -> list[str]:
-    """Return reads that must pass beside the objects of `ordinary/objects.sql`."""
+    """Return reads that must pass in a database with the objects of `ordinary/objects.sql`."""
     return _read("ordinary/reads.sql")
 
 

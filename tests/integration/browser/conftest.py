@@ -1,4 +1,4 @@
-"""Chromium and npm packages, which pip does not bring: without them these tests are skipped and say why."""
+"""Chromium and npm packages, which pip cannot install; without them these tests are skipped with a reason."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ Show = Callable[..., HostPage]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Headless Chromium for one module: Playwright's event loop would be in the way of asynchronous tests."""
+    """Headless Chromium for one module, because Playwright's event loop would disturb asynchronous tests."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if program is None:
@@ -31,7 +31,7 @@ def browser() -> Iterator["Browser"]:
     if not (NODE_MODULES / "axe-core").is_dir():
         pytest.skip("npm packages are missing: python scripts/build_view.py --install")
     with playwright.sync_playwright() as driver:
-        # As root, as in a container, Chromium has no sandbox of its own; what it loads here is ours.
+        # Chromium has no sandbox as root; it loads only pgmcp's own page here.
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
@@ -39,7 +39,7 @@ def browser() -> Iterator["Browser"]:
 
 @pytest.fixture(scope="module")
 def server(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawServer]:
-    """The real server of the demo shop, asked by a host that shows MCP Apps."""
+    """The real server of the demo shop for a host that supports MCP Apps."""
     environment = server_environment(shop_url, database_name="shop", context_file=str(SHOP_CONTEXT))
     with RawServer(environment, tmp_path_factory.mktemp("server")) as server:
         client = {"name": "host", "version": "1"}
@@ -50,7 +50,7 @@ def server(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def resource(server: RawServer) -> dict[str, Any]:
-    """The page as the server gives it, with its metadata."""
+    """The page from the server, with its metadata."""
     (content,) = server.request("resources/read", uri=RESULT_VIEW_URI)["result"]["contents"]
     return dict(content)
 
@@ -59,7 +59,7 @@ def resource(server: RawServer) -> dict[str, Any]:
 def show(browser: "Browser", server: RawServer, resource: dict[str, Any]) -> Iterator[Show]:
     """Return a function that calls a tool of the server and opens a host with its result.
 
-    At the end, none of the pages may have asked for an address, raised an error or been refused anything.
+    At the end, no page may have requested a URL, raised an error or violated its policy.
     """
     with ExitStack() as pages:
         opened: list[HostPage] = []

@@ -1,4 +1,4 @@
-"""Real servers, started as a host starts them: one per module where tests leave it as they find it."""
+"""Real servers, started as a host starts them; tests that change nothing share one per module."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -15,7 +15,7 @@ StartServer = Callable[[dict[str, str]], RawServer]
 
 @pytest.fixture
 def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartServer]:
-    """Return a function that starts a server with a session; all of them end with the test."""
+    """Return a function that starts a server with a session; all servers end with the test."""
     with ExitStack() as servers:
 
         def start(environment: dict[str, str]) -> RawServer:
@@ -36,7 +36,7 @@ def shop_environment(shop_url: str) -> dict[str, str]:
 def shop_server(
     shop_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RawServer]:
-    """One server for the tests of a module that only ask."""
+    """One server for the tests of a module that change nothing."""
     with RawServer(shop_environment, tmp_path_factory.mktemp("server")) as server:
         server.initialize()
         yield server
@@ -44,19 +44,19 @@ def shop_server(
 
 @pytest.fixture(scope="module")
 def shared_endpoint() -> Iterator[ScriptedEndpoint]:
-    """One model's endpoint for the servers of a module."""
+    """One model endpoint for the servers of a module."""
     with ScriptedEndpoint() as endpoint:
         yield endpoint
 
 
 @pytest.fixture
 def endpoint(shared_endpoint: ScriptedEndpoint) -> ScriptedEndpoint:
-    """The endpoint of the module, as new."""
+    """The endpoint of the module, reset."""
     shared_endpoint.forget()
     return shared_endpoint
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An empty folder for a server to run in, so that no `.env` leads elsewhere."""
+    """An empty folder for a server to run in, so that no `.env` is read."""
     return tmp_path

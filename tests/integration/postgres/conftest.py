@@ -13,7 +13,7 @@ from pgmcp.execution.supervisor import Supervisor
 
 @pytest.fixture(scope="module")
 def module_database(cluster: EmbeddedPostgres) -> Iterator[str]:
-    """The superuser's URL of a database that all tests of a module share."""
+    """Superuser's URL of a database that all tests of a module share."""
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute("create database of_the_module")
         yield cluster.url("of_the_module")
@@ -22,7 +22,7 @@ def module_database(cluster: EmbeddedPostgres) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 async def spawn() -> AsyncIterator[Spawn]:
-    """The way workers are started on this system."""
+    """The spawn function of this system."""
     if not can_fork():
         yield spawn_cold
         return
@@ -33,7 +33,7 @@ async def spawn() -> AsyncIterator[Spawn]:
 
 @pytest.fixture
 async def supervise(spawn: Spawn) -> AsyncIterator[Callable[..., Supervisor]]:
-    """Return a function that makes supervisors for a URL; they are closed at the end."""
+    """Return a function that creates supervisors for a URL; they are closed at the end."""
     supervisors: list[Supervisor] = []
 
     def make(

@@ -13,7 +13,7 @@ Supervise = Callable[..., Supervisor]
 
 @pytest.fixture
 async def supervise() -> AsyncIterator[Supervise]:
-    """Return a function that makes supervisors of one worker; they are closed at the end."""
+    """Return a function that creates supervisors with one worker; they are closed at the end."""
     supervisors: list[Supervisor] = []
 
     def make(
@@ -51,7 +51,7 @@ async def fork_server() -> AsyncIterator[ForkServer]:
 
 @pytest.fixture(params=["fork server", "cold"])
 def spawn(request: pytest.FixtureRequest) -> Spawn:
-    """Both ways to start a real worker."""
+    """Both spawn functions for a real worker."""
     if request.param == "cold":
         return spawn_cold
     server: ForkServer = request.getfixturevalue("fork_server")
