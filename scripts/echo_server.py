@@ -1,9 +1,10 @@
 """A minimal MCP server that repeats a given reply; `loadtest.py` compares pgmcp with it.
 
 It receives the reply once and returns it for every call without any work. The cost of a call is that of the
-SDK, the pipes and the client.
+SDK, the pipes and the client. With a port as its argument it serves the SDK's HTTP app instead.
 """
 
+import sys
 from typing import Any
 
 from mcp.server.mcpserver import MCPServer
@@ -27,4 +28,7 @@ def execute_sql(sql: str) -> CallToolResult:
 
 
 if __name__ == "__main__":
-    server.run("stdio")
+    if len(sys.argv) > 1:
+        server.run("streamable-http", port=int(sys.argv[1]), stateless_http=True)
+    else:
+        server.run("stdio")

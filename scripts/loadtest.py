@@ -3,6 +3,7 @@
     uv run scripts/loadtest.py                             # everything, on a PostgreSQL of its own
     uv run scripts/loadtest.py --scenario sort rows --url postgresql://…
     uv run scripts/loadtest.py --peers --scenario repeated literals shapes throughput
+    uv run scripts/loadtest.py --http --servers 1 2 4
     uv run scripts/loadtest.py --gate --json report.json --plot latency.svg
     uv run scripts/loadtest.py --scenario soak --soak-statements 10000 --soak-s 900
 
@@ -66,10 +67,21 @@ def parse_arguments() -> argparse.Namespace:
         "--soak-s", type=float, default=120.0, help="maximum duration of a soak in seconds (%(default)g)"
     )
     parser.add_argument("--soak-statements", type=int, default=2000, help="in a soak (%(default)s)")
+    parser.add_argument("--http", action="store_true", help="run only the scenario http")
+    parser.add_argument(
+        "--servers",
+        nargs="+",
+        type=int,
+        choices=(1, 2, 4),
+        default=(1, 2, 4),
+        help="how many servers share the calls over HTTP, one measurement each; default: 1 2 4",
+    )
     parser.add_argument("--json", metavar="FILE", help="write the report to this file; - is standard output")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw latency over time, as SVG")
     parser.add_argument("--gate", action="store_true", help="exit with 1 if a gate is missed")
     arguments = parser.parse_args()
+    if arguments.http:
+        arguments.scenario = ["http"]
     if arguments.plot and arguments.plot.suffix != ".svg":
         parser.error("--plot takes a file that ends in .svg")
     return arguments
@@ -78,7 +90,7 @@ def parse_arguments() -> argparse.Namespace:
 def measure(arguments: argparse.Namespace, timeline: Timeline, console: Console) -> list[Verdict]:
     """Run the requested scenarios, with progress on stderr."""
     chosen = [scenario for scenario in SCENARIOS if scenario.name in arguments.scenario]
-    effort = Effort(arguments.quick, arguments.soak_s, arguments.soak_statements)
+    effort = Effort(arguments.quick, arguments.soak_s, arguments.soak_statements, tuple(arguments.servers))
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
         whole = progress.add_task("starting PostgreSQL", total=len(chosen))

@@ -125,6 +125,10 @@ class Surface:
         await self._offered()
         return resources.page_of("tools", [tool.definition for tool in self._tools.values()], cursor)
 
+    def has_tool(self, name: str) -> bool:
+        """Return whether a tool of this name is known now; without waiting for the settings."""
+        return self._offer.done() and name in self._tools
+
     async def call_tool(self, name: str, raw_arguments: Mapping[str, Any], caller: Caller) -> ToolReply:
         """Call a tool; every failure is a reply that a model can read.
 

@@ -35,11 +35,13 @@ class Effort:
         is_quick: only check that everything runs; there are too few figures to judge.
         soak_s: maximum duration of a soak.
         soak_statements: how many statements it runs, if there is time.
+        servers: how many servers share the calls over HTTP, one measurement each.
     """
 
     is_quick: bool
     soak_s: float
     soak_statements: int
+    servers: tuple[int, ...] = (1, 2, 4)
 
     def times(self, usual: int) -> int:
         """Return the number of repetitions, given the usual number."""
@@ -84,7 +86,7 @@ class Bench:
     ) -> AsyncIterator[StdioServer]:
         """Start a server with pgmcp's settings, and stop it at the end."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
-        server = await StdioServer.start(argv, self._environment(conninfo, settings), folder)
+        server = await StdioServer.start(argv, self.environment(conninfo, settings), folder)
         try:
             yield server
         finally:
@@ -96,7 +98,7 @@ class Bench:
         with psycopg.connect(conninfo or self.conninfo, autocommit=True) as connection:
             yield connection
 
-    def _environment(self, conninfo: str | None, settings: dict[str, object]) -> dict[str, str]:
+    def environment(self, conninfo: str | None, settings: dict[str, object]) -> dict[str, str]:
         """Return this process's environment, with only the settings of this run."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG_MCP_")}
         given = {f"PG_MCP_{name.upper()}": str(value) for name, value in settings.items()}

@@ -10,7 +10,9 @@ host_check     the allow-lists of Host and Origin
 authentication who calls: bearer tokens
 cross_origin   answers that pages of allowed websites may read
 exchange       one request from its body to its end: size, time, a client that leaves, a server that stops
+direct_calls   plain tool calls, without the SDK
 sdk_server     the surface as the SDK's handlers
+callers        who calls, as handlers need to know
 changes        changes of resources, for streams of `subscriptions/listen`
 health         /healthz and /readyz
 server         all of it together, from the first connection to the last

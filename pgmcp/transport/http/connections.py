@@ -35,7 +35,7 @@ class BoundedConnection(H11Protocol):
             transport.close()
             self.transport = transport
             return
-        super().connection_made(transport)
+        super().connection_made(_JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:
@@ -80,6 +80,41 @@ class BoundedConnection(H11Protocol):
         if self._write_timer is not None:
             self._write_timer.cancel()
             self._write_timer = None
+
+
+class _JoiningTransport:
+    """A transport that sends the headers of an answer together with the body that follows at once.
+
+    uvicorn writes them one after the other, and each write is a system call that wakes the client.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held = b""
+
+    def write(self, data: bytes) -> None:
+        """Send data; the headers of an answer wait for the next write, or the next turn of the event loop."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        elif data.startswith(b"HTTP/1.1 200 "):
+            self._held = data
+            self._loop.call_soon(self._send_held)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection after everything is sent."""
+        self._send_held()
+        self._transport.close()
+
+    def _send_held(self) -> None:
+        if self._held:
+            data, self._held = self._held, b""
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def connection_class(limits: HttpLimits) -> Callable[..., Any]:

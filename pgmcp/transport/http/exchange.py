@@ -20,6 +20,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pgmcp.surface.reply import INTERNAL_ERROR
+from pgmcp.transport.http.direct_calls import ClientGoneError, DirectCalls
 from pgmcp.transport.http.limits import HttpLimits
 from pgmcp.transport.http.replies import SERVER_ERROR, refusal
 from pgmcp.transport.messages import PARSE_ERROR, BadMessageError, decode, read_message
@@ -34,27 +35,26 @@ _VERSION_KEY: Final = b'"io.modelcontextprotocol/protocolVersion"'
 _WARN_AGAIN_AFTER_S: Final = 600.0
 
 
-class _ClientGoneError(Exception):
-    """The client has closed the connection."""
-
-
 class Exchanges:
     """Runs requests, and can end all of them.
 
     Args:
         streaming: answers clients that take a stream of events.
         plain: answers the others, with JSON alone.
+        direct: answers plain tool calls.
     """
 
     def __init__(
         self,
         streaming: ASGIApp,
         plain: ASGIApp,
+        direct: DirectCalls,
         limits: HttpLimits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._streaming = streaming
         self._plain = plain
+        self._direct = direct
         self._limits = limits
         self._clock = clock
         self._running: set[anyio.CancelScope] = set()
@@ -79,7 +79,7 @@ class Exchanges:
             self._running.add(running)
             try:
                 await self._answer(scope, receive, send_watched)
-            except _ClientGoneError:
+            except ClientGoneError:
                 is_gone = True
             except Exception:
                 logger.exception("a request failed in a way that was not anticipated")
@@ -111,13 +111,19 @@ class Exchanges:
             message = f"the body is larger than {self._limits.max_body_bytes} bytes"
             await refusal(413, message, headers=_CLOSE)(scope, receive, send)
             return
+        takes_events = _takes_events(headers)
+        call = self._direct.read(headers, body, takes_events=takes_events)
+        if call is not None:
+            self._report_lost_version(headers, body)
+            await self._direct.answer(call, scope, receive, send)
+            return
         try:
             body = _check_message(body)
         except BadMessageError as error:
             await refusal(400, str(error), code=error.code)(scope, receive, send)
             return
         self._report_lost_version(headers, body)
-        app = self._streaming if _takes_events(headers) else self._plain
+        app = self._streaming if takes_events else self._plain
         await _run_watched(app, scope, body, receive, send)
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
@@ -130,7 +136,7 @@ class Exchanges:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise _ClientGoneError
+                raise ClientGoneError
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             if size > self._limits.max_body_bytes:
@@ -155,7 +161,7 @@ async def _run_watched(app: ASGIApp, scope: Scope, body: bytes, receive: Receive
     """Run the app on a body that has been read; cancel it when the client leaves.
 
     Raises:
-        _ClientGoneError: the client has left before the answer was complete.
+        ClientGoneError: the client has left before the answer was complete.
     """
     gone = asyncio.Event()
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -179,7 +185,7 @@ async def _run_watched(app: ASGIApp, scope: Scope, body: bytes, receive: Receive
         finally:
             watcher.cancel()
     if running.cancelled_caught:
-        raise _ClientGoneError
+        raise ClientGoneError
 
 
 def _check_message(body: bytes) -> bytes:

@@ -16,11 +16,10 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from pgmcp.answers.budget import encode_json
 from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
-from pgmcp.surface.caller import APPS_EXTENSION, caller_name, supports_apps
-from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY, Principal
+from pgmcp.surface.caller import APPS_EXTENSION
+from pgmcp.transport.http.callers import caller_of, with_trace_headers
 from pgmcp.transport.http.changes import ChangeStreams
 from pgmcp.transport.progress import Progress
-from pgmcp.untrusted import escape_untrusted, shorten
 
 Context = ServerRequestContext[Any, Any]
 Answer = Callable[[Context, Any], Awaitable[dict[str, Any]]]
@@ -28,8 +27,6 @@ T = TypeVar("T")
 
 _LAST_PROGRESS_TIMEOUT_S: Final = 1.0
 """For notifications that wait when the call ends; a client that does not read them gets the answer later."""
-
-_MAX_AGENT_CHARACTERS: Final = 100
 
 # Without sessions nobody before 2026-07-28 can be told of a change; tools and prompts never change.
 _CAPABILITIES: Final[dict[str, Any]] = {
@@ -189,18 +186,9 @@ def _meta(context: Context) -> Mapping[str, Any]:
 
 
 def _caller(context: Context) -> Caller:
-    """Return who asks; before 2026-07-28 only the HTTP client's name comes with a call."""
-    meta = _meta(context)
-    principal: Principal | None = context.request.scope.get(PRINCIPAL_KEY) if context.request else None
-    name = caller_name(meta.get(types.CLIENT_INFO_META_KEY))
-    if not name and context.request is not None:
-        name = escape_untrusted(shorten(context.request.headers.get("user-agent", ""), _MAX_AGENT_CHARACTERS))
-    return Caller(
-        name=name,
-        protocol_version=context.protocol_version,
-        shows_apps=supports_apps(meta.get(types.CLIENT_CAPABILITIES_META_KEY)),
-        principal=principal.name if principal is not None else None,
-    )
+    request = context.request
+    scope, headers = (None, {}) if request is None else (request.scope, request.headers)
+    return caller_of(_meta(context), scope, headers, context.protocol_version)
 
 
 class _Trace(ServerMiddleware[Any]):
@@ -227,10 +215,4 @@ class _Trace(ServerMiddleware[Any]):
 
 
 def _with_trace_headers(context: Context) -> Mapping[str, Any]:
-    """Return the parameters, with the trace context of the HTTP headers where `_meta` has none."""
-    params = context.params or {}
-    if context.request is None or "traceparent" in _meta(context):
-        return params
-    headers = context.request.headers
-    found = {name: headers[name] for name in ("traceparent", "tracestate", "baggage") if name in headers}
-    return {**params, "_meta": {**_meta(context), **found}} if found else params
+    return with_trace_headers(context.params or {}, context.request.headers if context.request else {})

@@ -18,6 +18,7 @@ from pgmcp.transport.http.app import HttpApp
 from pgmcp.transport.http.authentication.gate import Gate
 from pgmcp.transport.http.changes import ChangeStreams
 from pgmcp.transport.http.connections import connection_class
+from pgmcp.transport.http.direct_calls import DirectCalls
 from pgmcp.transport.http.exchange import Exchanges
 from pgmcp.transport.http.health import Check, Health
 from pgmcp.transport.http.host_check import HostCheck
@@ -91,7 +92,7 @@ class HttpServer:
             for json_response in (False, True)
         ]
         streaming, plain = map(StreamableHTTPASGIApp, self._managers)
-        self._exchanges = Exchanges(streaming, plain, limits)
+        self._exchanges = Exchanges(streaming, plain, DirectCalls(surface), limits)
         app = HttpApp(self._exchanges, host_check, self._health, gate)
         self._uvicorn = _Uvicorn(_uvicorn_config(app, limits, tls, proxies))
         self._stop_timer: asyncio.TimerHandle | None = None

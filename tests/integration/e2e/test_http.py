@@ -7,6 +7,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx2
@@ -14,6 +15,7 @@ import psycopg
 import pytest
 from mcp import Client
 from mcp.server.subscriptions import ResourceUpdated
+from mcp_types.version import SUPPORTED_PROTOCOL_VERSIONS
 
 from testing.activity import Activity, until, with_application_name
 from testing.http_server import (
@@ -93,6 +95,27 @@ def test_a_client_that_takes_json_alone_gets_json(client: httpx2.Client, version
 
     assert response.headers["content-type"] == "application/json"
     assert rows_of(response) == [[1]]
+
+
+@pytest.mark.parametrize("sql", ["select 1 as n, null as nothing, 'é' as text", "select no_such_column"])
+@pytest.mark.parametrize("version", SUPPORTED_PROTOCOL_VERSIONS)
+def test_a_call_that_the_sdk_does_not_see_is_answered_as_by_the_sdk(
+    client: httpx2.Client, version: str, sql: str
+) -> None:
+    headers, body = tool_call("execute_sql", version, sql=sql)
+    direct = client.post("/mcp", json=body, headers=headers)
+    body["params"].setdefault("_meta", {})["example.com/key"] = "the SDK has to look at this one"
+    by_sdk = client.post("/mcp", json=body, headers=headers)
+
+    assert direct.headers["content-length"]
+    assert direct.headers["content-type"] == "application/json"
+    assert without_chance(message_of(direct)) == without_chance(message_of(by_sdk))
+
+
+def without_chance(message: dict[str, Any]) -> str:
+    """Return a message without what differs between two calls: the fence and the time."""
+    text = json.dumps(message, sort_keys=True)
+    return re.sub(r'data-[0-9a-f]+|\d+(\.\d+)? ms|"(execute|validate)": [\d.]+', "…", text)
 
 
 @pytest.mark.parametrize("method", ["tools/list", "resources/list", "resources/read", "server/discover"])

@@ -1,0 +1,42 @@
+"""Who calls over HTTP, and what its headers say of a trace."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import mcp_types as types
+from starlette.datastructures import Headers
+from starlette.types import Scope
+
+from pgmcp.surface import Caller
+from pgmcp.surface.caller import caller_name, supports_apps
+from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY, Principal
+from pgmcp.untrusted import escape_untrusted, shorten
+
+_MAX_AGENT_CHARACTERS: Final = 100
+_TRACE_HEADERS: Final = ("traceparent", "tracestate", "baggage")
+
+
+def caller_of(
+    meta: Mapping[str, Any], scope: Scope | None, headers: Mapping[str, str], protocol_version: str
+) -> Caller:
+    """Return who asks; before 2026-07-28 only the HTTP client's name comes with a call."""
+    principal: Principal | None = scope.get(PRINCIPAL_KEY) if scope is not None else None
+    name = caller_name(meta.get(types.CLIENT_INFO_META_KEY))
+    if not name:
+        name = escape_untrusted(shorten(headers.get("user-agent", ""), _MAX_AGENT_CHARACTERS))
+    return Caller(
+        name=name,
+        protocol_version=protocol_version,
+        shows_apps=supports_apps(meta.get(types.CLIENT_CAPABILITIES_META_KEY)),
+        principal=principal.name if principal is not None else None,
+    )
+
+
+def with_trace_headers(params: Mapping[str, Any], headers: Headers | Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the parameters, with the trace context of the HTTP headers where `_meta` has none."""
+    meta = params.get("_meta")
+    meta = meta if isinstance(meta, Mapping) else {}
+    if "traceparent" in meta:
+        return params
+    found = {name: headers[name] for name in _TRACE_HEADERS if name in headers}
+    return {**params, "_meta": {**meta, **found}} if found else params

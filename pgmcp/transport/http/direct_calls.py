@@ -1,0 +1,225 @@
+"""Plain tool calls, answered without the SDK, which decodes a result and encodes it again.
+
+    POST ─▶ DirectCalls.read ─▶ a call that leaves nothing to decide ─▶ surface ─▶ one answer in JSON
+                    └────────▶ anything else ─▶ the SDK
+
+Taken here: `tools/call` without progress, whose headers and body agree as the revision wants it. Every error,
+every refusal and every other request is the SDK's. A call that is still running after `KEEP_ALIVE_S` goes on
+as a stream of events, with comments that keep proxies from timing out.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import anyio
+import mcp_types as types
+import msgspec
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+from pydantic import ValidationError
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from pgmcp.answers.budget import encode_json
+from pgmcp.surface import SERVER_INFO, Surface, ToolReply
+from pgmcp.transport.http.callers import caller_of, with_trace_headers
+
+KEEP_ALIVE_S: Final = 15.0
+
+_METHOD: Final = "tools/call"
+_VERSION_HEADER: Final = "mcp-protocol-version"
+_MODERN_HEADERS: Final = (_VERSION_HEADER, "mcp-method", "mcp-name")
+_MODERN_KEYS: Final = frozenset(
+    {types.PROTOCOL_VERSION_META_KEY, types.CLIENT_INFO_META_KEY, types.CLIENT_CAPABILITIES_META_KEY}
+)
+_TRACE_KEYS: Final = frozenset({"traceparent", "tracestate", "baggage"})
+_MAX_KNOWN_CLIENTS: Final = 1_000
+
+_SERVER_META: Final = {types.SERVER_INFO_META_KEY: SERVER_INFO}
+"""In every result of 2026-07-28."""
+
+_JSON_HEADERS: Final = [(b"content-type", b"application/json")]
+_EVENT_HEADERS: Final = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+_COMMENT: Final = b": ping\r\n\r\n"
+
+
+class ClientGoneError(Exception):
+    """The client has closed the connection."""
+
+
+class _Params(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    arguments: dict[str, Any] = {}
+    meta: dict[str, Any] = msgspec.field(default={}, name="_meta")
+
+
+class _Message(msgspec.Struct, forbid_unknown_fields=True):
+    jsonrpc: Literal["2.0"]
+    id: int | str
+    method: Literal["tools/call"]
+    params: _Params
+
+
+_decoder: Final = msgspec.json.Decoder(_Message)
+
+
+@dataclass(frozen=True, slots=True)
+class DirectCall:
+    """A tool call that can be answered here.
+
+    Attributes:
+        version: of the protocol.
+        takes_events: whether the answer may become a stream.
+    """
+
+    id: int | str
+    params: _Params
+    headers: Headers
+    version: str
+    takes_events: bool
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether it is of 2026-07-28 or later."""
+        return self.version in MODERN_PROTOCOL_VERSIONS
+
+
+class DirectCalls:
+    """Answers tool calls on its own."""
+
+    def __init__(self, surface: Surface, *, keep_alive_s: float = KEEP_ALIVE_S) -> None:
+        self._surface = surface
+        self._keep_alive_s = keep_alive_s
+        self._known_clients: set[bytes] = set()
+
+    def read(self, headers: Headers, body: bytes, *, takes_events: bool) -> DirectCall | None:
+        """Return the call that a request is; None if the SDK has to look at it."""
+        versions = headers.getlist(_VERSION_HEADER)
+        version = versions[0] if len(versions) == 1 else ""
+        if not _takes_json(headers) or version not in _DIRECT_VERSIONS:
+            return None
+        try:
+            message = _decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        call = DirectCall(message.id, message.params, headers, version, takes_events)
+        agrees = self._agrees(call) if call.is_modern else _is_plain(call.params.meta)
+        return call if agrees and self._surface.has_tool(call.params.name) else None
+
+    async def answer(self, call: DirectCall, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the call and send its reply; a client that leaves cancels it.
+
+        Raises:
+            ClientGoneError: the client has left.
+        """
+        work = asyncio.ensure_future(self._run(call, scope))
+        leaving = asyncio.ensure_future(_until_disconnected(receive))
+        has_begun = False
+        try:
+            while True:
+                await asyncio.wait(
+                    (work, leaving), timeout=self._keep_alive_s, return_when=asyncio.FIRST_COMPLETED
+                )
+                if work.done():
+                    break
+                if leaving.done():
+                    raise ClientGoneError
+                if call.takes_events:
+                    if not has_begun:
+                        has_begun = True
+                        await _begin(send, _EVENT_HEADERS)
+                    await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
+        finally:
+            leaving.cancel()
+            if not work.done():
+                work.cancel()
+                # anyio cancels every await of this task until its end; the statement is stopped meanwhile.
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([work])
+        body = work.result()
+        if has_begun:
+            body = b"event: message\r\ndata: %b\r\n\r\n" % body
+        else:
+            await _begin(send, [*_JSON_HEADERS, (b"content-length", b"%d" % len(body))])
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    async def _run(self, call: DirectCall, scope: Scope) -> bytes:
+        result = (await self._traced(call, scope)).as_result()
+        if call.is_modern:
+            result |= {"resultType": "complete", "_meta": result.get("_meta", {}) | _SERVER_META}
+        return encode_json({"jsonrpc": "2.0", "id": call.id, "result": result})
+
+    async def _traced(self, call: DirectCall, scope: Scope) -> ToolReply:
+        params = call.params
+        caller = caller_of(params.meta, scope, call.headers, call.version)
+        trace = self._surface.trace
+        if trace is None:
+            return await self._surface.call_tool(params.name, params.arguments, caller)
+        facts = {"mcp.protocol.version": call.version, "jsonrpc.request.id": str(call.id)}
+        described = with_trace_headers({"name": params.name, "_meta": params.meta}, call.headers)
+        with trace(_METHOD, described, facts) as mark_failed:
+            reply = await self._surface.call_tool(params.name, params.arguments, caller)
+            if reply.is_error:
+                mark_failed("tool_error")
+            return reply
+
+    def _agrees(self, call: DirectCall) -> bool:
+        """Return whether headers and envelope of a request of 2026-07-28 agree, and the client is known."""
+        headers, meta = call.headers, call.params.meta
+        found = [headers.getlist(name) for name in _MODERN_HEADERS]
+        return (
+            found == [[call.version], [_METHOD], [call.params.name]]
+            and meta.get(types.PROTOCOL_VERSION_META_KEY) == call.version
+            and types.CLIENT_CAPABILITIES_META_KEY in meta
+            and _is_plain({key: value for key, value in meta.items() if key not in _MODERN_KEYS})
+            and self._is_known(meta)
+        )
+
+    def _is_known(self, meta: Mapping[str, Any]) -> bool:
+        """Return whether what a client says of itself is valid; it says the same with every call."""
+        capabilities = meta[types.CLIENT_CAPABILITIES_META_KEY]
+        info = meta.get(types.CLIENT_INFO_META_KEY)
+        key = encode_json((capabilities, info))
+        if key in self._known_clients:
+            return True
+        try:
+            types.ClientCapabilities.model_validate(capabilities)
+            if types.CLIENT_INFO_META_KEY in meta:
+                types.Implementation.model_validate(info)
+        except ValidationError:
+            return False
+        if len(self._known_clients) >= _MAX_KNOWN_CLIENTS:
+            self._known_clients.clear()
+        self._known_clients.add(key)
+        return True
+
+
+_DIRECT_VERSIONS: Final = frozenset((*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTOCOL_VERSIONS))
+
+
+def _is_plain(meta: Mapping[str, Any]) -> bool:
+    """Return whether `_meta` has nothing but a trace context; progress is the SDK's."""
+    return meta.keys() <= _TRACE_KEYS and all(isinstance(text, str) for text in meta.values())
+
+
+def _takes_json(headers: Headers) -> bool:
+    content_types, accepted = headers.getlist("content-type"), headers.getlist("accept")
+    return (
+        len(content_types) == 1
+        and content_types[0].partition(";")[0].strip().lower() == "application/json"
+        and any("application/json" in each.lower() for each in accepted)
+    )
+
+
+async def _begin(send: Send, headers: list[tuple[bytes, bytes]]) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+
+async def _until_disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
