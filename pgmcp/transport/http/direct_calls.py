@@ -17,7 +17,6 @@ import anyio
 import mcp_types as types
 import msgspec
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
-from pydantic import ValidationError
 from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
@@ -191,7 +190,7 @@ class DirectCalls:
             types.ClientCapabilities.model_validate(capabilities)
             if types.CLIENT_INFO_META_KEY in meta:
                 types.Implementation.model_validate(info)
-        except ValidationError:
+        except ValueError:  # pydantic.ValidationError is one
             return False
         if len(self._known_clients) >= _MAX_KNOWN_CLIENTS:
             self._known_clients.clear()
