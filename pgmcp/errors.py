@@ -79,6 +79,7 @@ class PgmcpError(Exception):
 
     Attributes:
         hint: what the reader can do; empty if the message says it.
+        database: the configured database that it is about, if there are several; set by the pipeline.
     """
 
     code: ClassVar[ErrorCode]
@@ -86,6 +87,7 @@ class PgmcpError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+        self.database = ""
 
 
 class SettingsError(PgmcpError):

@@ -19,12 +19,18 @@ def render_error(error: PgmcpError, *, sql: str = "") -> str:
 
 def _lines(error: PgmcpError, sql: str) -> Iterator[str]:
     sqlstate = f" (SQLSTATE {error.sqlstate})" if isinstance(error, StatementFailedError) else ""
-    yield f"{error.code}: {_one_line(str(error))}{sqlstate}"
+    yield f"{error.code}: {_place(error)}{_one_line(str(error))}{sqlstate}"
     position = _locate(error, sql)
     if position is not None:
         yield from _excerpt(sql, position)
     if error.hint:
         yield f"hint: {_one_line(error.hint)}"
+
+
+def _place(error: PgmcpError) -> str:
+    """Return the database that the error is about, if there are several and the message does not name it."""
+    is_named = f"database {error.database}" in str(error) or f"database {error.database!r}" in str(error)
+    return f"database {error.database}: " if error.database and not is_named else ""
 
 
 def _one_line(text: str) -> str:

@@ -20,7 +20,9 @@ from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
+    ModelError,
     PgmcpError,
+    RateLimitedError,
     SqlRejectedError,
     StatementFailedError,
     UnanswerableError,
@@ -34,6 +36,7 @@ from pgmcp.lookup.search import search
 from pgmcp.pipeline.call import Bounds, Call, Database, OnStage, Operation, Request, ReturnType, Stage
 from pgmcp.pipeline.protocols import Budgets, Model
 from pgmcp.pipeline.query_check import Findings, check_query
+from pgmcp.pipeline.several import FoundTables, Outcome, run_on_each
 from pgmcp.pipeline.statements import StatementRunner
 from pgmcp.pipeline.time_limit import TimeLimit
 from pgmcp.pipeline.tracer import Observer, Tracer
@@ -43,6 +46,12 @@ from pgmcp.pipeline.writing import SqlWriter
 
 SECOND_ANSWER_RESERVE_S: Final = 1.0
 """Part of a call's time that a second attempt may not use, so that the first answer can still be given."""
+
+_SHARE_OF_TIMEOUT: Final = 0.8
+"""Part of a call's time after which one of several databases counts as failed."""
+
+_MIN_FOUND_TABLES: Final = 3
+"""Tables that a search gives of each database, however many databases there are."""
 
 VERIFIED_SQL_FAILED: Final = (
     "the operator's verified SQL for this question failed: have it corrected in the context file, or ask in "
@@ -201,17 +210,73 @@ class Pipeline:
                 return catalog, list(catalog.tables)
             return catalog, await asyncio.to_thread(search, catalog, text, limit)
 
+    async def find_tables_in_all(
+        self,
+        text: str,
+        *,
+        names: Sequence[str],
+        limit: int,
+        caller: str = "",
+        principal: str | None = None,
+    ) -> Outcome[FoundTables]:
+        """Return the tables asked for, by database; arguments as for `find_tables`.
+
+        Raises:
+            InvalidArgumentError: a name is in no database.
+            PgmcpError: no database could be searched.
+        """
+        _check_search(text, names)
+        limit = max(_MIN_FOUND_TABLES, limit // len(self._databases))
+
+        async def find(name: str) -> FoundTables:
+            catalog = await self.catalog(name)
+            if names:
+                found = [table for given in names if (table := catalog.find(given)) is not None]
+            elif text.strip():
+                found = await asyncio.to_thread(search, catalog, text, limit)
+            else:
+                found = list(catalog.tables)
+            return FoundTables(catalog, found)
+
+        with self._bounded(self._call(Operation.SEARCH_SCHEMA, None, caller, principal)):
+            await self._rate_limit().admit(principal)
+            outcome = await run_on_each(self.database_names, find, timeout_s=self._each_timeout_s)
+            if not outcome.errors:
+                await self._refuse_unknown(names, outcome.results)
+            return outcome
+
+    async def _refuse_unknown(self, names: Sequence[str], found: Mapping[str, FoundTables]) -> None:
+        """Raise an error for the first of the names that no database has."""
+        for name in names:
+            if any(each.catalog.find(name) for each in found.values()):
+                continue
+            for database, each in found.items():
+                for relation in await self.database(database).find_hidden([name], each.catalog):
+                    raise InvalidArgumentError(
+                        f"database {database}: {relation.describe()}",
+                        hint="a statement may name it; search_schema without arguments lists all others",
+                    )
+            _existing_table(next(iter(found.values())).catalog, name)
+
     async def refresh_schema(
         self, database: str | None, *, caller: str = "", principal: str | None = None
-    ) -> dict[str, CatalogChange]:
-        """Read the catalog of one database or of all again, and return what changed, by database."""
+    ) -> Outcome[CatalogChange]:
+        """Read the catalog of one database or of all again, and return what changed, by database.
+
+        Raises:
+            PgmcpError: no database could be read.
+        """
+
+        async def refresh(name: str) -> CatalogChange:
+            served = await self._served(name)
+            change = await served.schema.refresh()
+            await served.functions.refresh()
+            return change
+
         with self._bounded(self._call(Operation.REFRESH_SCHEMA, database, caller, principal)):
             await self._rate_limit().admit(principal)
             names = self.database_names if database is None else [database]
-            served = [await self._served(name) for name in names]
-            changes = await asyncio.gather(*(each.schema.refresh() for each in served))
-            await asyncio.gather(*(each.functions.refresh() for each in served))
-            return dict(zip(names, changes, strict=True))
+            return await run_on_each(names, refresh, timeout_s=self._each_timeout_s)
 
     async def catalog(self, database: str | None) -> Catalog:
         """Return what is known of a database's schema, reading it if nothing is."""
@@ -269,11 +334,26 @@ class Pipeline:
             try:
                 with self._time_limit.limit():
                     yield
+            except PgmcpError as error:
+                self._name_database(error, call)
+                raise
             except TimeoutError:
                 raise DeadlineExceededError(
                     f"the call took longer than {self._bounds.request_timeout_s:g} s, the model included",
                     hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
                 ) from None
+
+    def _name_database(self, error: PgmcpError, call: Call) -> None:
+        """Note the database that an error is about, where there are several."""
+        is_about_database = not isinstance(error, UnknownDatabaseError | RateLimitedError | ModelError)
+        is_of_one = call.database is not None or call.operation in (Operation.QUERY, Operation.EXECUTE_SQL)
+        if len(self._databases) > 1 and is_about_database and is_of_one:
+            error.database = error.database or call.database or self.database_names[0]
+
+    @property
+    def _each_timeout_s(self) -> float:
+        """For one of several databases: the others must be able to answer within the call's own limit."""
+        return self._bounds.request_timeout_s * _SHARE_OF_TIMEOUT
 
     async def _new_request(self, call: Call, limit: int | None, row_limits: RowLimits | None) -> Request:
         database = await self._served(call.database)

@@ -82,10 +82,14 @@ class Presenter:
         result_id = await self.store.keep(answer.rows, owner=owner)
         return result_id and result_uri(result_id, fitted.shown_rows + 1)
 
-    def tables(self, tables: Sequence[Table], catalog: Catalog, detail: Detail) -> str:
-        """Return the tables in as much detail as the budget allows, at least their names."""
+    def tables(self, tables: Sequence[Table], catalog: Catalog, detail: Detail, *, share: int = 1) -> str:
+        """Return the tables in as much detail as the budget allows, at least their names.
+
+        Args:
+            share: how many such texts share the budget.
+        """
         shown: list[str] = []
-        left_tokens = self.max_tokens
+        left_tokens = self.max_tokens // share
         for number, table in enumerate(tables):
             text = render_tables([table], catalog, detail=detail)
             text_tokens = self.count_tokens(text)

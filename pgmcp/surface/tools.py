@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct, defstruct
 
+from pgmcp.answers.failure import render_error
 from pgmcp.answers.structured import ANSWER_SCHEMA
 from pgmcp.argument_bounds import (
     MAX_QUESTION_CHARACTERS,
@@ -14,6 +15,7 @@ from pgmcp.argument_bounds import (
     MAX_SEARCHED_NAMES,
     MAX_TABLE_NAME_CHARACTERS,
 )
+from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import RowLimits
 from pgmcp.features import AnswerExtension
 from pgmcp.surface.arguments import ArgumentReader
@@ -31,6 +33,10 @@ MAX_ENUMERATED_DATABASES: Final = 20
 """Maximum number of database names in a tool's schema; each costs tokens, in every tool."""
 
 _DATABASE: Final = "A configured database; the default one if left out"
+_ALL_DATABASES: Final = "A configured database; all if left out"
+
+_ERRORS: Final = {"errors": {"type": "object", "additionalProperties": {"type": "string"}}}
+"""In a reply about several databases, why one of them has no result."""
 
 TableNames = Annotated[
     list[Annotated[str, Meta(max_length=MAX_TABLE_NAME_CHARACTERS)]], Meta(max_length=MAX_SEARCHED_NAMES)
@@ -71,7 +77,7 @@ class SearchSchema(Struct, kw_only=True, frozen=True):
             max_length=MAX_SEARCH_CHARACTERS,
         ),
     ] = ""
-    database: DatabaseArgument = None
+    database: Annotated[str | None, Meta(description=_ALL_DATABASES)] = None
     tables: Annotated[
         TableNames | None, Meta(description="Exactly these tables, as table or schema.table")
     ] = None
@@ -84,7 +90,7 @@ class SearchSchema(Struct, kw_only=True, frozen=True):
 class RefreshSchema(Struct, kw_only=True, frozen=True):
     """Arguments of `refresh_schema`."""
 
-    database: Annotated[str | None, Meta(description="A configured database; all if left out")] = None
+    database: Annotated[str | None, Meta(description=_ALL_DATABASES)] = None
 
 
 Handler = Callable[["Pipeline", "Presenter", Any, Sequence[str], Caller], Awaitable[ToolReply]]
@@ -156,13 +162,14 @@ def _search_schema_tool(offer: Offer) -> Tool:
             "Find tables and views with their columns, types, keys, allowed values and comments. "
             "Use it before writing SQL."
         ),
-        output_schema=_object({"database": {"type": "string"}, "schema": {"type": "string"}}),
+        output_schema=_reply_schema(offer, {"database": {"type": "string"}, "schema": {"type": "string"}}),
     )
 
 
 def _refresh_schema_tool(offer: Offer) -> Tool:
     names = {"type": "array", "items": {"type": "string"}}
     changes = {"type": "object", "additionalProperties": names}
+    by_database = {"type": "object", "additionalProperties": changes}
     return _tool(
         offer,
         RefreshSchema,
@@ -170,12 +177,14 @@ def _refresh_schema_tool(offer: Offer) -> Tool:
         name="refresh_schema",
         title="Read the schema again",
         description="Read the schema again after it was changed; says what was added, dropped or changed.",
-        output_schema=_object({"databases": {"type": "object", "additionalProperties": changes}}),
+        output_schema=_reply_schema(offer, {"databases": by_database}),
     )
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
+def _reply_schema(offer: Offer, properties: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a reply; one about several databases may have errors, too."""
+    optional = _ERRORS if len(offer.database_names) > 1 else {}
+    return {"type": "object", "properties": properties | optional, "required": list(properties)}
 
 
 def _tool(
@@ -301,6 +310,8 @@ async def _search_schema(
     from pgmcp.catalog.rendering import Detail
     from pgmcp.surface.presenter import MAX_FOUND_TABLES, fenced
 
+    if given.database is None and len(pipeline.database_names) > 1:
+        return await _search_all_schemas(pipeline, presenter, given, notes, caller)
     catalog, found = await pipeline.find_tables(
         given.text,
         database=given.database,
@@ -318,10 +329,48 @@ async def _search_schema(
 async def _refresh_schema(
     pipeline: "Pipeline", presenter: "Presenter", given: RefreshSchema, notes: Sequence[str], caller: Caller
 ) -> ToolReply:
-    changes = await pipeline.refresh_schema(given.database, caller=caller.name, principal=caller.principal)
-    structured = {name: _change_lists(change) for name, change in changes.items()}
-    lines = [f"{name}: {_describe(change)}" for name, change in changes.items()]
-    return ToolReply.of_text("\n".join([*lines, *notes]), {"databases": structured})
+    outcome = await pipeline.refresh_schema(given.database, caller=caller.name, principal=caller.principal)
+    structured = {name: _change_lists(change) for name, change in outcome.results.items()}
+    lines = [f"{name}: {_describe(change)}" for name, change in outcome.results.items()]
+    errors = _describe_errors(outcome.errors)
+    return ToolReply.of_text(
+        "\n".join([*lines, *errors.values(), *notes]), {"databases": structured} | _errors_of(errors)
+    )
+
+
+async def _search_all_schemas(
+    pipeline: "Pipeline", presenter: "Presenter", given: SearchSchema, notes: Sequence[str], caller: Caller
+) -> ToolReply:
+    """Look for tables in every database; those that cannot be searched are named with their error."""
+    from pgmcp.catalog.rendering import Detail
+    from pgmcp.surface.presenter import MAX_FOUND_TABLES, fenced
+
+    outcome = await pipeline.find_tables_in_all(
+        given.text,
+        names=given.tables or [],
+        limit=MAX_FOUND_TABLES,
+        caller=caller.name,
+        principal=caller.principal,
+    )
+    found = {name: each for name, each in outcome.results.items() if each.tables}
+    described = {
+        name: presenter.tables(each.tables, each.catalog, Detail(given.detail), share=len(found))
+        for name, each in found.items()
+    }
+    errors = _describe_errors(outcome.errors)
+    schema = "\n".join(f"database {name}:\n{fenced(text)}" for name, text in described.items())
+    schema = schema or "no table matches in any database; try other words"
+    structured = {"database": ", ".join(described), "schema": schema} | _errors_of(errors)
+    return ToolReply.of_text("\n".join([schema, *errors.values(), *notes]), structured)
+
+
+def _describe_errors(errors: Mapping[str, PgmcpError]) -> dict[str, str]:
+    return {name: render_error(error) for name, error in errors.items()}
+
+
+def _errors_of(errors: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return the part of a structured reply that says which databases have failed."""
+    return {"errors": dict(errors)} if errors else {}
 
 
 @dataclass(frozen=True, slots=True)

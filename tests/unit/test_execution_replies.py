@@ -26,6 +26,8 @@ _ERROR_BY_CODE: dict[FailureCode, type[ExecutionError]] = {
     FailureCode.DENIED: CatalogDeniedError,
     FailureCode.IDENTITY: RoleNotTakenError,
     FailureCode.TOO_LARGE: ResultTooLargeError,
+    FailureCode.DISCONNECTED: UnreachableError,
+    FailureCode.IDENTITY: RoleNotTakenError,
 }
 
 JSON = b'[1,"x"]\n[null,null]\n'

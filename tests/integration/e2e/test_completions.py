@@ -29,7 +29,7 @@ def server(shop_environment: dict[str, str], tmp_path_factory: pytest.TempPathFa
     environment = {**shop_environment, "PG_MCP_DATABASES__archive__URL": "postgresql://nobody@127.0.0.1:1/"}
     with RawServer(environment, tmp_path_factory.mktemp("server")) as server:
         server.initialize()
-        server.call("search_schema", detail="names")
+        server.call("search_schema", detail="names", database="shop")
         yield server
 
 

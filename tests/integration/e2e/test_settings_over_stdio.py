@@ -158,6 +158,39 @@ def test_several_databases_are_each_reached_by_every_tool(
     assert "databases: sales, stock" in server.call("execute_sql", sql=WHERE, database="x").text
 
 
+def test_a_database_that_is_down_takes_nothing_from_the_others(
+    new_database: NewDatabase, start_server: StartServer, folder: Path
+) -> None:
+    urls = {"sales": new_database(), "down": "postgresql://reader@127.0.0.1:1/x", "stock": new_database()}
+    for name in ("sales", "stock"):
+        with psycopg.connect(urls[name]) as connection:
+            connection.execute(f"create table {name}_log (id int primary key, amount int)".encode())
+            connection.execute(f"comment on table {name}_log is 'movements of the {name}'".encode())
+    server = start_server(by_environment(urls, folder))
+
+    refreshed = server.call("refresh_schema")
+    found = server.call("search_schema", text="movements")
+    listed = server.call("search_schema", tables=["stock_log"])
+    unreachable = server.call("execute_sql", sql="select 1", database="down")
+    failed = server.call("execute_sql", sql="select nothing from stock_log", database="stock")
+    failed_by_default = server.call("execute_sql", sql="select nothing from sales_log")
+    only_down = server.call("refresh_schema", database="down")
+
+    for answer in (refreshed, found, listed):
+        assert not answer.is_error
+        assert list(answer.structured["errors"]) == ["down"]
+        assert "unreachable: database down: the database is not reachable" in answer.text
+    assert list(refreshed.structured["databases"]) == ["sales", "stock"]
+    assert found.structured["database"] == "sales, stock"
+    assert found.text.index("database sales:") < found.text.index("sales_log") < found.text.index("stock_log")
+    assert listed.structured["database"] == "stock"
+    for answer in (unreachable, only_down):
+        assert answer.is_error
+        assert answer.text.startswith("unreachable: database down: ")
+    assert failed.text.startswith('statement_failed: database stock: column "nothing" does not exist')
+    assert failed_by_default.text.startswith("statement_failed: database sales: ")
+
+
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
