@@ -15,9 +15,10 @@ random() {
   head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n'
 }
 
-for secret in postgres_password reader_password; do
+for secret in postgres_password reader_password redis_password state_keys; do
   [ -s "secrets/$secret" ] || random > "secrets/$secret"
 done
+printf 'redis://:%s@redis:6379/0' "$(cat secrets/redis_password)" > secrets/redis_url
 
 token=pgmcp_$(random)
 hash=$(printf %s "$token" | sha256sum | cut -d ' ' -f 1)

@@ -15,6 +15,21 @@ from pgmcp.settings import load_settings, setting_specs
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
+BASE = ("database", "pgmcp")
+SERVICE_KEYS = {  # of the Compose Specification, those in use
+    *(
+        "build",
+        "cap_drop",
+        "command",
+        "depends_on",
+        "environment",
+        "healthcheck",
+        "image",
+        "ports",
+        "profiles",
+    ),
+    *("read_only", "restart", "secrets", "security_opt", "stop_grace_period", "tmpfs", "user", "volumes"),
+}
 SCRIPTS = sorted((ROOT / "scripts/compose").glob("*.sh"))
 
 
@@ -35,8 +50,11 @@ def test_the_image_serves_as_a_user_without_privileges_below_an_init() -> None:
     assert 'ENTRYPOINT ["tini", "--", "pgmcp"]' in DOCKERFILE
 
 
-def test_every_setting_in_the_compose_file_exists_and_together_they_are_valid(tmp_path: Path) -> None:
-    environment = dict(COMPOSE["services"]["pgmcp"]["environment"])
+@pytest.mark.parametrize("service", ["pgmcp", "pgmcp-1", "pgmcp-2", "pgmcp-3"])
+def test_every_setting_in_the_compose_file_exists_and_together_they_are_valid(
+    service: str, tmp_path: Path
+) -> None:
+    environment = {name: str(text) for name, text in COMPOSE["services"][service]["environment"].items()}
     prepare("alice", tmp_path)
     known = {spec.variable for spec in setting_specs()}
 
@@ -49,6 +67,37 @@ def test_every_setting_in_the_compose_file_exists_and_together_they_are_valid(tm
     settings = load_settings(given, env_file=None)
     assert settings.databases["shop"].password_file is not None
     assert list(settings.http.token_hashes) == ["alice"]
+    shares = service != "pgmcp"
+    assert (settings.rate_limit.storage_url is not None, len(settings.http.state_key_list)) == (
+        shares,
+        shares,
+    )
+
+
+def test_the_fleet_fits_what_it_shares() -> None:
+    services = COMPOSE["services"]
+    servers = [name for name, service in services.items() if name.startswith("pgmcp-")]
+    environment = services["pgmcp-1"]["environment"]
+    nginx = (ROOT / "scripts/compose/nginx.conf").read_text("utf-8")
+    pgbouncer = (ROOT / "scripts/compose/pgbouncer.ini").read_text("utf-8")
+
+    assert re.findall(r"server (pgmcp-\d):8765;", nginx) == servers == services["nginx"]["depends_on"]
+    assert environment["PG_MCP_RATE_LIMIT_SERVERS"] == len(servers)
+    pool_size = re.search(r"default_pool_size = (\d+)", pgbouncer)
+    assert pool_size is not None
+    assert int(pool_size[1]) == len(servers) * environment["PG_MCP_DATABASE_MAX_POOL_SIZE"]
+    default_pool_size = (
+        load_settings({"PG_MCP_DATABASE_HOST": "x"}, env_file=None).databases["main"].max_pool_size
+    )
+    assert int(pool_size[1]) + default_pool_size <= 20  # the role's CONNECTION LIMIT
+    assert all(service["profiles"] == ["fleet"] for name, service in services.items() if name not in BASE)
+
+
+def test_the_compose_file_has_no_key_that_compose_does_not_know() -> None:
+    used = {key for service in COMPOSE["services"].values() for key in service}
+
+    assert {key for key in COMPOSE if not key.startswith("x-")} <= {"services", "secrets", "volumes"}
+    assert used <= SERVICE_KEYS
 
 
 def test_every_secret_and_file_of_the_compose_file_is_declared_and_there(tmp_path: Path) -> None:
