@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,18 +15,17 @@ from pgmcp.answers.budget import MAX_CHARACTERS_PER_TOKEN
 from pgmcp.answers.result_store import KeptResults, ResultStore
 from pgmcp.catalog.cache import SchemaCache
 from pgmcp.catalog.catalog import Catalog
-from pgmcp.catalog.hidden import find_hidden
 from pgmcp.catalog.introspection import read_catalog
 from pgmcp.catalog.row_security import RowSecurity, read_row_security
 from pgmcp.catalog.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, ColumnSamples, sample
 from pgmcp.catalog.scope import CatalogScope
-from pgmcp.errors import GuardFailedError
+from pgmcp.errors import GuardFailedError, PgmcpError, UnmappedPrincipalError
 from pgmcp.execution.catalog_access import Fetch, Report, report_once
 from pgmcp.execution.credentials import RotatingPassword, ask_command, ask_file
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.pool import ConnectionTarget
-from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
+from pgmcp.execution.result import Identity, RowLimits, Rows, StatementOrigin
 from pgmcp.execution.role import RoleCheck
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
@@ -33,10 +33,12 @@ from pgmcp.features import AnswerExtension
 from pgmcp.generation.context_check import ContextCheck
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
+from pgmcp.identity import RoleEntry, RoleMapping
 from pgmcp.lookup.scope_check import HiddenValuesCheck, ScopeCheck
 from pgmcp.observability.call_log import CallLog
 from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
-from pgmcp.pipeline.protocols import RoleGate
+from pgmcp.pipeline.identities import BothRoles, Close, RoleDatabases
+from pgmcp.pipeline.protocols import RoleGate, StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
 from pgmcp.settings import (
     DatabaseSettings,
@@ -176,9 +178,13 @@ async def open_pipeline(
                 cleanup,
                 hidden_values=hidden_values,
             )
-        default = next(iter(databases.values()))
+        default = _as_seen_by_default(next(iter(databases.values())))
         default.supervisor.prestart()
         default.role.probe()
+        for name, database in settings.databases.items():
+            if database.maps_roles:
+                check = asyncio.create_task(_report_roles(databases[name]))
+                cleanup.push_async_callback(_cancel, check)
         rate_limit = _rate_limit(settings.rate_limit, sharing)
         preparing = asyncio.create_task(_prepare(default, rate_limit))
         cleanup.push_async_callback(_cancel, preparing)
@@ -253,6 +259,35 @@ def _rate_limit(settings: RateLimitSettings, sharing: "Sharing | None") -> Calla
     return make
 
 
+def _as_seen_by_default(database: Database) -> Database:
+    """Return the database as a caller without a token sees it, or with the login role if not at all."""
+    try:
+        return database.seen_by(None)
+    except UnmappedPrincipalError:
+        return database
+
+
+async def _report_roles(database: Database) -> None:
+    """Log the mapped roles that cannot be taken, and what those that can be could do."""
+    try:
+        roles = await database.mapped_roles()
+    except PgmcpError as error:
+        logger.warning(
+            "database %s: whether its mapped roles can be taken is not known (%s)", database.name, error.code
+        )
+        return
+    for role in roles:
+        if role.problem:
+            logger.error(
+                "database %s: callers who are mapped to this role are refused: %s; %s",
+                database.name,
+                role.problem,
+                role.hint,
+            )
+        if role.risks:
+            logger.warning("database %s: mapped role %s: %s", database.name, role.name, "; ".join(role.risks))
+
+
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
@@ -320,14 +355,75 @@ def _open_database(
         read_only=server.use_readonly_transactions,
     )
     cleanup.push_async_callback(supervisor.close)
+    scope_check = ScopeCheck(name, hidden_values)
+    database, close = _open_role(name, settings, server, supervisor, scope_check.check)
+    cleanup.push_async_callback(close)
+    context_check = ContextCheck(name, context, database.schema, database.find_hidden)
+    cleanup.push_async_callback(context_check.close)
+    database = replace(database, context=context_check.context)
+    if not settings.maps_roles:
+        return database
+    identities = RoleDatabases(
+        _role_mapping(name, settings),
+        supervisor,
+        partial(_open_mapped_role, name, settings, server, context, database.role),
+    )
+    cleanup.push_async_callback(identities.close)
+    return replace(database, identities=identities)
+
+
+def _role_mapping(name: str, settings: DatabaseSettings) -> RoleMapping:
+    return RoleMapping(
+        name,
+        [RoleEntry(*entry) for entry in settings.roles],
+        default_role=settings.default_role,
+        claim_settings=settings.claim_settings,
+    )
+
+
+def _open_mapped_role(
+    name: str,
+    settings: DatabaseSettings,
+    server: ServerSettings,
+    context: Callable[[], DatabaseContext],
+    login: RoleGate,
+    identity: Identity,
+    executor: StatementExecutor,
+) -> tuple[Database, Close]:
+    """Return a database as one role sees it, and what closes it.
+
+    Whether the context file and the patterns of the settings name what exists is not checked for each role:
+    what a role may not read is no mistake.
+    """
+    database, close = _open_role(name, settings, server, executor, role_name=identity.role)
+    gates = BothRoles(login, database.role)
+    return replace(database, role=gates, context=context, identity=identity), close
+
+
+def _open_role(
+    name: str,
+    settings: DatabaseSettings,
+    server: ServerSettings,
+    executor: StatementExecutor,
+    check_catalog: Callable[[Catalog], None] = lambda _: None,
+    *,
+    role_name: str = "",
+) -> tuple[Database, Close]:
+    """Return a database as one role sees it, and what closes it; nothing is read yet.
+
+    Args:
+        executor: runs statements with the role.
+        check_catalog: called in a thread with each catalog that was read.
+        role_name: for messages; "" for the login role.
+    """
 
     async def fetch(sql: str) -> Rows:
-        return await supervisor.execute(
+        return await executor.execute(
             sql, CATALOG_LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=CATALOG_TIMEOUT_S
         )
 
-    report = partial(report_once, name)
-    read = _catalog_reader(fetch, settings, server, ScopeCheck(name, hidden_values), report)
+    label = f"{name}, role {role_name}" if role_name else name
+    report = partial(report_once, label)
     policies = PolicyReader(
         fetch, allowed=server.allowed_functions, denied=server.denied_functions, report=report
     )
@@ -336,29 +432,28 @@ def _open_database(
         refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
         max_age_s=POLICY_MAX_AGE_S,
         logger=logger,
-        name=f"the list of functions of database {name}",
+        name=f"the list of functions of database {label}",
     )
-    cleanup.push_async_callback(functions.close)
-
     row_security: RefreshingCache[RowSecurity] = RefreshingCache(
         partial(read_row_security, fetch),
         refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
         logger=logger,
-        name=f"the row-level security of database {name}",
+        name=f"the row-level security of database {label}",
     )
-    cleanup.push_async_callback(row_security.close)
-
     samples = None
     if server.sample_rows and server.send_values:
-        probe = partial(_probe, supervisor, functions)
+        probe = partial(_probe, executor, functions)
         samples = ColumnSamples(partial(sample, fetch=fetch, probe=probe, max_rows=server.sample_rows))
+    read = _catalog_reader(fetch, settings, server, check_catalog, report)
     schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s, samples=samples)
-    cleanup.push_async_callback(schema.close)
     role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
-    cleanup.push_async_callback(role.close)
-    context_check = ContextCheck(name, context, schema, partial(find_hidden, fetch))
-    cleanup.push_async_callback(context_check.close)
-    return Database(name, supervisor, schema, role, functions, context_check.context, row_security, fetch)
+
+    async def close() -> None:
+        for each in (role, schema, row_security, functions):
+            await each.close()
+
+    database = Database(name, executor, schema, role, functions, row_security=row_security, fetch=fetch)
+    return database, close
 
 
 def _credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | None:
@@ -374,7 +469,7 @@ def _catalog_reader(
     fetch: Fetch,
     settings: DatabaseSettings,
     server: ServerSettings,
-    scope_check: ScopeCheck,
+    check: Callable[[Catalog], None],
     report: Report,
 ) -> Callable[[Catalog | None], Awaitable[Catalog]]:
     """Return what reads the catalog, and warns of the scope's patterns that match nothing in it."""
@@ -388,16 +483,16 @@ def _catalog_reader(
     async def read(old: Catalog | None) -> Catalog:
         catalog = await read_catalog(fetch, scope=scope, old=old, report=report)
         if catalog is not old:
-            await asyncio.to_thread(scope_check.check, catalog)
+            await asyncio.to_thread(check, catalog)
         return catalog
 
     return read
 
 
-async def _probe(supervisor: Supervisor, functions: RefreshingCache[FunctionPolicy], sql: str) -> Rows:
+async def _probe(executor: StatementExecutor, functions: RefreshingCache[FunctionPolicy], sql: str) -> Rows:
     """Run one sampling statement under the same guards as any other statement."""
     statement = validate(sql, functions=await functions.get())
-    return await supervisor.execute(
+    return await executor.execute(
         statement.text,
         SAMPLE_LIMITS,
         origin=StatementOrigin.OWN,

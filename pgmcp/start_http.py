@@ -31,6 +31,7 @@ from pgmcp.transport.http.authentication.introspection import Introspection
 from pgmcp.transport.http.authentication.jwks import KeySet
 from pgmcp.transport.http.authentication.jwt_tokens import IssuerKeys, JwtTokens
 from pgmcp.transport.http.authentication.static_tokens import StaticTokens
+from pgmcp.transport.http.health import DatabaseState
 from pgmcp.transport.http.host_check import LOOPBACK_NAMES, LOOPBACK_ORIGINS, HostCheck
 from pgmcp.transport.http.limits import HttpLimits
 from pgmcp.transport.http.server import HttpServer, TlsFiles
@@ -187,7 +188,7 @@ async def _serve(
     ):
         backend.set_result(built)
 
-        async def check() -> Mapping[str, bool]:
+        async def check() -> Mapping[str, DatabaseState]:
             return await check_databases(built.pipeline)
 
         server = HttpServer(
@@ -209,21 +210,23 @@ async def _serve(
             await server.serve(sockets)
 
 
-async def check_databases(pipeline: "Pipeline") -> dict[str, bool]:
+async def check_databases(pipeline: "Pipeline") -> dict[str, DatabaseState]:
     """Return by name which databases can be reached, and may be served."""
     names = pipeline.database_names
-    found = await asyncio.gather(*(_is_reachable(pipeline.database(name)) for name in names))
+    found = await asyncio.gather(*(_state_of(pipeline.database(name)) for name in names))
     return dict(zip(names, found, strict=True))
 
 
-async def _is_reachable(database: "Database") -> bool:
+async def _state_of(database: "Database") -> DatabaseState:
     with suppress(PgmcpError, TimeoutError):
         async with asyncio.timeout(REACHABLE_TIMEOUT_S):
             await database.role.admit()
             if database.fetch is not None:
                 await database.fetch("select 1")
-            return True
-    return False
+            if any(role.problem for role in await database.mapped_roles()):
+                return DatabaseState.ROLES_REFUSED
+            return DatabaseState.REACHABLE
+    return DatabaseState.UNREACHABLE
 
 
 def _limits(settings: "HttpSettings") -> HttpLimits:

@@ -9,9 +9,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from pgmcp.catalog.cache import CatalogChange, SchemaCache
+from pgmcp.catalog.cache import CatalogChange, CatalogListener
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.hidden import HiddenRelation
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
@@ -215,6 +215,14 @@ def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
     return advise_missing_name(UNDEFINED_TABLE, (name,), [], catalog)
 
 
+class CatalogReads(Protocol):
+    """Tells of reads of a catalog, as `SchemaCache` does."""
+
+    def subscribe(self, listener: CatalogListener) -> None:
+        """Call `listener` after every later read."""
+        ...
+
+
 class ContextCheck:
     """Logs a warning for unknown names when the catalog was read or the context file has changed.
 
@@ -225,7 +233,7 @@ class ContextCheck:
         self,
         database: str,
         context: Callable[[], DatabaseContext],
-        schema: SchemaCache,
+        schema: CatalogReads,
         find_hidden: FindHidden,
     ) -> None:
         self._database = database

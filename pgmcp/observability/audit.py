@@ -87,6 +87,7 @@ class AuditFile:
             "caller": call.caller,
             **({"principal": call.principal} if call.principal is not None else {}),
             "database": call.database,
+            **({"role": call.role} if call.role is not None else {}),
             **self._statement(call.sql),
             "outcome": outcome,
             "source": call.source and str(call.source),

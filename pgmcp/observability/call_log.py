@@ -79,6 +79,7 @@ def _fields(call: Call, outcome: str, spent_ms: float) -> dict[str, Any]:
         "caller": call.caller,
         **({"principal": call.principal} if call.principal is not None else {}),
         "database": call.database,
+        **({"role": call.role} if call.role is not None else {}),
         "outcome": outcome,
         "rows": call.row_count,
         "ms": round(spent_ms, 1),

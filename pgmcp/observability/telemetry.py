@@ -168,6 +168,7 @@ def _describe(span: Span, call: Call, outcome: str) -> None:
         "pgmcp.database": call.database,
         "pgmcp.caller": call.caller,
         "pgmcp.principal": call.principal,
+        "pgmcp.role": call.role,
         "pgmcp.source": call.source and str(call.source),
         "db.response.returned_rows": call.row_count,
         "gen_ai.request.model": call.model,

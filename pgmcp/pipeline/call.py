@@ -3,18 +3,21 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from pgmcp.answers.answer import Answer, Source
+from pgmcp.catalog.cache import CatalogChange
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.hidden import HiddenRelation, find_hidden
 from pgmcp.catalog.row_security import RowSecurity
 from pgmcp.execution.catalog_access import Fetch
-from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.mapped_roles import MappedRole, read_mapped_roles
+from pgmcp.execution.result import Identity, RowLimits, Rows
 from pgmcp.generation.completion import Completion
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt
 from pgmcp.generation.reply import SqlReply
+from pgmcp.identity import Principal
 from pgmcp.pipeline.protocols import CatalogSource, PolicySource, RoleGate, StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
 
@@ -54,6 +57,43 @@ class ReturnType(StrEnum):
     BOTH = "both"
 
 
+RoleCatalogListener = Callable[[str | None, Catalog | None, Catalog, CatalogChange], None]
+"""Called as a `CatalogListener`, with the role whose catalog was read; None: the login role's."""
+
+
+class Identities(Protocol):
+    """Gives each caller the database as that caller may see it."""
+
+    def of(self, principal: Principal | None) -> "Database":
+        """Return the database as a caller sees it; raise UnmappedPrincipalError if not at all."""
+        ...
+
+    def role_of(self, principal: Principal | None) -> str:
+        """Return the role of a caller; raise UnmappedPrincipalError if there is none."""
+        ...
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that a caller may get."""
+        ...
+
+    def example(self) -> Principal | None:
+        """Return a caller who has a role: None if those without a token have one."""
+        ...
+
+    def of_role(self, role: str) -> "Database":
+        """Return the database as a role sees it, without anybody's claims."""
+        ...
+
+    def cached_catalog(self, role: str) -> Catalog | None:
+        """Return the catalog that was last read for a role; never causes a read."""
+        ...
+
+    def subscribe(self, listener: RoleCatalogListener) -> None:
+        """Call `listener` after every later read of a role's catalog."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Database:
     """One configured database and what serves it.
@@ -64,6 +104,9 @@ class Database:
         row_security: where policies apply for its role; None if answers do not mention them.
         fetch: runs our own catalog statements, to explain names that the catalog leaves out; None
             explains none.
+        identities: gives each caller a database with a role of its own; None where all callers have the
+            login role.
+        identity: the caller for whom this one was given; None: the login role.
     """
 
     name: str
@@ -74,6 +117,27 @@ class Database:
     context: Callable[[], DatabaseContext] = DatabaseContext
     row_security: RefreshingCache[RowSecurity] | None = None
     fetch: Fetch | None = None
+    identities: Identities | None = None
+    identity: Identity | None = None
+
+    @property
+    def role_name(self) -> str | None:
+        """The caller's role; None: the login role."""
+        return None if self.identity is None else self.identity.role
+
+    def seen_by(self, principal: Principal | None) -> "Database":
+        """Return the database as a caller sees it.
+
+        Raises:
+            UnmappedPrincipalError: the settings give the caller no role in it.
+        """
+        return self if self.identities is None else self.identities.of(principal)
+
+    async def mapped_roles(self) -> list[MappedRole]:
+        """Return what PostgreSQL says of the roles that callers may get, with the login role's eyes."""
+        if self.identities is None or self.fetch is None:
+            return []
+        return await read_mapped_roles(self.fetch, self.identities.roles)
 
     async def find_hidden(self, names: Sequence[str], catalog: Catalog) -> list[HiddenRelation]:
         """Return those of the names that the database has and its catalog leaves out."""
@@ -108,6 +172,7 @@ class Call:
         caller: the host's name of itself, "" if it gave none.
         principal: the authenticated user; None where the transport has none.
         database: None: the default one, until it is known to be there; or all.
+        role: the database role of the caller; None where all callers have the login role.
         sql: the last statement that was tried.
         row_count: of the last statement that was run.
         model: who wrote the SQL; None when no model was asked.
@@ -122,6 +187,7 @@ class Call:
     caller: str = ""
     principal: str | None = None
     database: str | None = None
+    role: str | None = None
     on_stage: OnStage | None = None
     sql: str | None = None
     source: Source | None = None

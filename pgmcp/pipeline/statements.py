@@ -76,6 +76,7 @@ class StatementRunner:
                 # Awaited even when it has to be read first: what is not known yet may be a trap.
                 policies = request.database.functions
                 statement = self._validate(sql, functions=policies.peek() or await policies.get())
+                _refuse_row_counts(request.database, statement)
             if request.return_type is ReturnType.SQL:
                 with self._tracer.stage(request.call, Stage.PLAN):
                     await self._plan(request, statement)
@@ -140,6 +141,22 @@ class StatementRunner:
                 raise
         except ExecutionError:
             return  # the SQL is what was asked for, whatever the database is busy with
+
+
+def _refuse_row_counts(database: Database, statement: ValidatedStatement) -> None:
+    """Refuse EXPLAIN ANALYZE to a caller with a role of its own.
+
+    Its "Rows Removed by Filter" counts the rows that a policy hides.
+
+    Raises:
+        SqlRejectedError: the statement is one.
+    """
+    if database.identity is not None and statement.kind is StatementKind.EXPLAIN_ANALYZE:
+        raise SqlRejectedError(
+            "EXPLAIN ANALYZE is not accepted for your role: it counts rows that row-level security hides",
+            hint="EXPLAIN without ANALYZE shows the plan",
+            offending="ANALYZE",
+        )
 
 
 def _may_have_row_security(database: Database) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from pgmcp.answers.answer import Answer, Source
@@ -15,7 +16,7 @@ from pgmcp.argument_bounds import (
     MAX_SEARCHED_NAMES,
     MAX_TABLE_NAME_CHARACTERS,
 )
-from pgmcp.catalog.cache import CatalogChange, CatalogListener
+from pgmcp.catalog.cache import CatalogChange
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.errors import (
     DeadlineExceededError,
@@ -27,13 +28,25 @@ from pgmcp.errors import (
     StatementFailedError,
     UnanswerableError,
     UnknownDatabaseError,
+    UnmappedPrincipalError,
 )
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.generation.prompt import FailedAttempt, MismatchedAttempt
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
+from pgmcp.identity import Principal
 from pgmcp.lookup.search import search
-from pgmcp.pipeline.call import Bounds, Call, Database, OnStage, Operation, Request, ReturnType, Stage
+from pgmcp.pipeline.call import (
+    Bounds,
+    Call,
+    Database,
+    OnStage,
+    Operation,
+    Request,
+    ReturnType,
+    RoleCatalogListener,
+    Stage,
+)
 from pgmcp.pipeline.protocols import Budgets, Model
 from pgmcp.pipeline.query_check import Findings, check_query
 from pgmcp.pipeline.several import FoundTables, Outcome, run_on_each
@@ -124,7 +137,7 @@ class Pipeline:
         limit: int | None = None,
         row_limits: RowLimits | None = None,
         caller: str = "",
-        principal: str | None = None,
+        principal: Principal | None = None,
         on_stage: OnStage | None = None,
     ) -> Answer:
         """Answer a question asked in plain language.
@@ -137,8 +150,8 @@ class Pipeline:
         """
         call = self._call(Operation.QUERY, database, caller, principal, on_stage)
         with self._bounded(call):
-            await self._rate_limit().admit(principal)
-            request = await self._new_request(call, limit, row_limits)
+            await self._rate_limit().admit(call.principal)
+            request = await self._new_request(call, principal, limit, row_limits)
             request.question, request.return_type = _checked_question(question), return_type
             request.context = await asyncio.to_thread(request.database.context)
             verified_sql = await find_verified_sql(request, self._statements)
@@ -155,7 +168,7 @@ class Pipeline:
         limit: int | None = None,
         row_limits: RowLimits | None = None,
         caller: str = "",
-        principal: str | None = None,
+        principal: Principal | None = None,
         on_stage: OnStage | None = None,
     ) -> Answer:
         """Run one read-only statement that the caller wrote.
@@ -168,8 +181,8 @@ class Pipeline:
         """
         call = self._call(Operation.EXECUTE_SQL, database, caller, principal, on_stage)
         with self._bounded(call):
-            await self._rate_limit().admit(principal)
-            request = await self._new_request(call, limit, row_limits)
+            await self._rate_limit().admit(call.principal)
+            request = await self._new_request(call, principal, limit, row_limits)
             rows = await self._statements.run(request, sql)
             return request.answer(sql, rows, Source.DIRECT)
 
@@ -181,7 +194,7 @@ class Pipeline:
         names: Sequence[str],
         limit: int,
         caller: str = "",
-        principal: str | None = None,
+        principal: Principal | None = None,
     ) -> tuple[Catalog, list[Table]]:
         """Return the catalog and the tables asked for.
 
@@ -194,12 +207,15 @@ class Pipeline:
             InvalidArgumentError: a name is not there; it says which are near. Or the arguments are too long.
         """
         _check_search(text, names)
-        with self._bounded(self._call(Operation.SEARCH_SCHEMA, database, caller, principal)):
-            await self._rate_limit().admit(principal)
-            catalog = await self.catalog(database)
+        call = self._call(Operation.SEARCH_SCHEMA, database, caller, principal)
+        with self._bounded(call):
+            await self._rate_limit().admit(call.principal)
+            served = await self._served(database, principal)
+            call.role = served.role_name
+            catalog = await served.schema.get()
             if names:
                 missing = [name for name in names if catalog.find(name) is None]
-                hidden = await self.database(database).find_hidden(missing, catalog) if missing else []
+                hidden = await served.find_hidden(missing, catalog) if missing else []
                 if hidden:
                     raise InvalidArgumentError(
                         "; ".join(relation.describe() for relation in hidden),
@@ -217,7 +233,7 @@ class Pipeline:
         names: Sequence[str],
         limit: int,
         caller: str = "",
-        principal: str | None = None,
+        principal: Principal | None = None,
     ) -> Outcome[FoundTables]:
         """Return the tables asked for, by database; arguments as for `find_tables`.
 
@@ -229,7 +245,7 @@ class Pipeline:
         limit = max(_MIN_FOUND_TABLES, limit // len(self._databases))
 
         async def find(name: str) -> FoundTables:
-            catalog = await self.catalog(name)
+            catalog = await self.catalog(name, principal)
             if names:
                 found = [table for given in names if (table := catalog.find(given)) is not None]
             elif text.strip():
@@ -238,20 +254,25 @@ class Pipeline:
                 found = list(catalog.tables)
             return FoundTables(catalog, found)
 
-        with self._bounded(self._call(Operation.SEARCH_SCHEMA, None, caller, principal)):
-            await self._rate_limit().admit(principal)
+        call = self._call(Operation.SEARCH_SCHEMA, None, caller, principal)
+        with self._bounded(call):
+            await self._rate_limit().admit(call.principal)
             outcome = await run_on_each(self.database_names, find, timeout_s=self._each_timeout_s)
             if not outcome.errors:
-                await self._refuse_unknown(names, outcome.results)
+                await self._refuse_unknown(names, outcome.results, principal)
             return outcome
 
-    async def _refuse_unknown(self, names: Sequence[str], found: Mapping[str, FoundTables]) -> None:
+    async def _refuse_unknown(
+        self, names: Sequence[str], found: Mapping[str, FoundTables], principal: Principal | None
+    ) -> None:
         """Raise an error for the first of the names that no database has."""
         for name in names:
             if any(each.catalog.find(name) for each in found.values()):
                 continue
             for database, each in found.items():
-                for relation in await self.database(database).find_hidden([name], each.catalog):
+                for relation in (
+                    await self.database(database).seen_by(principal).find_hidden([name], each.catalog)
+                ):
                     raise InvalidArgumentError(
                         f"database {database}: {relation.describe()}",
                         hint="a statement may name it; search_schema without arguments lists all others",
@@ -259,7 +280,7 @@ class Pipeline:
             _existing_table(next(iter(found.values())).catalog, name)
 
     async def refresh_schema(
-        self, database: str | None, *, caller: str = "", principal: str | None = None
+        self, database: str | None, *, caller: str = "", principal: Principal | None = None
     ) -> Outcome[CatalogChange]:
         """Read the catalog of one database or of all again, and return what changed, by database.
 
@@ -268,31 +289,54 @@ class Pipeline:
         """
 
         async def refresh(name: str) -> CatalogChange:
-            served = await self._served(name)
+            served = await self._served(name, principal)
             change = await served.schema.refresh()
             await served.functions.refresh()
             return change
 
-        with self._bounded(self._call(Operation.REFRESH_SCHEMA, database, caller, principal)):
-            await self._rate_limit().admit(principal)
+        call = self._call(Operation.REFRESH_SCHEMA, database, caller, principal)
+        with self._bounded(call):
+            await self._rate_limit().admit(call.principal)
             names = self.database_names if database is None else [database]
             return await run_on_each(names, refresh, timeout_s=self._each_timeout_s)
 
-    async def catalog(self, database: str | None) -> Catalog:
-        """Return what is known of a database's schema, reading it if nothing is."""
-        return await (await self._served(database)).schema.get()
+    async def catalog(self, database: str | None, principal: Principal | None = None) -> Catalog:
+        """Return what is known of a database's schema for a caller, reading it if nothing is."""
+        return await (await self._served(database, principal)).schema.get()
 
-    def cached_catalog(self, database: str) -> Catalog | None:
-        """Return the catalog that was read last; None if none has been. Never triggers a read."""
-        return self.database(database).schema.cached
+    def cached_catalog(self, database: str, principal: Principal | None = None) -> Catalog | None:
+        """Return the catalog that was read last for a caller's role; None if none has been.
 
-    def subscribe_to_catalog(self, database: str, listener: CatalogListener) -> None:
-        """Call `listener` after every later read of a database's catalog."""
-        self.database(database).schema.subscribe(listener)
+        Never triggers a read.
+        """
+        found = self.database(database)
+        if found.identities is None:
+            return found.schema.cached
+        role = self.role_of(database, principal)
+        return None if role is None else found.identities.cached_catalog(role)
 
-    async def verified_questions(self, database: str) -> list[str]:
-        """Return the questions whose SQL the operator has verified."""
-        context = await asyncio.to_thread(self.database(database).context)
+    def role_of(self, database: str, principal: Principal | None) -> str | None:
+        """Return a caller's role in a database; None if it has none, or if all have the login role."""
+        identities = self.database(database).identities
+        with suppress(UnmappedPrincipalError):
+            return identities.role_of(principal) if identities is not None else None
+        return None
+
+    def subscribe_to_catalog(self, database: str, listener: RoleCatalogListener) -> None:
+        """Call `listener` after every later read of a database's catalog, for whichever role."""
+        found = self.database(database)
+        if found.identities is not None:
+            found.identities.subscribe(listener)
+        else:
+            found.schema.subscribe(partial(listener, None))
+
+    async def verified_questions(self, database: str, principal: Principal | None = None) -> list[str]:
+        """Return the questions whose SQL the operator has verified.
+
+        Raises:
+            UnmappedPrincipalError: the caller has no role in the database.
+        """
+        context = await asyncio.to_thread(self.database(database).seen_by(principal).context)
         return [verified.question for verified in context.verified]
 
     def database(self, name: str | None) -> Database:
@@ -304,9 +348,9 @@ class Pipeline:
         except KeyError:
             raise UnknownDatabaseError(name, self.database_names) from None
 
-    async def _served(self, name: str | None) -> Database:
-        """Return a database by name, if its role lets it be served."""
-        database = self.database(name)
+    async def _served(self, name: str | None, principal: Principal | None) -> Database:
+        """Return a database by name as a caller sees it, if its role lets it be served."""
+        database = self.database(name).seen_by(principal)
         await database.role.admit()
         return database
 
@@ -315,14 +359,14 @@ class Pipeline:
         operation: Operation,
         database: str | None,
         caller: str,
-        principal: str | None,
+        principal: Principal | None,
         on_stage: OnStage | None = None,
     ) -> Call:
         return Call(
             id=next(self._call_ids),
             operation=operation,
             caller=caller,
-            principal=principal,
+            principal=principal.name if principal is not None else None,
             database=database,
             on_stage=on_stage,
         )
@@ -355,9 +399,15 @@ class Pipeline:
         """For one of several databases: the others must be able to answer within the call's own limit."""
         return self._bounds.request_timeout_s * _SHARE_OF_TIMEOUT
 
-    async def _new_request(self, call: Call, limit: int | None, row_limits: RowLimits | None) -> Request:
-        database = await self._served(call.database)
-        call.database = database.name
+    async def _new_request(
+        self,
+        call: Call,
+        principal: Principal | None,
+        limit: int | None,
+        row_limits: RowLimits | None,
+    ) -> Request:
+        database = await self._served(call.database, principal)
+        call.database, call.role = database.name, database.role_name
         return Request(
             call=call,
             database=database,

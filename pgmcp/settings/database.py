@@ -7,9 +7,12 @@ from pydantic import Field, SecretStr, model_validator
 from pgmcp.settings import conninfo
 from pgmcp.settings.field_types import (
     LOWER,
+    ClaimSettings,
     Command,
     Host,
     PasswordFile,
+    RoleEntries,
+    RoleName,
     RootCert,
     SchemaPatterns,
     SslMode,
@@ -76,6 +79,21 @@ class DatabaseSettings(Section):
     exclude_schemas: SchemaPatterns = Field(
         default=(), description="schemas hidden from the model, a comma list, * allowed"
     )
+    roles: RoleEntries = Field(
+        default=(),
+        description="database role of each caller over HTTP, a comma list of principal=role and "
+        "claim:value=role; the first match counts. The caller's statements run with this role",
+    )
+    default_role: RoleName | None = unset(
+        "database role of callers that PG_MCP_DATABASE_ROLES does not match, and of callers without a token "
+        "(stdio, command line). If only roles are set, these callers are refused"
+    )
+    claim_settings: ClaimSettings = Field(
+        default=(),
+        description="settings that row policies can read, a comma list of setting=claim, for example "
+        "app.tenant=tenant; each is set to the claim in the caller's token, or to an empty text. Requires "
+        "roles or a default role",
+    )
 
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:
@@ -87,6 +105,9 @@ class DatabaseSettings(Section):
             raise reject(
                 "min_pool_size", f"expected at most {self.max_pool_size} connections, the maximum pool size"
             )
+        if self.claim_settings and not self.maps_roles:
+            # With the login role, each caller would see in pg_stat_activity what the others run.
+            raise reject("claim_settings", "expected ROLES or DEFAULT_ROLE to be set too")
         if self.ssl_mode.startswith("verify") and not self._names_root_cert:
             raise reject(
                 "ssl_mode", "expected SSL_ROOT_CERT to be set too: a file of CA certificates, or system"
@@ -113,6 +134,11 @@ class DatabaseSettings(Section):
     def password_argv(self) -> list[str]:
         """The program of the password command and its arguments; empty without one."""
         return split_command(self.password_command.get_secret_value()) if self.password_command else []
+
+    @property
+    def maps_roles(self) -> bool:
+        """Whether callers get roles of their own."""
+        return bool(self.roles or self.default_role)
 
     @property
     def _names_root_cert(self) -> bool:

@@ -18,6 +18,10 @@ _HTTP_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(
 _TOKEN_HASH = re.compile(r"([\w.@-]{1,200})=([0-9a-f]{64})")
 _STATE_KEY = re.compile(r"[\w+/=.-]{32,}")
 _SHELL_SYNTAX = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&1"})
+# A claim with a namespace is a URL: https://example.com/tenant.
+_ROLE_ENTRY = re.compile(r"(?:(?P<claim>https?://[^:=]+|[^:=]+):)?(?P<value>.+)=(?P<role>[^=]+)")
+_CLAIM_SETTING = re.compile(r"(?!(?i:pgmcp)\.)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+_MAX_ROLE_BYTES = 63
 _HTTP_ORIGIN = re.compile(rf"https?://{_HTTP_HOST.pattern}")
 
 
@@ -199,6 +203,46 @@ def _split_token_types(value: object) -> tuple[str, ...]:
     return tuple(word.lower().removeprefix("application/") for word in _split_words(value))
 
 
+def _split_roles(value: object) -> tuple[tuple[str, str, str], ...]:
+    """Return claim, value and role of each entry; the claim is "" if the entry names a principal."""
+    entries = []
+    for entry in _split(value):
+        found = _ROLE_ENTRY.fullmatch(entry)
+        if found is None or not is_role_name(found["role"]):
+            raise ValueError(
+                "expected a comma list of principal=role or claim:value=role, with names of database roles"
+            )
+        entries.append((found["claim"] or "", found["value"].strip(), found["role"].strip()))
+    if len({entry[:2] for entry in entries}) < len(entries):
+        raise ValueError("expected every principal and every value of a claim once")
+    return tuple(entries)
+
+
+def _split_claim_settings(value: object) -> tuple[tuple[str, str], ...]:
+    pairs = [tuple(part.strip() for part in pair.partition("=")) for pair in _split(value)]
+    if not all(_CLAIM_SETTING.fullmatch(name) and claim for name, _, claim in pairs):
+        raise ValueError("expected a comma list of setting=claim, each setting with a dot such as app.tenant")
+    if len({name.lower() for name, _, _ in pairs}) < len(pairs):
+        raise ValueError("expected every setting once")
+    return tuple((name, claim) for name, _, claim in pairs)
+
+
+def _check_role(role: str) -> str:
+    if not is_role_name(role):
+        raise ValueError("expected the name of a database role")
+    return role
+
+
+def is_role_name(text: str) -> bool:
+    """Return whether a role can have this name; "none" means no role to PostgreSQL, even between quotes."""
+    name = text.strip()
+    return 0 < len(name.encode()) <= _MAX_ROLE_BYTES and name != "none" and "\0" not in name
+
+
+def _split(value: object) -> list[str]:
+    return [part.strip() for part in str(value).split(",") if part.strip()]
+
+
 def _split_schemas(value: object) -> tuple[str, ...]:
     return tuple(pattern.strip() for pattern in str(value).split(",") if pattern.strip())
 
@@ -219,6 +263,9 @@ TokenHashes = Annotated[SecretStr, AfterValidator(_check_token_hashes)]
 RedisUrl = Annotated[SecretStr, AfterValidator(_check_redis_url)]
 StateKeys = Annotated[SecretStr, AfterValidator(_check_state_keys)]
 SecureUrl = Annotated[str, AfterValidator(_check_secure_url)]
+RoleEntries = Annotated[tuple[tuple[str, str, str], ...], BeforeValidator(_split_roles)]
+ClaimSettings = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_split_claim_settings)]
+RoleName = Annotated[str, AfterValidator(_check_role)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_split_words)]
 TokenTypes = Annotated[tuple[str, ...], BeforeValidator(_split_token_types)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]

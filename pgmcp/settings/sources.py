@@ -31,6 +31,9 @@ PATH_BY_VARIABLE = {spec.variable: path for path, spec in SPEC_BY_PATH.items()}
 FIELD_BY_REFERENCE = {"password_env": "password", "url_env": "url"}
 """YAML keys that name the variable of a secret, so that the file can be committed."""
 
+_PAIRS = ("roles", "claim_settings")
+"""Settings of pairs, which a YAML file may hold as a mapping."""
+
 _YAML_NULLS = ("", "~", "null")
 # Each of these locates a database for libpq without any setting of pgmcp.
 _LIBPQ_LOCATIONS = ("PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE")
@@ -269,7 +272,9 @@ def resolve_references(
 
 
 def _leaves(node: Any, path: SettingPath) -> Iterator[tuple[SettingPath, str]]:
-    if isinstance(node, dict):
+    if isinstance(node, dict) and path and path[-1] in _PAIRS:
+        yield path, ",".join(f"{key}={value}" for key, value in node.items())
+    elif isinstance(node, dict):
         for key, below in node.items():
             yield from _leaves(below, (*path, str(key)))
     else:

@@ -34,12 +34,13 @@ from pgmcp.errors import (
 )
 from pgmcp.surface import completions, prompts, resources
 from pgmcp.surface.caller import Caller
-from pgmcp.surface.changes import Event, subscribe_to_schemas
+from pgmcp.surface.changes import Audience, Event, Notify, subscribe_to_schemas
 from pgmcp.surface.offer import INSTRUCTIONS, SERVER_INFO, Offer
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError, ToolReply
 from pgmcp.untrusted import escape_untrusted_block, shorten
 
 if TYPE_CHECKING:
+    from pgmcp.identity import Principal
     from pgmcp.pipeline import Pipeline
     from pgmcp.surface.presenter import Presenter
     from pgmcp.surface.tools import Tool
@@ -96,7 +97,16 @@ class Surface:
         import pgmcp.surface.tools  # noqa: F401
 
     def subscribe(self, notify: Callable[[Sequence[Event]], None]) -> None:
-        """Call `notify` on the event loop with every later change of resources."""
+        """Call `notify` on the event loop with every later change that concerns a caller without a token."""
+
+        def tell(events: Sequence[Event], concerns: Audience) -> None:
+            if concerns(None):
+                notify(events)
+
+        self.subscribe_all(tell)
+
+    def subscribe_all(self, notify: Notify) -> None:
+        """Call `notify` on the event loop with every later change, and with whom it concerns."""
 
         def begin(backend: "asyncio.Future[Backend]") -> None:
             if not backend.cancelled() and backend.exception() is None:
@@ -150,18 +160,20 @@ class Surface:
             logger.exception("%s failed in a way that was not anticipated", name)
             return ToolReply.of_text(_DEFECT, is_error=True)
 
-    async def list_resources(self, cursor: str | None) -> dict[str, Any]:
+    async def list_resources(
+        self, cursor: str | None, principal: "Principal | None" = None
+    ) -> dict[str, Any]:
         """Return a page of the protocol's list of resources."""
         offer = await self._offered()
         is_built = self._backend.done() and not self._backend.exception()
         pipeline = self._backend.result().pipeline if is_built else None
-        return resources.list_resources(offer, pipeline, cursor)
+        return resources.list_resources(offer, pipeline, cursor, principal)
 
     def list_templates(self, cursor: str | None) -> dict[str, Any]:
         """Return the protocol's list of resource templates."""
         return resources.page_of("resourceTemplates", resources.TEMPLATES, cursor)
 
-    async def read_resource(self, uri: str, principal: str | None = None) -> dict[str, Any]:
+    async def read_resource(self, uri: str, principal: "Principal | None" = None) -> dict[str, Any]:
         """Return the protocol's content of a resource.
 
         Args:
@@ -199,7 +211,12 @@ class Surface:
         return prompts.get_prompt(offer, name, arguments)
 
     async def complete(
-        self, reference: Mapping[str, Any], argument: str, typed: str, chosen: Mapping[str, str]
+        self,
+        reference: Mapping[str, Any],
+        argument: str,
+        typed: str,
+        chosen: Mapping[str, str],
+        principal: "Principal | None" = None,
     ) -> dict[str, Any]:
         """Return the protocol's completion of an argument.
 
@@ -208,7 +225,8 @@ class Surface:
         """
         completions.check_reference(reference)
         backend = await self._built_for_request()
-        return {"completion": await completions.complete(backend.pipeline, argument, typed, chosen)}
+        found = await completions.complete(backend.pipeline, argument, typed, chosen, principal)
+        return {"completion": found}
 
     @cached_property
     def _tools(self) -> "dict[str, Tool]":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pgmcp.untrusted import escape_untrusted, shorten
 
 if TYPE_CHECKING:
+    from pgmcp.identity import Principal
     from pgmcp.pipeline import OnStage, Stage
 
 MAX_CALLER_CHARACTERS: Final = 100
@@ -43,7 +44,12 @@ class Caller:
     protocol_version: str = ""
     shows_apps: bool = False
     report: Callable[[str], None] | None = None
-    principal: str | None = None
+    principal: "Principal | None" = None
+
+    @property
+    def principal_name(self) -> str | None:
+        """The authenticated user's name; None where the transport has none."""
+        return None if self.principal is None else self.principal.name
 
     def on_stage(self) -> "OnStage | None":
         """Return a function that reports each stage of a call; None if the host did not ask for progress."""

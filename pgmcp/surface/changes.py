@@ -9,11 +9,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pgmcp.catalog.identifiers import quote_identifier
-from pgmcp.surface.resources import list_tables, table_uri
+from pgmcp.surface.resources import describe_tables, table_uri
 
 if TYPE_CHECKING:
     from pgmcp.catalog.cache import CatalogChange
     from pgmcp.catalog.catalog import Catalog, Table
+    from pgmcp.identity import Principal
     from pgmcp.pipeline import Pipeline
 
 
@@ -32,7 +33,13 @@ class ResourcesListChanged:
 Event = ResourceUpdated | ResourcesListChanged
 
 
-def subscribe_to_schemas(pipeline: "Pipeline", notify: Callable[[Sequence[Event]], None]) -> None:
+Audience = Callable[["Principal | None"], bool]
+"""Returns whether a change concerns a caller: whether it was found in what the caller's role may see."""
+
+Notify = Callable[[Sequence[Event], Audience], None]
+
+
+def subscribe_to_schemas(pipeline: "Pipeline", notify: Notify) -> None:
     """Call `notify` with every change that a read of a catalog finds."""
     listener = _SchemaListener(pipeline, notify)
     for name in pipeline.database_names:
@@ -42,21 +49,28 @@ def subscribe_to_schemas(pipeline: "Pipeline", notify: Callable[[Sequence[Event]
 class _SchemaListener:
     """Turns the changes found by reads of all catalogs into events."""
 
-    def __init__(self, pipeline: "Pipeline", notify: Callable[[Sequence[Event]], None]) -> None:
+    def __init__(self, pipeline: "Pipeline", notify: Notify) -> None:
         self._pipeline = pipeline
         self._notify = notify
-        self._listed: list[str] = []
+        self._listed: dict[tuple[str, str | None], list[str]] = {}
 
-    def see_read(self, database: str, old: "Catalog | None", new: "Catalog", change: "CatalogChange") -> None:
+    def see_read(
+        self,
+        database: str,
+        role: str | None,
+        old: "Catalog | None",
+        new: "Catalog",
+        change: "CatalogChange",
+    ) -> None:
         events: list[Event] = []
         if old is not None:  # hosts have seen nothing before the first read
             events += [ResourceUpdated(uri) for uri in _changed_uris(database, old, new, change)]
-        listed = [resource["uri"] for resource in list_tables(self._pipeline)]
-        if listed != self._listed:
-            self._listed = listed
+        listed = [resource["uri"] for resource in describe_tables(database, new)]
+        if listed != self._listed.get((database, role), []):
+            self._listed[database, role] = listed
             events.append(ResourcesListChanged())
         if events:
-            self._notify(events)
+            self._notify(events, lambda principal: self._pipeline.role_of(database, principal) == role)
 
 
 def _changed_uris(database: str, old: "Catalog", new: "Catalog", change: "CatalogChange") -> Iterator[str]:

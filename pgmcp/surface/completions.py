@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from pgmcp.catalog.identifiers import quote_identifier
-from pgmcp.errors import MAX_NAME_CHARACTERS, PgmcpError
+from pgmcp.errors import MAX_NAME_CHARACTERS, PgmcpError, UnmappedPrincipalError
 from pgmcp.surface.prompts import PROMPTS
 from pgmcp.surface.reply import INVALID_PARAMS, RequestError
 from pgmcp.surface.resources import TEMPLATES
@@ -18,6 +18,7 @@ from pgmcp.untrusted import escape_untrusted, shorten
 
 if TYPE_CHECKING:
     from pgmcp.catalog.catalog import Catalog
+    from pgmcp.identity import Principal
     from pgmcp.pipeline import Pipeline
 
 MAX_VALUES: Final = 100
@@ -50,7 +51,11 @@ def check_reference(reference: Mapping[str, Any]) -> None:
 
 
 async def complete(
-    pipeline: "Pipeline", argument: str, typed: str, chosen: Mapping[str, str]
+    pipeline: "Pipeline",
+    argument: str,
+    typed: str,
+    chosen: Mapping[str, str],
+    principal: "Principal | None" = None,
 ) -> dict[str, Any]:
     """Return the protocol's `completion`.
 
@@ -58,17 +63,19 @@ async def complete(
         argument: the argument's name, which has the same meaning in every prompt and template.
         typed: the beginning or a part of its value.
         chosen: values of other arguments.
+        principal: the authenticated user who types; None where the transport has none.
     """
     is_short = len(typed) <= MAX_TYPED_CHARACTERS
-    values = await _Names(pipeline).of(argument, chosen) if is_short else []
+    values = await _Names(pipeline, principal).of(argument, chosen) if is_short else []
     return _pick(typed, values)
 
 
 class _Names:
     """Possible values of an argument, by its name."""
 
-    def __init__(self, pipeline: "Pipeline") -> None:
+    def __init__(self, pipeline: "Pipeline", principal: "Principal | None") -> None:
         self._pipeline = pipeline
+        self._principal = principal
 
     async def of(self, argument: str, chosen: Mapping[str, str]) -> list[str]:
         """Return all values, the most likely first.
@@ -87,21 +94,26 @@ class _Names:
             case "table":
                 return await self._tables(database)
             case "question":
-                return await self._pipeline.verified_questions(database)
+                return await self._questions(database)
             case _:
                 return []
+
+    async def _questions(self, database: str) -> list[str]:
+        with suppress(UnmappedPrincipalError):
+            return await self._pipeline.verified_questions(database, self._principal)
+        return []
 
     async def _tables(self, database: str) -> list[str]:
         catalog = await self._catalog(database)
         return [] if catalog is None else list(_spellings(catalog))
 
     async def _catalog(self, database: str) -> "Catalog | None":
-        cached = self._pipeline.cached_catalog(database)
+        cached = self._pipeline.cached_catalog(database, self._principal)
         if cached is not None or database != self._pipeline.database_names[0]:
             return cached
         with suppress(PgmcpError, TimeoutError):
             async with asyncio.timeout(MAX_WAIT_S):
-                return await self._pipeline.catalog(database)
+                return await self._pipeline.catalog(database, self._principal)
         return None
 
 

@@ -17,12 +17,20 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, unquote
 
 from pgmcp.answers.failure import render_error
-from pgmcp.errors import InvalidArgumentError, PgmcpError, ResultGoneError, UnknownDatabaseError
+from pgmcp.errors import (
+    InvalidArgumentError,
+    PgmcpError,
+    ResultGoneError,
+    UnknownDatabaseError,
+    UnmappedPrincipalError,
+)
 from pgmcp.surface.offer import Offer
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
 from pgmcp.untrusted import shorten
 
 if TYPE_CHECKING:
+    from pgmcp.catalog.catalog import Catalog
+    from pgmcp.identity import Principal
     from pgmcp.pipeline import Pipeline
     from pgmcp.surface.presenter import Presenter
 
@@ -36,6 +44,7 @@ MAX_URI_CHARACTERS: Final = 1_000
 _TEXT: Final = "text/plain"
 _SCHEMA: Final = re.compile(r"schema://([^/?#]+)(?:\?page=([^&#]*)|/([^/?#]+))?")
 _RESULT: Final = re.compile(r"result://([^/?#]+)/([^/?#]+)")
+_ABSENT: Final = (UnknownDatabaseError, InvalidArgumentError, ResultGoneError, UnmappedPrincipalError)
 _LIST_URI: Final = "databases://list"
 
 _DATABASES: Final = {
@@ -78,7 +87,9 @@ TEMPLATES: Final[list[dict[str, Any]]] = [
 ]
 
 
-def list_resources(offer: Offer, pipeline: "Pipeline | None", cursor: str | None) -> dict[str, Any]:
+def list_resources(
+    offer: Offer, pipeline: "Pipeline | None", cursor: str | None, principal: "Principal | None" = None
+) -> dict[str, Any]:
     """Return a page of the list; the result view, which is not for users, comes last.
 
     Args:
@@ -90,7 +101,7 @@ def list_resources(offer: Offer, pipeline: "Pipeline | None", cursor: str | None
     resources = [
         _DATABASES,
         *(_describe_schema(name) for name in offer.database_names),
-        *(list_tables(pipeline) if pipeline is not None else ()),
+        *(list_tables(pipeline, principal) if pipeline is not None else ()),
         *(page.description for extension in offer.extensions for page in extension.pages),
     ]
     return page_of("resources", resources, cursor)
@@ -114,21 +125,27 @@ def page_of(key: str, items: Sequence[dict[str, Any]], cursor: str | None) -> di
     return page
 
 
-def list_tables(pipeline: "Pipeline") -> Iterator[dict[str, Any]]:
-    """Yield the tables of every database whose catalog is cached, unless they are too many."""
+def list_tables(pipeline: "Pipeline", principal: "Principal | None") -> Iterator[dict[str, Any]]:
+    """Yield the tables that a caller may see of every database whose catalog is cached."""
     for database in pipeline.database_names:
-        catalog = pipeline.cached_catalog(database)
-        if catalog is None or len(catalog.tables) > MAX_LISTED_TABLES:
-            continue
-        for table in catalog.tables:
-            name = catalog.display_name(table)
-            yield {
-                "uri": table_uri(database, name),
-                "name": f"{database}/{name}",
-                "title": name,
-                "description": f"{table.kind} of {database}",
-                "mimeType": _TEXT,
-            }
+        catalog = pipeline.cached_catalog(database, principal)
+        if catalog is not None:
+            yield from describe_tables(database, catalog)
+
+
+def describe_tables(database: str, catalog: "Catalog") -> Iterator[dict[str, Any]]:
+    """Yield the tables of one database as a list has them, unless they are too many."""
+    if len(catalog.tables) > MAX_LISTED_TABLES:
+        return
+    for table in catalog.tables:
+        name = catalog.display_name(table)
+        yield {
+            "uri": table_uri(database, name),
+            "name": f"{database}/{name}",
+            "title": name,
+            "description": f"{table.kind} of {database}",
+            "mimeType": _TEXT,
+        }
 
 
 def table_uri(database: str, name: str) -> str:
@@ -141,12 +158,12 @@ def table_uri(database: str, name: str) -> str:
 
 
 async def read_resource(
-    offer: Offer, pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: str | None = None
+    offer: Offer, pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: "Principal | None" = None
 ) -> dict[str, Any]:
     """Return the content of a URI as the protocol's `ReadResourceResult`.
 
     Args:
-        principal: the authenticated user who reads; only its owner can read a stored result.
+        principal: the authenticated user who reads; decides the role, and which stored results can be read.
 
     Raises:
         RequestError: there is no such resource, or it cannot be read now.
@@ -154,7 +171,7 @@ async def read_resource(
     try:
         content = await _read(offer, pipeline, presenter, uri, principal)
     except PgmcpError as error:
-        is_absent = isinstance(error, UnknownDatabaseError | InvalidArgumentError | ResultGoneError)
+        is_absent = isinstance(error, _ABSENT)
         code = INVALID_PARAMS if is_absent else INTERNAL_ERROR
         raise RequestError(code, render_error(error), _named(uri)) from error
     if content is None:
@@ -180,7 +197,7 @@ def check_subscribable(offer: Offer, uri: str) -> None:
 
 
 async def _read(
-    offer: Offer, pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: str | None
+    offer: Offer, pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: "Principal | None"
 ) -> dict[str, Any] | None:
     if uri == _LIST_URI:
         return _text("\n".join(pipeline.database_names))
@@ -189,31 +206,41 @@ async def _read(
         described = {key: found_page.description[key] for key in ("mimeType", "_meta")}
         return {**described, "text": found_page.read()}
     if found := _SCHEMA.fullmatch(uri):
-        return _text(await _read_schema(pipeline, *found.groups()))
+        return _text(await _read_schema(pipeline, *found.groups(), principal=principal))
     if found := _RESULT.fullmatch(uri):
         return _text(await _read_rows(presenter, *found.groups(), principal=principal))
     return None
 
 
-async def _read_schema(pipeline: "Pipeline", database: str, page: str | None, table: str | None) -> str:
+async def _read_schema(
+    pipeline: "Pipeline",
+    database: str,
+    page: str | None,
+    table: str | None,
+    *,
+    principal: "Principal | None",
+) -> str:
     from pgmcp.catalog.rendering import render_table
     from pgmcp.surface.presenter import fenced
     from pgmcp.surface.schema_pages import describe_page, describe_schema
 
     name = unquote(database)
     if table is not None:
-        catalog, (found,) = await pipeline.find_tables("", database=name, names=[unquote(table)], limit=1)
+        catalog, (found,) = await pipeline.find_tables(
+            "", database=name, names=[unquote(table)], limit=1, principal=principal
+        )
         return fenced(render_table(found, catalog))
-    catalog = await pipeline.catalog(name)
+    catalog = await pipeline.catalog(name, principal)
     if page is not None:
         return await asyncio.to_thread(describe_page, name, catalog, unquote(page))
     return await asyncio.to_thread(describe_schema, name, catalog)
 
 
-async def _read_rows(presenter: "Presenter", result: str, row: str, *, principal: str | None) -> str:
+async def _read_rows(presenter: "Presenter", result: str, row: str, *, principal: "Principal | None") -> str:
     if not row.isascii() or not row.isdigit():
         raise InvalidArgumentError(f"{row[:32]!r} is no row", hint="rows are counted from 1")
-    return await presenter.page(result, int(row[:18]), principal)
+    owner = None if principal is None else principal.name
+    return await presenter.page(result, int(row[:18]), owner)
 
 
 def _text(text: str) -> dict[str, Any]:

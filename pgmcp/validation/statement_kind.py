@@ -15,6 +15,7 @@ class StatementKind(StrEnum):
 
     QUERY = "query"
     EXPLAIN = "explain"
+    EXPLAIN_ANALYZE = "explain analyze"
     SHOW = "show"
 
 
@@ -92,7 +93,9 @@ def classify(sql: str, statements: list[Statement]) -> tuple[StatementKind, Node
         return StatementKind.SHOW, {statement.kind: statement.fields}
     if statement.kind == "ExplainStmt":
         _check_explain(statement.fields)
-        return StatementKind.EXPLAIN, statement.fields["query"]
+        runs = any(map(_is_analyze, statement.fields.get("options", ())))
+        kind = StatementKind.EXPLAIN_ANALYZE if runs else StatementKind.EXPLAIN
+        return kind, statement.fields["query"]
     words = WORDS_BY_KIND.get(statement.kind) or _first_word(sql)
     raise SqlRejectedError(
         f"{words} is not a read; only SELECT, VALUES, TABLE, EXPLAIN of these, and SHOW are",
@@ -138,3 +141,14 @@ def _check_explain(fields: Node) -> None:
                 hint=f"options: {', '.join(sorted(EXPLAIN_OPTIONS))}",
                 offending=name,
             )
+
+
+def _is_analyze(option: Node) -> bool:
+    """Return whether an option of EXPLAIN runs the statement; a value that is not plainly false counts."""
+    element = option["DefElem"]
+    match element.get("arg"):
+        case {"String": {"sval": str(text)}} if text.lower() in ("false", "off"):
+            return False
+        case {"Integer": {**digits}} if not digits:  # 0
+            return False
+    return bool(element["defname"] == "analyze")

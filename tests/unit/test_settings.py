@@ -1,5 +1,6 @@
 import itertools
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -382,6 +383,62 @@ def test_a_yaml_password_of_digits_stays_as_it_was_written(tmp_path: Path) -> No
 
     assert databases["a"].target()[1]["password"] == "0123"
     assert databases["b"].target()[1]["password"] == "yes"
+
+
+def test_roles_and_settings_of_claims_are_a_mapping_in_yaml_and_a_list_in_a_variable(tmp_path: Path) -> None:
+    text = """
+        databases:
+          shop:
+            host: h
+            roles:
+              alice@example.com: of_alice
+              groups:support: "of support"
+              https://example.com/role:a:b: of_b
+            claim_settings:
+              app.tenant: tenant
+              app.user_id: https://example.com/user
+    """
+    config = write(tmp_path, "pgmcp.yaml", textwrap.dedent(text))
+    variables = {
+        "PG_MCP_DATABASE_HOST": "h",
+        "PG_MCP_DATABASE_ROLES": "alice@example.com=of_alice, groups:support=of support,"
+        "https://example.com/role:a:b=of_b",
+        "PG_MCP_DATABASE_CLAIM_SETTINGS": "app.tenant=tenant, app.user_id=https://example.com/user",
+    }
+
+    for database in (
+        load({"PG_MCP_CONFIG_FILE": str(config)}).databases["shop"],
+        load(variables).databases["main"],
+    ):
+        assert database.roles == (
+            ("", "alice@example.com", "of_alice"),
+            ("groups", "support", "of support"),
+            ("https://example.com/role", "a:b", "of_b"),
+        )
+        assert database.claim_settings == (
+            ("app.tenant", "tenant"),
+            ("app.user_id", "https://example.com/user"),
+        )
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"ROLES": "alice"}, "expected a comma list of principal=role or claim:value=role"),
+        ({"ROLES": "alice=none"}, "expected a comma list of principal=role or claim:value=role"),
+        ({"ROLES": f"alice={'r' * 64}"}, "expected a comma list of principal=role or claim:value=role"),
+        ({"ROLES": "alice=a,alice=b"}, "expected every principal and every value of a claim once"),
+        ({"DEFAULT_ROLE": "none"}, "expected the name of a database role"),
+        ({"CLAIM_SETTINGS": "app.tenant=tenant"}, "expected ROLES or DEFAULT_ROLE to be set too"),
+        ({"CLAIM_SETTINGS": "role=role", "DEFAULT_ROLE": "a"}, "each setting with a dot"),
+        ({"CLAIM_SETTINGS": "pgmcp.schemas=a", "DEFAULT_ROLE": "a"}, "each setting with a dot"),
+        ({"CLAIM_SETTINGS": "app.a=x,App.A=y", "DEFAULT_ROLE": "a"}, "expected every setting once"),
+    ],
+)
+def test_a_mapping_that_cannot_be_used_is_named(variables: dict[str, str], said: str) -> None:
+    environ = LOCATED | {f"PG_MCP_DATABASE_{name}": text for name, text in variables.items()}
+
+    assert said in refuse(environ)
 
 
 def test_a_null_in_yaml_counts_as_unset(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from pgmcp.surface import Backend, Offer, Surface
 from pgmcp.transport.http.address import ListenAddress, open_sockets
+from pgmcp.transport.http.health import DatabaseState
 from pgmcp.transport.http.host_check import LOOPBACK_NAMES, HostCheck
 from pgmcp.transport.http.limits import HttpLimits
 from pgmcp.transport.http.server import HttpServer
@@ -29,7 +30,7 @@ async def serve(limits: HttpLimits) -> AsyncIterator[int]:
     offer.set_result(Offer())
     backend: asyncio.Future[Backend] = loop.create_future()
 
-    async def check() -> Mapping[str, bool]:
+    async def check() -> Mapping[str, DatabaseState]:
         return {}
 
     sockets = open_sockets(ListenAddress("127.0.0.1", 0))

@@ -54,6 +54,12 @@ def test_the_text_that_runs_is_the_text_that_came_without_its_tail(sql: str, tex
         ("table customers", StatementKind.QUERY),
         ("with x as (select 1) select * from x", StatementKind.QUERY),
         ("explain select 1", StatementKind.EXPLAIN),
+        ("explain (analyze off, verbose) select 1", StatementKind.EXPLAIN),
+        ("explain (analyze 0) select 1", StatementKind.EXPLAIN),
+        ("explain analyze verbose select 1", StatementKind.EXPLAIN_ANALYZE),
+        ("explain (costs off, analyze) select 1", StatementKind.EXPLAIN_ANALYZE),
+        ("explain (analyze 'ON') select 1", StatementKind.EXPLAIN_ANALYZE),
+        ("explain (analyze false, analyze 1) select 1", StatementKind.EXPLAIN_ANALYZE),
         ("show work_mem", StatementKind.SHOW),
     ],
 )

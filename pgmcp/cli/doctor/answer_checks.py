@@ -205,7 +205,7 @@ async def _find_problem(context: CheckContext, verified: VerifiedQuestion) -> st
     samples = {name: _SAMPLE_BY_KIND[each.kind] for name, each in verified.parameters.items()}
     sql = f"EXPLAIN {verified.bind(samples)}"
     try:
-        await context.pipeline.execute_sql(sql, database=context.database.name)
+        await context.pipeline.execute_sql(sql, database=context.database.name, principal=context.principal)
     except PgmcpError as error:
         if isinstance(error, ExecutionError) and not isinstance(error, StatementFailedError):
             raise

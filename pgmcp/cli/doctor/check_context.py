@@ -1,9 +1,10 @@
 """The arguments of the checks of a database."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pgmcp.execution.result import JsonScalar, RowLimits, Rows, StatementOrigin
+from pgmcp.identity import Principal
 from pgmcp.pipeline import Database, Pipeline
 from pgmcp.settings import Settings
 from pgmcp.settings.origins import Address
@@ -19,6 +20,7 @@ class CheckContext:
 
     Attributes:
         model_endpoint: host and port that prompts are sent to; "" if no model is configured.
+        principal: the caller as whom statements run; None: a caller without a token.
     """
 
     database: Database
@@ -26,6 +28,15 @@ class CheckContext:
     address: Address
     settings: Settings
     model_endpoint: str
+    principal: Principal | None = None
+
+    def as_caller(self) -> "CheckContext":
+        """Return the context with the role of a caller, where callers have roles of their own."""
+        identities = self.database.identities
+        if identities is None:
+            return self
+        principal = identities.example()
+        return replace(self, database=identities.of(principal), principal=principal)
 
     async def fetch(self, sql: str, timeout_s: float = STATEMENT_TIMEOUT_S) -> list[list[JsonScalar]]:
         """Run a statement on a worker in a read-only transaction that is rolled back; return its rows."""

@@ -26,6 +26,7 @@ from pgmcp.cli.doctor.connection_checks import (
     check_version,
 )
 from pgmcp.cli.doctor.report import CheckResult, Status, failed_check, unexpected_failure
+from pgmcp.cli.doctor.role_checks import check_mapped_roles
 from pgmcp.cli.doctor.safety_checks import (
     check_cancel,
     check_login_triggers,
@@ -45,10 +46,13 @@ from pgmcp.execution.catalog_access import INSUFFICIENT_PRIVILEGE, grant_for
 CHECK_TIMEOUT_S: Final = 60.0
 """Timeout of a check after the connection; catalogs of ten thousand tables take seconds."""
 
-Check = Callable[[CheckContext, str], Awaitable[CheckResult | None]]
+Found = CheckResult | list[CheckResult] | None
+Check = Callable[[CheckContext, str], Awaitable[Found]]
 """Takes the context and the check's full name; returns None if the check does not apply."""
 
-_CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
+_Checks = tuple[tuple[str, Check, float], ...]
+
+_LOGIN_CHECKS: Final[_Checks] = (
     ("connection", check_connection, CONNECT_TIMEOUT_S),
     ("pooler", check_pooler, CHECK_TIMEOUT_S),
     ("TLS", check_tls, CHECK_TIMEOUT_S),
@@ -58,6 +62,11 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("read-only", check_read_only, CHECK_TIMEOUT_S),
     ("timeout", check_timeout, CHECK_TIMEOUT_S),
     ("cancel", check_cancel, CHECK_TIMEOUT_S),
+    ("mapped roles", check_mapped_roles, CHECK_TIMEOUT_S),
+)
+"""Of the role that pgmcp logs in with, in order: later checks rely on earlier ones."""
+
+_ANSWER_CHECKS: Final[_Checks] = (
     ("catalog", check_catalog, CHECK_TIMEOUT_S),
     ("names", check_names, CHECK_TIMEOUT_S),
     ("patterns", check_patterns, CHECK_TIMEOUT_S),
@@ -66,12 +75,14 @@ _CHECKS: Final[tuple[tuple[str, Check, float], ...]] = (
     ("context names", check_context_names, CHECK_TIMEOUT_S),
     ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
 )
-"""In order: later checks rely on earlier ones."""
+"""With the role of callers without a token; if they have none, with the role of the first mapped caller."""
 
 
 async def examine_database(context: CheckContext) -> AsyncIterator[CheckResult]:
     """Yield the result of each check; stop if the connection fails."""
-    for name, check, timeout_s in _CHECKS:
+    for name, check, timeout_s in (*_LOGIN_CHECKS, *_ANSWER_CHECKS):
+        if check is check_catalog:
+            context = context.as_caller()
         check_name = f"database {context.database.name}: {name}"
         try:
             found = await _run(check, context, check_name, timeout_s)
@@ -79,13 +90,19 @@ async def examine_database(context: CheckContext) -> AsyncIterator[CheckResult]:
             where = f"{context.address.hosts}, ssl mode {context.address.ssl_mode}"
             yield CheckResult(Status.FAIL, check_name, f"{error.code}: {error} ({where})", error.hint)
             return
-        if found is not None:
-            yield found
-            if check is check_connection and found.status is Status.FAIL:
+        for result in _listed(found):
+            yield result
+            if check is check_connection and result.status is Status.FAIL:
                 return
 
 
-async def _run(check: Check, context: CheckContext, check_name: str, timeout_s: float) -> CheckResult | None:
+def _listed(found: Found) -> list[CheckResult]:
+    if found is None:
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+async def _run(check: Check, context: CheckContext, check_name: str, timeout_s: float) -> Found:
     """Return the result of a check; errors other than connection errors become results."""
     try:
         async with asyncio.timeout(timeout_s):

@@ -7,9 +7,10 @@ import mcp_types as types
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
+from pgmcp.identity import Principal
 from pgmcp.surface import Caller
 from pgmcp.surface.caller import caller_name, supports_apps
-from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY, Principal
+from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 from pgmcp.untrusted import escape_untrusted, shorten
 
 _MAX_AGENT_CHARACTERS: Final = 100
@@ -28,7 +29,7 @@ def caller_of(
         name=name,
         protocol_version=protocol_version,
         shows_apps=supports_apps(meta.get(types.CLIENT_CAPABILITIES_META_KEY)),
-        principal=principal.name if principal is not None else None,
+        principal=principal,
     )
 
 

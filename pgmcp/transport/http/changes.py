@@ -8,6 +8,7 @@ Hosts before 2026-07-28 cannot subscribe: without sessions there is nowhere to s
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import anyio
@@ -16,11 +17,15 @@ from mcp.server.subscriptions import ListenHandler, ResourcesListChanged, Resour
 from mcp.shared.exceptions import MCPError
 from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
+from pgmcp.identity import Principal
 from pgmcp.surface import Surface
-from pgmcp.surface.changes import Event
+from pgmcp.surface.changes import Audience, Event
 from pgmcp.surface.changes import ResourceUpdated as Updated
 from pgmcp.surface.reply import INVALID_REQUEST
-from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY, Principal
+from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
+
+_listening: ContextVar[Principal | None] = ContextVar("listening", default=None)
+"""Who opens the stream of the current task."""
 
 
 class ChangeStreams:
@@ -33,7 +38,7 @@ class ChangeStreams:
     def __init__(self, surface: Surface, *, max_streams: int) -> None:
         self._bus = _ChangeBus()
         self._handler = ListenHandler(self._bus, max_subscriptions=max_streams)
-        surface.subscribe(self._bus.notify)
+        surface.subscribe_all(self._bus.notify)
 
     async def listen(
         self, context: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
@@ -42,6 +47,8 @@ class ChangeStreams:
         wanted = params.notifications.model_copy(
             update={"tools_list_changed": None, "prompts_list_changed": None}
         )
+        # Of this task alone: the handler subscribes in it, and the bus has no other way to know who listens.
+        _listening.set(principal_of(context))
         with anyio.move_on_after(_seconds_left(context)):
             return await self._handler(context, params.model_copy(update={"notifications": wanted}))
         raise MCPError(code=INVALID_REQUEST, message="the token has expired")
@@ -51,9 +58,15 @@ class ChangeStreams:
         self._handler.close()
 
 
+def principal_of(context: ServerRequestContext[Any, Any]) -> Principal | None:
+    """Return who sent a request; None if nobody has to show a token."""
+    found: Principal | None = context.request.scope.get(PRINCIPAL_KEY) if context.request else None
+    return found
+
+
 def _seconds_left(context: ServerRequestContext[Any, Any]) -> float:
     """Return how long the caller's token is valid; for ever if nothing says."""
-    principal: Principal | None = context.request.scope.get(PRINCIPAL_KEY) if context.request else None
+    principal = principal_of(context)
     expires_at_s = principal.claims.get("exp") if principal is not None else None
     return max(0.0, expires_at_s - time.time()) if isinstance(expires_at_s, int | float) else math.inf
 
@@ -62,21 +75,22 @@ class _ChangeBus:
     """The SDK's `SubscriptionBus` over the surface's events."""
 
     def __init__(self) -> None:
-        self._listeners: dict[object, Callable[[ServerEvent], None]] = {}
+        self._listeners: dict[object, tuple[Principal | None, Callable[[ServerEvent], None]]] = {}
 
-    def notify(self, events: Sequence[Event]) -> None:
+    def notify(self, events: Sequence[Event], concerns: Audience) -> None:
         for event in events:
             told = ResourceUpdated(event.uri) if isinstance(event, Updated) else ResourcesListChanged()
-            for listener in list(self._listeners.values()):
-                listener(told)
+            for principal, listener in list(self._listeners.values()):
+                if concerns(principal):
+                    listener(told)
 
     async def publish(self, event: ServerEvent) -> None:
-        for listener in list(self._listeners.values()):
+        for _, listener in list(self._listeners.values()):
             listener(event)
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
         key = object()
-        self._listeners[key] = listener
+        self._listeners[key] = _listening.get(), listener
 
         def unsubscribe() -> None:
             self._listeners.pop(key, None)

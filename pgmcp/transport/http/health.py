@@ -1,7 +1,7 @@
 """What machines ask of the server: does the process run, and can it answer calls?
 
 /healthz          the process runs
-/readyz           it is not stopping, and a database can be reached
+/readyz           it is not stopping, and a database can be reached with every role that callers may get
 /readyz?verbose   the same, with each database; for those who may call tools
 """
 
@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
 from typing import Final
 
 from starlette.responses import Response
@@ -20,8 +21,17 @@ logger = logging.getLogger(__name__)
 KEPT_S: Final = 2.0
 """How long a result is kept: probes cost the databases nothing more."""
 
-Check = Callable[[], Awaitable[Mapping[str, bool]]]
-"""Returns by database whether it can be reached."""
+
+class DatabaseState(StrEnum):
+    """What a check finds of a database; only a reachable one can answer calls."""
+
+    REACHABLE = "reachable"
+    UNREACHABLE = "unreachable"
+    ROLES_REFUSED = "mapped roles cannot be taken"
+
+
+Check = Callable[[], Awaitable[Mapping[str, DatabaseState]]]
+"""Returns the state of each database."""
 
 
 class Health:
@@ -35,7 +45,7 @@ class Health:
         self._check = check
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._found: Mapping[str, bool] = {}
+        self._found: Mapping[str, DatabaseState] = {}
         self._found_at_s = -KEPT_S
         self.is_stopping = False
 
@@ -45,16 +55,13 @@ class Health:
         One database of several is enough: the others' callers get an error that says why.
         """
         found = {} if self.is_stopping else await self._databases()
-        is_ready = any(found.values())
+        is_ready = DatabaseState.REACHABLE in found.values()
         content: dict[str, object] = {"ready": is_ready}
         if is_verbose:
-            names = {
-                name: "reachable" if is_reachable else "unreachable" for name, is_reachable in found.items()
-            }
-            content |= {"stopping": self.is_stopping, "databases": names}
+            content |= {"stopping": self.is_stopping, "databases": dict(found)}
         return json_reply(content, 200 if is_ready else 503)
 
-    async def _databases(self) -> Mapping[str, bool]:
+    async def _databases(self) -> Mapping[str, DatabaseState]:
         async with self._lock:  # probes that come together wait for one check
             if self._clock() - self._found_at_s >= KEPT_S:
                 self._found = await self._check()

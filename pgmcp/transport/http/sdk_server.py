@@ -15,10 +15,11 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from pgmcp.answers.budget import encode_json
+from pgmcp.identity import Principal
 from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
 from pgmcp.surface.caller import APPS_EXTENSION
 from pgmcp.transport.http.callers import caller_of, with_trace_headers
-from pgmcp.transport.http.changes import ChangeStreams
+from pgmcp.transport.http.changes import ChangeStreams, principal_of
 from pgmcp.transport.progress import Progress
 
 Context = ServerRequestContext[Any, Any]
@@ -58,12 +59,16 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
     handlers: list[tuple[str, type[types.RequestParams], Answer]] = [
         ("tools/list", paged, lambda _, params: surface.list_tools(params.cursor)),
         ("tools/call", types.CallToolRequestParams, _ToolCalls(surface)),
-        ("resources/list", paged, lambda _, params: surface.list_resources(params.cursor)),
+        (
+            "resources/list",
+            paged,
+            lambda context, params: surface.list_resources(params.cursor, principal_of(context)),
+        ),
         ("resources/templates/list", paged, _at_once(lambda params: surface.list_templates(params.cursor))),
         (
             "resources/read",
             types.ReadResourceRequestParams,
-            lambda context, it: surface.read_resource(str(it.uri), _caller(context).principal),
+            lambda context, it: surface.read_resource(str(it.uri), principal_of(context)),
         ),
         ("prompts/list", paged, _at_once(lambda params: surface.list_prompts(params.cursor))),
         (
@@ -71,7 +76,11 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
             types.GetPromptRequestParams,
             lambda _, params: surface.get_prompt(params.name, params.arguments or {}),
         ),
-        ("completion/complete", types.CompleteRequestParams, lambda _, it: _complete(surface, it)),
+        (
+            "completion/complete",
+            types.CompleteRequestParams,
+            lambda context, it: _complete(surface, it, principal_of(context)),
+        ),
     ]
     for method, params_type, answer in handlers:
         server.add_request_handler(method, params_type, _handler(answer))
@@ -127,10 +136,12 @@ def _discover(_: Any) -> dict[str, Any]:
     }
 
 
-async def _complete(surface: Surface, params: types.CompleteRequestParams) -> dict[str, Any]:
+async def _complete(
+    surface: Surface, params: types.CompleteRequestParams, principal: Principal | None
+) -> dict[str, Any]:
     reference = params.ref.model_dump(exclude_none=True)
     chosen = (params.context.arguments if params.context else None) or {}
-    return await surface.complete(reference, params.argument.name, params.argument.value, chosen)
+    return await surface.complete(reference, params.argument.name, params.argument.value, chosen, principal)
 
 
 class _ToolCalls:

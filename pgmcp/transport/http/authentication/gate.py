@@ -5,13 +5,13 @@ import logging
 from starlette.datastructures import Headers
 from starlette.responses import Response
 
+from pgmcp.identity import Principal
 from pgmcp.transport.http.authentication.challenge import ProtectedResource
 from pgmcp.transport.http.authentication.introspection import Introspection
 from pgmcp.transport.http.authentication.jwt_tokens import JwtTokens, looks_like_jwt
 from pgmcp.transport.http.authentication.principal import (
     MAX_TOKEN_CHARACTERS,
     IssuerUnavailableError,
-    Principal,
     TokenRefusedError,
 )
 from pgmcp.transport.http.authentication.static_tokens import StaticTokens

@@ -7,9 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from pgmcp.identity import Principal
 from pgmcp.transport.http.authentication.fetching import Fetcher
 from pgmcp.transport.http.authentication.jwt_tokens import LEEWAY_S, refuse_bound
-from pgmcp.transport.http.authentication.principal import Principal, TokenRefusedError, principal_of
+from pgmcp.transport.http.authentication.principal import TokenRefusedError, principal_of
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from typing import Any, Final
 import jwt
 from jwt.exceptions import ExpiredSignatureError, InvalidAudienceError, InvalidIssuerError
 
+from pgmcp.identity import Principal
 from pgmcp.transport.http.authentication.fetching import Fetcher
 from pgmcp.transport.http.authentication.jwks import KEY_BY_ALGORITHM, KeySet
 from pgmcp.transport.http.authentication.principal import (
     IssuerUnavailableError,
-    Principal,
     TokenRefusedError,
     principal_of,
 )

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
+
+from pgmcp.identity import Principal
 
 MAX_TOKEN_CHARACTERS: Final = 16_384
 """Longer ones are refused before they are looked at; with many groups in it a JWT has some thousand."""
@@ -23,25 +24,6 @@ class TokenRefusedError(Exception):
 
 class IssuerUnavailableError(Exception):
     """Whether the token is valid cannot be found out now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """An authenticated caller.
-
-    Attributes:
-        name: unique within its issuer; goes into logs.
-        scopes: what the token allows; None allows everything: a static token has no scopes.
-        claims: what the issuer says of the principal.
-    """
-
-    name: str
-    scopes: frozenset[str] | None = None
-    claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-
-    def lacks(self, required: frozenset[str]) -> bool:
-        """Return whether a required scope is missing."""
-        return self.scopes is not None and not required <= self.scopes
 
 
 def principal_of(claims: Mapping[str, Any], name_claim: str) -> Principal:

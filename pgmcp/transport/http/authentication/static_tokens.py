@@ -7,9 +7,10 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
-from pgmcp.transport.http.authentication.principal import Principal
+from pgmcp.identity import Principal
 
 PREFIX: Final = "pgmcp_"
 """By which people and scanners for leaked secrets know a token."""
@@ -38,7 +39,7 @@ class StaticTokens:
         self._digests = dict(digests)
 
     def find(self, token: str) -> Principal | None:
-        """Return whose token it is; takes as long for each."""
+        """Return whose token it is, with its name as the claim `sub`; takes as long for each."""
         digest = digest_of(token)
         found = [name for name, kept in self._digests.items() if hmac.compare_digest(kept, digest)]
-        return Principal(found[0]) if found else None
+        return Principal(found[0], claims=MappingProxyType({"sub": found[0]})) if found else None

@@ -1,0 +1,152 @@
+"""Which database role and which settings a principal gets in one database.
+
+roles            alice=shop_alice, groups:support=shop_support     the first entry that matches
+default role     shop_guest                                        for everybody else
+claim settings   app.tenant=tenant                                 for row policies to read
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from pgmcp.errors import UnmappedPrincipalError
+from pgmcp.execution.result import Identity
+from pgmcp.identity.principal import Principal
+from pgmcp.untrusted import escape_untrusted, shorten
+
+MAX_CLAIM_BYTES: Final = 8_192
+"""Of one claim that is passed to a database."""
+
+_MAX_NAME_CHARACTERS: Final = 100
+_SCOPE_CLAIMS: Final = ("scope", "scp")
+"""Lists in one text, separated by blanks (RFC 8693, section 4.2)."""
+
+
+class RoleEntry(NamedTuple):
+    """One entry of the setting `roles`.
+
+    Attributes:
+        claim: "" compares with the principal's name.
+        value: of the claim, or of one element of a claim that is a list.
+        role: what a principal who matches becomes.
+    """
+
+    claim: str
+    value: str
+    role: str
+
+
+class RoleMapping:
+    """The mapping of one database.
+
+    Args:
+        database: its configured name, for messages.
+        default_role: for callers whom no entry matches, also for those without a principal; None refuses
+            them.
+        claim_settings: a setting that policies read, and the claim whose value it gets, per item.
+    """
+
+    def __init__(
+        self,
+        database: str,
+        entries: Sequence[RoleEntry],
+        *,
+        default_role: str | None,
+        claim_settings: Sequence[tuple[str, str]],
+    ) -> None:
+        self._database = database
+        self._entries = tuple(entries)
+        self._default_role = default_role
+        self._claim_settings = tuple(claim_settings)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that a caller may get, the default one first."""
+        default = () if self._default_role is None else (self._default_role,)
+        return tuple(dict.fromkeys((*default, *(entry.role for entry in self._entries))))
+
+    def identify(self, principal: Principal | None) -> Identity:
+        """Return the role and the settings of a caller.
+
+        Raises:
+            UnmappedPrincipalError: no entry matches and there is no default role, or a claim cannot be
+                passed on.
+        """
+        role = self.role_of(principal)
+        settings = tuple((name, self._text(principal, claim)) for name, claim in self._claim_settings)
+        return Identity(role, settings)
+
+    def role_of(self, principal: Principal | None) -> str:
+        """Return the role of a caller.
+
+        Raises:
+            UnmappedPrincipalError: no entry matches, and there is no default role.
+        """
+        entries = self._entries if principal is not None else ()
+        role = next((entry.role for entry in entries if _matches(entry, principal)), self._default_role)
+        if role is None:
+            raise UnmappedPrincipalError(
+                f"{_describe(principal)} has no role in the database {self._database!r}",
+                hint="an operator gives one in PG_MCP_DATABASE_ROLES, or sets PG_MCP_DATABASE_DEFAULT_ROLE",
+            )
+        return role
+
+    def example(self) -> Principal | None:
+        """Return a caller who has a role: None if those without a token have one."""
+        if self._default_role is not None or not self._entries:
+            return None
+        first = self._entries[0]
+        if not first.claim:
+            return Principal(first.value)
+        return Principal("example", claims={first.claim: first.value})
+
+    def of_role(self, role: str) -> Identity:
+        """Return a role without anybody's claims, for what all who have the role share."""
+        return Identity(role, tuple((name, "") for name, _ in self._claim_settings))
+
+    def _text(self, principal: Principal | None, claim: str) -> str:
+        text = _text_of(principal.claim(claim)) if principal is not None else ""
+        if not _can_be_passed(text):
+            raise UnmappedPrincipalError(
+                f"the claim {claim!r} of {_describe(principal)} cannot be passed to the database "
+                f"{self._database!r}",
+                hint=f"it may have {MAX_CLAIM_BYTES} bytes of text at most, without the character U+0000",
+            )
+        return text
+
+
+def _matches(entry: RoleEntry, principal: Principal | None) -> bool:
+    if principal is None:
+        return False
+    if not entry.claim:
+        return entry.value == principal.name
+    value = principal.claim(entry.claim)
+    if isinstance(value, str) and entry.claim in _SCOPE_CLAIMS:
+        return entry.value in value.split()
+    if isinstance(value, list):
+        return any(_is_scalar(each) and _text_of(each) == entry.value for each in value)
+    return _is_scalar(value) and _text_of(value) == entry.value
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | int | float)
+
+
+def _text_of(value: Any) -> str:
+    """Return a claim's value as text: a text as it is, JSON for anything else, "" for an absent one."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _can_be_passed(text: str) -> bool:
+    try:
+        return "\0" not in text and len(text.encode()) <= MAX_CLAIM_BYTES
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+
+
+def _describe(principal: Principal | None) -> str:
+    if principal is None:
+        return "a caller without a token"
+    return f"the principal {escape_untrusted(shorten(principal.name, _MAX_NAME_CHARACTERS))!r}"

@@ -1,0 +1,38 @@
+"""An authenticated caller."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller.
+
+    Attributes:
+        name: unique within its issuer; goes into logs.
+        scopes: what the token allows; None allows everything: a static token has no scopes.
+        claims: what the issuer says of the principal.
+    """
+
+    name: str
+    scopes: frozenset[str] | None = None
+    claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def lacks(self, required: frozenset[str]) -> bool:
+        """Return whether a required scope is missing."""
+        return self.scopes is not None and not required <= self.scopes
+
+    def claim(self, name: str) -> Any:
+        """Return the value of a claim; None if there is none.
+
+        Args:
+            name: of the claim, or a path into it: "realm_access.roles".
+        """
+        if name in self.claims:
+            return self.claims[name]
+        value: Any = self.claims
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        return value

@@ -1,0 +1,135 @@
+"""One database as each of several roles sees it.
+
+principal ─▶ mapping ─▶ role ──────▶ what all with that role share: schema, functions, row security
+└──▶ identity ──▶ what runs a statement: the role, and the settings of this person
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from pgmcp.catalog.cache import CatalogChange
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.execution.identity_executor import IdentityExecutor
+from pgmcp.execution.result import Identity
+from pgmcp.execution.role import RolePosture
+from pgmcp.execution.supervisor import Supervisor
+from pgmcp.identity import Principal, RoleMapping
+from pgmcp.pipeline.call import Database, RoleCatalogListener
+from pgmcp.pipeline.protocols import RoleGate, StatementExecutor
+
+MAX_ROLES: Final = 64
+"""Whose catalogs and policies are kept; the role that was used least recently gives way."""
+
+Close = Callable[[], Awaitable[None]]
+OpenRole = Callable[[Identity, StatementExecutor], tuple[Database, Close]]
+"""Makes the database as a role sees it, and what closes it. Nothing is read yet."""
+
+
+class RoleDatabases:
+    """One database for every principal.
+
+    Args:
+        supervisor: runs the statements of all.
+        open_role: called once for each role that comes, and again for one that had to give way.
+    """
+
+    def __init__(self, mapping: RoleMapping, supervisor: Supervisor, open_role: OpenRole) -> None:
+        self.mapping = mapping
+        self._supervisor = supervisor
+        self._open_role = open_role
+        self._opened: OrderedDict[str, tuple[Database, Close]] = OrderedDict()
+        self._listeners: list[RoleCatalogListener] = []
+
+    def of(self, principal: Principal | None) -> Database:
+        """Return the database as a caller sees it.
+
+        Raises:
+            UnmappedPrincipalError: the mapping has no role for the caller.
+        """
+        identity = self.mapping.identify(principal)
+        database = self._of_role(identity.role)
+        return replace(database, supervisor=IdentityExecutor(self._supervisor, identity), identity=identity)
+
+    def role_of(self, principal: Principal | None) -> str:
+        """Return the role of a caller.
+
+        Raises:
+            UnmappedPrincipalError: the mapping has no role for the caller.
+        """
+        return self.mapping.role_of(principal)
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """Every role that a caller may get."""
+        return self.mapping.roles
+
+    def example(self) -> Principal | None:
+        """Return a caller who has a role: None if those without a token have one."""
+        return self.mapping.example()
+
+    def of_role(self, role: str) -> Database:
+        """Return the database as a role sees it, without anybody's claims."""
+        return self._of_role(role)
+
+    def cached_catalog(self, role: str) -> Catalog | None:
+        """Return the catalog that was last read for a role; None if none is kept. Never triggers a read."""
+        opened = self._opened.get(role)
+        return opened[0].schema.cached if opened is not None else None
+
+    def subscribe(self, listener: RoleCatalogListener) -> None:
+        """Call `listener` after every later read of a role's catalog."""
+        self._listeners.append(listener)
+
+    async def close(self) -> None:
+        """Cancel the reads that are running."""
+        while self._opened:
+            _, (_, close) = self._opened.popitem()
+            await close()
+
+    def _of_role(self, role: str) -> Database:
+        if role in self._opened:
+            self._opened.move_to_end(role)
+            return self._opened[role][0]
+        identity = self.mapping.of_role(role)
+        opened = self._open_role(identity, IdentityExecutor(self._supervisor, identity))
+        opened[0].schema.subscribe(partial(self._tell, role))
+        self._opened[role] = opened
+        if len(self._opened) > MAX_ROLES:
+            # Not closed: callers may wait for what it reads. It reads nothing once they are gone.
+            self._opened.popitem(last=False)
+        return opened[0]
+
+    def _tell(self, role: str, old: Catalog | None, new: Catalog, change: CatalogChange) -> None:
+        for listener in self._listeners:
+            listener(role, old, new, change)
+
+
+class BothRoles:
+    """The login role, and the role that it becomes: both have to be admitted."""
+
+    def __init__(self, login: RoleGate, mapped: RoleGate) -> None:
+        self._login = login
+        self._mapped = mapped
+
+    async def admit(self) -> None:
+        """Return if the database may be served with both.
+
+        Raises:
+            RoleRefusedError: one can do more than read, and only roles that cannot may be served.
+            ExecutionError: the database did not answer.
+        """
+        await self._login.admit()
+        await self._mapped.admit()
+
+    async def posture(self) -> RolePosture:
+        """Return what the role that statements run with may do."""
+        return await self._mapped.posture()
+
+    def probe(self) -> asyncio.Task[RolePosture]:
+        """Start reading both; return the reading of the role that statements run with."""
+        self._login.probe()
+        return self._mapped.probe()
