@@ -37,5 +37,5 @@ def test_a_reader_gets_back_exactly_what_was_written() -> None:
     assert list(csv.reader(io.StringIO(lines, newline="")))[1] == texts
 
 
-def test_names_of_columns_are_quoted_alike() -> None:
+def test_names_of_columns_are_quoted_the_same_way() -> None:
     assert written(names=('a"b', "c,d")) == '"a""b","c,d"\r\n'

@@ -51,7 +51,7 @@ def test_a_long_line_is_shown_around_the_place() -> None:
     assert excerpt[caret.index("^") :].startswith("BADyyy")
 
 
-def test_the_caret_stands_right_behind_escaped_characters() -> None:
+def test_the_caret_is_in_the_right_place_after_escaped_characters() -> None:
     error = SqlRejectedError("no", position=9)
 
     _, excerpt, caret = render_error(error, sql="select\t\u202e BAD").splitlines()

@@ -87,7 +87,7 @@ async def test_the_oldest_results_make_room_for_a_new_one() -> None:
     assert await store.read(third, 1, 1)
 
 
-async def test_a_result_larger_than_the_bound_is_not_kept_and_moves_nobody_out() -> None:
+async def test_a_result_above_the_limit_is_not_stored_and_removes_no_other() -> None:
     store = ResultStore(max_bytes=250, lifetime_s=60)
     small = await keep(store, make_rows(1))
 

@@ -103,7 +103,7 @@ def test_sql_that_was_not_executed_shows_no_table() -> None:
     assert rendered.fitted.shown is None
 
 
-def test_null_the_empty_string_and_the_word_null_are_told_apart() -> None:
+def test_null_the_empty_string_and_the_word_null_are_distinguished() -> None:
     rows = make_rows([[None, ""], ["NULL", r"\NULL"], [True, 1.5]])
 
     assert table_of(render(direct(rows)).text)[1:] == ["NULL\t", "\\NULL\t\\\\NULL", "true\t1.5"]
@@ -171,7 +171,7 @@ def test_one_huge_cell_leaves_its_short_neighbours_whole() -> None:
     assert table_of(rendered.text)[2] == "2\t" + "z" * 100
 
 
-def test_cells_cut_by_the_worker_are_told() -> None:
+def test_cells_cut_by_the_worker_are_reported() -> None:
     assert "Long cells cut, ending in …: 3." in render(direct(make_rows([[1, "a…"]], cut_cells=3))).text
 
 
@@ -234,7 +234,7 @@ def exported(rows: Rows) -> Answer:
     return replace(direct(rows), attachments=(file.as_attachment(),))
 
 
-def test_an_export_is_told_with_where_it_is() -> None:
+def test_an_export_is_reported_with_its_path() -> None:
     rows = make_rows([[number, "x"] for number in range(3)])
 
     assert render(exported(rows)).text.endswith("All 3 rows are in /exports/a.csv (csv, 1234 bytes)")
@@ -248,7 +248,7 @@ def test_an_export_that_a_bound_ended_says_so() -> None:
     assert "The first 1 row is in /exports/a.csv (csv, 1234 bytes); the result reached its byte bound" in text
 
 
-def test_rows_that_have_no_room_beside_an_export_are_in_the_file() -> None:
+def test_rows_that_do_not_fit_the_answer_are_in_the_exported_file() -> None:
     rows = make_rows([[number, "x" * 50] for number in range(900)])
 
     text = render(exported(rows), max_tokens=500).text

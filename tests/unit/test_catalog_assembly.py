@@ -38,7 +38,7 @@ def rows(parts_by_id: dict[int, list[list[object]]]) -> list[Row]:
     return [[id_, json.dumps(parts)] for id_, parts in parts_by_id.items()]
 
 
-def test_the_session_is_told_without_what_a_packager_adds_and_temporary_schemas() -> None:
+def test_the_session_is_described_without_the_packagers_suffix_and_temporary_schemas() -> None:
     catalog = assemble(columns={})
 
     assert (catalog.server_version, catalog.time_zone) == ("18.1", "Europe/Berlin")
@@ -99,7 +99,7 @@ def test_statistics_give_values_of_texts_and_ranges_of_the_rest() -> None:
         (CatalogScope(hidden_values=("orders.state",)), ()),
     ],
 )
-def test_a_check_lists_what_is_told_unless_the_column_is_hidden(
+def test_a_check_lists_values_unless_the_column_is_hidden(
     scope: CatalogScope, values: tuple[str, ...]
 ) -> None:
     check = "CHECK ((state = ANY (ARRAY['in'::text, 'out'::text])))"

@@ -99,7 +99,7 @@ async def test_the_first_callers_error_passes_through_and_the_next_call_reads_ag
     assert (await schema.get()).tables == (ORDERS,)
 
 
-async def test_an_old_catalog_is_returned_at_once_and_refreshed_behind_it() -> None:
+async def test_an_old_catalog_is_returned_at_once_and_refreshed_in_the_background() -> None:
     now = 0.0
     read = Reader(catalog(ORDERS), catalog(ORDERS, ITEMS))
     schema = cache(read, clock=lambda: now)

@@ -78,7 +78,7 @@ def test_a_prompt_line_spells_unique_columns_and_short_types() -> None:
     assert render_for_prompt([CUSTOMERS], SHOP) == "customers(id bigint pk, email varchar unique)"
 
 
-def test_composite_keys_stand_at_the_end_of_the_prompt_line() -> None:
+def test_composite_keys_are_at_the_end_of_the_prompt_line() -> None:
     line = Table(
         "public",
         "order_lines",
@@ -125,7 +125,7 @@ def test_the_full_text_of_a_table_holds_everything_the_catalog_knows() -> None:
     ]
 
 
-def test_the_overview_begins_with_the_server_and_tells_of_every_table() -> None:
+def test_the_overview_begins_with_the_server_and_lists_every_table() -> None:
     text = render_overview(SHOP)
 
     assert text.startswith("PostgreSQL 18.1, 2 tables, search path: public\n\ntable customers\n")
@@ -277,7 +277,7 @@ def test_long_lists_of_wide_tables_are_cut_even_where_there_is_room() -> None:
     assert prompt_line(wide, catalog, limits).count("|") == 30
 
 
-def test_a_range_stands_behind_its_type() -> None:
+def test_a_range_follows_its_type() -> None:
     day = Column("day", "date", nullable=True, value_range=("2023-01-01", "2024-06-30"))
     seats = Column("seats", "integer", nullable=True, value_range=("4", "4"))
     trips = Table("public", "trips", TableKind.TABLE, "", (day, seats))
@@ -297,7 +297,7 @@ def test_a_range_stands_behind_its_type() -> None:
         ("possible values: open, closed, lost", True),
     ],
 )
-def test_a_comment_that_repeats_what_stands_beside_it_is_left_out(comment: str, is_shown: bool) -> None:
+def test_a_comment_that_repeats_the_column_is_left_out(comment: str, is_shown: bool) -> None:
     state = Column("state", "text", nullable=False, comment=comment, values=("open", "closed"))
     trips = Table("public", "trips", TableKind.TABLE, "", (state,), primary_key=("state",))
     catalog = Catalog((trips,), ("public",), "18.1")

@@ -333,7 +333,7 @@ def test_a_partial_result_says_so() -> None:
     assert chart.description.endswith("There are more rows than those drawn.")
 
 
-def test_duplicate_and_empty_names_are_told_apart() -> None:
+def test_duplicate_and_empty_names_are_distinguished() -> None:
     columns = (Column("", "date"), Column("n", "integer"), Column("n", "integer"))
 
     chart = chosen(columns, [[month, 1, 2] for month in _MONTHS])

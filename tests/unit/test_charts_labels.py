@@ -46,7 +46,7 @@ def test_a_moment_shows_its_time_only_if_it_has_one() -> None:
         (["0001-01-01", "9999-01-01"], "year", 1000, "%Y", ""),
     ],
 )
-def test_ticks_stand_on_whole_units_and_labels_say_only_what_differs(
+def test_ticks_are_on_whole_units_and_labels_show_only_what_differs(
     moments: list[str], interval: str, step: int, label: str, common: str
 ) -> None:
     axis = label_time_axis([to_ms(moment) for moment in moments])

@@ -32,7 +32,7 @@ _ERRORS_PAGE = Path(__file__).parents[2] / "docs/errors.md"
         (UnanswerableError("no"), ExitCode.REFUSED),
     ],
 )
-def test_an_exit_code_tells_whose_turn_it_is(error: PgmcpError, exit_code: ExitCode) -> None:
+def test_each_kind_of_error_has_its_exit_code(error: PgmcpError, exit_code: ExitCode) -> None:
     assert exit_code_of(error) is exit_code
 
 

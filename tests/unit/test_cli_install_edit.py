@@ -26,7 +26,7 @@ def test_an_empty_file_becomes_one_with_the_entry(text: str) -> None:
     assert after.endswith("}\n")
 
 
-def test_an_entry_comes_behind_the_others_in_their_layout() -> None:
+def test_an_entry_is_added_after_the_others_in_their_layout() -> None:
     before = lines("""
         {
             "theme": "dark",

@@ -27,7 +27,7 @@ def test_a_file_is_read_to_the_letter(path: Path) -> None:
     assert read_host_file(path).text == '\ufeff{\r\n  "ü": 1\r\n}'
 
 
-def test_a_new_text_takes_its_place_and_the_old_one_is_kept_beside_it(path: Path) -> None:
+def test_a_file_is_replaced_and_a_backup_is_kept(path: Path) -> None:
     before = path.read_bytes()
 
     backup = replace_host_file(read_host_file(path), "{}\r\n", is_private=False)

@@ -65,13 +65,13 @@ def test_claude_desktop_knows_no_projects() -> None:
         file_of(HostName.CLAUDE_DESKTOP, Scope.PROJECT, LINUX)
 
 
-def test_claude_code_keeps_its_file_where_it_was_told() -> None:
+def test_claude_code_keeps_its_file_in_the_configured_folder() -> None:
     places = find_places({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/srv/claude"}, "linux")
 
     assert str(file_of(HostName.CLAUDE_CODE, Scope.USER, places)) == "/srv/claude/.claude.json"
 
 
-def test_the_windows_package_of_claude_desktop_reads_a_file_of_its_own() -> None:
+def test_the_windows_package_of_claude_desktop_reads_another_file() -> None:
     packages = ("Microsoft.Paint_8wekyb3d8bbwe", "Claude_pzs8sxrjxfjjc")
 
     found = file_of(HostName.CLAUDE_DESKTOP, Scope.USER, WINDOWS, packages)

@@ -83,7 +83,7 @@ def test_a_plan_is_shown_as_it_is() -> None:
         (Rows(COLUMNS, [[1]], cut_cells=2), "2 values cut, ending in …"),
     ],
 )
-def test_what_is_missing_is_told_with_how_to_get_it(rows: Rows, said: str) -> None:
+def test_missing_rows_are_reported_with_how_to_get_them(rows: Rows, said: str) -> None:
     _, error = shown(answer_of(rows, Source.DIRECT), Form.CSV)
 
     assert said in error

@@ -72,7 +72,7 @@ def test_the_mark_of_a_place_stays_below_it_in_a_narrow_terminal() -> None:
     assert max(map(len, lines[3:])) <= 40
 
 
-def test_a_warning_is_told_as_one() -> None:
+def test_a_warning_is_shown_as_a_warning() -> None:
     pipe = _Stream()
     record = logging.LogRecord("pgmcp", logging.WARNING, "", 0, "role %s", ("a\x1b",), None)
 

@@ -115,7 +115,7 @@ def test_every_secret_and_file_of_the_compose_file_is_declared_and_there(tmp_pat
     assert [name for name in mounted if not (ROOT / name).is_file()] == []
 
 
-def test_no_service_stands_open_to_the_network_or_has_a_terminal() -> None:
+def test_no_service_is_open_to_the_network_or_has_a_terminal() -> None:
     services = COMPOSE["services"].values()
 
     assert all(port.startswith("127.0.0.1:") for service in services for port in service.get("ports", ()))

@@ -104,7 +104,7 @@ def test_the_code_map_names_what_exists() -> None:
         assert (_ROOT / path).exists(), path
 
 
-def test_the_code_map_names_every_package_and_every_module_beside_them() -> None:
+def test_the_code_map_names_every_package_and_every_top_level_module() -> None:
     packages = {
         f"{file.parent.relative_to(_ROOT).as_posix()}/"
         for room in ("pgmcp", "worker")

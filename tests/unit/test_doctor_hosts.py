@@ -41,7 +41,7 @@ def test_a_machine_without_hosts_is_fine(places: Places, tmp_path: Path) -> None
         {"command": str(Path(sys.executable).with_name("pgmcp"))},
     ],
 )
-def test_a_host_that_starts_this_program_is_told(
+def test_a_host_that_starts_this_program_is_reported(
     entry: dict[str, object], desktop_file: Path, places: Places, tmp_path: Path
 ) -> None:
     desktop_file.write_text(configuration(shop=entry))
@@ -53,7 +53,7 @@ def test_a_host_that_starts_this_program_is_told(
     assert result.text == f"{desktop_file} starts {entry['command']}"
 
 
-def test_a_host_without_our_entry_is_told_how_to_get_one(
+def test_a_host_without_an_entry_gets_a_hint_to_add_one(
     desktop_file: Path, places: Places, tmp_path: Path
 ) -> None:
     desktop_file.write_text(configuration(other={"command": "other"}))

@@ -10,7 +10,7 @@ from pgmcp.cli.doctor.report import Status
 from pgmcp.tokens import TokenCounter
 
 
-def test_the_program_is_told_as_a_host_can_start_it() -> None:
+def test_the_program_is_shown_with_its_path_for_hosts() -> None:
     result = check_program()
 
     assert result.status is Status.OK
@@ -18,7 +18,7 @@ def test_the_program_is_told_as_a_host_can_start_it() -> None:
 
 
 @pytest.mark.anyio
-async def test_ranks_that_are_here_are_told() -> None:
+async def test_existing_ranks_are_reported() -> None:
     encoding = tiktoken.Encoding("bytes", pat_str=".", mergeable_ranks={b"a": 0}, special_tokens={})
 
     result = await check_token_ranks(TokenCounter("any", load=lambda model: encoding))

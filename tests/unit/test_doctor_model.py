@@ -30,7 +30,7 @@ async def test_no_key_is_a_warning_that_names_it() -> None:
     assert "PG_MCP_OPENAI_API_KEY" in result.hint
 
 
-async def test_an_endpoint_that_answers_is_told_with_model_tokens_and_time() -> None:
+async def test_an_endpoint_that_answers_is_reported_with_model_tokens_and_time() -> None:
     with ScriptedEndpoint(api_key=KEY) as endpoint:
         endpoint.reply(sql("SELECT 1"))
 
@@ -83,7 +83,7 @@ async def test_an_endpoint_that_is_not_there_is_named() -> None:
     assert "PG_MCP_OPENAI_BASE_URL" in result.hint
 
 
-async def test_a_failure_is_told_at_once_and_not_tried_again() -> None:
+async def test_a_failure_is_reported_at_once_without_a_retry() -> None:
     with ScriptedEndpoint() as endpoint:
         endpoint.script(lambda request: failure(503))
 
@@ -105,7 +105,7 @@ async def test_an_endpoint_without_structured_output_is_warned_of() -> None:
     assert output.hint
 
 
-async def test_an_endpoint_with_json_alone_is_told_apart() -> None:
+async def test_an_endpoint_with_only_json_is_distinguished() -> None:
     def take_no_schema(request: RecordedRequest) -> Reply:
         wants_schema = request.body.get("response_format", {}).get("type") == "json_schema"
         return failure(400, "json_schema is not supported") if wants_schema else sql("SELECT 1")

@@ -29,14 +29,14 @@ def test_sound_settings_are_listed_with_their_places_and_without_secrets() -> No
     assert failures(results) == []
 
 
-def test_a_missing_env_file_is_told_and_no_failure(folder: Path) -> None:
+def test_a_missing_env_file_is_reported_and_no_failure(folder: Path) -> None:
     _, results = examine_settings({"PG_MCP_DATABASE_URL": URL})
 
     assert results[0].status is Status.OK
     assert results[0].text.startswith(f"{folder / '.env'} does not exist")
 
 
-def test_an_env_file_is_told_with_its_path(folder: Path) -> None:
+def test_an_env_file_is_reported_with_its_path(folder: Path) -> None:
     (folder / ".env").write_text(f"PG_MCP_DATABASE_URL={URL}\n")
 
     _, results = examine_settings({})
@@ -45,7 +45,7 @@ def test_an_env_file_is_told_with_its_path(folder: Path) -> None:
     assert results[1].text.endswith(f"({folder / '.env'})")
 
 
-def test_what_another_place_overrides_is_told(folder: Path) -> None:
+def test_overridden_settings_are_reported(folder: Path) -> None:
     (folder / ".env").write_text("PG_MCP_SERVER_MAX_QUEUE=1\n")
 
     _, results = examine_settings({"PG_MCP_DATABASE_URL": URL, "PG_MCP_SERVER_MAX_QUEUE": "2"})
@@ -53,7 +53,7 @@ def test_what_another_place_overrides_is_told(folder: Path) -> None:
     assert "not used" in results[-1].text
 
 
-def test_every_mistake_is_a_failure_of_its_own_with_a_hint() -> None:
+def test_every_mistake_is_a_separate_failure_with_a_hint() -> None:
     settings, results = examine_settings({"PG_MCP_DATABSE_URL": URL, "PG_MCP_SERVER_QUERY_TIMEOUT": "soon"})
 
     texts = "\n".join(result.text for result in failures(results))

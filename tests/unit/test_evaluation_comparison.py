@@ -14,7 +14,7 @@ def test_rows_are_a_multiset() -> None:
     assert not is_same([("a", 1), ("b", 2), ("a", 1)], [("b", 2), ("a", 1), ("b", 2)])
 
 
-def test_columns_are_told_apart_by_what_they_hold() -> None:
+def test_columns_are_matched_by_their_values() -> None:
     assert is_same([("a", 1, 5), ("b", 2, 6)], [(5, "a", 1), (6, "b", 2)])
 
 
@@ -57,7 +57,7 @@ def test_one_value_may_be_written_in_several_ways(
         ("VTI", "vti"),
     ],
 )
-def test_other_values_are_told_apart(expected: str | int | None, given: str | float) -> None:
+def test_different_values_are_distinguished(expected: str | int | None, given: str | float) -> None:
     assert not is_same([(expected,)], [(given,)])
 
 

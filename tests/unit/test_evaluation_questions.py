@@ -87,7 +87,7 @@ def test_a_compared_text_is_spoilt_in_its_case() -> None:
     ]
 
 
-def test_a_column_is_spoilt_wherever_it_stands_but_not_as_an_alias() -> None:
+def test_a_column_is_misspelled_everywhere_except_as_an_alias() -> None:
     statement = "select t.price as price from t order by t.price, 'price'"
 
     assert list(spoil_column(statement, {"price", "other"})) == [

@@ -14,7 +14,7 @@ def test_the_first_statement_takes_the_only_worker_and_a_spare_is_started() -> N
     assert allocate(PoolState(idle=1, waiting_general=1)) == Allocation(express=0, general=1, start=1)
 
 
-def test_a_spare_is_started_once_nobody_waits() -> None:
+def test_a_spare_is_started_when_no_call_waits() -> None:
     assert allocate(PoolState(waiting_general=1)).start == 1
     assert allocate(PoolState(general=1)).start == 1
 

@@ -79,7 +79,7 @@ async def test_a_lifetime_of_zero_asks_for_each_connection_and_those_of_one_mome
     assert issuer.count == 2
 
 
-async def test_a_caller_that_leaves_takes_the_password_from_nobody() -> None:
+async def test_a_caller_that_leaves_does_not_stop_the_password_for_others() -> None:
     password = RotatingPassword(Issuer(), lifetime_s=60)
     leaving, staying = asyncio.create_task(password.get()), asyncio.create_task(password.get())
     await asyncio.sleep(0)

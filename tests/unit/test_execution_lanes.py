@@ -42,7 +42,7 @@ async def entering(lanes: Lanes) -> asyncio.Task[bool]:
     return task
 
 
-async def test_whoever_waits_longest_enters_first() -> None:
+async def test_the_longest_waiter_enters_first() -> None:
     lanes = Lanes(1)
     lanes.try_enter()
     first, second = await entering(lanes), await entering(lanes)
@@ -55,7 +55,7 @@ async def test_whoever_waits_longest_enters_first() -> None:
     await second
 
 
-async def test_nobody_enters_past_those_who_wait() -> None:
+async def test_no_caller_overtakes_waiting_ones() -> None:
     lanes = Lanes(1)
     lanes.try_enter()
     waiting = await entering(lanes)
@@ -66,7 +66,7 @@ async def test_nobody_enters_past_those_who_wait() -> None:
     await waiting
 
 
-async def test_whoever_stops_waiting_gives_up_the_place() -> None:
+async def test_a_caller_that_stops_waiting_loses_its_place() -> None:
     lanes = Lanes(1)
     lanes.try_enter()
     leaver, stayer = await entering(lanes), await entering(lanes)
@@ -92,7 +92,7 @@ async def test_a_place_given_to_one_who_leaves_at_that_moment_goes_to_the_next()
     assert lanes.try_enter()
 
 
-async def test_whoever_would_wait_behind_a_blocked_lane_is_told_at_once() -> None:
+async def test_an_impatient_caller_does_not_wait_for_a_blocked_lane() -> None:
     time = Time()
     lanes = lanes_of(3, time)
     assert lanes.try_enter()
@@ -102,7 +102,7 @@ async def test_whoever_would_wait_behind_a_blocked_lane_is_told_at_once() -> Non
     assert not await enter(lanes, is_patient=False)
 
 
-async def test_whoever_waits_in_a_lane_that_moves_enters_it() -> None:
+async def test_a_caller_that_waits_in_a_moving_lane_enters_it() -> None:
     time = Time()
     lanes = lanes_of(1, time)
     lanes.try_enter()
@@ -116,7 +116,7 @@ async def test_whoever_waits_in_a_lane_that_moves_enters_it() -> None:
     assert await asyncio.gather(*waiting) == [True] * 3
 
 
-async def test_whoever_waits_when_the_lane_gets_blocked_is_told_and_waits_no_more() -> None:
+async def test_an_impatient_caller_stops_waiting_when_the_lane_gets_blocked() -> None:
     time = Time()
     lanes = lanes_of(1, time)
     lanes.try_enter()

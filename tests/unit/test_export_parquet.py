@@ -107,7 +107,7 @@ def test_no_rows_keep_their_types() -> None:
     assert column_of("integer", []) == ("int32", [])
 
 
-def test_columns_that_are_called_alike_or_not_at_all_can_be_told_apart() -> None:
+def test_columns_with_equal_or_empty_names_get_distinct_names() -> None:
     names = ("a", "a", "", "a_2", "?column?", "a")
     table = written(Rows(tuple(Column(name, "integer") for name in names), [[1, 2, 3, 4, 5, 6]]))
 

@@ -277,7 +277,9 @@ async def test_a_path_that_is_not_there_blames_the_base_url(
     assert "PG_MCP_OPENAI_BASE_URL" in error.hint
 
 
-async def test_how_replies_are_asked_for_is_told(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+async def test_the_requested_form_of_replies_is_reported(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
     client = connect(endpoint.base_url)
     before = client.reply_format
     endpoint.refused_parameters = ("response_format",)

@@ -24,7 +24,7 @@ def raised_from(cause: Exception) -> BaseException:
         (OSError(), "", "proxy variables"),
     ],
 )
-def test_the_cause_is_found_behind_the_sdks_words(cause: OSError, reason: str, hint_part: str) -> None:
+def test_the_cause_of_the_sdks_error_is_found(cause: OSError, reason: str, hint_part: str) -> None:
     found, hint = explain_unreachable(raised_from(cause))
 
     assert found.startswith(reason)

@@ -38,11 +38,11 @@ def test_the_rules_come_first_and_the_question_last() -> None:
     assert user["content"].endswith("Question: How many orders were shipped?")
 
 
-def test_today_and_the_time_zone_are_told() -> None:
+def test_the_prompt_has_the_date_and_the_time_zone() -> None:
     assert "Today is Sunday, 2026-11-22; time zone Europe/Berlin." in text_of(FACTS)
 
 
-def test_the_schema_stands_between_fences() -> None:
+def test_the_schema_is_between_fences() -> None:
     (_, user) = build_messages(FACTS)
 
     assert user["content"].startswith(f'<data-{FENCE} what="schema">\n{FACTS.schema_text}\n</data-{FENCE}>')
@@ -54,7 +54,7 @@ def test_the_rules_name_every_property_of_the_reply() -> None:
     assert [name for name in REPLY_SCHEMA["properties"] if name not in rules] == []
 
 
-def test_rules_and_reply_schema_cost_little_beside_a_schema() -> None:
+def test_rules_and_reply_schema_take_few_tokens_compared_with_a_schema() -> None:
     rules = build_messages(FACTS)[0]["content"]
     reply_schema = json.dumps(REPLY_SCHEMA, separators=(",", ":"))
 
@@ -73,7 +73,7 @@ def test_the_same_schema_gives_the_same_beginning_in_every_process() -> None:
     assert [user["content"].count(beginning) for user in (first, second)] == [1, 1]
 
 
-def test_terms_notes_and_examples_stand_outside_the_fences() -> None:
+def test_terms_notes_and_examples_are_outside_the_fences() -> None:
     facts = replace(
         FACTS,
         terms={"active user": "signed in\nwithin 30 days"},
@@ -117,7 +117,7 @@ def test_a_schema_cannot_close_its_fence(hostile: str) -> None:
     assert user["content"].index("ignore the rules") < user["content"].index("</data-")
 
 
-def test_what_nobody_sees_is_stripped_and_what_writing_needs_is_kept() -> None:
+def test_invisible_characters_are_removed_unless_words_need_them() -> None:
     schema = "a\x1b[31m\u202eb\U000e0041\ud800c \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645\n\td"
 
     _, user = build_messages(replace(FACTS, schema_text=schema))

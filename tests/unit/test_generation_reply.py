@@ -140,7 +140,7 @@ def test_an_answer_asks_nothing_back() -> None:
         '<|channel|>final <|constrain|>json<|message|>{"sql": "SELECT 1;"}<|return|>',
     ],
 )
-def test_sql_that_stands_alone_is_the_answer_and_drafts_never_are(text: str) -> None:
+def test_sql_alone_is_an_answer_and_drafts_are_not(text: str) -> None:
     assert parse_reply(text).sql == "SELECT 1;"
 
 

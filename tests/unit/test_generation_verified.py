@@ -33,7 +33,7 @@ TOP = VerifiedQuestion(
         ("Orders of Ann Lee from 2026-01-31 on.", "Ann Lee"),
     ],
 )
-def test_arguments_are_found_where_the_parameters_stand(question: str, customer: str) -> None:
+def test_arguments_are_found_at_the_places_of_the_parameters(question: str, customer: str) -> None:
     assert SINCE.arguments(question) == {"customer": customer, "start": "2026-01-31"}
 
 
@@ -52,7 +52,7 @@ def test_another_question_has_no_arguments(question: str) -> None:
     assert SINCE.arguments(question) is None
 
 
-def test_numbers_and_quoted_texts_are_told_apart_from_other_words() -> None:
+def test_numbers_and_quoted_texts_differ_from_other_words() -> None:
     assert TOP.arguments('top 5 products above -1.5 by "size, then price"') == {
         "n": "5",
         "price": "-1.5",

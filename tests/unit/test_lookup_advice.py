@@ -48,7 +48,9 @@ def failure(sqlstate: str, sql: str, at: str) -> StatementFailedError:
         ("22P02", "SELECT 'x'::int", "'x'", ""),
     ],
 )
-def test_what_is_there_is_told_in_place_of_what_is_not(sqlstate: str, sql: str, at: str, advice: str) -> None:
+def test_existing_names_are_suggested_for_a_missing_one(
+    sqlstate: str, sql: str, at: str, advice: str
+) -> None:
     said = advise(failure(sqlstate, sql, at), sql, CATALOG)
 
     assert said.startswith(advice)

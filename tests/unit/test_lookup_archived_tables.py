@@ -26,7 +26,7 @@ def test_the_columns_and_the_name_of_another_make_a_copy(name: str) -> None:
     assert copies(table("sales.orders"), table(name)) == [name.rpartition(".")[2]]
 
 
-def test_a_longer_name_with_columns_of_its_own_is_no_copy() -> None:
+def test_a_longer_name_with_other_columns_is_no_copy() -> None:
     assert copies(table("orders"), table("order_lines", "line"), table("orders_summary", "total")) == []
 
 
@@ -44,5 +44,5 @@ def test_what_is_only_in_the_archive_is_no_copy() -> None:
     assert copies(table("archive.orders"), table("sales.quotes", "other")) == []
 
 
-def test_lookup_tables_that_look_alike_are_no_copies() -> None:
+def test_similar_lookup_tables_are_no_copies() -> None:
     assert copies(table("colour", "code", "label"), table("size", "code", "label")) == []

@@ -20,5 +20,5 @@ def test_a_text_within_another_is_near_it() -> None:
 
 
 @pytest.mark.parametrize(("one", "other"), [("", "x"), ("--", "x"), ("abc", "xyz")])
-def test_texts_that_share_nothing_are_not_alike(one: str, other: str) -> None:
+def test_texts_without_common_parts_are_not_similar(one: str, other: str) -> None:
     assert likeness(one, other) == 0.0

@@ -22,7 +22,7 @@ def first(tables: Sequence[Table], question: str, count: int) -> list[str]:
     return [found.name for found in selection.tables[:count]]
 
 
-def test_a_table_that_much_refers_to_stands_before_what_adds_to_it() -> None:
+def test_a_frequently_referenced_table_comes_before_tables_that_extend_it() -> None:
     details = [table(f"order_{what}", "order_id", what) for what in ("note", "lock", "tag", "log", "fee")]
 
     assert first([*details, table("orders", "placed")], "orders with a note", 2) == [

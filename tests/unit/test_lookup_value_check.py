@@ -128,7 +128,7 @@ async def test_a_value_that_is_there_or_nothing_near_is_no_mismatch() -> None:
     assert await unlisted("city = 'Rome'", HeldValues("Paris")) == []
 
 
-async def test_of_a_hidden_column_only_the_case_is_told() -> None:
+async def test_only_a_difference_in_case_of_a_hidden_column_is_reported() -> None:
     (mismatch,) = await unlisted(
         "email = 'ANN@EXAMPLE.COM'", HeldValues("ann@example.com", "anna@example.com")
     )
@@ -140,7 +140,7 @@ async def test_of_a_hidden_column_only_the_case_is_told() -> None:
     assert len(await unlisted("email LIKE '%.COM'", HeldValues("ann@example.com"))) == 1
 
 
-async def test_no_value_is_told_where_values_are_switched_off() -> None:
+async def test_no_value_is_shown_if_values_are_off() -> None:
     catalog = Catalog((ORDERS,), ("public",), "18.1", scope=CatalogScope(with_values=False))
 
     (mismatch,) = await unlisted("city = 'ROME'", HeldValues("Rome", "Romeo"), catalog)
@@ -148,7 +148,7 @@ async def test_no_value_is_told_where_values_are_switched_off() -> None:
     assert mismatch.values == ()
 
 
-async def test_a_lookup_that_fails_tells_nothing() -> None:
+async def test_a_failed_lookup_reports_nothing() -> None:
     async def fetch(_: str) -> Rows:
         raise DeadlineExceededError("too slow")
 

@@ -32,7 +32,7 @@ def hints(question: str, *shown: Table) -> list[str]:
         ("how many humann heroes?", "\"humann\" -> race.race = 'Human'"),
     ],
 )
-def test_words_that_are_values_are_told_with_their_exact_spelling(question: str, hint: str) -> None:
+def test_words_that_are_values_get_their_exact_spelling(question: str, hint: str) -> None:
     assert hint in hints(question)
 
 

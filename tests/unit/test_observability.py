@@ -83,7 +83,7 @@ def test_a_json_line_stays_one_line_with_a_traceback() -> None:
     assert "ZeroDivisionError" in json.loads(formatted)["traceback"]
 
 
-def test_a_line_of_the_audit_file_tells_statements_apart_without_telling_them(
+def test_a_line_of_the_audit_file_distinguishes_statements_without_showing_them(
     call: Call, tmp_path: Path
 ) -> None:
     audit = AuditFile(tmp_path / "audit.jsonl", with_sql=False, max_bytes=10_000, kept_files=1)

@@ -109,7 +109,7 @@ async def test_a_request_refused_by_one_budget_is_not_counted_in_the_other() -> 
     assert refusal.value.retry_after_s == 3480.0
 
 
-async def test_each_caller_has_budgets_of_its_own() -> None:
+async def test_each_caller_has_separate_limits() -> None:
     rate_limit = make_rate_limit(requests_per_minute=1)
     await rate_limit.admit("alice")
     await rate_limit.admit("bob")
@@ -245,7 +245,7 @@ async def test_a_refused_reservation_consumes_nothing() -> None:
     await rate_limit.reserve_tokens(400)
 
 
-async def test_a_call_larger_than_the_whole_budget_is_told_that_waiting_does_not_help() -> None:
+async def test_a_call_above_the_whole_limit_says_that_waiting_does_not_help() -> None:
     rate_limit = make_rate_limit(tokens_per_minute=1000)
 
     with pytest.raises(RateLimitedError, match="needs about 1001 model tokens") as refusal:

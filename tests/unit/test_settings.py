@@ -312,7 +312,7 @@ def test_a_password_command_that_cannot_be_run_is_refused_without_repeating_it(
     assert command not in message
 
 
-def test_a_password_command_beside_a_password_in_the_url_is_refused() -> None:
+def test_a_password_command_with_a_password_in_the_url_is_refused() -> None:
     url = {"PG_MCP_DATABASE_URL": "postgresql://me:s3cret@localhost/shop"}
 
     message = refuse(url | {"PG_MCP_DATABASE_PASSWORD_COMMAND": "get-password"})
@@ -760,7 +760,7 @@ def test_the_single_database_is_called_by_its_name_variable() -> None:
     assert list(load(LOCATED | {"PG_MCP_DATABASE_NAME": "Shop"}).databases) == ["Shop"]
 
 
-def test_a_name_that_cannot_stand_in_a_resource_address_is_an_error() -> None:
+def test_a_name_that_is_invalid_in_a_resource_uri_is_an_error() -> None:
     assert "a database's name is 'my/shop'" in refuse(LOCATED | {"PG_MCP_DATABASE_NAME": "my/shop"})
 
 
@@ -796,7 +796,7 @@ def test_a_field_of_a_named_database_wins_over_the_single_database_s() -> None:
     assert settings.databases["main"].target()[1] == {"host": "localhost", "user": "b"}
 
 
-def test_a_setting_for_a_database_that_nobody_located_is_an_error() -> None:
+def test_a_setting_for_a_database_without_a_location_is_an_error() -> None:
     message = refuse({"PG_MCP_DATABASES__SALES__HOST": "h", "PG_MCP_DATABASE_SSL_MODE": "require"})
 
     assert message == (
@@ -805,7 +805,7 @@ def test_a_setting_for_a_database_that_nobody_located_is_an_error() -> None:
     )
 
 
-def test_secrets_can_stand_in_variables_that_yaml_names(tmp_path: Path) -> None:
+def test_secrets_can_be_in_variables_that_yaml_names(tmp_path: Path) -> None:
     config = write(tmp_path, "c.yaml", "databases: {a: {host: h, password_env: PG_MCP_A_PASSWORD}}")
     env_file = write(tmp_path, ".env", "PG_MCP_A_PASSWORD=secret\n")
 

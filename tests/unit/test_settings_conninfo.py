@@ -26,7 +26,7 @@ from pgmcp.settings.libpq_keywords import KEYWORDS
         ("", {}),
     ],
 )
-def test_a_connection_string_is_told_by_its_keywords(conninfo: str, expected: dict[str, str]) -> None:
+def test_a_connection_string_is_recognised_by_its_keywords(conninfo: str, expected: dict[str, str]) -> None:
     assert values(conninfo) == expected
 
 

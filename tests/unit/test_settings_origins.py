@@ -57,7 +57,7 @@ def test_every_file_is_named_and_what_a_higher_place_sets_is_not_used(tmp_path: 
     ]
 
 
-def test_what_libpq_reads_is_told_as_well() -> None:
+def test_libpqs_own_sources_are_reported_too() -> None:
     assert origins({"PGHOST": "db"}) == [Origin("PGHOST", "environment, read by libpq", "db")]
 
 
@@ -72,7 +72,7 @@ def test_what_libpq_reads_is_told_as_well() -> None:
         ({"PGHOST": "db", "PGPORT": "6000"}, "db:6000"),
     ],
 )
-def test_the_address_is_told_as_libpq_will_find_it(environ: dict[str, str], hosts: str) -> None:
+def test_the_address_is_reported_as_libpq_resolves_it(environ: dict[str, str], hosts: str) -> None:
     (database,) = load_settings(environ, env_file=None).databases.values()
 
     assert find_address(database, environ).hosts == hosts

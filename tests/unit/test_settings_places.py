@@ -43,7 +43,7 @@ def test_windows_without_these_variables_keeps_its_usual_folders() -> None:
     assert places.programs == PureWindowsPath(r"C:\Users\ada\AppData\Roaming")
 
 
-def test_claude_code_can_be_told_another_folder() -> None:
+def test_claude_code_can_use_another_folder() -> None:
     places = find_places({"HOME": "/home/ada", "CLAUDE_CONFIG_DIR": "/srv/claude"}, "linux")
 
     assert places.claude_code == PurePosixPath("/srv/claude")

@@ -35,7 +35,7 @@ def page_count(text: str) -> int:
     return int(last[1])
 
 
-def test_a_schema_that_fits_is_told_in_one_piece() -> None:
+def test_a_schema_that_fits_is_shown_in_one_piece() -> None:
     text = describe_schema("shop", catalog(3))
 
     assert tables_in(text) == ["table_00000", "table_00001", "table_00002"]
@@ -43,7 +43,7 @@ def test_a_schema_that_fits_is_told_in_one_piece() -> None:
     assert "page" not in text
 
 
-def test_a_long_schema_is_told_by_names_and_says_where_its_pages_are(long_catalog: Catalog) -> None:
+def test_a_long_schema_shows_names_and_the_uris_of_its_pages(long_catalog: Catalog) -> None:
     text = describe_schema("shop", long_catalog)
 
     assert len(tables_in(text)) == 200
@@ -51,7 +51,7 @@ def test_a_long_schema_is_told_by_names_and_says_where_its_pages_are(long_catalo
     assert "schema://shop?page=1 to schema://shop?page=" in text
 
 
-def test_the_pages_together_tell_every_table_once_in_order(long_catalog: Catalog) -> None:
+def test_the_pages_together_show_every_table_once_in_order(long_catalog: Catalog) -> None:
     count = page_count(describe_schema("shop", long_catalog))
     pages = [describe_page("shop", long_catalog, str(number)) for number in range(1, count + 1)]
 
@@ -81,7 +81,7 @@ def test_a_schema_that_fits_has_one_page() -> None:
     assert tables_in(describe_page("shop", catalog(2), "1")) == ["table_00000", "table_00001"]
 
 
-def test_an_empty_schema_is_told_as_one() -> None:
+def test_an_empty_schema_is_shown_as_empty() -> None:
     assert "0 tables" in describe_schema("shop", catalog(0))
     assert "Page 1 of 1" in describe_page("shop", catalog(0), "1")
 

@@ -27,7 +27,7 @@ async def test_a_long_stage_is_reported_again_with_a_growing_number_until_the_ca
     assert numbers == [numbers[0], numbers[0] + 1, numbers[0] + 2]
 
 
-async def test_a_stage_that_ends_in_time_is_told_once() -> None:
+async def test_a_stage_that_ends_in_time_is_reported_once() -> None:
     sent: list[tuple[int, str]] = []
     progress = Progress(lambda *notification: sent.append(notification))
 

@@ -91,7 +91,7 @@ def test_dropping_what_is_invisible_keeps_what_spells() -> None:
     assert drop_invisible("می\u200cخواهم\u202e a\u200b</data-1>\n\\d\x1b") == "می\u200cخواهم a</data-1>\n\\d"
 
 
-def test_an_escape_written_by_hand_is_told_from_ours() -> None:
+def test_an_escape_in_the_data_differs_from_an_added_one() -> None:
     assert escape_untrusted(r"\n") != escape_untrusted("\n")
 
 

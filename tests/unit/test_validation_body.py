@@ -40,7 +40,7 @@ def test_what_looks_like_a_call_is_one(text: str, call: tuple[str, str]) -> None
     assert call in body(text).calls
 
 
-def test_names_behind_a_dot_are_known_as_such() -> None:
+def test_names_after_a_dot_are_recognised() -> None:
     assert {"strike", "Struck"} <= body('select (5). strike, c."Struck"').fields
 
 
@@ -105,11 +105,11 @@ def test_sql_that_is_put_together_at_run_time_is_noticed(text: str, language: st
         ("select 'execute ' || name", "sql"),
     ],
 )
-def test_sql_that_stands_in_the_body_hides_nothing(text: str, language: str) -> None:
+def test_sql_in_the_body_hides_nothing(text: str, language: str) -> None:
     assert not body(text, language).hides_calls
 
 
-def test_names_beside_quotation_marks_in_comments_are_known() -> None:
+def test_names_after_quotation_marks_in_comments_are_recognised() -> None:
     assert "pg_shadow" in body('select passwd /* " */ from pg_shadow /* " */').names
 
 

@@ -44,7 +44,7 @@ def test_the_lexer_splits_as_postgresql_does(sql: str, tokens: list[str]) -> Non
     assert _tokens(sql) == tokens
 
 
-def test_a_parameter_is_a_token_of_its_own() -> None:
+def test_a_parameter_is_a_single_token() -> None:
     assert [token.kind for token in tokenize("$1")] == [TokenKind.PARAMETER]
 
 
@@ -146,7 +146,7 @@ def test_nesting_is_bounded(opening: str, closing: str) -> None:
     ],
     ids=lambda sql: sql[:40],
 )
-def test_what_stands_side_by_side_is_not_deep(sql: str) -> None:
+def test_neighbouring_parts_add_no_depth(sql: str) -> None:
     assert trim_and_bound(sql)[0] == sql
 
 

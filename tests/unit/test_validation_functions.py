@@ -240,7 +240,7 @@ def test_a_listed_aggregate_is_not_refused_for_parts_that_do_not_say_what_they_a
     assert "volatile" in _refusal(f"{name}(x)", FunctionPolicy(catalog_functions=[unlisted]))
 
 
-def test_a_listed_function_behind_a_cast_is_judged_by_its_row() -> None:
+def test_a_listed_function_of_a_cast_is_judged_by_its_row() -> None:
     cast = CatalogFunction("public", "tuple_to_rational", "v", extension="pg_rational", types=("rational",))
 
     _passes("x::rational", FunctionPolicy(catalog_functions=[cast]))
@@ -328,7 +328,7 @@ def test_operators_that_are_not_written_are_judged_too(sql: str, symbol: str) ->
     _passes(sql, FunctionPolicy())
 
 
-def test_an_operator_is_judged_by_the_function_behind_it() -> None:
+def test_an_operator_is_judged_by_its_function() -> None:
     catalog = [
         CatalogFunction("public", "wipe", "v", operators=("+", "===")),
         CatalogFunction("public", "same", "i", operators=("====",)),
@@ -343,7 +343,7 @@ def test_an_operator_is_judged_by_the_function_behind_it() -> None:
     _passes("1 operator(pg_catalog.+) 2, 1 ==== 2, 1 operator(public.====) 2, 1 between 0 and 2", policy)
 
 
-def test_an_operator_of_the_database_can_stand_for_a_built_in_that_is_refused() -> None:
+def test_an_operator_of_the_database_can_call_a_refused_built_in() -> None:
     catalog = [CatalogFunction("pg_catalog", "table_to_xml", "s", operators=("!!",), types=("page",))]
     policy = FunctionPolicy(catalog_functions=catalog)
 

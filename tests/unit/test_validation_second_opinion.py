@@ -73,13 +73,13 @@ def test_names_in_unicode_escapes_are_read_by_it() -> None:
     second_opinion.require_read('select U&"a\\0062" uescape \'!\' as U&"b", U&\'x\' from U&"t" u, "v"')
 
 
-def test_it_reads_with_the_parser_that_can_be_bounded_even_beside_a_compiled_one() -> None:
+def test_it_uses_the_parser_that_can_be_bounded_even_if_a_compiled_one_is_installed() -> None:
     from sqlglot import parser  # not before the module that chooses how it is loaded
 
     assert str(parser.__file__).endswith(".py")
 
 
-def test_a_failure_of_its_own_is_logged_without_the_statement(
+def test_an_internal_failure_is_logged_without_the_statement(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(sql: str) -> None:

@@ -70,7 +70,7 @@ def test_without_an_sqlstate_the_words_of_libpq_decide(message: str, code: Failu
         ("FATAL:  sorry, too many clients already", FailureCode.UNREACHABLE),
     ],
 )
-def test_a_failed_connection_tells_refused_credentials_from_no_connection(
+def test_a_failed_connection_distinguishes_refused_credentials_from_no_connection(
     message: str, code: FailureCode
 ) -> None:
     assert failed_connect(psycopg.OperationalError(message)).code is code

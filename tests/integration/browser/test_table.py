@@ -43,7 +43,7 @@ def test_rows_are_a_table_with_a_caption_and_typed_headers(show: Show) -> None:
     assert cells(host) == ["1", "2"]
 
 
-def test_null_is_not_the_text_null_and_numbers_stand_right(show: Show) -> None:
+def test_null_differs_from_the_text_null_and_numbers_are_right_aligned(show: Show) -> None:
     host = show("execute_sql", sql="select null::text as a, 'NULL' as b, 1.50 as c")
 
     host.open_tab("Table")
@@ -180,7 +180,7 @@ def test_of_a_thousand_rows_only_those_in_sight_are_in_the_document(show: Show) 
     assert cells(host)[-1] == "1000"
 
 
-def test_rows_that_the_model_was_not_given_are_shown_and_told_of(show: Show) -> None:
+def test_rows_that_the_model_did_not_get_are_shown_with_a_remark(show: Show) -> None:
     host = show(
         "execute_sql", sql="select repeat('word ', 40) || g as long from generate_series(1, 1001) as g"
     )

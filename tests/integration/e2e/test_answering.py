@@ -139,7 +139,9 @@ def test_a_value_that_no_list_holds_is_looked_up_when_nothing_was_found(
     assert "heroes.city = 'CITY 7' is not in the data; it holds 'City 7'" in endpoint.requests[1].prompt
 
 
-def test_of_a_sensitive_column_only_the_case_is_told(endpoint: ScriptedEndpoint, server: RawServer) -> None:
+def test_only_a_difference_in_case_of_a_sensitive_column_is_reported(
+    endpoint: ScriptedEndpoint, server: RawServer
+) -> None:
     endpoint.reply(
         sql("SELECT id FROM heroes WHERE secret_token = 'token-7'"),
         sql("SELECT id FROM heroes WHERE lower(secret_token) = 'token-7'"),
@@ -274,7 +276,7 @@ def test_a_wrong_label_is_mended_with_the_enums_labels(endpoint: ScriptedEndpoin
     assert "it holds 'knight'" in endpoint.requests[1].prompt
 
 
-def test_a_host_that_writes_sql_is_told_near_names_too(server: RawServer) -> None:
+def test_a_host_that_writes_sql_gets_similar_names_too(server: RawServer) -> None:
     failed = server.call("execute_sql", sql="SELECT h.ful_name FROM heroes AS h")
 
     assert failed.code == "statement_failed"
@@ -332,7 +334,7 @@ def test_an_unanswerable_question_says_why_and_what_to_ask_instead(
     assert "ask instead: Which are human?" in answer.text
 
 
-def test_words_of_the_question_that_are_values_are_told_as_data(
+def test_words_of_the_question_that_are_values_are_marked_as_data(
     endpoint: ScriptedEndpoint, server: RawServer
 ) -> None:
     endpoint.reply(sql(HUMANS))
@@ -358,7 +360,7 @@ def test_values_are_kept_from_the_provider_where_they_are_switched_off(
     assert "squire|knight" in prompts  # of the schema, not of the data
 
 
-def test_a_hidden_column_and_an_excluded_schema_are_not_told(
+def test_a_hidden_column_and_an_excluded_schema_are_not_sent(
     environment: dict[str, str], start_server: StartServer, endpoint: ScriptedEndpoint
 ) -> None:
     hidden = start_server({**environment, "PG_MCP_SERVER_HIDDEN_VALUES": "heroes.race"})

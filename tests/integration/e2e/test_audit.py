@@ -29,7 +29,7 @@ def start(
     return start_server(shop_environment | {"PG_MCP_AUDIT_FILE": str(file)} | audit)
 
 
-def test_every_call_is_told_with_what_became_of_it(
+def test_every_call_is_recorded_with_its_outcome(
     start_server: StartServer, shop_environment: dict[str, str], file: Path
 ) -> None:
     server = start(start_server, shop_environment, file)
@@ -66,7 +66,7 @@ def test_only_its_owner_may_read_it(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_the_text_of_statements_is_told_when_the_operator_says_so(
+def test_the_text_of_statements_is_recorded_if_the_setting_says_so(
     start_server: StartServer, shop_environment: dict[str, str], file: Path
 ) -> None:
     server = start(start_server, shop_environment, file, sql="text")

@@ -56,7 +56,7 @@ def test_rows_without_a_shape_say_that_no_chart_fits(shop_server: RawServer) -> 
     assert "No chart fits these rows." in texts_of(result)
 
 
-def test_a_result_that_nobody_wants_drawn_has_no_word_on_charts(shop_server: RawServer) -> None:
+def test_a_result_without_a_requested_chart_does_not_mention_charts(shop_server: RawServer) -> None:
     result = call(shop_server, "execute_sql", sql=REVENUE_BY_MONTH)
 
     assert len(result["content"]) == 1

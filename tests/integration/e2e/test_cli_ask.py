@@ -135,7 +135,7 @@ def test_without_a_model_it_says_what_to_set(shop_environment: dict[str, str], f
     assert b"PG_MCP_OPENAI_API_KEY" in answered.stderr
 
 
-def test_a_chart_is_written_beside_the_rows_and_described(
+def test_a_chart_is_written_in_addition_to_the_rows_and_described(
     environment: dict[str, str], endpoint: ScriptedEndpoint, folder: Path
 ) -> None:
     pytest.importorskip("vl_convert")

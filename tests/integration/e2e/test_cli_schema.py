@@ -27,7 +27,7 @@ def test_a_table_asked_for_by_name_is_shown_whole(shop_environment: dict[str, st
     assert b"<data" not in done.stdout
 
 
-def test_words_find_the_tables_they_stand_in(shop_environment: dict[str, str], folder: Path) -> None:
+def test_words_find_the_tables_that_contain_them(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(shop_environment, folder, "schema", "gift", "card", "--detail", "names")
 
     assert done.stdout.startswith(b"table payments")

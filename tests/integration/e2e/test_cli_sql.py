@@ -16,7 +16,7 @@ from testing.mcp_server import COMMAND, server_environment
 RUNAWAY = "select count(*) from order_items a, order_items b, order_items c where a.unit_price > b.unit_price"
 
 
-def test_numbers_stand_right_and_null_is_named(shop_environment: dict[str, str], folder: Path) -> None:
+def test_numbers_are_right_aligned_and_null_is_named(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(
         shop_environment, folder, "sql", "select 1 as n, 'a' as t, null as nothing union select 1000, 'b', ''"
     )
@@ -29,7 +29,7 @@ def test_numbers_stand_right_and_null_is_named(shop_environment: dict[str, str],
     ]
 
 
-def test_csv_holds_exact_values_and_tells_null_from_empty(
+def test_csv_has_exact_values_and_distinguishes_null_from_empty(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     statement = (
@@ -71,7 +71,7 @@ def test_explain_plans_and_does_not_run(shop_environment: dict[str, str], folder
     assert b"Nested Loop" in done.stdout
 
 
-def test_rows_beyond_the_limit_are_told_of_beside_the_answer(
+def test_rows_beyond_the_limit_are_reported_on_standard_error(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     done = run(
@@ -141,7 +141,7 @@ def test_a_failure_says_what_and_where_and_has_its_exit_code(
     assert b"Traceback" not in done.stderr
 
 
-def test_a_database_that_is_down_is_told_of_once(folder: Path) -> None:
+def test_a_database_that_is_down_is_reported_once(folder: Path) -> None:
     done = run(server_environment("postgresql://me:Quagga-1@127.0.0.1:1/shop"), folder, "sql", "select 1")
 
     assert done.returncode == 1

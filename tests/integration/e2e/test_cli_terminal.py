@@ -94,7 +94,7 @@ def test_a_value_cannot_act_on_the_terminal_in_any_form(
     assert r"\u001b]0;gone\u0007" in visible(shown)
 
 
-def test_help_is_grouped_and_tells_every_exit_code(folder: Path) -> None:
+def test_help_is_grouped_and_lists_every_exit_code(folder: Path) -> None:
     _, shown = run_in_terminal(server_environment(), folder, "--help")
 
     text = visible(shown)

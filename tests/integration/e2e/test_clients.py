@@ -61,7 +61,7 @@ def test_the_sdks_client_in_either_era(era: str, shop_environment: dict[str, str
 
 
 @pytest.mark.parametrize(("environment", "driver"), [("sdk1", "sdk1"), ("fastmcp", "fastmcp_client")])
-def test_a_client_of_an_environment_of_its_own(
+def test_a_client_in_a_separate_environment(
     environment: str, driver: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
     require(environment, REQUIREMENT_BY_ENVIRONMENT[environment])

@@ -62,7 +62,7 @@ def test_without_a_database_it_is_the_default_one(server: RawServer) -> None:
     assert "customers" in complete(server, TABLE, "table", "cust")["values"]
 
 
-def test_what_was_typed_may_stand_in_the_middle_of_a_name(server: RawServer) -> None:
+def test_typed_text_may_be_in_the_middle_of_a_name(server: RawServer) -> None:
     assert complete(server, TABLE, "table", "_items", database="shop")["values"][0] == "order_items"
 
 
@@ -72,7 +72,7 @@ def test_a_database_that_was_not_asked_yet_is_not_connected_for_it(server: RawSe
 
 
 @pytest.mark.parametrize("argument", ["sql", "nothing"])
-def test_what_nobody_can_know_has_no_values(argument: str, server: RawServer) -> None:
+def test_arguments_without_known_values_have_no_completions(argument: str, server: RawServer) -> None:
     assert complete(server, QUESTION, argument, "")["values"] == []
 
 
@@ -86,7 +86,7 @@ def test_a_question_is_completed_to_a_verified_one(server: RawServer) -> None:
     assert found["values"] == ["How many active users do we have?"]
 
 
-def test_a_database_whose_role_is_refused_tells_no_names(
+def test_a_database_with_a_refused_role_reveals_no_names(
     shop_admin_url: str, start_server: StartServer
 ) -> None:
     server = start_server(server_environment(shop_admin_url, server_require_readonly_role="true"))
@@ -130,7 +130,7 @@ def test_a_hundred_values_are_shown_and_all_are_counted(
     assert found["hasMore"] is True
 
 
-def test_the_default_database_is_read_for_it_while_nobody_waits_long(
+def test_the_default_database_is_read_for_a_completion_with_a_short_wait(
     shop_environment: dict[str, str], start_server: StartServer
 ) -> None:
     server = start_server(shop_environment)

@@ -55,13 +55,13 @@ def test_a_question_of_ones_own_is_asked_alone(capsys: pytest.CaptureFixture[str
     assert "rejected" not in shown
 
 
-def test_a_question_nobody_verified_says_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unverified_question_says_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:
     assert not run_tour("What is the meaning of it all?")
 
     assert "PG_MCP_OPENAI_API_KEY" in capsys.readouterr().out
 
 
-def test_the_block_at_the_end_serves_the_shop_and_stops_postgres_behind_it(
+def test_the_block_at_the_end_serves_the_shop_and_stops_postgres_afterwards(
     cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_tour("How many active users are there?")

@@ -129,7 +129,7 @@ def test_the_model_is_asked_and_named_as_the_one_that_prompts_go_to(shop_url: st
     assert endpoint.base_url.split("/")[2] in results["database main: data sent"]["text"]
 
 
-def test_an_unexpected_error_of_one_check_is_a_finding_beside_the_others(folder: Path) -> None:
+def test_an_unexpected_error_of_one_check_does_not_stop_the_others(folder: Path) -> None:
     exit_code, results = examine(folder, HOME=str(folder / ("x" * 300)))  # longer than any file's name may be
 
     assert exit_code == 1

@@ -136,7 +136,7 @@ def test_the_operator_bounds_a_file_in_rows_and_in_bytes(
     assert "from 1 to 1500" in too_many.text
 
 
-def test_cells_that_were_cut_are_told_with_the_file(server: RawServer) -> None:
+def test_cut_cells_are_reported_with_the_file(server: RawServer) -> None:
     answer = server.call("execute_sql", sql="select repeat('x', 70000) as long", export="csv")
 
     assert exported(answer)["cut_cells"] == 1
@@ -186,7 +186,7 @@ def test_a_picture_of_an_export_is_of_its_first_rows(server: RawServer) -> None:
     assert importlib.util.find_spec("vl_convert") is None or "1,000 points" in str(reply["result"]["content"])
 
 
-def test_the_audit_tells_how_many_rows_left(
+def test_the_audit_file_has_the_number_of_exported_rows(
     start_server: StartServer, shop_environment: dict[str, str], folder: Path, tmp_path: Path
 ) -> None:
     audit = tmp_path / "audit.jsonl"

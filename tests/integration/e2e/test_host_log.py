@@ -34,7 +34,7 @@ def test_a_host_of_a_session_is_warned_unasked(careless: dict[str, str], folder:
     assert "it is a superuser" in texts(told)
 
 
-def test_a_database_that_is_down_is_told_once_not_at_every_attempt(folder: Path) -> None:
+def test_a_database_that_is_down_is_reported_once_not_at_every_attempt(folder: Path) -> None:
     with RawServer(server_environment(NOWHERE), folder) as server:
         server.initialize()
         for _ in range(3):
@@ -47,7 +47,7 @@ def test_a_database_that_is_down_is_told_once_not_at_every_attempt(folder: Path)
     assert "secret" not in texts(told)
 
 
-def test_a_host_that_wants_only_errors_hears_no_warnings(folder: Path) -> None:
+def test_a_host_that_wants_only_errors_gets_no_warnings(folder: Path) -> None:
     with RawServer(server_environment(NOWHERE), folder) as server:
         server.send("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=CLIENT)
         server.request("logging/setLevel", level="error")
@@ -61,9 +61,7 @@ def test_a_host_that_wants_only_errors_hears_no_warnings(folder: Path) -> None:
 CLIENT = {"name": "raw", "version": "1"}
 
 
-def test_a_request_of_the_stateless_era_that_asks_is_told_what_came_before_it(
-    careless: dict[str, str], folder: Path
-) -> None:
+def test_a_stateless_request_that_asks_gets_earlier_warnings(careless: dict[str, str], folder: Path) -> None:
     with RawServer(careless, folder) as server:
         server.discover()
         server.call("execute_sql", sql="select 1")

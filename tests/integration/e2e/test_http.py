@@ -197,7 +197,9 @@ def test_a_page_of_this_machine_may_ask_and_read(client: httpx2.Client) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_stream_is_told_of_a_changed_schema(new_database: Callable[[], str], tmp_path: Path) -> None:
+async def test_a_stream_is_notified_of_a_changed_schema(
+    new_database: Callable[[], str], tmp_path: Path
+) -> None:
     url = new_database()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("create table parts (id int)")

@@ -113,14 +113,14 @@ def test_each_kind_of_token_lets_its_owner_in_and_the_audit_says_who(
     assert [line["principal"] for line in guarded.audited()[-3:]] == ["robot", "alice", "carol"]
 
 
-def test_without_a_token_a_client_is_told_where_to_get_one(client: httpx2.Client) -> None:
+def test_a_client_without_a_token_learns_where_to_get_one(client: httpx2.Client) -> None:
     response = call(client, None)
 
     assert response.status_code == 401
     assert challenge(response) == {"scope": "sql:read", "resource_metadata": METADATA}
 
 
-def test_a_get_without_a_token_is_told_the_same(client: httpx2.Client) -> None:
+def test_a_get_without_a_token_gets_the_same_answer(client: httpx2.Client) -> None:
     assert challenge(client.get("/mcp"))["resource_metadata"] == METADATA
 
 
@@ -149,7 +149,7 @@ def test_the_metadata_names_the_resource_and_its_issuer(
     }
 
 
-def test_a_token_without_the_scope_is_told_which(client: httpx2.Client, guarded: Guarded) -> None:
+def test_a_token_without_the_scope_gets_its_name(client: httpx2.Client, guarded: Guarded) -> None:
     response = call(client, guarded.issuer.token(scope="openid profile"))
 
     assert response.status_code == 403

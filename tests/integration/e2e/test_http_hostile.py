@@ -158,11 +158,11 @@ def test_a_hostile_request_gets_its_status(client: httpx2.Client, hostile: Hosti
         assert message_of(response)["error"]["code"] == hostile.code
 
 
-def test_a_wrong_method_is_told_what_is_right(client: httpx2.Client) -> None:
+def test_a_wrong_method_gets_the_right_one_in_the_answer(client: httpx2.Client) -> None:
     assert client.get("/mcp", headers={"Accept": BOTH}).headers["allow"] == "POST"
 
 
-def test_an_unknown_version_is_told_which_is_known(client: httpx2.Client) -> None:
+def test_an_unknown_version_gets_the_known_ones_in_the_answer(client: httpx2.Client) -> None:
     headers, body = request("tools/list")
     headers["MCP-Protocol-Version"] = "2099-01-01"
     body["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2099-01-01"

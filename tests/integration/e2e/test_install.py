@@ -241,7 +241,7 @@ def test_a_secret_does_not_go_into_a_file_that_is_shared(project: Path) -> None:
     assert list(project.iterdir()) == []
 
 
-def test_a_reference_to_everybody_s_own_variable_does(project: Path) -> None:
+def test_a_reference_to_each_persons_variable_is_accepted(project: Path) -> None:
     reference = "${MY_DATABASE_URL}"
 
     done = install(

@@ -180,7 +180,7 @@ def test_a_line_without_an_end_is_refused_when_it_ends(lines: Lines) -> None:
 
 
 @pytest.mark.parametrize("method", ["tools/list", "tools/call", "resources/list", "logging/setLevel"])
-def test_a_request_before_initialize_is_told_to_send_it(method: str, lines: Lines) -> None:
+def test_a_request_before_initialize_gets_an_error_that_names_it(method: str, lines: Lines) -> None:
     answer = lines.ask(request(method, 1))
 
     assert answer["error"]["code"] == INVALID_REQUEST

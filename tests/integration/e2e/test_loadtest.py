@@ -55,7 +55,7 @@ def test_no_reply_is_lost_or_crossed(gates: dict[tuple[str, str], dict[str, Any]
     assert gate["passed"], gate["note"]
 
 
-def test_a_soak_leaves_nothing_behind(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
+def test_after_a_soak_no_resources_are_in_use(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
     gate = gates["soak", "left behind"]
 
     assert gate["passed"], gate["note"]

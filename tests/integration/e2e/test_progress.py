@@ -48,7 +48,7 @@ def messages(told: list[dict[str, Any]]) -> list[str]:
     return [each["message"] for each in told]
 
 
-def test_a_statement_tells_of_its_stages(server: RawServer) -> None:
+def test_a_statement_reports_its_stages(server: RawServer) -> None:
     told = call_with_progress(server, "direct", "execute_sql", sql="select 1")
 
     assert messages(told) == ["checking the SQL", "running the statement"]
@@ -60,9 +60,7 @@ def test_a_verified_question_asks_no_model_and_says_none(server: RawServer) -> N
     assert messages(told) == ["checking the SQL", "running the statement"]
 
 
-def test_a_question_tells_of_every_stage_and_of_its_repair(
-    server: RawServer, endpoint: ScriptedEndpoint
-) -> None:
+def test_a_question_reports_every_stage_and_its_repair(server: RawServer, endpoint: ScriptedEndpoint) -> None:
     endpoint.reply(sql("select nothing_of_that_name from orders"), sql("select count(*) from orders"))
 
     told = call_with_progress(server, "repaired", "query", question="How many orders are there at all?")
@@ -101,7 +99,7 @@ def test_only_sql_is_planned_not_run(server: RawServer, endpoint: ScriptedEndpoi
     assert "running the statement" not in messages(told)
 
 
-def test_a_host_that_did_not_ask_hears_nothing(shop_environment: dict[str, str], folder: Path) -> None:
+def test_a_host_that_did_not_ask_gets_no_progress(shop_environment: dict[str, str], folder: Path) -> None:
     with RawServer(shop_environment, folder) as server:
         server.initialize()
         server.call("query", question=VERIFIED)
@@ -110,7 +108,7 @@ def test_a_host_that_did_not_ask_hears_nothing(shop_environment: dict[str, str],
         assert server.heard(PROGRESS) == []
 
 
-def test_a_failed_statement_has_told_how_far_it_came(server: RawServer) -> None:
+def test_a_failed_statement_reported_its_stages(server: RawServer) -> None:
     told = call_with_progress(server, "refused", "execute_sql", sql="drop table orders")
 
     assert messages(told) == ["checking the SQL"]

@@ -53,7 +53,7 @@ def test_a_prompt_names_only_tools_that_exist(prompt: str, shop_server: RawServe
     assert named <= TOOLS
 
 
-def test_a_question_stands_in_its_prompt_word_for_word(shop_server: RawServer) -> None:
+def test_a_question_is_in_its_prompt_word_for_word(shop_server: RawServer) -> None:
     text = text_of(shop_server, "ask_question", question="How many {orders} in May?", database="shop")
 
     assert "How many {orders} in May?" in text

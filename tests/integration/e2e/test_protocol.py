@@ -65,7 +65,7 @@ async def test_the_sdk_client_finds_and_uses_everything(
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_the_sdk_client_hears_of_what_does_not_exist(
+async def test_the_sdk_client_gets_errors_for_unknown_names(
     mode: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
     with anyio.fail_after(30):
@@ -146,7 +146,7 @@ def test_an_unknown_method_is_the_protocols_own_error(shop_server: RawServer) ->
 
 
 @pytest.mark.parametrize("line", [b"{not json", b"[]", b"\xff\xfe", b'{"jsonrpc": "2.0"}', b""])
-def test_a_line_that_is_no_message_harms_nobody(line: bytes, shop_server: RawServer) -> None:
+def test_an_invalid_line_affects_no_other_request(line: bytes, shop_server: RawServer) -> None:
     shop_server.write_line(line)
 
     assert shop_server.request("ping")["result"] == {}

@@ -273,7 +273,7 @@ def test_a_call_beyond_the_token_budget_is_refused_before_it_is_sent(
     assert endpoint.requests == []
 
 
-def test_calls_beyond_the_request_budget_are_told_when_to_come_back(
+def test_calls_beyond_the_rate_limit_get_the_time_to_wait(
     environment: dict[str, str], start_server: StartServer, endpoint: ScriptedEndpoint
 ) -> None:
     server = start_server({**environment, "PG_MCP_RATE_LIMIT_REQUESTS_PER_MINUTE": "2"})

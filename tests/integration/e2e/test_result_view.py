@@ -38,7 +38,7 @@ def test_the_view_is_a_page_that_asks_for_the_clipboard_and_for_no_network(shop_
     assert content["_meta"] == {"ui": {"permissions": {"clipboardWrite": {}}, "prefersBorder": True}}
 
 
-async def test_the_server_tells_that_it_has_apps(shop_environment: dict[str, str], folder: Path) -> None:
+async def test_the_server_declares_apps(shop_environment: dict[str, str], folder: Path) -> None:
     async with connect(shop_environment, folder) as client:
         capabilities = client.server_capabilities
 

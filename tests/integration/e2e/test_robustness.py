@@ -207,7 +207,7 @@ def test_a_cancelled_call_leaves_nothing_running(server: RawServer, activity: Ac
     assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
 
-def test_others_are_served_beside_a_runaway(server: RawServer, activity: Activity) -> None:
+def test_other_calls_are_served_while_a_runaway_runs(server: RawServer, activity: Activity) -> None:
     runaway = server.start_call("execute_sql", sql=RUNAWAY)
     activity.until_running(RUNAWAY)
 
@@ -231,7 +231,7 @@ def _interrupt(server: RawServer) -> None:
 
 @linux_only
 @pytest.mark.parametrize("stop", [_host_leaves, _terminate, _interrupt])
-def test_a_server_that_is_told_to_stop_takes_its_query_along(
+def test_a_server_that_is_stopped_ends_its_query(
     stop: Callable[[RawServer], None], server: RawServer, activity: Activity
 ) -> None:
     server.start_call("execute_sql", sql=RUNAWAY)
@@ -261,7 +261,7 @@ def test_a_server_killed_outright_leaves_neither_workers_nor_backends(
     activity.until_gone()
 
 
-def test_a_server_told_to_stop_while_idle_leaves_at_once(server: RawServer, activity: Activity) -> None:
+def test_an_idle_server_that_is_stopped_exits_at_once(server: RawServer, activity: Activity) -> None:
     assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
     server.send_signal(signal.SIGTERM)

@@ -33,7 +33,7 @@ def shown(server: RawServer) -> str:
     return server.call("search_schema", detail="full").text
 
 
-async def test_values_of_a_table_that_was_never_analysed_are_told_where_rows_may_be_read(
+async def test_values_of_a_table_that_was_never_analysed_are_sampled_if_allowed(
     admin_url: str, start_server: StartServer
 ) -> None:
     with ScriptedEndpoint() as endpoint:

@@ -126,7 +126,7 @@ def test_the_server_never_loads_the_sdk(shop_environment: dict[str, str], folder
 
 
 @pytest.mark.parametrize("line", [b"", b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'])
-def test_a_host_that_leaves_at_once_leaves_nothing_behind(
+def test_no_process_remains_when_the_host_leaves_at_once(
     line: bytes, shop_environment: dict[str, str], folder: Path
 ) -> None:
     with RawServer(shop_environment, folder) as server:

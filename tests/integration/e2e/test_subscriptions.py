@@ -48,7 +48,7 @@ def uris(told: list[dict[str, Any]]) -> list[str]:
     return [each["uri"] for each in told]
 
 
-def test_a_subscribed_schema_and_table_are_told_of_when_a_refresh_finds_a_change(
+def test_a_subscribed_schema_and_table_are_notified_of_a_change_found_by_refresh(
     stock: Stock, folder: Path
 ) -> None:
     with RawServer(stock.environment, folder) as server:
@@ -67,7 +67,7 @@ def test_a_subscribed_schema_and_table_are_told_of_when_a_refresh_finds_a_change
         ]
 
 
-def test_a_change_that_another_call_came_upon_is_told_as_well(stock: Stock, folder: Path) -> None:
+def test_a_change_found_by_another_call_is_notified_too(stock: Stock, folder: Path) -> None:
     with RawServer(stock.environment, folder) as server:
         server.initialize()
         server.call("search_schema")
@@ -79,7 +79,7 @@ def test_a_change_that_another_call_came_upon_is_told_as_well(stock: Stock, fold
         assert uris(server.hear(UPDATED)) == ["schema://stock"]
 
 
-def test_nothing_is_told_of_what_did_not_change_or_was_not_subscribed(stock: Stock, folder: Path) -> None:
+def test_unchanged_or_unsubscribed_resources_cause_no_notification(stock: Stock, folder: Path) -> None:
     stock.run("CREATE TABLE shelves (id int)")
     with RawServer(stock.environment, folder) as server:
         server.initialize()
@@ -97,7 +97,7 @@ def test_nothing_is_told_of_what_did_not_change_or_was_not_subscribed(stock: Sto
         assert uris(server.hear(UPDATED)) == ["schema://stock/shelves"]
 
 
-def test_a_host_that_neither_subscribed_nor_listed_hears_nothing(stock: Stock, folder: Path) -> None:
+def test_a_host_that_neither_subscribed_nor_listed_gets_no_notification(stock: Stock, folder: Path) -> None:
     with RawServer(stock.environment, folder) as server:
         server.initialize()
         server.call("search_schema")
@@ -109,7 +109,7 @@ def test_a_host_that_neither_subscribed_nor_listed_hears_nothing(stock: Stock, f
         assert server.heard(LIST_CHANGED) == []
 
 
-def test_a_host_that_knows_the_list_is_told_when_it_changes(stock: Stock, folder: Path) -> None:
+def test_a_host_that_read_the_list_is_notified_when_it_changes(stock: Stock, folder: Path) -> None:
     with RawServer(stock.environment, folder) as server:
         server.initialize()
         before = listed(server)
@@ -131,7 +131,7 @@ def listed(server: RawServer) -> list[str]:
     return uris(server.request("resources/list")["result"]["resources"])
 
 
-async def test_a_stream_of_the_stateless_era_tells_what_it_was_opened_for(stock: Stock, folder: Path) -> None:
+async def test_a_stateless_stream_sends_the_subscribed_changes(stock: Stock, folder: Path) -> None:
     with anyio.fail_after(30):
         async with connect(stock.environment, folder) as client:
             await client.call_tool("search_schema", {})
@@ -165,7 +165,7 @@ def test_each_era_declares_what_holds_in_it(stock: Stock, folder: Path) -> None:
         assert capabilities["logging"] == {}
 
 
-def test_without_a_stream_a_host_of_the_stateless_era_hears_nothing(stock: Stock, folder: Path) -> None:
+def test_without_a_stream_a_stateless_host_gets_no_notification(stock: Stock, folder: Path) -> None:
     with RawServer(stock.environment, folder) as server:
         server.discover()
         server.request("resources/list")

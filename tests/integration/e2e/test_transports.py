@@ -57,7 +57,7 @@ async def converse_over_stdio(surface: Surface, conversation: list[dict[str, Any
 
 
 @pytest.mark.parametrize("version", [*SESSION_VERSIONS, "2026-07-28"])
-async def test_both_transports_answer_alike(version: str, shop_environment: dict[str, str]) -> None:
+async def test_both_transports_give_the_same_answers(version: str, shop_environment: dict[str, str]) -> None:
     stateless = version == "2026-07-28"
     conversation = stateless_conversation() if stateless else session_conversation(version)
     with anyio.fail_after(60):

@@ -84,7 +84,7 @@ databases:
     ("question", "outcome"),
     [("How many widgets are there?", "statement_failed"), ("Clear the widgets", "rejected")],
 )
-def test_a_verified_question_that_fails_is_told_as_the_operators(
+def test_a_failed_verified_question_is_reported_as_the_operators(
     question: str, outcome: str, shop_environment: dict[str, str], start_server: StartServer, tmp_path: Path
 ) -> None:
     context, audit = tmp_path / "context.yaml", tmp_path / "audit.jsonl"

@@ -82,7 +82,7 @@ def test_a_megabyte_of_sql_is_refused_with_the_bound(shop_server: RawServer) -> 
     assert "more than 65536" in answer.text
 
 
-def test_an_unknown_table_in_sql_is_shown_where_it_stands(shop_server: RawServer) -> None:
+def test_an_unknown_table_in_sql_is_shown_with_its_position(shop_server: RawServer) -> None:
     answer = shop_server.call("execute_sql", sql="select *\nfrom custmers")
 
     assert answer.text.splitlines()[:3] == [
@@ -92,7 +92,7 @@ def test_an_unknown_table_in_sql_is_shown_where_it_stands(shop_server: RawServer
     ]
 
 
-def test_null_stands_for_an_argument_left_out(shop_server: RawServer) -> None:
+def test_null_means_that_an_argument_is_left_out(shop_server: RawServer) -> None:
     answer = shop_server.call("execute_sql", sql="select 1", database=None, limit=None)
 
     assert answer.rows == [[1]]

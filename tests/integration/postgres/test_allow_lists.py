@@ -204,7 +204,7 @@ def test_every_sampling_method_runs(connection: psycopg.Connection[Any], method:
     assert connection.execute(statement.encode()).fetchall() == [(1,)]
 
 
-def test_every_kind_of_node_stands_in_a_statement_that_must_pass() -> None:
+def test_every_kind_of_node_is_in_a_statement_that_must_pass() -> None:
     found: set[str] = set()
     for statement in [*honest_statements(), "show all"]:
         text, _ = bounds.trim_and_bound(statement)

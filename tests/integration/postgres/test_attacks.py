@@ -153,7 +153,7 @@ async def test_every_row_policy_that_applies_to_the_role_is_refused_before_it_ru
     assert [reply for reply in run.replies if not reply.is_rejected] == []
 
 
-async def test_reads_beside_the_traps_pass(target: Target) -> None:
+async def test_reads_that_avoid_the_traps_pass(target: Target) -> None:
     async with pipeline_to(target.admin_url) as pipeline:
         for statement in trap_honest_statements():
             await pipeline.execute_sql(statement)

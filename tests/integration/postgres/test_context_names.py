@@ -141,7 +141,7 @@ async def test_a_name_that_does_not_exist_is_a_failure_with_the_near_ones(
     assert "PG_MCP_CONTEXT_FILE" in result.hint
 
 
-async def test_an_excluded_schema_is_told_from_a_missing_table(url: str, tmp_path: Path) -> None:
+async def test_an_excluded_schema_differs_from_a_missing_table(url: str, tmp_path: Path) -> None:
     part = "notes: {hr.people: x, people.name: x, hr.persons: x}"
 
     result = await examine_names(url, tmp_path, context_with(part), PG_MCP_DATABASE_EXCLUDE_SCHEMAS="hr")

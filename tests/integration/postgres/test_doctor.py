@@ -190,7 +190,7 @@ async def test_a_key_file_that_others_may_read_is_named(tls_server: TlsPostgres,
     assert "chmod 600" in failure.hint
 
 
-async def test_tls_that_is_verified_is_told_with_its_version(tls_server: TlsPostgres) -> None:
+async def test_verified_tls_is_reported_with_its_version(tls_server: TlsPostgres) -> None:
     results = await examine(
         {
             "PG_MCP_DATABASE_URL": tls_server.url("tls_only", host="localhost"),
@@ -204,7 +204,7 @@ async def test_tls_that_is_verified_is_told_with_its_version(tls_server: TlsPost
     assert results["database main: TLS"].text.endswith("the server's certificate is checked")
 
 
-async def test_a_certificate_that_is_not_checked_is_told(tls_server: TlsPostgres) -> None:
+async def test_an_unchecked_certificate_is_reported(tls_server: TlsPostgres) -> None:
     results = await examine({"PG_MCP_DATABASE_URL": tls_server.url("tls_only")})
 
     assert "ssl mode prefer: any certificate is accepted" in results["database main: TLS"].text
@@ -219,7 +219,7 @@ async def test_a_refusal_by_pg_hba_is_named(role: str, tls_server: TlsPostgres) 
     assert failure.hint.startswith("the server's pg_hba.conf does not accept this user")
 
 
-async def test_a_database_that_goes_away_in_the_middle_is_told_once(shop_url: str) -> None:
+async def test_a_database_that_stops_during_the_checks_is_reported_once(shop_url: str) -> None:
     target = urlsplit(shop_url).port
     assert target is not None
     async with tcp_proxy(target) as proxy:
@@ -286,7 +286,9 @@ async def test_a_superuser_fails_where_only_readers_are_served(new_database: Cal
     assert role.text.startswith("role_refused: ")
 
 
-async def test_transactions_that_may_write_are_told_and_not_tried(new_database: Callable[[], str]) -> None:
+async def test_transactions_that_may_write_are_reported_and_not_tested(
+    new_database: Callable[[], str],
+) -> None:
     environ = {
         "PG_MCP_DATABASE_URL": new_database(),
         "PG_MCP_SERVER_USE_READONLY_TRANSACTIONS": "false",
@@ -351,7 +353,7 @@ async def test_tables_without_statistics_are_named(new_database: Callable[[], st
     assert "ANALYZE" in statistics.hint
 
 
-async def test_statements_that_the_server_does_not_show_are_told(new_database: Callable[[], str]) -> None:
+async def test_hidden_statements_of_the_server_are_reported(new_database: Callable[[], str]) -> None:
     url = new_database()
     dbname = urlsplit(url).path.strip("/")
     with psycopg.connect(url, autocommit=True) as connection:

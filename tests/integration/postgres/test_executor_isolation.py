@@ -284,7 +284,7 @@ async def test_a_backslash_does_not_end_a_string_elsewhere_than_the_validator_sa
     assert await value(supervisor, r"select E'a\\' || 'b'") == r"a\b"
 
 
-async def test_a_temporary_table_never_stands_before_a_real_one(supervise: Supervise, url: str) -> None:
+async def test_a_temporary_table_never_hides_a_real_one(supervise: Supervise, url: str) -> None:
     supervisor = supervise(url, read_only=False)
     await run(supervisor, "create temporary table kept (n int)", wrapped=False)
 

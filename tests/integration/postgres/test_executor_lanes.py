@@ -53,7 +53,7 @@ async def only_the_reserved_worker_free(supervisor: Supervisor, backends: Backen
         callers.cancel_scope.cancel()
 
 
-async def test_a_cheap_statement_finds_a_worker_beside_heavy_ones(
+async def test_a_cheap_statement_gets_a_worker_while_heavy_ones_run(
     supervise: Supervise, url: str, backends: Backends
 ) -> None:
     supervisor = supervise(url, max_workers=WORKERS)

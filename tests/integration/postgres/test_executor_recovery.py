@@ -116,7 +116,7 @@ async def test_a_server_that_is_down_is_unreachable_and_when_it_is_up_again_it_s
         assert await value(supervisor, "select 'next'") == "next"
 
 
-async def test_a_server_that_goes_down_under_a_statement_is_told_as_unreachable(
+async def test_a_server_that_stops_during_a_statement_is_unreachable(
     supervise: Supervise, url: str, cluster: EmbeddedPostgres, admin_url: str
 ) -> None:
     supervisor = supervise(url)
@@ -133,7 +133,7 @@ async def test_a_server_that_goes_down_under_a_statement_is_told_as_unreachable(
 
 
 @pytest.mark.parametrize("by_params", [True, False])
-async def test_a_wrong_password_is_told_without_the_password(
+async def test_a_wrong_password_is_reported_without_the_password(
     supervise: Supervise, cluster: EmbeddedPostgres, by_params: bool
 ) -> None:
     url = cluster.url(password="hunter2")  # it is wrong
@@ -146,7 +146,7 @@ async def test_a_wrong_password_is_told_without_the_password(
     assert "hunter2" not in f"{raised.value} {raised.value.hint} {raised.value.__cause__}"
 
 
-async def test_an_unknown_role_and_an_unknown_database_are_told(
+async def test_an_unknown_role_and_an_unknown_database_are_reported(
     supervise: Supervise, cluster: EmbeddedPostgres, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(DatabaseAuthError):
@@ -197,7 +197,7 @@ async def test_an_idle_worker_that_is_killed_is_not_noticed(
     assert await value(supervisor, "select 'next'") == "next"
 
 
-async def test_a_backend_that_an_administrator_ends_is_told_and_the_next_one_serves(
+async def test_a_backend_that_an_administrator_ends_is_reported_and_replaced(
     supervise: Supervise, url: str, backends: Backends, admin_url: str
 ) -> None:
     supervisor = supervise(url)
@@ -236,7 +236,7 @@ async def test_an_idle_backend_that_an_administrator_ends_is_not_noticed(
     assert await value(supervisor, "select 'next'") == "next"
 
 
-async def test_a_connection_that_is_cut_under_a_statement_is_told_and_the_next_one_serves(
+async def test_a_connection_cut_during_a_statement_is_reported_and_replaced(
     supervise: Supervise, cluster: EmbeddedPostgres, url: str, backends: Backends
 ) -> None:
     async with tcp_proxy(cluster.port) as proxy:
@@ -268,7 +268,7 @@ async def test_a_network_that_comes_back_is_used_again(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is bounded on Linux alone")
-async def test_a_value_larger_than_the_memory_of_a_worker_hurts_nobody(
+async def test_a_value_larger_than_a_workers_memory_affects_no_other_call(
     supervise: Supervise, url: str, backends: Backends
 ) -> None:
     supervisor = supervise(url, memory_limit_mb=256)

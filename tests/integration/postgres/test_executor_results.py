@@ -282,7 +282,7 @@ async def test_the_servers_hint_is_passed_on(supervisor: Supervisor) -> None:
     assert 'Perhaps you meant to reference the column "numbers.name"' in raised.value.hint
 
 
-async def test_an_error_as_long_as_a_book_is_told_in_short(supervisor: Supervisor) -> None:
+async def test_a_very_long_error_is_shortened(supervisor: Supervisor) -> None:
     with pytest.raises(StatementFailedError, match="invalid input syntax for type integer") as raised:
         await run(supervisor, "select repeat('x', 3000000)::int")
 

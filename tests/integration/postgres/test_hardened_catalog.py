@@ -268,7 +268,7 @@ def suppress_into(refusals: list[PgmcpError]) -> Iterator[None]:
         refusals.append(error)
 
 
-def test_a_role_that_may_not_execute_set_config_is_told_the_grant_at_the_connection(
+def test_a_role_that_may_not_execute_set_config_gets_the_grant_in_the_error(
     hardened: Hardened,
 ) -> None:
     with (
@@ -454,7 +454,7 @@ async def test_a_killed_workers_backend_that_may_not_be_ended_is_given_up(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="stops processes with signals")
-async def test_a_backend_that_does_not_end_when_it_is_told_to_is_given_up(
+async def test_a_backend_that_does_not_end_when_terminated_is_given_up(
     hardened: Hardened, supervise: Callable[..., Supervisor], spawn: Spawn, caplog: pytest.LogCaptureFixture
 ) -> None:
     recorded = RecordedSpawn(spawn)

@@ -231,7 +231,7 @@ def test_rows_of_subpartitions_and_of_inheriting_tables_are_counted_once(new_dat
     assert (found(catalog, "measures").estimated_rows,) == measures == (20,)
 
 
-def test_what_stands_in_a_schema_of_an_extension_is_the_extensions(new_database: NewDatabase) -> None:
+def test_objects_in_an_extensions_schema_belong_to_the_extension(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
         url,
@@ -534,7 +534,7 @@ def test_values_stay_in_the_database_when_they_are_switched_off(new_database: Ne
     assert column(found(read(url, scope=WITHOUT_VALUES), "people"), "race").values == ()
 
 
-def test_what_the_schema_defines_is_told_when_values_are_switched_off(new_database: NewDatabase) -> None:
+def test_values_defined_by_the_schema_are_shown_when_values_are_off(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
         url,

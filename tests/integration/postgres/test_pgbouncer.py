@@ -106,7 +106,7 @@ async def test_successive_statements_run_on_different_server_connections(supervi
     assert len(backends) == 2
 
 
-async def test_no_backend_is_taken_for_ours(spawn: Spawn, bounced: Bounced) -> None:
+async def test_no_backend_is_mistaken_for_the_workers(spawn: Spawn, bounced: Bounced) -> None:
     async def backend_of(url: str) -> object:
         worker = WorkerProcess(await spawn())
         await worker.request(Open(1, url, {}, connect_timeout_s=5, memory_limit_mb=0))
@@ -301,7 +301,7 @@ def test_a_whole_server_works_through_it(bounced: Bounced, activity: Activity, t
         assert activity.running() == []
 
 
-async def test_a_database_that_is_down_behind_the_bouncer_is_said_to_be_and_served_once_it_is_up(
+async def test_a_database_down_behind_pgbouncer_is_unreachable_until_it_is_up(
     supervise: Supervise,
 ) -> None:
     with new_cluster({}) as cluster, PgBouncer(_program(), cluster.url(), pool_size=1) as bouncer:

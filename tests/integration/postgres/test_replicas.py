@@ -121,7 +121,7 @@ async def test_a_standby_that_is_promoted_loses_no_statement(
     await until(lambda: not activity.running(), "nothing runs")
 
 
-async def test_a_statement_in_the_way_of_replication_is_told_to_be_run_again(
+async def test_a_statement_that_conflicts_with_replication_gets_a_hint_to_retry(
     supervisor: Supervisor, primary: EmbeddedPostgres, activity: Activity
 ) -> None:
     with closing(psycopg.connect(primary.url(), autocommit=True)) as admin:

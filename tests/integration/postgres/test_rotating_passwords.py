@@ -144,7 +144,7 @@ async def test_no_call_fails_while_the_password_changes_again_and_again(
     assert sum(await asyncio.gather(*calls)) == 72
 
 
-async def test_a_command_that_fails_is_told_with_its_exit_code_and_works_when_it_is_asked_again(
+async def test_a_failed_command_is_reported_with_its_exit_code_and_can_be_run_again(
     supervise: Supervise, account: Account
 ) -> None:
     script = f"if test -e {account.file}; then cat {account.file}; else echo 'sign in first' >&2; exit 7; fi"

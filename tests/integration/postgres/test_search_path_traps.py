@@ -316,7 +316,7 @@ revoke execute on function pg_catalog.pg_backend_pid(), pg_catalog.pg_partition_
 
 
 @pytest.mark.parametrize("trapped_database", ["traps_in_public"], indirect=True)
-async def test_each_statement_of_ours_is_read_only_and_has_pg_catalog_alone_as_its_path(
+async def test_each_own_statement_is_read_only_with_only_pg_catalog_on_its_path(
     supervise: Callable[..., Supervisor], trapped: Trapped
 ) -> None:
     with trapped.logging_statements():

@@ -89,7 +89,7 @@ async def test_a_refusal_is_understood_by_its_sqlstate(
     assert "not reachable" not in str(error) or kind is UnreachableError
 
 
-async def test_a_session_that_an_administrator_ends_is_told_as_ended(
+async def test_a_session_that_an_administrator_ends_is_reported_as_ended(
     supervise: Supervise, server: TlsPostgres
 ) -> None:
     supervisor = supervise(server.url(application_name="ended"))
@@ -105,7 +105,9 @@ async def test_a_session_that_an_administrator_ends_is_told_as_ended(
     assert raised.value.hint == "the server ended the connection; the next call connects again"
 
 
-async def test_a_server_that_is_starting_is_told_as_such(supervise: Supervise, server: TlsPostgres) -> None:
+async def test_a_server_that_is_starting_is_reported_as_such(
+    supervise: Supervise, server: TlsPostgres
+) -> None:
     await asyncio.to_thread(server.restart_without_end)
     await until(lambda: "FATAL" in _answer(server), "the server answers")
 

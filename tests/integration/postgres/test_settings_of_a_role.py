@@ -142,7 +142,7 @@ def test_an_expression_means_what_it_means_in_psql(
         ("DateStyle = 'SQL, DMY'", "date 'infinity'", "infinity"),
     ],
 )
-def test_bytes_and_dates_are_shown_alike_whatever_the_role_prefers(
+def test_bytes_and_dates_look_the_same_for_all_settings_of_the_role(
     role: SettingsRole, setting: str, expression: str, shown: str
 ) -> None:
     with role.having(setting) as url, own_session(url) as session:
@@ -283,7 +283,7 @@ async def test_a_limit_in_the_connection_string_is_named_as_such(
         await run(supervise(url), "select pg_sleep(60)")
 
 
-async def test_a_larger_limit_of_the_role_does_not_widen_ours(
+async def test_a_larger_limit_of_the_role_does_not_raise_pgmcps(
     supervise: Supervise, role: SettingsRole
 ) -> None:
     with (

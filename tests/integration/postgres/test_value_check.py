@@ -66,7 +66,7 @@ async def test_a_condition_that_some_row_meets_is_no_mismatch(url: str, conditio
         ("h.name = 'abc '", "heroes.name = 'abc ' is not in the data; it holds 'Abc '"),
     ],
 )
-async def test_a_condition_that_no_row_meets_is_told_with_what_is_there(
+async def test_a_condition_that_no_row_meets_is_reported_with_existing_values(
     url: str, condition: str, told: str
 ) -> None:
     (found,) = await mismatches(url, condition)

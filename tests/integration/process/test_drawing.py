@@ -162,7 +162,7 @@ async def test_the_drawing_process_loads_nothing_of_the_front() -> None:
 
 
 @pytest.mark.parametrize("kind", ChartKind)
-async def test_nothing_from_the_database_stands_in_an_expression_of_vega(kind: ChartKind) -> None:
+async def test_no_expression_of_vega_contains_text_from_the_database(kind: ChartKind) -> None:
     compiled = await compile_to_vega(specification_of(kind, "a name") | {"width": 400})
 
     expressions = list(expressions_in(compiled))
@@ -208,7 +208,7 @@ async def test_a_drawing_that_wants_more_memory_than_it_may_have_ends() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "alarm"), reason="the system has no alarm")
-async def test_a_drawing_process_that_nobody_kills_ends_by_itself() -> None:
+async def test_a_drawing_process_that_is_not_killed_ends_by_itself() -> None:
     process = await run_drawing_process("1", "2048", "1")
     with anyio.fail_after(PATIENT_S):
         await process.wait()
@@ -217,7 +217,7 @@ async def test_a_drawing_process_that_nobody_kills_ends_by_itself() -> None:
     await process.communicate()
 
 
-async def test_an_answer_is_illustrated_and_the_picture_told_in_words() -> None:
+async def test_an_answer_gets_a_picture_and_its_description() -> None:
     illustration = await illustrate(answer_with(SHOP), Drawer(timeout_s=PATIENT_S))
 
     assert illustration.png is not None
@@ -258,7 +258,7 @@ async def test_a_cancelled_drawing_leaves_no_process() -> None:
         (f"import sys; sys.stdout.buffer.write(bytes({MAX_PICTURE_BYTES * 3}))", "too large"),
     ],
 )
-async def test_a_process_that_gives_no_picture_is_reaped_and_told(program: str, message: str) -> None:
+async def test_a_process_without_a_picture_is_reaped_and_reported(program: str, message: str) -> None:
     spawn = ScriptedDrawing(program)
 
     with pytest.raises(ChartNotDrawnError, match=message):

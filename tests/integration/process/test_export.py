@@ -61,7 +61,7 @@ async def test_a_csv_file_is_named_after_time_and_chance_and_is_its_owners_alone
     assert (exported.row_count, exported.size_bytes) == (2, file.stat().st_size)
 
 
-async def test_what_bound_the_rows_is_told_with_the_file(tmp_path: Path) -> None:
+async def test_the_limit_that_cut_the_rows_is_reported_with_the_file(tmp_path: Path) -> None:
     rows = packed([[1, "…"]])
     bound = Rows(rows.columns, rows.rows, Truncation.BYTES, cut_cells=1)
 
@@ -103,14 +103,14 @@ async def test_a_disk_that_is_full_leaves_nothing_but_an_error(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+async def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ExportFailedError, match="No such file or directory") as failed:
         await Exporter(tmp_path / "gone").write(many(1), ExportFormat.CSV)
 
     assert "PG_MCP_SERVER_EXPORT_DIR" in failed.value.hint
 
 
-async def test_a_folder_that_may_only_be_read_is_told(tmp_path: Path) -> None:
+async def test_a_read_only_folder_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "only_read"
     folder.mkdir(mode=0o555)
     if os.access(folder, os.W_OK):  # root may write anywhere, but not here
@@ -122,7 +122,7 @@ async def test_a_folder_that_may_only_be_read_is_told(tmp_path: Path) -> None:
         await Exporter(folder).write(many(1), ExportFormat.CSV)
 
 
-async def test_a_caller_that_leaves_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_no_file_remains_when_the_caller_cancels(tmp_path: Path) -> None:
     exporter = Exporter(tmp_path, spawn=lambda: spawn_program(_STUCK))
     async with anyio.create_task_group() as group:
         group.start_soon(exporter.write, many(100_000), ExportFormat.CSV)
@@ -141,7 +141,7 @@ async def spawn_program(text: str) -> Process:
     )
 
 
-async def test_a_process_that_dies_is_told_and_what_it_left_is_removed(tmp_path: Path) -> None:
+async def test_a_process_that_dies_is_reported_and_its_file_removed(tmp_path: Path) -> None:
     with pytest.raises(ExportFailedError, match="exit code 9"):
         await Exporter(tmp_path, spawn=lambda: spawn_program(_DYING)).write(many(100_000), ExportFormat.CSV)
 

@@ -288,7 +288,7 @@ async def cancelled_reads(kept: SharedResultStore, ids: list[str], proxy: TcpPro
         proxy.forward()
 
 
-async def test_a_cancelled_read_leaves_its_answer_to_nobody(server: RedisServer) -> None:
+async def test_no_other_call_gets_the_answer_of_a_cancelled_read(server: RedisServer) -> None:
     async with tcp_proxy(server.port) as proxy, connect(server, proxy.port) as shared:
         kept = store(shared)
         ids = [str(await kept.keep(make_rows(1, f"name {number}"))) for number in range(20)]

@@ -120,7 +120,7 @@ async def test_a_file_named_like_the_worker_in_the_working_directory_is_not_run(
     assert not trap.exists()
 
 
-async def test_a_database_that_is_down_is_told_as_unreachable(supervise: Supervise, spawn: Spawn) -> None:
+async def test_a_database_that_is_down_is_unreachable(supervise: Supervise, spawn: Spawn) -> None:
     with no_listener() as port:
         supervisor = supervise(spawn, conninfo=f"host=127.0.0.1 port={port}")
 
@@ -196,7 +196,7 @@ async def test_workers_can_be_forked_side_by_side(fork_server: ForkServer) -> No
         await worker.kill()
 
 
-async def test_a_fork_that_nobody_waited_for_is_not_taken_for_the_next_one(fork_server: ForkServer) -> None:
+async def test_an_abandoned_fork_is_not_mistaken_for_the_next_one(fork_server: ForkServer) -> None:
     abandoned = asyncio.create_task(fork_server.spawn())
     await anyio.wait_all_tasks_blocked()
     abandoned.cancel()

@@ -84,7 +84,7 @@ async def test_a_worker_that_breaks_off_while_it_connects_costs_one_clear_error(
     assert await run(supervisor, "echo next") == "next"
 
 
-async def test_a_refused_connection_is_told_and_its_worker_is_gone(supervise: Supervise) -> None:
+async def test_a_refused_connection_is_reported_and_its_worker_ends(supervise: Supervise) -> None:
     workers = ScriptedWorkers("refuse")
     supervisor = supervise(workers.spawn)
 
@@ -95,7 +95,7 @@ async def test_a_refused_connection_is_told_and_its_worker_is_gone(supervise: Su
     assert await run(supervisor, "echo next") == "next"
 
 
-async def test_a_worker_that_dies_between_statements_costs_nobody_anything(supervise: Supervise) -> None:
+async def test_a_worker_that_dies_between_statements_affects_no_call(supervise: Supervise) -> None:
     workers = ScriptedWorkers()
     supervisor = supervise(workers.spawn)
 
@@ -115,7 +115,7 @@ async def test_a_worker_that_asks_to_be_recycled_is_replaced_after_its_answer(su
     assert await run(supervisor, "echo next") == "next"
 
 
-async def test_a_refusal_is_not_told_to_those_whom_a_living_worker_can_serve(supervise: Supervise) -> None:
+async def test_a_refusal_does_not_fail_calls_that_another_worker_can_serve(supervise: Supervise) -> None:
     workers = ScriptedWorkers("open", "refuse")
     supervisor = supervise(workers.spawn, max_workers=2)
     answers: list[object] = []
@@ -156,7 +156,7 @@ async def test_a_program_that_cannot_be_started_is_a_lost_worker(supervise: Supe
         await run(supervise(spawn), "echo first")
 
 
-async def test_a_worker_silent_at_its_deadline_is_dead_when_the_caller_hears_of_it(
+async def test_a_worker_silent_at_its_deadline_is_dead_when_its_caller_gets_the_error(
     supervise: Supervise,
 ) -> None:
     workers = ScriptedWorkers()
@@ -192,7 +192,7 @@ async def test_an_answer_that_comes_with_the_cancel_is_still_an_answer(supervise
 
 
 @pytest.mark.parametrize("statement", ["echo-on-cancel stale", "fail-on-cancel"])
-async def test_what_a_cancelled_call_still_brings_goes_to_nobody(
+async def test_no_other_call_gets_the_late_reply_of_a_cancelled_one(
     supervise: Supervise, statement: str
 ) -> None:
     workers = ScriptedWorkers()
@@ -308,7 +308,7 @@ async def test_only_an_end_that_the_server_reported_counts_as_stopped(supervise:
     assert (stopped.value.is_stopped, given_up.value.is_stopped) == (True, False)
 
 
-async def test_calls_do_not_wait_behind_a_statement_that_holds_up_a_shared_session(
+async def test_calls_do_not_wait_for_a_statement_that_blocks_a_shared_session(
     supervise: Supervise,
 ) -> None:
     async with closed_gate() as gate:

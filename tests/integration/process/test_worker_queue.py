@@ -57,7 +57,7 @@ async def test_a_full_queue_says_so_at_once_and_when_to_come_back(supervise: Sup
     assert callers.ended == ["held", "waited"]
 
 
-async def test_where_nobody_may_wait_every_worker_can_still_be_used(supervise: Supervise) -> None:
+async def test_without_a_queue_all_workers_can_still_be_used(supervise: Supervise) -> None:
     callers = Callers(supervise(ScriptedWorkers().spawn, max_workers=2, max_waiting=0))
 
     async with closed_gate() as gate, anyio.create_task_group() as tasks:
@@ -100,7 +100,7 @@ async def test_waiting_counts_against_the_deadline(supervise: Supervise) -> None
     assert callers.ended == [DeadlineExceededError, "held"]
 
 
-async def test_whoever_leaves_the_queue_is_passed_over(supervise: Supervise) -> None:
+async def test_a_caller_that_leaves_the_queue_is_skipped(supervise: Supervise) -> None:
     callers = Callers(supervise(ScriptedWorkers().spawn))
 
     async with closed_gate() as gate, anyio.create_task_group() as tasks:
@@ -132,7 +132,7 @@ async def test_a_place_that_a_leaver_frees_can_be_taken(supervise: Supervise) ->
     assert callers.ended == ["held", "stays"]
 
 
-async def test_those_who_wait_behind_a_killed_worker_are_served_by_its_successor(
+async def test_callers_that_wait_for_a_killed_worker_get_its_successor(
     supervise: Supervise,
 ) -> None:
     callers = Callers(supervise(ScriptedWorkers().spawn))
