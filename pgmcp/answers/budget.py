@@ -65,8 +65,10 @@ def encode_json(value: Any) -> bytes:
 
 def fit_columns(columns: tuple[Column, ...], *, max_characters: int) -> tuple[Column, ...]:
     """Return the leading columns whose names and types take at most `max_characters`, and one at least."""
-    ends = accumulate(len(column.name) + len(column.type) + 24 for column in columns)
-    return columns[: max(1, sum(end <= max_characters for end in ends))]
+    sizes = [len(column.name) + len(column.type) + 24 for column in columns]
+    if sum(sizes) <= max_characters:
+        return columns
+    return columns[: max(1, sum(end <= max_characters for end in accumulate(sizes)))]
 
 
 def fit_rows(

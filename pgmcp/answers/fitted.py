@@ -147,4 +147,4 @@ def _frame_tokens(
 
 
 def _bounded(texts: tuple[str, ...]) -> list[str]:
-    return [shorten(text, _MAX_REMARK_CHARACTERS) for text in texts]
+    return [shorten(text, _MAX_REMARK_CHARACTERS) for text in texts] if texts else []

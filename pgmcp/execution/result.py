@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Self, overload
 
+import msgspec
+
 from worker.protocol import Identity as Identity
 from worker.protocol import StatementOrigin as StatementOrigin
 from worker.row_format import json_lines, read_json_lines
@@ -20,8 +22,7 @@ class Truncation(StrEnum):
     BYTES = "bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A result column; names may be empty or repeat, as SQL allows.
 
     Attributes:
@@ -78,10 +79,7 @@ class EncodedRows(Sequence[list[JsonScalar]]):
             ValueError: the body has another number of rows.
         """
         json, text = body[:json_bytes], body[json_bytes:]
-        counts_and_lines = ((row_count, json), (text_rows, text))
-        if any(
-            count != lines.count(b"\n") or lines[-1:] not in (b"", b"\n") for count, lines in counts_and_lines
-        ):
+        if not _has_lines(json, row_count) or not _has_lines(text, text_rows):
             raise ValueError("the body has another number of rows")
         return cls(json, row_count, text[:-1].decode(), text_rows)
 
@@ -132,7 +130,7 @@ class EncodedRows(Sequence[list[JsonScalar]]):
 
 
 def _has_lines(lines: bytes, count: int) -> bool:
-    return lines.count(b"\n") == count and (count == 0) == (not lines) and lines[-1:] in (b"", b"\n")
+    return lines.count(b"\n") == count and lines[-1:] in (b"", b"\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ import math
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
+
+import msgspec
 
 from pgmcp.errors import (
     BusyError,
@@ -65,8 +66,7 @@ _LOCK_NOT_AVAILABLE: Final = "55P03"
 _PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=8 << 20, max_cell_bytes=8 << 20)
 
 
-@dataclass(frozen=True, slots=True)
-class _Statement:
+class _Statement(msgspec.Struct, frozen=True):
     """A validated statement and its bounds.
 
     Attributes:

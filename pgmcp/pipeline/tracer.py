@@ -41,8 +41,10 @@ class Tracer:
 
     def stage(self, call: Call, stage: Stage) -> AbstractContextManager[object]:
         """Return what surrounds one stage of a call."""
-        observed = [observer.observe_stage(call, stage) for observer in self._observers]
-        contexts = [each for each in observed if each is not None]
+        contexts = None
+        for observer in self._observers:
+            if (context := observer.observe_stage(call, stage)) is not None:
+                contexts = [*(contexts or ()), context]
         return _TimedStage(call, stage, self._clock, _Surroundings(contexts) if contexts else None)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 from msgspec import Meta, Struct, defstruct
 
@@ -373,27 +373,28 @@ def _errors_of(errors: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return {"errors": dict(errors)} if errors else {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    """A feature in one call, with the value of its argument."""
+class _Chosen(NamedTuple):
+    """A feature in one call, with the value of its argument.
+
+    Attributes:
+        is_used: the call gives the feature's argument.
+        acts: it may change the answer or the reply; a feature with an argument does so only if it is used.
+    """
 
     extension: AnswerExtension
-    value: Any = None
-
-    @property
-    def is_used(self) -> bool:
-        """Whether the call gives the feature's argument."""
-        argument = self.extension.argument
-        return argument is not None and argument.is_used(self.value)
+    value: Any
+    is_used: bool
+    acts: bool
 
 
 def _choose(extensions: Sequence[AnswerExtension], given: Struct, *, is_executed: bool) -> list[_Chosen]:
     """Return the features with their values, checked before anything is run for them."""
-    chosen = [
-        _Chosen(each, getattr(given, each.argument.name) if each.argument else None) for each in extensions
-    ]
-    for each in chosen:
-        each.extension.check(each.value, is_executed=is_executed)
+    chosen = []
+    for each in extensions:
+        value = getattr(given, each.argument.name) if each.argument else None
+        is_used = each.argument is not None and each.argument.is_used(value)
+        each.check(value, is_executed=is_executed)
+        chosen.append(_Chosen(each, value, is_used, is_used or each.argument is None))
     return chosen
 
 
@@ -411,14 +412,15 @@ async def _present(
 ) -> ToolReply:
     if notes:
         answer = replace(answer, notes=(*answer.notes, *notes))
-    for each in chosen:
+    acting = [each for each in chosen if each.acts]
+    for each in acting:
         answer = await each.extension.attach(answer, each.value)
     hints = [each.extension.more_rows_hint for each in chosen if not each.is_used]
     fitted = await presenter.fit(
         answer, owner=caller.principal_name, more_rows_hint=", or ".join(filter(None, hints))
     )
     reply = presenter.reply(fitted)
-    for each in chosen:
+    for each in acting:
         reply = await each.extension.extend(reply, fitted, each.value, caller)
     return reply
 

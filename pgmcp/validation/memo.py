@@ -15,6 +15,7 @@ with its plain literals left out, and the policy that accepted it. It is safe be
 import re
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from pgmcp.validation.functions import FunctionPolicy
@@ -99,6 +100,7 @@ class ValidationMemo:
             accepted.popitem(last=False)
 
 
+@lru_cache(maxsize=2)  # the second grammar asks for the same text again
 def template_of(sql: str) -> str | None:
     """Return a text with its plain literals left out; None if both grammars might not agree on them."""
     if len(sql) > MAX_CHARACTERS or _UNPLAIN.search(sql):

@@ -52,6 +52,9 @@ class StdioServer:
         self._writer.close()
 
     def _take(self, chunk: bytes) -> None:
+        if self._lines.is_at_start and 1 < chunk.find(b"\n") + 1 == len(chunk):
+            self._take_line(chunk)  # one whole line, as nearly always
+            return
         for line in self._lines.feed(chunk) if chunk else self._lines.end():
             self._take_line(line)
         if not chunk:

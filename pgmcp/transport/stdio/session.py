@@ -89,6 +89,7 @@ class Session:
         self._caller = Caller()
         self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._is_ending = False
+        self._is_untraced = False
         surface.subscribe(self._subscriptions.notify)
         both: dict[str, Handler] = {
             "tools/list": lambda request, _: surface.list_tools(_cursor(request)),
@@ -278,7 +279,10 @@ class Session:
 
     async def _run(self, request: Request, handler: Handler, caller: Caller, reply: Send) -> None:
         try:
-            result = await self._traced(request, handler, caller)
+            if self._is_untraced:
+                result = await handler(request, caller)
+            else:
+                result = await self._traced(request, handler, caller)
         except RequestError as error:
             reply(error_of(request.id, error))
         except asyncio.CancelledError:
@@ -308,6 +312,7 @@ class Session:
             await self._surface.settled()
         trace = self._surface.trace
         if trace is None:
+            self._is_untraced = self._surface.is_settled  # whether calls are traced is known by then
             return await handler(request, caller)
         facts = {"mcp.protocol.version": caller.protocol_version, "jsonrpc.request.id": str(request.id)}
         with trace(request.method, request.params, facts) as mark_failed:

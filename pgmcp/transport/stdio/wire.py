@@ -39,6 +39,11 @@ class LineSplitter:
         self._held_bytes = 0
         self._is_skipping = False
 
+    @property
+    def is_at_start(self) -> bool:
+        """Whether the next chunk begins with a new line."""
+        return not self._parts and not self._is_skipping
+
     def feed(self, chunk: bytes) -> Iterator[bytes | Oversized]:
         """Yield the lines that end in this chunk, without their line feed."""
         *ended, rest = chunk.split(b"\n")
