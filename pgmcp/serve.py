@@ -54,6 +54,7 @@ from pgmcp.validation import FunctionPolicy, check_parsers, preload, prepare_out
 
 if TYPE_CHECKING:
     from pgmcp.fleet.sharing import Sharing
+    from pgmcp.observability.metrics_page import MetricsPage
     from pgmcp.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
@@ -89,10 +90,14 @@ async def open_backend(
     """
     # The second grammar loads later; until it is proved, no statement is validated.
     await asyncio.to_thread(check_parsers)
+    page = _metrics_page(settings)
     async with (
         AsyncExitStack() as cleanup,
         _open_sharing(settings) as sharing,
-        open_pipeline(settings, fork_server, context_file, sharing) as (pipeline, counter),
+        open_pipeline(settings, fork_server, context_file, sharing, page) as (
+            pipeline,
+            counter,
+        ),
     ):
         for extension in extensions:
             cleanup.push_async_callback(extension.close)
@@ -103,7 +108,15 @@ async def open_backend(
             counter.count,
             _result_store(settings, sharing),
         )
-        yield Backend(pipeline, presenter, _request_trace(settings))
+        yield Backend(pipeline, presenter, _request_trace(settings), page.render if page else None)
+
+
+def _metrics_page(settings: Settings) -> "MetricsPage | None":
+    if not settings.http.metrics:
+        return None
+    from pgmcp.observability.metrics_page import MetricsPage
+
+    return MetricsPage()
 
 
 def _request_trace(settings: Settings) -> TraceRequest | None:
@@ -145,12 +158,14 @@ async def open_pipeline(
     fork_server: ForkServer | None,
     context_file: ContextFile | None = None,
     sharing: "Sharing | None" = None,
+    page: "MetricsPage | None" = None,
 ) -> AsyncIterator[tuple[Pipeline, TokenCounter]]:
     """Build the pipeline; on leaving, no worker of it is left and nothing runs on the server.
 
     Args:
         context_file: the one of the settings, if it has been read already.
         sharing: what several servers share; None counts for this process alone.
+        page: shows metrics to Prometheus.
     """
     counter = TokenCounter(settings.openai.model)
     if context_file is None and settings.context_file:
@@ -161,7 +176,7 @@ async def open_pipeline(
     async with AsyncExitStack() as cleanup:
         if fork_server:
             cleanup.callback(fork_server.close)
-        observers = _observers(settings, cleanup)
+        observers = _observers(settings, cleanup, page)
         model = _model_client(settings.openai)
         if model is not None:
             cleanup.push_async_callback(model.aclose)
@@ -199,7 +214,7 @@ async def open_pipeline(
         yield pipeline, counter
 
 
-def _observers(settings: Settings, cleanup: AsyncExitStack) -> list[Observer]:
+def _observers(settings: Settings, cleanup: AsyncExitStack, page: "MetricsPage | None") -> list[Observer]:
     """Return who hears of calls; what is switched off is not even loaded."""
     observers: list[Observer] = [CallLog()]
     if settings.audit.file is not None:
@@ -213,10 +228,11 @@ def _observers(settings: Settings, cleanup: AsyncExitStack) -> list[Observer]:
         )
         cleanup.callback(audit.close)
         observers.append(audit)
-    if settings.opentelemetry:
+    if settings.opentelemetry or page is not None:
         from pgmcp.observability.telemetry import Telemetry, start_telemetry
 
-        cleanup.push_async_callback(asyncio.to_thread, start_telemetry(__version__))
+        stop = start_telemetry(__version__, sends=settings.opentelemetry, page=page)
+        cleanup.push_async_callback(asyncio.to_thread, stop)
         observers.append(Telemetry())
     return observers
 

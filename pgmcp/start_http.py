@@ -199,6 +199,7 @@ async def _serve(
             gate=gate,
             tls=_tls(settings.http),
             proxies=settings.http.forwarded_allow_ips,
+            metrics=built.metrics,
         )
         async with server.stopped_by_signals():
             _warn(settings.http, is_local=is_loopback(sockets))

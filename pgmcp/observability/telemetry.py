@@ -18,14 +18,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry import metrics, propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from pgmcp.errors import SettingsError
+from pgmcp.observability.metrics_page import MetricsPage
 from pgmcp.observability.outcome import ANSWERED, OutcomeObserver
 from pgmcp.pipeline import Call, Stage
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics.export import MetricReader
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
 
 _MAX_TARGET_CHARACTERS = 100
 
@@ -33,49 +39,77 @@ FLUSH_TIMEOUT_S = 2.0
 """Maximum delay of the server's end by a collector that does not answer."""
 
 
-def start_telemetry(version: str) -> Callable[[], None]:
-    """Start sending spans and metrics by OTLP over HTTP; return a function that flushes and stops it.
+def start_telemetry(
+    version: str, *, sends: bool = True, page: MetricsPage | None = None
+) -> Callable[[], None]:
+    """Start collecting spans and metrics; return a function that flushes and stops it.
+
+    Args:
+        sends: send both by OTLP over HTTP.
+        page: shows the metrics to Prometheus.
 
     Raises:
-        SettingsError: its packages are not installed.
+        SettingsError: the packages for it are not installed.
     """
-    try:
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.metrics import MeterProvider
-        from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    except ImportError as error:
-        raise SettingsError(
-            f"PG_MCP_OPENTELEMETRY is true, but {error.name} is not installed",
-            hint="install it with: pip install 'pgmcp[telemetry]'",
-        ) from error
+    if sends:
+        _check_installed()
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.resources import Resource
+
     # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override these.
     resource = Resource.create({"service.name": "pgmcp", "service.version": version})
-    tracer_provider = TracerProvider(resource=resource)
-    span_exporter, metric_exporter = OTLPSpanExporter(), OTLPMetricExporter()
-    tracer_provider.add_span_processor(BatchSpanProcessor(span_exporter))
-    meter_provider = MeterProvider([PeriodicExportingMetricReader(metric_exporter)], resource=resource)
-    trace.set_tracer_provider(tracer_provider)
+    readers = [page.reader] if page is not None else []
+    exporters: list[Any] = []
+    flushes: list[Callable[[], object]] = []
+    if sends:
+        tracer_provider, reader, exporters = _otlp(resource)
+        trace.set_tracer_provider(tracer_provider)
+        readers.append(reader)
+        flushes.append(tracer_provider.force_flush)
+    meter_provider = MeterProvider(readers, resource=resource)
     metrics.set_meter_provider(meter_provider)
+    flushes.append(meter_provider.force_flush)
 
     def flush() -> None:
-        tracer_provider.force_flush()
-        meter_provider.force_flush()
+        for each in flushes:
+            each()
 
     def stop() -> None:
         # The providers' timeouts do not limit an exporter that waits for a retry; its shutdown does.
         flushing = threading.Thread(target=flush, daemon=True)
         flushing.start()
         flushing.join(FLUSH_TIMEOUT_S)
-        for exporter in (span_exporter, metric_exporter):
+        for exporter in exporters:
             # The SDK's threads keep passing batches to the exporter after its shutdown, and log each one.
             logging.getLogger(type(exporter).__module__).addFilter(_is_error)
             exporter.shutdown()
 
     return stop
+
+
+def _check_installed() -> None:
+    try:
+        import opentelemetry.exporter.otlp.proto.http
+        import opentelemetry.sdk.trace  # noqa: F401
+    except ImportError as error:
+        raise SettingsError(
+            f"PG_MCP_OPENTELEMETRY is true, but {error.name} is not installed",
+            hint="install it with: pip install 'pgmcp[telemetry]'",
+        ) from error
+
+
+def _otlp(resource: "Resource") -> "tuple[TracerProvider, MetricReader, list[Any]]":
+    """Return what sends spans and metrics, and the exporters that have to be shut down."""
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    span_exporter, metric_exporter = OTLPSpanExporter(), OTLPMetricExporter()
+    tracer_provider = TracerProvider(resource=resource)
+    tracer_provider.add_span_processor(BatchSpanProcessor(span_exporter))
+    return tracer_provider, PeriodicExportingMetricReader(metric_exporter), [span_exporter, metric_exporter]
 
 
 def _is_error(record: logging.LogRecord) -> bool:

@@ -216,6 +216,11 @@ class HttpSettings(Section):
     stop_timeout_s: float = number(
         20.0, "seconds", 0, 3600, "time that running calls get to finish when the server is stopped"
     )
+    metrics: bool = Field(
+        default=False,
+        description="show metrics to Prometheus at /metrics, to callers that may call tools. Needs "
+        "pip install 'pgmcp[metrics]'",
+    )
     tls_cert: ExistingFile | None = unset(
         "PEM file of the server's certificate and its chain; the server uses TLS if set"
     )

@@ -73,11 +73,13 @@ class Backend:
 
     Attributes:
         trace: None unless requests are traced.
+        metrics: returns metrics as Prometheus reads them; None if they are not shown.
     """
 
     pipeline: "Pipeline"
     presenter: "Presenter"
     trace: TraceRequest | None = None
+    metrics: Callable[[], bytes] | None = None
 
 
 class Surface:

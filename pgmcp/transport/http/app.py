@@ -2,10 +2,13 @@
 
 /mcp, /mcp/          the protocol: POST only
 /healthz, /readyz    for machines that watch the server
+/metrics             for Prometheus, where the settings want it; for those who may call
 /.well-known/…       where to get a token (RFC 9728)
 """
 
+import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from starlette.datastructures import Headers, QueryParams
@@ -24,19 +27,27 @@ logger = logging.getLogger(__name__)
 
 MAX_ADDRESS_CHARACTERS: Final = 60
 MCP_PATHS: Final = ("/mcp", "/mcp/")
+METRICS_PATH: Final = "/metrics"
+METRICS_TYPE: Final = "text/plain; version=0.0.4"
 
 
 class HttpApp:
     """The server's ASGI application."""
 
     def __init__(
-        self, exchanges: ASGIApp, host_check: HostCheck, health: Health, gate: Gate | None = None
+        self,
+        exchanges: ASGIApp,
+        host_check: HostCheck,
+        health: Health,
+        gate: Gate | None = None,
+        metrics: Callable[[], bytes] | None = None,
     ) -> None:
         """Answer by these parts; without a gate everyone who can connect may call."""
         self._exchanges = exchanges
         self._host_check = host_check
         self._health = health
         self._gate = gate
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,13 +75,16 @@ class HttpApp:
             return answer_preflight(headers)
         if self._gate is not None and self._gate.resource.serves_metadata_at(path):
             return self._gate.resource.metadata()
-        if path not in (*MCP_PATHS, "/readyz"):
+        if path not in (*MCP_PATHS, "/readyz") and (path != METRICS_PATH or self._metrics is None):
             return PlainTextResponse("not found; the protocol is at /mcp\n", 404)
         return await self._refuse_caller(scope) or await self._answer_admitted(scope)
 
     async def _answer_admitted(self, scope: Scope) -> Response | None:
         if scope["path"] == "/readyz":
             return await self._health.answer_ready(is_verbose=True)
+        if scope["path"] == METRICS_PATH and self._metrics is not None:
+            page = await asyncio.to_thread(self._metrics)
+            return Response(page, headers={"Cache-Control": "no-store"}, media_type=METRICS_TYPE)
         if scope["method"] != "POST":
             # A GET of a client before 2026-07-28 asks for a stream that could never carry anything.
             return refusal(405, "only POST is answered here", headers={"Allow": "POST"})

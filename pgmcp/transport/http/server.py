@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,7 @@ class HttpServer:
         gate: Gate | None = None,
         tls: TlsFiles | None = None,
         proxies: Sequence[str] = (),
+        metrics: Callable[[], bytes] | None = None,
     ) -> None:
         """Prepare to serve.
 
@@ -75,6 +76,7 @@ class HttpServer:
             check: finds out which databases can be reached.
             gate: finds out who calls; None lets everyone call who can connect.
             tls: None serves plain HTTP.
+            metrics: returns what /metrics shows; None answers 404 there.
             proxies: addresses and networks whose X-Forwarded headers are believed.
         """
         self._limits = limits
@@ -93,7 +95,7 @@ class HttpServer:
         ]
         streaming, plain = map(StreamableHTTPASGIApp, self._managers)
         self._exchanges = Exchanges(streaming, plain, DirectCalls(surface), limits)
-        app = HttpApp(self._exchanges, host_check, self._health, gate)
+        app = HttpApp(self._exchanges, host_check, self._health, gate, metrics)
         self._uvicorn = _Uvicorn(_uvicorn_config(app, limits, tls, proxies))
         self._stop_timer: asyncio.TimerHandle | None = None
 

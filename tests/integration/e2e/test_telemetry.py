@@ -1,12 +1,17 @@
 """Spans and metrics, as a collector on this machine receives them; nothing at all without the setting."""
 
+import hashlib
+import signal
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from testing.http_server import HttpServerProcess, http_client, tool_call
+from testing.mcp_server import server_environment
 from testing.raw_jsonrpc import RawServer
 from tests.integration.e2e.conftest import StartServer
 
@@ -109,6 +114,58 @@ def test_a_call_is_a_span_with_its_stages_below_it_and_the_hosts_trace_above(
     assert rejected.status.code == 2
     assert {"pgmcp.calls", "pgmcp.call.duration"} <= collector.metric_names()
     assert not any(b"unheard" in body for bodies in collector.bodies.values() for body in bodies)
+
+
+@pytest.fixture
+def http_server(shop_url: str, collector: Collector, tmp_path: Path) -> Iterator[HttpServerProcess]:
+    pytest.importorskip("opentelemetry.exporter.prometheus", reason="the extra `metrics` is not installed")
+    token_hash = hashlib.sha256(b"the-token").hexdigest()
+    environment = server_environment(
+        shop_url,
+        database_name="shop",
+        opentelemetry="true",
+        http_metrics="true",
+        http_tokens=f"prometheus={token_hash}",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
+    )
+    with HttpServerProcess(environment, tmp_path) as server:
+        yield server
+
+
+def test_over_http_a_trace_comes_by_header_and_metrics_are_shown_to_those_who_may_call(
+    http_server: HttpServerProcess, collector: Collector
+) -> None:
+    bearer = {"Authorization": "Bearer the-token"}
+    by_another = TRACEPARENT.replace("0af7651916cd43dd8448eb211c80319c", "1" * 32)
+    headers, plain = tool_call("execute_sql", sql="select 'unheard of'")
+    _, with_progress = tool_call("execute_sql", sql="drop table unheard_of")
+    with_progress["params"]["_meta"]["progressToken"] = 1
+    _, with_meta = tool_call("execute_sql", sql="select 1")
+    with_meta["params"]["_meta"]["traceparent"] = by_another
+
+    with http_client(http_server.port) as client:
+        for body in (plain, with_progress, with_meta):
+            client.post("/mcp", json=body, headers=headers | bearer | {"traceparent": TRACEPARENT})
+        without_token = client.get("/metrics")
+        page = client.get("/metrics", headers=bearer)
+        elsewhere = client.get("/metrics", headers=bearer | {"Host": "evil.example.com"})
+    http_server.send_signal(signal.SIGTERM)
+    assert http_server.wait() == 0
+
+    above = [span for span in collector.spans() if span.name == "tools/call execute_sql"]
+    assert [span.trace_id.hex() for span in above] == [*[TRACEPARENT.split("-")[1]] * 2, "1" * 32]
+    assert [span.status.code for span in above] == [0, 2, 0]
+    assert (without_token.status_code, elsewhere.status_code) == (401, 421)
+    assert page.headers["content-type"].startswith("text/plain; version=0.0.4")
+    lines = page.text.splitlines()
+    calls = 'pgmcp_calls_total{pgmcp_operation="execute_sql",pgmcp_outcome="%s"} %s'
+    assert calls % ("answered", "2.0") in lines
+    assert calls % ("rejected", "1.0") in lines
+    assert any(line.startswith("pgmcp_call_duration_seconds_bucket{") for line in lines)
+    types = [line for line in lines if line.startswith("# TYPE")]
+    assert len(types) == len(set(types))
+    assert "unheard" not in page.text
+    assert "prometheus" not in page.text
 
 
 def test_nothing_is_sent_without_the_setting(
