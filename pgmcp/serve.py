@@ -82,8 +82,13 @@ async def open_backend(
     context_file: ContextFile | None,
     fork_server: ForkServer | None,
     extensions: Sequence[AnswerExtension] = (),
+    *,
+    kept_connections: int = 0,
 ) -> AsyncIterator[Backend]:
     """Build what answers hosts; on leaving, no worker of it is left and nothing runs on the server.
+
+    Args:
+        kept_connections: of each database in use, unless its settings say how many.
 
     Raises:
         GuardFailedError: if the checks of statements do not work in this environment.
@@ -94,7 +99,9 @@ async def open_backend(
     async with (
         AsyncExitStack() as cleanup,
         _open_sharing(settings) as sharing,
-        open_pipeline(settings, fork_server, context_file, sharing, page) as (
+        open_pipeline(
+            settings, fork_server, context_file, sharing, page, kept_connections=kept_connections
+        ) as (
             pipeline,
             counter,
         ),
@@ -159,6 +166,8 @@ async def open_pipeline(
     context_file: ContextFile | None = None,
     sharing: "Sharing | None" = None,
     page: "MetricsPage | None" = None,
+    *,
+    kept_connections: int = 0,
 ) -> AsyncIterator[tuple[Pipeline, TokenCounter]]:
     """Build the pipeline; on leaving, no worker of it is left and nothing runs on the server.
 
@@ -166,6 +175,7 @@ async def open_pipeline(
         context_file: the one of the settings, if it has been read already.
         sharing: what several servers share; None counts for this process alone.
         page: shows metrics to Prometheus.
+        kept_connections: of each database in use, unless its settings say how many.
     """
     counter = TokenCounter(settings.openai.model)
     if context_file is None and settings.context_file:
@@ -192,6 +202,7 @@ async def open_pipeline(
                 spawn,
                 cleanup,
                 hidden_values=hidden_values,
+                kept_connections=kept_connections,
             )
         default = _as_seen_by_default(next(iter(databases.values())))
         default.supervisor.prestart()
@@ -349,6 +360,7 @@ def _open_database(
     cleanup: AsyncExitStack,
     *,
     hidden_values: HiddenValuesCheck,
+    kept_connections: int,
 ) -> Database:
     conninfo, params = settings.target()
     credentials = _credentials(name, settings)
@@ -363,7 +375,7 @@ def _open_database(
             statement_timeout_s=server.query_timeout_s,
         ),
         spawn=spawn,
-        min_workers=settings.min_pool_size,
+        min_workers=choose_min_workers(settings, kept_connections),
         max_workers=settings.max_pool_size,
         max_waiting=server.max_queue,
         memory_limit_mb=server.worker_memory_mb if sys.platform == "linux" else 0,
@@ -470,6 +482,13 @@ def _open_role(
 
     database = Database(name, executor, schema, role, functions, row_security=row_security, fetch=fetch)
     return database, close
+
+
+def choose_min_workers(settings: DatabaseSettings, kept_connections: int) -> int:
+    """Return how many connections are kept: those of the settings, or those of the transport."""
+    if settings.min_pool_size is not None:
+        return settings.min_pool_size
+    return min(kept_connections, settings.max_pool_size)
 
 
 def _credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | None:

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+KEPT_CONNECTIONS: Final = 2
+"""Of each database in use: one server over HTTP serves many callers."""
+
 REACHABLE_TIMEOUT_S: Final = 3.0
 """For one database to answer a probe of readiness."""
 
@@ -183,7 +186,13 @@ async def _serve(
     await asyncio.to_thread(surface.load)
     offer.set_result(offered)
     async with (
-        open_backend(settings, context_file, fork_server, offered.extensions) as built,
+        open_backend(
+            settings,
+            context_file,
+            fork_server,
+            offered.extensions,
+            kept_connections=KEPT_CONNECTIONS,
+        ) as built,
         open_gate(settings.http) as gate,
     ):
         backend.set_result(built)

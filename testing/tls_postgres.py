@@ -99,6 +99,10 @@ class TlsPostgres:
     ) -> None:
         self._run("pg_ctl", "stop", "--mode=immediate", "--wait")
 
+    def log(self) -> str:
+        """Return the server's log."""
+        return (self._data / "server.log").read_text("utf-8")
+
     def restart_without_end(self) -> None:
         """Restart the server so that it never becomes ready: its restore command never finishes."""
         self._run("pg_ctl", "stop", "--mode=fast", "--wait")

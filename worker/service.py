@@ -131,7 +131,7 @@ class Service:
             try:
                 self._channel.send(*self._reply(message, body))
             except OSError:
-                self._leave(0)  # the front closed its end while we wrote
+                self._end(0)  # the front closed its end while we wrote
             self._give_back()
 
     def _next_request(self) -> tuple[ToWorker, bytes]:
@@ -157,11 +157,11 @@ class Service:
         try:
             self._channel.read()
         except ConnectionError:
-            self._leave(0)  # the front left without reading our last reply
+            self._end(0)  # the front left without reading our last reply
         except (ProtocolError, OSError) as error:
             logger.error("leaving, the channel is broken: %s", error)  # noqa: TRY400 # the traceback says nothing
             self._running.cancel()
-            self._leave(1)
+            self._end(1)
 
     def _hear(self) -> None:
         """Act on a Cancel and on the end of the front; a request waits for its turn."""
@@ -172,7 +172,13 @@ class Service:
                 self._running.cancel(frame[0].id)
         if self._channel.is_ended:
             self._running.cancel()
-            self._leave(0)
+            self._end(0)
+
+    def _end(self, exit_code: int) -> None:
+        """End the connection with Terminate, which leaves no line in the server's log, and the process."""
+        if self._session is not None:
+            self._session.terminate(self._lent)
+        self._leave(exit_code)
 
     def _reply(self, message: ToWorker, body: bytes) -> tuple[FromWorker, bytes]:
         try:

@@ -259,6 +259,16 @@ class Session:
         with suppress(psycopg.Error):  # the next statement finds out that the connection broke
             reset_for_session(kept.pgconn, [name for name, _ in kept.facts.session_settings()])
 
+    def terminate(self, lent: ServerConnection | None) -> None:
+        """Send Terminate on the connection, unless a statement runs there; the process ends now.
+
+        Args:
+            lent: the connection, if it has not been given back.
+        """
+        for connection in (lent, self._kept):
+            if connection is not None and _is_idle(connection):
+                connection.pgconn.finish()
+
     def close(self) -> None:
         """Close the connection and the pool; the session can be borrowed from again."""
         kept, self._kept = self._kept, None

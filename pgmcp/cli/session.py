@@ -77,4 +77,6 @@ def load_quiet_settings(warnings: logging.Handler, database: str | None) -> Sett
     name = next(iter(settings.databases)) if database is None else database
     if name not in settings.databases:
         raise UnknownDatabaseError(name, list(settings.databases))
-    return settings.model_copy(update={"databases": {name: settings.databases[name]}})
+    # A command asks one thing after another, so a second connection would be of no use.
+    database_settings = settings.databases[name].model_copy(update={"min_pool_size": 0, "max_pool_size": 1})
+    return settings.model_copy(update={"databases": {name: database_settings}})

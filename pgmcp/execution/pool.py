@@ -223,8 +223,11 @@ class WorkerPool:
             return
         if worker in self._general and self._waiting_general:
             self._may_grow = True  # general statements end: there is no crowd of heavy ones
-        if not worker.is_alive or worker.should_recycle:
+        if not worker.is_alive:
             self.in_background(self.discard(worker))
+            return
+        if worker.should_recycle:
+            self.in_background(self.part_with(worker))
             return
         self._forget_borrower(worker)
         if worker.has_connected:
@@ -253,8 +256,9 @@ class WorkerPool:
         self._rebalance()
 
     async def part_with(self, worker: WorkerProcess) -> None:
-        """End a worker that has no connection any more: it leaves no backend behind."""
+        """End a worker at which no statement runs; it leaves no backend behind."""
         worker.backend = None
+        await worker.leave()
         await self.discard(worker)
 
     async def close(self) -> None:

@@ -64,12 +64,13 @@ class DatabaseSettings(Section):
     max_pool_size: int = number(
         10, "connections", 1, 500, "maximum number of connections, one worker process each"
     )
-    min_pool_size: int = number(
-        lambda given: min(2, given.get("max_pool_size", 2)),
+    min_pool_size: int | None = number(
+        None,
         "connections",
         0,
         500,
-        "connections kept open while the database is in use; not more than the maximum",
+        "connections kept open while the database is in use; not more than the maximum. If unset, 0 over "
+        "stdio, where each window of a host starts a server, and 2 over HTTP",
     )
     include_schemas: SchemaPatterns = Field(
         default=(),
@@ -101,7 +102,7 @@ class DatabaseSettings(Section):
             given = next((name for name in type(self).model_fields if name in self.model_fields_set), "url")
             raise reject(given, f"expected one of {', '.join(LOCATING_FIELDS)} to be set too")
         self._check_passwords()
-        if self.min_pool_size > self.max_pool_size:
+        if self.min_pool_size is not None and self.min_pool_size > self.max_pool_size:
             raise reject(
                 "min_pool_size", f"expected at most {self.max_pool_size} connections, the maximum pool size"
             )

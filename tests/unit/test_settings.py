@@ -10,6 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr, ValidationError
 
 from pgmcp.errors import SettingsError
+from pgmcp.serve import choose_min_workers
 from pgmcp.settings import DatabaseSettings, Settings, load_settings, setting_specs
 from pgmcp.settings.database import PASSWORD_FIELDS
 
@@ -44,7 +45,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
 
     database = settings.databases["main"]
     assert (database.port, database.ssl_mode) == (5432, "prefer")
-    assert (database.min_pool_size, database.max_pool_size) == (2, 10)
+    assert (database.min_pool_size, database.max_pool_size) == (None, 10)
     assert settings.openai.model == "gpt-4o-mini"
     assert (settings.openai.max_retries, settings.openai.timeout_s) == (3, 30.0)
     assert settings.server.cache_refresh_interval_s == 3600
@@ -694,8 +695,16 @@ def test_a_minimum_pool_above_the_maximum_is_an_error() -> None:
     )
 
 
-def test_a_maximum_pool_of_one_takes_the_unset_minimum_along() -> None:
-    assert load(LOCATED | {"PG_MCP_DATABASE_MAX_POOL_SIZE": "1"}).databases["main"].min_pool_size == 1
+@pytest.mark.parametrize(
+    ("sizes", "of_transport", "kept"),
+    [({}, 0, 0), ({}, 2, 2), ({"MAX": "1"}, 2, 1), ({"MIN": "3"}, 0, 3), ({"MIN": "0"}, 2, 0)],
+)
+def test_the_transport_decides_how_many_connections_are_kept_unless_a_setting_does(
+    sizes: dict[str, str], of_transport: int, kept: int
+) -> None:
+    given = {f"PG_MCP_DATABASE_{name}_POOL_SIZE": size for name, size in sizes.items()}
+
+    assert choose_min_workers(load(LOCATED | given).databases["main"], of_transport) == kept
 
 
 def test_a_wrong_maximum_pool_is_one_problem_not_two() -> None:

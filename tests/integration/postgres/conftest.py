@@ -1,4 +1,6 @@
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -9,6 +11,7 @@ from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
+from testing.tls_postgres import TlsPostgres, find_programs
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +67,15 @@ async def supervise(spawn: Spawn) -> AsyncIterator[Callable[..., Supervisor]]:
     yield make
     for supervisor in supervisors:
         await supervisor.close()
+
+
+@pytest.fixture(scope="session")
+def tls_server() -> Iterator[TlsPostgres]:
+    """A PostgreSQL with TLS, shared by the tests of a process."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("no PostgreSQL server is installed; the embedded one has no TLS")
+    with tempfile.TemporaryDirectory(prefix="pgmcp-tls-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        with TlsPostgres(programs, Path(folder), settings={"log_connections": "on"}) as server:
+            yield server

@@ -1,8 +1,7 @@
 """What `pgmcp doctor` finds of databases: each way that a first connection fails, by cause and hint."""
 
 import socket
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,7 +20,7 @@ from pgmcp.settings.origins import find_address
 from testing.mcp_server import SHOP_CONTEXT
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.tcp_proxy import tcp_proxy
-from testing.tls_postgres import TlsPostgres, find_programs
+from testing.tls_postgres import TlsPostgres
 
 pytestmark = pytest.mark.anyio
 
@@ -46,17 +45,6 @@ def with_parts(url: str, *, password: str = "", port: int | None = None, dbname:
     parts = urlsplit(url)
     netloc = f"{parts.username}:{password or parts.password}@{parts.hostname}:{port or parts.port}"
     return urlunsplit(parts._replace(netloc=netloc, path=f"/{dbname}" if dbname else parts.path))
-
-
-@pytest.fixture(scope="module")
-def tls_server() -> Iterator[TlsPostgres]:
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("no PostgreSQL server is installed; the embedded one has no TLS")
-    with tempfile.TemporaryDirectory(prefix="pgmcp-tls-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)
-        with TlsPostgres(programs, Path(folder)) as server:
-            yield server
 
 
 async def test_a_reader_of_an_analysed_database_passes_every_check(shop_url: str) -> None:

@@ -1,0 +1,57 @@
+"""What a DBA sees of pgmcp: how many connections it opens, how it ends them, and what it does at a limit."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from pgmcp.execution.supervisor import Supervisor
+from testing.command_line import run as run_command
+from testing.mcp_server import server_environment
+from testing.raw_jsonrpc import RawServer
+from testing.statement_run import value
+from testing.tls_postgres import TlsPostgres
+
+pytestmark = pytest.mark.anyio
+
+RESET = "Connection reset by peer"
+
+
+def test_a_command_opens_one_connection_and_ends_it_with_terminate(
+    tls_server: TlsPostgres, tmp_path: Path
+) -> None:
+    log_before = tls_server.log()
+    for arguments in (("sql", "select 1"), ("schema",)):
+        done = run_command(server_environment(tls_server.url(sslmode="require")), tmp_path, *arguments)
+        assert done.returncode == 0, done.stderr
+
+    log = tls_server.log()[len(log_before) :]
+    assert log.count("connection authorized") == 2
+    assert RESET not in log
+
+
+def test_a_server_ends_its_connections_with_terminate(tls_server: TlsPostgres, tmp_path: Path) -> None:
+    log_before = tls_server.log()
+    with RawServer(server_environment(tls_server.url(sslmode="require")), tmp_path) as server:
+        server.initialize()
+        assert not server.call("execute_sql", sql="select 1").is_error
+
+    log = tls_server.log()[len(log_before) :]
+    assert "connection authorized" in log
+    assert RESET not in log
+
+
+async def test_at_the_connection_limit_of_the_role_calls_wait_for_the_workers_that_exist(
+    supervise: Callable[..., Supervisor], tls_server: TlsPostgres
+) -> None:
+    with psycopg.connect(tls_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(b"alter role reader connection limit 2")
+        try:
+            supervisor = supervise(tls_server.url(), max_workers=10, max_waiting=20)
+            numbers = [value(supervisor, f"select {number} from pg_sleep(0.05)") for number in range(12)]
+
+            assert await asyncio.gather(*numbers) == list(range(12))
+        finally:
+            admin.execute(b"alter role reader connection limit -1")
