@@ -7,19 +7,20 @@ by that library in minutes that start with the first call, because only such a c
 the provider reports what was used.
 """
 
-import hashlib
 import math
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
-
-from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, Storage
-from limits.aio.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from pgmcp.errors import RateLimitedError, SharedStorageError
+
+if TYPE_CHECKING:
+    from limits.aio.storage import Storage
+
+    from pgmcp.stored_budgets import Reservation, SharedWindows, TokenBudget
 
 MAX_CALLERS: Final = 10_000
 """Callers whose requests this server remembers; the one that has called least recently is forgotten first."""
@@ -38,44 +39,10 @@ class SharedCounts:
         refuse_when_away: refuse calls during an outage instead.
     """
 
-    storage: Storage
+    storage: "Storage"
     attempt: Attempt
     servers: int = 1
     refuse_when_away: bool = False
-
-
-async def _run(work: Callable[[], Awaitable[Any]]) -> Any:
-    """Run work that uses the memory of this process, which is never away."""
-    return await work()
-
-
-class Reservation:
-    """Tokens set aside for one model call, until the provider says what it used."""
-
-    def __init__(
-        self, storage: Storage, attempt: Attempt, budget: RateLimitItem, tokens: int, minute_ends_s: float
-    ) -> None:
-        self._storage = storage
-        self._attempt = attempt
-        self._budget = budget
-        self._tokens = tokens
-        self._minute_ends_s = minute_ends_s
-
-    async def settle(self, actual_tokens: int) -> None:
-        """Replace the estimate by what the call used; 0 gives everything back.
-
-        More than the estimate is charged in full, even if the budget is overdrawn by it. During an outage of
-        a shared storage the estimate stays.
-        """
-        excess_tokens = actual_tokens - self._tokens
-        # What a past minute left over is gone with it.
-        if excess_tokens > 0 or time.time() < self._minute_ends_s:
-            key, expiry_s = self._budget.key_for(), self._budget.get_expiry()
-            try:
-                await self._attempt(lambda: self._storage.incr(key, expiry_s, amount=excess_tokens))
-            except SharedStorageError:
-                return
-        self._tokens = actual_tokens
 
 
 class _MovingWindow:
@@ -98,18 +65,16 @@ class _MovingWindow:
 
 
 @dataclass(frozen=True, slots=True)
-class _Budget:
+class Budget:
     """How many requests a caller may make in a period.
 
     Attributes:
         name: for the refusal.
-        shared: the same for the `limits` library.
     """
 
     requests: int
     period_s: float
     name: str
-    shared: RateLimitItem
 
 
 class _OwnWindows:
@@ -119,7 +84,7 @@ class _OwnWindows:
         servers: this server grants one part of so many, one request at least.
     """
 
-    def __init__(self, budgets: tuple[_Budget, ...], clock: Callable[[], float], *, servers: int) -> None:
+    def __init__(self, budgets: tuple[Budget, ...], clock: Callable[[], float], *, servers: int) -> None:
         self._budgets = budgets
         self._clock = clock
         self._servers = servers
@@ -131,7 +96,7 @@ class _OwnWindows:
         waits = (window.wait_s(now_s) for window in windows)
         wait_s, name = max(zip(waits, (budget.name for budget in self._budgets), strict=True))
         if wait_s > 0:
-            raise RateLimitedError(name, _whole_seconds(wait_s))
+            raise RateLimitedError(name, whole_seconds(wait_s))
         for window in windows:
             window.count(now_s)
 
@@ -166,7 +131,7 @@ class RateLimit:
         requests_per_hour: int,
         tokens_per_minute: int,
         shared: SharedCounts | None = None,
-        storage: Storage | None = None,
+        storage: "Storage | None" = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Count together with other servers in `shared`; in this process if None.
@@ -176,16 +141,38 @@ class RateLimit:
             clock: seconds, monotonic; for requests that are counted in this process.
         """
         self._enabled = enabled
-        budgets = _budgets(requests_per_hour, requests_per_minute)
-        servers = shared.servers if shared else 1
-        own_storage = storage or MemoryStorage()
-        self._own_windows = _OwnWindows(budgets, clock, servers=servers)
-        self._own_tokens = _TokenBudget(own_storage, _run, max(1, tokens_per_minute // servers))
+        self._budgets = _budgets(requests_per_hour, requests_per_minute)
+        self._tokens_per_minute = tokens_per_minute
         self._shared = shared
-        self._shared_windows = _SharedWindows(shared, budgets) if shared else None
-        self._shared_tokens = (
-            _TokenBudget(shared.storage, shared.attempt, tokens_per_minute) if shared else None
-        )
+        self._storage = storage
+        self._own_windows = _OwnWindows(self._budgets, clock, servers=shared.servers if shared else 1)
+
+    @staticmethod
+    def preload() -> None:
+        """Load what counts model tokens; takes 0.1 s, so call it in another thread than the event loop's."""
+        import pgmcp.stored_budgets  # noqa: F401
+
+    @cached_property
+    def _own_tokens(self) -> "TokenBudget":
+        from pgmcp.stored_budgets import TokenBudget
+
+        servers = self._shared.servers if self._shared else 1
+        return TokenBudget(self._storage, None, max(1, self._tokens_per_minute // servers))
+
+    @cached_property
+    def _shared_tokens(self) -> "TokenBudget | None":
+        from pgmcp.stored_budgets import TokenBudget
+
+        shared = self._shared
+        return TokenBudget(shared.storage, shared.attempt, self._tokens_per_minute) if shared else None
+
+    @cached_property
+    def _shared_windows(self) -> "SharedWindows | None":
+        if self._shared is None:
+            return None
+        from pgmcp.stored_budgets import SharedWindows
+
+        return SharedWindows(self._shared, self._budgets)
 
     async def admit(self, caller: str | None = None) -> None:
         """Count one request; a refused one is not counted.
@@ -210,7 +197,7 @@ class RateLimit:
         else:
             self._own_windows.count(caller)  # so that an outage does not begin with a fresh budget
 
-    async def reserve_tokens(self, estimate_tokens: int) -> Reservation:
+    async def reserve_tokens(self, estimate_tokens: int) -> "Reservation":
         """Set tokens aside for a model call that is about to be sent.
 
         Raises:
@@ -231,77 +218,10 @@ class RateLimit:
             raise SharedStorageError
 
 
-class _SharedWindows:
-    """Counts requests in a storage that other servers count in, too."""
-
-    def __init__(self, shared: SharedCounts, budgets: tuple[_Budget, ...]) -> None:
-        self._attempt = shared.attempt
-        self._limiter = SlidingWindowCounterRateLimiter(shared.storage)
-        self._longer, self._shorter = budgets
-
-    async def admit(self, caller: str | None) -> None:
-        refused: tuple[float, str] | None = await self._attempt(lambda: self._count(_key_of(caller)))
-        if refused is not None:
-            wait_s, name = refused
-            raise RateLimitedError(name, wait_s)
-
-    async def _count(self, key: str) -> tuple[float, str] | None:
-        """Count a request in both windows; return the wait and the budget's name if it does not fit.
-
-        A hit that is refused charges nothing. The longer window is tested first, so that a request which it
-        refuses is not charged to the shorter one.
-        """
-        if not await self._limiter.test(self._longer.shared, key):
-            return await self._wait_s(self._longer, key), self._longer.name
-        for budget in (self._shorter, self._longer):
-            if not await self._limiter.hit(budget.shared, key):
-                return await self._wait_s(budget, key), budget.name
-        return None
-
-    async def _wait_s(self, budget: _Budget, key: str) -> float:
-        window = await self._limiter.get_window_stats(budget.shared, key)
-        # One request more fits when the weighted count has fallen by one.
-        return _whole_seconds(window.reset_time - time.time() + budget.period_s / budget.requests)
-
-
-class _TokenBudget:
-    """Model tokens per minute in one storage."""
-
-    def __init__(self, storage: Storage, attempt: Attempt, tokens_per_minute: int) -> None:
-        self._storage = storage
-        self._attempt = attempt
-        self._limiter = FixedWindowRateLimiter(storage)
-        self._budget = RateLimitItemPerMinute(tokens_per_minute, namespace="tokens")
-
-    async def reserve(self, estimate_tokens: int, *, enforced: bool) -> Reservation:
-        budget = self._budget
-        if enforced and estimate_tokens > budget.amount:
-            raise RateLimitedError(
-                f"this call needs about {estimate_tokens} model tokens, "
-                f"PG_MCP_RATE_LIMIT_OPENAI_TOKENS_PER_MINUTE is {budget.amount}",
-                None,
-            )
-        fits, time_s = await self._attempt(lambda: self._count(estimate_tokens, enforced=enforced))
-        if not fits:
-            raise RateLimitedError(f"{budget.amount} model tokens per minute", _whole_seconds(time_s))
-        return Reservation(self._storage, self._attempt, budget, estimate_tokens, time_s)
-
-    async def _count(self, tokens: int, *, enforced: bool) -> tuple[bool, float]:
-        """Count tokens that fit, and return when the minute ends; otherwise return the seconds to wait."""
-        # Not by hit() alone, which counts what it refuses.
-        if enforced and not await self._limiter.test(self._budget, cost=tokens):
-            window = await self._limiter.get_window_stats(self._budget)
-            return False, window.reset_time - time.time()
-        await self._limiter.hit(self._budget, cost=tokens)
-        return True, await self._storage.get_expiry(self._budget.key_for())
-
-
-def _budgets(requests_per_hour: int, requests_per_minute: int) -> tuple[_Budget, _Budget]:
-    hour = RateLimitItemPerHour(requests_per_hour, namespace="requests")
-    minute = RateLimitItemPerMinute(requests_per_minute, namespace="requests")
+def _budgets(requests_per_hour: int, requests_per_minute: int) -> tuple[Budget, Budget]:
     return (
-        _Budget(requests_per_hour, 3600.0, _budget_name(requests_per_hour, "hour"), hour),
-        _Budget(requests_per_minute, 60.0, _budget_name(requests_per_minute, "minute"), minute),
+        Budget(requests_per_hour, 3600.0, _budget_name(requests_per_hour, "hour")),
+        Budget(requests_per_minute, 60.0, _budget_name(requests_per_minute, "minute")),
     )
 
 
@@ -309,11 +229,7 @@ def _budget_name(requests: int, period: str) -> str:
     return f"{requests} request{'' if requests == 1 else 's'} per {period}"
 
 
-def _key_of(caller: str | None) -> str:
-    """Return a caller's key: of one form, and without a name that everyone who can read the storage sees."""
-    return "all" if caller is None else hashlib.sha256(caller.encode()).hexdigest()[:32]
-
-
-def _whole_seconds(wait_s: float) -> float:
+def whole_seconds(wait_s: float) -> float:
+    """Return how long to wait, as a caller is told."""
     # Rounded up: who comes back after the time we name must be let in.
     return float(max(1, math.ceil(wait_s)))

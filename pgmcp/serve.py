@@ -254,6 +254,7 @@ async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) ->
         database.functions.get(), _preload_after(database.role, rate_limit), return_exceptions=True
     )
     await asyncio.to_thread(prepare_outlines)
+    await asyncio.to_thread(rate_limit().preload)
     # What is loaded by now stays: no full collection looks at it again, which held up calls for 0.1 s.
     gc.freeze()
 

@@ -18,7 +18,7 @@ _HOMES_BY_PACKAGE = {
     "httpx2": ("pgmcp/transport/http/authentication/*",),
     "jwt": ("pgmcp/transport/http/authentication/*",),
     "cryptography": ("pgmcp/fleet/*",),
-    "limits": ("pgmcp/rate_limit.py", "pgmcp/fleet/*"),
+    "limits": ("pgmcp/rate_limit.py", "pgmcp/stored_budgets.py", "pgmcp/fleet/*"),
     "pyarrow": ("pgmcp/export/parquet.py",),
     "anyio": ("pgmcp/transport/http/*",),
     "mcp": ("pgmcp/demo/*", "pgmcp/transport/http/*"),

@@ -1,0 +1,131 @@
+"""Budgets that the `limits` library counts in a storage: model tokens, and the requests of a fleet.
+
+The library takes 0.1 s to load, so `pgmcp.rate_limit` imports this module when it is needed first.
+"""
+
+import hashlib
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
+
+from pgmcp.errors import RateLimitedError, SharedStorageError
+from pgmcp.rate_limit import Attempt, Budget, SharedCounts, whole_seconds
+
+
+async def _run(work: Callable[[], Awaitable[Any]]) -> Any:
+    """Run work that uses the memory of this process, which is never away."""
+    return await work()
+
+
+class Reservation:
+    """Tokens set aside for one model call, until the provider says what it used."""
+
+    def __init__(
+        self, storage: Storage, attempt: Attempt, budget: RateLimitItem, tokens: int, minute_ends_s: float
+    ) -> None:
+        self._storage = storage
+        self._attempt = attempt
+        self._budget = budget
+        self._tokens = tokens
+        self._minute_ends_s = minute_ends_s
+
+    async def settle(self, actual_tokens: int) -> None:
+        """Replace the estimate by what the call used; 0 gives everything back.
+
+        More than the estimate is charged in full, even if the budget is overdrawn by it. During an outage of
+        a shared storage the estimate stays.
+        """
+        excess_tokens = actual_tokens - self._tokens
+        # What a past minute left over is gone with it.
+        if excess_tokens > 0 or time.time() < self._minute_ends_s:
+            key, expiry_s = self._budget.key_for(), self._budget.get_expiry()
+            try:
+                await self._attempt(lambda: self._storage.incr(key, expiry_s, amount=excess_tokens))
+            except SharedStorageError:
+                return
+        self._tokens = actual_tokens
+
+
+class SharedWindows:
+    """Counts requests in a storage that other servers count in, too."""
+
+    def __init__(self, shared: SharedCounts, budgets: tuple[Budget, Budget]) -> None:
+        self._attempt = shared.attempt
+        self._limiter = SlidingWindowCounterRateLimiter(shared.storage)
+        self._longer, self._shorter = budgets
+        self._item_by_name = {
+            self._longer.name: RateLimitItemPerHour(self._longer.requests, namespace="requests"),
+            self._shorter.name: RateLimitItemPerMinute(self._shorter.requests, namespace="requests"),
+        }
+
+    async def admit(self, caller: str | None) -> None:
+        """Count a request; raise RateLimitedError for one that does not fit."""
+        refused: tuple[float, str] | None = await self._attempt(lambda: self._count(_key_of(caller)))
+        if refused is not None:
+            wait_s, name = refused
+            raise RateLimitedError(name, wait_s)
+
+    async def _count(self, key: str) -> tuple[float, str] | None:
+        """Count a request in both windows; return the wait and the budget's name if it does not fit.
+
+        A hit that is refused charges nothing. The longer window is tested first, so that a request which it
+        refuses is not charged to the shorter one.
+        """
+        if not await self._limiter.test(self._item(self._longer), key):
+            return await self._wait_s(self._longer, key), self._longer.name
+        for budget in (self._shorter, self._longer):
+            if not await self._limiter.hit(self._item(budget), key):
+                return await self._wait_s(budget, key), budget.name
+        return None
+
+    def _item(self, budget: Budget) -> RateLimitItem:
+        return self._item_by_name[budget.name]
+
+    async def _wait_s(self, budget: Budget, key: str) -> float:
+        window = await self._limiter.get_window_stats(self._item(budget), key)
+        # One request more fits when the weighted count has fallen by one.
+        return whole_seconds(window.reset_time - time.time() + budget.period_s / budget.requests)
+
+
+class TokenBudget:
+    """Model tokens per minute in one storage."""
+
+    def __init__(self, storage: Storage | None, attempt: Attempt | None, tokens_per_minute: int) -> None:
+        """Count in a storage; in the memory of this process if None."""
+        storage, attempt = storage or MemoryStorage(), attempt or _run
+        self._storage = storage
+        self._attempt = attempt
+        self._limiter = FixedWindowRateLimiter(storage)
+        self._budget = RateLimitItemPerMinute(tokens_per_minute, namespace="tokens")
+
+    async def reserve(self, estimate_tokens: int, *, enforced: bool) -> Reservation:
+        """Set tokens aside; raise RateLimitedError if they do not fit what is left of this minute."""
+        budget = self._budget
+        if enforced and estimate_tokens > budget.amount:
+            raise RateLimitedError(
+                f"this call needs about {estimate_tokens} model tokens, "
+                f"PG_MCP_RATE_LIMIT_OPENAI_TOKENS_PER_MINUTE is {budget.amount}",
+                None,
+            )
+        fits, time_s = await self._attempt(lambda: self._count(estimate_tokens, enforced=enforced))
+        if not fits:
+            raise RateLimitedError(f"{budget.amount} model tokens per minute", whole_seconds(time_s))
+        return Reservation(self._storage, self._attempt, budget, estimate_tokens, time_s)
+
+    async def _count(self, tokens: int, *, enforced: bool) -> tuple[bool, float]:
+        """Count tokens that fit, and return when the minute ends; otherwise return the seconds to wait."""
+        # Not by hit() alone, which counts what it refuses.
+        if enforced and not await self._limiter.test(self._budget, cost=tokens):
+            window = await self._limiter.get_window_stats(self._budget)
+            return False, window.reset_time - time.time()
+        await self._limiter.hit(self._budget, cost=tokens)
+        return True, await self._storage.get_expiry(self._budget.key_for())
+
+
+def _key_of(caller: str | None) -> str:
+    """Return a caller's key: of one form, and without a name that everyone who can read the storage sees."""
+    return "all" if caller is None else hashlib.sha256(caller.encode()).hexdigest()[:32]
