@@ -1,11 +1,11 @@
-"""From the first line of a host to a pipeline that answers: what is loaded when, and how it all ends.
+"""Starts the server over stdio: what is loaded when, and how it ends.
 
     claim stdin and stdout ─▶ fork server ─▶ first line answered ─▶ settings ─▶ tools/list
                               (drivers)                              └▶ pipeline ─▶ grammars, connection
 
-A host waits for `initialize` with a time limit of its own, so nothing that takes long is imported before.
-Settings that cannot be used do not end the server: hosts only say that it "could not attach", so it stays,
-and every call says which setting it is.
+Hosts wait for `initialize` only for a limited time, so slow imports happen afterwards. With invalid settings
+the server keeps running, because hosts would only say that they "could not attach"; every call then reports
+the setting.
 """
 
 import asyncio
@@ -38,11 +38,11 @@ def run(descriptors: HostDescriptors, fork_server: "ForkServer | None", *, loads
     """Serve until the host closes standard input, or until SIGTERM or SIGINT.
 
     Args:
-        fork_server: where workers come from; None starts each as a new interpreter. Closed on return.
-        loads_at_once: do not wait for a host's first line, and end if the settings cannot be used.
+        fork_server: starts the workers; None starts each as a new interpreter. Closed on return.
+        loads_at_once: do not wait for a host's first line, and end if the settings are invalid.
 
     Raises:
-        PgmcpError: the server could not be built; raised when the host has left.
+        PgmcpError: the server could not be built; raised after the host has closed standard input.
     """
     asyncio.run(_serve(descriptors, fork_server, loads_at_once=loads_at_once))
 
@@ -68,7 +68,7 @@ async def _serve(
     finally:
         server.ended.set()
         try:
-            await loading  # what is being built ends in order; a mistake in the settings is raised
+            await loading  # waits until a build in progress has ended, and raises its error
         finally:
             if fork_server is not None:
                 fork_server.close()
@@ -83,7 +83,7 @@ async def _load(
     *,
     loads_at_once: bool,
 ) -> None:
-    """Read the settings, build the pipeline, and keep it until the host has left."""
+    """Read the settings, build the pipeline, and keep it until the host closes standard input."""
     if not loads_at_once:
         await server.opened.wait()
     try:
@@ -106,10 +106,10 @@ async def _load(
 
 
 def read_settings() -> "tuple[Settings, ContextFile | None, Offer]":
-    """Read the settings, and set up logging as they say.
+    """Read the settings and set up logging.
 
     Raises:
-        SettingsError: they cannot be used.
+        SettingsError: the settings are invalid.
     """
     from pgmcp.settings import load_settings
 
@@ -151,13 +151,13 @@ def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
 
 
 def _log_unusable(error: PgmcpError) -> None:
-    logging.basicConfig()  # what the settings say of logging may be what cannot be used
+    logging.basicConfig()  # the settings of logging may be the invalid ones
     hint = f"\nhint: {error.hint}" if error.hint else ""
-    logger.error("no call can be answered, and each will say why: %s%s", error, hint)
+    logger.error("no call can be answered, and each answer will say why: %s%s", error, hint)
 
 
 def _on_signals(stop: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows: the host ends us by closing standard input
+        with suppress(NotImplementedError):  # Windows: the host ends the server by closing standard input
             loop.add_signal_handler(number, stop)

@@ -1,8 +1,8 @@
-"""`pgmcp serve --http`: from the settings to a server that answers over HTTP, and its end.
+"""`pgmcp serve --http`: starts and ends the server over HTTP.
 
     settings ─▶ address, allow-lists ─▶ sockets ─▶ pipeline ─▶ HTTP until SIGTERM or SIGINT ─▶ workers end
 
-Unlike over stdio, settings that cannot be used end the process: an operator starts it, and reads why.
+Unlike over stdio, invalid settings end the process, because an operator starts it and sees the error.
 """
 
 import asyncio
@@ -48,7 +48,7 @@ KEPT_CONNECTIONS: Final = 2
 """Of each database in use: one server over HTTP serves many callers."""
 
 REACHABLE_TIMEOUT_S: Final = 3.0
-"""For one database to answer a probe of readiness."""
+"""Timeout of a readiness check of one database."""
 
 
 def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str | None = None) -> None:
@@ -56,7 +56,7 @@ def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str |
 
     Args:
         address: `HOST:PORT`; None for the default one.
-        fork_server: where workers come from; None starts each as a new interpreter. Closed on return.
+        fork_server: starts the workers; None starts each as a new interpreter. Closed on return.
         proxies: addresses whose X-Forwarded headers are believed; None for those of the settings.
 
     Raises:
@@ -98,14 +98,14 @@ def build_host_check(where: ListenAddress, settings: "HttpSettings", *, is_local
     """Return the allow-lists.
 
     Args:
-        is_local: only this machine can reach the address.
+        is_local: whether only this machine can reach the address.
 
     Raises:
-        SettingsError: others could reach the server without authentication.
+        SettingsError: other machines could reach the server without authentication.
     """
     if not is_local and not settings.authenticates:
         raise SettingsError(
-            f"--http {where}: others can reach this address, and no authentication is configured",
+            f"--http {where}: other machines can reach this address, and no authentication is configured",
             hint="listen on 127.0.0.1, or set PG_MCP_HTTP_TOKENS, _ISSUER or _INTROSPECTION_URL",
         )
     hosts = set(settings.allowed_hosts)
@@ -115,7 +115,7 @@ def build_host_check(where: ListenAddress, settings: "HttpSettings", *, is_local
         hosts.add(f"[{where.host}]" if ":" in where.host else where.host)
     elif not hosts:
         raise SettingsError(
-            f"--http {where}: nothing says by which name clients call this server",
+            f"--http {where}: the settings do not say which host name clients use",
             hint="set PG_MCP_HTTP_PUBLIC_URL or PG_MCP_HTTP_ALLOWED_HOSTS",
         )
     if not is_local:
@@ -125,7 +125,7 @@ def build_host_check(where: ListenAddress, settings: "HttpSettings", *, is_local
 
 @asynccontextmanager
 async def open_gate(settings: "HttpSettings") -> AsyncIterator[Gate | None]:
-    """Build what finds out who calls; None if nobody has to show a token."""
+    """Build the authentication; None if callers need no token."""
     if not settings.authenticates:
         yield None
         return
@@ -221,7 +221,7 @@ async def _serve(
 
 
 async def check_databases(pipeline: "Pipeline") -> dict[str, DatabaseState]:
-    """Return by name which databases can be reached, and may be served."""
+    """Return for each database whether it can be reached and may be served."""
     names = pipeline.database_names
     found = await asyncio.gather(*(_state_of(pipeline.database(name)) for name in names))
     return dict(zip(names, found, strict=True))
@@ -248,7 +248,7 @@ def _limits(settings: "HttpSettings") -> HttpLimits:
 
 
 def _warn(settings: "HttpSettings", *, is_local: bool) -> None:
-    """Warn of what may be meant, but is open to others if it is not."""
+    """Warn about settings that may be insecure."""
     if not is_local and settings.tls_cert is None and not settings.forwarded_allow_ips:
         logger.warning("tokens and rows travel unencrypted: PG_MCP_HTTP_TLS_CERT is not set")
     if settings.public_url and not settings.authenticates:

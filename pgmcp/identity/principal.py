@@ -12,8 +12,8 @@ class Principal:
 
     Attributes:
         name: unique within its issuer; goes into logs.
-        scopes: what the token allows; None allows everything: a static token has no scopes.
-        claims: what the issuer says of the principal.
+        scopes: the token's scopes; None for a static token, which allows everything.
+        claims: the issuer's claims about the principal.
     """
 
     name: str

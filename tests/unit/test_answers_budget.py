@@ -1,4 +1,4 @@
-"""Rows laid out by columns are what they are cell by cell."""
+"""Rows formatted by columns equal rows formatted cell by cell."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""CSV as RFC 4180 has it; what Python's own reader makes of it is what the database held."""
+"""CSV as in RFC 4180: Python's own reader returns the database's values."""
 
 import csv
 import io

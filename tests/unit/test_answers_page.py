@@ -1,4 +1,4 @@
-"""A page of a kept result: as many rows as fit, never none, never one twice."""
+"""A page of a stored result has as many rows as fit, at least one, and no row twice."""
 
 import pytest
 

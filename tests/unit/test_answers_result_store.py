@@ -1,4 +1,4 @@
-"""What is stored of a result, for how long, and within which bound."""
+"""Which rows of a result are stored, for how long, and in how many bytes."""
 
 import pytest
 

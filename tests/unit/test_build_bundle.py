@@ -1,4 +1,4 @@
-"""What the one-click bundle holds, before the format's own tool sees it."""
+"""The content of the bundle, before the format's own tool checks it."""
 
 import re
 import tomllib

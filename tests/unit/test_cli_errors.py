@@ -1,4 +1,4 @@
-"""How a failure ends a command: the words for a person, and the code for a script."""
+"""How a failure ends a command: the message for a person, and the exit code for a script."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An entry goes in and out, and nothing else in the file changes by a letter."""
+"""An entry is added and removed, and nothing else in the file changes."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""What a host is told: a command that works anywhere, and settings the server would start with."""
+"""The entry for a host: a command with an absolute path, and settings with which the server starts."""
 
 import sys
 from pathlib import Path

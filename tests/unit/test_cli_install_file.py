@@ -1,4 +1,4 @@
-"""A host's file is replaced in one step, with a backup, and never half."""
+"""A host's file is replaced atomically, with a backup."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Which file each host reads, on every system, and what it takes for an entry."""
+"""Which file each host reads on every system, and the form of its entries."""
 
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 

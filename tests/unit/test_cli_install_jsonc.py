@@ -1,4 +1,4 @@
-"""The places in a JSON text, and of what is wrong in one."""
+"""Positions in a JSON text, and of errors in it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What a person sees of a change: ours without its secrets, and of others nothing but their keys."""
+"""The shown change: pgmcp's entry without its secrets, and only the keys of other entries."""
 
 import json
 

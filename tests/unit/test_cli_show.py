@@ -1,4 +1,4 @@
-"""An answer in each form, and what is told beside it."""
+"""An answer in each output form, and the remarks on standard error."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What a person who waits is told."""
+"""Progress messages in a terminal."""
 
 from pgmcp.cli.stages import WORDS_BY_STAGE, report_stages
 from pgmcp.pipeline import Stage

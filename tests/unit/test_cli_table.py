@@ -1,4 +1,4 @@
-"""How rows are laid out: what fits, what is cut, and when a record is better than a table."""
+"""Layout of rows: what fits, what is cut, and when rows are shown as records."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What reaches a terminal and a pipe."""
+"""Output to a terminal and to a pipe."""
 
 import io
 import logging

@@ -1,4 +1,4 @@
-"""The Dockerfile and compose.yaml, held against the settings and the files that they name."""
+"""The Dockerfile and compose.yaml, checked against the settings and the files that they name."""
 
 import os
 import re

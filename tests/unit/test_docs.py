@@ -1,4 +1,4 @@
-"""The documentation, held against what it documents: settings, errors, links, the code map, examples."""
+"""The documentation, checked against the code: settings, errors, links, the code map, examples."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def _blocks(page: str, language: str) -> list[str]:
 
 
 def _anchors(page: Path) -> set[str]:
-    """Return what `#…` can lead to, as forges derive it from headings."""
+    """Return the anchors that forges derive from headings."""
     headings = _HEADING.findall(_FENCED.sub("", page.read_text("utf-8")))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -128,7 +128,7 @@ def _paths_in(text: str) -> set[str]:
 
 
 def _commands() -> list[str]:
-    """Return the arguments of every `pgmcp …` that stands in a block of commands."""
+    """Return the arguments of every `pgmcp …` in a block of commands."""
     blocks = [block for page in _PAGES for block in _blocks(page.read_text("utf-8"), "sh")]
     return sorted({found.strip() for block in blocks for found in _COMMAND.findall(block)})
 

@@ -1,4 +1,4 @@
-"""What `pgmcp doctor` makes of connections that no test has: far away, behind poolers, to old servers."""
+"""`pgmcp doctor` on connections that tests do not have: remote, behind poolers, to old servers."""
 
 import pytest
 

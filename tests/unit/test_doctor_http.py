@@ -1,4 +1,4 @@
-"""What `pgmcp doctor` says of serving over HTTP, against a real issuer on loopback."""
+"""What `pgmcp doctor` reports about serving over HTTP, with a real issuer on loopback."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rows that stay encoded until they are read."""
+"""Rows stay encoded until they are read."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Parquet, read back by its own reader: typed where every value fits, exact text elsewhere."""
+"""Parquet, read with its own reader: typed if every value fits the type, else exact text."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Who may import what: the design's table, held against every module of the tree."""
+"""Which package may import which: the design's table, checked for every module."""
 
 import ast
 import re

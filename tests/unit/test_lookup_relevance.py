@@ -1,4 +1,4 @@
-"""Which tables a prompt shows first when not all fit."""
+"""Which tables a prompt shows first if not all fit."""
 
 from collections.abc import Sequence
 

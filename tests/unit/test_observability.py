@@ -1,4 +1,4 @@
-"""What log lines and the audit file say of a call, without a server around them."""
+"""The content of log lines and the audit file, without a server."""
 
 import asyncio
 import json

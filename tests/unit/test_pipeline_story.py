@@ -1,4 +1,4 @@
-"""The order of a call's stages, its repairs, budgets, deadline and end; with fakes for all that waits."""
+"""The order of a call's stages, its repairs, limits, deadline and end, with fakes for all waits."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""One timer for the time limit of all calls: who is late is cancelled, and nobody else."""
+"""One timer for the time limit of all calls: only late calls are cancelled."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""No regular expression of ours repeats a group possessively: CPython before 3.11.5 matches that wrongly."""
+"""No regular expression of pgmcp repeats a group possessively: CPython before 3.11.5 matches that wrongly."""
 
 import ast
 import importlib

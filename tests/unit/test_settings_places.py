@@ -1,4 +1,4 @@
-"""Configuration folders of programs, of every system on any."""
+"""Configuration folders of programs on every system."""
 
 from pathlib import PurePosixPath, PureWindowsPath
 

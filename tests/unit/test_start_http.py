@@ -1,4 +1,4 @@
-"""What `pgmcp serve --http` refuses before it starts, and which hosts it lets in."""
+"""What `pgmcp serve --http` refuses before it starts, and which hosts it allows."""
 
 import pytest
 from starlette.datastructures import Headers
@@ -44,7 +44,7 @@ def allowed(settings: HttpSettings, where: ListenAddress, *, is_local: bool) -> 
 
 
 def test_without_authentication_only_this_machine_is_served() -> None:
-    with pytest.raises(SettingsError, match="others can reach this address"):
+    with pytest.raises(SettingsError, match="other machines can reach this address"):
         build_host_check(ListenAddress("0.0.0.0"), HttpSettings(), is_local=False)
 
     assert allowed(HttpSettings(), ListenAddress(), is_local=True) == {"localhost:8765"}

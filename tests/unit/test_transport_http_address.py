@@ -1,4 +1,4 @@
-"""Where the server listens, and who can reach that."""
+"""The address that the server listens on, and whether other machines can reach it."""
 
 import pytest
 

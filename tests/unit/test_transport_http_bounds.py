@@ -1,4 +1,4 @@
-"""What slow, silent and greedy clients get, with bounds short enough to wait for."""
+"""Limits of slow, silent and greedy clients, with timeouts short enough for a test."""
 
 import asyncio
 import socket

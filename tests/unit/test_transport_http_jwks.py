@@ -1,4 +1,4 @@
-"""The issuer's keys over time: rotation, outage, invented key ids, with a clock that the test sets."""
+"""The issuer's keys over time: rotation, outage, invented key ids, with a controlled clock."""
 
 from collections.abc import Iterator
 

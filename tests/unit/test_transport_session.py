@@ -1,4 +1,4 @@
-"""What a session remembers of the requests in flight; the rest is tested over real pipes."""
+"""How a session tracks running requests; the rest is tested over real pipes."""
 
 import asyncio
 from typing import Any

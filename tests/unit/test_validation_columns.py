@@ -1,4 +1,4 @@
-"""What the catalog's columns decide is found in time that does not grow with the ways through a statement."""
+"""Checks of columns take time that does not grow with the number of paths through a statement."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A statement that differs from an accepted one in plain literals alone is accepted without another check."""
+"""A statement that differs from an accepted one only in plain literals is accepted without another check."""
 
 import re
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Names that sqlglot does not know change nothing but names in its trees, so one reading stands for all."""
+"""Names that sqlglot does not know change only names in its trees, so one parse is valid for all of them."""
 
 import re
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The second grammar alone: what it stops if PostgreSQL's own were blind to it."""
+"""The second grammar alone: what it refuses without PostgreSQL's grammar."""
 
 import logging
 from collections.abc import Callable

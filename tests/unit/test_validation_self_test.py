@@ -1,4 +1,4 @@
-"""A guard that does not work refuses to be used."""
+"""A guard that fails its self-test refuses all statements."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the page may not hold, whatever it was built from."""
+"""Content that the built page must not have."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Frames are put together from whatever pieces they arrive in."""
+"""Frames are assembled from chunks of any size."""
 
 import os
 import select

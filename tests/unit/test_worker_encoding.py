@@ -1,4 +1,4 @@
-"""What needs no result of a server; every type is read in test_executor_results.py."""
+"""Encoding that needs no server's result; test_executor_results.py reads every type."""
 
 import pytest
 

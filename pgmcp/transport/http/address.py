@@ -1,4 +1,4 @@
-"""Where the server listens, and whether others than this machine can reach that."""
+"""The address that the server listens on, and whether other machines can reach it."""
 
 import ipaddress
 import re
@@ -30,10 +30,10 @@ class ListenAddress:
 
 
 def parse_address(text: str) -> ListenAddress:
-    """Return the address that `HOST:PORT`, `HOST`, `:PORT` or `[IPV6]:PORT` means.
+    """Return the address for `HOST:PORT`, `HOST`, `:PORT` or `[IPV6]:PORT`.
 
     Raises:
-        SettingsError: it is none of them.
+        SettingsError: the text has another form.
     """
     found = _ADDRESS.fullmatch(text)
     port = int(found["port"] or DEFAULT_PORT) if found else 0
@@ -49,7 +49,7 @@ def open_sockets(address: ListenAddress) -> list[socket.socket]:
     """Return a listening socket for every IP address of the host, all with the same port.
 
     Raises:
-        SettingsError: the name has no address, or one of them cannot be listened on.
+        SettingsError: the name cannot be resolved, or listening on one of its addresses failed.
     """
     opened: list[socket.socket] = []
     try:
@@ -64,7 +64,7 @@ def open_sockets(address: ListenAddress) -> list[socket.socket]:
         reason = getattr(error, "strerror", None) or "this is not a host name"
         raise SettingsError(
             f"--http {address}: cannot listen there ({reason.lower()})",
-            hint="end what uses the port, or name another address",
+            hint="stop the program that uses the port, or choose another address",
         ) from None
     return opened
 
@@ -72,7 +72,7 @@ def open_sockets(address: ListenAddress) -> list[socket.socket]:
 def _listen(family: socket.AddressFamily, where: tuple[object, ...], port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sys.platform != "win32":  # there it would let two programs have one port
+        if sys.platform != "win32":  # on Windows it would let two programs share a port
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -96,7 +96,7 @@ def _is_loopback(text: str) -> bool:
 
 
 def is_unspecified(address: ListenAddress) -> bool:
-    """Return whether the address stands for every address of this machine: 0.0.0.0 or ::."""
+    """Return whether the address means all addresses of this machine: 0.0.0.0 or ::."""
     try:
         return ipaddress.ip_address(address.host).is_unspecified
     except ValueError:

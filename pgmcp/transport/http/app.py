@@ -1,8 +1,8 @@
-"""The paths of the server, and what is refused before a request is read.
+"""The paths of the server, and the checks before a request's body is read.
 
 /mcp, /mcp/          the protocol: POST only
-/healthz, /readyz    for machines that watch the server
-/metrics             for Prometheus, where the settings want it; for those who may call
+/healthz, /readyz    for health checks
+/metrics             for Prometheus, if the settings enable it; needs the same access as a call
 /.well-known/…       where to get a token (RFC 9728)
 """
 

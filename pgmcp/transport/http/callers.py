@@ -20,7 +20,7 @@ _TRACE_HEADERS: Final = ("traceparent", "tracestate", "baggage")
 def caller_of(
     meta: Mapping[str, Any], scope: Scope | None, headers: Mapping[str, str], protocol_version: str
 ) -> Caller:
-    """Return who asks; before 2026-07-28 only the HTTP client's name comes with a call."""
+    """Return the caller; before 2026-07-28 a call has only the HTTP client's name."""
     principal: Principal | None = scope.get(PRINCIPAL_KEY) if scope is not None else None
     name = caller_name(meta.get(types.CLIENT_INFO_META_KEY))
     if not name:

@@ -1,8 +1,8 @@
-"""Changes of resources, for hosts that keep a stream of `subscriptions/listen` open (2026-07-28).
+"""Changed resources, for hosts with an open `subscriptions/listen` stream (2026-07-28).
 
     surface.changes ─▶ ChangeBus ─▶ the SDK's ListenHandler, a stream for each request
 
-Hosts before 2026-07-28 cannot subscribe: without sessions there is nowhere to send a change to.
+Hosts before 2026-07-28 cannot subscribe, because the server has no session to send a change to.
 """
 
 import math
@@ -29,10 +29,10 @@ _listening: ContextVar[Principal | None] = ContextVar("listening", default=None)
 
 
 class ChangeStreams:
-    """Streams that are told of changes.
+    """Open streams that receive changes.
 
     Args:
-        max_streams: open at once.
+        max_streams: maximum number of open streams.
     """
 
     def __init__(self, surface: Surface, *, max_streams: int) -> None:
@@ -43,7 +43,7 @@ class ChangeStreams:
     async def listen(
         self, context: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        """Keep a stream open until its token expires; only changes of resources are acknowledged."""
+        """Keep a stream open until its token expires; only subscriptions to resources are acknowledged."""
         wanted = params.notifications.model_copy(
             update={"tools_list_changed": None, "prompts_list_changed": None}
         )
@@ -54,7 +54,7 @@ class ChangeStreams:
         raise MCPError(code=INVALID_REQUEST, message="the token has expired")
 
     def close(self) -> None:
-        """End every stream in order."""
+        """End all streams with a final message."""
         self._handler.close()
 
 
@@ -65,7 +65,7 @@ def principal_of(context: ServerRequestContext[Any, Any]) -> Principal | None:
 
 
 def _seconds_left(context: ServerRequestContext[Any, Any]) -> float:
-    """Return how long the caller's token is valid; for ever if nothing says."""
+    """Return how long the caller's token remains valid; infinity if it has no expiry."""
     principal = principal_of(context)
     expires_at_s = principal.claims.get("exp") if principal is not None else None
     return max(0.0, expires_at_s - time.time()) if isinstance(expires_at_s, int | float) else math.inf

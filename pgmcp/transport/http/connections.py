@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 connection, with bounds that it lacks: silent, slow and too many clients."""
+"""uvicorn's HTTP/1.1 connection with additional limits on silent, slow and too many clients."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,19 +15,19 @@ _FULL: Final = (
 
 
 class BoundedConnection(H11Protocol):
-    """A connection that costs the others nothing.
+    """A connection whose slowness cannot affect others.
 
         made ──▶ headers, header_timeout_s ──▶ request ──▶ answer ──▶ idle, uvicorn's keep-alive
                      ▲                                                  │
                      └────────── first byte of the next request ◀───────┘
 
-    An answer that the client does not read is given up after write_timeout_s.
+    If the client does not read an answer, the connection is closed after write_timeout_s.
     """
 
     limits: HttpLimits
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or close it if there are too many."""
+        """Accept a connection, or close it if there are too many."""
         self._headers_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         if len(self.connections) >= self.limits.max_connections:
@@ -39,7 +39,7 @@ class BoundedConnection(H11Protocol):
         self._await_headers()
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes of a request."""
+        """Process received bytes."""
         if self.transport.is_closing():
             return
         super().data_received(data)
@@ -50,20 +50,20 @@ class BoundedConnection(H11Protocol):
             self._stop_waiting_for_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection from the count."""
         self._stop_waiting_for_headers()
         self._stop_waiting_for_reader()
         if self in self.connections:
             super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Begin to wait for a client that does not read."""
+        """Start the timeout for a client that does not read."""
         super().pause_writing()
         if self._write_timer is None:
             self._write_timer = self.loop.call_later(self.limits.write_timeout_s, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on writing: the client reads again."""
+        """Continue writing, because the client reads again."""
         self._stop_waiting_for_reader()
         super().resume_writing()
 

@@ -1,4 +1,4 @@
-"""Lets pages of allowed websites read answers, as browsers ask for it (CORS, the Fetch standard)."""
+"""Lets pages of allowed websites read answers (CORS, Fetch standard)."""
 
 import re
 from typing import Final
@@ -14,12 +14,12 @@ _MAX_AGE_S: Final = 600
 
 
 def is_preflight(method: str, headers: Headers) -> bool:
-    """Return whether a browser asks if a page may send a request."""
+    """Return whether the request is a CORS preflight."""
     return method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
 
 
 def answer_preflight(headers: Headers) -> Response:
-    """Return what a page may send; its origin has been checked."""
+    """Return the answer to a preflight whose origin has been checked."""
     wanted = (name.strip().lower() for name in headers.get("access-control-request-headers", "").split(","))
     allowed = [name for name in wanted if _REQUEST_HEADER.fullmatch(name)]
     return Response(
@@ -33,7 +33,7 @@ def answer_preflight(headers: Headers) -> Response:
 
 
 def readable_by(origin: str, send: Send) -> Send:
-    """Return `send` for an answer that pages of this origin may read."""
+    """Return a `send` that adds the headers with which pages of this origin may read the answer."""
 
     async def send_readable(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,11 +1,11 @@
-"""One request, from its body to the end of its answer.
+"""Handles one request, from its body to the end of its answer.
 
     body ─▶ read whole: size, time ─▶ the SDK's app ─▶ answer
                                         ▲
-    the client leaves ──────────────────┤ cancels: its statement is stopped on the database server
-    the server stops  ──────────────────┘
+    client disconnects ─────────────────┤ cancels: its statement is stopped on the database server
+    server shuts down  ─────────────────┘
 
-The SDK watches for a client that leaves only where it streams. Here every request is watched alike.
+The SDK notices a disconnected client only in streams; this module watches every request.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from pgmcp.transport.messages import PARSE_ERROR, BadMessageError, decode, read_
 logger = logging.getLogger(__name__)
 
 _CLOSE: Final = {"Connection": "close"}
-"""Sent when a body was not read to its end: what is left of it is no request."""
+"""Sent if a body was not read to its end, because the rest must not be parsed as a request."""
 
 _VERSION_HEADER: Final = "mcp-protocol-version"
 _VERSION_KEY: Final = b'"io.modelcontextprotocol/protocolVersion"'
@@ -36,11 +36,11 @@ _WARN_AGAIN_AFTER_S: Final = 600.0
 
 
 class Exchanges:
-    """Runs requests, and can end all of them.
+    """Runs requests, and can cancel all of them.
 
     Args:
-        streaming: answers clients that take a stream of events.
-        plain: answers the others, with JSON alone.
+        streaming: answers clients that accept an event stream.
+        plain: answers other clients with JSON.
         direct: answers plain tool calls.
     """
 
@@ -61,7 +61,7 @@ class Exchanges:
         self._warned_at_s = -_WARN_AGAIN_AFTER_S
 
     def stop(self) -> None:
-        """Cancel every request under way; those not answered yet get 503."""
+        """Cancel all running requests; those without an answer get 503."""
         for scope in list(self._running):
             scope.cancel()
 
@@ -145,7 +145,7 @@ class Exchanges:
                 return b"".join(chunks)
 
     def _report_lost_version(self, headers: Headers, body: bytes) -> None:
-        """Warn if a request of 2026-07-28 comes without its header: a proxy has dropped it."""
+        """Warn if a request of 2026-07-28 has no version header, because a proxy has dropped it."""
         if _VERSION_HEADER in headers or _VERSION_KEY not in body:
             return
         now_s = self._clock()
@@ -158,7 +158,7 @@ class Exchanges:
 
 
 async def _run_watched(app: ASGIApp, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
-    """Run the app on a body that has been read; cancel it when the client leaves.
+    """Run the app on a complete body; cancel it if the client disconnects.
 
     Raises:
         ClientGoneError: the client has left before the answer was complete.
@@ -191,10 +191,10 @@ async def _run_watched(app: ASGIApp, scope: Scope, body: bytes, receive: Receive
 def _check_message(body: bytes) -> bytes:
     """Return the body of one message, with halves of surrogate pairs replaced.
 
-    The SDK quotes what it cannot read, and takes some requests with a broken id for notifications.
+    The SDK quotes invalid input, and treats some requests with an invalid id as notifications.
 
     Raises:
-        BadMessageError: it is no message, or several.
+        BadMessageError: the body is not exactly one message.
     """
     try:
         body.decode()

@@ -1,8 +1,8 @@
-"""What machines ask of the server: does the process run, and can it answer calls?
+"""Health checks: does the process run, and can it answer calls?
 
 /healthz          the process runs
 /readyz           it is not stopping, and a database can be reached with every role that callers may get
-/readyz?verbose   the same, with each database; for those who may call tools
+/readyz?verbose   the same, with each database; needs the same access as a call
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from pgmcp.transport.http.replies import json_reply
 logger = logging.getLogger(__name__)
 
 KEPT_S: Final = 2.0
-"""How long a result is kept: probes cost the databases nothing more."""
+"""How long a result is reused, so that frequent probes do not reach the databases."""
 
 
 class DatabaseState(StrEnum):
@@ -38,7 +38,7 @@ class Health:
     """Answers probes.
 
     Attributes:
-        is_stopping: whether the server takes no more calls.
+        is_stopping: whether the server accepts no more calls.
     """
 
     def __init__(self, check: Check, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,7 +52,7 @@ class Health:
     async def answer_ready(self, *, is_verbose: bool) -> Response:
         """Return 200 if calls can be answered, 503 if not.
 
-        One database of several is enough: the others' callers get an error that says why.
+        One reachable database is enough: callers of others get an error that says why.
         """
         found = {} if self.is_stopping else await self._databases()
         is_ready = DatabaseState.REACHABLE in found.values()
@@ -62,7 +62,7 @@ class Health:
         return json_reply(content, 200 if is_ready else 503)
 
     async def _databases(self) -> Mapping[str, DatabaseState]:
-        async with self._lock:  # probes that come together wait for one check
+        async with self._lock:  # concurrent probes wait for the same check
             if self._clock() - self._found_at_s >= KEPT_S:
                 self._found = await self._check()
                 self._found_at_s = self._clock()

@@ -1,7 +1,7 @@
-"""The allow-lists of the Host and Origin headers: no website reaches the server through a browser.
+"""Allow-lists of the Host and Origin headers, so that no website reaches the server through a browser.
 
-A page may call a server on the user's machine, or let its own name point to it (DNS rebinding). The browser
-then sends the page's origin, or the page's name as the host. Neither is on these lists.
+A web page can call a server on the user's machine, directly or by DNS rebinding. The browser then sends the
+page's origin, or the page's host name. Neither is on these lists.
 """
 
 import re
@@ -19,10 +19,10 @@ _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>\
 
 
 class HostCheck:
-    """Decides whether a request may be answered, by its Host and Origin.
+    """Decides by Host and Origin whether a request is allowed.
 
     Args:
-        hosts: `name` allows every port, `name:port` that one.
+        hosts: `name` allows every port, `name:port` only that port.
         origins: `scheme://host[:port]`, as browsers write it; with the port `*`, any.
     """
 
@@ -31,7 +31,7 @@ class HostCheck:
         self._origins = frozenset(origin.lower() for origin in origins)
 
     def has_allowed_host(self, headers: Headers) -> bool:
-        """Return whether there is one Host, and it is on the list."""
+        """Return whether there is exactly one Host, and it is on the list."""
         match headers.getlist("host"):
             case [text]:
                 found = _HOST.fullmatch(text.lower())
@@ -40,7 +40,7 @@ class HostCheck:
                 return False
 
     def has_allowed_origin(self, headers: Headers) -> bool:
-        """Return whether there is no Origin, as from programs, or one that is on the list."""
+        """Return whether there is no Origin (programs send none), or one that is on the list."""
         return all(self.allows_origin(origin) for origin in headers.getlist("origin"))
 
     def allows_origin(self, origin: str) -> bool:

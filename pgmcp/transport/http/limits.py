@@ -1,21 +1,21 @@
-"""Bounds on what one client can take from the others."""
+"""Limits of one client, so that it cannot affect others."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
-    """How much, how many and how slow.
+    """Limits of sizes, numbers and durations.
 
     Attributes:
         max_body_bytes: of one request.
-        max_connections: open at once; one more is answered 503.
+        max_connections: maximum number of open connections; further ones get 503.
         header_timeout_s: for a request's headers, from the connection's start or the end of the last answer's
             idle time.
         body_timeout_s: for a request's body.
-        write_timeout_s: a client that reads nothing of its answer for this long is cut off.
-        keep_alive_s: an idle connection is kept; longer than proxies keep theirs, so that they close first.
-        stop_timeout_s: calls under way get this long when the server is stopped.
+        write_timeout_s: a connection is closed if its client reads nothing of an answer for this long.
+        keep_alive_s: idle connections stay open; longer than those of proxies, so that proxies close first.
+        stop_timeout_s: time for running calls to finish when the server is stopped.
     """
 
     max_body_bytes: int = 1 << 20
@@ -28,5 +28,5 @@ class HttpLimits:
 
     @property
     def max_streams(self) -> int:
-        """Streams of `subscriptions/listen`: they stay open, so half of the connections is left for calls."""
+        """Maximum of `subscriptions/listen` streams: half of the connections, because streams stay open."""
         return self.max_connections // 2

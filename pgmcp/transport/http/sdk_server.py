@@ -1,4 +1,4 @@
-"""The surface as handlers of the SDK's server, which speaks both eras of the protocol."""
+"""The surface as handlers of the SDK's server, which implements all protocol versions."""
 
 import asyncio
 import json
@@ -27,9 +27,9 @@ Answer = Callable[[Context, Any], Awaitable[dict[str, Any]]]
 T = TypeVar("T")
 
 _LAST_PROGRESS_TIMEOUT_S: Final = 1.0
-"""For notifications that wait when the call ends; a client that does not read them gets the answer later."""
+"""Maximum delay of an answer by progress notifications that are still to be sent."""
 
-# Without sessions nobody before 2026-07-28 can be told of a change; tools and prompts never change.
+# Without sessions, clients before 2026-07-28 cannot be notified; tools and prompts never change.
 _CAPABILITIES: Final[dict[str, Any]] = {
     "completions": {},
     "extensions": {APPS_EXTENSION: {}},
@@ -40,7 +40,7 @@ _CAPABILITIES: Final[dict[str, Any]] = {
 
 
 def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> Server[Any]:
-    """Return the SDK's server of a surface.
+    """Return the SDK's server for a surface.
 
     Args:
         changes: serves `subscriptions/listen`; None does not.
@@ -54,7 +54,7 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
         get_tool_input_schema=lambda _: None,
         cache_hints=dict.fromkeys(get_args(CacheableMethod), CacheHint(ttl_ms=0, scope="private")),
     )
-    server.middleware = [_Trace(surface)]  # instead of the SDK's own spans, which nobody configures here
+    server.middleware = [_Trace(surface)]  # instead of the SDK's own spans, which are not configured here
     paged = types.PaginatedRequestParams
     handlers: list[tuple[str, type[types.RequestParams], Answer]] = [
         ("tools/list", paged, lambda _, params: surface.list_tools(params.cursor)),
@@ -106,10 +106,10 @@ def _handler(answer: Answer) -> Any:
 
 
 async def _in_a_task_of_its_own(work: Awaitable[T]) -> T:
-    """Run work that is cancelled once, and then ends in order.
+    """Run work that is cancelled only once, so that it can clean up.
 
-    The SDK cancels by anyio's scopes, which cancel every await until their end: what stops a statement on the
-    server would itself be stopped.
+    The SDK cancels by anyio's scopes, which cancel every await until their end. They would also cancel the
+    work that stops a statement on the server.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -203,13 +203,13 @@ def _caller(context: Context) -> Caller:
 
 
 class _Trace(ServerMiddleware[Any]):
-    """Surrounds requests with spans, where the settings ask for them."""
+    """Wraps requests in spans, if the settings enable them."""
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
-        """Answer a request or take a notification."""
+        """Answer a request or accept a notification."""
         trace = self._surface.trace
         if trace is None or ctx.request_id is None:
             return await call_next(ctx)

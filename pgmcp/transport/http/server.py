@@ -1,4 +1,4 @@
-"""A surface served over HTTP, from the first connection to the last."""
+"""Serves a surface over HTTP, from the first connection to the last."""
 
 import asyncio
 import logging
@@ -28,7 +28,7 @@ from pgmcp.transport.http.sdk_server import build_sdk_server
 logger = logging.getLogger(__name__)
 
 _LAST_ANSWERS_TIMEOUT_S: Final = 5
-"""For answers to be written once every call has ended."""
+"""Time for writing answers after all calls have ended."""
 
 _QUIET_LOGGERS: Final = {
     "httpcore2": logging.WARNING,
@@ -37,14 +37,14 @@ _QUIET_LOGGERS: Final = {
     "sse_starlette": logging.WARNING,
     "uvicorn": logging.ERROR,
 }
-"""Libraries that log each request, or echo what a client sent."""
+"""Loggers of libraries that log each request or the client's input."""
 
 _ECHOING_LOGGERS: Final = (
     "mcp.server.runner",
     "mcp.server.streamable_http",
     "mcp.shared.jsonrpc_dispatcher",
 )
-"""Their tracebacks of pydantic's errors quote the values of a request or a result."""
+"""Loggers whose tracebacks of pydantic's errors quote values of a request or a result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class TlsFiles:
 
 
 class HttpServer:
-    """Serves a surface on sockets that listen. Made and used on one event loop."""
+    """Serves a surface on listening sockets. Created and used on one event loop."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class HttpServer:
         """Prepare to serve.
 
         Args:
-            check: finds out which databases can be reached.
-            gate: finds out who calls; None lets everyone call who can connect.
+            check: returns which databases can be reached.
+            gate: authenticates callers; with None, everyone who can connect may call.
             tls: None serves plain HTTP.
             metrics: returns what /metrics shows; None answers 404 there.
             proxies: addresses and networks whose X-Forwarded headers are believed.
@@ -108,7 +108,7 @@ class HttpServer:
             self._stop_timer.cancel()
 
     def stop(self) -> None:
-        """Take no more calls, and give those under way their time; called again, end them at once."""
+        """Accept no more calls, and wait for running ones; a second call cancels them at once."""
         self._uvicorn.should_exit = True
         self._changes.close()
         if self._health.is_stopping:
@@ -122,7 +122,7 @@ class HttpServer:
 
     @asynccontextmanager
     async def stopped_by_signals(self) -> AsyncIterator[None]:
-        """Stop on SIGTERM and SIGINT while this is entered."""
+        """Stop on SIGTERM and SIGINT while the context is entered."""
         loop = asyncio.get_running_loop()
         numbers = (signal.SIGTERM, signal.SIGINT)
         for number in numbers:
@@ -142,7 +142,7 @@ class HttpServer:
 
 
 class _Uvicorn(uvicorn.Server):
-    """uvicorn without its own handling of signals, which ends the process by the signal it caught."""
+    """uvicorn without its signal handlers, which end the process by the caught signal."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""A host in headless Chromium: the result view in its sandbox, and whatever it did that it should not.
+"""A host in headless Chromium: shows the result view in its sandbox, and records forbidden actions.
 
 The pages come from this process: every request of the browser is answered here, and one that is for
 anything else than the host's own three files is remembered as a leak and refused.

@@ -1,4 +1,4 @@
-"""The rows in the view, in a real browser: read, put in order, filtered, taken along."""
+"""The table of the view in a real browser: shown, sorted, filtered, copied."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The view as a whole, in a real browser: chart, SQL, failures, its host, and what it must never do."""
+"""The whole view in a real browser: chart, SQL, failures, its host, and forbidden actions."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""One conversation that every client has to have with the server: the demo shop and its verified questions.
+"""One conversation that every client must complete with the server: the demo shop and its verified questions.
 
 A client is a `Host`; `converse` speaks through it, and `check_transcript` says whether it was told the right
 things. Standard library only: the drivers beside this file run it in environments of their own.

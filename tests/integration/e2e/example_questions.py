@@ -1,4 +1,4 @@
-"""The twelve questions every release must answer, and how a second pair of eyes computes each answer.
+"""The twelve questions that every release must answer, and a second way to compute each answer.
 
 The model's SQL is what the demo's context file verifies; the SQL here is written another way, runs as the
 superuser, and gives the same columns in the same order.

@@ -1,4 +1,4 @@
-"""How a question is answered whose first reply is not right: a scripted model on a small database."""
+"""Questions whose first reply is wrong: a scripted model on a small database."""
 
 import json
 from collections.abc import Iterator

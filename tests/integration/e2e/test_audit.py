@@ -1,4 +1,4 @@
-"""The audit file: a line for every call, whatever became of it, and never a value of a result."""
+"""The audit file: a line for every call with its outcome, and never a value of a result."""
 
 import json
 import stat

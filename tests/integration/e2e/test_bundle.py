@@ -1,4 +1,4 @@
-"""The one-click bundle: accepted by the format's own tool, and run as a host runs it.
+"""The bundle: accepted by the format's own tool, and run as a host runs it.
 
 Both need what this project cannot bring: the tool from npm's cache, and the libraries from uv's.
 `uv run scripts/build_bundle.py` and `uv sync` put them there; no test goes to a registry.

@@ -1,4 +1,4 @@
-"""`pgmcp ask` as a person and a script use it: SQL, rows, how they were found; one form at a time."""
+"""`pgmcp ask` as a person and a script use it: SQL, rows, how they were found; each output form."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""`pgmcp schema`: what there is to ask about, for a person."""
+"""`pgmcp schema` shows a person the tables."""
 
 from collections.abc import Callable
 from pathlib import Path

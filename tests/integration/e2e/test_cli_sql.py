@@ -1,4 +1,4 @@
-"""`pgmcp sql`: a person's own statement, as guarded as a model's, in pipes and scripts."""
+"""`pgmcp sql`: a person's statement, with the same guards as a model's, in pipes and scripts."""
 
 import json
 import os

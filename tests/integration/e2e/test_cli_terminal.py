@@ -1,4 +1,4 @@
-"""The command line in a terminal: colours, progress, what fits its width, and completion."""
+"""The command line in a terminal: colours, progress, width, and completion."""
 
 import re
 import threading

@@ -1,4 +1,4 @@
-"""What a host is offered while its user types an argument, and the prompts that take some."""
+"""Completions of arguments of prompts and resources."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`pgmcp demo` as a user meets it: the guided tour, and the block it ends with, over real stdio."""
+"""`pgmcp demo` as a user sees it: the guided tour, and the configuration at its end, over real stdio."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Warnings that hosts can show: which, from which level, and never unasked in the stateless era."""
+"""Warnings that hosts can show: which, from which level, and only on request for protocol 2026-07-28."""
 
 from pathlib import Path
 from typing import Any

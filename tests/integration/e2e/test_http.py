@@ -1,4 +1,4 @@
-"""The surface over HTTP: what clients of both eras get, and what becomes of a call that nobody awaits."""
+"""The surface over HTTP for clients of both protocol eras, and calls whose client disconnects."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Who may call over HTTP: static tokens, JWT of an issuer, opaque tokens; and what everybody else is told."""
+"""Authentication over HTTP: static tokens, JWT of an issuer, opaque tokens; answers to refused clients."""
 
 import hashlib
 import hmac

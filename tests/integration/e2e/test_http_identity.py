@@ -1,4 +1,4 @@
-"""Over HTTP each person is himself in the database: by role, by claim, and never as another."""
+"""Over HTTP each person reads with their own rights, by role or claim, never with another's."""
 
 import json
 import random

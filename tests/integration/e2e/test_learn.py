@@ -1,4 +1,4 @@
-"""`pgmcp learn` keeps a question that a person has checked, and a running server answers it at once."""
+"""`pgmcp learn` saves a question that a person has checked, and a running server answers it at once."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every line gets an answer, whatever it holds; and a host that does not read holds nobody up."""
+"""Every line gets an answer, even an invalid one; and a host that does not read blocks no other request."""
 
 import json
 import os

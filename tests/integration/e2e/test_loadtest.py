@@ -1,4 +1,4 @@
-"""The load test runs and reports what it measured; how fast anything is, nobody judges here."""
+"""The load test runs and reports its measurements; these tests do not judge the speed."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What a role cannot see is not told as if it were not there."""
+"""Relations that a role may not read are not reported as missing."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""Progress by stage, for a host that asked: as raw messages, so that nothing is hidden by a client."""
+"""Progress by stage for a host that asked, tested with raw messages so that no client hides anything."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The ways of working that a user can start by name: they name our tools, and no others."""
+"""Prompts that a user starts by name; they mention only pgmcp's tools."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Both eras of the protocol, with the SDK's client and without one, and what may stand on standard output."""
+"""Both eras of the protocol, with and without the SDK's client, and the content of standard output."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Every line that the server writes, against the protocol's published JSON schema (tests/data/protocol)."""
+"""Every line of the server is valid by the protocol's published JSON schema (tests/data/protocol)."""
 
 import json
 from functools import cache

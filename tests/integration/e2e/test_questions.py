@@ -1,4 +1,4 @@
-"""Questions in plain language: a scripted model, and everything behind it real."""
+"""Questions in plain language, with a scripted model and everything else real."""
 
 import threading
 from collections.abc import Iterator

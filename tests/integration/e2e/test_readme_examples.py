@@ -1,4 +1,4 @@
-"""The examples of the README and the readers' pages: what they are said to answer is what is answered."""
+"""The examples of the README and the readers' pages give the answers that the pages show."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Long lists and long schemas come by pages, as raw messages."""
+"""Long lists and long schemas have pages; tested with raw messages."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The rows that an answer had no room for: read page by page, without running anything again."""
+"""Rows that do not fit an answer are read in pages, without running the statement again."""
 
 import re
 

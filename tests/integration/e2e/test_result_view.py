@@ -1,4 +1,4 @@
-"""The result view on the wire: who is offered it, and who is sent more for it."""
+"""The result view in the protocol: which hosts are offered it, and get additional data for it."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What may happen to a server while it works, and that one clear error is all it costs."""
+"""Failures while a server works cause at most one clear error."""
 
 import os
 import signal

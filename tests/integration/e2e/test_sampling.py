@@ -1,4 +1,4 @@
-"""Whether rows of tables that were never analysed are looked into, as a host and a provider see it."""
+"""Sampling of tables that were never analysed, as a host and a provider see it."""
 
 from collections.abc import Callable
 

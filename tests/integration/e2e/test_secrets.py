@@ -1,4 +1,4 @@
-"""Nobody finds the password or the key: not in the log, not in an answer, not beside the workers in /proc."""
+"""Passwords and keys are not in the log, in answers or in /proc."""
 
 import sys
 from collections.abc import Iterator

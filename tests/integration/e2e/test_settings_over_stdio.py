@@ -1,4 +1,4 @@
-"""Settings as an operator gives them, and what becomes of them in a server."""
+"""Settings from an operator's files and variables, and their effect in a server."""
 
 import subprocess
 from collections.abc import Callable, Iterator

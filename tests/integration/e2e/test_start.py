@@ -1,4 +1,4 @@
-"""What a host waits for when it starts the server, and what it does not.
+"""Which answers a starting server gives before slow imports.
 
 A finder in the server's process holds up the import of slow packages until a file appears: an answer that
 comes all the same did not need them. What is loaded when each line is written goes into another file.

@@ -1,4 +1,4 @@
-"""Who hears that a schema has changed, in both eras; and that nobody else does."""
+"""Notifications of a changed schema, in both protocol eras; only subscribed hosts get them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Spans and metrics, as a collector on this machine receives them; nothing at all without the setting."""
+"""Spans and metrics as a local collector receives them; none without the setting."""
 
 import hashlib
 import signal

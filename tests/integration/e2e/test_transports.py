@@ -1,4 +1,4 @@
-"""One recorded conversation per era, through our transport and through the SDK over the same surface."""
+"""One conversation per protocol era, through pgmcp's stdio transport and through the SDK."""
 
 import asyncio
 import json

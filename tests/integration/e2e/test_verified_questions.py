@@ -1,4 +1,4 @@
-"""Questions the operator has answered beforehand need no model and no key."""
+"""Questions that the operator has verified need no model and no key."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A call that cannot be answered says what is wrong with it and what is allowed."""
+"""A call with invalid arguments fails with what is wrong and what is allowed."""
 
 from typing import Any
 

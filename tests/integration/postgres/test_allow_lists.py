@@ -1,4 +1,4 @@
-"""Each name on a list of what a statement may use has a valid use that passes and runs on a real server."""
+"""Each name on an allow-list has a valid use that passes and runs on a real server."""
 
 from collections.abc import Iterator
 from importlib.resources import files

@@ -1,4 +1,4 @@
-"""Every attack through the whole server, at a cluster that is looked at before and after.
+"""All attacks through the whole server, on a cluster whose state is compared before and after.
 
 The roles are a superuser, the owner of the tables and one that may only read.
 Each stands once with and once without the read-only transaction: then the

@@ -1,4 +1,4 @@
-"""Tables with columns whose types have casts by volatile functions: read where nothing can call these."""
+"""Tables with columns whose types have casts by volatile functions: readable if no cast can be called."""
 
 from collections.abc import Iterator
 from contextlib import suppress

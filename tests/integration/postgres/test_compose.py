@@ -1,4 +1,4 @@
-"""What the database container of compose.yaml runs once, on a server of the test's own."""
+"""The script that compose.yaml's database container runs once, on a separate server."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The demo shop: what is in it, what its reader may do, and whether its verified answers are right.
+"""The demo shop: its content, its reader's rights, and its verified answers.
 
 Each verified answer is computed a second time in Python, from the tables' plain rows.
 """

@@ -1,4 +1,4 @@
-"""The embedded server: starting, attaching, stopping, and what it must not show."""
+"""The embedded server: starting, attaching, stopping, and hidden passwords."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""No statement outlives its deadline: one clear error, nothing left on the server, and the next one works."""
+"""No statement outlives its deadline: one clear error, none runs on the server, and the next call works."""
 
 import os
 import signal

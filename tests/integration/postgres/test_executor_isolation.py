@@ -1,4 +1,4 @@
-"""A statement changes nothing and leaves nothing behind, even one that should never have been let through."""
+"""A statement changes nothing and leaves nothing in its session, even if it was not validated."""
 
 from collections.abc import Callable
 from contextlib import suppress

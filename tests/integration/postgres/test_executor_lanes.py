@@ -1,4 +1,4 @@
-"""A cheap statement finds a worker beside any number of heavy ones; an expensive one can be refused."""
+"""A cheap statement gets a worker while heavy ones run; an expensive one can be refused."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Whatever goes away, server, backend, worker or network: one clear error at most, then it works again."""
+"""If the server, a backend, a worker or the network fails: at most one clear error, then calls work again."""
 
 import os
 import signal

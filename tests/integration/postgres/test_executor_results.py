@@ -1,4 +1,4 @@
-"""What comes back: every value as the table in `worker.encoding` says, and exactly what was left out."""
+"""Results: every value has the form in the table of `worker.encoding`, and omissions are reported exactly."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The list of extension functions, against the extensions that the server brings."""
+"""The list of extension functions, compared with the extensions of the server."""
 
 from collections.abc import Iterator
 from importlib.resources import files

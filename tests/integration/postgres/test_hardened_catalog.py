@@ -1,4 +1,4 @@
-"""Servers that revoke parts of the catalog from PUBLIC: less is known, and nothing more is let through.
+"""Servers that revoke parts of the catalog from PUBLIC: pgmcp knows less, and accepts no more.
 
 All tests share one database; each revokes what it is about, and grants it back.
 """

@@ -1,4 +1,4 @@
-"""Relations that the catalog leaves out are explained where somebody names them."""
+"""Errors explain relations that the catalog leaves out."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The generated schema in small: it is made as described, and its measurement runs from end to end."""
+"""A small generated schema: it is created as described, and its measurement runs from end to end."""
 
 from collections import Counter
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""An engine whose connections are all one session is known by two connections with one pid."""
+"""An engine with one session for all connections is recognised by two connections with one pid."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Behind PgBouncer in transaction mode every promise holds, and nothing reaches its other clients.
+"""Behind PgBouncer in transaction mode all guarantees hold, and other clients are not affected.
 
 Validation is bypassed here: the statements go to the executor as they are.
 """

@@ -1,4 +1,4 @@
-"""PGlite has one session for all connections: pgmcp knows it, and leaves other clients' state alone."""
+"""PGlite has one session for all connections: pgmcp recognises it, and leaves other clients' state."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,4 +1,4 @@
-"""What becomes of a statement whose names are not there, by a worker on a real PostgreSQL."""
+"""Statements with missing names, on a worker and a real PostgreSQL."""
 
 from collections.abc import AsyncIterator, Callable
 

@@ -1,4 +1,4 @@
-"""Row policies behind views, and SECURITY DEFINER functions in views: refused where they run, and only there.
+"""Row policies of tables under views, and SECURITY DEFINER functions in views: refused only where they run.
 
 Each statement runs as its role in psql's place: a sequence counts whether the policies' function was called.
 """

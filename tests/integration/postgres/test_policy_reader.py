@@ -1,4 +1,4 @@
-"""What a policy learns from a real catalog, and when it is made anew."""
+"""The policy read from a real catalog, and when it is read again."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Poolers are recognised by what they answer, their backends are left alone, their refusals explained."""
+"""Poolers are recognised by their answers; their backends are not terminated, their refusals explained."""
 
 import asyncio
 import os

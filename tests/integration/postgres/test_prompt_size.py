@@ -1,4 +1,4 @@
-"""The compact schema beside plain CREATE TABLE statements that say the same: nothing lost, fewer tokens."""
+"""The compact schema has the content of plain CREATE TABLE statements, with fewer tokens."""
 
 import asyncio
 from collections.abc import Iterator

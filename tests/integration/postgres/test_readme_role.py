@@ -1,4 +1,4 @@
-"""The README's script for a role that can only read: it reads, and can do nothing else."""
+"""The role of the README's script can read, and can do nothing else."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A streaming standby that is preferred for reading, and what its loss, its return and its promotion cost."""
+"""A preferred streaming standby, and the effects of its loss, return and promotion."""
 
 import asyncio
 from collections.abc import Callable, Iterator

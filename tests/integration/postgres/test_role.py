@@ -1,4 +1,4 @@
-"""The role's posture against real roles, and the script that makes one which can only read."""
+"""The check of a role's rights with real roles, and the script for a role that can only read."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Row-level security is mentioned where policies apply to the role of the session, as psql filters."""
+"""Answers mention row-level security if policies apply to the role of the session."""
 
 from collections.abc import Awaitable, Callable
 

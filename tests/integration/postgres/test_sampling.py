@@ -1,4 +1,4 @@
-"""Looks into tables that were never analysed, by workers on a real PostgreSQL."""
+"""Sampling of tables that were never analysed, by workers on a real PostgreSQL."""
 
 from collections.abc import Callable, Iterator
 

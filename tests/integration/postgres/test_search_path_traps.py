@@ -1,4 +1,4 @@
-"""A database whose search_path leads to traps is connected to and read, and no trap is sprung.
+"""pgmcp connects to and reads a database whose search_path leads to traps, and triggers none of them.
 
 Each trap raises a notice in the server's log before anything else, so that a read-only transaction hides
 nothing. The traps have the exact operand types of built-in operators, functions and casts.

@@ -1,4 +1,4 @@
-"""What the role, the database and the encoding decide holds, as it does in psql."""
+"""Settings of the role, the database and the encoding apply as in psql."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

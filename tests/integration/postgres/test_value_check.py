@@ -1,4 +1,4 @@
-"""Comparisons in a query, judged against what a real table holds."""
+"""Comparisons in a query, checked against the values of a real table."""
 
 import psycopg
 import pytest

@@ -1,4 +1,4 @@
-"""The drawing process, real: pictures of every kind, and what a failing one costs."""
+"""The real drawing process: charts of every kind, and its failures."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""Starting one worker only to look at it."""
+"""Starting one worker to measure its start."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The writing process, real: what it leaves in the folder, and what it leaves when something goes wrong."""
+"""The real export process: the files in the folder after success and after failures."""
 
 import asyncio
 import csv

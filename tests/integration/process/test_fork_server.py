@@ -1,4 +1,4 @@
-"""What a worker is given, and what ends it; on both ways to start one where it matters."""
+"""What a worker inherits, and what ends it; with both ways to start one where they may differ."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Whatever bytes a worker sends, the front gets a reply or one clear error, and nothing hangs."""
+"""For any bytes from a worker, the front gets a reply or one clear error, and nothing hangs."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""No text ends the process or leaves it with anything but a statement or a refusal.
+"""No text ends the process; each is accepted or refused.
 
 The validator runs in a child process, on a thread with a small stack, over
 every attack, over texts just inside each bound, and over random ones; what a

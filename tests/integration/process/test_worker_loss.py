@@ -1,4 +1,4 @@
-"""Where a worker can die or break the protocol: one clear error, no process left, and the next call works."""
+"""A worker dies or breaks the protocol: one clear error, no process remains, and the next call works."""
 
 import functools
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Who gets a worker, and when: in order, within the deadline, or a clear no."""
+"""Calls get workers in order and within their deadline, or a clear error."""
 
 from collections.abc import Callable
 

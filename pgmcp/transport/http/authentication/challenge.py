@@ -1,4 +1,4 @@
-"""What a refused client is told, and where it learns how to get a token (RFC 6750, RFC 9728)."""
+"""Answers to refused clients, and the metadata that says where to get a token (RFC 6750, RFC 9728)."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,12 +13,12 @@ METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 
 @dataclass(frozen=True, slots=True)
 class ProtectedResource:
-    """This server, as OAuth sees it.
+    """This server as an OAuth protected resource.
 
     Attributes:
-        url: the resource's identifier, which is where clients reach it; "" if nothing says.
-        issuer: where clients get tokens; "" if tokens are handed out by hand.
-        scopes: what every token needs.
+        url: the resource's identifier, which is its public URL; "" if not configured.
+        issuer: where clients get tokens; "" if there are only static tokens.
+        scopes: required of every token.
     """
 
     url: str = ""
@@ -27,11 +27,11 @@ class ProtectedResource:
 
     @property
     def has_metadata(self) -> bool:
-        """Whether there is anything to learn from the metadata."""
+        """Whether the metadata has useful content."""
         return bool(self.url and self.issuer)
 
     def serves_metadata_at(self, path: str) -> bool:
-        """Return whether a path is the well-known one, alone or before the resource's own path."""
+        """Return whether a path is the well-known one, alone or followed by the resource's path."""
         own = f"{METADATA_PATH}{urlsplit(self.url).path}"
         return self.has_metadata and path.rstrip("/") in (METADATA_PATH, own.rstrip("/"))
 
@@ -52,16 +52,16 @@ class ProtectedResource:
         return self._refuse(401, "a bearer token is needed")
 
     def refuse_token(self, reason: str) -> Response:
-        """Return 401 for a token that is not valid."""
+        """Return 401 for an invalid token."""
         return self._refuse(401, reason, error="invalid_token")
 
     def refuse_scopes(self) -> Response:
-        """Return 403 for a token that does not allow enough."""
+        """Return 403 for a token without a required scope."""
         return self._refuse(403, "the token lacks a scope", error="insufficient_scope")
 
     def _refuse(self, status: int, reason: str, *, error: str = "") -> Response:
         parts = []
-        if error:  # where no token came, RFC 6750 (section 3.1) wants no error
+        if error:  # without a token, there is no error parameter (RFC 6750, section 3.1)
             parts += [("error", error), ("error_description", reason)]
         if self.scopes:
             parts.append(("scope", " ".join(sorted(self.scopes))))
@@ -74,5 +74,5 @@ class ProtectedResource:
 
 
 def _quotable(text: str) -> str:
-    """Return a text as RFC 6750, section 3, allows it between quotes."""
+    """Return the text with only characters that RFC 6750, section 3, allows between quotes."""
     return text.encode("ascii", "replace").decode().replace("\\", "").replace('"', "'")

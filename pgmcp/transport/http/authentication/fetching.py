@@ -1,4 +1,4 @@
-"""Requests to the issuer: bounded in time and size, without redirects."""
+"""Requests to the issuer, with limits of time and size and without redirects."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ MAX_BYTES: Final = 1 << 20
 
 
 class Fetcher:
-    """Asks the issuer."""
+    """Sends requests to the issuer."""
 
     def __init__(self) -> None:
         self._client = httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)

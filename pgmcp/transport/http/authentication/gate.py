@@ -1,4 +1,4 @@
-"""Decides about the Authorization header of a request."""
+"""Checks the Authorization header of a request."""
 
 import logging
 
@@ -23,7 +23,7 @@ _RETRY_AFTER_S = 5
 
 
 class Gate:
-    """Finds out who calls. Any of the three ways may be missing."""
+    """Authenticates callers. Each of the three kinds of token is optional."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Gate:
         self._introspection = introspection
 
     async def admit(self, headers: Headers, client: str = "an unknown address") -> Principal | Response:
-        """Return who calls, or what to answer instead.
+        """Return the principal, or the answer that refuses the request.
 
         Args:
             client: the address, for the log.
@@ -79,7 +79,7 @@ def _bearer_token(headers: Headers) -> str | None:
     """Return the token; None if there is no Authorization header.
 
     Raises:
-        TokenRefusedError: the header is no bearer token, or there are several.
+        TokenRefusedError: the header is not a bearer token, or there are several.
     """
     match headers.getlist("authorization"):
         case []:
@@ -94,6 +94,6 @@ def _bearer_token(headers: Headers) -> str | None:
                 and token.isascii()
             ):
                 return token
-            raise TokenRefusedError("the Authorization header holds no bearer token")
+            raise TokenRefusedError("the Authorization header has no bearer token")
         case _:
             raise TokenRefusedError("there is more than one Authorization header")

@@ -1,4 +1,4 @@
-"""Opaque tokens: the authorization server is asked what they are (RFC 7662)."""
+"""Opaque tokens, which the authorization server introspects (RFC 7662)."""
 
 import hashlib
 import logging
@@ -15,16 +15,16 @@ from pgmcp.transport.http.authentication.principal import TokenRefusedError, pri
 logger = logging.getLogger(__name__)
 
 KEPT_S: Final = 30.0
-"""How long an answer is used again: a token that was revoked is taken for this long at most."""
+"""How long an answer is cached; a revoked token is accepted for at most this long."""
 
 MAX_KEPT: Final = 10_000
 
 
 class Introspection:
-    """Asks the authorization server, and remembers for a short while what it said.
+    """Introspects tokens at the authorization server, and caches the answers for a short time.
 
     Args:
-        issuer: what the answer has to name, if it names one; None: anything.
+        issuer: required issuer, if the answer names one; None accepts any.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class Introspection:
         self._kept: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()
 
     async def verify(self, token: str) -> Principal:
-        """Return whose token it is.
+        """Return the principal of a token.
 
         Raises:
-            TokenRefusedError: it is not active, or not for this server.
+            TokenRefusedError: the token is not active, or not for this server.
             IssuerUnavailableError: the authorization server does not answer.
         """
         key = hashlib.sha256(token.encode()).digest()
@@ -68,7 +68,7 @@ class Introspection:
         return principal
 
     def _check(self, claims: Mapping[str, Any], now_s: float) -> float:
-        """Return when the token expires, at the latest when its answer does."""
+        """Return when the token expires, but not later than the cached answer."""
         if claims.get("active") is not True:
             raise TokenRefusedError("the token is not active")
         expires_at_s, begins_at_s = claims.get("exp", now_s + KEPT_S), claims.get("nbf", 0)

@@ -1,10 +1,10 @@
-"""The issuer's public keys: fetched without blocking, renewed in the background, kept through an outage.
+"""The issuer's public keys: fetched without blocking, refreshed in the background, used during an outage.
 
     age of the keys     0 ───── 300 s ─────────────── outage_s ─────▶
                          used    used, and fetched     refused until
                                  in the background     they are fetched
 
-A key that is not known causes a fetch at once, but not more often than every 5 s.
+An unknown key causes a fetch at once, but at most every 5 s.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ logger = logging.getLogger(__name__)
 
 REFRESH_AFTER_S: Final = 300.0
 COOLDOWN_S: Final = 5.0
-"""Between fetches for unknown keys: tokens with invented key ids must not make us flood the issuer."""
+"""Minimum time between fetches for unknown keys, so that invented key ids do not flood the issuer."""
 
 MAX_KEYS: Final = 100
 MAX_CANDIDATES: Final = 8
-"""Keys that are tried for one token; several only if it names none, or the issuer uses one name twice."""
+"""Maximum number of keys tried for a token; several only if it names none or an ambiguous one."""
 
-# By RFC 7518, section 3.1, and RFC 8037. Symmetric algorithms are left out: anyone who knows the public key
-# could sign with it.
+# RFC 7518, section 3.1, and RFC 8037. Symmetric algorithms are not supported, because anyone who knows the
+# public key could sign with it.
 KEY_BY_ALGORITHM: Final[Mapping[str, tuple[str, str | None]]] = {
     "RS256": ("RSA", None),
     "RS384": ("RSA", None),
@@ -52,7 +52,7 @@ class KeySet:
     """The keys of one issuer.
 
     Args:
-        outage_s: how old known keys may become while the issuer cannot be reached.
+        outage_s: maximum age of cached keys while the issuer cannot be reached.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class KeySet:
         self._fetching: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """End a fetch under way."""
+        """Cancel a running fetch."""
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
 
     async def find(self, key_id: str | None, algorithm: str) -> list[PyJWK]:
-        """Return the keys that may have signed a token, most often one.
+        """Return the keys that may have signed a token, usually one.
 
         Raises:
             IssuerUnavailableError: no keys are known, or they are too old.
@@ -109,7 +109,7 @@ class KeySet:
         return candidates
 
     async def _refresh(self) -> None:
-        """Wait for a fetch, the one under way if there is one."""
+        """Wait for the running fetch, or start one."""
         self._begin_refresh()
         if self._fetching is not None:
             await asyncio.wait([self._fetching])
@@ -135,7 +135,7 @@ class KeySet:
 
 
 def can_verify(key: Mapping[str, Any], algorithm: str) -> bool:
-    """Return whether a key is one for verifying signatures of this algorithm (RFC 7517, section 4)."""
+    """Return whether a key is for signatures with this algorithm (RFC 7517, section 4)."""
     key_type, curve = KEY_BY_ALGORITHM[algorithm]
     operations = key.get("key_ops")
     return (

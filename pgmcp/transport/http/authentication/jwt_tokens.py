@@ -19,11 +19,11 @@ from pgmcp.transport.http.authentication.principal import (
 logger = logging.getLogger(__name__)
 
 LEEWAY_S: Final = 30
-"""By which the issuer's clock and ours may differ."""
+"""Allowed difference between the issuer's clock and this machine's."""
 
 _REQUIRED: Final = ["exp", "iss", "aud"]
 _OF_ID_TOKENS: Final = ("at_hash", "c_hash")
-"""Claims of OpenID Connect's ID tokens, which prove a login to a client and allow nothing."""
+"""Claims of OpenID Connect's ID tokens, which are no access tokens."""
 
 _METADATA_PATHS: Final = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 
@@ -34,12 +34,12 @@ def looks_like_jwt(token: str) -> bool:
 
 
 class JwtTokens:
-    """Verifies JWT.
+    """Verifies JWTs.
 
     Args:
-        audiences: of which a token has to be for one.
-        types: values of the header `typ` that are taken, in lower case; a token without one counts as "jwt".
-        name_claim: whose value is the principal's name.
+        audiences: accepted audiences.
+        types: accepted values of the header `typ`, in lower case; a token without it counts as "jwt".
+        name_claim: claim with the principal's name.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class JwtTokens:
         self._name_claim = name_claim
 
     async def verify(self, token: str) -> Principal:
-        """Return whose token it is.
+        """Return the principal of a token.
 
         Raises:
-            TokenRefusedError: it is not valid, or not for this server.
+            TokenRefusedError: the token is invalid, or not for this server.
             IssuerUnavailableError: the keys to verify it with cannot be had.
         """
         algorithm, key_id = self._read_header(token)
@@ -67,7 +67,7 @@ class JwtTokens:
         raise TokenRefusedError("the token is not signed by a key of the issuer")
 
     def _read_header(self, token: str) -> tuple[str, str | None]:
-        """Return algorithm and key id; nothing of them is trusted, they only say which key to try."""
+        """Return algorithm and key id, which are not trusted and only select the keys to try."""
         try:
             header = jwt.get_unverified_header(token)
         except Exception:
@@ -82,7 +82,7 @@ class JwtTokens:
         return algorithm, key_id
 
     def _decode(self, token: str, key: jwt.PyJWK, algorithm: str) -> Mapping[str, Any] | None:
-        """Return the claims; None if the signature is another key's."""
+        """Return the claims; None if another key made the signature."""
         try:
             return jwt.decode(
                 token,
@@ -101,7 +101,7 @@ class JwtTokens:
             raise TokenRefusedError("the token is for another audience") from None
         except InvalidIssuerError:
             raise TokenRefusedError("the token is of another issuer") from None
-        except Exception:  # beside its own errors PyJWT raises TypeError and ValueError for odd claims
+        except Exception:  # PyJWT also raises TypeError and ValueError for unusual claims
             raise TokenRefusedError("the token is not valid") from None
 
     def _check_kind(self, claims: Mapping[str, Any]) -> None:
@@ -111,17 +111,17 @@ class JwtTokens:
 
 
 def refuse_bound(claims: Mapping[str, Any]) -> None:
-    """Refuse a token that is bound to a key of its client (RFC 7800): no proof of that key is asked for here.
+    """Refuse a token that is bound to a key of its client (RFC 7800), because the proof is not checked here.
 
     Raises:
-        TokenRefusedError: it is bound.
+        TokenRefusedError: the token is bound to a key.
     """
     if claims.get("cnf") is not None:
         raise TokenRefusedError("the token is bound to a key, and only bearer tokens are taken")
 
 
 class IssuerKeys:
-    """Finds the issuer's keys, at a given address or by its metadata (RFC 8414, OpenID Connect Discovery)."""
+    """Fetches the issuer's keys, from a given URL or by its metadata (RFC 8414, OpenID Discovery)."""
 
     def __init__(self, fetcher: Fetcher, issuer: str, jwks_url: str | None) -> None:
         self._fetcher = fetcher
@@ -153,7 +153,7 @@ class IssuerKeys:
         raise failure
 
     def _metadata_urls(self) -> list[str]:
-        """Return where metadata may be: before the issuer's path (RFC 8414), or after it (OpenID Connect)."""
+        """Return the possible URLs of metadata: before the issuer's path (RFC 8414), or after it (OpenID)."""
         scheme, _, rest = self._issuer.partition("://")
         host, slash, path = rest.partition("/")
         below = f"{slash}{path}".rstrip("/")

@@ -1,4 +1,4 @@
-"""Who calls, and the ways in which a token fails."""
+"""The authenticated caller, and the errors of tokens."""
 
 import re
 from collections.abc import Mapping
@@ -8,29 +8,29 @@ from typing import Any, Final
 from pgmcp.identity import Principal
 
 MAX_TOKEN_CHARACTERS: Final = 16_384
-"""Longer ones are refused before they are looked at; with many groups in it a JWT has some thousand."""
+"""Longer tokens are refused unread; a JWT with many groups has several thousand characters."""
 
 MAX_NAME_CHARACTERS: Final = 200
 
 PRINCIPAL_KEY: Final = "pgmcp.principal"
-"""Of the ASGI scope, for the principal of a request."""
+"""Key of the principal in the ASGI scope."""
 
 _NAME: Final = re.compile(rf"[^\x00-\x1f\x7f-\x9f]{{1,{MAX_NAME_CHARACTERS}}}")
 
 
 class TokenRefusedError(Exception):
-    """The token is not valid here; `str()` says why and may be shown to the client."""
+    """The token is invalid here; `str()` says why and may be shown to the client."""
 
 
 class IssuerUnavailableError(Exception):
-    """Whether the token is valid cannot be found out now."""
+    """The token cannot be verified now."""
 
 
 def principal_of(claims: Mapping[str, Any], name_claim: str) -> Principal:
-    """Return the principal that claims describe.
+    """Return the principal described by claims.
 
     Raises:
-        TokenRefusedError: they name nobody.
+        TokenRefusedError: the claims have no usable name.
     """
     name = claims.get(name_claim)
     if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -1,4 +1,4 @@
-"""Static bearer tokens: made by `pgmcp token`, kept as hashes.
+"""Static bearer tokens: created by `pgmcp token`, stored as hashes.
 
 A token has 256 random bits, so a plain hash of it cannot be reversed; slow hashes are for passwords.
 """
@@ -13,7 +13,7 @@ from typing import Final
 from pgmcp.identity import Principal
 
 PREFIX: Final = "pgmcp_"
-"""By which people and scanners for leaked secrets know a token."""
+"""Prefix by which people and secret scanners recognise a token."""
 
 _RANDOM_BYTES: Final = 32
 
@@ -24,12 +24,12 @@ def new_token() -> str:
 
 
 def digest_of(token: str) -> str:
-    """Return what the settings keep of a token."""
+    """Return the hash of a token, for the settings."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 class StaticTokens:
-    """Knows the tokens of the settings.
+    """Verifies the static tokens in the settings.
 
     Args:
         digests: by the principal's name.
@@ -39,7 +39,7 @@ class StaticTokens:
         self._digests = dict(digests)
 
     def find(self, token: str) -> Principal | None:
-        """Return whose token it is, with its name as the claim `sub`; takes as long for each."""
+        """Return the principal of a token, with its name as the claim `sub`, in constant time."""
         digest = digest_of(token)
         found = [name for name, kept in self._digests.items() if hmac.compare_digest(kept, digest)]
         return Principal(found[0], claims=MappingProxyType({"sub": found[0]})) if found else None
