@@ -121,7 +121,7 @@ class _OwnWindows:
 
 
 class RateLimit:
-    """The budgets a call is held against before it costs anything."""
+    """Checks a call against the budgets before it causes any cost."""
 
     def __init__(
         self,
@@ -230,6 +230,6 @@ def _budget_name(requests: int, period: str) -> str:
 
 
 def whole_seconds(wait_s: float) -> float:
-    """Return how long to wait, as a caller is told."""
+    """Return the seconds to wait, for the caller."""
     # Rounded up: who comes back after the time we name must be let in.
     return float(max(1, math.ceil(wait_s)))

@@ -226,7 +226,7 @@ async def open_pipeline(
 
 
 def _observers(settings: Settings, cleanup: AsyncExitStack, page: "MetricsPage | None") -> list[Observer]:
-    """Return who hears of calls; what is switched off is not even loaded."""
+    """Return the observers of calls; disabled ones are not imported."""
     observers: list[Observer] = [CallLog()]
     if settings.audit.file is not None:
         from pgmcp.observability.audit import AuditFile
@@ -249,7 +249,7 @@ def _observers(settings: Settings, cleanup: AsyncExitStack, page: "MetricsPage |
 
 
 async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) -> None:
-    """Make ready what the first statement would wait for; what fails here fails there, and is told."""
+    """Prepare what the first statement needs; if this fails, the statement reports the error."""
     await asyncio.gather(
         database.functions.get(), _preload_after(database.role, rate_limit), return_exceptions=True
     )

@@ -253,7 +253,7 @@ def _warn(settings: "HttpSettings", *, is_local: bool) -> None:
         logger.warning("tokens and rows travel unencrypted: PG_MCP_HTTP_TLS_CERT is not set")
     if settings.public_url and not settings.authenticates:
         logger.warning(
-            "PG_MCP_HTTP_PUBLIC_URL is set and nobody has to show a token: does the proxy ask for one?"
+            "PG_MCP_HTTP_PUBLIC_URL is set, but callers need no token: does the proxy require one?"
         )
 
 

@@ -21,7 +21,7 @@ from worker.row_format import json_lines, text_rows
 
 CountTokens = Callable[[str], int]
 
-_MIN_CELL_CHARACTERS: Final = 80  # below this a shortened cell tells less than a further row
+_MIN_CELL_CHARACTERS: Final = 80  # a shorter cell is less useful than a further row
 _MAX_PIECES: Final = 6
 MAX_CHARACTERS_PER_TOKEN: Final = 8  # English prose has 4 to 5; no table comes near 8
 _SAFETY: Final = 0.95  # a piece aims a little below the estimate: one that does not fit was counted in vain

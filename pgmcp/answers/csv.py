@@ -1,6 +1,6 @@
 r"""Rows as CSV, as RFC 4180 has it: the first line names the columns, and lines end in \r\n.
 
-Values are exact. NULL is an empty field and an empty text is `""`, so that the two can be told apart.
+Values are exact. NULL is an empty field and an empty text is `""`, so that they differ.
 """
 
 import re

@@ -82,7 +82,7 @@ class ResultStore:
 
     Args:
         max_bytes: of JSON text over all of them; a result larger than that is not kept.
-        lifetime_s: after which a result is gone even if nobody needs its room.
+        lifetime_s: after which a result is removed, even if there is room.
         advice: added to the hint when a result is not there.
     """
 

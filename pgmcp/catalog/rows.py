@@ -56,7 +56,7 @@ class StatisticsRow(msgspec.Struct, array_like=True, gc=False):
     """Statistics of a column from the last ANALYZE.
 
     Attributes:
-        listed: values that may be all that the column holds; None when there are too many to tell.
+        listed: values that may be all values of the column; None if there are too many.
         bounds: some of its dates or numbers, the least and the greatest among them; the ends of a histogram
             that is not there are null.
         distinct_count: how many different values it holds.

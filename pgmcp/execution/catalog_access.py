@@ -96,7 +96,7 @@ OPTIONAL_FUNCTIONS: Final[Mapping[str, OptionalFunction]] = {
         ("pg_relation_size(regclass)", "pg_relation_size(regclass,text)"), _NO_SIZES, "0::pg_catalog.int8"
     ),
     "pg_show_all_settings": OptionalFunction(
-        ("pg_show_all_settings()",), "settings that a session is found with are taken for the role's own"
+        ("pg_show_all_settings()",), "settings found in a session count as the role's own"
     ),
     "pg_stat_get_activity": OptionalFunction(
         ("pg_stat_get_activity(integer)",), _NOT_ENDED, views=("pg_stat_activity", "pg_stat_ssl")

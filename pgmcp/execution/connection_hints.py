@@ -217,7 +217,7 @@ def hint_for(message: str, default: str, *, sqlstate: str = "") -> str:
     """Return the hint for a connection that failed with this message, or the default if no row matches.
 
     Args:
-        sqlstate: tells what the message means if its words are unknown.
+        sqlstate: determines the hint if the message's words are unknown.
     """
     found = _find(message) or _find(_WORDS_BY_SQLSTATE.get(sqlstate, ""))
     return found or default

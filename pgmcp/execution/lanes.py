@@ -1,10 +1,10 @@
-"""How many statements of unknown cost may run at once, so that a cheap one always finds a worker.
+"""Limits the concurrent statements of unknown cost, so that a cheap one always gets a worker.
 
 general lane   all workers but the reserved ones; first come, first served
 express lane   the reserved workers; only statements that the planner calls cheap
 
-Asking the planner costs a round trip. It is worth it only behind statements that run for long: while the
-general lane moves, a place comes free sooner than the planner answers.
+Asking the planner takes a round trip, which is useful only if long statements block the lane. Otherwise a
+place becomes free sooner than the planner answers.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from typing import Final
 from pgmcp.execution.allocation import reserved_of
 
 BLOCKED_AFTER_S: Final = 0.02
-"""A full lane that let nobody in for this long is blocked."""
+"""A full lane that no statement could enter for this long is blocked."""
 
 
 class Lanes:
-    """Counts who is in the general lane, and lets the longest waiter in when a place comes free.
+    """Counts the statements in the general lane; when a place becomes free, the longest waiter gets it.
 
-    Not for several threads.
+    Not thread-safe.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class Lanes:
         clock: Callable[[], float] = time.monotonic,
         call_later: Callable[[float, Callable[[], None]], object] | None = None,
     ) -> None:
-        """Divide so many workers among the two lanes.
+        """Divide the workers between the two lanes.
 
         Args:
-            workers: of both lanes.
+            workers: number in both lanes.
             clock: seconds, monotonic.
-            call_later: the event loop's, unless a test has its own.
+            call_later: the event loop's by default.
         """
         self.reserved = reserved_of(workers)
         self._free = workers - self.reserved
@@ -50,16 +50,16 @@ class Lanes:
 
     @property
     def waiting_count(self) -> int:
-        """How many statements wait for the general lane."""
+        """The number of statements that wait for the general lane."""
         return len(self._waiting)
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the lane is full and let nobody in lately."""
+        """Whether the lane is full and no statement could enter it lately."""
         return self._free == 0 and self._clock() - self._last_entry_s >= BLOCKED_AFTER_S
 
     def try_enter(self) -> bool:
-        """Enter the general lane if it has room and nobody waits."""
+        """Enter the general lane if it has room and no statement waits."""
         if self._free == 0 or self._waiting:
             return False
         self._free -= 1
@@ -67,12 +67,12 @@ class Lanes:
         return True
 
     def ask(self, *, is_patient: bool = True) -> asyncio.Future[bool]:
-        """Return a place in the general lane, first come, first served; True means that it may be entered.
+        """Return a future for a place in the general lane, first come, first served; True: entered.
 
-        One that is not done must be given to `wait`.
+        If it is not done, it must be passed to `wait`.
 
         Args:
-            is_patient: wait even while the lane is blocked; otherwise the place becomes False then.
+            is_patient: wait even if the lane is blocked; otherwise the result is then False.
         """
         place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self.try_enter():
@@ -87,20 +87,20 @@ class Lanes:
         return place
 
     async def wait(self, place: asyncio.Future[bool]) -> bool:
-        """Return what became of a place; give it back if this is broken off."""
+        """Wait for a place and return the result; give the place back if the wait is cancelled."""
         try:
             return await place
         except BaseException:
             if place in self._waiting:
                 self._waiting.remove(place)
             elif place.done() and not place.cancelled() and place.exception() is None and place.result():
-                self.leave()  # it came in the moment we left
+                self.leave()  # the place was granted when the wait was cancelled
             raise
         finally:
             self._impatient.discard(place)
 
     def leave(self) -> None:
-        """Give the place to the longest waiter, or back."""
+        """Give the place to the longest waiter, or free it."""
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():
@@ -110,7 +110,7 @@ class Lanes:
         self._free += 1
 
     def _schedule_check(self) -> None:
-        """Look again when the lane would be blocked, for those who do not want to wait then."""
+        """Check again when the lane may become blocked, for impatient waiters."""
         if self._is_check_scheduled:
             return
         self._is_check_scheduled = True

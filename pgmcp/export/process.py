@@ -1,4 +1,4 @@
-"""Writes one export: rows on standard input, a file in the folder. Run as a module, imported by nobody.
+"""Writes one export: rows on standard input, a file in the folder. Run as a module, never imported.
 
     stdin    {"path", "partial_path", "format": "csv" | "parquet", "columns": [[name, type], …],
              "row_count": 5} and a newline; the rows as lines of JSON, to the end

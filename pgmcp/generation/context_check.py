@@ -216,7 +216,7 @@ def _advise_table(unknown: UnknownName, catalog: Catalog) -> str:
 
 
 class CatalogReads(Protocol):
-    """Tells of reads of a catalog, as `SchemaCache` does."""
+    """Notifies about reads of a catalog, as `SchemaCache` does."""
 
     def subscribe(self, listener: CatalogListener) -> None:
         """Call `listener` after every later read."""

@@ -1,7 +1,7 @@
 """Which database role and which settings a principal gets in one database.
 
 roles            alice=shop_alice, groups:support=shop_support     the first entry that matches
-default role     shop_guest                                        for everybody else
+default role     shop_guest                                        for all others
 claim settings   app.tenant=tenant                                 for row policies to read
 """
 

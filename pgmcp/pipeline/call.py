@@ -1,4 +1,4 @@
-"""What is known of a call under way: who asked what, of which database, and what it has cost so far."""
+"""The state of a running call: caller, operation, database, and cost so far."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -165,7 +165,7 @@ class Bounds:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One call under way; observers read it, the pipeline alone writes it.
+    """A running call. Observers read it; only the pipeline writes it.
 
     Attributes:
         id: counts the calls of this pipeline.

@@ -22,7 +22,7 @@ from pgmcp.pipeline.call import Database, RoleCatalogListener
 from pgmcp.pipeline.protocols import RoleGate, StatementExecutor
 
 MAX_ROLES: Final = 64
-"""Whose catalogs and policies are kept; the role that was used least recently gives way."""
+"""Maximum number of roles whose catalogs and policies are cached; the least recently used is removed."""
 
 Close = Callable[[], Awaitable[None]]
 OpenRole = Callable[[Identity, StatementExecutor], tuple[Database, Close]]
@@ -34,7 +34,7 @@ class RoleDatabases:
 
     Args:
         supervisor: runs the statements of all.
-        open_role: called once for each role that comes, and again for one that had to give way.
+        open_role: called once for each role, and again after the role was removed from the cache.
     """
 
     def __init__(self, mapping: RoleMapping, supervisor: Supervisor, open_role: OpenRole) -> None:

@@ -98,7 +98,7 @@ class Model(Protocol):
 
 
 class TokenReservation(Protocol):
-    """Tokens held back for a model call."""
+    """Tokens reserved for a model call."""
 
     async def settle(self, used_tokens: int, /) -> None:
         """Correct the estimate by what was used."""

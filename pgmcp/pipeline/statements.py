@@ -64,7 +64,7 @@ class StatementRunner:
         except StatementFailedError as error:
             if not await _add_advice(request.database, error):
                 raise
-            # What was not there has come meanwhile: so it is when a table is swapped for another.
+            # The missing name exists by now, for example because a table was replaced.
             rows = await self._run_once(request, sql)
         if rows is not None and _may_have_row_security(request.database):
             request.notes = await _row_security_notes(request.database, sql)
@@ -123,7 +123,7 @@ class StatementRunner:
         )
 
     async def _plan(self, request: Request, statement: ValidatedStatement) -> None:
-        """Have PostgreSQL look up a statement's names; what only a run would tell is no failure."""
+        """Check a statement's names by planning it; errors that need more than a plan are ignored."""
         if statement.kind is not StatementKind.QUERY:
             return
         try:

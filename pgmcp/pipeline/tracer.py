@@ -72,7 +72,7 @@ class _Surroundings:
 
 
 class _TimedStage:
-    """Tells the caller of a stage, and adds its time to the call's."""
+    """Reports a stage to the caller, and adds its duration to the call's."""
 
     __slots__ = ("_call", "_clock", "_stage", "_started_s", "_surroundings")
 

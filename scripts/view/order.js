@@ -1,4 +1,4 @@
-// Which of two cells comes first, by PostgreSQL's type of their column. How cells look is told in worker/encoding.py.
+// Compares two cells by PostgreSQL's type of their column. worker/encoding.py describes the form of cells.
 
 const NUMBER_TYPE = /^(smallint|integer|bigint|oid|real|double precision|numeric|decimal|money)\b(?!.*\[\])/;
 const TIME_TYPE = /^(date|timestamp)\b(?!.*\[\])/;
@@ -7,7 +7,7 @@ const TIME = /^(\d+)-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d):(\d\d(?:\.\d+)?))?(?:([+-
 const SECONDS_BY_INTERVAL_UNIT = { year: 31557600, mon: 2592000, day: 86400 };
 const collator = new Intl.Collator(undefined, { numeric: true, sensitivity: 'variant' });
 
-/** Tell whether a column of this type holds numbers. */
+/** Return whether a column of this type contains numbers. */
 export const isNumeric = (type) => NUMBER_TYPE.test(type);
 
 /**

@@ -60,7 +60,7 @@ def test_with_authentication_it_is_called_by_its_public_name() -> None:
 
 def test_an_address_of_every_interface_needs_a_name() -> None:
     settings = HttpSettings.model_validate({"tokens": TOKENS})
-    with pytest.raises(SettingsError, match="by which name clients call"):
+    with pytest.raises(SettingsError, match="which host name clients use"):
         build_host_check(ListenAddress("0.0.0.0"), settings, is_local=False)
 
     assert allowed(settings, ListenAddress("10.0.0.1"), is_local=False) == {"10.0.0.1:8765"}

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 CHECK: Final = "http"
 
-_UNKNOWN_TOKEN: Final = "pgmcp-doctor-asks-about-this-token"  # noqa: S105 - of nobody
+_UNKNOWN_TOKEN: Final = "pgmcp-doctor-asks-about-this-token"  # noqa: S105 - no real token
 
 
 async def examine_http(settings: HttpSettings) -> list[CheckResult]:
-    """Ask the issuer for its keys, and the authorization server about a token of nobody."""
+    """Ask the issuer for its keys, and the authorization server about an unknown token."""
     if not settings.authenticates:
         return []
     from pgmcp.transport.http.authentication.fetching import Fetcher

@@ -59,7 +59,7 @@ class ChangeStreams:
 
 
 def principal_of(context: ServerRequestContext[Any, Any]) -> Principal | None:
-    """Return who sent a request; None if nobody has to show a token."""
+    """Return the principal of a request; None if callers need no token."""
     found: Principal | None = context.request.scope.get(PRINCIPAL_KEY) if context.request else None
     return found
 

@@ -115,7 +115,7 @@ class HttpServer:
             self._exchanges.stop()
             return
         self._health.is_stopping = True
-        logger.info("stopping; calls under way get %g s", self._limits.stop_timeout_s)
+        logger.info("stopping; running calls get %g s", self._limits.stop_timeout_s)
         self._stop_timer = asyncio.get_running_loop().call_later(
             self._limits.stop_timeout_s, self._exchanges.stop
         )

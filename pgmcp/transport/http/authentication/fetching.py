@@ -26,7 +26,7 @@ class Fetcher:
         """Return a JSON object.
 
         Raises:
-            IssuerUnavailableError: there is none to be had.
+            IssuerUnavailableError: the request failed.
         """
         return await self._ask("GET", url)
 
@@ -34,7 +34,7 @@ class Fetcher:
         """Send a form, and return the JSON object that answers it.
 
         Raises:
-            IssuerUnavailableError: there is none to be had.
+            IssuerUnavailableError: the request failed.
         """
         return await self._ask("POST", url, data=dict(form), auth=auth)
 

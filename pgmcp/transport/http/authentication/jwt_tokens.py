@@ -56,7 +56,7 @@ class JwtTokens:
 
         Raises:
             TokenRefusedError: the token is invalid, or not for this server.
-            IssuerUnavailableError: the keys to verify it with cannot be had.
+            IssuerUnavailableError: the issuer's keys are not available.
         """
         algorithm, key_id = self._read_header(token)
         for key in await self._keys.find(key_id, algorithm):
@@ -132,7 +132,7 @@ class IssuerKeys:
         """Return the JSON Web Key Set.
 
         Raises:
-            IssuerUnavailableError: it cannot be had.
+            IssuerUnavailableError: the keys cannot be fetched.
         """
         return await self._fetcher.get(self._jwks_url or await self._discover())
 
