@@ -64,6 +64,8 @@ CATALOG_LIMITS: Final = RowLimits(max_rows=5_000_000, max_bytes=192 << 20, max_c
 
 CATALOG_TIMEOUT_S: Final = 60.0
 
+_ROLE_SETTINGS: Final = ("role", "session_authorization")
+
 POLICY_REFRESH_INTERVAL_S: Final = 60.0
 """How often a database in use is asked whether its functions and views have changed; milliseconds of work."""
 
@@ -424,7 +426,7 @@ def _open_mapped_role(
     Whether the context file and the patterns of the settings name what exists is not checked for each role:
     what a role may not read is no mistake.
     """
-    database, close = _open_role(name, settings, server, executor, role_name=identity.role)
+    database, close = _open_role(name, settings, server, executor, identity=identity)
     gates = BothRoles(login, database.role)
     return replace(database, role=gates, context=context, identity=identity), close
 
@@ -436,14 +438,14 @@ def _open_role(
     executor: StatementExecutor,
     check_catalog: Callable[[Catalog], None] = lambda _: None,
     *,
-    role_name: str = "",
+    identity: Identity | None = None,
 ) -> tuple[Database, Close]:
     """Return a database as one role sees it, and what closes it; nothing is read yet.
 
     Args:
         executor: runs statements with the role.
         check_catalog: called in a thread with each catalog that was read.
-        role_name: for messages; "" for the login role.
+        identity: the role; None for the login role.
     """
 
     async def fetch(sql: str) -> Rows:
@@ -451,10 +453,14 @@ def _open_role(
             sql, CATALOG_LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=CATALOG_TIMEOUT_S
         )
 
-    label = f"{name}, role {role_name}" if role_name else name
+    label = f"{name}, role {identity.role}" if identity else name
     report = partial(report_once, label)
     policies = PolicyReader(
-        fetch, allowed=server.allowed_functions, denied=server.denied_functions, report=report
+        fetch,
+        allowed=server.allowed_functions,
+        denied=server.denied_functions,
+        caller_settings=(*_ROLE_SETTINGS, *dict(identity.settings)) if identity else (),
+        report=report,
     )
     functions: RefreshingCache[FunctionPolicy] = RefreshingCache(
         policies.read,

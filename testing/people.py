@@ -40,6 +40,14 @@ create function leave_role() returns text stable language plpgsql as
     $$ begin return set_config('role', 'none', true); end $$;
 create function all_orders() returns bigint stable security definer language sql as
     $$ select count(*) from public.orders $$;
+create function borrow_role() returns bigint stable language sql set role = '{ALICE}' as
+    $$ select count(*) from public.orders $$;
+create function borrow_claim() returns bigint stable language sql set "App.Tenant" = '2' as
+    $$ select count(*) from public.orders $$;
+create function with_own_setting() returns text stable language sql set app.unit = 'kg' as
+    $$ select current_setting('app.unit') $$;
+create view counted as select borrow_claim() as orders;
+grant select on counted to {SUPPORT};
 create function of_alice() returns int stable language sql as $$ select 1 $$;
 revoke execute on function of_alice() from public;
 grant execute on function of_alice() to {ALICE};

@@ -100,6 +100,8 @@ class CatalogFunction:
             for any schema.
         overloads: the operators that call it, with their types; empty if these are not known.
         owner: the role with whose rights it runs if it is SECURITY DEFINER.
+        settings: names of the settings that it sets for its own duration, in lower case.
+        changes_caller: one of them is the caller's role or claim, so what it reads is read as another.
     """
 
     schema: str
@@ -125,6 +127,8 @@ class CatalogFunction:
     search_path: tuple[str, ...] | None = None
     overloads: tuple[CatalogOperator, ...] = ()
     owner: int = 0
+    settings: tuple[str, ...] = ()
+    changes_caller: bool = False
 
     def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
         """Return the types of the arguments of a call with so many; None if they are not known."""
@@ -150,6 +154,8 @@ class CatalogFunction:
             return listed.reason
         if self.is_unreadable:
             return RefusalReason.UNREADABLE_FUNCTION
+        if self.changes_caller:
+            return RefusalReason.CALLER
         if self.security_definer:
             return RefusalReason.SECURITY_DEFINER
         if not self.extension and self.language not in _BOUND_LANGUAGES:

@@ -27,6 +27,7 @@ class RefusalReason(StrEnum):
     INTERNAL = "internal"
     VOLATILE = "volatile"
     SECURITY_DEFINER = "security_definer"
+    CALLER = "caller"
     LANGUAGE = "language"
     DENIED = "denied"
     UNKNOWN = "unknown"
@@ -66,6 +67,7 @@ TEXT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.INTERNAL: "it is internal to the server and not meant for queries",
     RefusalReason.VOLATILE: "it is volatile, so calling it may change something",
     RefusalReason.SECURITY_DEFINER: "it runs with the rights of its owner (SECURITY DEFINER)",
+    RefusalReason.CALLER: "its SET clause changes the caller's role or claims",
     RefusalReason.LANGUAGE: "it is written in a language that can reach past the transaction",
     RefusalReason.DENIED: "the operator of this server denies it",
     RefusalReason.UNKNOWN: "it is not on the list of what is known to only read",
@@ -111,6 +113,7 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.INTERNAL: "use the SQL operator, cast or function it stands behind",
     RefusalReason.VOLATILE: ALLOW_HINT,
     RefusalReason.SECURITY_DEFINER: ALLOW_HINT,
+    RefusalReason.CALLER: ALLOW_HINT,
     RefusalReason.LANGUAGE: ALLOW_HINT,
     RefusalReason.DENIED: "write the query without it",
     RefusalReason.UNKNOWN: f"check its name, or use a built-in function; {ALLOW_HINT}",

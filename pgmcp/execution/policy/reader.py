@@ -20,7 +20,7 @@ from pgmcp.execution.catalog_access import (
 )
 from pgmcp.execution.policy.gaps import FUNCTION_PARTS, REPLACEMENTS, unreadable_relations
 from pgmcp.execution.policy.resolution import RESOLUTION, resolution_facts
-from pgmcp.execution.policy.rows import decode_texts, mark, read_function, read_relations
+from pgmcp.execution.policy.rows import decode_texts, guard, mark, read_function, read_relations
 from pgmcp.execution.policy.statements import FUNCTIONS, RELATIONS
 from pgmcp.execution.policy.version import VERSION_PIECES, version_statement
 from pgmcp.execution.result import JsonScalar
@@ -54,6 +54,8 @@ class PolicyReader:
         fetch: runs a catalog query there.
         allowed: see `FunctionPolicy`.
         denied: see `FunctionPolicy`.
+        caller_settings: settings that say who the caller is, such as "role"; functions that set one of
+            them are refused.
         report: called with the parts of the catalog that the role may not use.
     """
 
@@ -63,12 +65,14 @@ class PolicyReader:
         *,
         allowed: Iterable[str],
         denied: Iterable[str],
+        caller_settings: Iterable[str] = (),
         report: Report = ignore_unreadable,
     ) -> None:
         self._fetch = fetch
         self._report = report
         self._allowed = tuple(allowed)
         self._denied = tuple(denied)
+        self._caller_settings = frozenset(name.lower() for name in caller_settings)
         self._version: Sequence[list[JsonScalar]] = []
         self._policy: FunctionPolicy | None = None
 
@@ -99,7 +103,9 @@ class PolicyReader:
             self._policy = FunctionPolicy(
                 allowed=self._allowed,
                 denied=self._denied,
-                catalog_functions=(mark(read_function(row), unreadable) for row in functions),
+                catalog_functions=(
+                    guard(mark(read_function(row), unreadable), self._caller_settings) for row in functions
+                ),
                 catalog_relations=read_relations(relations, unknown),
                 search_path=decode_texts(str(version[0][0])),
                 facts=resolution_facts(names),

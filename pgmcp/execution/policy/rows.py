@@ -25,7 +25,8 @@ _decode_columns = msgspec.json.Decoder(tuple[CastColumn, ...]).decode
 _decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
 _decode_operators = msgspec.json.Decoder(list[tuple[str, str, int, int]]).decode
 _decode_oids = msgspec.json.Decoder(frozenset[int]).decode
-_decode_parts = msgspec.json.Decoder(list[tuple[str, str, Volatility, bool, str, str]]).decode
+_Part = tuple[str, str, Volatility, bool, str, str, tuple[str, ...] | None]
+_decode_parts = msgspec.json.Decoder(list[_Part]).decode
 
 
 def mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunction:
@@ -53,7 +54,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
     """Return the function that a row of FUNCTIONS describes."""
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
     operators, types, row_types, parts, definition, *call = unseen
-    min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, owner = call
+    min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, owner, settings = call
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -67,7 +68,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
         operators=tuple({each.symbol: None for each in overloads}),
         types=decode_texts(types) if types else (),
         row_types=decode_texts(row_types) if row_types else (),
-        parts=tuple(CatalogFunction(*part) for part in _decode_parts(parts)) if parts else (),
+        parts=tuple(map(_part, _decode_parts(parts))) if parts else (),
         definition=definition or "",
         is_body_unreadable=definition == "",
         min_arguments=min_arguments,
@@ -78,7 +79,29 @@ def read_function(row: list[Any]) -> CatalogFunction:
         search_path=None if search_path is None else read_search_path(search_path),
         overloads=overloads,
         owner=owner,
+        settings=decode_texts(settings) if settings else (),
     )
+
+
+def _part(part: _Part) -> CatalogFunction:
+    """Return a function that an aggregate is made of."""
+    schema, name, volatility, security_definer, language, extension, settings = part
+    return CatalogFunction(
+        schema, name, volatility, security_definer, language, extension, settings=settings or ()
+    )
+
+
+def guard(function: CatalogFunction, settings: Collection[str]) -> CatalogFunction:
+    """Return the function, marked if it sets one of these settings for its own duration.
+
+    Args:
+        settings: in lower case.
+    """
+    parts = tuple(guard(part, settings) for part in function.parts)
+    changes_caller = any(name in settings for name in function.settings)
+    if not changes_caller and parts == function.parts:
+        return function
+    return replace(function, parts=parts, changes_caller=changes_caller)
 
 
 def _relation(row: list[Any]) -> CatalogRelation:

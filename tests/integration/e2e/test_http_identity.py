@@ -224,6 +224,9 @@ def test_whoever_is_not_mapped_is_refused_everything_that_reads(
         "with changed as (update pg_settings set setting = '2' returning 1) select 1 from changed",
         "select leave_role(), count(*) from orders",
         "select all_orders()",
+        "select borrow_role()",
+        "select borrow_claim()",
+        "select * from counted",
         "select 1; reset role; select count(*) from orders",
         "prepare later as select count(*) from orders",
         "do $$ begin perform set_config('role', 'none', false); end $$",
@@ -241,6 +244,10 @@ def test_a_statement_cannot_become_another(client: httpx2.Client, served: Served
 
     assert execute(client, carol.token, WHO) == [[SUPPORT, LOGIN]]
     assert execute(client, carol.token, "select count(*) from orders") == [[len(carol.orders)]]
+
+
+def test_a_function_may_have_other_settings_of_its_own(client: httpx2.Client, served: Served) -> None:
+    assert execute(client, served.people["carol"].token, "select with_own_setting()") == [["kg"]]
 
 
 def test_a_plan_without_its_run_is_shown(client: httpx2.Client, served: Served) -> None:
