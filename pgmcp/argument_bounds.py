@@ -1,6 +1,11 @@
 """Limits for the text of arguments, checked by the pipeline and published in the schemas of tools."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
+
+from pgmcp.errors import InvalidArgumentError
+from pgmcp.execution.result import RowLimits
 
 MAX_QUESTION_CHARACTERS: Final = 8_000
 """A question is a few sentences; a pasted document would cost tokens on every attempt."""
@@ -11,3 +16,58 @@ MAX_SEARCH_CHARACTERS: Final = 8_000
 MAX_SEARCHED_NAMES: Final = 200
 MAX_TABLE_NAME_CHARACTERS: Final = 300
 """More than two quoted names of 63 characters with every quote doubled, and the dot between them."""
+
+
+def checked_question(question: str) -> str:
+    """Return the question without white space around it.
+
+    Raises:
+        InvalidArgumentError: it is empty or too long.
+    """
+    text = question.strip()
+    if not text:
+        raise InvalidArgumentError("the question is empty", hint="ask what you want to know")
+    if len(text) > MAX_QUESTION_CHARACTERS:
+        raise InvalidArgumentError(
+            f"the question has {len(text)} characters",
+            hint=f"a question may have up to {MAX_QUESTION_CHARACTERS} characters",
+        )
+    return text
+
+
+def check_search(text: str, names: Sequence[str]) -> None:
+    """Refuse a search that is longer than any list of words or names, and would only cost time.
+
+    Raises:
+        InvalidArgumentError: the text or the list is too long.
+    """
+    if len(text) > MAX_SEARCH_CHARACTERS:
+        raise InvalidArgumentError(
+            f"text has {len(text)} characters",
+            hint=f"text may have up to {MAX_SEARCH_CHARACTERS} characters: a few words to look for",
+        )
+    if len(names) > MAX_SEARCHED_NAMES:
+        raise InvalidArgumentError(
+            f"tables has {len(names)} names", hint=f"ask for up to {MAX_SEARCHED_NAMES} tables at once"
+        )
+    longest = max((len(name) for name in names), default=0)
+    if longest > MAX_TABLE_NAME_CHARACTERS:
+        raise InvalidArgumentError(
+            f"a name in tables has {longest} characters",
+            hint=f"a name may have up to {MAX_TABLE_NAME_CHARACTERS} characters, as table or schema.table",
+        )
+
+
+def limited_rows(most: RowLimits, limit: int | None) -> RowLimits:
+    """Return the limits of a result, with the row limit that the caller asks for.
+
+    Raises:
+        InvalidArgumentError: the caller's limit is not within them.
+    """
+    if limit is None:
+        return most
+    if not 1 <= limit <= most.max_rows:
+        raise InvalidArgumentError(
+            f"limit is {limit}", hint=f"limit takes a number of rows from 1 to {most.max_rows}"
+        )
+    return replace(most, max_rows=limit)

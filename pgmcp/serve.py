@@ -3,54 +3,31 @@
 import asyncio
 import gc
 import logging
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
 
 from pgmcp import __version__
 from pgmcp.answers.budget import MAX_CHARACTERS_PER_TOKEN
 from pgmcp.answers.result_store import KeptResults, ResultStore
-from pgmcp.catalog.cache import SchemaCache
-from pgmcp.catalog.catalog import Catalog
-from pgmcp.catalog.introspection import read_catalog
-from pgmcp.catalog.row_security import RowSecurity, read_row_security
-from pgmcp.catalog.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, ColumnSamples, sample
-from pgmcp.catalog.scope import CatalogScope
 from pgmcp.errors import GuardFailedError, PgmcpError, UnmappedPrincipalError
-from pgmcp.execution.catalog_access import Fetch, Report, report_once
-from pgmcp.execution.credentials import RotatingPassword, ask_command, ask_file
 from pgmcp.execution.fork_server import ForkServer
-from pgmcp.execution.policy import PolicyReader
-from pgmcp.execution.pool import ConnectionTarget
-from pgmcp.execution.result import Identity, RowLimits, Rows, StatementOrigin
-from pgmcp.execution.role import RoleCheck
-from pgmcp.execution.spawn import Spawn, spawn_cold
-from pgmcp.execution.supervisor import Supervisor
+from pgmcp.execution.result import RowLimits
+from pgmcp.execution.spawn import spawn_cold
 from pgmcp.features import AnswerExtension
-from pgmcp.generation.context_check import ContextCheck
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
-from pgmcp.identity import RoleEntry, RoleMapping
-from pgmcp.lookup.scope_check import HiddenValuesCheck, ScopeCheck
+from pgmcp.lookup.scope_check import HiddenValuesCheck
 from pgmcp.observability.call_log import CallLog
+from pgmcp.open_database import open_database
 from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
-from pgmcp.pipeline.identities import BothRoles, Close, RoleDatabases
-from pgmcp.pipeline.protocols import RoleGate, StatementExecutor
-from pgmcp.refreshing_cache import RefreshingCache
-from pgmcp.settings import (
-    DatabaseSettings,
-    OpenAISettings,
-    RateLimitSettings,
-    ServerSettings,
-    Settings,
-)
+from pgmcp.pipeline.protocols import RoleGate
+from pgmcp.settings import OpenAISettings, RateLimitSettings, ServerSettings, Settings
 from pgmcp.surface import Backend, TraceRequest
 from pgmcp.surface.presenter import Presenter
 from pgmcp.tokens import TokenCounter
-from pgmcp.validation import FunctionPolicy, check_parsers, preload, prepare_outlines, validate
+from pgmcp.validation import check_parsers, preload, prepare_outlines
 
 if TYPE_CHECKING:
     from pgmcp.fleet.sharing import Sharing
@@ -59,23 +36,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-CATALOG_LIMITS: Final = RowLimits(max_rows=5_000_000, max_bytes=192 << 20, max_cell_bytes=16 << 20)
-"""Our own catalog queries are read whole; the bound only keeps a monstrous catalog from the front."""
-
-CATALOG_TIMEOUT_S: Final = 60.0
-
-_ROLE_SETTINGS: Final = ("role", "session_authorization")
-
-POLICY_REFRESH_INTERVAL_S: Final = 60.0
-"""How often a database in use is asked whether its functions and views have changed; milliseconds of work."""
-
 RESULTS_NOT_SHARED: Final = (
     "if several servers answer behind a load balancer, each keeps its own results until the operator sets "
     "PG_MCP_RATE_LIMIT_STORAGE_URL and PG_MCP_HTTP_STATE_KEYS on all of them"
 )
-
-POLICY_MAX_AGE_S: Final = 600.0
-"""After a pause this long a statement is not checked against what was true before it."""
 
 
 @asynccontextmanager
@@ -196,7 +160,7 @@ async def open_pipeline(
         hidden_values = HiddenValuesCheck(settings.databases)
         for name, database in settings.databases.items():
             context = partial(context_file.get, name) if context_file else DatabaseContext
-            databases[name] = _open_database(
+            databases[name] = open_database(
                 name,
                 database,
                 settings.server,
@@ -351,193 +315,4 @@ def _result_limits(settings: ServerSettings) -> RowLimits:
         settings.max_result_bytes,
         settings.max_cell_bytes,
         max_text_bytes=settings.max_result_tokens * MAX_CHARACTERS_PER_TOKEN,
-    )
-
-
-def _open_database(
-    name: str,
-    settings: DatabaseSettings,
-    server: ServerSettings,
-    context: Callable[[], DatabaseContext],
-    spawn: Spawn,
-    cleanup: AsyncExitStack,
-    *,
-    hidden_values: HiddenValuesCheck,
-    kept_connections: int,
-) -> Database:
-    conninfo, params = settings.target()
-    credentials = _credentials(name, settings)
-    if credentials is not None:
-        cleanup.push_async_callback(credentials.close)
-    supervisor = Supervisor(
-        ConnectionTarget(
-            conninfo,
-            params,
-            name=name,
-            credentials=credentials,
-            statement_timeout_s=server.query_timeout_s,
-        ),
-        spawn=spawn,
-        min_workers=choose_min_workers(settings, kept_connections),
-        max_workers=settings.max_pool_size,
-        max_waiting=server.max_queue,
-        memory_limit_mb=server.worker_memory_mb if sys.platform == "linux" else 0,
-        max_cost=server.max_cost,
-        read_only=server.use_readonly_transactions,
-    )
-    cleanup.push_async_callback(supervisor.close)
-    scope_check = ScopeCheck(name, hidden_values)
-    database, close = _open_role(name, settings, server, supervisor, scope_check.check)
-    cleanup.push_async_callback(close)
-    context_check = ContextCheck(name, context, database.schema, database.find_hidden)
-    cleanup.push_async_callback(context_check.close)
-    database = replace(database, context=context_check.context)
-    if not settings.maps_roles:
-        return database
-    identities = RoleDatabases(
-        _role_mapping(name, settings),
-        supervisor,
-        partial(_open_mapped_role, name, settings, server, context, database.role),
-    )
-    cleanup.push_async_callback(identities.close)
-    return replace(database, identities=identities)
-
-
-def _role_mapping(name: str, settings: DatabaseSettings) -> RoleMapping:
-    return RoleMapping(
-        name,
-        [RoleEntry(*entry) for entry in settings.roles],
-        default_role=settings.default_role,
-        claim_settings=settings.claim_settings,
-    )
-
-
-def _open_mapped_role(
-    name: str,
-    settings: DatabaseSettings,
-    server: ServerSettings,
-    context: Callable[[], DatabaseContext],
-    login: RoleGate,
-    identity: Identity,
-    executor: StatementExecutor,
-) -> tuple[Database, Close]:
-    """Return a database as one role sees it, and what closes it.
-
-    Whether the context file and the patterns of the settings name what exists is not checked for each role:
-    what a role may not read is no mistake.
-    """
-    database, close = _open_role(name, settings, server, executor, identity=identity)
-    gates = BothRoles(login, database.role)
-    return replace(database, role=gates, context=context, identity=identity), close
-
-
-def _open_role(
-    name: str,
-    settings: DatabaseSettings,
-    server: ServerSettings,
-    executor: StatementExecutor,
-    check_catalog: Callable[[Catalog], None] = lambda _: None,
-    *,
-    identity: Identity | None = None,
-) -> tuple[Database, Close]:
-    """Return a database as one role sees it, and what closes it; nothing is read yet.
-
-    Args:
-        executor: runs statements with the role.
-        check_catalog: called in a thread with each catalog that was read.
-        identity: the role; None for the login role.
-    """
-
-    async def fetch(sql: str) -> Rows:
-        return await executor.execute(
-            sql, CATALOG_LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=CATALOG_TIMEOUT_S
-        )
-
-    label = f"{name}, role {identity.role}" if identity else name
-    report = partial(report_once, label)
-    policies = PolicyReader(
-        fetch,
-        allowed=server.allowed_functions,
-        denied=server.denied_functions,
-        caller_settings=(*_ROLE_SETTINGS, *dict(identity.settings)) if identity else (),
-        report=report,
-    )
-    functions: RefreshingCache[FunctionPolicy] = RefreshingCache(
-        policies.read,
-        refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
-        max_age_s=POLICY_MAX_AGE_S,
-        logger=logger,
-        name=f"the list of functions of database {label}",
-    )
-    row_security: RefreshingCache[RowSecurity] = RefreshingCache(
-        partial(read_row_security, fetch),
-        refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
-        logger=logger,
-        name=f"the row-level security of database {label}",
-    )
-    samples = None
-    if server.sample_rows and server.send_values:
-        probe = partial(_probe, executor, functions)
-        samples = ColumnSamples(partial(sample, fetch=fetch, probe=probe, max_rows=server.sample_rows))
-    read = _catalog_reader(fetch, settings, server, check_catalog, report)
-    schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s, samples=samples)
-    role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
-
-    async def close() -> None:
-        for each in (role, schema, row_security, functions):
-            await each.close()
-
-    database = Database(name, executor, schema, role, functions, row_security=row_security, fetch=fetch)
-    return database, close
-
-
-def choose_min_workers(settings: DatabaseSettings, kept_connections: int) -> int:
-    """Return how many connections are kept: those of the settings, or those of the transport."""
-    if settings.min_pool_size is not None:
-        return settings.min_pool_size
-    return min(kept_connections, settings.max_pool_size)
-
-
-def _credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | None:
-    """Return what gives a password for each new connection; None if the password never changes."""
-    if settings.password_file is not None:
-        return RotatingPassword(partial(ask_file, settings.password_file, name), lifetime_s=0)
-    if command := settings.password_argv:
-        return RotatingPassword(partial(ask_command, command, name), lifetime_s=settings.password_lifetime_s)
-    return None
-
-
-def _catalog_reader(
-    fetch: Fetch,
-    settings: DatabaseSettings,
-    server: ServerSettings,
-    check: Callable[[Catalog], None],
-    report: Report,
-) -> Callable[[Catalog | None], Awaitable[Catalog]]:
-    """Return what reads the catalog, and warns of the scope's patterns that match nothing in it."""
-    scope = CatalogScope(
-        include_schemas=settings.include_schemas,
-        exclude_schemas=settings.exclude_schemas,
-        hidden_values=server.hidden_values,
-        with_values=server.send_values,
-    )
-
-    async def read(old: Catalog | None) -> Catalog:
-        catalog = await read_catalog(fetch, scope=scope, old=old, report=report)
-        if catalog is not old:
-            await asyncio.to_thread(check, catalog)
-        return catalog
-
-    return read
-
-
-async def _probe(executor: StatementExecutor, functions: RefreshingCache[FunctionPolicy], sql: str) -> Rows:
-    """Run one sampling statement under the same guards as any other statement."""
-    statement = validate(sql, functions=await functions.get())
-    return await executor.execute(
-        statement.text,
-        SAMPLE_LIMITS,
-        origin=StatementOrigin.OWN,
-        can_be_wrapped=True,
-        timeout_s=SAMPLE_TIMEOUT_S,
     )

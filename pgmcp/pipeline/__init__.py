@@ -9,12 +9,13 @@ The check finds values that a column does not contain, default filters that the 
 aggregates over rows that a join repeats. The model sees once what was found; its first answer stays unless
 the second is better. If the caller wants only SQL, the statement is planned instead of executed.
 
-story           the order of the stages, the repair loop, and the deadline of a call
-verified        the operator's own SQL for exactly this question
-writing         schema context → write SQL; each model call is charged to the token budget
+story           the order of the stages, and the deadline of a call
+repair_loop     the model writes SQL, and repairs what is rejected or fails
+writing         the operator's verified SQL, or schema context → write SQL; charges the token budget
 statements      validate → execute or plan; adds hints to a statement that fails
+table_search    finds tables by words or names
+several         runs one task on each of several databases
 query_check     all checks of a statement that ran
-value_mismatch  finds compared values that the columns do not hold
 call            the state of one call
 tracer          reports a call and its stages to the caller, the log, the audit file and the trace
 """

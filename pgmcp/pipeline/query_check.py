@@ -3,21 +3,27 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from pgmcp.execution.result import Rows, StatementOrigin
 from pgmcp.lookup.default_filters import MissingFilter, drop_idle, find_missing_filters
 from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
-from pgmcp.lookup.value_check import Mismatch
+from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, drop_met, resolve
 from pgmcp.pipeline.call import Request
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
-from pgmcp.pipeline.value_mismatch import find_mismatches
 from pgmcp.validation.references import find_references
+
+SHORT_LOOKUP_TIMEOUT_S: Final = 0.5
+"""Where there are rows to show: they are not kept waiting for a whole `LOOKUP_TIMEOUT_S`."""
+
+SMALL_TABLE_ROWS: Final = 10_000
+"""Into tables of this size a look costs a few milliseconds, and is taken even where rows were found."""
 
 KEPT_MISMATCH = "{column} = {text!r} is not in the data as written; the answer may miss what is meant"
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class CheckResult:
     """What the checks found.
 
     Attributes:
@@ -46,10 +52,12 @@ class Findings:
             yield remark.describe()
 
 
-async def check_query(request: Request, sql: str, rows: Rows | None, statements: StatementRunner) -> Findings:
+async def check_query(
+    request: Request, sql: str, rows: Rows | None, statements: StatementRunner
+) -> CheckResult:
     """Return what may be wrong with a query that ran."""
     mismatches = await find_mismatches(request, sql, rows, statements)
-    return Findings(tuple(mismatches), tuple(await _find_remarks(request, sql, statements)))
+    return CheckResult(tuple(mismatches), tuple(await _find_remarks(request, sql, statements)))
 
 
 async def _find_remarks(
@@ -66,3 +74,40 @@ async def _find_remarks(
     # The probes contain text of the statement and of the operator: the search path resolves its names.
     fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S, origin=StatementOrigin.CALLER)
     return [*await drop_idle(missing, fetch), *await drop_unrepeated(suspects, fetch)]
+
+
+async def find_mismatches(
+    request: Request, sql: str, rows: Rows | None, statements: StatementRunner
+) -> list[Mismatch]:
+    """Return the texts in a statement that its columns do not hold.
+
+    Rows that were found speak for it: then only a text that is there in another case is one.
+    """
+    catalog = await request.database.schema.get()
+    references = await asyncio.to_thread(find_references, sql)
+    comparisons = resolve(references, catalog)
+    listed = check_listed(comparisons)
+    is_empty = not found_something(rows)
+    timeout_s = LOOKUP_TIMEOUT_S if is_empty else SHORT_LOOKUP_TIMEOUT_S
+    fetch = statements.lookup(request.database, timeout_s=timeout_s)
+    unlisted = await check_unlisted(
+        comparisons, catalog, fetch, max_rows=None if is_empty else SMALL_TABLE_ROWS
+    )
+    found = [mismatch for mismatch in listed + unlisted if is_empty or mismatch.differs_in_case]
+    # Conditions are the statement's own: the search path decides what `=` of a citext means.
+    as_written = statements.lookup(request.database, timeout_s=timeout_s, origin=StatementOrigin.CALLER)
+    return await drop_met(found, as_written)
+
+
+def found_something(rows: Rows | None) -> bool:
+    """Return whether rows contain anything: not if there are none, all is NULL, or one row of zeros."""
+    if rows is None:
+        return True
+    if len(rows.rows) == 1:
+        return any(not _is_zero(cell) for cell in rows.rows[0] if cell is not None)
+    return any(cell is not None for row in rows.rows for cell in row)
+
+
+def _is_zero(cell: object) -> bool:
+    text = str(cell)
+    return text == "False" or (text != "" and not text.strip("0."))

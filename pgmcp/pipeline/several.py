@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.errors import DeadlineExceededError, PgmcpError
 
 T = TypeVar("T")
@@ -22,14 +21,6 @@ class Outcome(Generic[T]):
 
     results: dict[str, T]
     errors: dict[str, PgmcpError]
-
-
-@dataclass(frozen=True, slots=True)
-class FoundTables:
-    """Tables that were looked up in one database, and the catalog that they are in."""
-
-    catalog: Catalog
-    tables: list[Table]
 
 
 async def run_on_each(

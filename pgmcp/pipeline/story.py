@@ -1,41 +1,30 @@
-"""The order of the stages, the repair loop, and the budget of a whole call."""
+"""The order of the stages, and the deadline of a whole call."""
 
 import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from pgmcp.answers.answer import Answer, Source
-from pgmcp.argument_bounds import (
-    MAX_QUESTION_CHARACTERS,
-    MAX_SEARCH_CHARACTERS,
-    MAX_SEARCHED_NAMES,
-    MAX_TABLE_NAME_CHARACTERS,
-)
+from pgmcp.argument_bounds import check_search, checked_question, limited_rows
 from pgmcp.catalog.cache import CatalogChange
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.errors import (
     DeadlineExceededError,
-    InvalidArgumentError,
     ModelError,
     PgmcpError,
     RateLimitedError,
     SqlRejectedError,
     StatementFailedError,
-    UnanswerableError,
     UnknownDatabaseError,
     UnmappedPrincipalError,
 )
 from pgmcp.execution.result import RowLimits, Rows
-from pgmcp.generation.prompt import FailedAttempt, MismatchedAttempt
 from pgmcp.generation.prompt_writer import PromptWriter
-from pgmcp.generation.reply import SqlReply
 from pgmcp.identity import Principal
-from pgmcp.lookup.search import search
 from pgmcp.pipeline.call import (
     Bounds,
     Call,
@@ -45,20 +34,15 @@ from pgmcp.pipeline.call import (
     Request,
     ReturnType,
     RoleCatalogListener,
-    Stage,
 )
 from pgmcp.pipeline.protocols import Budgets, Model
-from pgmcp.pipeline.query_check import Findings, check_query
-from pgmcp.pipeline.several import FoundTables, Outcome, run_on_each
+from pgmcp.pipeline.repair_loop import RepairLoop
+from pgmcp.pipeline.several import Outcome, run_on_each
 from pgmcp.pipeline.statements import StatementRunner
+from pgmcp.pipeline.table_search import FoundTables, find_in_one, find_known, refuse_unknown
 from pgmcp.pipeline.time_limit import TimeLimit
 from pgmcp.pipeline.tracer import Observer, Tracer
-from pgmcp.pipeline.value_mismatch import found_something
-from pgmcp.pipeline.verified import find_verified_sql
-from pgmcp.pipeline.writing import SqlWriter
-
-SECOND_ANSWER_RESERVE_S: Final = 1.0
-"""Part of a call's time that a second attempt may not use, so that the first answer can still be given."""
+from pgmcp.pipeline.writing import SqlWriter, find_verified_sql
 
 _SHARE_OF_TIMEOUT: Final = 0.8
 """Part of a call's time after which one of several databases counts as failed."""
@@ -104,13 +88,16 @@ class Pipeline:
             statement_timeout_s=bounds.statement_timeout_s, tracer=self._tracer, clock=clock
         )
         prompts = PromptWriter(max_tokens=bounds.prompt_tokens, count_tokens=count_tokens)
-        self._writer = SqlWriter(
+        writer = SqlWriter(
             model=model,
             prompts=prompts,
             rate_limit=rate_limit,
             statements=self._statements,
             tracer=self._tracer,
             clock=clock,
+        )
+        self._repair_loop = RepairLoop(
+            writer, self._statements, self._tracer, max_sql_retry=bounds.max_sql_retry, clock=clock
         )
 
     @property
@@ -152,13 +139,13 @@ class Pipeline:
         with self._bounded(call):
             await self._rate_limit().admit(call.principal)
             request = await self._new_request(call, principal, limit, row_limits)
-            request.question, request.return_type = _checked_question(question), return_type
+            request.question, request.return_type = checked_question(question), return_type
             request.context = await asyncio.to_thread(request.database.context)
             verified_sql = await find_verified_sql(request, self._statements)
             if verified_sql is not None:
                 rows = await self._run_verified(request, verified_sql)
                 return request.answer(verified_sql.strip(), rows, Source.VERIFIED)
-            return await self._answer_by_model(request)
+            return await self._repair_loop.answer(request)
 
     async def execute_sql(
         self,
@@ -206,25 +193,14 @@ class Pipeline:
         Raises:
             InvalidArgumentError: a name is not there; it says which are near. Or the arguments are too long.
         """
-        _check_search(text, names)
+        check_search(text, names)
         call = self._call(Operation.SEARCH_SCHEMA, database, caller, principal)
         with self._bounded(call):
             await self._rate_limit().admit(call.principal)
             served = await self._served(database, principal)
             call.role = served.role_name
             catalog = await served.schema.get()
-            if names:
-                missing = [name for name in names if catalog.find(name) is None]
-                hidden = await served.find_hidden(missing, catalog) if missing else []
-                if hidden:
-                    raise InvalidArgumentError(
-                        "; ".join(relation.describe() for relation in hidden),
-                        hint="a statement may name it; search_schema without arguments lists all others",
-                    )
-                return catalog, [_existing_table(catalog, name) for name in names]
-            if not text.strip():
-                return catalog, list(catalog.tables)
-            return catalog, await asyncio.to_thread(search, catalog, text, limit)
+            return catalog, await find_in_one(served, catalog, text, names, limit)
 
     async def find_tables_in_all(
         self,
@@ -241,43 +217,21 @@ class Pipeline:
             InvalidArgumentError: a name is in no database.
             PgmcpError: no database could be searched.
         """
-        _check_search(text, names)
+        check_search(text, names)
         limit = max(_MIN_FOUND_TABLES, limit // len(self._databases))
 
         async def find(name: str) -> FoundTables:
             catalog = await self.catalog(name, principal)
-            if names:
-                found = [table for given in names if (table := catalog.find(given)) is not None]
-            elif text.strip():
-                found = await asyncio.to_thread(search, catalog, text, limit)
-            else:
-                found = list(catalog.tables)
-            return FoundTables(catalog, found)
+            return FoundTables(catalog, await find_known(catalog, text, names, limit))
 
         call = self._call(Operation.SEARCH_SCHEMA, None, caller, principal)
         with self._bounded(call):
             await self._rate_limit().admit(call.principal)
             outcome = await run_on_each(self.database_names, find, timeout_s=self._each_timeout_s)
             if not outcome.errors:
-                await self._refuse_unknown(names, outcome.results, principal)
+                databases = {name: self.database(name).seen_by(principal) for name in outcome.results}
+                await refuse_unknown(names, outcome.results, databases)
             return outcome
-
-    async def _refuse_unknown(
-        self, names: Sequence[str], found: Mapping[str, FoundTables], principal: Principal | None
-    ) -> None:
-        """Raise an error for the first of the names that no database has."""
-        for name in names:
-            if any(each.catalog.find(name) for each in found.values()):
-                continue
-            for database, each in found.items():
-                for relation in (
-                    await self.database(database).seen_by(principal).find_hidden([name], each.catalog)
-                ):
-                    raise InvalidArgumentError(
-                        f"database {database}: {relation.describe()}",
-                        hint="a statement may name it; search_schema without arguments lists all others",
-                    )
-            _existing_table(next(iter(found.values())).catalog, name)
 
     async def refresh_schema(
         self, database: str | None, *, caller: str = "", principal: Principal | None = None
@@ -411,7 +365,7 @@ class Pipeline:
         return Request(
             call=call,
             database=database,
-            limits=_limited(row_limits or self._bounds.result, limit),
+            limits=limited_rows(row_limits or self._bounds.result, limit),
             deadline_s=self._clock() + self._bounds.request_timeout_s,
         )
 
@@ -422,121 +376,3 @@ class Pipeline:
         except (SqlRejectedError, StatementFailedError) as error:
             error.hint = "; ".join(part for part in (error.hint.rstrip("."), VERIFIED_SQL_FAILED) if part)
             raise
-
-    async def _answer_by_model(self, request: Request) -> Answer:
-        """Have SQL written, and repaired while it is rejected or fails."""
-        while True:
-            reply = await self._writer.write(request)
-            if not reply.answerable:
-                raise _unanswerable(reply)
-            try:
-                rows = await self._statements.run(request, reply.sql)
-            except (SqlRejectedError, StatementFailedError) as error:
-                request.attempts.append(FailedAttempt(reply.sql, error))
-                if len(request.attempts) > self._bounds.max_sql_retry:
-                    raise
-            else:
-                return await self._check_answer(request, reply, rows)
-
-    async def _check_answer(self, request: Request, reply: SqlReply, rows: Rows | None) -> Answer:
-        """Ask the model once to reconsider what the checks found; keep the better answer."""
-        findings = await self._check(request, reply.sql, rows)
-        if findings.is_offered and len(request.attempts) < self._bounds.max_sql_retry:
-            described = tuple(mismatch.describe() for mismatch in findings.mismatches)
-            request.attempts.append(MismatchedAttempt(reply.sql, described, findings.offered_remarks))
-            second = await self._second_answer(request)
-            if second is not None and _is_better(second, rows, findings):
-                return request.answer_of_model(second.reply, second.rows, tuple(second.findings.notes()))
-            request.attempts.pop()
-        return request.answer_of_model(reply, rows, tuple(findings.notes()))
-
-    async def _second_answer(self, request: Request) -> "_SecondAnswer | None":
-        """Return the retried answer; None if it fails, or the checks would offer it for a repair again."""
-        left_s = request.deadline_s - self._clock() - SECOND_ANSWER_RESERVE_S
-        with suppress(PgmcpError, TimeoutError):
-            async with asyncio.timeout(max(0.0, left_s)):
-                reply = await self._writer.write(request)
-                if reply.answerable:
-                    rows = await self._statements.run(request, reply.sql)
-                    findings = await self._check(request, reply.sql, rows)
-                    if not findings.is_offered:
-                        return _SecondAnswer(reply, rows, findings)
-        return None
-
-    async def _check(self, request: Request, sql: str, rows: Rows | None) -> Findings:
-        with self._tracer.stage(request.call, Stage.CHECK):
-            return await check_query(request, sql, rows, self._statements)
-
-
-@dataclass(frozen=True, slots=True)
-class _SecondAnswer:
-    """What the model answered after it was asked to reconsider."""
-
-    reply: SqlReply
-    rows: Rows | None
-    findings: Findings
-
-
-def _is_better(second: _SecondAnswer, first_rows: Rows | None, first: Findings) -> bool:
-    """Return whether the second answer should be given: values were corrected only if it found something."""
-    return not first.mismatches or found_something(second.rows) or not found_something(first_rows)
-
-
-def _limited(most: RowLimits, limit: int | None) -> RowLimits:
-    """Return the limits of a result, with the row limit that the caller asks for."""
-    if limit is None:
-        return most
-    if not 1 <= limit <= most.max_rows:
-        raise InvalidArgumentError(
-            f"limit is {limit}", hint=f"limit takes a number of rows from 1 to {most.max_rows}"
-        )
-    return replace(most, max_rows=limit)
-
-
-def _checked_question(question: str) -> str:
-    text = question.strip()
-    if not text:
-        raise InvalidArgumentError("the question is empty", hint="ask what you want to know")
-    if len(text) > MAX_QUESTION_CHARACTERS:
-        raise InvalidArgumentError(
-            f"the question has {len(text)} characters",
-            hint=f"a question may have up to {MAX_QUESTION_CHARACTERS} characters",
-        )
-    return text
-
-
-def _check_search(text: str, names: Sequence[str]) -> None:
-    """Refuse a search that is longer than any list of words or names: it would only cost time."""
-    if len(text) > MAX_SEARCH_CHARACTERS:
-        raise InvalidArgumentError(
-            f"text has {len(text)} characters",
-            hint=f"text may have up to {MAX_SEARCH_CHARACTERS} characters: a few words to look for",
-        )
-    if len(names) > MAX_SEARCHED_NAMES:
-        raise InvalidArgumentError(
-            f"tables has {len(names)} names", hint=f"ask for up to {MAX_SEARCHED_NAMES} tables at once"
-        )
-    longest = max((len(name) for name in names), default=0)
-    if longest > MAX_TABLE_NAME_CHARACTERS:
-        raise InvalidArgumentError(
-            f"a name in tables has {longest} characters",
-            hint=f"a name may have up to {MAX_TABLE_NAME_CHARACTERS} characters, as table or schema.table",
-        )
-
-
-def _existing_table(catalog: Catalog, name: str) -> Table:
-    if (table := catalog.find(name)) is not None:
-        return table
-    near = ", ".join(catalog.display_name(table) for table in catalog.nearest(name))
-    raise InvalidArgumentError(
-        f"no table is called {name!r}",
-        hint=f"near: {near}" if near else "search_schema without arguments lists all",
-    )
-
-
-def _unanswerable(reply: SqlReply) -> UnanswerableError:
-    instead = f"ask instead: {reply.follow_up}; " if reply.follow_up else ""
-    return UnanswerableError(
-        reply.reason or "the model found no answer in this schema",
-        hint=f"{instead}search_schema shows what there is; name the tables or columns you mean",
-    )

@@ -1,4 +1,4 @@
-"""SQL written by a model: the schema it needs, the prompt, the call, and what the call costs."""
+"""Finds the SQL for a question: the operator's verified SQL, or SQL that a model writes."""
 
 import asyncio
 import time
@@ -7,14 +7,16 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pgmcp.errors import ModelError, ModelNotConfiguredError, ModelReplyError
-from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.errors import ModelError, ModelNotConfiguredError, ModelReplyError, UnanswerableError
+from pgmcp.generation.context_file import DatabaseContext, VerifiedMatch
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
+from pgmcp.generation.verified import ParameterKind
 from pgmcp.lookup.indexed_values import find_indexed_values
+from pgmcp.lookup.value_check import find_spelling
 from pgmcp.pipeline.call import Request, Stage
 from pgmcp.pipeline.protocols import Budgets, Model, TokenReservation
-from pgmcp.pipeline.statements import StatementRunner
+from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
 from pgmcp.pipeline.tracer import Tracer
 
 REPLY_TOKENS: Final = 600
@@ -111,3 +113,37 @@ def _time_zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
         return UTC
+
+
+def unanswerable(reply: SqlReply) -> UnanswerableError:
+    """Return the error for a reply that says that the schema has no answer."""
+    instead = f"ask instead: {reply.follow_up}; " if reply.follow_up else ""
+    return UnanswerableError(
+        reply.reason or "the model found no answer in this schema",
+        hint=f"{instead}search_schema shows what there is; name the tables or columns you mean",
+    )
+
+
+async def find_verified_sql(request: Request, statements: StatementRunner) -> str | None:
+    """Return the SQL of the verified question that matches, its parameters bound; None if none matches."""
+    for match in await asyncio.to_thread(lambda: list(request.context.matches(request.question))):
+        arguments = await _spell_arguments(request, match, statements)
+        if arguments is not None:
+            return match.verified.bind(arguments)
+    return None
+
+
+async def _spell_arguments(
+    request: Request, match: VerifiedMatch, statements: StatementRunner
+) -> dict[str, str] | None:
+    """Return the arguments with values spelled as in their columns; None if a column lacks one."""
+    arguments = dict(match.arguments)
+    for name, parameter in match.verified.parameters.items():
+        if parameter.kind is ParameterKind.VALUE:
+            catalog = await request.database.schema.get()
+            fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S)
+            spelling = await find_spelling(parameter.column, arguments[name], catalog, fetch)
+            if spelling is None:
+                return None
+            arguments[name] = spelling
+    return arguments

@@ -10,7 +10,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr, ValidationError
 
 from pgmcp.errors import SettingsError
-from pgmcp.serve import choose_min_workers
+from pgmcp.open_database import choose_min_workers
 from pgmcp.settings import DatabaseSettings, Settings, load_settings, setting_specs
 from pgmcp.settings.database import PASSWORD_FIELDS
 

@@ -18,7 +18,7 @@ from scripts.evaluation.run import Miss, Model, Result, Script, Verdict, evaluat
 from testing.mcp_server import server_environment
 from testing.openai_endpoint import ScriptedEndpoint, sql
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.measuring]
 
 QUESTIONS = Path(__file__).parents[2] / "data" / "shop_questions.jsonl"
 LOOKUPS = Path(__file__).parents[2] / "data" / "lookups"

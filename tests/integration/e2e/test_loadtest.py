@@ -16,6 +16,8 @@ from scripts.load.measure import Timeline
 from scripts.load.nonce import Tally, ask, ask_for_one_row
 from testing.mcp_server import server_environment
 
+pytestmark = pytest.mark.measuring
+
 _SCRIPT = Path(__file__).parents[3] / "scripts" / "loadtest.py"
 _TIMEOUT_S = 240
 

@@ -101,9 +101,13 @@ def activity(bounced: Bounced) -> Iterator[Activity]:
 
 
 async def test_successive_statements_run_on_different_server_connections(supervisor: Supervisor) -> None:
-    backends = {await value(supervisor, "select pg_backend_pid()") for _ in range(4)}
+    backends = set()
+    for _ in range(50):  # PgBouncer is free to give the same connection several times
+        backends.add(await value(supervisor, "select pg_backend_pid()"))
+        if len(backends) == 2:
+            return
 
-    assert len(backends) == 2
+    pytest.fail("every statement ran on the same server connection")
 
 
 async def test_no_backend_is_mistaken_for_the_workers(spawn: Spawn, bounced: Bounced) -> None:

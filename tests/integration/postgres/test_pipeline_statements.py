@@ -13,11 +13,11 @@ from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.role import RoleCheck
 from pgmcp.execution.supervisor import Supervisor
+from pgmcp.open_database import CATALOG_LIMITS, logger
 from pgmcp.pipeline.call import Call, Database, Operation, Request, Stage
 from pgmcp.pipeline.statements import StatementRunner
 from pgmcp.pipeline.tracer import Tracer
 from pgmcp.refreshing_cache import RefreshingCache
-from pgmcp.serve import CATALOG_LIMITS, logger
 from pgmcp.validation import FunctionPolicy
 from worker.protocol import StatementOrigin
 

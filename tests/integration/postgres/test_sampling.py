@@ -12,7 +12,7 @@ from pgmcp.catalog.scope import CatalogScope
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import Rows
 from pgmcp.execution.supervisor import Supervisor
-from pgmcp.serve import CATALOG_LIMITS
+from pgmcp.open_database import CATALOG_LIMITS
 from pgmcp.validation import validate
 from worker.protocol import StatementOrigin
 
