@@ -3,15 +3,19 @@
 import json
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import psycopg
 import pytest
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from testing.command_line import run
@@ -53,6 +57,17 @@ class Served:
 
     def token(self, sub: str, **claims: Any) -> str:
         return self.issuer.token(sub=sub, **claims)
+
+
+@asynccontextmanager
+async def sdk_client(served: Served, name: str) -> AsyncIterator[Client]:
+    """The SDK's client of one person."""
+    headers = {"Authorization": f"Bearer {served.people[name].token}"}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30.0, trust_env=False) as http,
+        Client(streamable_http_client(served.server.url, http_client=http)) as client,
+    ):
+        yield client
 
 
 def visible(where: str, admin_url: str) -> list[int]:
@@ -305,6 +320,42 @@ def test_the_rest_of_a_result_is_for_the_one_who_asked(client: httpx2.Client, se
     other = answer(client, dave, "resources/read", uri=uri[0])
 
     assert "result_gone" in other["error"]["message"]
+
+
+@pytest.mark.anyio
+async def test_a_change_is_told_to_those_who_may_see_it(served: Served) -> None:
+    heard: dict[str, list[str]] = {"alice": [], "bob": []}
+    expected = {"alice": 2, "bob": 1}
+    both_have_heard = {name: anyio.Event() for name in heard}
+
+    async def listen(name: str, client: Client, opened: anyio.Event) -> None:
+        async with client.listen(resource_subscriptions=["schema://shop"]) as events:
+            opened.set()
+            async for event in events:
+                heard[name].append(str(event))
+                if len(heard[name]) == expected[name]:
+                    both_have_heard[name].set()
+
+    async with AsyncExitStack() as stack:
+        clients = {name: await stack.enter_async_context(sdk_client(served, name)) for name in heard}
+        connection = stack.enter_context(psycopg.connect(served.admin_url, autocommit=True))
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        with anyio.fail_after(30):
+            for name, client in clients.items():
+                await client.call_tool("refresh_schema", {})
+                opened = anyio.Event()
+                tasks.start_soon(listen, name, client, opened)
+                await opened.wait()
+            # First a table that only one may see, then one that both may see.
+            for change in ("alter table payroll add currency text", "alter table orders add region text"):
+                connection.execute(change.encode())
+                for client in clients.values():
+                    await client.call_tool("refresh_schema", {})
+            for event in both_have_heard.values():
+                await event.wait()
+        tasks.cancel_scope.cancel()
+
+    assert {name: len(events) for name, events in heard.items()} == expected
 
 
 def test_interleaved_calls_of_six_people_do_not_cross(served: Served) -> None:

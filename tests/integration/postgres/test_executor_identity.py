@@ -1,5 +1,6 @@
 """A statement runs with the role and the claims of one person, and leaves nothing of them to the next."""
 
+import asyncio
 from collections.abc import Callable
 
 import psycopg
@@ -9,6 +10,7 @@ from pgmcp.errors import RoleNotTakenError, StatementFailedError
 from pgmcp.execution.result import Identity, JsonScalar, RowLimits, StatementOrigin
 from pgmcp.execution.supervisor import Supervisor
 from testing.people import ALICE, BOB, FOREIGN, LOGIN, SUPPORT, TENANT_SETTING, create_people
+from testing.pgbouncer import PgBouncer, find_pgbouncer
 
 pytestmark = pytest.mark.anyio
 
@@ -119,3 +121,24 @@ async def test_no_plan_with_the_claims_of_the_last_person_is_left(supervisor: Su
     seen = [await read(supervisor, sql, tenant(number)) for number in ("1", "2", "1")]
 
     assert seen == [[[15, 15]], [[15, 0]], [[15, 15]]]
+
+
+async def test_behind_a_bouncer_each_transaction_has_its_own_role(
+    people_url: str, module_database: str, supervise: Callable[..., Supervisor]
+) -> None:
+    program = find_pgbouncer()
+    if program is None:
+        pytest.skip("pgbouncer is not installed")
+    with PgBouncer(program, people_url, pool_size=2) as bouncer:
+        url = bouncer.url(people_url)
+        supervisor = supervise(url, max_workers=4, max_waiting=100)
+        people = [tenant("1"), Identity(ALICE), tenant("2"), Identity(BOB), None] * 12
+
+        seen = await asyncio.gather(*(read(supervisor, WHO, each) for each in people))
+        with psycopg.connect(url, prepare_threshold=None) as other:
+            left = [other.execute(f"select current_user::text, {TENANT}".encode()).fetchone() for _ in "1234"]
+
+    settings = [dict(each.settings).get(TENANT_SETTING, "") if each else "" for each in people]
+    roles = [each.role if each else LOGIN for each in people]
+    assert seen == [[[role, LOGIN, own]] for role, own in zip(roles, settings, strict=True)]
+    assert left == [(LOGIN, "")] * 4

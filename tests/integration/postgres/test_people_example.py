@@ -68,6 +68,19 @@ async def test_each_caller_gets_the_rows_that_the_page_says(example: Settings) -
     assert all("row-level security applies to orders" in str(answer.notes) for answer in answers)
 
 
+async def test_without_a_token_the_default_role_applies(example: Settings) -> None:
+    database = example.databases["shop"].model_copy(update={"default_role": "shop_north"})
+    settings = example.model_copy(update={"databases": {"shop": database}})
+
+    async with open_pipeline(settings, None) as (pipeline, _):
+        answer = await pipeline.execute_sql("select current_user::text, id from orders order by id")
+        _, tables = await pipeline.find_tables("", database=None, names=[], limit=10)
+
+    assert answer.rows is not None
+    assert list(answer.rows.rows) == [["shop_north", 1], ["shop_north", 2]]
+    assert [(table.name, table.has_active_policies) for table in tables] == [("orders", True)]
+
+
 async def test_doctor_takes_every_role(example: Settings) -> None:
     found = [result async for result in examine_remote(example, None)]
 
