@@ -2,7 +2,7 @@
 
     charts/feature.py   the argument `chart` and the option `--chart`: rows as a picture
     export/feature.py   the argument `export` and its settings: rows as a file
-    view/feature.py     the page that hosts with MCP Apps show beside an answer
+    view/feature.py     the page that hosts with MCP Apps show with an answer
     demo/feature.py     `pgmcp demo`, `pgmcp install --demo` and a check of `pgmcp doctor`
 
 No other code imports these packages. Their `feature` modules are imported when the server starts, so they

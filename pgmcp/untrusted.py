@@ -54,7 +54,7 @@ def shorten(text: str, max_characters: int) -> str:
 
 
 def _continues(text: str, place: int) -> bool:
-    """Return whether a character belongs to what stands before it (Unicode Standard Annex #29, in short)."""
+    """Return whether a character is part of the one before it (Unicode Standard Annex #29, simplified)."""
     character, before = text[place], text[place - 1]
     if _ZERO_WIDTH_JOINER in (character, before) or character in _EMOJI_MODIFIERS:
         return True

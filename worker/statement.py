@@ -50,7 +50,7 @@ tables of the transaction; a read-only transaction advances no sequence.
 """
 
 _CLEAN_UP_AFTER_WRITES: Final = (*_CLEAN_UP, b"DISCARD SEQUENCES", b"DISCARD TEMP")
-"""nextval() is not undone by ROLLBACK, and lastval() tells of it."""
+"""nextval() is not undone by ROLLBACK, and lastval() shows it."""
 
 _DISCARD_PLANS: Final = b"DISCARD PLANS"
 """After a statement for one person. PL/pgSQL keeps plans, and a plan holds the result of a function that is

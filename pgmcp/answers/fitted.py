@@ -16,7 +16,9 @@ from pgmcp.untrusted import shorten
 
 _MAX_ECHO_CHARACTERS: Final = 2_000  # of SQL whose writer has it already
 _MAX_REMARK_CHARACTERS: Final = 400  # of an assumption or a note
-_SMALL_SHARE: Final = 10  # what stands beside the rows may be estimated if below this part of the budget
+_SMALL_SHARE: Final = (
+    10  # tokens of other parts than rows may be estimated if they are below this part of the budget
+)
 _MARGIN_TOKENS: Final = 120  # for the sentences on what was left out
 _FRAME: Final = (
     '{"database":,"sql":,"source":"generated","repairs":0,"assumptions":[],"columns":[],"rows":[],'
@@ -89,7 +91,7 @@ class FittedAnswer:
 
 
 def fit_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens) -> FittedAnswer:
-    """Return the answer with as many rows as fit `max_tokens` beside the rest of it.
+    """Return the answer with as many rows as fit `max_tokens` together with its other parts.
 
     SQL that was written here is never cut, so an answer may exceed a budget smaller than its SQL.
     """

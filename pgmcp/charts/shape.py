@@ -57,8 +57,8 @@ class Shape:
     """The columns of a chart and their roles.
 
     Attributes:
-        position: along which marks stand: the time, the category, or the horizontal number of a scatter.
-            A single number without a label stands at itself.
+        position: the horizontal axis: the time, the category, or a number of a scatter plot. For a single
+            number without a label, the number itself.
         measures: what marks show; several only in a line chart without series.
         series: the column that colours marks.
         left_out: measures that are not drawn: there is one axis for them, and no room or another scale.

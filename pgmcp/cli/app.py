@@ -301,14 +301,14 @@ def setup_sql(
 
 @app.command(rich_help_panel=SERVE, epilog=examples("pgmcp token alice"))
 def token(
-    name: Annotated[str, typer.Argument(help="Who shall have it; stands in the log and the audit file.")],
+    name: Annotated[str, typer.Argument(help="The principal's name, for the log and the audit file.")],
 ) -> None:
     """Make a bearer token for `serve --http`: shown once; the settings keep only its hash."""
     from pgmcp.cli.token import make_token
 
     made, setting = make_token(name)
     typer.echo(made)
-    typer.echo(f"for the server, beside those of others after a comma:\n{setting}", err=True)
+    typer.echo(f"setting for the server; separate several tokens by commas:\n{setting}", err=True)
 
 
 @app.command(

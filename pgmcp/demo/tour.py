@@ -61,7 +61,7 @@ def run_tour(question: str | None = None) -> bool:
         SettingsError: PostgreSQL or the server did not start.
     """
     screen = Screen(Console())
-    screen.title("A shop in a PostgreSQL of its own")
+    screen.title("A shop in its own PostgreSQL")
     started_at = time.monotonic()
     with ExitStack() as stack:
         with screen.working():

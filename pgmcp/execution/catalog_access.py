@@ -75,7 +75,7 @@ _NOT_ENDED: Final = "the session of a killed worker ends only when the server no
 OPTIONAL_FUNCTIONS: Final[Mapping[str, OptionalFunction]] = {
     "inet_client_port": OptionalFunction(("inet_client_port()",), "poolers are recognised by fewer signs"),
     "pg_backend_pid": OptionalFunction(
-        ("pg_backend_pid()",), f"the server is used as if a pooler stood before it: {_NOT_ENDED}"
+        ("pg_backend_pid()",), f"the server is used as if a pooler were in front of it: {_NOT_ENDED}"
     ),
     "pg_get_constraintdef": OptionalFunction(
         ("pg_get_constraintdef(oid)",),

@@ -13,7 +13,7 @@ class IdentityExecutor:
 
     @property
     def pooler(self) -> str:
-        """What stands before the server; "" for a direct connection."""
+        """The pooler in front of the server; "" for a direct connection."""
         return self._supervisor.pooler
 
     def prestart(self) -> None:

@@ -184,7 +184,7 @@ class WorkerPool:
 
         Raises:
             BusyError: too many wait already, or all connections wait behind a statement that was given up.
-            ExecutionError: no worker can be had, because the database refuses.
+            ExecutionError: no worker is available, because the database refuses connections.
         """
         self._refuse_behind_given_up()
         place: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
@@ -203,7 +203,7 @@ class WorkerPool:
         """Return the worker that `ask` promised; waits without a bound.
 
         Raises:
-            ExecutionError: no worker can be had, because the database refuses.
+            ExecutionError: no worker is available, because the database refuses connections.
             TimeoutError: it was set on the place, because the caller stops waiting.
         """
         try:

@@ -109,7 +109,7 @@ class WorkerProcess:
     async def reply(self) -> tuple[Reply, bytes]:
         """Return the reply to the request that was begun, with its body.
 
-        A call that was cancelled can be made again: a reply that has come meanwhile is kept.
+        A call that was cancelled can be made again: a reply that arrived in between is kept.
 
         Raises:
             WorkerLostError: it died, or what came is not the reply.
@@ -168,7 +168,7 @@ class WorkerProcess:
         self._break_off(self._lost(f"worker {self.pid} died while it ran this"))
 
     def _break_off(self, error: WorkerLostError) -> None:
-        """Never listen to it again, and fail the request under way."""
+        """Never listen to it again, and fail the running request."""
         self._is_cut_off = True
         self._frames.close()
         if self._asked is not None:

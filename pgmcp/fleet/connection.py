@@ -26,7 +26,7 @@ OPERATION_TIMEOUT_S: Final = 1.0
 
 PROBE_INTERVAL_S: Final = 1.0
 MAX_CONCURRENT: Final = 32
-"""Uses at once, each with a connection of its own; further ones wait within their time limit."""
+"""Maximum number of concurrent operations, each on its own connection; further ones wait."""
 
 _MAX_REASON_CHARACTERS: Final = 200
 

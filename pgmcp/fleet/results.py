@@ -24,7 +24,7 @@ from pgmcp.fleet.sealing import NotSealedHereError, Sealer
 
 _PREFIX: Final = "pgmcp:result"
 _IN_A_THREAD_BYTES: Final = 64 << 10
-"""From this size on a result is compressed and sealed beside the event loop."""
+"""Size from which a result is compressed and encrypted in a thread, not on the event loop."""
 
 _KEEP: Final = """
 local now = tonumber(redis.call('TIME')[1])

@@ -32,7 +32,7 @@ _SEPARATOR = rf"(?:[\s{_QUOTES}]|{_SENTENCE_PUNCTUATION})"
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
-# Places where a placeholder would not be a literal of its own. E'…' interprets backslashes, this pattern does
+# Places where a placeholder would not be a separate literal. E'…' interprets backslashes, this pattern does
 # not.
 _QUOTED_SQL = re.compile(
     r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/""", re.DOTALL

@@ -12,7 +12,7 @@ Which aggregates are spoilt:
     count(*)                                       counts what the join has, which may be meant
 
 A repeated row is not always a mistake: sum(products.price) over order items adds the price of each item sold.
-Three cases are therefore told apart. The model is offered a repair if the repeating table is a part of the
+There are therefore three cases. The model is offered a repair if the repeating table is a part of the
 aggregated one (order_items of orders), or if two tables repeat each other's rows (orders and payments of
 customers). An amount of a table that is listed before the tables that repeat it is only noted.
 """

@@ -48,7 +48,7 @@ Fetch = Callable[[str], Awaitable[Rows]]
 
 
 async def find_indexed_values(catalog: Catalog, question: str, fetch: Fetch) -> list[str]:
-    """Return a line for each value of an indexed column that stands in the question.
+    """Return a line for each value of an indexed column that occurs in the question.
 
     Args:
         fetch: runs one statement with limits; if it fails, nothing is found.

@@ -18,7 +18,7 @@ class StatementExecutor(Protocol):
 
     @property
     def pooler(self) -> str:
-        """What stands before the server; "" for a direct connection."""
+        """The pooler in front of the server; "" for a direct connection."""
         ...
 
     def prestart(self) -> None:

@@ -197,7 +197,7 @@ def _refuse_other_forms(conninfo: str) -> None:
     if _WRAPPED_URL.match(conninfo):
         raise ValueError("write the URL alone, without a command, a variable's name or quotes around it")
     if _VARIABLE.fullmatch(conninfo):
-        raise ValueError("a variable's name stands in place of the URL: nothing has replaced it by its value")
+        raise ValueError("the URL is the name of a variable: nothing has replaced it by its value")
     if scheme := _OTHER_SCHEME.match(conninfo):
         raise ValueError(
             f"expected {EXPECTED}; it begins with {scheme[1]}://, and pgmcp connects to PostgreSQL only"

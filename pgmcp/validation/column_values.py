@@ -1,7 +1,7 @@
 """Follows the values of columns through one statement, by the names that it gives to them.
 
-Scopes are not told apart: a name that is given to a value of such a column, anywhere in the statement, counts
-as such a column everywhere in it.
+It does not distinguish scopes: if a value of such a column has a name anywhere in the statement, that name
+counts as such a column everywhere in it.
 """
 
 from abc import ABC, abstractmethod

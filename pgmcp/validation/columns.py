@@ -1,8 +1,8 @@
-"""Which `relation.name` of a statement is a column for sure, and so no call of a function.
+"""Finds each `relation.name` of a statement that is certainly a column, and so no call of a function.
 
-PostgreSQL manual, "Calling Functions" and "Using Composite Types in Queries": `t.name` means the column where
-there is one, else the function `name(t)`. Scopes are not told apart: where several relations of a statement
-have the same name, each must have the column.
+PostgreSQL manual, "Calling Functions" and "Using Composite Types in Queries": `t.name` means the column if
+there is one, else the function `name(t)`. Scopes are not distinguished: if several relations of a statement have
+the same name, each must have the column.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set

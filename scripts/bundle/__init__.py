@@ -1,1 +1,1 @@
-"""What a one-click bundle (.mcpb) holds beside the two packages."""
+"""Files of a bundle (.mcpb) in addition to the two packages."""

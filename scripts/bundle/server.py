@@ -1,4 +1,4 @@
-"""Starts pgmcp from an unpacked bundle; a host runs it with uv, which made the environment beside it."""
+"""Starts pgmcp from an unpacked bundle; a host runs it with uv, which created the environment next to it."""
 
 from pgmcp.__main__ import main
 

@@ -145,7 +145,7 @@ function failure({ kind, question, code, message, excerpt, hint, sql }, { copy }
     ...(code ? [element('p', { class: 'code' }, plain(code).replaceAll('_', ' '))] : []),
     element('p', { class: 'message', dir: 'auto' }, inBlock(message)),
     ...(excerpt ? [element('pre', { tabindex: 0, 'aria-label': 'Where' }, inBlock(excerpt))] : []),
-    ...(hint ? [element('p', { class: 'hint' }, element('b', {}, 'To mend it: '), inBlock(hint))] : []));
+    ...(hint ? [element('p', { class: 'hint' }, element('b', {}, 'To fix it: '), inBlock(hint))] : []));
   const statement = sql
     ? [element('div', { class: 'code' }, sqlBlock(sql), button('Copy SQL', () => copy(sql, 'SQL')))]
     : [];

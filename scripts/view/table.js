@@ -46,7 +46,7 @@ export class Table {
     return matches;
   }
 
-  /** Lay the columns out anew, as after a change of size or font. */
+  /** Lay the columns out again, for example after a change of size or font. */
   layOut() {
     const widths = this.#measure();
     const room = this.root.clientWidth - 2 - widths.reduce((sum, { px }) => sum + px, 0);

@@ -1,7 +1,7 @@
-"""A short list of private words that a stranger has to decipher, and what to write instead.
+"""A short list of words that a stranger has to decipher, and what to write instead.
 
-Narrow on purpose: each word was once all over the tree, none is a term of PostgreSQL, MCP or Python, and each
-has a plain replacement. CONTRIBUTING.md has the rule; this only keeps the old words from coming back.
+The list is narrow: each word was once frequent in this repository, none is a term of PostgreSQL, MCP or
+Python, and each has a plain replacement. CONTRIBUTING.md has the rule; this test only prevents their return.
 """
 
 import re
@@ -10,9 +10,18 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path(__file__).parents[2]
+_FOLDERS = ("pgmcp", "worker", "scripts", "testing")
 _FILES = sorted(
     file
-    for pattern in ("pgmcp/**/*.py", "worker/**/*.py", "scripts/**/*.py", "docs/*.md", "*.md", ".env.example")
+    for pattern in (
+        "pgmcp/**/*.py",
+        "worker/**/*.py",
+        "scripts/**/*.py",
+        "testing/**/*.py",
+        "docs/*.md",
+        "*.md",
+        ".env.example",
+    )
     for file in _ROOT.glob(pattern)
 )
 
@@ -26,6 +35,13 @@ _REPLACEMENT_BY_WORD = {
     r"[Ww]ish(es|ed)?": "options, request; programs have no wishes",
     r"[Nn]eutrali[sz]\w*": "escape; the function is escape_untrusted",
     r"[Cc]ures?": "hint, solution; errors are not diseases",
+    r"[Ee]verybody": "name the group: all callers, other clients, all roles",
+    r"be(en)? had": "be available, be fetched; 'can be had' is archaic",
+    r"(held|hold|holds) against": "compared with, checked against",
+    r"([Tt]old|[Tt]ells?) apart": "distinguish, differ",
+    r"[Tt]ells? of": "report, show, describe",
+    r"behind \w+ back": "without its knowledge, in the background",
+    r"what came of": "the result or the outcome of",
     r"[Dd]oubt(s|ed)?(?! about)": "mismatch, refusal or uncertainty, whichever it is",
 }
 _PHRASES_THAT_STAY = re.compile(r"(?i)without doubt|in doubt")

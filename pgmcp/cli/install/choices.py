@@ -1,4 +1,4 @@
-"""Hosts and scopes; a module of its own, because every command imports it."""
+"""Hosts and scopes; a separate module, because every command imports it."""
 
 from enum import StrEnum
 

@@ -49,7 +49,7 @@ WITH RECURSIVE members (class, id) AS (
     WHERE a.attname IN (SELECT s.name FROM single AS s) AND NOT a.attisdropped
 )"""
 
-# A row is what it tells of, a schema, a name and JSON. Functions of extensions are trusted: nothing is looked
+# A row has a kind, a schema, a name and JSON. Functions of extensions are trusted: nothing is looked
 # up for their sake. Types are those of arguments and columns, with what they are made of, and those of
 # PostgreSQL; types of the same names are read along, because a search path can name them first.
 RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (

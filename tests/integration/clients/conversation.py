@@ -103,7 +103,7 @@ def _check_what_not_every_client_has(said: Transcript) -> None:
 
 
 def print_transcript(said: Transcript) -> None:
-    """Hand the transcript to whoever started this driver."""
+    """Write the transcript for the process that started this driver."""
     json.dump(said, sys.stdout)
 
 

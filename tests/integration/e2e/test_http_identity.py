@@ -194,7 +194,7 @@ def test_everybody_is_himself_by_name_by_claim_or_by_static_token(
         {"sub": "carol", "tenant": "x" * 9_000, "realm": {"groups": ["support"]}},
     ],
 )
-def test_whoever_is_not_mapped_is_refused_everything_that_reads(
+def test_an_unmapped_caller_is_refused_everything_that_reads(
     client: httpx2.Client, served: Served, claims: dict[str, Any]
 ) -> None:
     token = served.issuer.token(**claims)

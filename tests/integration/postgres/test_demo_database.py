@@ -354,7 +354,7 @@ def test_the_reader_has_no_attribute_and_is_in_no_role(shop_admin_url: str) -> N
 
 @pytest.fixture
 def own_server(cluster: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
-    """A server whose shop may be loaded anew."""
+    """A server whose shop may be loaded again."""
     folder = cluster.data_dir.parents[1] / "reloaded"
     folder.mkdir(mode=0o755)
     with EmbeddedPostgres(folder, settings={"fsync": "off"}) as server:
