@@ -1,8 +1,8 @@
 """Finds each `relation.name` of a statement that is certainly a column, and so no call of a function.
 
 PostgreSQL manual, "Calling Functions" and "Using Composite Types in Queries": `t.name` means the column if
-there is one, else the function `name(t)`. Scopes are not distinguished: if several relations of a statement have
-the same name, each must have the column.
+there is one, else the function `name(t)`. Scopes are not distinguished: if several relations have
+the same name in a statement, each must have the column.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
