@@ -33,6 +33,7 @@ GATES: Final = (
 )
 
 _VERSION: Final = "2026-07-28"
+_LEGACY_VERSION: Final = "2025-11-25"
 _STATEMENT: Final = "select typname, typlen, {number} as n from pg_catalog.pg_type where oid = 25"
 _IN_FLIGHT: Final = 32
 _TURNS: Final = 5
@@ -60,17 +61,26 @@ class HttpServer:
     process: asyncio.subprocess.Process
 
 
-class _Connection:
+class Connection:
     """A connection that is kept, with one call at a time."""
 
-    def __init__(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._port = port
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str) -> None:
         self._reader = reader
         self._writer = writer
+        self._head = head
+        self._meta = _META if _VERSION in head else {}
 
     @classmethod
-    async def open(cls, port: int) -> "_Connection":
-        return cls(port, *await asyncio.open_connection("127.0.0.1", port, limit=1 << 20))
+    async def open(cls, port: int, *, token: str = "", is_legacy: bool = False) -> "Connection":
+        """Connect; a client before 2026-07-28 says less about its calls."""
+        version = _LEGACY_VERSION if is_legacy else _VERSION
+        authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+        head = (
+            f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+            "Accept: application/json, text/event-stream\r\n"
+            f"MCP-Protocol-Version: {version}\r\n{authorization}"
+        )
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=1 << 20), head)
 
     async def call(self, number: int, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Call a tool; check that the answer is to this call, and return its result."""
@@ -84,12 +94,10 @@ class _Connection:
             raise LoadTestError("a tool answered with an error")
 
     async def _call(self, number: int, tool: str, arguments: dict[str, Any]) -> bytes:
-        params = {"name": tool, "arguments": arguments, "_meta": _META}
+        params = {"name": tool, "arguments": arguments, "_meta": self._meta}
         body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
         head = (
-            f"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1:{self._port}\r\nContent-Type: application/json\r\n"
-            f"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {_VERSION}\r\n"
-            f"Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"{self._head}Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         self._writer.write(head.encode() + body)
         headers = await self._reader.readuntil(b"\r\n\r\n")
@@ -102,6 +110,7 @@ class _Connection:
         return bytes(answer.result)
 
     def close(self) -> None:
+        """Close it; a call that is running is cancelled by that."""
         self._writer.close()
 
 
@@ -151,9 +160,9 @@ def _statements(numbers: Iterator[int], count: int) -> list[str]:
 async def flood(servers: Sequence[HttpServer], statements: Sequence[str], numbers: Iterator[int]) -> float:
     """Run the statements on all servers, so many at a time; return how long it took, in ms."""
     left = iter(statements)
-    connections = [await _Connection.open(servers[place % len(servers)].port) for place in range(_IN_FLIGHT)]
+    connections = [await Connection.open(servers[place % len(servers)].port) for place in range(_IN_FLIGHT)]
 
-    async def use(connection: _Connection) -> None:
+    async def use(connection: Connection) -> None:
         for sql in left:
             await connection.call_unread(next(numbers), "execute_sql", {"sql": sql})
 
@@ -169,7 +178,7 @@ async def flood(servers: Sequence[HttpServer], statements: Sequence[str], number
 
 
 async def _tell_echo(echo: HttpServer, pgmcp: HttpServer, numbers: Iterator[int]) -> None:
-    asking, telling = await _Connection.open(pgmcp.port), await _Connection.open(echo.port)
+    asking, telling = await Connection.open(pgmcp.port), await Connection.open(echo.port)
     try:
         reply = await asking.call(next(numbers), "execute_sql", {"sql": _STATEMENT.format(number=1)})
         given = {"text": reply["content"][0]["text"], "structured": reply["structuredContent"]}
@@ -180,25 +189,48 @@ async def _tell_echo(echo: HttpServer, pgmcp: HttpServer, numbers: Iterator[int]
 
 
 @asynccontextmanager
-async def pgmcp_over_http(bench: Bench, **settings: object) -> AsyncIterator[HttpServer]:
+async def pgmcp_over_http(bench: Bench) -> AsyncIterator[HttpServer]:
     """Start pgmcp over HTTP on a free port, and stop it at the end."""
     port = free_port()
-    command = (sys.executable, "-P", "-m", "pgmcp", "serve", "--http", f"127.0.0.1:{port}")
-    async with _running(bench, command, port, settings) as server:
+    async with _running(await start_pgmcp(bench, port, {}), port) as server:
         yield server
+
+
+async def start_pgmcp(bench: Bench, port: int, settings: dict[str, object]) -> asyncio.subprocess.Process:
+    """Start pgmcp over HTTP, and wait until it listens."""
+    command = (sys.executable, "-P", "-m", "pgmcp", "serve", "--http", f"127.0.0.1:{port}")
+    return await _start(bench, command, port, settings)
+
+
+async def stop_process(process: asyncio.subprocess.Process) -> None:
+    """Wait for a process that has been told to end; kill it if it does not."""
+    try:
+        await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
 
 
 @asynccontextmanager
 async def _echo(bench: Bench) -> AsyncIterator[HttpServer]:
     port = free_port()
-    async with _running(bench, (*ECHO, str(port)), port, {}) as server:
+    async with _running(await _start(bench, (*ECHO, str(port)), port, {}), port) as server:
         yield server
 
 
 @asynccontextmanager
-async def _running(
+async def _running(process: asyncio.subprocess.Process, port: int) -> AsyncIterator[HttpServer]:
+    try:
+        yield HttpServer(port, process)
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await stop_process(process)
+
+
+async def _start(
     bench: Bench, command: tuple[str, ...], port: int, settings: dict[str, object]
-) -> AsyncIterator[HttpServer]:
+) -> asyncio.subprocess.Process:
     folder = Path(tempfile.mkdtemp(dir=bench.folder))
     with (folder / "stderr.txt").open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
@@ -211,11 +243,12 @@ async def _running(
         )
     try:
         await _until_listening(process, port)
-        yield HttpServer(port, process)
-    finally:
+    except BaseException:
         if process.returncode is None:
-            process.terminate()
-        await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
+            process.kill()
+        await process.wait()
+        raise
+    return process
 
 
 async def _until_listening(process: asyncio.subprocess.Process, port: int) -> None:

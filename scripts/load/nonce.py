@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from scripts.load.client import CallFailedError, LostReplyError, StdioServer
 from scripts.load.measure import Series, Timeline
@@ -121,8 +121,16 @@ def ask_something(chance: random.Random) -> Question:
     return chance.choice(_KINDS)()
 
 
+class Executor(Protocol):
+    """Runs a statement; raises CallFailedError or LostReplyError."""
+
+    async def execute(self, sql: str) -> dict[str, Any]:
+        """Return the structured answer."""
+        ...
+
+
 async def ask(
-    server: StdioServer, question: Question, tally: Tally, *, excused: frozenset[str] = frozenset()
+    server: Executor, question: Question, tally: Tally, *, excused: frozenset[str] = frozenset()
 ) -> None:
     """Run the question, and check that the reply is its own.
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from scripts.load import crowd, deadline, front, http, latency, loss, size, soak
+from scripts.load import crowd, deadline, front, http, latency, loss, people, size, soak
 from scripts.load.gates import RATIO, Gate, Scenario
 
 SCENARIOS: Final = (
@@ -23,6 +23,7 @@ SCENARIOS: Final = (
         front.gates("time per call, 32 in flight, new literals", 1.0),
     ),
     Scenario("http", http.measure_http, http.GATES),
+    Scenario("people", people.measure_people, people.GATES, timeout_s=None),
     Scenario("cpu", front.measure_cpu, front.gates("CPU per `select 1`", 0.5)),
     Scenario("rows", front.measure_rows, front.gates("1,000 rows of 10 columns, p50", 0.65)),
     Scenario("many-rows", front.measure_many_rows, front.gates("10,000 rows of 10 columns, p50", 0.6)),

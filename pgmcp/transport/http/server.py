@@ -11,6 +11,7 @@ from socket import socket
 from typing import Any, Final
 
 import uvicorn
+from mcp.server.lowlevel.server import Server
 from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 
 from pgmcp.surface import Surface
@@ -69,6 +70,7 @@ class HttpServer:
         tls: TlsFiles | None = None,
         proxies: Sequence[str] = (),
         metrics: Callable[[], bytes] | None = None,
+        sdk_server: Server[Any] | None = None,
     ) -> None:
         """Prepare to serve.
 
@@ -77,12 +79,13 @@ class HttpServer:
             gate: authenticates callers; with None, everyone who can connect may call.
             tls: None serves plain HTTP.
             metrics: returns what /metrics shows; None answers 404 there.
+            sdk_server: answers what the surface does not answer itself; None for the surface's own.
             proxies: addresses and networks whose X-Forwarded headers are believed.
         """
         self._limits = limits
         self._changes = ChangeStreams(surface, max_streams=limits.max_streams)
         self._health = Health(check)
-        sdk_server = build_sdk_server(surface, self._changes)
+        sdk_server = sdk_server or build_sdk_server(surface, self._changes)
         # The bodies have been read and bounded, and the hosts checked, before the SDK sees a request.
         self._managers = [
             StreamableHTTPSessionManager(
