@@ -101,13 +101,25 @@ class Connection:
         )
         self._writer.write(head.encode() + body)
         headers = await self._reader.readuntil(b"\r\n\r\n")
-        length = _LENGTH.search(headers)
-        if not headers.startswith(b"HTTP/1.1 200") or length is None:
-            raise LoadTestError(f"not an answer in JSON: {headers[:200]!r}")
-        answer = msgspec.json.decode(await self._reader.readexactly(int(length[1])), type=_Answer)
+        if not headers.startswith(b"HTTP/1.1 200"):
+            raise LoadTestError(f"not an answer: {headers[:200]!r}")
+        answer = msgspec.json.decode(await self._read_body(headers), type=_Answer)
         if answer.id != number or not answer.result:
             raise LoadTestError("an answer is an error, or to another call")
         return bytes(answer.result)
+
+    async def _read_body(self, headers: bytes) -> bytes:
+        """Return the JSON of an answer, which is the last event if the answer became a stream."""
+        length = _LENGTH.search(headers)
+        if length is not None:
+            return await self._reader.readexactly(int(length[1]))
+        chunks = []
+        while size := int(await self._reader.readline(), 16):
+            chunks.append(await self._reader.readexactly(size))
+            await self._reader.readline()
+        await self._reader.readline()
+        _, _, data = b"".join(chunks).rpartition(b"\ndata: ")
+        return data
 
     def close(self) -> None:
         """Close it; a call that is running is cancelled by that."""
