@@ -3,6 +3,8 @@
 offer          values from the settings, and the server's name and instructions
 arguments      arguments as structs: JSON schema, validation, error messages
 tools          the four tools
+schema_tools   the handlers of search_schema and refresh_schema
+extensions     how features take part in a call
 resources      the schema and stored results as resources
 prompts        instructions for the model that a person starts by name
 completions    suggested values while a person types an argument
