@@ -1,4 +1,4 @@
-r"""Rows as CSV, as RFC 4180 has it: the first line names the columns, and lines end in \r\n.
+r"""Writes rows as CSV (RFC 4180): the first line has the names of the columns, and lines end in \r\n.
 
 Values are exact. NULL is an empty field and an empty text is `""`, so that they differ.
 """
@@ -12,7 +12,7 @@ _NEEDS_QUOTES = re.compile(r'[",\r\n]|^\s|\s$|^$')
 
 
 def csv_lines(rows: Rows) -> Iterator[str]:
-    """Yield the lines, the header first, each with its end."""
+    """Yield the lines with their line ends, the header first."""
     yield _line(column.name for column in rows.columns)
     yield from map(_line, rows.rows)
 

@@ -1,4 +1,4 @@
-"""A page of a result that an answer had no room for, as text.
+"""Renders a page of a stored result as text.
 
 Rows 121 to 240 of 1000, as they were fetched
 <data-7f3a9c>
@@ -14,15 +14,15 @@ from pgmcp.execution.result import Rows
 from pgmcp.untrusted import fence_lines
 from worker.row_format import text_row
 
-_MARGIN_TOKENS = 60  # for the lines around the table
+_MARGIN_TOKENS = 60  # tokens for the lines around the table
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of a result.
+    """A page of rows.
 
     Attributes:
-        next_row: the first one after these, counted from 1; None when these are the last.
+        next_row: number of the next row, counted from 1; None after the last page.
     """
 
     text: str
@@ -32,13 +32,13 @@ class Page:
 def render_page(
     rows: Rows, *, first_row: int, row_count: int, max_tokens: int, count_tokens: CountTokens, fence: str
 ) -> Page:
-    """Return as many leading rows as fit `max_tokens`, and one at least.
+    """Return as many leading rows as fit `max_tokens`, but at least one.
 
     Args:
-        rows: what is left of the result, one row or more.
-        first_row: the number of the first of them in the whole result, counted from 1.
+        rows: the remaining rows of the result, at least one.
+        first_row: number of the first remaining row, counted from 1.
         row_count: of the whole result.
-        fence: from `new_fence`, used for this page alone.
+        fence: from `new_fence`, used only for this page.
     """
     columns = fit_columns(rows.columns, max_characters=max_tokens)
     header = text_row([column.name for column in columns])
@@ -46,7 +46,7 @@ def render_page(
     shown = fit_rows(
         rows, columns, budget_tokens=budget_tokens, max_tokens=max_tokens, count_tokens=count_tokens
     )
-    # However wide a row is, a page moves on: otherwise its reader would ask for the same one for ever.
+    # A page has at least one row, even a wide one: otherwise a reader would request the same page for ever.
     table = shown.text if shown.row_count else text_row(rows.rows[0][: len(columns)])[:max_tokens] + "…"
     last_row = first_row + max(1, shown.row_count) - 1
     extent = f"Rows {first_row} to {last_row} of {row_count}, as they were fetched"

@@ -1,7 +1,7 @@
-"""Rows that an answer had no room for, kept a while so that they can be read without running anything again.
+"""Stores rows that did not fit an answer, so that they can be read without running the statement again.
 
-Kept as JSON, as the worker sent them, and within a bound over all results: the oldest go first. Here they are
-kept in this process; `pgmcp.fleet.results` keeps them for all servers of a fleet.
+Rows are stored as the worker's JSON. All results together have a size limit; the oldest are removed first.
+This module stores them in this process; `pgmcp.fleet.results` stores them for all servers of a fleet.
 """
 
 import secrets
@@ -16,22 +16,22 @@ from pgmcp.execution.result import Column, EncodedRows, Rows, Truncation
 
 
 class KeptResults(Protocol):
-    """Keeps results and gives pages of them."""
+    """Stores results and returns rows of them."""
 
     async def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
-        """Keep a result and return its id; None if it cannot be kept."""
+        """Store a result and return its id; None if it cannot be stored."""
         ...
 
     async def read(
         self, result_id: str, first_row: int, max_rows: int, *, owner: str | None = None
     ) -> tuple[Rows, int]:
-        """Return rows of a kept result, and how many it has in all."""
+        """Return rows of a stored result, and its number of rows."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResult:
-    """What is kept of a result."""
+    """The stored part of a result."""
 
     columns: tuple[Column, ...]
     rows: EncodedRows
@@ -39,14 +39,12 @@ class StoredResult:
 
     @classmethod
     def of(cls, rows: Rows) -> Self:
-        """Return what is kept of these rows."""
+        """Return the stored part of these rows."""
         encoded = rows.rows if isinstance(rows.rows, EncodedRows) else EncodedRows.encode(rows.rows)
-        return cls(
-            rows.columns, encoded[:], rows.truncated
-        )  # without its text, which the bound does not count
+        return cls(rows.columns, encoded[:], rows.truncated)  # without the rows' text, which is not counted
 
     def page(self, first_row: int, max_rows: int) -> tuple[Rows, int]:
-        """Return rows from one on, counted from 1, and how many there are in all.
+        """Return rows from a given row on, counted from 1, and the number of rows.
 
         Raises:
             ResultGoneError: there is no such row.
@@ -59,7 +57,7 @@ class StoredResult:
 
 
 def no_such_result(result_id: str, lifetime_s: float, advice: str = "") -> ResultGoneError:
-    """Return the error for a result that is not kept, or is another principal's."""
+    """Return the error for a result that is not stored or belongs to another principal."""
     hint = f"results are kept for {lifetime_s:g} s at most; run the statement again"
     return ResultGoneError(
         f"no result {result_id[:32]!r} is kept", hint=f"{hint}; {advice}" if advice else hint
@@ -78,12 +76,12 @@ class _Entry:
 
 
 class ResultStore:
-    """Results by an id that cannot be guessed, in this process.
+    """Stores results in this process, by an id that cannot be guessed.
 
     Args:
-        max_bytes: of JSON text over all of them; a result larger than that is not kept.
+        max_bytes: limit of the JSON of all results; a larger result is not stored.
         lifetime_s: after which a result is removed, even if there is room.
-        advice: added to the hint when a result is not there.
+        advice: added to the hint if a result is missing.
     """
 
     def __init__(
@@ -102,10 +100,10 @@ class ResultStore:
         self._bytes = 0
 
     async def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
-        """Keep a result and return its id; None if there is no room for one as large.
+        """Store a result and return its id; None if it is too large.
 
         Args:
-            owner: the only principal that may read it; None where there are none.
+            owner: the only principal that may read it; None without authentication.
         """
         entry = _Entry(owner, StoredResult.of(rows), self._clock() + self._lifetime_s)
         if entry.size_bytes > self._max_bytes:
@@ -121,15 +119,15 @@ class ResultStore:
     async def read(
         self, result_id: str, first_row: int, max_rows: int, *, owner: str | None = None
     ) -> tuple[Rows, int]:
-        """Return rows of a kept result, and how many it has in all.
+        """Return rows of a stored result, and its number of rows.
 
         Args:
             first_row: counted from 1.
-            max_rows: of those that are returned.
-            owner: who reads; another's result is as good as absent.
+            max_rows: maximum number of returned rows.
+            owner: the principal that reads; results of others count as missing.
 
         Raises:
-            ResultGoneError: it is not kept, or not any more, or has no such row.
+            ResultGoneError: the result is not stored (any more), or has no such row.
         """
         self._drop_old()
         entry = self._entries.get(result_id)

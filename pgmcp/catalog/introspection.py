@@ -1,7 +1,6 @@
-"""Reads a catalog with ten statements; columns, constraints and indexes are read for some tables at a time.
+"""Reads a catalog with ten kinds of statements; columns, constraints and indexes in pieces of 1,000 tables.
 
-The pieces keep memory flat: the answers for 10,000 tables at once would take ten times the memory of the
-result.
+The pieces save memory: one result for 10,000 tables would take ten times the memory of the catalog.
 """
 
 import asyncio

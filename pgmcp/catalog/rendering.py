@@ -19,8 +19,8 @@ _MAX_COMMENT_CHARACTERS = 300
 _MAX_DEFINITION_CHARACTERS = 300
 _MAX_LABEL_CHARACTERS = 64
 _MAX_LISTED_LABELS = 30
-_EXAMPLES = 2  # of codes, to show their form
-_MAX_LOOKUP_COLUMNS = 6  # of a table whose texts are there to be chosen from
+_EXAMPLES = 2  # number of codes that show their form
+_MAX_LOOKUP_COLUMNS = 6  # a table with more columns is no lookup table
 _REFERENCE = " -> "
 
 # Words that add nothing to a column's name, keys and values.
@@ -51,11 +51,11 @@ _SHORT_TYPES = (
 
 @dataclass(frozen=True, slots=True)
 class LineLimits:
-    """The most that `prompt_line` shows of what can be long.
+    """Limits of the long parts of `prompt_line`.
 
     Attributes:
-        values: labels or values of one column.
-        comment_characters: of one comment.
+        values: maximum number of labels or values of one column.
+        comment_characters: maximum length of one comment.
     """
 
     values: int
@@ -194,7 +194,7 @@ def _prompt_column(column: Column, marks: str, table: Table, limits: LineLimits)
 
 
 def _max_values(column: Column, marks: str, table: Table, limits: LineLimits) -> int:
-    """Return how many of a column's values a prompt is worth."""
+    """Return how many of a column's values a prompt shows."""
     if not column.values or _REFERENCE in marks:
         return 0  # a lookup table that is referenced shows them itself
     if look_like_codes(column.values):

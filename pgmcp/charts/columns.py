@@ -1,4 +1,4 @@
-"""Roles that a result's column can have in a chart, and its cells as numbers, times and labels.
+"""Determines the role of a result's column in a chart, and converts cells to numbers, times and labels.
 
 Decides from PostgreSQL's type, the column's name and a sample of its cells. A
 number is converted for drawing only: the table keeps its exact text.
@@ -47,9 +47,9 @@ class Reading:
     """A column with its role and cells.
 
     Attributes:
-        index: its place in the result.
-        name: safe to draw and to say; never empty.
-        step: the part of the calendar that a step counts: "month"; "" for what is no step.
+        index: its position in the result.
+        name: safe to show; never empty.
+        step: the unit of a calendar part, such as "month"; "" for other roles.
     """
 
     index: int
@@ -88,8 +88,8 @@ def read_number(cell: JsonScalar) -> float | None:
 def read_moment(cell: JsonScalar) -> float | None:
     """Return a date, a month or a timestamp as milliseconds since 1970, or None.
 
-    The offset of a timestamptz is dropped: the chart shows the wall clock that the table shows,
-    whatever the time zone of who draws it. Infinity and years beyond 1 to 9999 are None.
+    The offset of a timestamptz is dropped, so that the chart shows the same local time as the table.
+    Infinity and years beyond 1 to 9999 are None.
     """
     if not isinstance(cell, str):
         return None

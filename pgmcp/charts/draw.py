@@ -1,8 +1,8 @@
 """Draws a chart as a PNG in a short-lived process, `drawing_process.py`, with a timeout.
 
-The process sees no environment but what a program needs to start, gets the
-chart on standard input and gives the picture on standard output. It is killed
-at the deadline; whatever goes wrong costs the picture and nothing else.
+The process gets only the environment variables that a program needs to start. It reads the chart from
+standard input and writes the picture to standard output. It is killed at the deadline. If it fails, only the
+picture is missing.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class Drawer:
         if process.returncode != 0 or not picture.startswith(_PNG_SIGNATURE):
             raise ChartNotDrawnError(
                 f"the drawing process failed (exit code {process.returncode})",
-                hint="the rows are complete without it; ask for fewer, or report it",
+                hint="the rows are complete without the picture; ask for fewer rows, or report the error",
             )
         return picture
 

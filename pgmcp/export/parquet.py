@@ -2,15 +2,15 @@
 
 | PostgreSQL                              | Parquet                                                   |
 |-----------------------------------------|-----------------------------------------------------------|
-| smallint, integer, bigint, oid          | integer of as many bits; oid without a sign               |
-| real, double precision                  | float, double; NaN and the infinities as such             |
+| smallint, integer, bigint, oid          | integer of the same size; oid unsigned                    |
+| real, double precision                  | float, double, with NaN and the infinities                |
 | boolean                                 | boolean                                                   |
-| numeric                                 | decimal of 38 digits, with the most decimals that any     |
-|                                         | value has; text if one needs more digits, or is NaN       |
+| numeric                                 | decimal of 38 digits, with the highest scale of a value;  |
+|                                         | text if a value needs more digits, or is NaN              |
 | date                                    | date                                                      |
 | timestamp, timestamptz                  | timestamp in microseconds, without a zone and in UTC      |
-| everything else, and a column in which  | text, as `worker.encoding` has it                         |
-| a value fits no better: infinity, BC    |                                                           |
+| other types, and columns with a value   | text, as in `worker.encoding`                             |
+| outside the type: infinity, BC          |                                                           |
 
 Loading pyarrow takes a tenth of a second and 60 MB, so only the process that writes exports does.
 """
@@ -42,7 +42,7 @@ class _Form:
     """An Arrow type, and the conversion of a column's cells to it.
 
     Attributes:
-        convert: raises one of `_MISFITS` for a cell that is no such value.
+        convert: raises one of `_MISFITS` if a cell cannot be converted.
     """
 
     type: Any

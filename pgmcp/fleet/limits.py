@@ -1,4 +1,4 @@
-"""The storage in Redis that `pgmcp.rate_limit` counts in."""
+"""The storage in Redis in which `pgmcp.rate_limit` counts calls."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class OutagePolicy:
     """What happens to calls while Redis cannot be used.
 
     Attributes:
-        servers: how many servers share the budgets; each grants one part of so many.
-        refuse: refuse every call instead.
+        servers: number of servers that share the budgets; each grants an equal share.
+        refuse: refuse all calls instead.
     """
 
     servers: int
@@ -26,7 +26,7 @@ class OutagePolicy:
 
 
 def shared_counts(redis: SharedRedis, policy: OutagePolicy) -> SharedCounts:
-    """Return where the servers of a fleet count together."""
+    """Return the storage in which the servers of a fleet count together."""
     storage = RedisStorage(
         "async+redis://", implementation="redispy", key_prefix=KEY_PREFIX, connection_pool=_as_option(redis)
     )
@@ -35,5 +35,5 @@ def shared_counts(redis: SharedRedis, policy: OutagePolicy) -> SharedCounts:
 
 
 def _as_option(redis: SharedRedis) -> Any:
-    """Return the pool as the option that `limits` documents and whose type it does not declare."""
+    """Return the pool as an option of `limits`, which documents it but does not declare its type."""
     return redis.pool
