@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # limits 5.8.0: a refused hit with a high cost uses up a fixed window, but not a moving or sliding one.
 #
-# With 9 of 10 left, hit(cost=50) is refused by all three strategies. The fixed window has added the 50 all
-# the same, so that even a hit of 1 is refused until the window ends. Callers with costs that differ (tokens,
-# for instance) have to call test(cost=...) first, or use another strategy.
+# With 9 of 10 left, hit(cost=50) is refused by all three strategies. The fixed window still adds the
+# 50, so that even a hit of 1 is refused until the window ends. Callers with varying costs, such as tokens,
+# must call test(cost=...) first, or use another strategy.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

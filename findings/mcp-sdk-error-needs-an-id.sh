@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# mcp 2.3.0 (Python SDK): its type of an error response contradicts the protocol's schema about the id.
+# mcp 2.3.0 (Python SDK): its type for error responses contradicts the protocol's schema about the id.
 #
 # When a server cannot read the id of a request, JSON-RPC 2.0 asks for "id": null in the error. The JSON schemas
-# of MCP 2025-11-25 and 2026-07-28 make the id optional instead, and a string or an integer where it is there.
-# The SDK's type requires the member and allows null: it refuses the error that the schema asks for and takes
-# the one that the schema forbids. A server has to choose whom to satisfy.
+# of MCP 2025-11-25 and 2026-07-28 make the id optional, and require a string or an integer if it is present.
+# The SDK's type requires the id and allows null: it refuses the error that the schema requires, and accepts
+# the one that the schema forbids. A server cannot satisfy both.
 # Schema: modelcontextprotocol.io, specification 2025-11-25, definition JSONRPCErrorResponse.
 set -euo pipefail
 folder=$(mktemp -d)

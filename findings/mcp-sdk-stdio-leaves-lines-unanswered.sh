@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# mcp 2.3.0 (Python SDK), stdio server: a line that it cannot take as a message gets no answer at all.
+# mcp 2.3.0 (Python SDK), stdio server: a line that is not a valid message gets no answer.
 #
 # JSON-RPC 2.0 asks for error -32700 or -32600. The SDK's server answers neither a line that is not JSON, nor
 # a fractional id, nor params that are a list, nor half of a surrogate pair (which JavaScript's JSON.stringify
-# writes when a text is cut inside an emoji). It stays silent and serves the next line, so a client that waits
-# for the answer waits until its own time limit.
+# writes when a text is cut inside an emoji). It continues with the next line, so a client that waits
+# for the answer waits until its own timeout.
 # Specification: jsonrpc.org, section 5.1; MCP 2025-06-18, Base Protocol.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -3,8 +3,8 @@
 #
 # Gateways give addresses such as https://host/v1?api-version=2026-01-01. The client appends the path of an
 # endpoint to the whole base URL, query included, so that the server is asked for /v1/ with a query that ends
-# in "chat/completions". default_query adds a parameter as it should. So split the address: the part before
-# "?" is the base URL, the rest is default_query.
+# in "chat/completions". default_query adds a parameter correctly. Split the URL: the part before "?"
+# is the base URL, the rest is default_query.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# opentelemetry-exporter-prometheus 0.66b2: attributes that differ in punctuation only become one label; one value is lost.
+# opentelemetry-exporter-prometheus 0.66b2: attributes that differ only in punctuation become one label; one value is lost.
 #
 # The specification says that values of labels which collide after sanitising are joined by ";". The exporter
-# keeps the last one. `error.type`, the semantic convention's name, and an older `error_type` beside it collide.
+# keeps the last one. `error.type`, the semantic convention's name, collides with an older `error_type`.
 # The same exporter adds no `_ratio` to a gauge with unit "1".
 # Specification: OpenTelemetry, Prometheus and OpenMetrics Compatibility, Metric Attributes.
 set -euo pipefail

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # PGlite 0.5.14 (PostgreSQL 18 as WebAssembly): statement_timeout is accepted, shown, and has no effect.
 #
-# SET succeeds and SHOW gives the value back, for statement_timeout, transaction_timeout and
-# client_connection_check_interval alike, but there is one thread and no timer, so nothing ever interrupts a
+# SET succeeds and SHOW returns the value of statement_timeout, transaction_timeout and
+# client_connection_check_interval. But there is one thread and no timer, so nothing ever interrupts a
 # statement. pg_cancel_backend() and pg_terminate_backend() of the own backend return false. pg_stat_ssl has no
-# row for the own backend, so a query that expects one finds none. A client has to bring its own time limit.
+# row for the own backend, so a query that expects one finds none. A client needs its own timeout.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

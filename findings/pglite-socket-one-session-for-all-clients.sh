@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# PGlite 0.5.14 with pglite-socket 0.2.17: two TCP connections are one session, and the addresses are made up.
+# PGlite 0.5.14 with pglite-socket 0.2.17: two TCP connections share one session, and addresses are not real.
 #
-# Both clients get the pid 42, see each other's temporary tables, and are told 5432 by inet_client_port(),
-# whatever port they connect from. DISCARD ALL of one client ends the other's state. The backend_type of the
-# own row in pg_stat_activity, "standalone backend", tells such a server from PostgreSQL behind a postmaster.
+# Both clients get the pid 42, see each other's temporary tables, and get 5432 from inet_client_port(), although
+# they connect from other ports. DISCARD ALL of one client ends the other's state. The backend_type of the
+# own row in pg_stat_activity, "standalone backend", distinguishes such a server from PostgreSQL with a postmaster.
 set -euo pipefail
 folder=$(mktemp -d)
 server=

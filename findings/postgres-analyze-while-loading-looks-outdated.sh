@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.6: ANALYZE right after loading, in the same session, leaves a table looking as outdated as can be.
+# PostgreSQL 18.6: ANALYZE right after loading, in the same session, leaves statistics that look outdated.
 #
-# A session reports the rows it changed when its transaction has ended, and at most once a second, so after the
-# ANALYZE that saw them: pg_stat_all_tables.n_mod_since_analyze then has all loaded rows, although the statistics
-# are right. Scripts that load and analyse in one session end like that, and autovacuum analyses once more.
+# A session reports the rows it changed after its transaction has ended, and at most once a second. This can be
+# after the ANALYZE that saw them: pg_stat_all_tables.n_mod_since_analyze then counts all loaded rows, although
+# the statistics are right. This happens to scripts that load and analyse in one session; autovacuum then analyses
+# the table again.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # PostgreSQL 18.6: `value || ''` calls a user-defined cast to text; concat(value) and format('%s', value) do not.
 #
-# All three seem to make the same text. The operator is a SQL function that casts its argument to text, which finds
-# a cast made by CREATE CAST, and so do quote_literal() and ::text. concat() and format() take the output function
+# All three seem to return the same text. The operator is a SQL function that casts its argument to text, which finds
+# a cast made by CREATE CAST, and so do quote_literal() and ::text. concat() and format() use the output function
 # of the type. With a cast that gives another text, the results differ.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.6: current_schemas(false) can fail for want of the right to make temporary tables.
+# PostgreSQL 18.6: current_schemas(false) can fail without the privilege TEMPORARY.
 #
-# Where the first usable schema of search_path is pg_temp, asking for the path makes the session's temporary
+# If the first usable schema of search_path is pg_temp, reading the path creates the session's temporary
 # schema. A role without TEMPORARY on the database then gets "permission denied to create temporary tables"
-# from a function that only tells. With a usable schema before pg_temp it answers.
+# from a function that only reads. With a usable schema before pg_temp, the function succeeds.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

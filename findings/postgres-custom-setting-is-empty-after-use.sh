@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.6: a custom setting reads NULL before its first use in a session, and '' for ever after.
+# PostgreSQL 18.6: a custom setting reads NULL before its first use in a session, and '' afterwards.
 #
 # set_config('app.tenant', '7', true) ends with its transaction, but the setting stays known to the session:
 # current_setting('app.tenant', true) then gives an empty text, not NULL. So `is null` in a row policy works

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # PostgreSQL 18.6: a literal compared with a domain column is not checked by the domain, one in an array is.
 #
-# In `n = '-5'` the operator is that of the base type, so the literal has the base type and the CHECK of the domain
-# does not run. Compared with an array of the domain, or passed to a polymorphic function beside the column, the
-# literal has the domain's type: the CHECK runs, and the statement fails where the first finds no row.
+# In `n = '-5'` the operator belongs to the base type, so the literal has the base type and the CHECK of the domain
+# does not run. Compared with an array of the domain, or passed to a polymorphic function together with the column, the
+# literal has the domain's type: the CHECK runs, and the statement fails, whereas `n = '-5'` finds no row.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # PostgreSQL 18.6: a column whose type is a domain over an enum cannot be compared with a literal.
 #
-# The operators of enums take anyenum. A domain is not taken for its base type there, so "=" and IN fail with
+# The operators of enums take anyenum. A domain is not converted to its base type for it, so "=" and IN fail with
 # "operator does not exist", even when the literal is cast to the same domain. A domain over text has no such
-# trouble. A cast of the column to the enum, or to text, is what works.
+# problem. Cast the column to the enum or to text.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

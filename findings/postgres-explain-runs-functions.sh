@@ -2,9 +2,8 @@
 # PostgreSQL 18.6: EXPLAIN without ANALYZE runs functions of the statement that it explains.
 #
 # The planner computes IMMUTABLE functions of constants to simplify a statement, and STABLE ones to estimate
-# how many rows a condition selects. Both happen before there is a plan to show. So "EXPLAIN only plans" is no
-# reason to look less closely at the functions: a slow or a noisy one is as slow or as noisy there. VOLATILE
-# functions are not run.
+# how many rows a condition selects. Both happen before there is a plan to show. So check the
+# functions of a statement before EXPLAIN too: a slow function is as slow there. VOLATILE functions are not run.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # PostgreSQL 18.6: EXPLAIN (GENERIC_PLAN) of a statement with $1 fails in drivers that use the extended protocol.
 #
-# The option (PostgreSQL 16) explains a statement whose parameters have no values. Sent with Parse and Bind, as
-# most drivers send everything, the server wants one value per parameter and refuses when none is bound. Bound
-# to NULL it plans for NULL, which is another plan. As a simple query, as psql sends it, it works.
+# The option (PostgreSQL 16) explains a statement whose parameters have no values. If it is sent with Parse and Bind,
+# as most drivers do, the server requires one value per parameter and refuses the statement without them. Bound
+# to NULL, it plans for NULL, which is another plan. As a simple query, as psql sends it, it works.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.6: one implicit cast from an enum to integer takes away "=" with a literal.
+# PostgreSQL 18.6: an implicit cast from an enum to integer makes "=" with a literal ambiguous.
 #
 # With it, both the operators of enums and those of integers fit `mood = 'sad'`, and the statement fails with
-# "operator is not unique". So do IN and max(); ORDER BY goes on. The literal's own cast to the enum does not
+# "operator is not unique". So do IN and max(); ORDER BY still works. The literal's own cast to the enum does not
 # help; a cast of the column to text does.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -3,8 +3,8 @@
 #
 # table_constraints and referential_constraints list the tables that the role owns or has some privilege on
 # other than SELECT (manual, chapter "The Information Schema"). So a tool that reads keys there finds all of
-# them with the developer's role, and none with the read-only role that it is told to use. No error is raised.
-# key_column_usage keeps the columns, without saying which table a foreign key points at. pg_constraint shows
+# them with the developer's role, and none with the recommended read-only role. No error is raised.
+# key_column_usage still shows the columns, but not which table a foreign key references. pg_constraint shows
 # everything to every role.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.6: a table with row-level security has no rows in pg_stats for the roles whom its policies bind.
+# PostgreSQL 18.6: a table with row-level security has no rows in pg_stats for the roles to which its policies apply.
 #
-# The role may read the table, and even a policy of `using (true)` is enough: frequent values, null fractions
-# and histograms are gone for it, for the columns without any secret too. A tool that takes the values of a
-# status column from pg_stats finds none on such tables and has to look into the rows, or do without.
-# The owner still sees them, until FORCE ROW LEVEL SECURITY binds him as well.
+# The role may read the table, and even a policy `using (true)` is enough to hide frequent values, null fractions
+# and histograms of all columns from it. A tool that reads the values of a status column from pg_stats finds none
+# for such tables, and must sample the rows instead.
+# The owner still sees them, unless FORCE ROW LEVEL SECURITY applies the policies to the owner too.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

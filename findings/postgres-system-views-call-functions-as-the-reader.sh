@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # PostgreSQL 18.6: a system view works only for roles that may execute the functions inside it.
 #
-# A view reads its tables with the rights of its owner, but calls its functions with those of whoever reads it.
+# A view reads its tables with the rights of its owner, but calls its functions with the rights of its reader.
 # So a server that is hardened by REVOKE EXECUTE loses views that seem to have nothing to do with it: without
-# row_security_active() nobody but the superuser can read pg_stats, and without pg_show_all_settings() neither
+# row_security_active() only the superuser can read pg_stats, and without pg_show_all_settings() neither
 # pg_settings nor its columns. SELECT on the views is still granted.
 set -euo pipefail
 folder=$(mktemp -d)

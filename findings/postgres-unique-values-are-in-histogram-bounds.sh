@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.6: the statistics of a small lookup table hold every value, but not where one looks first.
+# PostgreSQL 18.6: the statistics of a small lookup table contain every value, but not in most_common_vals.
 #
 # A column whose values are all different has no most_common_vals in pg_stats. With up to
-# default_statistics_target + 1 (101) values, histogram_bounds holds all of them: it is a complete list,
-# not a set of bucket limits. One more value, and it is a sample.
+# default_statistics_target + 1 (101) values, histogram_bounds contains all of them: it is a complete
+# list, not a set of bucket limits. With one more value it is a sample.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # PostgreSQL 18.6: unnest(a, b) works in FROM, and pg_catalog.unnest(a, b) does not exist.
 #
-# The form with several arrays is no function. The parser recognises the bare name in FROM and makes one
-# unnest() of each array. A tool that writes schemas before the names of built-in functions, to be independent
+# The form with several arrays is not a function. The parser recognises the unqualified name in FROM and
+# replaces it by one unnest() for each array. A tool that writes schemas before the names of built-in functions, to be independent
 # of the search path, breaks it. With one array both spellings work.
 set -euo pipefail
 folder=$(mktemp -d)

@@ -2,7 +2,7 @@
 # PostgreSQL 18.6: a temporal foreign key looks like an ordinary one, and the join it suggests finds nothing.
 #
 # A key with WITHOUT OVERLAPS has contype 'p', a foreign key with PERIOD has contype 'f'; conkey and confkey
-# list the range columns beside the others. Only conperiod tells them apart. The period of the child lies
+# list the range columns with the others. Only conperiod shows the difference. The period of the child lies
 # within one or several periods of the parent, so equality of all key columns is the wrong join condition.
 # Join the ordinary columns by equality and the period by overlap (&&) or containment (<@).
 set -euo pipefail

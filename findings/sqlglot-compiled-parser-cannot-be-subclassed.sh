@@ -2,9 +2,9 @@
 # sqlglot 30.30.0 with the extra [c]: its Parser can no longer be subclassed, and the class statement does not say so.
 #
 # sqlglot's documentation extends dialects by subclassing. With sqlglot[c], Parser is a compiled class. A
-# subclass can be defined without an error; it fails with TypeError when an object of it is made. A program
-# that takes any exception of its parser for "cannot be parsed" then never parses anything, because somebody
-# installed a faster build beside it.
+# subclass can be defined without an error; it fails with TypeError when an object is created. If a program
+# treats any exception of its parser as "cannot be parsed", it then never parses anything, only because a faster
+# build is installed.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

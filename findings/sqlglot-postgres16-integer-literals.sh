@@ -3,7 +3,7 @@
 #
 # PostgreSQL 16 and later take 1_000_000, 0x1F, 0b101 and 0o17 as integers. sqlglot reads an underscore or 0o
 # as the start of an alias, and 0x and 0b as bit strings: `select 0x1F + 1` is 32 on the server, and adding a
-# number to x'1F' is an error there. Whoever rewrites such a statement with sqlglot changes what it means.
+# number to x'1F' is an error there. Rewriting such a statement with sqlglot changes its meaning.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
