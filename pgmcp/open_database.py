@@ -17,6 +17,7 @@ from pgmcp.catalog.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, ColumnSample
 from pgmcp.catalog.scope import CatalogScope
 from pgmcp.execution.catalog_access import Fetch, Report, report_once
 from pgmcp.execution.credentials import RotatingPassword, ask_command, ask_file
+from pgmcp.execution.identity_executor import application_name, executor_for
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.result import Identity, RowLimits, Rows, StatementOrigin
@@ -29,9 +30,10 @@ from pgmcp.identity import RoleEntry, RoleMapping
 from pgmcp.lookup.scope_check import HiddenValuesCheck, ScopeCheck
 from pgmcp.pipeline import Database
 from pgmcp.pipeline.identities import BothRoles, Close, RoleDatabases
-from pgmcp.pipeline.protocols import RoleGate, StatementExecutor
+from pgmcp.pipeline.protocols import StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
 from pgmcp.settings import DatabaseSettings, ServerSettings
+from pgmcp.settings.conninfo import values
 from pgmcp.validation import FunctionPolicy, validate
 
 logger = logging.getLogger(__name__)
@@ -94,13 +96,14 @@ def open_database(
     cleanup.push_async_callback(close)
     context_check = ContextCheck(name, context, database.schema, database.find_hidden)
     cleanup.push_async_callback(context_check.close)
-    database = replace(database, context=context_check.context)
+    names = partial(_name_statements, supervisor, values(conninfo).get("application_name", "pgmcp"))
+    database = replace(database, context=context_check.context, name_statements=names)
     if not settings.maps_roles:
         return database
     identities = RoleDatabases(
         _role_mapping(name, settings),
         supervisor,
-        partial(_open_mapped_role, name, settings, server, context, database.role),
+        partial(_open_mapped_role, name, settings, server, database),
     )
     cleanup.push_async_callback(identities.close)
     return replace(database, identities=identities)
@@ -119,8 +122,7 @@ def _open_mapped_role(
     name: str,
     settings: DatabaseSettings,
     server: ServerSettings,
-    context: Callable[[], DatabaseContext],
-    login: RoleGate,
+    login: Database,
     identity: Identity,
     executor: StatementExecutor,
 ) -> tuple[Database, Close]:
@@ -130,8 +132,20 @@ def _open_mapped_role(
     the right to read them.
     """
     database, close = _open_role(name, settings, server, executor, identity=identity)
-    gates = BothRoles(login, database.role)
-    return replace(database, role=gates, context=context, identity=identity), close
+    database = replace(
+        database,
+        role=BothRoles(login.role, database.role),
+        context=login.context,
+        identity=identity,
+        name_statements=login.name_statements,
+    )
+    return database, close
+
+
+def _name_statements(
+    supervisor: Supervisor, base: str, identity: Identity | None, principal: str, host: str
+) -> StatementExecutor:
+    return executor_for(supervisor, identity, application_name(base, principal, host))
 
 
 def _open_role(

@@ -132,8 +132,9 @@ class Identity(msgspec.Struct, frozen=True):
     """The person that a statement runs for, as the database sees one.
 
     Attributes:
-        role: taken for the transaction; never "none", which means the login role.
-        settings: names and values that row policies read, set for the transaction.
+        role: taken for the transaction; never "none", which means the login role. "" keeps the login role.
+        settings: names and values that are set for the transaction: what row policies read, and the
+            application_name.
     """
 
     role: str

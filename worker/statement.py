@@ -122,10 +122,11 @@ def _encode(text: str, encoding: TextEncoding) -> bytes:
 
 def _identity_settings(identity: Identity, encoding: TextEncoding) -> list[tuple[str, str]]:
     """Return the role and the settings of a person, as `set_local` takes them."""
+    role = [(ROLE_SETTING, identity.role)] if identity.role else []
     try:
         return [
             (name, encoding.encode(value).decode("utf8", "surrogateescape"))
-            for name, value in ((ROLE_SETTING, identity.role), *identity.settings)
+            for name, value in (*role, *identity.settings)
         ]
     except UnicodeEncodeError:
         raise FailedError(
@@ -184,6 +185,7 @@ class _Exchange:
         self._request = request
         self._wait = wait
         self._identity = identity
+        self._takes_role = request.identity is not None and request.identity.role != ""
         self._rows = BoundedRows(connection, request, stop)
         self._is_unsent = False
         self.failure: FailedError | None = None
@@ -197,7 +199,7 @@ class _Exchange:
             self._skip_command()
         if self.failure is None:
             self._read_rows()
-        elif self._identity:
+        elif self._takes_role:
             self.failure = _refused_identity(self.failure)
         elapsed_ms = (time.monotonic() - started) * 1000
         self._finish()
@@ -250,7 +252,7 @@ class _Exchange:
             clean_up = _CLEAN_UP if self._is_read_only else _CLEAN_UP_AFTER_WRITES
         for command in clean_up:
             pgconn.send_query_params(command, None)
-        if self._identity:
+        if self._takes_role:
             pgconn.send_query_params(_DISCARD_PLANS, None)
         pgconn.pipeline_sync()
         self._is_unsent = pgconn.flush() != 0

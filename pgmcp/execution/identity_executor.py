@@ -1,7 +1,11 @@
 """Runs statements of one database with the role and the settings of one person."""
 
+from typing import Final
+
 from pgmcp.execution.result import Identity, RowLimits, Rows, StatementOrigin
 from pgmcp.execution.supervisor import Supervisor
+
+_MAX_NAME_BYTES: Final = 63
 
 
 class IdentityExecutor:
@@ -37,3 +41,23 @@ class IdentityExecutor:
             timeout_s=timeout_s,
             identity=self._identity,
         )
+
+
+def application_name(base: str, principal: str, host: str) -> str:
+    """Return the name of a principal's statements in pg_stat_activity: "pgmcp alice (cursor 2.1)".
+
+    PostgreSQL keeps 63 bytes of printable ASCII.
+    """
+    name = f"{base} {principal}" + (f" ({host})" if host else "")
+    printable = "".join(each if " " <= each <= "~" else "?" for each in name)
+    return printable[:_MAX_NAME_BYTES]
+
+
+def executor_for(supervisor: Supervisor, identity: Identity | None, name: str) -> IdentityExecutor:
+    """Return what runs statements under this application_name.
+
+    Args:
+        identity: whose rights they have; None: the login role's.
+    """
+    role, settings = (identity.role, identity.settings) if identity is not None else ("", ())
+    return IdentityExecutor(supervisor, Identity(role, (*settings, ("application_name", name))))

@@ -1,7 +1,7 @@
 """The state of a running call: caller, operation, database, and cost so far."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -107,6 +107,8 @@ class Database:
         identities: gives each caller a database with a role of its own; None where all callers have the
             login role.
         identity: the caller for whom this one was given; None: the login role.
+        name_statements: returns what runs statements for a principal's name and the host's, so that
+            pg_stat_activity shows both; None shows neither.
     """
 
     name: str
@@ -119,6 +121,7 @@ class Database:
     fetch: Fetch | None = None
     identities: Identities | None = None
     identity: Identity | None = None
+    name_statements: Callable[[Identity | None, str, str], StatementExecutor] | None = None
 
     @property
     def role_name(self) -> str | None:
@@ -132,6 +135,12 @@ class Database:
             UnmappedPrincipalError: the settings give the caller no role in it.
         """
         return self if self.identities is None else self.identities.of(principal)
+
+    def named(self, call: "Call") -> "Database":
+        """Return the database with statements that pg_stat_activity shows as the principal's."""
+        if call.principal is None or self.name_statements is None:
+            return self
+        return replace(self, supervisor=self.name_statements(self.identity, call.principal, call.caller))
 
     async def mapped_roles(self) -> list[MappedRole]:
         """Return what PostgreSQL says of the roles that callers may get, with the login role's eyes."""

@@ -364,7 +364,7 @@ class Pipeline:
         call.database, call.role = database.name, database.role_name
         return Request(
             call=call,
-            database=database,
+            database=database.named(call),
             limits=limited_rows(row_limits or self._bounds.result, limit),
             deadline_s=self._clock() + self._bounds.request_timeout_s,
         )

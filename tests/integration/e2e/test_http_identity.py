@@ -18,8 +18,17 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from testing.activity import until
 from testing.command_line import run
-from testing.http_server import HttpServerProcess, http_client, message_of, request, rows_of, tool_call
+from testing.http_server import (
+    HttpServerProcess,
+    http_client,
+    message_of,
+    request,
+    rows_of,
+    send_request,
+    tool_call,
+)
 from testing.issuer import RESOURCE, Issuer
 from testing.mcp_server import server_environment
 from testing.people import ALICE, BOB, LOGIN, SUPPORT, TENANT_SETTING, create_people
@@ -396,3 +405,30 @@ def test_a_server_is_ready_only_while_every_role_can_be_taken(client: httpx2.Cli
 
     assert refused.startswith("role_not_taken: ")
     assert (state.status_code, state.json()["databases"]) == (503, {"shop": "mapped roles cannot be taken"})
+
+
+def test_running_statements_show_who_asks_with_which_host(served: Served) -> None:
+    sql = "select count(*) as running from generate_series(1, 1000000000)"
+    host = {"io.modelcontextprotocol/clientInfo": {"name": "cursor", "version": "2.1 ü"}}
+    headers, body = tool_call("execute_sql", sql=sql)
+    body["params"]["_meta"] |= host
+    headers["Authorization"] = f"Bearer {served.people['carol'].token}"
+    with psycopg.connect(served.admin_url, autocommit=True) as admin:
+        connection = send_request(served.server.port, headers, body)
+        try:
+            until(lambda: _names_of(admin) != [], "the statement runs")
+            shown = _names_of(admin)
+        finally:
+            connection.close()
+        until(lambda: _names_of(admin) == [], "the statement has ended")
+
+    assert shown == ["pgmcp carol (cursor 2.1 ?)"]
+
+
+def _names_of(admin: psycopg.Connection) -> list[str]:
+    """Return the application names of the statements that count for a long time."""
+    found = admin.execute(
+        "select application_name from pg_stat_activity "
+        "where state = 'active' and query like '%as running from%' and pid <> pg_backend_pid()"
+    )
+    return [name for (name,) in found]
