@@ -149,13 +149,13 @@ class Database:
         return await read_mapped_roles(self.fetch, self.identities.roles)
 
     async def find_hidden(self, names: Sequence[str], catalog: Catalog) -> list[HiddenRelation]:
-        """Return those of the names that the database has and its catalog leaves out."""
+        """Return the relations of these names that the database has but its catalog omits."""
         return await find_hidden(self.fetch, names, catalog) if self.fetch else []
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one call may cost.
+    """The limits of one call.
 
     Attributes:
         result: the most rows and bytes; a caller's limit can only lower the rows.
@@ -210,7 +210,7 @@ class Call:
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """What a call that ends in one statement's rows needs on its way.
+    """The state of one `query` or `execute_sql` call.
 
     Attributes:
         question: "": the caller brought the SQL.
@@ -246,7 +246,7 @@ class Request:
         assumptions: Sequence[str] = (),
         notes: Sequence[str] = (),
     ) -> Answer:
-        """Return the answer that this statement and its rows are."""
+        """Return the answer made of this statement and its rows."""
         call = self.call
         call.sql, call.source = sql, source
         call.row_count = None if rows is None else len(rows.rows)
@@ -268,6 +268,6 @@ class Request:
         )
 
     def answer_of_model(self, reply: SqlReply, rows: Rows | None, notes: Sequence[str] = ()) -> Answer:
-        """Return the answer that a model's statement and its rows are."""
+        """Return the answer made of a model's statement and its rows."""
         source = Source.REPAIRED if self.attempts else Source.GENERATED
         return self.answer(reply.sql.strip(), rows, source, reply.assumptions, notes)

@@ -1,4 +1,4 @@
-"""What the pipeline needs of others, each as small as it can be; a test gives its own."""
+"""The interfaces that the pipeline uses, as small as possible; unit tests implement them with fakes."""
 
 import asyncio
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class StatementExecutor(Protocol):
 
 
 class PolicySource(Protocol):
-    """Knows what statements of one database may call."""
+    """Provides the policy that says what statements of one database may call."""
 
     def peek(self) -> FunctionPolicy | None:
         """Return the policy without waiting; None if `get` would wait."""
@@ -49,7 +49,7 @@ class PolicySource(Protocol):
 
 
 class CatalogSource(Protocol):
-    """Knows the schema of one database."""
+    """Provides the schema of one database."""
 
     @property
     def cached(self) -> Catalog | None:
@@ -77,7 +77,7 @@ class RoleGate(Protocol):
     """Decides whether the role of one database may be served."""
 
     async def admit(self) -> None:
-        """Return if it may; raise the reason if not."""
+        """Return if the role may be served; raise an error with the reason if not."""
         ...
 
     async def posture(self) -> RolePosture:
@@ -101,7 +101,7 @@ class TokenReservation(Protocol):
     """Tokens reserved for a model call."""
 
     async def settle(self, used_tokens: int, /) -> None:
-        """Correct the estimate by what was used."""
+        """Replace the estimate by the tokens that were used."""
         ...
 
 
@@ -113,5 +113,5 @@ class Budgets(Protocol):
         ...
 
     async def reserve_tokens(self, tokens: int, /) -> TokenReservation:
-        """Hold tokens back; raise if there are too few."""
+        """Reserve tokens; raise if there are too few."""
         ...

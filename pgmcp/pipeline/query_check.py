@@ -1,4 +1,4 @@
-"""What may be wrong with a query that ran: values, default filters, and rows that a join repeats."""
+"""Checks a query that ran: for values that do not exist, missing default filters, and repeated rows."""
 
 import asyncio
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
 from pgmcp.validation.references import find_references
 
 SHORT_LOOKUP_TIMEOUT_S: Final = 0.5
-"""Where there are rows to show: they are not kept waiting for a whole `LOOKUP_TIMEOUT_S`."""
+"""For a statement that found rows, which should not wait for a whole `LOOKUP_TIMEOUT_S`."""
 
 SMALL_TABLE_ROWS: Final = 10_000
-"""Into tables of this size a look costs a few milliseconds, and is taken even where rows were found."""
+"""Tables up to this size are checked even if rows were found: it takes a few milliseconds."""
 
 KEPT_MISMATCH = "{column} = {text!r} is not in the data as written; the answer may miss what is meant"
 
@@ -79,9 +79,9 @@ async def _find_remarks(
 async def find_mismatches(
     request: Request, sql: str, rows: Rows | None, statements: StatementRunner
 ) -> list[Mismatch]:
-    """Return the texts in a statement that its columns do not hold.
+    """Return the texts in a statement that its columns do not contain.
 
-    Rows that were found speak for it: then only a text that is there in another case is one.
+    If rows were found, only a text that the column has in another case counts.
     """
     catalog = await request.database.schema.get()
     references = await asyncio.to_thread(find_references, sql)

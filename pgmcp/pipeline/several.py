@@ -1,22 +1,22 @@
-"""One task for each of several databases: a database that is down takes nothing from the others."""
+"""Runs one task on each of several databases; a database that is down does not affect the others."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from pgmcp.errors import DeadlineExceededError, PgmcpError
+from pgmcp.errors import DeadlineExceededError, PgmcpError, UnknownDatabaseError
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[T]):
-    """What came of the same task on several databases.
+    """The results of the same task on several databases.
 
     Attributes:
         results: by database, in the order of the settings.
-        errors: of those that have no result.
+        errors: by database, of those without a result.
     """
 
     results: dict[str, T]
@@ -50,7 +50,8 @@ async def run_on_each(
 
     await asyncio.gather(*map(run, names))
     for name, error in errors.items():
-        error.database = error.database or name
+        if not isinstance(error, UnknownDatabaseError):
+            error.database = error.database or name
     if not results:
         raise next(errors[name] for name in names)
     return Outcome(

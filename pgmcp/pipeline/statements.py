@@ -1,4 +1,4 @@
-"""One statement, validated and run: with what a failure needs to be understood."""
+"""Validates and runs one statement; adds to an error what explains it."""
 
 import asyncio
 import time
@@ -22,13 +22,13 @@ from pgmcp.validation import StatementKind, ValidatedStatement, ValidationMemo, 
 from pgmcp.validation.references import find_references
 
 ADVICE_TIMEOUT_S: Final = 2.0
-"""What a statement may wait for a read of the catalog, for near names or a note on row-level security."""
+"""How long a statement waits for a read of the catalog, for similar names or a note on row-level security."""
 
 LOOKUP_TIMEOUT_S: Final = 2.0
-"""For all looks into columns that one statement causes."""
+"""For all value lookups that one statement causes."""
 
 LOOKUP_LIMITS: Final = RowLimits(max_rows=500, max_bytes=256 << 10, max_cell_bytes=1024)
-"""Of a look into a column, for its spelling of a text."""
+"""Of one lookup of a text's spelling in a column."""
 
 EXPLAIN: Final = "EXPLAIN "
 PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=64 << 10, max_cell_bytes=64 << 10)
@@ -40,7 +40,7 @@ KEPT_VALIDATIONS: Final = 128
 
 
 class StatementRunner:
-    """Runs statements that came from a model or a caller, and our own looks into columns, equally guarded."""
+    """Runs statements of a model or a caller, and our own value lookups, with the same guards."""
 
     def __init__(
         self, *, statement_timeout_s: float, tracer: Tracer, clock: Callable[[], float] = time.monotonic
@@ -55,7 +55,7 @@ class StatementRunner:
 
         Raises:
             SqlRejectedError: it is not one harmless read.
-            ExecutionError: it gave no rows; a hint names what is near a name that is not there.
+            ExecutionError: it failed; the hint has names similar to one that does not exist.
         """
         request.call.sql = sql
         request.notes = ()

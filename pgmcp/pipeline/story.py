@@ -73,7 +73,7 @@ class Pipeline:
         """Serve the databases; the first is the default one.
 
         Args:
-            rate_limit: gives the budgets, the same at every call; asked first when the first call comes.
+            rate_limit: returns the budgets, always the same object; the first call calls it first.
             model: None when neither key nor endpoint is configured.
         """
         self._databases = databases
@@ -107,7 +107,7 @@ class Pipeline:
 
     @property
     def can_answer_questions(self) -> bool:
-        """Whether `answer` has any chance: a model, or questions the operator verified."""
+        """Whether `answer` can succeed: there is a model, or a verified question."""
         return self._has_model or any(db.context().verified for db in self._databases.values())
 
     @property
@@ -133,7 +133,7 @@ class Pipeline:
             row_limits: of this result; None for the usual ones.
 
         Raises:
-            PgmcpError: see `pgmcp.errors`; every kind but SettingsError can come.
+            PgmcpError: see `pgmcp.errors`; any kind except SettingsError.
         """
         call = self._call(Operation.QUERY, database, caller, principal, on_stage)
         with self._bounded(call):
@@ -188,10 +188,10 @@ class Pipeline:
         Args:
             text: words to search for; "" means every table.
             names: exactly these tables instead, as table or schema.table.
-            limit: tables at most that a search for words gives.
+            limit: maximum number of tables that a search for words returns.
 
         Raises:
-            InvalidArgumentError: a name is not there; it says which are near. Or the arguments are too long.
+            InvalidArgumentError: a name does not exist, with similar names; or the arguments are too long.
         """
         check_search(text, names)
         call = self._call(Operation.SEARCH_SCHEMA, database, caller, principal)
@@ -255,7 +255,7 @@ class Pipeline:
             return await run_on_each(names, refresh, timeout_s=self._each_timeout_s)
 
     async def catalog(self, database: str | None, principal: Principal | None = None) -> Catalog:
-        """Return what is known of a database's schema for a caller, reading it if nothing is."""
+        """Return the catalog of a database for a caller; read it if it is not cached."""
         return await (await self._served(database, principal)).schema.get()
 
     def cached_catalog(self, database: str, principal: Principal | None = None) -> Catalog | None:
@@ -303,7 +303,7 @@ class Pipeline:
             raise UnknownDatabaseError(name, self.database_names) from None
 
     async def _served(self, name: str | None, principal: Principal | None) -> Database:
-        """Return a database by name as a caller sees it, if its role lets it be served."""
+        """Return a database by name as a caller sees it, if its role may be served."""
         database = self.database(name).seen_by(principal)
         await database.role.admit()
         return database
@@ -327,7 +327,7 @@ class Pipeline:
 
     @contextmanager
     def _bounded(self, call: Call) -> Iterator[None]:
-        """Let the observers see a call, and end it when it has taken too long."""
+        """Report a call to the observers, and end it if it takes too long."""
         with self._tracer.call(call):
             try:
                 with self._time_limit.limit():

@@ -1,4 +1,4 @@
-"""Surrounds a call and its stages for those who observe them, and times the stages."""
+"""Reports a call and its stages to observers, and times the stages."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -20,10 +20,10 @@ from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
 from pgmcp.pipeline.tracer import Tracer
 
 REPLY_TOKENS: Final = 600
-"""What a reply is reckoned to cost before the provider says what it did."""
+"""Estimated tokens of a reply, until the provider reports the number."""
 
 INDEX_LOOKUP_TIMEOUT_S: Final = 0.3
-"""For looking up the question's words in indexed columns; if it takes longer, the prompt does without."""
+"""For looking up the question's words in indexed columns; if it takes longer, the prompt omits them."""
 
 
 class SqlWriter:
@@ -31,7 +31,7 @@ class SqlWriter:
 
     Args:
         model: None when neither key nor endpoint is configured.
-        rate_limit: gives the budgets, the same at every call.
+        rate_limit: returns the budgets, always the same object.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class SqlWriter:
         self._clock = clock
 
     async def write(self, request: Request) -> SqlReply:
-        """Return what the model says, having seen its earlier attempts.
+        """Return the model's reply to the question and its earlier attempts.
 
         Raises:
             ModelError: there is no model, or it gave no usable answer.

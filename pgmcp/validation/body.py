@@ -181,7 +181,7 @@ class BodyText:
 
     @property
     def _neighbours(self) -> Iterator[tuple[Token, Token, Token, Token]]:
-        """Give every token behind the two before it, and with the one after it."""
+        """Yield every token behind the two before it, and with the one after it."""
         for _, _, tokens in self._texts[0]:
             padded = [_NO_TOKEN, _NO_TOKEN, *tokens, _NO_TOKEN]
             yield from zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
@@ -239,14 +239,14 @@ def _before_body(tokens: list[Token], is_standard: bool) -> Iterator[Token]:
 
 
 def _fields(tokens: list[Token]) -> Iterator[tuple[Token, Token]]:
-    """Give each name behind a dot, and what stands before the dot."""
+    """Yield each name behind a dot, and what stands before the dot."""
     for before, dot, written in zip([_NO_TOKEN, *tokens], tokens, tokens[1:], strict=False):
         if dot.text == "." and written.kind in _NAME_KINDS:
             yield before, written
 
 
 def _pieces(token: Token) -> Iterator[Token]:
-    """Give a token, and for a number the name that it may run into: `1..strike()` in PL/pgSQL, `1and`."""
+    """Yield a token, and for a number the name that it may run into: `1..strike()` in PL/pgSQL, `1and`."""
     yield token
     if token.kind is TokenKind.NUMBER:
         name = token.text.rpartition(".")[2].lstrip("0123456789")

@@ -1,4 +1,4 @@
-"""What any text must keep to before a parser written in C or by recursion may see it.
+"""The limits that a text must keep before a recursive parser or one written in C may see it.
 
 Both parsers can be crashed by hostile text: libpg_query ends the process on a
 sum of a few thousand terms, because it prints its tree by recursion. Measured
@@ -27,8 +27,8 @@ _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 _PIECE = re.compile(r"\w+|[^\w\s]", re.ASCII)
 _BRACKET = re.compile(r"[()\[\]]")
 
-# Each of these puts what came before it one level deeper, and nothing at the
-# same level of brackets takes that back.
+# Each of these puts the expression before it one level deeper; nothing at the
+# same level of brackets undoes that.
 _LASTING_WORDS = frozenset({"union", "intersect", "except", "join", "between"})
 _CHAINING_WORDS = frozenset(
     {
@@ -150,9 +150,9 @@ def _trim_exactly(sql: str) -> tuple[str, int]:
 
 
 def _trim_shallow(sql: str) -> tuple[str, int] | None:
-    """Return what `trim_and_bound` does, for a plain text that surely keeps to the bounds; else None.
+    """Return the same as `trim_and_bound` for a plain text that certainly keeps the limits; else None.
 
-    Each word and sign is taken for a level of the tree; the count of tokens is that upper estimate, too.
+    Each word and sign counts as a level of the tree; the number of tokens is an upper estimate, too.
     """
     bare = sql.rstrip(" \t\n\r").removesuffix(";").rstrip(" \t\n\r")
     if not bare or ";" in bare or _UNPLAIN.search(bare):

@@ -47,7 +47,7 @@ _Path = tuple[str, ...]
 CastIndex = Mapping[str, list[tuple[CatalogCast, CatalogFunction]]]
 
 _ARRAY_NAME_CHARACTERS = 14
-"""So many of a relation's name are surely in that of its array type, which may be cut to 63 bytes."""
+"""The name of an array type begins with at least so many characters of the relation's, cut to 63 bytes."""
 
 
 class _Place(NamedTuple):
@@ -79,13 +79,13 @@ class CallGraph:
 
     Args:
         lookup: looks up functions and operators by name.
-        facts: what else of the catalog decides what a name means.
+        facts: what else in the catalog decides what a name means.
         functions: those of the database.
         type_functions: by the name of the type whose casts and checks call them.
         casts: by the name of a type whose values they cast.
         search_path: the schemas in which a bare name is looked up, in order.
-        operator_verdict: what the operator's settings say of a function by schema, name and extension:
-            whether it may be called, or None for nothing.
+        operator_verdict: returns whether the operator's settings allow or deny a function, by schema, name
+            and extension; None if they do not name it.
     """
 
     def __init__(
@@ -119,11 +119,11 @@ class CallGraph:
         self._results: dict[int, list[CatalogFunction]] = {}  # likewise
 
     def function_refusal(self, function: CatalogFunction) -> Refusal | None:
-        """Return what speaks against calling a function."""
+        """Return why a function may not be called; None if it may."""
         return self._refusal(function)
 
     def relation_refusal(self, schema: str, name: str) -> Refusal | None:
-        """Return what speaks against reading a relation; a bare name may be any in the search path."""
+        """Return why a relation may not be read; a name without a schema can mean any in the search path."""
         if name not in self._relation_names:
             return None
         schemas = [schema] if schema else self._search_path
@@ -134,7 +134,7 @@ class CallGraph:
     def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
         """Return the casts that a relation's columns have and that may not be called.
 
-        A bare name may be any in the search path.
+        A name without a schema can mean any relation in the search path.
         """
         if name not in self._relation_names:
             return []
@@ -149,7 +149,7 @@ class CallGraph:
         ]
 
     def casts_rows(self) -> bool:
-        """Return whether the server may cast whole rows of a relation without being told to."""
+        """Return whether the server may cast whole rows of a relation where no cast is written."""
         return any(
             cast.is_chosen
             for relations in self._castable.values()
@@ -160,7 +160,7 @@ class CallGraph:
         )
 
     def row_type_refusal(self, name: str) -> Refusal | None:
-        """Return what speaks against making rows of a relation, which a type's name may mean."""
+        """Return why rows of a relation may not be made, if a type's name may mean the relation."""
         return next(filter(None, map(self._refusal, self._casts_of_rows(name))), None)
 
     def _casts_of_rows(self, name: str) -> Iterator[CatalogFunction]:
@@ -201,10 +201,10 @@ class CallGraph:
         return None
 
     def _own_refusal(self, node: _Node, *, through_relation: bool) -> Refusal | None:
-        """Return what speaks against a node itself, without what its own functions and relations reach.
+        """Return why a node itself is refused, without the functions and relations that it uses.
 
-        A SECURITY DEFINER function behind a view or row policy is judged by its body, like any other: it
-        reads what its owner may read, which is its purpose there.
+        A SECURITY DEFINER function behind a view or row policy is judged by its body, like any other
+        function: its purpose there is to read what its owner may read.
         """
         if isinstance(node, CatalogRelation):
             return self._relation_refusal(node)
@@ -271,9 +271,9 @@ class CallGraph:
             yield from self._behind_body(node, BodyText(node.definition, node.language), path)
 
     def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
-        """Give the functions that a part of an aggregate may be, as far as their text has to be read.
+        """Yield the functions that a part of an aggregate may be, if their text has to be read.
 
-        A part is known by name; one that declares itself volatile is refused for that already.
+        Only the name of a part is known; a part that is declared volatile has been refused already.
         """
         return (
             each
@@ -284,7 +284,7 @@ class CallGraph:
     def _looks_casts_up(self, relation: CatalogRelation) -> bool:
         """Return whether a view or policy calls functions that may cast what they are given.
 
-        What the server itself casts there is among its calls.
+        Casts that the server adds are among the calls of its stored tree.
         """
         return any(
             name in FUNCTIONS_THAT_CAST or (schema, name) in self._functions
@@ -297,7 +297,7 @@ class CallGraph:
                 yield from self._cast_functions(each)
 
     def result_casts(self, function: CatalogFunction) -> list[ColumnCast]:
-        """Return the refused explicit casts of what a function gives, whose calls a statement shows."""
+        """Return the refused explicit casts of the result of a function that a statement calls."""
         return [
             ColumnCast(result_of(function.name), cast, refusal, EVERY)
             for each in self._followed_results(function)
@@ -325,7 +325,7 @@ class CallGraph:
         return self._results[id(function)]
 
     def _behind_body(self, node: CatalogFunction, body: BodyText, path: _Path) -> Iterator[_Node]:
-        """Yield what a body calls and reads: by its trees, and by its text where these do not show it."""
+        """Yield what a body calls and reads, by its parse trees and, where these do not show it, by its text."""
         know_columns = self._column_finder(path)
         for name in body.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
@@ -388,7 +388,7 @@ class CallGraph:
             yield from (relation for key in found for relation in self._relations.get(key, ()))
 
     def _behind_types(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
-        """Yield what makes values of the types that a statement names; `_casts_in` finds casts from them."""
+        """Yield the functions that make values of the types in a statement; `_casts_in` finds casts from them."""
         if statement.makes_any_type:
             yield from (each for functions in self._type_functions.values() for each in functions)
         for name in statement.cast_types | statement.other_types | statement.fields:
@@ -505,7 +505,7 @@ def _declared_refusal(function: CatalogFunction) -> RefusalReason | None:
 
 
 def _unless_internal(reason: RefusalReason | None) -> RefusalReason | None:
-    """Let pass what is internal: the server calls it there, behind an operator, cast or aggregate."""
+    """Accept internal functions: the server itself calls them, for an operator, cast or aggregate."""
     return None if reason is RefusalReason.INTERNAL else reason
 
 

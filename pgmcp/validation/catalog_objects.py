@@ -1,4 +1,4 @@
-"""The functions and relations of one database, as far as its own catalog tells what calling them does."""
+"""The functions and relations of one database, and what its catalog says about calling them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Volatility = Literal["i", "s", "v"]
 OUR_ROLE: Final = 0
 """Stands for the role of the connection among the oids of roles."""
 
-# What is written in these does nothing that the read-only transaction does not see.
+# Functions in these languages can do nothing that the read-only transaction does not control.
 _BOUND_LANGUAGES = frozenset({"sql", "plpgsql"})
 
 
@@ -80,7 +80,7 @@ class CatalogFunction:
     Attributes:
         volatility: pg_proc.provolatile: immutable, stable, volatile.
         language: pg_language.lanname.
-        extension: the extension it belongs to; "" when somebody wrote it here.
+        extension: the extension it belongs to; "" if it was written for this database.
         takes_one: it can be called with one argument, and so by `(value).name`.
         takes_row: that argument can be a table's row, so that `row.name` calls it.
         operators: symbols of the operators that call it (pg_operator.oprcode).
@@ -89,7 +89,7 @@ class CatalogFunction:
         casts: those that call it, as far as a column can be cast by them in a statement without its type.
         row_types: those of them that are domains of rows, to which `row.name` casts.
         parts: the functions an aggregate is made of; it has no code of its own.
-        definition: its whole text, where somebody wrote it here and says that it changes nothing.
+        definition: its whole text, if it was written for this database and is not declared volatile.
         is_unreadable: only its name is known; the role may not read the rest.
         is_body_unreadable: the role may not read its definition.
         min_arguments: how many arguments a call has at least, those with defaults left out.
@@ -147,7 +147,7 @@ class CatalogFunction:
         return argument_count >= self.min_arguments and is_small_enough
 
     def refusal(self) -> RefusalReason | None:
-        """Return why its own declaration, or the shipped list of built-ins, speaks against calling it."""
+        """Return why it may not be called, by its own declaration or the shipped list of built-ins."""
         if self.parts:
             return next((refusal for part in self.parts if (refusal := part._refusal_as_part())), None)
         if listed := builtin(self.schema, self.name):
@@ -165,7 +165,7 @@ class CatalogFunction:
         return RefusalReason.UNREADABLE_BODY if self.is_body_unreadable else None
 
     def _refusal_as_part(self) -> RefusalReason | None:
-        """Return the refusal, but let pass what is internal: the server calls it here, as it is meant to."""
+        """Return the refusal, but accept internal functions: the server itself calls parts of aggregates."""
         refusal = self.refusal()
         return None if refusal is RefusalReason.INTERNAL else refusal
 
@@ -211,7 +211,7 @@ class CatalogRelation:
 
 @dataclass(frozen=True, slots=True)
 class ResolutionFacts:
-    """What else of a catalog decides which function or operator a name means.
+    """What else in a catalog decides which function or operator a name means.
 
     Attributes:
         types: what is known of the types that arguments can have.

@@ -21,7 +21,7 @@ _ROW_SOURCES: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
 
 
 class ValueKind(IntFlag):
-    """How values of a column hold values of the type that is looked for; 0 where they do not.
+    """How values of a column contain values of the type that is searched for; 0 if they do not.
 
     A DOMAIN over such a type is of the same kind as that type.
     """
@@ -45,7 +45,7 @@ _NAMED_BY_LAST: Final = {"ColumnRef": "fields", "FuncCall": "funcname"}
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a search for casts has to know of the database.
+    """What a search for casts needs to know about the database.
 
     Attributes:
         has_function: whether the database has a function of its own by this name.
@@ -62,7 +62,7 @@ class Surroundings:
     puts_schemas_first: bool = False
 
     def compares_only(self, expression: Node) -> bool:
-        """Return whether an expression only compares its operands: it gives true, false or NULL."""
+        """Return whether an expression only compares its operands: its result is true, false or NULL."""
         operators = symbols(expression)
         is_plain = expression.get("kind") != "AEXPR_NULLIF" and operators <= _COMPARISONS
         return is_plain and not any(map(self.has_written_operator, operators))
@@ -90,7 +90,7 @@ class ColumnValues(ABC):
         self._unnamed = NONE  # of columns whose names the statement does not show
 
     def first(self) -> Node | None:
-        """Return the fields of the first node that may do what is looked for, if there is any."""
+        """Return the fields of the first node that may do what is searched for; None if there is none."""
         while self._spread():
             pass
         return next((fields for kind, fields in self._nodes if self._acts(kind, fields)), None)
@@ -166,7 +166,7 @@ class ColumnValues(ABC):
         )
 
     def _given_names(self, kind: str, fields: Node) -> Iterator[tuple[str, ValueKind]]:
-        """Give the names that a node gives to values of the columns, with their kinds."""
+        """Yield the names that a node gives to values of the columns, with their kinds."""
         if kind == "CommonTableExpr":
             yield from ((name, EVERY) for name in _names_of_search_and_cycle(fields))
         if kind in ("CommonTableExpr", "RangeFunction") or "alias" in fields:
@@ -199,7 +199,7 @@ class ColumnValues(ABC):
 
 
 def result_of(function: str) -> str:
-    """Return what stands among the names of columns for what a function gives."""
+    """Return the name that the result of a function has among the names of columns."""
     return f"{function}()"
 
 
@@ -208,7 +208,7 @@ def _union(kinds: Iterable[ValueKind]) -> ValueKind:
 
 
 def symbols(expression: Node) -> Set[str]:
-    """Return the operators of an expression: BETWEEN stands for two."""
+    """Return the operators of an expression; BETWEEN has two."""
     if "BETWEEN" in expression.get("kind", ""):
         return _ORDER
     return {expression["name"][-1]["String"]["sval"]}
@@ -225,7 +225,7 @@ def names_of_columns(root: Node) -> Set[str]:
 
 
 def arms(select: Node) -> Iterator[Node]:
-    """Give the SELECTs and VALUES of a set operation, the one that names the columns first."""
+    """Yield the SELECTs and VALUES of a set operation, the one that names the columns first."""
     pending = [select]
     while pending:
         arm = pending.pop()
@@ -238,7 +238,7 @@ def arms(select: Node) -> Iterator[Node]:
 def places(select: Node) -> list[list[Node]]:
     """Return the expressions that become one column, for each column of a SELECT, VALUES or set operation.
 
-    Where a star hides the number of columns of a set operation, any expression may become any column.
+    If a star hides the number of columns of a set operation, any expression may become any column.
     """
     rows = [row for arm in arms(select) for row in _rows_of(arm)]
     if len(rows) > 1 and any(map(_is_star, (each for row in rows for each in row))):
@@ -248,7 +248,7 @@ def places(select: Node) -> list[list[Node]]:
 
 
 def _output_names(output: Node) -> Iterator[str]:
-    """Give the names that a column of a SELECT may have (FigureColname in the server's parser)."""
+    """Yield the names that a column of a SELECT may have (FigureColname in the server's parser)."""
     pending: list[Node] = [output]
     while pending:
         ((kind, fields),) = pending.pop().items()
@@ -280,7 +280,7 @@ def _is_star(output: Node) -> bool:
 
 
 def _nodes_below(root: Node) -> Iterator[tuple[str, Node]]:
-    """Give each node with its fields, and each node's wrapper and unnamed fields, from the top down."""
+    """Yield each node with its fields, and each node's wrapper and unnamed fields, from the top down."""
     pending: list[tuple[str, Any]] = [("", root)]
     while pending:
         kind, value = pending.pop()
@@ -292,7 +292,7 @@ def _nodes_below(root: Node) -> Iterator[tuple[str, Node]]:
 
 
 def _names_of_rows(kind: str, fields: Node) -> Iterator[str]:
-    """Give the name by which the rows of a relation are values."""
+    """Yield the name that a whole row of a relation has."""
     if kind in _ROW_SOURCES:
         name = fields.get("alias", {}).get("aliasname") or fields.get("relname")
         if name:
@@ -300,7 +300,7 @@ def _names_of_rows(kind: str, fields: Node) -> Iterator[str]:
 
 
 def _names_of_search_and_cycle(query: Node) -> Iterator[str]:
-    """Give the columns that hold rows of a recursive query's columns."""
+    """Yield the columns that hold rows of a recursive query's columns."""
     yield from filter(None, [query.get("search_clause", {}).get("search_seq_column")])
     yield from filter(None, [query.get("cycle_clause", {}).get("cycle_path_column")])
 

@@ -1,4 +1,4 @@
-"""Finds each `relation.name` of a statement that is certainly a column, and so no call of a function.
+"""Finds each `relation.name` of a statement that is certainly a column, and therefore not a call.
 
 PostgreSQL manual, "Calling Functions" and "Using Composite Types in Queries": `t.name` means the column if
 there is one, else the function `name(t)`. Scopes are not distinguished: if several relations have
@@ -21,7 +21,7 @@ _Item = tuple[str, Node]
 
 
 class KnownColumns:
-    """The columns of one statement, as far as it and the catalog tell.
+    """The columns of one statement that it and the catalog show.
 
     Args:
         with_references: the id() of the nodes of relations that are WITH queries.
@@ -50,7 +50,7 @@ class KnownColumns:
                 self._with_queries.setdefault(fields["ctename"], []).append(fields)
 
     def has(self, relation: str, name: str, depth: int = 0) -> bool:
-        """Return whether everything called `relation` surely has a column `name`."""
+        """Return whether everything named `relation` certainly has a column `name`."""
         if (relation, name) not in self._known:
             items = self._items.get(relation, [])
             found = bool(items) and all(self._item_has(item, name, depth) for item in items)
@@ -114,7 +114,7 @@ class KnownColumns:
         return False
 
     def _query_has(self, query: Node, name: str, depth: int) -> bool:
-        """Return whether a query surely gives a column of this name; its first branch names them."""
+        """Return whether a query certainly has an output of this name; its first branch names the outputs."""
         select = query.get("SelectStmt", query)
         while "larg" in select:
             select = select["larg"]
@@ -140,7 +140,7 @@ class KnownColumns:
 
 
 def _items_in_from(item: Node) -> Iterator[_Item]:
-    """Give what an item of FROM is made of; a join with an alias hides what it joins."""
+    """Yield what an item of FROM is made of; a join with an alias hides what it joins."""
     pending = [item]
     while pending:
         ((kind, fields),) = pending.pop().items()
@@ -164,7 +164,7 @@ def _nodes(root: Any) -> Iterator[_Item]:
 
 
 def _names(kind: str, fields: Node) -> Iterator[str]:
-    """Give the names by which an item of FROM is called."""
+    """Yield the names of an item of FROM."""
     if "alias" in fields:
         yield fields["alias"]["aliasname"]
     elif kind == "RangeVar":
@@ -184,7 +184,7 @@ def _column_definitions(definitions: Iterable[Node]) -> Iterator[Node]:
 
 
 def _table_function_columns(fields: Node) -> Iterator[str]:
-    """Give the columns of XMLTABLE or JSON_TABLE."""
+    """Yield the columns of XMLTABLE or JSON_TABLE."""
     for column in fields.get("columns", ()):
         ((_, definition),) = column.items()
         yield str(definition.get("colname") or definition.get("name", ""))

@@ -1,4 +1,4 @@
-"""Where a literal may become a value of a domain because of a value beside it.
+"""Finds where a literal may become a value of a domain because of a value beside it.
 
 A literal without a type takes the type of what it is compared or combined with. Beside a value of a domain
 that is the domain's base type, so no CHECK runs, except as an argument of a polymorphic function:
@@ -70,7 +70,7 @@ _FOLLOWED_FOR_LITERALS: Final = frozenset(
 
 
 class LiteralsOfDomains(ColumnValues):
-    """Looks in one statement for literals beside values of the columns. What it finds depends on literals.
+    """Searches one statement for literals beside values of the columns. The result depends on the literals.
 
     Args:
         are_several: the columns are of more than one domain.
@@ -287,7 +287,7 @@ def _has_parts(constant: Node) -> bool:
 
 
 def _literals(values: Any) -> Iterator[Node]:
-    """Give the strings and NULLs without a type in expressions, as far as their type is not decided there."""
+    """Yield the strings and NULLs without a type in expressions, unless their type is decided there."""
     pending = [values]
     while pending:
         value = pending.pop()

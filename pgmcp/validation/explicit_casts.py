@@ -1,7 +1,7 @@
-"""Where a statement may cast values of columns explicitly: `mood::int`, `to_json(people)`.
+"""Finds where a statement may cast values of columns explicitly: `mood::int`, `to_json(people)`.
 
 An explicit cast is called where a statement names its target, and by the few built-in functions and operators
-that look casts up by themselves.
+that look up casts themselves.
 """
 
 from collections.abc import Mapping, Set
@@ -67,7 +67,7 @@ _FIELDS_WITH_OPERATOR = {
 
 
 class ExplicitCasts(ColumnValues):
-    """Looks in one statement for places that may cast values of columns explicitly.
+    """Searches one statement for places that may cast values of columns explicitly.
 
     Args:
         columns: their names with the kinds of their values; any column of such a name counts.

@@ -1,7 +1,7 @@
-"""Which functions, operators and types a read may use.
+"""Decides which functions, operators and types a read may use.
 
-Allowed, not denied: a call passes only when something says that it reads and
-does nothing else. Asked in this order, the first answer counts:
+This is an allow-list: a call is accepted only if one of these says that it only
+reads. The first that knows the function decides:
 
 1. the operator's own lists (settings): denied, then allowed
 2. the shipped list of built-ins, for `pg_catalog` and for names without a schema
@@ -46,7 +46,7 @@ _Arguments = Callable[[], CallArguments]
 
 
 class FunctionPolicy:
-    """Decides about each call of a function, and about operators and types, which call functions unseen.
+    """Decides about calls of functions, and about operators and types, which call functions implicitly.
 
     Args:
         allowed: names the operator trusts, as PostgreSQL stores them: `name` (in the search path),
@@ -59,7 +59,7 @@ class FunctionPolicy:
         catalog_relations: its relations that call functions when they are read.
         search_path: the schemas in which a name without a schema is looked up, in order; pg_catalog comes
             first where it is not among them.
-        facts: what else of the catalog decides which function a name means.
+        facts: what else in the catalog decides which function a name means.
     """
 
     def __init__(
@@ -99,11 +99,11 @@ class FunctionPolicy:
         self._casts_rows = self._calls.casts_rows()
 
     def argument_types(self, root: Node) -> ArgumentTypes:
-        """Return what finds the types of expressions in a statement."""
+        """Return an object that finds the types of expressions in a statement."""
         return ArgumentTypes(root, self._facts.types, self._path)
 
     def known_columns(self, root: Node, with_references: Set[int]) -> KnownColumns:
-        """Return the columns of a statement, as far as it and the catalog tell.
+        """Return the columns of a statement that it and the catalog show.
 
         Args:
             with_references: the id() of the nodes of relations that are WITH queries.
@@ -118,7 +118,7 @@ class FunctionPolicy:
         Args:
             schema: as written; "" when the call names none.
             argument_count: how many arguments the call has.
-            arguments: returns what is known of them; asked only where the database has functions of the name.
+            arguments: returns what is known of them; called only if the database has functions of that name.
         """
         if (verdict := self._call_verdict(schema, name)) is not None:
             return None if verdict else RefusalReason.DENIED
@@ -131,7 +131,7 @@ class FunctionPolicy:
     def row_function_refusal(self, name: str) -> RefusalReason | None:
         """Return why `row.name` is refused: it calls a function, or casts, when no column has that name.
 
-        Where rows of a table can be cast unseen, a row can be the argument of more functions.
+        If rows of a table can be cast implicitly, a row can be the argument of more functions.
         """
         return self.value_function_refusal(name) if self._casts_rows else self._row_function_refusal(name)
 
@@ -142,9 +142,9 @@ class FunctionPolicy:
         return self._first_refusal(calling + casting)
 
     def value_function_refusal(self, name: str) -> RefusalReason | None:
-        """Return why `(value).name` is refused: of a value of any type, it calls or casts like any other.
+        """Return why `(value).name` is refused: for a value of any type, it can call a function or cast.
 
-        What nothing is known of is the field of a row.
+        A name of which nothing is known is the field of a row.
         """
         if refusal := self._row_function_refusal(name) or self.type_refusal(name):
             return refusal
@@ -158,11 +158,11 @@ class FunctionPolicy:
     def operator_refusal(
         self, schema: str, symbol: str, arguments: _Arguments | None = None
     ) -> RefusalReason | None:
-        """Return why an operator is refused: a refused function stands behind it, or nothing known.
+        """Return why an operator is refused: it calls a refused function, or it is unknown.
 
         Args:
             schema: as written; "" when the statement names none.
-            arguments: returns what is known of its operands; None where these are not written.
+            arguments: returns what is known of its operands; None if they are not written.
         """
         is_known = schema in ("", "pg_catalog") and is_known_operator(symbol)
         if is_known and (schema or not self._lookup.has_operators(symbol)):
@@ -185,7 +185,7 @@ class FunctionPolicy:
         return any(not function.extension for function in behind)
 
     def relation_refusal(self, schema: str, name: str) -> Refusal | None:
-        """Return what a relation would call or show that a statement may not, if anything.
+        """Return why reading a relation is refused; None if it is not.
 
         Args:
             schema: as written; "" when the statement names none.
@@ -228,9 +228,9 @@ class FunctionPolicy:
         return refusal.reason if refusal else None
 
     def written_casts(self, name: str) -> list[ColumnCast]:
-        """Return what speaks against a type, if that is only casts from it that a statement has to write.
+        """Return the refused casts from a type, if these are explicit and the only reason against the type.
 
-        A literal becomes a value of the type by its input function, so no cast is called.
+        A literal becomes a value of the type through its input function, so no cast is called.
         """
         found = [(each, self._calls.function_refusal(each)) for each in self._by_type.get(name, ())]
         refused = [(function, refusal) for function, refusal in found if refusal]
@@ -264,7 +264,7 @@ class FunctionPolicy:
     def _without_denied_extensions(
         self, functions: Iterable[CatalogFunction], is_built_in: bool
     ) -> list[CatalogFunction]:
-        """Leave out what PostgreSQL has by the same name too, and an extension was denied for."""
+        """Return the functions, without those of denied extensions if PostgreSQL has one of that name too."""
         return [
             function
             for function in functions
@@ -274,7 +274,7 @@ class FunctionPolicy:
     def _shadowing(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None
     ) -> RefusalReason | None:
-        """Refuse a bare built-in name that may find a refused function of the database instead."""
+        """Refuse the name of a built-in function that may mean a refused function of the database."""
         namesakes = [] if schema else self._choosable("", name, argument_count, arguments)
         refused = self._first_refusal(function for function in namesakes if not function.extension)
         return RefusalReason.SHADOWED if refused else None

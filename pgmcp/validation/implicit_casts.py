@@ -1,8 +1,8 @@
-"""Where a statement may cast columns implicitly.
+"""Finds where a statement may cast columns implicitly.
 
 The server calls an implicit cast, or one for assignment, where it needs another type than a value has: for an
 operator or argument, in CASE, COALESCE and set operations, as a condition or subscript. Only places where it
-never does count as harmless; every other place is taken for one that casts.
+never does so count as harmless; every other place counts as a cast.
 """
 
 from collections.abc import Iterator, Set
@@ -57,7 +57,7 @@ class _Seen(NamedTuple):
 
 
 class ImplicitCasts:
-    """Looks in one statement for places that may cast columns implicitly.
+    """Searches one statement for places that may cast columns implicitly.
 
     Args:
         columns: their names; any column of such a name counts.
@@ -117,7 +117,7 @@ class ImplicitCasts:
         return name in _OF_ANY_ROW or self._around.takes_one(name)
 
     def _below(self, name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
-        """Give what a field holds, or a node under its name."""
+        """Yield what a field holds, or a node under its name."""
         if name == "ResTarget":
             is_shown = id(below) in self._shown
             is_kept = is_shown or not _is_renamed(below)
@@ -173,7 +173,7 @@ class ImplicitCasts:
 
 
 def _below_harmless(name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
-    """Give what a field or node holds, where columns that are only compared with themselves may stand."""
+    """Yield what a field or node holds, where columns that are only compared with themselves may stand."""
     match name:
         case "SortBy":
             is_bare = above.is_bare and "useOp" not in below
@@ -202,13 +202,13 @@ def _names_of_rows(root: Node) -> Set[str]:
 
 
 def _outputs(select: Node) -> Iterator[Any]:
-    """Give what becomes the columns of a SELECT, VALUES or set operation."""
+    """Yield what becomes the columns of a SELECT, VALUES or set operation."""
     for arm in arms(select):
         yield arm.get("targetList", arm.get("valuesLists", []))
 
 
 def _sources(item: Node) -> Iterator[Any]:
-    """Give what becomes the columns of a subquery or function in FROM."""
+    """Yield what becomes the columns of a subquery or function in FROM."""
     if "subquery" in item:
         yield from _outputs(item["subquery"]["SelectStmt"])
     else:

@@ -1,7 +1,7 @@
-"""The lexical rules of PostgreSQL, without recursion: what is a word, a string, a comment.
+"""Splits SQL into tokens by the lexical rules of PostgreSQL, without recursion.
 
-Follows `src/backend/parser/scan.l` closely enough that no text can hide code
-from the bounds in what this lexer takes for a string or a comment. It decides
+Follows `src/backend/parser/scan.l` closely enough that no text can hide code from
+the limits in something that this lexer reads as a string or a comment. It decides
 nothing about meaning; `pgmcp.validation.bounds` counts its tokens, and the
 real grammar reads the text again by itself.
 """
@@ -17,7 +17,7 @@ MAX_COMMENT_DEPTH = 32
 
 
 class TokenKind(Enum):
-    """What a token is, as far as counting needs it."""
+    """Kinds of tokens that the limits distinguish."""
 
     WORD = auto()
     PUNCTUATION = auto()

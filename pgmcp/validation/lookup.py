@@ -1,4 +1,4 @@
-"""Looks a name up as the server does: through the search path, by the arguments of the call."""
+"""Looks up a name as the server does: through the search path, and by the arguments of the call."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,7 +9,7 @@ from pgmcp.validation.overloads import CallArguments, is_hidden
 
 PG_CATALOG: Final = "pg_catalog"
 ANY_SCHEMA: Final = "*"
-"""Stands in a search path for schemas that are not known."""
+"""In a search path: schemas that are not known."""
 
 
 def complete_path(schemas: Iterable[str]) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ class Lookup:
             # Of pg_catalog, `found` has what operators and casts of the database call.
             places[path.index(PG_CATALOG)] = self._built_in_functions.get(name, [])
         chosen = self._types.choose(places, arguments) if arguments else _not_always_hidden(places, path)
-        if not chosen and arguments:  # the server finds none; if it does after all, it can be any of them
+        if not chosen and arguments:  # the server should find none; if it does, it can be any of them
             chosen = [each for place in places for each in place if each.takes(arguments.count)]
         return [each for each in chosen if schema or each.schema != PG_CATALOG]
 

@@ -1,14 +1,14 @@
-"""Remembers accepted statements, so that one that differs in plain literals alone need not be checked again.
+"""Caches accepted statements: one that differs only in plain literals is not checked again.
 
-Hosts send the same statement with another id, date or word again and again. What is remembered is the text
-with its plain literals left out, and the policy that accepted it. It is safe because:
+Hosts often send the same statement with another id, date or word. The cache has the text without its plain
+literals, and the policy that accepted it. It is safe because:
 
 - only texts qualify in which both grammars see the same literals: printable ASCII, without comments,
   backslashes, dollar signs, double quotes or semicolons, every literal a short run of harmless characters or
   of digits;
 - a literal is replaced by one of the same token kind, so the trees differ in the literals' values alone;
-- only queries are remembered, and only those of which no check looked at a literal's value
-  (`ValidatedStatement.depends_on_literals`); refusals never are;
+- only queries are cached, and only if no check used the value of a literal
+  (`ValidatedStatement.depends_on_literals`); refusals are never cached;
 - the key is the text itself, not a hash of its tree.
 """
 
@@ -50,7 +50,7 @@ _Accepted = OrderedDict[tuple[FunctionPolicy, str], ValidatedStatement]
 
 
 class ValidationMemo:
-    """Validates statements, and accepts again what it accepted before."""
+    """Validates statements, and accepts those that it has accepted before."""
 
     def __init__(self, validate: Validate, max_statements: int) -> None:
         """Remember so many texts and so many templates.
@@ -65,10 +65,10 @@ class ValidationMemo:
         self._by_template: _Accepted = OrderedDict()
 
     def validate(self, sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
-        """Return the one read that a text holds, as `pgmcp.validation.validate` does.
+        """Return the one read that a text contains, as `pgmcp.validation.validate` does.
 
         Raises:
-            SqlRejectedError: it holds anything else.
+            SqlRejectedError: it contains anything else.
         """
         key = (functions, sql)
         if (known := self._by_text.get(key)) is not None:

@@ -2,11 +2,11 @@
 
     select o.total from orders o where o.id = 17   ─▶   select «0».total from «1» «0» where «0».id = 0
 
-sqlglot's parser knows names only by the texts in its own code and tables. Any other name it carries along, so
-two statements with one outline give it the same tree but for those names and the values of the literals. The
-outline of a statement that it took for one read stands for the next one, which need not be parsed again.
+sqlglot's parser recognizes only names that occur in its own code and tables. It copies all other names, so
+two statements with the same outline get the same tree, except for those names and the values of the literals. If
+sqlglot took a statement for one read, another with the same outline need not be parsed again.
 
-Only for the second grammar: PostgreSQL's own, and what the names mean, are asked for every statement.
+This is for the second grammar only: PostgreSQL's own grammar and the meaning of names are checked every time.
 """
 
 import re
@@ -38,7 +38,7 @@ _known_words: set[str] = set()
 def outline_of(sql: str) -> str | None:
     """Return the outline of a statement.
 
-    None if its literals or names cannot be told by simple means, or before `gather_words`.
+    None if simple rules cannot find its literals or names, or before `gather_words` was called.
     """
     template = template_of(sql) if _known_words else None
     if template is None:
@@ -54,7 +54,7 @@ def outline_of(sql: str) -> str | None:
 
 
 def is_known(name: str) -> bool:
-    """Return whether sqlglot's parser may tell a name from others."""
+    """Return whether sqlglot's parser may treat a name differently from others."""
     return name.upper() in _known_words
 
 
@@ -72,7 +72,7 @@ def gather_words() -> None:
 
 
 def _texts(values: Iterable[Any]) -> Iterator[str]:
-    """Give every text below some values, those in functions and classes of sqlglot included."""
+    """Yield every text below some values, those in functions and classes of sqlglot included."""
     pending = list(values)
     seen: dict[int, Any] = {}  # holds what it has seen, for an id may be used again
     while pending:

@@ -1,9 +1,9 @@
-"""Which overloads of a function or operator the server can choose for a call.
+"""Finds the overloads of a function or operator that the server can choose for a call.
 
 PostgreSQL manual, chapter "Type Conversion", sections "Operators" and "Functions". An overload is hidden by
 one with the same argument types in an earlier schema of the search path. An exact match of types wins, then
-the overload that needs the fewest conversions, preferred types first. Where the type of an argument is not
-known, every overload counts that some type would let the server choose.
+the overload that needs the fewest conversions, preferred types first. If the type of an argument is not
+known, every overload counts that the server would choose for some type.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -154,7 +154,7 @@ class TypeSystem:
         )
 
     def _best(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
-        """Return what the server chooses for these types; several where that is not sure or it fails."""
+        """Return the overload that the server chooses for these types; several if it is uncertain or fails."""
         count = len(types)
         if exact := [each for each in overloads if each.effective_types(count) == types]:
             return exact
@@ -237,7 +237,7 @@ class TypeSystem:
         return None if None in found or len(polymorphic) > 1 else True
 
     def _coercion(self, source: int, target: int) -> bool | None:
-        """Return whether the server coerces one type to another without being asked; None if not known."""
+        """Return whether the server coerces one type to another implicitly; None if not known."""
         if source in (target, UNKNOWN):
             return True
         if source not in self._types or target not in self._types:
@@ -283,7 +283,7 @@ def is_hidden(overload: Overload, earlier: Iterable[Overload], argument_count: i
 
 
 def _visible(places: Sequence[Sequence[_Overload]], count: int) -> Iterator[_Overload]:
-    """Give the overloads that none with the same types in an earlier schema hides."""
+    """Yield the overloads that none with the same types in an earlier schema hides."""
     seen: set[tuple[int, ...]] = set()
     for place in places:
         found = [(each, each.effective_types(count)) for each in place]

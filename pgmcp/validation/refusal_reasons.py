@@ -1,11 +1,11 @@
-"""Why a function is refused: the reasons of effects, and what to write instead."""
+"""The reasons for which functions and relations are refused, and what to write instead."""
 
 from enum import StrEnum
 from typing import NamedTuple
 
 
 class RefusalReason(StrEnum):
-    """What a refused function does; the data files name these."""
+    """What a refused function does; the data files use these names."""
 
     SLEEP = "sleep"
     FILES = "files"

@@ -12,7 +12,7 @@ from pgmcp.validation.grammar import Node, name_of
 from pgmcp.validation.secret_relations import secret_relation_refusal
 
 _PLAIN_ARRAY: Final = re.compile(r"\{[a-z_][a-z0-9_]*(?:,[a-z_][a-z0-9_]*)*\}")
-"""An array of names, without quotes, spaces and escapes; NULL in capitals is none of them."""
+"""An array of names, without quotes, spaces and escapes; NULL in capitals does not match."""
 
 _Comparison = tuple[str, list[Node], str, list[str]]
 
@@ -21,7 +21,7 @@ NAME_COMPARISONS: Final = ("=", "<>")
 
 
 def relations_without_secrets(root: Node, trusts_type_names: bool) -> set[int]:
-    """Return the id() of relations of statistics whose rows a condition bounds to tables without secrets.
+    """Return the id() of relations of statistics whose rows a condition limits to tables without secrets.
 
     The condition must be one that the server applies before all others: equality and inequality of names
     are leakproof, so they are pushed down below every other condition (manual, "Rules and Privileges").
@@ -44,7 +44,7 @@ def relations_without_secrets(root: Node, trusts_type_names: bool) -> set[int]:
 
 
 def _sources(item: Node) -> Iterator[Node]:
-    """Give what an item of FROM is made of, without descending into subqueries."""
+    """Yield what an item of FROM is made of, without descending into subqueries."""
     ((kind, fields),) = item.items()
     if kind == "JoinExpr":
         yield from _sources(fields["larg"])
@@ -56,7 +56,7 @@ def _sources(item: Node) -> Iterator[Node]:
 
 
 def _conditions(select: Node) -> Iterator[Node]:
-    """Give the conditions that all rows of a SELECT meet: those of WHERE and of inner joins."""
+    """Yield the conditions that all rows of a SELECT meet: those of WHERE and of inner joins."""
     pending = [select["whereClause"]] if "whereClause" in select else []
     joins = list(select["fromClause"])
     while joins:
@@ -77,7 +77,7 @@ def _leaves_out_secrets(condition: _Comparison, relation: Node, is_alone: bool) 
     """Return whether `schemaname = 'x'`, `tablename IN ('x')` and the like leave out the tables of secrets.
 
     Args:
-        is_alone: nothing else stands in FROM, so that a column without a qualifier is the relation's.
+        is_alone: FROM has nothing else, so a column without a qualifier belongs to the relation.
     """
     if "colnames" in relation.get("alias", {}):
         return False
@@ -130,7 +130,7 @@ def _column(expression: Node, trusts_type_names: bool) -> list[Node]:
 
 
 def _elements(array: Node) -> list[Node]:
-    """Return the elements of ARRAY[...] or of a plain '{a,b}'; nothing for what needs more reading."""
+    """Return the elements of ARRAY[...] or of a plain '{a,b}'; [] for other notations."""
     match array:
         case {"A_ArrayExpr": {"elements": [*items]}}:
             return items

@@ -1,4 +1,4 @@
-"""Which relation names of a statement mean a WITH query of its own, by PostgreSQL's rules of scope.
+"""Finds the relation names of a statement that mean one of its WITH queries, by PostgreSQL's rules of scope.
 
 PostgreSQL manual, "WITH Queries": a name without a schema means the innermost WITH query of that
 name in scope, before any table or catalog. Without RECURSIVE a WITH query sees only the ones
@@ -33,7 +33,7 @@ def _is_qualified(relation: Node) -> bool:
 
 
 def _scopes_below(fields: Node, names: frozenset[str]) -> Iterator[_Scoped]:
-    """Give what a node holds, with the WITH names that are in scope there."""
+    """Yield what a node holds, with the WITH names that are in scope there."""
     clause = fields.get("withClause")
     if clause:
         queries = [each["CommonTableExpr"] for each in clause["ctes"]]

@@ -1,10 +1,9 @@
-"""A second grammar's opinion, from sqlglot: one statement, a query, nothing in it that modifies.
+"""Checks with a second grammar, sqlglot, that a text is one query in which nothing modifies.
 
-It can only refuse. Where sqlglot cannot read what PostgreSQL's own grammar
-accepts, PostgreSQL's grammar is right. sqlglot tries, steps back and tries
-again, exponentially often on nested arrays and types: its steps back are
-counted, and when they are spent it has no opinion. Any other failure is a
-fault of the guard and is logged as a warning.
+It can only refuse. If sqlglot cannot parse what PostgreSQL's own grammar accepts,
+PostgreSQL's grammar decides alone. sqlglot backtracks, exponentially often on nested
+arrays and types: its steps back are counted, and above a limit it is not asked any
+further. Any other failure is a fault of the guard and is logged as a warning.
 
 Import this module late: sqlglot takes a few hundred milliseconds to load.
 """
@@ -45,7 +44,7 @@ def check(sql: str, token_count: int) -> None:
     One with the outline of an earlier read is not parsed again.
 
     Args:
-        token_count: how long the query is; no opinion is asked on very long ones.
+        token_count: length of the query; very long ones are not checked.
 
     Raises:
         SqlRejectedError: if sqlglot reads it as something else than one read.
@@ -99,7 +98,7 @@ def _parse(sql: str) -> list[exp.Expr | None]:
 def _without_unicode_escapes(sql: str) -> str:
     """Return the text with `U&"name" UESCAPE 'x'` as `"name"`: sqlglot does not know the notation.
 
-    Which name it is makes no difference here, so that escapes stay as they are.
+    The name itself makes no difference here, so escapes are left as they are.
     """
     if '&"' not in sql:
         return sql
@@ -117,7 +116,7 @@ def _without_unicode_escapes(sql: str) -> str:
 
 
 def _other_than_one_read(statements: list[exp.Expr | None]) -> str:
-    """Return what the statements are besides one read; "" when they are just that."""
+    """Return what the statements are instead of one read; "" if they are one read."""
     if len(statements) != 1:
         return f"{len(statements)} statements"
     (root,) = statements
@@ -127,7 +126,7 @@ def _other_than_one_read(statements: list[exp.Expr | None]) -> str:
 
 
 def _nodes(root: exp.Expr) -> Iterator[exp.Expr]:
-    """Give a node and all below it; sqlglot's own `walk` takes four times as long."""
+    """Yield a node and all below it; sqlglot's own `walk` takes four times as long."""
     pending: list[Any] = [root]
     while pending:
         value = pending.pop()

@@ -1,13 +1,13 @@
-"""Catalogs of which some columns hold passwords or samples of them: the other columns may be read.
+"""Catalogs with columns that contain passwords or samples of them; the other columns may be read.
 
 PostgreSQL guards these columns itself and shows the rest of the catalog to all roles (manual,
 chapter "System Catalogs"): `pg_subscription` has grants by column; `pg_user_mappings`,
 `pg_stat_wal_receiver` and `information_schema.user_mapping_options` decide row by row, and so do
 `pg_stats` and its kind, whose values are samples of a table's rows: once `pg_authid` is analyzed,
-they hold password hashes. Superusers see all of them. A statement may name every other column of
-such a catalog, but use nothing that gives whole rows: stars, the relation's name as a value,
-functions called as `row.function`, new names for its columns, NATURAL joins. Where a condition
-leaves out the tables that hold secrets, all columns of `pg_stats` may be read.
+they contain password hashes. Superusers see all of them. A statement may name every other column
+of such a catalog, but nothing that returns whole rows: stars, the relation's name as a value,
+functions called as `row.function`, new names for its columns, NATURAL joins. If a condition
+excludes the tables with secrets, all columns of `pg_stats` may be read.
 """
 
 from collections.abc import Iterator
@@ -83,12 +83,12 @@ SECRET_COLUMNS: Final = tuple(
 
 
 class SecretUse(NamedTuple):
-    """What in a statement shows or may show a secret column.
+    """A place of a statement that shows or may show a secret column.
 
     Attributes:
         column: the secret column, or the first of several.
         offending: the column itself, or what may show it.
-        fields: the node where it stands.
+        fields: the node of the place.
         shows_samples: a condition on the tables would allow the use.
     """
 
@@ -149,7 +149,7 @@ def _may_use_secrets(root: Node, trusts_conditions: bool) -> bool:
 
 
 class _Search:
-    """Looks for uses of secret columns in one tree. Names count in the whole statement, not by scope."""
+    """Searches one tree for uses of secret columns. A name counts in the whole statement, not by scope."""
 
     def __init__(self, relations: list[Node]) -> None:
         self._guarded_by_id = {id(each): _of(each) for each in relations}
@@ -171,7 +171,7 @@ class _Search:
         return None
 
     def _uses(self, fields: Node) -> Iterator[SecretUse]:
-        """Give the uses that one node shows by itself."""
+        """Yield the uses that one node shows by itself."""
         yield from self._columns(fields.get("fields", []), fields)
         for name in map(name_of, [*fields.get("indirection", []), *fields.get("usingClause", [])]):
             if name in self._relation_by_column:
@@ -185,7 +185,7 @@ class _Search:
             yield from (_use(each, offending, each) for each in self._inside({"JoinExpr": fields}))
 
     def _columns(self, names: list[Node], fields: Node) -> Iterator[SecretUse]:
-        """Give the secrets that a column reference shows: by name, as a whole row or through a function."""
+        """Yield the secrets that a column reference shows: by name, as a whole row or through a function."""
         if not names:
             return
         column = name_of(names[-1])
@@ -199,7 +199,7 @@ class _Search:
                 yield _use(relation, f"{name_of(names[-2])}.{column or '*'}", fields)
 
     def _inside(self, item: Node) -> Iterator[Node]:
-        """Give the relations with a secret column whose columns an item of FROM has."""
+        """Yield the relations with a secret column whose columns an item of FROM has."""
         ((kind, fields),) = item.items()
         if kind == "RangeVar" and id(fields) in self._guarded_by_id:
             yield fields

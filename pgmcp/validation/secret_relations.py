@@ -1,6 +1,6 @@
-"""Tables and views that hold secrets, or show data past the rights on its table.
+"""Tables and views that contain secrets, or show data regardless of the rights on its table.
 
-Of some of them a statement may read all but one column: see `pgmcp.validation.secret_columns`.
+A statement may read the other columns of some of them: see `pgmcp.validation.secret_columns`.
 """
 
 _PASSWORDS = "it holds password hashes or connection passwords"
