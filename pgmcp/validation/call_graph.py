@@ -325,7 +325,7 @@ class CallGraph:
         return self._results[id(function)]
 
     def _behind_body(self, node: CatalogFunction, body: BodyText, path: _Path) -> Iterator[_Node]:
-        """Yield what a body calls and reads, by its parse trees and, where these do not show it, by its text."""
+        """Yield what a body calls and reads, by its parse trees, else by its text."""
         know_columns = self._column_finder(path)
         for name in body.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
@@ -388,7 +388,7 @@ class CallGraph:
             yield from (relation for key in found for relation in self._relations.get(key, ()))
 
     def _behind_types(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
-        """Yield the functions that make values of the types in a statement; `_casts_in` finds casts from them."""
+        """Yield what makes values of the types in a statement; `_casts_in` finds casts from them."""
         if statement.makes_any_type:
             yield from (each for functions in self._type_functions.values() for each in functions)
         for name in statement.cast_types | statement.other_types | statement.fields:

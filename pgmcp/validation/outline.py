@@ -3,8 +3,8 @@
     select o.total from orders o where o.id = 17   ─▶   select «0».total from «1» «0» where «0».id = 0
 
 sqlglot's parser recognizes only names that occur in its own code and tables. It copies all other names, so
-two statements with the same outline get the same tree, except for those names and the values of the literals. If
-sqlglot took a statement for one read, another with the same outline need not be parsed again.
+two statements with the same outline get the same tree, except for those names and the values of the literals.
+If sqlglot took a statement for one read, another with the same outline need not be parsed again.
 
 This is for the second grammar only: PostgreSQL's own grammar and the meaning of names are checked every time.
 """

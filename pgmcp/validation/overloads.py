@@ -154,7 +154,7 @@ class TypeSystem:
         )
 
     def _best(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
-        """Return the overload that the server chooses for these types; several if it is uncertain or fails."""
+        """Return the overload that the server chooses for these types; several if that is uncertain."""
         count = len(types)
         if exact := [each for each in overloads if each.effective_types(count) == types]:
             return exact
