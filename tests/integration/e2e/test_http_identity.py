@@ -407,7 +407,7 @@ def test_a_server_is_ready_only_while_every_role_can_be_taken(client: httpx2.Cli
     assert (state.status_code, state.json()["databases"]) == (503, {"shop": "mapped roles cannot be taken"})
 
 
-def test_running_statements_show_who_asks_with_which_host(served: Served) -> None:
+def test_a_dba_sees_who_runs_a_statement_and_another_caller_does_not_see_it(served: Served) -> None:
     sql = "select count(*) as running from generate_series(1, 1000000000)"
     host = {"io.modelcontextprotocol/clientInfo": {"name": "cursor", "version": "2.1 ü"}}
     headers, body = tool_call("execute_sql", sql=sql)
@@ -418,11 +418,15 @@ def test_running_statements_show_who_asks_with_which_host(served: Served) -> Non
         try:
             until(lambda: _names_of(admin) != [], "the statement runs")
             shown = _names_of(admin)
+            others = "select count(*) from pg_stat_activity where query like '%as run' || 'ning from%'"
+            with http_client(served.server.port) as client:
+                seen = execute(client, served.people["dave"].token, others)
         finally:
             connection.close()
         until(lambda: _names_of(admin) == [], "the statement has ended")
 
     assert shown == ["pgmcp carol (cursor 2.1 ?)"]
+    assert seen == [[0]]
 
 
 def _names_of(admin: psycopg.Connection) -> list[str]:

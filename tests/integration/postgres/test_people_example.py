@@ -11,7 +11,7 @@ from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.cli.doctor.role_checks import check_mapped_roles
-from pgmcp.errors import UnmappedPrincipalError
+from pgmcp.errors import RoleRefusedError, UnmappedPrincipalError
 from pgmcp.identity import Principal
 from pgmcp.serve import open_pipeline
 from pgmcp.settings import Settings, load_settings
@@ -79,6 +79,26 @@ async def test_without_a_token_the_default_role_applies(example: Settings) -> No
     assert answer.rows is not None
     assert list(answer.rows.rows) == [["shop_north", 1], ["shop_north", 2]]
     assert [(table.name, table.has_active_policies) for table in tables] == [("orders", True)]
+
+
+async def test_a_role_that_can_write_is_refused_where_only_readers_are_served(
+    example: Settings, module_database: str
+) -> None:
+    strict = example.server.model_copy(update={"require_readonly_role": True})
+    settings = example.model_copy(update={"server": strict})
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        connection.execute("grant insert on orders to shop_north")
+        try:
+            async with open_pipeline(settings, None) as (pipeline, _):
+                with pytest.raises(RoleRefusedError, match="'shop_north': it may write to 1 tables"):
+                    await pipeline.execute_sql("select 1", principal=Principal("alice"))
+                other = Principal("carol", claims={"groups": ["support"]})
+                answer = await pipeline.execute_sql("select current_user::text", principal=other)
+        finally:
+            connection.execute("revoke insert on orders from shop_north")
+
+    assert answer.rows is not None
+    assert list(answer.rows.rows) == [["shop_support"]]
 
 
 async def test_doctor_takes_every_role(example: Settings) -> None:
