@@ -10,6 +10,9 @@ from pgmcp.execution.result import RowLimits
 MAX_QUESTION_CHARACTERS: Final = 8_000
 """A question is a few sentences; a pasted document would cost tokens on every attempt."""
 
+MAX_READING_CHARACTERS: Final = 300
+"""Several times the longest title of a reading."""
+
 MAX_SEARCH_CHARACTERS: Final = 8_000
 """Limit for the words of `search_schema`, of which only the first are used."""
 
@@ -31,6 +34,21 @@ def checked_question(question: str) -> str:
         raise InvalidArgumentError(
             f"the question has {len(text)} characters",
             hint=f"a question may have up to {MAX_QUESTION_CHARACTERS} characters",
+        )
+    return text
+
+
+def checked_reading(reading: str) -> str:
+    """Return the reading of a question in one line.
+
+    Raises:
+        InvalidArgumentError: it is too long.
+    """
+    text = " ".join(reading.split())
+    if len(text) > MAX_READING_CHARACTERS:
+        raise InvalidArgumentError(
+            f"reading has {len(text)} characters",
+            hint=f"reading may have up to {MAX_READING_CHARACTERS} characters: one of an answer's follow_up",
         )
     return text
 

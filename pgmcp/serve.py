@@ -25,6 +25,7 @@ from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
 from pgmcp.pipeline.protocols import RoleGate
 from pgmcp.settings import OpenAISettings, RateLimitSettings, ServerSettings, Settings
 from pgmcp.surface import Backend, TraceRequest
+from pgmcp.surface.asking import Asker
 from pgmcp.surface.presenter import Presenter
 from pgmcp.tokens import TokenCounter
 from pgmcp.validation import check_parsers, preload, prepare_outlines
@@ -81,7 +82,8 @@ async def open_backend(
             counter.count,
             _result_store(settings, sharing),
         )
-        yield Backend(pipeline, presenter, _request_trace(settings), page.render if page else None)
+        asker = Asker(timeout_s=settings.server.ask_timeout_s, keys=settings.http.state_key_list)
+        yield Backend(pipeline, presenter, asker, _request_trace(settings), page.render if page else None)
 
 
 def _metrics_page(settings: Settings) -> "MetricsPage | None":

@@ -112,6 +112,12 @@ def sql(statement: str, *, assumptions: tuple[str, ...] = ()) -> Reply:
     return content(reply_text(statement, assumptions=assumptions))
 
 
+def readings(*titled: tuple[str, str]) -> Reply:
+    """A completion with several readings, each as (title, SQL); the first is the usual one."""
+    usual, *others = (f"-- {title}\n{statement}" for title, statement in titled)
+    return content(json.dumps({"answerable": True, "sql": usual, "readings": others, "reason": ""}))
+
+
 def unanswerable(reason: str) -> Reply:
     """A completion that says why the schema cannot answer."""
     return content(reply_text("", answerable=False, reason=reason))

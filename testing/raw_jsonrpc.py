@@ -87,6 +87,7 @@ class RawServer:
         self._ids = count(1)
         self._replies: dict[int | None, dict[str, Any]] = {}
         self._notifications: list[dict[str, Any]] = []
+        self._questions: list[dict[str, Any]] = []
         self._is_at_end = False
         self._changed = threading.Condition()
         self._meta: dict[str, Any] | None = None
@@ -102,10 +103,13 @@ class RawServer:
         """The server's log until now."""
         return self._stderr_file.read_text("utf-8", errors="replace")
 
-    def initialize(self) -> dict[str, Any]:
+    def initialize(self, capabilities: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Open a session as hosts did before 2026-07-28."""
         reply = self.request(
-            "initialize", protocolVersion=LEGACY_VERSION, capabilities={}, clientInfo=_CLIENT_INFO
+            "initialize",
+            protocolVersion=LEGACY_VERSION,
+            capabilities=capabilities or {},
+            clientInfo=_CLIENT_INFO,
         )
         self.notify("notifications/initialized")
         return reply
@@ -174,6 +178,17 @@ class RawServer:
             assert len(found) >= count, f"heard {self._notifications}"
             return found
 
+    def next_question(self) -> dict[str, Any]:
+        """Wait for a request of the server that was not returned yet."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._questions or self._is_at_end, REPLY_TIMEOUT_S)
+            assert self._questions, f"no request; the server's log ends:\n{self.stderr[-2000:]}"
+            return self._questions.pop(0)
+
+    def respond(self, question: Mapping[str, Any], **response: Any) -> None:
+        """Answer a request of the server with a result or an error."""
+        self._write({"jsonrpc": "2.0", "id": question["id"], **response})
+
     def has_reply(self, request_id: int) -> bool:
         with self._changed:
             return request_id in self._replies
@@ -230,7 +245,9 @@ class RawServer:
                 self.stray_lines.append(line)
             elif "method" not in message:
                 self._replies[message.get("id")] = message
-            elif "id" not in message:
+            elif "id" in message:
+                self._questions.append(message)
+            else:
                 self._notifications.append(message)
             self._changed.notify_all()
 

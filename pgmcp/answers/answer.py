@@ -62,6 +62,7 @@ class Answer:
         tokens_out: completion tokens over all model calls.
         elapsed_ms: milliseconds by stage, in order; stages do not overlap.
         notes: other remarks for the reader, one sentence each.
+        follow_up: other readings of the question, which a caller can ask for.
         attachments: what the caller asked for besides the rows; all of `rows` is in each.
     """
 
@@ -80,6 +81,7 @@ class Answer:
     notes: tuple[str, ...] = ()
     statement: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    follow_up: tuple[str, ...] = ()
 
     def pictured(self) -> "Answer":
         """Return the answer with the rows that are drawn or shown as a page."""

@@ -139,7 +139,7 @@ def _frame_tokens(
 ) -> int:
     """Return what everything but the rows takes, or a little more."""
     answer = fitted.answer
-    words = [answer.database, fitted.sql, answer.model, *fitted.assumptions, *fitted.notes]
+    words = [answer.database, fitted.sql, answer.model, *fitted.assumptions, *fitted.notes, *answer.follow_up]
     words += [text for column in columns for text in (column.name, column.type)]
     attachments = {attachment.key: attachment.facts for attachment in answer.attachments}
     frame = _FRAME + len(columns) * _COLUMN_FRAME + encode_json([words, attachments]).decode()

@@ -46,7 +46,7 @@ def as_json(fitted: FittedAnswer) -> dict[str, Any]:
     """Return the answer in the shape of `ANSWER_SCHEMA`, its rows as JSON already (`msgspec.Raw`).
 
     `row_count` counts the rows that were fetched; `rows` is None when the statement was not executed. Each
-    attachment adds a key.
+    attachment adds a key, and other readings of the question add `follow_up`.
     """
     answer, shown = fitted.answer, fitted.shown
     structured: dict[str, Any] = {
@@ -65,6 +65,8 @@ def as_json(fitted: FittedAnswer) -> dict[str, Any]:
         "tokens": {"in": answer.tokens_in, "cached": answer.tokens_cached, "out": answer.tokens_out},
         "notes": fitted.notes,
     }
+    if answer.follow_up:
+        structured["follow_up"] = list(answer.follow_up)
     return structured | {attachment.key: attachment.facts for attachment in answer.attachments}
 
 

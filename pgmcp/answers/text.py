@@ -97,6 +97,9 @@ def _how_it_was_found(fitted: FittedAnswer) -> Iterator[str]:
     if answer.assumptions:
         yield "Assumptions:"
         yield from (f"- {escape_untrusted(text)}" for text in fitted.assumptions)
+    if answer.follow_up:
+        yield "Other readings; to have one, ask again with reading="
+        yield from (f"- {escape_untrusted(text)}" for text in answer.follow_up)
 
 
 def _table(shown: Shown, fence: str) -> Iterator[str]:

@@ -104,6 +104,9 @@ def ask(
     json: JsonOption = False,
     database: DatabaseOption = None,
     limit: LimitOption = None,
+    reading: Annotated[
+        str, typer.Option(metavar="TEXT", help="How to read the question, as an earlier answer offered.")
+    ] = "",
     **extras: Any,
 ) -> None:
     """Ask a question; shows the SQL, the rows and how they were found."""
@@ -112,7 +115,7 @@ def ask(
     check_extras(options, extras)
     from pgmcp.cli.ask import ask
 
-    ask(" ".join(question), options, extras)
+    ask(" ".join(question), options, extras, reading=reading)
 
 
 @app.command(

@@ -21,13 +21,14 @@ EXPLAIN: Final = "EXPLAIN "
 _Command = Callable[[Session, OutputOptions, OnStage], Awaitable[CommandResult]]
 
 
-def ask(question: str, options: OutputOptions, extras: Mapping[str, Any]) -> None:
+def ask(question: str, options: OutputOptions, extras: Mapping[str, Any], *, reading: str = "") -> None:
     """Answer a question in plain language.
 
     Args:
         extras: values of the options that features add, by name.
+        reading: how to read the question; "" leaves it open.
     """
-    _run_and_show(partial(_answer_question, question), options, extras)
+    _run_and_show(partial(_answer_question, question, reading), options, extras)
 
 
 def run_sql(sql: str | None, options: OutputOptions, extras: Mapping[str, Any]) -> None:
@@ -53,12 +54,13 @@ def _run_and_show(find: _Command, options: OutputOptions, extras: Mapping[str, A
 
 
 async def _answer_question(
-    question: str, session: Session, options: OutputOptions, on_stage: OnStage
+    question: str, reading: str, session: Session, options: OutputOptions, on_stage: OnStage
 ) -> CommandResult:
     answer = await session.pipeline.answer(
         question,
         return_type=ReturnType.BOTH if options.is_executed else ReturnType.SQL,
         limit=options.limit,
+        reading=reading,
         caller=CALLER,
         on_stage=on_stage,
     )

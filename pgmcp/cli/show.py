@@ -105,6 +105,7 @@ def _show_plan(answer: Answer | None, plan: list[str], terminal: Terminal) -> No
 def _provenance(answer: Answer) -> Iterator[str]:
     yield describe_provenance(answer)
     yield from (f"assumed: {escape_untrusted(text)}" for text in answer.assumptions)
+    yield from (f"or with --reading: {escape_untrusted(text)}" for text in answer.follow_up)
     yield from (f"note: {escape_untrusted(text)}" for text in answer.notes)
 
 

@@ -24,10 +24,14 @@ class NotSealedHereError(Exception):
 
 
 class Sealer:
-    """Seals and opens data with the configured keys."""
+    """Seals and opens data with the configured keys.
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        self._ciphers = [AESGCM(_derive(key)) for key in keys]
+    Args:
+        purpose: data that was sealed for another one cannot be opened.
+    """
+
+    def __init__(self, keys: Sequence[str], *, purpose: bytes = _PURPOSE) -> None:
+        self._ciphers = [AESGCM(_derive(key, purpose)) for key in keys]
 
     def seal(self, data: bytes, *, bound_to: bytes) -> bytes:
         """Return the data, readable only with a key and the same `bound_to`."""
@@ -49,5 +53,5 @@ class Sealer:
         raise NotSealedHereError
 
 
-def _derive(key: str) -> bytes:
-    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=_PURPOSE).derive(key.encode())
+def _derive(key: str, purpose: bytes) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=purpose).derive(key.encode())

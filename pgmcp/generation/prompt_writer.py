@@ -43,6 +43,7 @@ class PromptWriter:
         max_rows: int,
         attempts: Sequence[Attempt] = (),
         found_values: Sequence[str] = (),
+        reading: str = "",
     ) -> list[Message]:
         """Return the conversation for a question, within `max_tokens` if possible.
 
@@ -52,6 +53,7 @@ class PromptWriter:
             today: in the database's time zone.
             max_rows: rows that the caller sees.
             attempts: earlier attempts for this question, oldest first.
+            reading: how the question should be read; "" leaves it to the model.
             found_values: lines on values that were found in the data, to be shown after those in the catalog.
         """
         facts = PromptFacts(
@@ -62,6 +64,7 @@ class PromptWriter:
             time_zone=catalog.time_zone,
             max_rows=max_rows,
             attempts=tuple(attempts),
+            reading=reading,
         )
         facts = self._with_context(facts, context)
         hints_tokens = int(self._max_tokens * _VALUE_HINTS_SHARE)

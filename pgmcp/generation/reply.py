@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from pgmcp.errors import ModelReplyError
-from pgmcp.validation.references import is_one_statement
+from pgmcp.untrusted import drop_invisible, shorten
+from pgmcp.validation.references import is_one_statement, words_of
 
 # Every property is required and no other is allowed: OpenAI's strict mode takes only such schemas. It has no
 # descriptions: providers count it as part of the prompt, and the rules say what each property means.
@@ -21,11 +22,11 @@ REPLY_SCHEMA: dict[str, Any] = {
     "properties": {
         "answerable": {"type": "boolean"},
         "sql": {"type": "string"},
-        "assumptions": {"type": "array", "items": {"type": "string"}},
+        "readings": {"type": "array", "items": {"type": "string"}},
         "reason": {"type": "string"},
         "follow_up": {"type": "string"},
     },
-    "required": ["answerable", "sql", "assumptions", "reason", "follow_up"],
+    "required": ["answerable", "sql", "readings", "reason", "follow_up"],
     "additionalProperties": False,
 }
 
@@ -51,6 +52,13 @@ _FINAL_CHANNEL = re.compile(
 )
 _OTHER_CHANNEL = re.compile(r"<\|channel\|>.*?(?:<\|end\|>|(?=<\|start\|>)|\Z)", re.DOTALL)
 _CONTROL_TOKEN = re.compile(r"<\|(?:start|end|return|message|channel)\|>")
+_LEADING_COMMENTS = re.compile(r"\s*((?:--[^\n]*\n\s*)+)")
+MAX_READINGS = 4
+"""Of one question; with "none of these" a person has five choices at most."""
+
+MAX_TITLE_CHARACTERS = 80
+_USUAL_TITLE = "the usual reading"
+
 _WHOLE_FENCE = re.compile(r"\s*```\w*\s*\n(.*?)```\s*", re.DOTALL)
 
 # Every brace that does not open JSON costs one attempt: without a limit, many braces take quadratic time.
@@ -61,6 +69,13 @@ _ASK_FOR_JSON_HINT = (
 )
 
 
+class Reading(msgspec.Struct, frozen=True):
+    """One way to understand a question, and its SQL."""
+
+    title: str
+    sql: str
+
+
 class SqlReply(msgspec.Struct, frozen=True):
     """The model's answer.
 
@@ -69,6 +84,7 @@ class SqlReply(msgspec.Struct, frozen=True):
         assumptions: how the model resolved ambiguities.
         reason: why the question cannot be answered; "" if it can.
         follow_up: a question to ask instead; "" if the model has none.
+        readings: the usual one, whose SQL is `sql`, and others with different SQL; empty without others.
     """
 
     sql: str
@@ -76,6 +92,7 @@ class SqlReply(msgspec.Struct, frozen=True):
     answerable: bool = True
     reason: str = ""
     follow_up: str = ""
+    readings: tuple[Reading, ...] = ()
 
 
 class _LooseReply(msgspec.Struct):
@@ -86,6 +103,7 @@ class _LooseReply(msgspec.Struct):
     answerable: bool | None = None
     reason: str | None = None
     follow_up: str | None = None
+    readings: Any = None
 
 
 def parse_reply(text: str) -> SqlReply:
@@ -166,17 +184,55 @@ def _json_objects_in(text: str) -> Iterator[Any]:
 
 def _settle(loose: _LooseReply) -> SqlReply:
     sql = _without_fence(loose.sql or "")
-    reason = (loose.reason or "").strip()
     answerable = bool(sql) if loose.answerable is None else loose.answerable
     if answerable and not sql:
         raise ModelReplyError("the model's reply contains no SQL", hint=_ASK_FOR_JSON_HINT)
-    return SqlReply(
-        sql=sql if answerable else "",
-        assumptions=_as_texts(loose.assumptions),
-        answerable=answerable,
-        reason="" if answerable else reason or "the model gave no reason",
-        follow_up="" if answerable else (loose.follow_up or "").strip(),
-    )
+    if not answerable:
+        reason = (loose.reason or "").strip() or "the model gave no reason"
+        return SqlReply("", _as_texts(loose.assumptions), False, reason, (loose.follow_up or "").strip())
+    stated, sql = _split_comments(sql)
+    assumptions = tuple(dict.fromkeys((*stated, *_as_texts(loose.assumptions))))
+    usual = Reading(_as_title(assumptions[0]) if assumptions else _USUAL_TITLE, sql)
+    return SqlReply(sql, assumptions, readings=_distinct([usual, *_other_readings(loose.readings)]))
+
+
+def _split_comments(sql: str) -> tuple[tuple[str, ...], str]:
+    """Return the lines of the comment that a statement begins with, and the statement."""
+    found = _LEADING_COMMENTS.match(sql)
+    statement = sql[found.end() :] if found else ""
+    if found is None or not statement:
+        return (), sql
+    lines = (line.strip().lstrip("-").strip() for line in found[1].splitlines())
+    return tuple(line for line in lines if line), statement
+
+
+def _other_readings(given: Any) -> Iterator[Reading]:
+    """Yield the readings that have a title and one statement; models write them as text or as objects."""
+    for item in given if isinstance(given, list) else ():
+        match item:
+            case str(text):
+                comments, sql = _split_comments(_without_fence(text))
+                title = comments[0] if comments else ""
+            case {"title": str(title), "sql": str(text)}:
+                _, sql = _split_comments(_without_fence(text))
+            case _:
+                continue
+        if _as_title(title) and is_one_statement(sql):
+            yield Reading(_as_title(title), sql)
+
+
+def _as_title(text: str) -> str:
+    return shorten(" ".join(drop_invisible(text).split()), MAX_TITLE_CHARACTERS)
+
+
+def _distinct(readings: list[Reading]) -> tuple[Reading, ...]:
+    """Return the readings with different titles and SQL, the first ones first; none if only one is left."""
+    kept: dict[tuple[str, ...], Reading] = {}
+    for reading in readings:
+        titles = {each.title.casefold() for each in kept.values()}
+        if reading.title.casefold() not in titles:
+            kept.setdefault(words_of(reading.sql), reading)
+    return tuple(kept.values())[:MAX_READINGS] if len(kept) > 1 else ()
 
 
 def _without_fence(sql: str) -> str:

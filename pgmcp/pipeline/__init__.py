@@ -12,6 +12,7 @@ the second is better. If the caller wants only SQL, the statement is planned ins
 story           the order of the stages, and the deadline of a call
 repair_loop     the model writes SQL, and repairs what is rejected or fails
 writing         the operator's verified SQL, or schema context → write SQL; charges the token budget
+choice          the readings of an ambiguous question, before one is chosen
 statements      validate → execute or plan; adds hints to a statement that fails
 table_search    finds tables by words or names
 several         runs one task on each of several databases
@@ -20,18 +21,21 @@ call            the state of one call
 tracer          reports a call and its stages to the caller, the log, the audit file and the trace
 """
 
-from pgmcp.pipeline.call import Bounds, Call, Database, Operation, ReturnType, Stage
+from pgmcp.pipeline.call import Bounds, Call, Database, Operation, QueryOptions, ReturnType, Stage
+from pgmcp.pipeline.choice import Choice
 from pgmcp.pipeline.story import Pipeline
 from pgmcp.pipeline.tracer import Observer, OnStage
 
 __all__ = [
     "Bounds",
     "Call",
+    "Choice",
     "Database",
     "Observer",
     "OnStage",
     "Operation",
     "Pipeline",
+    "QueryOptions",
     "ReturnType",
     "Stage",
 ]

@@ -18,9 +18,11 @@ from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt
 from pgmcp.generation.reply import SqlReply
 from pgmcp.identity import Principal
+from pgmcp.pipeline.choice import Choice
 from pgmcp.pipeline.protocols import CatalogSource, PolicySource, RoleGate, StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
 
+_NOTHING_SPENT: Final = Choice(question="", readings=())
 _NO_CONTEXT: Final = DatabaseContext()
 
 
@@ -172,6 +174,27 @@ class Bounds:
     prompt_tokens: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueryOptions:
+    """What comes with a question.
+
+    Attributes:
+        database: None for the default one.
+        limit: of rows; None for the highest.
+        row_limits: of this result; None for the usual ones.
+        reading: how the question should be read; "" leaves it open.
+    """
+
+    database: str | None = None
+    return_type: ReturnType = ReturnType.RESULT
+    limit: int | None = None
+    row_limits: RowLimits | None = None
+    reading: str = ""
+    caller: str = ""
+    principal: Principal | None = None
+    on_stage: OnStage | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """A running call. Observers read it; only the pipeline writes it.
@@ -218,6 +241,9 @@ class Request:
         attempts: what the model has tried for it so far.
         found_values: values of the question that were found through indexes; None before they are looked up.
         notes: remarks on the rows of the last statement that ran.
+        reading: how the question should be read; "" leaves it to the model.
+        follow_up: other readings that the caller can ask for.
+        spent: what the model's reply has cost before one of its readings was chosen.
     """
 
     call: Call
@@ -230,6 +256,9 @@ class Request:
     attempts: list[Attempt] = field(default_factory=list)
     found_values: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
+    reading: str = ""
+    follow_up: tuple[str, ...] = ()
+    spent: Choice | None = None
 
     def charge(self, completion: Completion) -> None:
         """Add what a model call has cost."""
@@ -247,7 +276,7 @@ class Request:
         notes: Sequence[str] = (),
     ) -> Answer:
         """Return the answer made of this statement and its rows."""
-        call = self.call
+        call, spent = self.call, self.spent or _NOTHING_SPENT
         call.sql, call.source = sql, source
         call.row_count = None if rows is None else len(rows.rows)
         return Answer(
@@ -258,13 +287,14 @@ class Request:
             assumptions=tuple(assumptions),
             rows=rows,
             question=self.question or None,
-            model=call.model,
-            tokens_in=call.tokens_in,
-            tokens_cached=call.tokens_cached,
-            tokens_out=call.tokens_out,
+            model=call.model or spent.model,
+            tokens_in=call.tokens_in + spent.tokens_in,
+            tokens_cached=call.tokens_cached + spent.tokens_cached,
+            tokens_out=call.tokens_out + spent.tokens_out,
             elapsed_ms=call.elapsed_ms,
             notes=(*notes, *self.notes),
             statement=sql,
+            follow_up=self.follow_up,
         )
 
     def answer_of_model(self, reply: SqlReply, rows: Rows | None, notes: Sequence[str] = ()) -> Answer:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from pgmcp.answers.answer import Answer
 from pgmcp.errors import PgmcpError, SqlRejectedError, StatementFailedError
 from pgmcp.execution.result import Rows
@@ -49,14 +51,17 @@ class RepairLoop:
         self._max_sql_retry = max_sql_retry
         self._clock = clock
 
-    async def answer(self, request: Request) -> Answer:
-        """Return the answer to a question.
+    async def answer(self, request: Request, first: SqlReply | None = None) -> Answer:
+        """Return the answer to a question, by its usual reading if it has several.
+
+        Args:
+            first: the model's reply, if it has been asked already.
 
         Raises:
             PgmcpError: the last attempt failed, or the model found no answer in the schema.
         """
+        reply = take_usual_reading(request, first or await self._writer.write(request))
         while True:
-            reply = await self._writer.write(request)
             if not reply.answerable:
                 raise unanswerable(reply)
             try:
@@ -67,6 +72,7 @@ class RepairLoop:
                     raise
             else:
                 return await self._check_answer(request, reply, rows)
+            reply = await self._writer.write(request)
 
     async def _check_answer(self, request: Request, reply: SqlReply, rows: Rows | None) -> Answer:
         """Ask the model once to reconsider what the checks found; keep the better answer."""
@@ -96,6 +102,17 @@ class RepairLoop:
     async def _check(self, request: Request, sql: str, rows: Rows | None) -> CheckResult:
         with self._tracer.stage(request.call, Stage.CHECK):
             return await check_query(request, sql, rows, self._statements)
+
+
+def take_usual_reading(request: Request, reply: SqlReply) -> SqlReply:
+    """Return the reply with its usual reading as an assumption, and note the others for the caller."""
+    if not reply.readings or request.reading:
+        return reply
+    usual, *others = reply.readings
+    request.reading = usual.title  # a repair keeps to it
+    request.follow_up = tuple(reading.title for reading in others)
+    assumptions = dict.fromkeys((usual.title, *reply.assumptions))
+    return msgspec.structs.replace(reply, assumptions=tuple(assumptions))
 
 
 def is_better(second: SecondAnswer, first_rows: Rows | None, first: CheckResult) -> bool:

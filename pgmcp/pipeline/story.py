@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from pgmcp.answers.answer import Answer, Source
-from pgmcp.argument_bounds import check_search, checked_question, limited_rows
+from pgmcp.argument_bounds import check_search, checked_question, checked_reading, limited_rows
 from pgmcp.catalog.cache import CatalogChange
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.errors import (
@@ -19,6 +19,7 @@ from pgmcp.errors import (
     RateLimitedError,
     SqlRejectedError,
     StatementFailedError,
+    UnanswerableError,
     UnknownDatabaseError,
     UnmappedPrincipalError,
 )
@@ -31,10 +32,12 @@ from pgmcp.pipeline.call import (
     Database,
     OnStage,
     Operation,
+    QueryOptions,
     Request,
     ReturnType,
     RoleCatalogListener,
 )
+from pgmcp.pipeline.choice import NONE_OF_THESE, Choice
 from pgmcp.pipeline.protocols import Budgets, Model
 from pgmcp.pipeline.repair_loop import RepairLoop
 from pgmcp.pipeline.several import Outcome, run_on_each
@@ -88,7 +91,7 @@ class Pipeline:
             statement_timeout_s=bounds.statement_timeout_s, tracer=self._tracer, clock=clock
         )
         prompts = PromptWriter(max_tokens=bounds.prompt_tokens, count_tokens=count_tokens)
-        writer = SqlWriter(
+        self._writer = SqlWriter(
             model=model,
             prompts=prompts,
             rate_limit=rate_limit,
@@ -97,7 +100,7 @@ class Pipeline:
             clock=clock,
         )
         self._repair_loop = RepairLoop(
-            writer, self._statements, self._tracer, max_sql_retry=bounds.max_sql_retry, clock=clock
+            self._writer, self._statements, self._tracer, max_sql_retry=bounds.max_sql_retry, clock=clock
         )
 
     @property
@@ -123,29 +126,88 @@ class Pipeline:
         return_type: ReturnType = ReturnType.RESULT,
         limit: int | None = None,
         row_limits: RowLimits | None = None,
+        reading: str = "",
         caller: str = "",
         principal: Principal | None = None,
         on_stage: OnStage | None = None,
     ) -> Answer:
-        """Answer a question asked in plain language.
+        """Answer a question asked in plain language, by its usual reading if it has several.
 
         Args:
             row_limits: of this result; None for the usual ones.
+            reading: how the question should be read; "" leaves it open.
 
         Raises:
             PgmcpError: see `pgmcp.errors`; any kind except SettingsError.
         """
-        call = self._call(Operation.QUERY, database, caller, principal, on_stage)
-        with self._bounded(call):
-            await self._rate_limit().admit(call.principal)
-            request = await self._new_request(call, principal, limit, row_limits)
-            request.question, request.return_type = checked_question(question), return_type
+        options = QueryOptions(
+            database=database,
+            return_type=return_type,
+            limit=limit,
+            row_limits=row_limits,
+            reading=reading,
+            caller=caller,
+            principal=principal,
+            on_stage=on_stage,
+        )
+        with self._bounded(call := self._query_call(options)):
+            request = await self._new_question(call, question, options)
+            return await self._answer_verified(request) or await self._repair_loop.answer(request)
+
+    async def answer_or_ask(self, question: str, options: QueryOptions, *, may_ask: bool) -> Answer | Choice:
+        """Answer a question, or return its readings if the model finds several.
+
+        Args:
+            may_ask: False answers by the usual reading, as `answer` does.
+
+        Raises:
+            PgmcpError: as `answer`.
+        """
+        with self._bounded(call := self._query_call(options)):
+            request = await self._new_question(call, question, options)
+            verified = await self._answer_verified(request)
+            if verified is not None:
+                return verified
+            reply = await self._writer.write(request)
+            if may_ask and reply.readings and not request.reading:
+                return Choice(
+                    question=request.question,
+                    readings=reply.readings,
+                    assumptions=reply.assumptions,
+                    model=call.model,
+                    tokens_in=call.tokens_in,
+                    tokens_cached=call.tokens_cached,
+                    tokens_out=call.tokens_out,
+                )
+            return await self._repair_loop.answer(request, reply)
+
+    async def answer_chosen(
+        self, choice: Choice, title: str | None, options: QueryOptions, *, is_new_call: bool
+    ) -> Answer:
+        """Answer by the draft of a chosen reading, which passes every guard and check.
+
+        Args:
+            title: one of the choice's; None for the usual reading.
+            is_new_call: count it against the rate limit; False within the call that found the readings.
+
+        Raises:
+            UnanswerableError: none of the readings is meant.
+            PgmcpError: as `answer`.
+        """
+        with self._bounded(call := self._query_call(options)):
+            if is_new_call:
+                await self._rate_limit().admit(call.principal)
+            request = await self._new_request(call, options.principal, options.limit, options.row_limits)
+            request.question, request.return_type = choice.question, options.return_type
             request.context = await asyncio.to_thread(request.database.context)
-            verified_sql = await find_verified_sql(request, self._statements)
-            if verified_sql is not None:
-                rows = await self._run_verified(request, verified_sql)
-                return request.answer(verified_sql.strip(), rows, Source.VERIFIED)
-            return await self._repair_loop.answer(request)
+            request.spent = choice
+            if title == NONE_OF_THESE:
+                raise UnanswerableError(
+                    "none of these readings is meant",
+                    hint="ask again and say what is meant; search_schema shows what there is",
+                )
+            request.reading = title or ""
+            return await self._repair_loop.answer(request, choice.reply_for(title))
 
     async def execute_sql(
         self,
@@ -368,6 +430,27 @@ class Pipeline:
             limits=limited_rows(row_limits or self._bounds.result, limit),
             deadline_s=self._clock() + self._bounds.request_timeout_s,
         )
+
+    def _query_call(self, options: QueryOptions) -> Call:
+        return self._call(
+            Operation.QUERY, options.database, options.caller, options.principal, options.on_stage
+        )
+
+    async def _new_question(self, call: Call, question: str, options: QueryOptions) -> Request:
+        await self._rate_limit().admit(call.principal)
+        request = await self._new_request(call, options.principal, options.limit, options.row_limits)
+        request.question, request.return_type = checked_question(question), options.return_type
+        request.reading = checked_reading(options.reading)
+        request.context = await asyncio.to_thread(request.database.context)
+        return request
+
+    async def _answer_verified(self, request: Request) -> Answer | None:
+        """Answer by the operator's SQL; None if the question is not a verified one."""
+        verified_sql = await find_verified_sql(request, self._statements)
+        if verified_sql is None:
+            return None
+        rows = await self._run_verified(request, verified_sql)
+        return request.answer(verified_sql.strip(), rows, Source.VERIFIED)
 
     async def _run_verified(self, request: Request, sql: str) -> Rows | None:
         request.call.source = Source.VERIFIED

@@ -75,6 +75,7 @@ class SqlWriter:
                 max_rows=request.limits.max_rows,
                 attempts=request.attempts,
                 found_values=request.found_values,
+                reading=request.reading,
             )
         reserved = await self._rate_limit().reserve_tokens(self._prompts.count(messages) + REPLY_TOKENS)
         try:

@@ -118,6 +118,14 @@ class _ServerSettings(Section):
         10**12,
         "planner cost above which a statement is refused, as estimated by EXPLAIN; no limit if unset",
     )
+    ask_timeout_s: float = number(
+        120.0,
+        "seconds",
+        0,
+        600,
+        "time for a person to choose between the readings of an ambiguous question, if the host can ask; "
+        "0 never asks",
+    )
     prompt_tokens: int = number(
         8000, "tokens", 500, 1_000_000, "maximum tokens of a prompt, including the schema"
     )
@@ -260,9 +268,10 @@ class HttpSettings(Section):
     introspection_client_id: str | None = unset("client id for introspection")
     introspection_client_secret: SecretStr | None = unset("client secret for introspection")
     state_keys: StateKeys | None = unset(
-        "keys that encrypt stored results in PG_MCP_RATE_LIMIT_STORAGE_URL, the same on every server; a "
-        "comma list of keys of at least 32 characters: the first encrypts, all decrypt. If unset, servers do "
-        "not share stored results"
+        "keys that encrypt stored results in PG_MCP_RATE_LIMIT_STORAGE_URL, and the drafts that hosts keep "
+        "while they ask a person; the same on every server; a comma list of keys of at least 32 characters: "
+        "the first encrypts, all decrypt. If unset, servers do not share stored results, and one server "
+        "cannot use another's drafts"
     )
 
     @model_validator(mode="after")

@@ -44,6 +44,7 @@ from pgmcp.untrusted import escape_untrusted_block, shorten
 if TYPE_CHECKING:
     from pgmcp.identity import Principal
     from pgmcp.pipeline import Pipeline
+    from pgmcp.surface.asking import Asker
     from pgmcp.surface.presenter import Presenter
     from pgmcp.surface.tools import Tool
 
@@ -80,6 +81,7 @@ class Backend:
 
     pipeline: "Pipeline"
     presenter: "Presenter"
+    asker: "Asker"
     trace: TraceRequest | None = None
     metrics: Callable[[], bytes] | None = None
 
@@ -157,7 +159,7 @@ class Surface:
         try:
             backend = self._backend.result() if self._backend.done() else await self._built()
             arguments, notes = tool.arguments.read(raw_arguments)
-            return await tool.run(backend.pipeline, backend.presenter, arguments, notes, caller)
+            return await tool.run(backend, arguments, notes, caller)
         except PgmcpError as error:
             return ToolReply.of_text(_describe(error), is_error=True)
         except Exception:

@@ -1,7 +1,7 @@
 """The host behind a request, as handlers see it; the transport creates one for each request."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +29,29 @@ _MESSAGE_BY_STAGE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Channel:
+    """How a person behind a host can be asked.
+
+    Attributes:
+        shows_forms: the host has declared forms.
+        elicit: sends `elicitation/create` with these parameters and returns the host's result, None for an
+            error. None since 2026-07-28, where the result of the call makes the host ask.
+        responses: what the host sends with a call that it makes again, unchecked.
+        state: the state that it was given, unchecked.
+    """
+
+    shows_forms: bool = True
+    elicit: Callable[[dict[str, Any]], Awaitable[Any]] | None = None
+    responses: Any = None
+    state: Any = None
+
+    @property
+    def is_repeated(self) -> bool:
+        """Whether the host makes a call again after it has asked."""
+        return self.responses is not None or self.state is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Caller:
     """The host behind a request.
 
@@ -38,6 +61,7 @@ class Caller:
         shows_apps: whether the host shows the result view (MCP Apps).
         report: called with a message when a stage begins; None if the host did not ask for progress.
         principal: the authenticated user; None if the transport does not authenticate.
+        channel: how a person can be asked; None if not at all.
     """
 
     name: str = ""
@@ -45,6 +69,7 @@ class Caller:
     shows_apps: bool = False
     report: Callable[[str], None] | None = None
     principal: "Principal | None" = None
+    channel: Channel | None = None
 
     @property
     def principal_name(self) -> str | None:
@@ -81,6 +106,22 @@ def supports_apps(capabilities: Any) -> bool:
             return APP_MIME_TYPE in types
         case _:
             return False
+
+
+def shows_forms(capabilities: Any) -> bool:
+    """Return whether a host's capabilities declare elicitation by forms; `{}` does."""
+    match capabilities:
+        case {"elicitation": dict(kinds)}:
+            return "form" in kinds or "url" not in kinds
+        case _:
+            return False
+
+
+def channel_of_request(capabilities: Any, params: Mapping[str, Any]) -> Channel | None:
+    """Return how a person can be asked by the result of a call (2026-07-28)."""
+    responses, state = params.get("inputResponses"), params.get("requestState")
+    channel = Channel(shows_forms(capabilities), responses=responses, state=state)
+    return channel if channel.shows_forms or channel.is_repeated else None
 
 
 def _describe(stage: str, times: int) -> str:

@@ -31,12 +31,14 @@ class ToolReply:
         content: content blocks of the protocol, text first.
         structured: the same as JSON values; None for an error.
         meta: the result's `_meta`, which hosts do not show to their model, or None.
+        input_required: what makes the host ask and call again (2026-07-28), instead of the rest, or None.
     """
 
     content: tuple[dict[str, Any], ...]
     structured: dict[str, Any] | None = None
     is_error: bool = False
     meta: dict[str, Any] | None = None
+    input_required: dict[str, Any] | None = None
 
     @classmethod
     def of_text(
@@ -47,6 +49,8 @@ class ToolReply:
 
     def as_result(self) -> dict[str, Any]:
         """Return the reply as the protocol's `CallToolResult`; its rows are JSON already (`msgspec.Raw`)."""
+        if self.input_required is not None:
+            return {"resultType": "input_required", **self.input_required}
         result: dict[str, Any] = {"content": self.content, "isError": self.is_error}
         if self.structured is not None:
             result["structuredContent"] = self.structured

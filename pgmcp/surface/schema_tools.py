@@ -13,8 +13,7 @@ from pgmcp.surface.reply import ToolReply
 
 if TYPE_CHECKING:
     from pgmcp.catalog.cache import CatalogChange
-    from pgmcp.pipeline import Pipeline
-    from pgmcp.surface.presenter import Presenter
+    from pgmcp.surface import Backend
 
 _ALL_DATABASES: Final = "A configured database; all if left out"
 
@@ -50,15 +49,15 @@ class RefreshSchema(Struct, kw_only=True, frozen=True):
 
 
 async def search_schema(
-    pipeline: "Pipeline", presenter: "Presenter", given: SearchSchema, notes: Sequence[str], caller: Caller
+    backend: "Backend", given: SearchSchema, notes: Sequence[str], caller: Caller
 ) -> ToolReply:
     """Return the tables that match, of one database or of all."""
     from pgmcp.catalog.rendering import Detail
     from pgmcp.surface.presenter import MAX_FOUND_TABLES, fenced
 
-    if given.database is None and len(pipeline.database_names) > 1:
-        return await _search_all_schemas(pipeline, presenter, given, notes, caller)
-    catalog, found = await pipeline.find_tables(
+    if given.database is None and len(backend.pipeline.database_names) > 1:
+        return await _search_all_schemas(backend, given, notes, caller)
+    catalog, found = await backend.pipeline.find_tables(
         given.text,
         database=given.database,
         names=given.tables or [],
@@ -66,17 +65,19 @@ async def search_schema(
         caller=caller.name,
         principal=caller.principal,
     )
-    described = presenter.tables(found, catalog, Detail(given.detail))
+    described = backend.presenter.tables(found, catalog, Detail(given.detail))
     schema = fenced(described) if described else "no table matches; try other words"
-    database = given.database or pipeline.database_names[0]
+    database = given.database or backend.pipeline.database_names[0]
     return ToolReply.of_text("\n".join([schema, *notes]), {"database": database, "schema": schema})
 
 
 async def refresh_schema(
-    pipeline: "Pipeline", presenter: "Presenter", given: RefreshSchema, notes: Sequence[str], caller: Caller
+    backend: "Backend", given: RefreshSchema, notes: Sequence[str], caller: Caller
 ) -> ToolReply:
     """Read the schema again, and return what changed."""
-    outcome = await pipeline.refresh_schema(given.database, caller=caller.name, principal=caller.principal)
+    outcome = await backend.pipeline.refresh_schema(
+        given.database, caller=caller.name, principal=caller.principal
+    )
     structured = {name: _change_lists(change) for name, change in outcome.results.items()}
     lines = [f"{name}: {_describe(change)}" for name, change in outcome.results.items()]
     errors = _describe_errors(outcome.errors)
@@ -86,13 +87,13 @@ async def refresh_schema(
 
 
 async def _search_all_schemas(
-    pipeline: "Pipeline", presenter: "Presenter", given: SearchSchema, notes: Sequence[str], caller: Caller
+    backend: "Backend", given: SearchSchema, notes: Sequence[str], caller: Caller
 ) -> ToolReply:
     """Look for tables in every database; those that cannot be searched are named with their error."""
     from pgmcp.catalog.rendering import Detail
     from pgmcp.surface.presenter import MAX_FOUND_TABLES, fenced
 
-    outcome = await pipeline.find_tables_in_all(
+    outcome = await backend.pipeline.find_tables_in_all(
         given.text,
         names=given.tables or [],
         limit=MAX_FOUND_TABLES,
@@ -101,7 +102,7 @@ async def _search_all_schemas(
     )
     found = {name: each for name, each in outcome.results.items() if each.tables}
     described = {
-        name: presenter.tables(each.tables, each.catalog, Detail(given.detail), share=len(found))
+        name: backend.presenter.tables(each.tables, each.catalog, Detail(given.detail), share=len(found))
         for name, each in found.items()
     }
     errors = _describe_errors(outcome.errors)

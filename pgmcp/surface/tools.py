@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from pgmcp.answers.structured import ANSWER_SCHEMA
 from pgmcp.argument_bounds import (
     MAX_QUESTION_CHARACTERS,
+    MAX_READING_CHARACTERS,
 )
 from pgmcp.features import AnswerExtension
 from pgmcp.surface.arguments import ArgumentReader
@@ -21,7 +22,7 @@ from pgmcp.surface.schema_tools import RefreshSchema, SearchSchema, refresh_sche
 
 if TYPE_CHECKING:
     from pgmcp.answers.answer import Answer
-    from pgmcp.pipeline import Pipeline
+    from pgmcp.surface import Backend
     from pgmcp.surface.presenter import Presenter
 
 MAX_ENUMERATED_DATABASES: Final = 20
@@ -48,6 +49,9 @@ class Query(Struct, kw_only=True, frozen=True):
         Meta(description="result: rows; sql: the SQL, not executed; both"),
     ] = "result"
     limit: LimitArgument = None
+    reading: Annotated[
+        str, Meta(description="From an answer's follow_up", max_length=MAX_READING_CHARACTERS)
+    ] = ""
 
 
 class ExecuteSql(Struct, kw_only=True, frozen=True):
@@ -58,7 +62,7 @@ class ExecuteSql(Struct, kw_only=True, frozen=True):
     limit: LimitArgument = None
 
 
-Handler = Callable[["Pipeline", "Presenter", Any, Sequence[str], Caller], Awaitable[ToolReply]]
+Handler = Callable[["Backend", Any, Sequence[str], Caller], Awaitable[ToolReply]]
 """Answers a call, given its arguments and notes on ignored arguments."""
 
 
@@ -208,38 +212,47 @@ def _additions(offer: Offer) -> Mapping[str, Mapping[str, Any]]:
 
 async def _query(
     extensions: Sequence[AnswerExtension],
-    pipeline: "Pipeline",
-    presenter: "Presenter",
+    backend: "Backend",
     given: Query,
     notes: Sequence[str],
     caller: Caller,
 ) -> ToolReply:
-    from pgmcp.pipeline import ReturnType
+    from pgmcp.pipeline import Choice, QueryOptions, ReturnType
 
     chosen = choose(extensions, given, is_executed=given.return_type != "sql")
-    answer = await pipeline.answer(
-        given.question,
+    options = QueryOptions(
         database=given.database,
         return_type=ReturnType(given.return_type),
         limit=given.limit,
         row_limits=chosen_row_limits(chosen),
+        reading=given.reading,
         caller=caller.name,
         principal=caller.principal,
         on_stage=caller.on_stage(),
     )
-    return await _present(answer, presenter, notes, caller, chosen)
+    pipeline, asker = backend.pipeline, backend.asker
+    resumed = await asker.resume(given, caller)
+    if resumed is not None:
+        answer: Answer | Choice = await pipeline.answer_chosen(*resumed, options, is_new_call=True)
+    else:
+        answer = await pipeline.answer_or_ask(given.question, options, may_ask=asker.may_ask(caller))
+    if isinstance(answer, Choice):
+        if caller.channel is None or caller.channel.elicit is None:
+            return await asker.request_input(answer, given, caller)
+        title = await asker.elicit(answer, caller)
+        answer = await pipeline.answer_chosen(answer, title, options, is_new_call=False)
+    return await _present(answer, backend.presenter, notes, caller, chosen)
 
 
 async def _execute_sql(
     extensions: Sequence[AnswerExtension],
-    pipeline: "Pipeline",
-    presenter: "Presenter",
+    backend: "Backend",
     given: ExecuteSql,
     notes: Sequence[str],
     caller: Caller,
 ) -> ToolReply:
     chosen = choose(extensions, given, is_executed=True)
-    answer = await pipeline.execute_sql(
+    answer = await backend.pipeline.execute_sql(
         given.sql,
         database=given.database,
         limit=given.limit,
@@ -248,7 +261,7 @@ async def _execute_sql(
         principal=caller.principal,
         on_stage=caller.on_stage(),
     )
-    return await _present(answer, presenter, notes, caller, chosen)
+    return await _present(answer, backend.presenter, notes, caller, chosen)
 
 
 async def _present(

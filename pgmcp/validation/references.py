@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar
 from pgmcp.validation.grammar import Node
+from pgmcp.validation.lexer import TokenKind, tokenize
 
 _EQUALITY_KINDS = frozenset({"AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY"})
 _LIKE_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
@@ -250,6 +251,15 @@ def _texts(node: Node) -> Iterator[str]:
             yield from (text.upper() for text in _texts(below))
         case _:
             return
+
+
+def words_of(sql: str) -> tuple[str, ...]:
+    """Return the tokens of a statement; they are equal if only spaces, comments or case differ."""
+    try:
+        tokens = [token for token in tokenize(sql) if token.text != ";"]
+    except SqlRejectedError:
+        return (sql,)
+    return tuple(token.text.lower() if token.kind is TokenKind.WORD else token.text for token in tokens)
 
 
 def is_one_statement(text: str) -> bool:

@@ -58,8 +58,8 @@ def test_rules_and_reply_schema_take_few_tokens_compared_with_a_schema() -> None
     rules = build_messages(FACTS)[0]["content"]
     reply_schema = json.dumps(REPLY_SCHEMA, separators=(",", ":"))
 
-    # 227 and 74 tokens of o200k_base, which reads about 4.1 characters a token in such text.
-    assert len(rules) <= 950
+    # 228 and 72 tokens of o200k_base, which reads about 4.1 characters a token in such text.
+    assert len(rules) <= 960
     assert len(reply_schema) <= 300
 
 

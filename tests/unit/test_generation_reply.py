@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pgmcp.errors import ModelReplyError
-from pgmcp.generation.reply import REPLY_SCHEMA, SqlReply, parse_reply
+from pgmcp.generation.reply import REPLY_SCHEMA, Reading, SqlReply, parse_reply
 
 REPLY = json.dumps({"answerable": True, "sql": "SELECT 1", "assumptions": ["a"], "reason": ""})
 PARSED = SqlReply(sql="SELECT 1", assumptions=("a",), answerable=True, reason="")
@@ -107,7 +107,9 @@ def test_deep_nesting_is_refused_and_not_a_crash() -> None:
 
 def test_the_schema_is_one_that_strict_mode_takes() -> None:
     assert REPLY_SCHEMA["additionalProperties"] is False
-    assert set(REPLY_SCHEMA["required"]) == set(REPLY_SCHEMA["properties"]) == set(SqlReply.__struct_fields__)
+    assert set(REPLY_SCHEMA["required"]) == set(REPLY_SCHEMA["properties"])
+    # Assumptions are lines before the SQL.
+    assert set(REPLY_SCHEMA["properties"]) == set(SqlReply.__struct_fields__) - {"assumptions"}
 
 
 def test_an_unanswerable_reply_says_why_and_what_to_ask_instead() -> None:
@@ -178,3 +180,53 @@ def test_a_tag_in_the_data_is_no_thought(sql: str) -> None:
 def test_a_long_reply_of_marks_alone_is_refused_soon(part: str) -> None:
     with pytest.raises(ModelReplyError):
         parse_reply("x" + part * 30_000)
+
+
+def test_other_readings_are_drafts_under_their_titles() -> None:
+    reply = parse_reply(
+        json.dumps(
+            {
+                "sql": "-- by date of order\nSELECT 1",
+                "readings": [
+                    "```sql\n-- by date of payment\nSELECT 2\n```",
+                    {"title": "by date\u202e of delivery", "sql": "SELECT 3;"},
+                    "-- the same in other letters\nselect  1",
+                    "-- BY date of payment\nSELECT 5",
+                    "SELECT 6",
+                    "-- no query\nperhaps",
+                    7,
+                ],
+            }
+        )
+    )
+
+    assert reply.sql == "SELECT 1"
+    assert reply.assumptions == ("by date of order",)
+    assert reply.readings == (
+        Reading("by date of order", "SELECT 1"),
+        Reading("by date of payment", "SELECT 2"),
+        Reading("by date of delivery", "SELECT 3;"),
+    )
+
+
+@pytest.mark.parametrize("others", [None, [], "SELECT 2", ["-- a\nSELECT 1"], {"title": "b"}])
+def test_without_different_sql_there_are_no_readings(others: object) -> None:
+    assert parse_reply(json.dumps({"sql": "SELECT 1", "readings": others})).readings == ()
+
+
+def test_a_person_has_at_most_four_readings_of_bounded_length() -> None:
+    others = [f"-- {'t' * 100}{n}\nSELECT {n}" for n in range(9)] + [f"-- {n}\nSELECT {n}" for n in range(9)]
+
+    found = parse_reply(json.dumps({"sql": "SELECT 99", "readings": others})).readings
+
+    assert len(found) == 4
+    assert all(len(reading.title) <= 80 for reading in found)
+
+
+def test_lines_before_the_sql_are_assumptions() -> None:
+    reply = parse_reply(
+        json.dumps({"sql": "-- in euro\n-- this year\nSELECT 1 -- one", "assumptions": ["in euro"]})
+    )
+
+    assert reply.sql == "SELECT 1 -- one"
+    assert reply.assumptions == ("in euro", "this year")

@@ -15,7 +15,7 @@ _MESSAGES: Final[list[Message]] = [
     {
         "role": "system",
         "content": "Write PostgreSQL. Reply with one JSON object: "
-        '{"answerable": true, "sql": "…", "assumptions": [], "reason": "", "follow_up": ""}',
+        '{"answerable": true, "sql": "…", "readings": [], "reason": "", "follow_up": ""}',
     },
     {"role": "user", "content": "Select the number 1."},
 ]

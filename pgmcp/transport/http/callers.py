@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import mcp_types as types
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from pgmcp.identity import Principal
 from pgmcp.surface import Caller
-from pgmcp.surface.caller import caller_name, supports_apps
+from pgmcp.surface.caller import caller_name, channel_of_request, supports_apps
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 from pgmcp.untrusted import escape_untrusted, shorten
 
@@ -18,17 +19,30 @@ _TRACE_HEADERS: Final = ("traceparent", "tracestate", "baggage")
 
 
 def caller_of(
-    meta: Mapping[str, Any], scope: Scope | None, headers: Mapping[str, str], protocol_version: str
+    meta: Mapping[str, Any],
+    scope: Scope | None,
+    headers: Mapping[str, str],
+    protocol_version: str,
+    *,
+    params: Mapping[str, Any] | None = None,
 ) -> Caller:
-    """Return the caller; before 2026-07-28 a call has only the HTTP client's name."""
+    """Return the caller; before 2026-07-28 a call has only the HTTP client's name.
+
+    Args:
+        params: of a call that may be made again, with a person's answer.
+    """
     principal: Principal | None = scope.get(PRINCIPAL_KEY) if scope is not None else None
     name = caller_name(meta.get(types.CLIENT_INFO_META_KEY))
     if not name:
         name = escape_untrusted(shorten(headers.get("user-agent", ""), _MAX_AGENT_CHARACTERS))
+    capabilities = meta.get(types.CLIENT_CAPABILITIES_META_KEY)
+    is_modern = protocol_version in MODERN_PROTOCOL_VERSIONS
     return Caller(
         name=name,
         protocol_version=protocol_version,
-        shows_apps=supports_apps(meta.get(types.CLIENT_CAPABILITIES_META_KEY)),
+        shows_apps=supports_apps(capabilities),
+        # Before 2026-07-28 there is no way back to the host: nothing is kept between its requests.
+        channel=channel_of_request(capabilities, params or {}) if is_modern else None,
         principal=principal,
     )
 

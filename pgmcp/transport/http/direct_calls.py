@@ -150,7 +150,8 @@ class DirectCalls:
     async def _run(self, call: DirectCall, scope: Scope) -> bytes:
         result = (await self._traced(call, scope)).as_result()
         if call.is_modern:
-            result |= {"resultType": "complete", "_meta": result.get("_meta", {}) | _SERVER_META}
+            result = {"resultType": "complete"} | result
+            result["_meta"] = result.get("_meta", {}) | _SERVER_META
         return encode_json({"jsonrpc": "2.0", "id": call.id, "result": result})
 
     async def _traced(self, call: DirectCall, scope: Scope) -> ToolReply:

@@ -99,7 +99,7 @@ def _handler(answer: Answer) -> Any:
         except RequestError as error:
             raise MCPError(code=error.code, message=str(error), data=error.data) from error
         if context.protocol_version in MODERN_PROTOCOL_VERSIONS:
-            return {**result, "resultType": "complete"}
+            return {"resultType": "complete", **result}
         return result
 
     return handle
@@ -199,7 +199,7 @@ def _meta(context: Context) -> Mapping[str, Any]:
 def _caller(context: Context) -> Caller:
     request = context.request
     scope, headers = (None, {}) if request is None else (request.scope, request.headers)
-    return caller_of(_meta(context), scope, headers, context.protocol_version)
+    return caller_of(_meta(context), scope, headers, context.protocol_version, params=context.params)
 
 
 class _Trace(ServerMiddleware[Any]):

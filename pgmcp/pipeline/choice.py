@@ -1,0 +1,36 @@
+"""A question that has several readings, each with its SQL, before one of them is chosen."""
+
+import msgspec
+
+from pgmcp.generation.reply import Reading, SqlReply
+
+NONE_OF_THESE = "None of these"
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person may choose from, and what the model's reply has cost; can be kept as JSON.
+
+    Attributes:
+        readings: two or more, the usual one first.
+        assumptions: of the usual reading.
+    """
+
+    question: str
+    readings: tuple[Reading, ...]
+    assumptions: tuple[str, ...] = ()
+    model: str | None = None
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What a person is shown: the readings, the usual one first, and a way out."""
+        return (*(reading.title for reading in self.readings), NONE_OF_THESE)
+
+    def reply_for(self, title: str | None) -> SqlReply:
+        """Return the reply of the model for the chosen reading; None for the usual one."""
+        chosen = next((reading for reading in self.readings if reading.title == title), None)
+        if chosen is None:
+            return SqlReply(self.readings[0].sql, self.assumptions, readings=self.readings)
+        return SqlReply(chosen.sql, (f"you chose: {chosen.title}",))

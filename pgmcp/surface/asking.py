@@ -1,0 +1,175 @@
+"""Asks a person which reading of a question is meant, where the host can.
+
+    2025 eras    the tool call waits, while the server sends `elicitation/create` to the host
+    2026-07-28   the tool call ends with `input_required`; the host calls again with the person's answer and
+                 the sealed state, which contains the drafts: the model is not asked again
+
+Only `accept` with one of the listed titles is an answer. Hosts also decline unseen, cancel without a form or
+accept an empty one: then the usual reading is given, and the answer lists the others. A host that gives no
+answer, or one that came too fast for a person, is not asked again for a while.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from pgmcp.surface.caller import Caller
+from pgmcp.surface.reply import ToolReply
+
+if TYPE_CHECKING:
+    from pgmcp.fleet.sealing import Sealer
+    from pgmcp.pipeline.choice import Choice
+
+STATE_LIFETIME_S: Final = 600.0
+"""For the answer of a person since 2026-07-28."""
+
+FASTEST_PERSON_S: Final = 1.0
+"""An answer that came sooner and chooses nothing is the host's own."""
+
+QUIET_S: Final = 600.0
+"""Pause before a host is asked again that answered by itself."""
+
+_MAX_QUIET_HOSTS: Final = 1_000
+_FIELD: Final = "reading"
+_REQUEST_KEY: Final = "reading"
+_MESSAGE: Final = "The question can be read in several ways. Which one is meant?"
+_WAITING: Final = "waiting for your choice"
+
+
+class Asker:
+    """Asks the hosts of one server.
+
+    Args:
+        timeout_s: for an answer in the 2025 eras; 0 never asks, in no era.
+        keys: for sealing, the first one seals; none are needed if one server answers all calls.
+        clock: measures how fast a host answers.
+        now: returns the time that other servers know, too.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float,
+        keys: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._keys = keys
+        self._clock = clock
+        self._now = now
+        self._sealer: Sealer | None = None
+        self._quiet_until_s: OrderedDict[tuple[str | None, str], float] = OrderedDict()
+
+    def may_ask(self, caller: Caller) -> bool:
+        """Return whether a person may be asked in this call."""
+        channel = caller.channel
+        if channel is None or channel.is_repeated or not channel.shows_forms or not self._timeout_s:
+            return False
+        return self._quiet_until_s.get(_host_of(caller), 0.0) <= self._clock()
+
+    async def elicit(self, choice: "Choice", caller: Caller) -> str | None:
+        """Ask within the call, and return the chosen title; None if none was chosen."""
+        if caller.channel is None or caller.channel.elicit is None:
+            return None
+        if caller.report is not None:
+            caller.report(_WAITING)
+        began_at_s = self._clock()
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answer = await caller.channel.elicit(_form(choice))
+        except TimeoutError:
+            self._leave_alone(caller)
+            return None
+        return self._chosen(choice, answer, self._clock() - began_at_s, caller)
+
+    async def request_input(self, choice: "Choice", arguments: msgspec.Struct, caller: Caller) -> ToolReply:
+        """Return the result that makes a host ask and call again with the same arguments."""
+        state = msgspec.json.encode((choice, self._now()))
+        sealer = await asyncio.to_thread(self._loaded_sealer)
+        sealed = sealer.seal(state, bound_to=_binding(arguments, caller))
+        request = {"method": "elicitation/create", "params": _form(choice)}
+        return ToolReply(
+            (), input_required={"inputRequests": {_REQUEST_KEY: request}, "requestState": sealed.hex()}
+        )
+
+    async def resume(self, arguments: msgspec.Struct, caller: Caller) -> "tuple[Choice, str | None] | None":
+        """Return the choice of a repeated call and the chosen title, None for the usual reading.
+
+        None in place of both: this is the first call, or its state was not sealed here for these arguments.
+        """
+        channel = caller.channel
+        if channel is None or not isinstance(channel.state, str):
+            return None
+        state = await self._open(channel.state, arguments, caller)
+        if state is None:
+            return None
+        choice, asked_at_s = state
+        elapsed_s = self._now() - asked_at_s
+        if not 0 <= elapsed_s <= STATE_LIFETIME_S:
+            return choice, None
+        answers = channel.responses
+        answer = answers.get(_REQUEST_KEY) if isinstance(answers, Mapping) else None
+        return choice, self._chosen(choice, answer, elapsed_s, caller)
+
+    async def _open(
+        self, sealed: str, arguments: msgspec.Struct, caller: Caller
+    ) -> "tuple[Choice, float] | None":
+        """Return the choice and when it was asked, in seconds of the wall clock."""
+        from pgmcp.fleet.sealing import NotSealedHereError
+        from pgmcp.pipeline.choice import Choice
+
+        sealer = await asyncio.to_thread(self._loaded_sealer)
+        try:
+            opened = sealer.open(bytes.fromhex(sealed), bound_to=_binding(arguments, caller))
+            return msgspec.json.decode(opened, type=tuple[Choice, float])
+        except (NotSealedHereError, ValueError, msgspec.DecodeError):
+            return None
+
+    def _loaded_sealer(self) -> "Sealer":
+        if self._sealer is None:
+            import secrets
+
+            from pgmcp.fleet.sealing import Sealer
+
+            self._sealer = Sealer(self._keys or (secrets.token_urlsafe(32),), purpose=b"pgmcp: readings")
+        return self._sealer
+
+    def _chosen(self, choice: "Choice", answer: Any, elapsed_s: float, caller: Caller) -> str | None:
+        match answer:
+            case {"action": "accept", "content": {"reading": str(title)}} if title in choice.titles:
+                return title
+        if elapsed_s < FASTEST_PERSON_S:
+            self._leave_alone(caller)
+        return None
+
+    def _leave_alone(self, caller: Caller) -> None:
+        host = _host_of(caller)
+        self._quiet_until_s[host] = self._clock() + QUIET_S
+        self._quiet_until_s.move_to_end(host)
+        if len(self._quiet_until_s) > _MAX_QUIET_HOSTS:
+            self._quiet_until_s.popitem(last=False)
+
+
+def _form(choice: "Choice") -> dict[str, Any]:
+    """Return the parameters of `elicitation/create`, in the form that all eras know."""
+    field = {"type": "string", "title": "Reading", "enum": list(choice.titles)}
+    schema = {"type": "object", "properties": {_FIELD: field}, "required": [_FIELD]}
+    return {"message": _MESSAGE, "requestedSchema": schema}
+
+
+def _binding(arguments: msgspec.Struct, caller: Caller) -> bytes:
+    """Return what state is bound to: who calls what, with which arguments."""
+    called = msgspec.json.encode(
+        [type(arguments).__name__, caller.principal_name, msgspec.to_builtins(arguments)]
+    )
+    return sha256(called).digest()
+
+
+def _host_of(caller: Caller) -> tuple[str | None, str]:
+    return caller.principal_name, caller.name

@@ -1,0 +1,51 @@
+"""Requests to the host, and its responses: the questions of tool calls in the 2025 eras."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any, Final
+
+from pgmcp.transport.messages import notification
+
+ELICIT: Final = "elicitation/create"
+
+
+class Questions:
+    """The requests that the host has not answered.
+
+    Args:
+        send: writes a message as a line.
+    """
+
+    def __init__(self, send: Callable[[Any], None]) -> None:
+        self._send = send
+        self._numbers = itertools.count(1)
+        self._open: dict[str, asyncio.Future[Any]] = {}
+
+    async def elicit(self, params: dict[str, Any]) -> Any:
+        """Ask the host for a person's answer, and return the result; None for an error.
+
+        If the call is cancelled or its time is over, the host is told that the question is withdrawn.
+        """
+        request_id = f"question-{next(self._numbers)}"
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._open[request_id] = answered
+        self._send({"jsonrpc": "2.0", "id": request_id, "method": ELICIT, "params": params})
+        try:
+            return await answered
+        except asyncio.CancelledError:
+            reason = {"requestId": request_id, "reason": "the question is withdrawn"}
+            self._send(notification("notifications/cancelled", reason))
+            raise
+        finally:
+            del self._open[request_id]
+
+    def take(self, message: Any) -> bool:
+        """Take a response of the host; return whether the message is one."""
+        if not isinstance(message, dict) or "method" in message or not message.keys() & {"result", "error"}:
+            return False
+        request_id = message.get("id")
+        answered = self._open.get(request_id) if isinstance(request_id, str) else None
+        if answered is not None and not answered.done():
+            answered.set_result(message.get("result"))
+        return True
