@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import psycopg
+
 _SOURCES = Path(__file__).parents[1]
 _STATEMENT = re.compile(r"\s*\(?(?:SELECT|WITH)\s(?=.*\bpg_catalog\.)", re.DOTALL)
 _LOG_LINE = re.compile(r"^\S+ \S+ \S+ \[(\d+)\] (\w+):  ?(.*)", re.DOTALL)
@@ -37,7 +39,9 @@ def own_statements() -> dict[str, str]:
         for path in sorted((_SOURCES / package).rglob("*.py")):
             for text in _strings(ast.parse(path.read_text("utf-8"))):
                 if _STATEMENT.match(text):
-                    found[squeeze(text)[:_START_CHARACTERS]] = str(path.relative_to(_SOURCES))
+                    found[squeeze(text).partition("{")[0][:_START_CHARACTERS]] = str(
+                        path.relative_to(_SOURCES)
+                    )
     return found
 
 
@@ -55,9 +59,50 @@ def _strings(tree: ast.AST) -> Iterator[str]:
                 pending.extend(ast.iter_child_nodes(node))
 
 
+def is_own(text: str) -> bool:
+    """Return whether a statement is a query of ours."""
+    return _STATEMENT.match(text) is not None
+
+
+def find_inexact(connection: psycopg.Connection, text: str) -> list[str]:
+    """Return what the server adds to a statement to resolve it, and what it finds outside pg_catalog.
+
+    Where the server converts an operand or argument itself, a cast that somebody made could be chosen or make
+    the choice ambiguous; an exact match is always chosen.
+
+    Args:
+        connection: with the search path of our own statements, by a role that may create functions.
+    """
+    body = re.sub(r"(unnest\()?\$\d+", _parameter, text.rstrip("; \n"))
+    connection.execute("create schema if not exists resolved")
+    create = f"create or replace function resolved.f() returns void language sql begin atomic {body}; end"
+    connection.execute(create.encode())
+    rows = connection.execute(_RESOLVED.encode()).fetchall()
+    connection.rollback()
+    return [str(found) for (found,) in rows]
+
+
+# The formats are CoercionForm, 2 is an implicit cast. Objects of the database itself have oids from 16384 on.
+_RESOLVED = r"""
+select 'implicit:' || m[1]
+from pg_proc, regexp_matches(
+    prosqlbody::text, '([^{}]{0,100}):(?:func|relabel|coerce|convert)format 2', 'g') as m
+where proname = 'f' and pronamespace = 'resolved'::regnamespace
+union all
+select 'outside pg_catalog: ' || m[1]::oid::regprocedure::text
+from pg_proc, regexp_matches(prosqlbody::text, ':(?:op)?funcid (\d+)', 'g') as m
+where proname = 'f' and pronamespace = 'resolved'::regnamespace and m[1]::oid >= 16384::oid
+"""
+
+
+def _parameter(match: re.Match[str]) -> str:
+    """Return a parameter as a value of its type, which is text or, in unnest(), oid[]."""
+    return "unnest(NULL::pg_catalog.oid[]" if match[1] else "NULL::pg_catalog.text"
+
+
 def squeeze(text: str) -> str:
-    """Return SQL with single spaces."""
-    return " ".join(text.split())
+    """Return SQL with single spaces and without comments."""
+    return " ".join(re.sub(r"--[^\n]*", "", text).split())
 
 
 def read_log(text: str) -> list[Ran]:

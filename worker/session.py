@@ -86,7 +86,8 @@ _SET_REPEATABLE_READ: Final = b"SET default_transaction_isolation = 'repeatable 
 _OWN_TIMEOUT: Final = ("statement_timeout", "5000")
 _SHOW_SETTINGS: Final = tuple(f"SHOW {name}".encode() for name in READ_SETTINGS)
 _MAY_HAVE_TEMPORARY_SQL: Final = b"""
-SELECT pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY'::pg_catalog.text)
+SELECT pg_catalog.has_database_privilege(
+    pg_catalog.current_database()::pg_catalog.text, 'TEMPORARY'::pg_catalog.text)
 """
 _CLIENT_CHECK_SQL: Final = (
     f"SELECT pg_catalog.set_config('{CLIENT_CHECK_SETTING}', '{CLIENT_CHECK_INTERVAL}', true)".encode()

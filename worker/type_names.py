@@ -17,17 +17,17 @@ _ASK_SQL = b"""
 SELECT t.oid,
        pg_catalog.substr(
            pg_catalog.format_type(t.oid, NULL),
-           CASE WHEN t.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace AND t.typnamespace = (
+           CASE WHEN t.typnamespace <> '11' AND t.typnamespace = (
                SELECT n.oid
                FROM pg_catalog.json_array_elements_text(pg_catalog.json_in(pg_catalog.textout(
                    pg_catalog.current_setting('pgmcp.schemas')))) WITH ORDINALITY AS path (name, place)
                JOIN pg_catalog.pg_namespace AS n ON n.nspname = path.name
                JOIN pg_catalog.pg_type AS x ON x.typnamespace = n.oid AND x.typname = t.typname
-               ORDER BY path.place LIMIT 1)
+               ORDER BY path.place LIMIT 1::pg_catalog.int8)
                AND NOT EXISTS (
                    SELECT FROM pg_catalog.pg_type AS x
-                   WHERE x.typnamespace = 'pg_catalog'::pg_catalog.regnamespace AND x.typname = t.typname)
-           THEN pg_catalog.length(pg_catalog.quote_ident(s.nspname)) + 2 ELSE 1 END)
+                   WHERE x.typnamespace = '11' AND x.typname = t.typname)
+           THEN pg_catalog.length(pg_catalog.quote_ident(s.nspname::pg_catalog.text)) + 2 ELSE 1 END)
 FROM pg_catalog.unnest($1) AS wanted (oid)
 JOIN pg_catalog.pg_type AS t ON t.oid = wanted.oid
 JOIN pg_catalog.pg_namespace AS s ON s.oid = t.typnamespace

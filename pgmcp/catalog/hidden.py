@@ -125,7 +125,7 @@ WITH RECURSIVE found AS (
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_(toast|temp)'
       AND (({") OR (".join(conditions)}))
-    LIMIT {MAX_NAMES}
+    LIMIT {MAX_NAMES}::pg_catalog.int8
 ), above (id, parent) AS (
     SELECT f.oid, i.inhparent FROM found AS f JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = f.oid
     UNION
@@ -146,8 +146,8 @@ SELECT f.nspname::pg_catalog.text, f.relname::pg_catalog.text,
        (SELECT e.extname::pg_catalog.text
         FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
         WHERE d.deptype = 'e'
-          AND (d.classid = 1259 AND d.objid = f.oid OR d.classid = 2615 AND d.objid = f.relnamespace)
-        LIMIT 1),
+          AND (d.classid = '1259' AND d.objid = f.oid OR d.classid = '2615' AND d.objid = f.relnamespace)
+        LIMIT 1::pg_catalog.int8),
        (SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(a.attname ORDER BY a.attnum)))
         FROM pg_catalog.pg_attribute AS a
         WHERE a.attrelid = f.oid AND a.attnum > 0 AND NOT a.attisdropped

@@ -5,8 +5,10 @@ tables are then 10,000 rows instead of 150,000, and no array arrives in PostgreS
 to columns by number and to relations by oid, which saves joins; `assembly` puts the names in. The largest are
 asked for a range of oids at a time, so that no answer grows with the database.
 
-They run with pg_catalog alone on the search path, and nothing is cast that has no cast of PostgreSQL's own: a
-superuser can make one from json or oid to text, which would be called. json_out() and textin() need none.
+They run with pg_catalog alone on the search path. Operands and arguments have exactly the types of one
+operator or function, and nothing is cast that has no cast of PostgreSQL's own: a superuser can make a cast
+from json to text or from regproc to int2, which would be called, or make an operator ambiguous. json_out()
+and textin() need none.
 Descriptions are joined: one col_description() per column takes 13 s at 10,000 tables.
 """
 
@@ -40,9 +42,9 @@ _RELATIONS = f"""
               WHERE own.attrelid = c.oid AND own.attnum > 0 AND own.attislocal AND NOT own.attisdropped))
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_depend AS e
-          WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')
+          WHERE e.classid = '1259' AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')
       AND c.relnamespace NOT IN (
-          SELECT s.objid FROM pg_catalog.pg_depend AS s WHERE s.classid = 2615 AND s.deptype = 'e')"""
+          SELECT s.objid FROM pg_catalog.pg_depend AS s WHERE s.classid = '2615' AND s.deptype = 'e')"""
 
 
 def _type_name(type_id: str, modifier: str) -> str:
@@ -54,16 +56,16 @@ def _type_name(type_id: str, modifier: str) -> str:
     return f"""(
         SELECT pg_catalog.substr(
             pg_catalog.format_type({type_id}, {modifier}),
-            CASE WHEN e.typnamespace <> 11 AND e.typnamespace = (
+            CASE WHEN e.typnamespace <> '11' AND e.typnamespace = (
                 SELECT n.oid
                 FROM pg_catalog.json_array_elements_text(pg_catalog.json_in(pg_catalog.textout(
                     pg_catalog.current_setting('pgmcp.schemas')))) WITH ORDINALITY AS path (name, place)
                 JOIN pg_catalog.pg_namespace AS n ON n.nspname = path.name
                 JOIN pg_catalog.pg_type AS x ON x.typnamespace = n.oid AND x.typname = e.typname
-                ORDER BY path.place LIMIT 1)
+                ORDER BY path.place LIMIT 1::pg_catalog.int8)
                 AND NOT EXISTS (
-                    SELECT FROM pg_catalog.pg_type AS x WHERE x.typnamespace = 11 AND x.typname = e.typname)
-            THEN pg_catalog.length(pg_catalog.quote_ident(s.nspname)) + 2 ELSE 1 END)
+                    SELECT FROM pg_catalog.pg_type AS x WHERE x.typnamespace = '11' AND x.typname = e.typname)
+            THEN pg_catalog.length(pg_catalog.quote_ident(s.nspname::pg_catalog.text)) + 2 ELSE 1 END)
         FROM pg_catalog.pg_type AS e JOIN pg_catalog.pg_namespace AS s ON s.oid = e.typnamespace
         WHERE e.oid = {type_id})"""
 
@@ -75,7 +77,7 @@ def _texts(values: str) -> str:
     """
     return (
         "ARRAY(SELECT pg_catalog.json_array_elements_text(pg_catalog.array_to_json("
-        f"pg_catalog.array_in(pg_catalog.anyarray_out({values}), 25, -1))))"
+        f"pg_catalog.array_in(pg_catalog.anyarray_out({values}), '25', -1))))"
     )
 
 
@@ -99,7 +101,7 @@ WITH RECURSIVE family (root, member) AS (
 ), family_size (root, row_count) AS (
     SELECT f.root, pg_catalog.sum(m.reltuples)
     FROM family AS f JOIN pg_catalog.pg_class AS m ON m.oid = f.member AND m.relkind <> 'p'
-    WHERE m.reltuples > 0
+    WHERE m.reltuples > '0'
     GROUP BY f.root
 )
 SELECT visible.id, visible.schema_name, visible.name, visible.kind,
@@ -107,7 +109,8 @@ SELECT visible.id, visible.schema_name, visible.name, visible.kind,
        CASE WHEN visible.kind = 'p' THEN s.row_count::pg_catalog.int8
             WHEN s.row_count IS NOT NULL
             THEN (s.row_count + GREATEST(visible.reltuples, 0::pg_catalog.float4))::pg_catalog.int8
-            WHEN visible.kind <> 'v' AND visible.reltuples >= 0 AND visible.reltuples + visible.relpages > 0
+            WHEN visible.kind <> 'v' AND visible.reltuples >= '0'
+                 AND visible.reltuples + visible.relpages::pg_catalog.float4 > '0'
             THEN visible.reltuples::pg_catalog.int8 END AS estimated_rows,
        (SELECT pg_catalog.textin(pg_catalog.json_out(
                    pg_catalog.json_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno)))
@@ -120,7 +123,7 @@ FROM (
       AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT')
 ) AS visible
 LEFT JOIN pg_catalog.pg_description AS d
-       ON d.classoid = 1259 AND d.objoid = visible.oid AND d.objsubid = 0
+       ON d.classoid = '1259' AND d.objoid = visible.oid AND d.objsubid = 0
 LEFT JOIN family_size AS s ON s.root = visible.oid"""
 
 
@@ -137,14 +140,14 @@ SELECT a.attrelid::pg_catalog.int8 AS id,
        ) ORDER BY a.attnum))) AS parts
 FROM (
     SELECT c.oid, pg_catalog.has_table_privilege(c.oid, 'SELECT') AS is_readable
-    FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}
+    FROM {_RELATIONS} AND c.oid BETWEEN '{first_id:d}' AND '{last_id:d}'
 ) AS visible
 JOIN pg_catalog.pg_attribute AS a ON a.attrelid = visible.oid AND a.attnum > 0 AND NOT a.attisdropped
-     AND a.attrelid BETWEEN {first_id:d} AND {last_id:d}
+     AND a.attrelid BETWEEN '{first_id:d}' AND '{last_id:d}'
 LEFT JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
 LEFT JOIN pg_catalog.pg_attrdef AS f ON f.adrelid = a.attrelid AND f.adnum = a.attnum
 LEFT JOIN pg_catalog.pg_description AS d
-       ON d.classoid = 1259 AND d.objoid = a.attrelid AND d.objsubid = a.attnum
+       ON d.classoid = '1259' AND d.objoid = a.attrelid AND d.objsubid = a.attnum
 WHERE visible.is_readable OR pg_catalog.has_column_privilege(visible.oid, a.attnum, 'SELECT')
 GROUP BY a.attrelid"""
 
@@ -168,10 +171,10 @@ SELECT k.conrelid::pg_catalog.int8 AS id,
                 THEN pg_catalog.left(pg_catalog.pg_get_constraintdef(k.oid), 1000) END,
            {is_period}, {is_enforced}, k.convalidated, {nulls_not_distinct}
        ) ORDER BY k.conname))) AS parts
-FROM (SELECT c.oid FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}) AS visible
+FROM (SELECT c.oid FROM {_RELATIONS} AND c.oid BETWEEN '{first_id:d}' AND '{last_id:d}') AS visible
 JOIN pg_catalog.pg_constraint AS k ON k.conrelid = visible.oid
      AND (k.contype IN ('p', 'u', 'f', 'c', 'x') OR k.contype = 'n' AND NOT k.convalidated)
-     AND k.conrelid BETWEEN {first_id:d} AND {last_id:d}
+     AND k.conrelid BETWEEN '{first_id:d}' AND '{last_id:d}'
 LEFT JOIN pg_catalog.pg_index AS x ON x.indexrelid = k.conindid AND k.contype = 'u'
 GROUP BY k.conrelid"""
 
@@ -188,9 +191,9 @@ SELECT x.indrelid::pg_catalog.int8 AS id,
            i.relname, pg_catalog.left(pg_catalog.pg_get_indexdef(x.indexrelid), 1000), x.indisunique,
            ARRAY(SELECT x.indkey[n.place] FROM pg_catalog.generate_series(0, x.indnkeyatts - 1) AS n (place))
        ) ORDER BY i.relname))) AS parts
-FROM (SELECT c.oid FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}) AS visible
+FROM (SELECT c.oid FROM {_RELATIONS} AND c.oid BETWEEN '{first_id:d}' AND '{last_id:d}') AS visible
 JOIN pg_catalog.pg_index AS x ON x.indrelid = visible.oid AND x.indisvalid
-     AND x.indrelid BETWEEN {first_id:d} AND {last_id:d}
+     AND x.indrelid BETWEEN '{first_id:d}' AND '{last_id:d}'
 JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_constraint AS k
@@ -244,15 +247,16 @@ FROM (
            pg_catalog.pg_stat_get_mod_since_analyze(c.oid) AS changes,
            pg_catalog.pg_stat_get_tuples_inserted(c.oid) + pg_catalog.pg_stat_get_tuples_updated(c.oid)
            + pg_catalog.pg_stat_get_tuples_deleted(c.oid) AS changes_ever
-    FROM {_RELATIONS} AND c.oid BETWEEN {first_id:d} AND {last_id:d}
+    FROM {_RELATIONS} AND c.oid BETWEEN '{first_id:d}' AND '{last_id:d}'
 ) AS c
 CROSS JOIN LATERAL (
     SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(pg_catalog.json_build_array(
                x.attnum,
-               CASE WHEN x.can_list THEN x.common || x.histogram END,
+               CASE WHEN x.can_list THEN pg_catalog.array_cat(x.common, x.histogram) END,
                CASE WHEN x.has_range AND pg_catalog.cardinality(x.histogram) = 0 THEN x.common
-                    WHEN x.has_range THEN x.common[1:5] || x.histogram[1]
-                                          || x.histogram[pg_catalog.cardinality(x.histogram)] END,
+                    WHEN x.has_range THEN pg_catalog.array_append(
+                        pg_catalog.array_append(x.common[1:5], x.histogram[1]),
+                        x.histogram[pg_catalog.cardinality(x.histogram)]) END,
                x.distinct_count, x.is_fresh
            ) ORDER BY x.inherited))) AS parts
     FROM (
@@ -264,23 +268,24 @@ CROSS JOIN LATERAL (
             SELECT s.attnum, s.inherited, s.most_common_vals, s.histogram_bounds, s.distinct_count,
                    (s.is_text OR s.is_number AND NOT s.is_key AND EXISTS (
                        SELECT FROM pg_catalog.pg_description AS d
-                       WHERE d.classoid = 1259 AND d.objoid = c.oid AND d.objsubid = s.attnum))
+                       WHERE d.classoid = '1259' AND d.objoid = c.oid AND d.objsubid = s.attnum))
                    AND s.avg_width <= 64
-                   AND s.distinct_count BETWEEN 1 AND LEAST({MAX_LISTED_VALUES}, s.known_count) + 0.5
-                   AS can_list,
+                   AND s.distinct_count BETWEEN '1'
+                       AND LEAST({MAX_LISTED_VALUES}, s.known_count)::pg_catalog.float4 + '0.5' AS can_list,
                    NOT s.is_text AND NOT s.is_key AND s.known_count > 0 AS has_range,
                    CASE WHEN s.histogram_bounds IS NOT NULL AND s.inherited THEN false
-                        WHEN c.changes_ever = c.reltuples THEN true
-                        WHEN s.histogram_bounds IS NULL THEN c.changes <= 50 + 0.1 * c.reltuples
+                        WHEN c.changes_ever::pg_catalog.float8 = c.reltuples::pg_catalog.float8 THEN true
+                        WHEN s.histogram_bounds IS NULL
+                        THEN c.changes::pg_catalog.float8 <= '50' + '0.1' * c.reltuples::pg_catalog.float8
                         ELSE c.changes = 0 END AS is_fresh
             FROM (
                 SELECT a.attnum, s.inherited, s.most_common_vals, s.histogram_bounds, s.avg_width,
-                       CASE WHEN s.n_distinct < 0 THEN -s.n_distinct * c.reltuples
+                       CASE WHEN s.n_distinct < '0' THEN -s.n_distinct * c.reltuples
                             ELSE s.n_distinct END AS distinct_count,
                        COALESCE(pg_catalog.cardinality(s.most_common_freqs), 0)
                        + COALESCE(pg_catalog.cardinality(s.histogram_bounds), 0) AS known_count,
                        t.typcategory = 'S' AS is_text,
-                       a.atttypid IN (20, 21, 23) AS is_number,
+                       a.atttypid IN ('20', '21', '23') AS is_number,
                        EXISTS (
                            SELECT FROM pg_catalog.pg_constraint AS k
                            WHERE k.conrelid = c.oid AND k.contype IN ('p', 'f') AND a.attnum = ANY (k.conkey)
@@ -290,13 +295,13 @@ CROSS JOIN LATERAL (
                 JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid
                 WHERE s.schemaname = c.nspname AND s.tablename = c.relname
                   AND (t.typcategory = 'S'
-                       OR a.atttypid IN (20, 21, 23, 700, 701, 1700, 1082, 1114, 1184))
-                OFFSET 0
+                       OR a.atttypid IN ('20', '21', '23', '700', '701', '1700', '1082', '1114', '1184'))
+                OFFSET 0::pg_catalog.int8
             ) AS s
-            OFFSET 0
+            OFFSET 0::pg_catalog.int8
         ) AS s
         WHERE s.can_list OR s.has_range
-        OFFSET 0
+        OFFSET 0::pg_catalog.int8
     ) AS x
 ) AS f
 WHERE f.parts IS NOT NULL"""
@@ -324,4 +329,4 @@ FROM {_RELATIONS}
   AND NOT EXISTS (
       SELECT FROM pg_catalog.pg_stats AS s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)
 ORDER BY pg_catalog.pg_stat_get_live_tuples(c.oid) DESC, n.nspname, c.relname
-LIMIT {MAX_SAMPLED_TABLES}"""
+LIMIT {MAX_SAMPLED_TABLES}::pg_catalog.int8"""

@@ -167,9 +167,9 @@ def _statement(table: Table, columns: list[Column], max_rows: int) -> str:
     return f"""\
 WITH s AS MATERIALIZED (
     SELECT {seen}
-    FROM {name} AS t TABLESAMPLE SYSTEM ({percentage}) REPEATABLE (0)
-    LIMIT {max_rows:d})
-SELECT {_ROW_COUNT} AS place, CASE WHEN {percentage} >= 100 THEN '{_WHOLE}' END AS value,
+    FROM {name} AS t TABLESAMPLE SYSTEM ({percentage}) REPEATABLE ('0')
+    LIMIT {max_rows:d}::pg_catalog.int8)
+SELECT {_ROW_COUNT} AS place, CASE WHEN {percentage} >= '100' THEN '{_WHOLE}' END AS value,
        pg_catalog.count(*) AS often
 FROM s
 UNION ALL
@@ -185,14 +185,17 @@ def _percentage(table: Table, name: str, max_rows: int) -> str:
         family = f"pg_catalog.pg_partition_tree({relation}) AS p"
         size_bytes = f"SELECT pg_catalog.sum(pg_catalog.pg_relation_size(p.relid)) FROM {family}"  # noqa: S608
     page_bytes = "pg_catalog.to_number(pg_catalog.current_setting('block_size'), '9999999')"
-    return f"LEAST(100, 100.0 * {pages} * {page_bytes} / GREATEST(1, ({size_bytes})))"
+    size = f"GREATEST('1', ({size_bytes})::pg_catalog.numeric)"
+    share = f"{100 * pages}::pg_catalog.numeric * {page_bytes} / {size}"
+    return f"LEAST('100', {share})::pg_catalog.float4"
 
 
 def _count_texts(column: Column, place: int) -> Iterator[str]:
     cut = f"pg_catalog.left({text_of(column, f's.c{place}')}, {_MAX_VALUE_CHARACTERS + 1})"
     yield (
         f"(SELECT {place} AS place, {cut} AS value, pg_catalog.count(*) AS often FROM s "  # noqa: S608
-        f"WHERE s.c{place} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 LIMIT {MAX_LISTED_VALUES + 1})"
+        f"WHERE s.c{place} IS NOT NULL GROUP BY 2 ORDER BY 3 DESC, 2 "
+        f"LIMIT {MAX_LISTED_VALUES + 1}::pg_catalog.int8)"
     )
 
 

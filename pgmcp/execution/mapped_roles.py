@@ -19,7 +19,8 @@ FROM pg_catalog.unnest(ARRAY[{names}]::pg_catalog.text[]) AS w (name)
 CROSS JOIN LATERAL (
     SELECT pg_catalog.to_regrole(pg_catalog.quote_ident(w.name))::pg_catalog.oid AS id) AS r
 CROSS JOIN (
-    SELECT CASE WHEN pg_catalog.current_setting('server_version_num')::pg_catalog.int4 >= 160000
+    SELECT CASE WHEN pg_catalog.int4in(pg_catalog.textout(
+                    pg_catalog.current_setting('server_version_num'))) >= 160000
                 THEN 'SET' ELSE 'MEMBER' END::pg_catalog.text AS right_to_set) AS v
 LEFT JOIN pg_catalog.pg_roles AS a ON a.oid = r.id
 """

@@ -33,11 +33,11 @@ SELECT r.rolname,
        (SELECT pg_catalog.count(*)
           FROM pg_catalog.pg_class AS c
          WHERE c.relkind IN ('r', 'p', 'v', 'f') AND c.relpersistence <> 't'
-           AND c.relnamespace NOT IN ('pg_catalog'::pg_catalog.regnamespace,
-                                      'information_schema'::pg_catalog.regnamespace)
+           AND c.relnamespace NOT IN ('pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid,
+                                      'information_schema'::pg_catalog.regnamespace::pg_catalog.oid)
            AND pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')),
-       pg_catalog.has_database_privilege(current_catalog, 'CREATE'),
-       (SELECT pg_catalog.string_agg(n.nspname, ', ' ORDER BY n.nspname)
+       pg_catalog.has_database_privilege(current_catalog::pg_catalog.text, 'CREATE'),
+       (SELECT pg_catalog.string_agg(n.nspname::pg_catalog.text, ', ' ORDER BY n.nspname)
           FROM pg_catalog.pg_namespace AS n
          WHERE n.nspname !~ '^pg_' AND pg_catalog.has_schema_privilege(n.oid, 'CREATE'))
   FROM pg_catalog.pg_roles AS r

@@ -40,8 +40,9 @@ _LOWER_INDEX = re.compile(
 
 _FOUND_IN = """\
 (SELECT {place} AS place, s.value
- FROM (SELECT t.{column} AS value FROM {table} AS t WHERE {compared} IN ({texts}) LIMIT 20) AS s
- GROUP BY s.value ORDER BY s.value LIMIT {found})"""
+ FROM (SELECT t.{column} AS value FROM {table} AS t
+       WHERE {compared} IN ({texts}) LIMIT 20::pg_catalog.int8) AS s
+ GROUP BY s.value ORDER BY s.value LIMIT {found}::pg_catalog.int8)"""
 
 _Place = tuple[Table, Column, str]
 Fetch = Callable[[str], Awaitable[Rows]]

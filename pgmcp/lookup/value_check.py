@@ -32,12 +32,13 @@ _FOLD_BY_FUNCTION: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper
 
 _NEAR_VALUES = """\
 SELECT s.value
-FROM (SELECT {value} AS value FROM {table} AS t WHERE t.{column} IS NOT NULL LIMIT {scanned}) AS s
+FROM (SELECT {value} AS value FROM {table} AS t
+      WHERE t.{column} IS NOT NULL LIMIT {scanned}::pg_catalog.int8) AS s
 WHERE length(s.value) <= {longest}
 GROUP BY s.value
 ORDER BY lower(s.value) = lower({text}) DESC, strpos(lower(s.value), lower({text})) > 0 DESC,
          abs(length(s.value) - length({text}))
-LIMIT {found}"""
+LIMIT {found}::pg_catalog.int8"""
 
 Fetch = Callable[[str], Awaitable[Rows]]
 """Runs one statement with limits; it may fail."""

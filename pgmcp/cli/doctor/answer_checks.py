@@ -21,7 +21,7 @@ SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
   FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'm') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
    AND pg_catalog.has_any_column_privilege(c.oid, 'SELECT') AND NOT pg_catalog.row_security_active(c.oid)
-   AND pg_catalog.pg_relation_size(c.oid) > 0
+   AND pg_catalog.pg_relation_size(c.oid::pg_catalog.regclass) > 0
  ORDER BY 1
 """
 """Tables with rows, and whether the role can see their statistics, which row-level security hides."""

@@ -38,7 +38,7 @@ SELECT t.evtname
 SHORT_DEADLINES_S: Final = (0.5, 2.0)
 """Tried in order: on a busy machine a worker may be killed before the server's answer arrives."""
 
-_SHORT_SLEEP_SQL: Final = "SELECT pg_catalog.pg_sleep(4)"
+_SHORT_SLEEP_SQL: Final = "SELECT pg_catalog.pg_sleep('4')"
 """Short, because an engine that cannot stop it must finish it."""
 
 SERVED_WITHIN_S: Final = 30.0
@@ -243,7 +243,7 @@ class _Sleep:
 async def _sleeping(context: CheckContext, timeout_s: float) -> AsyncIterator[_Sleep]:
     """Start a sleep; cancel it at the end."""
     mark = f"pgmcp_doctor_{secrets.token_hex(4)}"
-    task = asyncio.create_task(context.fetch(f"SELECT pg_catalog.pg_sleep({SLEEP_S}) AS {mark}", timeout_s))
+    task = asyncio.create_task(context.fetch(f"SELECT pg_catalog.pg_sleep('{SLEEP_S}') AS {mark}", timeout_s))
     try:
         yield _Sleep(context, mark, task)
     finally:

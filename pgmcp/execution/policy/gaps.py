@@ -19,9 +19,9 @@ FROM pg_catalog.pg_class AS t
 WHERE t.relrowsecurity)""",  # noqa: S608 - of constants
     "pg_rewrite": """
 SELECT c.oid, 'unreadable_view', true, NULL::pg_catalog.text FROM pg_catalog.pg_class AS c
-WHERE c.relkind = 'v' AND c.oid >= 16384 AND NOT EXISTS (
+WHERE c.relkind = 'v' AND c.oid >= '16384' AND NOT EXISTS (
     SELECT FROM pg_catalog.pg_depend AS e
-    WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')""",
+    WHERE e.classid = '1259' AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')""",
     "pg_foreign_table": """
 (WITH RECURSIVE unknown (id) AS (
     SELECT c.oid FROM pg_catalog.pg_class AS c
@@ -29,8 +29,9 @@ WHERE c.relkind = 'v' AND c.oid >= 16384 AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend AS d
         JOIN pg_catalog.pg_foreign_server AS s ON s.oid = d.refobjid
         JOIN pg_catalog.pg_foreign_data_wrapper AS w ON w.oid = s.srvfdw
-        WHERE d.classid = 1259 AND d.objid = c.oid AND d.refclassid = 1417
-          AND pg_catalog.textin(pg_catalog.regprocout(w.fdwhandler)) ~ '(^|[.])postgres_fdw_handler$')
+        WHERE d.classid = '1259' AND d.objid = c.oid AND d.refclassid = '1417'
+          AND pg_catalog.textin(pg_catalog.regprocout(w.fdwhandler::pg_catalog.regproc))
+              ~ '(^|[.])postgres_fdw_handler$')
     UNION
     SELECT i.inhparent FROM unknown AS u JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = u.id
 )
@@ -46,8 +47,9 @@ WHERE c.relhassubclass AND c.relkind IN ('r', 'p')
 REPLACEMENTS: Final = {
     "pg_proc": """(
     SELECT d.objid AS oid, d.refobjid AS pronamespace,
-           (pg_catalog.parse_ident(pg_catalog.textin(pg_catalog.regprocout(d.objid))))[
-               pg_catalog.cardinality(pg_catalog.parse_ident(pg_catalog.textin(pg_catalog.regprocout(d.objid))))
+           (pg_catalog.parse_ident(pg_catalog.textin(pg_catalog.regprocout(d.objid::pg_catalog.regproc))))[
+               pg_catalog.cardinality(pg_catalog.parse_ident(
+                   pg_catalog.textin(pg_catalog.regprocout(d.objid::pg_catalog.regproc))))
            ]::pg_catalog.name AS proname,
            'v'::pg_catalog."char" AS provolatile, false AS prosecdef, 0::pg_catalog.oid AS proowner,
            14::pg_catalog.oid AS prolang,
@@ -56,24 +58,25 @@ REPLACEMENTS: Final = {
            0::pg_catalog.oid AS provariadic, '2249'::pg_catalog.oidvector AS proargtypes,
            NULL::pg_catalog.text[] AS proconfig
     FROM pg_catalog.pg_depend AS d
-    WHERE d.classid = 1255 AND d.refclassid = 2615
+    WHERE d.classid = '1255' AND d.refclassid = '2615'
     UNION ALL
-    SELECT b.oid, 11::pg_catalog.oid, pg_catalog.textin(pg_catalog.regprocout(b.oid))::pg_catalog.name,
+    SELECT b.oid, 11::pg_catalog.oid,
+           pg_catalog.textin(pg_catalog.regprocout(b.oid::pg_catalog.regproc))::pg_catalog.name,
            'v'::pg_catalog."char", false, 0::pg_catalog.oid, 14::pg_catalog.oid,
            'f'::pg_catalog."char", 0::pg_catalog.oid,
            ''::pg_catalog.text, 1::pg_catalog.int2, 0::pg_catalog.int2, 0::pg_catalog.oid,
            '2249'::pg_catalog.oidvector, NULL::pg_catalog.text[]
     FROM (SELECT n.number::pg_catalog.oid AS oid
           FROM pg_catalog.generate_series(1, 16383) AS n (number)) AS b
-    WHERE pg_catalog.textin(pg_catalog.regprocout(b.oid)) !~ '^[0-9]+$'
-      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = 1255 AND d.objid = b.oid))""",
+    WHERE pg_catalog.textin(pg_catalog.regprocout(b.oid::pg_catalog.regproc)) !~ '^[0-9]+$'
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d WHERE d.classid = '1255' AND d.objid = b.oid))""",
     "pg_language": "(SELECT 14::pg_catalog.oid AS oid, 'sql'::pg_catalog.name AS lanname)",
     "pg_extension": """(
     SELECT x.refobjid AS oid,
-           (pg_catalog.parse_ident((pg_catalog.pg_identify_object(3079, x.refobjid, 0)).identity))[1]
+           (pg_catalog.parse_ident((pg_catalog.pg_identify_object('3079', x.refobjid, 0)).identity))[1]
                AS extname
     FROM (SELECT DISTINCT d.refobjid FROM pg_catalog.pg_depend AS d
-          WHERE d.refclassid = 3079 AND d.deptype = 'e') AS x)""",
+          WHERE d.refclassid = '3079' AND d.deptype = 'e') AS x)""",
 }
 
 FUNCTION_PARTS: Final = frozenset({"pg_proc", "pg_language"})

@@ -21,15 +21,15 @@ ANY_SCHEMA: Final = "*"
 _OWN: Final = """
 WITH RECURSIVE members (class, id) AS (
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
-    WHERE d.deptype = 'e' AND d.refclassid = 3079 AND d.classid IN (1255, 2617)
+    WHERE d.deptype = 'e' AND d.refclassid = '3079' AND d.classid IN ('1255', '2617')
 ), own_functions AS MATERIALIZED (
     SELECT p.oid, p.proname, p.proargtypes, p.provariadic, p.pronargs, p.pronargdefaults
     FROM pg_catalog.pg_proc AS p
-    WHERE p.oid >= 16384 AND p.prokind <> 'p' AND p.prorettype NOT IN (2279, 3838)
-      AND NOT EXISTS (SELECT FROM members AS m WHERE m.class = 1255 AND m.id = p.oid)
+    WHERE p.oid >= '16384' AND p.prokind <> 'p' AND p.prorettype NOT IN ('2279', '3838')
+      AND NOT EXISTS (SELECT FROM members AS m WHERE m.class = '1255' AND m.id = p.oid)
 ), own_operators AS MATERIALIZED (
     SELECT o.oid, o.oprname, o.oprleft, o.oprright FROM pg_catalog.pg_operator AS o
-    WHERE o.oid >= 16384 AND NOT EXISTS (SELECT FROM members AS m WHERE m.class = 2617 AND m.id = o.oid)
+    WHERE o.oid >= '16384' AND NOT EXISTS (SELECT FROM members AS m WHERE m.class = '2617' AND m.id = o.oid)
 ), names (name) AS MATERIALIZED (
     SELECT DISTINCT f.proname FROM own_functions AS f
 ), contested (is_contested) AS MATERIALIZED (
@@ -38,10 +38,10 @@ WITH RECURSIVE members (class, id) AS (
         GROUP BY n.name HAVING pg_catalog.count(*) > 1)
 ), single (name) AS (
     SELECT f.proname FROM own_functions AS f
-    WHERE f.pronargs > 0 AND f.pronargs - f.pronargdefaults - (f.provariadic <> 0)::pg_catalog.int4 <= 1
+    WHERE f.pronargs > 0 AND f.pronargs - f.pronargdefaults - (f.provariadic <> '0')::pg_catalog.int4 <= 1
     UNION
     SELECT t.typname FROM pg_catalog.pg_type AS t
-    WHERE t.typtype = 'd' AND t.oid >= 16384
+    WHERE t.typtype = 'd' AND t.oid >= '16384'
 ), holders (relation, column_name) AS (
     SELECT a.attrelid, a.attname
     FROM pg_catalog.pg_attribute AS a
@@ -67,7 +67,7 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
         UNION SELECT o.oprleft FROM own_operators AS o
         UNION SELECT o.oprright FROM own_operators AS o
         UNION SELECT t.oid FROM pg_catalog.pg_type AS t
-              WHERE t.oid < 16384 AND t.typrelid = 0
+              WHERE t.oid < '16384' AND t.typrelid = '0'
                 AND (EXISTS (SELECT FROM names AS n) OR EXISTS (SELECT FROM own_operators AS o))
         UNION SELECT pg_catalog.oidin(pg_catalog.textout(pg_catalog.json_array_elements_text(c.types)))
               FROM columns AS c
@@ -76,7 +76,7 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
     SELECT part.id
     FROM used AS u JOIN pg_catalog.pg_type AS t ON t.oid = u.id,
          LATERAL (VALUES (t.typbasetype), (t.typelem)) AS part (id)
-    WHERE part.id <> 0
+    WHERE part.id <> '0'
 ), types AS (
     SELECT n.nspname, t.typname, t.oid, t.typcategory, t.typispreferred, t.typtype, t.typbasetype, t.typelem,
            t.typarray
@@ -98,12 +98,13 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
           FROM pg_catalog.pg_proc AS p,
                LATERAL pg_catalog.generate_subscripts(p.proargmodes, 1) AS place (number)
           WHERE p.proargmodes[place.number] IN ('o', 'b', 't')
-          OFFSET 0) AS q  -- else each function of the database is joined with each of pg_proc: 40 s for 2,400
+          -- Else each function of the database is joined with each of pg_proc: 40 s for 2,400.
+          OFFSET 0::pg_catalog.int8) AS q
     WHERE q.column_name IN (SELECT s.name FROM single AS s)
     UNION
     SELECT p.oid, p.proname, h.column_name
     FROM pg_catalog.pg_proc AS p
-    JOIN pg_catalog.pg_type AS t ON t.oid = p.prorettype AND t.typrelid <> 0
+    JOIN pg_catalog.pg_type AS t ON t.oid = p.prorettype AND t.typrelid <> '0'
     JOIN holders AS h ON h.relation = t.typrelid
 ), certain_results (name, column_name) AS (
     SELECT r.name, r.column_name FROM results AS r
@@ -126,16 +127,16 @@ UNION ALL
 SELECT 'function', '', p.proname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
            p.pronargs - p.pronargdefaults,
-           CASE WHEN p.provariadic = 0 THEN p.pronargs END,
+           CASE WHEN p.provariadic = '0' THEN p.pronargs END,
            pg_catalog.textin(pg_catalog.oidvectorout(p.proargtypes)), p.provariadic::pg_catalog.int8)))
 FROM names AS n JOIN pg_catalog.pg_proc AS p ON p.proname = n.name
-WHERE p.pronamespace = 11
+WHERE p.pronamespace = '11'
 UNION ALL
 SELECT 'operator', '', o.oprname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
            o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8)))
 FROM pg_catalog.pg_operator AS o
-WHERE o.oprnamespace = 11 AND o.oprname IN (SELECT s.oprname FROM own_operators AS s)
+WHERE o.oprnamespace = '11' AND o.oprname IN (SELECT s.oprname FROM own_operators AS s)
 UNION ALL
 SELECT 'column', '', c.name::pg_catalog.text, pg_catalog.textin(pg_catalog.json_out(c.types))
 FROM columns AS c
@@ -160,17 +161,17 @@ WHERE t.typname IN (
         UNION SELECT o.oprleft FROM own_operators AS o
         UNION SELECT o.oprright FROM own_operators AS o) AS u (id)
     JOIN pg_catalog.pg_type AS s ON s.oid = u.id)
-   OR t.oid >= 16384 AND t.typname IN (SELECT b.typname FROM pg_catalog.pg_type AS b WHERE b.oid < 16384)
+   OR t.oid >= '16384' AND t.typname IN (SELECT b.typname FROM pg_catalog.pg_type AS b WHERE b.oid < '16384')
 UNION ALL
 SELECT pg_catalog.concat('l', pg_catalog.sum(pg_catalog.hashtextextended(
-           pg_catalog.concat(d.atttypid, d.attname), 0)))
+           pg_catalog.concat(d.atttypid, d.attname), 0::pg_catalog.int8)))
 FROM (SELECT DISTINCT a.attname, a.atttypid
       FROM pg_catalog.pg_attribute AS a
       JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
       WHERE NOT a.attisdropped AND (SELECT o.is_contested FROM contested AS o)) AS d
 UNION ALL
 SELECT pg_catalog.concat('m', pg_catalog.sum(pg_catalog.hashtextextended(
-           pg_catalog.concat(c.oid, ' ', c.relnamespace, h.column_name, ' ', c.relname), 0)))
+           pg_catalog.concat(c.oid, ' ', c.relnamespace, h.column_name, ' ', c.relname), 0::pg_catalog.int8)))
 FROM pg_catalog.pg_class AS c LEFT JOIN holders AS h ON h.relation = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname IN (
     SELECT r.relname FROM holders AS s JOIN pg_catalog.pg_class AS r ON r.oid = s.relation)"""  # noqa: S608 - of constants

@@ -17,8 +17,8 @@ _IS_INVOKER: Final = """EXISTS (
 OWNERS: Final = f"""
 SELECT o.id FROM (
     SELECT v.relowner FROM pg_catalog.pg_class AS v
-    WHERE v.relkind = 'v' AND v.oid >= 16384 AND NOT {_IS_INVOKER.format(view="v")}
-    UNION SELECT f.proowner FROM pg_catalog.pg_proc AS f WHERE f.prosecdef AND f.oid >= 16384) AS o (id)
+    WHERE v.relkind = 'v' AND v.oid >= '16384' AND NOT {_IS_INVOKER.format(view="v")}
+    UNION SELECT f.proowner FROM pg_catalog.pg_proc AS f WHERE f.prosecdef AND f.oid >= '16384') AS o (id)
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = o.id AND (r.rolsuper OR r.rolbypassrls))"""  # noqa: S608
 
@@ -36,12 +36,12 @@ FROM (
     SELECT p.oid, p.polrelid, p.polname, p.polqual,
            pg_catalog.row_security_active(p.polrelid) AND EXISTS (
                SELECT FROM pg_catalog.unnest(p.polroles) AS r (id)
-               WHERE r.id = 0 OR pg_catalog.pg_has_role(r.id, 'USAGE')) AS is_ours,
+               WHERE r.id = '0' OR pg_catalog.pg_has_role(r.id, 'USAGE')) AS is_ours,
            (SELECT pg_catalog.json_agg(owner.id::pg_catalog.int8 ORDER BY owner.id)
             FROM owners AS owner
             WHERE {IS_SUBJECT} AND EXISTS (
                 SELECT FROM pg_catalog.unnest(p.polroles) AS r (id)
-                WHERE r.id = 0 OR pg_catalog.pg_has_role(owner.id, r.id, 'USAGE'))) AS owners
+                WHERE r.id = '0' OR pg_catalog.pg_has_role(owner.id, r.id, 'USAGE'))) AS owners
     FROM pg_catalog.pg_policy AS p
     JOIN pg_catalog.pg_class AS t ON t.oid = p.polrelid AND t.relrowsecurity
     WHERE p.polqual IS NOT NULL AND p.polcmd IN ('r', '*')
@@ -56,13 +56,13 @@ SELECT r.rngsubtype, r.rngtypid FROM pg_catalog.pg_range AS r
 UNION ALL
 SELECT d.refobjid, d.objid
 FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_type AS t ON t.oid = d.objid AND t.typtype = 'm'
-WHERE d.classid = 1247 AND d.refclassid = 1247
+WHERE d.classid = '1247' AND d.refclassid = '1247'
 UNION ALL
 SELECT t.typelem, t.oid FROM pg_catalog.pg_type AS t WHERE t.typcategory = 'A'
 UNION ALL
 SELECT a.atttypid, c.reltype
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
-WHERE c.reltype <> 0"""
+WHERE c.reltype <> '0'"""
 
 # The `ValueKind` of a type that holds values of another: a domain's is that of what it is over.
 _KIND_OF_WHOLE: Final = f"""
@@ -77,19 +77,19 @@ SELECT pg_catalog.oidin(pg_catalog.textout(m.match[1])), k.contypid
 FROM pg_catalog.pg_constraint AS k,
      LATERAL pg_catalog.regexp_matches(
          k.conbin::pg_catalog.text, ':(?:resulttype|typid) (\d+)', 'g') AS m (match)
-WHERE k.contypid >= 16384"""
+WHERE k.contypid >= '16384'"""
 
 # Casts by functions: the types that were made here, and where the server casts without being told to.
 _CASTS: Final = """
 SELECT c.castfunc AS function, c.castsource AS type, c.casttarget AS target,
-       c.castcontext = 'i' OR c.castcontext = 'a' AND c.casttarget < 16384 AS is_chosen
+       c.castcontext = 'i' OR c.castcontext = 'a' AND c.casttarget < '16384' AS is_chosen
 FROM pg_catalog.pg_cast AS c
-WHERE c.oid >= 16384 AND c.castfunc <> 0 AND c.castsource >= 16384
-  AND (c.castcontext = 'i' OR c.casttarget < 16384)
+WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.castsource >= '16384'
+  AND (c.castcontext = 'i' OR c.casttarget < '16384')
 UNION ALL
 SELECT c.castfunc, c.casttarget, c.casttarget, true
 FROM pg_catalog.pg_cast AS c
-WHERE c.oid >= 16384 AND c.castfunc <> 0 AND c.casttarget >= 16384 AND c.castcontext = 'i'"""
+WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384' AND c.castcontext = 'i'"""
 
 # Functions outside the system schemas, and those of PostgreSQL that an operator, cast, domain or aggregate
 # which is not its own calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out
@@ -101,24 +101,24 @@ WITH RECURSIVE operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
                n.nspname, o.oprname, o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8))
     FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
-    WHERE o.oprnamespace <> 'pg_catalog'::pg_catalog.regnamespace
+    WHERE o.oprnamespace <> '11'
     GROUP BY 1
 ), checks (type, id) AS (
     SELECT k.contypid, pg_catalog.oidin(pg_catalog.textout(m.match[1]))
     FROM pg_catalog.pg_constraint AS k,
          LATERAL pg_catalog.regexp_matches(
              k.conbin::pg_catalog.text, ':(?:func|opfunc)id (\d+)', 'g') AS m (match)
-    WHERE k.contypid >= 16384
+    WHERE k.contypid >= '16384'
 ), named_casts (id, type) AS (
     SELECT c.castfunc, t.type
     FROM pg_catalog.pg_cast AS c, LATERAL (VALUES (c.castsource), (c.casttarget)) AS t (type)
-    WHERE c.oid >= 16384 AND c.castfunc <> 0
-      AND (t.type = c.casttarget AND (t.type >= 16384 OR c.castsource < 16384)
-           OR t.type >= 16384 AND (c.castcontext = 'i' OR c.casttarget < 16384))
+    WHERE c.oid >= '16384' AND c.castfunc <> '0'
+      AND (t.type = c.casttarget AND (t.type >= '16384' OR c.castsource < '16384')
+           OR t.type >= '16384' AND (c.castcontext = 'i' OR c.casttarget < '16384'))
 ), holders (type, holder) AS (
     SELECT c.type, c.type FROM checks AS c
     UNION
-    SELECT c.type, c.type FROM named_casts AS c WHERE c.type >= 16384
+    SELECT c.type, c.type FROM named_casts AS c WHERE c.type >= '16384'
     UNION
     SELECT h.type, w.whole
     FROM holders AS h
@@ -156,21 +156,21 @@ WITH RECURSIVE operators (id, symbols) AS (
 ), extensions (id, name) AS (
     SELECT d.objid, e.extname
     FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_extension AS e ON e.oid = d.refobjid
-    WHERE d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass AND d.deptype = 'e'
-      AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass
+    WHERE d.classid = '1255' AND d.deptype = 'e'
+      AND d.refclassid = '3079'
 ), functions AS (
     SELECT p.oid, p.prokind, p.prorettype, n.nspname, p.proname, p.provolatile, p.prosecdef,
            CASE WHEN l.lanname = 'internal' AND p.prosrc ~ '^(multi)?range_constructor\d$' THEN 'sql'
                ELSE l.lanname END AS lanname,
-           p.provolatile <> 'v' AND p.prokind = 'f' AND x.id IS NULL AND p.oid >= 16384
+           p.provolatile <> 'v' AND p.prokind = 'f' AND x.id IS NULL AND p.oid >= '16384'
                AND l.lanname IN ('sql', 'plpgsql') AS is_to_be_read,
            COALESCE(x.name, '') AS extension,
            p.pronargs - p.pronargdefaults AS least,
-           CASE WHEN p.provariadic = 0 THEN p.pronargs END AS most,
+           CASE WHEN p.provariadic = '0' THEN p.pronargs END AS most,
            p.proargtypes, p.provariadic, p.proconfig, p.proowner,
            (SELECT pg_catalog.json_agg(pg_catalog.lower(pg_catalog.split_part(c.setting, '=', 1)))
             FROM pg_catalog.unnest(p.proconfig) AS c (setting)) AS settings,
-           p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> 0)::pg_catalog.int4 <= 1
+           p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> '0')::pg_catalog.int4 <= 1
                AS takes_one,
            -- IN and not EXISTS: hashed, as each table has a row type (10,000 tables: 8 s without).
            p.pronargs > 0 AND (p.proargtypes[0] IN (SELECT r.id FROM row_types AS r)
@@ -184,9 +184,10 @@ WITH RECURSIVE operators (id, symbols) AS (
                f.nspname, f.proname, f.provolatile, f.prosecdef, f.lanname, f.extension, f.settings))
     FROM pg_catalog.pg_aggregate AS a
     JOIN functions AS f ON f.oid IN (
-        a.aggtransfn, a.aggfinalfn, a.aggcombinefn, a.aggserialfn, a.aggdeserialfn,
-        a.aggmtransfn, a.aggminvtransfn, a.aggmfinalfn)
-    WHERE a.aggfnoid >= 16384
+        a.aggtransfn::pg_catalog.oid, a.aggfinalfn::pg_catalog.oid, a.aggcombinefn::pg_catalog.oid,
+        a.aggserialfn::pg_catalog.oid, a.aggdeserialfn::pg_catalog.oid, a.aggmtransfn::pg_catalog.oid,
+        a.aggminvtransfn::pg_catalog.oid, a.aggmfinalfn::pg_catalog.oid)
+    WHERE a.aggfnoid::pg_catalog.oid >= '16384'
     GROUP BY 1
 )
 SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg_catalog.text, f.prosecdef,
@@ -205,8 +206,7 @@ LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
 LEFT JOIN parts AS a ON a.id = f.oid
 LEFT JOIN casts AS c ON c.id = f.oid
-WHERE f.prokind <> 'p' AND f.prorettype NOT IN (
-      'pg_catalog.trigger'::pg_catalog.regtype, 'pg_catalog.event_trigger'::pg_catalog.regtype)
+WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""  # noqa: S608 - of constants
 
 _SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # as SQL spells them, too
@@ -227,10 +227,10 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
 ), trees (id, tree) AS (
     SELECT r.ev_class::pg_catalog.int8, r.ev_action::pg_catalog.text
     FROM pg_catalog.pg_rewrite AS r
-    JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class AND c.relkind = 'v' AND c.oid >= 16384
+    JOIN pg_catalog.pg_class AS c ON c.oid = r.ev_class AND c.relkind = 'v' AND c.oid >= '16384'
     WHERE NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend AS e
-        WHERE e.classid = 1259 AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')
+        WHERE e.classid = '1259' AND e.objid = c.oid AND e.objsubid = 0 AND e.deptype = 'e')
     UNION ALL
     SELECT p.id, p.tree FROM policies AS p
 ), called (id, function) AS (
@@ -273,7 +273,7 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
 ), calls (id, list) AS (
     SELECT c.id, pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, p.proname, p.pronargs))
     FROM called AS c
-    JOIN pg_catalog.pg_proc AS p ON p.oid = c.function AND (p.oid >= 16384 OR p.provolatile <> 'i')
+    JOIN pg_catalog.pg_proc AS p ON p.oid = c.function AND (p.oid >= '16384' OR p.provolatile <> 'i')
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
     GROUP BY c.id
 ), reads (id, list) AS (
@@ -292,8 +292,8 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
          LATERAL pg_catalog.unnest(pg_catalog.string_to_array(
              pg_catalog.split_part(piece.text, mark.ending, 1), ' ')) AS number (text)
     WHERE piece.number > 1
-      AND (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384)
-               OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= 16384 AND c.castfunc <> 0))
+      AND (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= '16384')
+               OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= '16384' AND c.castfunc <> '0'))
 ), castable (type, source, kind) AS (
     SELECT c.type, c.type, {ValueKind.ELEMENT:d} FROM ({_CASTS}) AS c
     UNION
@@ -304,7 +304,7 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
 ), domains (type, source, kind) AS (
     -- A literal beside an array, range or row of a domain becomes one, too, and so is checked.
     SELECT k.contypid, k.contypid, {ValueKind.ELEMENT:d}
-    FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384
+    FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= '16384'
     UNION
     SELECT w.whole, d.source,
            CASE WHEN w.is_nested THEN {ValueKind.ELEMENT:d} ELSE {_KIND_OF_WHOLE.format(part="d")} END
@@ -320,7 +320,7 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
          LATERAL pg_catalog.regexp_matches(
              k.conbin::pg_catalog.text, ':(?:func|opfunc)id (\d+)', 'g') AS m (match)
     JOIN pg_catalog.pg_proc AS p ON p.oid = pg_catalog.oidin(pg_catalog.textout(m.match[1]))
-    WHERE k.contypid >= 16384 AND (p.oid >= 16384 OR p.provolatile <> 'i')
+    WHERE k.contypid >= '16384' AND (p.oid >= '16384' OR p.provolatile <> 'i')
 ), cast_columns (id, list) AS (
     SELECT u.id, pg_catalog.json_agg(pg_catalog.json_build_array(u.name, t.typname, u.kind))
     FROM (SELECT a.attrelid, a.attname, c.source, c.kind
@@ -337,7 +337,7 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
     GROUP BY u.id
 ), types (id, list) AS (
     SELECT u.id, pg_catalog.json_agg(t.typname)
-    FROM typed AS u JOIN pg_catalog.pg_type AS t ON pg_catalog.concat(t.oid) = u.type AND t.oid >= 16384
+    FROM typed AS u JOIN pg_catalog.pg_type AS t ON pg_catalog.concat(t.oid) = u.type AND t.oid >= '16384'
     GROUP BY u.id
 ), programs (id) AS (
     SELECT f.ftrelid FROM pg_catalog.pg_foreign_table AS f
@@ -354,7 +354,7 @@ SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
        subject.policy::pg_catalog.text, subject.is_ours,
        pg_catalog.textin(pg_catalog.json_out(subject.owners)),
        CASE WHEN c.relkind = 'v' AND NOT {_IS_INVOKER.format(view="c")}
-           THEN c.relowner::pg_catalog.int8 ELSE 0 END
+           THEN c.relowner::pg_catalog.int8 ELSE 0::pg_catalog.int8 END
 FROM (SELECT r.oid::pg_catalog.int8, r.oid, ''::pg_catalog.name, true, NULL::pg_catalog.json
       FROM pg_catalog.pg_class AS r
       WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f')

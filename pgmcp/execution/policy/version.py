@@ -13,28 +13,34 @@ from pgmcp.execution.policy.statements import POLICIES
 # Every row that is made or changed gets a new place or transaction: the same digest, the same objects.
 # Ordinary tables are left out: there can be many of them, and the policy does not look at them.
 VERSION_PIECES: Final = (
-    ("pg_proc", "SELECT pg_catalog.concat('p', oid, ctid, xmin) FROM pg_catalog.pg_proc WHERE oid >= 16384"),
+    (
+        "pg_proc",
+        "SELECT pg_catalog.concat('p', oid, ctid, xmin) FROM pg_catalog.pg_proc WHERE oid >= '16384'",
+    ),
     (
         "pg_aggregate",
         "SELECT pg_catalog.concat('a', aggfnoid::pg_catalog.oid, ctid, xmin) FROM pg_catalog.pg_aggregate "
-        "WHERE aggfnoid >= 16384",
+        "WHERE aggfnoid::pg_catalog.oid >= '16384'",
     ),
     (
         "pg_operator",
-        "SELECT pg_catalog.concat('o', oid, ctid, xmin) FROM pg_catalog.pg_operator WHERE oid >= 16384",
+        "SELECT pg_catalog.concat('o', oid, ctid, xmin) FROM pg_catalog.pg_operator WHERE oid >= '16384'",
     ),
-    ("pg_cast", "SELECT pg_catalog.concat('c', oid, ctid, xmin) FROM pg_catalog.pg_cast WHERE oid >= 16384"),
+    (
+        "pg_cast",
+        "SELECT pg_catalog.concat('c', oid, ctid, xmin) FROM pg_catalog.pg_cast WHERE oid >= '16384'",
+    ),
     (
         "pg_type",
         "SELECT pg_catalog.concat('d', oid, ctid, xmin) FROM pg_catalog.pg_type WHERE typtype IN ('d', 'r')",
     ),
     (
         "pg_constraint",
-        "SELECT pg_catalog.concat('k', oid, ctid, xmin) FROM pg_catalog.pg_constraint WHERE contypid <> 0",
+        "SELECT pg_catalog.concat('k', oid, ctid, xmin) FROM pg_catalog.pg_constraint WHERE contypid <> '0'",
     ),
     (
         "pg_rewrite",
-        "SELECT pg_catalog.concat('r', oid, ctid, xmin) FROM pg_catalog.pg_rewrite WHERE oid >= 16384",
+        "SELECT pg_catalog.concat('r', oid, ctid, xmin) FROM pg_catalog.pg_rewrite WHERE oid >= '16384'",
     ),
     (
         "pg_policy",
@@ -53,23 +59,23 @@ VERSION_PIECES: Final = (
     (
         "pg_attribute",
         "SELECT pg_catalog.concat('h', attrelid, ' ', attnum, ' ', atttypid, ' ', attname) "
-        "FROM pg_catalog.pg_attribute WHERE atttypid >= 16384 AND ("
-        "EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= 16384) "
-        "OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= 16384 AND c.castfunc <> 0))",
+        "FROM pg_catalog.pg_attribute WHERE atttypid >= '16384' AND ("
+        "EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= '16384') "
+        "OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= '16384' AND c.castfunc <> '0'))",
     ),
     ("pg_namespace", "SELECT pg_catalog.concat('n', oid, ctid, xmin) FROM pg_catalog.pg_namespace"),
     ("pg_extension", "SELECT pg_catalog.concat('e', oid, ctid, xmin) FROM pg_catalog.pg_extension"),
     (
         "pg_class",
         "SELECT pg_catalog.concat('t', oid, ctid, xmin) FROM pg_catalog.pg_class "
-        "WHERE oid >= 16384 AND (relkind IN ('v', 'f', 'c') OR relrowsecurity)",
+        "WHERE oid >= '16384' AND (relkind IN ('v', 'f', 'c') OR relrowsecurity)",
     ),
 )
 """The rows that a policy is made of, and the part of the catalog that each needs."""
 
 # Without pg_proc the names of functions are still in pg_depend; what they do is not.
 _NAMES_PIECE: Final = """SELECT pg_catalog.concat('p', objid, ctid, xmin) FROM pg_catalog.pg_depend
-WHERE classid = 1255 AND refclassid = 2615"""
+WHERE classid = '1255' AND refclassid = '2615'"""
 
 
 def version_statement(unreadable: Collection[str]) -> str:

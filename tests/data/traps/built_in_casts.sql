@@ -1,5 +1,5 @@
--- Traps for SCHEMA: a cast for each pair of built-in types that our statements use and that has none. A cast
--- belongs to no schema, so no search_path hides it, and it comes before conversion by text.
+-- Traps for SCHEMA: an implicit cast for each pair of built-in types that our statements use and that has none.
+-- A cast belongs to no schema, so no search_path hides it, and it comes before conversion by text.
 do $do$
 declare
     source regtype;
@@ -18,7 +18,7 @@ begin
             execute format('create function SCHEMA.cast_%s_%s(a %s) returns %s language plpgsql as $f$ begin
                 perform SCHEMA.spring(%L); return null; end $f$',
                 source::oid, target::oid, source, target, format('cast of %s to %s', source, target));
-            execute format('create cast (%s as %s) with function SCHEMA.cast_%s_%s(%s)',
+            execute format('create cast (%s as %s) with function SCHEMA.cast_%s_%s(%s) as implicit',
                 source, target, source::oid, target::oid, source);
         end loop;
     end loop;

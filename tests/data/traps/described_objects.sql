@@ -30,6 +30,7 @@ insert into SCHEMA.parents (code, kind, label, tag, mail, price, share, born)
     select chr(64 + n), 'a', 'ab', 'b', 'a@b', n, n, '2020-01-01'::date + n from generate_series(1, 30) as n;
 insert into SCHEMA.children values (1, 1, 'a'), (2, 1, 'a');
 insert into SCHEMA.parted select n, '2020-01-01'::date + n from generate_series(1, 30) as n;
+create index on SCHEMA.never_analysed (name);
 insert into SCHEMA.never_analysed
     select n, 'Berlin', 'ab', 'a@b', 'LOUD', '2020-01-01'::date + n, n, n from generate_series(1, 30) as n;
 create table SCHEMA.parted_unseen (id int, name text) partition by range (id);

@@ -20,7 +20,7 @@ begin
     for item in
         select o.oprname, o.oprleft::regtype as l, o.oprright::regtype as r, o.oprresult::regtype as result
         from pg_operator as o
-        where o.oprnamespace = 'pg_catalog'::regnamespace and o.oprname in ('=', '<>', '||', '~', '!~', '<', '>', '>=', '<=', '+', '-')
+        where o.oprnamespace = 'pg_catalog'::regnamespace and o.oprname in ('=', '<>', '||', '~', '!~', '<', '>', '>=', '<=', '+', '-', '*', '/')
           and o.oprleft <> 0 and o.oprright <> 0
           and not exists (select from pg_type t where t.oid in (o.oprleft, o.oprright, o.oprresult) and t.typtype = 'p')
     loop
@@ -29,6 +29,23 @@ begin
             perform SCHEMA.spring(%L); return null; end $f$', n, item.l, item.r, item.result, item.oprname);
         execute format('create operator SCHEMA.%s (leftarg = %s, rightarg = %s, function = SCHEMA.trap_%s)',
             item.oprname, item.l, item.r, n);
+    end loop;
+    -- Of types between which PostgreSQL has no such operator, so that one of these would be an exact match.
+    for item in
+        select s.symbol, l.type as l, r.type as r
+        from unnest(array['=', '<>', '<', '>', '<=', '>=', '~', '!~', '+', '-', '*', '/']) as s (symbol),
+             unnest(array['text', 'name', '"char"', 'oid', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric',
+                          'regproc']::regtype[]) as l (type),
+             unnest(array['text', 'name', '"char"', 'oid', 'int2', 'int4', 'int8', 'float4', 'float8', 'numeric',
+                          'regproc']::regtype[]) as r (type)
+        where not exists (select from pg_operator as o
+                          where o.oprname = s.symbol and o.oprleft = l.type and o.oprright = r.type)
+    loop
+        n := n + 1;
+        execute format('create function SCHEMA.trap_%s(a %s, b %s) returns bool language plpgsql as $f$ begin
+            perform SCHEMA.spring(%L); return null; end $f$', n, item.l, item.r, item.symbol);
+        execute format('create operator SCHEMA.%s (leftarg = %s, rightarg = %s, function = SCHEMA.trap_%s)',
+            item.symbol, item.l, item.r, n);
     end loop;
     for item in select t.oid::regtype as l from unnest(array['name', 'text', 'oid', '"char"', 'int4', 'int2', 'text[]', 'name[]', 'oid[]']::text[]) u, to_regtype(u) t
     loop

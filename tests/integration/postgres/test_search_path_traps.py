@@ -24,18 +24,20 @@ from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Status
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import DeadlineExceededError, StatementFailedError
+from pgmcp.execution.mapped_roles import read_mapped_roles
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.role import POSTURE_SQL
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
+from pgmcp.lookup.indexed_values import find_indexed_values
 from pgmcp.lookup.value_check import check_unlisted, resolve
 from pgmcp.settings import load_settings
 from pgmcp.validation.references import find_references
 from testing.activity import with_application_name
 from testing.attack_run import pipeline_to
 from testing.front_process import SLEEP
-from testing.own_sql_log import own_statements, read_log
+from testing.own_sql_log import find_inexact, is_own, own_statements, read_log
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.postgres_facts import Backends
 from testing.recorded_spawn import RecordedSpawn
@@ -291,9 +293,11 @@ async def _look_into_tables(fetch: Callable[[str], Awaitable[Rows]]) -> None:
     # Not validated: the path alone has to keep these from the traps.
     samples = await sample(catalog, fetch, fetch, max_rows=100)
     compared = "name = 'berlin' and label = 'AB' and citext = 'loud'"
+    found = await find_indexed_values(catalog, "Which never analysed name is Berlin?", fetch)
     comparisons = resolve(find_references(f"select 1 from never_analysed where {compared}"), catalog)
     mismatches = await check_unlisted(comparisons, catalog, fetch)
 
+    assert found == ["\"Berlin\" -> never_analysed.name = 'Berlin'"]
     (seen,) = [columns for (_, table), columns in samples.items() if table == "never_analysed"]
     assert {name: each.values for name, each in seen.items() if each.values} == {
         "name": ("Berlin",), "label": ("ab",), "citext": ("LOUD",)
@@ -343,12 +347,20 @@ async def test_each_own_statement_is_read_only_with_only_pg_catalog_on_its_path(
     }
     assert {start: file for start, file in not_run.items() if file != _ENDING_BACKENDS} == {}
     assert trapped.sprung() == []
+    options = f"-c search_path={OWN_SEARCH_PATH.replace(' ', '')} -c log_statement=none"
+    with psycopg.connect(trapped.url, options=options, prepare_threshold=None) as connection:
+        # Columns of other tables than the catalog's are converted where they are varchar or a domain.
+        of_catalog = {text for text in texts if is_own(text) and "public." not in text}
+        resolved = {text: find_inexact(connection, text) for text in of_catalog}
+    assert len(resolved) > 30
+    assert {text: found for text, found in resolved.items() if found} == {}
 
 
 async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
     await _read_everything(supervisor)
     await _look_into_tables(_own_fetch(supervisor))
     await read_row_security(_own_fetch(supervisor))
+    await read_mapped_roles(_own_fetch(supervisor), ["trapped_reader"])
     async with pipeline_to(url) as pipeline:
         await pipeline.execute_sql("select feels from people")
         with pytest.raises(StatementFailedError):
