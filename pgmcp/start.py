@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pgmcp.errors import PgmcpError
 from pgmcp.features import AnswerExtension, make_extensions
-from pgmcp.surface import Backend, Offer, Surface
+from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.stdio.descriptors import HostDescriptors
 from pgmcp.transport.stdio.server import StdioServer
 
@@ -51,14 +51,14 @@ async def _serve(
     descriptors: HostDescriptors, fork_server: "ForkServer | None", *, loads_at_once: bool
 ) -> None:
     loop = asyncio.get_running_loop()
-    offer: asyncio.Future[Offer] = loop.create_future()
+    settings_ready: asyncio.Future[SurfaceSettings] = loop.create_future()
     backend: asyncio.Future[Backend] = loop.create_future()
-    surface = Surface(offer, backend)
+    surface = Surface(settings_ready, backend)
     server = StdioServer(surface, descriptors)
     _on_signals(server.ended.set)
     server.start()
     loading = loop.create_task(
-        _load(server, surface, offer, backend, fork_server, loads_at_once=loads_at_once)
+        _load(server, surface, settings_ready, backend, fork_server, loads_at_once=loads_at_once)
     )
     leaving = loop.create_task(server.ended.wait())
     try:
@@ -77,7 +77,7 @@ async def _serve(
 async def _load(
     server: StdioServer,
     surface: Surface,
-    offer: "asyncio.Future[Offer]",
+    settings_ready: "asyncio.Future[SurfaceSettings]",
     backend: "asyncio.Future[Backend]",
     fork_server: "ForkServer | None",
     *,
@@ -87,16 +87,16 @@ async def _load(
     if not loads_at_once:
         await server.opened.wait()
     try:
-        settings, context_file, offered = await asyncio.to_thread(read_settings)
+        settings, context_file, surface_settings = await asyncio.to_thread(read_settings)
         await asyncio.to_thread(surface.load)
-        offer.set_result(offered)
+        settings_ready.set_result(surface_settings)
         open_backend = await asyncio.to_thread(_load_composition)
-        async with open_backend(settings, context_file, fork_server, offered.extensions) as built:
-            logger.info("serving %s over stdio", ", ".join(offered.database_names))
+        async with open_backend(settings, context_file, fork_server, surface_settings.extensions) as built:
+            logger.info("serving %s over stdio", ", ".join(surface_settings.database_names))
             backend.set_result(built)
             await server.ended.wait()
     except BaseException as error:
-        for future in (offer, backend):
+        for future in (settings_ready, backend):
             _fail(future, error)
         if not isinstance(error, PgmcpError) or loads_at_once:
             raise
@@ -105,7 +105,7 @@ async def _load(
         raise
 
 
-def read_settings() -> "tuple[Settings, ContextFile | None, Offer]":
+def read_settings() -> "tuple[Settings, ContextFile | None, SurfaceSettings]":
     """Read the settings and set up logging.
 
     Raises:
@@ -126,13 +126,13 @@ def read_settings() -> "tuple[Settings, ContextFile | None, Offer]":
         context_file.get(name).verified for name in settings.databases
     )
     server = settings.server
-    offered = Offer(
+    surface_settings = SurfaceSettings(
         database_names=tuple(settings.databases),
         max_rows=server.max_result_rows,
         answers_questions=settings.openai.is_configured or has_verified,
         extensions=make_extensions(server),
     )
-    return settings, context_file, offered
+    return settings, context_file, surface_settings
 
 
 def _load_composition() -> OpenBackend:

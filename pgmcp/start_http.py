@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from pgmcp.errors import PgmcpError, SettingsError
 from pgmcp.serve import open_backend
 from pgmcp.start import read_settings
-from pgmcp.surface import Backend, Offer, Surface
+from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.http.address import (
     ListenAddress,
     is_loopback,
@@ -63,14 +63,14 @@ def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str |
         PgmcpError: the server could not be built.
     """
     try:
-        settings, context_file, offer = read_settings()
+        settings, context_file, surface_settings = read_settings()
         if proxies is not None:
             settings = with_proxies(settings, proxies)
         where = parse_address(address) if address else ListenAddress()
         sockets = open_sockets(where)
         try:
             host_check = build_host_check(where, settings.http, is_local=is_loopback(sockets))
-            asyncio.run(_serve(settings, context_file, offer, fork_server, sockets, host_check))
+            asyncio.run(_serve(settings, context_file, surface_settings, fork_server, sockets, host_check))
         finally:
             for each in sockets:
                 each.close()
@@ -174,23 +174,23 @@ def _introspection(settings: "HttpSettings", fetcher: Fetcher) -> Introspection 
 async def _serve(
     settings: "Settings",
     context_file: "ContextFile | None",
-    offered: Offer,
+    surface_settings: SurfaceSettings,
     fork_server: "ForkServer | None",
     sockets: list[socket],
     host_check: HostCheck,
 ) -> None:
     loop = asyncio.get_running_loop()
-    offer: asyncio.Future[Offer] = loop.create_future()
+    settings_ready: asyncio.Future[SurfaceSettings] = loop.create_future()
     backend: asyncio.Future[Backend] = loop.create_future()
-    surface = Surface(offer, backend)
+    surface = Surface(settings_ready, backend)
     await asyncio.to_thread(surface.load)
-    offer.set_result(offered)
+    settings_ready.set_result(surface_settings)
     async with (
         open_backend(
             settings,
             context_file,
             fork_server,
-            offered.extensions,
+            surface_settings.extensions,
             kept_connections=KEPT_CONNECTIONS,
         ) as built,
         open_gate(settings.http) as gate,
@@ -214,7 +214,7 @@ async def _serve(
             _warn(settings.http, is_local=is_loopback(sockets))
             logger.info(
                 "serving %s over HTTP on %s",
-                ", ".join(offered.database_names),
+                ", ".join(surface_settings.database_names),
                 _describe(sockets, settings.http),
             )
             await server.serve(sockets)

@@ -18,7 +18,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
 
-from pgmcp.surface import Backend, Offer, Surface
+from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.http.address import ListenAddress, open_sockets
 from pgmcp.transport.http.health import DatabaseState
 from pgmcp.transport.http.host_check import LOOPBACK_NAMES, LOOPBACK_ORIGINS, HostCheck
@@ -322,14 +322,14 @@ def completed(handle: Callable[[Context, Any], Awaitable[Result]]) -> Any:
 
 async def serve(port: int) -> None:
     loop = asyncio.get_running_loop()
-    offer: asyncio.Future[Offer] = loop.create_future()
+    surface_settings: asyncio.Future[SurfaceSettings] = loop.create_future()
     backend: asyncio.Future[Backend] = loop.create_future()
 
     async def check() -> Mapping[str, DatabaseState]:
         return {}
 
     server = HttpServer(
-        Surface(offer, backend),  # answers nothing: it is never built
+        Surface(surface_settings, backend),  # answers nothing: it is never built
         HostCheck(LOOPBACK_NAMES, LOOPBACK_ORIGINS),
         check,
         HttpLimits(stop_timeout_s=1),

@@ -53,8 +53,8 @@ def check() -> None:
     """
     from pgmcp.start import read_settings
 
-    _, _, offer = read_settings()
-    sys.stdout.write(f"the settings are valid: {', '.join(offer.database_names)}\n")
+    _, _, surface_settings = read_settings()
+    sys.stdout.write(f"the settings are valid: {', '.join(surface_settings.database_names)}\n")
 
 
 def start_fork_server() -> ForkServer | None:

@@ -1,6 +1,6 @@
 """Everything that a host can request, as plain data and functions. Transports encode the results.
 
-offer          values from the settings, and the server's name and instructions
+settings       values from the settings, and the server's name and instructions
 arguments      arguments as structs: JSON schema, validation, error messages
 tools          the four tools
 schema_tools   the handlers of search_schema and refresh_schema
@@ -37,8 +37,8 @@ from pgmcp.errors import (
 from pgmcp.surface import completions, prompts, resources
 from pgmcp.surface.caller import Caller
 from pgmcp.surface.changes import Audience, Event, Notify, subscribe_to_schemas
-from pgmcp.surface.offer import INSTRUCTIONS, SERVER_INFO, Offer
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError, ToolReply
+from pgmcp.surface.settings import INSTRUCTIONS, SERVER_INFO, SurfaceSettings
 from pgmcp.untrusted import escape_untrusted_block, shorten
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ __all__ = [
     "SERVER_INFO",
     "Backend",
     "Caller",
-    "Offer",
     "RequestError",
     "Surface",
+    "SurfaceSettings",
     "ToolReply",
     "TraceRequest",
 ]
@@ -90,12 +90,14 @@ class Surface:
     """Tools, resources, prompts and completions, for any transport.
 
     Args:
-        offer: done when the settings have been read, or are invalid.
+        settings: done when the settings have been read, or are invalid.
         backend: done when the pipeline has been built, or has failed to build.
     """
 
-    def __init__(self, offer: "asyncio.Future[Offer]", backend: "asyncio.Future[Backend]") -> None:
-        self._offer = offer
+    def __init__(
+        self, settings: "asyncio.Future[SurfaceSettings]", backend: "asyncio.Future[Backend]"
+    ) -> None:
+        self._settings = settings
         self._backend = backend
 
     def load(self) -> None:
@@ -138,12 +140,12 @@ class Surface:
 
     async def list_tools(self, cursor: str | None) -> dict[str, Any]:
         """Return the protocol's list of tools."""
-        await self._offered()
+        await self._wait_for_settings()
         return resources.page_of("tools", [tool.definition for tool in self._tools.values()], cursor)
 
     def has_tool(self, name: str) -> bool:
         """Return whether a tool of this name is known now; without waiting for the settings."""
-        return self._offer.done() and name in self._tools
+        return self._settings.done() and name in self._tools
 
     async def call_tool(self, name: str, raw_arguments: Mapping[str, Any], caller: Caller) -> ToolReply:
         """Call a tool; every failure is a reply that a model can read.
@@ -151,8 +153,8 @@ class Surface:
         Raises:
             RequestError: there is no such tool.
         """
-        if not self._offer.done():
-            await self._offered()
+        if not self._settings.done():
+            await self._wait_for_settings()
         tool = self._tools.get(name)
         if tool is None:
             raise RequestError(INVALID_PARAMS, f"Unknown tool: {shorten(name, MAX_NAME_CHARACTERS)}")
@@ -170,10 +172,10 @@ class Surface:
         self, cursor: str | None, principal: "Principal | None" = None
     ) -> dict[str, Any]:
         """Return a page of the protocol's list of resources."""
-        offer = await self._offered()
+        settings = await self._wait_for_settings()
         is_built = self._backend.done() and not self._backend.exception()
         pipeline = self._backend.result().pipeline if is_built else None
-        return resources.list_resources(offer, pipeline, cursor, principal)
+        return resources.list_resources(settings, pipeline, cursor, principal)
 
     def list_templates(self, cursor: str | None) -> dict[str, Any]:
         """Return the protocol's list of resource templates."""
@@ -190,7 +192,7 @@ class Surface:
         """
         backend = await self._built_for_request()
         return await resources.read_resource(
-            self._known_offer(), backend.pipeline, backend.presenter, uri, principal
+            self._known_settings(), backend.pipeline, backend.presenter, uri, principal
         )
 
     async def check_subscribable(self, uri: str) -> None:
@@ -199,7 +201,7 @@ class Surface:
         Raises:
             RequestError: the URI is not the schema of a configured database or a table in it.
         """
-        resources.check_subscribable(await self._offered(), uri)
+        resources.check_subscribable(await self._wait_for_settings(), uri)
 
     def list_prompts(self, cursor: str | None) -> dict[str, Any]:
         """Return the protocol's list of prompts."""
@@ -211,10 +213,10 @@ class Surface:
         Raises:
             RequestError: there is no such prompt, or its arguments are invalid.
         """
-        offer = await self._offered()
-        if not offer.database_names:
+        settings = await self._wait_for_settings()
+        if not settings.database_names:
             await self._built_for_request()  # raises the error that says why there are none
-        return prompts.get_prompt(offer, name, arguments)
+        return prompts.get_prompt(settings, name, arguments)
 
     async def complete(
         self,
@@ -238,17 +240,17 @@ class Surface:
     def _tools(self) -> "dict[str, Tool]":
         from pgmcp.surface.tools import build_tools
 
-        return build_tools(self._known_offer())
+        return build_tools(self._known_settings())
 
-    async def _offered(self) -> Offer:
-        if not self._offer.done():
-            await asyncio.wait([self._offer])
-        return self._known_offer()
+    async def _wait_for_settings(self) -> SurfaceSettings:
+        if not self._settings.done():
+            await asyncio.wait([self._settings])
+        return self._known_settings()
 
-    def _known_offer(self) -> Offer:
-        """Return the offer; with invalid settings, one that lists the tools, so that calls can say why."""
-        failed = self._offer.cancelled() or self._offer.exception()
-        return Offer(answers_questions=True) if failed else self._offer.result()
+    def _known_settings(self) -> SurfaceSettings:
+        """Return the settings; if they are invalid, defaults, so that calls can say why."""
+        failed = self._settings.cancelled() or self._settings.exception()
+        return SurfaceSettings(answers_questions=True) if failed else self._settings.result()
 
     async def _built(self) -> Backend:
         if not self._backend.done():

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from pgmcp.answers.failure import render_error
 from pgmcp.errors import MAX_NAME_CHARACTERS, InvalidArgumentError, UnknownDatabaseError
-from pgmcp.surface.offer import Offer
 from pgmcp.surface.reply import INVALID_PARAMS, RequestError
+from pgmcp.surface.settings import SurfaceSettings
 from pgmcp.untrusted import shorten
 
 _DATABASE: Final = ("database", "Name of a configured database; the default one if left out")
@@ -64,14 +64,14 @@ class Prompt:
 
     Attributes:
         arguments: name and description of each; all may be left out.
-        write: returns the text, given the offer and the arguments by name; "" for one that was left out.
+        write: returns the text, given the settings and the arguments by name; "" for one that was left out.
     """
 
     name: str
     title: str
     description: str
     arguments: Sequence[tuple[str, str]]
-    write: Callable[[Offer, Mapping[str, str]], str]
+    write: Callable[[SurfaceSettings, Mapping[str, str]], str]
 
     def describe(self) -> dict[str, Any]:
         """Return the prompt as a list shows it."""
@@ -86,7 +86,7 @@ class Prompt:
         }
 
 
-def get_prompt(offer: Offer, name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
+def get_prompt(settings: SurfaceSettings, name: str, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return a prompt as the protocol's `GetPromptResult`.
 
     Raises:
@@ -96,7 +96,7 @@ def get_prompt(offer: Offer, name: str, raw: Mapping[str, Any]) -> dict[str, Any
     if prompt is None:
         raise RequestError(INVALID_PARAMS, f"Unknown prompt: {shorten(name, MAX_NAME_CHARACTERS)}")
     try:
-        text = prompt.write(offer, _read_arguments(prompt, raw))
+        text = prompt.write(settings, _read_arguments(prompt, raw))
     except (InvalidArgumentError, UnknownDatabaseError) as error:
         raise RequestError(INVALID_PARAMS, render_error(error)) from error
     message = {"role": "user", "content": {"type": "text", "text": text}}
@@ -115,29 +115,29 @@ def _read_arguments(prompt: Prompt, raw: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(given.get(name, "")) for name in names}
 
 
-def _name_database(offer: Offer, name: str) -> str:
+def _name_database(settings: SurfaceSettings, name: str) -> str:
     """Return the words with which a prompt refers to the database."""
-    known = list(offer.database_names)
+    known = list(settings.database_names)
     if name and name not in known:
         raise UnknownDatabaseError(name, known)
     return f"the database {name or known[0]}"
 
 
-def _explore(offer: Offer, given: Mapping[str, str]) -> str:
-    return EXPLORE.format(database=_name_database(offer, given["database"]))
+def _explore(settings: SurfaceSettings, given: Mapping[str, str]) -> str:
+    return EXPLORE.format(database=_name_database(settings, given["database"]))
 
 
-def _ask(offer: Offer, given: Mapping[str, str]) -> str:
-    where, question = _name_database(offer, given["database"]), given["question"]
+def _ask(settings: SurfaceSettings, given: Mapping[str, str]) -> str:
+    where, question = _name_database(settings, given["database"]), given["question"]
     asked = f"Answer this question from {where}:\n{question}" if question else ""
-    steps = ASK_BY_QUERY if offer.answers_questions else ASK_BY_SQL
+    steps = ASK_BY_QUERY if settings.answers_questions else ASK_BY_SQL
     return ASK.format(question=asked or f"Ask me what I want to know from {where}.", steps=steps)
 
 
-def _explain(offer: Offer, given: Mapping[str, str]) -> str:
+def _explain(settings: SurfaceSettings, given: Mapping[str, str]) -> str:
     sql = given["sql"].strip()
     statement = f"```sql\n{sql}\n```" if sql else "Ask me for the statement first."
-    return EXPLAIN.format(database=_name_database(offer, given["database"]), statement=statement)
+    return EXPLAIN.format(database=_name_database(settings, given["database"]), statement=statement)
 
 
 PROMPTS: Final = (

@@ -24,8 +24,8 @@ from pgmcp.errors import (
     UnknownDatabaseError,
     UnmappedPrincipalError,
 )
-from pgmcp.surface.offer import Offer
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
+from pgmcp.surface.settings import SurfaceSettings
 from pgmcp.untrusted import shorten
 
 if TYPE_CHECKING:
@@ -88,7 +88,10 @@ TEMPLATES: Final[list[dict[str, Any]]] = [
 
 
 def list_resources(
-    offer: Offer, pipeline: "Pipeline | None", cursor: str | None, principal: "Principal | None" = None
+    settings: SurfaceSettings,
+    pipeline: "Pipeline | None",
+    cursor: str | None,
+    principal: "Principal | None" = None,
 ) -> dict[str, Any]:
     """Return a page of the list; the result view, which is not for users, comes last.
 
@@ -100,9 +103,9 @@ def list_resources(
     """
     resources = [
         _DATABASES,
-        *(_describe_schema(name) for name in offer.database_names),
+        *(_describe_schema(name) for name in settings.database_names),
         *(list_tables(pipeline, principal) if pipeline is not None else ()),
-        *(page.description for extension in offer.extensions for page in extension.pages),
+        *(page.description for extension in settings.extensions for page in extension.pages),
     ]
     return page_of("resources", resources, cursor)
 
@@ -158,7 +161,11 @@ def table_uri(database: str, name: str) -> str:
 
 
 async def read_resource(
-    offer: Offer, pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: "Principal | None" = None
+    settings: SurfaceSettings,
+    pipeline: "Pipeline",
+    presenter: "Presenter",
+    uri: str,
+    principal: "Principal | None" = None,
 ) -> dict[str, Any]:
     """Return the content of a URI as the protocol's `ReadResourceResult`.
 
@@ -169,7 +176,7 @@ async def read_resource(
         RequestError: there is no such resource, or it cannot be read now.
     """
     try:
-        content = await _read(offer, pipeline, presenter, uri, principal)
+        content = await _read(settings, pipeline, presenter, uri, principal)
     except PgmcpError as error:
         is_absent = isinstance(error, _ABSENT)
         code = INVALID_PARAMS if is_absent else INTERNAL_ERROR
@@ -181,14 +188,14 @@ async def read_resource(
     return {"contents": [{"uri": uri, **content}]}
 
 
-def check_subscribable(offer: Offer, uri: str) -> None:
+def check_subscribable(settings: SurfaceSettings, uri: str) -> None:
     """Refuse a subscription to a URI whose content never changes.
 
     Raises:
         RequestError: the URI is not the schema of a configured database or a table in it.
     """
     found = _SCHEMA.fullmatch(uri)
-    if found is None or unquote(found[1]) not in offer.database_names:
+    if found is None or unquote(found[1]) not in settings.database_names:
         raise RequestError(
             INVALID_PARAMS,
             f"{shorten(uri, 200)!r} never changes: subscribe to schema://database or schema://database/table",
@@ -197,11 +204,15 @@ def check_subscribable(offer: Offer, uri: str) -> None:
 
 
 async def _read(
-    offer: Offer, pipeline: "Pipeline", presenter: "Presenter", uri: str, principal: "Principal | None"
+    settings: SurfaceSettings,
+    pipeline: "Pipeline",
+    presenter: "Presenter",
+    uri: str,
+    principal: "Principal | None",
 ) -> dict[str, Any] | None:
     if uri == _LIST_URI:
         return _text("\n".join(pipeline.database_names))
-    pages = (page for extension in offer.extensions for page in extension.pages)
+    pages = (page for extension in settings.extensions for page in extension.pages)
     if found_page := next((page for page in pages if page.description["uri"] == uri), None):
         described = {key: found_page.description[key] for key in ("mimeType", "_meta")}
         return {**described, "text": found_page.read()}

@@ -16,9 +16,9 @@ from pgmcp.features import AnswerExtension
 from pgmcp.surface.arguments import ArgumentReader
 from pgmcp.surface.caller import Caller
 from pgmcp.surface.extensions import Chosen, choose, chosen_row_limits, extended, withheld
-from pgmcp.surface.offer import Offer
 from pgmcp.surface.reply import ToolReply
 from pgmcp.surface.schema_tools import RefreshSchema, SearchSchema, refresh_schema, search_schema
+from pgmcp.surface.settings import SurfaceSettings
 
 if TYPE_CHECKING:
     from pgmcp.answers.answer import Answer
@@ -80,19 +80,19 @@ class Tool:
     run: Handler
 
 
-def build_tools(offer: Offer) -> dict[str, Tool]:
+def build_tools(settings: SurfaceSettings) -> dict[str, Tool]:
     """Return the tools by name; `query` only if there is a model or a verified question."""
-    tools = [_execute_sql_tool(offer), _search_schema_tool(offer), _refresh_schema_tool(offer)]
-    if offer.answers_questions:
-        tools.insert(0, _query_tool(offer))
+    tools = [_execute_sql_tool(settings), _search_schema_tool(settings), _refresh_schema_tool(settings)]
+    if settings.answers_questions:
+        tools.insert(0, _query_tool(settings))
     return {tool.name: tool for tool in tools}
 
 
-def _query_tool(offer: Offer) -> Tool:
+def _query_tool(settings: SurfaceSettings) -> Tool:
     return _tool(
-        offer,
+        settings,
         Query,
-        run=partial(_query, offer.extensions),
+        run=partial(_query, settings.extensions),
         name="query",
         title="Ask the database",
         description=(
@@ -104,11 +104,11 @@ def _query_tool(offer: Offer) -> Tool:
     )
 
 
-def _execute_sql_tool(offer: Offer) -> Tool:
+def _execute_sql_tool(settings: SurfaceSettings) -> Tool:
     return _tool(
-        offer,
+        settings,
         ExecuteSql,
-        run=partial(_execute_sql, offer.extensions),
+        run=partial(_execute_sql, settings.extensions),
         name="execute_sql",
         title="Run SQL, read-only",
         description=(
@@ -120,9 +120,9 @@ def _execute_sql_tool(offer: Offer) -> Tool:
     )
 
 
-def _search_schema_tool(offer: Offer) -> Tool:
+def _search_schema_tool(settings: SurfaceSettings) -> Tool:
     return _tool(
-        offer,
+        settings,
         SearchSchema,
         run=search_schema,
         name="search_schema",
@@ -131,33 +131,33 @@ def _search_schema_tool(offer: Offer) -> Tool:
             "Find tables and views with their columns, types, keys, allowed values and comments. "
             "Use it before writing SQL."
         ),
-        output_schema=_reply_schema(offer, {"database": {"type": "string"}, "schema": {"type": "string"}}),
+        output_schema=_reply_schema(settings, {"database": {"type": "string"}, "schema": {"type": "string"}}),
     )
 
 
-def _refresh_schema_tool(offer: Offer) -> Tool:
+def _refresh_schema_tool(settings: SurfaceSettings) -> Tool:
     names = {"type": "array", "items": {"type": "string"}}
     changes = {"type": "object", "additionalProperties": names}
     by_database = {"type": "object", "additionalProperties": changes}
     return _tool(
-        offer,
+        settings,
         RefreshSchema,
         run=refresh_schema,
         name="refresh_schema",
         title="Read the schema again",
         description="Read the schema again after it was changed; says what was added, dropped or changed.",
-        output_schema=_reply_schema(offer, {"databases": by_database}),
+        output_schema=_reply_schema(settings, {"databases": by_database}),
     )
 
 
-def _reply_schema(offer: Offer, properties: dict[str, Any]) -> dict[str, Any]:
+def _reply_schema(settings: SurfaceSettings, properties: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a reply; one about several databases may have errors, too."""
-    optional = _ERRORS if len(offer.database_names) > 1 else {}
+    optional = _ERRORS if len(settings.database_names) > 1 else {}
     return {"type": "object", "properties": properties | optional, "required": list(properties)}
 
 
 def _tool(
-    offer: Offer,
+    settings: SurfaceSettings,
     kind: type[Struct],
     *,
     run: Handler,
@@ -166,14 +166,14 @@ def _tool(
     description: str,
     output_schema: dict[str, Any],
 ) -> Tool:
-    extensions = offer.extensions if kind in (Query, ExecuteSql) else ()
+    extensions = settings.extensions if kind in (Query, ExecuteSql) else ()
     writes_files = any(extension.writes_files for extension in extensions)
     arguments = ArgumentReader(extended(kind, extensions), withheld(extensions))
     definition = {
         "name": name,
         "title": title,
         "description": description,
-        "inputSchema": arguments.schema(_additions(offer)),
+        "inputSchema": arguments.schema(_additions(settings)),
         "outputSchema": output_schema,
         # Every tool reads; only `query` reaches beyond the database, to the model's provider. Where files may
         # be written a call can add one: hosts that accept every read-only call should know.
@@ -190,23 +190,23 @@ def _tool(
     return Tool(name, arguments, definition, run)
 
 
-def _additions(offer: Offer) -> Mapping[str, Mapping[str, Any]]:
+def _additions(settings: SurfaceSettings) -> Mapping[str, Mapping[str, Any]]:
     """Return the keywords of arguments' schemas that depend on the settings.
 
     The pipeline checks these bounds itself, because its messages name both row limits and similar names.
     """
     rows_by_argument = {
         extension.argument.name: extension.row_limits.max_rows
-        for extension in offer.extensions
+        for extension in settings.extensions
         if extension.argument and extension.row_limits
     }
     others = "".join(f"; {rows} with {argument}" for argument, rows in rows_by_argument.items())
-    most = f"Rows, at most {offer.max_rows}{others}"
-    greatest = max([offer.max_rows, *rows_by_argument.values()])
-    enumerated = 0 < len(offer.database_names) <= MAX_ENUMERATED_DATABASES
+    most = f"Rows, at most {settings.max_rows}{others}"
+    greatest = max([settings.max_rows, *rows_by_argument.values()])
+    enumerated = 0 < len(settings.database_names) <= MAX_ENUMERATED_DATABASES
     return {
         "limit": {"description": most, "minimum": 1, "maximum": greatest},
-        "database": {"enum": list(offer.database_names)} if enumerated else {},
+        "database": {"enum": list(settings.database_names)} if enumerated else {},
     }
 
 

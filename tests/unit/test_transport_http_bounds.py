@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 import pytest
 
-from pgmcp.surface import Backend, Offer, Surface
+from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.http.address import ListenAddress, open_sockets
 from pgmcp.transport.http.health import DatabaseState
 from pgmcp.transport.http.host_check import LOOPBACK_NAMES, HostCheck
@@ -26,8 +26,8 @@ LIST = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 async def serve(limits: HttpLimits) -> AsyncIterator[int]:
     """Serve a surface without databases on a free port, and return the port."""
     loop = asyncio.get_running_loop()
-    offer: asyncio.Future[Offer] = loop.create_future()
-    offer.set_result(Offer())
+    surface_settings: asyncio.Future[SurfaceSettings] = loop.create_future()
+    surface_settings.set_result(SurfaceSettings())
     backend: asyncio.Future[Backend] = loop.create_future()
 
     async def check() -> Mapping[str, DatabaseState]:
@@ -35,7 +35,7 @@ async def serve(limits: HttpLimits) -> AsyncIterator[int]:
 
     sockets = open_sockets(ListenAddress("127.0.0.1", 0))
     sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # what is not read is soon felt
-    server = HttpServer(Surface(offer, backend), HostCheck(LOOPBACK_NAMES, ()), check, limits)
+    server = HttpServer(Surface(surface_settings, backend), HostCheck(LOOPBACK_NAMES, ()), check, limits)
     serving = loop.create_task(server.serve(sockets))
     try:
         with anyio.fail_after(20):

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from starlette.datastructures import Headers
 
-from pgmcp.surface import Backend, Caller, Offer, Surface, ToolReply
+from pgmcp.surface import Backend, Caller, Surface, SurfaceSettings, ToolReply
 from pgmcp.transport.http.direct_calls import ClientGoneError, DirectCall, DirectCalls
 from testing.http_server import request, tool_call
 from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_VERSION
@@ -24,10 +24,10 @@ class SlowSurface(Surface):
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        offer: asyncio.Future[Offer] = loop.create_future()
+        surface_settings: asyncio.Future[SurfaceSettings] = loop.create_future()
         backend: asyncio.Future[Backend] = loop.create_future()
-        super().__init__(offer, backend)
-        offer.set_result(Offer(database_names=("shop",)))
+        super().__init__(surface_settings, backend)
+        surface_settings.set_result(SurfaceSettings(database_names=("shop",)))
         self.may_answer = asyncio.Event()
         self.is_cancelled = False
 

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from pgmcp.surface import Backend, Offer, Surface
+from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.messages import Request
 from pgmcp.transport.stdio.host_log import HostLog
 from pgmcp.transport.stdio.session import Session
@@ -25,10 +25,10 @@ INITIALIZE = Request(
 @pytest.mark.parametrize("begins", [False, True], ids=["before it begins", "while it waits"])
 async def test_a_cancelled_request_is_forgotten_and_not_answered(begins: bool) -> None:
     loop = asyncio.get_running_loop()
-    offer: asyncio.Future[Offer] = loop.create_future()
+    surface_settings: asyncio.Future[SurfaceSettings] = loop.create_future()
     backend: asyncio.Future[Backend] = loop.create_future()
     answers: list[Any] = []
-    session = Session(Surface(offer, backend), answers.append, HostLog(answers.append))
+    session = Session(Surface(surface_settings, backend), answers.append, HostLog(answers.append))
     session.receive_request(INITIALIZE)
 
     session.receive_request(CALL)

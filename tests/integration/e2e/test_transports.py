@@ -13,7 +13,7 @@ import pytest
 
 from pgmcp.serve import open_backend
 from pgmcp.settings import load_settings
-from pgmcp.surface import Backend, Caller, Offer, Surface
+from pgmcp.surface import Backend, Caller, Surface, SurfaceSettings
 from pgmcp.transport.stdio.descriptors import HostDescriptors
 from pgmcp.transport.stdio.server import StdioServer
 from testing.conversations import session_conversation, stateless_conversation
@@ -27,13 +27,13 @@ SESSION_VERSIONS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
 @asynccontextmanager
 async def open_surface(environment: dict[str, str]) -> AsyncIterator[Surface]:
     loop = asyncio.get_running_loop()
-    offer: asyncio.Future[Offer] = loop.create_future()
+    surface_settings: asyncio.Future[SurfaceSettings] = loop.create_future()
     backend: asyncio.Future[Backend] = loop.create_future()
     settings = load_settings(environment, env_file=None)
     async with open_backend(settings, None, None) as built:
-        offer.set_result(Offer(("shop",), answers_questions=True))
+        surface_settings.set_result(SurfaceSettings(("shop",), answers_questions=True))
         backend.set_result(built)
-        yield Surface(offer, backend)
+        yield Surface(surface_settings, backend)
 
 
 async def converse_over_stdio(surface: Surface, conversation: list[dict[str, Any]]) -> list[dict[str, Any]]:
