@@ -103,7 +103,9 @@ def build_target(cluster: EmbeddedPostgres) -> Target:
         _set_traps(connection)
         conninfo = cluster.url(_DATABASE, user="careless", password=_PASSWORD)
         connection.execute("insert into trap.loopback values (%s)", [conninfo])
-        script = setup_script("reader", _DATABASE, ["public"], connections=10, statement_timeout_s=60)
+        script = setup_script(
+            "reader", _DATABASE, ["public"], connections=10, statement_timeout_s=60, revokes=True
+        )
         connection.execute(script.encode())
         connection.execute("alter role reader password 'a password'")
         connection.execute("vacuum (freeze, analyze)")

@@ -274,32 +274,57 @@ def doctor(
     "setup-sql",
     rich_help_panel=SET_UP,
     epilog=examples(
-        "pgmcp setup-sql --database shop | psql -d shop",
+        "pgmcp setup-sql --database shop > reader.sql",
         "pgmcp setup-sql --database shop --schema public --schema sales --role reporting",
+        "pgmcp setup-sql --database shop --hide customers.email --mask \"users.phone=left(phone, 3) || '…'\"",
+        "pgmcp setup-sql --database shop --hide customers.email --check",
     ),
 )
 def setup_sql(
-    database: Annotated[str, typer.Option(help="Name of the database.")],
+    database: Annotated[list[str], typer.Option(help="Name of a database; may be repeated.")],
     role: Annotated[str, typer.Option(help="Name of the new role.")] = "pgmcp_reader",
     schema: Annotated[
         list[str] | None, typer.Option(help="A schema that it may read; may be repeated.")
     ] = None,
     connections: Annotated[int, typer.Option(min=1, help="Maximum connections of the role.")] = 20,
     statement_timeout_s: Annotated[int, typer.Option(min=1, help="Maximum seconds of a statement.")] = 60,
+    hide: Annotated[
+        list[str] | None,
+        typer.Option(help="A column that it may not read, as table.column; may be repeated."),
+    ] = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(help="A column to replace by SQL in a view, as table.column=SQL; may be repeated."),
+    ] = None,
+    rls: Annotated[bool, typer.Option("--rls", help="Explain policies for rows.")] = False,
+    revoke: Annotated[
+        bool, typer.Option("--revoke", help="Take TEMPORARY and CREATE from PUBLIC; else as comments.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Print what the configured role can read instead of the SQL.")
+    ] = False,
 ) -> None:
-    """Print the SQL that creates a read-only role."""
-    from pgmcp.cli.setup_sql import setup_script
+    """Print the SQL that creates a read-only role; it can be run again."""
+    from pgmcp.cli.setup_sql import read_column, setup_script
 
-    typer.echo(
-        setup_script(
-            role,
-            database,
-            schema or ["public"],
-            connections=connections,
-            statement_timeout_s=statement_timeout_s,
-        ),
-        nl=False,
+    schemas = schema or ["public"]
+    columns = [read_column(text, schemas) for text in hide or ()]
+    columns += [read_column(text, schemas, is_masked=True) for text in mask or ()]
+    if check:
+        from pgmcp.cli.grants import check_grants
+
+        raise typer.Exit(ExitCode.DONE if check_grants(schemas, columns) else ExitCode.FAILED)
+    script = setup_script(
+        role,
+        database,
+        schemas,
+        connections=connections,
+        statement_timeout_s=statement_timeout_s,
+        columns=columns,
+        revokes=revoke,
+        row_security=rls,
     )
+    typer.echo(script, nl=False)
 
 
 @app.command(rich_help_panel=SERVE, epilog=examples("pgmcp token alice"))

@@ -13,7 +13,8 @@ run() {
 run --file=- --file="$files/shop.sql" <<'SQL'
 SELECT set_config('shop.as_of', now()::text, true) \g /dev/null
 SQL
-run --file="$files/reader.sql" --file=- <<SQL
+psql --set=ON_ERROR_STOP=1 --username=postgres --dbname="$database" --quiet \
+  --file="$files/reader.sql" --file=- <<SQL
 \set password \`cat "$password_file"\`
 ALTER ROLE "$role" PASSWORD :'password';
 SQL

@@ -1,26 +1,91 @@
--- A role for pgmcp that can only read. Run it in the database "shop", as a superuser or its owner:
---   psql -d "shop" -f this-file
+-- A role for pgmcp that can only read. Read this script, then run it as a superuser, or as the tables' owner
+-- if the role exists already. It can be run again:
+--   psql -v ON_ERROR_STOP=1 -d "shop" -f this-file
 -- then give the role a password: \password "pgmcp_reader"
 
-CREATE ROLE "pgmcp_reader" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS
-  CONNECTION LIMIT 20;
+BEGIN;
 
--- A second line of defence behind pgmcp's own transaction and deadline.
-ALTER ROLE "pgmcp_reader" SET default_transaction_read_only = on;
-ALTER ROLE "pgmcp_reader" SET statement_timeout = '60s';
-ALTER ROLE "pgmcp_reader" SET lock_timeout = '5s';
-ALTER ROLE "pgmcp_reader" SET idle_in_transaction_session_timeout = '30s';
+DO $pgmcp$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgmcp_reader') THEN
+    CREATE ROLE "pgmcp_reader" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+    COMMENT ON ROLE "pgmcp_reader" IS 'made by pgmcp setup-sql';
+  ELSIF (SELECT pg_catalog.shobj_description(oid, 'pg_authid') FROM pg_catalog.pg_roles
+         WHERE rolname = 'pgmcp_reader') IS DISTINCT FROM 'made by pgmcp setup-sql' THEN
+    RAISE NOTICE 'the role "pgmcp_reader" exists and was not made by this script: its settings stay as they are';
+    RETURN;
+  END IF;
+  -- A second line of defence behind pgmcp's own transaction and deadline.
+  ALTER ROLE "pgmcp_reader" CONNECTION LIMIT 20;
+  ALTER ROLE "pgmcp_reader" SET default_transaction_read_only = on;
+  ALTER ROLE "pgmcp_reader" SET statement_timeout = '60s';
+  ALTER ROLE "pgmcp_reader" SET lock_timeout = '5s';
+  ALTER ROLE "pgmcp_reader" SET idle_in_transaction_session_timeout = '30s';
+EXCEPTION WHEN insufficient_privilege THEN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'pgmcp_reader') THEN
+    RAISE;
+  END IF;
+  RAISE NOTICE 'you may not change the role "pgmcp_reader": its settings stay as they are';
+END $pgmcp$;
 
 GRANT CONNECT ON DATABASE "shop" TO "pgmcp_reader";
 
--- By default everyone may create temporary tables. Grant TEMPORARY to the roles that need them.
+-- Schema "public": the tables, views and sequences that are there, and those that their owners, and roles
+-- that may create some, add later.
+GRANT USAGE ON SCHEMA "public" TO "pgmcp_reader";
+DO $pgmcp$
+DECLARE
+  relation record;
+  creator name;
+BEGIN
+  FOR relation IN
+    SELECT c.oid::pg_catalog.regclass AS name, c.relkind = 'S' AS is_sequence,
+           pg_catalog.pg_has_role(c.relowner, 'USAGE') AS is_mine
+      FROM pg_catalog.pg_class AS c
+     WHERE c.relnamespace = '"public"'::pg_catalog.regnamespace
+       AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')
+       AND c.relname <> ALL (ARRAY[]::pg_catalog.name[])
+  LOOP
+    IF relation.is_mine THEN
+      EXECUTE pg_catalog.format('GRANT SELECT ON %s %s TO %I',
+        CASE WHEN relation.is_sequence THEN 'SEQUENCE' ELSE 'TABLE' END, relation.name, 'pgmcp_reader');
+    ELSIF NOT pg_catalog.has_table_privilege('pgmcp_reader', relation.name::pg_catalog.oid, 'SELECT') THEN
+      RAISE WARNING 'not granted, because another role owns it: %', relation.name;
+    END IF;
+  END LOOP;
+  FOR creator IN
+    SELECT DISTINCT r.rolname
+      FROM (SELECT c.relowner AS oid FROM pg_catalog.pg_class AS c
+             WHERE c.relnamespace = '"public"'::pg_catalog.regnamespace
+            UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'public'
+            UNION ALL SELECT d.datdba FROM pg_catalog.pg_database AS d
+             WHERE d.datname = pg_catalog.current_database()
+            UNION ALL SELECT a.grantee
+              FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a
+             WHERE n.nspname = 'public' AND a.privilege_type = 'CREATE') AS o
+      JOIN pg_catalog.pg_roles AS r ON r.oid = o.oid
+     WHERE r.rolname !~ '^pg_'
+    UNION SELECT CURRENT_USER
+  LOOP
+    IF pg_catalog.pg_has_role(creator, 'USAGE') THEN
+      EXECUTE pg_catalog.format(
+        'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON TABLES TO %I',
+        creator, 'public', 'pgmcp_reader');
+      EXECUTE pg_catalog.format(
+        'ALTER DEFAULT PRIVILEGES FOR ROLE %I IN SCHEMA %I GRANT SELECT ON SEQUENCES TO %I',
+        creator, 'public', 'pgmcp_reader');
+    ELSE
+      RAISE WARNING 'what % adds later will not be readable: that role has to run this script, too', creator;
+    END IF;
+  END LOOP;
+END $pgmcp$;
+
+COMMIT;
+
+-- PostgreSQL lets every role create temporary tables. This takes it from all of them: grant TEMPORARY to the
+-- roles that need it.
 REVOKE TEMPORARY ON DATABASE "shop" FROM PUBLIC;
 
--- Schema "public": existing tables, and those its owner adds later. Tables added by other roles need
--- ALTER DEFAULT PRIVILEGES FOR ROLE <that role> IN SCHEMA "public" GRANT SELECT ON TABLES TO "pgmcp_reader";
+-- Before PostgreSQL 15 every role may create tables in the schema public. This takes it from all of them:
+-- grant CREATE to the roles that need it.
 REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;
-GRANT USAGE ON SCHEMA "public" TO "pgmcp_reader";
-GRANT SELECT ON ALL TABLES IN SCHEMA "public" TO "pgmcp_reader";
-GRANT SELECT ON ALL SEQUENCES IN SCHEMA "public" TO "pgmcp_reader";
-ALTER DEFAULT PRIVILEGES IN SCHEMA "public" GRANT SELECT ON TABLES TO "pgmcp_reader";
-ALTER DEFAULT PRIVILEGES IN SCHEMA "public" GRANT SELECT ON SEQUENCES TO "pgmcp_reader";

@@ -137,7 +137,9 @@ def test_secrets_are_kept_and_each_caller_gets_a_token(tmp_path: Path) -> None:
 def test_the_role_is_the_one_that_setup_sql_makes() -> None:
     script = (ROOT / "scripts/compose/reader.sql").read_text("utf-8")
 
-    made = setup_script("pgmcp_reader", "shop", ["public"], connections=20, statement_timeout_s=60)
+    made = setup_script(
+        "pgmcp_reader", "shop", ["public"], connections=20, statement_timeout_s=60, revokes=True
+    )
     assert script.rstrip() == made.rstrip()
 
 

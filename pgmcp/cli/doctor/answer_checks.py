@@ -6,6 +6,7 @@ from typing import Final
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
+from pgmcp.cli.grants import describe_policies, read_grants
 from pgmcp.errors import ExecutionError, PgmcpError, StatementFailedError
 from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
 from pgmcp.generation.context_check import explain_unknown_names, find_unknown_names
@@ -65,6 +66,26 @@ async def check_catalog(context: CheckContext, check: str) -> CheckResult:
         return CheckResult(Status.OK, check, "the role may use all required parts of the catalog")
     less = "; ".join(f"{describe_use([part])}: {USE_BY_PART[part]}" for part in unreadable)
     return CheckResult(Status.WARN, check, f"the role may not {less}", grant(unreadable))
+
+
+async def check_grants(context: CheckContext, check: str) -> CheckResult:
+    """Report tables in the schemas of the role that it may not read, and policies that filter rows."""
+    catalog = await context.database.schema.get()
+    grants = await read_grants(context.fetch, catalog.scope.includes)
+    text = f"the role may read {len(grants.readable)} tables and views"
+    if grants.policies:
+        filtered = escape_untrusted(enumerate_some(describe_policies(grants.policies)))
+        text += f"; row policies filter {len(grants.policies)} of them: {filtered}"
+    if not grants.unreadable:
+        return CheckResult(Status.OK, check, f"{text}, and no other is in its schemas")
+    return CheckResult(
+        Status.WARN,
+        check,
+        f"{text}, but not {len(grants.unreadable)} others in its schemas: "
+        f"{escape_untrusted(enumerate_some(grants.unreadable))}",
+        "leave it if they are hidden on purpose; otherwise run the script of `pgmcp setup-sql` again, which "
+        "also grants what their owners add later",
+    )
 
 
 async def check_names(context: CheckContext, check: str) -> CheckResult | None:

@@ -12,6 +12,7 @@ from pgmcp.cli.doctor.answer_checks import (
     check_catalog,
     check_context_names,
     check_data_sharing,
+    check_grants,
     check_names,
     check_patterns,
     check_statistics,
@@ -68,6 +69,7 @@ _LOGIN_CHECKS: Final[_Checks] = (
 
 _ANSWER_CHECKS: Final[_Checks] = (
     ("catalog", check_catalog, CHECK_TIMEOUT_S),
+    ("grants", check_grants, CHECK_TIMEOUT_S),
     ("names", check_names, CHECK_TIMEOUT_S),
     ("patterns", check_patterns, CHECK_TIMEOUT_S),
     ("statistics", check_statistics, CHECK_TIMEOUT_S),

@@ -23,7 +23,9 @@ def test_the_shop_is_loaded_and_the_role_reads_it_with_the_secret(
         pytest.skip("psql is not installed")
     url = new_database()
     server = {name: str(text) for name, text in conninfo_to_dict(url).items()}
-    role = setup_script(ROLE, server["dbname"], ["public"], connections=20, statement_timeout_s=60)
+    role = setup_script(
+        ROLE, server["dbname"], ["public"], connections=20, statement_timeout_s=60, revokes=True
+    )
     (tmp_path / "reader.sql").write_text(role)
     (tmp_path / "password").write_text("p'a\\ss$word")
     shutil.copy(ROOT / "pgmcp/demo/shop.sql", tmp_path)

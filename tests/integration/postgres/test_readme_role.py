@@ -36,9 +36,36 @@ def reader(admin: psycopg.Connection) -> Iterator[psycopg.Connection]:
 
 
 def _script(dbname: str) -> str:
-    (script,) = re.findall(r"^```sql\n(.*?)^```$", _README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    assert f"password '{_PASSWORD}'" in script
-    return str(script).replace("pgmcp_reader", _ROLE).replace("database shop", f"database {dbname}")
+    grants, revokes = re.findall(r"^```sql\n(.*?)^```$", _README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert f"password '{_PASSWORD}'" in grants
+    return f"{grants}{revokes}".replace("pgmcp_reader", _ROLE).replace("database shop", f"database {dbname}")
+
+
+def test_an_owner_who_may_create_no_role_changes_nothing(new_database: Callable[[], str]) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True) as admin:
+        dbname = admin.info.dbname
+        admin.execute(f"create role readme_owner login password '{_PASSWORD}'".encode())
+        admin.execute(f"alter database {dbname} owner to readme_owner".encode())
+        try:
+            owner_url = make_conninfo(url, user="readme_owner", password=_PASSWORD)
+            with (
+                psycopg.connect(owner_url, autocommit=True) as owner,
+                pytest.raises(psycopg.errors.InsufficientPrivilege, match="create role"),
+            ):
+                owner.execute(_script(dbname).encode())
+
+            changed = admin.execute(
+                "select count(*) + (select count(*) from pg_default_acl) from pg_roles where rolname = %s",
+                [_ROLE],
+            )
+            assert changed.fetchone() == (0,)
+            may_create_temporary = admin.execute(
+                "select has_database_privilege('public', current_database(), 'TEMPORARY')"
+            )
+            assert may_create_temporary.fetchone() == (True,)
+        finally:
+            admin.execute(f"alter database {dbname} owner to current_user; drop role readme_owner".encode())
 
 
 def test_the_role_starts_read_only_and_with_a_timeout(admin: psycopg.Connection) -> None:

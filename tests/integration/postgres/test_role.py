@@ -50,7 +50,7 @@ def reader_url(new_database: Callable[[], str]) -> str:
     role = f"reader of {database}"
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute("create table notes (id int); create sequence counter")
-        script = setup_script(role, database, ["public"], connections=5, statement_timeout_s=60)
+        script = setup_script(role, database, ["public"], connections=5, statement_timeout_s=60, revokes=True)
         admin.execute(script.encode())
         admin.execute(
             sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal("a password"))

@@ -1,0 +1,218 @@
+"""The script of `pgmcp setup-sql`, run as a superuser and as an owner, once and again."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from pgmcp.cli.setup_sql import read_column, setup_script
+from testing.command_line import run as run_command
+from testing.mcp_server import server_environment
+
+SCHEMAS = ["public", "Sales %"]
+PASSWORD = "a password"
+
+
+class Site:
+    """A database with tables of two owners, its superuser, and the role that the script makes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.dbname = str(conninfo_to_dict(url)["dbname"])
+        self.role = f"reader of {self.dbname}"
+        self.owner = f"owner_{self.dbname}"
+        self.admin(
+            f"""
+            create role {self.owner} login password '{PASSWORD}';
+            alter database {self.dbname} owner to {self.owner};
+            create schema "Sales %" authorization {self.owner};
+            create table customers (id int, email text, phone text);
+            insert into customers values (1, 'ada@example.com', '0123456789');
+            alter table customers owner to {self.owner};
+            create table "Sales %".orders (id int);
+            create table of_superuser (id int);
+            """
+        )
+
+    def script(
+        self, *, schemas: Sequence[str] = SCHEMAS, hide: Sequence[str] = (), mask: Sequence[str] = ()
+    ) -> str:
+        columns = [read_column(text, schemas) for text in hide]
+        columns += [read_column(text, schemas, is_masked=True) for text in mask]
+        return setup_script(
+            self.role, self.dbname, schemas, connections=5, statement_timeout_s=60, columns=columns
+        )
+
+    def admin(self, sql: str) -> None:
+        self.run(self.url, sql)
+
+    def run(self, url: str, sql: str) -> None:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(sql.encode())
+
+    @property
+    def owner_url(self) -> str:
+        return make_conninfo(self.url, user=self.owner, password=PASSWORD)
+
+    @property
+    def reader_url(self) -> str:
+        self.admin(f"alter role \"{self.role}\" login password '{PASSWORD}'")
+        return make_conninfo(self.url, user=self.role, password=PASSWORD)
+
+    def read(self, sql: str) -> list[tuple[object, ...]]:
+        with psycopg.connect(self.reader_url) as connection:
+            return connection.execute(sql.encode()).fetchall()
+
+    def ask(self, sql: str) -> object:
+        with psycopg.connect(self.url) as connection:
+            row = connection.execute(sql.encode()).fetchone()
+        assert row is not None
+        return row[0]
+
+
+@pytest.fixture
+def site(new_database: Callable[[], str]) -> Site:
+    return Site(new_database())
+
+
+def test_a_superuser_runs_it_twice_and_what_owners_add_later_is_readable(site: Site) -> None:
+    site.admin(site.script(schemas=["public"]))
+    site.admin(site.script())
+    site.run(site.owner_url, 'create table later (id int); create table "Sales %".later (id int)')
+    site.admin("create table later_of_superuser (id int)")
+
+    assert site.read("select count(*) from customers, of_superuser, later, later_of_superuser") == [(0,)]
+    assert site.read('select count(*) from "Sales %".orders, "Sales %".later') == [(0,)]
+    settings = site.ask(f"select array_to_string(rolconfig, ' ') from pg_roles where rolname = '{site.role}'")
+    assert "default_transaction_read_only=on statement_timeout=60s" in str(settings)
+
+
+def test_it_takes_nothing_from_other_roles(site: Site) -> None:
+    site.admin("grant create on schema public to public")
+
+    site.admin(site.script())
+
+    assert site.ask(f"select has_database_privilege('public', '{site.dbname}', 'TEMPORARY')") is True
+    assert site.ask("select has_schema_privilege('public', 'public', 'CREATE')") is True
+
+
+def test_a_role_of_somebody_else_keeps_its_settings(site: Site) -> None:
+    site.admin(f'create role "{site.role}" login')
+
+    site.admin(site.script())
+
+    assert site.ask(f"select rolconfig is null from pg_roles where rolname = '{site.role}'") is True
+    assert site.ask(f"select rolconnlimit from pg_roles where rolname = '{site.role}'") == -1
+    assert site.read("select id from customers") == [(1,)]
+
+
+def test_an_owner_who_may_create_no_role_changes_nothing(site: Site) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied to create role"):
+        site.run(site.owner_url, site.script())
+
+    assert site.ask("select count(*) from pg_default_acl") == 0
+    assert site.ask(f"select count(*) from pg_roles where rolname = '{site.role}'") == 0
+
+
+def test_an_owner_grants_what_is_theirs_to_a_role_that_exists(site: Site) -> None:
+    site.admin(f'create role "{site.role}" login')
+
+    site.run(site.owner_url, site.script())
+    site.run(site.owner_url, "create table later (id int)")
+
+    assert site.read("select count(*) from customers, later") == [(0,)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        site.read("select * from of_superuser")
+
+
+def test_a_hidden_column_cannot_be_read_and_the_others_can(site: Site) -> None:
+    for _ in range(2):
+        site.admin(site.script(hide=["public.customers.email"]))
+
+    assert site.read("select id, phone from customers") == [(1, "0123456789")]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        site.read("select email from customers")
+
+
+def test_a_masked_column_is_shown_by_a_view(site: Site) -> None:
+    for _ in range(2):
+        site.admin(site.script(mask=["public.customers.phone=left(phone, 3) || '…%'"]))
+
+    assert site.read("select * from customers_masked") == [(1, "ada@example.com", "012…%")]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        site.read("select phone from customers")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "hide", "mask", "problem"),
+    [
+        ("select", ["public.customers.emial"], [], "a column to hide is not in the table"),
+        (
+            "alter table customers enable row level security",
+            [],
+            ["public.customers.phone='x'"],
+            "row-level security, which the view would not apply",
+        ),
+    ],
+)
+def test_what_would_not_protect_is_refused_as_a_whole(
+    site: Site, prepare: str, hide: list[str], mask: list[str], problem: str
+) -> None:
+    site.admin(prepare)
+
+    with pytest.raises(psycopg.errors.RaiseException, match=problem):
+        site.admin(site.script(hide=hide, mask=mask))
+
+    assert site.ask(f"select count(*) from pg_roles where rolname = '{site.role}'") == 0
+
+
+def test_one_script_is_for_several_databases(new_database: Callable[[], str], site: Site) -> None:
+    if shutil.which("psql") is None:
+        pytest.skip("psql is not installed")
+    other = conninfo_to_dict(new_database())["dbname"]
+    site.run(make_conninfo(site.url, dbname=other), "create table there (id int)")
+    script = setup_script(
+        site.role, [site.dbname, str(other)], ["public"], connections=5, statement_timeout_s=60
+    )
+
+    for _ in range(2):
+        psql = ["psql", "-qX", "-v", "ON_ERROR_STOP=1", site.url]
+        subprocess.run(psql, input=script.encode(), check=True, capture_output=True)
+
+    assert site.read("select id from customers") == [(1,)]
+    with psycopg.connect(make_conninfo(site.reader_url, dbname=other)) as connection:
+        assert connection.execute("select count(*) from there").fetchone() == (0,)
+
+
+def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> None:
+    site.admin(site.script())
+    site.admin(
+        f"""
+        create table forgotten (id int);
+        revoke select on forgotten from "{site.role}";
+        alter table of_superuser enable row level security;
+        create policy few on of_superuser for select to "{site.role}" using (id < 10);
+        """
+    )
+    arguments = ("setup-sql", "--database", site.dbname, "--hide", "customers.email", "--check")
+
+    before = run_command(server_environment(site.reader_url), tmp_path, *arguments)
+    site.admin(site.script(hide=["public.customers.email"]))
+    after = run_command(server_environment(site.reader_url), tmp_path, *arguments)
+
+    assert before.returncode == 1
+    assert before.stdout.decode().splitlines() == [
+        "readable: 2 tables and views in public",
+        "not readable: public.forgotten",
+        "readable, but to be hidden: public.customers.email",
+        "filtered by policies: public.of_superuser: few",
+    ]
+    assert after.returncode == 0
+    assert after.stdout.decode().splitlines() == [
+        "readable: 3 tables and views in public",
+        "filtered by policies: public.of_superuser: few",
+    ]
