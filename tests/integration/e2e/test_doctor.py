@@ -23,6 +23,7 @@ CHECKS_OF_A_DATABASE = {
     "timeout",
     "cancel",
     "catalog",
+    "grants",
     "statistics",
     "data sent",
 }
