@@ -97,7 +97,7 @@ class _Running:
             self._cancelled_ahead = request_id
             return
         self.was_cancelled = True
-        # Not reached or refused: the front's next rung is to kill us.
+        # Not reached or refused: the next step of the front is to kill this process.
         with contextlib.suppress(psycopg.Error):
             self._connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
 
@@ -136,7 +136,7 @@ class Service:
 
     def _next_request(self) -> tuple[ToWorker, bytes]:
         while True:
-            self._hear()
+            self._read_requests()
             if self._channel.frames:
                 return self._channel.frames.popleft()
             self._read()
@@ -145,12 +145,12 @@ class Service:
         self, reading: Sequence[int] = (), writing: Sequence[int] = (), timeout_s: float | None = None
     ) -> bool:
         """Wait for descriptors, and listen to the front meanwhile; return False if the time is over."""
-        self._hear()
+        self._read_requests()
         channel = self._channel.fileno()
         readable, writable, _ = select.select([*reading, channel], writing, [], timeout_s)
         if channel in readable:
             self._read()
-            self._hear()
+            self._read_requests()
         return bool(readable or writable)
 
     def _read(self) -> None:
@@ -163,7 +163,7 @@ class Service:
             self._running.cancel()
             self._end(1)
 
-    def _hear(self) -> None:
+    def _read_requests(self) -> None:
         """Act on a Cancel and on the end of the front; a request waits for its turn."""
         frames = self._channel.frames
         if frames:
@@ -317,7 +317,7 @@ class Service:
     def _borrow(self, *, timeout_s: float) -> ServerConnection:
         if self._session is None:
             raise FailedError(FailureCode.UNREACHABLE, "the first frame must be an Open")
-        self._lent = self._session.borrow(timeout_s)
+        self._lent = self._session.acquire(timeout_s)
         self._is_reusable = True
         return self._lent
 
@@ -325,7 +325,7 @@ class Service:
         """Reset the session only now, while the front is already busy with the reply."""
         lent, self._lent = self._lent, None
         if lent is not None and self._session is not None:
-            self._session.give_back(lent, reusable=self._is_reusable)
+            self._session.release(lent, reusable=self._is_reusable)
 
 
 def _who_cancelled(elapsed_ms: float, statement_timeout_ms: int) -> FailureCode:

@@ -226,8 +226,8 @@ class Session:
         self._connect_error: psycopg.Error | None = None
         self._announced: ServerFacts | None = None
 
-    def borrow(self, timeout_s: float) -> ServerConnection:
-        """Return the connection, reopened if necessary; give it back with `give_back`.
+    def acquire(self, timeout_s: float) -> ServerConnection:
+        """Return the connection, reopened if necessary; return it with `release`.
 
         Raises:
             FailedError: the database refused, is out of reach, or took longer than `timeout_s`; or the
@@ -239,7 +239,7 @@ class Session:
             self._on_connect(connection.facts.connected)
         return connection
 
-    def give_back(self, connection: ServerConnection, *, reusable: bool) -> None:
+    def release(self, connection: ServerConnection, *, reusable: bool) -> None:
         """Keep the connection for the next statement, or close and replace it."""
         if reusable and _is_idle(connection) and _reset_if_needed(connection):
             connection.checked_at_s = time.monotonic()

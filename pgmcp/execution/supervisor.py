@@ -313,7 +313,7 @@ class Supervisor:
         *,
         statement_timeout_s: float = math.inf,
     ) -> tuple[Reply, bytes]:
-        """Send a statement and walk the ladder until it is answered or its worker is dead.
+        """Send a statement, and enforce its deadlines until it is answered or its worker is dead.
 
         The caller keeps the worker if this returns, and has lost it if this raises.
 
