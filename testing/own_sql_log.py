@@ -60,7 +60,7 @@ def _strings(tree: ast.AST) -> Iterator[str]:
 
 
 def is_own(text: str) -> bool:
-    """Return whether a statement is a query of ours."""
+    """Return whether a statement is one of our own queries."""
     return _STATEMENT.match(text) is not None
 
 

@@ -50,7 +50,7 @@ TOGETHER = (*(part for part in OPTIONAL if part != "pg_depend"), *OPTIONAL_FUNCT
 
 
 def called_functions() -> list[str]:
-    """Return the functions of pg_catalog that any statement of ours calls."""
+    """Return the functions of pg_catalog that our own statements call."""
     sources = [
         path.read_text("utf-8")
         for package in (pgmcp, worker)
