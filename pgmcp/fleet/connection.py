@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OPERATION_TIMEOUT_S: Final = 1.0
+OPERATION_TIMEOUT_S: Final = 2.0
 """For one use, including its retry. Without a limit a Redis that is silent is waited for without end."""
 
-PROBE_INTERVAL_S: Final = 1.0
+PROBE_INTERVAL_S: Final = 2.0
 MAX_CONCURRENT: Final = 32
 """Maximum number of concurrent operations, each on its own connection; further ones wait."""
 

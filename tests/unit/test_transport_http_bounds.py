@@ -138,3 +138,31 @@ async def test_a_client_that_reads_nothing_is_cut_off() -> None:
 
         with pytest.raises(ConnectionError):
             await ask_for_ever()
+
+
+async def test_a_request_that_follows_its_connection_after_the_stop_is_answered() -> None:
+    loop = asyncio.get_running_loop()
+    offer: asyncio.Future[Offer] = loop.create_future()
+    offer.set_result(Offer())
+    backend: asyncio.Future[Backend] = loop.create_future()
+
+    async def check() -> Mapping[str, DatabaseState]:
+        return {}
+
+    sockets = open_sockets(ListenAddress("127.0.0.1", 0))
+    port = sockets[0].getsockname()[1]
+    server = HttpServer(Surface(offer, backend), HostCheck(LOOPBACK_NAMES, ()), check, HttpLimits())
+    serving = loop.create_task(server.serve(sockets))
+    async with connect(port) as (first_reader, first_writer), connect(port) as (reader, writer):
+        first_writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        with anyio.fail_after(20):
+            await first_reader.readuntil(b"ok\n")
+            server.stop()
+            while sockets[0].fileno() != -1:
+                await asyncio.sleep(0)
+
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+            assert (await reader.read()).startswith(b"HTTP/1.1 200")
+            assert await first_reader.read() == b""
+            await serving

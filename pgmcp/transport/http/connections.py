@@ -8,6 +8,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from pgmcp.transport.http.limits import HttpLimits
 
+LAST_REQUEST_TIMEOUT_S: Final = 1.0
+"""For the first request of a connection that was opened just before the server was stopped."""
+
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
     b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 21\r\n\r\ntoo many connections\n"
@@ -30,6 +33,7 @@ class BoundedConnection(H11Protocol):
         """Accept a connection, or close it if there are too many."""
         self._headers_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
+        self._is_stopping = False
         if len(self.connections) >= self.limits.max_connections:
             transport.write(_FULL)
             transport.close()
@@ -48,6 +52,17 @@ class BoundedConnection(H11Protocol):
             self._await_headers()
         else:
             self._stop_waiting_for_headers()
+            if self._is_stopping:
+                cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close the connection when it is idle; a new one may have a request on its way."""
+        if self.cycle is not None:
+            super().shutdown()
+            return
+        self._is_stopping = True
+        self._stop_waiting_for_headers()
+        self._headers_timer = self.loop.call_later(LAST_REQUEST_TIMEOUT_S, self.transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remove the connection from the count."""

@@ -152,6 +152,41 @@ class _Uvicorn(uvicorn.Server):
         """Leave signals to `HttpServer`."""
         yield
 
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Serve the connections that the system has accepted so far, and stop.
+
+        Closing a listening socket resets those that wait in its backlog. A proxy has sent their requests by
+        then and does not repeat them.
+        """
+        listeners = sockets or []
+        waiting = [connection for listener in listeners for connection in _accept_all(listener)]
+        for server in self.servers:
+            server.close()
+        for listener in listeners:
+            listener.close()
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(
+            *(
+                loop.connect_accepted_socket(self._new_connection, connection, ssl=self.config.ssl)
+                for connection in waiting
+            ),
+            return_exceptions=True,
+        )
+        await super().shutdown(sockets)
+
+    def _new_connection(self) -> asyncio.Protocol:
+        create: Any = self.config.http_protocol_class
+        connection: asyncio.Protocol = create(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return connection
+
+
+def _accept_all(listener: socket) -> Iterator[socket]:
+    with suppress(OSError):  # BlockingIOError: none is left
+        while True:
+            yield listener.accept()[0]
+
 
 def _uvicorn_config(
     app: HttpApp, limits: HttpLimits, tls: TlsFiles | None, proxies: Sequence[str]
