@@ -142,8 +142,8 @@ async def test_a_client_that_reads_nothing_is_cut_off() -> None:
 
 async def test_a_request_that_follows_its_connection_after_the_stop_is_answered() -> None:
     loop = asyncio.get_running_loop()
-    offer: asyncio.Future[Offer] = loop.create_future()
-    offer.set_result(Offer())
+    surface_settings: asyncio.Future[SurfaceSettings] = loop.create_future()
+    surface_settings.set_result(SurfaceSettings())
     backend: asyncio.Future[Backend] = loop.create_future()
 
     async def check() -> Mapping[str, DatabaseState]:
@@ -151,7 +151,9 @@ async def test_a_request_that_follows_its_connection_after_the_stop_is_answered(
 
     sockets = open_sockets(ListenAddress("127.0.0.1", 0))
     port = sockets[0].getsockname()[1]
-    server = HttpServer(Surface(offer, backend), HostCheck(LOOPBACK_NAMES, ()), check, HttpLimits())
+    server = HttpServer(
+        Surface(surface_settings, backend), HostCheck(LOOPBACK_NAMES, ()), check, HttpLimits()
+    )
     serving = loop.create_task(server.serve(sockets))
     async with connect(port) as (first_reader, first_writer), connect(port) as (reader, writer):
         first_writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
