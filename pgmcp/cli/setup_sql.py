@@ -136,7 +136,7 @@ END $pgmcp$;
 """
 
 _MASKED = """
--- View {view}: all columns of {table}, with {masked} masked. It reads the table with its owner's rights.
+-- View {view}: all columns of {table} but hidden ones, with {masked} masked. It has its owner's rights.
 DO $pgmcp$
 DECLARE
   columns text;
@@ -154,7 +154,8 @@ BEGIN
     LEFT JOIN ROWS FROM (pg_catalog.unnest({masked_names}::pg_catalog.name[]),
                          pg_catalog.unnest({expressions}::pg_catalog.text[])) AS m (name, expression)
            ON m.name = a.attname
-   WHERE a.attrelid = {table_text}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped;
+   WHERE a.attrelid = {table_text}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
+     AND a.attname <> ALL ({left_out}::pg_catalog.name[]);
   EXECUTE 'CREATE OR REPLACE VIEW ' || {view_text} || ' WITH (security_barrier) AS SELECT ' || columns
     || ' FROM ' || {table_text};
   GRANT SELECT ON TABLE {view} TO {role};
@@ -293,6 +294,7 @@ def _table_script(columns: Sequence[ColumnName], words: dict[str, object]) -> st
         **words,
         **names,
         masked=", ".join(_quote(each.column) for each in masked),
+        left_out=_array([each.column for each in columns if not each.expression]),
         masked_names=_array([each.column for each in masked]),
         expressions=_array([each.expression or "" for each in masked]),
     )

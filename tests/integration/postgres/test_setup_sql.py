@@ -147,6 +147,13 @@ def test_a_masked_column_is_shown_by_a_view(site: Site) -> None:
         site.read("select phone from customers")
 
 
+def test_a_view_with_a_masked_column_leaves_a_hidden_one_out(site: Site) -> None:
+    site.admin(site.script(hide=["public.customers.email"], mask=["public.customers.phone='…'"]))
+
+    assert site.read("select * from customers_masked") == [(1, "…")]
+    assert site.read("select id from customers") == [(1,)]
+
+
 @pytest.mark.parametrize(
     ("prepare", "hide", "mask", "problem"),
     [
