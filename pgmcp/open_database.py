@@ -157,7 +157,7 @@ def _open_role(
     *,
     identity: Identity | None = None,
 ) -> tuple[Database, Close]:
-    """Return a database as one role sees it, and a function that closes it; nothing is read yet.
+    """Return a database with a role's rights, and a function that closes it; reads nothing yet.
 
     Args:
         executor: runs statements with the role.

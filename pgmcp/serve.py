@@ -1,4 +1,4 @@
-"""Builds the rooms from the settings."""
+"""Builds the objects of the server from the settings."""
 
 import asyncio
 import gc
@@ -52,7 +52,7 @@ async def open_backend(
     *,
     kept_connections: int = 0,
 ) -> AsyncIterator[Backend]:
-    """Build what answers hosts; on leaving, no worker of it is left and nothing runs on the server.
+    """Build the objects that answer hosts; on leaving, all workers and statements have ended.
 
     Args:
         kept_connections: of each database in use, unless its settings say how many.
@@ -60,7 +60,7 @@ async def open_backend(
     Raises:
         GuardFailedError: if the checks of statements do not work in this environment.
     """
-    # The second grammar loads later; until it is proved, no statement is validated.
+    # The second grammar loads later; no statement is validated before its self-test.
     await asyncio.to_thread(check_parsers)
     page = _metrics_page(settings)
     async with (
@@ -76,7 +76,7 @@ async def open_backend(
         for extension in extensions:
             cleanup.push_async_callback(extension.close)
         if not settings.server.use_readonly_transactions:
-            logger.warning("read-only transactions are off: every other guard stays, this one is gone")
+            logger.warning("read-only transactions are off; all other guards remain")
         presenter = Presenter(
             settings.server.max_result_tokens,
             counter.count,
@@ -137,10 +137,10 @@ async def open_pipeline(
     *,
     kept_connections: int = 0,
 ) -> AsyncIterator[tuple[Pipeline, TokenCounter]]:
-    """Build the pipeline; on leaving, no worker of it is left and nothing runs on the server.
+    """Build the pipeline; on leaving, all workers and statements have ended.
 
     Args:
-        context_file: the one of the settings, if it has been read already.
+        context_file: the context file, if it has been read already.
         sharing: what several servers share; None counts for this process alone.
         page: shows metrics to Prometheus.
         kept_connections: of each database in use, unless its settings say how many.
@@ -223,12 +223,12 @@ async def _prepare(database: Database, rate_limit: Callable[[], "RateLimit"]) ->
     )
     await asyncio.to_thread(prepare_outlines)
     await asyncio.to_thread(rate_limit().preload)
-    # What is loaded by now stays: no full collection looks at it again, which held up calls for 0.1 s.
+    # Objects loaded by now are permanent. Frozen, they are not scanned by full collections, which took 0.1 s.
     gc.freeze()
 
 
 async def _preload_after(role: RoleGate, rate_limit: Callable[[], "RateLimit"]) -> None:
-    """Load the grammars once the database has answered: until about then the host waits for `initialize`."""
+    """Load the grammars after the database has answered, so that `initialize` is not delayed."""
     await asyncio.wait([role.probe()])
     rate_limit()
     try:
@@ -238,7 +238,7 @@ async def _preload_after(role: RoleGate, rate_limit: Callable[[], "RateLimit"]) 
 
 
 def _rate_limit(settings: RateLimitSettings, sharing: "Sharing | None") -> Callable[[], "RateLimit"]:
-    """Return a function that makes the rate limit once: its library takes long to load."""
+    """Return a function that creates the rate limit at its first call, because its library loads slowly."""
 
     @cache
     def make() -> "RateLimit":
@@ -256,7 +256,7 @@ def _rate_limit(settings: RateLimitSettings, sharing: "Sharing | None") -> Calla
 
 
 def _as_seen_by_default(database: Database) -> Database:
-    """Return the database as a caller without a token sees it, or with the login role if not at all."""
+    """Return the database for callers without a token, or with the login role if they have none."""
     try:
         return database.seen_by(None)
     except UnmappedPrincipalError:
@@ -264,7 +264,7 @@ def _as_seen_by_default(database: Database) -> Database:
 
 
 async def _report_roles(database: Database) -> None:
-    """Log the mapped roles that cannot be taken, and what those that can be could do."""
+    """Log the mapped roles that cannot be set, and the risks of the others."""
     try:
         roles = await database.mapped_roles()
     except PgmcpError as error:

@@ -1,1 +1,1 @@
-"""What the model gets back: compact text within a token budget, and structured content."""
+"""Renders answers: compact text within a token budget, and structured content."""

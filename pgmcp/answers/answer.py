@@ -1,7 +1,7 @@
 r"""The answer that the pipeline returns, before it is rendered.
 
-`worker.encoding`, which makes the cells, says how PostgreSQL's types appear in them. In text output NULL is
-`NULL`, and a text of these letters is `\NULL`. A cell that is too long is cut and ends in "…".
+`worker.encoding`, which creates the cells, says how PostgreSQL's types appear in them. In text output NULL is
+`NULL`, and the text "NULL" is `\NULL`. A cell that is too long is cut and ends in "…".
 """
 
 from collections.abc import Mapping
@@ -16,26 +16,26 @@ MAX_PICTURED_ROWS: Final = 1_000
 
 
 class Source(StrEnum):
-    """Where the SQL of an answer comes from."""
+    """The source of an answer's SQL."""
 
     VERIFIED = "verified"
     """The operator's own SQL for this question."""
     GENERATED = "generated"
     """Written by the model; the first try passed."""
     REPAIRED = "repaired"
-    """Written by the model, who saw its own mistake at least once."""
+    """Written by the model, after at least one repair."""
     DIRECT = "direct"
     """Sent by the caller."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What a feature made of an answer's rows, such as a file of them.
+    """The result of a feature for an answer's rows, such as a file.
 
     Attributes:
         key: its name in structured content.
         facts: its value there.
-        sentence: what the text says of it; must not contain text from the database.
+        sentence: its description in the text; must not contain text from the database.
         rest_hint: how to get rows that the answer does not show.
     """
 
@@ -51,9 +51,9 @@ class Answer:
 
     Attributes:
         sql: the statement; None when the caller did not ask to see it.
-        statement: the same, also when the caller did not ask for it: the result view always shows it.
+        statement: the same, even if the caller did not ask for it, because the result view always shows it.
         repairs: how often the model was shown its rejected or failed SQL.
-        assumptions: of the model, one sentence each.
+        assumptions: the model's assumptions, one sentence each.
         rows: the result; None when the statement was not executed.
         question: the caller's question; None for direct SQL.
         model: the model that wrote the SQL; None when no model was asked.
@@ -63,7 +63,7 @@ class Answer:
         elapsed_ms: milliseconds by stage, in order; stages do not overlap.
         notes: other remarks for the reader, one sentence each.
         follow_up: other readings of the question, which a caller can ask for.
-        attachments: what the caller asked for besides the rows; all of `rows` is in each.
+        attachments: other requested forms of the rows; each contains all of `rows`.
     """
 
     database: str

@@ -1,4 +1,4 @@
-"""How much of a result fits its token budget: wide cells are shortened before rows are dropped.
+"""Fits a result to its token budget: wide cells are shortened before rows are dropped.
 
 Both forms of an answer, text and structured, hold the same rows, because hosts
 differ in which one they give to their model, and they are charged at the longer one. The worker has
@@ -29,7 +29,7 @@ _FIRST_BLOCK_ROWS: Final = 32
 _MAX_BLOCK_ROWS: Final = 512
 _SAMPLES: Final = 16
 _SAMPLE_CHARACTERS: Final = 1_000
-_SURELY_BELOW: Final = 0.7  # of the budget: what samples show of a text is no exact count
+_SURELY_BELOW: Final = 0.7  # share of the budget, because samples give no exact count
 
 _encoder = msgspec.json.Encoder()
 
@@ -40,7 +40,7 @@ class Shown:
 
     Attributes:
         columns: leading columns of the result, usually all.
-        row_count: how many leading rows.
+        row_count: number of leading rows.
         text: these rows, wide cells shortened, as `worker.row_format` has them, separated by line feeds.
         json: the same rows as a JSON array of arrays, in UTF-8.
         shortened_cells: how many cells of these rows were shortened here.
@@ -64,7 +64,7 @@ def encode_json(value: Any) -> bytes:
 
 
 def fit_columns(columns: tuple[Column, ...], *, max_characters: int) -> tuple[Column, ...]:
-    """Return the leading columns whose names and types take at most `max_characters`, and one at least."""
+    """Return the leading columns whose names and types take at most `max_characters`, but at least one."""
     sizes = [len(column.name) + len(column.type) + 24 for column in columns]
     if sum(sizes) <= max_characters:
         return columns
@@ -74,7 +74,7 @@ def fit_columns(columns: tuple[Column, ...], *, max_characters: int) -> tuple[Co
 def fit_rows(
     rows: Rows, columns: tuple[Column, ...], *, budget_tokens: int, max_tokens: int, count_tokens: CountTokens
 ) -> Shown:
-    """Return as many leading rows of `columns` as fit `budget_tokens`, what `max_tokens` leave for rows.
+    """Return as many leading rows of `columns` as fit `budget_tokens`, the part of `max_tokens` for rows.
 
     `count_tokens` is called a few times, nearly once per character shown.
     """
@@ -85,7 +85,7 @@ def fit_rows(
     laid_out, characters_per_token = _fill(source, budget_tokens, count_tokens)
     next_rows = rows.rows[: len(laid_out.lines) + 1]
     if len(laid_out.lines) < len(rows.rows) and _longest_cell(next_rows) > _MIN_CELL_CHARACTERS:
-        # Each cell costs a token at least, so no more rows than these can matter.
+        # Each cell takes at least one token, so more rows cannot fit.
         candidates = [row[: len(columns)] for row in rows.rows[: max(1, budget_tokens // len(columns))]]
         cell_characters = _widest_fitting_cell(candidates, budget_tokens * characters_per_token * _SAFETY)
         laid_out, _ = _fill(
@@ -95,7 +95,7 @@ def fit_rows(
 
 
 def show_all(rows: Rows) -> Shown:
-    """Return all rows, whatever they take."""
+    """Return all rows, for any number of tokens."""
     whole = _LaidOut()
     whole.take(_ValueSource(rows.rows, len(rows.columns)).block(0, len(rows.rows)), float("inf"))
     return whole.shown(rows.columns, max_tokens=0)
@@ -110,7 +110,7 @@ def _find_whole(rows: Rows, columns: tuple[Column, ...]) -> EncodedRows | None:
 
 
 def _surely_fits(encoded: EncodedRows, budget_tokens: int, count_tokens: CountTokens) -> bool:
-    """Return whether both forms of all rows are within the budget, at the cost of a few samples at most."""
+    """Return whether both forms of all rows are within the budget, using a few samples at most."""
     json_bytes, text_bytes = len(encoded.json), _size_bytes(encoded.text)
     if max(json_bytes, text_bytes) <= budget_tokens:
         return True
@@ -139,7 +139,7 @@ class _Block:
 
 
 class _Source(Protocol):
-    """Where rows come from that are laid out."""
+    """The source of formatted rows."""
 
     def __len__(self) -> int: ...
 
@@ -148,7 +148,7 @@ class _Source(Protocol):
 
 
 class _ValueSource:
-    """Rows that are laid out here.
+    """Rows that are formatted here.
 
     Args:
         width: how many leading columns.
@@ -177,7 +177,7 @@ class _ValueSource:
 
 
 class _EncodedSource:
-    """Rows that the worker has laid out, as far as it has; the others are laid out here."""
+    """Rows that the worker has formatted; the remaining ones are formatted here."""
 
     def __init__(self, rows: EncodedRows, width: int) -> None:
         self._rows = rows
@@ -215,7 +215,7 @@ class _LaidOut:
 
     Attributes:
         arrays: the rows as JSON.
-        characters: their length as it is estimated before it is known.
+        characters: their estimated length.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -230,7 +230,7 @@ class _LaidOut:
         self.characters += piece.characters
 
     def take(self, block: _Block, room_characters: float) -> bool:
-        """Add the leading rows for which there is room; return whether these are all of the block."""
+        """Add the leading rows for which there is room; return whether all rows of the block fit."""
         fitting = 0
         for line in block.lines:
             characters = len(line) + block.overhead_characters
@@ -254,7 +254,7 @@ class _LaidOut:
 
 
 def _fill(source: _Source, budget_tokens: int, count_tokens: CountTokens) -> tuple[_LaidOut, float]:
-    """Return the leading rows that fit, and how many characters a token holds here.
+    """Return the leading rows that fit, and the characters per token.
 
     Lays out a piece that should fit by the ratio seen so far, counts it, and goes
     on with what is left of the budget, until not even one more row fits.
@@ -284,7 +284,7 @@ def _fill(source: _Source, budget_tokens: int, count_tokens: CountTokens) -> tup
 
 
 def _count(text: str, budget_tokens: int, count_tokens: CountTokens) -> int:
-    """Return how many tokens a text has; of a long one that is far below the budget, about how many."""
+    """Return the tokens of a text; estimated if the text is long and far below the budget."""
     tokens = _estimate(text, count_tokens)
     if tokens is not None and tokens <= budget_tokens * _SURELY_BELOW:
         return tokens
@@ -293,7 +293,7 @@ def _count(text: str, budget_tokens: int, count_tokens: CountTokens) -> int:
 
 
 def _estimate(text: str | bytes, count_tokens: CountTokens) -> int | None:
-    """Return about how many tokens a long text has; None for one that is short enough to be counted."""
+    """Return the estimated tokens of a long text; None for a text short enough to be counted."""
     if len(text) <= _SAMPLES * _SAMPLE_CHARACTERS * 2:
         return None
     step = len(text) // _SAMPLES
@@ -307,7 +307,7 @@ def _size_bytes(text: str) -> int:
 
 
 def _lay_out(source: _Source, start: int, room_characters: float) -> _LaidOut:
-    """Lay out the rows from `start` on that take about `room_characters`, and one at least."""
+    """Format the rows from `start` on that take about `room_characters`, but at least one."""
     piece = _LaidOut()
     block_rows = _FIRST_BLOCK_ROWS
     while start < len(source):
@@ -324,9 +324,9 @@ def _shorten_cells(row: list[JsonScalar], max_characters: int) -> tuple[list[Jso
 
 
 def _widest_fitting_cell(rows: Sequence[list[JsonScalar]], room_characters: float) -> int:
-    """Return the bound on a cell at which all cells together fill the room, or the smallest of use.
+    """Return the limit of a cell's length with which all cells fill the room, or the smallest useful one.
 
-    Short cells keep their length, and what they leave is shared by the longer ones.
+    Short cells keep their length; longer ones share the remaining room.
     """
     lengths = sorted(len(cell) + 3 if isinstance(cell, str) else 8 for row in rows for cell in row)
     for index, length in enumerate(lengths):

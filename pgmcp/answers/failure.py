@@ -1,4 +1,4 @@
-"""A failure as text: its code, what happened, where in the statement, and what to do."""
+"""Renders an error as text: its code, message, position in the statement, and hint."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ _EXCERPT_CHARACTERS = 80  # on either side of the caret
 
 
 def render_error(error: PgmcpError, *, sql: str = "") -> str:
-    """Return `code: message`, the place in the statement if it is known, and `hint: …`.
+    """Return `code: message`, the position in the statement if it is known, and `hint: …`.
 
     `sql` is the statement that `error.position` refers to.
     """
@@ -28,7 +28,7 @@ def _lines(error: PgmcpError, sql: str) -> Iterator[str]:
 
 
 def _place(error: PgmcpError) -> str:
-    """Return the database that the error is about, if there are several and the message does not name it."""
+    """Return the error's database, if there are several and the message does not name it."""
     is_named = f"database {error.database}" in str(error) or f"database {error.database!r}" in str(error)
     return f"database {error.database}: " if error.database and not is_named else ""
 

@@ -1,9 +1,9 @@
-"""An answer as far as its budget of tokens lets it be shown: fitted once, then rendered as text and as JSON.
+"""Fits an answer to its token budget once; it is then rendered as text and as JSON.
 
     Answer ──▶ fit_answer ──▶ FittedAnswer ──▶ text.as_text
                                           └──▶ structured.as_json
 
-Both renderings are pure and hold the same rows, remarks and addresses.
+Both renderings are pure and contain the same rows, remarks and URIs.
 """
 
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ from pgmcp.answers.budget import CountTokens, Shown, encode_json, fit_columns, f
 from pgmcp.execution.result import Column, Rows
 from pgmcp.untrusted import shorten
 
-_MAX_ECHO_CHARACTERS: Final = 2_000  # of SQL whose writer has it already
-_MAX_REMARK_CHARACTERS: Final = 400  # of an assumption or a note
+_MAX_ECHO_CHARACTERS: Final = 2_000  # maximum length of SQL that the caller wrote
+_MAX_REMARK_CHARACTERS: Final = 400  # maximum length of an assumption or a note
 _SMALL_SHARE: Final = (
     10  # tokens of other parts than rows may be estimated if they are below this part of the budget
 )
-_MARGIN_TOKENS: Final = 120  # for the sentences on what was left out
+_MARGIN_TOKENS: Final = 120  # for the sentences about omitted rows
 _FRAME: Final = (
     '{"database":,"sql":,"source":"generated","repairs":0,"assumptions":[],"columns":[],"rows":[],'
     '"row_count":100000,"truncated":,"cut_cells":1000,"elapsed_ms":{"schema":10.1,'
     '"prompt":1.2,"model":1234.5,"validate":1.2,"execute":1234.5},"model":,"tokens":{"in":1000,"cached":1000,"out":1000},"notes":[]}'
 )
-"""The JSON of an answer without its own words, its rows and what was left out, as long as it may get."""
+"""The longest JSON of an answer without its texts and rows."""
 
 _COLUMN_FRAME: Final = '{"name":,"type":},'
 _HINT_BY_REASON: Final = {
@@ -37,10 +37,10 @@ _HINT_BY_REASON: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Why not all rows are shown, and how to get them.
+    """The reason why not all rows are shown, and how to get them.
 
     Attributes:
-        reason: "tokens", "rows" or "bytes": which bound was reached.
+        reason: "tokens", "rows" or "bytes": the limit that was reached.
         hint: what to change in the statement.
     """
 
@@ -56,7 +56,7 @@ class FittedAnswer:
         shown: None when the statement was not executed.
         missing: None when all rows are shown.
         cut_cells: how many cells end in "…".
-        rest: where the other rows can be read; None: nowhere.
+        rest: URI of the other rows, or None.
         more_rows_hint: how to get rows that are not shown in another way; "" if there is none.
     """
 
@@ -74,26 +74,26 @@ class FittedAnswer:
 
     @property
     def sql(self) -> str | None:
-        """The statement as it is shown: shortened for a caller who wrote it."""
+        """The shown statement: shortened for a caller who wrote it."""
         sql = self.answer.sql
         is_callers = self.answer.source is Source.DIRECT
         return shorten(sql, _MAX_ECHO_CHARACTERS) if sql is not None and is_callers else sql
 
     @property
     def assumptions(self) -> list[str]:
-        """What the model took for granted, each of bounded length."""
+        """The model's assumptions, each of bounded length."""
         return _bounded(self.answer.assumptions)
 
     @property
     def notes(self) -> list[str]:
-        """What else the reader should know, each of bounded length."""
+        """The other notes, each of bounded length."""
         return _bounded(self.answer.notes)
 
 
 def fit_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens) -> FittedAnswer:
     """Return the answer with as many rows as fit `max_tokens` together with its other parts.
 
-    SQL that was written here is never cut, so an answer may exceed a budget smaller than its SQL.
+    The model's SQL is never cut, so an answer may exceed a budget smaller than its SQL.
     """
     rows = answer.rows
     if rows is None:
@@ -120,7 +120,7 @@ def show_whole(answer: Answer) -> FittedAnswer:
 
 
 def _with_rows(answer: Answer, rows: Rows, shown: Shown) -> FittedAnswer:
-    # Whatever the worker cut is longer than what is shortened here.
+    # Cells that the worker cut are longer than cells that are shortened here.
     cut_cells = shown.shortened_cells or rows.cut_cells
     return FittedAnswer(answer, shown, _find_missing(answer, rows, shown), cut_cells)
 
@@ -137,7 +137,7 @@ def _find_missing(answer: Answer, rows: Rows, shown: Shown) -> Missing | None:
 def _frame_tokens(
     fitted: FittedAnswer, columns: tuple[Column, ...], max_tokens: int, count_tokens: CountTokens
 ) -> int:
-    """Return what everything but the rows takes, or a little more."""
+    """Return the tokens of everything except the rows, or a little more."""
     answer = fitted.answer
     words = [answer.database, fitted.sql, answer.model, *fitted.assumptions, *fitted.notes, *answer.follow_up]
     words += [text for column in columns for text in (column.name, column.type)]

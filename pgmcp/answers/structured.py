@@ -1,8 +1,7 @@
 """The structured form of an answer, and the schema that tools publish for it.
 
-Hosts may put structured content into their model's context, so it is bound by
-the same token budget as the text. Values are exact here (JSON's quoting is the
-fence): a chart or a program gets what the database holds.
+Hosts may put structured content into their model's context, so it has the same token budget as the text.
+Values are exact here (JSON's quoting is the fence), so that a chart or a program gets the database's values.
 """
 
 from typing import Any
@@ -39,7 +38,7 @@ ANSWER_SCHEMA: dict[str, Any] = {
     "properties": _PROPERTIES,
     "required": list(_PROPERTIES),
 }
-"""The JSON schema of `as_json`, by hand: a derived one is 40 % longer, and models pay for it."""
+"""The JSON schema of `as_json`, written by hand: a derived one has 40 % more tokens."""
 
 
 def as_json(fitted: FittedAnswer) -> dict[str, Any]:

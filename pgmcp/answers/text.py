@@ -30,7 +30,7 @@ WHY_BY_REASON: Final = {
     "rows": "that is the limit, and there are more",
     "bytes": "the result reached its byte bound",
 }
-"""Why the rows of an answer end."""
+"""Sentences for the limit that cut the rows."""
 
 
 def as_text(fitted: FittedAnswer, fence: str) -> str:

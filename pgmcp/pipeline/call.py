@@ -27,7 +27,7 @@ _NO_CONTEXT: Final = DatabaseContext()
 
 
 class Operation(StrEnum):
-    """What a caller can ask for; the names of the tools."""
+    """The operations of a caller; the names of the tools."""
 
     QUERY = "query"
     EXECUTE_SQL = "execute_sql"
@@ -36,7 +36,7 @@ class Operation(StrEnum):
 
 
 class Stage(StrEnum):
-    """A part of a call that takes time; stages do not overlap, and may come again in a repair."""
+    """A timed part of a call; stages do not overlap, and may occur again in a repair."""
 
     SCHEMA = "schema"
     PROMPT = "prompt"
@@ -48,11 +48,11 @@ class Stage(StrEnum):
 
 
 OnStage = Callable[[Stage], None]
-"""Called when a stage begins; a caller passes it to follow the progress."""
+"""Called when a stage begins, to report progress."""
 
 
 class ReturnType(StrEnum):
-    """What a caller of `query` wants to see."""
+    """The requested content of an answer to `query`."""
 
     RESULT = "result"
     SQL = "sql"
@@ -64,10 +64,10 @@ RoleCatalogListener = Callable[[str | None, Catalog | None, Catalog, CatalogChan
 
 
 class Identities(Protocol):
-    """Gives each caller the database as that caller may see it."""
+    """Returns the database with each caller's rights."""
 
     def of(self, principal: Principal | None) -> "Database":
-        """Return the database as a caller sees it; raise UnmappedPrincipalError if not at all."""
+        """Return the database with a caller's rights; raise UnmappedPrincipalError if there are none."""
         ...
 
     def role_of(self, principal: Principal | None) -> str:
@@ -80,11 +80,11 @@ class Identities(Protocol):
         ...
 
     def example(self) -> Principal | None:
-        """Return a caller who has a role: None if those without a token have one."""
+        """Return a caller who has a role; None if callers without a token have one."""
         ...
 
     def of_role(self, role: str) -> "Database":
-        """Return the database as a role sees it, without anybody's claims."""
+        """Return the database with a role's rights, without claims."""
         ...
 
     def cached_catalog(self, role: str) -> Catalog | None:
@@ -101,16 +101,16 @@ class Database:
     """One configured database and what serves it.
 
     Attributes:
-        functions: what its statements may call; a new policy only when the database's functions changed.
-        context: returns what the operator says of it now; may read a file, so not on the event loop.
+        functions: the policy of function calls; a new object only if the database's functions changed.
+        context: returns the operator's current notes; may read a file, so do not call it on the event loop.
         row_security: where policies apply for its role; None if answers do not mention them.
-        fetch: runs our own catalog statements, to explain names that the catalog leaves out; None
+        fetch: runs pgmcp's own catalog statements, to explain names that the catalog leaves out; None
             explains none.
-        identities: gives each caller a database with a role of its own; None where all callers have the
-            login role.
-        identity: the caller for whom this one was given; None: the login role.
-        name_statements: returns what runs statements for a principal's name and the host's, so that
-            pg_stat_activity shows both; None shows neither.
+        identities: returns the database with each caller's role; None if all callers have the login
+            role.
+        identity: the caller of this object; None for the login role.
+        name_statements: returns an executor whose statements pg_stat_activity shows with the principal's and
+            the host's name; None shows neither.
     """
 
     name: str
@@ -131,7 +131,7 @@ class Database:
         return None if self.identity is None else self.identity.role
 
     def seen_by(self, principal: Principal | None) -> "Database":
-        """Return the database as a caller sees it.
+        """Return the database with a caller's rights.
 
         Raises:
             UnmappedPrincipalError: the settings give the caller no role in it.
@@ -139,13 +139,13 @@ class Database:
         return self if self.identities is None else self.identities.of(principal)
 
     def named(self, call: "Call") -> "Database":
-        """Return the database with statements that pg_stat_activity shows as the principal's."""
+        """Return the database whose statements pg_stat_activity shows with the principal's name."""
         if call.principal is None or self.name_statements is None:
             return self
         return replace(self, supervisor=self.name_statements(self.identity, call.principal, call.caller))
 
     async def mapped_roles(self) -> list[MappedRole]:
-        """Return what PostgreSQL says of the roles that callers may get, with the login role's eyes."""
+        """Return PostgreSQL's facts about the roles of callers, as the login role sees them."""
         if self.identities is None or self.fetch is None:
             return []
         return await read_mapped_roles(self.fetch, self.identities.roles)
@@ -160,11 +160,11 @@ class Bounds:
     """The limits of one call.
 
     Attributes:
-        result: the most rows and bytes; a caller's limit can only lower the rows.
-        statement_timeout_s: for one statement, its wait for a worker included.
-        request_timeout_s: for the whole call, the model included.
+        result: maximum rows and bytes; a caller's limit can only lower the rows.
+        statement_timeout_s: for one statement, including its wait for a worker.
+        request_timeout_s: for the whole call, including the model.
         max_sql_retry: how often a model may repair its SQL.
-        prompt_tokens: for one prompt.
+        prompt_tokens: maximum tokens of one prompt.
     """
 
     result: RowLimits
@@ -201,10 +201,10 @@ class Call:
 
     Attributes:
         id: counts the calls of this pipeline.
-        caller: the host's name of itself, "" if it gave none.
-        principal: the authenticated user; None where the transport has none.
-        database: None: the default one, until it is known to be there; or all.
-        role: the database role of the caller; None where all callers have the login role.
+        caller: the host's name and version; "" if it gave none.
+        principal: the authenticated user; None if the transport does not authenticate.
+        database: the database's name; None for the default one before it is resolved, or for all.
+        role: the database role of the caller; None if all callers have the login role.
         sql: the last statement that was tried.
         row_count: of the last statement that was run.
         model: who wrote the SQL; None when no model was asked.
@@ -236,9 +236,9 @@ class Request:
     """The state of one `query` or `execute_sql` call.
 
     Attributes:
-        question: "": the caller brought the SQL.
+        question: "" if the caller wrote the SQL.
         deadline_s: when the call ends, on the pipeline's clock.
-        attempts: what the model has tried for it so far.
+        attempts: the model's earlier attempts for the question.
         found_values: values of the question that were found through indexes; None before they are looked up.
         notes: remarks on the rows of the last statement that ran.
         reading: how the question should be read; "" leaves it to the model.
@@ -261,7 +261,7 @@ class Request:
     spent: Choice | None = None
 
     def charge(self, completion: Completion) -> None:
-        """Add what a model call has cost."""
+        """Add the cost of a model call."""
         self.call.model = completion.model
         self.call.tokens_in += completion.tokens_in
         self.call.tokens_cached += completion.tokens_cached

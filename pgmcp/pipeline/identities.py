@@ -1,4 +1,4 @@
-"""One database as each of several roles sees it.
+"""One database with the rights of each of several roles.
 
 principal ─▶ mapping ─▶ role ──────▶ what all with that role share: schema, functions, row security
 └──▶ identity ──▶ what runs a statement: the role, and the settings of this person
@@ -26,14 +26,14 @@ MAX_ROLES: Final = 64
 
 Close = Callable[[], Awaitable[None]]
 OpenRole = Callable[[Identity, StatementExecutor], tuple[Database, Close]]
-"""Makes the database as a role sees it, and what closes it. Nothing is read yet."""
+"""Creates the database with a role's rights, and a function that closes it. Reads nothing yet."""
 
 
 class RoleDatabases:
     """One database for every principal.
 
     Args:
-        supervisor: runs the statements of all.
+        supervisor: runs the statements of all callers.
         open_role: called once for each role, and again after the role was removed from the cache.
     """
 
@@ -45,7 +45,7 @@ class RoleDatabases:
         self._listeners: list[RoleCatalogListener] = []
 
     def of(self, principal: Principal | None) -> Database:
-        """Return the database as a caller sees it.
+        """Return the database with a caller's rights.
 
         Raises:
             UnmappedPrincipalError: the mapping has no role for the caller.
@@ -68,11 +68,11 @@ class RoleDatabases:
         return self.mapping.roles
 
     def example(self) -> Principal | None:
-        """Return a caller who has a role: None if those without a token have one."""
+        """Return a caller who has a role; None if callers without a token have one."""
         return self.mapping.example()
 
     def of_role(self, role: str) -> Database:
-        """Return the database as a role sees it, without anybody's claims."""
+        """Return the database with a role's rights, without claims."""
         return self._of_role(role)
 
     def cached_catalog(self, role: str) -> Catalog | None:
@@ -99,7 +99,7 @@ class RoleDatabases:
         opened[0].schema.subscribe(partial(self._tell, role))
         self._opened[role] = opened
         if len(self._opened) > MAX_ROLES:
-            # Not closed: callers may wait for what it reads. It reads nothing once they are gone.
+            # Not closed, because callers may wait for its reads. Without callers it reads nothing.
             self._opened.popitem(last=False)
         return opened[0]
 
@@ -109,7 +109,7 @@ class RoleDatabases:
 
 
 class BothRoles:
-    """The login role, and the role that it becomes: both have to be admitted."""
+    """Admits a database only with both roles: the login role, and the role that it becomes."""
 
     def __init__(self, login: RoleGate, mapped: RoleGate) -> None:
         self._login = login
@@ -119,17 +119,17 @@ class BothRoles:
         """Return if the database may be served with both.
 
         Raises:
-            RoleRefusedError: one can do more than read, and only roles that cannot may be served.
+            RoleRefusedError: one of them can do more than read, and the settings refuse such roles.
             ExecutionError: the database did not answer.
         """
         await self._login.admit()
         await self._mapped.admit()
 
     async def posture(self) -> RolePosture:
-        """Return what the role that statements run with may do."""
+        """Return the rights of the role that statements run with."""
         return await self._mapped.posture()
 
     def probe(self) -> asyncio.Task[RolePosture]:
-        """Start reading both; return the reading of the role that statements run with."""
+        """Start reading both roles; return the task for the role that statements run with."""
         self._login.probe()
         return self._mapped.probe()

@@ -22,7 +22,7 @@ class StatementExecutor(Protocol):
         ...
 
     def prestart(self) -> None:
-        """Start what the first statement would wait for."""
+        """Start the workers in advance."""
         ...
 
     async def execute(
@@ -81,11 +81,11 @@ class RoleGate(Protocol):
         ...
 
     async def posture(self) -> RolePosture:
-        """Return what the role can do."""
+        """Return the rights of the role."""
         ...
 
     def probe(self) -> asyncio.Task[RolePosture]:
-        """Begin to read what the role can do."""
+        """Start reading the rights of the role."""
         ...
 
 
@@ -93,7 +93,7 @@ class Model(Protocol):
     """Writes SQL for a question."""
 
     async def complete(self, messages: Sequence[Message], *, timeout_s: float) -> Completion:
-        """Return the reply to a conversation and what it cost."""
+        """Return the reply to a conversation, with its tokens."""
         ...
 
 

@@ -24,11 +24,11 @@ KEPT_MISMATCH = "{column} = {text!r} is not in the data as written; the answer m
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What the checks found.
+    """Results of the checks.
 
     Attributes:
         mismatches: texts that a column does not contain.
-        remarks: on rows that may be too many.
+        remarks: about rows that may be too many.
     """
 
     mismatches: tuple[Mismatch, ...] = ()
@@ -45,7 +45,7 @@ class CheckResult:
         return tuple(remark.describe() for remark in self.remarks if remark.is_offered)
 
     def notes(self) -> Iterator[str]:
-        """Yield what a reader of the answer should know."""
+        """Yield notes for the reader of the answer."""
         for mismatch in self.mismatches:
             yield KEPT_MISMATCH.format(column=mismatch.column, text=mismatch.text)
         for remark in self.remarks:
@@ -55,7 +55,7 @@ class CheckResult:
 async def check_query(
     request: Request, sql: str, rows: Rows | None, statements: StatementRunner
 ) -> CheckResult:
-    """Return what may be wrong with a query that ran."""
+    """Return the problems of a query that ran."""
     mismatches = await find_mismatches(request, sql, rows, statements)
     return CheckResult(tuple(mismatches), tuple(await _find_remarks(request, sql, statements)))
 
@@ -94,7 +94,7 @@ async def find_mismatches(
         comparisons, catalog, fetch, max_rows=None if is_empty else SMALL_TABLE_ROWS
     )
     found = [mismatch for mismatch in listed + unlisted if is_empty or mismatch.differs_in_case]
-    # Conditions are the statement's own: the search path decides what `=` of a citext means.
+    # Conditions are text of the statement, so the search path resolves operators such as `=` of citext.
     as_written = statements.lookup(request.database, timeout_s=timeout_s, origin=StatementOrigin.CALLER)
     return await drop_met(found, as_written)
 

@@ -1,4 +1,4 @@
-"""The repair loop: the model sees SQL of its own that was rejected or failed, and writes it again."""
+"""The repair loop: if the model's SQL is rejected or fails, the model sees why and writes it again."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ SECOND_ANSWER_RESERVE_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class SecondAnswer:
-    """The model's answer after it was asked to reconsider, and what the checks found in it."""
+    """The model's reconsidered answer, and the results of its checks."""
 
     reply: SqlReply
     rows: Rows | None
@@ -34,7 +34,7 @@ class SecondAnswer:
 
 
 class RepairLoop:
-    """Has a model write SQL, and repair it at most `max_sql_retry` times."""
+    """Asks a model for SQL, and for at most `max_sql_retry` repairs."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class RepairLoop:
             reply = await self._writer.write(request)
 
     async def _check_answer(self, request: Request, reply: SqlReply, rows: Rows | None) -> Answer:
-        """Ask the model once to reconsider what the checks found; keep the better answer."""
+        """Ask the model once to reconsider, given the results of the checks; keep the better answer."""
         findings = await self._check(request, reply.sql, rows)
         if findings.is_offered and len(request.attempts) < self._max_sql_retry:
             described = tuple(mismatch.describe() for mismatch in findings.mismatches)

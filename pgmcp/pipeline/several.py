@@ -30,7 +30,7 @@ async def run_on_each(
 
     Args:
         names: of the databases.
-        work: gets a name.
+        work: called with a name.
         timeout_s: for each; a database that needs longer counts as failed.
 
     Raises:

@@ -33,10 +33,10 @@ LOOKUP_LIMITS: Final = RowLimits(max_rows=500, max_bytes=256 << 10, max_cell_byt
 EXPLAIN: Final = "EXPLAIN "
 PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=64 << 10, max_cell_bytes=64 << 10)
 NAME_AND_SYNTAX_ERRORS: Final = "42"
-"""Class of SQLSTATEs that planning finds as surely as running (PostgreSQL manual, appendix A)."""
+"""Class of SQLSTATEs that planning finds like running (PostgreSQL manual, appendix A)."""
 
 KEPT_VALIDATIONS: Final = 128
-"""Accepted statements remembered, see `pgmcp.validation.memo`."""
+"""Number of remembered accepted statements, see `pgmcp.validation.memo`."""
 
 
 class StatementRunner:
@@ -73,7 +73,7 @@ class StatementRunner:
     async def _run_once(self, request: Request, sql: str) -> Rows | None:
         try:
             with self._tracer.stage(request.call, Stage.VALIDATE):
-                # Awaited even when it has to be read first: what is not known yet may be a trap.
+                # Awaited even if it must be read first: an object that is not known yet may be a trap.
                 policies = request.database.functions
                 statement = self._validate(sql, functions=policies.peek() or await policies.get())
                 _refuse_row_counts(request.database, statement)
@@ -93,7 +93,7 @@ class StatementRunner:
         """Return a function that runs value lookups and checks in a database.
 
         Args:
-            timeout_s: for all of them together, from now.
+            timeout_s: for all of them together.
             origin: CALLER for text of a caller's statement, whose names the search path resolves.
         """
         ends_at_s = self._clock() + timeout_s
@@ -140,16 +140,16 @@ class StatementRunner:
                     error.position -= len(EXPLAIN)
                 raise
         except ExecutionError:
-            return  # the SQL is what was asked for, whatever the database is busy with
+            return  # only the SQL was requested, so a busy database is no failure
 
 
 def _refuse_row_counts(database: Database, statement: ValidatedStatement) -> None:
-    """Refuse EXPLAIN ANALYZE to a caller with a role of its own.
+    """Refuse EXPLAIN ANALYZE to a caller with a separate role.
 
     Its "Rows Removed by Filter" counts the rows that a policy hides.
 
     Raises:
-        SqlRejectedError: the statement is one.
+        SqlRejectedError: the statement is EXPLAIN ANALYZE.
     """
     if database.identity is not None and statement.kind is StatementKind.EXPLAIN_ANALYZE:
         raise SqlRejectedError(
@@ -182,7 +182,7 @@ async def _row_security_notes(database: Database, sql: str) -> tuple[str, ...]:
 
 
 async def _explain_hidden(database: Database, error: StatementFailedError, catalog: Catalog) -> str:
-    """Return what the relations are that the statement reads and the catalog leaves out."""
+    """Return a description of the relations that the statement reads and the catalog leaves out."""
     if error.sqlstate not in MISSING_NAME_SQLSTATES:
         return ""
     references = await asyncio.to_thread(find_references, error.sql)

@@ -51,7 +51,7 @@ _SHARE_OF_TIMEOUT: Final = 0.8
 """Part of a call's time after which one of several databases counts as failed."""
 
 _MIN_FOUND_TABLES: Final = 3
-"""Tables that a search gives of each database, however many databases there are."""
+"""Minimum number of tables from each database in a search."""
 
 VERIFIED_SQL_FAILED: Final = (
     "the operator's verified SQL for this question failed: have it corrected in the context file, or ask in "
@@ -245,7 +245,7 @@ class Pipeline:
         caller: str = "",
         principal: Principal | None = None,
     ) -> tuple[Catalog, list[Table]]:
-        """Return the catalog and the tables asked for.
+        """Return the catalog and the requested tables.
 
         Args:
             text: words to search for; "" means every table.
@@ -273,7 +273,7 @@ class Pipeline:
         caller: str = "",
         principal: Principal | None = None,
     ) -> Outcome[FoundTables]:
-        """Return the tables asked for, by database; arguments as for `find_tables`.
+        """Return the requested tables by database; arguments as for `find_tables`.
 
         Raises:
             InvalidArgumentError: a name is in no database.
@@ -339,7 +339,7 @@ class Pipeline:
         return None
 
     def subscribe_to_catalog(self, database: str, listener: RoleCatalogListener) -> None:
-        """Call `listener` after every later read of a database's catalog, for whichever role."""
+        """Call `listener` after every later read of a database's catalog with any role."""
         found = self.database(database)
         if found.identities is not None:
             found.identities.subscribe(listener)
@@ -404,7 +404,7 @@ class Pipeline:
                 ) from None
 
     def _name_database(self, error: PgmcpError, call: Call) -> None:
-        """Note the database that an error is about, where there are several."""
+        """Set the error's database, if there are several."""
         is_about_database = not isinstance(error, UnknownDatabaseError | RateLimitedError | ModelError)
         is_of_one = call.database is not None or call.operation in (Operation.QUERY, Operation.EXECUTE_SQL)
         if len(self._databases) > 1 and is_about_database and is_of_one:
@@ -412,7 +412,7 @@ class Pipeline:
 
     @property
     def _each_timeout_s(self) -> float:
-        """For one of several databases: the others must be able to answer within the call's own limit."""
+        """Return the time limit of each of several databases, so that the others can still answer."""
         return self._bounds.request_timeout_s * _SHARE_OF_TIMEOUT
 
     async def _new_request(

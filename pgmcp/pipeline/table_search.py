@@ -15,7 +15,7 @@ _HIDDEN_HINT: Final = "a statement may name it; search_schema without arguments 
 
 @dataclass(frozen=True, slots=True)
 class FoundTables:
-    """Tables that were looked up in one database, and the catalog that they are in."""
+    """Tables found in one database, and its catalog."""
 
     catalog: Catalog
     tables: list[Table]
@@ -24,10 +24,10 @@ class FoundTables:
 async def find_in_one(
     database: Database, catalog: Catalog, text: str, names: Sequence[str], limit: int
 ) -> list[Table]:
-    """Return the tables asked for.
+    """Return the requested tables.
 
     Raises:
-        InvalidArgumentError: a name is not in the catalog; says which similar names are.
+        InvalidArgumentError: a name is not in the catalog; the hint has similar names.
     """
     if not names:
         return await find_known(catalog, text, names, limit)
@@ -39,7 +39,7 @@ async def find_in_one(
 
 
 async def find_known(catalog: Catalog, text: str, names: Sequence[str], limit: int) -> list[Table]:
-    """Return the tables asked for; names that the catalog lacks are left out."""
+    """Return the requested tables, without names that are not in the catalog."""
     if names:
         return [table for given in names if (table := catalog.find(given)) is not None]
     if text.strip():

@@ -1,8 +1,8 @@
 """The time limit of calls: one timer for all of them.
 
-`asyncio.timeout` sets a timer for each call and cancels it again; of thousands of calls a second not one
-reaches its limit. All calls may take equally long, so their deadlines come in the order in which they began,
-and one timer for the oldest call is enough.
+`asyncio.timeout` sets a timer for each call and cancels it again, although few calls reach their limit. All
+calls have the same limit, so their deadlines have the order of their starts, and one timer for the oldest
+call is enough.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ class TimeLimit:
     """Cancels calls that take too long. For one event loop.
 
     Args:
-        timeout_s: what each call may take.
+        timeout_s: maximum duration of each call.
     """
 
     def __init__(self, timeout_s: float) -> None:
@@ -34,7 +34,7 @@ class TimeLimit:
             self._timer = loop.call_at(call.deadline_s, self._cancel_late)
 
     def end(self, call: "_LimitedCall") -> None:
-        """Remove a call; the timer stays, for the next ones."""
+        """Remove a call; the timer remains for later calls."""
         self._running.pop(call, None)
 
     def _cancel_late(self) -> None:
@@ -50,7 +50,7 @@ class TimeLimit:
 
 
 class _LimitedCall:
-    """One call; see `asyncio.Timeout`, which it behaves like."""
+    """One call; behaves like `asyncio.Timeout`."""
 
     __slots__ = ("_cancel_requests", "_is_expired", "_limit", "_task", "deadline_s")
 
@@ -77,7 +77,7 @@ class _LimitedCall:
         self._limit.end(self)
         if not self._is_expired:
             return
-        # If somebody has cancelled the task as well, that goes before the time limit.
+        # If the task was cancelled for another reason too, that takes precedence over the time limit.
         is_ours = self._task.uncancel() <= self._cancel_requests
         if is_ours and isinstance(exc, asyncio.CancelledError):
             raise TimeoutError from exc

@@ -12,18 +12,18 @@ __all__ = ["Observer", "OnStage", "Tracer"]
 
 
 class Observer(Protocol):
-    """Sees every call and every stage of it, and the error that ends one early.
+    """Observes every call, its stages, and their errors.
 
-    What it returns is entered when a call or a stage begins and left when it ends. It neither raises nor
-    hides an error.
+    Its context managers are entered when a call or stage begins and left when it ends. They neither raise nor
+    hide errors.
     """
 
     def observe_call(self, call: Call) -> AbstractContextManager[object]:
-        """Return what surrounds a call."""
+        """Return a context manager for a call."""
         ...
 
     def observe_stage(self, call: Call, stage: Stage) -> AbstractContextManager[object] | None:
-        """Return what surrounds a stage; None for nothing."""
+        """Return a context manager for a stage, or None."""
         ...
 
 
@@ -35,12 +35,12 @@ class Tracer:
         self._clock = clock
 
     def call(self, call: Call) -> AbstractContextManager[object]:
-        """Return what surrounds a whole call."""
+        """Return a context manager for a whole call."""
         contexts = [observer.observe_call(call) for observer in self._observers]
         return contexts[0] if len(contexts) == 1 else _Surroundings(contexts)
 
     def stage(self, call: Call, stage: Stage) -> AbstractContextManager[object]:
-        """Return what surrounds one stage of a call."""
+        """Return a context manager for one stage of a call."""
         contexts = None
         for observer in self._observers:
             if (context := observer.observe_stage(call, stage)) is not None:

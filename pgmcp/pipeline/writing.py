@@ -27,7 +27,7 @@ INDEX_LOOKUP_TIMEOUT_S: Final = 0.3
 
 
 class SqlWriter:
-    """Has a model write the SQL for a question.
+    """Gets the SQL for a question from a model.
 
     Args:
         model: None when neither key nor endpoint is configured.
@@ -86,7 +86,7 @@ class SqlWriter:
             await _settle(reserved, error.tokens_in + error.tokens_out)
             raise
         except ModelError:
-            await reserved.settle(0)  # it did not answer, so it does not charge
+            await reserved.settle(0)  # without an answer, no tokens are charged
             raise
         await _settle(reserved, completion.tokens_in + completion.tokens_out)
         request.charge(completion)
@@ -94,7 +94,7 @@ class SqlWriter:
 
 
 async def _settle(reserved: TokenReservation, used_tokens: int) -> None:
-    """Correct an estimate by the provider's count; one that gives no count keeps the estimate."""
+    """Replace the estimate by the provider's count, if the provider reports one."""
     if used_tokens > 0:
         await reserved.settle(used_tokens)
 
