@@ -16,10 +16,10 @@ from pgmcp.catalog.row_security import RowSecurity, read_row_security
 from pgmcp.catalog.sampling import SAMPLE_LIMITS, SAMPLE_TIMEOUT_S, ColumnSamples, sample
 from pgmcp.catalog.scope import CatalogScope
 from pgmcp.execution.catalog_access import Fetch, Report, report_once
+from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.credentials import RotatingPassword, ask_command, ask_file
 from pgmcp.execution.identity_executor import application_name, executor_for
 from pgmcp.execution.policy import PolicyReader
-from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.result import Identity, RowLimits, Rows, StatementOrigin
 from pgmcp.execution.role import RoleCheck
 from pgmcp.execution.spawn import Spawn

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from pgmcp.errors import PgmcpError, SqlRejectedError
+from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.fork_server import ForkServer, can_fork
-from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor

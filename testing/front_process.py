@@ -7,8 +7,8 @@ With a URL it runs a statement that sleeps.
 import asyncio
 import sys
 
+from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.fork_server import ForkServer
-from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.result import RowLimits
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor

@@ -9,9 +9,10 @@ import psycopg
 from pgmcp.errors import StatementFailedError
 from pgmcp.execution.replies import failure_error
 from pgmcp.execution.result import Column, EncodedRows, Rows
+from worker.connection import ServerConnection
 from worker.failures import FailedError, failed_connect
 from worker.protocol import Execute, Failure, StatementMode, StatementOrigin
-from worker.session import ServerConnection, ServerFacts
+from worker.server_facts import ServerFacts
 from worker.statement import run_statement
 
 _PREPARE = """

@@ -6,12 +6,12 @@ from typing import Final
 
 from psycopg import pq
 
+from worker.connection import ServerConnection
 from worker.date_style import DATE_OIDS, DateOutput, choose_date_output
 from worker.encoding import Cell, CellReader, cut, reader_for, text_bytes
 from worker.protocol import Execute, StatementMode, StatementOrigin, Truncated
 from worker.row_encoder import RowEncoder
 from worker.row_format import json_lines
-from worker.session import ServerConnection
 
 _PLAIN_BYTES: Final = 8
 """What a number, a boolean or NULL counts against the byte bound."""

@@ -18,6 +18,7 @@ from psycopg import pq
 
 from worker.bounded_rows import Outcome
 from worker.channel import Channel
+from worker.connection import ServerConnection
 from worker.failures import FailedError, failed_result
 from worker.own_sql import Question, ask_all
 from worker.process import RecyclePolicy, limit_memory
@@ -36,7 +37,7 @@ from worker.protocol import (
     Terminated,
     ToWorker,
 )
-from worker.session import ServerConnection, Session
+from worker.session import Session
 from worker.session_settings import TRANSACTION_TIMEOUT
 from worker.statement import run_statement
 from worker.type_names import TypeNames

@@ -24,10 +24,10 @@ import psycopg
 from psycopg import pq
 
 from worker.bounded_rows import BoundedRows, Outcome
+from worker.connection import ServerConnection
 from worker.failures import FailedError, broken_connection, failed_result
 from worker.own_sql import BEGIN_OWN, BEGIN_READ_ONLY, ROLE_SETTING, Wait, set_local, wait_for
 from worker.protocol import Execute, FailureCode, Identity, StatementMode, StatementOrigin
-from worker.session import ServerConnection
 from worker.session_settings import TransactionLimits
 from worker.text_encoding import TextEncoding
 

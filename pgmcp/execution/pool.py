@@ -14,58 +14,26 @@ import itertools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pgmcp.errors import BusyError, ExecutionError, UnreachableError, WorkerLostError
+from pgmcp.errors import BusyError, ExecutionError, WorkerLostError
 from pgmcp.execution.allocation import Allocation, PoolState, allocate, reserved_of
 from pgmcp.execution.backoff import Backoff
-from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
-from pgmcp.execution.credentials import RotatingPassword
-from pgmcp.execution.replies import failure_error
+from pgmcp.execution.connecting import ConnectionTarget, Connector
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
-from worker.protocol import SHARED_SESSION, Backend, Failure, FailureCode, Open, Terminate, Terminated
+from worker.protocol import SHARED_SESSION, Backend
 
 logger = logging.getLogger(__name__)
-
-OPEN_TIMEOUT_S: Final = 30.0
-"""To start a worker and connect; several unreachable hosts may be tried one after another."""
-
-TERMINATE_TIMEOUT_S: Final = 5.0
 
 GROW_EVERY_S: Final = 0.5
 """How often one more worker is started while general statements wait and none of them ends."""
 
 RETIRE_AFTER_S: Final = 60.0
 """A worker beyond the minimum that nobody needed for this long gives its connection back."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionTarget:
-    """Where the workers of one database connect.
-
-    Attributes:
-        conninfo: libpq URL or key=value string; may be empty.
-        params: libpq keywords added to it.
-        connect_timeout_s: for each host, unless the conninfo says otherwise.
-        name: what the settings call the database, for the log.
-        credentials: gives the password of each new connection; None: it is in `conninfo` or `params`, or
-            libpq finds it.
-        statement_timeout_s: what most statements may take.
-    """
-
-    conninfo: str
-    params: Mapping[str, str]
-    connect_timeout_s: int = 5
-    name: str = "main"
-    credentials: RotatingPassword | None = None
-    statement_timeout_s: float = 30.0
-
-    def __repr__(self) -> str:
-        return "ConnectionTarget(…)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +72,13 @@ class WorkerPool:
             memory_limit_mb: address space of one worker; 0 sets no bound.
             clock: seconds, monotonic.
         """
-        self._target = target
+        self._name = target.name
         self._size = size
-        self._spawn = spawn
-        self._memory_limit_mb = memory_limit_mb
         self._clock = clock
         self._ids = itertools.count(1)
+        self._connector = Connector(
+            target, spawn=spawn, next_id=self.next_id, memory_limit_mb=memory_limit_mb, clock=clock
+        )
         self._idle: deque[WorkerProcess] = deque()
         self._general: set[WorkerProcess] = set()
         self._other: set[WorkerProcess] = set()
@@ -422,7 +391,7 @@ class WorkerPool:
     async def _bring_up(self) -> None:
         """Start a worker and connect it; a refusal goes to those who wait for it."""
         try:
-            worker = await self._open()
+            worker = await self._connector.open()
         except ExecutionError as error:
             self._leave_starts()
             self._refused(error)
@@ -457,7 +426,7 @@ class WorkerPool:
         logger.warning(
             "connections to %s are one session: it is left as other clients need it, and a statement that "
             "cannot be stopped holds up all",
-            self._target.name,
+            self._name,
         )
         for each in (worker, *same):
             if each.pooler != SHARED_SESSION:
@@ -468,62 +437,11 @@ class WorkerPool:
         if (task := asyncio.current_task()) is not None:
             self._starts.discard(task)
 
-    async def _open(self) -> WorkerProcess:
-        started_s = self._clock()
-        try:
-            worker = WorkerProcess(await self._spawn())
-        except OSError as error:
-            raise WorkerLostError(f"no worker process could be started: {error.strerror}") from error
-        try:
-            await self._connect(worker)
-        except BaseException:
-            await worker.kill()
-            raise
-        logger.info("worker %d ready in %d ms", worker.pid, (self._clock() - started_s) * 1000)
-        return worker
-
-    async def _connect(self, worker: WorkerProcess) -> None:
-        try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                failure = await self._log_in(worker)
-        except TimeoutError:
-            message = f"no connection within {OPEN_TIMEOUT_S:g} s"
-            raise UnreachableError(message, hint=hint_for(message, CHECK_ADDRESS)) from None
-        if failure is not None:
-            raise failure_error(failure, timeout_s=OPEN_TIMEOUT_S)
-
-    async def _log_in(self, worker: WorkerProcess) -> Failure | None:
-        """Connect a worker; a password that has changed is asked for once more."""
-        credentials = self._target.credentials
-        if credentials is None:
-            return await self._ask_to_connect(worker, {})
-        login = await credentials.get()
-        failure = await self._ask_to_connect(worker, login.params)
-        if failure is None or failure.code is not FailureCode.AUTH:
-            return failure
-        credentials.refuse(login)
-        other = await credentials.get()
-        return failure if other == login else await self._ask_to_connect(worker, other.params)
-
-    async def _ask_to_connect(self, worker: WorkerProcess, login: Mapping[str, str]) -> Failure | None:
-        target = self._target
-        request = Open(
-            id=self.next_id(),
-            conninfo=target.conninfo,
-            params={**target.params, **login},
-            connect_timeout_s=target.connect_timeout_s,
-            memory_limit_mb=self._memory_limit_mb,
-            reconnects=target.credentials is None,
-            statement_timeout_ms=round(target.statement_timeout_s * 1000),
-        )
-        reply, _ = await worker.request(request)
-        return reply if isinstance(reply, Failure) else None
-
     def _refused(self, error: ExecutionError) -> None:
         """Tell those who wait, unless a worker that lives can still serve them."""
         self._backoff.failed(self._clock())
         self._last_refusal = error
-        logger.warning("no new worker for %s: %s", self._target.name, error)
+        logger.warning("no new worker for %s: %s", self._name, error)
         if self._worker_count == 0:
             self._fail_waiting(error)
         self._rebalance(can_start=False)
@@ -532,21 +450,11 @@ class WorkerPool:
         """Terminate what killed workers left running, then put the worker to its real use."""
         try:
             while self._orphans:
-                await self._terminate(worker, self._orphans.pop())
+                await self._connector.terminate(worker, self._orphans.pop())
         except (ExecutionError, TimeoutError) as error:
             logger.warning("worker %d could not end an orphaned backend: %s", worker.pid, error)
         finally:
             self.release(worker)
-
-    async def _terminate(self, worker: WorkerProcess, backend: Backend) -> None:
-        async with asyncio.timeout(TERMINATE_TIMEOUT_S):
-            reply, _ = await worker.request(Terminate(self.next_id(), backend))
-        if isinstance(reply, Failure):
-            raise failure_error(reply, timeout_s=TERMINATE_TIMEOUT_S)
-        if isinstance(reply, Terminated) and not reply.is_gone:
-            logger.warning("backend %d of a killed worker still runs: the server did not end it", backend.pid)
-            return
-        logger.info("backend %d of a killed worker is gone", backend.pid)
 
     def _schedule_retirement(self) -> None:
         if self._retirement is None and self._worker_count > self._size.min_workers:

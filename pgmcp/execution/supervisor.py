@@ -35,9 +35,10 @@ from pgmcp.errors import (
 )
 from pgmcp.execution.backslashes import refuse_backslashes
 from pgmcp.execution.cheap_shapes import BRIEF_S, CheapShapes
+from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.lanes import Lanes
 from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
-from pgmcp.execution.pool import ConnectionTarget, PoolSize, WorkerPool
+from pgmcp.execution.pool import PoolSize, WorkerPool
 from pgmcp.execution.replies import given_up, no_worker, read_rows
 from pgmcp.execution.result import Identity, RowLimits, Rows
 from pgmcp.execution.shared_timer import SharedTimer

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pgmcp.execution.pool import ConnectionTarget
+from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.spawn import worker_command, worker_environment
 
 

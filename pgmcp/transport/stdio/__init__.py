@@ -2,7 +2,8 @@
 
 descriptors    standard input and output, kept for the protocol alone
 wire           bytes: lines in, lines out; neither blocks the event loop
-session        what each era asks and gets; requests in flight, cancellation
+session        requests in flight, batches, cancellation
+era            what each era of the protocol asks and gets
 subscriptions  who hears that a resource has changed
 host_log       warnings that a host can show
 server         all of it together, from the first line to the last

@@ -19,6 +19,7 @@ from pgmcp.untrusted import escape_untrusted
 
 SHOWN_LOGGERS: Final = (
     "pgmcp.execution.pool",  # the database cannot be reached, or refuses us
+    "pgmcp.execution.connecting",  # the database did not end the statement of a killed worker
     "pgmcp.serve",  # read-only transactions are off
     "pgmcp.start",  # the settings cannot be used
     "pgmcp.execution.role",  # the role can do more than read

@@ -1,29 +1,17 @@
-"""What each era of the protocol asks and gets, over one connection.
+"""Answers the messages of one host: requests in flight, batches, cancellation, progress.
 
-    2024-11-05 … 2025-11-25   `initialize` opens a session; its answer holds for all that follows
-    2026-07-28                every request says in `_meta` who asks, and stands alone
-
-The first `initialize`, or the first request with such a `_meta`, decides which era the connection speaks.
+What differs between the two eras of the protocol is in `era`.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from enum import Enum
 from functools import partial
 from typing import Any, Final
 
-from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError, Surface
-from pgmcp.surface.caller import (
-    APPS_EXTENSION,
-    Channel,
-    caller_name,
-    channel_of_request,
-    shows_forms,
-    supports_apps,
-)
-from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND
+from pgmcp.surface import Caller, RequestError, Surface
+from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
 from pgmcp.transport.messages import (
     BadMessageError,
     Request,
@@ -33,55 +21,29 @@ from pgmcp.transport.messages import (
     result_of,
 )
 from pgmcp.transport.progress import Progress
+from pgmcp.transport.stdio.era import (
+    BATCH_VERSION,
+    LOG_LEVEL_KEY,
+    NULL_ID_VERSIONS,
+    STATELESS_VERSION,
+    Era,
+    Handshake,
+    discover,
+    stamped,
+    text_of,
+)
 from pgmcp.transport.stdio.host_log import LEVELS, HostLog
 from pgmcp.transport.stdio.questions import Questions
 from pgmcp.transport.stdio.subscriptions import SUBSCRIPTION_ID, Subscriptions
 
 logger = logging.getLogger(__name__)
 
-SESSION_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
-STATELESS_VERSION: Final = "2026-07-28"
-BATCH_VERSION: Final = "2025-03-26"
-"""The one version of the protocol that has batches."""
-
-NULL_ID_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18")
-"""Their schemas require an id in every error, so it is null where none can be read (JSON-RPC 2.0, section 5).
-
-Later ones make the id of an error optional, and never null.
-"""
-
-ELICITATION_VERSIONS: Final = ("2025-06-18", "2025-11-25")
-"""Those in which a server may ask a person with `elicitation/create` while a call waits."""
-
 MAX_BATCH: Final = 1_000
 
-UNSUPPORTED_VERSION: Final = -32022
 CONNECTION_CLOSED: Final = -32000
-
-_VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
-_CLIENT_KEY: Final = "io.modelcontextprotocol/clientInfo"
-_CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
-_SERVER_KEY: Final = "io.modelcontextprotocol/serverInfo"
-_LOG_LEVEL_KEY: Final = "io.modelcontextprotocol/logLevel"
-
-# Resources change here; tools and prompts never do.
-_CAPABILITIES: Final[dict[str, Any]] = {
-    "completions": {},
-    "logging": {},
-    "prompts": {"listChanged": False},
-    "resources": {"listChanged": True, "subscribe": True},
-    "tools": {"listChanged": False},
-}
-_NOT_CACHED: Final = {"cacheScope": "private", "ttlMs": 0}
 
 Send = Callable[[dict[str, Any]], None]
 Handler = Callable[[Request, Caller], Awaitable[dict[str, Any]]]
-
-
-class _Era(Enum):
-    UNDECIDED = "undecided"
-    SESSION = "session"
-    STATELESS = "stateless"
 
 
 class Session:
@@ -96,9 +58,8 @@ class Session:
         self._send = send
         self._host_log = host_log
         self._subscriptions = Subscriptions(send)
-        self._era = _Era.UNDECIDED
-        self._caller = Caller()
         self._questions = Questions(send)
+        self._handshake = Handshake(self._questions.elicit)
         self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._is_ending = False
         self._is_untraced = False
@@ -108,21 +69,21 @@ class Session:
             "tools/call": self._call_tool,
             "resources/list": self._list_resources,
             "resources/templates/list": _at_once(lambda request: surface.list_templates(_cursor(request))),
-            "resources/read": lambda request, _: surface.read_resource(_text(request, "uri")),
+            "resources/read": lambda request, _: surface.read_resource(text_of(request, "uri")),
             "prompts/list": _at_once(lambda request: surface.list_prompts(_cursor(request))),
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
         }
-        self._handlers: dict[_Era, dict[str, Handler]] = {
-            _Era.SESSION: both
+        self._handlers: dict[Era, dict[str, Handler]] = {
+            Era.SESSION: both
             | {
                 "ping": _at_once(lambda _: {}),
                 "logging/setLevel": _at_once(self._set_level),
                 "resources/subscribe": self._subscribe,
                 "resources/unsubscribe": _at_once(self._unsubscribe),
             },
-            _Era.STATELESS: both
-            | {"server/discover": _at_once(_discover), "subscriptions/listen": self._listen},
+            Era.STATELESS: both
+            | {"server/discover": _at_once(discover), "subscriptions/listen": self._listen},
         }
 
     @property
@@ -150,7 +111,7 @@ class Session:
 
     def _refusal(self, error: BadMessageError) -> dict[str, Any]:
         message = error_of(error.id, error)
-        if error.id is None and self._caller.protocol_version in NULL_ID_VERSIONS:
+        if error.id is None and self._handshake.caller.protocol_version in NULL_ID_VERSIONS:
             message["id"] = None
         return message
 
@@ -164,8 +125,8 @@ class Session:
             await asyncio.wait(running)
 
     def _receive_batch(self, values: list[Any]) -> None:
-        if self._caller.protocol_version != BATCH_VERSION:
-            spoken = self._caller.protocol_version or "before initialize"
+        if self._handshake.caller.protocol_version != BATCH_VERSION:
+            spoken = self._handshake.caller.protocol_version or "before initialize"
             self.refuse(
                 BadMessageError(f"batches are not part of the protocol ({spoken}): send one message a line")
             )
@@ -195,7 +156,7 @@ class Session:
         return True
 
     def _notice(self, request: Request) -> None:
-        if request.method == "notifications/initialized" and self._era is not _Era.STATELESS:
+        if request.method == "notifications/initialized" and self._handshake.era is not Era.STATELESS:
             self._host_log.open_session()
         elif request.method == "notifications/cancelled":
             self._cancel(request.params.get("requestId"))
@@ -203,7 +164,7 @@ class Session:
     def _answer(self, request: Request, reply: Send) -> None:
         try:
             if request.method == "initialize":
-                reply(result_of(request.id, self._initialize(request)))
+                reply(result_of(request.id, self._handshake.initialize(request)))
                 return
             handler, caller = self._route(request)
         except RequestError as error:
@@ -230,70 +191,14 @@ class Session:
         Raises:
             RequestError: it has no place in this era.
         """
-        is_stateless = _VERSION_KEY in request.meta
-        if self._era is _Era.UNDECIDED and is_stateless:
-            self._era = _Era.STATELESS
-        if self._era is _Era.SESSION and is_stateless:
-            raise RequestError(
-                INVALID_REQUEST,
-                "this connection was opened by initialize; requests of 2026-07-28 are not taken on it",
-            )
-        caller = self._stateless_caller(request) if self._era is _Era.STATELESS else self._caller
-        known = self._handlers[_Era.STATELESS if self._era is _Era.STATELESS else _Era.SESSION]
+        caller = self._handshake.caller_of(request)
+        era = self._handshake.era
+        known = self._handlers[Era.STATELESS if era is Era.STATELESS else Era.SESSION]
         handler = known.get(request.method)
         if handler is None:
             raise RequestError(METHOD_NOT_FOUND, "Method not found", request.method[:100])
-        if self._era is _Era.UNDECIDED and request.method != "ping":
-            raise RequestError(
-                INVALID_REQUEST,
-                f"{request.method} came before the connection was opened: send initialize first, "
-                f"or the _meta of {STATELESS_VERSION} with every request",
-            )
+        self._handshake.require_open(request.method)
         return handler, caller
-
-    def _stateless_caller(self, request: Request) -> Caller:
-        missing = [key for key in (_VERSION_KEY, _CAPABILITIES_KEY) if key not in request.meta]
-        if missing:
-            raise RequestError(
-                INVALID_PARAMS, f"params._meta lacks what {STATELESS_VERSION} requires: {', '.join(missing)}"
-            )
-        version = request.meta[_VERSION_KEY]
-        if not isinstance(version, str):
-            raise RequestError(INVALID_PARAMS, f"params._meta: {_VERSION_KEY} is not a text")
-        if version != STATELESS_VERSION:
-            raise _unsupported("Unsupported protocol version", version)
-        capabilities = request.meta[_CAPABILITIES_KEY]
-        if not isinstance(capabilities, dict):
-            raise RequestError(INVALID_PARAMS, f"params._meta: {_CAPABILITIES_KEY} is not an object")
-        return Caller(
-            name=caller_name(request.meta.get(_CLIENT_KEY)),
-            protocol_version=version,
-            shows_apps=supports_apps(capabilities),
-            channel=channel_of_request(capabilities, request.params),
-        )
-
-    def _initialize(self, request: Request) -> dict[str, Any]:
-        requested = _text(request, "protocolVersion")
-        if self._era is _Era.STATELESS:
-            raise _unsupported(
-                f"this connection speaks {STATELESS_VERSION}, which has no initialize", requested
-            )
-        version = requested if requested in SESSION_VERSIONS else SESSION_VERSIONS[-1]
-        self._era = _Era.SESSION
-        capabilities = request.params.get("capabilities")
-        can_ask = version in ELICITATION_VERSIONS and shows_forms(capabilities)
-        self._caller = Caller(
-            name=caller_name(request.params.get("clientInfo")),
-            protocol_version=version,
-            shows_apps=supports_apps(capabilities),
-            channel=Channel(elicit=self._questions.elicit) if can_ask else None,
-        )
-        return {
-            "protocolVersion": version,
-            "capabilities": _CAPABILITIES,
-            "serverInfo": SERVER_INFO,
-            "instructions": INSTRUCTIONS,
-        }
 
     async def _run(self, request: Request, handler: Handler, caller: Caller, reply: Send) -> None:
         try:
@@ -319,8 +224,8 @@ class Session:
             )
         else:
             if caller.protocol_version == STATELESS_VERSION:
-                self._host_log.send_with_request(request.meta.get(_LOG_LEVEL_KEY))
-                result = _stamped(request.method, result)
+                self._host_log.send_with_request(request.meta.get(LOG_LEVEL_KEY))
+                result = stamped(request.method, result)
             reply(result_of(request.id, result))
         finally:
             self._forget(_key(request.id), asyncio.current_task())
@@ -344,7 +249,7 @@ class Session:
             return result
 
     async def _call_tool(self, request: Request, caller: Caller) -> dict[str, Any]:
-        name, arguments = _text(request, "name"), _arguments(request)
+        name, arguments = text_of(request, "name"), _arguments(request)
         token = request.meta.get("progressToken")
         if not isinstance(token, str | int) or isinstance(token, bool):
             return (await self._surface.call_tool(name, arguments, caller)).as_result()
@@ -364,7 +269,7 @@ class Session:
         return await self._surface.list_resources(_cursor(request))
 
     async def _get_prompt(self, request: Request, _: Caller) -> dict[str, Any]:
-        return await self._surface.get_prompt(_text(request, "name"), _arguments(request))
+        return await self._surface.get_prompt(text_of(request, "name"), _arguments(request))
 
     async def _complete(self, request: Request, _: Caller) -> dict[str, Any]:
         match request.params:
@@ -378,20 +283,20 @@ class Session:
                 raise RequestError(INVALID_PARAMS, "params: expected ref, and argument with name and value")
 
     def _set_level(self, request: Request) -> dict[str, Any]:
-        level = _text(request, "level")
+        level = text_of(request, "level")
         if level not in LEVELS:
             raise RequestError(INVALID_PARAMS, f"params.level: expected one of {', '.join(LEVELS)}")
         self._host_log.least_level = level
         return {}
 
     async def _subscribe(self, request: Request, _: Caller) -> dict[str, Any]:
-        uri = _text(request, "uri")
+        uri = text_of(request, "uri")
         await self._surface.check_subscribable(uri)
         self._subscriptions.subscribe(uri)
         return {}
 
     def _unsubscribe(self, request: Request) -> dict[str, Any]:
-        self._subscriptions.unsubscribe(_text(request, "uri"))
+        self._subscriptions.unsubscribe(text_of(request, "uri"))
         return {}
 
     async def _listen(self, request: Request, _: Caller) -> dict[str, Any]:
@@ -435,33 +340,6 @@ def _at_once(answer: Callable[[Request], dict[str, Any]]) -> Handler:
         return answer(request)
 
     return handle
-
-
-def _discover(_: Request) -> dict[str, Any]:
-    return {
-        "supportedVersions": [STATELESS_VERSION],
-        "capabilities": _CAPABILITIES | {"extensions": {APPS_EXTENSION: {}}},
-        "instructions": INSTRUCTIONS,
-    }
-
-
-def _stamped(method: str, result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result with what 2026-07-28 wants in each."""
-    meta = {**result.get("_meta", {}), _SERVER_KEY: SERVER_INFO}
-    cache = _NOT_CACHED if method.endswith(("/list", "/read", "/discover")) else {}
-    return {"resultType": "complete", **result, **cache, "_meta": meta}
-
-
-def _unsupported(message: str, requested: str) -> RequestError:
-    data = {"supported": [STATELESS_VERSION], "requested": requested[:100]}
-    return RequestError(UNSUPPORTED_VERSION, message, data)
-
-
-def _text(request: Request, name: str) -> str:
-    value = request.params.get(name)
-    if not isinstance(value, str):
-        raise RequestError(INVALID_PARAMS, f"params.{name}: expected a text")
-    return value
 
 
 def _arguments(request: Request) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.credentials import RotatingPassword
 from pgmcp.execution.fork_server import ForkServer, can_fork
-from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from testing.tls_postgres import TlsPostgres, find_programs

@@ -3,8 +3,8 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.fork_server import ForkServer, can_fork
-from pgmcp.execution.pool import ConnectionTarget
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 

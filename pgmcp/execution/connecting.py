@@ -1,0 +1,145 @@
+"""Starts workers and connects them to one database."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.errors import UnreachableError, WorkerLostError
+from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
+from pgmcp.execution.credentials import RotatingPassword
+from pgmcp.execution.replies import failure_error
+from pgmcp.execution.spawn import Spawn
+from pgmcp.execution.worker_process import WorkerProcess
+from worker.protocol import Backend, Failure, FailureCode, Open, Terminate, Terminated
+
+logger = logging.getLogger(__name__)
+
+OPEN_TIMEOUT_S: Final = 30.0
+"""To start a worker and connect; several unreachable hosts may be tried one after another."""
+
+TERMINATE_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTarget:
+    """Where the workers of one database connect.
+
+    Attributes:
+        conninfo: libpq URL or key=value string; may be empty.
+        params: libpq keywords added to it.
+        connect_timeout_s: for each host, unless the conninfo says otherwise.
+        name: what the settings call the database, for the log.
+        credentials: gives the password of each new connection; None: it is in `conninfo` or `params`, or
+            libpq finds it.
+        statement_timeout_s: what most statements may take.
+    """
+
+    conninfo: str
+    params: Mapping[str, str]
+    connect_timeout_s: int = 5
+    name: str = "main"
+    credentials: RotatingPassword | None = None
+    statement_timeout_s: float = 30.0
+
+    def __repr__(self) -> str:
+        return "ConnectionTarget(…)"
+
+
+class Connector:
+    """Makes the workers of one pool.
+
+    Args:
+        next_id: returns an id that no other request of the pool's workers has.
+        memory_limit_mb: address space of one worker; 0 sets no bound.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        target: ConnectionTarget,
+        *,
+        spawn: Spawn,
+        next_id: Callable[[], int],
+        memory_limit_mb: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._target = target
+        self._spawn = spawn
+        self._next_id = next_id
+        self._memory_limit_mb = memory_limit_mb
+        self._clock = clock
+
+    async def open(self) -> WorkerProcess:
+        """Return a new worker that has a connection.
+
+        Raises:
+            ExecutionError: it could not be started, or the database refused it.
+        """
+        started_s = self._clock()
+        try:
+            worker = WorkerProcess(await self._spawn())
+        except OSError as error:
+            raise WorkerLostError(f"no worker process could be started: {error.strerror}") from error
+        try:
+            await self._connect(worker)
+        except BaseException:
+            await worker.kill()
+            raise
+        logger.info("worker %d ready in %d ms", worker.pid, (self._clock() - started_s) * 1000)
+        return worker
+
+    async def _connect(self, worker: WorkerProcess) -> None:
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                failure = await self._log_in(worker)
+        except TimeoutError:
+            message = f"no connection within {OPEN_TIMEOUT_S:g} s"
+            raise UnreachableError(message, hint=hint_for(message, CHECK_ADDRESS)) from None
+        if failure is not None:
+            raise failure_error(failure, timeout_s=OPEN_TIMEOUT_S)
+
+    async def _log_in(self, worker: WorkerProcess) -> Failure | None:
+        """Connect a worker; a password that has changed is asked for once more."""
+        credentials = self._target.credentials
+        if credentials is None:
+            return await self._ask_to_connect(worker, {})
+        login = await credentials.get()
+        failure = await self._ask_to_connect(worker, login.params)
+        if failure is None or failure.code is not FailureCode.AUTH:
+            return failure
+        credentials.refuse(login)
+        other = await credentials.get()
+        return failure if other == login else await self._ask_to_connect(worker, other.params)
+
+    async def _ask_to_connect(self, worker: WorkerProcess, login: Mapping[str, str]) -> Failure | None:
+        target = self._target
+        request = Open(
+            id=self._next_id(),
+            conninfo=target.conninfo,
+            params={**target.params, **login},
+            connect_timeout_s=target.connect_timeout_s,
+            memory_limit_mb=self._memory_limit_mb,
+            reconnects=target.credentials is None,
+            statement_timeout_ms=round(target.statement_timeout_s * 1000),
+        )
+        reply, _ = await worker.request(request)
+        return reply if isinstance(reply, Failure) else None
+
+    async def terminate(self, worker: WorkerProcess, backend: Backend) -> None:
+        """Have a worker end the backend that a killed worker left behind.
+
+        Raises:
+            ExecutionError: the worker failed.
+            TimeoutError: it took too long.
+        """
+        async with asyncio.timeout(TERMINATE_TIMEOUT_S):
+            reply, _ = await worker.request(Terminate(self._next_id(), backend))
+        if isinstance(reply, Failure):
+            raise failure_error(reply, timeout_s=TERMINATE_TIMEOUT_S)
+        if isinstance(reply, Terminated) and not reply.is_gone:
+            logger.warning("backend %d of a killed worker still runs: the server did not end it", backend.pid)
+            return
+        logger.info("backend %d of a killed worker is gone", backend.pid)

@@ -1,0 +1,184 @@
+"""What each era of the protocol asks and gets, over one connection.
+
+    2024-11-05 … 2025-11-25   `initialize` opens a session; its answer holds for all that follows
+    2026-07-28                every request says in `_meta` who asks, and stands alone
+
+The first `initialize`, or the first request with such a `_meta`, decides which era the connection speaks.
+"""
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from typing import Any, Final
+
+from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError
+from pgmcp.surface.caller import (
+    APPS_EXTENSION,
+    Channel,
+    caller_name,
+    channel_of_request,
+    shows_forms,
+    supports_apps,
+)
+from pgmcp.surface.reply import INVALID_PARAMS, INVALID_REQUEST
+from pgmcp.transport.messages import Request
+
+SESSION_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+STATELESS_VERSION: Final = "2026-07-28"
+BATCH_VERSION: Final = "2025-03-26"
+"""The one version of the protocol that has batches."""
+
+NULL_ID_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18")
+"""Their schemas require an id in every error, so it is null where none can be read (JSON-RPC 2.0, section 5).
+
+Later ones make the id of an error optional, and never null.
+"""
+
+ELICITATION_VERSIONS: Final = ("2025-06-18", "2025-11-25")
+"""Those in which a server may ask a person with `elicitation/create` while a call waits."""
+
+UNSUPPORTED_VERSION: Final = -32022
+
+_VERSION_KEY: Final = "io.modelcontextprotocol/protocolVersion"
+_CLIENT_KEY: Final = "io.modelcontextprotocol/clientInfo"
+_CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
+_SERVER_KEY: Final = "io.modelcontextprotocol/serverInfo"
+LOG_LEVEL_KEY: Final = "io.modelcontextprotocol/logLevel"
+
+# Resources change here; tools and prompts never do.
+_CAPABILITIES: Final[dict[str, Any]] = {
+    "completions": {},
+    "logging": {},
+    "prompts": {"listChanged": False},
+    "resources": {"listChanged": True, "subscribe": True},
+    "tools": {"listChanged": False},
+}
+_NOT_CACHED: Final = {"cacheScope": "private", "ttlMs": 0}
+
+
+Elicit = Callable[[dict[str, Any]], Awaitable[Any]]
+"""Asks a person who is at the host, see `pgmcp.surface.caller.Channel`."""
+
+
+class Era(Enum):
+    """Which kind of requests a connection takes."""
+
+    UNDECIDED = "undecided"
+    SESSION = "session"
+    STATELESS = "stateless"
+
+
+class Handshake:
+    """Which era the connection speaks, and who the host is.
+
+    Args:
+        elicit: asks a person who is at the host of a session.
+
+    Attributes:
+        era: undecided until the first `initialize` or stateless request.
+        caller: who opened the session; without a name before that, and in the stateless era.
+    """
+
+    def __init__(self, elicit: Elicit) -> None:
+        self._elicit = elicit
+        self.era = Era.UNDECIDED
+        self.caller = Caller()
+
+    def caller_of(self, request: Request) -> Caller:
+        """Return who asks; a first stateless request decides the era.
+
+        Raises:
+            RequestError: the request has no place in this era.
+        """
+        is_stateless = _VERSION_KEY in request.meta
+        if self.era is Era.UNDECIDED and is_stateless:
+            self.era = Era.STATELESS
+        if self.era is Era.SESSION and is_stateless:
+            raise RequestError(
+                INVALID_REQUEST,
+                "this connection was opened by initialize; requests of 2026-07-28 are not taken on it",
+            )
+        return self._stateless_caller(request) if self.era is Era.STATELESS else self.caller
+
+    def require_open(self, method: str) -> None:
+        """Raise RequestError for a request that comes before the connection was opened; `ping` may."""
+        if self.era is Era.UNDECIDED and method != "ping":
+            raise RequestError(
+                INVALID_REQUEST,
+                f"{method} came before the connection was opened: send initialize first, "
+                f"or the _meta of {STATELESS_VERSION} with every request",
+            )
+
+    def initialize(self, request: Request) -> dict[str, Any]:
+        """Open a session, and return the answer to `initialize`."""
+        requested = text_of(request, "protocolVersion")
+        if self.era is Era.STATELESS:
+            raise _unsupported(
+                f"this connection speaks {STATELESS_VERSION}, which has no initialize", requested
+            )
+        version = requested if requested in SESSION_VERSIONS else SESSION_VERSIONS[-1]
+        self.era = Era.SESSION
+        capabilities = request.params.get("capabilities")
+        can_ask = version in ELICITATION_VERSIONS and shows_forms(capabilities)
+        self.caller = Caller(
+            name=caller_name(request.params.get("clientInfo")),
+            protocol_version=version,
+            shows_apps=supports_apps(capabilities),
+            channel=Channel(elicit=self._elicit) if can_ask else None,
+        )
+        return {
+            "protocolVersion": version,
+            "capabilities": _CAPABILITIES,
+            "serverInfo": SERVER_INFO,
+            "instructions": INSTRUCTIONS,
+        }
+
+    @staticmethod
+    def _stateless_caller(request: Request) -> Caller:
+        missing = [key for key in (_VERSION_KEY, _CAPABILITIES_KEY) if key not in request.meta]
+        if missing:
+            raise RequestError(
+                INVALID_PARAMS, f"params._meta lacks what {STATELESS_VERSION} requires: {', '.join(missing)}"
+            )
+        version = request.meta[_VERSION_KEY]
+        if not isinstance(version, str):
+            raise RequestError(INVALID_PARAMS, f"params._meta: {_VERSION_KEY} is not a text")
+        if version != STATELESS_VERSION:
+            raise _unsupported("Unsupported protocol version", version)
+        capabilities = request.meta[_CAPABILITIES_KEY]
+        if not isinstance(capabilities, dict):
+            raise RequestError(INVALID_PARAMS, f"params._meta: {_CAPABILITIES_KEY} is not an object")
+        return Caller(
+            name=caller_name(request.meta.get(_CLIENT_KEY)),
+            protocol_version=version,
+            shows_apps=supports_apps(capabilities),
+            channel=channel_of_request(capabilities, request.params),
+        )
+
+
+def discover(_: Request) -> dict[str, Any]:
+    """Return the answer to `server/discover`."""
+    return {
+        "supportedVersions": [STATELESS_VERSION],
+        "capabilities": _CAPABILITIES | {"extensions": {APPS_EXTENSION: {}}},
+        "instructions": INSTRUCTIONS,
+    }
+
+
+def stamped(method: str, result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result with what 2026-07-28 wants in each."""
+    meta = {**result.get("_meta", {}), _SERVER_KEY: SERVER_INFO}
+    cache = _NOT_CACHED if method.endswith(("/list", "/read", "/discover")) else {}
+    return {"resultType": "complete", **result, **cache, "_meta": meta}
+
+
+def _unsupported(message: str, requested: str) -> RequestError:
+    data = {"supported": [STATELESS_VERSION], "requested": requested[:100]}
+    return RequestError(UNSUPPORTED_VERSION, message, data)
+
+
+def text_of(request: Request, name: str) -> str:
+    """Return a parameter that has to be a text."""
+    value = request.params.get(name)
+    if not isinstance(value, str):
+        raise RequestError(INVALID_PARAMS, f"params.{name}: expected a text")
+    return value

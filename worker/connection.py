@@ -1,0 +1,122 @@
+"""A connection to the server, ready for callers' statements, and what is done to it between them."""
+
+import random
+import select
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, Self
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, timeout_from_conninfo
+
+from worker.failures import failed_result
+from worker.own_sql import set_for_session
+from worker.server_facts import ServerFacts, is_standby, read_facts
+from worker.session_settings import DEFAULT_ISOLATION, STATEMENT_TIMEOUT_MS
+
+MAX_CONNECTION_AGE_S: Final = 30 * 60.0
+"""A connection is replaced after half an hour, so that its backend's cache memory is released."""
+
+RESET_TIMEOUT_S: Final = 5.0
+
+_SET_REPEATABLE_READ: Final = b"SET default_transaction_isolation = 'repeatable read'"
+
+
+class ServerConnection(psycopg.Connection[Any]):
+    """A connection that holds server facts and reports connect errors.
+
+    The pool only logs the reason of a failed attempt; its caller would see a timeout.
+
+    Attributes:
+        renew_at_s: monotonic time of its replacement.
+        checked_at_s: monotonic time at which the connection was last seen open.
+        needs_reset: the clean-up after a statement was refused.
+    """
+
+    facts: ServerFacts
+    renew_at_s: float
+    checked_at_s: float = 0.0
+    needs_reset: bool = False
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
+        """Connect and read the facts, or report the reason to `on_failure` and raise it.
+
+        Args:
+            conninfo: libpq's.
+            kwargs: `on_failure`, called with the psycopg.Error; `requested_encoding`, the connection string's
+                client_encoding; `statement_timeout_ms`, see `worker.protocol.Open`; the rest is libpq's.
+        """
+        on_failure: Callable[[psycopg.Error], None] = kwargs.pop("on_failure")
+        requested_encoding: str = kwargs.pop("requested_encoding")
+        timeout_ms: int = kwargs.pop("statement_timeout_ms", STATEMENT_TIMEOUT_MS)
+        try:
+            connection = super().connect(conninfo, autocommit=True, prepare_threshold=None, **kwargs)
+            timeout_s = timeout_from_conninfo(conninfo_to_dict(conninfo))
+            try:
+                facts = read_facts(connection.pgconn, timeout_s, requested_encoding)
+                connection.facts = replace(facts, session_limits=facts.limits(timeout_ms))
+                _prepare_session(connection, timeout_s)
+            except psycopg.Error:
+                connection.close()
+                raise
+        except psycopg.Error as error:
+            on_failure(error)
+            raise
+        # Randomised so that workers do not reconnect together.
+        connection.renew_at_s = time.monotonic() + MAX_CONNECTION_AGE_S * random.uniform(0.9, 1.0)  # noqa: S311
+        return connection
+
+
+def _prepare_session(connection: ServerConnection, timeout_s: float) -> None:
+    """Set once what every statement needs; a session that others share gets it with each transaction."""
+    facts = connection.facts
+    if facts.is_pooled:
+        return
+    if facts.defaults.values.get(DEFAULT_ISOLATION) == "serializable" and is_standby(connection.pgconn):
+        # A standby refuses every statement in serializable; repeatable read is what PostgreSQL advises there.
+        connection.pgconn.exec_params(_SET_REPEATABLE_READ, None)
+    result = set_for_session(connection.pgconn, facts.session_settings(), timeout_s=timeout_s)
+    if result.status != pq.ExecStatus.TUPLES_OK:
+        raise psycopg.OperationalError(failed_result(result, facts.encoding).message)
+
+
+def is_idle(connection: ServerConnection) -> bool:
+    """Return whether no statement runs and no transaction is open."""
+    return connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
+
+
+def reset_if_needed(connection: ServerConnection) -> bool:
+    """Return whether the session is clean; runs DISCARD ALL if needed.
+
+    A hardened server may not let the role call what `worker.statement` cleans up with. DISCARD ALL reaches
+    another server connection behind a pooler, and other clients' state in a shared session.
+    """
+    if not connection.needs_reset or connection.facts.is_pooled:
+        return True
+    try:
+        result = connection.pgconn.exec_params(b"DISCARD ALL", None)
+        if result.status != pq.ExecStatus.COMMAND_OK:
+            return False
+        _prepare_session(connection, RESET_TIMEOUT_S)
+    except psycopg.Error:
+        return False
+    connection.needs_reset = False
+    return True
+
+
+def is_open(connection: ServerConnection) -> bool:
+    """Return whether the server has left the connection open, without a round trip.
+
+    A healthy idle connection has nothing to read; a closed one reads as EOF.
+    """
+    pgconn = connection.pgconn
+    try:
+        while select.select([pgconn.socket], [], [], 0)[0]:
+            pgconn.consume_input()
+            pgconn.notifies()
+    except psycopg.OperationalError:
+        return False
+    return True
