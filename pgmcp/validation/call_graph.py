@@ -264,6 +264,8 @@ class CallGraph:
             yield from _functions_of(self._type_functions, node.types)
             if self._looks_casts_up(node):
                 yield from self._casts_of_columns(node)
+                for schema, name, _ in node.calls:
+                    yield from self._with_results(self._functions.get((schema, name), ()))
         elif node.parts and not self._operator_verdict(node.schema, node.name, node.extension):
             for part in node.parts:
                 yield from self._read_namesakes(part)
@@ -305,6 +307,12 @@ class CallGraph:
             for cast in each.casts
         ]
 
+    def _with_results(self, functions: Iterable[CatalogFunction]) -> Iterator[CatalogFunction]:
+        """Yield functions and the explicit casts of their results, where the use of these is not known."""
+        for function in functions:
+            yield function
+            yield from self._followed_results(function)
+
     def _followed_results(self, function: CatalogFunction) -> list[CatalogFunction]:
         """Return the functions of explicit casts from the types of a result, if its calls can be followed.
 
@@ -330,10 +338,10 @@ class CallGraph:
         for name in body.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
             if called and not body.has_only_columns(name, know_columns):
-                yield from called
+                yield from called if body.sql else self._with_results(called)
         text = body if body.sql is None else body.around_statements
         for schema, name in text.calls:
-            yield from self._lookup.functions(schema, name, path)
+            yield from self._with_results(self._lookup.functions(schema, name, path))
         for symbol in text.symbols:
             for schema in ("", *text.operator_schemas):
                 yield from self._lookup.operators(schema, symbol, path)

@@ -28,6 +28,10 @@ create function reverse(int) returns int language plpgsql as
 create function tone_eq(tone, tone) returns bool language plpgsql as
     'begin perform nextval(''calls''); return true; end';
 create operator =%= (leftarg = tone, rightarg = tone, function = tone_eq);
+create function gives_mood() returns mood language sql stable as 'select mood from people limit 1';
+create function gives_colour() returns colour language sql stable as 'select colour from things limit 1';
+create view json_of_result as select to_json(gives_colour()) as j;
+create view number_of_result as select as_number(gives_mood()) as n;
 create schema own;
 create function own.reverse(text) returns text language plpgsql as
     'begin perform nextval(''public.calls''); return ''x''; end';
@@ -117,6 +121,11 @@ _CASTING_FUNCTIONS = [
     ("() returns table (m mood) SQL 'select mood from people'", "m::int from f()"),
     ("() returns table (m mood) SQL 'select mood from people'", "x::int from f() as g (x)"),
     ("() returns int SQL 'select moods[1]::int from people'", "f()"),
+    ("() returns int language plpgsql stable as 'begin return gives_mood()::int; end'", "f()"),
+    ("() returns int SQL 'select n from number_of_result'", "f()"),
+    ("() returns text SQL 'select j::text from json_of_result'", "f()"),
+    ("(n int default gives_mood()::int) returns int SQL 'select n'", "f()"),
+    ("() returns int SQL 'select gives_mood()::int'", "f()"),
     ("() returns bigint SQL 'select sum(number) from numbers'", "f()"),
 ]  # fmt: skip
 
