@@ -81,14 +81,19 @@ class SharedRedis:
         """
         from redis.exceptions import RedisError
 
-        if not self._may_try():
+        if self._is_away():
             raise SharedStorageError
-        try:
-            async with asyncio.timeout(self._timeout_s), self._slots:
-                result = await work()
-        except (RedisError, OSError, TimeoutError) as error:
-            self._note_failure(error)
-            raise SharedStorageError from error
+        # The wait for a slot is not Redis' time: on a busy machine it would be taken for an outage.
+        async with self._slots:
+            if self._is_away():
+                raise SharedStorageError
+            self._next_probe_s = self._clock() + PROBE_INTERVAL_S  # of an outage, this attempt is the probe
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    result = await work()
+            except (RedisError, OSError, TimeoutError) as error:
+                self._note_failure(error)
+                raise SharedStorageError from error
         self._note_success()
         return result
 
@@ -104,14 +109,9 @@ class SharedRedis:
         """Close every connection."""
         await self._pool.aclose()
 
-    def _may_try(self) -> bool:
-        if self._away_since_s is None:
-            return True
-        now_s = self._clock()
-        if now_s < self._next_probe_s:
-            return False
-        self._next_probe_s = now_s + PROBE_INTERVAL_S  # this attempt is the probe
-        return True
+    def _is_away(self) -> bool:
+        """Return whether Redis is known to be away, and it is not yet time to try it again."""
+        return self._away_since_s is not None and self._clock() < self._next_probe_s
 
     def _note_failure(self, error: Exception) -> None:
         now_s = self._clock()
