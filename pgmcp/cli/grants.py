@@ -17,7 +17,7 @@ _RELATIONS_SQL: Final = """
 SELECT n.nspname, c.relname,
        pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
        pg_catalog.row_security_active(c.oid),
-       (SELECT pg_catalog.string_agg(p.polname, ', ' ORDER BY p.polname)
+       (SELECT pg_catalog.string_agg(p.polname::pg_catalog.text, ', ' ORDER BY p.polname)
           FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid)
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace

@@ -7,7 +7,7 @@ nothing. The traps have the exact operand types of built-in operators, functions
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
@@ -22,11 +22,13 @@ from pgmcp.catalog.row_security import read_row_security
 from pgmcp.catalog.sampling import sample
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Status
+from pgmcp.cli.grants import find_readable
+from pgmcp.cli.setup_sql import ColumnName
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import DeadlineExceededError, StatementFailedError
 from pgmcp.execution.mapped_roles import read_mapped_roles
 from pgmcp.execution.policy import PolicyReader
-from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.result import JsonScalar, RowLimits, Rows
 from pgmcp.execution.role import POSTURE_SQL
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
@@ -361,6 +363,7 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
     await _look_into_tables(_own_fetch(supervisor))
     await read_row_security(_own_fetch(supervisor))
     await read_mapped_roles(_own_fetch(supervisor), ["trapped_reader"])
+    await find_readable(lambda sql: _own_rows(supervisor, sql), [ColumnName("public", "people", "feels")])
     async with pipeline_to(url) as pipeline:
         await pipeline.execute_sql("select feels from people")
         with pytest.raises(StatementFailedError):
@@ -368,6 +371,10 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
     settings = load_settings({"PG_MCP_DATABASE_URL": url}, env_file=None)
     async for _ in examine_remote(settings, None):
         pass
+
+
+async def _own_rows(supervisor: Supervisor, sql: str) -> Sequence[Sequence[JsonScalar]]:
+    return (await _own_fetch(supervisor)(sql)).rows
 
 
 async def test_on_a_standby_no_trap_is_sprung(supervise: Callable[..., Supervisor]) -> None:
