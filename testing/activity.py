@@ -28,7 +28,7 @@ def with_application_name(url: str, name: str) -> str:
 
 
 class Activity:
-    """Observes the sessions with one application name."""
+    """Observes the sessions with one application name, also while the name has a principal's after it."""
 
     def __init__(self, admin_url: str, application_name: str) -> None:
         self._connection = psycopg.connect(admin_url, autocommit=True)
@@ -73,7 +73,9 @@ class Activity:
         self._connection.close()
 
     def _backends(self, condition: str, *parameters: str) -> list[int]:
-        query = (
-            f"select pid from pg_stat_activity where application_name = %s {condition} order by backend_start"
-        )
-        return [pid for (pid,) in self._connection.execute(query.encode(), [self._name, *parameters])]
+        query = f"""
+            select pid from pg_stat_activity
+            where (application_name = %s or starts_with(application_name, %s)) {condition}
+            order by backend_start"""
+        names = (self._name, f"{self._name} ")
+        return [pid for (pid,) in self._connection.execute(query.encode(), [*names, *parameters])]

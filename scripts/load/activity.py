@@ -13,7 +13,10 @@ _POLL_S: Final = 0.002
 
 
 class Activity:
-    """Observes the sessions with one application name; its role must be allowed to see them."""
+    """Observes the sessions with one application name, also while the name has a principal's after it.
+
+    Its role must be allowed to see them.
+    """
 
     def __init__(self, url: str, application_name: str) -> None:
         self._url = url
@@ -40,12 +43,13 @@ class Activity:
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
         """Query; if the database was restarted meanwhile, query again on a new connection."""
-        sessions = "pg_stat_activity where application_name = %s"
+        sessions = "pg_stat_activity where (application_name = %s or starts_with(application_name, %s))"
         text = query.format(sessions=sessions).encode()
+        names = (self._name, f"{self._name} ")
         try:
-            return self._connected().execute(text, [self._name]).fetchall()
+            return self._connected().execute(text, names).fetchall()
         except psycopg.OperationalError:
-            return self._connected().execute(text, [self._name]).fetchall()
+            return self._connected().execute(text, names).fetchall()
 
     def _connected(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
