@@ -63,15 +63,11 @@ class _Place(NamedTuple):
     user: int = OUR_ROLE
     reader: int = OUR_ROLE
 
-    def inside(self, node: _Node) -> "_Place":
-        """Return the place inside of a function, view or row policy that is called or read here."""
-        if isinstance(node, CatalogRelation):
-            if node.policy:  # its subqueries read with the rights with which the table is read
-                return self
-            return self._replace(reader=node.owner or self.user)
-        path = self.path if node.search_path is None else complete_path(node.search_path)
-        user = node.owner if node.security_definer else self.user
-        return _Place(path, user, user)
+    def inside_relation(self, relation: CatalogRelation) -> "_Place":
+        """Return the place inside of a view or row policy that is read here."""
+        if relation.policy:  # its subqueries read with the rights with which the table is read
+            return self
+        return self._replace(reader=relation.owner or self.user)
 
 
 class CallGraph:
@@ -84,6 +80,7 @@ class CallGraph:
         type_functions: by the name of the type whose casts and checks call them.
         casts: by the name of a type whose values they cast.
         search_path: the schemas in which a bare name is looked up, in order.
+        names_pg_catalog: whether the setting names pg_catalog, so that "$user" may come before it.
         operator_verdict: returns whether the operator's settings allow or deny a function, by schema, name
             and extension; None if they do not name it.
     """
@@ -97,6 +94,7 @@ class CallGraph:
         casts: CastIndex,
         relations: Iterable[CatalogRelation],
         search_path: Sequence[str],
+        names_pg_catalog: bool,
         operator_verdict: Callable[[str, str, str], bool | None],
     ) -> None:
         self._lookup = lookup
@@ -114,6 +112,8 @@ class CallGraph:
         for (_, name), found in self._relations.items():
             self._castable[name] += [relation for relation in found if relation.cast_columns]
         self._search_path = tuple(search_path)
+        self._names_pg_catalog = names_pg_catalog
+        self._schemas = {schema for schema, _ in (*self._functions, *self._relations)}
         self._operator_verdict = operator_verdict
         self._refusals: dict[int, Refusal | None] = {}  # by id(): hashing a definition costs more
         self._results: dict[int, list[CatalogFunction]] = {}  # likewise
@@ -190,15 +190,42 @@ class CallGraph:
         pending: list[tuple[_Node, _Place, str]] = [(start, _Place(self._search_path), "")]
         while pending:
             node, callers_place, callers_policy = pending.pop()
-            place, policy = callers_place.inside(node), _policy_of(node) or callers_policy
-            if (id(node), place) in reached:
+            policy = _policy_of(node) or callers_policy
+            places = [
+                place for place in self._inside(node, callers_place) if (id(node), place) not in reached
+            ]
+            if not places:
                 continue
-            reached.add((id(node), place))
+            reached.update((id(node), place) for place in places)
             if refusal := self._own_refusal(node, through_relation=isinstance(start, CatalogRelation)):
                 return refusal._replace(policy=policy, allowable=_allowable(node, refusal))
-            behind = self._behind(node, place.path)
-            pending.extend((each, place, policy) for each in behind if _acts_for(each, place.reader))
+            for place in places:
+                behind = self._behind(node, place.path)
+                pending.extend((each, place, policy) for each in behind if _acts_for(each, place.reader))
         return None
+
+    def _inside(self, node: _Node, place: _Place) -> list[_Place]:
+        """Return where the names in a node may be looked up that is called or read at a place."""
+        if isinstance(node, CatalogRelation):
+            return [place.inside_relation(node)]
+        user = node.owner if node.security_definer else place.user
+        if node.search_path is not None:
+            return [_Place(complete_path(node.search_path), user, user)]
+        paths = [place.path]
+        if node.security_definer:
+            paths += self._paths_with_schema_of(node.owner_name, place.path)
+        return [_Place(path, user, user) for path in paths]
+
+    def _paths_with_schema_of(self, owner: str, path: _Path) -> list[_Path]:
+        """Return the search paths that `"$user"` may make in a function that runs with its owner's rights.
+
+        The place of `"$user"` in the setting is not known. Each name is found either in the owner's schema,
+        which comes first here, or as if `"$user"` were not in the setting.
+        """
+        if ANY_SCHEMA in path or owner not in self._schemas:
+            return []
+        first: list[_Path] = [(owner, *path)] if self._names_pg_catalog or path[0] != PG_CATALOG else []
+        return [*first, (PG_CATALOG, owner, *path[1:])] if path[0] == PG_CATALOG else first
 
     def _own_refusal(self, node: _Node, *, through_relation: bool) -> Refusal | None:
         """Return why a node itself is refused, without the functions and relations that it uses.

@@ -100,6 +100,7 @@ class CatalogFunction:
             for any schema.
         overloads: the operators that call it, with their types; empty if these are not known.
         owner: the role with whose rights it runs if it is SECURITY DEFINER.
+        owner_name: likewise its name, which is also the schema that `"$user"` means inside of the function.
         settings: names of the settings that it sets for its own duration, in lower case.
         changes_caller: one of them is the caller's role or claim, so what it reads is read as another.
     """
@@ -127,6 +128,7 @@ class CatalogFunction:
     search_path: tuple[str, ...] | None = None
     overloads: tuple[CatalogOperator, ...] = ()
     owner: int = 0
+    owner_name: str = ""
     settings: tuple[str, ...] = ()
     changes_caller: bool = False
 

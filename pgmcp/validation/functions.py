@@ -74,7 +74,8 @@ class FunctionPolicy:
     ) -> None:
         functions = list(catalog_functions)
         self._facts = facts or ResolutionFacts()
-        self._path = complete_path(search_path)
+        schemas = tuple(search_path)
+        self._path = complete_path(schemas)
         self._settings = FunctionSettings(allowed, denied, self._path)
         self._lookup = Lookup(functions, self._facts)
         self._by_name: _Index = defaultdict(list)
@@ -94,6 +95,7 @@ class FunctionPolicy:
             casts,
             catalog_relations,
             self._path,
+            PG_CATALOG in schemas,
             self._settings.verdict,
         )
         self._casts_rows = self._calls.casts_rows()

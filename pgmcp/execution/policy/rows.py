@@ -54,7 +54,8 @@ def read_function(row: list[Any]) -> CatalogFunction:
     """Return the function that a row of FUNCTIONS describes."""
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
     operators, types, row_types, parts, definition, *call = unseen
-    min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, owner, settings = call
+    min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
+    owner, owner_name, settings = runs_as
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -79,6 +80,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
         search_path=None if search_path is None else read_search_path(search_path),
         overloads=overloads,
         owner=owner,
+        owner_name=owner_name,
         settings=decode_texts(settings) if settings else (),
     )
 

@@ -200,6 +200,7 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        pg_catalog.textin(pg_catalog.oidvectorout(f.proargtypes)), f.provariadic::pg_catalog.int8,
        (SELECT pg_catalog.split_part(c.setting, '=', 2) FROM pg_catalog.unnest(f.proconfig) AS c (setting)
         WHERE c.setting LIKE 'search_path=%'), f.proowner::pg_catalog.int8,
+       CASE WHEN f.prosecdef THEN pg_catalog.pg_get_userbyid(f.proowner)::pg_catalog.text ELSE '' END,
        pg_catalog.textin(pg_catalog.json_out(f.settings))
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid

@@ -15,7 +15,9 @@ from pgmcp.execution.policy.statements import POLICIES
 VERSION_PIECES: Final = (
     (
         "pg_proc",
-        "SELECT pg_catalog.concat('p', oid, ctid, xmin) FROM pg_catalog.pg_proc WHERE oid >= '16384'",
+        "SELECT pg_catalog.concat('p', oid, ctid, xmin, "
+        "CASE WHEN prosecdef THEN pg_catalog.pg_get_userbyid(proowner) END) "
+        "FROM pg_catalog.pg_proc WHERE oid >= '16384'",
     ),
     (
         "pg_aggregate",

@@ -1,0 +1,95 @@
+"""A SECURITY DEFINER function that a view or row policy calls: `"$user"` is its owner's schema there."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from tests.integration.postgres.test_policy_reader import execute, passes, reader
+
+pytestmark = pytest.mark.anyio
+
+OBJECTS = """
+create role definer_owner login;
+create schema definer_owner authorization definer_owner;
+create schema elsewhere authorization definer_owner;
+grant create on schema public to definer_owner;
+create sequence called;
+grant all on sequence called to public;
+create type mood as enum ('sad', 'happy');
+create table guarded (i int);
+insert into guarded values (1);
+alter table guarded enable row level security;
+alter table guarded owner to definer_owner;
+create table t (i int);
+insert into t values (1);
+grant select on t to public;
+create function public.either() returns bigint immutable language sql as 'select 1::bigint';
+set role definer_owner;
+create function definer_owner.hidden() returns bigint language sql as $$ select nextval('public.called') $$;
+create function definer_owner.either() returns bigint language sql as $$ select nextval('public.called') $$;
+create function definer_owner.lower(mood) returns text language sql
+    as $$ select nextval('public.called')::text $$;
+create function elsewhere.away() returns bigint language sql as $$ select nextval('public.called') $$;
+create function definer_owner.away(text) returns bigint language sql as 'select 1::bigint';
+create function public.away() returns bigint immutable language sql as 'select 1::bigint';
+create view definer_owner.t as select definer_owner.hidden() as i;
+create function public.invoker() returns bigint stable language plpgsql as 'begin return hidden(); end';
+
+create function public.f_plpgsql() returns bigint stable security definer language plpgsql
+    as 'begin return hidden(); end';
+create function public.f_sql() returns bigint stable security definer language sql as 'select either()';
+create function public.f_inner() returns bigint stable security definer language sql
+    as 'select public.invoker()';
+create function public.f_types() returns text stable security definer language sql
+    as $$ select lower('sad'::public.mood) $$;
+create function public.f_relation() returns bigint stable security definer language sql as 'select i from t';
+create function public.f_no_call() returns bigint stable security definer language sql as 'select 1::bigint';
+create function public.f_away() returns bigint stable security definer language sql as 'select away()';
+create function public.f_own_path() returns bigint stable security definer set search_path = public
+    language sql as 'select either()';
+create policy by_function on guarded using (i = (select public.f_sql()));
+"""
+NAMES = ("f_plpgsql", "f_sql", "f_inner", "f_types", "f_relation", "f_no_call", "f_away", "f_own_path")
+STATEMENTS = (*(f"select * from v_{name}" for name in NAMES), "select * from guarded")
+
+
+@pytest.fixture(scope="module")
+def database(module_database: str) -> Iterator[str]:
+    execute(module_database, OBJECTS)
+    for name in NAMES:
+        execute(module_database, f"create view public.v_{name} as select public.{name}() as n")
+    execute(module_database, "grant select on all tables in schema public to public")
+    yield module_database
+    execute(module_database, "drop owned by definer_owner cascade; drop role definer_owner")
+
+
+def acts(url: str, statement: str) -> bool:
+    """Run a statement as a reader, and return whether it advanced the sequence."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("alter sequence called restart")
+        connection.execute("set role pg_monitor")
+        connection.execute(statement.encode())
+        connection.execute("reset role")
+        return connection.execute("select is_called from called").fetchone() == (True,)
+
+
+async def test_what_a_definer_function_finds_in_the_schema_of_its_owner_counts(database: str) -> None:
+    policy = await reader(database, role="pg_monitor").read()
+
+    refused = {each for each in STATEMENTS if not passes(each, policy)}
+
+    assert refused == {each for each in STATEMENTS if acts(database, each)}
+    assert len(refused) == 6
+
+
+async def test_another_name_of_the_owner_gives_a_new_policy(database: str) -> None:
+    policies = reader(database, role="pg_monitor")
+    assert not passes("select * from v_f_sql", await policies.read())
+    execute(database, "alter role definer_owner rename to renamed_owner")
+
+    policy = await policies.read()
+
+    assert passes("select * from v_f_sql", policy)
+    assert not acts(database, "select * from v_f_sql")
+    execute(database, "alter role renamed_owner rename to definer_owner")
