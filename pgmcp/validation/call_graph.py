@@ -10,6 +10,7 @@ path in force there: the function's own, else its caller's.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from pgmcp.validation.argument_types import ArgumentTypes
@@ -462,12 +463,15 @@ class CallGraph:
             for cast, each in self._casts.get(type_name, ()):
                 refusal = Refusal(each.name, RefusalReason.UNKNOWN)
                 found.setdefault(id(each), (each, []))[1].append(ColumnCast(column, cast, refusal, kind))
+        if not found:
+            return
+        surroundings = self._surroundings_in(function, statement, path)
         for each, casts in found.values():
             targets = frozenset(cast.cast.target for cast in casts)
             if find_refused_cast(
                 statement.root,
                 casts,
-                self.surroundings(path),
+                surroundings,
                 cast_types=statement.cast_types,
                 shows_result=not function.may_become(targets, BUILT_IN_TYPES),
             ):
@@ -476,11 +480,29 @@ class CallGraph:
     def surroundings(self, path: Sequence[str]) -> Surroundings:
         """Return what a search for casts has to know of the database."""
         return Surroundings(
-            has_function=self._lookup.has_functions,
+            has_function=self._has_function,
             takes_one=lambda name: any(function.takes_one for function in self._lookup.named(name)),
             is_polymorphic=lambda name: any(map(_is_polymorphic, self._lookup.named(name))),
             has_written_operator=lambda symbol: any(map(_is_written, self._lookup.behind_symbol(symbol))),
             puts_schemas_first=path[0] != PG_CATALOG or ANY_SCHEMA in path,
+        )
+
+    def _has_function(self, name: str, argument_count: int | None) -> bool:
+        return any(
+            argument_count is None or function.takes(argument_count) for function in self._lookup.named(name)
+        )
+
+    def _surroundings_in(self, function: SqlFunction, statement: BodyStatement, path: _Path) -> Surroundings:
+        """Return the surroundings of a statement in a body, where parameters may have names of relations."""
+        surroundings = self.surroundings(path)
+        if ANY_SCHEMA in path:
+            return surroundings
+        columns = KnownColumns(statement.root, self._facts, with_references(statement.root), path)
+        return replace(
+            surroundings,
+            has_column=lambda relation, name: (
+                relation not in function.parameters and columns.has(relation, name)
+            ),
         )
 
     def _relations_named_in(self, body: BodyText, path: _Path) -> Iterator[_Node]:

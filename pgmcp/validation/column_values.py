@@ -12,7 +12,7 @@ from functools import reduce
 from operator import or_
 from typing import Any, Final
 
-from pgmcp.validation.grammar import Node
+from pgmcp.validation.grammar import Node, name_of
 
 SELECTS: Final = frozenset({"SelectStmt", "larg", "rarg"})
 _ORDER: Final = frozenset({"<", "<=", ">", ">="})
@@ -41,6 +41,17 @@ _GIVEN_NAMES: Final = frozenset(
     {"array", "case", "coalesce", "greatest", "least", "nullif", "row", "?column?"}
 )
 _NAMED_BY_LAST: Final = {"ColumnRef": "fields", "FuncCall": "funcname"}
+_NAMES_OF_JSON: Final = {
+    "JsonArrayAgg": ("json_arrayagg",),
+    "JsonArrayConstructor": ("json_array",),
+    "JsonArrayQueryConstructor": ("json_array",),
+    "JsonFuncExpr": ("json_exists", "json_query", "json_value"),
+    "JsonObjectAgg": ("json_objectagg",),
+    "JsonObjectConstructor": ("json_object",),
+    "JsonParseExpr": ("json",),
+    "JsonScalarExpr": ("json_scalar",),
+    "JsonSerializeExpr": ("json_serialize",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +59,21 @@ class Surroundings:
     """What a search for casts needs to know about the database.
 
     Attributes:
-        has_function: whether the database has a function of its own by this name.
+        has_function: whether the database has a function of its own by this name that takes so many
+            arguments; any number if that is None.
         takes_one: whether it has one that `value.name` can call.
         is_polymorphic: whether it has one that gives several arguments the type of one of them.
         has_written_operator: whether it has an operator by this symbol with a function in SQL or the like.
         puts_schemas_first: schemas of the database come before pg_catalog on the search path.
+        has_column: whether everything of this name in the statement certainly has a column of that name.
     """
 
-    has_function: Callable[[str], bool]
+    has_function: Callable[[str, int | None], bool]
     takes_one: Callable[[str], bool]
     is_polymorphic: Callable[[str], bool]
     has_written_operator: Callable[[str], bool]
     puts_schemas_first: bool = False
+    has_column: Callable[[str, str], bool] = lambda _relation, _name: False
 
     def compares_only(self, expression: Node) -> bool:
         """Return whether an expression only compares its operands: its result is true, false or NULL."""
@@ -70,7 +84,12 @@ class Surroundings:
     def means_built_in(self, call: Node) -> bool:
         """Return whether a call can only be to a function of PostgreSQL, if there is one by that name."""
         *schemas, name = (part["String"]["sval"] for part in call["funcname"])
-        return schemas == ["pg_catalog"] or not (schemas or self.has_function(name))
+        return schemas == ["pg_catalog"] or not (schemas or self.has_function(name, _argument_count(call)))
+
+    def is_column(self, parts: list[Node]) -> bool:
+        """Return whether a qualified name is certainly a column, and so no call of a function."""
+        *qualifiers, name = map(name_of, parts)
+        return bool(qualifiers) and self.has_column(qualifiers[-1], name)
 
 
 class ColumnValues(ABC):
@@ -134,7 +153,8 @@ class ColumnValues(ABC):
             return self._kinds_of_any_name() | ValueKind.WHOLE
         name = last["String"]["sval"]
         is_row = not qualifiers and name in self._rows
-        of_function = self._kinds_of_result(name) if qualifiers else NONE
+        may_call = qualifiers and not self._around.is_column(parts)
+        of_function = self._kinds_of_result(name) if may_call else NONE
         return (
             self._names.get(name, NONE) | of_function | self._unnamed | (ValueKind.WHOLE if is_row else NONE)
         )
@@ -198,6 +218,13 @@ class ColumnValues(ABC):
                 yield from ((name, kinds) for name in names)
 
 
+def _argument_count(call: Node) -> int | None:
+    """Return how many arguments a call has; None if some are named or in an array."""
+    arguments = [*call.get("args", []), *(call["agg_order"] if "agg_within_group" in call else [])]
+    is_positional = "func_variadic" not in call and not any("NamedArgExpr" in each for each in arguments)
+    return len(arguments) if is_positional else None
+
+
 def result_of(function: str) -> str:
     """Return the name that the result of a function has among the names of columns."""
     return f"{function}()"
@@ -256,6 +283,8 @@ def _output_names(output: Node) -> Iterator[str]:
             yield fields["name"]
         elif kind in _NAMED_BY_LAST:
             yield from _strings_below(fields[_NAMED_BY_LAST[kind]][-1])
+        elif kind in _NAMES_OF_JSON:
+            yield from _NAMES_OF_JSON[kind]
         else:
             yield from _GIVEN_NAMES
             yield from _strings_below(fields.get("typeName", {}).get("names", [])[-1:])

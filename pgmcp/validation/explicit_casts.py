@@ -130,7 +130,9 @@ class ExplicitCasts(ColumnValues):
             case "SubLink" | "CaseExpr" | "JoinExpr" | "SortBy":
                 return self._may_cast_unwritten(kind, fields)
             case "ColumnRef":
-                return len(fields["fields"]) > 1 and self._is_function_of_value(fields["fields"][-1])
+                parts = fields["fields"]
+                may_call = len(parts) > 1 and not self._around.is_column(parts)
+                return may_call and self._is_function_of_value(parts[-1])
             case "A_Indirection":
                 is_carried = self._is_carried(fields["arg"])
                 return is_carried and any(map(self._is_function_of_value, fields["indirection"]))

@@ -110,7 +110,7 @@ class ImplicitCasts:
         if name in self._columns and not is_harmless:
             return True
         if qualifiers:
-            return self._may_take_row(name)
+            return self._may_take_row(name) and not self._around.is_column(column["fields"])
         return name in self._rows and name not in self._columns and not seen.is_consumed
 
     def _may_take_row(self, name: str) -> bool:
@@ -138,9 +138,9 @@ class ImplicitCasts:
             yield from _below_harmless(name, below, above)
 
     def _takes_values_as_they_are(self, call: Node) -> bool:
-        *schemas, name = (part["String"]["sval"] for part in call["funcname"])
-        is_built_in = schemas == ["pg_catalog"] or not (schemas or self._around.has_function(name))
+        name = call["funcname"][-1]["String"]["sval"]
         takes_any = name in _OF_ANY_VALUE and (name not in _WITH_FLAG or len(call.get("args", [])) == 1)
+        is_built_in = self._around.means_built_in(call)
         return is_built_in and takes_any and not looks_up_cast(name, self._targets)
 
     def _mixes_or_renames(self, fields: Node) -> bool:

@@ -1,6 +1,7 @@
 """Checks that everything in a statement only reads: each node, relation, call and operator of its tree."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NoReturn
 
@@ -168,9 +169,9 @@ class ReadingCheck:
     def _check_column_casts(self, root: Node) -> None:
         """Refuse a statement that may call a cast of a column's type which may not be called."""
         self.depends_on_literals |= any(each.cast.is_check for each in self._column_casts)
-        found = find_refused_cast(
-            root, self._column_casts, self._functions.surroundings, cast_types=self._cast_types
-        )
+        columns = self._functions.known_columns(root, self._with_references)
+        surroundings = replace(self._functions.surroundings, has_column=columns.has)
+        found = find_refused_cast(root, self._column_casts, surroundings, cast_types=self._cast_types)
         if found:
             self._refuse(found.message, found.place, offending=found.offending, hint=found.hint)
 

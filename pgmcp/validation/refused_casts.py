@@ -1,5 +1,6 @@
 """Finds where a statement may call a refused cast, or the refused CHECK of a domain, of a column's type."""
 
+import logging
 from collections.abc import Iterator, Set
 from itertools import chain
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from pgmcp.validation.explicit_casts import ExplicitCasts
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.implicit_casts import ImplicitCasts
 from pgmcp.validation.refusal_reasons import ALLOW_HINT, TEXT_BY_REASON
+
+_logger = logging.getLogger(__name__)
 
 _IMPLICIT_CAST_HINT = (
     "select it as it is, sort, group or count by it, or test it for NULL, without set operations, NATURAL, "
@@ -58,6 +61,8 @@ def find_refused_cast(
 ) -> CastUse | None:
     """Return the first place of a statement that may call a refused cast.
 
+    A tree of a form that the searches do not know counts as such a place.
+
     Args:
         root: the tree of the statement.
         casts: the refused casts that the columns of its relations and the types it names have.
@@ -72,7 +77,11 @@ def find_refused_cast(
         _explicit_uses(root, named, surroundings, cast_types),
         _check_uses(root, checked, surroundings),
     )
-    return next(uses, None)
+    try:
+        return next(uses, None)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        _logger.warning("a statement has a form that the search for casts does not know: %r", error)
+        return CastUse(casts[0], root, _EXPLICIT_CAST_HINT)
 
 
 def _implicit_uses(

@@ -34,6 +34,14 @@ insert into sounds values (1, 'low');
 create function as_number(anyelement) returns int language sql stable as 'select $1::int';
 create view counted as select as_number(mood) as number from people;
 create view shown as select id, upper(concat(mood)) as text, moods[1] as first from people;
+-- Functions with the names of columns and of built-in functions.
+create table orders (id int, amount numeric, status text, mood mood, tone tone);
+insert into orders values (1, 5, 'open', 'glad', 'low');
+create function amount(point) returns int language plpgsql as 'begin perform nextval(''calls''); return 1; end';
+create function status(int) returns int language plpgsql as 'begin perform nextval(''calls''); return 1; end';
+create function of_mood(mood) returns int language sql stable as 'select $1::int';
+create function count(text, text) returns int language sql immutable as 'select 1';
+create function max(int, int) returns int language sql immutable as 'select 1';
 -- Looked up by to_json() and the like, and by || and quote_literal().
 create type colour as enum ('red', 'blue');
 create function colour_json(colour) returns json language plpgsql as

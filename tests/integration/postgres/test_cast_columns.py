@@ -134,6 +134,24 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
     ],
     "select lower(span) = '1', '5' = upper(span), isempty(span) from counts": [(True, True, False)],
     "select two_of(one, 'x'), first_of(one, 6) from counts": [(2, 5)],
+    # SQL/JSON aggregates, whose argument in the tree is no single node.
+    "select json_arrayagg(mood) over (partition by id) from people where id = 1": [(["glad"],)],
+    "select json_arrayagg(mood order by id) filter (where id < 3) from people": [(["glad", "sad"],)],
+    "select x.json_arrayagg::text from (select json_arrayagg(p.mood) from people p where id = 1) x": [
+        ('["glad"]',)
+    ],
+    "select json_arrayagg(b) from boxes b": [([{"id": 1}],)],
+    "select json_objectagg(id: mood) from people where id = 1": [({"1": "glad"},)],
+    "select json_objectagg(mood: id) over () from people where id = 1": [({"glad": 1},)],
+    # A qualified name is the column where the relation has one, whatever functions have its name.
+    "select o.amount, orders.status from orders o, orders": [(5, "open")],
+    "select sum(o.amount) from public.orders o": [(5,)],
+    "select orders.amount from public.orders": [(5,)],
+    "select x.amount, x.status from (select * from orders) x": [(5, "open")],
+    "with x as (select * from orders) select x.amount from x": [(5,)],
+    "with x (m) as (select o.amount from orders o) select x.m from x": [(5,)],
+    # Functions with the name of a built-in one that take another number of arguments.
+    "select count(mood), max(mood), count(tone), count(orders.*) from orders": [(1, "glad", 1, 1)],
     "select more || id, array_cat(more, array[id]), array_position(more, 5) from counts": [
         ([5, 1], [5, 1], 1)
     ],
@@ -287,6 +305,19 @@ _CASTING = [
     "select jsonb_agg(t) from things t",
     "select json_build_object('c', colour) from things",
     "select json_array(colour) from things",
+    "select json_arrayagg(colour) from things",
+    "select json_arrayagg(t) over () from things t",
+    "select json_objectagg('c': colour) from things",
+    "select json_objectagg(colour: 1) filter (where true) from things",
+    "select json_arrayagg(mood)::int from people",
+    "select p.as_number from people p",
+    "select o.of_mood, o.amount from (select mood as of_mood from orders) x, orders o",
+    "select amount.of_mood from (select mood as amount from orders) x, orders amount",
+    "select count(mood::int::text, 'x') from orders",
+    "select of_mood(variadic array[mood]) from orders",
+    "select orders.of_mood from orders join sounds orders using (id)",
+    "select max(a => mood, b => 1) from orders",
+    "select max(tone, 1) from orders",
     "select json_object('c': colour) from things",
     "select json_query(colour, '$') from things",
     "select colour::text from things",
