@@ -108,16 +108,21 @@ class BodyText:
     def has_only_columns(self, name: str, know_columns: Callable[[Node], KnownColumns]) -> bool:
         """Return whether every `relation.name` in it is surely a column, and so no call.
 
+        A relation inside a subquery may have the name of a parameter, which is meant outside it.
+
         Args:
-            know_columns: returns the columns of a statement. PL/pgSQL is not parsed here.
+            know_columns: returns the columns of a statement. Only LANGUAGE sql is parsed here.
         """
+        if self.sql is None:
+            return False
+        parameters = self.sql.parameters.keys()
         for (_, _, tokens), roots in zip(self._texts[0], self._roots, strict=True):
             qualifiers = [before for before, written in _fields(tokens) if name in _meanings(written)]
             if not qualifiers:
                 continue
             known = list(map(know_columns, roots))
             if not known or not all(
-                each.has(meaning, name)
+                meaning not in parameters and each.has(meaning, name)
                 for each in known
                 for before in qualifiers
                 for meaning in (_meanings(before) if before.kind in _NAME_KINDS else {""})

@@ -441,7 +441,7 @@ class CallGraph:
         columns = KnownColumns(statement.root, self._facts, with_references(statement.root), path)
         rows = statement.rows - function.parameters.keys()
         for qualifier, name in statement.columns:
-            if not columns.has(qualifier, name):
+            if qualifier in function.parameters or not columns.has(qualifier, name):
                 is_row = qualifier in rows and not self.casts_rows()
                 yield from (
                     each

@@ -25,3 +25,4 @@ with x as (select id::varchar from orders) select weigh(id) from x
 select weigh(tags) from (select tags[1] from public.things) x
 select weigh(id) from (select case when true then big else id end from public.things) x
 select weigh(id) from (select (select id::text from orders) from orders) x
+select reads_parameter('a')

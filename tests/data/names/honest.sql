@@ -37,3 +37,4 @@ select reads_columns() from customers
 select weigh(id), id::text from orders order by id
 select weigh(id) from (select id from orders where id::text = '1') x
 select weigh(tags), tags[1] from public.things
+select reads_beside_parameter('a')

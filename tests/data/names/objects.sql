@@ -40,6 +40,8 @@ create function shop.big(bigint) returns text language sql volatile as 'select '
 create function shop.big(numeric) returns text language sql stable as 'select ''x''';
 create function shop.reads_columns() returns bigint language sql stable as 'select count(*) from customers c where c.full_name = upper(c.city)';
 create function shop.reads_no_column() returns bigint language sql stable as 'select count(*) from plain c where c.status = upper(c.city)';
+create function shop.reads_parameter(c text) returns text language sql stable as 'select c.status where exists (select c.status from customers c)';
+create function shop.reads_beside_parameter(p text) returns text language sql stable as 'select max(c.status) from customers c where c.city = p';
 create function shop.weigh(text) returns text language sql volatile as 'select ''called''';
 create function shop.weigh(bigint) returns text language sql volatile as 'select ''called''';
 create function shop.weigh(int) returns text language sql stable as 'select ''x''';
