@@ -11,6 +11,7 @@ from pgmcp.transport.stdio.descriptors import claim_standard_streams
 
 _WAITING: Final = (
     "waiting for an MCP host on standard input; `pgmcp --help` lists the commands, Ctrl-C ends it\n"
+    "A terminal changes the stream: a host must start a container with -i alone, without -t or `tty: true`\n"
 )
 
 

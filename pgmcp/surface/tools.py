@@ -65,6 +65,12 @@ class ExecuteSql(Struct, kw_only=True, frozen=True):
 Handler = Callable[["Backend", Any, Sequence[str], Caller], Awaitable[ToolReply]]
 """Answers a call, given its arguments and notes on ignored arguments."""
 
+_CHOICE_NOT_READ: Final = (
+    "the choice of a reading could not be used: it belongs to another call, or to a server with another key "
+    "(several servers need the same PG_MCP_HTTP_STATE_KEYS)"
+)
+"""Note for a repeated call whose state cannot be opened here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -232,6 +238,8 @@ async def _query(
     )
     pipeline, asker = backend.pipeline, backend.asker
     resumed = await asker.resume(given, caller)
+    if resumed is None and caller.channel is not None and caller.channel.is_repeated:
+        notes = (*notes, _CHOICE_NOT_READ)
     if resumed is not None:
         answer: Answer | Choice = await pipeline.answer_chosen(*resumed, options, is_new_call=True)
     else:

@@ -1,7 +1,10 @@
 """The issuer's keys over time: rotation, outage, invented key ids, with a controlled clock."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
+import anyio
+import httpx2
 import pytest
 
 from pgmcp.transport.http.authentication.fetching import Fetcher
@@ -63,6 +66,37 @@ async def test_a_new_key_is_found_once_the_cooldown_is_over(issuer: Issuer) -> N
 
         assert await verifier.name_of(rotated) == "alice"
         assert await verifier.name_of(issuer.token()) == "alice"
+
+
+async def test_tokens_that_come_while_a_new_key_is_fetched_wait_for_it(issuer: Issuer) -> None:
+    async with Verifier(issuer) as verifier:
+        await verifier.name_of(issuer.token())
+        issuer.keys.append(SigningKey("ES256"))
+        rotated = issuer.token(key=issuer.keys[1])
+        verifier.now_s = COOLDOWN_S
+
+        names = await asyncio.gather(*(verifier.name_of(rotated) for _ in range(5)))
+
+    assert names == ["alice"] * 5
+    assert issuer.requests["/keys"] == 2
+
+
+class _Dripping(httpx2.AsyncBaseTransport):
+    """Answers with a body that never ends; no single wait is timed here."""
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        async def body() -> AsyncIterator[bytes]:
+            yield b" "
+            await asyncio.Event().wait()
+
+        return httpx2.Response(200, content=body())
+
+
+async def test_a_whole_answer_of_the_issuer_has_a_time_limit() -> None:
+    fetcher = Fetcher(timeout_s=0.01, transport=_Dripping())
+    with anyio.fail_after(10), pytest.raises(IssuerUnavailableError, match="TimeoutError"):
+        await fetcher.get("https://issuer.test/keys")
+    await fetcher.close()
 
 
 async def test_invented_key_ids_fetch_no_more_often_than_the_cooldown(issuer: Issuer) -> None:

@@ -37,6 +37,7 @@ class ChangeStreams:
 
     def __init__(self, surface: Surface, *, max_streams: int) -> None:
         self._bus = _ChangeBus()
+        self._is_closed = False
         self._handler = ListenHandler(self._bus, max_subscriptions=max_streams)
         surface.subscribe_all(self._bus.notify)
 
@@ -44,6 +45,8 @@ class ChangeStreams:
         self, context: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
         """Keep a stream open until its token expires; only subscriptions to resources are acknowledged."""
+        if self._is_closed:
+            raise MCPError(code=INVALID_REQUEST, message="the server is stopping; listen again later")
         wanted = params.notifications.model_copy(
             update={"tools_list_changed": None, "prompts_list_changed": None}
         )
@@ -54,7 +57,8 @@ class ChangeStreams:
         raise MCPError(code=INVALID_REQUEST, message="the token has expired")
 
     def close(self) -> None:
-        """End all streams with a final message."""
+        """End all streams with a final message, and open no more."""
+        self._is_closed = True
         self._handler.close()
 
 

@@ -246,3 +246,5 @@ def test_a_call_that_is_made_again_is_never_asked_again(
     assert "SELECT" not in str(required)
     assert result["resultType"] == "complete"
     assert result["structuredContent"]["rows"] == [[value]]
+    is_noted = "PG_MCP_HTTP_STATE_KEYS" in str(result["structuredContent"].get("notes"))
+    assert is_noted == (state != required["requestState"] or bool(changed))

@@ -111,6 +111,7 @@ def test_a_server_that_a_person_starts_says_what_it_waits_for(
 
     assert exit_code == 0
     assert shown.count("waiting for an MCP host on standard input; `pgmcp --help` lists the commands") == 1
+    assert "without -t or `tty: true`" in shown
 
 
 def test_a_server_that_a_host_starts_says_nothing_of_waiting(

@@ -1,5 +1,6 @@
 """Requests to the issuer, with limits of time and size and without redirects."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,14 +10,23 @@ import httpx2
 from pgmcp.transport.http.authentication.principal import IssuerUnavailableError
 
 TIMEOUT_S: Final = 5.0
+"""For each wait; a whole answer may take twice as long."""
+
 MAX_BYTES: Final = 1 << 20
 
 
 class Fetcher:
-    """Sends requests to the issuer."""
+    """Sends requests to the issuer.
 
-    def __init__(self) -> None:
-        self._client = httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
+    Args:
+        transport: sends them; httpx2's own if None.
+    """
+
+    def __init__(
+        self, *, timeout_s: float = TIMEOUT_S, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._client = httpx2.AsyncClient(timeout=timeout_s, follow_redirects=False, transport=transport)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -41,9 +51,12 @@ class Fetcher:
     async def _ask(self, method: str, url: str, **options: Any) -> dict[str, Any]:
         body = b""
         try:
-            async with self._client.stream(
-                method, url, headers={"Accept": "application/json"}, **options
-            ) as response:
+            async with (
+                asyncio.timeout(2 * self._timeout_s),
+                self._client.stream(
+                    method, url, headers={"Accept": "application/json"}, **options
+                ) as response,
+            ):
                 if response.status_code != httpx2.codes.OK:
                     raise IssuerUnavailableError(f"{url} answered {response.status_code}")
                 async for chunk in response.aiter_bytes():
@@ -51,7 +64,7 @@ class Fetcher:
                     if len(body) > MAX_BYTES:
                         raise IssuerUnavailableError(f"{url} answered with more than {MAX_BYTES} bytes")
             content = json.loads(body)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as error:
             raise IssuerUnavailableError(f"{url} cannot be reached ({type(error).__name__})") from None
         except (ValueError, RecursionError):
             raise IssuerUnavailableError(f"{url} did not answer with JSON") from None

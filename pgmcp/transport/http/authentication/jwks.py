@@ -86,7 +86,7 @@ class KeySet:
         elif age_s > REFRESH_AFTER_S:
             self._begin_refresh()
         found = self._candidates(key_id, algorithm)
-        if not found and self._clock() - self._tried_at_s >= COOLDOWN_S:
+        if not found:
             await self._refresh()
             found = self._candidates(key_id, algorithm)
         return found
@@ -109,7 +109,7 @@ class KeySet:
         return candidates
 
     async def _refresh(self) -> None:
-        """Wait for the running fetch, or start one."""
+        """Wait for the running fetch, or for one that is started now if the last one was not too recent."""
         self._begin_refresh()
         if self._fetching is not None:
             await asyncio.wait([self._fetching])
