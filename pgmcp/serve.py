@@ -14,14 +14,14 @@ from pgmcp.answers.result_store import KeptResults, ResultStore
 from pgmcp.errors import GuardFailedError, PgmcpError, UnmappedPrincipalError
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.result import RowLimits
-from pgmcp.execution.spawn import spawn_cold
+from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.features import AnswerExtension
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
 from pgmcp.lookup.scope_check import HiddenValuesCheck
 from pgmcp.observability.call_log import CallLog
 from pgmcp.open_database import open_database
-from pgmcp.pipeline import Bounds, Database, Observer, Pipeline
+from pgmcp.pipeline import Bounds, Database, Databases, Observer, Pipeline
 from pgmcp.pipeline.protocols import RoleGate
 from pgmcp.settings import OpenAISettings, RateLimitSettings, ServerSettings, Settings
 from pgmcp.surface import Backend, TraceRequest
@@ -158,32 +158,15 @@ async def open_pipeline(
         model = _model_client(settings.openai)
         if model is not None:
             cleanup.push_async_callback(model.aclose)
-        databases: dict[str, Database] = {}
-        hidden_values = HiddenValuesCheck(settings.databases)
-        for name, database in settings.databases.items():
-            context = partial(context_file.get, name) if context_file else DatabaseContext
-            databases[name] = open_database(
-                name,
-                database,
-                settings.server,
-                context,
-                spawn,
-                cleanup,
-                hidden_values=hidden_values,
-                kept_connections=kept_connections,
-            )
+        databases = _open_databases(settings, context_file, spawn, cleanup, kept_connections)
         default = _as_seen_by_default(next(iter(databases.values())))
         default.supervisor.prestart()
         default.role.probe()
-        for name, database in settings.databases.items():
-            if database.maps_roles:
-                check = asyncio.create_task(_report_roles(databases[name]))
-                cleanup.push_async_callback(_cancel, check)
         rate_limit = _rate_limit(settings.rate_limit, sharing)
         preparing = asyncio.create_task(_prepare(default, rate_limit))
         cleanup.push_async_callback(_cancel, preparing)
         pipeline = Pipeline(
-            databases,
+            Databases(databases),
             bounds=_bounds(settings.server),
             rate_limit=rate_limit,
             model=model,
@@ -191,6 +174,33 @@ async def open_pipeline(
             observers=observers,
         )
         yield pipeline, counter
+
+
+def _open_databases(
+    settings: Settings,
+    context_file: ContextFile | None,
+    spawn: Spawn,
+    cleanup: AsyncExitStack,
+    kept_connections: int,
+) -> dict[str, Database]:
+    """Build the objects of each database by name; `cleanup` closes them."""
+    hidden_values = HiddenValuesCheck(settings.databases)
+    databases: dict[str, Database] = {}
+    for name, database in settings.databases.items():
+        databases[name] = open_database(
+            name,
+            database,
+            settings.server,
+            partial(context_file.get, name) if context_file else DatabaseContext,
+            spawn,
+            cleanup,
+            hidden_values=hidden_values,
+            kept_connections=kept_connections,
+        )
+        if database.maps_roles:
+            check = asyncio.create_task(_report_roles(databases[name]))
+            cleanup.push_async_callback(_cancel, check)
+    return databases
 
 
 def _observers(settings: Settings, cleanup: AsyncExitStack, page: "MetricsPage | None") -> list[Observer]:

@@ -222,8 +222,8 @@ async def _serve(
 
 async def check_databases(pipeline: "Pipeline") -> dict[str, DatabaseState]:
     """Return for each database whether it can be reached and may be served."""
-    names = pipeline.database_names
-    found = await asyncio.gather(*(_state_of(pipeline.database(name)) for name in names))
+    names = pipeline.databases.names
+    found = await asyncio.gather(*(_state_of(pipeline.databases.get(name)) for name in names))
     return dict(zip(names, found, strict=True))
 
 

@@ -100,7 +100,7 @@ def check_grants(schemas: Sequence[str], hidden: Sequence[ColumnName]) -> bool:
     settings = load_quiet_settings(terminal.warning_handler(), None)
 
     async def check(session: Session) -> tuple[Grants, list[str]]:
-        supervisor = session.pipeline.database(None).supervisor
+        supervisor = session.pipeline.databases.get(None).supervisor
 
         async def fetch(sql: str) -> Sequence[Sequence[JsonScalar]]:
             rows = await supervisor.execute(

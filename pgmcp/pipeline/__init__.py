@@ -9,7 +9,8 @@ The check finds values that a column does not contain, default filters that the 
 aggregates over rows that a join repeats. The model sees once what was found; its first answer stays unless
 the second is better. If the caller wants only SQL, the statement is planned instead of executed.
 
-story           the order of the stages, and the deadline of a call
+pipeline        the order of the stages, and the time limit of a call
+databases       finds a database by name, and what a caller may see of it
 repair_loop     the model writes SQL, and repairs what is rejected or fails
 writing         the operator's verified SQL, or schema context → write SQL; charges the token budget
 choice          the readings of an ambiguous question, before one is chosen
@@ -23,7 +24,8 @@ tracer          reports a call and its stages to the caller, the log, the audit 
 
 from pgmcp.pipeline.call import Bounds, Call, Database, Operation, QueryOptions, ReturnType, Stage
 from pgmcp.pipeline.choice import Choice
-from pgmcp.pipeline.story import Pipeline
+from pgmcp.pipeline.databases import Databases
+from pgmcp.pipeline.pipeline import Pipeline
 from pgmcp.pipeline.tracer import Observer, OnStage
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "Call",
     "Choice",
     "Database",
+    "Databases",
     "Observer",
     "OnStage",
     "Operation",

@@ -42,8 +42,8 @@ Notify = Callable[[Sequence[Event], Audience], None]
 def subscribe_to_schemas(pipeline: "Pipeline", notify: Notify) -> None:
     """Call `notify` with every change that a read of a catalog finds."""
     listener = _SchemaListener(pipeline, notify)
-    for name in pipeline.database_names:
-        pipeline.subscribe_to_catalog(name, partial(listener.see_read, name))
+    for name in pipeline.databases.names:
+        pipeline.databases.subscribe(name, partial(listener.see_read, name))
 
 
 class _SchemaListener:
@@ -70,7 +70,8 @@ class _SchemaListener:
             self._listed[database, role] = listed
             events.append(ResourcesListChanged())
         if events:
-            self._notify(events, lambda principal: self._pipeline.role_of(database, principal) == role)
+            role_of = partial(self._pipeline.databases.role_of, database)
+            self._notify(events, lambda principal: role_of(principal) == role)
 
 
 def _changed_uris(database: str, old: "Catalog", new: "Catalog", change: "CatalogChange") -> Iterator[str]:

@@ -84,7 +84,7 @@ class _Names:
             argument: `database`, `table` or `question`; others have no values.
             chosen: values of other arguments.
         """
-        known = self._pipeline.database_names
+        known = self._pipeline.databases.names
         if argument == "database":
             return known
         database = chosen.get("database") or known[0]
@@ -100,7 +100,7 @@ class _Names:
 
     async def _questions(self, database: str) -> list[str]:
         with suppress(UnmappedPrincipalError):
-            return await self._pipeline.verified_questions(database, self._principal)
+            return await self._pipeline.databases.verified_questions(database, self._principal)
         return []
 
     async def _tables(self, database: str) -> list[str]:
@@ -108,12 +108,12 @@ class _Names:
         return [] if catalog is None else list(_spellings(catalog))
 
     async def _catalog(self, database: str) -> "Catalog | None":
-        cached = self._pipeline.cached_catalog(database, self._principal)
-        if cached is not None or database != self._pipeline.database_names[0]:
+        cached = self._pipeline.databases.cached_catalog(database, self._principal)
+        if cached is not None or database != self._pipeline.databases.names[0]:
             return cached
         with suppress(PgmcpError, TimeoutError):
             async with asyncio.timeout(MAX_WAIT_S):
-                return await self._pipeline.catalog(database, self._principal)
+                return await self._pipeline.databases.catalog(database, self._principal)
         return None
 
 

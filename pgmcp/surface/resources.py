@@ -130,8 +130,8 @@ def page_of(key: str, items: Sequence[dict[str, Any]], cursor: str | None) -> di
 
 def list_tables(pipeline: "Pipeline", principal: "Principal | None") -> Iterator[dict[str, Any]]:
     """Yield the tables that a caller may see of every database whose catalog is cached."""
-    for database in pipeline.database_names:
-        catalog = pipeline.cached_catalog(database, principal)
+    for database in pipeline.databases.names:
+        catalog = pipeline.databases.cached_catalog(database, principal)
         if catalog is not None:
             yield from describe_tables(database, catalog)
 
@@ -211,7 +211,7 @@ async def _read(
     principal: "Principal | None",
 ) -> dict[str, Any] | None:
     if uri == _LIST_URI:
-        return _text("\n".join(pipeline.database_names))
+        return _text("\n".join(pipeline.databases.names))
     pages = (page for extension in settings.extensions for page in extension.pages)
     if found_page := next((page for page in pages if page.description["uri"] == uri), None):
         described = {key: found_page.description[key] for key in ("mimeType", "_meta")}
@@ -241,7 +241,7 @@ async def _read_schema(
             "", database=name, names=[unquote(table)], limit=1, principal=principal
         )
         return fenced(render_table(found, catalog))
-    catalog = await pipeline.catalog(name, principal)
+    catalog = await pipeline.databases.catalog(name, principal)
     if page is not None:
         return await asyncio.to_thread(describe_page, name, catalog, unquote(page))
     return await asyncio.to_thread(describe_schema, name, catalog)

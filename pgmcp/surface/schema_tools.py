@@ -55,7 +55,7 @@ async def search_schema(
     from pgmcp.catalog.rendering import Detail
     from pgmcp.surface.presenter import MAX_FOUND_TABLES, fenced
 
-    if given.database is None and len(backend.pipeline.database_names) > 1:
+    if given.database is None and len(backend.pipeline.databases.names) > 1:
         return await _search_all_schemas(backend, given, notes, caller)
     catalog, found = await backend.pipeline.find_tables(
         given.text,
@@ -67,7 +67,7 @@ async def search_schema(
     )
     described = backend.presenter.tables(found, catalog, Detail(given.detail))
     schema = fenced(described) if described else "no table matches; try other words"
-    database = given.database or backend.pipeline.database_names[0]
+    database = given.database or backend.pipeline.databases.names[0]
     return ToolReply.of_text("\n".join([schema, *notes]), {"database": database, "schema": schema})
 
 

@@ -123,7 +123,7 @@ async def examine_remote(settings: Settings, fork_server: ForkServer | None) -> 
     async with open_pipeline(_for_examination(settings), fork_server) as (pipeline, _):
         endpoint = model.describe_endpoint(settings.openai)
         contexts = [
-            CheckContext(pipeline.database(name), pipeline, find_address(database), settings, endpoint)
+            CheckContext(pipeline.databases.get(name), pipeline, find_address(database), settings, endpoint)
             for name, database in settings.databases.items()
         ]
         work = [

@@ -63,7 +63,7 @@ async def examine_names(url: str, folder: Path, contents: str, **variables: str)
     settings = load_settings({**environ, "PG_MCP_DATABASE_MIN_POOL_SIZE": "0"}, env_file=None)
     async with open_pipeline(settings, None) as (pipeline, _):
         address = find_address(settings.databases["main"])
-        context = CheckContext(pipeline.database("main"), pipeline, address, settings, "")
+        context = CheckContext(pipeline.databases.get("main"), pipeline, address, settings, "")
         result = await check_context_names(context, "database main: context names")
     assert result is not None
     return result
@@ -213,7 +213,7 @@ async def test_a_server_warns_once_for_each_change_of_schema_or_file(
     file.write_text(context_with("notes: {order: x}"))
     environ = {"PG_MCP_DATABASE_URL": url, "PG_MCP_CONTEXT_FILE": str(file)}
     async with open_pipeline(load_settings(environ, env_file=None), None) as (pipeline, _):
-        database = pipeline.database("main")
+        database = pipeline.databases.get("main")
 
         await database.schema.get()
         first = await warnings.next()

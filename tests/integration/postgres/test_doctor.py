@@ -215,7 +215,7 @@ async def test_a_database_that_stops_during_the_checks_is_reported_once(shop_url
         settings = load_settings({**environ, "PG_MCP_DATABASE_MIN_POOL_SIZE": "0"}, env_file=None)
         async with open_pipeline(settings, None) as (pipeline, _):
             address = find_address(settings.databases["main"])
-            context = CheckContext(pipeline.database("main"), pipeline, address, settings, "")
+            context = CheckContext(pipeline.databases.get("main"), pipeline, address, settings, "")
             results = examine_database(context)
             first = await anext(results)
             await proxy.refuse()
@@ -294,7 +294,7 @@ async def test_a_write_that_is_not_refused_fails_and_leaves_nothing(new_database
     switched_off = {"PG_MCP_DATABASE_URL": url, "PG_MCP_SERVER_USE_READONLY_TRANSACTIONS": "false"}
     async with open_pipeline(load_settings(switched_off, env_file=None), None) as (pipeline, _):
         address = find_address(believed.databases["main"])
-        context = CheckContext(pipeline.database("main"), pipeline, address, believed, "")
+        context = CheckContext(pipeline.databases.get("main"), pipeline, address, believed, "")
         result = await check_read_only(context, "read-only")
         proofs = await context.fetch("select count(*) from pg_class where relname ~ 'pgmcp_doctor'")
 

@@ -157,5 +157,5 @@ async def test_what_is_wrong_with_a_role_is_told_with_what_to_do(
 async def _examine(settings: Settings) -> list[CheckResult]:
     async with open_pipeline(settings, None) as (pipeline, _):
         database = settings.databases["shop"]
-        context = CheckContext(pipeline.database("shop"), pipeline, find_address(database), settings, "")
+        context = CheckContext(pipeline.databases.get("shop"), pipeline, find_address(database), settings, "")
         return await check_mapped_roles(context, "database shop: mapped roles")

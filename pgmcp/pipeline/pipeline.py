@@ -1,11 +1,10 @@
-"""The order of the stages, and the deadline of a whole call."""
+"""The order of the stages, and the time limit of a whole call."""
 
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from pgmcp.answers.answer import Answer, Source
@@ -21,7 +20,6 @@ from pgmcp.errors import (
     StatementFailedError,
     UnanswerableError,
     UnknownDatabaseError,
-    UnmappedPrincipalError,
 )
 from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.generation.prompt_writer import PromptWriter
@@ -29,15 +27,14 @@ from pgmcp.identity import Principal
 from pgmcp.pipeline.call import (
     Bounds,
     Call,
-    Database,
     OnStage,
     Operation,
     QueryOptions,
     Request,
     ReturnType,
-    RoleCatalogListener,
 )
 from pgmcp.pipeline.choice import NONE_OF_THESE, Choice
+from pgmcp.pipeline.databases import Databases
 from pgmcp.pipeline.protocols import Budgets, Model
 from pgmcp.pipeline.repair_loop import RepairLoop
 from pgmcp.pipeline.several import Outcome, run_on_each
@@ -64,7 +61,7 @@ class Pipeline:
 
     def __init__(
         self,
-        databases: Mapping[str, Database],
+        databases: Databases,
         *,
         bounds: Bounds,
         rate_limit: Callable[[], Budgets],
@@ -73,13 +70,13 @@ class Pipeline:
         observers: Sequence[Observer] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Serve the databases; the first is the default one.
+        """Serve the databases.
 
         Args:
             rate_limit: returns the budgets, always the same object; the first call calls it first.
             model: None when neither key nor endpoint is configured.
         """
-        self._databases = databases
+        self.databases = databases
         self._bounds = bounds
         self._rate_limit = rate_limit
         self._has_model = model is not None
@@ -104,14 +101,9 @@ class Pipeline:
         )
 
     @property
-    def database_names(self) -> list[str]:
-        """The configured databases, the default first."""
-        return list(self._databases)
-
-    @property
     def can_answer_questions(self) -> bool:
         """Whether `answer` can succeed: there is a model, or a verified question."""
-        return self._has_model or any(db.context().verified for db in self._databases.values())
+        return self._has_model or self.databases.have_verified_questions
 
     @property
     def max_rows(self) -> int:
@@ -259,7 +251,7 @@ class Pipeline:
         call = self._call(Operation.SEARCH_SCHEMA, database, caller, principal)
         with self._bounded(call):
             await self._rate_limit().admit(call.principal)
-            served = await self._served(database, principal)
+            served = await self.databases.serve(database, principal)
             call.role = served.role_name
             catalog = await served.schema.get()
             return catalog, await find_in_one(served, catalog, text, names, limit)
@@ -280,18 +272,18 @@ class Pipeline:
             PgmcpError: no database could be searched.
         """
         check_search(text, names)
-        limit = max(_MIN_FOUND_TABLES, limit // len(self._databases))
+        limit = max(_MIN_FOUND_TABLES, limit // len(self.databases.names))
 
         async def find(name: str) -> FoundTables:
-            catalog = await self.catalog(name, principal)
+            catalog = await self.databases.catalog(name, principal)
             return FoundTables(catalog, await find_known(catalog, text, names, limit))
 
         call = self._call(Operation.SEARCH_SCHEMA, None, caller, principal)
         with self._bounded(call):
             await self._rate_limit().admit(call.principal)
-            outcome = await run_on_each(self.database_names, find, timeout_s=self._each_timeout_s)
+            outcome = await run_on_each(self.databases.names, find, timeout_s=self._each_timeout_s)
             if not outcome.errors:
-                databases = {name: self.database(name).seen_by(principal) for name in outcome.results}
+                databases = {name: self.databases.get(name).seen_by(principal) for name in outcome.results}
                 await refuse_unknown(names, outcome.results, databases)
             return outcome
 
@@ -305,7 +297,7 @@ class Pipeline:
         """
 
         async def refresh(name: str) -> CatalogChange:
-            served = await self._served(name, principal)
+            served = await self.databases.serve(name, principal)
             change = await served.schema.refresh()
             await served.functions.refresh()
             return change
@@ -313,62 +305,8 @@ class Pipeline:
         call = self._call(Operation.REFRESH_SCHEMA, database, caller, principal)
         with self._bounded(call):
             await self._rate_limit().admit(call.principal)
-            names = self.database_names if database is None else [database]
+            names = self.databases.names if database is None else [database]
             return await run_on_each(names, refresh, timeout_s=self._each_timeout_s)
-
-    async def catalog(self, database: str | None, principal: Principal | None = None) -> Catalog:
-        """Return the catalog of a database for a caller; read it if it is not cached."""
-        return await (await self._served(database, principal)).schema.get()
-
-    def cached_catalog(self, database: str, principal: Principal | None = None) -> Catalog | None:
-        """Return the catalog that was read last for a caller's role; None if none has been.
-
-        Never triggers a read.
-        """
-        found = self.database(database)
-        if found.identities is None:
-            return found.schema.cached
-        role = self.role_of(database, principal)
-        return None if role is None else found.identities.cached_catalog(role)
-
-    def role_of(self, database: str, principal: Principal | None) -> str | None:
-        """Return a caller's role in a database; None if it has none, or if all have the login role."""
-        identities = self.database(database).identities
-        with suppress(UnmappedPrincipalError):
-            return identities.role_of(principal) if identities is not None else None
-        return None
-
-    def subscribe_to_catalog(self, database: str, listener: RoleCatalogListener) -> None:
-        """Call `listener` after every later read of a database's catalog with any role."""
-        found = self.database(database)
-        if found.identities is not None:
-            found.identities.subscribe(listener)
-        else:
-            found.schema.subscribe(partial(listener, None))
-
-    async def verified_questions(self, database: str, principal: Principal | None = None) -> list[str]:
-        """Return the questions whose SQL the operator has verified.
-
-        Raises:
-            UnmappedPrincipalError: the caller has no role in the database.
-        """
-        context = await asyncio.to_thread(self.database(database).seen_by(principal).context)
-        return [verified.question for verified in context.verified]
-
-    def database(self, name: str | None) -> Database:
-        """Return a database by name, the default one for None."""
-        if name is None:
-            return next(iter(self._databases.values()))
-        try:
-            return self._databases[name]
-        except KeyError:
-            raise UnknownDatabaseError(name, self.database_names) from None
-
-    async def _served(self, name: str | None, principal: Principal | None) -> Database:
-        """Return a database by name as a caller sees it, if its role may be served."""
-        database = self.database(name).seen_by(principal)
-        await database.role.admit()
-        return database
 
     def _call(
         self,
@@ -407,8 +345,8 @@ class Pipeline:
         """Set the error's database, if there are several."""
         is_about_database = not isinstance(error, UnknownDatabaseError | RateLimitedError | ModelError)
         is_of_one = call.database is not None or call.operation in (Operation.QUERY, Operation.EXECUTE_SQL)
-        if len(self._databases) > 1 and is_about_database and is_of_one:
-            error.database = error.database or call.database or self.database_names[0]
+        if len(self.databases.names) > 1 and is_about_database and is_of_one:
+            error.database = error.database or call.database or self.databases.names[0]
 
     @property
     def _each_timeout_s(self) -> float:
@@ -422,7 +360,7 @@ class Pipeline:
         limit: int | None,
         row_limits: RowLimits | None,
     ) -> Request:
-        database = await self._served(call.database, principal)
+        database = await self.databases.serve(call.database, principal)
         call.database, call.role = database.name, database.role_name
         return Request(
             call=call,

@@ -30,7 +30,7 @@ from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Message
 from pgmcp.generation.reply import SqlReply
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.pipeline import Pipeline
+from pgmcp.pipeline import Databases, Pipeline
 from pgmcp.pipeline.call import Bounds, Database, ReturnType
 from pgmcp.validation import FunctionPolicy
 
@@ -185,7 +185,7 @@ def pipeline(
     operator_says: Callable[[], DatabaseContext] = lambda: context or DatabaseContext()  # noqa: E731
     database = Database("main", executor, Schema(), role or Role(), Policy(), operator_says)
     return Pipeline(
-        {"main": database},
+        Databases({"main": database}),
         bounds=Bounds(RowLimits(100, 1 << 20, 1 << 16), TIMEOUT_S, request_timeout_s, max_sql_retry, 2_000),
         rate_limit=lambda: given,
         model=model,

@@ -1,0 +1,91 @@
+"""The configured databases, as each caller sees them."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.errors import UnknownDatabaseError, UnmappedPrincipalError
+from pgmcp.identity import Principal
+from pgmcp.pipeline.call import Database, RoleCatalogListener
+
+
+class Databases:
+    """Finds a database by name, and what a caller may see of it."""
+
+    def __init__(self, databases: Mapping[str, Database]) -> None:
+        """Serve these databases by name; the first is the default one."""
+        self._databases = databases
+
+    @property
+    def names(self) -> list[str]:
+        """The configured databases, the default first."""
+        return list(self._databases)
+
+    @property
+    def have_verified_questions(self) -> bool:
+        """Whether the operator has verified a question in any of them; may read files."""
+        return any(database.context().verified for database in self._databases.values())
+
+    def get(self, name: str | None) -> Database:
+        """Return a database by name, the default one for None.
+
+        Raises:
+            UnknownDatabaseError: no database has this name.
+        """
+        if name is None:
+            return next(iter(self._databases.values()))
+        try:
+            return self._databases[name]
+        except KeyError:
+            raise UnknownDatabaseError(name, self.names) from None
+
+    async def serve(self, name: str | None, principal: Principal | None) -> Database:
+        """Return a database by name with a caller's rights, if its role may be served.
+
+        Raises:
+            PgmcpError: there is no such database, or the caller's role may not be served.
+        """
+        database = self.get(name).seen_by(principal)
+        await database.role.admit()
+        return database
+
+    async def catalog(self, name: str | None, principal: Principal | None = None) -> Catalog:
+        """Return the catalog of a database for a caller; read it if it is not cached."""
+        return await (await self.serve(name, principal)).schema.get()
+
+    def cached_catalog(self, name: str, principal: Principal | None = None) -> Catalog | None:
+        """Return the catalog that was read last for a caller's role; None if none has been.
+
+        Never triggers a read.
+        """
+        database = self.get(name)
+        if database.identities is None:
+            return database.schema.cached
+        role = self.role_of(name, principal)
+        return None if role is None else database.identities.cached_catalog(role)
+
+    def role_of(self, name: str, principal: Principal | None) -> str | None:
+        """Return a caller's role in a database; None if it has none, or if all have the login role."""
+        identities = self.get(name).identities
+        with suppress(UnmappedPrincipalError):
+            return identities.role_of(principal) if identities is not None else None
+        return None
+
+    def subscribe(self, name: str, listener: RoleCatalogListener) -> None:
+        """Call `listener` after every later read of a database's catalog with any role."""
+        database = self.get(name)
+        if database.identities is not None:
+            database.identities.subscribe(listener)
+        else:
+            database.schema.subscribe(partial(listener, None))
+
+    async def verified_questions(self, name: str, principal: Principal | None = None) -> list[str]:
+        """Return the questions whose SQL the operator has verified.
+
+        Raises:
+            UnmappedPrincipalError: the caller has no role in the database.
+        """
+        context = await asyncio.to_thread(self.get(name).seen_by(principal).context)
+        return [verified.question for verified in context.verified]
