@@ -1,7 +1,7 @@
 """Decides which statements get the idle workers of a pool, and how many workers to start. Pure.
 
-Cheap statements on the express lane come first. General statements, which may be heavy, leave the reserved
-workers free. This holds in a new pool too: as long as further workers can be started, all but one general
+Cheap statements on the express lane have the reserved workers, and every other one that no general statement
+waits for. General statements, which may be heavy, leave the reserved workers free. This holds in a new pool too: as long as further workers can be started, all but one general
 statement wait until the reserved workers are connected. Further workers for general statements start one at
 a time, because heavy statements that begin together would take all processors of a small database server.
 """
@@ -34,6 +34,7 @@ class PoolState:
         max_workers: maximum size of the pool.
         can_start: whether the database has not refused further connections.
         may_grow: whether one more worker may be started, beyond the reserved ones and one general worker.
+        is_turn_of_express: whether a general statement got the last worker.
     """
 
     idle: int = 0
@@ -45,6 +46,7 @@ class PoolState:
     max_workers: int = 10
     can_start: bool = True
     may_grow: bool = True
+    is_turn_of_express: bool = True
 
     @property
     def workers(self) -> int:
@@ -73,11 +75,8 @@ def allocate(state: PoolState) -> Allocation:
     room = max(0, state.max_workers - connected - state.starting) if state.can_start else 0
     can_grow = state.starting > 0 or room > 0
     reserved = reserved_of(state.max_workers if can_grow else connected)
-    express = min(state.idle, state.waiting_express)
-    idle = state.idle - express
-    room_general = max(1, connected - reserved) - state.general
-    general = max(0, min(idle, state.waiting_general, room_general))
-    idle -= general
+    express, general = _hand_out(state, general_workers=max(1, connected - reserved))
+    idle = state.idle - express - general
     unserved_general = state.waiting_general - general
     unserved = unserved_general + state.waiting_express - express
     is_crowd = state.general + state.waiting_general > 1
@@ -85,6 +84,25 @@ def allocate(state: PoolState) -> Allocation:
     spare = 1 if idle == 0 and unserved == 0 else 0
     start = unserved + max(kept_idle, spare) - idle - state.starting
     return Allocation(express, general, max(0, min(room, _growth(state), start)))
+
+
+def _hand_out(state: PoolState, general_workers: int) -> tuple[int, int]:
+    """Return how many express and how many general statements get an idle worker.
+
+    Each kind has workers of its own; express statements also get those that no general statement waits for.
+    Otherwise a steady stream of express statements would leave general ones without a worker for ever.
+
+    Args:
+        general_workers: how many workers general statements may have.
+    """
+    express_workers = state.idle + state.general + state.other - general_workers
+    room = general_workers - state.general
+    if express_workers == 0 and state.is_turn_of_express:  # both kinds take turns at the only workers
+        express = min(state.idle, state.waiting_express, 1)
+    else:
+        express = min(state.idle, state.waiting_express, max(0, express_workers - state.other))
+    general = max(0, min(state.idle - express, state.waiting_general, room))
+    return min(state.idle - general, state.waiting_express), general
 
 
 def _growth(state: PoolState) -> int:

@@ -92,6 +92,7 @@ class WorkerPool:
         self._retirement: asyncio.TimerHandle | None = None
         self._growing: asyncio.TimerHandle | None = None
         self._may_grow = False
+        self._is_turn_of_express = True
         self._is_closing = False
         self._pooler = ""
         self._given_up_at_s: float | None = None
@@ -307,6 +308,7 @@ class WorkerPool:
             max_workers=self._size.max_workers,
             can_start=can_start,
             may_grow=self._may_grow,
+            is_turn_of_express=self._is_turn_of_express,
         )
 
     def _hand_over(self, allocation: Allocation) -> bool:
@@ -323,6 +325,7 @@ class WorkerPool:
                     return False
                 borrowed.add(worker)
                 waiting.popleft().set_result(worker)
+                self._is_turn_of_express = borrowed is self._general
         return True
 
     def _replace(self, worker: WorkerProcess) -> None:

@@ -58,6 +58,27 @@ def test_an_express_statement_takes_a_reserved_worker_before_any_general_one() -
     assert allocate(state) == Allocation(express=1, general=0, start=0)
 
 
+def test_a_stream_of_express_statements_leaves_general_ones_their_workers() -> None:
+    busy = PoolState(idle=1, general=5, other=2, waiting_general=1, waiting_express=40, max_workers=8)
+
+    assert allocate(busy) == Allocation(express=0, general=1, start=0)
+    assert allocate(PoolState(idle=1, general=6, other=1, waiting_express=40, max_workers=8)).express == 1
+
+
+def test_both_kinds_take_turns_at_the_only_connection() -> None:
+    for turn_of_express, expected in ((True, (1, 0)), (False, (0, 1))):
+        state = PoolState(
+            idle=1,
+            waiting_general=3,
+            waiting_express=3,
+            can_start=False,
+            is_turn_of_express=turn_of_express,
+        )
+        allocation = allocate(state)
+
+        assert (allocation.express, allocation.general) == expected
+
+
 def test_where_the_database_gives_no_more_connections_its_share_is_reserved() -> None:
     assert allocate(PoolState(idle=2, waiting_general=5, can_start=False)).general == 2
     assert allocate(PoolState(idle=4, waiting_general=5, can_start=False)).general == 3
