@@ -1,4 +1,4 @@
-"""Budgets: requests per minute and hour of each caller, model tokens per minute of all callers together.
+"""Budgets of each caller: requests per minute and hour, model tokens per minute.
 
 Requests are counted in a moving window by this server alone: that takes a microsecond. With a shared storage
 (`pgmcp.fleet`) the servers of a fleet count together, by the sliding window counter of the `limits` library:
@@ -197,8 +197,11 @@ class RateLimit:
         else:
             self._own_windows.count(caller)  # so that an outage does not begin with a fresh budget
 
-    async def reserve_tokens(self, estimate_tokens: int) -> "Reservation":
+    async def reserve_tokens(self, estimate_tokens: int, caller: str | None = None) -> "Reservation":
         """Set tokens aside for a model call that is about to be sent.
+
+        Args:
+            caller: whose budget it is; None where callers are not known.
 
         Raises:
             RateLimitedError: they do not fit what is left of this minute's budget; without
@@ -206,12 +209,12 @@ class RateLimit:
             SharedStorageError: the shared storage cannot be used, and the settings refuse calls then.
         """
         if self._shared_tokens is None:
-            return await self._own_tokens.reserve(estimate_tokens, enforced=self._enabled)
+            return await self._own_tokens.reserve(caller, estimate_tokens, enforced=self._enabled)
         try:
-            return await self._shared_tokens.reserve(estimate_tokens, enforced=self._enabled)
+            return await self._shared_tokens.reserve(caller, estimate_tokens, enforced=self._enabled)
         except SharedStorageError:
             self._refuse_if_configured()
-            return await self._own_tokens.reserve(estimate_tokens, enforced=self._enabled)
+            return await self._own_tokens.reserve(caller, estimate_tokens, enforced=self._enabled)
 
     def _refuse_if_configured(self) -> None:
         if self._enabled and self._shared is not None and self._shared.refuse_when_away:

@@ -25,10 +25,17 @@ class Reservation:
     """Tokens set aside for one model call, until the provider says what it used."""
 
     def __init__(
-        self, storage: Storage, attempt: Attempt, budget: RateLimitItem, tokens: int, minute_ends_s: float
+        self,
+        storage: Storage,
+        attempt: Attempt,
+        key: str,
+        budget: RateLimitItem,
+        tokens: int,
+        minute_ends_s: float,
     ) -> None:
         self._storage = storage
         self._attempt = attempt
+        self._key = key
         self._budget = budget
         self._tokens = tokens
         self._minute_ends_s = minute_ends_s
@@ -42,9 +49,9 @@ class Reservation:
         excess_tokens = actual_tokens - self._tokens
         # What a past minute left over is gone with it.
         if excess_tokens > 0 or time.time() < self._minute_ends_s:
-            key, expiry_s = self._budget.key_for(), self._budget.get_expiry()
+            expiry_s = self._budget.get_expiry()
             try:
-                await self._attempt(lambda: self._storage.incr(key, expiry_s, amount=excess_tokens))
+                await self._attempt(lambda: self._storage.incr(self._key, expiry_s, amount=excess_tokens))
             except SharedStorageError:
                 return
         self._tokens = actual_tokens
@@ -92,7 +99,7 @@ class SharedWindows:
 
 
 class TokenBudget:
-    """Model tokens per minute in one storage."""
+    """Model tokens per minute of each caller, in one storage."""
 
     def __init__(self, storage: Storage | None, attempt: Attempt | None, tokens_per_minute: int) -> None:
         """Count in a storage; in the memory of this process if None."""
@@ -102,7 +109,7 @@ class TokenBudget:
         self._limiter = FixedWindowRateLimiter(storage)
         self._budget = RateLimitItemPerMinute(tokens_per_minute, namespace="tokens")
 
-    async def reserve(self, estimate_tokens: int, *, enforced: bool) -> Reservation:
+    async def reserve(self, caller: str | None, estimate_tokens: int, *, enforced: bool) -> Reservation:
         """Set tokens aside; raise RateLimitedError if they do not fit what is left of this minute."""
         budget = self._budget
         if enforced and estimate_tokens > budget.amount:
@@ -111,19 +118,22 @@ class TokenBudget:
                 f"PG_MCP_RATE_LIMIT_OPENAI_TOKENS_PER_MINUTE is {budget.amount}",
                 None,
             )
-        fits, time_s = await self._attempt(lambda: self._count(estimate_tokens, enforced=enforced))
+        key = _key_of(caller)
+        fits, time_s = await self._attempt(lambda: self._count(key, estimate_tokens, enforced=enforced))
         if not fits:
             raise RateLimitedError(f"{budget.amount} model tokens per minute", whole_seconds(time_s))
-        return Reservation(self._storage, self._attempt, budget, estimate_tokens, time_s)
+        return Reservation(
+            self._storage, self._attempt, budget.key_for(key), budget, estimate_tokens, time_s
+        )
 
-    async def _count(self, tokens: int, *, enforced: bool) -> tuple[bool, float]:
+    async def _count(self, key: str, tokens: int, *, enforced: bool) -> tuple[bool, float]:
         """Count tokens that fit, and return when the minute ends; otherwise return the seconds to wait."""
         # Not by hit() alone, which counts what it refuses.
-        if enforced and not await self._limiter.test(self._budget, cost=tokens):
-            window = await self._limiter.get_window_stats(self._budget)
+        if enforced and not await self._limiter.test(self._budget, key, cost=tokens):
+            window = await self._limiter.get_window_stats(self._budget, key)
             return False, window.reset_time - time.time()
-        await self._limiter.hit(self._budget, cost=tokens)
-        return True, await self._storage.get_expiry(self._budget.key_for())
+        await self._limiter.hit(self._budget, key, cost=tokens)
+        return True, await self._storage.get_expiry(self._budget.key_for(key))
 
 
 def _key_of(caller: str | None) -> str:

@@ -1,9 +1,10 @@
 """Decides which statements get the idle workers of a pool, and how many workers to start. Pure.
 
 Cheap statements on the express lane have the reserved workers, and every other one that no general statement
-waits for. General statements, which may be heavy, leave the reserved workers free. This holds in a new pool too: as long as further workers can be started, all but one general
-statement wait until the reserved workers are connected. Further workers for general statements start one at
-a time, because heavy statements that begin together would take all processors of a small database server.
+waits for. General statements, which may be heavy, leave the reserved workers free. This holds in a new pool
+too: as long as further workers can be started, all but one general statement wait until the reserved workers
+are connected. Further workers for general statements start one at a time, because heavy statements that begin
+together would take all processors of a small database server.
 """
 
 from dataclasses import dataclass

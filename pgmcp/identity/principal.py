@@ -1,5 +1,6 @@
 """An authenticated caller."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -11,14 +12,24 @@ class Principal:
     """An authenticated caller.
 
     Attributes:
-        name: unique within its issuer; goes into logs.
+        name: goes into logs, and roles are mapped by it; two callers may have the same one, if the operator
+            takes it from a claim that is not unique.
         scopes: the token's scopes; None for a static token, which allows everything.
         claims: the issuer's claims about the principal.
+        issuer: who answers for the principal; "" for a static token.
+        subject: unique within the issuer; "" if the name is.
     """
 
     name: str
     scopes: frozenset[str] | None = None
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    issuer: str = ""
+    subject: str = ""
+
+    @property
+    def id(self) -> str:
+        """What no other caller has: limits and kept results belong to it."""
+        return json.dumps([self.issuer, self.subject or self.name])
 
     def lacks(self, required: frozenset[str]) -> bool:
         """Return whether a required scope is missing."""

@@ -202,7 +202,8 @@ class Call:
     Attributes:
         id: counts the calls of this pipeline.
         caller: the host's name and version; "" if it gave none.
-        principal: the authenticated user; None if the transport does not authenticate.
+        principal: the authenticated user's name; None if the transport does not authenticate.
+        principal_id: whose budgets the call is charged to; None: those of all callers together.
         database: the database's name; None for the default one before it is resolved, or for all.
         role: the database role of the caller; None if all callers have the login role.
         sql: the last statement that was tried.
@@ -218,6 +219,7 @@ class Call:
     operation: Operation
     caller: str = ""
     principal: str | None = None
+    principal_id: str | None = None
     database: str | None = None
     role: str | None = None
     on_stage: OnStage | None = None

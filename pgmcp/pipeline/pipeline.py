@@ -188,7 +188,7 @@ class Pipeline:
         """
         with self._bounded(call := self._query_call(options)):
             if is_new_call:
-                await self._rate_limit().admit(call.principal)
+                await self._rate_limit().admit(call.principal_id)
             request = await self._new_request(call, options.principal, options.limit, options.row_limits)
             request.question, request.return_type = choice.question, options.return_type
             request.context = await asyncio.to_thread(request.database.context)
@@ -222,7 +222,7 @@ class Pipeline:
         """
         call = self._call(Operation.EXECUTE_SQL, database, caller, principal, on_stage)
         with self._bounded(call):
-            await self._rate_limit().admit(call.principal)
+            await self._rate_limit().admit(call.principal_id)
             request = await self._new_request(call, principal, limit, row_limits)
             rows = await self._statements.run(request, sql)
             return request.answer(sql, rows, Source.DIRECT)
@@ -250,7 +250,7 @@ class Pipeline:
         check_search(text, names)
         call = self._call(Operation.SEARCH_SCHEMA, database, caller, principal)
         with self._bounded(call):
-            await self._rate_limit().admit(call.principal)
+            await self._rate_limit().admit(call.principal_id)
             served = await self.databases.serve(database, principal)
             call.role = served.role_name
             catalog = await served.schema.get()
@@ -280,7 +280,7 @@ class Pipeline:
 
         call = self._call(Operation.SEARCH_SCHEMA, None, caller, principal)
         with self._bounded(call):
-            await self._rate_limit().admit(call.principal)
+            await self._rate_limit().admit(call.principal_id)
             outcome = await run_on_each(self.databases.names, find, timeout_s=self._each_timeout_s)
             if not outcome.errors:
                 databases = {name: self.databases.get(name).seen_by(principal) for name in outcome.results}
@@ -304,7 +304,7 @@ class Pipeline:
 
         call = self._call(Operation.REFRESH_SCHEMA, database, caller, principal)
         with self._bounded(call):
-            await self._rate_limit().admit(call.principal)
+            await self._rate_limit().admit(call.principal_id)
             names = self.databases.names if database is None else [database]
             return await run_on_each(names, refresh, timeout_s=self._each_timeout_s)
 
@@ -321,6 +321,7 @@ class Pipeline:
             operation=operation,
             caller=caller,
             principal=principal.name if principal is not None else None,
+            principal_id=principal.id if principal is not None else None,
             database=database,
             on_stage=on_stage,
         )
@@ -375,7 +376,7 @@ class Pipeline:
         )
 
     async def _new_question(self, call: Call, question: str, options: QueryOptions) -> Request:
-        await self._rate_limit().admit(call.principal)
+        await self._rate_limit().admit(call.principal_id)
         request = await self._new_request(call, options.principal, options.limit, options.row_limits)
         request.question, request.return_type = checked_question(question), options.return_type
         request.reading = checked_reading(options.reading)

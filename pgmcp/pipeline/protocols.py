@@ -112,6 +112,6 @@ class Budgets(Protocol):
         """Count one request of a caller; raise if there are too many."""
         ...
 
-    async def reserve_tokens(self, tokens: int, /) -> TokenReservation:
-        """Reserve tokens; raise if there are too few."""
+    async def reserve_tokens(self, tokens: int, caller: str | None, /) -> TokenReservation:
+        """Reserve tokens of a caller's budget; raise if there are too few."""
         ...

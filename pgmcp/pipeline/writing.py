@@ -77,7 +77,9 @@ class SqlWriter:
                 found_values=request.found_values,
                 reading=request.reading,
             )
-        reserved = await self._rate_limit().reserve_tokens(self._prompts.count(messages) + REPLY_TOKENS)
+        reserved = await self._rate_limit().reserve_tokens(
+            self._prompts.count(messages) + REPLY_TOKENS, request.call.principal_id
+        )
         try:
             with self._tracer.stage(request.call, Stage.MODEL):
                 timeout_s = request.deadline_s - self._clock()

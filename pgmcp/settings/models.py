@@ -173,7 +173,7 @@ else:
 
 
 class RateLimitSettings(Section):
-    """Rate limits of each caller, and of the whole server."""
+    """Rate limits of each caller."""
 
     enabled: bool = Field(default=True, description="whether the limits below are enforced")
     requests_per_minute: int = number(
@@ -183,7 +183,11 @@ class RateLimitSettings(Section):
         1000, "requests", 1, 10_000_000, "tool calls per hour, of each caller if callers authenticate"
     )
     openai_tokens_per_minute: int = number(
-        100_000, "tokens", 1, 1_000_000_000, "model tokens per minute of all callers, sent and received"
+        100_000,
+        "tokens",
+        1,
+        1_000_000_000,
+        "model tokens per minute, sent and received, of each caller if callers authenticate",
     )
     storage_url: RedisUrl | None = unset(
         "URL of a Redis in which several servers count calls together: redis://:password@host:6379/0, "

@@ -166,10 +166,10 @@ def _form(choice: "Choice") -> dict[str, Any]:
 def _binding(arguments: msgspec.Struct, caller: Caller) -> bytes:
     """Return what state is bound to: who calls what, with which arguments."""
     called = msgspec.json.encode(
-        [type(arguments).__name__, caller.principal_name, msgspec.to_builtins(arguments)]
+        [type(arguments).__name__, caller.principal_id, msgspec.to_builtins(arguments)]
     )
     return sha256(called).digest()
 
 
 def _host_of(caller: Caller) -> tuple[str | None, str]:
-    return caller.principal_name, caller.name
+    return caller.principal_id, caller.name

@@ -72,9 +72,9 @@ class Caller:
     channel: Channel | None = None
 
     @property
-    def principal_name(self) -> str | None:
-        """The authenticated user's name; None where the transport has none."""
-        return None if self.principal is None else self.principal.name
+    def principal_id(self) -> str | None:
+        """The authenticated user; None where the transport has none."""
+        return None if self.principal is None else self.principal.id
 
     def on_stage(self) -> "OnStage | None":
         """Return a function that reports each stage of a call; None if the host did not ask for progress."""

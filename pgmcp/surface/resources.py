@@ -250,7 +250,7 @@ async def _read_schema(
 async def _read_rows(presenter: "Presenter", result: str, row: str, *, principal: "Principal | None") -> str:
     if not row.isascii() or not row.isdigit():
         raise InvalidArgumentError(f"{row[:32]!r} is no row", hint="rows are counted from 1")
-    owner = None if principal is None else principal.name
+    owner = None if principal is None else principal.id
     return await presenter.page(result, int(row[:18]), owner)
 
 

@@ -286,7 +286,7 @@ async def _present(
         answer = await each.extension.attach(answer, each.value)
     hints = [each.extension.more_rows_hint for each in chosen if not each.is_used]
     fitted = await presenter.fit(
-        answer, owner=caller.principal_name, more_rows_hint=", or ".join(filter(None, hints))
+        answer, owner=caller.principal_id, more_rows_hint=", or ".join(filter(None, hints))
     )
     reply = presenter.reply(fitted)
     for each in acting:

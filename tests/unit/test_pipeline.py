@@ -162,7 +162,7 @@ class Budgets:
         if self.refusal:
             raise self.refusal
 
-    async def reserve_tokens(self, tokens: int, /) -> "Budgets":
+    async def reserve_tokens(self, tokens: int, caller: str | None, /) -> "Budgets":
         if self.token_refusal:
             raise self.token_refusal
         return self

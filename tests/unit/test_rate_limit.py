@@ -118,6 +118,22 @@ async def test_each_caller_has_separate_limits() -> None:
         await rate_limit.admit("alice")
 
 
+async def test_each_caller_has_separate_model_tokens(memory: "SharedMemory") -> None:
+    for rate_limit in (
+        make_rate_limit(tokens_per_minute=1000),
+        make_rate_limit(tokens_per_minute=1000, shared=memory.counts()),
+    ):
+        reservation = await rate_limit.reserve_tokens(900, "alice")
+        await rate_limit.reserve_tokens(900, "bob")
+        with pytest.raises(RateLimitedError):
+            await rate_limit.reserve_tokens(200, "alice")
+        await reservation.settle(100)
+
+        await rate_limit.reserve_tokens(900, "alice")
+        with pytest.raises(RateLimitedError):
+            await rate_limit.reserve_tokens(200, "bob")
+
+
 async def test_the_caller_that_has_not_called_for_longest_is_forgotten_first() -> None:
     rate_limit = make_rate_limit(requests_per_minute=1)
     await rate_limit.admit("first")

@@ -68,6 +68,39 @@ async def test_a_new_key_is_found_once_the_cooldown_is_over(issuer: Issuer) -> N
         assert await verifier.name_of(issuer.token()) == "alice"
 
 
+@pytest.mark.parametrize("key_id", ["old", None])
+async def test_a_new_key_is_found_within_seconds_by_a_token_that_does_not_name_it(
+    issuer: Issuer, key_id: str | None
+) -> None:
+    async with Verifier(issuer) as verifier:
+        old = issuer.token()
+        await verifier.name_of(old)
+        new = SigningKey()
+        new.id = issuer.keys[0].id
+        issuer.keys = [new]
+        rotated = issuer.token(headers={} if key_id else {"kid": None})
+        verifier.now_s = COOLDOWN_S
+
+        names = await asyncio.gather(*(verifier.name_of(rotated) for _ in range(5)))
+        with pytest.raises(TokenRefusedError):
+            await verifier.name_of(old)
+
+    assert names == ["alice"] * 5
+    assert issuer.requests["/keys"] == 2
+
+
+async def test_tokens_with_a_wrong_signature_fetch_no_more_often_than_the_cooldown(issuer: Issuer) -> None:
+    async with Verifier(issuer) as verifier:
+        await verifier.name_of(issuer.token())
+        forged = issuer.token(key=SigningKey(), headers={"kid": issuer.keys[0].id})
+        for verifier.now_s in (COOLDOWN_S, COOLDOWN_S + 1, COOLDOWN_S + 2):
+            for _ in range(5):
+                with pytest.raises(TokenRefusedError):
+                    await verifier.name_of(forged)
+
+    assert issuer.requests["/keys"] == 2
+
+
 async def test_tokens_that_come_while_a_new_key_is_fetched_wait_for_it(issuer: Issuer) -> None:
     async with Verifier(issuer) as verifier:
         await verifier.name_of(issuer.token())

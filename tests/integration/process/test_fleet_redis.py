@@ -102,13 +102,14 @@ async def test_servers_that_count_at_the_same_time_grant_one_budget_together(ser
     assert not any("alice" in key for key in server.list_keys())
 
 
-async def test_tokens_of_a_model_are_counted_together(server: RedisServer) -> None:
+async def test_model_tokens_of_a_caller_are_counted_together(server: RedisServer) -> None:
     async with connect(server) as one, connect(server) as other:
-        reservation = await rate_limit(one, 9).reserve_tokens(900)
+        reservation = await rate_limit(one, 9).reserve_tokens(900, "alice")
         with pytest.raises(RateLimitedError):
-            await rate_limit(other, 9).reserve_tokens(200)
+            await rate_limit(other, 9).reserve_tokens(200, "alice")
+        await rate_limit(other, 9).reserve_tokens(900, "bob")
         await reservation.settle(100)
-        await rate_limit(other, 9).reserve_tokens(900)
+        await rate_limit(other, 9).reserve_tokens(900, "alice")
 
 
 async def test_a_connection_that_was_dropped_costs_no_call(server: RedisServer, shared: SharedRedis) -> None:

@@ -63,7 +63,7 @@ class Introspection:
             self._url, {"token": token, "token_type_hint": "access_token"}, self._client
         )
         expires_at_s = self._check(claims, now_s)
-        principal = principal_of(claims, self._name_claim)
+        principal = principal_of(claims, self._name_claim, issuer=self._issuer or self._url)
         self._keep(key, principal, min(now_s + KEPT_S, expires_at_s))
         return principal
 

@@ -4,7 +4,7 @@
                          used    used, and fetched     refused until
                                  in the background     they are fetched
 
-An unknown key causes a fetch at once, but at most every 5 s.
+An unknown key, or a signature that no known key made, causes a fetch at once, but at most every 5 s.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 REFRESH_AFTER_S: Final = 300.0
 COOLDOWN_S: Final = 5.0
-"""Minimum time between fetches for unknown keys, so that invented key ids do not flood the issuer."""
+"""Minimum time between fetches for unknown keys, so that invented tokens do not flood the issuer."""
 
 MAX_KEYS: Final = 100
 MAX_CANDIDATES: Final = 8
@@ -90,6 +90,16 @@ class KeySet:
             await self._refresh()
             found = self._candidates(key_id, algorithm)
         return found
+
+    async def find_newer(self, key_id: str | None, algorithm: str) -> list[PyJWK]:
+        """Return the keys that may have signed a token which no known key has signed.
+
+        A token may name no key, and an issuer may give a new key the id of an old one. Returns no keys if the
+        fetched ones are the known ones, or if the last fetch was too recent.
+        """
+        known = self._keys
+        await self._refresh()
+        return [] if self._keys == known else self._candidates(key_id, algorithm)
 
     def _age_s(self) -> float | None:
         return None if self._fetched_at_s is None else self._clock() - self._fetched_at_s

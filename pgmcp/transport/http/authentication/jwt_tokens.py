@@ -1,7 +1,7 @@
 """Access tokens as JWT (RFC 9068), signed by the keys of an OAuth 2.1 issuer."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import jwt
@@ -59,12 +59,13 @@ class JwtTokens:
             IssuerUnavailableError: the issuer's keys are not available.
         """
         algorithm, key_id = self._read_header(token)
-        for key in await self._keys.find(key_id, algorithm):
-            claims = self._decode(token, key, algorithm)
-            if claims is not None:
-                self._check_kind(claims)
-                return principal_of(claims, self._name_claim)
-        raise TokenRefusedError("the token is not signed by a key of the issuer")
+        claims = self._decode_with(await self._keys.find(key_id, algorithm), token, algorithm)
+        if claims is None:
+            claims = self._decode_with(await self._keys.find_newer(key_id, algorithm), token, algorithm)
+        if claims is None:
+            raise TokenRefusedError("the token is not signed by a key of the issuer")
+        self._check_kind(claims)
+        return principal_of(claims, self._name_claim, issuer=self._issuer)
 
     def _read_header(self, token: str) -> tuple[str, str | None]:
         """Return algorithm and key id, which are not trusted and only select the keys to try."""
@@ -80,6 +81,13 @@ class JwtTokens:
         if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in self._types:
             raise TokenRefusedError("the token is of a type that is not taken")
         return algorithm, key_id
+
+    def _decode_with(
+        self, keys: Iterable[jwt.PyJWK], token: str, algorithm: str
+    ) -> Mapping[str, Any] | None:
+        """Return the claims; None if none of the keys made the signature."""
+        tried = (self._decode(token, key, algorithm) for key in keys)
+        return next((claims for claims in tried if claims is not None), None)
 
     def _decode(self, token: str, key: jwt.PyJWK, algorithm: str) -> Mapping[str, Any] | None:
         """Return the claims; None if another key made the signature."""

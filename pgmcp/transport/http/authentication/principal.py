@@ -26,16 +26,27 @@ class IssuerUnavailableError(Exception):
     """The token cannot be verified now."""
 
 
-def principal_of(claims: Mapping[str, Any], name_claim: str) -> Principal:
+def principal_of(claims: Mapping[str, Any], name_claim: str, *, issuer: str) -> Principal:
     """Return the principal described by claims.
 
+    Args:
+        issuer: who answers for the claims, if they do not say it.
+
     Raises:
-        TokenRefusedError: the claims have no usable name.
+        TokenRefusedError: the claims have no usable name, or a subject that is not a text.
     """
-    name = claims.get(name_claim)
+    name, subject, named_issuer = claims.get(name_claim), claims.get("sub"), claims.get("iss")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise TokenRefusedError(f"the token has no usable claim {name_claim!r}")
-    return Principal(name, _scopes_of(claims), MappingProxyType(dict(claims)))
+    if subject is not None and (not isinstance(subject, str) or not _NAME.fullmatch(subject)):
+        raise TokenRefusedError("the token has no usable claim 'sub'")
+    return Principal(
+        name,
+        _scopes_of(claims),
+        MappingProxyType(dict(claims)),
+        issuer=named_issuer if isinstance(named_issuer, str) else issuer,
+        subject=subject or name,
+    )
 
 
 def _scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
