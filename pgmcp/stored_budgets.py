@@ -122,9 +122,7 @@ class TokenBudget:
         fits, time_s = await self._attempt(lambda: self._count(key, estimate_tokens, enforced=enforced))
         if not fits:
             raise RateLimitedError(f"{budget.amount} model tokens per minute", whole_seconds(time_s))
-        return Reservation(
-            self._storage, self._attempt, budget.key_for(key), budget, estimate_tokens, time_s
-        )
+        return Reservation(self._storage, self._attempt, budget.key_for(key), budget, estimate_tokens, time_s)
 
     async def _count(self, key: str, tokens: int, *, enforced: bool) -> tuple[bool, float]:
         """Count tokens that fit, and return when the minute ends; otherwise return the seconds to wait."""

@@ -82,9 +82,7 @@ class JwtTokens:
             raise TokenRefusedError("the token is of a type that is not taken")
         return algorithm, key_id
 
-    def _decode_with(
-        self, keys: Iterable[jwt.PyJWK], token: str, algorithm: str
-    ) -> Mapping[str, Any] | None:
+    def _decode_with(self, keys: Iterable[jwt.PyJWK], token: str, algorithm: str) -> Mapping[str, Any] | None:
         """Return the claims; None if none of the keys made the signature."""
         tried = (self._decode(token, key, algorithm) for key in keys)
         return next((claims for claims in tried if claims is not None), None)
