@@ -26,6 +26,7 @@ says what to do. Each error is raised where its cause is known, and becomes a re
           ├── StatementFailedError  statement_failed  PostgreSQL refused the statement; carries its SQLSTATE
           ├── DeadlineExceededError timeout           the statement did not end before its deadline
           ├── UnreachableError      unreachable       no connection to the database
+          │    └── TunnelError      tunnel            no SSH tunnel to the database
           ├── DatabaseAuthError     auth              the database refused the credentials
           ├── TooExpensiveError     too_expensive     the planner expects more work than the operator allows
           ├── BusyError             busy              every worker is taken and the queue is full
@@ -65,6 +66,7 @@ class ErrorCode(StrEnum):
     STATEMENT_FAILED = "statement_failed"
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
+    TUNNEL = "tunnel"
     AUTH = "auth"
     TOO_EXPENSIVE = "too_expensive"
     BUSY = "busy"
@@ -281,6 +283,12 @@ class UnreachableError(ExecutionError):
     """No connection to the database could be made, or it broke."""
 
     code = ErrorCode.UNREACHABLE
+
+
+class TunnelError(UnreachableError):
+    """The SSH tunnel to the database could not be opened, or ended; or the bastion makes no connection."""
+
+    code = ErrorCode.TUNNEL
 
 
 class DatabaseAuthError(ExecutionError):

@@ -34,6 +34,8 @@ from pgmcp.pipeline.protocols import StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
 from pgmcp.settings import DatabaseSettings, ServerSettings
 from pgmcp.settings.conninfo import values
+from pgmcp.settings.origins import find_address
+from pgmcp.tunnel.tunnel import Route, Tunnel
 from pgmcp.validation import FunctionPolicy, validate
 
 logger = logging.getLogger(__name__)
@@ -74,6 +76,9 @@ def open_database(
     credentials = _credentials(name, settings)
     if credentials is not None:
         cleanup.push_async_callback(credentials.close)
+    tunnel = _tunnel(name, settings)
+    if tunnel is not None:
+        cleanup.push_async_callback(tunnel.close)
     supervisor = Supervisor(
         ConnectionTarget(
             conninfo,
@@ -81,6 +86,7 @@ def open_database(
             name=name,
             credentials=credentials,
             statement_timeout_s=server.query_timeout_s,
+            tunnel=tunnel,
         ),
         spawn=spawn,
         min_workers=choose_min_workers(settings, kept_connections),
@@ -222,6 +228,15 @@ def _credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | No
     if command := settings.password_argv:
         return RotatingPassword(partial(ask_command, command, name), lifetime_s=settings.password_lifetime_s)
     return None
+
+
+def _tunnel(name: str, settings: DatabaseSettings) -> Tunnel | None:
+    """Return the way through a bastion; None if connections are direct."""
+    if settings.ssh is None:
+        return None
+    host, port = settings.place
+    is_plain = find_address(settings).ssl_mode == "disable"
+    return Tunnel(Route(settings.ssh, settings.ssh_config, host, port, is_plain), name=name)
 
 
 def _catalog_reader(

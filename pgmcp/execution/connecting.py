@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pgmcp.errors import UnreachableError, WorkerLostError
+from pgmcp.errors import ExecutionError, UnreachableError, WorkerLostError
 from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
 from pgmcp.execution.credentials import RotatingPassword
 from pgmcp.execution.replies import failure_error
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
+from pgmcp.tunnel.tunnel import Tunnel
 from worker.protocol import Backend, Failure, FailureCode, Open, Terminate, Terminated
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class ConnectionTarget:
         credentials: gives the password of each new connection; None: it is in `conninfo` or `params`, or
             libpq finds it.
         statement_timeout_s: what most statements may take.
+        tunnel: the way through a bastion; None: connections are direct.
     """
 
     conninfo: str
@@ -43,6 +45,7 @@ class ConnectionTarget:
     name: str = "main"
     credentials: RotatingPassword | None = None
     statement_timeout_s: float = 30.0
+    tunnel: Tunnel | None = None
 
     def __repr__(self) -> str:
         return "ConnectionTarget(…)"
@@ -94,35 +97,52 @@ class Connector:
     async def _connect(self, worker: WorkerProcess) -> None:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                failure = await self._log_in(worker)
+                error = await self._try_to_connect(worker)
+                if error is not None and self._target.tunnel is not None and self._target.tunnel.has_ended:
+                    error = await self._try_to_connect(worker)  # through another tunnel
         except TimeoutError:
             message = f"no connection within {OPEN_TIMEOUT_S:g} s"
             raise UnreachableError(message, hint=hint_for(message, CHECK_ADDRESS)) from None
-        if failure is not None:
-            raise failure_error(failure, timeout_s=OPEN_TIMEOUT_S)
+        if error is not None:
+            raise error
 
-    async def _log_in(self, worker: WorkerProcess) -> Failure | None:
-        """Connect a worker; a password that has changed is asked for once more."""
+    async def _try_to_connect(self, worker: WorkerProcess) -> ExecutionError | None:
+        tunnel = self._target.tunnel
+        failure = await self._log_in(worker, await tunnel.open() if tunnel else {})
+        if failure is None:
+            return None
+        error = failure_error(failure, timeout_s=OPEN_TIMEOUT_S)
+        if tunnel is not None and isinstance(error, UnreachableError):
+            return await tunnel.explain(error, was_connecting=True)
+        return error
+
+    async def _log_in(self, worker: WorkerProcess, place: Mapping[str, str]) -> Failure | None:
+        """Connect a worker; a password that has changed is asked for once more.
+
+        Args:
+            place: libpq's parameters for the tunnel.
+        """
         credentials = self._target.credentials
         if credentials is None:
-            return await self._ask_to_connect(worker, {})
+            return await self._ask_to_connect(worker, place)
         login = await credentials.get()
-        failure = await self._ask_to_connect(worker, login.params)
+        failure = await self._ask_to_connect(worker, {**place, **login.params})
         if failure is None or failure.code is not FailureCode.AUTH:
             return failure
         credentials.refuse(login)
         other = await credentials.get()
-        return failure if other == login else await self._ask_to_connect(worker, other.params)
+        return failure if other == login else await self._ask_to_connect(worker, {**place, **other.params})
 
-    async def _ask_to_connect(self, worker: WorkerProcess, login: Mapping[str, str]) -> Failure | None:
+    async def _ask_to_connect(self, worker: WorkerProcess, further: Mapping[str, str]) -> Failure | None:
         target = self._target
         request = Open(
             id=self._next_id(),
             conninfo=target.conninfo,
-            params={**target.params, **login},
+            params={**target.params, **further},
             connect_timeout_s=target.connect_timeout_s,
             memory_limit_mb=self._memory_limit_mb,
-            reconnects=target.credentials is None,
+            # A password or the end of a tunnel may have changed since.
+            reconnects=target.credentials is None and target.tunnel is None,
             statement_timeout_ms=round(target.statement_timeout_s * 1000),
         )
         reply, _ = await worker.request(request)

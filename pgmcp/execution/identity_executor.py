@@ -20,6 +20,11 @@ class IdentityExecutor:
         """The pooler in front of the server; "" for a direct connection."""
         return self._supervisor.pooler
 
+    @property
+    def tunnel_state(self) -> str:
+        """The state of the SSH tunnel to the server; "" for a direct connection."""
+        return self._supervisor.tunnel_state
+
     def prestart(self) -> None:
         """Start what the first statement would wait for."""
         self._supervisor.prestart()

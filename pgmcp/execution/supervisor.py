@@ -32,6 +32,7 @@ from pgmcp.errors import (
     ExecutionError,
     StatementFailedError,
     TooExpensiveError,
+    UnreachableError,
 )
 from pgmcp.execution.backslashes import refuse_backslashes
 from pgmcp.execution.cheap_shapes import BRIEF_S, CheapShapes
@@ -127,6 +128,7 @@ class Supervisor:
             memory_limit_mb=memory_limit_mb,
             clock=clock,
         )
+        self._tunnel = target.tunnel
         self._lanes = Lanes(max_workers)
         self._timer = SharedTimer()
         self._cheap_shapes = CheapShapes()
@@ -139,6 +141,11 @@ class Supervisor:
     def pooler(self) -> str:
         """What stands before the server, as the last worker found; "" for a direct connection."""
         return self._pool.pooler
+
+    @property
+    def tunnel_state(self) -> str:
+        """The state of the SSH tunnel; "" if connections are direct."""
+        return self._tunnel.state if self._tunnel else ""
 
     def prestart(self) -> None:
         """Start the first workers in the background."""
@@ -178,8 +185,14 @@ class Supervisor:
             identity,
         )
         while True:
-            with suppress(_DisconnectedError):  # nothing has run yet
+            try:
                 return await self._execute(statement)
+            except _DisconnectedError:  # nothing has run yet
+                continue
+            except UnreachableError as error:
+                if self._tunnel is None:
+                    raise
+                raise await self._tunnel.explain(error, was_connecting=False) from error
 
     async def _execute(self, statement: _Statement) -> Rows:
         if not self._lanes.try_enter():

@@ -21,6 +21,11 @@ class StatementExecutor(Protocol):
         """The pooler in front of the server; "" for a direct connection."""
         ...
 
+    @property
+    def tunnel_state(self) -> str:
+        """The state of the SSH tunnel to the server; "" for a direct connection."""
+        ...
+
     def prestart(self) -> None:
         """Start the workers in advance."""
         ...

@@ -1,5 +1,6 @@
 """The settings of one database."""
 
+import sys
 from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -9,12 +10,14 @@ from pgmcp.settings.field_types import (
     LOWER,
     ClaimSettings,
     Command,
+    ExistingFile,
     Host,
     PasswordFile,
     RoleEntries,
     RoleName,
     RootCert,
     SchemaPatterns,
+    SshDestination,
     SslMode,
     TargetSessionAttrs,
     Url,
@@ -56,6 +59,11 @@ class DatabaseSettings(Section):
     ssl_root_cert: RootCert | None = unset(
         "file of CA certificates to verify the server's certificate, or the word system"
     )
+    ssh: SshDestination | None = unset(
+        "bastion through which the database is reached: user@host, ssh://user@host:port, or a host of ssh's "
+        "configuration. Host and port of the database are then those that the bastion sees"
+    )
+    ssh_config: ExistingFile | None = unset("configuration file for ssh, instead of ~/.ssh/config")
     service: str | None = unset("name of a service in pg_service.conf with further connection parameters")
     target_session_attrs: Annotated[TargetSessionAttrs, LOWER] = Field(
         default="any",
@@ -106,6 +114,7 @@ class DatabaseSettings(Section):
             raise reject(
                 "min_pool_size", f"expected at most {self.max_pool_size} connections, the maximum pool size"
             )
+        self._check_ssh()
         if self.claim_settings and not self.maps_roles:
             # With the login role, each caller would see in pg_stat_activity what the others run.
             raise reject("claim_settings", "expected ROLES or DEFAULT_ROLE to be set too")
@@ -126,6 +135,38 @@ class DatabaseSettings(Section):
             raise reject(given[-1], f"{names} are both set: keep one of them")
         if given and given[0] != "password" and "password" in conninfo.keywords(self._plain_url):
             raise reject(given[0], "the URL contains a password too: remove it there")
+
+    def _check_ssh(self) -> None:
+        """Reject what cannot go through a tunnel: it has one end, at one host that the settings name."""
+        if self.ssh is None:
+            if self.ssh_config is not None:
+                raise reject("ssh_config", "expected SSH to be set too")
+            return
+        if sys.platform == "win32":
+            raise reject("ssh", "Windows' OpenSSH cannot forward a private socket; run ssh -L yourself")
+        given = self._given
+        for keyword in ("service", "hostaddr"):
+            if given.get(keyword):
+                raise reject("ssh", f"{keyword} cannot be used through a bastion: name the host instead")
+        host = given.get("host", "")
+        if not host or host.startswith(("/", "@", "%")):
+            raise reject(
+                "ssh", "expected HOST or a host in the URL: as the bastion sees it, for example localhost"
+            )
+        if "," in host or "," in given.get("port", ""):
+            raise reject("ssh", "expected one host: a tunnel leads to one, so name no further hosts")
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port of the only host of a database behind a bastion."""
+        given = self._given
+        return given["host"], int(given.get("port") or 5432)
+
+    @property
+    def _given(self) -> dict[str, str]:
+        """The libpq parameters of the URL and the settings."""
+        url, params = self.target()
+        return params | conninfo.values(url)
 
     @property
     def _plain_url(self) -> str:

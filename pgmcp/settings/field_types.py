@@ -22,6 +22,7 @@ _SHELL_SYNTAX = frozenset({"|", "||", "&&", "&", ";", ">", ">>", "<", "2>", "2>&
 _ROLE_ENTRY = re.compile(r"(?:(?P<claim>https?://[^:=]+|[^:=]+):)?(?P<value>.+)=(?P<role>[^=]+)")
 _CLAIM_SETTING = re.compile(r"(?!(?i:pgmcp)\.)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 _MAX_ROLE_BYTES = 63
+_SSH_DESTINATION = re.compile(r"(?:ssh://)?[^\s,'\"-][^\s,'\"]{0,254}")
 _HTTP_ORIGIN = re.compile(rf"https?://{_HTTP_HOST.pattern}")
 
 
@@ -227,6 +228,14 @@ def _split_claim_settings(value: object) -> tuple[tuple[str, str], ...]:
     return tuple((name, claim) for name, _, claim in pairs)
 
 
+def _check_ssh_destination(text: str) -> str:
+    if not _SSH_DESTINATION.fullmatch(text):
+        raise ValueError(
+            "expected user@host, ssh://user@host:port or a host of ssh's configuration, only one"
+        )
+    return text
+
+
 def _check_role(role: str) -> str:
     if not is_role_name(role):
         raise ValueError("expected the name of a database role")
@@ -271,6 +280,7 @@ TokenTypes = Annotated[tuple[str, ...], BeforeValidator(_split_token_types)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LOWER = BeforeValidator(lambda value: str(value).lower())
 UPPER = BeforeValidator(lambda value: str(value).upper())
+SshDestination = Annotated[str, AfterValidator(_check_ssh_destination)]
 PasswordFile = Annotated[Path, AfterValidator(_check_password_file)]
 Command = Annotated[SecretStr, AfterValidator(_check_command)]
 ExistingFile = Annotated[Path, AfterValidator(_find_file)]

@@ -70,14 +70,16 @@ class Address:
     """The address of a database, from settings and environment.
 
     Attributes:
-        hosts: "db.example.com:5432", or several.
+        hosts: "db.example.com:5432", or several; and the bastion, if there is one.
         ssl_mode: the effective mode; libpq's default if unset.
         is_verified: whether that mode checks the server's certificate.
+        bastion: through which it is reached; "" for a direct connection.
     """
 
     hosts: str
     ssl_mode: str
     is_verified: bool
+    bastion: str = ""
 
 
 def find_origins(
@@ -105,11 +107,12 @@ def find_address(settings: DatabaseSettings, environ: Mapping[str, str] | None =
     default = "verify-full" if root_cert == "system" else "prefer"
     ssl_mode = given.get("sslmode") or environ.get("PGSSLMODE") or default
     return Address(
-        hosts=_hosts(given, environ),
+        hosts=_hosts(given, environ) + (f" through {settings.ssh}" if settings.ssh else ""),
         ssl_mode=ssl_mode,
         # PostgreSQL manual, "Protection Provided in Different Modes": with a root certificate,
         # require checks as verify-ca does.
         is_verified=ssl_mode.startswith("verify") or (ssl_mode == "require" and bool(root_cert)),
+        bastion=settings.ssh or "",
     )
 
 

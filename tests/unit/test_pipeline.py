@@ -47,6 +47,7 @@ class Executor:
     """Gives what it is told to for each statement, and notes the statements."""
 
     pooler = ""
+    tunnel_state = ""
 
     def prestart(self) -> None:
         raise AssertionError

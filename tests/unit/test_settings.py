@@ -1,5 +1,6 @@
 import itertools
 import re
+import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -328,6 +329,44 @@ def test_a_password_command_is_split_as_in_a_shell() -> None:
     database = load(LOCATED | {"PG_MCP_DATABASE_PASSWORD_COMMAND": command}).databases["main"]
 
     assert database.password_argv == ["vault", "read", "-field=password", "a b"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"HOST": "db", "SSH": "-oProxyCommand=x"}, "expected user@host"),
+        ({"HOST": "db", "SSH": "a b"}, "expected user@host"),
+        ({"HOST": "db", "SSH_CONFIG": __file__}, "expected SSH to be set too"),
+        ({"HOST": "one,two", "SSH": "me@bastion"}, "expected one host"),
+        ({"URL": "postgresql://one,two/shop", "SSH": "me@bastion"}, "expected one host"),
+        ({"URL": "postgresql://db:1,:2/shop", "SSH": "me@bastion"}, "expected one host"),
+        ({"URL": "host=db hostaddr=10.0.0.1", "SSH": "me@bastion"}, "hostaddr cannot be used"),
+        ({"SERVICE": "shop", "SSH": "me@bastion"}, "service cannot be used"),
+        ({"HOST": "/run/postgresql", "SSH": "me@bastion"}, "as the bastion sees it"),
+        ({"URL": "postgresql:///shop", "SSH": "me@bastion"}, "as the bastion sees it"),
+    ],
+)
+def test_what_cannot_go_through_a_bastion_is_refused(settings: dict[str, str], problem: str) -> None:
+    message = refuse({f"PG_MCP_DATABASE_{name}": text for name, text in settings.items()})
+
+    assert problem in message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows' OpenSSH forwards no private socket")
+def test_each_database_has_its_own_bastion() -> None:
+    databases = load(
+        {
+            "PG_MCP_DATABASES__SHOP__URL": "postgresql://db.internal:5433/shop",
+            "PG_MCP_DATABASES__SHOP__SSH": "ssh://anna@bastion:2222",
+            "PG_MCP_DATABASES__SALES__HOST": "sales",
+        }
+    ).databases
+
+    assert (databases["shop"].ssh, databases["shop"].place) == (
+        "ssh://anna@bastion:2222",
+        ("db.internal", 5433),
+    )
+    assert databases["sales"].ssh is None
 
 
 def test_only_secrets_are_read_from_files() -> None:

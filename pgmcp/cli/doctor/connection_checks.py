@@ -1,4 +1,4 @@
-"""Checks of a database connection: address, TLS, pooler, server version."""
+"""Checks of a database connection: address, tunnel, TLS, pooler, server version."""
 
 import asyncio
 import ipaddress
@@ -57,6 +57,14 @@ async def _is_standby(context: CheckContext) -> bool:
     return bool(is_standby)
 
 
+async def check_tunnel(context: CheckContext, check: str) -> CheckResult | None:
+    """Report the SSH tunnel through which the database is reached."""
+    state = context.database.supervisor.tunnel_state
+    if not state:
+        return None
+    return CheckResult(Status.OK, check, f"through {context.address.bastion}: {state}")
+
+
 async def check_pooler(context: CheckContext, check: str) -> CheckResult | None:
     """Report a pooler between pgmcp and the server, and its consequences."""
     pooler = context.database.supervisor.pooler
@@ -84,7 +92,7 @@ class Protection:
 
     Attributes:
         cipher: version and cipher of TLS; "" without TLS.
-        is_near: whether client and server are on the same machine.
+        is_near: whether client and server are on the same machine; through a tunnel, bastion and server.
     """
 
     cipher: str
@@ -118,7 +126,7 @@ def judge_tls(check: str, protection: Protection, address: Address) -> CheckResu
         return CheckResult(Status.OK, check, f"{text}the server's certificate is checked")
     text += "any certificate is accepted"
     if protection.is_near:
-        return CheckResult(Status.OK, check, f"{text}, and the server is on this machine")
+        return CheckResult(Status.OK, check, f"{text}, and the server is on {_near_place(address)}")
     return CheckResult(
         Status.WARN, check, f"{text}, so another server could impersonate this one", f"set {_USE_TLS}"
     )
@@ -133,13 +141,20 @@ def _judge_plain(check: str, protection: Protection, address: Address) -> CheckR
             "let the pooler use TLS too, unless it shares a machine or a trusted network with the server",
         )
     if protection.is_near:
-        return CheckResult(Status.OK, check, "not used and not needed: the server is on this machine")
+        return CheckResult(
+            Status.OK, check, f"not used and not needed: the server is on {_near_place(address)}"
+        )
+    where = "on the network between the bastion and the server" if address.bastion else "on the network"
     return CheckResult(
         Status.WARN,
         check,
-        "not used: everyone on the network can read the rows",
+        f"not used: everyone {where} can read the rows",
         f"enable it on the server (ssl = on) and set {_USE_TLS}",
     )
+
+
+def _near_place(address: Address) -> str:
+    return "the bastion" if address.bastion else "this machine"
 
 
 def is_near(client: JsonScalar, server: JsonScalar) -> bool:

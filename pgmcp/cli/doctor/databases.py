@@ -24,6 +24,7 @@ from pgmcp.cli.doctor.connection_checks import (
     check_connection,
     check_pooler,
     check_tls,
+    check_tunnel,
     check_version,
 )
 from pgmcp.cli.doctor.report import CheckResult, Status, failed_check, unexpected_failure
@@ -55,6 +56,7 @@ _Checks = tuple[tuple[str, Check, float], ...]
 
 _LOGIN_CHECKS: Final[_Checks] = (
     ("connection", check_connection, CONNECT_TIMEOUT_S),
+    ("tunnel", check_tunnel, CHECK_TIMEOUT_S),
     ("pooler", check_pooler, CHECK_TIMEOUT_S),
     ("TLS", check_tls, CHECK_TIMEOUT_S),
     ("version", check_version, CHECK_TIMEOUT_S),

@@ -1,0 +1,114 @@
+"""Runs ssh for one tunnel: `python -P -m pgmcp.tunnel.keeper SOCKET PORT ssh …`.
+
+It writes a line to standard output when the tunnel is open: address and port of the relay, or `- 0` without
+one. It ends when ssh does, with its exit code, or when standard input does. One byte there means that no
+connection is in use; an end without it means that the front was killed, and that workers still need a moment
+to cancel their statements.
+"""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from pgmcp.tunnel.relay import Relay
+
+GRACE_S: Final = 0.5
+"""How long connections may last when the front is gone."""
+
+_POLL_S: Final = 0.02
+_PR_SET_PDEATHSIG: Final = 1
+"""prctl(2), linux/prctl.h."""
+
+
+async def keep(target: Path, port: int, ssh: Sequence[str]) -> int:
+    """Run ssh until it or the front ends; return its exit code.
+
+    Args:
+        target: the socket that ssh will create.
+        port: the database's, for the relay; 0: no relay.
+        ssh: its command line.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *ssh, stdin=DEVNULL, stdout=DEVNULL, preexec_fn=_die_with_parent()
+    )
+    # Only ssh writes to standard error from here on: for the front, its end is the end of ssh.
+    with open(os.devnull, "wb") as null:  # noqa: PTH123
+        os.dup2(null.fileno(), 2)
+    front = asyncio.create_task(_wait_for_front())
+    relay = Relay(target)
+    try:
+        ended = asyncio.create_task(process.wait())
+        if await _is_open(target, {front, ended}):
+            address, number = await relay.listen(port) if port else ("-", 0)
+            print(address, number, flush=True)  # noqa: T201 # standard output is the channel to the front
+            await asyncio.wait({front, ended}, return_when=asyncio.FIRST_COMPLETED)
+        if front.done() and not front.result() and not ended.done():
+            await _let_workers_leave(relay, ended, has_relay=port > 0)
+        return process.returncode or 0
+    finally:
+        await _end(process)
+        target.unlink(missing_ok=True)
+        with suppress(OSError):
+            target.parent.rmdir()
+
+
+async def _wait_for_front() -> bool:
+    """Wait until standard input ends; return whether the front said that no connection is in use."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    return bool(await reader.read())
+
+
+async def _is_open(target: Path, ends: set["asyncio.Task[bool] | asyncio.Task[int]"]) -> bool:
+    """Wait until ssh listens, which it does once it has logged in; return False if something ends before."""
+    while not target.is_socket():
+        done, _ = await asyncio.wait(ends, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
+        if done:
+            return False
+    return True
+
+
+async def _let_workers_leave(relay: Relay, ended: "asyncio.Task[int]", *, has_relay: bool) -> None:
+    if has_relay:
+        await relay.drain(GRACE_S)
+    else:
+        await asyncio.wait({ended}, timeout=GRACE_S)
+
+
+async def _end(process: Process) -> None:
+    if process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+    await process.wait()
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """Return what makes ssh end with this process, even if it is killed (Linux)."""
+    if sys.platform != "linux":
+        return None
+    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
+
+    def run() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return run
+
+
+def main() -> None:
+    """Read the command line and keep the tunnel."""
+    target, port, *ssh = sys.argv[1:]
+    sys.exit(asyncio.run(keep(Path(target), int(port), ssh)) & 0xFF)
+
+
+if __name__ == "__main__":
+    main()
