@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,6 @@ from pgmcp.errors import GuardFailedError, PgmcpError, UnmappedPrincipalError
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.execution.result import RowLimits
 from pgmcp.execution.spawn import Spawn, spawn_cold
-from pgmcp.features import AnswerExtension
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
 from pgmcp.lookup.scope_check import HiddenValuesCheck
@@ -24,9 +23,10 @@ from pgmcp.open_database import open_database
 from pgmcp.pipeline import Bounds, Database, Databases, Observer, Pipeline
 from pgmcp.pipeline.protocols import RoleGate
 from pgmcp.settings import OpenAISettings, RateLimitSettings, ServerSettings, Settings
-from pgmcp.surface import Backend, TraceRequest
+from pgmcp.surface import Backend, SurfaceSettings, TraceRequest
 from pgmcp.surface.asking import Asker
 from pgmcp.surface.presenter import Presenter
+from pgmcp.surface.tool_watch import watch_tools
 from pgmcp.tokens import TokenCounter
 from pgmcp.validation import check_parsers, preload, prepare_outlines
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pgmcp.rate_limit import RateLimit
 
 logger = logging.getLogger(__name__)
+
+_NO_SURFACE: Final = SurfaceSettings(extensions=())
 
 RESULTS_NOT_SHARED: Final = (
     "if several servers answer behind a load balancer, each keeps its own results until the operator sets "
@@ -48,7 +50,7 @@ async def open_backend(
     settings: Settings,
     context_file: ContextFile | None,
     fork_server: ForkServer | None,
-    extensions: Sequence[AnswerExtension] = (),
+    surface: SurfaceSettings = _NO_SURFACE,
     *,
     kept_connections: int = 0,
 ) -> AsyncIterator[Backend]:
@@ -73,8 +75,11 @@ async def open_backend(
             counter,
         ),
     ):
-        for extension in extensions:
+        for extension in surface.extensions:
             cleanup.push_async_callback(extension.close)
+        if surface.verified_tools is not None:
+            watching = asyncio.create_task(watch_tools(surface.verified_tools, pipeline))
+            cleanup.push_async_callback(_cancel, watching)
         if not settings.server.use_readonly_transactions:
             logger.warning("read-only transactions are off; all other guards remain")
         presenter = Presenter(

@@ -11,12 +11,12 @@ the setting.
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pgmcp.errors import PgmcpError
-from pgmcp.features import AnswerExtension, make_extensions
+from pgmcp.features import make_extensions
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.stdio.descriptors import HostDescriptors
 from pgmcp.transport.stdio.server import StdioServer
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OpenBackend = Callable[
-    ["Settings", "ContextFile | None", "ForkServer | None", Sequence[AnswerExtension]],
+    ["Settings", "ContextFile | None", "ForkServer | None", SurfaceSettings],
     AbstractAsyncContextManager[Backend],
 ]
 
@@ -91,7 +91,7 @@ async def _load(
         await asyncio.to_thread(surface.load)
         settings_ready.set_result(surface_settings)
         open_backend = await asyncio.to_thread(_load_composition)
-        async with open_backend(settings, context_file, fork_server, surface_settings.extensions) as built:
+        async with open_backend(settings, context_file, fork_server, surface_settings) as built:
             logger.info("serving %s over stdio", ", ".join(surface_settings.database_names))
             backend.set_result(built)
             await server.ended.wait()
@@ -126,11 +126,24 @@ def read_settings() -> "tuple[Settings, ContextFile | None, SurfaceSettings]":
         context_file.get(name).verified for name in settings.databases
     )
     server = settings.server
+    extensions = make_extensions(server)
+    verified_tools = None
+    if context_file is not None and server.verified_tools:
+        from pgmcp.surface.verified_tools import VerifiedTools
+
+        verified_tools = VerifiedTools(
+            context_file,
+            tuple(settings.databases),
+            max_tools=server.verified_tools,
+            mapped=frozenset(name for name, each in settings.databases.items() if each.maps_roles),
+            extensions=extensions,
+        )
     surface_settings = SurfaceSettings(
         database_names=tuple(settings.databases),
         max_rows=server.max_result_rows,
         answers_questions=settings.openai.is_configured or has_verified,
-        extensions=make_extensions(server),
+        extensions=extensions,
+        verified_tools=verified_tools,
     )
     return settings, context_file, surface_settings
 

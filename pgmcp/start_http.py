@@ -190,7 +190,7 @@ async def _serve(
             settings,
             context_file,
             fork_server,
-            surface_settings.extensions,
+            surface_settings,
             kept_connections=KEPT_CONNECTIONS,
         ) as built,
         open_gate(settings.http) as gate,

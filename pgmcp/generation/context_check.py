@@ -16,7 +16,7 @@ from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.hidden import HiddenRelation
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.generation.context_file import DatabaseContext
-from pgmcp.generation.verified import ParameterKind
+from pgmcp.generation.parameters import ParameterKind
 from pgmcp.lookup.advice import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
 from pgmcp.untrusted import escape_untrusted
 from pgmcp.validation.references import ConditionNames, names_of_condition

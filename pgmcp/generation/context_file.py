@@ -34,34 +34,23 @@ A question that equals a verified one, except for case, spacing and punctuation,
 SQL of similar verified questions is shown to the model as an example.
 """
 
-import difflib
 import logging
-import re
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from pgmcp.errors import SettingsError
-from pgmcp.generation.verified import (
-    Parameter,
-    ParameterKind,
-    VerifiedQuestion,
-    normalise,
-    overlap,
-)
+from pgmcp.generation.verified import VerifiedQuestion, normalise, overlap
+from pgmcp.generation.verified_reader import read_verified
+from pgmcp.generation.yaml_nodes import EXAMPLE_HINT, NodeReader, advise
 
 if TYPE_CHECKING:
     import yaml
 
 logger = logging.getLogger(__name__)
-
-_PLAIN_KINDS = (ParameterKind.DATE, ParameterKind.NUMBER, ParameterKind.TEXT)
-_COLUMN = re.compile(r"[^.\s]+\.[^.\s]+(?:\.[^.\s]+)?")
-
-_EXAMPLE_HINT = "the README shows the format of the file under PG_MCP_CONTEXT_FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +71,7 @@ class DatabaseContext:
         filters: default conditions by table, which a question can override.
         joins: join conditions that the catalog lacks or has wrong.
         verified: in the order of the file.
+        problems: mistakes in verified questions that were meant as tools; these are left out.
     """
 
     terms: Mapping[str, str] = field(default_factory=dict)
@@ -89,6 +79,7 @@ class DatabaseContext:
     filters: Mapping[str, str] = field(default_factory=dict)
     joins: tuple[str, ...] = ()
     verified: tuple[VerifiedQuestion, ...] = ()
+    problems: tuple[str, ...] = ()
 
     def matches(self, question: str) -> Iterator[VerifiedMatch]:
         """Yield the verified questions that equal `question`, ignoring case, spacing and punctuation.
@@ -132,30 +123,53 @@ class ContextFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._reading = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
         self._stamp = _stamp(path)
         self._contexts = load_context(path)
+        self._warn_of_problems()
 
     def get(self, database: str) -> DatabaseContext:
         """Return the current context of a database. May read the file: do not call it on the event loop."""
+        return self.get_all().get(database, DatabaseContext())
+
+    def get_all(self) -> Mapping[str, DatabaseContext]:
+        """Return the current contexts, the same object until the file changes. May read the file, too."""
         with self._reading:
             stamp = _stamp(self._path)
-            if stamp != self._stamp:
+            is_changed = stamp != self._stamp
+            if is_changed:
                 self._stamp = stamp  # also for an invalid version, so that it is reported once
-                self._reload()
-            return self._contexts.get(database, DatabaseContext())
+                is_changed = self._reload()
+            contexts = self._contexts
+        if is_changed:
+            for listener in self._listeners:
+                listener()
+        return contexts
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener` after every later change, in the thread that has read it."""
+        self._listeners.append(listener)
 
     @property
     def databases(self) -> list[str]:
         """The databases that the file describes."""
         return list(self._contexts)
 
-    def _reload(self) -> None:
+    def _reload(self) -> bool:
+        """Read the file again, and return whether its new version can be used."""
         try:
             self._contexts = load_context(self._path)
         except SettingsError as error:
             logger.warning("the changed context file is invalid, the old version stays in use: %s", error)
-        else:
-            logger.info("the changed context file was read")
+            return False
+        logger.info("the changed context file was read")
+        self._warn_of_problems()
+        return True
+
+    def _warn_of_problems(self) -> None:
+        for context in self._contexts.values():
+            for problem in context.problems:
+                logger.warning("a tool of the context file is left out: %s", problem)
 
 
 def describe_unknown_databases(contexts: Iterable[str], configured: Iterable[str]) -> str:
@@ -164,7 +178,7 @@ def describe_unknown_databases(contexts: Iterable[str], configured: Iterable[str
     unknown = [name for name in contexts if name not in names]
     if not unknown:
         return ""
-    described = "; ".join(f"{name!r} ({_advise(name, names)})" for name in unknown)
+    described = "; ".join(f"{name!r} ({advise(name, names)})" for name in unknown)
     return f"the context file describes databases that are not configured: {described}"
 
 
@@ -194,145 +208,60 @@ def load_context(path: Path) -> dict[str, DatabaseContext]:
         ) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise SettingsError(f"{path}:{line}: not YAML: {error.problem}", hint=_EXAMPLE_HINT) from error
+        raise SettingsError(f"{path}:{line}: not YAML: {error.problem}", hint=EXAMPLE_HINT) from error
     except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: not YAML: {error}", hint=_EXAMPLE_HINT) from error
+        raise SettingsError(f"{path}: not YAML: {error}", hint=EXAMPLE_HINT) from error
     return _Reader(path).read_file(root)
 
 
-class _Reader:
-    """Reads YAML nodes rather than values, because nodes have line numbers and show repeated keys."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
+class _Reader(NodeReader):
+    """Reads the nodes of a context file."""
 
     def read_file(self, root: "yaml.Node | None") -> dict[str, DatabaseContext]:
         if root is None:  # an empty file
             return {}
-        fields = self._known_fields(root, "", ("databases",))
+        fields = self.known_fields(root, "", ("databases",))
         return {
             name: self._read_database(node, f"databases.{name}")
-            for name, node in self._entries(fields.get("databases"), "databases")
+            for name, node in self.entries(fields.get("databases"), "databases")
         }
 
     def _read_database(self, node: "yaml.Node", where: str) -> DatabaseContext:
         known = ("terms", "notes", "filters", "joins", "verified")
-        fields = self._known_fields(node, where, known)
+        fields = self.known_fields(node, where, known)
+        verified, problems = self._read_all_verified(fields.get("verified"), f"{where}.verified")
         return DatabaseContext(
-            terms=self._texts_by_name(fields.get("terms"), f"{where}.terms"),
-            notes=self._texts_by_name(fields.get("notes"), f"{where}.notes"),
-            filters=self._texts_by_name(fields.get("filters"), f"{where}.filters"),
-            joins=self._texts(fields.get("joins"), f"{where}.joins"),
-            verified=self._read_all_verified(fields.get("verified"), f"{where}.verified"),
+            terms=self.texts_by_name(fields.get("terms"), f"{where}.terms"),
+            notes=self.texts_by_name(fields.get("notes"), f"{where}.notes"),
+            filters=self.texts_by_name(fields.get("filters"), f"{where}.filters"),
+            joins=self.texts(fields.get("joins"), f"{where}.joins"),
+            verified=verified,
+            problems=problems,
         )
 
-    def _read_all_verified(self, node: "yaml.Node | None", where: str) -> tuple[VerifiedQuestion, ...]:
+    def _read_all_verified(
+        self, node: "yaml.Node | None", where: str
+    ) -> tuple[tuple[VerifiedQuestion, ...], tuple[str, ...]]:
+        """Return the verified questions, and the mistakes in entries with `tool`, which are left out."""
         line_by_normal_form: dict[str, int] = {}
-        all_verified = []
-        for index, item in enumerate(self._items(node, where)):
-            verified = self._read_verified(item, f"{where}[{index}]")
-            for form in {normalise(wording) for wording in verified.wordings}:
-                if form in line_by_normal_form:
-                    self._fail(
-                        item, f"{where}[{index}]", f"asks the same as line {line_by_normal_form[form]}"
-                    )
-                line_by_normal_form[form] = item.start_mark.line + 1
-            all_verified.append(verified)
-        return tuple(all_verified)
-
-    def _read_verified(self, node: "yaml.Node", where: str) -> VerifiedQuestion:
-        fields = self._known_fields(node, where, ("question", "also_asked_as", "parameters", "sql"))
-        for name in ("question", "sql"):
-            if name not in fields:
-                self._fail(node, where, f"{name!r} is missing")
-        verified = VerifiedQuestion(
-            question=self._text(fields["question"], f"{where}.question"),
-            sql=self._text(fields["sql"], f"{where}.sql"),
-            also_asked_as=self._texts(fields.get("also_asked_as"), f"{where}.also_asked_as"),
-            parameters={
-                name: self._parameter(value, f"{where}.parameters.{name}")
-                for name, value in self._entries(fields.get("parameters"), f"{where}.parameters")
-            },
-        )
-        if verified.parameters:
+        all_verified, problems = [], []
+        for index, item in enumerate(self.items(node, where)):
             try:
-                verified.check()
+                verified = read_verified(self, item, f"{where}[{index}]")
+                self._check_is_new(verified, item, f"{where}[{index}]", line_by_normal_form)
             except SettingsError as error:
-                self._fail(node, where, str(error))
-        return verified
+                if not self.has_key(item, "tool"):
+                    raise
+                problems.append(str(error))
+            else:
+                all_verified.append(verified)
+        return tuple(all_verified), tuple(problems)
 
-    def _parameter(self, node: "yaml.Node", where: str) -> Parameter:
-        text = self._text(node, where)
-        if text in _PLAIN_KINDS:
-            return Parameter(ParameterKind(text))
-        if not _COLUMN.fullmatch(text):
-            self._fail(
-                node,
-                where,
-                f"{text!r} is not a parameter; expected date, number, text, or a column as table.column",
-            )
-        return Parameter(ParameterKind.VALUE, text)
-
-    def _texts(self, node: "yaml.Node | None", where: str) -> tuple[str, ...]:
-        items = self._items(node, where)
-        return tuple(self._text(item, f"{where}[{index}]") for index, item in enumerate(items))
-
-    def _texts_by_name(self, node: "yaml.Node | None", where: str) -> dict[str, str]:
-        return {name: self._text(value, f"{where}.{name}") for name, value in self._entries(node, where)}
-
-    def _known_fields(
-        self, node: "yaml.Node | None", where: str, known: tuple[str, ...]
-    ) -> dict[str, "yaml.Node"]:
-        return dict(self._entries(node, where, known))
-
-    def _entries(
-        self, node: "yaml.Node | None", where: str, known: tuple[str, ...] = ()
-    ) -> Iterator[tuple[str, "yaml.Node"]]:
-        """Yield names and values; only `known` names are allowed, if given."""
-        import yaml
-
-        if _is_nothing(node):
-            return
-        if not isinstance(node, yaml.MappingNode):
-            self._fail(node, where, "expected a mapping (name: value)")
-        seen = set()
-        for key, value in node.value:
-            name = self._text(key, where)
-            if name in seen:
-                self._fail(key, where, f"the key {name!r} is repeated")
-            if known and name not in known:
-                self._fail(key, where, f"unknown key {name!r}; {_advise(name, known)}")
-            seen.add(name)
-            yield name, value
-
-    def _items(self, node: "yaml.Node | None", where: str) -> "list[yaml.Node]":
-        import yaml
-
-        if _is_nothing(node):
-            return []
-        if not isinstance(node, yaml.SequenceNode):
-            self._fail(node, where, "expected a list (lines that begin with '- ')")
-        items: list[yaml.Node] = node.value
-        return items
-
-    def _text(self, node: "yaml.Node", where: str) -> str:
-        import yaml
-
-        # The text as written, also if YAML would read it as a number, a date or a boolean.
-        if not isinstance(node, yaml.ScalarNode) or not str(node.value).strip():
-            self._fail(node, where, "expected text")
-        return str(node.value).strip()
-
-    def _fail(self, node: "yaml.Node | None", where: str, problem: str) -> NoReturn:
-        line = 1 if node is None else node.start_mark.line + 1
-        place = f"{self._path}:{line}: {where}: " if where else f"{self._path}:{line}: "
-        raise SettingsError(place + problem, hint=_EXAMPLE_HINT)
-
-
-def _advise(name: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-
-
-def _is_nothing(node: "yaml.Node | None") -> bool:
-    return node is None or node.tag == "tag:yaml.org,2002:null"
+    def _check_is_new(
+        self, verified: VerifiedQuestion, item: "yaml.Node", where: str, line_by_normal_form: dict[str, int]
+    ) -> None:
+        forms = {normalise(wording) for wording in verified.wordings}
+        for form in forms:
+            if form in line_by_normal_form:
+                self.fail(item, where, f"asks the same as line {line_by_normal_form[form]}")
+        line_by_normal_form.update(dict.fromkeys(forms, item.start_mark.line + 1))

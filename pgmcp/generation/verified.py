@@ -5,70 +5,52 @@
     sql: SELECT count(*) FROM order_details WHERE customer_name = {customer} AND placed_at >= {start}
 
 A wording must match completely, except for case, spacing and punctuation. A parameter matches only its
-declared kind: a date as 2026-11-22, a number, a text in quotes, or a value of the named column, which the
-caller checks in the database. Arguments are bound as quoted literals.
+declared kind, see `pgmcp.generation.parameters`; whether a column has a value, the caller checks in the
+database. Arguments are bound as literals, at places where a literal is a token of its own.
+
+With `tool: name` the question is also offered as a tool with these parameters.
 """
 
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
-from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
-from pgmcp.errors import SettingsError
+from pgmcp.errors import InvalidArgumentError, SettingsError
+from pgmcp.generation.parameters import QUOTES, Parameter
 
-MAX_ARGUMENT_CHARACTERS: Final = 100
+MAX_DESCRIPTION_CHARACTERS: Final = 400
+MAX_PARAMETERS: Final = 12
+"""Both bound the tokens of one tool."""
 
-_QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\u00ab\u00bb"
+RESERVED_TOOL_NAMES: Final = frozenset({"query", "execute_sql", "search_schema", "refresh_schema"})
+
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 # Only punctuation of sentences. "1.5", "10:30", "-5", "> 5" and "!=" keep their signs: without them,
 # questions with different meanings would be equal.
 _SENTENCE_PUNCTUATION = r"[?;…]|!(?!=)|[.,:](?!\d)"
 _BETWEEN_SENTENCES = re.compile(_SENTENCE_PUNCTUATION)
-_SEPARATOR = rf"(?:[\s{_QUOTES}]|{_SENTENCE_PUNCTUATION})"
+_SEPARATOR = rf"(?:[\s{QUOTES}]|{_SENTENCE_PUNCTUATION})"
 
 PLACEHOLDER: Final = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 # Places where a placeholder would not be a separate literal. E'…' interprets backslashes, this pattern does
 # not.
-_QUOTED_SQL = re.compile(
-    r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$|--[^\n]*|/\*.*?\*/""", re.DOTALL
-)
+_STRINGS = r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$"""
+_COMMENTS = r"--[^\n]*|/\*.*?\*/"
+_QUOTED_SQL = re.compile(f"{_STRINGS}|{_COMMENTS}", re.DOTALL)
 _ESCAPE_STRING = re.compile(r"\b[eE]'|\b[uU]&['\"]")
+# PostgreSQL's comments nest, the pattern above does not follow that.
+_NESTED_COMMENT = re.compile(r"/\*(?:(?!\*/).)*/\*", re.DOTALL)
+# Beside these a literal would become part of another token: `x{n}`, `E{text}`, `'a'{text}`, `{a}{b}`.
+_PLACE = r"\{[a-z_][a-z0-9_]*\}"
+_BESIDE = r"[\w$'\"\x80-\U0010ffff]"
+_JOINED = re.compile(rf"(?:&|{_BESIDE}){_PLACE}|{_PLACE}{_BESIDE}|['}}]\s*{_PLACE}|{_PLACE}\s*'")
 
 _WORD = re.compile(r"\w+")
-
-
-class ParameterKind(StrEnum):
-    """Kinds of parameters."""
-
-    DATE = "date"
-    NUMBER = "number"
-    TEXT = "text"
-    VALUE = "value"
-
-
-_ARGUMENT_BY_KIND = {
-    ParameterKind.DATE: r"\d{4}-\d{2}-\d{2}",
-    ParameterKind.NUMBER: r"-?\d{1,15}(?:\.\d{1,10})?(?![\d.,]*\d)",
-    ParameterKind.TEXT: rf"(?<=[{_QUOTES}])[^{_QUOTES}\n]{{1,{MAX_ARGUMENT_CHARACTERS}}}(?=[{_QUOTES}])",
-    ParameterKind.VALUE: rf"\S(?:[^\n]{{0,{MAX_ARGUMENT_CHARACTERS - 2}}}?\S)?",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A variable part of a question.
-
-    Attributes:
-        column: `table.column` or `schema.table.column` for kind VALUE; otherwise "".
-    """
-
-    kind: ParameterKind
-    column: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,13 +58,17 @@ class VerifiedQuestion:
     """A question whose SQL a person has verified.
 
     Attributes:
-        parameters: by the name in braces, in each wording and in the SQL.
+        parameters: by the name in braces, in the wordings and in the SQL.
+        tool: the name of the tool that it is offered as; "" for none.
+        description: of that tool, for models; "" for the question.
     """
 
     question: str
     sql: str
     also_asked_as: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    tool: str = ""
+    description: str = ""
 
     @property
     def wordings(self) -> tuple[str, ...]:
@@ -90,24 +76,49 @@ class VerifiedQuestion:
         return (self.question, *self.also_asked_as)
 
     def arguments(self, question: str) -> dict[str, str] | None:
-        """Return the arguments as written in `question`; None if it is another question."""
+        """Return the arguments in `question`, and defaults for the others; None if it is another question."""
         text = unicodedata.normalize("NFC", question)
         for pattern in self._patterns:
-            match = pattern.fullmatch(text)
-            if match and all(self._is_valid(name, argument) for name, argument in match.groupdict().items()):
-                return match.groupdict()
+            if match := pattern.fullmatch(text):
+                found = {name: self.parameters[name].find(each) for name, each in match.groupdict().items()}
+                if None not in found.values():
+                    return self._with_defaults({name: each for name, each in found.items() if each})
         return None
+
+    def read(self, values: Mapping[str, object]) -> dict[str, str]:
+        """Return the arguments of a tool call.
+
+        Raises:
+            InvalidArgumentError: one is missing, has another type, or is out of bounds.
+        """
+        for name, parameter in self.parameters.items():
+            if name not in values and parameter.default is None:
+                raise InvalidArgumentError(f"{name}: field required", hint="the tool's input schema says why")
+        return self._with_defaults(
+            {name: self.parameters[name].read(name, value) for name, value in values.items()}
+        )
+
+    def asked_with(self, arguments: Mapping[str, str]) -> str:
+        """Return the question with arguments in place of the parameters."""
+        return PLACEHOLDER.sub(lambda match: arguments.get(match[1], match[0]), self.question)
 
     def bind(self, arguments: Mapping[str, str]) -> str:
         """Return the SQL with literals in place of the parameters.
 
         Args:
-            arguments: from `arguments`; those of kind VALUE spelled as in the column.
+            arguments: from `arguments` or `read`; those of kind VALUE spelled as in the column.
         """
         return PLACEHOLDER.sub(
-            lambda match: self._literal(match[1], arguments[match[1]]) if match[1] in arguments else match[0],
+            lambda match: (
+                self.parameters[match[1]].literal(arguments[match[1]]) if match[1] in arguments else match[0]
+            ),
             self.sql,
         )
+
+    @property
+    def sample_sql(self) -> str:
+        """The SQL with arguments that are allowed, to be planned."""
+        return self.bind({name: parameter.sample for name, parameter in self.parameters.items()})
 
     def check(self) -> None:
         """Reject parameters that cannot be found in a question or cannot be bound safely.
@@ -115,52 +126,88 @@ class VerifiedQuestion:
         Raises:
             SettingsError: with a message that says what to change.
         """
+        for name, parameter in self.parameters.items():
+            try:
+                parameter.check()
+            except SettingsError as error:
+                raise SettingsError(f"parameter {name}: {error}") from None
+        required = {name for name, each in self.parameters.items() if each.default is None}
         for wording in self.wordings:
             named = set(PLACEHOLDER.findall(wording))
-            if named != set(self.parameters):
+            # A tool's arguments do not come from its question, so that it need not name them.
+            if named - set(self.parameters) or (required - named and not self.tool):
                 declared = _braced(self.parameters)
                 raise SettingsError(
                     f"the wording {wording!r} names {_braced(named)}, its parameters are {declared}"
                 )
         if self.parameters:
             self._check_places()
+        if self.tool:
+            self._check_tool()
 
     def _check_places(self) -> None:
         if _ESCAPE_STRING.search(self.sql):
             raise SettingsError("SQL with parameters must use plain strings, not E'…' or U&'…'")
+        if _NESTED_COMMENT.search(_QUOTED_SQL.sub(_without_strings, self.sql)):
+            raise SettingsError("SQL with parameters must not have a comment in a comment")
         bare = set(PLACEHOLDER.findall(_QUOTED_SQL.sub(" ", self.sql)))
         quoted = {name for part in _QUOTED_SQL.finditer(self.sql) for name in PLACEHOLDER.findall(part[0])}
         for name in self.parameters:
             if name not in bare or name in quoted:
                 raise SettingsError(f"{{{name}}} must be outside quotes and comments in the SQL")
+        if unknown := bare - set(self.parameters):
+            raise SettingsError(
+                f"the SQL names {_braced(unknown)}, its parameters are {_braced(self.parameters)}"
+            )
+        if joined := _JOINED.search(_QUOTED_SQL.sub(_without_comments, self.sql)):
+            raise SettingsError(
+                f"in the SQL, {joined[0]!r} puts a parameter beside another token; "
+                "put a space, an operator or a comma between them"
+            )
+
+    def _check_tool(self) -> None:
+        if not _TOOL_NAME.fullmatch(self.tool):
+            raise SettingsError(
+                f"the tool's name {self.tool[:80]!r} may have letters, digits, _ and -, at most 64"
+            )
+        if self.tool in RESERVED_TOOL_NAMES:
+            raise SettingsError(f"{self.tool} is a tool of pgmcp; give this tool another name")
+        if len(self.parameters) > MAX_PARAMETERS:
+            raise SettingsError(f"a tool may have {MAX_PARAMETERS} parameters, this one has more")
+        if len(self.description) > MAX_DESCRIPTION_CHARACTERS:
+            raise SettingsError(
+                f"the description has {len(self.description)} characters; at most "
+                f"{MAX_DESCRIPTION_CHARACTERS} are allowed"
+            )
 
     @cached_property
     def _patterns(self) -> list[re.Pattern[str]]:
-        return [_pattern(wording, self.parameters) for wording in self.wordings] if self.parameters else []
+        """Patterns of the wordings that leave no argument open."""
+        if not self.parameters:
+            return []
+        required = {name for name, each in self.parameters.items() if each.default is None}
+        return [
+            _pattern(wording, self.parameters)
+            for wording in self.wordings
+            if required <= set(PLACEHOLDER.findall(wording))
+        ]
 
-    def _is_valid(self, name: str, argument: str) -> bool:
-        if self.parameters[name].kind is not ParameterKind.DATE:
-            return argument.isprintable()
-        try:
-            date.fromisoformat(argument)
-        except ValueError:
-            return False
-        return True
+    def _with_defaults(self, arguments: dict[str, str]) -> dict[str, str]:
+        defaults = {name: each.default for name, each in self.parameters.items() if each.default is not None}
+        return defaults | arguments
 
-    def _literal(self, name: str, argument: str) -> str:
-        match self.parameters[name].kind:
-            case ParameterKind.DATE:
-                return f"date '{argument}'"
-            case ParameterKind.NUMBER:
-                return f"({argument})" if argument.startswith("-") else argument
-            case _:
-                # standard_conforming_strings is on in every transaction: only quotes need escaping.
-                return "'" + argument.replace("'", "''") + "'"
+
+def _without_comments(quoted: re.Match[str]) -> str:
+    return " " if quoted[0].startswith(("--", "/*")) else quoted[0]
+
+
+def _without_strings(quoted: re.Match[str]) -> str:
+    return quoted[0] if quoted[0].startswith("/*") else " "
 
 
 def normalise(question: str) -> str:
     """Return a form that is equal for wordings that differ only in case, spacing and punctuation."""
-    text = re.sub(f"[{_QUOTES}]", "", unicodedata.normalize("NFC", question).casefold())
+    text = re.sub(f"[{QUOTES}]", "", unicodedata.normalize("NFC", question).casefold())
     return " ".join(_BETWEEN_SENTENCES.sub(" ", text).split())
 
 
@@ -184,7 +231,7 @@ def _argument(name: str, parameters: Mapping[str, Parameter], seen: set[str]) ->
     if name in seen:
         return f"(?P={name})"
     seen.add(name)
-    return f"(?P<{name}>{_ARGUMENT_BY_KIND[parameters[name].kind]})"
+    return f"(?P<{name}>{parameters[name].pattern})"
 
 
 def _words(piece: str) -> Iterator[str]:

@@ -73,6 +73,11 @@ class Databases:
             return identities.role_of(principal) if identities is not None else None
         return None
 
+    def has_role(self, name: str, principal: Principal | None) -> bool:
+        """Return whether a caller has a role in a database."""
+        identities = self.get(name).identities
+        return identities is None or self.role_of(name, principal) is not None
+
     def subscribe(self, name: str, listener: RoleCatalogListener) -> None:
         """Call `listener` after every later read of a database's catalog with any role."""
         database = self.get(name)

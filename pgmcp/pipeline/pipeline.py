@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -21,8 +21,9 @@ from pgmcp.errors import (
     UnanswerableError,
     UnknownDatabaseError,
 )
-from pgmcp.execution.result import RowLimits, Rows
+from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.generation.prompt_writer import PromptWriter
+from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.identity import Principal
 from pgmcp.pipeline.call import (
     Bounds,
@@ -38,11 +39,11 @@ from pgmcp.pipeline.databases import Databases
 from pgmcp.pipeline.protocols import Budgets, Model
 from pgmcp.pipeline.repair_loop import RepairLoop
 from pgmcp.pipeline.several import Outcome, run_on_each
-from pgmcp.pipeline.statements import StatementRunner
+from pgmcp.pipeline.statements import EXPLAIN, StatementRunner
 from pgmcp.pipeline.table_search import FoundTables, find_in_one, find_known, refuse_unknown
 from pgmcp.pipeline.time_limit import TimeLimit
 from pgmcp.pipeline.tracer import Observer, Tracer
-from pgmcp.pipeline.writing import SqlWriter, find_verified_sql
+from pgmcp.pipeline.writing import SqlWriter, find_verified_sql, spell_given
 
 _SHARE_OF_TIMEOUT: Final = 0.8
 """Part of a call's time after which one of several databases counts as failed."""
@@ -200,6 +201,44 @@ class Pipeline:
                 )
             request.reading = title or ""
             return await self._repair_loop.answer(request, choice.reply_for(title))
+
+    async def answer_verified(
+        self, verified: VerifiedQuestion, arguments: Mapping[str, str], options: QueryOptions
+    ) -> Answer:
+        """Run the SQL of a verified question.
+
+        Args:
+            arguments: from `VerifiedQuestion.read`.
+
+        Raises:
+            InvalidArgumentError: a column does not have the value.
+            PgmcpError: as `execute_sql`.
+        """
+        with self._bounded(call := self._query_call(options)):
+            await self._rate_limit().admit(call.principal_id)
+            request = await self._new_request(call, options.principal, options.limit, options.row_limits)
+            request.question, request.return_type = verified.asked_with(arguments), options.return_type
+            sql = verified.bind(await spell_given(request, verified, arguments, self._statements))
+            rows = await self._run_verified(request, sql)
+            return request.answer(sql.strip(), rows, Source.VERIFIED)
+
+    async def plan_verified(
+        self, verified: VerifiedQuestion, database: str, principal: Principal | None = None
+    ) -> PgmcpError | None:
+        """Return why the SQL of a verified question cannot run; None if PostgreSQL can plan it.
+
+        Raises:
+            PgmcpError: the cause is not the SQL.
+        """
+        served = await self.databases.serve(database, principal)
+        plan = self._statements.lookup(
+            served, timeout_s=self._bounds.statement_timeout_s, origin=StatementOrigin.CALLER
+        )
+        try:
+            await plan(EXPLAIN + verified.sample_sql)
+        except (SqlRejectedError, StatementFailedError) as error:
+            return error
+        return None
 
     async def execute_sql(
         self,

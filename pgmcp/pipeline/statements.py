@@ -107,7 +107,7 @@ class StatementRunner:
                 statement.text,
                 LOOKUP_LIMITS,
                 origin=origin,
-                can_be_wrapped=True,
+                can_be_wrapped=statement.kind is StatementKind.QUERY,
                 timeout_s=left_s,
             )
 

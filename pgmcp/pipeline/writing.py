@@ -2,22 +2,30 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pgmcp.errors import ModelError, ModelNotConfiguredError, ModelReplyError, UnanswerableError
+from pgmcp.errors import (
+    InvalidArgumentError,
+    ModelError,
+    ModelNotConfiguredError,
+    ModelReplyError,
+    UnanswerableError,
+)
 from pgmcp.generation.context_file import DatabaseContext, VerifiedMatch
+from pgmcp.generation.parameters import ParameterKind
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
-from pgmcp.generation.verified import ParameterKind
+from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.lookup.indexed_values import find_indexed_values
 from pgmcp.lookup.value_check import find_spelling
 from pgmcp.pipeline.call import Request, Stage
 from pgmcp.pipeline.protocols import Budgets, Model, TokenReservation
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
 from pgmcp.pipeline.tracer import Tracer
+from pgmcp.untrusted import shorten
 
 REPLY_TOKENS: Final = 600
 """Estimated tokens of a reply, until the provider reports the number."""
@@ -140,13 +148,34 @@ async def _spell_arguments(
     request: Request, match: VerifiedMatch, statements: StatementRunner
 ) -> dict[str, str] | None:
     """Return the arguments with values spelled as in their columns; None if a column lacks one."""
-    arguments = dict(match.arguments)
-    for name, parameter in match.verified.parameters.items():
+    try:
+        return await spell_given(request, match.verified, match.arguments, statements)
+    except InvalidArgumentError:
+        return None
+
+
+async def spell_given(
+    request: Request,
+    verified: VerifiedQuestion,
+    arguments: Mapping[str, str],
+    statements: StatementRunner,
+) -> dict[str, str]:
+    """Return the arguments with values spelled as in their columns.
+
+    Raises:
+        InvalidArgumentError: a column does not have the value.
+    """
+    spelled = dict(arguments)
+    for name, parameter in verified.parameters.items():
         if parameter.kind is ParameterKind.VALUE:
             catalog = await request.database.schema.get()
             fetch = statements.lookup(request.database, timeout_s=LOOKUP_TIMEOUT_S)
             spelling = await find_spelling(parameter.column, arguments[name], catalog, fetch)
             if spelling is None:
-                return None
-            arguments[name] = spelling
-    return arguments
+                raise InvalidArgumentError(
+                    f"{name}: {parameter.column} has no value {shorten(arguments[name], 60)!r}, or several "
+                    "that differ only in case or spacing",
+                    hint="give it as the column has it; search_schema shows values of columns",
+                )
+            spelled[name] = spelling
+    return spelled

@@ -126,6 +126,14 @@ class _ServerSettings(Section):
         "time for a person to choose between the readings of an ambiguous question, if the host can ask; "
         "0 never asks",
     )
+    verified_tools: int = number(
+        10,
+        "tools",
+        0,
+        100,
+        "maximum number of verified questions in the context file that are offered as tools of their own "
+        "(`tool: name`); 0 offers none",
+    )
     prompt_tokens: int = number(
         8000, "tokens", 500, 1_000_000, "maximum tokens of a prompt, including the schema"
     )

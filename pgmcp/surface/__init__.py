@@ -3,6 +3,7 @@
 settings       values from the settings, and the server's name and instructions
 arguments      arguments as structs: JSON schema, validation, error messages
 tools          the four tools
+verified_tools verified questions of the operator as tools
 schema_tools   the handlers of search_schema and refresh_schema
 extensions     how features take part in a call
 resources      the schema and stored results as resources
@@ -36,7 +37,7 @@ from pgmcp.errors import (
 )
 from pgmcp.surface import completions, prompts, resources
 from pgmcp.surface.caller import Caller
-from pgmcp.surface.changes import Audience, Event, Notify, subscribe_to_schemas
+from pgmcp.surface.changes import Audience, Event, Notify, ToolsListChanged, subscribe_to_schemas
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError, ToolReply
 from pgmcp.surface.settings import INSTRUCTIONS, SERVER_INFO, SurfaceSettings
 from pgmcp.untrusted import escape_untrusted_block, shorten
@@ -121,6 +122,18 @@ class Surface:
                 subscribe_to_schemas(backend.result().pipeline, notify)
 
         self._backend.add_done_callback(begin)
+        self._settings.add_done_callback(lambda _: self._subscribe_to_tools(notify))
+
+    def _subscribe_to_tools(self, notify: Notify) -> None:
+        tools = self._known_settings().verified_tools
+        if tools is not None:
+            loop = asyncio.get_running_loop()
+
+            def tell() -> None:
+                # Which callers can see a tool is decided when they list the tools.
+                loop.call_soon_threadsafe(notify, (ToolsListChanged(),), lambda _: True)
+
+            tools.subscribe(tell)
 
     @property
     def trace(self) -> TraceRequest | None:
@@ -138,14 +151,37 @@ class Surface:
         if not self._backend.done():
             await asyncio.wait([self._backend])
 
-    async def list_tools(self, cursor: str | None) -> dict[str, Any]:
+    async def list_tools(self, cursor: str | None, principal: "Principal | None" = None) -> dict[str, Any]:
         """Return the protocol's list of tools."""
         await self._wait_for_settings()
-        return resources.page_of("tools", [tool.definition for tool in self._tools.values()], cursor)
+        tools = [*self._tools.values(), *await self._visible_tools(principal)]
+        return resources.page_of("tools", [tool.definition for tool in tools], cursor)
 
     def has_tool(self, name: str) -> bool:
         """Return whether a tool of this name is known now; without waiting for the settings."""
-        return self._settings.done() and name in self._tools
+        if not self._settings.done():
+            return False
+        verified = self._known_settings().verified_tools
+        return name in self._tools or (verified is not None and name in verified.known)
+
+    async def _verified_tools(self) -> "dict[str, Tool]":
+        """Return the operator's tools, as the context file is now."""
+        tools = self._known_settings().verified_tools
+        return {} if tools is None else await asyncio.to_thread(tools.read)
+
+    async def _visible_tools(self, principal: "Principal | None") -> "list[Tool]":
+        """Return the operator's tools without those of databases in which the caller has no role."""
+        found = list((await self._verified_tools()).values())
+        verified = self._known_settings().verified_tools
+        mapped = () if verified is None else verified.mapped
+        if not any(tool.database in mapped for tool in found):
+            return found
+        if not self._backend.done():
+            await asyncio.wait([self._backend])
+        if self._backend.cancelled() or self._backend.exception():
+            return found  # calls will say why they fail
+        has_role = self._backend.result().pipeline.databases.has_role
+        return [tool for tool in found if tool.database not in mapped or has_role(tool.database, principal)]
 
     async def call_tool(self, name: str, raw_arguments: Mapping[str, Any], caller: Caller) -> ToolReply:
         """Call a tool; every failure is a reply that a model can read.
@@ -155,7 +191,7 @@ class Surface:
         """
         if not self._settings.done():
             await self._wait_for_settings()
-        tool = self._tools.get(name)
+        tool = self._tools.get(name) or (await self._verified_tools()).get(name)
         if tool is None:
             raise RequestError(INVALID_PARAMS, f"Unknown tool: {shorten(name, MAX_NAME_CHARACTERS)}")
         try:

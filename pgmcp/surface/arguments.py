@@ -76,7 +76,7 @@ class ArgumentReader(Generic[Arguments]):
                 unknown.append(name)
             elif field.is_required or not _is_left_out(value):
                 values[name] = self._value(field, value)
-        notes = self._notes(unknown, values) if unknown else ()
+        notes = note_unknown(unknown, values, self.offered) if unknown else ()
         for field in self._fields.values():
             if field.is_required and field.name not in values:
                 raise InvalidArgumentError(f"{field.name}: field required", hint=_HINT)
@@ -110,13 +110,19 @@ class ArgumentReader(Generic[Arguments]):
             raise InvalidArgumentError(f"{field.name}: expected a value, got null", hint=_HINT)
         return read
 
-    def _notes(self, unknown: Sequence[str], values: Mapping[str, Any]) -> tuple[str, ...]:
-        takes = f"this tool takes {', '.join(self.offered)}"
-        check_near_names(unknown, [name for name in self.offered if name not in values], takes)
-        named = ", ".join(repr(shorten(name, MAX_NAME_CHARACTERS)) for name in unknown[:MAX_NOTED_ARGUMENTS])
-        more = f" and {len(unknown) - MAX_NOTED_ARGUMENTS} more" if len(unknown) > MAX_NOTED_ARGUMENTS else ""
-        plural = "s" if len(unknown) > 1 else ""
-        return (f"ignored the unknown argument{plural} {named}{more}: {takes}",)
+
+def note_unknown(unknown: Sequence[str], given: Mapping[str, Any], offered: Sequence[str]) -> tuple[str, ...]:
+    """Return a note on unknown arguments, which are ignored.
+
+    Raises:
+        InvalidArgumentError: one has a name similar to that of an argument that is not given.
+    """
+    takes = f"this tool takes {', '.join(offered) or 'no arguments'}"
+    check_near_names(unknown, [name for name in offered if name not in given], takes)
+    named = ", ".join(repr(shorten(name, MAX_NAME_CHARACTERS)) for name in unknown[:MAX_NOTED_ARGUMENTS])
+    more = f" and {len(unknown) - MAX_NOTED_ARGUMENTS} more" if len(unknown) > MAX_NOTED_ARGUMENTS else ""
+    plural = "s" if len(unknown) > 1 else ""
+    return (f"ignored the unknown argument{plural} {named}{more}: {takes}",)
 
 
 def check_near_names(unknown: Iterable[str], free: Sequence[str], takes: str) -> None:

@@ -1,6 +1,7 @@
-"""Notifications for hosts: resources whose content or list has changed.
+"""Notifications for hosts: resources whose content or list has changed, and a changed list of tools.
 
 catalog read again ─▶ what changed ─▶ schema://shop, schema://shop/orders, schema://shop/public.orders
+context file read again ─▶ other tools of the operator ─▶ the list of tools
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +31,12 @@ class ResourcesListChanged:
     """The list of resources has changed."""
 
 
-Event = ResourceUpdated | ResourcesListChanged
+@dataclass(frozen=True, slots=True)
+class ToolsListChanged:
+    """The list of tools has changed."""
+
+
+Event = ResourceUpdated | ResourcesListChanged | ToolsListChanged
 
 
 Audience = Callable[["Principal | None"], bool]

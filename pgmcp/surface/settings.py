@@ -1,10 +1,13 @@
 """Values from the settings that the surface depends on, and the server's name and instructions."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pgmcp import __version__
 from pgmcp.features import AnswerExtension, make_extensions
+
+if TYPE_CHECKING:
+    from pgmcp.surface.verified_tools import VerifiedTools
 
 SERVER_INFO: Final[dict[str, Any]] = {
     "name": "pgmcp",
@@ -34,9 +37,11 @@ class SurfaceSettings:
         max_rows: the highest row limit a caller may ask for.
         answers_questions: whether `query` is offered, because there is a model or verified questions.
         extensions: what the features add to the tools that return rows.
+        verified_tools: the tools of the operator; None without a context file.
     """
 
     database_names: tuple[str, ...] = ()
     max_rows: int = 1000
     answers_questions: bool = False
     extensions: tuple[AnswerExtension, ...] = field(default_factory=make_extensions)
+    verified_tools: "VerifiedTools | None" = None

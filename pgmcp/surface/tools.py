@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from msgspec import Meta, Struct
 
@@ -72,18 +72,28 @@ _CHOICE_NOT_READ: Final = (
 """Note for a repeated call whose state cannot be opened here."""
 
 
+class ReadsArguments(Protocol):
+    """Reads the arguments of a tool."""
+
+    def read(self, raw: Mapping[str, Any]) -> tuple[Any, Sequence[str]]:
+        """Return the arguments, and notes on what was ignored; raise InvalidArgumentError."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Tool:
     """A tool.
 
     Attributes:
         definition: the tool's entry in the protocol's list.
+        database: the only one that it reads; "" if a call names it.
     """
 
     name: str
-    arguments: ArgumentReader[Any]
+    arguments: ReadsArguments
     definition: dict[str, Any]
     run: Handler
+    database: str = ""
 
 
 def build_tools(settings: SurfaceSettings) -> dict[str, Tool]:
@@ -249,7 +259,7 @@ async def _query(
             return await asker.request_input(answer, given, caller)
         title = await asker.elicit(answer, caller)
         answer = await pipeline.answer_chosen(answer, title, options, is_new_call=False)
-    return await _present(answer, backend.presenter, notes, caller, chosen)
+    return await present(answer, backend.presenter, notes, caller, chosen)
 
 
 async def _execute_sql(
@@ -269,16 +279,17 @@ async def _execute_sql(
         principal=caller.principal,
         on_stage=caller.on_stage(),
     )
-    return await _present(answer, backend.presenter, notes, caller, chosen)
+    return await present(answer, backend.presenter, notes, caller, chosen)
 
 
-async def _present(
+async def present(
     answer: "Answer",
     presenter: "Presenter",
     notes: Sequence[str],
     caller: Caller,
     chosen: Sequence[Chosen],
 ) -> ToolReply:
+    """Return the reply made of an answer, with the features that act in this call."""
     if notes:
         answer = replace(answer, notes=(*answer.notes, *notes))
     acting = [each for each in chosen if each.acts]

@@ -11,7 +11,9 @@ from pgmcp.generation.context_file import (
     describe_unknown_databases,
     load_context,
 )
-from pgmcp.generation.verified import Parameter, ParameterKind, VerifiedQuestion, normalise
+from pgmcp.generation.parameters import Parameter, ParameterKind
+from pgmcp.generation.verified import VerifiedQuestion, normalise
+from pgmcp.generation.verified_tools import Offer, choose_tools
 
 ACTIVE_USERS = VerifiedQuestion(
     "How many active users are there?", "SELECT count(*) FROM users", ("number of active users",)
@@ -272,3 +274,73 @@ def test_a_file_that_is_gone_leaves_what_it_said(path: Path) -> None:
 def test_a_database_that_is_not_configured_is_named_with_the_near_one() -> None:
     assert describe_unknown_databases(["main"], ["main", "shop"]) == ""
     assert "'shpo' (did you mean 'shop'?)" in describe_unknown_databases(["shpo"], ["main", "shop"])
+
+
+TOOLS = """
+databases:
+  main:
+    verified:
+      - question: How many?
+        tool: how_many
+        sql: SELECT 1
+      - question: Orders since {start}
+        tool: orders since
+        parameters: {start: date}
+        sql: SELECT {start}
+      - question: Orders of {who}
+        tool: orders_of
+        parametres: {who: text}
+        sql: SELECT {who}
+      - question: Top {n}
+        tool: top
+        parameters:
+          n: {type: integer, min: 1, max: 100, default: 10, description: Rows at most}
+        sql: SELECT 1 LIMIT {n}
+"""
+
+
+def test_a_mistake_in_a_tool_leaves_out_that_tool_only(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path.write_text(TOOLS)
+
+    main = ContextFile(path).get("main")
+
+    assert [verified.tool for verified in main.verified] == ["how_many", "top"]
+    assert main.verified[1].parameters["n"] == Parameter(
+        ParameterKind.INTEGER, description="Rows at most", minimum="1", maximum="100", default="10"
+    )
+    name, key = main.problems
+    assert name.startswith(f"{path}:8: databases.main.verified[1]: the tool's name 'orders since'")
+    assert "unknown key 'parametres'; did you mean 'parameters'?" in key
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "a tool of the context file is left out" in caplog.text
+
+
+def test_tools_of_several_databases_need_different_names(path: Path) -> None:
+    count = VerifiedQuestion("Q?", "SELECT 1", tool="count")
+    contexts = {
+        "one": DatabaseContext(verified=(count, ACTIVE_USERS)),
+        "two": DatabaseContext(verified=(count, VerifiedQuestion("R?", "SELECT 2", tool="other"))),
+    }
+
+    both, few, none = (choose_tools(contexts, max_tools=most) for most in (2, 1, 0))
+
+    assert [(tool.database, tool.name) for tool in both.tools] == [("one", "count"), ("two", "other")]
+    assert [problem.text for problem in both.problems] == [
+        "tool count is not offered: there is one of this name in database one; rename it"
+    ]
+    assert "at most 1 are (PG_MCP_SERVER_VERIFIED_TOOLS)" in few.problems[1].text
+    assert none == Offer(problems=())
+
+
+def test_a_listener_is_called_when_a_valid_version_was_read(path: Path) -> None:
+    path.write_text("databases:\n  main:\n")
+    file, calls = ContextFile(path), []
+    file.subscribe(lambda: calls.append(file.get("main")))
+
+    path.write_text("not valid")
+    file.get_all()
+    path.write_text(TOOLS)
+    file.get_all()
+    file.get_all()
+
+    assert [len(context.verified) for context in calls] == [2]

@@ -1,7 +1,8 @@
 import pytest
 
 from pgmcp.errors import SettingsError
-from pgmcp.generation.verified import Parameter, ParameterKind, VerifiedQuestion
+from pgmcp.generation.parameters import Parameter, ParameterKind
+from pgmcp.generation.verified import VerifiedQuestion
 
 SINCE = VerifiedQuestion(
     "How many orders did {customer} place since {start}?",
@@ -103,3 +104,104 @@ def test_parameters_that_cannot_be_found_or_bound_are_refused(question: str, sql
 
 def test_a_long_question_is_matched_in_no_time() -> None:
     assert SINCE.arguments("how many orders did " + "a " * 4_000) is None
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "x = e{name}",
+        "x = E{name}",
+        "x = U&{name}",
+        "x = 'a' {name}",
+        "x = 'a'\n{name}",
+        "x = 'a' -- b\n {name}",
+        "x = {name}'a'",
+        "x = {name} 'a'",
+        "x = {name}{name}",
+        "x = {name}\n{name}",
+        "x = {name}1",
+        'x = "a"{name}',
+        "x = ${name}$",
+        "x = {name} /* a /* b */ c */",
+    ],
+)
+def test_a_parameter_beside_another_token_is_a_mistake(condition: str) -> None:
+    verified = VerifiedQuestion(
+        "{name}?",
+        f"SELECT 1 FROM t WHERE {condition}",
+        parameters={"name": Parameter(ParameterKind.TEXT)},
+    )
+
+    with pytest.raises(SettingsError, match=r"in the SQL|comment"):
+        verified.check()
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "x={name}",
+        "x = lower({name}) || 'a'",
+        "x = 'a' || {name}",
+        "x = ANY(ARRAY[{name}, 'a']::text[])",
+        "x LIKE {name}::text",
+        "x > now() - interval {name}",
+        "x = '/* {' AND y = {name} -- it's\n",
+    ],
+)
+def test_a_parameter_that_is_a_token_of_its_own_is_none(condition: str) -> None:
+    VerifiedQuestion(
+        "{name}?",
+        f"SELECT 1 FROM t WHERE {condition}",
+        parameters={"name": Parameter(ParameterKind.TEXT)},
+    ).check()
+
+
+def test_an_unknown_parameter_of_the_sql_is_a_mistake() -> None:
+    verified = VerifiedQuestion(
+        "Top {n}", "SELECT {n}, {m}", parameters={"n": Parameter(ParameterKind.NUMBER)}
+    )
+
+    with pytest.raises(SettingsError, match=r"the SQL names \{m\}, its parameters are \{n\}"):
+        verified.check()
+
+
+def test_defaults_stand_for_parameters_that_a_question_does_not_name() -> None:
+    verified = VerifiedQuestion(
+        "Largest orders",
+        "SELECT 1 LIMIT {n}",
+        also_asked_as=("The {n} largest orders",),
+        parameters={"n": Parameter(ParameterKind.INTEGER, maximum="50", default="10")},
+    )
+    verified.check()
+
+    assert verified.arguments("largest orders?") == {"n": "10"}
+    assert verified.arguments("The 5 largest orders") == {"n": "5"}
+    assert verified.arguments("The 51 largest orders") is None  # out of bounds: another question
+    assert verified.read({}) == {"n": "10"}
+
+
+@pytest.mark.parametrize(
+    ("tool", "words"),
+    [
+        ("a b", "may have letters"),
+        ("x" * 65, "at most 64"),
+        ("query", "query is a tool of pgmcp"),
+        ("é", "letters"),
+    ],
+)
+def test_a_tool_needs_a_name_of_its_own(tool: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        VerifiedQuestion("Q?", "SELECT 1", tool=tool).check()
+
+
+def test_the_question_of_a_tool_need_not_name_its_parameters() -> None:
+    verified = VerifiedQuestion(
+        "Orders of a status",
+        "SELECT {status}",
+        parameters={"status": Parameter(ParameterKind.TEXT)},
+        tool="orders_by_status",
+    )
+    verified.check()
+
+    assert verified.arguments("Orders of a status") is None
+    assert verified.bind(verified.read({"status": "it's"})) == "SELECT 'it''s'"

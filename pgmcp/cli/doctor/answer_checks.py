@@ -1,18 +1,21 @@
 """Checks of the basis of answers: statistics, names, verified questions, and data sent to the model."""
 
 import asyncio
+import json
 from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.cli.grants import describe_policies, read_grants
-from pgmcp.errors import ExecutionError, PgmcpError, StatementFailedError
 from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
 from pgmcp.generation.context_check import explain_unknown_names, find_unknown_names
 from pgmcp.generation.context_file import DatabaseContext
-from pgmcp.generation.verified import ParameterKind, VerifiedQuestion
+from pgmcp.generation.verified import VerifiedQuestion
+from pgmcp.generation.verified_tools import choose_tools
 from pgmcp.lookup.scope_check import find_unmatched_columns, find_unmatched_schemas
+from pgmcp.surface.verified_tools import define
+from pgmcp.tokens import estimate_tokens
 from pgmcp.untrusted import escape_untrusted
 
 _STATISTICS_SQL: Final = """
@@ -26,14 +29,6 @@ SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
  ORDER BY 1
 """
 """Tables with rows, and whether the role can see their statistics, which row-level security hides."""
-
-# Arguments for planning the SQL of verified questions; no row has to match.
-_SAMPLE_BY_KIND: Final = {
-    ParameterKind.DATE: "2026-01-01",
-    ParameterKind.NUMBER: "1",
-    ParameterKind.TEXT: "any",
-    ParameterKind.VALUE: "any",
-}
 
 
 async def check_statistics(context: CheckContext, check: str) -> CheckResult:
@@ -223,12 +218,31 @@ async def _find_problem(context: CheckContext, verified: VerifiedQuestion) -> st
     Raises:
         ExecutionError: the cause is not the SQL.
     """
-    samples = {name: _SAMPLE_BY_KIND[each.kind] for name, each in verified.parameters.items()}
-    sql = f"EXPLAIN {verified.bind(samples)}"
-    try:
-        await context.pipeline.execute_sql(sql, database=context.database.name, principal=context.principal)
-    except PgmcpError as error:
-        if isinstance(error, ExecutionError) and not isinstance(error, StatementFailedError):
-            raise
-        return f"{verified.question!r} ({error.code}: {error})"
-    return None
+    error = await context.pipeline.plan_verified(verified, context.database.name, context.principal)
+    return None if error is None else f"{verified.question!r} ({error.code}: {error})"
+
+
+async def check_verified_tools(context: CheckContext, check: str) -> CheckResult | None:
+    """Report the tools of the context file that are offered, and the mistakes in others."""
+    databases = context.pipeline.databases
+    contexts = {name: await asyncio.to_thread(databases.get(name).context) for name in databases.names}
+    offer = choose_tools(contexts, max_tools=context.settings.server.verified_tools)
+    own = [tool for tool in offer.tools if tool.database == context.database.name]
+    problems = list(contexts[context.database.name].problems)
+    problems += [each.text for each in offer.problems if each.database == context.database.name]
+    if problems:
+        return CheckResult(
+            Status.FAIL,
+            check,
+            escape_untrusted("; ".join(problems)),
+            "correct the entry in PG_MCP_CONTEXT_FILE; until then the tool is not offered",
+        )
+    if not own:
+        return None
+    definitions = json.dumps([define(tool.verified) for tool in own], ensure_ascii=False)
+    return CheckResult(
+        Status.OK,
+        check,
+        f"{enumerate_some([tool.name for tool in own])}: about {estimate_tokens(definitions)} tokens of each "
+        "conversation",
+    )

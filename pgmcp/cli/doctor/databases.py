@@ -17,6 +17,7 @@ from pgmcp.cli.doctor.answer_checks import (
     check_patterns,
     check_statistics,
     check_verified_questions,
+    check_verified_tools,
 )
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.connection_checks import (
@@ -78,6 +79,7 @@ _ANSWER_CHECKS: Final[_Checks] = (
     ("data sent", check_data_sharing, CHECK_TIMEOUT_S),
     ("context names", check_context_names, CHECK_TIMEOUT_S),
     ("verified questions", check_verified_questions, CHECK_TIMEOUT_S),
+    ("verified tools", check_verified_tools, CHECK_TIMEOUT_S),
 )
 """With the role of callers without a token; if they have none, with the role of the first mapped caller."""
 

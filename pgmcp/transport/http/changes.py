@@ -1,4 +1,4 @@
-"""Changed resources, for hosts with an open `subscriptions/listen` stream (2026-07-28).
+"""Changed resources and tools, for hosts with an open `subscriptions/listen` stream (2026-07-28).
 
     surface.changes ─▶ ChangeBus ─▶ the SDK's ListenHandler, a stream for each request
 
@@ -13,14 +13,22 @@ from typing import Any
 
 import anyio
 from mcp.server.context import ServerRequestContext
-from mcp.server.subscriptions import ListenHandler, ResourcesListChanged, ResourceUpdated, ServerEvent
+from mcp.server.subscriptions import (
+    ListenHandler,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+    ToolsListChanged,
+)
 from mcp.shared.exceptions import MCPError
 from mcp_types import SubscriptionsListenRequestParams, SubscriptionsListenResult
 
 from pgmcp.identity import Principal
 from pgmcp.surface import Surface
 from pgmcp.surface.changes import Audience, Event
+from pgmcp.surface.changes import ResourcesListChanged as ResourcesChanged
 from pgmcp.surface.changes import ResourceUpdated as Updated
+from pgmcp.surface.changes import ToolsListChanged as ToolsChanged
 from pgmcp.surface.reply import INVALID_REQUEST
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 
@@ -44,12 +52,10 @@ class ChangeStreams:
     async def listen(
         self, context: ServerRequestContext[Any, Any], params: SubscriptionsListenRequestParams
     ) -> SubscriptionsListenResult:
-        """Keep a stream open until its token expires; only subscriptions to resources are acknowledged."""
+        """Keep a stream open until its token expires; subscriptions to prompts are not acknowledged."""
         if self._is_closed:
             raise MCPError(code=INVALID_REQUEST, message="the server is stopping; listen again later")
-        wanted = params.notifications.model_copy(
-            update={"tools_list_changed": None, "prompts_list_changed": None}
-        )
+        wanted = params.notifications.model_copy(update={"prompts_list_changed": None})
         # Of this task alone: the handler subscribes in it, and the bus has no other way to know who listens.
         _listening.set(principal_of(context))
         with anyio.move_on_after(_seconds_left(context)):
@@ -75,6 +81,16 @@ def _seconds_left(context: ServerRequestContext[Any, Any]) -> float:
     return max(0.0, expires_at_s - time.time()) if isinstance(expires_at_s, int | float) else math.inf
 
 
+def _as_sdk_event(event: Event) -> ServerEvent:
+    match event:
+        case Updated(uri):
+            return ResourceUpdated(uri)
+        case ResourcesChanged():
+            return ResourcesListChanged()
+        case ToolsChanged():
+            return ToolsListChanged()
+
+
 class _ChangeBus:
     """The SDK's `SubscriptionBus` over the surface's events."""
 
@@ -83,7 +99,7 @@ class _ChangeBus:
 
     def notify(self, events: Sequence[Event], concerns: Audience) -> None:
         for event in events:
-            told = ResourceUpdated(event.uri) if isinstance(event, Updated) else ResourcesListChanged()
+            told = _as_sdk_event(event)
             for principal, listener in list(self._listeners.values()):
                 if concerns(principal):
                     listener(told)

@@ -29,13 +29,13 @@ T = TypeVar("T")
 _LAST_PROGRESS_TIMEOUT_S: Final = 1.0
 """Maximum delay of an answer by progress notifications that are still to be sent."""
 
-# Without sessions, clients before 2026-07-28 cannot be notified; tools and prompts never change.
+# Without sessions, clients before 2026-07-28 cannot be notified; prompts never change.
 _CAPABILITIES: Final[dict[str, Any]] = {
     "completions": {},
     "extensions": {APPS_EXTENSION: {}},
     "prompts": {"listChanged": False},
     "resources": {"listChanged": True, "subscribe": True},
-    "tools": {"listChanged": False},
+    "tools": {"listChanged": True},
 }
 
 
@@ -57,7 +57,11 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
     server.middleware = [_Trace(surface)]  # instead of the SDK's own spans, which are not configured here
     paged = types.PaginatedRequestParams
     handlers: list[tuple[str, type[types.RequestParams], Answer]] = [
-        ("tools/list", paged, lambda _, params: surface.list_tools(params.cursor)),
+        (
+            "tools/list",
+            paged,
+            lambda context, params: surface.list_tools(params.cursor, principal_of(context)),
+        ),
         ("tools/call", types.CallToolRequestParams, _ToolCalls(surface)),
         (
             "resources/list",

@@ -44,13 +44,13 @@ _CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
 _SERVER_KEY: Final = "io.modelcontextprotocol/serverInfo"
 LOG_LEVEL_KEY: Final = "io.modelcontextprotocol/logLevel"
 
-# Resources change here; tools and prompts never do.
+# Resources change with the catalog, tools with the operator's context file; prompts never do.
 _CAPABILITIES: Final[dict[str, Any]] = {
     "completions": {},
     "logging": {},
     "prompts": {"listChanged": False},
     "resources": {"listChanged": True, "subscribe": True},
-    "tools": {"listChanged": False},
+    "tools": {"listChanged": True},
 }
 _NOT_CACHED: Final = {"cacheScope": "private", "ttlMs": 0}
 

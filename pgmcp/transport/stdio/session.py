@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Final
 
 from pgmcp.surface import Caller, RequestError, Surface
+from pgmcp.surface.changes import ResourcesListChanged, ToolsListChanged
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND
 from pgmcp.transport.messages import (
     BadMessageError,
@@ -65,7 +66,7 @@ class Session:
         self._is_untraced = False
         surface.subscribe(self._subscriptions.notify)
         both: dict[str, Handler] = {
-            "tools/list": lambda request, _: surface.list_tools(_cursor(request)),
+            "tools/list": self._list_tools,
             "tools/call": self._call_tool,
             "resources/list": self._list_resources,
             "resources/templates/list": _at_once(lambda request: surface.list_templates(_cursor(request))),
@@ -265,8 +266,14 @@ class Session:
         self._send(notification("notifications/progress", params))
 
     async def _list_resources(self, request: Request, caller: Caller) -> dict[str, Any]:
-        self._subscriptions.knows_list = caller.protocol_version != STATELESS_VERSION
+        if caller.protocol_version != STATELESS_VERSION:
+            self._subscriptions.note_listed(ResourcesListChanged)
         return await self._surface.list_resources(_cursor(request))
+
+    async def _list_tools(self, request: Request, caller: Caller) -> dict[str, Any]:
+        if caller.protocol_version != STATELESS_VERSION:
+            self._subscriptions.note_listed(ToolsListChanged)
+        return await self._surface.list_tools(_cursor(request))
 
     async def _get_prompt(self, request: Request, _: Caller) -> dict[str, Any]:
         return await self._surface.get_prompt(text_of(request, "name"), _arguments(request))

@@ -1,17 +1,16 @@
-"""Hosts that hear of a changed resource: those that asked to, each in its era's own way.
+"""Notifies hosts of changed resources and tools, if they have subscribed, each in its era's own way.
 
     surface.changes ─▶ before 2026-07-28   resources/subscribe, kept for the one session
                     └▶ since               subscriptions/listen, a stream for each such request
 
-Before 2026-07-28 a host cannot subscribe to the list of resources, so a changed list
-is told to a host that has asked for the list.
+Before 2026-07-28 a host cannot subscribe to a list, so it is notified of a list that it has asked for.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pgmcp.surface.changes import Event, ResourceUpdated
+from pgmcp.surface.changes import Event, ResourcesListChanged, ResourceUpdated, ToolsListChanged
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
 from pgmcp.transport.messages import Id, notification
 
@@ -21,7 +20,17 @@ MAX_SUBSCRIPTIONS: Final = 1_000
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 
 _UPDATED: Final = "notifications/resources/updated"
-_LIST_CHANGED: Final = "notifications/resources/list_changed"
+
+ListEvent = ResourcesListChanged | ToolsListChanged
+
+_METHOD_BY_LIST: Final[dict[type[ListEvent], str]] = {
+    ResourcesListChanged: "notifications/resources/list_changed",
+    ToolsListChanged: "notifications/tools/list_changed",
+}
+_WISH_BY_LIST: Final[dict[type[ListEvent], str]] = {
+    ResourcesListChanged: "resourcesListChanged",
+    ToolsListChanged: "toolsListChanged",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +38,10 @@ class _Stream:
     """What one `subscriptions/listen` was opened for."""
 
     uris: frozenset[str]
-    hears_of_list: bool
+    lists: frozenset[type[ListEvent]]
+
+    def wants(self, event: Event) -> bool:
+        return event.uri in self.uris if isinstance(event, ResourceUpdated) else type(event) in self.lists
 
 
 class Subscriptions:
@@ -39,7 +51,11 @@ class Subscriptions:
         self._send = send
         self._uris: set[str] = set()
         self._streams: dict[Id, _Stream] = {}
-        self.knows_list = False
+        self._known_lists: set[type[ListEvent]] = set()
+
+    def note_listed(self, kind: type[ListEvent]) -> None:
+        """Remember that the host of a session has asked for a list."""
+        self._known_lists.add(kind)
 
     def subscribe(self, uri: str) -> None:
         """Hear of changes of one resource from now on.
@@ -66,11 +82,11 @@ class Subscriptions:
             raise RequestError(INVALID_PARAMS, "notifications.resourceSubscriptions: expected a list of URIs")
         if len(self._streams) >= MAX_SUBSCRIPTIONS or len(uris) > MAX_SUBSCRIPTIONS:
             raise RequestError(INTERNAL_ERROR, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
-        hears_of_list = wanted.get("resourcesListChanged") is True
-        self._streams[request_id] = _Stream(frozenset(uris), hears_of_list)
-        honored: dict[str, Any] = {}
-        if hears_of_list:
-            honored["resourcesListChanged"] = True
+        lists: frozenset[type[ListEvent]] = frozenset(
+            kind for kind, wish in _WISH_BY_LIST.items() if wanted.get(wish) is True
+        )
+        self._streams[request_id] = _Stream(frozenset(uris), lists)
+        honored: dict[str, Any] = dict.fromkeys((_WISH_BY_LIST[kind] for kind in lists), True)
         if uris:
             honored["resourceSubscriptions"] = uris
         self._send(
@@ -87,18 +103,14 @@ class Subscriptions:
     def notify(self, events: Sequence[Event]) -> None:
         """Send changes to whom they concern."""
         for event in events:
-            uri = event.uri if isinstance(event, ResourceUpdated) else None
-            self._notify_session(uri)
+            if _Stream(frozenset(self._uris), frozenset(self._known_lists)).wants(event):
+                self._send(_message(event, {}))
             for request_id, stream in self._streams.items():
-                if uri in stream.uris if uri is not None else stream.hears_of_list:
-                    self._send(_message(uri, {"_meta": {SUBSCRIPTION_ID: request_id}}))
-
-    def _notify_session(self, uri: str | None) -> None:
-        if uri in self._uris if uri is not None else self.knows_list:
-            self._send(_message(uri, {}))
+                if stream.wants(event):
+                    self._send(_message(event, {"_meta": {SUBSCRIPTION_ID: request_id}}))
 
 
-def _message(uri: str | None, params: dict[str, Any]) -> dict[str, Any]:
-    if uri is None:
-        return notification(_LIST_CHANGED, params)
-    return notification(_UPDATED, {"uri": uri, **params})
+def _message(event: Event, params: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(event, ResourceUpdated):
+        return notification(_UPDATED, {"uri": event.uri, **params})
+    return notification(_METHOD_BY_LIST[type(event)], params)

@@ -139,7 +139,7 @@ def test_discover_offers_what_can_be_had_without_a_session(client: httpx2.Client
         "extensions": {"io.modelcontextprotocol/ui": {}},
         "prompts": {"listChanged": False},
         "resources": {"listChanged": True, "subscribe": True},
-        "tools": {"listChanged": False},
+        "tools": {"listChanged": True},
     }
 
 

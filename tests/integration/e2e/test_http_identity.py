@@ -99,7 +99,8 @@ def served(cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) 
     context = folder / "context.yaml"
     context.write_text(
         "databases:\n  shop:\n    verified:\n    - question: How many orders are there?\n"
-        "      sql: select count(*) as orders from orders\n"
+        "      tool: count_orders\n      sql: select count(*) as orders from orders\n"
+        "    - question: What do we pay?\n      tool: pay\n      sql: select salary from payroll\n"
     )
     with Issuer() as issuer:
         environment = server_environment(
@@ -175,6 +176,26 @@ def test_two_people_ask_the_same_question_and_get_their_own_rows(
     counts = [rows_of(send(client, person.token, question)) for person in (alice, bob)]
 
     assert counts == [[[10]], [[20]]] == [[[len(alice.orders)]], [[len(bob.orders)]]]
+
+
+def test_a_verified_tool_reads_as_its_caller_and_is_listed_for_those_who_have_a_role(
+    client: httpx2.Client, served: Served
+) -> None:
+    tokens = {name: person.token for name, person in served.people.items()}
+    tokens["mallory"] = served.issuer.token(sub="mallory")
+    listed = {
+        name: [tool["name"] for tool in answer(client, token, "tools/list")["result"]["tools"]]
+        for name, token in tokens.items()
+    }
+
+    counts = [rows_of(send(client, tokens[who], tool_call("count_orders"))) for who in ("alice", "bob")]
+    pay = rows_of(send(client, tokens["alice"], tool_call("pay")))
+
+    assert listed["alice"][4:] == listed["erin"][4:] == ["count_orders", "pay"]
+    assert len(listed["mallory"]) == 4
+    assert (counts, pay) == ([[[10]], [[20]]], [[5000]])
+    assert "permission denied" in refusal(send(client, tokens["bob"], tool_call("pay")))
+    assert refusal(send(client, tokens["mallory"], tool_call("pay"))).startswith("unmapped_principal: ")
 
 
 def test_everybody_is_himself_by_name_by_claim_or_by_static_token(

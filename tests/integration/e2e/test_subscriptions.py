@@ -149,7 +149,7 @@ async def test_a_stateless_stream_sends_the_subscribed_changes(stock: Stock, fol
 
     assert updated == ResourceUpdated("schema://stock/public.parts")
     assert listed == ResourcesListChanged()
-    assert stream.honored.tools_list_changed is None  # they never change, and so it is said
+    assert stream.honored.tools_list_changed is True
 
 
 def test_each_era_declares_what_holds_in_it(stock: Stock, folder: Path) -> None:
@@ -160,7 +160,7 @@ def test_each_era_declares_what_holds_in_it(stock: Stock, folder: Path) -> None:
 
     for capabilities in (session, stateless):
         assert capabilities["resources"] == {"subscribe": True, "listChanged": True}
-        assert capabilities["tools"] == {"listChanged": False}
+        assert capabilities["tools"] == {"listChanged": True}
         assert capabilities["prompts"] == {"listChanged": False}
         assert capabilities["logging"] == {}
 

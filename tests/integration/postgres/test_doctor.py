@@ -388,6 +388,25 @@ async def test_a_verified_question_that_no_longer_runs_is_named(shop_url: str, t
     assert "PG_MCP_CONTEXT_FILE" in verified.hint
 
 
+async def test_the_tools_of_the_context_file_are_named_with_their_tokens_or_mistakes(
+    shop_url: str, tmp_path: Path
+) -> None:
+    context = tmp_path / "context.yaml"
+    environ = {"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_CONTEXT_FILE": str(context)}
+    good = "databases:\n  main:\n    verified:\n      - {question: How many, tool: how_many, sql: select 1}\n"
+
+    context.write_text(good)
+    offered = (await examine(environ))["database main: verified tools"]
+    context.write_text(f"{good}      - {{question: Others, tool: how many, sql: select 2}}\n")
+    mistaken = (await examine(environ))["database main: verified tools"]
+
+    assert offered.status is Status.OK
+    assert offered.text.startswith("how_many: about ")
+    assert mistaken.status is Status.FAIL
+    assert "context.yaml:5: databases.main.verified[1]: the tool's name 'how many'" in mistaken.text
+    assert "PG_MCP_CONTEXT_FILE" in mistaken.hint
+
+
 async def test_patterns_that_match_nothing_are_named_with_the_near_ones(shop_url: str) -> None:
     environ = {
         "PG_MCP_DATABASE_URL": shop_url,

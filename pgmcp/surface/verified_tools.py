@@ -1,0 +1,172 @@
+"""Verified questions of the operator as tools, offered anew when the context file changes."""
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from pgmcp.features import AnswerExtension
+from pgmcp.generation.context_file import ContextFile, DatabaseContext
+from pgmcp.generation.verified import VerifiedQuestion
+from pgmcp.generation.verified_tools import Offer, VerifiedTool, choose_tools
+from pgmcp.surface.arguments import note_unknown
+from pgmcp.surface.caller import Caller
+from pgmcp.surface.extensions import Chosen
+from pgmcp.surface.reply import ToolReply
+from pgmcp.surface.tools import Tool, present
+
+if TYPE_CHECKING:
+    from pgmcp.surface import Backend
+
+logger = logging.getLogger(__name__)
+
+_LEFT_OUT: Final = ("", "null")
+
+
+class VerifiedTools:
+    """The tools of a context file.
+
+    Args:
+        databases: the configured databases, the default first.
+        max_tools: more are not offered; 0 offers none.
+        mapped: those of the databases in which callers have roles of their own.
+        extensions: of these, the ones without an argument take part in a call.
+
+    Attributes:
+        known: the tools by name, as last read.
+        offer: the tools that `known` was made from.
+    """
+
+    def __init__(
+        self,
+        file: ContextFile,
+        databases: Sequence[str],
+        *,
+        max_tools: int,
+        mapped: Collection[str] = (),
+        extensions: Sequence[AnswerExtension] = (),
+    ) -> None:
+        self._file = file
+        self._databases = databases
+        self._max_tools = max_tools
+        self.mapped = mapped
+        self._extensions = tuple(each for each in extensions if each.argument is None)
+        self._listeners: list[Callable[[], None]] = []
+        self._choosing = threading.Lock()
+        self._contexts: Mapping[str, DatabaseContext] | None = None
+        self.offer = Offer()
+        self.known: dict[str, Tool] = {}
+        self.read()
+        file.subscribe(self._choose_again)
+
+    def read(self) -> dict[str, Tool]:
+        """Return the tools of the file as it is now. May read the file: do not call it on the event loop."""
+        contexts = self._file.get_all()
+        with self._choosing:
+            if contexts is not self._contexts:
+                self._contexts = contexts
+                self._choose(contexts)
+            return self.known
+
+    def subscribe(self, listener: Callable[[], None]) -> None:
+        """Call `listener` when the tools have changed, in the thread that has read the file."""
+        self._listeners.append(listener)
+
+    def _choose_again(self) -> None:
+        before = self.offer.tools
+        self.read()
+        if self.offer.tools != before:
+            for listener in self._listeners:
+                listener()
+
+    def _choose(self, contexts: Mapping[str, DatabaseContext]) -> None:
+        own = {name: contexts[name] for name in self._databases if name in contexts}
+        self.offer = choose_tools(own, max_tools=self._max_tools)
+        self.known = {each.name: self._tool(each) for each in self.offer.tools}
+        for problem in self.offer.problems:
+            logger.warning("database %s: %s", problem.database, problem.text)
+
+    def _tool(self, tool: VerifiedTool) -> Tool:
+        database = tool.database if len(self._databases) > 1 else ""
+        definition = define(tool.verified, database)
+        if meta := {key: each for extension in self._extensions for key, each in extension.tool_meta.items()}:
+            definition["_meta"] = meta
+        run = partial(_run, tool, self._extensions)
+        return Tool(tool.name, VerifiedArguments(tool.verified), definition, run, database=tool.database)
+
+
+class VerifiedArguments:
+    """Reads the arguments of one verified question."""
+
+    def __init__(self, verified: VerifiedQuestion) -> None:
+        self._verified = verified
+
+    def read(self, raw: Mapping[str, Any]) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Return the arguments, and notes on what was ignored.
+
+        Raises:
+            InvalidArgumentError: one is missing or invalid, or an unknown one has a similar name.
+        """
+        known = self._verified.parameters
+        given = {
+            name: value
+            for name, value in raw.items()
+            if name in known and value is not None and value not in _LEFT_OUT
+        }
+        unknown = [name for name in raw if name not in known]
+        notes = note_unknown(unknown, given, list(known)) if unknown else ()
+        return self._verified.read(given), notes
+
+
+def define(verified: VerifiedQuestion, database: str = "") -> dict[str, Any]:
+    """Return a tool's entry in the protocol's list.
+
+    Without an output schema, which would take more tokens than all the rest.
+
+    Args:
+        database: named in the description; "" if there is only one.
+    """
+    title = verified.tool.replace("_", " ").replace("-", " ").strip().capitalize() or verified.tool
+    where = f" (database {database})" if database else ""
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {name: each.schema() for name, each in verified.parameters.items()},
+    }
+    if required := [name for name, each in verified.parameters.items() if each.default is None]:
+        schema["required"] = required
+    return {
+        "name": verified.tool,
+        "title": title,
+        "description": f"{verified.description or verified.question}{where}",
+        "inputSchema": schema,
+        "annotations": {
+            "title": title,
+            "readOnlyHint": True,
+            "destructiveHint": False,
+            "idempotentHint": True,
+            "openWorldHint": False,
+        },
+    }
+
+
+async def _run(
+    tool: VerifiedTool,
+    extensions: Sequence[AnswerExtension],
+    backend: "Backend",
+    arguments: dict[str, str],
+    notes: Sequence[str],
+    caller: Caller,
+) -> ToolReply:
+    from pgmcp.pipeline import QueryOptions, ReturnType
+
+    options = QueryOptions(
+        database=tool.database,
+        return_type=ReturnType.BOTH,
+        caller=caller.name,
+        principal=caller.principal,
+        on_stage=caller.on_stage(),
+    )
+    answer = await backend.pipeline.answer_verified(tool.verified, arguments, options)
+    chosen = [Chosen(extension, None, is_used=False, acts=True) for extension in extensions]
+    return await present(answer, backend.presenter, notes, caller, chosen)
