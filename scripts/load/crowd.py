@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -10,7 +10,7 @@ from scripts.load.activity import until
 from scripts.load.bench import Bench
 from scripts.load.client import CallFailedError, StdioServer
 from scripts.load.gates import Measured
-from scripts.load.measure import Series, awaited, in_turns
+from scripts.load.measure import Series, Target, awaited, blocking, in_turns
 from scripts.load.nonce import Tally, ask_for_much, ask_many
 
 LOOKUP: Final = "select relname from pg_catalog.pg_class where oid = 1259"
@@ -28,19 +28,39 @@ _TURNS: Final = 4
 async def measure_storm(bench: Bench) -> Sequence[Measured]:
     """Compare short statements beside runaways, which are stopped and started again, with the same alone."""
     async with bench.pgmcp(server_query_timeout=1, server_allowed_functions="pg_sleep") as pgmcp:
-        waiting = await _beside(bench, pgmcp, "select pg_sleep(60)", _RUNAWAYS, _RUNAWAYS)
-        computing = await _beside(bench, pgmcp, ask_for_much().sql, _RUNAWAYS, _RUNAWAYS)
+        targets = {"pgmcp": awaited(lambda: pgmcp.execute(LOOKUP))}
+        waiting = await _beside(bench, pgmcp, "select pg_sleep(60)", _RUNAWAYS, _RUNAWAYS, targets)
+        computing = await _beside(bench, pgmcp, ask_for_much().sql, _RUNAWAYS, _RUNAWAYS, targets)
     return [
-        Measured(there.p95_ms, alone.p95_ms, f"medians {there.p50_ms:.2f} and {alone.p50_ms:.2f}")
+        Measured(
+            there["pgmcp"].p95_ms,
+            alone["pgmcp"].p95_ms,
+            f"medians {there['pgmcp'].p50_ms:.2f} and {alone['pgmcp'].p50_ms:.2f}",
+        )
         for alone, there in (waiting, computing)
     ]
 
 
 async def measure_heavy(bench: Bench) -> Sequence[Measured]:
-    """Compare a lookup beside heavy queries with the lookup alone."""
-    async with bench.pgmcp(server_query_timeout=30) as pgmcp:
-        alone, there = await _beside(bench, pgmcp, ask_for_much().sql, HEAVY_COUNT, _HEAVY_AT_ONCE)
-    return [Measured(there.p50_ms, alone.p50_ms, f"95th percentile {there.p95_ms:.1f}")]
+    """Compare a lookup beside heavy queries with the lookup alone, through pgmcp and through psycopg."""
+    with bench.direct() as connection:
+
+        def look_up() -> None:
+            connection.execute(LOOKUP).fetchall()
+
+        async with bench.pgmcp(server_query_timeout=30) as pgmcp:
+            targets = {"pgmcp": awaited(lambda: pgmcp.execute(LOOKUP)), "psycopg": blocking(look_up)}
+            alone, there = await _beside(
+                bench, pgmcp, ask_for_much().sql, HEAVY_COUNT, _HEAVY_AT_ONCE, targets
+            )
+    return [
+        Measured(
+            there[name].p50_ms,
+            alone[name].p50_ms,
+            f"95th percentiles {there[name].p95_ms:.1f} and {alone[name].p95_ms:.1f}",
+        )
+        for name in targets
+    ]
 
 
 async def measure_mixed(bench: Bench) -> Sequence[Measured]:
@@ -55,19 +75,23 @@ async def measure_mixed(bench: Bench) -> Sequence[Measured]:
 
 
 async def _beside(
-    bench: Bench, pgmcp: StdioServer, statement: str, count: int, at_once: int
-) -> tuple[Series, Series]:
-    """Measure lookups alone and lookups beside other statements, in turns."""
-    alone, there = Series(), Series()
+    bench: Bench, pgmcp: StdioServer, statement: str, count: int, at_once: int, lookups: Mapping[str, Target]
+) -> tuple[dict[str, Series], dict[str, Series]]:
+    """Measure lookups alone and lookups beside other statements, in turns; return both by target."""
+    alone, there = ({name: Series() for name in lookups} for _ in range(2))
     calls = bench.effort.times(150)
-    lookup = awaited(lambda: pgmcp.execute(LOOKUP))
+
+    async def add_turn(series: dict[str, Series], suffix: str) -> None:
+        targets = {f"{name} {suffix}": target for name, target in lookups.items()}
+        turn = await in_turns(targets, bench.timeline, turns=1, calls=calls)
+        for name in lookups:
+            series[name].latencies_ms += turn[f"{name} {suffix}"].latencies_ms
+
     for _ in range(_TURNS):
-        turn = await in_turns({"alone": lookup}, bench.timeline, turns=1, calls=calls)
-        alone.latencies_ms += turn["alone"].latencies_ms
+        await add_turn(alone, "alone")
         async with _kept_running(pgmcp, statement, count):
             await until(lambda: len(bench.activity.running()) >= at_once, f"{at_once} heavy statements run")
-            turn = await in_turns({"beside": lookup}, bench.timeline, turns=1, calls=calls)
-            there.latencies_ms += turn["beside"].latencies_ms
+            await add_turn(there, "beside")
         await until(lambda: not bench.activity.running(), "the cancelled statements have ended")
     return alone, there
 

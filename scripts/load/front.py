@@ -129,6 +129,7 @@ async def measure_start(bench: Bench) -> Sequence[Measured | Missing]:
     """Compare the time from spawn to the reply to `initialize`, and to the first rows."""
     ready: dict[str, Series] = {}
     answered: dict[str, Series] = {}
+    await _compile_modules(bench)
     for _ in range(bench.effort.times(_STARTS)):
         for name, (argv, tool) in _programs(bench).items():
             before_s = time.perf_counter()
@@ -144,6 +145,7 @@ async def measure_start(bench: Bench) -> Sequence[Measured | Missing]:
 async def measure_memory(bench: Bench) -> Sequence[Measured | Missing]:
     """Measure the memory of all processes of an idle server, with shared pages divided among them."""
     need_linux()
+    await _compile_modules(bench)
     async with _contestants(bench, TRIVIAL) as contestants:
         for contestant in contestants.values():
             await contestant.call(TRIVIAL)
@@ -217,6 +219,14 @@ async def _contestants(bench: Bench, statement: str) -> AsyncIterator[dict[str, 
             text, structured = reply["content"][0]["text"], reply["structuredContent"]
             await contestants[name].server.call("remember", text=text, structured=structured)
         yield contestants
+
+
+async def _compile_modules(bench: Bench) -> None:
+    """Start every server once, so that those that are measured find compiled modules."""
+    for argv, tool in _programs(bench).values():
+        async with bench.started(argv) as server:
+            await _Contestant(server, tool).call(TRIVIAL)
+            await asyncio.sleep(_SETTLE_S)  # some modules are loaded after the first reply
 
 
 def _lookups(bench: Bench) -> Iterator[str]:

@@ -74,7 +74,10 @@ SCENARIOS: Final = (
     Scenario(
         "heavy",
         crowd.measure_heavy,
-        (Gate("lookup p50 beside 20 heavy queries, to alone", 5, RATIO),),
+        (
+            Gate("lookup p50 beside 20 heavy queries, to alone", 5, RATIO),
+            Gate("the same through psycopg, without pgmcp", None, RATIO),
+        ),
     ),
     Scenario(
         "mixed",
