@@ -28,7 +28,7 @@ from pgmcp.generation.context_check import ContextCheck
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.identity import RoleEntry, RoleMapping
 from pgmcp.lookup.scope_check import HiddenValuesCheck, ScopeCheck
-from pgmcp.pipeline import Database
+from pgmcp.pipeline import Call, Database
 from pgmcp.pipeline.identities import BothRoles, Close, RoleDatabases
 from pgmcp.pipeline.protocols import StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
@@ -102,8 +102,10 @@ def open_database(
     cleanup.push_async_callback(close)
     context_check = ContextCheck(name, context, database.schema, database.find_hidden)
     cleanup.push_async_callback(context_check.close)
-    names = partial(_name_statements, supervisor, values(conninfo).get("application_name", "pgmcp"))
-    database = replace(database, context=context_check.context, name_statements=names)
+    executor_of_call = partial(
+        _executor_of_call, supervisor, values(conninfo).get("application_name", "pgmcp")
+    )
+    database = replace(database, context=context_check.context, executor_of_call=executor_of_call)
     if not settings.maps_roles:
         return database
     identities = RoleDatabases(
@@ -143,15 +145,16 @@ def _open_mapped_role(
         role=BothRoles(login.role, database.role),
         context=login.context,
         identity=identity,
-        name_statements=login.name_statements,
+        executor_of_call=login.executor_of_call,
     )
     return database, close
 
 
-def _name_statements(
-    supervisor: Supervisor, base: str, identity: Identity | None, principal: str, host: str
+def _executor_of_call(
+    supervisor: Supervisor, base: str, identity: Identity | None, call: Call
 ) -> StatementExecutor:
-    return executor_for(supervisor, identity, application_name(base, principal, host))
+    name = application_name(base, call.principal or "", call.caller)
+    return executor_for(supervisor, identity, name, call.principal_id)
 
 
 def _open_role(

@@ -18,11 +18,17 @@ async def run(
     wrapped: bool = True,
     timeout_s: float = TIMEOUT_S,
     origin: StatementOrigin = StatementOrigin.CALLER,
+    principal: str | None = None,
 ) -> Rows:
     """Run a statement; fail if the supervisor exceeds its deadline by far."""
     with anyio.fail_after(timeout_s + TIMEOUT_S):
         return await supervisor.execute(
-            sql, limits, origin=origin, can_be_wrapped=wrapped, timeout_s=timeout_s
+            sql,
+            limits,
+            origin=origin,
+            can_be_wrapped=wrapped,
+            timeout_s=timeout_s,
+            principal=principal,
         )
 
 

@@ -1,12 +1,13 @@
 """Stores rows that did not fit an answer, so that they can be read without running the statement again.
 
-Rows are stored as the worker's JSON. All results together have a size limit; the oldest are removed first.
+Rows are stored as the worker's JSON. All results together have a size limit. To make room, the oldest result
+of the owner with the most bytes is removed, so that no caller removes the results of those who store little.
 This module stores them in this process; `pgmcp.fleet.results` stores them for all servers of a fleet.
 """
 
 import secrets
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, Self
@@ -97,7 +98,7 @@ class ResultStore:
         self._advice = advice
         self._clock = clock
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._bytes = 0
+        self._bytes_by_owner: Counter[str | None] = Counter()
 
     async def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
         """Store a result and return its id; None if it is too large.
@@ -109,11 +110,11 @@ class ResultStore:
         if entry.size_bytes > self._max_bytes:
             return None
         self._drop_old()
-        while self._bytes + entry.size_bytes > self._max_bytes:
-            self._drop(next(iter(self._entries)))
+        self._bytes_by_owner[owner] += entry.size_bytes
+        while self._bytes_by_owner.total() > self._max_bytes:
+            self._drop_oldest_of_largest()
         result_id = secrets.token_urlsafe(9)
         self._entries[result_id] = entry
-        self._bytes += entry.size_bytes
         return result_id
 
     async def read(
@@ -140,5 +141,12 @@ class ResultStore:
         for result_id in [each for each, entry in self._entries.items() if entry.ends_at_s <= now_s]:
             self._drop(result_id)
 
+    def _drop_oldest_of_largest(self) -> None:
+        largest = max(self._bytes_by_owner, key=self._bytes_by_owner.__getitem__)
+        self._drop(next(each for each, entry in self._entries.items() if entry.owner == largest))
+
     def _drop(self, result_id: str) -> None:
-        self._bytes -= self._entries.pop(result_id).size_bytes
+        entry = self._entries.pop(result_id)
+        self._bytes_by_owner[entry.owner] -= entry.size_bytes
+        if not self._bytes_by_owner[entry.owner]:
+            del self._bytes_by_owner[entry.owner]

@@ -9,11 +9,16 @@ _MAX_NAME_BYTES: Final = 63
 
 
 class IdentityExecutor:
-    """A supervisor, for one person."""
+    """A supervisor, for one person.
 
-    def __init__(self, supervisor: Supervisor, identity: Identity) -> None:
+    Args:
+        principal: who takes a share of the workers; None for statements of pgmcp's own.
+    """
+
+    def __init__(self, supervisor: Supervisor, identity: Identity, principal: str | None = None) -> None:
         self._supervisor = supervisor
         self._identity = identity
+        self._principal = principal
 
     @property
     def pooler(self) -> str:
@@ -45,6 +50,7 @@ class IdentityExecutor:
             can_be_wrapped=can_be_wrapped,
             timeout_s=timeout_s,
             identity=self._identity,
+            principal=self._principal,
         )
 
 
@@ -58,11 +64,15 @@ def application_name(base: str, principal: str, host: str) -> str:
     return printable[:_MAX_NAME_BYTES]
 
 
-def executor_for(supervisor: Supervisor, identity: Identity | None, name: str) -> IdentityExecutor:
+def executor_for(
+    supervisor: Supervisor, identity: Identity | None, name: str, principal: str | None
+) -> IdentityExecutor:
     """Return what runs statements under this application_name.
 
     Args:
         identity: whose rights they have; None: the login role's.
+        principal: who asks.
     """
     role, settings = (identity.role, identity.settings) if identity is not None else ("", ())
-    return IdentityExecutor(supervisor, Identity(role, (*settings, ("application_name", name))))
+    named = Identity(role, (*settings, ("application_name", name)))
+    return IdentityExecutor(supervisor, named, principal)

@@ -5,11 +5,13 @@ express lane   the reserved workers; only statements that the planner calls chea
 
 Asking the planner takes a round trip, which is useful only if long statements block the lane. Otherwise a
 place becomes free sooner than the planner answers.
+
+One place is out of each principal's reach, so that the statements of one never keep all others waiting.
 """
 
 import asyncio
 import time
-from collections import deque
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -43,7 +45,9 @@ class Lanes:
         self._free = workers - self.reserved
         self._clock = clock
         self._call_later = call_later
-        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._places_of_one = max(1, self._free - 1)
+        self._held: Counter[str] = Counter()
+        self._waiting: dict[asyncio.Future[bool], str | None] = {}
         self._impatient: set[asyncio.Future[bool]] = set()
         self._last_entry_s = clock()
         self._is_check_scheduled = False
@@ -55,59 +59,75 @@ class Lanes:
 
     @property
     def is_blocked(self) -> bool:
-        """Whether the lane is full and no statement could enter it lately."""
-        return self._free == 0 and self._clock() - self._last_entry_s >= BLOCKED_AFTER_S
+        """Whether statements wait, or would have to, and none could enter the lane lately."""
+        is_closed = self._free == 0 or bool(self._waiting)
+        return is_closed and self._clock() - self._last_entry_s >= BLOCKED_AFTER_S
 
-    def try_enter(self) -> bool:
-        """Enter the general lane if it has room and no statement waits."""
-        if self._free == 0 or self._waiting:
+    def try_enter(self, principal: str | None = None) -> bool:
+        """Enter the general lane if it has room for this principal; None: there are no principals."""
+        if self._free == 0 or not self._may_enter(principal):  # with room, nobody waits who may enter
             return False
-        self._free -= 1
-        self._last_entry_s = self._clock()
+        self._take(principal)
         return True
 
-    def ask(self, *, is_patient: bool = True) -> asyncio.Future[bool]:
+    def ask(self, *, is_patient: bool = True, principal: str | None = None) -> asyncio.Future[bool]:
         """Return a future for a place in the general lane, first come, first served; True: entered.
 
         If it is not done, it must be passed to `wait`.
 
         Args:
             is_patient: wait even if the lane is blocked; otherwise the result is then False.
+            principal: whose statement it is.
         """
         place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        if self.try_enter():
+        if self.try_enter(principal):
             place.set_result(True)
         elif not is_patient and self.is_blocked:
             place.set_result(False)
         else:
-            self._waiting.append(place)
+            self._waiting[place] = principal
             if not is_patient:
                 self._impatient.add(place)
                 self._schedule_check()
         return place
 
-    async def wait(self, place: asyncio.Future[bool]) -> bool:
+    async def wait(self, place: asyncio.Future[bool], principal: str | None = None) -> bool:
         """Wait for a place and return the result; give the place back if the wait is cancelled."""
         try:
             return await place
         except BaseException:
             if place in self._waiting:
-                self._waiting.remove(place)
+                del self._waiting[place]
             elif place.done() and not place.cancelled() and place.exception() is None and place.result():
-                self.leave()  # the place was granted when the wait was cancelled
+                self.leave(principal)  # the place was granted when the wait was cancelled
             raise
         finally:
             self._impatient.discard(place)
 
-    def leave(self) -> None:
-        """Give the place to the longest waiter, or free it."""
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                self._last_entry_s = self._clock()
+    def leave(self, principal: str | None = None) -> None:
+        """Give the place to the longest waiter that may have it, or free it."""
+        self._free += 1
+        if principal is not None:
+            self._held[principal] -= 1
+            if not self._held[principal]:
+                del self._held[principal]
+        for place, waiting in list(self._waiting.items()):
+            if place.done():
+                del self._waiting[place]
+            elif self._may_enter(waiting):
+                del self._waiting[place]
+                self._take(waiting)
                 place.set_result(True)
                 return
-        self._free += 1
+
+    def _may_enter(self, principal: str | None) -> bool:
+        return principal is None or self._held[principal] < self._places_of_one
+
+    def _take(self, principal: str | None) -> None:
+        self._free -= 1
+        self._last_entry_s = self._clock()
+        if principal is not None:
+            self._held[principal] += 1
 
     def _schedule_check(self) -> None:
         """Check again when the lane may become blocked, for impatient waiters."""
@@ -122,7 +142,7 @@ class Lanes:
         self._is_check_scheduled = False
         if self.is_blocked:
             for place in [place for place in self._waiting if place in self._impatient and not place.done()]:
-                self._waiting.remove(place)
+                del self._waiting[place]
                 place.set_result(False)
         elif self._impatient:
             self._schedule_check()

@@ -21,8 +21,9 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -77,6 +78,7 @@ class _Statement(msgspec.Struct, frozen=True):
         deadline_s: on the supervisor's clock.
         timeout_s: what the caller allowed, for messages.
         identity: whose rights it has; None: the login role's.
+        principal: whose share of the workers and of the queue it takes; None: no one's.
     """
 
     sql: bytes
@@ -86,6 +88,7 @@ class _Statement(msgspec.Struct, frozen=True):
     deadline_s: float
     timeout_s: float
     identity: Identity | None = None
+    principal: str | None = None
 
 
 class _DisconnectedError(Exception):
@@ -133,6 +136,8 @@ class Supervisor:
         self._timer = SharedTimer()
         self._cheap_shapes = CheapShapes()
         self._max_waiting = max_waiting
+        self._max_of_one = max_workers + max_waiting // 2
+        self._count_by_principal: Counter[str] = Counter()
         self._max_cost = max_cost
         self._read_only = read_only
         self._clock = clock
@@ -160,6 +165,7 @@ class Supervisor:
         can_be_wrapped: bool,
         timeout_s: float,
         identity: Identity | None = None,
+        principal: str | None = None,
     ) -> Rows:
         """Run one validated statement and return its bounded rows.
 
@@ -170,6 +176,7 @@ class Supervisor:
             can_be_wrapped: it can stand in FROM, so a row limit is put around it; EXPLAIN and SHOW cannot.
             timeout_s: from now, waiting included.
             identity: whose rights it has; None: the login role's.
+            principal: who asks, so that one cannot take all workers and the whole queue; None: not known.
 
         Raises:
             ExecutionError: see `pgmcp.errors`; `DeadlineExceededError.is_stopped` says whether the server
@@ -183,7 +190,31 @@ class Supervisor:
             self._clock() + timeout_s,
             timeout_s,
             identity,
+            principal,
         )
+        if principal is None:
+            return await self._execute_connected(statement)
+        with self._counted(principal):
+            return await self._execute_connected(statement)
+
+    @contextmanager
+    def _counted(self, principal: str) -> Iterator[None]:
+        """Count a statement of a principal.
+
+        Raises:
+            BusyError: the principal has so many that half of the queue would not be left to others.
+        """
+        if self._count_by_principal[principal] >= self._max_of_one:
+            raise BusyError(f"{self._max_of_one} of your statements run or wait already", retry_after_s=1)
+        self._count_by_principal[principal] += 1
+        try:
+            yield
+        finally:
+            self._count_by_principal[principal] -= 1
+            if not self._count_by_principal[principal]:
+                del self._count_by_principal[principal]
+
+    async def _execute_connected(self, statement: _Statement) -> Rows:
         while True:
             try:
                 return await self._execute(statement)
@@ -195,7 +226,7 @@ class Supervisor:
                 raise await self._tunnel.explain(error, was_connecting=False) from error
 
     async def _execute(self, statement: _Statement) -> Rows:
-        if not self._lanes.try_enter():
+        if not self._lanes.try_enter(statement.principal):
             rows = await self._wait_for_lane(statement)
             if rows is not None:
                 return rows
@@ -204,7 +235,7 @@ class Supervisor:
             is_express = _is_catalog_read(statement)
             return await self._run(await self._acquire(statement, is_express=is_express), statement)
         finally:
-            self._lanes.leave()
+            self._lanes.leave(statement.principal)
 
     async def close(self) -> None:
         """End every worker; statements still running are cancelled on the server first."""
@@ -261,10 +292,11 @@ class Supervisor:
         await self._ask_lane(statement)
 
     async def _ask_lane(self, statement: _Statement, *, is_patient: bool = True) -> bool:
-        place = self._lanes.ask(is_patient=is_patient)
+        place = self._lanes.ask(is_patient=is_patient, principal=statement.principal)
         if place.done():
             return place.result()
-        return await self._before_deadline(place, self._lanes.wait(place), statement)
+        waiting = self._lanes.wait(place, statement.principal)
+        return await self._before_deadline(place, waiting, statement)
 
     async def _acquire(self, statement: _Statement, *, is_express: bool = False) -> WorkerProcess:
         worker = self._pool.take(is_express=is_express)

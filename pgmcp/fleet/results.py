@@ -1,14 +1,17 @@
 """Kept results in Redis, so that any server of a fleet can give the next page.
 
     pgmcp:result:ID        a result, sealed, with an expiry
-    pgmcp:results          the ids with their sizes, ordered by the time they end
-    pgmcp:results:bytes    the sum of the sizes
+    pgmcp:results          the ids with their sizes and owners, ordered by the time they end
+    pgmcp:results:of:HASH  those of one owner
+    pgmcp:results:bytes    the sum of the sizes, by owner
 
-A script keeps the sum within the bound: it drops the results that end first. The rows are sealed with the
-configured key, bound to their id and owner: Redis, and everyone who can read it, sees neither.
+A script keeps the sum within the bound. It drops results that end first, of the owner with most bytes.
+The rows are sealed with the configured key, bound to their id and owner: Redis, and everyone who can read it,
+sees neither. Owners are hashed.
 """
 
 import asyncio
+import hashlib
 import secrets
 import zlib
 from collections.abc import Callable
@@ -27,26 +30,50 @@ _IN_A_THREAD_BYTES: Final = 64 << 10
 """Size from which a result is compressed and encrypted in a thread, not on the event loop."""
 
 _KEEP: Final = """
-local now = tonumber(redis.call('TIME')[1])
-local total = tonumber(redis.call('GET', KEYS[3]) or '0')
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local function at(moment) return string.format('%.6f', moment) end
 local size, most, lifetime = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local prefix, of_owner, owner = ARGV[6], ARGV[7], ARGV[8]
+local total, sums = 0, {}
+local stored = redis.call('HGETALL', KEYS[3])
+for i = 1, #stored, 2 do
+    sums[stored[i]] = tonumber(stored[i + 1])
+    total = total + sums[stored[i]]
+end
+local function add(to, bytes)
+    total, sums[to] = total + bytes, (sums[to] or 0) + bytes
+    if sums[to] > 0 then redis.call('HSET', KEYS[3], to, sums[to])
+    else redis.call('HDEL', KEYS[3], to) sums[to] = nil end
+end
 local function drop(member)
-    local bytes, id = string.match(member, '^(%d+):(.*)$')
+    local bytes, whose, id = string.match(member, '^(%d+):(%w*):(.*)$')
     redis.call('ZREM', KEYS[2], member)
-    redis.call('DEL', ARGV[6] .. id)
-    total = total - tonumber(bytes)
+    redis.call('ZREM', of_owner .. whose, member)
+    redis.call('DEL', prefix .. id)
+    add(whose, -tonumber(bytes))
 end
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now)) do drop(member) end
-while total + size > most do
-    local oldest = redis.call('ZRANGE', KEYS[2], 0, 0)[1]
-    if not oldest then total = 0 break end
-    drop(oldest)
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', at(now))) do drop(member) end
+add(owner, size)
+while total > most do
+    local largest
+    for each, bytes in pairs(sums) do
+        if not largest or bytes > sums[largest] then largest = each end
+    end
+    local oldest = redis.call('ZRANGE', of_owner .. largest, 0, 0)[1]
+    if oldest then drop(oldest)
+    elseif largest ~= owner or sums[largest] > size then  -- counted, but its results are gone
+        add(largest, (largest == owner and size or 0) - sums[largest])
+    else break end
 end
+local member = size .. ':' .. owner .. ':' .. ARGV[1]
 redis.call('SET', KEYS[1], ARGV[2], 'EX', lifetime)
-redis.call('ZADD', KEYS[2], now + lifetime, size .. ':' .. ARGV[1])
-redis.call('EXPIRE', KEYS[2], lifetime + 60)
-redis.call('SET', KEYS[3], total + size, 'EX', lifetime + 60)
-return total + size
+for _, key in ipairs({KEYS[2], of_owner .. owner}) do
+    redis.call('ZADD', key, at(now + lifetime), member)
+    redis.call('EXPIRE', key, lifetime + 60)
+end
+redis.call('EXPIRE', KEYS[3], lifetime + 60)
+return total
 """
 
 T = TypeVar("T")
@@ -87,7 +114,8 @@ class SharedResultStore:
             return None
         keys = [f"{_PREFIX}:{result_id}", f"{_PREFIX}s", f"{_PREFIX}s:bytes"]
         sizes = (len(sealed), self._max_bytes, self._lifetime_s)
-        arguments: list[bytes | str | int] = [result_id, sealed, *sizes, f"{_PREFIX}:"]
+        places = (f"{_PREFIX}:", f"{_PREFIX}s:of:", _hash_of(owner))
+        arguments: list[bytes | str | int] = [result_id, sealed, *sizes, *places]
         try:
             await self._redis.attempt(lambda: self._script(keys, arguments))
         except SharedStorageError:  # the answer is complete without it, and says how many rows are missing
@@ -125,6 +153,11 @@ class SharedResultStore:
 
 def _bound_to(result_id: str, owner: str | None) -> bytes:
     return msgspec.msgpack.encode((result_id, owner))
+
+
+def _hash_of(owner: str | None) -> str:
+    """Return an owner's name in Redis: of one form, and without the name."""
+    return "" if owner is None else hashlib.sha256(owner.encode()).hexdigest()[:32]
 
 
 def _pack(result: StoredResult) -> bytes:

@@ -27,12 +27,13 @@ _NO_CONTEXT: Final = DatabaseContext()
 
 
 class Operation(StrEnum):
-    """The operations of a caller; the names of the tools."""
+    """The operations of a caller; those of tools have the tools' names."""
 
     QUERY = "query"
     EXECUTE_SQL = "execute_sql"
     SEARCH_SCHEMA = "search_schema"
     REFRESH_SCHEMA = "refresh_schema"
+    READ_RESOURCE = "read_resource"
 
 
 class Stage(StrEnum):
@@ -109,8 +110,8 @@ class Database:
         identities: returns the database with each caller's role; None if all callers have the login
             role.
         identity: the caller of this object; None for the login role.
-        name_statements: returns an executor whose statements pg_stat_activity shows with the principal's and
-            the host's name; None shows neither.
+        executor_of_call: returns an executor for a principal's call: pg_stat_activity shows the names of
+            principal and host, and the principal gets only a share of the workers. None: neither.
     """
 
     name: str
@@ -123,7 +124,7 @@ class Database:
     fetch: Fetch | None = None
     identities: Identities | None = None
     identity: Identity | None = None
-    name_statements: Callable[[Identity | None, str, str], StatementExecutor] | None = None
+    executor_of_call: Callable[[Identity | None, "Call"], StatementExecutor] | None = None
 
     @property
     def role_name(self) -> str | None:
@@ -138,11 +139,11 @@ class Database:
         """
         return self if self.identities is None else self.identities.of(principal)
 
-    def named(self, call: "Call") -> "Database":
-        """Return the database whose statements pg_stat_activity shows with the principal's name."""
-        if call.principal is None or self.name_statements is None:
+    def of_call(self, call: "Call") -> "Database":
+        """Return the database whose statements run for the principal of a call."""
+        if call.principal is None or self.executor_of_call is None:
             return self
-        return replace(self, supervisor=self.name_statements(self.identity, call.principal, call.caller))
+        return replace(self, supervisor=self.executor_of_call(self.identity, call))
 
     async def mapped_roles(self) -> list[MappedRole]:
         """Return PostgreSQL's facts about the roles of callers, as the login role sees them."""

@@ -7,8 +7,10 @@ from functools import partial
 
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.errors import UnknownDatabaseError, UnmappedPrincipalError
+from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.identity import Principal
 from pgmcp.pipeline.call import Database, RoleCatalogListener
+from pgmcp.validation.references import find_references
 
 
 class Databases:
@@ -89,8 +91,26 @@ class Databases:
     async def verified_questions(self, name: str, principal: Principal | None = None) -> list[str]:
         """Return the questions whose SQL the operator has verified.
 
+        A caller with a role of its own gets those that read only relations of that role's cached catalog;
+        none if it is not cached.
+
         Raises:
             UnmappedPrincipalError: the caller has no role in the database.
         """
-        context = await asyncio.to_thread(self.get(name).seen_by(principal).context)
-        return [verified.question for verified in context.verified]
+        database = self.get(name).seen_by(principal)
+        context = await asyncio.to_thread(database.context)
+        if database.identity is None:
+            return [verified.question for verified in context.verified]
+        catalog = database.schema.cached
+        if catalog is None:
+            return []
+        readable = await asyncio.to_thread(lambda: [_reads_only(each, catalog) for each in context.verified])
+        return [
+            each.question for each, is_readable in zip(context.verified, readable, strict=True) if is_readable
+        ]
+
+
+def _reads_only(verified: VerifiedQuestion, catalog: Catalog) -> bool:
+    """Return whether all relations that the SQL names are in the catalog."""
+    references = find_references(verified.bind(dict.fromkeys(verified.parameters, "1")))
+    return bool(references.relations) and all(catalog.find(name) for _, name in references.relations)

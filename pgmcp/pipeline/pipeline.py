@@ -275,6 +275,7 @@ class Pipeline:
         limit: int,
         caller: str = "",
         principal: Principal | None = None,
+        operation: Operation = Operation.SEARCH_SCHEMA,
     ) -> tuple[Catalog, list[Table]]:
         """Return the catalog and the requested tables.
 
@@ -282,12 +283,13 @@ class Pipeline:
             text: words to search for; "" means every table.
             names: exactly these tables instead, as table or schema.table.
             limit: maximum number of tables that a search for words returns.
+            operation: what the caller does, for the observers.
 
         Raises:
             InvalidArgumentError: a name does not exist, with similar names; or the arguments are too long.
         """
         check_search(text, names)
-        call = self._call(Operation.SEARCH_SCHEMA, database, caller, principal)
+        call = self._call(operation, database, caller, principal)
         with self._bounded(call):
             await self._rate_limit().admit(call.principal_id)
             served = await self.databases.serve(database, principal)
@@ -347,6 +349,21 @@ class Pipeline:
             names = self.databases.names if database is None else [database]
             return await run_on_each(names, refresh, timeout_s=self._each_timeout_s)
 
+    @contextmanager
+    def reading(
+        self, database: str | None, *, caller: str = "", principal: Principal | None = None
+    ) -> Iterator[None]:
+        """Report the read of a resource to the observers, and end it if it takes too long.
+
+        Args:
+            database: None for a stored result, which does not name its database.
+        """
+        call = self._call(Operation.READ_RESOURCE, database, caller, principal)
+        with self._bounded(call):
+            if database is not None:
+                call.role = self.databases.role_of(database, principal)
+            yield
+
     def _call(
         self,
         operation: Operation,
@@ -404,7 +421,7 @@ class Pipeline:
         call.database, call.role = database.name, database.role_name
         return Request(
             call=call,
-            database=database.named(call),
+            database=database.of_call(call),
             limits=limited_rows(row_limits or self._bounds.result, limit),
             deadline_s=self._clock() + self._bounds.request_timeout_s,
         )

@@ -14,7 +14,7 @@ from pgmcp.errors import (
     ModelReplyError,
     UnanswerableError,
 )
-from pgmcp.generation.context_file import DatabaseContext, VerifiedMatch
+from pgmcp.generation.context_file import VerifiedMatch
 from pgmcp.generation.parameters import ParameterKind
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.reply import SqlReply
@@ -67,7 +67,7 @@ class SqlWriter:
             RateLimitedError: the prompt does not fit the token budget; it was not sent.
         """
         if self._model is None:
-            raise _no_model(request.context)
+            raise _no_model(request)
         with self._tracer.stage(request.call, Stage.SCHEMA):
             catalog = await request.database.schema.get()
         with self._tracer.stage(request.call, Stage.PROMPT):
@@ -109,8 +109,10 @@ async def _settle(reserved: TokenReservation, used_tokens: int) -> None:
         await reserved.settle(used_tokens)
 
 
-def _no_model(context: DatabaseContext) -> ModelNotConfiguredError:
-    known = "; ".join(verified.question for verified in context.verified[:5])
+def _no_model(request: Request) -> ModelNotConfiguredError:
+    # Callers with a role of their own may not know all of them.
+    verified = () if request.database.identity is not None else request.context.verified[:5]
+    known = "; ".join(each.question for each in verified)
     return ModelNotConfiguredError(
         "no model is configured to write SQL, and this is none of the verified questions",
         hint="write the SQL yourself and call execute_sql, or have the operator set PG_MCP_OPENAI_API_KEY"

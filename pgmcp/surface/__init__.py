@@ -217,18 +217,15 @@ class Surface:
         """Return the protocol's list of resource templates."""
         return resources.page_of("resourceTemplates", resources.TEMPLATES, cursor)
 
-    async def read_resource(self, uri: str, principal: "Principal | None" = None) -> dict[str, Any]:
+    async def read_resource(self, uri: str, caller: Caller) -> dict[str, Any]:
         """Return the protocol's content of a resource.
-
-        Args:
-            principal: the authenticated user who reads; None if the transport does not authenticate.
 
         Raises:
             RequestError: there is no such resource, or it cannot be read now.
         """
         backend = await self._built_for_request()
         return await resources.read_resource(
-            self._known_settings(), backend.pipeline, backend.presenter, uri, principal
+            self._known_settings(), backend.pipeline, backend.presenter, uri, caller
         )
 
     async def check_subscribable(self, uri: str) -> None:

@@ -99,6 +99,7 @@ class _Names:
                 return []
 
     async def _questions(self, database: str) -> list[str]:
+        await self._catalog(database)  # by which a role's questions are chosen
         with suppress(UnmappedPrincipalError):
             return await self._pipeline.databases.verified_questions(database, self._principal)
         return []

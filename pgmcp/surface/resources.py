@@ -24,6 +24,7 @@ from pgmcp.errors import (
     UnknownDatabaseError,
     UnmappedPrincipalError,
 )
+from pgmcp.surface.caller import Caller
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
 from pgmcp.surface.settings import SurfaceSettings
 from pgmcp.untrusted import shorten
@@ -165,18 +166,18 @@ async def read_resource(
     pipeline: "Pipeline",
     presenter: "Presenter",
     uri: str,
-    principal: "Principal | None" = None,
+    caller: Caller,
 ) -> dict[str, Any]:
     """Return the content of a URI as the protocol's `ReadResourceResult`.
 
     Args:
-        principal: the authenticated user who reads; decides the role, and which stored results can be read.
+        caller: who reads; the principal decides the role, and which stored results can be read.
 
     Raises:
         RequestError: there is no such resource, or it cannot be read now.
     """
     try:
-        content = await _read(settings, pipeline, presenter, uri, principal)
+        content = await _read(settings, pipeline, presenter, uri, caller)
     except PgmcpError as error:
         is_absent = isinstance(error, _ABSENT)
         code = INVALID_PARAMS if is_absent else INTERNAL_ERROR
@@ -208,7 +209,7 @@ async def _read(
     pipeline: "Pipeline",
     presenter: "Presenter",
     uri: str,
-    principal: "Principal | None",
+    caller: Caller,
 ) -> dict[str, Any] | None:
     if uri == _LIST_URI:
         return _text("\n".join(pipeline.databases.names))
@@ -217,9 +218,10 @@ async def _read(
         described = {key: found_page.description[key] for key in ("mimeType", "_meta")}
         return {**described, "text": found_page.read()}
     if found := _SCHEMA.fullmatch(uri):
-        return _text(await _read_schema(pipeline, *found.groups(), principal=principal))
+        return _text(await _read_schema(pipeline, *found.groups(), caller=caller))
     if found := _RESULT.fullmatch(uri):
-        return _text(await _read_rows(presenter, *found.groups(), principal=principal))
+        with pipeline.reading(None, caller=caller.name, principal=caller.principal):
+            return _text(await _read_rows(presenter, *found.groups(), owner=caller.principal_id))
     return None
 
 
@@ -229,28 +231,35 @@ async def _read_schema(
     page: str | None,
     table: str | None,
     *,
-    principal: "Principal | None",
+    caller: Caller,
 ) -> str:
     from pgmcp.catalog.rendering import render_table
+    from pgmcp.pipeline import Operation
     from pgmcp.surface.presenter import fenced
     from pgmcp.surface.schema_pages import describe_page, describe_schema
 
     name = unquote(database)
     if table is not None:
         catalog, (found,) = await pipeline.find_tables(
-            "", database=name, names=[unquote(table)], limit=1, principal=principal
+            "",
+            database=name,
+            names=[unquote(table)],
+            limit=1,
+            caller=caller.name,
+            principal=caller.principal,
+            operation=Operation.READ_RESOURCE,
         )
         return fenced(render_table(found, catalog))
-    catalog = await pipeline.databases.catalog(name, principal)
+    with pipeline.reading(name, caller=caller.name, principal=caller.principal):
+        catalog = await pipeline.databases.catalog(name, caller.principal)
     if page is not None:
         return await asyncio.to_thread(describe_page, name, catalog, unquote(page))
     return await asyncio.to_thread(describe_schema, name, catalog)
 
 
-async def _read_rows(presenter: "Presenter", result: str, row: str, *, principal: "Principal | None") -> str:
+async def _read_rows(presenter: "Presenter", result: str, row: str, *, owner: str | None) -> str:
     if not row.isascii() or not row.isdigit():
         raise InvalidArgumentError(f"{row[:32]!r} is no row", hint="rows are counted from 1")
-    owner = None if principal is None else principal.id
     return await presenter.page(result, int(row[:18]), owner)
 
 

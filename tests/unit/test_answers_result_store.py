@@ -52,6 +52,17 @@ async def test_values_and_columns_are_what_they_were(store: ResultStore) -> None
     assert rows == Rows(columns, [cells], Truncation.ROWS)
 
 
+async def test_a_caller_makes_room_at_its_own_expense() -> None:
+    store = ResultStore(max_bytes=1_000, lifetime_s=60)
+    of_bob = await store.keep(make_rows(20), owner="bob")
+    of_alice = [await store.keep(make_rows(20), owner="alice") for _ in range(20)]
+
+    await store.read(str(of_bob), 1, 1, owner="bob")
+    await store.read(str(of_alice[-1]), 1, 1, owner="alice")
+    with pytest.raises(ResultGoneError):
+        await store.read(str(of_alice[0]), 1, 1, owner="alice")
+
+
 @pytest.mark.parametrize("first_row", [0, 4])
 async def test_a_row_that_is_not_there_is_refused_with_those_that_are(
     store: ResultStore, first_row: int

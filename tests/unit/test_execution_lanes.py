@@ -66,6 +66,36 @@ async def test_no_caller_overtakes_waiting_ones() -> None:
     await waiting
 
 
+async def test_one_place_is_out_of_each_principals_reach() -> None:
+    lanes = Lanes(4)  # three places
+    assert lanes.try_enter("alice")
+    assert lanes.try_enter("alice")
+    assert not lanes.try_enter("alice")
+    third = lanes.ask(principal="alice")
+
+    assert lanes.try_enter("bob")
+    of_bob, of_carol = lanes.ask(principal="bob"), lanes.ask(principal="carol")
+    lanes.leave("bob")
+    assert (third.done(), of_bob.done(), of_carol.done()) == (False, True, False)
+    lanes.leave("alice")
+
+    assert (third.done(), of_carol.done()) == (True, False)
+    lanes.leave("bob")
+    assert of_carol.done()
+
+
+async def test_a_principal_that_waits_for_its_own_statements_finds_the_lane_blocked() -> None:
+    time = Time()
+    lanes = lanes_of(4, time)
+    lanes.try_enter("alice")
+    lanes.try_enter("alice")
+    impatient = lanes.ask(is_patient=False, principal="alice")
+    time.advance(BLOCKED_AFTER_S)
+
+    assert await lanes.wait(impatient, "alice") is False
+    assert lanes.try_enter("bob")
+
+
 async def test_a_caller_that_stops_waiting_loses_its_place() -> None:
     lanes = Lanes(1)
     lanes.try_enter()

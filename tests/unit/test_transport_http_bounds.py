@@ -2,18 +2,25 @@
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import anyio
 import pytest
+import trustme
 
+from pgmcp.identity import Principal
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.http.address import ListenAddress, open_sockets
+from pgmcp.transport.http.authentication.challenge import ProtectedResource
+from pgmcp.transport.http.authentication.gate import Gate
+from pgmcp.transport.http.authentication.static_tokens import StaticTokens, digest_of
 from pgmcp.transport.http.health import DatabaseState
 from pgmcp.transport.http.host_check import LOOPBACK_NAMES, HostCheck
-from pgmcp.transport.http.limits import HttpLimits
-from pgmcp.transport.http.server import HttpServer
+from pgmcp.transport.http.limits import HttpLimits, Shares
+from pgmcp.transport.http.server import HttpServer, TlsFiles
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +30,9 @@ LIST = b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
 
 
 @asynccontextmanager
-async def serve(limits: HttpLimits) -> AsyncIterator[int]:
+async def serve(
+    limits: HttpLimits, *, gate: Gate | None = None, tls: TlsFiles | None = None
+) -> AsyncIterator[int]:
     """Serve a surface without databases on a free port, and return the port."""
     loop = asyncio.get_running_loop()
     surface_settings: asyncio.Future[SurfaceSettings] = loop.create_future()
@@ -35,7 +44,8 @@ async def serve(limits: HttpLimits) -> AsyncIterator[int]:
 
     sockets = open_sockets(ListenAddress("127.0.0.1", 0))
     sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # what is not read is soon felt
-    server = HttpServer(Surface(surface_settings, backend), HostCheck(LOOPBACK_NAMES, ()), check, limits)
+    surface = Surface(surface_settings, backend)
+    server = HttpServer(surface, HostCheck(LOOPBACK_NAMES, ()), check, limits, gate=gate, tls=tls)
     serving = loop.create_task(server.serve(sockets))
     try:
         with anyio.fail_after(20):
@@ -48,12 +58,15 @@ async def serve(limits: HttpLimits) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def connect(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+async def connect(
+    port: int, trust: ssl.SSLContext | None = None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     connection = socket.socket()  # the writer closes it
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     connection.setblocking(False)
     await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
-    reader, writer = await asyncio.open_connection(sock=connection)
+    name = "localhost" if trust else None
+    reader, writer = await asyncio.open_connection(sock=connection, ssl=trust, server_hostname=name)
     try:
         yield reader, writer
     finally:
@@ -62,10 +75,10 @@ async def connect(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asynci
             await writer.wait_closed()
 
 
-def whole(body: bytes) -> bytes:
+def whole(body: bytes, header: bytes = b"") -> bytes:
     """Return a request of an honest client."""
     rest = f"Accept: application/json\r\nMCP-Protocol-Version: 2025-11-25\r\nContent-Length: {len(body)}"
-    return HEAD + rest.encode() + b"\r\n\r\n" + body
+    return HEAD + header + rest.encode() + b"\r\n\r\n" + body
 
 
 async def ended(reader: asyncio.StreamReader) -> bytes:
@@ -115,16 +128,150 @@ async def test_a_body_without_a_length_is_bounded_while_it_is_read() -> None:
         assert (await ended(reader)).startswith(b"HTTP/1.1 413")
 
 
-async def test_one_connection_too_many_is_answered_503_and_the_others_go_on() -> None:
-    async with (
-        serve(HttpLimits(max_connections=2)) as port,
-        connect(port) as (first, writer),
-        connect(port),
-        connect(port) as (third, _),
-    ):
+async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str = "") -> bytes:
+    """Send a request, and return the status line of its answer."""
+    writer.write(whole(PING, f"Authorization: Bearer {token}\r\n".encode() if token else b""))
+    head_of_answer = await reader.readuntil(b"\r\n\r\n")
+    length = int(head_of_answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+    await reader.readexactly(length)
+    return head_of_answer.partition(b"\r")[0]
+
+
+async def begun(
+    port: int, clients: AsyncExitStack, header: bytes = b""
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Return a connection whose request is known to the server and lacks its body."""
+    reader, writer = await clients.enter_async_context(connect(port))
+    writer.write(whole(PING, header + b"Expect: 100-continue\r\n").removesuffix(PING))
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100")
+    return reader, writer
+
+
+OK = b"HTTP/1.1 200 OK"
+
+
+async def test_one_request_too_many_is_answered_503_and_the_others_go_on() -> None:
+    async with serve(HttpLimits(max_connections=2)) as port, AsyncExitStack() as clients:
+        first, writer = await begun(port, clients)
+        await begun(port, clients)
+        third, _ = await clients.enter_async_context(connect(port))
+
         assert (await ended(third)).startswith(b"HTTP/1.1 503")
-        writer.write(whole(PING))
-        assert (await first.readuntil(b"}")).startswith(b"HTTP/1.1 200")
+        writer.write(PING)
+        assert (await first.readuntil(b"}")).startswith(OK)
+
+
+async def test_silent_and_idle_connections_make_room_for_new_ones_the_silent_first() -> None:
+    async with serve(HttpLimits(max_connections=3)) as port, AsyncExitStack() as clients:
+        idle, idle_writer = await clients.enter_async_context(connect(port))
+        assert await answered(idle, idle_writer) == OK
+        silent = [(await clients.enter_async_context(connect(port)))[0] for _ in range(2)]
+        for _ in range(20):
+            silent.append((await clients.enter_async_context(connect(port)))[0])
+            assert await ended(silent.pop(0)) == b""
+        assert await answered(idle, idle_writer) == OK
+        for _ in range(3):
+            await begun(port, clients)
+
+        for each in (*silent, idle):
+            assert await ended(each) == b""
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA, tmp_path: Path) -> TlsFiles:
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "chain.pem")
+    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
+    return TlsFiles(tmp_path / "chain.pem", tmp_path / "key.pem")
+
+
+@pytest.fixture
+def trust(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+async def test_connections_without_a_finished_handshake_are_counted_and_make_room(
+    tls: TlsFiles, trust: ssl.SSLContext
+) -> None:
+    async with serve(HttpLimits(max_connections=2), tls=tls) as port, AsyncExitStack() as clients:
+        silent = [(await clients.enter_async_context(connect(port)))[0] for _ in range(2)]
+        for _ in range(5):
+            silent.append((await clients.enter_async_context(connect(port)))[0])
+            assert await ended(silent.pop(0)) == b""
+        honest = await clients.enter_async_context(connect(port, trust))
+
+        assert await ended(silent[0]) == b""
+        assert await answered(*honest) == OK
+        assert await answered(*honest) == OK
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\n\r\n"])
+async def test_a_handshake_that_does_not_end_is_cut_off(tls: TlsFiles, sent: bytes) -> None:
+    async with serve(HttpLimits(header_timeout_s=0.05), tls=tls) as port, connect(port) as (slow, writer):
+        writer.write(sent)
+
+        assert not (await ended(slow)).startswith(b"HTTP")
+
+
+async def test_a_request_that_comes_with_the_end_of_the_handshake_is_answered(
+    tls: TlsFiles, trust: ssl.SSLContext
+) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trust.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    async with serve(HttpLimits(), tls=tls) as port, connect(port) as (reader, writer):
+        while True:
+            try:
+                client.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                writer.write(outgoing.read())
+                incoming.write(await reader.read(65536))
+        client.write(whole(PING))
+        writer.write(outgoing.read())  # the client's Finished and its request in one piece
+        answer = b""
+        while not answer.endswith(b"}"):
+            incoming.write(await reader.read(65536))
+            with suppress(ssl.SSLWantReadError):
+                answer += client.read(65536)
+
+    assert answer.startswith(OK)
+
+
+def gate_of(*names: str) -> Gate:
+    return Gate(ProtectedResource(), StaticTokens({name: digest_of(name) for name in names}))
+
+
+async def test_one_principal_takes_no_more_than_its_share_of_requests() -> None:
+    limits = HttpLimits(max_connections=8)  # two of one principal
+    async with serve(limits, gate=gate_of("alice", "bob")) as port, AsyncExitStack() as clients:
+        of_alice = b"Authorization: Bearer alice\r\n"
+        running = [await begun(port, clients, of_alice) for _ in range(2)]
+        statuses = {
+            name: await answered(*await clients.enter_async_context(connect(port)), token=name)
+            for name in ("alice", "bob")
+        }
+        for _, writer in running:
+            writer.write(PING)
+        assert [(await reader.readuntil(b"}")).partition(b"\r")[0] for reader, _ in running] == [OK] * 2
+
+    assert statuses == {"alice": b"HTTP/1.1 429 Too Many Requests", "bob": OK}
+
+
+def test_a_share_is_given_back_and_nothing_is_remembered() -> None:
+    shares, alice = Shares(1), Principal("alice")
+    with shares.use(alice) as first, shares.use(alice) as second, shares.use(Principal("bob")) as other:
+        assert (first, second, other) == (True, False, True)
+
+    with shares.use(alice) as again, shares.use(None) as anonymous:
+        assert (again, anonymous) == (True, True)
+    assert not shares._used
 
 
 async def test_a_client_that_reads_nothing_is_cut_off() -> None:

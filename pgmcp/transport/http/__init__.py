@@ -5,6 +5,7 @@
 
 address        the listening address, and whether other machines can reach it
 connections    limits on the number and slowness of connections
+handshakes     TLS, counted from the start of the handshake
 app            paths, methods and errors
 host_check     allow-lists of Host and Origin
 authentication bearer tokens
@@ -15,6 +16,7 @@ sdk_server     the surface as the SDK's handlers
 callers        who calls, as handlers need to know
 changes        changed resources for `subscriptions/listen` streams
 health         /healthz and /readyz
+limits         limits of one client
 server         the whole server, from the first connection to the last
 
 The SDK, Starlette and uvicorn are imported in this package only; the stdio transport starts without them.

@@ -20,7 +20,8 @@ from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 from pgmcp.transport.http.cross_origin import answer_preflight, is_preflight, readable_by
 from pgmcp.transport.http.health import Health
 from pgmcp.transport.http.host_check import HostCheck
-from pgmcp.transport.http.replies import refusal
+from pgmcp.transport.http.limits import Shares
+from pgmcp.transport.http.replies import SERVER_ERROR, refusal
 from pgmcp.untrusted import escape_untrusted, shorten
 
 logger = logging.getLogger(__name__)
@@ -39,13 +40,19 @@ class HttpApp:
         exchanges: ASGIApp,
         host_check: HostCheck,
         health: Health,
+        shares: Shares,
         gate: Gate | None = None,
         metrics: Callable[[], bytes] | None = None,
     ) -> None:
-        """Answer by these parts; without a gate everyone who can connect may call."""
+        """Answer by these parts; without a gate everyone who can connect may call.
+
+        Args:
+            shares: counts the requests of each principal.
+        """
         self._exchanges = exchanges
         self._host_check = host_check
         self._health = health
+        self._shares = shares
         self._gate = gate
         self._metrics = metrics
 
@@ -57,7 +64,11 @@ class HttpApp:
         if origin is not None and self._host_check.allows_origin(origin):
             send = readable_by(origin, send)
         reply = await self._answer_here(scope)
-        await (reply or self._exchanges)(scope, receive, send)
+        if reply is not None:
+            await reply(scope, receive, send)
+            return
+        with self._shares.use(scope.get(PRINCIPAL_KEY)) as is_free:
+            await (self._exchanges if is_free else _too_many_requests())(scope, receive, send)
 
     async def _answer_here(self, scope: Scope) -> Response | None:
         """Return the answer to everything but a call; None for a call."""
@@ -108,6 +119,12 @@ class HttpApp:
             logger.info("a request from %s is refused: its Origin header is not allowed", client)
             return refusal(403, "the Origin header is not one that this server is configured for")
         return None
+
+
+def _too_many_requests() -> Response:
+    return refusal(
+        429, "too many of your requests run already", code=SERVER_ERROR, headers={"Retry-After": "1"}
+    )
 
 
 def client_of(scope: Scope) -> str:

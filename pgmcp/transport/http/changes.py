@@ -31,6 +31,7 @@ from pgmcp.surface.changes import ResourceUpdated as Updated
 from pgmcp.surface.changes import ToolsListChanged as ToolsChanged
 from pgmcp.surface.reply import INVALID_REQUEST
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
+from pgmcp.transport.http.limits import Shares
 
 _listening: ContextVar[Principal | None] = ContextVar("listening", default=None)
 """Who opens the stream of the current task."""
@@ -41,9 +42,11 @@ class ChangeStreams:
 
     Args:
         max_streams: maximum number of open streams.
+        max_streams_of_one: of one principal.
     """
 
-    def __init__(self, surface: Surface, *, max_streams: int) -> None:
+    def __init__(self, surface: Surface, *, max_streams: int, max_streams_of_one: int) -> None:
+        self._shares = Shares(max_streams_of_one)
         self._bus = _ChangeBus()
         self._is_closed = False
         self._handler = ListenHandler(self._bus, max_subscriptions=max_streams)
@@ -58,7 +61,9 @@ class ChangeStreams:
         wanted = params.notifications.model_copy(update={"prompts_list_changed": None})
         # Of this task alone: the handler subscribes in it, and the bus has no other way to know who listens.
         _listening.set(principal_of(context))
-        with anyio.move_on_after(_seconds_left(context)):
+        with self._shares.use(principal_of(context)) as is_free, anyio.move_on_after(_seconds_left(context)):
+            if not is_free:
+                raise MCPError(code=INVALID_REQUEST, message="too many streams are open; close some first")
             return await self._handler(context, params.model_copy(update={"notifications": wanted}))
         raise MCPError(code=INVALID_REQUEST, message="the token has expired")
 

@@ -1,8 +1,12 @@
-"""uvicorn's HTTP/1.1 connection with additional limits on silent, slow and too many clients."""
+"""uvicorn's HTTP/1.1 connection with additional limits on silent, slow and too many clients.
+
+accepted ─▶ TLS handshake (`handshakes`) ─▶ BoundedConnection
+                                                 │
+too many connections: the one that has been silent or idle for longest is closed, or the new one is
+"""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
@@ -17,6 +21,58 @@ _FULL: Final = (
 )
 
 
+class Evictable(Protocol):
+    """A connection without a request."""
+
+    def evict(self) -> None:
+        """Close it, because there is no room for it."""
+        ...
+
+
+class ConnectionPlaces:
+    """The connections of one server that have no request, and can make room for new ones.
+
+    Args:
+        most: maximum number of connections.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._silent: dict[Evictable, None] = {}
+        self._idle: dict[Evictable, None] = {}
+
+    def make_room(self, count: int) -> bool:
+        """Return whether there is room for one more connection; close an unused one if that is needed.
+
+        Connections that never had a request are closed first, then those that are kept open for the next one.
+
+        Args:
+            count: how many connections there are.
+        """
+        if count < self._most:
+            return True
+        unused = self._silent or self._idle
+        if not unused:
+            return False
+        oldest = next(iter(unused))
+        self.forget(oldest)
+        oldest.evict()
+        return True
+
+    def note_silent(self, connection: Evictable) -> None:
+        """Remember a new connection."""
+        self._silent[connection] = None
+
+    def note_idle(self, connection: Evictable) -> None:
+        """Remember a connection whose request was answered."""
+        self._idle.setdefault(connection)
+
+    def forget(self, connection: Evictable) -> None:
+        """Forget a connection that has a request, or is closed."""
+        self._silent.pop(connection, None)
+        self._idle.pop(connection, None)
+
+
 class BoundedConnection(H11Protocol):
     """A connection whose slowness cannot affect others.
 
@@ -28,17 +84,19 @@ class BoundedConnection(H11Protocol):
     """
 
     limits: HttpLimits
+    places: ConnectionPlaces
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept a connection, or close it if there are too many."""
+        """Accept a connection, or refuse it if there are too many that are in use."""
         self._headers_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
-        if len(self.connections) >= self.limits.max_connections:
+        if not self.places.make_room(len(self.connections)):
             transport.write(_FULL)
             transport.close()
             self.transport = transport
             return
+        self.places.note_silent(self)
         super().connection_made(_JoiningTransport(transport, self.loop))  # type: ignore[arg-type]
         self._await_headers()
 
@@ -51,9 +109,20 @@ class BoundedConnection(H11Protocol):
         if cycle is None or cycle.response_complete:
             self._await_headers()
         else:
+            self.places.forget(self)
             self._stop_waiting_for_headers()
             if self._is_stopping:
                 cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        if self.cycle.response_complete and self in self.connections:
+            self.places.note_idle(self)
+
+    def evict(self) -> None:
+        """Close the connection, because there is no room for it."""
+        self.transport.abort()
 
     def shutdown(self) -> None:
         """Close the connection when it is idle; a new one may have a request on its way."""
@@ -66,6 +135,7 @@ class BoundedConnection(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Remove the connection from the count."""
+        self.places.forget(self)
         self._stop_waiting_for_headers()
         self._stop_waiting_for_reader()
         if self in self.connections:
@@ -132,6 +202,7 @@ class _JoiningTransport:
         return getattr(self._transport, name)
 
 
-def connection_class(limits: HttpLimits) -> Callable[..., Any]:
+def connection_class(limits: HttpLimits) -> type[BoundedConnection]:
     """Return the class of connections with these limits, for uvicorn's `http` setting."""
-    return type("BoundedConnection", (BoundedConnection,), {"limits": limits})
+    shared = {"limits": limits, "places": ConnectionPlaces(limits.max_connections)}
+    return type("BoundedConnection", (BoundedConnection,), shared)

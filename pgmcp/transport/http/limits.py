@@ -1,6 +1,15 @@
 """Limits of one client, so that it cannot affect others."""
 
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.identity import Principal
+
+SHARE_OF_ONE: Final = 4
+"""One principal may use one part in so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -9,9 +18,10 @@ class HttpLimits:
 
     Attributes:
         max_body_bytes: of one request.
-        max_connections: maximum number of open connections; further ones get 503.
-        header_timeout_s: for a request's headers, from the connection's start or the end of the last answer's
-            idle time.
+        max_connections: maximum number of open connections; a further one takes the place of an unused one,
+            or gets 503.
+        header_timeout_s: for the TLS handshake; for a request's headers, from the connection's start or the
+            end of the last answer's idle time.
         body_timeout_s: for a request's body.
         write_timeout_s: a connection is closed if its client reads nothing of an answer for this long.
         keep_alive_s: idle connections stay open; longer than those of proxies, so that proxies close first.
@@ -30,3 +40,42 @@ class HttpLimits:
     def max_streams(self) -> int:
         """Maximum of `subscriptions/listen` streams: half of the connections, because streams stay open."""
         return self.max_connections // 2
+
+    @property
+    def max_requests_of_one(self) -> int:
+        """Maximum of one principal's requests at a time, streams included: a quarter of the connections."""
+        return max(1, self.max_connections // SHARE_OF_ONE)
+
+    @property
+    def max_streams_of_one(self) -> int:
+        """Maximum of one principal's streams: a quarter of all."""
+        return max(1, self.max_streams // SHARE_OF_ONE)
+
+
+class Shares:
+    """Counts what each principal uses at a time, so that one cannot use all.
+
+    Args:
+        most: of one principal.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._used: Counter[str] = Counter()
+
+    @contextmanager
+    def use(self, principal: Principal | None) -> Iterator[bool]:
+        """Use one while the context is entered; False if the principal has no more. None: not counted."""
+        if principal is None:
+            yield True
+            return
+        if self._used[principal.id] >= self._most:
+            yield False
+            return
+        self._used[principal.id] += 1
+        try:
+            yield True
+        finally:
+            self._used[principal.id] -= 1
+            if not self._used[principal.id]:
+                del self._used[principal.id]

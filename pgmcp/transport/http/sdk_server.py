@@ -72,7 +72,7 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
         (
             "resources/read",
             types.ReadResourceRequestParams,
-            lambda context, it: surface.read_resource(str(it.uri), principal_of(context)),
+            lambda context, it: surface.read_resource(str(it.uri), _caller(context)),
         ),
         ("prompts/list", paged, _at_once(lambda params: surface.list_prompts(params.cursor))),
         (

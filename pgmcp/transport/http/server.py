@@ -21,9 +21,10 @@ from pgmcp.transport.http.changes import ChangeStreams
 from pgmcp.transport.http.connections import connection_class
 from pgmcp.transport.http.direct_calls import DirectCalls
 from pgmcp.transport.http.exchange import Exchanges
+from pgmcp.transport.http.handshakes import use_tls
 from pgmcp.transport.http.health import Check, Health
 from pgmcp.transport.http.host_check import HostCheck
-from pgmcp.transport.http.limits import HttpLimits
+from pgmcp.transport.http.limits import HttpLimits, Shares
 from pgmcp.transport.http.sdk_server import build_sdk_server
 
 logger = logging.getLogger(__name__)
@@ -83,7 +84,9 @@ class HttpServer:
             proxies: addresses and networks whose X-Forwarded headers are believed.
         """
         self._limits = limits
-        self._changes = ChangeStreams(surface, max_streams=limits.max_streams)
+        self._changes = ChangeStreams(
+            surface, max_streams=limits.max_streams, max_streams_of_one=limits.max_streams_of_one
+        )
         self._health = Health(check)
         sdk_server = sdk_server or build_sdk_server(surface, self._changes)
         # The bodies have been read and bounded, and the hosts checked, before the SDK sees a request.
@@ -98,8 +101,11 @@ class HttpServer:
         ]
         streaming, plain = map(StreamableHTTPASGIApp, self._managers)
         self._exchanges = Exchanges(streaming, plain, DirectCalls(surface), limits)
-        app = HttpApp(self._exchanges, host_check, self._health, gate, metrics)
-        self._uvicorn = _Uvicorn(_uvicorn_config(app, limits, tls, proxies))
+        shares = Shares(limits.max_requests_of_one)
+        app = HttpApp(self._exchanges, host_check, self._health, shares, gate, metrics)
+        config = _uvicorn_config(app, limits, tls, proxies)
+        use_tls(config)
+        self._uvicorn = _Uvicorn(config)
         self._stop_timer: asyncio.TimerHandle | None = None
 
     async def serve(self, sockets: Sequence[socket]) -> None:
@@ -166,10 +172,7 @@ class _Uvicorn(uvicorn.Server):
             listener.close()
         loop = asyncio.get_running_loop()
         await asyncio.gather(
-            *(
-                loop.connect_accepted_socket(self._new_connection, connection, ssl=self.config.ssl)
-                for connection in waiting
-            ),
+            *(loop.connect_accepted_socket(self._new_connection, connection) for connection in waiting),
             return_exceptions=True,
         )
         await super().shutdown(sockets)

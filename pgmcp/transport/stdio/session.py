@@ -70,7 +70,7 @@ class Session:
             "tools/call": self._call_tool,
             "resources/list": self._list_resources,
             "resources/templates/list": _at_once(lambda request: surface.list_templates(_cursor(request))),
-            "resources/read": lambda request, _: surface.read_resource(text_of(request, "uri")),
+            "resources/read": lambda request, caller: surface.read_resource(text_of(request, "uri"), caller),
             "prompts/list": _at_once(lambda request: surface.list_prompts(_cursor(request))),
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,

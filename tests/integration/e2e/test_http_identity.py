@@ -340,6 +340,50 @@ def test_the_schema_is_the_one_of_the_role(client: httpx2.Client, served: Served
     assert "payroll" not in missing.partition("hint")[2]
 
 
+def test_a_completed_question_is_one_that_the_role_can_ask(client: httpx2.Client, served: Served) -> None:
+    typed: dict[str, Any] = {
+        "ref": {"type": "ref/prompt", "name": "ask_question"},
+        "argument": {"name": "question", "value": ""},
+        "context": {"arguments": {"database": "shop"}},
+    }
+
+    def questions(name: str) -> list[str]:
+        token = served.people[name].token
+        send(client, token, tool_call("search_schema"))  # the schema is known to completions
+        completed = answer(client, token, "completion/complete", **typed)["result"]["completion"]
+        return sorted(completed["values"])
+
+    assert questions("alice") == ["How many orders are there?", "What do we pay?"]
+    assert questions("bob") == ["How many orders are there?"]
+    unknown = refusal(send(client, served.people["bob"].token, tool_call("query", question="Why?")))
+    assert "What do we pay?" not in unknown
+
+
+def test_a_read_of_a_resource_is_recorded_with_its_caller(client: httpx2.Client, served: Served) -> None:
+    for uri in ("schema://shop", "schema://shop/orders", "result://absent/1"):
+        answer(client, served.people["bob"].token, "resources/read", uri=uri)
+
+    lines = [json.loads(line) for line in served.audit.read_text().splitlines()][-3:]
+
+    assert [(line["operation"], line["principal"], line["outcome"]) for line in lines] == [
+        ("read_resource", "bob", "answered"),
+        ("read_resource", "bob", "answered"),
+        ("read_resource", "bob", "result_gone"),
+    ]
+    assert [line.get("role") for line in lines] == [BOB, BOB, None]
+    assert all(line["caller"] for line in lines)
+
+
+def test_two_people_of_one_name_do_not_share_a_result(client: httpx2.Client, served: Served) -> None:
+    static, of_issuer = served.people["robot"].token, served.token("robot")
+    kept = message_of(send(client, static, tool_call("execute_sql", sql=MANY)))["result"]
+    uri = re.search(r"result://[\w-]+/\d+", json.dumps(kept))
+    assert uri is not None
+
+    assert "result" in answer(client, static, "resources/read", uri=uri[0])
+    assert "error" in answer(client, of_issuer, "resources/read", uri=uri[0])
+
+
 def test_the_rest_of_a_result_is_for_the_one_who_asked(client: httpx2.Client, served: Served) -> None:
     carol, dave = served.people["carol"].token, served.people["dave"].token
     kept = message_of(send(client, carol, tool_call("execute_sql", sql=MANY)))["result"]

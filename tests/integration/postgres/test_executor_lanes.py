@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import anyio
 import psycopg
@@ -148,3 +149,22 @@ async def test_a_statement_above_the_cost_ceiling_is_refused_with_its_plan(
 
     assert await value(supervisor, "select 'cheap'") == "cheap"
     assert (await run(supervisor, "show server_encoding", wrapped=False)).rows == [["UTF8"]]
+
+
+async def test_heavy_statements_of_one_principal_leave_a_worker_to_others(
+    supervise: Supervise, url: str, backends: Backends
+) -> None:
+    supervisor = supervise(url, max_workers=4, max_waiting=6)  # three workers that are not reserved
+    of_bob = HEAVY.replace("sum", "max")
+
+    async with anyio.create_task_group() as callers:
+        for _ in range(7):
+            callers.start_soon(partial(run, supervisor, HEAVY, principal="alice"))
+        await all_run(backends, HEAVY, 2)
+        callers.start_soon(partial(run, supervisor, of_bob, principal="bob"))
+        await all_run(backends, of_bob, 1)
+
+        assert len(backends.running(HEAVY)) == 2
+        with pytest.raises(BusyError, match="7 of your statements run or wait already"):
+            await run(supervisor, "select 1", principal="alice")
+        callers.cancel_scope.cancel()

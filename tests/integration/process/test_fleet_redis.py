@@ -20,7 +20,7 @@ pytest.importorskip("redis", reason="the extra `fleet` is not installed")
 
 from pgmcp.fleet.connection import SharedRedis
 from pgmcp.fleet.limits import OutagePolicy, shared_counts
-from pgmcp.fleet.results import SharedResultStore
+from pgmcp.fleet.results import SharedResultStore, _hash_of
 from pgmcp.fleet.sealing import Sealer
 
 pytestmark = pytest.mark.anyio
@@ -264,6 +264,32 @@ async def test_the_oldest_results_of_all_servers_make_room_and_all_expire(
     assert await kept.read(str(ids[-1]), 1, 1)
     assert await kept.keep(Rows(COLUMNS, [[n, str(hash(str(n)))] for n in range(500)])) is None
     assert all(0 < int(str(server.run("TTL", key))) <= 120 for key in server.list_keys())
+
+
+async def test_a_caller_makes_room_at_its_own_expense(shared: SharedRedis) -> None:
+    kept = store(shared, max_bytes=1_000)
+    of_bob = await kept.keep(make_rows(5), owner="bob")
+    of_alice = [await kept.keep(make_rows(5), owner="alice") for _ in range(20)]
+
+    assert await kept.read(str(of_bob), 1, 1, owner="bob")
+    assert await kept.read(str(of_alice[-1]), 1, 1, owner="alice")
+    with pytest.raises(ResultGoneError):
+        await kept.read(str(of_alice[0]), 1, 1, owner="alice")
+
+
+async def test_the_count_of_results_that_redis_has_lost_is_corrected(
+    server: RedisServer, shared: SharedRedis
+) -> None:
+    kept = store(shared, max_bytes=1_000)
+    for owner in ("alice", "bob"):
+        server.run("HSET", "pgmcp:results:bytes", _hash_of(owner), "900")
+
+    result_id = await kept.keep(make_rows(5), owner="alice")
+
+    assert await kept.read(str(result_id), 1, 1, owner="alice")
+    sums = server.run("HVALS", "pgmcp:results:bytes")
+    assert isinstance(sums, list)
+    assert sum(map(int, sums)) <= 1_000
 
 
 async def test_during_an_outage_an_answer_is_given_without_further_pages(server: RedisServer) -> None:
