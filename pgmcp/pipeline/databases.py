@@ -112,5 +112,5 @@ class Databases:
 
 def _reads_only(verified: VerifiedQuestion, catalog: Catalog) -> bool:
     """Return whether all relations that the SQL names are in the catalog."""
-    references = find_references(verified.bind(dict.fromkeys(verified.parameters, "1")))
+    references = find_references(verified.sample_sql)
     return bool(references.relations) and all(catalog.find(name) for _, name in references.relations)
