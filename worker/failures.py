@@ -37,6 +37,9 @@ _AUTH_WORDS = re.compile(
     r"|no pg_hba\.conf entry|pg_hba\.conf rejects|(?:role|database) \".*\" does not exist"
     r"|is not permitted to log in|permission denied for database"
     r"|no such database|failed to authenticate with backend"
+    # Of settings in the connection string.
+    r"|configuration parameter|for parameter \"|parameter \".*\" (?:cannot be changed|requires)"
+    r"|requires a value|to set parameter|command-line argument"
     # Of the client. A server whose own certificate is not trusted has refused nothing.
     r"|client certificate",
     re.IGNORECASE,

@@ -46,6 +46,42 @@ _HINT_BY_WORDS: Final = (
         "the URL",
     ),
     (
+        r"configuration parameter|invalid value for parameter|parameter \S+ (?:cannot be changed|requires)"
+        r"|requires a value|to set parameter|command-line argument",
+        "correct the setting that the message names: it comes from options= or client_encoding= in the URL, "
+        "or from libpq's environment variables (PGOPTIONS, PGTZ, PGDATESTYLE, PGGEQO)",
+    ),
+    (
+        r"weak sslmode",
+        "set PG_MCP_DATABASE_SSL_MODE, or sslmode in the URL, to a mode that the message names",
+    ),
+    (
+        r"channel binding required",
+        "channel binding needs TLS and scram-sha-256: set PG_MCP_DATABASE_SSL_MODE=require, or remove "
+        "channel_binding=require",
+    ),
+    (
+        r"authentication method requirement",
+        "the server asks for another method than require_auth (PGREQUIREAUTH) allows: add the method to it, "
+        "or remove it",
+    ),
+    (
+        r"did not request an SSL certificate",
+        "the server asks for no client certificate: remove sslcertmode=require (PGSSLCERTMODE)",
+    ),
+    (
+        r"GSSAPI",
+        "get a Kerberos ticket (kinit), or remove gssencmode=require (PGGSSENCMODE)",
+    ),
+    (
+        r"replication connection",
+        "a replication connection runs no queries: remove replication from the URL",
+    ),
+    (
+        r"invalid SCRAM (?:client|server) key",
+        "correct scram_client_key and scram_server_key, or remove them and set the password",
+    ),
+    (
         r"database does not allow connections|database is (?:paused|disabled)|is disabled",
         "the pooler has paused or disabled this database: its administrator enables it again (PgBouncer: "
         "RESUME or ENABLE)",
@@ -149,6 +185,11 @@ _HINT_BY_WORDS: Final = (
     (
         r"database system is (?:starting up|shutting down|in recovery)|not yet accepting connections",
         "the server is starting or stopping: try again in a moment",
+    ),
+    (
+        r"SSL error: unexpected eof",
+        "the server ended the TLS handshake: remove sslnegotiation=direct if it has no TLS or is older than "
+        "PostgreSQL 17",
     ),
     (
         r"invalid response to SSL negotiation|expected authentication request",

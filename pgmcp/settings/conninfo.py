@@ -10,7 +10,7 @@ import re
 from typing import Final, NamedTuple
 from urllib.parse import quote, unquote
 
-from pgmcp.settings.libpq_keywords import KEYWORDS, find_problem
+from pgmcp.settings.libpq_keywords import KEYWORDS, find_conflicts, find_problem
 
 _URL = re.compile(r"postgres(?:ql)?://", re.IGNORECASE)
 _HOSTS_AND_DBNAME = re.compile(
@@ -68,6 +68,7 @@ def normalize(conninfo: str) -> str:
         _check_parameters(_pairs(conninfo))
         return conninfo
     url = _split(conninfo)
+    _check_location(url)
     _check_query(url)
     if _PLACEHOLDER.fullmatch(unquote(url.password or "")):
         raise ValueError("the password in the URL is a placeholder: replace it, with its brackets")
@@ -99,20 +100,26 @@ def values(conninfo: str) -> dict[str, str]:
     if not _URL.match(conninfo):
         return {keyword: text for keyword, text in _pairs(conninfo).items() if text}
     url = _split(conninfo)
-    hosts, _, dbname = url.location.partition("/")
-    places = [
-        place.rpartition(":") if re.search(r":\d*$", place) else (place, "", "") for place in hosts.split(",")
-    ]
-    ports = [port for _, _, port in places]
     given = {
-        "host": ",".join(host.strip("[]") for host, _, _ in places),
-        "port": ",".join(ports) if any(ports) else "",
-        "dbname": unquote(dbname),
+        **_location(url),
         "user": unquote(url.user),
         "password": unquote(url.password or ""),
         **_options(url),
     }
     return {keyword: text for keyword, text in given.items() if text}
+
+
+def _location(url: "_Url") -> dict[str, str]:
+    hosts, _, dbname = url.location.partition("/")
+    places = [
+        place.rpartition(":") if re.search(r":\d*$", place) else (place, "", "") for place in hosts.split(",")
+    ]
+    ports = [port for _, _, port in places]
+    return {
+        "host": ",".join(unquote(host.strip("[]")) for host, _, _ in places),
+        "port": ",".join(ports) if any(ports) else "",
+        "dbname": unquote(dbname),
+    }
 
 
 def without_secrets(conninfo: str) -> str:
@@ -151,9 +158,9 @@ def _query_pairs(url: "_Url") -> list[tuple[str, str, str]]:
 
 
 def _encode_query(url: "_Url") -> str:
-    """Return the query in libpq's form: "=" and single "%" within a value are encoded."""
+    """Return the query in libpq's form: "=", " " and single "%" within a value are encoded."""
     pairs = (
-        f"{keyword}={_LONE_PERCENT.sub('%25', text).replace('=', '%3D')}"
+        f"{keyword}={_LONE_PERCENT.sub('%25', text).replace('=', '%3D').replace(' ', '%20')}"
         for keyword, _, text in _query_pairs(url)
     )
     query = "&".join(pairs)
@@ -177,11 +184,22 @@ def _check_query(url: "_Url") -> None:
         )
     if options.get("ssl") == "true":
         del options["ssl"]  # JDBC's spelling, the only one that libpq accepts
-    _check_parameters(options)
+    _check_parameters({keyword: text for keyword, text in _location(url).items() if text} | options)
+
+
+def _check_location(url: "_Url") -> None:
+    """Reject a scheme before the host, and text that is not UTF-8."""
+    if "://" in url.location:
+        raise ValueError("write the host without a scheme: postgresql://user:password@host:5432/dbname")
+    try:
+        unquote("\n".join(part or "" for part in url), errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("percent-encoded characters in a connection URL are UTF-8: é is %C3%A9") from None
 
 
 def _check_parameters(given: dict[str, str]) -> None:
     problems = [problem for keyword, text in given.items() if (problem := find_problem(keyword, text))]
+    problems += find_conflicts(given)
     if problems:
         raise ValueError("; ".join(problems))
 

@@ -5,7 +5,9 @@ compares it.
 """
 
 import difflib
+import ipaddress
 import re
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 _KEYWORDS_TEXT = """
@@ -30,6 +32,43 @@ _VALUES_BY_KEYWORD: Final = {
     "min_protocol_version": ("3.0", "3.2", "latest"),
     "max_protocol_version": ("3.0", "3.2", "latest"),
 }
+KEYWORD_BY_VARIABLE: Final = {
+    "PGPORT": "port",
+    "PGSSLMODE": "sslmode",
+    "PGSSLNEGOTIATION": "sslnegotiation",
+    "PGSSLCERTMODE": "sslcertmode",
+    "PGSSLMINPROTOCOLVERSION": "ssl_min_protocol_version",
+    "PGSSLMAXPROTOCOLVERSION": "ssl_max_protocol_version",
+    "PGMINPROTOCOLVERSION": "min_protocol_version",
+    "PGMAXPROTOCOLVERSION": "max_protocol_version",
+    "PGGSSENCMODE": "gssencmode",
+    "PGCHANNELBINDING": "channel_binding",
+    "PGREQUIREAUTH": "require_auth",
+    "PGLOADBALANCEHOSTS": "load_balance_hosts",
+    "PGTARGETSESSIONATTRS": "target_session_attrs",
+    "PGCONNECT_TIMEOUT": "connect_timeout",
+    "PGCLIENTENCODING": "client_encoding",
+}
+"""libpq's environment variables whose values are checked (manual, "Environment Variables")."""
+
+_AUTH_METHODS: Final = frozenset(["password", "md5", "gss", "sspi", "scram-sha-256", "oauth", "none"])
+# PostgreSQL's src/common/encnames.c, in lower case and without signs, as the server compares them.
+_ENCODINGS_TEXT: Final = """
+abc alt auto big5 euccn eucjis2004 eucjp euckr euctw gb18030 gbk johab koi8 koi8r koi8u mskanji muleinternal
+shiftjis shiftjis2004 sjis sqlascii tcvn tcvn5712 uhc unicode utf8 vscii win
+"""
+_ENCODINGS: Final = frozenset(
+    [
+        *_ENCODINGS_TEXT.split(),
+        *(f"iso8859{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)),
+        *(f"latin{number}" for number in range(1, 11)),
+        *(
+            f"{name}{page}"
+            for name in ("win", "windows")
+            for page in (866, 874, 932, 936, 949, 950, *range(1250, 1259))
+        ),
+    ]
+)
 _TLS_VERSIONS: Final = ("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3")  # libpq ignores their case
 _NUMBERS_TEXT = """
 connect_timeout keepalives keepalives_count keepalives_idle keepalives_interval tcp_user_timeout
@@ -112,16 +151,84 @@ def find_problem(keyword: str, text: str) -> str:
     """
     if keyword not in KEYWORDS:
         return f"libpq has no parameter {keyword[:40]!r}: {_hint(keyword)}"
-    if not text:
-        return ""
     if allowed := _VALUES_BY_KEYWORD.get(keyword):
         return "" if text in allowed else _wrong_value(keyword, text, allowed)
-    if keyword in ("ssl_min_protocol_version", "ssl_max_protocol_version"):
-        known = text.lower() in {version.lower() for version in _TLS_VERSIONS}
-        return "" if known else f"{keyword} takes {', '.join(_TLS_VERSIONS)}"
     if keyword in _NUMBERS and not re.fullmatch(r"\s*[-+]?\d+\s*", text, re.ASCII):
         return f"{keyword} takes a whole number"
-    return _port_problem(text) if keyword == "port" else ""
+    check = _CHECK_BY_KEYWORD.get(keyword)
+    return check(text) if check and text else ""
+
+
+def find_conflicts(given: Mapping[str, str]) -> Iterator[str]:
+    """Yield the problems of parameters that libpq refuses together.
+
+    Args:
+        given: values by keyword, of one connection string.
+    """
+    mode = given.get("sslmode")
+    if mode in ("disable", "allow", "prefer") and given.get("sslnegotiation") == "direct":
+        yield "sslnegotiation=direct needs sslmode=require, verify-ca or verify-full"
+    if mode not in (None, "verify-full") and given.get("sslrootcert") == "system":
+        yield "sslrootcert=system needs sslmode=verify-full"
+    for low, high, order in (
+        ("ssl_min_protocol_version", "ssl_max_protocol_version", _TLS_VERSIONS),
+        ("min_protocol_version", "max_protocol_version", _VALUES_BY_KEYWORD["min_protocol_version"]),
+    ):
+        places = {text.lower(): place for place, text in enumerate(order)}
+        ends = [places.get(given.get(name, "").lower()) for name in (low, high)]
+        if ends[0] is not None and ends[1] is not None and ends[0] > ends[1]:
+            yield f"{low} is greater than {high}"
+    yield from _count_conflicts({name: text.split(",") for name, text in given.items() if text})
+
+
+def _count_conflicts(lists: Mapping[str, list[str]]) -> Iterator[str]:
+    hosts = lists.get("hostaddr") or lists.get("host")
+    if hosts is None:
+        return
+    if "host" in lists and len(lists["host"]) != len(hosts):
+        yield f"host names {len(lists['host'])} hosts and hostaddr {len(hosts)} addresses: write one for each"
+    if "port" in lists and len(lists["port"]) not in (1, len(hosts)):
+        yield f"port names {len(lists['port'])} ports for {len(hosts)} hosts: write one, or one for each host"
+
+
+def _tls_version_problem(text: str) -> str:
+    known = text.lower() in {version.lower() for version in _TLS_VERSIONS}
+    return (
+        ""
+        if known
+        else f"ssl_min_protocol_version and ssl_max_protocol_version take {', '.join(_TLS_VERSIONS)}"
+    )
+
+
+def _encoding_problem(text: str) -> str:
+    if "".join(filter(str.isalnum, text)).lower() in _ENCODINGS:
+        return ""
+    return "client_encoding takes the name of an encoding of PostgreSQL, such as utf8 or latin1"
+
+
+def _auth_problem(text: str) -> str:
+    methods = [method.strip() for method in text.split(",")]
+    names = [method.removeprefix("!") for method in methods]
+    if not _AUTH_METHODS.issuperset(names):
+        return f"require_auth takes {', '.join(sorted(_AUTH_METHODS))}, or each of them after a !"
+    if len({method.startswith("!") for method in methods}) > 1:
+        return "require_auth takes either methods, or methods after a !, not both"
+    return ""
+
+
+def _replication_problem(text: str) -> str:
+    if text.lower() in ("false", "off", "no", "0"):
+        return ""
+    return "replication: remove it; a replication connection runs no queries"
+
+
+def _address_problem(text: str) -> str:
+    try:
+        for address in filter(None, text.split(",")):
+            ipaddress.ip_address(address.strip())
+    except ValueError:
+        return "hostaddr takes IP addresses; write a name as host"
+    return ""
 
 
 def _hint(keyword: str) -> str:
@@ -152,3 +259,14 @@ def _port_problem(text: str) -> str:
     if all(not port or (port.isascii() and port.isdigit() and 1 <= int(port[:6]) <= 65535) for port in ports):
         return ""
     return "port takes numbers from 1 to 65535, one for each host"
+
+
+_CHECK_BY_KEYWORD: Final = {
+    "port": _port_problem,
+    "hostaddr": _address_problem,
+    "require_auth": _auth_problem,
+    "replication": _replication_problem,
+    "client_encoding": _encoding_problem,
+    "ssl_min_protocol_version": _tls_version_problem,
+    "ssl_max_protocol_version": _tls_version_problem,
+}

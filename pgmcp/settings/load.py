@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from pgmcp.errors import SettingsError
-from pgmcp.settings import sources
+from pgmcp.settings import conninfo, sources
 from pgmcp.settings.database import PASSWORD_FIELDS, DatabaseSettings
+from pgmcp.settings.libpq_keywords import KEYWORD_BY_VARIABLE, find_problem
 from pgmcp.settings.models import Settings
 from pgmcp.settings.sources import Given, GivenSource, LibpqSource
 from pgmcp.settings.specs import (
@@ -49,9 +50,11 @@ def load_settings(
         SettingsError: the message lists all problems, with the names that the operator used.
     """
     problems: list[str] = []
-    highest_first = read_sources(os.environ if environ is None else environ, env_file, problems)
+    environ = os.environ if environ is None else environ
+    highest_first = read_sources(environ, env_file, problems)
     try:
         settings = Settings(*highest_first)
+        problems += _libpq_problems(settings, environ)
     except ValidationError as error:
         problems += _describe_all(error, highest_first)
     if problems:
@@ -82,6 +85,17 @@ def read_sources(environ: Mapping[str, str], env_file: Path | None, problems: li
     spelling = {name.lower(): name for name in (*names, main)}
     named = [_name_databases(given, main, spelling) for given in highest_first]
     return [*map(GivenSource, _keep_highest_passwords(named)), LibpqSource(process, main)]
+
+
+def _libpq_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield the problems of libpq's variables that a database uses."""
+    targets = [database.target() for database in settings.databases.values()]
+    given = [{*params, *conninfo.values(url)} for url, params in targets]
+    for variable, keyword in KEYWORD_BY_VARIABLE.items():
+        text = environ.get(variable, "")
+        problem = find_problem(keyword, text) if text else ""
+        if problem and not all(keyword in keywords for keywords in given):
+            yield f"{variable} {sources.show(text)}: {problem}"
 
 
 def _keep_highest_passwords(

@@ -893,6 +893,24 @@ def test_libpq_s_own_environment_configures_the_database(variable: str) -> None:
     assert settings.databases["shop"].target() == ("", {})
 
 
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("PGSSLMODE", "REQUIRE", "write require, in lower case"),
+        ("PGPORT", "54320000", "numbers from 1 to 65535"),
+        ("PGCONNECT_TIMEOUT", "5s", "a whole number"),
+        ("PGCLIENTENCODING", "klingon", "the name of an encoding"),
+    ],
+)
+def test_a_variable_of_libpq_that_it_would_refuse_is_named(variable: str, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=f"{variable} .*{said}"):
+        load({"PG_MCP_DATABASE_URL": "postgresql:///shop", variable: text})
+
+
+def test_a_wrong_variable_of_libpq_that_the_settings_override_is_no_problem() -> None:
+    assert load({"PGSSLMODE": "REQUIRE", "PG_MCP_DATABASE_URL": "postgresql://db/shop?sslmode=require"})
+
+
 def test_libpq_s_password_variable_goes_to_the_worker_as_a_parameter() -> None:
     assert load({"PGHOST": "h", "PGPASSWORD": "s"}).databases["main"].target() == ("", {"password": "s"})
 

@@ -75,8 +75,13 @@ def test_the_keywords_are_those_of_libpq() -> None:
         "postgresql://db/shop?application_name=50%",
         "postgresql://a:1,b/shop?target_session_attrs=prefer-standby&load_balance_hosts=random",
         "postgresql://db/shop?ssl_min_protocol_version=tlsv1.3&channel_binding=require",
-        "host=db port=5432,5433 sslmode=verify-full connect_timeout=' 5 '",
+        "host=a,db port=5432,5433 sslmode=verify-full connect_timeout=' 5 '",
         "service=shop",
+        "postgresql://a,b,c/shop?port=1,2,3&hostaddr=10.0.0.1,10.0.0.2,::1",
+        "postgresql://%2Ftmp/shop?client_encoding=ISO-8859-15&replication=off",
+        "postgresql://db/shop?options=-c work_mem=8MB&application_name=a b",
+        "postgresql://db/shop?require_auth=!password,!md5&sslnegotiation=direct&sslmode=require",
+        "host=db ssl_min_protocol_version=TLSv1.2 ssl_max_protocol_version=TLSv1.2 sslrootcert=system",
     ],
 )
 def test_what_libpq_takes_is_accepted(conninfo: str) -> None:
@@ -121,6 +126,28 @@ def test_what_libpq_takes_is_accepted(conninfo: str) -> None:
         ("Host=db password=Quagga", "write host, in lower case"),
         ("host=db database=shop password=Quagga", "'database': write dbname"),
         ("host=db port=5432a password=Quagga", "port takes numbers"),
+        ("postgresql://me:Quagga@db:99999/shop", "port takes numbers from 1 to 65535"),
+        ("postgresql://me:Quagga@db/shop?port=1,2", "port names 2 ports for 1 hosts"),
+        ("host=a,b hostaddr=10.0.0.1 password=Quagga", "host names 2 hosts and hostaddr 1 addresses"),
+        ("postgresql://me:Quagga@db/shop?hostaddr=db", "hostaddr takes IP addresses"),
+        ("postgresql://me:Quagga@http://db/shop", "write the host without a scheme"),
+        ("postgresql://me:Quagga@db/%ff", "are UTF-8"),
+        ("postgresql://me:Quagga@db/shop?sslmode=", "sslmode takes disable, allow"),
+        ("host=db connect_timeout='' password=Quagga", "connect_timeout takes a whole number"),
+        ("postgresql://me:Quagga@db/shop?client_encoding=Quagga", "client_encoding takes the name"),
+        ("postgresql://me:Quagga@db/shop?replication=database", "replication: remove it"),
+        ("postgresql://me:Quagga@db/shop?require_auth=scram", "require_auth takes gss, md5"),
+        ("postgresql://me:Quagga@db/shop?require_auth=md5,!password", "not both"),
+        ("postgresql://me:Quagga@db/shop?sslnegotiation=direct&sslmode=prefer", "needs sslmode=require"),
+        ("postgresql://me:Quagga@db/shop?sslrootcert=system&sslmode=require", "needs sslmode=verify-full"),
+        (
+            "host=db password=Quagga ssl_min_protocol_version=TLSv1.3 ssl_max_protocol_version=TLSv1.2",
+            "ssl_min_protocol_version is greater than ssl_max_protocol_version",
+        ),
+        (
+            "postgresql://me:Quagga@db/shop?min_protocol_version=3.2&max_protocol_version=3.0",
+            "min_protocol_version is greater than max_protocol_version",
+        ),
     ],
 )
 def test_what_libpq_would_refuse_is_named_with_what_to_write(conninfo: str, said: str) -> None:
