@@ -5,6 +5,7 @@ retrying; we close a pool that cannot connect, and the next statement opens a ne
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,7 +23,6 @@ from worker.protocol import SHARED_SESSION, Connected, FailureCode
 from worker.refusal import read_sqlstates
 from worker.server_facts import ServerFacts
 from worker.session_settings import STATEMENT_TIMEOUT_MS
-from worker.text_encoding import codec_of
 
 REFUSAL_CHECK_S: Final = 0.02
 """How often to check for a failed attempt while waiting for a connection; getconn does not report one."""
@@ -198,21 +198,17 @@ class Session:
 def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) -> tuple[str, str]:
     """Return the whole connection string, and the client_encoding that it asked for or "".
 
-    Connections begin in UTF8. What was asked for matters in a SQL_ASCII database alone: elsewhere the
-    encoding only says how the same text travels. A name that is not known is left for the server to refuse.
+    Connections begin in UTF8, in which statements are sent. What was asked for matters in a SQL_ASCII
+    database alone: elsewhere the encoding only says how the same text travels.
     """
     try:
         merged = make_conninfo(conninfo, **params)
     except psycopg.ProgrammingError:  # the message may contain part of the password
         raise FailedError(FailureCode.UNREACHABLE, "libpq cannot read the connection string") from None
     given = conninfo_to_dict(merged)
-    defaults = {
-        "connect_timeout": str(connect_timeout_s),
-        "application_name": "pgmcp",
-        "keepalives_idle": "30",
-    }
+    defaults = {"fallback_application_name": "pgmcp", "keepalives_idle": "30"}
+    if "PGCONNECT_TIMEOUT" not in os.environ:
+        defaults["connect_timeout"] = str(connect_timeout_s)
     missing = {name: value for name, value in defaults.items() if name not in given}
-    requested = str(given.get("client_encoding") or "")
-    if not requested or requested == "auto" or codec_of(requested):
-        missing["client_encoding"] = "utf8"
-    return make_conninfo(merged, **missing), requested
+    requested = str(given.get("client_encoding") or os.environ.get("PGCLIENTENCODING", ""))
+    return make_conninfo(merged, **missing, client_encoding="utf8"), requested

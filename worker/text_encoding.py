@@ -14,7 +14,7 @@ from typing import Final
 _UTF8: Final = "utf-8"
 _SQL_ASCII: Final = "SQL_ASCII"
 
-# Without client-only encodings (SJIS, GBK and others): in these an ASCII byte may be half of a character.
+# Without client-only encodings: see below.
 _CODEC_BY_NAME: Final = {
     "utf8": _UTF8,
     "unicode": _UTF8,
@@ -30,13 +30,28 @@ _CODEC_BY_NAME: Final = {
     "alt": "cp866",
     "win874": "cp874",
     "win": "cp1251",
-    **{f"win{page}": f"cp{page}" for page in range(1250, 1259)},
+    **dict.fromkeys(("abc", "tcvn", "tcvn5712", "vscii"), "cp1258"),
+    **{f"{name}{page}": f"cp{page}" for name in ("win", "windows") for page in range(1250, 1259)},
+    "windows866": "cp866",
+    "windows874": "cp874",
     **{f"latin{number}": f"iso8859-{number}" for number in (1, 2, 3, 4)},
     **{f"iso8859{part}": f"iso8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)},
     **{
         f"latin{number}": f"iso8859-{part}"
         for number, part in ((5, 9), (6, 10), (7, 13), (8, 14), (9, 15), (10, 16))
     },
+}
+
+# In these an ASCII byte may be half of a character. No server has such an encoding, but a database in
+# SQL_ASCII may hold text in one.
+_CLIENT_CODEC_BY_NAME: Final = {
+    **dict.fromkeys(("sjis", "shiftjis", "mskanji", "win932", "windows932"), "cp932"),
+    **dict.fromkeys(("big5", "win950", "windows950"), "cp950"),
+    **dict.fromkeys(("gbk", "win936", "windows936"), "gbk"),
+    **dict.fromkeys(("uhc", "win949", "windows949"), "cp949"),
+    "gb18030": "gb18030",
+    "johab": "johab",
+    "shiftjis2004": "shift_jis_2004",
 }
 
 
@@ -48,11 +63,14 @@ class TextEncoding:
         client_encoding: as PostgreSQL is told; "" leaves it at UTF8, in which the connection began.
         codec: Python's name of it.
         counts_bytes: whether the server counts positions in bytes, as it does in a SQL_ASCII database.
+        is_client_only: an ASCII byte may be half of a character, so only ASCII can be sent: the server, which
+            reads bytes, could find a quote in another character.
     """
 
     client_encoding: str = ""
     codec: str = _UTF8
     counts_bytes: bool = False
+    is_client_only: bool = False
 
     def decode(self, value: bytes) -> str:
         """Return the text, with U+FFFD for each byte that means nothing in this encoding."""
@@ -64,7 +82,7 @@ class TextEncoding:
         Raises:
             UnicodeEncodeError: a character does not exist in this encoding.
         """
-        encoded = text.encode(self.codec)
+        encoded = text.encode("ascii" if self.is_client_only else self.codec)
         # Some codecs write a look-alike: euc_jp makes a backslash of a yen sign, and a backslash can move the
         # end of a string literal away from where the validator saw it.
         if self.codec != _UTF8 and encoded.decode(self.codec, "replace") != text:
@@ -87,6 +105,8 @@ def choose_encoding(server_encoding: str, requested: str) -> TextEncoding:
     """
     if server_encoding == _SQL_ASCII:
         codec = codec_of(requested)
+        if client_codec := _CLIENT_CODEC_BY_NAME.get(_fold(requested)):
+            return TextEncoding(_SQL_ASCII, client_codec, counts_bytes=True, is_client_only=True)
         if not codec:
             return TextEncoding(_SQL_ASCII, _UTF8, counts_bytes=True)
         # UTF8 is not told to the server, for it would check what it sends; the bytes are the same.
@@ -100,4 +120,9 @@ def choose_encoding(server_encoding: str, requested: str) -> TextEncoding:
 
 def codec_of(name: str) -> str:
     """Return Python's codec for a name of PostgreSQL's, however it is spelled; "" if unknown."""
-    return _CODEC_BY_NAME.get("".join(filter(str.isalnum, name)).lower(), "")
+    return _CODEC_BY_NAME.get(_fold(name), "")
+
+
+def _fold(name: str) -> str:
+    """Return a name as PostgreSQL compares it: letters and digits, in lower case."""
+    return "".join(filter(str.isalnum, name)).lower()

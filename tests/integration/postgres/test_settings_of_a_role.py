@@ -9,6 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from pgmcp.errors import DeadlineExceededError, StatementFailedError
+from pgmcp.execution.spawn import spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from testing.own_statements import own_session
 from testing.pgbouncer import PgBouncer, find_pgbouncer
@@ -333,25 +334,61 @@ def test_the_smaller_limit_holds(role: SettingsRole, setting: str, shown: str, w
             assert session.run(f"select current_setting('{name}')").rows == [[shown]]
 
 
+@pytest.mark.parametrize("encoding", ["sjis", "gbk", "big5", "windows-1252", "euc_tw", "sql_ascii"])
+async def test_statements_travel_in_utf8_whatever_the_connection_string_asks_for(
+    supervise: Supervise, role: SettingsRole, encoding: str
+) -> None:
+    supervisor = supervise(make_conninfo(role.url, client_encoding=encoding))
+
+    assert (await run(supervisor, "select '語', 'é', 'x'")).rows == [["語", "é", "x"]]
+
+
+async def test_a_statement_beyond_ascii_is_refused_where_its_bytes_could_hold_a_quote(
+    supervise: Supervise, ascii_url: str
+) -> None:
+    with pytest.raises(StatementFailedError, match="encoding"):
+        await run(supervise(f"{ascii_url}?client_encoding=sjis"), "select 'テスト'")
+
+
+@pytest.fixture
+def ascii_url(role: SettingsRole) -> Iterator[str]:
+    """A SQL_ASCII database with a table that holds text in LATIN1, and text in SJIS."""
+    options = "encoding sql_ascii locale_provider libc locale 'C' template template0"
+    role.execute(f"create database role_ascii {options}")
+    url = role.owner_url.rpartition("/")[0] + "/role_ascii"
+    try:
+        with psycopg.connect(url, client_encoding="SQL_ASCII", autocommit=True) as connection:
+            connection.execute(
+                b"create table clients as select E'Supervis\\343o'::text as latin, E'\\203e'::text as sjis"
+            )
+        yield url
+    finally:
+        role.execute("drop database role_ascii with (force)")
+
+
 @pytest.mark.parametrize(
-    ("query", "text"), [("", "Supervis\ufffdo"), ("?client_encoding=latin1", "Supervisão")]
+    ("query", "column", "text"),
+    [
+        ("", "latin", "Supervis\ufffdo"),
+        ("?client_encoding=latin1", "latin", "Supervisão"),
+        ("?client_encoding=windows-1252", "latin", "Supervisão"),
+        ("?client_encoding=Shift_JIS", "sjis", "テ"),
+    ],
 )
 async def test_a_database_in_sql_ascii_is_read_with_its_bad_bytes_marked(
-    supervise: Supervise, new_database: Callable[[], str], query: str, text: str
+    supervise: Supervise, ascii_url: str, query: str, column: str, text: str
 ) -> None:
-    url = new_database()
-    name = f"{url.rpartition('/')[2]}_ascii"
-    with psycopg.connect(url, autocommit=True) as admin:
-        options = "encoding sql_ascii locale_provider libc locale 'C' template template0"
-        admin.execute(f"create database {name} {options}".encode())
-    try:
-        ascii_url = url.rpartition("/")[0] + f"/{name}"
-        with psycopg.connect(ascii_url, client_encoding="SQL_ASCII", autocommit=True) as connection:
-            connection.execute(b"create table clients as select 7 as id, E'Supervis\\343o'::text as job")
-        supervisor = supervise(ascii_url + query)
+    supervisor = supervise(ascii_url + query)
 
-        assert (await run(supervisor, "select id, job from clients")).rows == [[7, text]]
-        await supervisor.close()
-    finally:
-        with psycopg.connect(url, autocommit=True) as admin:
-            admin.execute(f"drop database {name} with (force)".encode())
+    assert (await run(supervisor, f"select {column} from clients")).rows == [[text]]
+    await supervisor.close()
+
+
+async def test_libpqs_variable_for_the_encoding_counts_as_in_psql(
+    ascii_url: str, supervise: Supervise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "latin1")
+    supervisor = supervise(ascii_url, spawn=spawn_cold)
+
+    assert (await run(supervisor, "select latin from clients")).rows == [["Supervisão"]]
+    await supervisor.close()
