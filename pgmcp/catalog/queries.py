@@ -51,9 +51,10 @@ def _type_name(type_id: str, modifier: str) -> str:
     """Return an expression for a type's name, without its schema if the caller's search path finds it.
 
     Our statements are resolved in pg_catalog alone, so format_type() would put a schema before every other
-    type. The caller's schemas are in a setting, as `worker.protocol` says.
+    type. The caller's schemas are in a setting, as `worker.protocol` says. It keeps the schema where the role
+    may not read pg_type.
     """
-    return f"""(
+    return f"""COALESCE((
         SELECT pg_catalog.substr(
             pg_catalog.format_type({type_id}, {modifier}),
             CASE WHEN e.typnamespace <> '11' AND e.typnamespace = (
@@ -67,7 +68,7 @@ def _type_name(type_id: str, modifier: str) -> str:
                     SELECT FROM pg_catalog.pg_type AS x WHERE x.typnamespace = '11' AND x.typname = e.typname)
             THEN pg_catalog.length(pg_catalog.quote_ident(s.nspname::pg_catalog.text)) + 2 ELSE 1 END)
         FROM pg_catalog.pg_type AS e JOIN pg_catalog.pg_namespace AS s ON s.oid = e.typnamespace
-        WHERE e.oid = {type_id})"""
+        WHERE e.oid = {type_id}), pg_catalog.format_type({type_id}, {modifier}))"""
 
 
 def _texts(values: str) -> str:

@@ -29,7 +29,8 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_cast": "no statement can be checked",
     "pg_class": "neither the schema is shown nor statements are checked",
     "pg_constraint": "keys and checks are not shown, and no statement can be checked",
-    "pg_depend": "what belongs to extensions counts as the database's own",
+    "pg_depend": "what belongs to extensions counts as the database's own, and without another part too, no "
+    "statement can be checked",
     "pg_description": "comments are not shown",
     "pg_enum": "labels of enums are not shown",
     "pg_extension": "versions of extensions are not noticed",

@@ -1,10 +1,13 @@
 """How a failure ends a command: the message for a person, and the exit code for a script."""
 
 import re
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
 
+from pgmcp.__main__ import main
 from pgmcp.cli.errors import ExitCode, describe, exit_code_of
 from pgmcp.errors import (
     DeadlineExceededError,
@@ -61,3 +64,27 @@ def test_the_errors_page_lists_every_exit_code() -> None:
     _, _, section = _ERRORS_PAGE.read_text("utf-8").partition("## Exit codes")
 
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", section, re.MULTILINE)] == list(ExitCode)
+
+
+class _CtrlC:
+    """Interrupts the import of a module."""
+
+    def find_spec(self, name: str, *_: object) -> ModuleSpec | None:
+        if name in ("pgmcp.cli.app", "pgmcp.cli.serve"):
+            raise KeyboardInterrupt
+        return None
+
+
+@pytest.mark.parametrize("arguments", [["sql", "select 1"], ["serve"], []])
+def test_ctrl_c_during_the_imports_ends_with_its_exit_code(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pgmcp.cli.app", "pgmcp.cli.serve"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "argv", ["pgmcp", *arguments])
+    monkeypatch.setattr(sys, "meta_path", [_CtrlC(), *sys.meta_path])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == ExitCode.INTERRUPTED

@@ -9,6 +9,7 @@ from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.cli.grants import describe_policies, read_grants
 from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
+from pgmcp.execution.policy import find_vital
 from pgmcp.generation.context_check import explain_unknown_names, find_unknown_names
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.verified import VerifiedQuestion
@@ -60,7 +61,8 @@ async def check_catalog(context: CheckContext, check: str) -> CheckResult:
     if not unreadable:
         return CheckResult(Status.OK, check, "the role may use all required parts of the catalog")
     less = "; ".join(f"{describe_use([part])}: {USE_BY_PART[part]}" for part in unreadable)
-    return CheckResult(Status.WARN, check, f"the role may not {less}", grant(unreadable))
+    status = Status.FAIL if find_vital(unreadable) else Status.WARN
+    return CheckResult(status, check, f"the role may not {less}", grant(unreadable))
 
 
 async def check_grants(context: CheckContext, check: str) -> CheckResult:

@@ -8,6 +8,6 @@ rows        catalog rows as objects
 gaps        what to read instead where the role may not read a relation
 """
 
-from pgmcp.execution.policy.reader import PolicyReader
+from pgmcp.execution.policy.reader import PolicyReader, find_vital
 
-__all__ = ["PolicyReader"]
+__all__ = ["PolicyReader", "find_vital"]

@@ -5,7 +5,7 @@ database waits milliseconds for them and not seconds for the whole catalog. For 
 to 18, as any role may run them, and with every name qualified.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from pgmcp.errors import ResultTooLargeError
@@ -89,9 +89,7 @@ class PolicyReader:
         found = await find_unreadable(self._fetch)
         self._report(found)
         unreadable = _complete(found & (_READ_PARTS | _OPTIONAL_FUNCTIONS))
-        require(_VITAL_PARTS, unreadable, purpose="statements cannot be checked here")
-        if len(unreadable & _READ_PARTS) > 1:
-            require({"pg_depend"}, unreadable, purpose="statements cannot be checked here")
+        require(find_vital(unreadable), unreadable, purpose="statements cannot be checked here")
         # Before the rest: what changes in between is found by the next read.
         parts: list[JsonScalar] = [*sorted(unreadable)]
         version = [*await self._fetch_all(version_statement(unreadable)), parts]
@@ -121,6 +119,12 @@ class PolicyReader:
                 hint="raise the limits for catalog reads",
             )
         return result.rows
+
+
+def find_vital(unreadable: Collection[str]) -> frozenset[str]:
+    """Return those of the unreadable parts without which no statement can be checked."""
+    vital = _VITAL_PARTS | {"pg_depend"} if len(_READ_PARTS & set(unreadable)) > 1 else _VITAL_PARTS
+    return vital & set(unreadable)
 
 
 def _complete(unreadable: frozenset[str]) -> frozenset[str]:

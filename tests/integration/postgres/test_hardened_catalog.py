@@ -404,6 +404,18 @@ async def test_doctor_says_what_is_less_and_how_to_grant_it(hardened: Hardened) 
         assert USE_BY_PART[part] in results["catalog"].text
 
 
+@pytest.mark.parametrize("parts", [("pg_type",), ("pg_operator",), ("pg_depend", "pg_proc")])
+async def test_doctor_fails_where_no_statement_can_be_checked(
+    hardened: Hardened, parts: Sequence[str]
+) -> None:
+    with hardened.without(parts) as url:
+        results = await examine(url)
+
+    assert [check for check, each in results.items() if each.status is Status.FAIL] == ["catalog"]
+    assert "no statement can be checked" in results["catalog"].text
+    assert f"GRANT SELECT ON pg_catalog.{parts[0]}" in results["catalog"].hint
+
+
 async def test_doctor_names_the_grant_where_no_statement_can_run(hardened: Hardened) -> None:
     with hardened.without(["set_config"]) as url:
         results = await examine(url)
