@@ -170,7 +170,8 @@ class ScriptedEndpoint:
         requests: all requests so far, including refused ones.
         refused_parameters: a request that has one of these gets a 400 that names it, as from an endpoint
             without structured output ("response_format") or a reasoning model ("temperature").
-        refuses_system_role: a system message gets a 400, as from a chat template without that role.
+        refuses_system_role: a system message gets a 400, as from a chat template without that role; or the
+            status and the words to refuse it with.
         demands_alternating_roles: a conversation that is not user, assistant, user … gets a 400, as from
             chat templates that know no other.
         api_key: when set, any other key gets a 401.
@@ -181,7 +182,7 @@ class ScriptedEndpoint:
         *,
         refused_parameters: tuple[str, ...] = (),
         api_key: str | None = None,
-        refuses_system_role: bool = False,
+        refuses_system_role: bool | tuple[int, str] = False,
         demands_alternating_roles: bool = False,
     ) -> None:
         self.requests: list[RecordedRequest] = []
@@ -252,7 +253,8 @@ class ScriptedEndpoint:
         if self.api_key is not None and request.headers.get("authorization") != f"Bearer {self.api_key}":
             return failure(401, "Incorrect API key provided", code="invalid_api_key")
         if self.refuses_system_role and request.messages[0]["role"] == "system":
-            return failure(400, "System role not supported")
+            given = self.refuses_system_role
+            return failure(*(given if isinstance(given, tuple) else (400, "System role not supported")))
         if self.demands_alternating_roles and not _alternates(request):
             return failure(400, "Conversation roles must alternate user/assistant/user/assistant/...")
         for name in self.refused_parameters:

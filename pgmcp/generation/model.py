@@ -85,13 +85,22 @@ class _Parameters:
             return replace(self, temperature=False)
         if self.system_role and _REJECTED_ROLE.search(refusal):
             return replace(self, system_role=False)
-        simpler = _NEXT_REPLY_FORMAT.get(self.reply_format)
-        return None if simpler is None else replace(self, reply_format=simpler)
+        if simpler := _NEXT_REPLY_FORMAT.get(self.reply_format):
+            return replace(self, reply_format=simpler)
+        return replace(self, system_role=False) if self.system_role else None
 
 
 _REJECTED_ROLE = re.compile(
-    r"system[^.]{0,40}\brole|\brole[^.]{0,40}system|roles must alternate", re.IGNORECASE
+    r"system[^.]{0,40}\brole|\brole[^.]{0,40}system|roles must alternate"
+    r"|system (?:messages?|prompts?)\b|developer instruction|'system' is not supported"
+    r"|only user and assistant|unexpected (?:message )?role|first message must be",
+    re.IGNORECASE,
 )
+
+
+def _is_rejection(status: int, refusal: str) -> bool:
+    """Return whether the endpoint refused a parameter or role; llama.cpp's templates fail with status 500."""
+    return status in (400, 422) or (status >= 500 and bool(_REJECTED_ROLE.search(refusal)))
 
 
 def _without_system_role(messages: Sequence[Message]) -> list[Message]:
@@ -214,8 +223,10 @@ class ModelClient:
                     ),
                     **parameters.as_arguments(),
                 )
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as rejection:
-                weaker = parameters.without_rejected(str(rejection))
+            except openai.APIStatusError as rejection:
+                refusal = str(rejection)
+                is_rejection = _is_rejection(rejection.status_code, refusal)
+                weaker = parameters.without_rejected(refusal) if is_rejection else None
                 if weaker is None:
                     raise
                 parameters = weaker
@@ -253,10 +264,16 @@ class ModelClient:
         return client
 
 
+_API_PATH = re.compile(
+    r"/(?:chat(?:/completions)?|completions|responses|models|embeddings|messages)\Z", re.IGNORECASE
+)
+"""What may follow the base URL where a whole address was copied."""
+
+
 def split_base_url(url: str) -> tuple[str, dict[str, object]]:
     """Return the URL that "/chat/completions" is appended to, and the query for every request."""
     parts = urlsplit(url)
-    path = parts.path.rstrip("/").removesuffix("/chat/completions")
+    path = _API_PATH.sub("", parts.path.rstrip("/"))
     query: dict[str, object] = {
         name: texts[0] if len(texts) == 1 else texts
         for name, texts in parse_qs(parts.query, keep_blank_values=True).items()

@@ -32,19 +32,35 @@ REPLY_SCHEMA: dict[str, Any] = {
 
 _THINK = "think|thinking|seed:think"
 # The other tags also occur in data, such as LIKE '%<reason>%', so they count only where a line begins.
-_THOUGHT_TAGS = "thoughts?|reason|reasoning|reflection|analysis|scratchpad"
+_THOUGHT_TAGS = "|".join(
+    "thoughts? reason reasoning reflection analysis scratchpad inner_monologue antthinking cot".split()
+)
 _THOUGHT = re.compile(
     rf"(?:<({_THINK})>|(?:^|(?<=>))[ \t]*<({_THOUGHT_TAGS})>).*?(</(?:\1|\2)>|\Z)",
     re.DOTALL | re.IGNORECASE | re.MULTILINE,
 )
 _THOUGHT_START = re.compile(rf"<(?:{_THINK})>", re.IGNORECASE)
 _THOUGHT_END = re.compile(rf"</(?:{_THINK})>", re.IGNORECASE)
-_OTHER_THOUGHT_ENDS = ("[/THINK]", "◁/think▷")
-"""End marks of thoughts of Magistral and Kimi; the answer follows."""
+_OTHER_THOUGHT_ENDS = ("[/THINK]", "◁/think▷", "<|end_of_thought|>", "<|/thinking|>", "<unused95>")
+"""End marks of thoughts of several models, Magistral's and Kimi's first; the answer follows."""
 
-_SQL_FENCE = re.compile(r"```(?:sql|postgresql|postgres|pgsql)\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
-_PLAIN_FENCE = re.compile(r"```[ \t]*\n(.*?)```", re.DOTALL)
-_SQL_LABEL = re.compile(r"^[ \t]*SQL ?(?:Query)?:", re.IGNORECASE | re.MULTILINE)
+# The end of a reply also ends a fence: a limit of tokens or a stop word may have cut the mark.
+_FENCE_END = r"(?:```|~~~|\Z)"
+_SQL_FENCE = re.compile(
+    rf"(?:```|~~~)[ \t]*(?:sql|postgresql|postgres|pgsql|psql|plpgsql)\b[^\n`]*\n(.*?){_FENCE_END}",
+    re.DOTALL | re.IGNORECASE,
+)
+_PLAIN_FENCE = re.compile(rf"(?:```|~~~)(?:sql\b)?[ \t]*\r?\n?(.*?){_FENCE_END}", re.DOTALL | re.IGNORECASE)
+_SQL_LABEL = re.compile(
+    r"^[ \t]*\**(?:SQL ?(?:Query|Statement)?|Query|Answer|Final answer)\**:\**", re.IGNORECASE | re.MULTILINE
+)
+# Marks around SQL alone: of SQLCoder and others, of chat templates, of Markdown.
+_WRAPPER = re.compile(
+    r"\A(?:<s>|<sql>|<answer>|\[SQL\]|<\|begin_of_solution\|>|`)\s*(.*?)"
+    r"\s*(?:</s>|</sql>|</answer>|\[/SQL\]|<\|end_of_solution\|>|`)?\Z",
+    re.DOTALL | re.IGNORECASE,
+)
+_QUESTION = re.compile(r"\A\s*\[QUESTION\].*?\[/QUESTION\]", re.DOTALL | re.IGNORECASE)
 _AFTER_SQL = re.compile(r"^[ \t]*(?:SQLResult|Answer):.*", re.DOTALL | re.IGNORECASE | re.MULTILINE)
 # OpenAI's harmony format, where a server passes the model's channels on: only the last "final" one answers.
 _FINAL_CHANNEL = re.compile(
@@ -52,6 +68,7 @@ _FINAL_CHANNEL = re.compile(
 )
 _OTHER_CHANNEL = re.compile(r"<\|channel\|>.*?(?:<\|end\|>|(?=<\|start\|>)|\Z)", re.DOTALL)
 _CONTROL_TOKEN = re.compile(r"<\|(?:start|end|return|message|channel)\|>")
+_END_TOKEN = re.compile(r"(?:<\|(?:eot_id|im_end|endoftext|end_of_text)\|>|</s>|<end_of_turn>)\s*\Z")
 _LEADING_COMMENTS = re.compile(r"\s*((?:--[^\n]*\n\s*)+)")
 MAX_READINGS = 4
 """Of one question; with "none of these" a person has five choices at most."""
@@ -63,6 +80,10 @@ _WHOLE_FENCE = re.compile(r"\s*```\w*\s*\n(.*?)```\s*", re.DOTALL)
 
 # Every brace that does not open JSON costs one attempt: without a limit, many braces take quadratic time.
 _MAX_OBJECT_ATTEMPTS = 100
+
+_MAX_MEMBERS = 20
+_SQL_NAMES = ("sql_query", "sqlquery", "query", "statement")
+"""Other names that models give the member with the SQL."""
 
 _ASK_FOR_JSON_HINT = (
     "ask again; if it happens often, set PG_MCP_OPENAI_MODEL to a model that follows JSON instructions"
@@ -124,20 +145,26 @@ def parse_reply(text: str) -> SqlReply:
     statements = _SQL_FENCE.findall(answer) or list(filter(is_one_statement, _PLAIN_FENCE.findall(answer)))
     if not statements and "```" not in answer:
         statements = _bare_statements(answer)
-    if len(statements) == 1:
-        return _settle(_LooseReply(sql=statements[0]))
+    distinct = list({words_of(each): each for each in reversed(statements)}.values())
+    if len(distinct) == 1:
+        return _settle(_LooseReply(sql=distinct[0]))
     raise ModelReplyError("the model's reply contains no JSON object with SQL", hint=_ASK_FOR_JSON_HINT)
 
 
 def _bare_statements(answer: str) -> list[str]:
-    """Return the text without its label, if PostgreSQL's grammar parses it as one statement."""
-    *_, labelled = _SQL_LABEL.split(answer, maxsplit=1)
+    """Return the text without its label and marks, if PostgreSQL's grammar parses it as one statement."""
+    statement = answer.strip()
+    if is_one_statement(statement):
+        return [statement]
+    *_, labelled = _SQL_LABEL.split(_QUESTION.sub("", statement), maxsplit=1)
     statement = _AFTER_SQL.sub("", labelled).strip()
+    if wrapped := _WRAPPER.match(statement):
+        statement = wrapped[1]
     return [statement] if is_one_statement(statement) else []
 
 
 def _without_thoughts(text: str) -> str:
-    text = _final_channel(text)
+    text = _END_TOKEN.sub("", _final_channel(text).lstrip("\ufeff"))
     for end_mark in _OTHER_THOUGHT_ENDS:
         text = text.rpartition(end_mark)[2]
     # Some chat templates open the thought in the prompt, so that the reply contains only its end.
@@ -158,12 +185,28 @@ def _final_channel(text: str) -> str:
 
 def _replies_in(text: str) -> Iterator[_LooseReply]:
     for candidate in _json_objects_in(text):
-        try:
-            reply = msgspec.convert(candidate, _LooseReply)
-        except msgspec.ValidationError:
-            continue
-        if reply.sql is not None or reply.answerable is not None:
-            yield reply
+        for found in _nested(candidate):
+            try:
+                reply = msgspec.convert(found, _LooseReply, strict=False)
+            except msgspec.ValidationError:
+                continue
+            if reply.sql is not None or reply.answerable is not None:
+                yield reply
+                break
+
+
+def _nested(candidate: Any) -> Iterator[dict[str, Any]]:
+    """Yield an object with its usual names, and the objects in it, as tool calls and wrappers write them."""
+    if not isinstance(candidate, dict):
+        return
+    folded = {str(name).lower(): value for name, value in candidate.items()}
+    for name in _SQL_NAMES:
+        if isinstance(folded.get(name), str) and is_one_statement(folded[name]):
+            folded.setdefault("sql", folded[name])
+    yield folded
+    for value in list(candidate.values())[:_MAX_MEMBERS]:
+        if isinstance(value, dict):
+            yield {str(name).lower(): member for name, member in value.items()}
 
 
 def _json_objects_in(text: str) -> Iterator[Any]:

@@ -552,6 +552,12 @@ async def test_a_closed_client_can_be_closed_again(endpoint: ScriptedEndpoint, c
         ("/v1/chat/completions", "/v1/chat/completions"),
         ("/v1/chat/completions?key=a", "/v1/chat/completions?key=a"),
         ("/v1/", "/v1/chat/completions"),
+        ("/v1/Chat/Completions/", "/v1/chat/completions"),
+        ("/v1/completions", "/v1/chat/completions"),
+        ("/v1/responses", "/v1/chat/completions"),
+        ("/v1/models", "/v1/chat/completions"),
+        ("/v1/chat", "/v1/chat/completions"),
+        ("/v1/messages", "/v1/chat/completions"),
     ],
 )  # fmt: skip
 def test_an_address_with_a_query_or_a_whole_path_is_put_together(written: str, path: str) -> None:
@@ -584,6 +590,25 @@ async def test_a_template_without_a_system_role_gets_the_rules_from_the_user(con
     assert all("system" not in each for each in roles[1:])
     assert len(endpoint.requests) == 3
     assert "response_format" in endpoint.requests[-1].body
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "Only user and assistant roles are supported!"),
+        (400, "Developer instruction is not enabled for this model"),
+        (422, "This model does not support system messages"),
+        (400, "Invalid value in messages[0]"),
+        (500, "Jinja Exception: System role not supported"),
+    ],
+)
+async def test_a_refusal_of_the_system_role_is_known_in_other_words(
+    status: int, words: str, connect: Connect
+) -> None:
+    with ScriptedEndpoint(refuses_system_role=(status, words)) as endpoint:
+        endpoint.reply(sql("SELECT 1"))
+
+        assert (await complete(connect(endpoint.base_url))).reply.sql == "SELECT 1"
 
 
 async def test_a_template_whose_roles_must_alternate_gets_them_so_with_attempts(connect: Connect) -> None:
