@@ -85,14 +85,13 @@ class _Parameters:
             return replace(self, temperature=False)
         if self.system_role and _REJECTED_ROLE.search(refusal):
             return replace(self, system_role=False)
-        if simpler := _NEXT_REPLY_FORMAT.get(self.reply_format):
-            return replace(self, reply_format=simpler)
-        return replace(self, system_role=False) if self.system_role else None
+        simpler = _NEXT_REPLY_FORMAT.get(self.reply_format)
+        return None if simpler is None else replace(self, reply_format=simpler)
 
 
 _REJECTED_ROLE = re.compile(
     r"system[^.]{0,40}\brole|\brole[^.]{0,40}system|roles must alternate"
-    r"|system (?:messages?|prompts?)\b|developer instruction|'system' is not supported"
+    r"|system (?:messages?|prompts?)\b|developer instruction|'system' is not supported|value: 'system'"
     r"|only user and assistant|unexpected (?:message )?role|first message must be",
     re.IGNORECASE,
 )

@@ -33,7 +33,7 @@ REPLY_SCHEMA: dict[str, Any] = {
 _THINK = "think|thinking|seed:think"
 # The other tags also occur in data, such as LIKE '%<reason>%', so they count only where a line begins.
 _THOUGHT_TAGS = "|".join(
-    "thoughts? reason reasoning reflection analysis scratchpad inner_monologue antthinking cot".split()
+    ["thoughts?", "reason", "reasoning", "reflection", "analysis", "scratchpad", "inner_monologue", "cot"]
 )
 _THOUGHT = re.compile(
     rf"(?:<({_THINK})>|(?:^|(?<=>))[ \t]*<({_THOUGHT_TAGS})>).*?(</(?:\1|\2)>|\Z)",

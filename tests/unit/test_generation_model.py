@@ -598,7 +598,7 @@ async def test_a_template_without_a_system_role_gets_the_rules_from_the_user(con
         (400, "Only user and assistant roles are supported!"),
         (400, "Developer instruction is not enabled for this model"),
         (422, "This model does not support system messages"),
-        (400, "Invalid value in messages[0]"),
+        (400, "Invalid value: 'system'. Supported values are: 'user' and 'assistant'"),
         (500, "Jinja Exception: System role not supported"),
     ],
 )

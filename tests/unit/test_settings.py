@@ -908,7 +908,9 @@ def test_a_variable_of_libpq_that_it_would_refuse_is_named(variable: str, text: 
 
 
 def test_a_wrong_variable_of_libpq_that_the_settings_override_is_no_problem() -> None:
-    assert load({"PGSSLMODE": "REQUIRE", "PG_MCP_DATABASE_URL": "postgresql://db/shop?sslmode=require"})
+    settings = load({"PGSSLMODE": "REQUIRE", "PG_MCP_DATABASE_URL": "postgresql://db/shop?sslmode=require"})
+
+    assert settings.databases["main"].target()[0].endswith("sslmode=require")
 
 
 def test_libpq_s_password_variable_goes_to_the_worker_as_a_parameter() -> None:
