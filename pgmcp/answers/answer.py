@@ -5,9 +5,12 @@ r"""The answer that the pipeline returns, before it is rendered.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from pgmcp.execution.result import Rows
 
@@ -45,8 +48,7 @@ class Attachment:
     rest_hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One answer, and how it was found.
 
     Attributes:

@@ -34,8 +34,7 @@ _SURELY_BELOW: Final = 0.7  # share of the budget, because samples give no exact
 _encoder = msgspec.json.Encoder()
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(msgspec.Struct, frozen=True):
     """The part of a result that is shown.
 
     Attributes:

@@ -6,8 +6,9 @@
 Both renderings are pure and contain the same rows, remarks and URIs.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.answers.budget import CountTokens, Shown, encode_json, fit_columns, fit_rows, show_all
@@ -35,8 +36,7 @@ _HINT_BY_REASON: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(Struct, frozen=True):
     """The reason why not all rows are shown, and how to get them.
 
     Attributes:
@@ -48,8 +48,7 @@ class Missing:
     hint: str
 
 
-@dataclass(frozen=True, slots=True)
-class FittedAnswer:
+class FittedAnswer(Struct, frozen=True):
     """An answer, and the part of its rows that is shown.
 
     Attributes:
@@ -142,10 +141,12 @@ def _frame_tokens(
     words = [answer.database, fitted.sql, answer.model, *fitted.assumptions, *fitted.notes, *answer.follow_up]
     words += [text for column in columns for text in (column.name, column.type)]
     attachments = {attachment.key: attachment.facts for attachment in answer.attachments}
-    frame = _FRAME + len(columns) * _COLUMN_FRAME + encode_json([words, attachments]).decode()
+    texts = encode_json([words, attachments])
     # A token is at least one byte: a short frame need not be counted.
-    frame_bytes = len(frame.encode())
-    return frame_bytes if frame_bytes * _SMALL_SHARE <= max_tokens else count_tokens(frame)
+    frame_bytes = len(_FRAME) + len(columns) * len(_COLUMN_FRAME) + len(texts)
+    if frame_bytes * _SMALL_SHARE <= max_tokens:
+        return frame_bytes
+    return count_tokens(_FRAME + len(columns) * _COLUMN_FRAME + texts.decode())
 
 
 def _bounded(texts: tuple[str, ...]) -> list[str]:

@@ -66,7 +66,9 @@ def as_json(fitted: FittedAnswer) -> dict[str, Any]:
     }
     if answer.follow_up:
         structured["follow_up"] = list(answer.follow_up)
-    return structured | {attachment.key: attachment.facts for attachment in answer.attachments}
+    for attachment in answer.attachments:
+        structured[attachment.key] = attachment.facts
+    return structured
 
 
 def _describe_missing(fitted: FittedAnswer) -> dict[str, Any] | None:

@@ -39,12 +39,13 @@ def as_text(fitted: FittedAnswer, fence: str) -> str:
     `fence` comes from `new_fence` and is used for this answer alone.
     """
     answer, shown = fitted.answer, fitted.shown
-    parts = [describe_provenance(answer), *_how_it_was_found(fitted)]
+    parts = [describe_provenance(answer)]
+    if answer.source is not Source.DIRECT:
+        parts.extend(_how_it_was_found(fitted))
     if answer.rows and shown:
-        parts.extend(_table(shown, fence))
-        parts.extend(_what_is_missing(fitted, answer.rows, shown))
-    parts.extend(attachment.sentence for attachment in answer.attachments)
-    parts.extend(escape_untrusted(note) for note in fitted.notes)
+        parts.extend(_rows(fitted, answer.rows, shown, fence))
+    parts.extend([attachment.sentence for attachment in answer.attachments])
+    parts.extend([escape_untrusted(note) for note in fitted.notes])
     if fitted.rest is not None:
         parts.append(f"The other rows, without running it again: resource {fitted.rest}")
     if fitted.missing and fitted.more_rows_hint:
@@ -54,16 +55,14 @@ def as_text(fitted: FittedAnswer, fence: str) -> str:
 
 def describe_provenance(answer: Answer) -> str:
     """Return one line: the number of rows, the time, the database, and who wrote the SQL."""
-    facts = [
-        _count_rows(answer.rows) if answer.rows else "not executed",
-        f"{sum(answer.elapsed_ms.values()):.0f} ms",
-        f"database {escape_untrusted(answer.database)}",
-        _name_source(answer),
-    ]
-    if answer.tokens_in or answer.tokens_out:
-        cached = f" ({answer.tokens_cached} cached)" if answer.tokens_cached else ""
-        facts.append(f"{answer.tokens_in}{cached} + {answer.tokens_out} model tokens")
-    return ", ".join(facts)
+    extent = _count_rows(answer.rows) if answer.rows else "not executed"
+    spent_ms = sum(answer.elapsed_ms.values())
+    source = "direct SQL" if answer.source is Source.DIRECT else _name_source(answer)
+    line = f"{extent}, {spent_ms:.0f} ms, database {escape_untrusted(answer.database)}, {source}"
+    if not answer.tokens_in and not answer.tokens_out:
+        return line
+    cached = f" ({answer.tokens_cached} cached)" if answer.tokens_cached else ""
+    return f"{line}, {answer.tokens_in}{cached} + {answer.tokens_out} model tokens"
 
 
 def _count_rows(rows: Rows) -> str:
@@ -91,7 +90,7 @@ def _name_writer(answer: Answer) -> str:
 
 def _how_it_was_found(fitted: FittedAnswer) -> Iterator[str]:
     answer = fitted.answer
-    if answer.sql and answer.source is not Source.DIRECT:
+    if answer.sql:
         yield "SQL:"
         yield escape_untrusted_block(answer.sql.strip())
     if answer.assumptions:
@@ -102,10 +101,14 @@ def _how_it_was_found(fitted: FittedAnswer) -> Iterator[str]:
         yield from (f"- {escape_untrusted(text)}" for text in answer.follow_up)
 
 
-def _table(shown: Shown, fence: str) -> Iterator[str]:
+def _rows(fitted: FittedAnswer, rows: Rows, shown: Shown, fence: str) -> list[str]:
+    parts = []
     if shown.columns:
         header = text_row([column.name for column in shown.columns])
-        yield fence_lines([header, shown.text] if shown.row_count else [header], fence)
+        parts.append(fence_lines([header, shown.text] if shown.row_count else [header], fence))
+    if fitted.missing or fitted.cut_cells:
+        parts.extend(_what_is_missing(fitted, rows, shown))
+    return parts
 
 
 def _what_is_missing(fitted: FittedAnswer, rows: Rows, shown: Shown) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 from base64 import b64encode
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from pgmcp.features import AnswerExtension, Feature, ToolArgument
 

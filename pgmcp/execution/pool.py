@@ -74,6 +74,7 @@ class WorkerPool:
         """
         self._name = target.name
         self._size = size
+        self._reserved = reserved_of(size.max_workers)
         self._clock = clock
         self._ids = itertools.count(1)
         self._connector = Connector(
@@ -269,7 +270,7 @@ class WorkerPool:
     @property
     def _general_room(self) -> int:
         """How many general statements the connected workers may run, at least."""
-        return max(1, self._connected_count - reserved_of(self._size.max_workers))
+        return max(1, self._connected_count - self._reserved)
 
     def _rebalance(self, *, can_start: bool = True) -> None:
         """Hand idle workers to those who wait and start more, as `allocate` decides."""
@@ -286,7 +287,7 @@ class WorkerPool:
 
     def _pace_growth(self, started: int) -> None:
         """Let one more worker be started later, if general statements go on waiting."""
-        if started and self._worker_count > reserved_of(self._size.max_workers) + 1:
+        if started and self._worker_count > self._reserved + 1:
             self._may_grow = False
         if self._waiting_general and not self._may_grow and self._growing is None:
             self._growing = asyncio.get_running_loop().call_later(GROW_EVERY_S, self._grow)

@@ -1,7 +1,7 @@
 """The result of a statement: columns, rows, and why it is incomplete, if it is."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self, overload
 
@@ -133,8 +133,7 @@ def _has_lines(lines: bytes, count: int) -> bool:
     return lines.count(b"\n") == count and lines[-1:] in (b"", b"\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(msgspec.Struct, frozen=True):
     """The rows of one statement, in the database's order.
 
     Attributes:
@@ -154,4 +153,4 @@ class Rows:
         """Return the leading rows, marked as truncated if there are more."""
         if len(self.rows) <= max_rows:
             return self
-        return replace(self, rows=self.rows[:max_rows], truncated=Truncation.ROWS)
+        return msgspec.structs.replace(self, rows=self.rows[:max_rows], truncated=Truncation.ROWS)

@@ -21,9 +21,10 @@ class SharedTimer:
     def set(self, key: object, left_s: float, act: Callable[[], None]) -> None:
         """Call `act` after a delay unless the key is cleared; replaces an earlier deadline of the key."""
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + max(0.0, left_s)
+        deadline_s = loop.time() + (left_s if left_s > 0 else 0.0)
         self._entries[key] = (deadline_s, act)
-        self._wake_at(loop, deadline_s)
+        if self._timer is None or self._timer.when() > deadline_s:
+            self._wake_at(loop, deadline_s)
 
     def clear(self, key: object) -> None:
         """Forget a deadline."""
@@ -47,8 +48,6 @@ class SharedTimer:
 
     def _wake_at(self, loop: asyncio.AbstractEventLoop, deadline_s: float) -> None:
         if self._timer is not None:
-            if self._timer.when() <= deadline_s:
-                return
             self._timer.cancel()
         self._timer = loop.call_at(deadline_s, self._act)
 

@@ -233,7 +233,10 @@ class Supervisor:
         try:
             # No reserved workers are started for our own reads: they are what a cold server begins with.
             is_express = _is_catalog_read(statement)
-            return await self._run(await self._acquire(statement, is_express=is_express), statement)
+            worker = self._pool.take(is_express=is_express)
+            if worker is None or worker.escapes_backslashes:
+                worker = await self._acquire(statement, worker, is_express=is_express)
+            return await self._run(worker, statement)
         finally:
             self._lanes.leave(statement.principal)
 
@@ -298,8 +301,11 @@ class Supervisor:
         waiting = self._lanes.wait(place, statement.principal)
         return await self._before_deadline(place, waiting, statement)
 
-    async def _acquire(self, statement: _Statement, *, is_express: bool = False) -> WorkerProcess:
-        worker = self._pool.take(is_express=is_express)
+    async def _acquire(
+        self, statement: _Statement, worker: WorkerProcess | None = None, *, is_express: bool = False
+    ) -> WorkerProcess:
+        """Return a worker that may run the statement; wait for one unless it is given."""
+        worker = worker or self._pool.take(is_express=is_express)
         if worker is None:
             place = self._pool.ask(is_express=is_express)
             if place.done():

@@ -1,11 +1,11 @@
 """Registers exports: the argument `export` of the tools that return rows, and their settings."""
 
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.execution.result import RowLimits

@@ -1,9 +1,11 @@
 """The state of a running call: caller, operation, database, and cost so far."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol
+
+from msgspec import Struct, field
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.catalog.cache import CatalogChange
@@ -196,8 +198,7 @@ class QueryOptions:
     on_stage: OnStage | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
+class Call(Struct, kw_only=True):
     """A running call. Observers read it; only the pipeline writes it.
 
     Attributes:
@@ -234,8 +235,7 @@ class Call:
     elapsed_ms: dict[str, float] = field(default_factory=dict)
 
 
-@dataclass(slots=True, kw_only=True)
-class Request:
+class Request(Struct, kw_only=True):
     """The state of one `query` or `execute_sql` call.
 
     Attributes:

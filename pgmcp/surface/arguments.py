@@ -59,6 +59,7 @@ class ArgumentReader(Generic[Arguments]):
             )
             for field in fields
         }
+        self._required = [name for name, field in self._fields.items() if field.is_required]
         self._choices = choices
         self.offered = [name for name in self._fields if name not in withheld]
 
@@ -77,9 +78,9 @@ class ArgumentReader(Generic[Arguments]):
             elif field.is_required or not _is_left_out(value):
                 values[name] = self._value(field, value)
         notes = note_unknown(unknown, values, self.offered) if unknown else ()
-        for field in self._fields.values():
-            if field.is_required and field.name not in values:
-                raise InvalidArgumentError(f"{field.name}: field required", hint=_HINT)
+        for name in self._required:
+            if name not in values:
+                raise InvalidArgumentError(f"{name}: field required", hint=_HINT)
         return self._kind(**values), notes
 
     def schema(self, additions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

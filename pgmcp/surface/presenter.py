@@ -1,8 +1,10 @@
 """Turns results of the pipeline into text and structured content within a token budget."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+from msgspec.structs import replace
 
 from pgmcp.answers.answer import Answer
 from pgmcp.answers.fitted import FittedAnswer, fit_answer

@@ -1,7 +1,8 @@
 """Replies of tools, and errors of other requests."""
 
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec import Struct
 
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
@@ -23,8 +24,7 @@ class RequestError(Exception):
         self.data = data
 
 
-@dataclass(frozen=True, slots=True)
-class ToolReply:
+class ToolReply(Struct, frozen=True):
     """The result of a tool call.
 
     Attributes:

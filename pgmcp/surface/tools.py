@@ -1,11 +1,12 @@
 """The four tools: their descriptions for the model, and the handlers that call the pipeline."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from pgmcp.answers.structured import ANSWER_SCHEMA
 from pgmcp.argument_bounds import (

@@ -4,8 +4,9 @@ Hosts without Apps get the same text and structured content as before. For a hos
 answer also has what `pgmcp.view.view` describes.
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
 
 from pgmcp.features import AnswerExtension, Feature, PageResource
 from pgmcp.surface.caller import APP_MIME_TYPE

@@ -1,7 +1,8 @@
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
+from msgspec.structs import replace
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.answers.fitted import FittedAnswer, fit_answer

@@ -89,6 +89,8 @@ class Handshake:
         Raises:
             RequestError: the request has no place in this era.
         """
+        if self.era is Era.SESSION and "_meta" not in request.params:
+            return self.caller
         is_stateless = _VERSION_KEY in request.meta
         if self.era is Era.UNDECIDED and is_stateless:
             self.era = Era.STATELESS

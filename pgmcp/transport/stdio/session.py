@@ -61,7 +61,7 @@ class Session:
         self._subscriptions = Subscriptions(send)
         self._questions = Questions(send)
         self._handshake = Handshake(self._questions.elicit)
-        self._in_flight: dict[str, asyncio.Task[None]] = {}
+        self._in_flight: dict[str, tuple[Request, asyncio.Task[None]]] = {}
         self._is_ending = False
         self._is_untraced = False
         surface.subscribe(self._subscriptions.notify)
@@ -119,7 +119,7 @@ class Session:
     async def end(self) -> None:
         """Stop everything that is in flight; each such request is answered with an error."""
         self._is_ending = True
-        running = list(self._in_flight.values())
+        running = [task for _, task in self._in_flight.values()]
         for task in running:
             task.cancel()
         if running:
@@ -172,19 +172,21 @@ class Session:
             reply(error_of(request.id, error))
             return
         task = asyncio.get_running_loop().create_task(self._run(request, handler, caller, reply))
-        self._in_flight[_key(request.id)] = task
+        self._in_flight[_key(request.id)] = request, task
 
     def _cancel(self, request_id: object) -> None:
-        key = _key(request_id)
-        task = self._in_flight.get(key)
-        if task is not None:
+        found = self._in_flight.get(_key(request_id))
+        if found is not None:
+            request, task = found
             task.cancel()
             # One that is cancelled before it began never runs, so it cannot remove itself.
-            task.add_done_callback(lambda done: self._forget(key, done))
+            task.add_done_callback(lambda _: self._forget(request))
 
-    def _forget(self, key: str, task: "asyncio.Task[None] | None") -> None:
-        if self._in_flight.get(key) is task:  # a host may have used the id again
-            self._in_flight.pop(key, None)
+    def _forget(self, request: Request) -> None:
+        key = _key(request.id)
+        found = self._in_flight.get(key)
+        if found is not None and found[0] is request:  # a host may have used the id again
+            del self._in_flight[key]
 
     def _route(self, request: Request) -> tuple[Handler, Caller]:
         """Return what answers a request, and who asks.
@@ -198,7 +200,8 @@ class Session:
         handler = known.get(request.method)
         if handler is None:
             raise RequestError(METHOD_NOT_FOUND, "Method not found", request.method[:100])
-        self._handshake.require_open(request.method)
+        if era is Era.UNDECIDED:
+            self._handshake.require_open(request.method)
         return handler, caller
 
     async def _run(self, request: Request, handler: Handler, caller: Caller, reply: Send) -> None:
@@ -229,7 +232,7 @@ class Session:
                 result = stamped(request.method, result)
             reply(result_of(request.id, result))
         finally:
-            self._forget(_key(request.id), asyncio.current_task())
+            self._forget(request)
 
     async def _traced(self, request: Request, handler: Handler, caller: Caller) -> dict[str, Any]:
         if request.method == "tools/call" and not self._surface.is_settled:
