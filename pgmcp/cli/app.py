@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from pgmcp import __version__
 from pgmcp.catalog.rendering import Detail
+from pgmcp.cli.context import context_commands
 from pgmcp.cli.errors import ExitCode, exit_code_of
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.options import (
@@ -198,6 +199,8 @@ def learn(
     file = keep(question, answer)
     typer.echo(f"saved in {file}; running servers use it immediately")
 
+
+app.add_typer(context_commands, rich_help_panel=ASK)
 
 for _feature in features():
     if _feature.add_commands:

@@ -25,7 +25,7 @@ def preview_answer(question: str, *, sql: str | None, database: str | None) -> A
     """
     terminal = Terminal()
     settings = load_quiet_settings(terminal.warning_handler(), database)
-    _context_file(settings)
+    required_context_file(settings)
 
     with terminal.progress() as say:
         on_stage = report_stages(say, model=settings.openai.model)
@@ -47,13 +47,18 @@ def keep(question: str, answer: Answer) -> Path:
     """Add the question and the SQL of its answer to the context file, and return the file."""
     if not answer.sql:
         raise InvalidArgumentError("the answer has no SQL to save", hint="pass it with --sql")
-    file = _context_file(load_settings())
+    file = required_context_file(load_settings())
     verified = VerifiedQuestion(question.strip(), answer.sql.strip().rstrip(";"))
     add_verified(file, answer.database, verified)
     return file
 
 
-def _context_file(settings: Settings) -> Path:
+def required_context_file(settings: Settings) -> Path:
+    """Return the context file.
+
+    Raises:
+        SettingsError: none is configured.
+    """
     if settings.context_file is None:
         raise SettingsError(
             "no context file is configured",

@@ -1,9 +1,9 @@
-"""Adds a verified question to the context file as text, so that comments and layout are preserved."""
+"""Adds to the context file as text, so that comments and layout are preserved."""
 
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import yaml
 
 _STEP: Final = "  "
+_LISTS: Final = ("joins", "verified")
 _BY_HAND = "add it by hand; the README shows the format under PG_MCP_CONTEXT_FILE"
 
 
@@ -33,33 +34,52 @@ def add_verified(path: Path, database: str, verified: VerifiedQuestion) -> None:
     if any(True for wording in verified.wordings for _ in context.matches(wording)):
         raise SettingsError(f"{path}: this question is already verified", hint="change its SQL in the file")
     lines = path.read_text(encoding="utf-8-sig").splitlines()
-    place, indent, missing_keys = _find_place(lines, database, path)
-    added = [*_open_keys(missing_keys, indent), *_entry(verified, indent + _STEP * len(missing_keys))]
+    added = insert_below(lines, (database, "verified"), list(_entry(verified, "")), path)
     wanted = before | {database: replace(context, verified=(*context.verified, verified))}
-    _put(path, "\n".join([*lines[:place], *added, *lines[place:]]) + "\n", wanted)
+    replace_context(path, "\n".join(added) + "\n", wanted)
 
 
-def _find_place(lines: list[str], database: str, path: Path) -> tuple[int, str, list[str]]:
+def insert_below(lines: list[str], keys: Sequence[str], added: Sequence[str], path: Path) -> list[str]:
+    """Return the file's lines with more lines at the end of a part of a database.
+
+    Args:
+        keys: the database and the part, which is created if it is missing.
+        added: without their indent.
+        path: named in errors.
+
+    Raises:
+        SettingsError: the file's layout allows no insertion.
+    """
+    place, indent, missing_keys = _find_place(lines, keys, path)
+    indent_below = indent + _STEP * len(missing_keys)
+    new = [f"{indent_below}{line}".rstrip() for line in added]
+    return [*lines[:place], *_open_keys(missing_keys, indent), *new, *lines[place:]]
+
+
+def _find_place(lines: list[str], below: Sequence[str], path: Path) -> tuple[int, str, list[str]]:
     """Return the line to insert at, its indent, and the parent keys that are missing."""
     import yaml
 
     node = yaml.compose("\n".join(lines), Loader=yaml.SafeLoader)
-    keys = ["databases", database, "verified"]
+    keys = ["databases", *below]
+    part = keys[-1]
+    expected = yaml.SequenceNode if part in _LISTS else yaml.MappingNode
     if node is None:
         return len(lines), "", keys
     while keys:
         if not isinstance(node, yaml.MappingNode) or node.flow_style:
             raise SettingsError(f"{path}: nothing can be added below {keys[0]!r}", hint=_BY_HAND)
-        below = next((value for key, value in node.value if key.value == keys[0]), None)
-        if below is None:
+        value = next((value for key, value in node.value if key.value == keys[0]), None)
+        if value is None:
             break
-        node, keys = below, keys[1:]
-    if not keys and (not isinstance(node, yaml.SequenceNode) or node.flow_style):
-        raise SettingsError(f"{path}: `verified` is not a list of lines that begin with '- '", hint=_BY_HAND)
-    return _end_line(node, lines), " " * node.start_mark.column, keys
+        node, keys = value, keys[1:]
+    if not keys and (not isinstance(node, expected) or node.flow_style):
+        form = "a list of lines that begin with '- '" if part in _LISTS else "lines of the form `name: text`"
+        raise SettingsError(f"{path}: `{part}` is not {form}", hint=_BY_HAND)
+    return end_line(node, lines), " " * node.start_mark.column, keys
 
 
-def _end_line(node: "yaml.Node", lines: list[str]) -> int:
+def end_line(node: "yaml.Node", lines: list[str]) -> int:
     """Return the number of the line after the node's last non-empty line."""
     while isinstance(node.value, list) and node.value:
         last = node.value[-1]
@@ -82,8 +102,12 @@ def _entry(verified: VerifiedQuestion, indent: str) -> Iterator[str]:
     yield from (f"{indent}{_STEP * 2}{line}".rstrip() for line in verified.sql.splitlines())
 
 
-def _put(path: Path, text: str, wanted: dict[str, DatabaseContext]) -> None:
-    """Replace the file by the text, if it parses to the wanted contexts."""
+def replace_context(path: Path, text: str, wanted: dict[str, DatabaseContext]) -> None:
+    """Replace the file by the text, if it parses to the wanted contexts.
+
+    Raises:
+        SettingsError: it does not, or the file cannot be written. The file is unchanged then.
+    """
     try:
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=path.parent, suffix=".yaml", delete=False
@@ -94,9 +118,7 @@ def _put(path: Path, text: str, wanted: dict[str, DatabaseContext]) -> None:
         raise SettingsError(f"cannot write {path}: {error.strerror}", hint=_BY_HAND) from error
     try:
         if load_context(written) != wanted:
-            raise SettingsError(
-                f"{path}: adding the question would change other parts of the file", hint=_BY_HAND
-            )
+            raise SettingsError(f"{path}: the addition would change other parts of the file", hint=_BY_HAND)
         shutil.copymode(path, written)
         written.replace(path.resolve())
     finally:

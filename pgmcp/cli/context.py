@@ -1,0 +1,59 @@
+"""`pgmcp context import` and `pgmcp context draft`: add to the context file what is known elsewhere."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pgmcp.cli.options import DatabaseOption, examples
+
+context_commands = typer.Typer(
+    name="context", help="Add to the context file: from dbt, Apache Ossie, Cube and comments, or a draft."
+)
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")]
+
+
+@context_commands.command(
+    "import",
+    epilog=examples(
+        "pgmcp context import target/semantic_manifest.json target/manifest.json",
+        "pgmcp context import ~/dbt/shop --map dbt_alice=analytics",
+        "pgmcp context import model.ossie.yaml --yes",
+        "pgmcp context import cube/model --database shop",
+    ),
+)
+def import_files(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files of dbt, Apache Ossie or Cube, or folders of them.", show_default=False),
+    ] = None,
+    database: DatabaseOption = None,
+    schema_map: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="THERE=HERE", help="A schema of the files and of this database."),
+    ] = None,
+    comments: Annotated[
+        bool, typer.Option("--comments", help="Also comments on constraints, domains and enums.")
+    ] = False,
+    yes: YesOption = False,
+) -> None:
+    """Import terms, metrics, joins, values and synonyms; shows the change first."""
+    if not paths and not comments:
+        raise typer.BadParameter("name a file or folder, or give --comments", param_hint="PATHS")
+    from pgmcp.cli.context_changes import ImportRequest, import_entries
+
+    import_entries(
+        ImportRequest(paths or [], _read_map(schema_map or []), comments), database=database, is_agreed=yes
+    )
+
+
+def _read_map(pairs: Sequence[str]) -> dict[str, str]:
+    schemas = {}
+    for pair in pairs:
+        there, is_pair, here = pair.partition("=")
+        if not (there and is_pair and here):
+            raise typer.BadParameter(f"{pair!r} is not THERE=HERE", param_hint="--map")
+        schemas[there] = here
+    return schemas

@@ -1,0 +1,119 @@
+"""Finds entries for the context file, shows the change, and writes it once it is confirmed."""
+
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from pgmcp.cli.learn import required_context_file
+from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
+from pgmcp.cli.terminal import Terminal
+from pgmcp.errors import SettingsError
+from pgmcp.generation.context_edit import replace_context
+from pgmcp.knowledge.changes import Changes, plan_changes
+from pgmcp.knowledge.comments import COMMENTS_SQL
+from pgmcp.knowledge.entries import LeftOut
+from pgmcp.knowledge.importing import Imported, check_knowledge, read_knowledge
+from pgmcp.settings import Settings
+from pgmcp.untrusted import escape_untrusted, escape_untrusted_block
+
+MAX_SHOWN_REASONS: Final = 200
+_STYLE_BY_MARK: Final = {"+": "green", "-": "red", "@": "cyan"}
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest:
+    """The options of `pgmcp context import`.
+
+    Attributes:
+        schemas: schemas of this database by schemas of the files.
+    """
+
+    paths: Sequence[Path]
+    schemas: Mapping[str, str]
+    with_comments: bool
+
+
+def import_entries(request: ImportRequest, *, database: str | None, is_agreed: bool) -> None:
+    """Run `pgmcp context import`.
+
+    Raises:
+        PgmcpError: nothing was written; the message says why.
+        typer.Abort: the user declined.
+    """
+    run_and_write(database, partial(find_entries, request), is_agreed=is_agreed)
+
+
+async def find_entries(request: ImportRequest, session: Session) -> Imported:
+    """Return the entries of files that the database can plan."""
+    served = session.pipeline.databases.get(None)
+    catalog = await session.pipeline.databases.catalog(None)
+    comments: Sequence[Sequence[object]] = ()
+    if request.with_comments and served.fetch is not None:
+        comments = (await served.fetch(COMMENTS_SQL)).rows
+    found, left_out = read_knowledge(request.paths, catalog, request.schemas, comments)
+    return await check_knowledge(found, left_out, partial(explain, session))
+
+
+async def explain(session: Session, sql: str) -> object:
+    """Let PostgreSQL plan a statement, with all guards."""
+    return await session.pipeline.execute_sql(f"EXPLAIN {sql}", limit=1, caller=CALLER)
+
+
+def run_and_write(
+    database: str | None, find: Callable[[Session], Awaitable[Imported]], *, is_agreed: bool
+) -> None:
+    """Find entries, show the change of the context file, and write it once it is confirmed.
+
+    Raises:
+        PgmcpError: nothing was written; the message says why.
+        typer.Abort: the user declined.
+    """
+    terminal = Terminal()
+    settings = _without_rate_limit(load_quiet_settings(terminal.warning_handler(), database))
+    path = required_context_file(settings)
+    with terminal.progress() as say:
+        say("comparing with the database")
+        imported = run_in_session(settings, find)
+    changes = plan_changes(path, next(iter(settings.databases)), imported.entries)
+    _show(terminal, imported, changes)
+    if not changes.difference:
+        terminal.say(f"nothing to change in {path}")
+        return
+    if not is_agreed:
+        _ask()
+    replace_context(path, changes.after, changes.wanted)
+    terminal.say(f"written: {path}; running servers use it immediately")
+
+
+def _without_rate_limit(settings: Settings) -> Settings:
+    """Return settings without the limits of calls, which are for hosts: each metric is planned once."""
+    rate_limit = settings.rate_limit.model_copy(update={"enabled": False})
+    return settings.model_copy(update={"rate_limit": rate_limit})
+
+
+def _show(terminal: Terminal, imported: Imported, changes: Changes) -> None:
+    for line in escape_untrusted_block(changes.difference).splitlines():
+        terminal.say(line, _STYLE_BY_MARK.get(line[:1], ""))
+    left_out: list[LeftOut] = [*changes.kept, *imported.left_out]
+    if left_out:
+        terminal.say(f"left out ({len(left_out)}):")
+    for each in left_out[:MAX_SHOWN_REASONS]:
+        terminal.say(f"  {escape_untrusted(each.what)}: {escape_untrusted(each.why)}")
+    if len(left_out) > MAX_SHOWN_REASONS:
+        terminal.say(f"  and {len(left_out) - MAX_SHOWN_REASONS} more")
+    for text in imported.remarks:
+        terminal.remark(text)
+
+
+def _ask() -> None:
+    if not sys.stdin.isatty():
+        raise SettingsError(
+            "nothing was written: there is no terminal for the confirmation",
+            hint="use --yes to write without confirmation",
+        )
+    typer.confirm("Write this?", abort=True)

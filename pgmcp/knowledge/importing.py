@@ -1,0 +1,90 @@
+"""Reads all files of one import, and checks what they give against the database."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pgmcp.catalog.catalog import Catalog
+from pgmcp.knowledge.comments import read_comments
+from pgmcp.knowledge.cube import read_cubes
+from pgmcp.knowledge.dbt import read_manifest, read_semantics
+from pgmcp.knowledge.entries import Entry, Knowledge, LeftOut, Section, items_of
+from pgmcp.knowledge.files import Document, Format, read_documents
+from pgmcp.knowledge.ossie import read_ossie
+from pgmcp.knowledge.plan_check import Explain, keep_what_plans
+from pgmcp.knowledge.tables import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import gives: entries whose SQL PostgreSQL can plan, and what was left out."""
+
+    entries: tuple[Entry, ...]
+    left_out: tuple[LeftOut, ...]
+    remarks: tuple[str, ...]
+
+
+def read_knowledge(
+    paths: Sequence[Path],
+    catalog: Catalog,
+    schemas: Mapping[str, str],
+    comments: Sequence[Sequence[Any]] = (),
+) -> tuple[list[Knowledge], list[LeftOut]]:
+    """Return what each file says, and the files that were left out.
+
+    Args:
+        schemas: schemas of this database by schemas of the files.
+        comments: rows of `COMMENTS_SQL`.
+
+    Raises:
+        SettingsError: a file cannot be read or is of no known format.
+    """
+    documents, left_out = read_documents(paths)
+    tables = Tables(catalog, schemas)
+    cubes: list[Mapping[str, Any]] = [
+        cube
+        for document in documents
+        if document.format is Format.CUBE
+        for cube in items_of(document.data.get("cubes"))
+    ]
+    # Metrics come before descriptions, so that the manifest adds to them.
+    ordered = sorted(documents, key=lambda document: document.format is Format.DBT_MANIFEST)
+    found = [_read(document, tables, cubes) for document in ordered]
+    if comments:
+        found.append(read_comments(comments, tables))
+    return found, left_out
+
+
+def _read(document: Document, tables: Tables, cubes: list[Mapping[str, Any]]) -> Knowledge:
+    match document.format:
+        case Format.DBT_SEMANTICS:
+            return read_semantics(document.data, tables)
+        case Format.DBT_MANIFEST:
+            return read_manifest(document.data, tables)
+        case Format.OSSIE:
+            return read_ossie(document.data, tables)
+        case Format.CUBE:
+            return read_cubes(document.data, tables, cubes)
+
+
+async def check_knowledge(
+    found: Sequence[Knowledge], left_out: Sequence[LeftOut], explain: Explain
+) -> Imported:
+    """Return the entries that PostgreSQL can plan; the first of several with one name is taken.
+
+    Raises:
+        PgmcpError: statements cannot be checked at all.
+    """
+    entries = _united([entry for knowledge in found for entry in knowledge.entries()])
+    kept, unplanned = await keep_what_plans(entries, explain)
+    every = [*left_out, *(each for knowledge in found for each in knowledge.left_out), *unplanned]
+    remarks = [text for knowledge in found for text in knowledge.remarks]
+    return Imported(tuple(kept), tuple(dict.fromkeys(every)), tuple(dict.fromkeys(remarks)))
+
+
+def _united(entries: Iterable[Entry]) -> list[Entry]:
+    by_key: dict[tuple[Section, str], Entry] = {}
+    for entry in entries:
+        by_key.setdefault((entry.section, entry.name), entry)
+    return list(by_key.values())

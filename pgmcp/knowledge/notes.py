@@ -1,0 +1,82 @@
+"""Notes on tables and columns, without what the catalog already says."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from pgmcp.catalog.catalog import Table
+from pgmcp.knowledge.entries import Knowledge, NotTakenError, spoken
+from pgmcp.knowledge.tables import Tables, find_column
+
+_MAX_VALUES: Final = 50
+_SAME_AS_COMMENT: Final = "the comment in the database says the same"
+
+
+def note_table(
+    knowledge: Knowledge, tables: Tables, table: Table, text: str, synonyms: Sequence[str] = ()
+) -> None:
+    """Note what a table is, unless its comment says the same."""
+    name = tables.spell(table)
+    _note(knowledge, name, text, table.comment)
+    _note_synonyms(knowledge, name, synonyms)
+
+
+def note_column(
+    knowledge: Knowledge, tables: Tables, table: Table, column: str, text: str, synonyms: Sequence[str] = ()
+) -> None:
+    """Note what a column is, unless its comment says the same; a column that is missing is left out."""
+    try:
+        found = find_column(table, column)
+    except NotTakenError as error:
+        knowledge.leave_out(f"description of {tables.spell(table)}.{column}", error)
+        return
+    name = tables.spell_column(table, found.name)
+    _note(knowledge, name, text, found.comment)
+    _note_synonyms(knowledge, name, synonyms)
+
+
+def note_values(
+    knowledge: Knowledge,
+    tables: Tables,
+    table: Table,
+    column: str,
+    values: Sequence[str],
+    *,
+    is_partial: bool,
+) -> None:
+    """Note the accepted values of a column, unless the catalog lists the same.
+
+    Raises:
+        NotTakenError: there is no such column.
+    """
+    found = find_column(table, column)
+    name = tables.spell_column(table, found.name)
+    if not tables.catalog.scope.shows_values(table.schema, table.name, found.name):
+        knowledge.leave_out(f"accepted values of {name}", "values of this column are not shown to models")
+        return
+    known = set(found.enum_labels or found.values)
+    if set(values) == known and not found.may_hold_others:
+        knowledge.leave_out(f"accepted values of {name}", "the database lists the same values")
+        return
+    shown = ", ".join(values[:_MAX_VALUES]) + (", …" if len(values) > _MAX_VALUES else "")
+    if values:
+        knowledge.note(name, f"{'usual' if is_partial else 'accepted'} values: {shown}")
+
+
+def _note(knowledge: Knowledge, name: str, text: str, comment: str) -> None:
+    if not text:
+        return
+    if _folded(text) == _folded(comment):
+        knowledge.leave_out(f"description of {name}", _SAME_AS_COMMENT)
+    elif _folded(text) != _folded(name.rpartition(".")[2]):
+        knowledge.note(name, text)
+
+
+def _note_synonyms(knowledge: Knowledge, name: str, synonyms: Sequence[str]) -> None:
+    own = spoken(name.rpartition(".")[2]).casefold()
+    others = [text for text in synonyms if text.casefold() != own]
+    if others:
+        knowledge.note(name, f"also called {', '.join(others)}")
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.split()).rstrip(".").casefold()

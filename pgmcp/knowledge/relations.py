@@ -1,0 +1,189 @@
+"""Writes expressions that name fields of several datasets as one statement over joined tables.
+
+Used for Apache Ossie and Cube: datasets with fields, and relationships from a many side to a one side. A join
+is taken only if the catalog proves that the one side is unique, so that no row counts twice.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from pgmcp.catalog.catalog import Table
+from pgmcp.catalog.identifiers import quote_identifier
+from pgmcp.errors import SqlRejectedError
+from pgmcp.knowledge.entries import NotTakenError
+from pgmcp.knowledge.tables import Tables, find_column, is_unique
+from pgmcp.validation.expressions import Expression, read_expression
+
+_MAX_DEPTH: Final = 10
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset and its table.
+
+    Attributes:
+        fields: expressions by name; a name that is not there is a column.
+    """
+
+    name: str
+    table: Table
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+    def field_expression(self, name: str) -> str | None:
+        """Return the expression of a field, exactly or else ignoring case."""
+        if name in self.fields:
+            return self.fields[name]
+        folded = {key.lower(): text for key, text in self.fields.items()}
+        return folded.get(name.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class Relationship:
+    """Many rows of `from_name` refer to one of `to_name`; columns of the catalog pair up in order."""
+
+    from_name: str
+    to_name: str
+    from_columns: tuple[str, ...]
+    to_columns: tuple[str, ...]
+
+
+def parse(text: str) -> Expression:
+    """Return an expression.
+
+    Raises:
+        NotTakenError: PostgreSQL's grammar does not read it as one.
+    """
+    try:
+        return read_expression(text)
+    except SqlRejectedError as error:
+        raise NotTakenError(f"its expression is no expression of PostgreSQL: {error}") from error
+
+
+class Relations:
+    """The datasets and relationships of one model.
+
+    Args:
+        tables: spells tables.
+    """
+
+    def __init__(
+        self, datasets: Mapping[str, Dataset], relationships: Sequence[Relationship], tables: Tables
+    ) -> None:
+        self._datasets = datasets
+        self._by_folded = {name.lower(): dataset for name, dataset in datasets.items()}
+        self._relationships = relationships
+        self._tables = tables
+
+    def dataset(self, name: str) -> Dataset | None:
+        """Return a dataset by its name, exactly or else ignoring case."""
+        return self._datasets.get(name) or self._by_folded.get(name.lower())
+
+    def aggregate(self, text: str) -> tuple[str, str]:
+        """Return an expression of aggregates over `dataset.field` as SQL, and what follows FROM.
+
+        Raises:
+            NotTakenError: it is no such expression, or a join would count rows twice.
+        """
+        read = parse(text)
+        if not read.aggregates:
+            raise NotTakenError("it has no aggregate, so it is not one value")
+        names = list(dict.fromkeys(self._owner(parts).name for parts, _, _ in read.columns))
+        if not names:
+            raise NotTakenError("it names no field of a dataset")
+        root, joins = self._join(names)
+        self._refuse_fan_out(read, root)
+        qualifies = bool(joins)
+        sql = read.replace(lambda parts: self.spell_field(self._owner(parts), parts[-1], qualifies=qualifies))
+        return sql, " ".join([self._tables.spell(root.table), *joins])
+
+    def spell_field(self, dataset: Dataset, name: str, *, qualifies: bool, depth: int = 0) -> str:
+        """Return SQL for a field; undeclared names are columns."""
+        if depth > _MAX_DEPTH:
+            raise NotTakenError("its fields use each other")
+        expression = dataset.field_expression(name)
+        if expression is None or expression.strip('"').lower() == name.lower():
+            column = quote_identifier(find_column(dataset.table, (expression or name).strip('"')).name)
+            return f"{quote_identifier(dataset.table.name)}.{column}" if qualifies else column
+        read = parse(expression)
+        if read.aggregates:
+            raise NotTakenError(f"its field {name} has an aggregate of its own")
+        written = read.replace(self._spell_inside(dataset, name, qualifies=qualifies, depth=depth + 1))
+        is_simple = len(read.columns) == 1 and read.columns[0][1:] == (0, len(read.text))
+        return written if is_simple else f"({written})"
+
+    def _spell_inside(
+        self, dataset: Dataset, field_name: str, *, qualifies: bool, depth: int
+    ) -> Callable[[tuple[str, ...]], str]:
+        def spell(parts: tuple[str, ...]) -> str:
+            if len(parts) > 1 and self._owner(parts) is not dataset:
+                raise NotTakenError(f"its field {field_name} names another dataset")
+            # A field may have the name of the column it is made of.
+            if len(parts) == 1 and any(parts[0] == column.name for column in dataset.table.columns):
+                column = quote_identifier(parts[0])
+                return f"{quote_identifier(dataset.table.name)}.{column}" if qualifies else column
+            return self.spell_field(dataset, parts[-1], qualifies=qualifies, depth=depth)
+
+        return spell
+
+    def _owner(self, parts: tuple[str, ...]) -> Dataset:
+        if len(parts) == 1 and len(self._datasets) == 1:
+            return next(iter(self._datasets.values()))
+        found = self.dataset(parts[-2]) if len(parts) > 1 else None
+        if found is None:
+            raise NotTakenError(f"it names {'.'.join(parts)}, which is in no dataset that was read")
+        return found
+
+    def _join(self, names: Sequence[str]) -> tuple[Dataset, list[str]]:
+        """Return the dataset from which proven joins lead to all others, and the joins."""
+        unproven: list[str] = []
+        for name in names:
+            reached = self._reach(name, names, unproven)
+            if reached is not None:
+                return self._datasets[name], reached
+        if unproven:
+            raise NotTakenError(
+                f"no key proves that {unproven[0]} is unique, so a join could count rows twice"
+            )
+        raise NotTakenError(f"no relationship joins {' and '.join(names)} from one of them")
+
+    def _reach(self, root: str, names: Sequence[str], unproven: list[str]) -> list[str] | None:
+        path_by_name: dict[str, list[Relationship]] = {root: []}
+        pending = [root]
+        while pending:
+            here = pending.pop(0)
+            for relationship in self._relationships:
+                target = relationship.to_name
+                if relationship.from_name != here or target in path_by_name:
+                    continue
+                table = self._datasets[target].table
+                if not is_unique(table, relationship.to_columns):
+                    unproven.append(self._tables.spell_column(table, relationship.to_columns[0]))
+                    continue
+                path_by_name[target] = [*path_by_name[here], relationship]
+                pending.append(target)
+        if any(name not in path_by_name for name in names):
+            return None
+        needed = dict.fromkeys(step for name in names for step in path_by_name[name])
+        return [self._spell_join(step) for step in needed]
+
+    def _spell_join(self, step: Relationship) -> str:
+        one, other = self._datasets[step.from_name].table, self._datasets[step.to_name].table
+        condition = " AND ".join(
+            f"{_qualified(one, a)} = {_qualified(other, b)}"
+            for a, b in zip(step.from_columns, step.to_columns, strict=True)
+        )
+        return f"LEFT JOIN {self._tables.spell(other)} ON {condition}"
+
+    def _refuse_fan_out(self, read: Expression, root: Dataset) -> None:
+        for aggregate in read.aggregates:
+            owners = {self._owner(parts).name for parts in aggregate.columns}
+            if aggregate.counts_repeated_rows and owners and root.name not in owners:
+                names = " and ".join(sorted(owners))
+                raise NotTakenError(
+                    f"{aggregate.name} over {names} would count rows once for each of {root.name}"
+                )
+
+
+def _qualified(table: Table, column: str) -> str:
+    return f"{quote_identifier(table.name)}.{quote_identifier(column)}"

@@ -1,0 +1,124 @@
+"""Finds the tables and columns that a file names in the catalog, and what the catalog proves about keys."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Index, Table
+from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.knowledge.entries import Knowledge, NotTakenError
+
+
+@dataclass(frozen=True, slots=True)
+class SourceName:
+    """A table as a file names it; parts that the file does not give are ""."""
+
+    name: str
+    schema: str = ""
+    database: str = ""
+
+
+def source_name(text: str) -> SourceName:
+    """Return the parts of `database.schema.table`; dots in double quotes are a part of a name.
+
+    Raises:
+        NotTakenError: it is a query, or has more parts.
+    """
+    parts = parse_name(text)
+    if not parts or len(parts) > 3 or any(not part or (" " in part and '"' not in text) for part in parts):
+        raise NotTakenError("its source is a query, not a table")
+    name, schema, database = (*reversed(parts), "", "")[:3]
+    return SourceName(name, schema, database)
+
+
+class Tables:
+    """The tables of a catalog, found by the names of another environment.
+
+    Args:
+        schemas: schemas of this database by schemas of the file.
+    """
+
+    def __init__(self, catalog: Catalog, schemas: Mapping[str, str] | None = None) -> None:
+        self.catalog = catalog
+        self._schemas = {name.lower(): schema for name, schema in (schemas or {}).items()}
+
+    def find(self, source: SourceName, knowledge: Knowledge) -> Table:
+        """Return a table; by its name alone if the catalog lacks the file's schema, which is remarked.
+
+        Raises:
+            NotTakenError: there is no such table, or several have the name.
+        """
+        mapped = self._schemas.get(source.schema.lower(), "")
+        schema = mapped or source.schema
+        if schema and (found := self.catalog.find(f"{_quote(schema)}.{_quote(source.name)}")):
+            return found
+        same_name = self._named(source.name)
+        if mapped:
+            raise NotTakenError(f"the schema {mapped} has no table {source.name} that this role may read")
+        if not schema and (found := self.catalog.find(_quote(source.name))):
+            return found
+        if not same_name:
+            raise NotTakenError(f"this database has no table {source.name} that this role may read")
+        if len(same_name) > 1:
+            names = ", ".join(self.catalog.display_name(table) for table in same_name[:5])
+            raise NotTakenError(f"several tables have its name: {names}; --map names the schema to take")
+        if schema:
+            knowledge.remark(
+                f"the schema {schema} is not here; its tables were matched by name with {same_name[0].schema}"
+            )
+        return same_name[0]
+
+    def spell(self, table: Table) -> str:
+        """Return a table's name as SQL and notes write it."""
+        return self.catalog.display_name(table)
+
+    def spell_column(self, table: Table, column: str) -> str:
+        """Return `table.column` as notes and joins write it."""
+        return f"{self.spell(table)}.{quote_identifier(column)}"
+
+    def referenced_by(self, table: Table, columns: Sequence[str]) -> Iterator[tuple[ForeignKey, Table]]:
+        """Yield the enforced foreign keys on these columns, with the tables that they reference."""
+        for key in table.foreign_keys:
+            if sorted(key.columns) == sorted(columns) and not key.lacks:
+                found = self.catalog.get(key.referenced_schema, key.referenced_table)
+                if found is not None:
+                    yield key, found
+
+    def _named(self, name: str) -> list[Table]:
+        exact = [table for table in self.catalog.tables if table.name == name]
+        return exact or [table for table in self.catalog.tables if table.name.lower() == name.lower()]
+
+
+def find_column(table: Table, name: str) -> Column:
+    """Return a column by its name, exactly or else ignoring case.
+
+    Raises:
+        NotTakenError: there is none, or several differ only in case.
+    """
+    exact = [column for column in table.columns if column.name == name]
+    found = exact or [column for column in table.columns if column.name.lower() == name.lower()]
+    if len(found) != 1:
+        raise NotTakenError(f"the table {table.name} has no column {name}")
+    return found[0]
+
+
+def is_unique(table: Table, columns: Sequence[str]) -> bool:
+    """Return whether the catalog proves that no two rows have the same values in these columns."""
+    wanted = set(columns)
+    keys = [table.primary_key, *table.unique_constraints, *_unique_indexes(table)]
+    return any(key and set(key) <= wanted and key not in table.without_overlaps for key in keys)
+
+
+def _unique_indexes(table: Table) -> Iterator[tuple[str, ...]]:
+    return (index.columns for index in table.indexes if index.is_unique and _is_plain(index))
+
+
+def _is_plain(index: Index) -> bool:
+    """Return whether a unique index covers all rows and has no expressions."""
+    keys, _, condition = index.definition.partition(" WHERE ")
+    _, _, listed = keys.partition("(")
+    key_part = listed.partition(")")[0]
+    return not condition and "(" not in key_part and key_part.count(",") == len(index.columns) - 1
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

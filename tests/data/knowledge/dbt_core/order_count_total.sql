@@ -1,0 +1,3 @@
+SELECT
+  SUM(1) AS order_count
+FROM "main"."orders" AS o
