@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pgmcp.catalog.cache import SchemaCache
 from pgmcp.catalog.catalog import Catalog
@@ -35,8 +35,10 @@ from pgmcp.refreshing_cache import RefreshingCache
 from pgmcp.settings import DatabaseSettings, ServerSettings
 from pgmcp.settings.conninfo import values
 from pgmcp.settings.origins import find_address
-from pgmcp.tunnel.tunnel import Route, Tunnel
 from pgmcp.validation import FunctionPolicy, validate
+
+if TYPE_CHECKING:
+    from pgmcp.tunnel.tunnel import Tunnel
 
 logger = logging.getLogger(__name__)
 
@@ -233,12 +235,14 @@ def _credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | No
     return None
 
 
-def _tunnel(name: str, settings: DatabaseSettings) -> Tunnel | None:
+def _tunnel(name: str, settings: DatabaseSettings) -> "Tunnel | None":
     """Return the way through a bastion; None if connections are direct."""
     if settings.ssh is None:
         return None
     host, port = settings.place
     is_plain = find_address(settings).ssl_mode == "disable"
+    from pgmcp.tunnel.tunnel import Route, Tunnel
+
     return Tunnel(Route(settings.ssh, settings.ssh_config, host, port, is_plain), name=name)
 
 

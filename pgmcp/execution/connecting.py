@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pgmcp.errors import ExecutionError, UnreachableError, WorkerLostError
 from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
@@ -13,8 +13,10 @@ from pgmcp.execution.credentials import RotatingPassword
 from pgmcp.execution.replies import failure_error
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
-from pgmcp.tunnel.tunnel import Tunnel
 from worker.protocol import Backend, Failure, FailureCode, Open, Terminate, Terminated
+
+if TYPE_CHECKING:
+    from pgmcp.tunnel.tunnel import Tunnel
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,7 @@ class ConnectionTarget:
     name: str = "main"
     credentials: RotatingPassword | None = None
     statement_timeout_s: float = 30.0
-    tunnel: Tunnel | None = None
+    tunnel: "Tunnel | None" = None
 
     def __repr__(self) -> str:
         return "ConnectionTarget(…)"

@@ -15,16 +15,17 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pgmcp.errors import BusyError, ExecutionError, WorkerLostError
 from pgmcp.execution.allocation import Allocation, PoolState, allocate, reserved_of
-from pgmcp.execution.backoff import Backoff
 from pgmcp.execution.connecting import ConnectionTarget, Connector
+from pgmcp.execution.shared_session import SharedSession
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
+from pgmcp.execution.worker_queue import WorkerQueue
+from pgmcp.execution.worker_starts import WorkerStarts
 from worker.protocol import SHARED_SESSION, Backend
 
 logger = logging.getLogger(__name__)
@@ -72,7 +73,6 @@ class WorkerPool:
             memory_limit_mb: address space of one worker; 0 sets no bound.
             clock: seconds, monotonic.
         """
-        self._name = target.name
         self._size = size
         self._reserved = reserved_of(size.max_workers)
         self._clock = clock
@@ -83,12 +83,15 @@ class WorkerPool:
         self._idle: deque[WorkerProcess] = deque()
         self._general: set[WorkerProcess] = set()
         self._other: set[WorkerProcess] = set()
-        self._waiting_general: deque[asyncio.Future[WorkerProcess]] = deque()
-        self._waiting_express: deque[asyncio.Future[WorkerProcess]] = deque()
+        self._waiting = WorkerQueue()
         self._orphans: list[Backend] = []
-        self._backoff = Backoff()
-        self._last_refusal: ExecutionError | None = None
-        self._starts: set[asyncio.Task[None]] = set()
+        self._starts = WorkerStarts(
+            self._connector,
+            target.name,
+            on_connected=self._take_new,
+            on_refused=self._note_refusal,
+            clock=clock,
+        )
         self._background: set[asyncio.Task[None]] = set()
         self._retirement: asyncio.TimerHandle | None = None
         self._growing: asyncio.TimerHandle | None = None
@@ -96,7 +99,7 @@ class WorkerPool:
         self._is_turn_of_express = True
         self._is_closing = False
         self._pooler = ""
-        self._given_up_at_s: float | None = None
+        self._shared_session = SharedSession(target.name, self.next_id, clock)
 
     @property
     def pooler(self) -> str:
@@ -114,12 +117,12 @@ class WorkerPool:
 
         None if every allowed worker is there or on its way.
         """
-        return None if self.is_full else self._last_refusal
+        return None if self.is_full else self._starts.last_refusal
 
     @property
     def waiting_count(self) -> int:
         """How many borrowers wait for a worker."""
-        return len(self._waiting_general) + len(self._waiting_express)
+        return len(self._waiting)
 
     def next_id(self) -> int:
         """Return an id that no other request of this pool's workers has."""
@@ -127,7 +130,7 @@ class WorkerPool:
 
     def prestart(self) -> None:
         """Start the first workers in the background."""
-        self._start(self._size.min_workers - self._worker_count)
+        self._starts.begin(self._size.min_workers - self._worker_count)
 
     def take(self, *, is_express: bool = False) -> WorkerProcess | None:
         """Return an idle worker at once, as `ask` would; None where the caller has to ask.
@@ -135,11 +138,11 @@ class WorkerPool:
         This is the way of nearly all statements that come one after another.
         """
         idle = self._idle
-        if len(idle) < 2 or self._waiting_general or self._waiting_express or self._is_closing:
+        if len(idle) < 2 or self._waiting.general or self._waiting.express or self._is_closing:
             return None
         if not is_express and len(self._general) >= self._general_room:
             return None
-        if self._given_up_at_s is not None or not idle[-1].is_alive:
+        if self._shared_session.is_held_up or not idle[-1].is_alive:
             return None
         worker = idle.pop()  # the one that came back last, whose memory is warm
         (self._other if is_express else self._general).add(worker)
@@ -158,15 +161,13 @@ class WorkerPool:
             ExecutionError: no worker is available, because the database refuses connections.
         """
         self._refuse_behind_given_up()
-        place: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting_express if is_express else self._waiting_general
-        waiting.append(place)
+        place = self._waiting.join(is_express=is_express)
         self._rebalance()
         if not place.done():
             try:
                 self._refuse_if_hopeless()
             except ExecutionError:
-                waiting.remove(place)
+                self._waiting.leave(place)
                 raise
         return place
 
@@ -180,9 +181,7 @@ class WorkerPool:
         try:
             return await place
         except (asyncio.CancelledError, TimeoutError):
-            for waiting in (self._waiting_general, self._waiting_express):
-                with suppress(ValueError):
-                    waiting.remove(place)
+            self._waiting.leave(place)
             if place.done() and not place.cancelled() and place.exception() is None:
                 self.release(place.result())  # it came in the moment we left
             raise
@@ -192,7 +191,7 @@ class WorkerPool:
         if self._is_closing:
             self.in_background(worker.leave())
             return
-        if worker in self._general and self._waiting_general:
+        if worker in self._general and self._waiting.general:
             self._may_grow = True  # general statements end: there is no crowd of heavy ones
         if not worker.is_alive:
             self.in_background(self.discard(worker))
@@ -202,10 +201,11 @@ class WorkerPool:
             return
         self._forget_borrower(worker)
         if worker.has_connected:
-            self._look_for_shared_session(worker)
+            self._shared_session.compare(worker, self._connected)
+            self._pooler = worker.pooler
         worker.idle_since_s = self._clock()
         self._idle.append(worker)
-        if self._waiting_general or self._waiting_express:
+        if self._waiting:
             self._rebalance()
         if self._retirement is None and self._idle:
             self._schedule_retirement()
@@ -213,7 +213,7 @@ class WorkerPool:
     async def discard(self, worker: WorkerProcess) -> None:
         """Kill a worker, and have another one end the backend it leaves behind."""
         if not worker.is_whole and worker.pooler == SHARED_SESSION:
-            self._note_given_up()
+            self._waiting.fail(self._shared_session.note_given_up())
         await worker.kill()
         self._forget_borrower(worker)
         self._may_grow = True  # a worker in its place makes the pool no larger
@@ -221,7 +221,7 @@ class WorkerPool:
             return
         if worker.backend is not None:
             self._orphans.append(worker.backend)
-        if self._given_up_at_s is None and (other := self._take_idle()) is not None:
+        if not self._shared_session.is_held_up and (other := self._take_idle()) is not None:
             self._other.add(other)
             self.in_background(self._end_orphans(other))
         self._rebalance()
@@ -241,15 +241,14 @@ class WorkerPool:
         for timer in (self._retirement, self._growing):
             if timer is not None:
                 timer.cancel()
-        self._fail_waiting(_shutting_down())
-        for start in self._starts:
-            start.cancel()
-        workers = [*self._idle, *self._general, *self._other]
+        self._waiting.fail(_shutting_down())
+        self._starts.cancel()
+        workers = self._connected
         self._idle.clear()
         await asyncio.gather(*(worker.leave() for worker in workers))
         # By done(), not by the sets: what takes a finished task out of them runs only after we have yielded,
         # and waiting for finished tasks does not yield from Python 3.12 on.
-        while pending := [task for task in self._starts | self._background if not task.done()]:
+        while pending := [task for task in [*self._starts.tasks, *self._background] if not task.done()]:
             await asyncio.wait(pending)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -258,6 +257,10 @@ class WorkerPool:
         self._background.add(task)
         task.add_done_callback(self._background.discard)
         return task
+
+    @property
+    def _connected(self) -> list[WorkerProcess]:
+        return [*self._idle, *self._general, *self._other]
 
     @property
     def _connected_count(self) -> int:
@@ -276,25 +279,24 @@ class WorkerPool:
         """Hand idle workers to those who wait and start more, as `allocate` decides."""
         if self._is_closing:
             return
-        self._drop_left(self._waiting_general)
-        self._drop_left(self._waiting_express)
-        can_start = can_start and self._backoff.wait_s(self._clock()) == 0
+        self._waiting.drop_cancelled()
+        can_start = can_start and self._starts.may_begin
         allocation = allocate(self._state(can_start=can_start))
         while not self._hand_over(allocation):  # an idle worker was found dead
             allocation = allocate(self._state(can_start=can_start))
-        self._start(allocation.start)
+        self._starts.begin(allocation.start)
         self._pace_growth(allocation.start)
 
     def _pace_growth(self, started: int) -> None:
         """Let one more worker be started later, if general statements go on waiting."""
         if started and self._worker_count > self._reserved + 1:
             self._may_grow = False
-        if self._waiting_general and not self._may_grow and self._growing is None:
+        if self._waiting.general and not self._may_grow and self._growing is None:
             self._growing = asyncio.get_running_loop().call_later(GROW_EVERY_S, self._grow)
 
     def _grow(self) -> None:
         self._growing = None
-        if self._waiting_general:
+        if self._waiting.general:
             self._may_grow = True
             self._rebalance()
 
@@ -304,8 +306,8 @@ class WorkerPool:
             general=len(self._general),
             other=len(self._other),
             starting=len(self._starts),
-            waiting_general=len(self._waiting_general),
-            waiting_express=len(self._waiting_express),
+            waiting_general=len(self._waiting.general),
+            waiting_express=len(self._waiting.express),
             max_workers=self._size.max_workers,
             can_start=can_start,
             may_grow=self._may_grow,
@@ -315,8 +317,8 @@ class WorkerPool:
     def _hand_over(self, allocation: Allocation) -> bool:
         """Hand over as many workers as decided; return False early if one of them has died meanwhile."""
         lanes = (
-            (self._waiting_express, self._other, allocation.express),
-            (self._waiting_general, self._general, allocation.general),
+            (self._waiting.express, self._other, allocation.express),
+            (self._waiting.general, self._general, allocation.general),
         )
         for waiting, borrowed, count in lanes:
             for _ in range(count):
@@ -333,12 +335,6 @@ class WorkerPool:
         self._other.add(worker)
         self.in_background(self.discard(worker))
 
-    @staticmethod
-    def _drop_left(waiting: deque[asyncio.Future[WorkerProcess]]) -> None:
-        """Forget callers that were cancelled and have not run since."""
-        for place in [place for place in waiting if place.done()]:
-            waiting.remove(place)
-
     def _forget_borrower(self, worker: WorkerProcess) -> None:
         self._general.discard(worker)
         self._other.discard(worker)
@@ -351,19 +347,13 @@ class WorkerPool:
             self._replace(worker)
         return None
 
-    def _note_given_up(self) -> None:
-        """Refuse calls from now on: in a session that all connections share, they would wait behind it."""
-        if self._given_up_at_s is None:
-            self._given_up_at_s = self._clock()
-        self._fail_waiting(_still_running(self._clock() - self._given_up_at_s))
-
     def _refuse_behind_given_up(self) -> None:
-        if self._given_up_at_s is None or self._is_closing:
+        if not self._shared_session.is_held_up or self._is_closing:
             return
-        if not self._starts and self._backoff.wait_s(self._clock()) == 0:
+        if not self._starts and self._starts.may_begin:
             # Its first answer shows that the statement is over.
-            self._start(min(1, self._size.max_workers - self._worker_count))
-        raise _still_running(self._clock() - self._given_up_at_s)
+            self._starts.begin(min(1, self._size.max_workers - self._worker_count))
+        raise self._shared_session.refusal()
 
     def _refuse_if_hopeless(self) -> None:
         if self._is_closing:
@@ -375,79 +365,22 @@ class WorkerPool:
                 f"all {self._size.max_workers} workers are busy and {waiting} statements wait",
                 retry_after_s=1,
             )
-        must_wait = self._backoff.wait_s(self._clock()) > 0
-        if must_wait and self._worker_count == 0 and self._last_refusal is not None:
-            raise self._last_refusal
+        refusal = self._starts.last_refusal
+        if not self._starts.may_begin and self._worker_count == 0 and refusal is not None:
+            raise refusal
 
-    def _fail_waiting(self, error: ExecutionError) -> None:
-        for waiting in (self._waiting_general, self._waiting_express):
-            while waiting:
-                place = waiting.popleft()
-                if not place.done():
-                    place.set_exception(error)
-
-    def _start(self, count: int) -> None:
-        for _ in range(count):
-            start = asyncio.create_task(self._bring_up())
-            self._starts.add(start)
-            start.add_done_callback(self._starts.discard)
-
-    async def _bring_up(self) -> None:
-        """Start a worker and connect it; a refusal goes to those who wait for it."""
-        try:
-            worker = await self._connector.open()
-        except ExecutionError as error:
-            self._leave_starts()
-            self._refused(error)
-            return
-        self._leave_starts()
-        self._backoff.succeeded()
-        self._last_refusal = None
-        self._look_for_shared_session(worker)
+    def _take_new(self, worker: WorkerProcess) -> None:
+        """Use a new worker; first it ends the backends that killed workers have left behind."""
+        self._shared_session.compare(worker, self._connected)
         self._pooler = worker.pooler
-        self._given_up_at_s = None
+        self._shared_session.note_answer()
         self._other.add(worker)
         self.in_background(self._end_orphans(worker))
 
-    def _look_for_shared_session(self, worker: WorkerProcess) -> None:
-        """Compare a worker's new connection with the others: on some engines all have one session.
-
-        The workers are told to leave no settings in it, and to end nothing that belongs to others.
-        """
-        if not worker.has_connected:
-            return
-        worker.has_connected = False
-        if not worker.session:
-            return
-        others = [*self._idle, *self._general, *self._other]
-        same = [
-            other
-            for other in others
-            if other is not worker and other.is_running and other.session == worker.session
-        ]
-        if not same:
-            return
-        logger.warning(
-            "connections to %s are one session: it is left as other clients need it, and a statement that "
-            "cannot be stopped holds up all",
-            self._name,
-        )
-        for each in (worker, *same):
-            if each.pooler != SHARED_SESSION:
-                each.share_session(self.next_id())
-        self._pooler = worker.pooler
-
-    def _leave_starts(self) -> None:
-        if (task := asyncio.current_task()) is not None:
-            self._starts.discard(task)
-
-    def _refused(self, error: ExecutionError) -> None:
+    def _note_refusal(self, error: ExecutionError) -> None:
         """Tell those who wait, unless a worker that lives can still serve them."""
-        self._backoff.failed(self._clock())
-        self._last_refusal = error
-        logger.warning("no new worker for %s: %s", self._name, error)
         if self._worker_count == 0:
-            self._fail_waiting(error)
+            self._waiting.fail(error)
         self._rebalance(can_start=False)
 
     async def _end_orphans(self, worker: WorkerProcess) -> None:
@@ -475,14 +408,6 @@ class WorkerPool:
             self.in_background(self._idle.popleft().leave())
         if self._idle:
             self._schedule_retirement()
-
-
-def _still_running(age_s: float) -> BusyError:
-    return BusyError(
-        f"a statement was given up {age_s:.0f} s ago and may still run; this server has one session for all "
-        "connections, which answers nothing until it is over",
-        retry_after_s=2,
-    )
 
 
 def _shutting_down() -> WorkerLostError:

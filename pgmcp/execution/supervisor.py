@@ -5,7 +5,7 @@ nothing else. D is the statement's deadline; waiting for a worker counts.
 
     D            PostgreSQL    statement_timeout ends the statement
     D +  50 ms   worker        sends a cancel request to the server
-    D + 150 ms   this module   SIGKILL; the caller gets its answer now
+    D + 150 ms   the front     SIGKILL; the caller gets its answer now
     next         the pool      another worker ends the backend the killed one left behind
 
 A cancelled call starts the same steps at once, and its caller does not wait for
@@ -18,15 +18,11 @@ alone is tried there for a moment, without the planner.
 """
 
 import asyncio
-import logging
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar
-
-import msgspec
 
 from pgmcp.errors import (
     BusyError,
@@ -38,17 +34,17 @@ from pgmcp.errors import (
 from pgmcp.execution.backslashes import refuse_backslashes
 from pgmcp.execution.cheap_shapes import BRIEF_S, CheapShapes
 from pgmcp.execution.connecting import ConnectionTarget
+from pgmcp.execution.exchange import DisconnectedError, Exchanges, Statement
 from pgmcp.execution.lanes import Lanes
 from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
 from pgmcp.execution.pool import PoolSize, WorkerPool
-from pgmcp.execution.replies import given_up, no_worker, read_rows
+from pgmcp.execution.replies import no_worker, read_rows
 from pgmcp.execution.result import Identity, RowLimits, Rows
 from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
 from worker.protocol import (
     SHARED_SESSION,
-    Execute,
     Failure,
     FailureCode,
     Reply,
@@ -60,39 +56,8 @@ T = TypeVar("T")
 
 __all__ = ["SHARED_SESSION", "Supervisor"]
 
-logger = logging.getLogger(__name__)
-
-CANCEL_AFTER_S: Final = 0.05
-KILL_AFTER_S: Final = 0.15
-
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=8 << 20, max_cell_bytes=8 << 20)
-
-
-class _Statement(msgspec.Struct, frozen=True):
-    """A validated statement and its bounds.
-
-    Attributes:
-        sql: in UTF-8.
-        origin: who wrote it.
-        deadline_s: on the supervisor's clock.
-        timeout_s: what the caller allowed, for messages.
-        identity: whose rights it has; None: the login role's.
-        principal: whose share of the workers and of the queue it takes; None: no one's.
-    """
-
-    sql: bytes
-    origin: StatementOrigin
-    can_be_wrapped: bool
-    limits: RowLimits
-    deadline_s: float
-    timeout_s: float
-    identity: Identity | None = None
-    principal: str | None = None
-
-
-class _DisconnectedError(Exception):
-    """The worker had lost its connection before the statement was sent; another one runs it."""
 
 
 class Supervisor:
@@ -134,12 +99,12 @@ class Supervisor:
         self._tunnel = target.tunnel
         self._lanes = Lanes(max_workers)
         self._timer = SharedTimer()
+        self._exchanges = Exchanges(self._pool, self._timer, read_only=read_only, clock=clock)
         self._cheap_shapes = CheapShapes()
         self._max_waiting = max_waiting
         self._max_of_one = max_workers + max_waiting // 2
         self._count_by_principal: Counter[str] = Counter()
         self._max_cost = max_cost
-        self._read_only = read_only
         self._clock = clock
 
     @property
@@ -182,7 +147,7 @@ class Supervisor:
             ExecutionError: see `pgmcp.errors`; `DeadlineExceededError.is_stopped` says whether the server
                 confirmed the end of a late statement.
         """
-        statement = _Statement(
+        statement = Statement(
             sql.encode("utf8"),
             origin,
             can_be_wrapped,
@@ -214,25 +179,25 @@ class Supervisor:
             if not self._count_by_principal[principal]:
                 del self._count_by_principal[principal]
 
-    async def _execute_connected(self, statement: _Statement) -> Rows:
+    async def _execute_connected(self, statement: Statement) -> Rows:
         while True:
             try:
                 return await self._execute(statement)
-            except _DisconnectedError:  # nothing has run yet
+            except DisconnectedError:  # nothing has run yet
                 continue
             except UnreachableError as error:
                 if self._tunnel is None:
                     raise
                 raise await self._tunnel.explain(error, was_connecting=False) from error
 
-    async def _execute(self, statement: _Statement) -> Rows:
+    async def _execute(self, statement: Statement) -> Rows:
         if not self._lanes.try_enter(statement.principal):
             rows = await self._wait_for_lane(statement)
             if rows is not None:
                 return rows
         try:
             # No reserved workers are started for our own reads: they are what a cold server begins with.
-            is_express = _is_catalog_read(statement)
+            is_express = statement.is_catalog_read
             worker = self._pool.take(is_express=is_express)
             if worker is None or worker.escapes_backslashes:
                 worker = await self._acquire(statement, worker, is_express=is_express)
@@ -245,9 +210,9 @@ class Supervisor:
         await self._pool.close()
         self._timer.close()
 
-    async def _wait_for_lane(self, statement: _Statement) -> Rows | None:
+    async def _wait_for_lane(self, statement: Statement) -> Rows | None:
         """Enter the general lane and return None, or return the rows of a cheap statement at once."""
-        if self._lanes.reserved and _is_catalog_read(statement):
+        if self._lanes.reserved and statement.is_catalog_read:
             return await self._run(await self._acquire(statement, is_express=True), statement)
         if self._lanes.reserved and statement.can_be_wrapped:
             has_room = self._lanes.waiting_count < self._max_waiting
@@ -259,7 +224,7 @@ class Supervisor:
         await self._enter_lane(statement)
         return None
 
-    async def _run_if_cheap(self, statement: _Statement) -> Rows | None:
+    async def _run_if_cheap(self, statement: Statement) -> Rows | None:
         """Run a cheap statement on a reserved worker; return None for one that has to wait."""
         worker = await self._acquire(statement, is_express=True)
         if self._max_cost is None and self._cheap_shapes.knows(statement.sql):
@@ -273,9 +238,9 @@ class Supervisor:
             self._cheap_shapes.add(statement.sql)
         return rows
 
-    async def _try_briefly(self, worker: WorkerProcess, statement: _Statement) -> Rows | None:
+    async def _try_briefly(self, worker: WorkerProcess, statement: Statement) -> Rows | None:
         """Run a statement that is probably cheap; return None for one that is not, after a moment."""
-        reply, body = await self._exchange(
+        reply, body = await self._exchanges.run(
             worker,
             statement,
             statement.sql,
@@ -289,12 +254,12 @@ class Supervisor:
             return None
         return read_rows(reply, body, timeout_s=statement.timeout_s)
 
-    async def _enter_lane(self, statement: _Statement) -> None:
+    async def _enter_lane(self, statement: Statement) -> None:
         if self._lanes.waiting_count >= self._max_waiting:
             raise BusyError(f"{self._lanes.waiting_count} statements wait already", retry_after_s=1)
         await self._ask_lane(statement)
 
-    async def _ask_lane(self, statement: _Statement, *, is_patient: bool = True) -> bool:
+    async def _ask_lane(self, statement: Statement, *, is_patient: bool = True) -> bool:
         place = self._lanes.ask(is_patient=is_patient, principal=statement.principal)
         if place.done():
             return place.result()
@@ -302,7 +267,7 @@ class Supervisor:
         return await self._before_deadline(place, waiting, statement)
 
     async def _acquire(
-        self, statement: _Statement, worker: WorkerProcess | None = None, *, is_express: bool = False
+        self, statement: Statement, worker: WorkerProcess | None = None, *, is_express: bool = False
     ) -> WorkerProcess:
         """Return a worker that may run the statement; wait for one unless it is given."""
         worker = worker or self._pool.take(is_express=is_express)
@@ -321,7 +286,7 @@ class Supervisor:
         return worker
 
     async def _before_deadline(
-        self, place: asyncio.Future[T], waiting: Coroutine[Any, Any, T], statement: _Statement
+        self, place: asyncio.Future[T], waiting: Coroutine[Any, Any, T], statement: Statement
     ) -> T:
         """Wait for a place in a queue until the statement's deadline."""
         try:
@@ -332,21 +297,21 @@ class Supervisor:
                 statement.timeout_s, shortage=self._pool.shortage, is_full=self._pool.is_full
             ) from None
 
-    async def _run(self, worker: WorkerProcess, statement: _Statement, plan: Plan | None = None) -> Rows:
+    async def _run(self, worker: WorkerProcess, statement: Statement, plan: Plan | None = None) -> Rows:
         if self._max_cost is not None and statement.can_be_wrapped:
             plan = plan or await self._explain(worker, statement)
             if plan.cost > self._max_cost:
                 self._pool.release(worker)
                 raise TooExpensiveError(plan.summary(), max_cost=self._max_cost)
         mode = StatementMode.WRAPPABLE if statement.can_be_wrapped else StatementMode.AS_IS
-        reply, body = await self._exchange(worker, statement, statement.sql, mode, statement.limits)
+        reply, body = await self._exchanges.run(worker, statement, statement.sql, mode, statement.limits)
         self._pool.release(worker)
         return read_rows(reply, body, timeout_s=statement.timeout_s)
 
-    async def _explain(self, worker: WorkerProcess, statement: _Statement) -> Plan:
+    async def _explain(self, worker: WorkerProcess, statement: Statement) -> Plan:
         """Ask the planner; the caller keeps the worker unless this raises."""
         text = EXPLAIN.encode() + statement.sql
-        reply, body = await self._exchange(worker, statement, text, StatementMode.AS_IS, _PLAN_LIMITS)
+        reply, body = await self._exchanges.run(worker, statement, text, StatementMode.AS_IS, _PLAN_LIMITS)
         try:
             return read_plan(read_rows(reply, body, timeout_s=statement.timeout_s))
         except ExecutionError as error:
@@ -354,80 +319,6 @@ class Supervisor:
             if isinstance(error, StatementFailedError) and error.position is not None:
                 error.position -= len(EXPLAIN)
             raise
-
-    async def _exchange(
-        self,
-        worker: WorkerProcess,
-        statement: _Statement,
-        text: bytes,
-        mode: StatementMode,
-        limits: RowLimits,
-        *,
-        statement_timeout_s: float = math.inf,
-    ) -> tuple[Reply, bytes]:
-        """Send a statement, and enforce its deadlines until it is answered or its worker is dead.
-
-        The caller keeps the worker if this returns, and has lost it if this raises.
-
-        Args:
-            statement_timeout_s: after which PostgreSQL ends it, if that is before its deadline.
-        """
-        left_s = max(0.0, statement.deadline_s - self._clock())
-        request = Execute(
-            id=self._pool.next_id(),
-            origin=statement.origin,
-            mode=mode,
-            statement_timeout_ms=max(1, int(min(left_s, statement_timeout_s) * 1000)),
-            max_rows=limits.max_rows,
-            max_bytes=limits.max_bytes,
-            max_cell_bytes=limits.max_cell_bytes,
-            read_only=self._read_only,
-            max_text_bytes=limits.max_text_bytes,
-            identity=statement.identity,
-        )
-        worker.begin(request, text)
-        self._start_ladder(worker, request.id, left_s)
-        try:
-            reply, body = await worker.reply()
-        except TimeoutError:
-            logger.warning("worker %d is killed: it was silent at its deadline", worker.pid)
-            # Shielded: a caller that leaves now must not leave the worker half discarded.
-            await asyncio.shield(self._pool.in_background(self._pool.discard(worker)))
-            raise given_up(statement.timeout_s) from None
-        except asyncio.CancelledError:
-            self._pool.in_background(self._wind_down(worker, request.id))
-            raise
-        except ExecutionError:
-            self._pool.release(worker)
-            raise
-        finally:
-            self._timer.clear(worker)
-        if isinstance(reply, Failure) and reply.code is FailureCode.DISCONNECTED:
-            await asyncio.shield(self._pool.in_background(self._pool.part_with(worker)))
-            raise _DisconnectedError
-        return reply, body
-
-    def _start_ladder(self, worker: WorkerProcess, request_id: int, left_s: float) -> None:
-        """Cancel the request a little after its deadline, and give the worker up a little later."""
-
-        def cancel() -> None:
-            self._timer.set(worker, KILL_AFTER_S - CANCEL_AFTER_S, worker.give_up)
-            worker.cancel(request_id)
-
-        self._timer.set(worker, left_s + CANCEL_AFTER_S, cancel)
-
-    async def _wind_down(self, worker: WorkerProcess, request_id: int) -> None:
-        """Stop a statement whose caller has gone."""
-        worker.cancel(request_id)
-        with suppress(ExecutionError, TimeoutError):
-            async with asyncio.timeout(KILL_AFTER_S - CANCEL_AFTER_S):
-                await worker.reply()
-        self._pool.release(worker)
-
-
-def _is_catalog_read(statement: _Statement) -> bool:
-    """Return whether a statement is one of our reads of the catalog, for which callers' statements wait."""
-    return statement.origin is StatementOrigin.OWN and not statement.can_be_wrapped
 
 
 def _is_own_timeout(reply: Reply) -> bool:

@@ -16,6 +16,12 @@ SLOW = ("limits", "mcp", "openai", "psycopg", "pydantic", "pydantic_settings", "
 
 LOADED = "loaded.jsonl"
 PYDANTIC = {"pydantic", "pydantic_settings"}
+UNUSED = (
+    *("pgmcp.fleet", "pgmcp.stored_budgets", "pgmcp.transport.http", "pgmcp.tunnel", "pgmcp.demo.postgres"),
+    *("cryptography", "jwt", "limits", "mcp", "openai", "opentelemetry", "psycopg", "pyarrow", "redis"),
+    *("rich", "starlette", "tiktoken", "typer", "uvicorn", "vl_convert", "wrapt", "yaml"),
+)
+"""What a server over stdio without a model or a context file has no use for."""
 
 HOLDING_BACK = """
 import json, os, pathlib, sys, time
@@ -41,18 +47,18 @@ write_unseen, os.write = os.write, write
 
 
 def held_back(
-    environment: dict[str, str], folder: Path, slow: tuple[str, ...]
+    environment: dict[str, str], folder: Path, slow: tuple[str, ...], watched: tuple[str, ...] = SLOW
 ) -> tuple[dict[str, str], Path]:
     """Return the environment of a server whose imports of `slow` wait for a file, and that file."""
     go = folder / "go"
-    code = HOLDING_BACK.format(slow=slow, watched=SLOW, go=str(go), loaded=str(folder / LOADED))
+    code = HOLDING_BACK.format(slow=slow, watched=watched, go=str(go), loaded=str(folder / LOADED))
     (folder / "sitecustomize.py").write_text(code)
     search_path = os.pathsep.join([str(folder), environment.get("PYTHONPATH", "")])
     return {**environment, "PYTHONPATH": search_path}, go
 
 
 def loaded(folder: Path) -> list[set[str]]:
-    """Return which of `SLOW` were loaded when each line was written."""
+    """Return which of the watched modules were loaded when each line was written."""
     return [set(json.loads(line)) for line in (folder / LOADED).read_text().splitlines()]
 
 
@@ -111,6 +117,18 @@ def test_tools_and_resources_are_listed_as_soon_as_the_settings_are_read(
     assert with_tools == PYDANTIC
     assert [tool["name"] for tool in tools] == ["execute_sql", "search_schema", "refresh_schema"]
     assert "schema://shop" in [resource["uri"] for resource in resources]
+
+
+def test_a_server_loads_nothing_that_its_settings_do_not_use(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    without_yaml = {name: value for name, value in shop_environment.items() if name != "PG_MCP_CONTEXT_FILE"}
+    environment, _ = held_back(without_yaml, folder, (), UNUSED)
+    with RawServer(environment, folder) as server:
+        server.initialize()
+        assert server.call("execute_sql", sql="select 2").rows == [[2]]
+
+    assert loaded(folder)[-1] == set()
 
 
 def test_the_server_never_loads_the_sdk(shop_environment: dict[str, str], folder: Path) -> None:

@@ -1,0 +1,150 @@
+"""One exchange with a worker: a statement, its deadlines, and the reply.
+
+The steps of a deadline are in `pgmcp.execution.supervisor`.
+"""
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from msgspec import Struct
+
+from pgmcp.errors import ExecutionError
+from pgmcp.execution.pool import WorkerPool
+from pgmcp.execution.replies import given_up
+from pgmcp.execution.result import Identity, RowLimits
+from pgmcp.execution.shared_timer import SharedTimer
+from pgmcp.execution.worker_process import WorkerProcess
+from worker.protocol import Execute, Failure, FailureCode, Reply, StatementMode, StatementOrigin
+
+logger = logging.getLogger(__name__)
+
+CANCEL_AFTER_S: Final = 0.05
+KILL_AFTER_S: Final = 0.15
+
+
+class Statement(Struct, frozen=True):
+    """A validated statement and its bounds.
+
+    Attributes:
+        sql: in UTF-8.
+        origin: who wrote it.
+        deadline_s: on the supervisor's clock.
+        timeout_s: what the caller allowed, for messages.
+        identity: whose rights it has; None: the login role's.
+        principal: whose share of the workers and of the queue it takes; None: no one's.
+    """
+
+    sql: bytes
+    origin: StatementOrigin
+    can_be_wrapped: bool
+    limits: RowLimits
+    deadline_s: float
+    timeout_s: float
+    identity: Identity | None = None
+    principal: str | None = None
+
+    @property
+    def is_catalog_read(self) -> bool:
+        """Whether it is one of pgmcp's reads of the catalog, for which callers' statements wait."""
+        return self.origin is StatementOrigin.OWN and not self.can_be_wrapped
+
+
+class DisconnectedError(Exception):
+    """The worker had lost its connection before the statement was sent; another one runs it."""
+
+
+class Exchanges:
+    """Sends statements to workers, one at a time to each.
+
+    Args:
+        pool: gets back the workers that are lost or given up.
+        timer: for the steps of each deadline.
+        read_only: open transactions as READ ONLY.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self, pool: WorkerPool, timer: SharedTimer, *, read_only: bool, clock: Callable[[], float]
+    ) -> None:
+        self._pool = pool
+        self._timer = timer
+        self._read_only = read_only
+        self._clock = clock
+
+    async def run(
+        self,
+        worker: WorkerProcess,
+        statement: Statement,
+        text: bytes,
+        mode: StatementMode,
+        limits: RowLimits,
+        *,
+        statement_timeout_s: float = math.inf,
+    ) -> tuple[Reply, bytes]:
+        """Send a statement, and enforce its deadlines until it is answered or its worker is dead.
+
+        The caller keeps the worker if this returns, and has lost it if this raises.
+
+        Args:
+            text: what is run; for a plan, not the statement alone.
+            statement_timeout_s: after which PostgreSQL ends it, if that is before its deadline.
+
+        Raises:
+            DisconnectedError: another worker has to run it.
+            ExecutionError: the worker was lost, or was silent at the deadline and is killed.
+        """
+        left_s = max(0.0, statement.deadline_s - self._clock())
+        request = Execute(
+            id=self._pool.next_id(),
+            origin=statement.origin,
+            mode=mode,
+            statement_timeout_ms=max(1, int(min(left_s, statement_timeout_s) * 1000)),
+            max_rows=limits.max_rows,
+            max_bytes=limits.max_bytes,
+            max_cell_bytes=limits.max_cell_bytes,
+            read_only=self._read_only,
+            max_text_bytes=limits.max_text_bytes,
+            identity=statement.identity,
+        )
+        worker.begin(request, text)
+        self._start_ladder(worker, request.id, left_s)
+        try:
+            reply, body = await worker.reply()
+        except TimeoutError:
+            logger.warning("worker %d is killed: it was silent at its deadline", worker.pid)
+            # Shielded: a caller that leaves now must not leave the worker half discarded.
+            await asyncio.shield(self._pool.in_background(self._pool.discard(worker)))
+            raise given_up(statement.timeout_s) from None
+        except asyncio.CancelledError:
+            self._pool.in_background(self._wind_down(worker, request.id))
+            raise
+        except ExecutionError:
+            self._pool.release(worker)
+            raise
+        finally:
+            self._timer.clear(worker)
+        if isinstance(reply, Failure) and reply.code is FailureCode.DISCONNECTED:
+            await asyncio.shield(self._pool.in_background(self._pool.part_with(worker)))
+            raise DisconnectedError
+        return reply, body
+
+    def _start_ladder(self, worker: WorkerProcess, request_id: int, left_s: float) -> None:
+        """Cancel the request a little after its deadline, and give the worker up a little later."""
+
+        def cancel() -> None:
+            self._timer.set(worker, KILL_AFTER_S - CANCEL_AFTER_S, worker.give_up)
+            worker.cancel(request_id)
+
+        self._timer.set(worker, left_s + CANCEL_AFTER_S, cancel)
+
+    async def _wind_down(self, worker: WorkerProcess, request_id: int) -> None:
+        """Stop a statement whose caller has gone."""
+        worker.cancel(request_id)
+        with suppress(ExecutionError, TimeoutError):
+            async with asyncio.timeout(KILL_AFTER_S - CANCEL_AFTER_S):
+                await worker.reply()
+        self._pool.release(worker)
