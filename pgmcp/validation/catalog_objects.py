@@ -211,6 +211,9 @@ class CatalogRelation:
         return self.acts_for_owners is None or role in self.acts_for_owners
 
 
+CatalogNode = CatalogFunction | CatalogRelation
+
+
 @dataclass(frozen=True, slots=True)
 class ResolutionFacts:
     """What else in a catalog decides which function or operator a name means.

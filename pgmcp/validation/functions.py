@@ -40,6 +40,7 @@ from pgmcp.validation.shipped_lists import (
     is_built_in_operator,
     is_known_operator,
 )
+from pgmcp.validation.type_casts import TypeCasts
 
 _Index = dict[str, list[CatalogFunction]]
 _Arguments = Callable[[], CallArguments]
@@ -78,27 +79,22 @@ class FunctionPolicy:
         self._path = complete_path(schemas)
         self._settings = FunctionSettings(allowed, denied, self._path)
         self._lookup = Lookup(functions, self._facts)
+        relations = list(catalog_relations)
         self._by_name: _Index = defaultdict(list)
-        self._by_type: _Index = defaultdict(list)
-        casts: dict[str, list[tuple[CatalogCast, CatalogFunction]]] = defaultdict(list)
         for function in functions:
             self._by_name[function.name].append(function)
-            for type_name in function.types:
-                self._by_type[type_name].append(function)
-            for cast in function.casts:
-                casts[cast.type_name].append((cast, function))
+        self._casts = TypeCasts(functions, relations)
         self._calls = CallGraph(
             self._lookup,
             self._facts,
             functions,
-            self._by_type,
-            casts,
-            catalog_relations,
+            self._casts,
+            relations,
             self._path,
             PG_CATALOG in schemas,
             self._settings.verdict,
         )
-        self._casts_rows = self._calls.casts_rows()
+        self._casts_rows = self._casts.casts_rows()
 
     def argument_types(self, root: Node) -> ArgumentTypes:
         """Return an object that finds the types of expressions in a statement."""
@@ -140,7 +136,7 @@ class FunctionPolicy:
     def _row_function_refusal(self, name: str) -> RefusalReason | None:
         found = self._lookup.functions("", name, self._path, CallArguments(1))
         calling = [function for function in found if function.takes_row]
-        casting = [function for function in self._by_type.get(name, ()) if name in function.row_types]
+        casting = [function for function in self._casts.of_type(name) if name in function.row_types]
         return self._first_refusal(calling + casting)
 
     def value_function_refusal(self, name: str) -> RefusalReason | None:
@@ -223,7 +219,7 @@ class FunctionPolicy:
     def type_refusal(self, name: str) -> RefusalReason | None:
         """Return why a cast to a type is refused: it calls a refused function of the database."""
         is_built_in = builtin("", name) is not None
-        behind = self._without_denied_extensions(self._by_type.get(name, ()), is_built_in)
+        behind = self._without_denied_extensions(self._casts.of_type(name), is_built_in)
         if reason := self._first_refusal(behind):
             return reason
         refusal = self._calls.row_type_refusal(name)
@@ -234,7 +230,7 @@ class FunctionPolicy:
 
         A literal becomes a value of the type through its input function, so no cast is called.
         """
-        found = [(each, self._calls.function_refusal(each)) for each in self._by_type.get(name, ())]
+        found = [(each, self._calls.function_refusal(each)) for each in self._casts.of_type(name)]
         refused = [(function, refusal) for function, refusal in found if refusal]
         casts = [
             ColumnCast("", cast, refusal, ValueKind.ELEMENT)
@@ -250,7 +246,7 @@ class FunctionPolicy:
         """Return why a function may not be given the name of a type as text; None for a name not known."""
         return self._first_refusal(
             function
-            for name, functions in self._by_type.items()
+            for name, functions in self._casts.by_name().items()
             if text is None or name.lower() in text.lower()
             for function in functions
         )

@@ -1,0 +1,122 @@
+"""Why a function or relation is refused by itself: by its declaration, its body's text, and what it reads.
+
+What it calls is followed by `pgmcp.validation.call_graph`.
+"""
+
+from collections.abc import Callable, Iterable
+
+from pgmcp.validation.body import BodyText
+from pgmcp.validation.catalog_objects import CatalogFunction, CatalogNode, CatalogRelation
+from pgmcp.validation.lookup import Lookup
+from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
+from pgmcp.validation.sample_conditions import NAME_COMPARISONS
+from pgmcp.validation.secret_columns import has_secret_column, may_have_secret_column
+from pgmcp.validation.secret_relations import secret_relation_refusal
+from pgmcp.validation.shipped_lists import builtin, extension_function
+
+OperatorVerdict = Callable[[str, str, str], bool | None]
+"""Returns whether the operator's settings allow or deny a function, by schema, name and extension."""
+
+
+class NodeRefusals:
+    """Judges functions and relations without what they call.
+
+    Args:
+        lookup: looks up functions and operators by name.
+        operator_verdict: returns None for a function that the settings do not name.
+    """
+
+    def __init__(self, lookup: Lookup, operator_verdict: OperatorVerdict) -> None:
+        self._lookup = lookup
+        self._operator_verdict = operator_verdict
+
+    def is_named_by_operator(self, function: CatalogFunction) -> bool:
+        """Return whether the settings allow a function, so that its body is not read."""
+        return bool(self._operator_verdict(function.schema, function.name, function.extension))
+
+    def of(self, node: CatalogNode, *, through_relation: bool) -> Refusal | None:
+        """Return why a node itself is refused, without the functions and relations that it uses.
+
+        A SECURITY DEFINER function behind a view or row policy is judged by its body, like any other
+        function: its purpose there is to read what its owner may read.
+        """
+        if isinstance(node, CatalogRelation):
+            return self._relation_refusal(node)
+        if (verdict := self._operator_verdict(node.schema, node.name, node.extension)) is not None:
+            return None if verdict else Refusal(spelled(node), RefusalReason.DENIED)
+        is_judged_by_body = through_relation and bool(node.definition)
+        reason = _declared_refusal(node)
+        if reason and not (is_judged_by_body and reason is RefusalReason.SECURITY_DEFINER):
+            return Refusal(spelled(node), reason)
+        return self._body_refusal(BodyText(node.definition, node.language)) if node.definition else None
+
+    def _relation_refusal(self, relation: CatalogRelation) -> Refusal | None:
+        if relation.unreadable:
+            return Refusal(relation.name, relation.unreadable)
+        if relation.runs_program:
+            return Refusal(relation.name, RefusalReason.FILES)
+        for schema, name in relation.reads:
+            if secret_relation_refusal(schema, name) and not has_secret_column(schema, name):
+                return Refusal(name, RefusalReason.SECRETS)
+        if relation.secrets:
+            return Refusal(relation.secrets[0], RefusalReason.SECRETS)
+        return self._builtin_refusal(relation.calls)
+
+    def _body_refusal(self, body: BodyText) -> Refusal | None:
+        if body.hides_calls:
+            return Refusal("EXECUTE", RefusalReason.SQL_TEXT)
+        for name in body.names:
+            if may_have_secret_column(name):
+                is_secret = body.may_use_secrets_of(name, trusts_conditions=self._trusts_conditions)
+            else:
+                is_secret = secret_relation_refusal("", name) is not None
+            if is_secret:
+                return Refusal(name, RefusalReason.SECRETS)
+        calls = body.calls | {("", name) for name in body.fields}
+        return self._builtin_refusal((schema, name, -1) for schema, name in calls)
+
+    @property
+    def _trusts_conditions(self) -> bool:
+        """Whether no operator made here can compare names, whatever the search path."""
+        behind = (each for symbol in NAME_COMPARISONS for each in self._lookup.behind_symbol(symbol))
+        return all(function.extension for function in behind)
+
+    def _builtin_refusal(self, calls: Iterable[tuple[str, str, int]]) -> Refusal | None:
+        """Return the first of PostgreSQL's own functions that may not be called."""
+        for schema, name, argument_count in calls:
+            listed = builtin(schema, name)
+            reason = _unless_internal(listed.refusal(argument_count)) if listed else None
+            if reason and not self._operator_verdict("pg_catalog", name, ""):
+                return Refusal(name, reason)
+        return None
+
+
+def policy_of(node: CatalogNode) -> str:
+    """Return the row policy that a node is, with its table; "" if it is none."""
+    if isinstance(node, CatalogFunction) or not node.policy:
+        return ""
+    return f'"{node.policy}" of {node.schema}.{node.name}'
+
+
+def allowable(node: CatalogNode, refusal: Refusal) -> str:
+    """Return the function whose permission lifts the refusal of a node; "" if none does."""
+    if refusal.reason is RefusalReason.DENIED:
+        return ""
+    if isinstance(node, CatalogFunction):
+        return spelled(node)
+    return refusal.culprit if builtin("", refusal.culprit) else ""
+
+
+def spelled(function: CatalogFunction) -> str:
+    """Return the name as PG_MCP_SERVER_ALLOWED_FUNCTIONS spells it."""
+    return function.name if function.schema == "pg_catalog" else f"{function.schema}.{function.name}"
+
+
+def _declared_refusal(function: CatalogFunction) -> RefusalReason | None:
+    listed = extension_function(function.name, function.extension) if function.extension else None
+    return _unless_internal(listed.reason if listed else function.refusal())
+
+
+def _unless_internal(reason: RefusalReason | None) -> RefusalReason | None:
+    """Accept internal functions: the server itself calls them, for an operator, cast or aggregate."""
+    return None if reason is RefusalReason.INTERNAL else reason
