@@ -15,7 +15,8 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.grammar import Node, parse_body
 from pgmcp.validation.lexer import Token, TokenKind, tokenize
 from pgmcp.validation.secret_columns import text_may_use_secrets
-from pgmcp.validation.sql_function import SqlFunction, read_sql_function
+from pgmcp.validation.sql_function import SqlFunction, read_signature, read_sql_function
+from pgmcp.validation.written_types import cast_targets
 
 _MAX_STRING_DEPTH = 8
 _STRING_SETTING = "standard_conforming_strings"  # where it is off, backslashes move the ends of strings
@@ -47,6 +48,11 @@ class BodyText:
     def sql(self) -> SqlFunction | None:
         """Its trees, if it is in LANGUAGE sql and does nothing but SELECT."""
         return read_sql_function(self.definition) if self.language == "sql" else None
+
+    @cached_property
+    def signature(self) -> SqlFunction | None:
+        """What it takes and returns, in any language; its trees, too, if it has `sql`."""
+        return self.sql or read_signature(self.definition)
 
     @cached_property
     def head(self) -> "BodyText":
@@ -171,6 +177,12 @@ class BodyText:
             for text, depth, tokens in self._texts[0]
             if catalog in self._names_in(tokens)
         )
+
+    @cached_property
+    def written_targets(self) -> frozenset[str] | None:
+        """Names of the built-in types to which it casts explicitly; None if it may cast to other types."""
+        found = [cast_targets(tokens) for _, _, tokens in self._texts[0]]
+        return None if None in found else frozenset().union(*filter(None, found))
 
     @cached_property
     def symbols(self) -> set[str]:

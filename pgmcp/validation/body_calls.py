@@ -1,7 +1,6 @@
 """What the body of a function calls and reads, by its parse trees, else by its text."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.body import BodyText
@@ -14,17 +13,18 @@ from pgmcp.validation.catalog_objects import (
     ColumnCast,
     ResolutionFacts,
 )
-from pgmcp.validation.column_values import EVERY, Surroundings, ValueKind, result_of
+from pgmcp.validation.column_values import EVERY, ValueKind, result_of
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import BUILT_IN_TYPES
+from pgmcp.validation.given_values import GivenValues, parameter_columns
 from pgmcp.validation.grammar import Node, strings
-from pgmcp.validation.lookup import ANY_SCHEMA, PG_CATALOG, Lookup
-from pgmcp.validation.overloads import CallArguments, is_polymorphic
+from pgmcp.validation.lookup import ANY_SCHEMA, Lookup
+from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
-from pgmcp.validation.sql_function import SqlFunction
-from pgmcp.validation.type_casts import TypeCasts, is_written_cast_from
+from pgmcp.validation.sql_function import SqlFunction, may_become
+from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from, targets_of
 
 Path = tuple[str, ...]
 """Schemas in which a name is looked up, in order."""
@@ -39,39 +39,94 @@ class BodyCalls:
         lookup: looks up functions and operators by name.
         facts: what else in the catalog decides what a name means.
         casts: the casts and checks of types.
+        given: what functions do with values of any type.
         relations: by schema and name.
     """
 
     def __init__(
-        self, lookup: Lookup, facts: ResolutionFacts, casts: TypeCasts, relations: RelationsByName
+        self,
+        lookup: Lookup,
+        facts: ResolutionFacts,
+        casts: TypeCasts,
+        given: GivenValues,
+        relations: RelationsByName,
     ) -> None:
         self._lookup = lookup
         self._facts = facts
         self._casts = casts
+        self._given = given
         self._relations = relations
         self._relation_names = {name for _, name in relations}
 
     def behind(self, node: CatalogFunction, body: BodyText, path: Path) -> Iterator[CatalogNode]:
         """Yield what a body calls and reads, by its parse trees, else by its text."""
+        yield from self._behind_text(body, path)
+        yield from self._behind_signature(node, body)
+        if body.sql is None:
+            found = [*self._of_names(body), *self._relations_named_in(body, path)]
+            yield from self._without_written_casts(found, body, path)
+            return
+        for root in body.sql.statements:
+            yield from self._behind_statement(body.sql, BodyStatement(root), path)
+        for root, type_name in body.sql.defaults:
+            statement = BodyStatement(root)
+            yield from self._behind_types(statement)
+            yield from self._casts_in(body.sql, statement, (), path, [type_name])
+
+    def _behind_text(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
+        """Yield the functions and operators that a text names, or what is around the statements of one."""
         know_columns = self._column_finder(path)
         for name in body.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
             if called and not body.has_only_columns(name, know_columns):
-                yield from called if body.sql else self._casts.with_results(called)
+                yield from called
+                if body.sql is None:
+                    yield from self._without_written_casts(self._results(called), body, path)
         text = body if body.sql is None else body.around_statements
         for schema, name in text.calls:
-            yield from self._casts.with_results(self._lookup.functions(schema, name, path))
+            called = self._lookup.functions(schema, name, path)
+            yield from called
+            yield from self._without_written_casts(self._results(called), body, path)
         for symbol in text.symbols:
             for schema in ("", *text.operator_schemas):
                 yield from self._lookup.operators(schema, symbol, path)
-        head = body if body.sql is None else body.head
-        followed = self._casts.of_result(node)
-        types = _of_types(self._casts, head.names)
-        yield from (each for each in types if each not in followed)
-        yield from (each for each in self._relations_named_in(head, path) if each not in followed)
-        if body.sql is not None:
-            for root in body.sql.statements:
-                yield from self._behind_statement(body.sql, BodyStatement(root), path)
+
+    def _behind_signature(self, node: CatalogFunction, body: BodyText) -> Iterator[CatalogFunction]:
+        """Yield what makes values of the types that a function takes and returns.
+
+        A cast that has to be written is found where the body or its caller writes it. The caller of an
+        operator or a cast does not name its function, so nothing is known of what it does with the result.
+        """
+        if body.signature is None:
+            for name in body.names:
+                yield from self._casts.of_values(name)
+            return
+        given = {strings(each["names"])[-1] for each in body.signature.given_types}
+        results = {strings(each["names"])[-1] for each in body.signature.result_types}
+        is_followed = not (node.operators or node.types)
+        for name in given | results:
+            for each in self._casts.of_values(name):
+                if not each.is_written_cast or (name in results and not is_followed):
+                    yield each
+
+    def _results(self, called: Iterable[CatalogFunction]) -> Iterator[CatalogFunction]:
+        return (cast for each in called for cast in self._casts.of_result(each))
+
+    def _of_names(self, body: BodyText) -> Iterator[CatalogFunction]:
+        return (each for name in body.names for each in self._casts.of_type(name))
+
+    def _without_written_casts(
+        self, found: Iterable[CatalogNode], body: BodyText, path: Path
+    ) -> Iterator[CatalogNode]:
+        """Leave out the casts that have to be written and that no text which is not parsed writes."""
+        for each in found:
+            is_written = isinstance(each, CatalogFunction) and each.is_written_cast
+            if not (is_written and body.sql is None) or self._may_cast_by(each, body, path):
+                yield each
+
+    def _may_cast_by(self, node: CatalogNode, body: BodyText, path: Path) -> bool:
+        targets = targets_of(node) if isinstance(node, CatalogFunction) else set()
+        return self._given.text_may_cast(body, targets, path)
 
     def _behind_statement(
         self, function: SqlFunction, statement: BodyStatement, path: Path
@@ -100,7 +155,28 @@ class BodyCalls:
             for cast in result.casts
         ]
         columns = [column for relation in relations for column in relation.cast_columns]
-        yield from self._casts_in(function, statement, [*columns, *results], path)
+        parameters = parameter_columns(function, statement, self._casts.held_by)
+        if parameters is None:  # the names of the fields of a parameter are not known
+            held = (strings(each["names"])[-1] for each in function.given_types)
+            yield from (each for name in held for each in self._casts.of_values(name))
+            return
+        made = [
+            CastColumn(result_of(name), type_name, EVERY)
+            for name in self._names_of_types(function, statement)
+            for type_name in self._casts.held_by(name)
+        ]
+        found = [*columns, *results, *made, *parameters]
+        yield from self._casts_in(function, statement, found, path, function.result_types)
+
+    @staticmethod
+    def _names_of_types(function: SqlFunction, statement: BodyStatement) -> set[str]:
+        """Return the names of functions, as `name(value)` or `value.name`, that may be types.
+
+        The server calls no cast there, but a text becomes a value of the type. A row does not.
+        """
+        rows = statement.rows - function.parameters.keys()
+        after_values = (name for qualifier, name in statement.columns if qualifier not in rows)
+        return {*statement.call_names, *statement.fields, *after_values}
 
     def _functions_as_fields(self, statement: BodyStatement, path: Path) -> Iterator[CatalogFunction]:
         for name in {*statement.fields, *(name for _, name in statement.columns)}:
@@ -118,24 +194,31 @@ class BodyCalls:
         """Yield what makes values of the types in a statement; `_casts_in` finds casts from them."""
         if statement.makes_any_type:
             yield from self._casts.all()
-        for name in statement.cast_types | statement.other_types | statement.fields:
-            is_only_cast_to = name not in statement.other_types | statement.fields
-            for function in self._casts.of_type(name):
-                if not (is_only_cast_to and is_written_cast_from(function, name)):
+        for name in statement.call_names | statement.fields:
+            yield from filter(checks_values, self._casts.of_values(name))
+        for name in statement.cast_types | statement.other_types:
+            is_only_cast_to = name not in statement.other_types
+            is_of_literals = name not in statement.converted_types
+            for function in self._casts.of_values(name):
+                is_followed = is_only_cast_to and (
+                    function.is_written_cast if is_of_literals else is_written_cast_from(function, name)
+                )
+                if not is_followed:
                     yield function
-            yield from self._casts.of_rows(name)
 
     def _behind_fields(
         self, function: SqlFunction, statement: BodyStatement, path: Path
     ) -> Iterator[CatalogFunction]:
-        """Yield what `qualifier.name` may call where the name is a type: of a row, only domains of rows."""
+        """Yield the checks of `qualifier.name` where the name is a type: of a row, only domains of rows."""
         columns = KnownColumns(statement.root, self._facts, with_references(statement.root), path)
         rows = statement.rows - function.parameters.keys()
         for qualifier, name in statement.columns:
             if qualifier in function.parameters or not columns.has(qualifier, name):
                 is_row = qualifier in rows and not self._casts.casts_rows()
                 yield from (
-                    each for each in self._casts.of_type(name) if not is_row or name in each.row_types
+                    each
+                    for each in filter(checks_values, self._casts.of_values(name))
+                    if not is_row or name in each.row_types
                 )
 
     def _casts_in(
@@ -144,55 +227,34 @@ class BodyCalls:
         statement: BodyStatement,
         columns: Iterable[CastColumn],
         path: Path,
+        result_types: Sequence[Node],
     ) -> Iterator[CatalogFunction]:
-        """Yield the casts and checks of columns and types that a statement may call."""
+        """Yield the casts and checks of columns and types that a statement may call.
+
+        Args:
+            result_types: what its columns become.
+        """
         found: dict[int, tuple[CatalogFunction, list[ColumnCast]]] = {}
-        from_types = (CastColumn("", name, ValueKind.ELEMENT) for name in statement.cast_types)
+        cast_types = {name: self._casts.held_by(name) for name in statement.cast_types}
+        held = {type_name for each in cast_types.values() for type_name in each}
+        from_types = (CastColumn("", name, ValueKind.ELEMENT) for name in held)
         for column, type_name, kind in (*columns, *from_types):
             for cast, each in self._casts.from_type(type_name):
                 refusal = Refusal(each.name, RefusalReason.UNKNOWN)
                 found.setdefault(id(each), (each, []))[1].append(ColumnCast(column, cast, refusal, kind))
         if not found:
             return
-        surroundings = self._surroundings_in(function, statement, path)
+        surroundings = self._given.surroundings_in(function, statement.root, path)
         for each, casts in found.values():
             targets = frozenset(cast.cast.target for cast in casts)
             if find_refused_cast(
                 statement.root,
                 casts,
                 surroundings,
-                cast_types=statement.cast_types,
-                shows_result=not function.may_become(targets, BUILT_IN_TYPES),
+                cast_types=cast_types,
+                shows_result=not may_become(result_types, targets, BUILT_IN_TYPES),
             ):
                 yield each
-
-    def surroundings(self, path: Sequence[str]) -> Surroundings:
-        """Return what a search for casts has to know of the database."""
-        return Surroundings(
-            has_function=self._has_function,
-            takes_one=lambda name: any(function.takes_one for function in self._lookup.named(name)),
-            is_polymorphic=lambda name: any(map(_is_polymorphic, self._lookup.named(name))),
-            has_written_operator=lambda symbol: any(map(_is_written, self._lookup.behind_symbol(symbol))),
-            puts_schemas_first=path[0] != PG_CATALOG or ANY_SCHEMA in path,
-        )
-
-    def _has_function(self, name: str, argument_count: int | None) -> bool:
-        return any(
-            argument_count is None or function.takes(argument_count) for function in self._lookup.named(name)
-        )
-
-    def _surroundings_in(self, function: SqlFunction, statement: BodyStatement, path: Path) -> Surroundings:
-        """Return the surroundings of a statement in a body, where parameters may have names of relations."""
-        surroundings = self.surroundings(path)
-        if ANY_SCHEMA in path:
-            return surroundings
-        columns = KnownColumns(statement.root, self._facts, with_references(statement.root), path)
-        return replace(
-            surroundings,
-            has_column=lambda relation, name: (
-                relation not in function.parameters and columns.has(relation, name)
-            ),
-        )
 
     def _relations_named_in(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
         names = self._relation_names & body.names
@@ -220,17 +282,6 @@ def _is_named(schema: str, name: str, body: BodyText, path: Path) -> bool:
     return (schema, name) in body.qualified_names or (is_on_path and ("", name) in body.qualified_names)
 
 
-def _is_polymorphic(function: CatalogFunction) -> bool:
-    """Return whether an argument of a function may get its type from another argument."""
-    types = function.argument_types
-    return types is None or function.variadic_element != 0 or sum(map(is_polymorphic, types)) > 1
-
-
-def _is_written(function: CatalogFunction) -> bool:
-    """Return whether a function has a text that the server resolves for the types it is given."""
-    return function.is_unreadable or function.language not in ("c", "internal")
-
-
 def _known_operands(operator: OperatorUse, types: ArgumentTypes) -> CallArguments | None:
     if operator.operands is None:
         return None
@@ -238,7 +289,3 @@ def _known_operands(operator: OperatorUse, types: ArgumentTypes) -> CallArgument
     # A column that joins merge has a known type only where all columns of its name have that one.
     is_sure = not operator.is_merged or all(each and len(each) == 1 for each in known.types)
     return known if is_sure else CallArguments(known.count, [None] * known.count)
-
-
-def _of_types(casts: TypeCasts, names: Iterable[str]) -> Iterator[CatalogFunction]:
-    return (each for name in names for each in casts.of_type(name))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Set
 from typing import Any, Final, NamedTuple
 
+from pgmcp.validation.explicit_casts import is_untyped_literal
 from pgmcp.validation.grammar import Node, name_of, strings
 from pgmcp.validation.operands import (
     Operands,
@@ -51,9 +52,12 @@ class BodyStatement:
         root: the tree.
         calls: its FuncCalls.
         cast_types: last names of the types to which CAST or `::` casts.
-        other_types: likewise of types that stand elsewhere, and names of calls, which can be types.
+        converted_types: likewise, where something else than a literal becomes one.
+        other_types: likewise of types that stand elsewhere.
+        call_names: last names of the functions that it calls; each can be a type.
         columns: qualifier and name of each `qualifier.name`.
         rows: the names by which relations and subqueries are called in it, unless a function is called so.
+        stars: the qualifiers of `qualifier.*`.
         fields: names behind values, as `(value).name`.
         relations: schema and name of those that are no WITH query; "" without a schema.
         makes_any_type: it makes values of types that it does not name.
@@ -63,8 +67,11 @@ class BodyStatement:
         self.root = root
         self.calls: list[Node] = []
         self.cast_types: set[str] = set()
+        self.converted_types: set[str] = set()
         self.other_types: set[str] = set()
+        self.call_names: set[str] = set()
         self.columns: set[tuple[str, str]] = set()
+        self.stars: set[str] = set()
         self.fields: set[str] = set()
         self.relations: list[tuple[str, str]] = []
         self.makes_any_type = False
@@ -89,6 +96,8 @@ class BodyStatement:
             self._note_call(fields)
         if "typeName" in fields and kind == "TypeCast":
             self._types_of_casts.add(id(fields["typeName"]))
+            if not is_untyped_literal(fields["arg"]):
+                self.converted_types.add(strings(fields["typeName"]["names"])[-1])
         if "names" in fields:
             name = strings(fields["names"])[-1]
             (self.cast_types if id(fields) in self._types_of_casts else self.other_types).add(name)
@@ -100,7 +109,7 @@ class BodyStatement:
     def _note_call(self, call: Node) -> None:
         name = strings(call["funcname"])[-1]
         self.calls.append(call)
-        self.other_types.add(name)
+        self.call_names.add(name)
         arguments = call.get("args", [])
         if name in TAKES_TYPE_AS_TEXT or (
             name in MAKES_ROWS and not (arguments and "TypeCast" in arguments[0])
@@ -118,8 +127,9 @@ class BodyStatement:
 
     def _note_names_behind_values(self, fields: Node) -> None:
         steps = fields.get("fields", ())
-        if len(steps) > 1 and (name := name_of(steps[-1])):
-            self.columns.add((name_of(steps[-2]), name))
+        if len(steps) > 1:
+            name = name_of(steps[-1])
+            (self.columns.add((name_of(steps[-2]), name)) if name else self.stars.add(name_of(steps[-2])))
         self.fields.update(filter(None, map(name_of, fields.get("indirection", ()))))
         if isinstance(fields.get("name"), list):
             is_cast = "TypeCast" in fields.get("lexpr", {})

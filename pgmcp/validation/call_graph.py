@@ -22,12 +22,13 @@ from pgmcp.validation.catalog_objects import (
     ColumnCast,
     ResolutionFacts,
 )
-from pgmcp.validation.column_values import EVERY, Surroundings, result_of
-from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST
+from pgmcp.validation.column_values import EVERY, result_of
+from pgmcp.validation.explicit_casts import FUNCTIONS_THAT_CAST, looks_up_cast
+from pgmcp.validation.given_values import GivenValues
 from pgmcp.validation.lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.node_refusals import NodeRefusals, OperatorVerdict, allowable, policy_of
 from pgmcp.validation.refusal_reasons import Refusal
-from pgmcp.validation.type_casts import TypeCasts
+from pgmcp.validation.type_casts import TypeCasts, is_check, targets_of
 
 
 class _Place(NamedTuple):
@@ -58,6 +59,7 @@ class CallGraph:
         facts: what else in the catalog decides what a name means.
         functions: those of the database.
         casts: the casts and checks of types.
+        given: what functions do with values of any type.
         search_path: the schemas in which a bare name is looked up, in order.
         names_pg_catalog: whether the setting names pg_catalog, so that "$user" may come before it.
         operator_verdict: see `NodeRefusals`.
@@ -69,6 +71,7 @@ class CallGraph:
         facts: ResolutionFacts,
         functions: Iterable[CatalogFunction],
         casts: TypeCasts,
+        given: GivenValues,
         relations: Iterable[CatalogRelation],
         search_path: Sequence[str],
         names_pg_catalog: bool,
@@ -78,6 +81,7 @@ class CallGraph:
         for function in functions:
             self._functions[function.schema, function.name].append(function)
         self._casts = casts
+        self._given = given
         self._relations: dict[tuple[str, str], list[CatalogRelation]] = defaultdict(list)
         for relation in relations:
             self._relations[relation.schema, relation.name].append(relation)
@@ -86,7 +90,7 @@ class CallGraph:
         self._names_pg_catalog = names_pg_catalog
         self._schemas = {schema for schema, _ in (*self._functions, *self._relations)}
         self._own_refusals = NodeRefusals(lookup, operator_verdict)
-        self._bodies = BodyCalls(lookup, facts, casts, self._relations)
+        self._bodies = BodyCalls(lookup, facts, casts, given, self._relations)
         self._refusals: dict[int, Refusal | None] = {}  # by id(): hashing a definition costs more
 
     def function_refusal(self, function: CatalogFunction) -> Refusal | None:
@@ -132,9 +136,14 @@ class CallGraph:
             for cast in each.casts
         ]
 
-    def surroundings(self, path: Sequence[str]) -> Surroundings:
-        """Return what a search for casts has to know of the database."""
-        return self._bodies.surroundings(path)
+    def type_casts(self, name: str) -> list[ColumnCast]:
+        """Return the refused casts of the values that `name(value)` makes, if that is a type."""
+        return [
+            ColumnCast(result_of(name), cast, refusal, EVERY)
+            for each in self._casts.of_values(name)
+            if not is_check(each) and (refusal := self._refusal(each))
+            for cast in each.casts
+        ]
 
     def _refusal(self, start: CatalogNode) -> Refusal | None:
         if id(start) not in self._refusals:
@@ -189,10 +198,7 @@ class CallGraph:
             for schema, name, _ in node.calls:
                 yield from self._functions.get((schema, name), ())
             yield from (each for name in node.types for each in self._casts.of_type(name))
-            if self._looks_casts_up(node):
-                yield from self._casts_of_columns(node)
-                for schema, name, _ in node.calls:
-                    yield from self._casts.with_results(self._functions.get((schema, name), ()))
+            yield from self._behind_given_values(node)
         elif node.parts and not self._own_refusals.is_named_by_operator(node):
             for part in node.parts:
                 yield from self._read_namesakes(part)
@@ -210,20 +216,39 @@ class CallGraph:
             if each.definition or each.is_body_unreadable
         )
 
-    def _looks_casts_up(self, relation: CatalogRelation) -> bool:
-        """Return whether a view or policy calls functions that may cast what they are given.
+    def _behind_given_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
+        """Yield what the functions that a view or policy calls may call for the values that they are given.
 
         Casts that the server adds are among the calls of its stored tree.
         """
-        return any(
-            name in FUNCTIONS_THAT_CAST or (schema, name) in self._functions
-            for schema, name, _ in relation.calls
-        )
+        names = {name for _, name, _ in relation.calls}
+        own = {name for schema, name, _ in relation.calls if (schema, name) in self._functions}
+        looking_up = names & FUNCTIONS_THAT_CAST
+        may_check = any(map(self._given.may_check, own))
+        if not (looking_up or own):
+            return
+        for each in self._casts_of_values(relation):
+            if is_check(each):
+                if may_check:
+                    yield each
+            else:
+                targets = targets_of(each)
+                may_cast = any(self._given.may_cast(name, targets) for name in own)
+                if may_cast or any(looks_up_cast(name, targets) for name in looking_up):
+                    yield each
 
-    def _casts_of_columns(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
+    def _casts_of_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
+        """Yield the casts and checks of the values in a view or policy: of columns, constants and results."""
         for key in ((relation.schema, relation.name), *relation.reads):
             for each in self._relations.get(key, ()):
-                yield from self._casts.of_relation(each)
+                for _, type_name, _ in each.cast_columns:
+                    yield from self._casts.of_type(type_name)
+        for name in relation.constant_types:
+            yield from self._casts.of_values(name)
+        for schema, name, _ in relation.calls:
+            for function in self._functions.get((schema, name), ()):
+                for result in function.result_types:
+                    yield from self._casts.of_values(result)
 
 
 def _acts_for(node: CatalogNode, reader: int) -> bool:

@@ -103,6 +103,8 @@ class CatalogFunction:
         owner_name: likewise its name, which is also the schema that `"$user"` means inside of the function.
         settings: names of the settings that it sets for its own duration, in lower case.
         changes_caller: one of them is the caller's role or claim, so what it reads is read as another.
+        result_types: names of the types made here that its result and its OUT parameters have.
+        is_written_cast: casts call it, all of them only where a statement writes them, and no CHECK does.
     """
 
     schema: str
@@ -131,6 +133,8 @@ class CatalogFunction:
     owner_name: str = ""
     settings: tuple[str, ...] = ()
     changes_caller: bool = False
+    result_types: tuple[str, ...] = ()
+    is_written_cast: bool = False
 
     def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
         """Return the types of the arguments of a call with so many; None if they are not known."""
@@ -181,6 +185,7 @@ class CatalogRelation:
         reads: schema and name of the relations in them.
         secrets: catalogs of which a secret column is read in them.
         types: names of types that values become in them.
+        constant_types: names of types that constants in them have.
         cast_columns: its columns with values that can be cast.
         runs_program: a program of the database server gives its rows.
         unreadable: why it is not known what reading it calls; None where it is known.
@@ -203,6 +208,7 @@ class CatalogRelation:
     acts_for_us: bool = True
     acts_for_owners: frozenset[int] | None = None
     owner: int = 0
+    constant_types: tuple[str, ...] = ()
 
     def acts_for(self, role: int) -> bool:
         """Return whether reading it with the rights of a role does all this; 0 is our role."""

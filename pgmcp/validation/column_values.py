@@ -66,6 +66,11 @@ class Surroundings:
         has_written_operator: whether it has an operator by this symbol with a function in SQL or the like.
         puts_schemas_first: schemas of the database come before pg_catalog on the search path.
         has_column: whether everything of this name in the statement certainly has a column of that name.
+        may_cast: whether it has a function by this name that may cast a value of any type that it is given to
+            one of these types.
+        may_check: whether it has one that may make other values of the domain of such a value.
+        operator_may_cast: likewise an operator by this symbol that may cast its operands.
+        operator_may_check: likewise one that may make other values of their domain.
     """
 
     has_function: Callable[[str, int | None], bool]
@@ -74,6 +79,10 @@ class Surroundings:
     has_written_operator: Callable[[str], bool]
     puts_schemas_first: bool = False
     has_column: Callable[[str, str], bool] = lambda _relation, _name: False
+    may_cast: Callable[[str, Set[str]], bool] = lambda _name, _targets: True
+    may_check: Callable[[str], bool] = lambda _name: True
+    operator_may_cast: Callable[[str, Set[str]], bool] = lambda _symbol, _targets: True
+    operator_may_check: Callable[[str], bool] = lambda _symbol: True
 
     def compares_only(self, expression: Node) -> bool:
         """Return whether an expression only compares its operands: its result is true, false or NULL."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pgmcp.validation.column_values import EVERY, NONE, SELECTS, ColumnValues, Surroundings, ValueKind, places
-from pgmcp.validation.grammar import Node
+from pgmcp.validation.grammar import Node, name_of
 
 _COMBINING: Final = frozenset({"A_ArrayExpr", "CaseExpr", "CoalesceExpr", "MinMaxExpr"})
 _WHOLES: Final = ValueKind.ARRAY | ValueKind.ROW | ValueKind.WHOLE
@@ -61,6 +61,8 @@ _WITHOUT_VALUES: Final = frozenset(
     {"A_Const", "BoolExpr", "BooleanTest", "GroupingFunc", "NullTest", "SQLValueFunction", "TypeCast"}
 )
 """Nodes whose value is none of a domain's; a cast to a type that holds one is refused by the type's name."""
+
+_WITH_IMPLIED_EQUALITY: Final = frozenset({"CaseExpr", "JoinExpr", "SubLink"})
 
 _FOLLOWED_FOR_LITERALS: Final = frozenset(
     {"A_ArrayExpr", "CaseExpr", "CaseWhen", "CoalesceExpr", "CollateClause", "List", "MinMaxExpr"}
@@ -162,6 +164,11 @@ class LiteralsOfDomains(ColumnValues):
         return _in_array(kinds) if kind == "A_ArrayExpr" else kinds
 
     def _acts(self, kind: str, fields: Node) -> bool:
+        if kind in _WITH_IMPLIED_EQUALITY and self._around.operator_may_check("="):
+            return self._mentioning[id(fields)]
+        return self._makes_values(kind, fields)
+
+    def _makes_values(self, kind: str, fields: Node) -> bool:
         match kind:
             case "FuncCall":
                 return self._call_makes_values(fields)
@@ -169,14 +176,27 @@ class LiteralsOfDomains(ColumnValues):
                 return self._operator_makes_values(fields)
             case "SubLink":
                 return self._is_whole_beside_literal([fields.get("testexpr"), *_outputs(fields)])
+            case "A_Indirection":
+                return bool(self._kinds(fields["arg"])) and any(map(self._may_check, fields["indirection"]))
+            case "ColumnRef":
+                return self._column_calls_check(fields["fields"])
             case _ if kind in _COMBINING:
-                return self._mixes(_combined(kind, fields)) or (
-                    "arg" in fields and self._is_whole_beside_literal([fields["arg"], *_compared(fields)])
-                )
+                return self._combination_makes_values(kind, fields)
             case _ if kind in SELECTS and ("larg" in fields or "valuesLists" in fields):
                 return any(map(self._mixes, places(fields)))
             case _:
                 return False
+
+    def _may_check(self, step: Node) -> bool:
+        return self._around.may_check(name_of(step))
+
+    def _column_calls_check(self, steps: list[Node]) -> bool:
+        return len(steps) > 1 and not self._around.is_column(steps) and self._may_check(steps[-1])
+
+    def _combination_makes_values(self, kind: str, fields: Node) -> bool:
+        return self._mixes(_combined(kind, fields)) or (
+            "arg" in fields and self._is_whole_beside_literal([fields["arg"], *_compared(fields)])
+        )
 
     def _call_makes_values(self, call: Node) -> bool:
         arguments = _arguments(call)
@@ -185,7 +205,8 @@ class LiteralsOfDomains(ColumnValues):
             return False
         has_literal = any(_literals(arguments))
         if not self._around.means_built_in(call):
-            return self._around.is_polymorphic(name) and (has_literal or self._mixes(arguments))
+            mixes = self._around.is_polymorphic(name) and (has_literal or self._mixes(arguments))
+            return mixes or self._around.may_check(name)
         if name in _OF_VALUES_ALIKE and len(arguments) == 3 and self._mixes([arguments[0], arguments[2]]):
             return True
         if name in FUNCTIONS_OF_ONE_TYPE or name.startswith(PREFIXES_OF_ONE_TYPE):
@@ -195,7 +216,9 @@ class LiteralsOfDomains(ColumnValues):
     def _operator_makes_values(self, expression: Node) -> bool:
         left, right = expression.get("lexpr"), expression.get("rexpr")
         if self._is_written(expression):
-            return bool(self._kinds([left, right])) and any(_literals([left, right]))
+            symbol = expression["name"][-1]["String"]["sval"]
+            may_check = any(_literals([left, right])) or self._around.operator_may_check(symbol)
+            return may_check and bool(self._kinds([left, right]))
         is_of_elements = expression.get("kind") in ("AEXPR_OP_ANY", "AEXPR_OP_ALL")
         if is_of_elements and not self._kinds(left) and self._kinds(right) & _WHOLES == ValueKind.ARRAY:
             return False

@@ -72,7 +72,8 @@ class ExplicitCasts(ColumnValues):
     Args:
         columns: their names with the kinds of their values; any column of such a name counts.
         targets: names of the built-in types that they have casts to.
-        types: names of types with such casts; values that the statement makes of them count, too.
+        types: names of types whose values have such casts or hold them, with how: values that the statement
+            makes of them count, too.
     """
 
     def __init__(
@@ -82,10 +83,10 @@ class ExplicitCasts(ColumnValues):
         targets: Set[str],
         surroundings: Surroundings,
         *,
-        types: Set[str] = frozenset(),
+        types: Mapping[str, ValueKind] | None = None,
     ) -> None:
         super().__init__(root, columns, surroundings)
-        self._types = types
+        self._types = types or {}
         self._columns = columns
         self._targets = targets
 
@@ -100,8 +101,8 @@ class ExplicitCasts(ColumnValues):
                 return NONE
             case "FuncCall" if self._is_built_in(fields, _PLAIN_RESULTS):
                 return NONE
-            case "TypeCast" if fields["typeName"]["names"][-1]["String"]["sval"] in self._types:
-                return ValueKind.ELEMENT | ValueKind.ARRAY
+            case "TypeCast" if (name := fields["typeName"]["names"][-1]["String"]["sval"]) in self._types:
+                return self._types[name]
             case "TypeCast" if not self._may_cast_to(fields["typeName"]):
                 return NONE
         below = _CARRYING_FIELDS.get(kind, tuple(fields))
@@ -123,7 +124,7 @@ class ExplicitCasts(ColumnValues):
                 return self._is_carried(fields["arg"]) and self._may_cast_to(fields["typeName"])
             case "FuncCall":
                 is_given = self._is_carried([fields.get("args"), fields.get("agg_order")])
-                return is_given and not self._is_built_in(fields)
+                return is_given and self._may_cast_given(fields)
             case "A_Expr":
                 is_given = self._is_carried([fields.get("lexpr"), fields.get("rexpr")])
                 return is_given and any(map(self._may_cast_by, symbols(fields)))
@@ -149,24 +150,30 @@ class ExplicitCasts(ColumnValues):
 
     def _may_cast_by(self, symbol: str) -> bool:
         is_concatenation = symbol == "||" and "text" in self._targets
-        return is_concatenation or self._around.has_written_operator(symbol)
+        return is_concatenation or self._around.operator_may_cast(symbol, self._targets)
 
     def _may_cast_unwritten(self, kind: str, fields: Node) -> bool:
         """Return whether an operator of the database's own may get a value where only a keyword stands."""
         names = fields.get("operName") or fields.get("useOp")
         symbol = names[-1]["String"]["sval"] if names else "="
         has_operator = any(fields.get(name) for name in _FIELDS_WITH_OPERATOR[kind])
-        return has_operator and self._mentioning[id(fields)] and self._around.has_written_operator(symbol)
+        return (
+            has_operator
+            and self._mentioning[id(fields)]
+            and self._around.operator_may_cast(symbol, self._targets)
+        )
 
-    def _is_built_in(self, call: Node, names: Set[str] = frozenset()) -> bool:
-        """Return whether a call can only be to a built-in function that casts nothing.
+    def _may_cast_given(self, call: Node) -> bool:
+        """Return whether the function that is called may cast a value that it is given."""
+        name = call["funcname"][-1]["String"]["sval"]
+        is_own = not self._around.means_built_in(call)
+        return self._casts(name) or (is_own and self._around.may_cast(name, self._targets))
 
-        Args:
-            names: those that count; if empty, all.
-        """
+    def _is_built_in(self, call: Node, names: Set[str]) -> bool:
+        """Return whether a call can only be to one of these built-in functions, which casts nothing."""
         name = call["funcname"][-1]["String"]["sval"]
         is_built_in = self._around.means_built_in(call)
-        return is_built_in and not self._casts(name) and (not names or name in names)
+        return is_built_in and not self._casts(name) and name in names
 
     def _casts(self, name: str) -> bool:
         """Return whether a built-in function may call one of the casts."""
@@ -177,7 +184,20 @@ class ExplicitCasts(ColumnValues):
         name = step.get("String", {}).get("sval", "")
         if name in self._columns:  # not `_names`: an output is called after its function
             return False
-        return (name in FUNCTIONS_THAT_CAST and self._casts(name)) or self._around.takes_one(name)
+        is_casting = self._around.takes_one(name) and self._around.may_cast(name, self._targets)
+        return (name in FUNCTIONS_THAT_CAST and self._casts(name)) or is_casting
+
+
+def is_untyped_literal(expression: Node) -> bool:
+    """Return whether an expression is a string or NULL without a type, or an array of these.
+
+    A cast makes a value of it through the type's input function, and calls no cast.
+    """
+    elements = expression.get("A_ArrayExpr", {}).get("elements")
+    if elements:
+        return all(map(is_untyped_literal, elements))
+    constant = expression.get("A_Const", {})
+    return "sval" in constant or "isnull" in constant
 
 
 def may_cast_to(type_name: Node, targets: Set[str], surroundings: Surroundings) -> bool:

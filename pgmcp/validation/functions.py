@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Set
 from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.call_graph import CallGraph
 from pgmcp.validation.catalog_objects import (
-    CatalogCast,
     CatalogFunction,
     CatalogRelation,
     ColumnCast,
@@ -29,6 +28,7 @@ from pgmcp.validation.catalog_objects import (
 from pgmcp.validation.column_values import Surroundings, ValueKind
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.function_settings import FunctionSettings
+from pgmcp.validation.given_values import GivenValues
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.overloads import NAME_TYPE, TEXT_TYPE, UNKNOWN, CallArguments
@@ -40,7 +40,7 @@ from pgmcp.validation.shipped_lists import (
     is_built_in_operator,
     is_known_operator,
 )
-from pgmcp.validation.type_casts import TypeCasts
+from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from
 
 _Index = dict[str, list[CatalogFunction]]
 _Arguments = Callable[[], CallArguments]
@@ -84,11 +84,13 @@ class FunctionPolicy:
         for function in functions:
             self._by_name[function.name].append(function)
         self._casts = TypeCasts(functions, relations)
+        self._given = GivenValues(self._lookup, self._facts, self._casts, self._path)
         self._calls = CallGraph(
             self._lookup,
             self._facts,
             functions,
             self._casts,
+            self._given,
             relations,
             self._path,
             PG_CATALOG in schemas,
@@ -144,14 +146,20 @@ class FunctionPolicy:
 
         A name of which nothing is known is the field of a row.
         """
-        if refusal := self._row_function_refusal(name) or self.type_refusal(name):
+        if refusal := self._row_function_refusal(name) or self._first_refusal(self._checks_of(name)):
             return refusal
+        if (reason := self.type_refusal(name)) is RefusalReason.DENIED:
+            return reason
         is_listed = builtin("", name) or extension_function(name)
         if not is_listed and not any(function.takes_one for function in self._by_name.get(name, ())):
             return RefusalReason.DENIED if self._settings.verdict("", name) is False else None
         refusal = self.refusal("", name, 1)
         # No value of a query can be the argument of an internal function.
         return None if refusal in (RefusalReason.INTERNAL, RefusalReason.UNKNOWN) else refusal
+
+    def _checks_of(self, name: str) -> list[CatalogFunction]:
+        """Return the checks of the values that `(value).name` makes, if that is a type; it calls no cast."""
+        return [each for each in self._casts.of_values(name) if checks_values(each)]
 
     def operator_refusal(
         self, schema: str, symbol: str, arguments: _Arguments | None = None
@@ -211,10 +219,14 @@ class FunctionPolicy:
         found = self._choosable(schema, name, argument_count, arguments)
         return [cast for function in found for cast in self._calls.result_casts(function)]
 
+    def casts_of_made_value(self, name: str) -> list[ColumnCast]:
+        """Return the refused casts of what `(value).name` makes of a text, if that is the name of a type."""
+        return self._calls.type_casts(name)
+
     @property
     def surroundings(self) -> Surroundings:
         """What a search for casts has to know of the database."""
-        return self._calls.surroundings(self._path)
+        return self._given.surroundings(self._path)
 
     def type_refusal(self, name: str) -> RefusalReason | None:
         """Return why a cast to a type is refused: it calls a refused function of the database."""
@@ -225,22 +237,26 @@ class FunctionPolicy:
         refusal = self._calls.row_type_refusal(name)
         return refusal.reason if refusal else None
 
-    def written_casts(self, name: str) -> list[ColumnCast]:
-        """Return the refused casts from a type, if these are explicit and the only reason against the type.
+    def written_casts(self, name: str, *, of_literals: bool) -> list[ColumnCast] | None:
+        """Return the refused casts of the values that a cast to a type makes, if all have to be written.
 
-        A literal becomes a value of the type through its input function, so no cast is called.
+        None if something else against the type is refused.
+
+        Args:
+            of_literals: literals become values of the type, so no cast to it is called.
         """
-        found = [(each, self._calls.function_refusal(each)) for each in self._casts.of_type(name)]
+        found = [(each, self._calls.function_refusal(each)) for each in self._casts.of_values(name)]
         refused = [(function, refusal) for function, refusal in found if refusal]
-        casts = [
+        if not all(
+            function.is_written_cast if of_literals else is_written_cast_from(function, name)
+            for function, _ in refused
+        ):
+            return None
+        return [
             ColumnCast("", cast, refusal, ValueKind.ELEMENT)
             for function, refusal in refused
             for cast in function.casts
         ]
-        is_cast_from_it = all(function.casts for function, _ in refused) and all(
-            _is_written_cast(each.cast, name) for each in casts
-        )
-        return casts if is_cast_from_it and not self._calls.row_type_refusal(name) else []
 
     def type_text_refusal(self, text: str | None) -> RefusalReason | None:
         """Return why a function may not be given the name of a type as text; None for a name not known."""
@@ -306,7 +322,3 @@ class FunctionPolicy:
     def _found(self, schema: str, name: str) -> list[CatalogFunction]:
         schemas = {schema} if schema else set(self._path) - {PG_CATALOG}
         return [function for function in self._by_name.get(name, ()) if function.schema in schemas]
-
-
-def _is_written_cast(cast: CatalogCast, type_name: str) -> bool:
-    return cast.type_name == type_name and not cast.is_chosen and not cast.is_check

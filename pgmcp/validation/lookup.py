@@ -33,7 +33,10 @@ class Lookup:
         self._by_operator: dict[str, dict[CatalogOperator, CatalogFunction]] = defaultdict(dict)
         self._built_in_operators: dict[str, list[CatalogOperator]] = defaultdict(list)
         self._by_symbol: dict[str, list[CatalogFunction]] = defaultdict(list)
+        self.sets_search_path = False
+        """Whether a function sets a search path for what it calls."""
         for function in functions:
+            self.sets_search_path |= function.search_path is not None
             self._functions[function.name].append(function)
             for symbol in function.operators:
                 self._by_symbol[symbol].append(function)

@@ -49,6 +49,13 @@ class QualifiedNames:
             else:  # COALESCE(...), CAST(...) and the like
                 self._has_nameless_function = True
 
+    def after_values(self) -> set[str]:
+        """Return the names behind a value that may be no row, so that a type's name there makes one of it."""
+        return {name for qualifier, name, _ in self._columns if self._may_be_value(qualifier)}
+
+    def _may_be_value(self, qualifier: str) -> bool:
+        return self._has_nameless_function or qualifier in self._function_names
+
     def first_refused_call(
         self, functions: FunctionPolicy, root: Node, with_references: Set[int]
     ) -> RefusedCall | None:
@@ -60,7 +67,7 @@ class QualifiedNames:
         """
         columns: KnownColumns | None = None
         for qualifier, name, fields in self._columns:
-            if self._has_nameless_function or qualifier in self._function_names:
+            if self._may_be_value(qualifier):
                 reason = functions.value_function_refusal(name)
             else:
                 reason = functions.row_function_refusal(name)

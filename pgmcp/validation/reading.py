@@ -9,6 +9,7 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.body_statement import MAKES_ROWS, TAKES_TYPE_AS_TEXT
 from pgmcp.validation.catalog_objects import ColumnCast
+from pgmcp.validation.explicit_casts import is_untyped_literal
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.grammar import Node, character_offset, name_of, strings
 from pgmcp.validation.lexer import tokenize
@@ -55,8 +56,8 @@ class ReadingCheck:
         self._column_casts: list[ColumnCast] = []  # of the relations that it reads
         self._root: Node = {}
         self._types: ArgumentTypes | None = None
-        self._types_of_casts: set[int] = set()  # id() of the types that CAST names
-        self._cast_types: set[str] = set()  # types that values are made of, and can be cast from explicitly
+        self._types_of_casts: dict[int, bool] = {}  # by id() of a type that CAST names: whether of a literal
+        self._cast_types: dict[str, set[str]] = {}  # that it casts to, with the types that can be cast from
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -83,6 +84,8 @@ class ReadingCheck:
         if call := self._qualified_names.first_refused_call(self._functions, root, self._with_references):
             self._refuse_call(call.name, call.reason, call.fields)
         self._check_secret_columns(root)
+        for name in self._qualified_names.after_values():
+            self._column_casts += self._functions.casts_of_made_value(name)
         if self._column_casts:
             self._check_column_casts(root)
 
@@ -203,6 +206,7 @@ class ReadingCheck:
             if refusal := self._functions.value_function_refusal(name):
                 self._refuse_call(name, refusal, fields)
             self._column_casts += self._functions.result_casts("", name, 1)
+            self._column_casts += self._functions.casts_of_made_value(name)
             if name == "current_setting":
                 self._check_setting([fields["arg"]], fields)
 
@@ -249,15 +253,18 @@ class ReadingCheck:
 
     def _check_type(self, names: list[Node], fields: Node) -> None:
         name = strings(names)[-1]
-        is_of_cast = id(fields) in self._types_of_casts
-        if is_of_cast and (casts := self._functions.written_casts(name)):
-            self._column_casts += casts  # a literal is no value of a column, but followed as one
-            self._cast_types.add(name)
-        elif refusal := self._functions.type_refusal(name):
+        refusal = self._functions.type_refusal(name)
+        if not refusal:
+            return
+        of_literals = self._types_of_casts.get(id(fields))
+        casts = None if of_literals is None else self._functions.written_casts(name, of_literals=of_literals)
+        if casts is None:
             self._refuse_use("a cast to type", name, refusal, fields)
+        self._column_casts += casts  # a literal is no value of a column, but followed as one
+        self._cast_types.setdefault(name, set()).update(each.cast.type_name for each in casts)
 
     def _note_cast(self, cast: Node, _: Node) -> None:
-        self._types_of_casts.add(id(cast["typeName"]))
+        self._types_of_casts[id(cast["typeName"])] = is_untyped_literal(cast["arg"])
 
     def _check_sampling(self, names: list[Node], fields: Node) -> None:
         *schemas, name = strings(names)  # extensions bring two of them, in any schema

@@ -1,12 +1,12 @@
 """Finds where a statement may call a refused cast, or the refused CHECK of a domain, of a column's type."""
 
 import logging
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from itertools import chain
 from typing import NamedTuple
 
 from pgmcp.validation.catalog_objects import ColumnCast
-from pgmcp.validation.column_values import NONE, Surroundings, ValueKind, names_of_columns
+from pgmcp.validation.column_values import EVERY, NONE, Surroundings, ValueKind, names_of_columns
 from pgmcp.validation.domain_literals import LiteralsOfDomains
 from pgmcp.validation.explicit_casts import ExplicitCasts
 from pgmcp.validation.grammar import Node
@@ -56,7 +56,7 @@ def find_refused_cast(
     casts: list[ColumnCast],
     surroundings: Surroundings,
     *,
-    cast_types: Set[str],
+    cast_types: Mapping[str, Set[str]],
     shows_result: bool = True,
 ) -> CastUse | None:
     """Return the first place of a statement that may call a refused cast.
@@ -66,7 +66,8 @@ def find_refused_cast(
     Args:
         root: the tree of the statement.
         casts: the refused casts that the columns of its relations and the types it names have.
-        cast_types: types to which the statement casts, and whose values can be cast explicitly.
+        cast_types: types to which the statement casts, with the types that their values have or hold and that
+            can be cast explicitly.
         shows_result: see `ImplicitCasts`.
     """
     chosen = [each for each in casts if each.cast.is_chosen]
@@ -95,11 +96,16 @@ def _implicit_uses(
 
 
 def _explicit_uses(
-    root: Node, casts: list[ColumnCast], surroundings: Surroundings, cast_types: Set[str]
+    root: Node, casts: list[ColumnCast], surroundings: Surroundings, cast_types: Mapping[str, Set[str]]
 ) -> Iterator[CastUse]:
     for group in _by_targets(casts):
         kinds, targets = _kinds_by_column(group), {each.cast.target for each in group}
-        types = {each.cast.type_name for each in group if not each.column} & cast_types
+        made = {each.cast.type_name for each in group if not each.column}
+        types = {
+            name: ValueKind.ELEMENT | ValueKind.ARRAY if name in held & made else EVERY
+            for name, held in cast_types.items()
+            if held & made
+        }
         if place := ExplicitCasts(root, kinds, targets, surroundings, types=types).first():
             yield _use(group, place, _EXPLICIT_CAST_HINT)
 

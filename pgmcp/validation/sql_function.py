@@ -1,6 +1,6 @@
 """The definition of a function in LANGUAGE sql as trees: its head and the statements of its body."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,12 +22,14 @@ class SqlFunction:
         statements: the trees of its body; a parameter `$1` is a column of that name in them.
         parameters: the types of its parameters, by name and, for those that it is given, as `$1`.
         result_types: what the last statement's columns become.
+        defaults: each default of a parameter as a statement that selects it, and what it becomes.
         is_standard: its body is no string: BEGIN ATOMIC or RETURN.
     """
 
     statements: tuple[Node, ...]
     parameters: Mapping[str, Node]
     result_types: tuple[Node, ...]
+    defaults: tuple[tuple[Node, Node], ...]
     is_standard: bool
 
     @property
@@ -35,26 +37,36 @@ class SqlFunction:
         """The types of the parameters that it is given."""
         return [each for name, each in self.parameters.items() if name.startswith("$")]
 
-    def may_become(self, targets: frozenset[str], built_in_types: frozenset[str]) -> bool:
-        """Return whether its result may be cast to one of these types: it is none of the others.
 
-        Args:
-            built_in_types: names of types of pg_catalog that are no domains and not polymorphic.
-        """
-        for type_name in self.result_types:
-            *schemas, name = grammar.strings(type_name["names"])
-            is_other = schemas in ([], ["pg_catalog"]) and name in built_in_types and name not in targets
-            if not (is_other or name == _WITHOUT_RESULT):
-                return True
-        return False
+def may_become(types: Iterable[Node], targets: frozenset[str], built_in_types: frozenset[str]) -> bool:
+    """Return whether a value that becomes one of `types` may be cast to `targets`: it is none of the others.
+
+    Args:
+        built_in_types: names of types of pg_catalog that are no domains and not polymorphic.
+    """
+    for type_name in types:
+        *schemas, name = grammar.strings(type_name["names"])
+        is_other = schemas in ([], ["pg_catalog"]) and name in built_in_types and name not in targets
+        if not (is_other or name == _WITHOUT_RESULT):
+            return True
+    return False
 
 
 def read_sql_function(definition: str) -> SqlFunction | None:
     """Return the trees of a definition; None if it cannot be read, or does more than SELECT."""
+    return _read(definition, lambda head: tuple(_statements(head)))
+
+
+def read_signature(definition: str) -> SqlFunction | None:
+    """Return the tree of a definition in any language, without statements; None if it cannot be read."""
+    return _read(definition, lambda _: ())
+
+
+def _read(definition: str, read_statements: Callable[[Node], tuple[Node, ...]]) -> SqlFunction | None:
     try:
         (statement,) = _parse(definition)
         head = statement.fields
-        statements = tuple(_statements(head))
+        statements = read_statements(head)
     except (SqlRejectedError, ValueError, KeyError):
         return None
     parameters = [each["FunctionParameter"] for each in head.get("parameters", ())]
@@ -63,6 +75,7 @@ def read_sql_function(definition: str) -> SqlFunction | None:
         statements,
         dict(_parameters(parameters)),
         tuple(results or [head["returnType"]]),
+        tuple((_select(each["defexpr"]), each["argType"]) for each in parameters if "defexpr" in each),
         "sql_body" in head,
     )
 
@@ -94,8 +107,7 @@ def _statements(head: Node) -> Iterator[Node]:
         (text,) = grammar.strings(source["List"]["items"])
         found = [{each.kind: each.fields} for each in _parse(text)]
     elif "ReturnStmt" in body:
-        value = {"ResTarget": {"val": body["ReturnStmt"]["returnval"]}}
-        found = [{"SelectStmt": {"targetList": [value], "op": "SETOP_NONE"}}]
+        found = [_select(body["ReturnStmt"]["returnval"])]
     else:
         (block,) = body["List"]["items"]
         found = block["List"]["items"]
@@ -103,6 +115,10 @@ def _statements(head: Node) -> Iterator[Node]:
         if "SelectStmt" not in each:
             raise ValueError("the body does more than SELECT")
         yield each if body is None else _with_rows_as_written(each)
+
+
+def _select(value: Node) -> Node:
+    return {"SelectStmt": {"targetList": [{"ResTarget": {"val": value}}], "op": "SETOP_NONE"}}
 
 
 def _parameters(parameters: list[Node]) -> Iterator[tuple[str, Node]]:

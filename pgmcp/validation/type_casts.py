@@ -3,9 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from pgmcp.validation.body import BodyText
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation
-from pgmcp.validation.grammar import strings
 
 _ARRAY_NAME_CHARACTERS = 14
 """The name of an array type begins with at least so many characters of the relation's, cut to 63 bytes."""
@@ -31,11 +29,10 @@ class TypeCasts:
         for relation in relations:
             if relation.cast_columns:
                 self._castable[relation.name].append(relation)
-        self._results: dict[int, list[CatalogFunction]] = {}  # by id(): hashing a definition costs more
 
     def __bool__(self) -> bool:
-        """Return whether there are any casts."""
-        return bool(self._casts)
+        """Return whether there are any casts or checks."""
+        return bool(self._functions)
 
     def all(self) -> Iterator[CatalogFunction]:
         """Yield the functions of all types."""
@@ -49,9 +46,18 @@ class TypeCasts:
         """Return what casts to or from a type, or checks its values; of a relation's row, what checks it."""
         return self._functions.get(name, [])
 
+    def of_values(self, name: str) -> Iterator[CatalogFunction]:
+        """Yield what casts to or from a type or the parts of its values, or checks them."""
+        yield from self.of_type(name)
+        yield from self.of_rows(name)
+
     def from_type(self, name: str) -> list[tuple[CatalogCast, CatalogFunction]]:
-        """Return the casts of a type's values, with their functions."""
+        """Return the casts and checks of a type's values, with their functions."""
         return self._casts.get(name, [])
+
+    def held_by(self, name: str) -> set[str]:
+        """Return the types with casts of their own that values of a type have or hold."""
+        return {cast.type_name for function in self.of_values(name) for cast in function.casts}
 
     def casts_rows(self) -> bool:
         """Return whether the server may cast whole rows of a relation where no cast is written."""
@@ -65,7 +71,7 @@ class TypeCasts:
         )
 
     def of_rows(self, name: str) -> Iterator[CatalogFunction]:
-        """Yield the casts of the values in rows of the relations that a type's name may mean."""
+        """Yield what casts to or from the types in rows of the relations that a type's name may mean."""
         rows = list(self._castable.get(name, ()))
         if name.startswith("_"):  # the name of an array type
             start = name.lstrip("_")[:_ARRAY_NAME_CHARACTERS]
@@ -78,41 +84,37 @@ class TypeCasts:
         yield from (function for relation in rows for function in self.of_relation(relation))
 
     def of_relation(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
-        """Yield what casts the values of a relation's columns."""
+        """Yield what casts to or from the types of a relation's columns; not what checks them."""
         for _, type_name, _ in relation.cast_columns:
-            yield from (function for cast, function in self._casts.get(type_name, ()) if not cast.is_check)
-
-    def with_results(self, functions: Iterable[CatalogFunction]) -> Iterator[CatalogFunction]:
-        """Yield functions and the explicit casts of their results, where the use of these is not known."""
-        for function in functions:
-            yield function
-            yield from self.of_result(function)
+            yield from (each for each in self.of_type(type_name) if not is_check(each))
 
     def of_result(self, function: CatalogFunction) -> list[CatalogFunction]:
-        """Return the functions of explicit casts from the types of a result, if its calls can be followed.
+        """Return the functions of the casts of a result that a statement has to write.
 
-        Those of an operator or a cast cannot: the statement does not name the function.
+        Those of an operator or a cast are not followed: a statement does not name their function.
         """
-        if not self._casts or function.operators or function.types or not function.definition:
+        if function.operators or function.types:
             return []
-        if id(function) not in self._results:
-            sql = BodyText(function.definition, function.language).sql
-            names = {strings(each["names"])[-1] for each in sql.result_types} if sql else set()
-            given = {strings(each["names"])[-1] for each in sql.given_types} if sql else set()
-            found = {
-                id(each): each
-                for name in names - given
-                for each in (*self.of_type(name), *self.of_rows(name))
-            }
-            self._results[id(function)] = [each for each in found.values() if is_explicit_cast(each)]
-        return self._results[id(function)]
+        found = {id(each): each for name in function.result_types for each in self.of_values(name)}
+        return [each for each in found.values() if each.is_written_cast]
 
 
-def is_explicit_cast(function: CatalogFunction) -> bool:
-    """Return whether a function is called only where a statement casts to another type."""
-    return bool(function.casts) and not any(cast.is_chosen or cast.is_check for cast in function.casts)
+def is_check(function: CatalogFunction) -> bool:
+    """Return whether a function is called only where a CHECK is made."""
+    return bool(function.casts) and all(cast.is_check for cast in function.casts)
+
+
+def checks_values(function: CatalogFunction) -> bool:
+    """Return whether a CHECK calls a function."""
+    return any(cast.is_check for cast in function.casts)
+
+
+def targets_of(function: CatalogFunction) -> set[str]:
+    """Return the types that values become through the casts that call a function."""
+    return {cast.target for cast in function.casts}
 
 
 def is_written_cast_from(function: CatalogFunction, type_name: str) -> bool:
     """Return whether a function is called for a type only where a statement casts its values to another."""
-    return is_explicit_cast(function) and all(cast.type_name == type_name for cast in function.casts)
+    casts = function.casts
+    return function.is_written_cast and bool(casts) and all(cast.type_name == type_name for cast in casts)

@@ -30,7 +30,7 @@ def _select(output: Any) -> grammar.Node:
 
 
 def _is_refused(root: grammar.Node) -> bool:
-    return find_refused_cast(root, [_CAST], _SURROUNDINGS, cast_types=frozenset()) is not None
+    return find_refused_cast(root, [_CAST], _SURROUNDINGS, cast_types={}) is not None
 
 
 def test_a_column_alone_is_not_cast() -> None:

@@ -55,7 +55,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
     operators, types, row_types, parts, definition, *call = unseen
     min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
-    owner, owner_name, settings = runs_as
+    owner, owner_name, settings, result_types, is_written_cast = runs_as
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -82,6 +82,8 @@ def read_function(row: list[Any]) -> CatalogFunction:
         owner=owner,
         owner_name=owner_name,
         settings=decode_texts(settings) if settings else (),
+        result_types=decode_texts(result_types) if result_types else (),
+        is_written_cast=is_written_cast,
     )
 
 
@@ -108,7 +110,7 @@ def guard(function: CatalogFunction, settings: Collection[str]) -> CatalogFuncti
 
 def _relation(row: list[Any]) -> CatalogRelation:
     schema, name, calls, reads, types, runs_program, secrets, cast_columns, policy, *readers = row
-    is_ours, owners, owner = readers
+    is_ours, owners, owner, constant_types = readers
     return CatalogRelation(
         schema,
         name,
@@ -122,6 +124,7 @@ def _relation(row: list[Any]) -> CatalogRelation:
         acts_for_us=is_ours,
         acts_for_owners=_decode_oids(owners or "[]") if policy else None,
         owner=owner,
+        constant_types=decode_texts(constant_types) if constant_types else (),
     )
 
 

@@ -91,6 +91,13 @@ SELECT c.castfunc, c.casttarget, c.casttarget, true
 FROM pg_catalog.pg_cast AS c
 WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384' AND c.castcontext = 'i'"""
 
+# Types with casts by functions: those that values of them have, and those that make values of them.
+_TYPES_WITH_CASTS: Final = f"""
+SELECT c.type FROM ({_CASTS}) AS c
+UNION
+SELECT c.casttarget FROM pg_catalog.pg_cast AS c
+WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384'"""  # noqa: S608 - of constants
+
 # Functions outside the system schemas, and those of PostgreSQL that an operator, cast, domain or aggregate
 # which is not its own calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out
 # PostgreSQL's own functions; casts below 16384 came with the server. A cast is known by the type that was
@@ -140,6 +147,10 @@ WITH RECURSIVE operators (id, symbols) AS (
     JOIN pg_catalog.pg_type AS t ON t.oid = c.type
     JOIN pg_catalog.pg_type AS x ON x.oid = c.target
     GROUP BY c.function
+), written_casts (id) AS (
+    SELECT c.castfunc FROM pg_catalog.pg_cast AS c
+    WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.castfunc NOT IN (SELECT k.id FROM checks AS k)
+    GROUP BY c.castfunc HAVING pg_catalog.bool_and(c.castcontext = 'e')
 ), types (id, names, row_names) AS (
     SELECT uses.id, pg_catalog.json_agg(DISTINCT t.typname),
            pg_catalog.json_agg(DISTINCT t.typname) FILTER (
@@ -167,7 +178,7 @@ WITH RECURSIVE operators (id, symbols) AS (
            COALESCE(x.name, '') AS extension,
            p.pronargs - p.pronargdefaults AS least,
            CASE WHEN p.provariadic = '0' THEN p.pronargs END AS most,
-           p.proargtypes, p.provariadic, p.proconfig, p.proowner,
+           p.proargtypes, p.provariadic, p.proconfig, p.proowner, p.proallargtypes, p.proargmodes,
            (SELECT pg_catalog.json_agg(pg_catalog.lower(pg_catalog.split_part(c.setting, '=', 1)))
             FROM pg_catalog.unnest(p.proconfig) AS c (setting)) AS settings,
            p.pronargs > 0 AND p.pronargs - p.pronargdefaults - (p.provariadic <> '0')::pg_catalog.int4 <= 1
@@ -201,7 +212,15 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
        (SELECT pg_catalog.split_part(c.setting, '=', 2) FROM pg_catalog.unnest(f.proconfig) AS c (setting)
         WHERE c.setting LIKE 'search_path=%'), f.proowner::pg_catalog.int8,
        CASE WHEN f.prosecdef THEN pg_catalog.pg_get_userbyid(f.proowner)::pg_catalog.text ELSE '' END,
-       pg_catalog.textin(pg_catalog.json_out(f.settings))
+       pg_catalog.textin(pg_catalog.json_out(f.settings)),
+       (SELECT pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT t.typname)))
+        FROM (SELECT f.prorettype
+              UNION ALL
+              SELECT f.proallargtypes[place.number]
+              FROM pg_catalog.generate_subscripts(f.proargmodes, 1) AS place (number)
+              WHERE f.proargmodes[place.number] IN ('o', 'b', 't')) AS r (type)
+        JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384'),
+       EXISTS (SELECT FROM written_casts AS w WHERE w.id = f.oid)
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid
@@ -284,10 +303,11 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
         AND NOT EXISTS (SELECT FROM policies AS p WHERE p.id = r.id AND p.relation = c.oid)
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     GROUP BY r.id
-), typed (id, type) AS (
-    SELECT DISTINCT t.id, number.text
+), typed (id, type, is_constant) AS (
+    SELECT DISTINCT t.id, number.text, mark.is_constant
     FROM trees AS t,
-         (VALUES ('resulttype ', ' '), ('typid ', ' '), ('coltypes (o ', ')')) AS mark (text, ending),
+         (VALUES ('resulttype ', ' ', false), ('typid ', ' ', false), ('coltypes (o ', ')', false),
+                 (':consttype ', ' ', true)) AS mark (text, ending, is_constant),
          LATERAL pg_catalog.unnest(pg_catalog.string_to_array(t.tree, mark.text))
              WITH ORDINALITY AS piece (text, number),
          LATERAL pg_catalog.unnest(pg_catalog.string_to_array(
@@ -296,7 +316,7 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
       AND (SELECT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE k.contypid >= '16384')
                OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.oid >= '16384' AND c.castfunc <> '0'))
 ), castable (type, source, kind) AS (
-    SELECT c.type, c.type, {ValueKind.ELEMENT:d} FROM ({_CASTS}) AS c
+    SELECT c.type, c.type, {ValueKind.ELEMENT:d} FROM ({_TYPES_WITH_CASTS}) AS c
     UNION
     SELECT w.whole, c.source, {_KIND_OF_WHOLE.format(part="c")}
     FROM castable AS c
@@ -339,6 +359,12 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
 ), types (id, list) AS (
     SELECT u.id, pg_catalog.json_agg(t.typname)
     FROM typed AS u JOIN pg_catalog.pg_type AS t ON pg_catalog.concat(t.oid) = u.type AND t.oid >= '16384'
+    WHERE NOT u.is_constant
+    GROUP BY u.id
+), constants (id, list) AS (
+    SELECT u.id, pg_catalog.json_agg(t.typname)
+    FROM typed AS u JOIN pg_catalog.pg_type AS t ON pg_catalog.concat(t.oid) = u.type AND t.oid >= '16384'
+    WHERE u.is_constant
     GROUP BY u.id
 ), programs (id) AS (
     SELECT f.ftrelid FROM pg_catalog.pg_foreign_table AS f
@@ -355,7 +381,8 @@ SELECT n.nspname::pg_catalog.text, c.relname::pg_catalog.text,
        subject.policy::pg_catalog.text, subject.is_ours,
        pg_catalog.textin(pg_catalog.json_out(subject.owners)),
        CASE WHEN c.relkind = 'v' AND NOT {_IS_INVOKER.format(view="c")}
-           THEN c.relowner::pg_catalog.int8 ELSE 0::pg_catalog.int8 END
+           THEN c.relowner::pg_catalog.int8 ELSE 0::pg_catalog.int8 END,
+       pg_catalog.textin(pg_catalog.json_out(constants.list))
 FROM (SELECT r.oid::pg_catalog.int8, r.oid, ''::pg_catalog.name, true, NULL::pg_catalog.json
       FROM pg_catalog.pg_class AS r
       WHERE r.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -367,6 +394,7 @@ JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN calls ON calls.id = subject.id
 LEFT JOIN reads ON reads.id = subject.id
 LEFT JOIN types ON types.id = subject.id
+LEFT JOIN constants ON constants.id = subject.id
 LEFT JOIN secrets ON secrets.id = subject.id
 LEFT JOIN programs ON programs.id = c.oid
 LEFT JOIN cast_columns ON cast_columns.id = c.oid

@@ -219,3 +219,16 @@ select naming_liar()
 select backslash_liar()
 select (s).row_to_json from skies s
 select (s).to_json from (select * from skies) s
+select row(1, 5)::rocks
+select array[(1, id)]::public.rocks[] from customers
+select row(1, 5)::jars
+select * from assigned_jars()
+select assigning_jar()
+select last_sky(id)::int from customers
+select gives_sky(1)::int
+select writes_cast('blue')
+select makes_another(n) from unheld
+select (u.n).makes_another from unheld u
+select * from made_view
+select (null::skies).sky::int
+select r.sky::int from jsonb_populate_record(null::skies, '{"sky": "blue"}') r

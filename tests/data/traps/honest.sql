@@ -29,3 +29,8 @@ select * from skies_view
 select id::text from crates c
 select * from parcels where weight is null or id::text = '1'
 select honest_sum(id::int), sum(id) from customers
+select * from rocks, jars
+select '(1,"(5)")'::rocks
+select gives_sky(1), last_sky(id) from customers group by id
+select r.sky, r.id::bigint from jsonb_populate_record(null::skies, '{"sky": "blue"}') r
+select (null::skies).sky is null

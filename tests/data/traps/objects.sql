@@ -90,6 +90,29 @@ create cast (int as trap.weight) with function trap.weigh(int) as implicit;
 create domain public.any_weight as trap.weight;
 create table public.parcels (id int, weight trap.weight);
 insert into public.parcels values (1, '(5)');
+-- Casts to a type made here that have to be written or assigned, results of aggregates, and values of any type.
+create type trap.stone as (grams int);
+create function trap.stone_of(int) returns trap.stone language sql volatile as
+    'select row(trap.strike(1))::trap.stone';
+create cast (int as trap.stone) with function trap.stone_of(int);
+create table public.rocks (id int, stone trap.stone);
+create type trap.ounce as (grams int);
+create function trap.ounce_of(int) returns trap.ounce language sql volatile as
+    'select row(trap.strike(1))::trap.ounce';
+create cast (int as trap.ounce) with function trap.ounce_of(int) as assignment;
+create table public.jars (id int, ounce trap.ounce);
+create function public.assigned_jars() returns setof public.jars language sql stable as 'select 1, 5';
+create function public.assigning_jar() returns int language plpgsql stable as
+    'declare r jars; begin r.ounce := 5; return 1; end';
+create function public.gives_sky(int) returns trap.sky language plpgsql stable as $$ begin return 'blue'; end $$;
+create aggregate public.last_sky(int) (sfunc = int4pl, stype = int, initcond = '0', finalfunc = gives_sky);
+create function public.writes_cast(x trap.sky) returns int language plpgsql stable as
+    'begin return cast(x as integer); end';
+create function public.makes_another(x anyelement) returns int language plpgsql stable as
+    'declare w x%type; begin w := 5; return 1; end';
+create table public.unheld (id int, n public.struck_number);
+insert into public.unheld values (1, null);
+create view public.made_view as select makes_another(n) from public.unheld;
 -- They only name such a call in a comment or beside one.
 create function public.honest_commenter() returns int language plpgsql stable as
     $$ begin -- execute nothing, not even liar()

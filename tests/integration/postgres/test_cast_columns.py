@@ -316,7 +316,6 @@ _CASTING = [
     "select count(mood::int::text, 'x') from orders",
     "select of_mood(variadic array[mood]) from orders",
     "select orders.of_mood from orders join sounds orders using (id)",
-    "select max(a => mood, b => 1) from orders",
     "select max(tone, 1) from orders",
     "select json_object('c': colour) from things",
     "select json_query(colour, '$') from things",

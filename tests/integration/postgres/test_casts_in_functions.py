@@ -4,7 +4,7 @@ A body is judged as a statement is. The casts and checks count their calls.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -17,7 +17,8 @@ from tests.integration.postgres.test_policy_reader import passes, reader
 
 pytestmark = pytest.mark.anyio
 
-_CASTS = Path(__file__).parents[2] / "data" / "traps" / "casts.sql"
+_TRAPS = Path(__file__).parents[2] / "data" / "traps"
+_CASTS = _TRAPS / "casts.sql"
 
 _OBJECTS = """
 create domain small as int check (value < 100);
@@ -202,3 +203,27 @@ async def test_a_body_is_judged_as_its_statement_is(
     assert len(made) > 150
     assert accepted == {sql for sql in made.values() if passes(sql, policy)} - refused_beside
     assert accepted.isdisjoint(_CASTING)
+
+
+async def test_what_calls_a_cast_that_it_does_not_name_is_refused_and_nothing_else(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    attacks, honest = (
+        (_TRAPS / f"unnamed_casts_{kind}.sql").read_text("utf-8").splitlines()
+        for kind in ("attacks", "honest")
+    )
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute((_TRAPS / "unnamed_casts.sql").read_text("utf-8").encode())
+        acting = {each for each in (*attacks, *honest) if _acts(connection, each)}
+
+    policy = await reader(url).read()
+
+    assert acting == set(attacks)
+    assert {each for each in (*attacks, *honest) if not passes(each, policy)} == set(attacks)
+
+
+def _acts(connection: psycopg.Connection, sql: str) -> bool:
+    before = _calls(connection)
+    connection.execute(sql.encode())
+    return _calls(connection) != before

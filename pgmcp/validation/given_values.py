@@ -1,0 +1,241 @@
+"""What functions of one database do with the values that they are given, where these can have any type.
+
+A function with declared types is judged by itself: its body shows what happens to their values. One that
+takes `anyelement`, `record` and the like is judged here as if it were given a value of every type with a
+cast or CHECK.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from dataclasses import replace
+from typing import Final
+
+from pgmcp.validation.body import BodyText
+from pgmcp.validation.body_statement import BodyStatement
+from pgmcp.validation.catalog_objects import CastColumn, CatalogFunction, ColumnCast, ResolutionFacts
+from pgmcp.validation.column_values import EVERY, Surroundings, ValueKind
+from pgmcp.validation.columns import KnownColumns
+from pgmcp.validation.explicit_casts import looks_up_cast
+from pgmcp.validation.grammar import Node, strings
+from pgmcp.validation.lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
+from pgmcp.validation.overloads import is_polymorphic
+from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
+from pgmcp.validation.refused_casts import find_refused_cast
+from pgmcp.validation.scopes import with_references
+from pgmcp.validation.sql_function import SqlFunction
+from pgmcp.validation.type_casts import TypeCasts
+
+_ROWS_OF_ANY_TYPE: Final = frozenset({2249, 2287})  # record and record[]
+_Targets = frozenset[str] | None
+"""The types that values may become; None for the domains that they have."""
+
+_JSON_TARGETS: Final = frozenset({"bytea", "json", "jsonb", "text"})
+
+
+class GivenValues:
+    """Decides what functions and operators of a database do with values of any type.
+
+    Args:
+        lookup: looks up functions and operators by name.
+        facts: what else in the catalog decides what a name means.
+        casts: the casts and checks of types.
+        search_path: the schemas in which a bare name is looked up, in order.
+    """
+
+    def __init__(
+        self, lookup: Lookup, facts: ResolutionFacts, casts: TypeCasts, search_path: Sequence[str]
+    ) -> None:
+        self._lookup = lookup
+        self._facts = facts
+        self._casts = casts
+        self._path = tuple(search_path)
+        self._uses: dict[tuple[int, _Targets], bool] = {}  # by id(): hashing a definition costs more
+
+    def may_cast(self, name: str, targets: Set[str]) -> bool:
+        """Return whether a function of this name may cast a value that it is given to one of these types."""
+        wanted = frozenset(targets)
+        return any(self._may_use(each, wanted) for each in self._lookup.named(name))
+
+    def may_check(self, name: str) -> bool:
+        """Return whether a function of this name may make values of the domain of one that it is given."""
+        return any(self._may_use(each, None) for each in self._lookup.named(name))
+
+    def operator_may_cast(self, symbol: str, targets: Set[str]) -> bool:
+        """Return whether the function of an operator may cast an operand to one of these types."""
+        wanted = frozenset(targets)
+        return any(self._may_use(each, wanted) for each in self._lookup.behind_symbol(symbol))
+
+    def operator_may_check(self, symbol: str) -> bool:
+        """Return whether the function of an operator may make values of the domain of an operand."""
+        return any(self._may_use(each, None) for each in self._lookup.behind_symbol(symbol))
+
+    def surroundings(self, path: Sequence[str]) -> Surroundings:
+        """Return what a search for casts has to know of the database."""
+        behind = self._lookup.behind_symbol
+        return Surroundings(
+            has_function=self._has_function,
+            takes_one=lambda name: any(function.takes_one for function in self._lookup.named(name)),
+            is_polymorphic=lambda name: any(map(_gives_types, self._lookup.named(name))),
+            has_written_operator=lambda symbol: any(map(_is_written, behind(symbol))),
+            puts_schemas_first=path[0] != PG_CATALOG or ANY_SCHEMA in path,
+            may_cast=self.may_cast,
+            may_check=self.may_check,
+            operator_may_cast=self.operator_may_cast,
+            operator_may_check=self.operator_may_check,
+        )
+
+    def surroundings_in(self, function: SqlFunction, root: Node, path: Sequence[str]) -> Surroundings:
+        """Return the surroundings of a statement in a body, where parameters may have names of relations."""
+        surroundings = self.surroundings(path)
+        if ANY_SCHEMA in path:
+            return surroundings
+        columns = KnownColumns(root, self._facts, with_references(root), path)
+        return replace(
+            surroundings,
+            has_column=lambda relation, name: (
+                relation not in function.parameters and columns.has(relation, name)
+            ),
+        )
+
+    def text_may_cast(self, body: BodyText, targets: Set[str], path: Sequence[str]) -> bool:
+        """Return whether a body that is not parsed may cast a value to one of these types explicitly."""
+        written = body.written_targets
+        around = self.surroundings(path)
+        if written is None or written & targets or (written and around.puts_schemas_first):
+            return True
+        names = {name for _, name in body.calls} | body.fields
+        return (
+            any(
+                name in targets or looks_up_cast(name, targets) or around.may_cast(name, targets)
+                for name in names
+            )
+            or any(name.startswith("xml") for name in names)
+            or (not targets.isdisjoint(_JSON_TARGETS) and any(name.startswith("json") for name in names))
+            or ("||" in body.symbols and "text" in targets)
+            or any(around.operator_may_cast(symbol, targets) for symbol in body.symbols)
+        )
+
+    def _has_function(self, name: str, argument_count: int | None) -> bool:
+        return any(
+            argument_count is None or function.takes(argument_count) for function in self._lookup.named(name)
+        )
+
+    def _may_use(self, function: CatalogFunction, targets: _Targets) -> bool:
+        if not _takes_any_type(function):
+            return False
+        key = (id(function), targets)
+        if key not in self._uses:
+            self._uses[key] = True  # while it is looked for: a function may call itself
+            self._uses[key] = self._find_use(function, targets)
+        return self._uses[key]
+
+    def _find_use(self, function: CatalogFunction, targets: _Targets) -> bool:
+        if function.parts:
+            return any(self._part_may_use(part, targets) for part in function.parts)
+        body = BodyText(function.definition, function.language)
+        path = (ANY_SCHEMA,) if function.search_path is None else complete_path(function.search_path)
+        if function.search_path is None and not self._lookup.sets_search_path:
+            path = self._path
+        if sql := body.sql:
+            roots = [*sql.statements, *(root for root, _ in sql.defaults)]
+            makes_any = targets is None and _makes_result_of_any_type(sql)
+            return makes_any or any(self._statement_may_use(sql, root, path, targets) for root in roots)
+        is_text = bool(function.definition) and function.language == "plpgsql"
+        return targets is None or not is_text or self.text_may_cast(body, targets, path)
+
+    def _part_may_use(self, part: CatalogFunction, targets: _Targets) -> bool:
+        """Return whether a part of an aggregate, of which only the name is known, may do so."""
+        if part.schema == PG_CATALOG:
+            return False
+        found = [each for each in self._lookup.named(part.name) if each.schema == part.schema]
+        return not found or any(self._may_use(each, targets) for each in found)
+
+    def _statement_may_use(
+        self, sql: SqlFunction, root: Node, path: Sequence[str], targets: _Targets
+    ) -> bool:
+        statement = BodyStatement(root)
+        casts = [
+            (cast, each)
+            for each in self._casts.all()
+            for cast in each.casts
+            if (cast.is_check if targets is None else cast.target in targets and not cast.is_check)
+        ]
+        every = {cast.type_name for cast, _ in casts}
+        columns = parameter_columns(sql, statement, lambda name: every if _is_name_of_any_type(name) else ())
+        if columns is None:
+            return True
+        found = [
+            ColumnCast(column.name, cast, Refusal(each.name, RefusalReason.UNKNOWN), EVERY)
+            for cast, each in casts
+            for column in columns
+            if column.type_name == cast.type_name
+        ]
+        around = self.surroundings_in(sql, root, path)
+        return bool(found) and find_refused_cast(root, found, around, cast_types={}) is not None
+
+
+def parameter_columns(
+    function: SqlFunction, statement: BodyStatement, held_by: Callable[[str], Iterable[str]]
+) -> list[CastColumn] | None:
+    """Return a function's parameters as columns, with the types with casts that their values hold.
+
+    A field of a parameter is a column, too. None if the names of fields are not known.
+
+    Args:
+        held_by: returns these types for the name of a type.
+    """
+    found: list[CastColumn] = []
+    for parameter, type_name in function.parameters.items():
+        name = strings(type_name["names"])[-1]
+        held = set(held_by(name))
+        if held and parameter in statement.stars:
+            return None
+        fields = [column for qualifier, column in statement.columns if qualifier == parameter]
+        for each in held:
+            kind = EVERY
+            if each == name:
+                kind = ValueKind.ARRAY if "arrayBounds" in type_name else ValueKind.ELEMENT
+            found.append(CastColumn(parameter, each, kind))
+            found += (CastColumn(column, each, EVERY) for column in fields)
+    return found
+
+
+def _takes_any_type(function: CatalogFunction) -> bool:
+    if function.is_unreadable or function.argument_types is None:
+        return True
+    types = (*function.argument_types, function.variadic_element)
+    return any(is_polymorphic(each) or each in _ROWS_OF_ANY_TYPE for each in types)
+
+
+def _gives_types(function: CatalogFunction) -> bool:
+    """Return whether an argument of a function may get its type from another argument."""
+    types = function.argument_types
+    return types is None or function.variadic_element != 0 or sum(map(is_polymorphic, types)) > 1
+
+
+def _is_written(function: CatalogFunction) -> bool:
+    """Return whether a function has a text that the server resolves for the types it is given."""
+    return function.is_unreadable or function.language not in ("c", "internal")
+
+
+def _is_name_of_any_type(name: str) -> bool:
+    return name.startswith("any") or name in ("record", "_record")
+
+
+def _makes_result_of_any_type(function: SqlFunction) -> bool:
+    """Return whether a result of any type is something else than one of the parameters."""
+    kinds = {strings(each["names"])[-1] for each in function.result_types}
+    if not any(map(_is_name_of_any_type, kinds)):
+        return False
+    last = function.statements[-1].get("SelectStmt", function.statements[-1]) if function.statements else {}
+    return not all(_is_parameter_of(function, kinds, each) for each in last.get("targetList", [{}]))
+
+
+def _is_parameter_of(function: SqlFunction, kinds: Set[str], target: Node) -> bool:
+    names = list(_column_names(target))
+    given = function.parameters.get(names[-1]) if len(names) == 1 else None
+    return given is not None and strings(given["names"])[-1] in kinds
+
+
+def _column_names(target: Node) -> Iterator[str]:
+    fields = target.get("ResTarget", {}).get("val", {}).get("ColumnRef", {}).get("fields", ())
+    return (str(each.get("String", {}).get("sval", "")) for each in fields)
