@@ -160,7 +160,7 @@ async def open_pipeline(
         if fork_server:
             cleanup.callback(fork_server.close)
         observers = _observers(settings, cleanup, page)
-        model = _model_client(settings.openai)
+        model = make_model(settings.openai)
         if model is not None:
             cleanup.push_async_callback(model.aclose)
         databases = _open_databases(settings, context_file, spawn, cleanup, kept_connections)
@@ -304,7 +304,8 @@ async def _cancel(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
-def _model_client(settings: OpenAISettings) -> ModelClient | None:
+def make_model(settings: OpenAISettings) -> ModelClient | None:
+    """Return the client of the model; None if neither key nor endpoint is configured."""
     if not settings.is_configured:
         return None
     return ModelClient(

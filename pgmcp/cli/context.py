@@ -49,6 +49,23 @@ def import_files(
     )
 
 
+@context_commands.command(
+    "draft", epilog=examples("pgmcp context draft", "pgmcp context draft --audit /var/log/pgmcp/audit.jsonl")
+)
+def draft(
+    audit: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Questions that were asked; default: PG_MCP_AUDIT_FILE."),
+    ] = None,
+    database: DatabaseOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Let the model propose terms, notes, joins and questions; shows the change first."""
+    from pgmcp.cli.context_changes import draft_entries
+
+    draft_entries(audit, database=database, is_agreed=yes)
+
+
 def _read_map(pairs: Sequence[str]) -> dict[str, str]:
     schemas = {}
     for pair in pairs:

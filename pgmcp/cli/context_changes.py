@@ -12,16 +12,26 @@ import typer
 from pgmcp.cli.learn import required_context_file
 from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.terminal import Terminal
-from pgmcp.errors import SettingsError
+from pgmcp.errors import ModelNotConfiguredError, SettingsError
 from pgmcp.generation.context_edit import replace_context
+from pgmcp.knowledge.asked import read_asked
 from pgmcp.knowledge.changes import Changes, plan_changes
 from pgmcp.knowledge.comments import COMMENTS_SQL
+from pgmcp.knowledge.draft import DRAFT_SCHEMA, draft_messages, read_draft
 from pgmcp.knowledge.entries import LeftOut
 from pgmcp.knowledge.importing import Imported, check_knowledge, read_knowledge
+from pgmcp.knowledge.plan_check import keep_what_plans
+from pgmcp.knowledge.tables import Tables
+from pgmcp.lookup.search import select_for_prompt
 from pgmcp.settings import Settings
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block
 
 MAX_SHOWN_REASONS: Final = 200
+DRAFT_TIMEOUT_S: Final = 300.0
+NO_QUESTIONS: Final = (
+    "no questions were read, so the proposals follow the schema alone: PG_MCP_AUDIT_FILE with "
+    "PG_MCP_AUDIT_SQL=text records them, and --audit names another server's file"
+)
 _STYLE_BY_MARK: Final = {"+": "green", "-": "red", "@": "cyan"}
 
 
@@ -57,6 +67,55 @@ async def find_entries(request: ImportRequest, session: Session) -> Imported:
         comments = (await served.fetch(COMMENTS_SQL)).rows
     found, left_out = read_knowledge(request.paths, catalog, request.schemas, comments)
     return await check_knowledge(found, left_out, partial(explain, session))
+
+
+def draft_entries(audit: Path | None, *, database: str | None, is_agreed: bool) -> None:
+    """Run `pgmcp context draft`.
+
+    Args:
+        audit: the audit file; None for that of the settings, if there is one.
+
+    Raises:
+        PgmcpError: nothing was written; the message says why.
+        typer.Abort: the user declined.
+    """
+    run_and_write(database, partial(_propose, audit), is_agreed=is_agreed)
+
+
+async def _propose(audit: Path | None, session: Session) -> Imported:
+    """Return the model's proposals that the database can plan."""
+    from pgmcp.serve import make_model
+
+    model = make_model(session.settings.openai)
+    if model is None:
+        raise ModelNotConfiguredError(
+            "no model is configured to propose entries",
+            hint="set PG_MCP_OPENAI_API_KEY, or PG_MCP_OPENAI_BASE_URL for an endpoint that needs no key",
+        )
+    served = session.pipeline.databases.get(None)
+    catalog = await session.pipeline.databases.catalog(None)
+    path = audit or session.settings.audit.file
+    is_there = path is not None and (path == audit or path.exists())
+    asked = read_asked(path, served.name) if path is not None and is_there else []
+    schema = select_for_prompt(
+        catalog,
+        " ".join(question.question for question in asked),
+        token_budget=session.settings.server.prompt_tokens,
+        count_tokens=session.counter.count,
+    )
+    try:
+        reply = await model.complete_object(
+            draft_messages(schema.text, asked, served.context()),
+            name="context_draft",
+            schema=DRAFT_SCHEMA,
+            timeout_s=DRAFT_TIMEOUT_S,
+        )
+    finally:
+        await model.aclose()
+    entries, knowledge = read_draft(reply, Tables(catalog))
+    kept, unplanned = await keep_what_plans(entries, partial(explain, session))
+    remarks = () if asked else (NO_QUESTIONS,)
+    return Imported(tuple(kept), (*knowledge.left_out, *unplanned), remarks)
 
 
 async def explain(session: Session, sql: str) -> object:

@@ -1,11 +1,12 @@
 """Reads the bytes of a chat completion as a `SqlReply` with its token counts, or raises one clear error."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from pgmcp.errors import ModelReplyError
-from pgmcp.generation.reply import SqlReply, parse_reply
+from pgmcp.generation.reply import SqlReply, last_object, parse_reply
 
 _MAX_LINE_CHARACTERS = 300
 _TEXT_PARTS = frozenset({"text", "output_text"})
@@ -91,15 +92,7 @@ def read_completion(body: bytes, *, asked_model: str) -> Completion:
     Raises:
         ModelReplyError: it is not a completion, or has no usable reply.
     """
-    try:
-        envelope = msgspec.json.decode(body, type=_Envelope)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise ModelReplyError(
-            "the model endpoint's answer is not a chat completion",
-            hint="check PG_MCP_OPENAI_BASE_URL, which usually ends in /v1",
-            tokens_in=0,
-            tokens_out=0,
-        ) from None
+    envelope = _read_envelope(body)
     usage = envelope.usage or _Usage()
     # Never negative: negative counts would refill the token budget.
     tokens_in, tokens_out = max(0, usage.prompt_tokens or 0), max(0, usage.completion_tokens or 0)
@@ -112,6 +105,27 @@ def read_completion(body: bytes, *, asked_model: str) -> Completion:
     details = usage.prompt_tokens_details
     tokens_cached = min(tokens_in, max(0, (details and details.cached_tokens) or 0))
     return Completion(reply, tokens_in, tokens_out, envelope.model or asked_model, tokens_cached)
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in the first choice of the completion in `body`.
+
+    Raises:
+        ModelReplyError: it is not a completion, or has no object.
+    """
+    return last_object(_content_of(_read_envelope(body)))
+
+
+def _read_envelope(body: bytes) -> _Envelope:
+    try:
+        return msgspec.json.decode(body, type=_Envelope)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise ModelReplyError(
+            "the model endpoint's answer is not a chat completion",
+            hint="check PG_MCP_OPENAI_BASE_URL, which usually ends in /v1",
+            tokens_in=0,
+            tokens_out=0,
+        ) from None
 
 
 def _content_of(envelope: _Envelope) -> str:

@@ -13,14 +13,14 @@ The API key is only in the client and in the request header; it is never logged,
 import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from pgmcp.errors import ModelError, ModelNotConfiguredError
-from pgmcp.generation.completion import Completion, read_completion
+from pgmcp.generation.completion import Completion, read_completion, read_object
 from pgmcp.generation.model_errors import ModelErrors, retry_after_s
 from pgmcp.generation.prompt import Message
 from pgmcp.generation.reply import REPLY_SCHEMA
@@ -43,17 +43,6 @@ _LOGGERS_TO_QUIET = ("openai", "httpx2", "httpcore2", "httpx", "httpcore")
 
 ReplyFormat = Literal["json_schema", "json_object", "plain"]
 
-_RESPONSE_FORMAT_BY_REPLY_FORMAT: dict[ReplyFormat, dict[str, Any]] = {
-    "json_schema": {
-        "response_format": {
-            "type": "json_schema",
-            "json_schema": {"name": "sql_reply", "strict": True, "schema": REPLY_SCHEMA},
-        }
-    },
-    "json_object": {"response_format": {"type": "json_object"}},
-    "plain": {},
-}
-
 _NEXT_REPLY_FORMAT: dict[ReplyFormat, ReplyFormat] = {"json_schema": "json_object", "json_object": "plain"}
 
 
@@ -71,9 +60,19 @@ class _Parameters:
     temperature: bool = True
     system_role: bool = True
 
-    def as_arguments(self) -> dict[str, Any]:
-        response_format = _RESPONSE_FORMAT_BY_REPLY_FORMAT[self.reply_format]
-        return {**response_format, "temperature": 0} if self.temperature else response_format
+    def as_arguments(self, name: str, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a request whose reply has a schema."""
+        match self.reply_format:
+            case "json_schema":
+                json_schema = {"name": name, "strict": True, "schema": schema}
+                arguments: dict[str, Any] = {
+                    "response_format": {"type": "json_schema", "json_schema": json_schema}
+                }
+            case "json_object":
+                arguments = {"response_format": {"type": "json_object"}}
+            case "plain":
+                arguments = {}
+        return {**arguments, "temperature": 0} if self.temperature else arguments
 
     def without_rejected(self, refusal: str) -> "_Parameters | None":
         """Return parameters without the rejected one, or None if nothing is left to drop.
@@ -156,18 +155,22 @@ class ModelClient:
             ModelReplyError: the answer contains no usable reply.
             ModelError: no answer: unreachable, overloaded, too slow, unknown model.
         """
-        if self._api_key is None and self._base_url is None:
-            raise ModelNotConfiguredError(
-                "no model is configured to write SQL",
-                hint="set PG_MCP_OPENAI_API_KEY, or PG_MCP_OPENAI_BASE_URL for an endpoint that needs no key",
-            )
-        try:
-            async with asyncio.timeout(timeout_s) as timeout:
-                _deadline.set(timeout.when())
-                body = await self._post(messages)
-        except TimeoutError:
-            raise self._errors.too_slow(timeout_s) from None
+        body = await self._request(messages, "sql_reply", REPLY_SCHEMA, timeout_s)
         return read_completion(body, asked_model=self._model)
+
+    async def complete_object(
+        self, messages: Sequence[Message], *, name: str, schema: Mapping[str, Any], timeout_s: float
+    ) -> dict[str, Any]:
+        """Return the model's reply to `messages` as a JSON object, which may not keep to the schema.
+
+        Args:
+            name: of the schema.
+            timeout_s: as for `complete`.
+
+        Raises:
+            ModelError: as `complete`.
+        """
+        return read_object(await self._request(messages, name, schema, timeout_s))
 
     @property
     def reply_format(self) -> ReplyFormat:
@@ -191,12 +194,27 @@ class ModelClient:
             await self._client.close()
             self._client = None
 
-    async def _post(self, messages: Sequence[Message]) -> bytes:
+    async def _request(
+        self, messages: Sequence[Message], name: str, schema: Mapping[str, Any], timeout_s: float
+    ) -> bytes:
+        if self._api_key is None and self._base_url is None:
+            raise ModelNotConfiguredError(
+                "no model is configured to write SQL",
+                hint="set PG_MCP_OPENAI_API_KEY, or PG_MCP_OPENAI_BASE_URL for an endpoint that needs no key",
+            )
+        try:
+            async with asyncio.timeout(timeout_s) as timeout:
+                _deadline.set(timeout.when())
+                return await self._post(messages, name, schema)
+        except TimeoutError:
+            raise self._errors.too_slow(timeout_s) from None
+
+    async def _post(self, messages: Sequence[Message], name: str, schema: Mapping[str, Any]) -> bytes:
         client = await self._connect()
         import openai
 
         try:
-            return await self._post_with_accepted_parameters(client, messages)
+            return await self._post_with_accepted_parameters(client, messages, name, schema)
         except openai.OpenAIError as error:
             raise self._errors.explain(error) from None
         except ValueError:  # a header or address cannot be encoded; the text may contain the key
@@ -206,7 +224,11 @@ class ModelClient:
             ) from None
 
     async def _post_with_accepted_parameters(
-        self, client: "openai.AsyncOpenAI", messages: Sequence[Message]
+        self,
+        client: "openai.AsyncOpenAI",
+        messages: Sequence[Message],
+        name: str,
+        schema: Mapping[str, Any],
     ) -> bytes:
         import openai
 
@@ -220,7 +242,7 @@ class ModelClient:
                         "list[ChatCompletionMessageParam]",
                         list(messages) if parameters.system_role else _without_system_role(messages),
                     ),
-                    **parameters.as_arguments(),
+                    **parameters.as_arguments(name, schema),
                 )
             except openai.APIStatusError as rejection:
                 refusal = str(rejection)

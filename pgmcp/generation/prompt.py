@@ -134,7 +134,7 @@ class PromptFacts:
 
 def build_messages(facts: PromptFacts) -> list[Message]:
     """Return the conversation that requests one query."""
-    fence = _fence_of(facts.schema_text)
+    fence = fence_of(facts.schema_text)
     rules = _RULES.format(server_version=facts.server_version)
     messages: list[Message] = [
         {"role": "system", "content": rules},
@@ -147,7 +147,7 @@ def build_messages(facts: PromptFacts) -> list[Message]:
 
 
 def _parts_of_question(facts: PromptFacts, fence: str) -> Iterator[str]:
-    yield _fenced("schema", facts.schema_text, fence)
+    yield fenced("schema", facts.schema_text, fence)
     if facts.terms:
         yield _clean(f"Business terms, which go before your own reading:\n{_as_list(facts.terms)}")
     if facts.notes:
@@ -162,7 +162,7 @@ def _parts_of_question(facts: PromptFacts, fence: str) -> Iterator[str]:
         examples = "\n\n".join(_as_example(example) for example in facts.examples)
         yield _clean(f"Verified examples, to be followed where they fit:\n{examples}")
     if facts.value_hints:
-        yield _fenced("values the question may mean", "\n".join(facts.value_hints), fence)
+        yield fenced("values the question may mean", "\n".join(facts.value_hints), fence)
     yield (
         f"Today is {facts.today:%A}, {facts.today.isoformat()}; time zone {facts.time_zone}. "
         f"The reader sees {facts.max_rows} rows at most."
@@ -172,7 +172,7 @@ def _parts_of_question(facts: PromptFacts, fence: str) -> Iterator[str]:
     yield f"Question: {_clean(facts.question)}"
 
 
-def _fence_of(schema_text: str) -> str:
+def fence_of(schema_text: str) -> str:
     """Return the name of the fence marks: the same for the same schema in every process.
 
     It is a digest of the schema's text, so that text cannot contain it. Marks in data are escaped anyway.
@@ -180,7 +180,8 @@ def _fence_of(schema_text: str) -> str:
     return sha256(schema_text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
-def _fenced(what: str, text: str, fence: str) -> str:
+def fenced(what: str, text: str, fence: str) -> str:
+    """Return untrusted text between two marks that it cannot contain."""
     return f'<data-{fence} what="{what}">\n{_clean(text)}\n</data-{fence}>'
 
 
@@ -214,8 +215,8 @@ def _objection(attempt: Attempt, fence: str) -> str:
     if isinstance(attempt, MismatchedAttempt):
         lines = "\n".join((*attempt.mismatches, *attempt.remarks))
         what, request = ("findings", _RECONSIDER_ROWS) if attempt.remarks else ("values", _RECONSIDER)
-        return f"{_fenced(what, lines, fence)}\n\n{request}"
-    return f"{_fenced('error', _describe(attempt), fence)}\n\n{_REPAIR}"
+        return f"{fenced(what, lines, fence)}\n\n{request}"
+    return f"{fenced('error', _describe(attempt), fence)}\n\n{_REPAIR}"
 
 
 def _describe(attempt: FailedAttempt) -> str:

@@ -151,6 +151,18 @@ def parse_reply(text: str) -> SqlReply:
     raise ModelReplyError("the model's reply contains no JSON object with SQL", hint=_ASK_FOR_JSON_HINT)
 
 
+def last_object(text: str) -> dict[str, Any]:
+    """Return the last JSON object in a reply, without thoughts and the text around it.
+
+    Raises:
+        ModelReplyError: there is none.
+    """
+    objects = [each for each in _json_objects_in(_without_thoughts(text)) if isinstance(each, dict)]
+    if not objects:
+        raise ModelReplyError("the model's reply contains no JSON object", hint=_ASK_FOR_JSON_HINT)
+    return objects[-1]
+
+
 def _bare_statements(answer: str) -> list[str]:
     """Return the text without its label and marks, if PostgreSQL's grammar parses it as one statement."""
     statement = answer.strip()

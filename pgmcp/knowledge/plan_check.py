@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from pgmcp.errors import ExecutionError, PgmcpError, SqlRejectedError
-from pgmcp.knowledge.entries import Entry, LeftOut, Section, one_line
+from pgmcp.knowledge.entries import Entry, LeftOut, Origin, Section, one_line
 
 Explain = Callable[[str], Awaitable[object]]
 """Plans a statement with all guards; raises the reason if it cannot be planned."""
@@ -28,7 +28,7 @@ async def keep_what_plans(entries: Sequence[Entry], explain: Explain) -> tuple[l
         if not reason:
             kept.append(entry)
             continue
-        if entry.section is not Section.VERIFIED:
+        if entry.section is not Section.VERIFIED or entry.origin is Origin.DRAFT:
             left_out.append(LeftOut(f"SQL of {entry.section}: {entry.name}", reason))
         if entry.without_sql and entry.without_sql != entry.name:
             kept.append(replace(entry, text=entry.without_sql, check=""))

@@ -88,7 +88,7 @@ class AuditFile:
             **({"principal": call.principal} if call.principal is not None else {}),
             "database": call.database,
             **({"role": call.role} if call.role is not None else {}),
-            **self._statement(call.sql),
+            **self._statement(call),
             "outcome": outcome,
             "source": call.source and str(call.source),
             "rows": call.row_count,
@@ -99,9 +99,10 @@ class AuditFile:
             "tokens_out": call.tokens_out,
         }
 
-    def _statement(self, sql: str | None) -> dict[str, str | None]:
-        digest = None if sql is None else digest_of(sql)
-        return {"sql_sha256": digest, **({"sql": sql} if self._with_sql else {})}
+    def _statement(self, call: Call) -> dict[str, str | None]:
+        digest = None if call.sql is None else digest_of(call.sql)
+        question = {"question": call.question} if call.question else {}
+        return {"sql_sha256": digest, **({**question, "sql": call.sql} if self._with_sql else {})}
 
 
 def digest_of(sql: str) -> str:

@@ -208,6 +208,7 @@ class Call(Struct, kw_only=True):
         principal_id: whose budgets the call is charged to; None: those of all callers together.
         database: the database's name; None for the default one before it is resolved, or for all.
         role: the database role of the caller; None if all callers have the login role.
+        question: in plain language; "" if the caller wrote the SQL.
         sql: the last statement that was tried.
         row_count: of the last statement that was run.
         model: who wrote the SQL; None when no model was asked.
@@ -225,6 +226,7 @@ class Call(Struct, kw_only=True):
     database: str | None = None
     role: str | None = None
     on_stage: OnStage | None = None
+    question: str = ""
     sql: str | None = None
     source: Source | None = None
     row_count: int | None = None

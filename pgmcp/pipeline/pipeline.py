@@ -435,6 +435,7 @@ class Pipeline:
         await self._rate_limit().admit(call.principal_id)
         request = await self._new_request(call, options.principal, options.limit, options.row_limits)
         request.question, request.return_type = checked_question(question), options.return_type
+        call.question = request.question
         request.reading = checked_reading(options.reading)
         request.context = await asyncio.to_thread(request.database.context)
         return request

@@ -332,7 +332,8 @@ class AuditSettings(Section):
         "file for one line of JSON per call, without values; each server needs its own file. Off if unset"
     )
     sql: Literal["digest", "text"] = Field(
-        default="digest", description="how statements are recorded: a digest, or the text with its literals"
+        default="digest",
+        description="how statements are recorded: a digest, or the text with its literals, and questions",
     )
     max_bytes: int = number(
         10 * 1024**2, "bytes", 1024, 1024**3, "size at which the file is rotated to <file>.1"

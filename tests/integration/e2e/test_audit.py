@@ -56,6 +56,7 @@ def test_every_call_is_recorded_with_its_outcome(
     assert told[0]["sql_sha256"] != told[1]["sql_sha256"]
     assert "unheard" not in file.read_text("utf-8")
     assert "drop table" not in file.read_text("utf-8")
+    assert "How many" not in file.read_text("utf-8")
 
 
 def test_only_its_owner_may_read_it(
@@ -71,8 +72,11 @@ def test_the_text_of_statements_is_recorded_if_the_setting_says_so(
 ) -> None:
     server = start(start_server, shop_environment, file, sql="text")
     server.call("execute_sql", sql="select 'a\nb'")
+    server.call("query", question="How many active users are there?")
 
-    assert [line["sql"] for line in lines_of(file)] == ["select 'a\nb'"]
+    statement, question = lines_of(file)
+    assert (statement["sql"], "question" in statement) == ("select 'a\nb'", False)
+    assert question["question"] == "How many active users are there?"
 
 
 def test_a_full_file_makes_room_and_no_more_than_so_many_are_kept(

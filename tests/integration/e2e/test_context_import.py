@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from pgmcp.generation.context_file import load_context
 from testing.command_line import run
 from testing.mcp_server import server_environment
+from testing.openai_endpoint import ScriptedEndpoint, content
 
 CONTEXT = "# our words\n"
 MANIFEST = {
@@ -89,3 +91,39 @@ def test_what_cannot_be_imported_is_a_clear_error(
     assert refused.returncode == 2
     assert problem in refused.stderr
     assert (tmp_path / "context.yaml").read_text("utf-8") == CONTEXT
+
+
+def test_a_draft_of_the_model_is_checked_by_the_database(environment: dict[str, str], tmp_path: Path) -> None:
+    asked = {
+        "operation": "query",
+        "database": "main",
+        "question": "How many carts are idle?",
+        "sql": None,
+        "outcome": "unanswerable",
+    }
+    (tmp_path / "audit.jsonl").write_text(json.dumps(asked) + "\n", encoding="utf-8")
+    proposals = {
+        "terms": [
+            {"name": "catalogue", "meaning": "products on sale", "sql": "SELECT name FROM products"},
+            {"name": "ghost", "meaning": "nothing", "sql": "SELECT ghost FROM products"},
+            {"name": "rude", "meaning": "a change", "sql": "DELETE FROM products"},
+        ],
+        "questions": [{"question": "How many products?", "sql": "SELECT count(*) FROM products"}],
+    }
+    with ScriptedEndpoint(refused_parameters=("response_format",)) as endpoint:
+        endpoint.reply(content(f"<think>hm</think>```json\n{json.dumps(proposals)}\n```"))
+        variables = {**environment, "PG_MCP_OPENAI_BASE_URL": endpoint.base_url}
+
+        drafted = run(variables, tmp_path, "context", "draft", "--audit", "audit.jsonl", "--yes")
+
+        asked_of_model = endpoint.requests[-1].prompt
+
+    assert drafted.returncode == 0, drafted.stderr
+    assert "How many carts are idle?: no answer" in asked_of_model
+    assert "products(" in asked_of_model
+    context = load_context(tmp_path / "context.yaml")["main"]
+    assert context.terms == {"catalogue": "products on sale. SQL: SELECT name FROM products"}
+    assert [verified.sql for verified in context.verified] == ["SELECT count(*) FROM products"]
+    output = drafted.stdout.decode()
+    assert "SQL of terms: ghost: PostgreSQL cannot plan it" in output
+    assert "SQL of terms: rude: PostgreSQL cannot plan it" in output
