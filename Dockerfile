@@ -12,7 +12,7 @@ COPY worker worker
 # Every dependency comes as a wheel (--no-build), so no compiler is needed.
 RUN uv build --wheel --out-dir /dist \
     && uv venv /opt/pgmcp \
-    && uv pip install --no-cache --no-build --compile-bytecode --python /opt/pgmcp/bin/python "$(ls /dist/*.whl)[fleet]"
+    && uv pip install --no-cache --no-build --compile-bytecode --python /opt/pgmcp/bin/python "$(ls /dist/*.whl)[fleet,metrics,telemetry]"
 
 FROM python:3.13-slim AS runtime
 # tini is PID 1: it passes signals on and reaps workers whose parent died.

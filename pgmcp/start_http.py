@@ -134,7 +134,9 @@ async def open_gate(settings: "HttpSettings") -> AsyncIterator[Gate | None]:
         cleanup.push_async_callback(fetcher.close)
         yield Gate(
             ProtectedResource(
-                settings.public_url or "", settings.issuer or "", frozenset(settings.required_scopes)
+                (settings.public_url or "") if settings.takes_tokens_of_a_server else "",
+                tuple(dict.fromkeys(filter(None, (settings.issuer, settings.authorization_server)))),
+                frozenset(settings.required_scopes),
             ),
             StaticTokens(settings.token_hashes) if settings.tokens else None,
             _jwt_tokens(settings, fetcher, cleanup),
@@ -165,7 +167,7 @@ def _introspection(settings: "HttpSettings", fetcher: Fetcher) -> Introspection 
         fetcher,
         url=settings.introspection_url,
         client=(settings.introspection_client_id or "", secret.get_secret_value() if secret else ""),
-        issuer=settings.issuer,
+        issuer=settings.authorization_server or settings.issuer,
         audiences=settings.audiences,
         name_claim=settings.principal_claim,
     )

@@ -88,7 +88,7 @@ def build(root: Path) -> None:
     target = root / f"opt/pgmcp/lib/python{version}/site-packages"
     # With the uv outside the root: the image has no compiler, and no package may need one.
     install = [_UV, "pip", "install", "--quiet", "--no-build", "--python-version", version]
-    subprocess.run([*install, "--target", str(target), f"{wheel}[fleet]"], check=True)
+    subprocess.run([*install, "--target", str(target), f"{wheel}[fleet,metrics,telemetry]"], check=True)
     shutil.copy(target / "bin/pgmcp", root / "opt/pgmcp/bin/pgmcp")
     script = root / "opt/pgmcp/bin/pgmcp"
     _, _, body = script.read_text("utf-8").partition("\n")

@@ -277,6 +277,10 @@ class HttpSettings(Section):
     introspection_url: SecureUrl | None = unset(
         "URL of the authorization server's introspection endpoint, for opaque tokens (RFC 7662)"
     )
+    authorization_server: SecureUrl | None = unset(
+        "authorization server that gives opaque tokens to clients, named in the protected-resource metadata "
+        "(RFC 9728); the issuer if unset"
+    )
     introspection_client_id: str | None = unset("client id for introspection")
     introspection_client_secret: SecretStr | None = unset("client secret for introspection")
     state_keys: StateKeys | None = unset(
@@ -305,7 +309,12 @@ class HttpSettings(Section):
     @property
     def authenticates(self) -> bool:
         """Whether callers must send a token."""
-        return bool(self.tokens or self.issuer or self.introspection_url)
+        return bool(self.tokens) or self.takes_tokens_of_a_server
+
+    @property
+    def takes_tokens_of_a_server(self) -> bool:
+        """Whether clients can get tokens from an authorization server."""
+        return bool(self.issuer or self.introspection_url)
 
     @property
     def token_hashes(self) -> dict[str, str]:

@@ -130,7 +130,11 @@ class _Crowd:
         self._server = server
         self._chance = random.Random(5)  # noqa: S311 # the same mix in every run
         self._disturbing = asyncio.Lock()
-        self._wanted = bench.effort.times(_CALLS)
+        times = bench.effort.times
+        self._wanted = times(_CALLS)
+        self._calls_per_kill = times(_CALLS_PER_KILL)
+        self._calls_per_database_restart = times(_CALLS_PER_DATABASE_RESTART)
+        self._calls_per_server_restart = times(_CALLS_PER_SERVER_RESTART)
         self.tally = Tally(bench.timeline)
         self.left_processes: list[int] = []
         self.asked = self.cancels = self.kills = self.database_restarts = self.server_restarts = 0
@@ -162,13 +166,13 @@ class _Crowd:
 
     async def _disturb(self, number: int) -> None:
         async with self._disturbing:
-            if number % _CALLS_PER_KILL == 0:
+            if number % self._calls_per_kill == 0:
                 self._kill_a_worker()
-            if number % _CALLS_PER_DATABASE_RESTART == 0 and self._bench.cluster is not None:
+            if number % self._calls_per_database_restart == 0 and self._bench.cluster is not None:
                 self.database_restarts += 1
                 await asyncio.to_thread(self._bench.cluster.restart)
                 await self._recover()
-            if number % _CALLS_PER_SERVER_RESTART == 0:
+            if number % self._calls_per_server_restart == 0:
                 self.server_restarts += 1
                 how = signal.SIGKILL if self.server_restarts % 2 == 0 else signal.SIGTERM
                 self.left_processes += await self._server.stop(how)

@@ -1,11 +1,13 @@
 """What `pgmcp serve --http` refuses before it starts, and which hosts it allows."""
 
+import json
+
 import pytest
 from starlette.datastructures import Headers
 
 from pgmcp.errors import SettingsError
 from pgmcp.settings import HttpSettings, load_settings
-from pgmcp.start_http import build_host_check, with_proxies
+from pgmcp.start_http import build_host_check, open_gate, with_proxies
 from pgmcp.transport.http.address import ListenAddress
 
 RESOURCE = "https://mcp.example.com/mcp"
@@ -72,6 +74,52 @@ def test_a_host_with_a_port_is_that_port_alone(port: str, is_taken: bool) -> Non
     check = build_host_check(ListenAddress(), settings, is_local=True)
 
     assert check.has_allowed_host(Headers({"host": f"mcp.example.com:{port}"})) is is_taken
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("settings", "servers"),
+    [
+        ({"introspection_url": "https://a.example/introspect"}, None),
+        (
+            {
+                "introspection_url": "https://a.example/introspect",
+                "authorization_server": "https://a.example",
+            },
+            ["https://a.example"],
+        ),
+        ({"issuer": "https://b.example"}, ["https://b.example"]),
+        (
+            {
+                "issuer": "https://b.example",
+                "introspection_url": "https://a.example/introspect",
+                "authorization_server": "https://a.example",
+            },
+            ["https://b.example", "https://a.example"],
+        ),
+    ],
+)
+async def test_metadata_names_every_server_that_gives_tokens(
+    settings: dict[str, str], servers: list[str] | None
+) -> None:
+    client = {"introspection_client_id": "pgmcp", "introspection_client_secret": "secret"}
+    given = HttpSettings.model_validate({"public_url": RESOURCE, **client, **settings})
+    async with open_gate(given) as gate:
+        assert gate is not None
+        path = "/.well-known/oauth-protected-resource/mcp"
+        assert gate.resource.serves_metadata_at(path)
+        content = json.loads(bytes(gate.resource.metadata().body))
+        challenge = gate.resource.ask_for_token().headers["www-authenticate"]
+
+    assert (content["resource"], content.get("authorization_servers")) == (RESOURCE, servers)
+    assert f'resource_metadata="https://mcp.example.com{path}"' in challenge
+
+
+@pytest.mark.anyio
+async def test_with_static_tokens_alone_there_is_no_server_to_name() -> None:
+    async with open_gate(HttpSettings.model_validate({"public_url": RESOURCE, "tokens": TOKENS})) as gate:
+        assert gate is not None
+        assert not gate.resource.has_metadata
 
 
 @pytest.mark.parametrize("proxies", ["somewhere", "10.0.0.1/8"])

@@ -40,7 +40,7 @@ def plot_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def gates(shop: Shop, plot_file: Path) -> dict[tuple[str, str], dict[str, Any]]:
     """What a short run reports, by scenario and gate."""
-    scenarios = ("repeated", "mixed", "front-kill", "restart", "soak")
+    scenarios = ("repeated", "mixed", "front-kill", "restart", "soak", "people")
     done = _run(
         *("--url", shop.reader_url, "--scenario", *scenarios, "--json", "-", "--plot", str(plot_file)),
         *("--soak-statements", "400", "--soak-s", "60"),
@@ -50,17 +50,30 @@ def gates(shop: Shop, plot_file: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(gate["scenario"], gate["what"]): gate for gate in json.loads(done.stdout)["gates"]}
 
 
-@pytest.mark.parametrize("scenario", ["mixed", "soak"])
+@pytest.mark.parametrize("scenario", ["mixed", "soak", "people"])
 def test_no_reply_is_lost_or_crossed(gates: dict[tuple[str, str], dict[str, Any]], scenario: str) -> None:
     gate = gates[scenario, "replies lost or crossed"]
 
     assert gate["passed"], gate["note"]
 
 
-def test_after_a_soak_no_resources_are_in_use(gates: dict[tuple[str, str], dict[str, Any]]) -> None:
-    gate = gates["soak", "left behind"]
+@pytest.mark.parametrize("scenario", ["soak", "people"])
+def test_at_the_end_no_resources_are_in_use(
+    gates: dict[tuple[str, str], dict[str, Any]], scenario: str
+) -> None:
+    gate = gates[scenario, "left behind"]
 
     assert gate["passed"], gate["note"]
+
+
+def test_a_server_over_http_is_compared_with_the_echo_app_and_with_several(shop: Shop) -> None:
+    done = _run("--url", shop.reader_url, "--http", "--servers", "1", "2", "--json", "-")
+
+    assert done.returncode == 0, done.stderr
+    found = {gate["what"]: gate for gate in json.loads(done.stdout)["gates"]}
+    measured = {what for what, gate in found.items() if gate["figure"] is not None}
+    assert len(measured) == 3
+    assert found["the same of 4 servers, to 1"]["figure"] is None
 
 
 def test_a_ratio_names_what_was_measured_and_its_floor(gates: dict[tuple[str, str], dict[str, Any]]) -> None:

@@ -16,19 +16,19 @@ class ProtectedResource:
     """This server as an OAuth protected resource.
 
     Attributes:
-        url: the resource's identifier, which is its public URL; "" if not configured.
-        issuer: where clients get tokens; "" if there are only static tokens.
+        url: the resource's identifier, which is its public URL; "" if clients cannot ask for tokens.
+        authorization_servers: those that give tokens to clients; () if the settings do not name one.
         scopes: required of every token.
     """
 
     url: str = ""
-    issuer: str = ""
+    authorization_servers: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
 
     @property
     def has_metadata(self) -> bool:
         """Whether the metadata has useful content."""
-        return bool(self.url and self.issuer)
+        return bool(self.url)
 
     def serves_metadata_at(self, path: str) -> bool:
         """Return whether a path is the well-known one, alone or followed by the resource's path."""
@@ -40,9 +40,10 @@ class ProtectedResource:
         content: dict[str, Any] = {
             "resource": self.url,
             "resource_name": "pgmcp",
-            "authorization_servers": [self.issuer],
             "bearer_methods_supported": ["header"],
         }
+        if self.authorization_servers:
+            content["authorization_servers"] = list(self.authorization_servers)
         if self.scopes:
             content["scopes_supported"] = sorted(self.scopes)
         return json_reply(content)
