@@ -7,6 +7,7 @@ address        the listening address, and whether other machines can reach it
 connections    limits on the number and slowness of connections
 handshakes     TLS, counted from the start of the handshake
 app            paths, methods and errors
+unambiguous    requests that a proxy could read differently
 host_check     allow-lists of Host and Origin
 authentication bearer tokens
 cross_origin   CORS, for pages of allowed websites

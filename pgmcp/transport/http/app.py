@@ -22,6 +22,7 @@ from pgmcp.transport.http.health import Health
 from pgmcp.transport.http.host_check import HostCheck
 from pgmcp.transport.http.limits import Shares
 from pgmcp.transport.http.replies import SERVER_ERROR, refusal
+from pgmcp.transport.http.unambiguous import refuse_ambiguous, with_origin_form
 from pgmcp.untrusted import escape_untrusted, shorten
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 MAX_ADDRESS_CHARACTERS: Final = 60
 MCP_PATHS: Final = ("/mcp", "/mcp/")
 METRICS_PATH: Final = "/metrics"
+_READING: Final = ("GET", "HEAD")
 METRICS_TYPE: Final = "text/plain; version=0.0.4"
 
 
@@ -60,10 +62,11 @@ class HttpApp:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        scope = with_origin_form(scope)
         origin = Headers(scope=scope).get("origin")
         if origin is not None and self._host_check.allows_origin(origin):
             send = readable_by(origin, send)
-        reply = await self._answer_here(scope)
+        reply = refuse_ambiguous(scope) or await self._answer_here(scope)
         if reply is not None:
             await reply(scope, receive, send)
             return
@@ -72,12 +75,14 @@ class HttpApp:
 
     async def _answer_here(self, scope: Scope) -> Response | None:
         """Return the answer to everything but a call; None for a call."""
-        path: str = scope["path"]
+        # An encoded slash is no separator: proxies that decide by the path do not take it for one.
+        path: str = "" if b"%2f" in scope["raw_path"].lower() else scope["path"]
         is_verbose = "verbose" in QueryParams(scope["query_string"])
-        if path == "/healthz":  # probes name the server by its address: nothing here depends on the Host
-            return PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
+        # Probes name the server by its address: nothing here depends on the Host.
+        if path == "/healthz":
+            return _refuse_to_write(scope) or PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
         if path == "/readyz" and not is_verbose:
-            return await self._health.answer_ready(is_verbose=False)
+            return _refuse_to_write(scope) or await self._health.answer_ready(is_verbose=False)
         headers = Headers(scope=scope)
         refused = self._refuse_by_headers(headers, client_of(scope))
         if refused is not None:
@@ -85,15 +90,17 @@ class HttpApp:
         if is_preflight(scope["method"], headers):
             return answer_preflight(headers)
         if self._gate is not None and self._gate.resource.serves_metadata_at(path):
-            return self._gate.resource.metadata()
+            return _refuse_to_write(scope) or self._gate.resource.metadata()
         if path not in (*MCP_PATHS, "/readyz") and (path != METRICS_PATH or self._metrics is None):
             return PlainTextResponse("not found; the protocol is at /mcp\n", 404)
         return await self._refuse_caller(scope) or await self._answer_admitted(scope)
 
     async def _answer_admitted(self, scope: Scope) -> Response | None:
         if scope["path"] == "/readyz":
-            return await self._health.answer_ready(is_verbose=True)
+            return _refuse_to_write(scope) or await self._health.answer_ready(is_verbose=True)
         if scope["path"] == METRICS_PATH and self._metrics is not None:
+            if scope["method"] not in _READING:
+                return _refuse_to_write(scope)
             page = await asyncio.to_thread(self._metrics)
             return Response(page, headers={"Cache-Control": "no-store"}, media_type=METRICS_TYPE)
         if scope["method"] != "POST":
@@ -119,6 +126,12 @@ class HttpApp:
             logger.info("a request from %s is refused: its Origin header is not allowed", client)
             return refusal(403, "the Origin header is not one that this server is configured for")
         return None
+
+
+def _refuse_to_write(scope: Scope) -> Response | None:
+    if scope["method"] in _READING:
+        return None
+    return refusal(405, "only GET is answered here", headers={"Allow": "GET, HEAD"})
 
 
 def _too_many_requests() -> Response:

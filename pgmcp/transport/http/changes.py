@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Final
 
 import anyio
 from mcp.server.context import ServerRequestContext
@@ -32,6 +32,9 @@ from pgmcp.surface.changes import ToolsListChanged as ToolsChanged
 from pgmcp.surface.reply import INVALID_REQUEST
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 from pgmcp.transport.http.limits import Shares
+
+_END_OF_TIME_S: Final = 253_402_300_799
+"""The end of the year 9999; an issuer may mean "never" by any larger number."""
 
 _listening: ContextVar[Principal | None] = ContextVar("listening", default=None)
 """Who opens the stream of the current task."""
@@ -83,7 +86,9 @@ def _seconds_left(context: ServerRequestContext[Any, Any]) -> float:
     """Return how long the caller's token remains valid; infinity if it has no expiry."""
     principal = principal_of(context)
     expires_at_s = principal.claims.get("exp") if principal is not None else None
-    return max(0.0, expires_at_s - time.time()) if isinstance(expires_at_s, int | float) else math.inf
+    if not isinstance(expires_at_s, int | float) or expires_at_s > _END_OF_TIME_S:
+        return math.inf
+    return max(0.0, expires_at_s - time.time())
 
 
 def _as_sdk_event(event: Event) -> ServerEvent:

@@ -15,6 +15,7 @@ LOOPBACK_ORIGINS: Final = tuple(
     f"{scheme}://{name}:*" for scheme in ("http", "https") for name in LOOPBACK_NAMES
 )
 
+_MAX_PORT: Final = 65_535
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>\d{1,5}))?")
 
 
@@ -35,7 +36,9 @@ class HostCheck:
         match headers.getlist("host"):
             case [text]:
                 found = _HOST.fullmatch(text.lower())
-                return found is not None and (found["name"] in self._hosts or found[0] in self._hosts)
+                if found is None or int(found["port"] or 0) > _MAX_PORT:
+                    return False
+                return found["name"] in self._hosts or found[0] in self._hosts
             case _:
                 return False
 

@@ -168,6 +168,9 @@ HONEST: dict[str, Callable[[Issuer], str]] = {
     "type JWT": lambda issuer: issuer.token(headers={"typ": "JWT"}),
     "no type": lambda issuer: issuer.token(headers={"typ": None}),
     "no key id": lambda issuer: issuer.token(headers={"kid": None}),
+    "a fraction as expiry": lambda issuer: issuer.token(exp=issuer.claims()["exp"] + 0.5),
+    "an expiry of four hundred digits": lambda issuer: issuer.token(exp=10**400),
+    "a type of content": lambda issuer: issuer.token(headers={"cty": "JWT"}),
     "expired within the leeway": lambda issuer: issuer.token(exp=issuer.claims()["iat"] - 5),
 }
 
@@ -216,6 +219,20 @@ FORGED: dict[str, Callable[[Issuer], str]] = {
     "a path as key id": lambda it: _of_stranger(it, kid="../../../../dev/null"),
     "a list as key id": lambda it: unsigned({"alg": "RS256", "kid": []}, it.claims(), b"x" * 256),
     "an unknown critical header": lambda it: it.token(headers={"crit": ["exp2"], "exp2": 1}),
+    "an address of certificates in the header": lambda it: _of_stranger(it, x5u="http://127.0.0.1:9/chain"),
+    "a certificate in the header": lambda it: _of_stranger(it, x5c=["MIIB"]),
+    "a critical header that we know": lambda it: _of_stranger(it, crit=["kid"]),
+    "an algorithm in small letters": lambda it: unsigned(
+        {"alg": "rs256", "typ": "at+jwt", "kid": it.keys[0].id}, it.claims(), b"x" * 256
+    ),
+    "a signature of zeros": lambda it: unsigned(
+        {"alg": "RS256", "typ": "at+jwt", "kid": it.keys[0].id}, it.claims(), bytes(256)
+    ),
+    "a header nested deeply": lambda it: it.token().replace(
+        it.token().partition(".")[0], urlsafe_b64encode(b"[" * 6_000).decode()
+    ),
+    "claims nested deeply": lambda it: it.token(groups=json.loads("[" * 900 + "]" * 900), sub=None),
+    "an encrypted token": lambda it: it.token() + ".x.y",
     "an unencoded payload": lambda it: unsigned(
         {"alg": "RS256", "kid": it.keys[0].id, "b64": False, "crit": ["b64"]}, it.claims(), b"x" * 256
     ),
@@ -230,6 +247,19 @@ FORGED: dict[str, Callable[[Issuer], str]] = {
     ),
     "another audience": lambda it: it.token(aud="https://other.example/mcp"),
     "an audience that begins with ours": lambda it: it.token(aud=RESOURCE + ".evil.example"),
+    "a list in the list of audiences": lambda it: it.token(aud=[[RESOURCE]]),
+    "no texts in the list of audiences": lambda it: it.token(aud=[5, None]),
+    "an empty list of audiences": lambda it: it.token(aud=[]),
+    "a number as audience": lambda it: it.token(aud=5),
+    "a list as expiry": lambda it: it.token(exp=[it.claims()["exp"]]),
+    "true as expiry": lambda it: it.token(exp=True),
+    "a negative expiry": lambda it: it.token(exp=-1),
+    "a text as beginning": lambda it: it.token(nbf="tomorrow"),
+    "a text as time of issue": lambda it: it.token(iat="yesterday"),
+    "a number as id": lambda it: it.token(jti=5),
+    "a number as name": lambda it: it.token(sub=5),
+    "a list as name": lambda it: it.token(sub=["alice"]),
+    "a long name": lambda it: it.token(sub="a" * 201),
     "no audience": lambda it: it.token(aud=None),
     "an object as audience": lambda it: it.token(aud={"x": RESOURCE}),
     "another issuer": lambda it: it.token(iss="https://issuer.example"),
@@ -276,6 +306,16 @@ def test_a_forged_token_is_refused(client: httpx2.Client, guarded: Guarded, name
     assert response.status_code == 401, name
     assert challenge(response)["error"] == "invalid_token"
     assert "Traceback" not in response.text
+
+
+def test_a_scope_that_is_an_object_is_no_scope(client: httpx2.Client, guarded: Guarded) -> None:
+    assert call(client, guarded.issuer.token(scope={"sql:read": True})).status_code == 403
+
+
+def test_the_metadata_is_only_read(client: httpx2.Client) -> None:
+    answer = client.post("/.well-known/oauth-protected-resource", headers={"Host": "mcp.example.com"})
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 @pytest.mark.parametrize("authorization", ["Basic YTpi", "Bearer", "Token x", "", "Bearer \xe9"])

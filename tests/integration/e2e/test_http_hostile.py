@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,9 @@ from testing.http_server import BOTH, HttpServerProcess, http_client, message_of
 from testing.mcp_server import server_environment
 from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_VERSION
 
+NO_DATABASE = "postgresql://nobody@127.0.0.1:9/none"
+"""None of these requests gets as far as a database."""
+
 HEADER_MISMATCH = -32020
 UNSUPPORTED_VERSION = -32022
 PARSE_ERROR = -32700
@@ -22,8 +26,8 @@ INVALID_PARAMS = -32602
 
 
 @pytest.fixture(scope="module")
-def server(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServerProcess]:
-    environment = server_environment(shop_url, database_name="shop", http_max_body_bytes="65536")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServerProcess]:
+    environment = server_environment(NO_DATABASE, http_max_body_bytes="65536")
     with HttpServerProcess(environment, tmp_path_factory.mktemp("server")) as server:
         yield server
     assert "Traceback" not in server.log
@@ -193,20 +197,118 @@ def test_an_unknown_name_gets_the_code_of_the_protocol(
     assert (response.status_code, message_of(response)["error"]["code"]) == (status, code)
 
 
-@pytest.mark.parametrize(
-    "sent",
-    [
-        b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n",
-        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
-        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
-        b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 70_000 + b"\r\n\r\n",
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-    ],
-    ids=["two hosts", "two lengths", "negative length", "large header", "TLS", "HTTP/2"],
-)
-def test_what_is_no_request_is_refused_by_the_connection(server: HttpServerProcess, sent: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(sent)
+PING = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+PING_CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(PING), PING)
 
-        assert connection.recv(4096).startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
+
+def raw(
+    line: str = "POST /mcp HTTP/1.1", *headers: str, body: bytes = PING, host: str = "localhost"
+) -> bytes:
+    """Return the bytes of a request; without a header of its own, the length is that of the body."""
+    given = [
+        f"Host: {host}",
+        "Content-Type: application/json",
+        "Accept: application/json",
+        "MCP-Protocol-Version: 2025-11-25",
+        "Connection: close",
+        *headers,
+    ]
+    if not any(each.startswith(("Content-Length", "Transfer-Encoding")) for each in given):
+        given.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([line, *given, "", ""]).encode("latin-1") + body
+
+
+def of_body(text: str) -> bytes:
+    return raw(body=text.encode())
+
+
+RAW: dict[str, tuple[int, bytes]] = {
+    "an honest request": (200, raw()),
+    "HTTP/1.0": (200, raw("POST /mcp HTTP/1.0")),
+    "a path with a slash at its end": (200, raw("POST /mcp/ HTTP/1.1")),
+    "an address with our host": (200, raw("POST http://localhost/mcp HTTP/1.1")),
+    "chunks": (200, raw("POST /mcp HTTP/1.1", "Transfer-Encoding: chunked", body=PING_CHUNKED)),
+    "two hosts": (400, b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n"),
+    "no host": (400, b"POST /mcp HTTP/1.1\r\nContent-Length: 0\r\n\r\n"),
+    "no host in HTTP/1.0": (421, b"POST /mcp HTTP/1.0\r\nContent-Length: 0\r\n\r\n"),
+    "an address with another host": (421, raw("POST http://evil.example/mcp HTTP/1.1")),
+    "an address with a user": (421, raw("POST http://localhost@evil.example/mcp HTTP/1.1")),
+    "a list of hosts": (421, raw(host="localhost, evil.example")),
+    "a user before the host": (421, raw(host="localhost@evil.example")),
+    "a port beyond the last": (421, raw(host="localhost:99999")),
+    "a host beyond ASCII": (421, raw(host="localh\xf6st")),
+    "two origins": (
+        403,
+        raw("POST /mcp HTTP/1.1", "Origin: http://localhost", "Origin: https://evil.example"),
+    ),
+    "no version of HTTP": (400, b"GET /mcp\r\n\r\n"),
+    "HTTP/2": (505, b"PRI * HTTP/2.0\r\nHost: localhost\r\n\r\nSM\r\n\r\n"),
+    "TLS": (400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
+    "two lengths": (400, raw("POST /mcp HTTP/1.1", "Content-Length: 40", "Content-Length: 41")),
+    "a negative length": (400, raw("POST /mcp HTTP/1.1", "Content-Length: -1")),
+    "a length with a sign": (400, raw("POST /mcp HTTP/1.1", "Content-Length: +40")),
+    "a length of thirty digits": (400, raw("POST /mcp HTTP/1.1", f"Content-Length: {'9' * 30}")),
+    "a length and chunks": (
+        400,
+        raw("POST /mcp HTTP/1.1", "Content-Length: 40", "Transfer-Encoding: chunked", body=PING_CHUNKED),
+    ),
+    "chunks by another name": (400, raw("POST /mcp HTTP/1.1", "Transfer-Encoding: xchunked")),
+    "two encodings": (400, raw("POST /mcp HTTP/1.1", "Transfer-Encoding: gzip, chunked")),
+    "a chunk without a size": (400, raw("POST /mcp HTTP/1.1", "Transfer-Encoding: chunked", body=b"zz\r\n")),
+    "a compressed body": (415, raw("POST /mcp HTTP/1.1", "Content-Encoding: gzip")),
+    "two content types": (400, raw("POST /mcp HTTP/1.1", "Content-Type: text/plain")),
+    "two versions": (400, raw("POST /mcp HTTP/1.1", "MCP-Protocol-Version: 2026-07-28")),
+    "two methods": (400, raw("POST /mcp HTTP/1.1", "Mcp-Method: ping", "Mcp-Method: tools/call")),
+    "two sessions": (400, raw("POST /mcp HTTP/1.1", "Mcp-Session-Id: a", "Mcp-Session-Id: b")),
+    "a session of nobody": (
+        200,
+        raw("POST /mcp HTTP/1.1", "Mcp-Session-Id: \xff\xfe", "Last-Event-ID: ../../x"),
+    ),
+    "a blank in a header's name": (400, raw("POST /mcp HTTP/1.1", "X-A : b")),
+    "a zero byte in a header": (400, raw("POST /mcp HTTP/1.1", "X-A: a\0b")),
+    "a return in a header": (400, raw("POST /mcp HTTP/1.1", "X-A: a\rb")),
+    "a large header": (400, raw("POST /mcp HTTP/1.1", f"X: {'x' * 300_000}")),
+    "many headers": (431, raw("POST /mcp HTTP/1.1", *(f"X-{number}: y" for number in range(300)))),
+    "a long address": (414, raw(f"POST /{'a' * 20_000} HTTP/1.1")),
+    "a path in UTF-8": (400, raw("POST /mcp\xc3\xa9 HTTP/1.1")),
+    "a path with a wrong escape": (404, raw("POST /mcp%zz HTTP/1.1")),
+    "a path with a byte beyond UTF-8": (404, raw("POST /mcp%ff HTTP/1.1")),
+    "a path with a zero byte": (404, raw("POST /mcp%00 HTTP/1.1")),
+    "a path with a line break": (404, raw("POST /mcp%0d%0aX:%20y HTTP/1.1")),
+    "an encoded slash": (404, raw("POST /mcp%2f HTTP/1.1")),
+    "two slashes": (404, raw("POST //mcp HTTP/1.1")),
+    "two slashes at the end": (404, raw("POST /mcp// HTTP/1.1")),
+    "a path in capitals": (404, raw("POST /MCP HTTP/1.1")),
+    "HEAD": (405, raw("HEAD /mcp HTTP/1.1", body=b"")),
+    "a method in small letters": (405, raw("post /mcp HTTP/1.1")),
+    "a WebSocket": (405, raw("GET /mcp HTTP/1.1", "Upgrade: websocket", body=b"")),
+    "DELETE of a probe": (405, raw("DELETE /healthz HTTP/1.1", body=b"")),
+    "POST of a probe": (405, raw("POST /readyz HTTP/1.1")),
+    "arguments nested deeply": (
+        400,
+        of_body(
+            '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute_sql","arguments":'
+            '{"sql":' + "[" * 5_000 + "]" * 5_000 + "}}}"
+        ),
+    ),
+    "not a number as id": (400, of_body('{"jsonrpc":"2.0","id":NaN,"method":"ping"}')),
+    "an endless number as id": (400, of_body('{"jsonrpc":"2.0","id":1e400,"method":"ping"}')),
+    "five thousand digits as id": (400, of_body(f'{{"jsonrpc":"2.0","id":{"9" * 5_000},"method":"ping"}}')),
+    "an empty batch": (400, of_body("[]")),
+    "two messages": (400, raw(body=PING + PING)),
+    "parameters as a list": (400, of_body('{"jsonrpc":"2.0","id":1,"method":"ping","params":[1]}')),
+    "UTF-16": (400, raw(body=PING.decode().encode("utf-16"))),
+    "a version of bytes": (400, raw().replace(b"2025-11-25", b"\xff\xfe")),
+}
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_bytes_of_a_request_get_their_status(server: HttpServerProcess, name: str) -> None:
+    status, sent = RAW[name]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        with suppress(ConnectionError):  # of what is too large, the rest is not read
+            connection.sendall(sent)
+        answer = connection.recv(65_536)
+
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer[:200]
+    assert b"Traceback" not in answer

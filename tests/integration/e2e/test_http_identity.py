@@ -18,8 +18,8 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.transport.http.authentication.static_tokens import digest_of, new_token
 from testing.activity import until
-from testing.command_line import run
 from testing.http_server import (
     HttpServerProcess,
     http_client,
@@ -92,10 +92,7 @@ def served(cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) 
         connection.execute("create database of_people")
     admin_url = cluster.url("of_people")
     login_url = create_people(admin_url)
-    made = run(server_environment(), folder, "token", "robot")
-    robot = made.stdout.decode().strip()
-    hashes = re.search(r"PG_MCP_HTTP_TOKENS=(robot=[0-9a-f]{64})", made.stderr.decode())
-    assert hashes is not None
+    robot = new_token()
     context = folder / "context.yaml"
     context.write_text(
         "databases:\n  shop:\n    verified:\n    - question: How many orders are there?\n"
@@ -110,7 +107,7 @@ def served(cluster: EmbeddedPostgres, tmp_path_factory: pytest.TempPathFactory) 
             database_claim_settings=f"{TENANT_SETTING}=tenant",
             http_public_url=RESOURCE,
             http_issuer=issuer.url,
-            http_tokens=hashes[1],
+            http_tokens=f"robot={digest_of(robot)}",
             context_file=str(context),
             audit_file=str(folder / "audit.jsonl"),
             rate_limit_enabled="false",
