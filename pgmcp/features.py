@@ -1,7 +1,7 @@
 """The optional features. Each is a package that registers here what it adds, and can be deleted as a folder.
 
     charts/feature.py   the argument `chart` and the option `--chart`: rows as a picture
-    export/feature.py   the argument `export` and its settings: rows as a file
+    export/feature.py   the argument `export`, its settings, and the option `--parquet`: rows as a file
     view/feature.py     the page that hosts with MCP Apps show with an answer
     demo/feature.py     `pgmcp demo`, `pgmcp install --demo` and a check of `pgmcp doctor`
 
@@ -9,13 +9,14 @@ No other code imports these packages. Their `feature` modules are imported when 
 import what is slow to load only when it is used.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pgmcp.execution.result import RowLimits
+from pgmcp.execution.result import RowLimits, Rows
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pgmcp.settings.section import Section
     from pgmcp.surface.caller import Caller
     from pgmcp.surface.reply import ToolReply
+
+WriteFile = Callable[[Rows, str, Path], Awaitable[int]]
 
 _PACKAGES: Final = ("charts", "export", "view", "demo")
 
@@ -120,6 +123,8 @@ class Feature:
     Attributes:
         extend_answers: makes the extension of the tools from the settings of the group `server`; None stands
             for settings that are not known or cannot be used.
+        file_limits: returns the limits of a result that is written to a file.
+        write_file: writes rows as "csv" or "parquet" to a file, and returns its bytes.
         server_settings: returns a model whose fields are added to the settings of the group `server`.
         answer_options: returns options of `pgmcp ask` and `pgmcp sql`.
         entry_options: returns options of `pgmcp install`.
@@ -129,6 +134,8 @@ class Feature:
 
     name: str
     extend_answers: Callable[["ServerSettings | None"], AnswerExtension] | None = None
+    file_limits: Callable[["ServerSettings"], RowLimits] | None = None
+    write_file: WriteFile | None = None
     server_settings: Callable[[], type["Section"]] | None = None
     answer_options: Callable[[], Iterable["AnswerOption"]] = tuple
     entry_options: Callable[[], Iterable["EntryOption"]] = tuple
@@ -150,6 +157,26 @@ def has_feature(name: str) -> bool:
 def make_extensions(server: "ServerSettings | None" = None) -> tuple[AnswerExtension, ...]:
     """Return what the features add to the tools that return rows."""
     return tuple(feature.extend_answers(server) for feature in features() if feature.extend_answers)
+
+
+def file_limits(server: "ServerSettings") -> RowLimits | None:
+    """Return the limits of a result that is written to a file; None for the usual ones."""
+    limits = [feature.file_limits(server) for feature in features() if feature.file_limits]
+    return limits[0] if limits else None
+
+
+def file_writer() -> WriteFile | None:
+    """Return the function that writes rows to a file; None without the feature."""
+    writers = [feature.write_file for feature in features() if feature.write_file]
+    return writers[0] if writers else None
+
+
+def how_to_install(extra: str) -> str:
+    """Return how to install an optional part of pgmcp.
+
+    Not by name from a package index, where the name belongs to nobody or to others.
+    """
+    return f"in pgmcp's source folder, run `uv sync --extra {extra}` or `.venv/bin/pip install '.[{extra}]'`"
 
 
 def _load(package: str) -> Feature | None:

@@ -1,6 +1,6 @@
 """Renders an error as text: its code, message, position in the statement, and hint."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pgmcp.errors import PgmcpError, SqlRejectedError, StatementFailedError
 from pgmcp.untrusted import escape_untrusted, shorten
@@ -9,22 +9,27 @@ _MAX_MESSAGE_CHARACTERS = 2_000  # PostgreSQL quotes the caller's values in its 
 _EXCERPT_CHARACTERS = 80  # on either side of the caret
 
 
-def render_error(error: PgmcpError, *, sql: str = "") -> str:
+Escape = Callable[[str], str]
+
+
+def render_error(error: PgmcpError, *, sql: str = "", escape: Escape = escape_untrusted) -> str:
     """Return `code: message`, the position in the statement if it is known, and `hint: …`.
 
-    `sql` is the statement that `error.position` refers to.
+    Args:
+        sql: the statement that `error.position` refers to.
+        escape: makes a text safe in one line.
     """
-    return "\n".join(_lines(error, sql))
+    return "\n".join(_lines(error, sql, escape))
 
 
-def _lines(error: PgmcpError, sql: str) -> Iterator[str]:
+def _lines(error: PgmcpError, sql: str, escape: Escape) -> Iterator[str]:
     sqlstate = f" (SQLSTATE {error.sqlstate})" if isinstance(error, StatementFailedError) else ""
-    yield f"{error.code}: {_place(error)}{_one_line(str(error))}{sqlstate}"
+    yield f"{error.code}: {_place(error)}{_shorten(str(error), escape)}{sqlstate}"
     position = _locate(error, sql)
     if position is not None:
-        yield from _excerpt(sql, position)
+        yield from _excerpt(sql, position, escape)
     if error.hint:
-        yield f"hint: {_one_line(error.hint)}"
+        yield f"hint: {_shorten(error.hint, escape)}"
 
 
 def _place(error: PgmcpError) -> str:
@@ -33,8 +38,8 @@ def _place(error: PgmcpError) -> str:
     return f"database {error.database}: " if error.database and not is_named else ""
 
 
-def _one_line(text: str) -> str:
-    return escape_untrusted(shorten(text, _MAX_MESSAGE_CHARACTERS))
+def _shorten(text: str, escape: Escape) -> str:
+    return escape(shorten(text, _MAX_MESSAGE_CHARACTERS))
 
 
 def _locate(error: PgmcpError, sql: str) -> int | None:
@@ -47,13 +52,13 @@ def _locate(error: PgmcpError, sql: str) -> int | None:
     return sql.index(offending) if offending and sql.count(offending) == 1 else None
 
 
-def _excerpt(sql: str, position: int) -> Iterator[str]:
+def _excerpt(sql: str, position: int, escape: Escape) -> Iterator[str]:
     """Yield the line around `position` and a caret below it, as psql does."""
     line_start = sql.rfind("\n", 0, position) + 1
     line_end = sql.find("\n", position)
     start = max(line_start, position - _EXCERPT_CHARACTERS)
     end = min(len(sql) if line_end < 0 else line_end, position + _EXCERPT_CHARACTERS)
     label = f"line {sql.count(chr(10), 0, position) + 1}: "
-    before = label + ("…" if start > line_start else "") + escape_untrusted(sql[start:position])
-    yield before + escape_untrusted(sql[position:end])
+    before = label + ("…" if start > line_start else "") + escape(sql[start:position])
+    yield before + escape(sql[position:end])
     yield " " * len(before) + "^"

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperGroup
 
 from pgmcp import __version__
 from pgmcp.catalog.rendering import Detail
+from pgmcp.cli.command_group import CommandGroup
 from pgmcp.cli.context import context_commands
-from pgmcp.cli.errors import ExitCode, exit_code_of
+from pgmcp.cli.errors import ExitCode
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.options import (
     ASK,
@@ -22,14 +22,13 @@ from pgmcp.cli.options import (
     LimitOption,
     OutputOptions,
     answer_options,
-    check_extras,
     choose_form,
     entry_options,
     examples,
     examples_of,
+    with_extras,
     with_options,
 )
-from pgmcp.errors import PgmcpError
 from pgmcp.features import features
 
 _EPILOG: Final = """\
@@ -44,25 +43,9 @@ Settings come from the environment, .env and PG_MCP_CONFIG_FILE. NO_COLOR and FO
 In a pipe only the answer is printed, without colour."""
 
 
-class _Commands(TyperGroup):
-    """Ends a command that fails with a short message and an exit code, without a traceback."""
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except PgmcpError as error:
-            from pgmcp.cli.terminal import Terminal
-
-            Terminal().show_failure(error)
-            raise typer.Exit(exit_code_of(error)) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
-
-
 app = typer.Typer(
     name="pgmcp",
-    cls=_Commands,
+    cls=CommandGroup,
     help="Ask PostgreSQL questions in plain language or SQL, read-only and with limits, or serve MCP to a "
     "host. Without a command: serve.",
     epilog=_EPILOG,
@@ -112,8 +95,7 @@ def ask(
 ) -> None:
     """Ask a question; shows the SQL, the rows and how they were found."""
     form = choose_form(sql=only_sql, explain=explain, csv=csv, json=json)
-    options = OutputOptions(form, database, limit)
-    check_extras(options, extras)
+    options = with_extras(OutputOptions(form, database, limit), extras)
     from pgmcp.cli.ask import ask
 
     ask(" ".join(question), options, extras, reading=reading)
@@ -140,8 +122,8 @@ def sql(
     **extras: Any,
 ) -> None:
     """Run your own SQL, with the same checks as a model's SQL."""
-    options = OutputOptions(choose_form(explain=explain, csv=csv, json=json), database, limit)
-    check_extras(options, extras)
+    form = choose_form(explain=explain, csv=csv, json=json)
+    options = with_extras(OutputOptions(form, database, limit), extras)
     from pgmcp.cli.ask import run_sql
 
     run_sql(statement, options, extras)
@@ -173,6 +155,22 @@ def schema(
     from pgmcp.cli.schema import show_schema
 
     show_schema(" ".join(text or []), tables=table or [], detail=detail, database=database)
+
+
+@app.command(
+    rich_help_panel=ASK,
+    epilog=examples("pgmcp shell", "pgmcp shell --database sales", "pgmcp shell < report.sql"),
+)
+def shell(
+    database: DatabaseOption = None,
+    no_history: Annotated[
+        bool, typer.Option("--no-history", help="Neither read nor save earlier inputs.")
+    ] = False,
+) -> None:
+    """Open a prompt for SQL and questions, with history and completion."""
+    from pgmcp.cli.shell.start import run_shell
+
+    raise typer.Exit(run_shell(database, keeps_history=not no_history))
 
 
 @app.command(

@@ -5,13 +5,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
+from pgmcp.answers.answer import Answer
+from pgmcp.cli.catalog_commands import parse_command, run_catalog_command
 from pgmcp.cli.options import Form, OutputOptions, answer_options
 from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
-from pgmcp.cli.show import CommandResult, show
+from pgmcp.cli.show import CommandResult, RowSettings, show
 from pgmcp.cli.stages import report_stages
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError
+from pgmcp.execution.result import RowLimits
+from pgmcp.features import file_limits
 from pgmcp.pipeline import OnStage, ReturnType
+from pgmcp.settings import Settings
 
 MAX_INPUT_BYTES: Final = 1 << 20
 """Read limit for standard input; larger than the accepted length, so that the right error is raised."""
@@ -28,7 +33,8 @@ def ask(question: str, options: OutputOptions, extras: Mapping[str, Any], *, rea
         extras: values of the options that features add, by name.
         reading: how to read the question; "" leaves it open.
     """
-    _run_and_show(partial(_answer_question, question, reading), options, extras)
+    if not _run_catalog_command(question, options):
+        _run_and_show(partial(_answer_question, question, reading), options, extras)
 
 
 def run_sql(sql: str | None, options: OutputOptions, extras: Mapping[str, Any]) -> None:
@@ -38,7 +44,28 @@ def run_sql(sql: str | None, options: OutputOptions, extras: Mapping[str, Any]) 
         extras: values of the options that features add, by name.
     """
     text = _read_statement() if sql is None or sql == "-" else sql
-    _run_and_show(partial(_run_statement, text), options, extras)
+    if not _run_catalog_command(text, options):
+        _run_and_show(partial(_run_statement, text), options, extras)
+
+
+def _run_catalog_command(text: str, options: OutputOptions) -> bool:
+    r"""Run a command of psql such as `\dt`; return whether the text is one."""
+    command = parse_command(text)
+    if command is None:
+        return False
+    terminal = Terminal()
+    settings = load_quiet_settings(terminal.warning_handler(), options.database)
+    with terminal.progress() as say:
+        say("reading the schema")
+        found = run_in_session(settings, lambda session: run_catalog_command(command, session))
+    if isinstance(found, Answer):
+        show(CommandResult(found), options.form, terminal, settings=row_settings(settings, options))
+        return True
+    with terminal.paging():
+        for line in found.splitlines():
+            terminal.say_line(line)
+    terminal.flush()
+    return True
 
 
 def _run_and_show(find: _Command, options: OutputOptions, extras: Mapping[str, Any]) -> None:
@@ -47,10 +74,28 @@ def _run_and_show(find: _Command, options: OutputOptions, extras: Mapping[str, A
     with terminal.progress() as say:
         on_stage = report_stages(say, model=settings.openai.model)
         result = run_in_session(settings, lambda session: find(session, options, on_stage))
-    show(result, options.form, terminal, max_rows=settings.server.max_result_rows)
+    show(
+        result,
+        options.form,
+        terminal,
+        settings=row_settings(settings, options),
+        with_rows=not options.goes_to_file,
+    )
     for option in answer_options():
         if result.answer and extras[option.name] is not None:
             option.run(result.answer, extras[option.name], terminal)
+
+
+def row_settings(settings: Settings, options: OutputOptions) -> RowSettings:
+    """Return which settings limit the rows of a command."""
+    limits = file_limits(settings.server) if options.takes_all_rows else None
+    if limits is None:
+        return RowSettings(settings.server.max_result_rows)
+    return RowSettings(limits.max_rows, "PG_MCP_SERVER_EXPORT_MAX")
+
+
+def _row_limits(session: Session, options: OutputOptions) -> RowLimits | None:
+    return file_limits(session.settings.server) if options.takes_all_rows else None
 
 
 async def _answer_question(
@@ -60,6 +105,7 @@ async def _answer_question(
         question,
         return_type=ReturnType.BOTH if options.is_executed else ReturnType.SQL,
         limit=options.limit,
+        row_limits=_row_limits(session, options),
         reading=reading,
         caller=CALLER,
         on_stage=on_stage,
@@ -74,7 +120,13 @@ async def _run_statement(
 ) -> CommandResult:
     if options.form is Form.EXPLAIN:
         return CommandResult(None, await _plan(sql, session, on_stage))
-    answer = await session.pipeline.execute_sql(sql, limit=options.limit, caller=CALLER, on_stage=on_stage)
+    answer = await session.pipeline.execute_sql(
+        sql,
+        limit=options.limit,
+        row_limits=_row_limits(session, options),
+        caller=CALLER,
+        on_stage=on_stage,
+    )
     return CommandResult(answer)
 
 
@@ -87,8 +139,17 @@ async def _plan(sql: str, session: Session, on_stage: OnStage) -> list[str]:
 def _read_statement() -> str:
     if sys.stdin.isatty():
         sys.stderr.write("enter the statement, then Ctrl-D on a line of its own:\n")
+    return read_text(MAX_INPUT_BYTES)
+
+
+def read_text(max_bytes: int) -> str:
+    """Return the beginning of standard input.
+
+    Raises:
+        InvalidArgumentError: it is not UTF-8.
+    """
     try:
-        return sys.stdin.buffer.read(MAX_INPUT_BYTES).decode("utf-8-sig")
+        return sys.stdin.buffer.read(max_bytes).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InvalidArgumentError(
             f"standard input is not UTF-8 (byte {error.start})", hint="convert it, for example with iconv"

@@ -10,6 +10,7 @@ from typing import Final, NoReturn
 
 from pgmcp.answers.failure import render_error
 from pgmcp.errors import ErrorCode, PgmcpError, SettingsError, SqlRejectedError, StatementFailedError
+from pgmcp.untrusted import escape_untrusted_block
 
 
 class ExitCode(IntEnum):
@@ -39,6 +40,13 @@ _EXIT_CODE_BY_ERROR: Final = {
     ErrorCode.UNANSWERABLE: ExitCode.REFUSED,
 }
 
+_FOR_MODELS: Final = (
+    "write the SQL yourself and call execute_sql, or have the operator set PG_MCP_OPENAI_API_KEY"
+)
+_FOR_PEOPLE: Final = (
+    "set PG_MCP_OPENAI_API_KEY, or PG_MCP_OPENAI_BASE_URL for a local model; or write SQL (`pgmcp sql`)"
+)
+
 # Hints name tools for a host's model; a person at a terminal needs commands.
 _COMMAND_BY_TOOL: Final = {"execute_sql": "`pgmcp sql`", "search_schema": "`pgmcp schema`"}
 _TOOL: Final = re.compile("|".join(_COMMAND_BY_TOOL))
@@ -54,10 +62,16 @@ def describe(error: PgmcpError) -> str:
     if isinstance(error, SettingsError):  # its text lists problems, one per line
         return f"{error}" + (f"\nhint: {error.hint}" if error.hint else "")
     sql = error.sql if isinstance(error, SqlRejectedError | StatementFailedError) else ""
-    *lines, last = render_error(error, sql=sql).split("\n")
+    *lines, last = render_error(error, sql=sql, escape=_escape).split("\n")
     if last.startswith("hint: "):
+        last = last.replace(_FOR_MODELS, _FOR_PEOPLE)
         last = _TOOL.sub(lambda tool: _COMMAND_BY_TOOL[tool[0]], last)
     return "\n".join([*lines, last])
+
+
+def _escape(text: str) -> str:
+    r"""Return a text in one line that cannot act on a terminal; unlike for models, `\` is not doubled."""
+    return escape_untrusted_block(text).replace("\n", r"\n").replace("\t", r"\t")
 
 
 def exit_with(error: PgmcpError) -> NoReturn:

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
@@ -40,11 +40,18 @@ class OutputOptions:
     Attributes:
         database: None means the default one.
         limit: maximum rows; None means as many as the settings allow.
+        goes_to_file: an option of a feature writes the rows to a file.
     """
 
     form: Form = Form.TABLE
     database: str | None = None
     limit: int | None = None
+    goes_to_file: bool = False
+
+    @property
+    def takes_all_rows(self) -> bool:
+        """Whether as many rows are fetched as an export may have."""
+        return self.form is Form.CSV or self.goes_to_file
 
     @property
     def is_executed(self) -> bool:
@@ -72,6 +79,7 @@ class AnswerOption:
         type: with a `typer.Option`.
         check: raises typer.BadParameter if the option cannot be used; called before anything is run.
         run: called after the answer was shown.
+        takes_all_rows: it writes the rows to a file: as many as an export may have, and instead of a table.
         examples: of `pgmcp ask`, for its help.
     """
 
@@ -79,6 +87,7 @@ class AnswerOption:
     type: Any
     check: Callable[[Any, OutputOptions], None]
     run: Callable[["Answer", Any, "Terminal"], None]
+    takes_all_rows: bool = False
     examples: tuple[str, ...] = ()
 
 
@@ -123,11 +132,12 @@ def examples_of(options: Iterable[AnswerOption | EntryOption]) -> list[str]:
     return [example for option in options for example in option.examples]
 
 
-def check_extras(options: OutputOptions, extras: Mapping[str, Any]) -> None:
-    """Check the options of features that are given."""
-    for option in answer_options():
-        if extras[option.name] is not None:
-            option.check(extras[option.name], options)
+def with_extras(options: OutputOptions, extras: Mapping[str, Any]) -> OutputOptions:
+    """Check the options of features that are given, and return the options of the command with them."""
+    given = [option for option in answer_options() if extras[option.name] is not None]
+    for option in given:
+        option.check(extras[option.name], options)
+    return replace(options, goes_to_file=any(option.takes_all_rows for option in given))
 
 
 def with_options(options: Iterable[AnswerOption | EntryOption]) -> Callable[[Command], Command]:
@@ -184,7 +194,7 @@ LimitOption = Annotated[
         "-n",
         metavar="ROWS",
         min=1,
-        help="Maximum rows, up to PG_MCP_SERVER_MAX_RESULT_ROWS.",
+        help="Maximum rows, up to PG_MCP_SERVER_MAX_RESULT_ROWS, or _EXPORT_MAX_ROWS for CSV and Parquet.",
     ),
 ]
 ExplainOption = Annotated[
@@ -192,6 +202,6 @@ ExplainOption = Annotated[
 ]
 CsvOption = Annotated[
     bool,
-    typer.Option("--csv", help="Print the rows as CSV: exact values, NULL as nothing, empty text in quotes."),
+    typer.Option("--csv", help="Print all rows as CSV: exact values, NULL as nothing, empty text in quotes."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")]

@@ -36,8 +36,9 @@ def show_schema(text: str, *, tables: Sequence[str], detail: Detail | None, data
     if not described:
         is_search = bool(text or tables)
         terminal.remark(_NOTHING_MATCHES if is_search else _NOTHING_TO_READ)
-    for line in described.splitlines():
-        terminal.say_line(line, "bold" if _is_heading(line, chosen) else "")
+    with terminal.paging():
+        for line in described.splitlines():
+            terminal.say_line(line, "bold" if _is_heading(line, chosen) else "")
     terminal.flush()
 
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pgmcp.cli.serve import start_fork_server
 from pgmcp.errors import UnknownDatabaseError
 from pgmcp.observability.log_format import configure_logging
-from pgmcp.settings import Settings, load_settings
+from pgmcp.settings import DatabaseSettings, Settings, load_settings
 
 if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline
     from pgmcp.tokens import TokenCounter
 
 T = TypeVar("T")
+
+_DEFAULT_LOG_LEVEL: Final = "INFO"
 
 CALLER: Final = "command line"
 """The caller's name in logs and in the audit file."""
@@ -60,23 +62,53 @@ def load_quiet_settings(warnings: logging.Handler, database: str | None) -> Sett
     """Read the settings for one database, and set up logging for a terminal.
 
     Args:
-        warnings: handles warnings, unless LOG_LEVEL is set: then log lines are written as by the server.
+        warnings: handles warnings, if LOG_LEVEL has its default. Otherwise log lines are written as by the
+            server.
         database: None means the default one. No other database is opened.
 
     Raises:
         SettingsError: the settings are invalid.
         UnknownDatabaseError: no database of that name is configured.
     """
+    settings = _load_quiet_settings(warnings)
+    name = _choose(settings, database)
+    # A command asks one thing after another, so a second connection would be of no use.
+    return settings.model_copy(update={"databases": {name: _limited(settings.databases[name], 1)}})
+
+
+def load_shell_settings(warnings: logging.Handler, database: str | None) -> Settings:
+    """Read the settings for all databases, as `load_quiet_settings` does for one.
+
+    Args:
+        database: becomes the default one.
+    """
+    settings = _load_quiet_settings(warnings)
+    name = _choose(settings, database)
+    names = [name, *(other for other in settings.databases if other != name)]
+    # One for the statement, and one to read the catalog.
+    databases = {each: _limited(settings.databases[each], 2) for each in names}
+    return settings.model_copy(update={"databases": databases})
+
+
+def _load_quiet_settings(warnings: logging.Handler) -> Settings:
     settings = load_settings()
-    if "log_level" in settings.model_fields_set:
+    if settings.log_level != _DEFAULT_LOG_LEVEL:
         configure_logging(settings.log_level, settings.log_format)
     else:
         logging.basicConfig(level="WARNING", handlers=[warnings], format="%(message)s")
         # Failures of workers are reported once, by the error that ends the command.
         logging.getLogger("pgmcp.execution").setLevel("ERROR")
+    return settings
+
+
+def _choose(settings: Settings, database: str | None) -> str:
     name = next(iter(settings.databases)) if database is None else database
     if name not in settings.databases:
         raise UnknownDatabaseError(name, list(settings.databases))
-    # A command asks one thing after another, so a second connection would be of no use.
-    database_settings = settings.databases[name].model_copy(update={"min_pool_size": 0, "max_pool_size": 1})
-    return settings.model_copy(update={"databases": {name: database_settings}})
+    return name
+
+
+def _limited(settings: DatabaseSettings, connections: int) -> DatabaseSettings:
+    """Return the settings of a database for so many connections at most."""
+    most = min(connections, settings.max_pool_size)
+    return settings.model_copy(update={"min_pool_size": 0, "max_pool_size": most})

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.answers.budget import encode_json
@@ -38,68 +39,95 @@ class CommandResult:
     plan: list[str] | None = None
 
 
-def show(result: CommandResult, form: Form, terminal: Terminal, *, max_rows: int) -> None:
+@dataclass(frozen=True, slots=True)
+class RowSettings:
+    """The limits of a result in the settings, for the hints on how to get more.
+
+    Attributes:
+        prefix: begins the names of the settings.
+    """
+
+    max_rows: int
+    prefix: str = "PG_MCP_SERVER_MAX_RESULT"
+
+
+def show(
+    result: CommandResult,
+    form: Form,
+    terminal: Terminal,
+    *,
+    settings: RowSettings,
+    with_rows: bool = True,
+    expanded: bool = False,
+) -> None:
     """Print the result, and to standard error what is missing in it.
 
     Args:
-        max_rows: the limit in the settings, for the hint on how to get more.
+        with_rows: False if a file has the rows instead of the table.
+        expanded: each row as a record.
     """
     if result.plan is not None:
         _show_plan(result.answer, result.plan, terminal)
     elif result.answer:
-        _show_in_form(result.answer, form, terminal)
+        _show_in_form(result.answer, form, terminal, with_rows=with_rows, expanded=expanded)
     if result.answer and result.answer.rows:
-        for sentence in _truncation_notes(result.answer.rows, max_rows):
+        for sentence in truncation_notes(result.answer.rows, settings):
             terminal.remark(sentence)
     terminal.flush()
 
 
-def _show_in_form(answer: Answer, form: Form, terminal: Terminal) -> None:
+def _show_in_form(answer: Answer, form: Form, terminal: Terminal, *, with_rows: bool, expanded: bool) -> None:
     match form:
         case Form.SQL:
-            terminal.write_exactly(f"{answer.sql}\n")
+            terminal.write_exactly([f"{answer.sql}\n"])
         case Form.CSV:
-            terminal.write_exactly("".join(csv_lines(answer.rows)) if answer.rows else "")
+            terminal.write_exactly(csv_lines(answer.rows) if answer.rows else ())
         case Form.JSON:
-            terminal.write_exactly(_json(answer))
+            terminal.write_exactly([_json(answer)])
         case _:
-            show_answer(answer, terminal)
+            show_answer(answer, terminal, with_rows=with_rows, expanded=expanded)
     if form in (Form.SQL, Form.CSV) and answer.source is not Source.DIRECT:
         for line in _provenance(answer):
             terminal.remark(line)
 
 
-def show_answer(answer: Answer, terminal: Terminal) -> None:
+def show_answer(
+    answer: Answer, terminal: Terminal, *, with_rows: bool = True, expanded: bool = False
+) -> None:
     """Print the SQL unless the user wrote it, the rows, and how they were found."""
-    if answer.sql and answer.source is not Source.DIRECT:
-        terminal.show_sql(answer.sql)
-        terminal.say("")
-    cut_cells = _show_rows(answer.rows, terminal) if answer.rows else 0
-    for line in _provenance(answer):
-        terminal.say(line, "dim")
+    cut_cells = 0
+    with terminal.paging():
+        if answer.sql and answer.source is not Source.DIRECT:
+            terminal.show_sql(answer.sql)
+            terminal.say("")
+        if answer.rows and with_rows:
+            cut_cells = _show_rows(answer.rows, terminal, expanded=expanded)
+        for line in _provenance(answer):
+            terminal.say(line, "dim")
     if cut_cells:
         terminal.remark(
             f"{_count(cut_cells, 'long cell')} cut, ending in …; --csv and --json give all of them"
         )
 
 
-def _show_rows(rows: Rows, terminal: Terminal) -> int:
+def _show_rows(rows: Rows, terminal: Terminal, *, expanded: bool) -> int:
     """Print the rows, and return the number of cells that were cut."""
     if not rows.columns:  # `select from t`
         return 0
-    layout = lay_out(rows, room=terminal.room)
+    layout = lay_out(rows, room=terminal.room, expanded=expanded)
     terminal.show(layout.rows)
     return layout.cut_cells
 
 
 def _show_plan(answer: Answer | None, plan: list[str], terminal: Terminal) -> None:
-    if answer and answer.sql:
-        terminal.show_sql(answer.sql)
-        terminal.say("")
-    for line in plan:
-        terminal.say_line(escape_untrusted(line))
-    for line in _provenance(answer) if answer else ():
-        terminal.say(line, "dim")
+    with terminal.paging():
+        if answer and answer.sql:
+            terminal.show_sql(answer.sql)
+            terminal.say("")
+        for line in plan:
+            terminal.say_line(escape_untrusted(line))
+        for line in _provenance(answer) if answer else ():
+            terminal.say(line, "dim")
 
 
 def _provenance(answer: Answer) -> Iterator[str]:
@@ -120,24 +148,30 @@ def _escape_unprintable(character: re.Match[str]) -> str:
     return character[0] if character[0].isprintable() else json.dumps(character[0])[1:-1]
 
 
-def _truncation_notes(rows: Rows, max_rows: int) -> Iterator[str]:
-    shown = len(rows.rows)
+def truncation_notes(rows: Rows, settings: RowSettings) -> Iterator[str]:
+    """Yield a sentence for each limit that cut the rows, which says how to get more."""
+    shown, max_rows = len(rows.rows), settings.max_rows
     match rows.truncated:
         case Truncation.ROWS if shown < max_rows:
             yield f"only the first {_count(shown, 'row')}, and there are more: --limit takes up to {max_rows}"
         case Truncation.ROWS:
             yield (
                 f"only the first {_count(shown, 'row')}, and there are more: aggregate, filter, "
-                "or raise PG_MCP_SERVER_MAX_RESULT_ROWS"
+                f"or raise {settings.prefix}_ROWS"
             )
         case Truncation.BYTES:
             yield (
                 f"only the first {_count(shown, 'row')}, and there are more: select fewer columns, "
-                "or raise PG_MCP_SERVER_MAX_RESULT_BYTES"
+                f"or raise {settings.prefix}_BYTES"
             )
     if rows.cut_cells:
         values = _count(rows.cut_cells, "value")
         yield f"{values} cut, ending in …: select parts of them, or raise PG_MCP_SERVER_MAX_CELL_BYTES"
+
+
+def describe_file(file: Path, rows: Rows, size_bytes: int) -> str:
+    """Return what was written to a file."""
+    return f"{file}: {_count(len(rows.rows), 'row')}, {size_bytes} bytes"
 
 
 def _count(number: int, noun: str) -> str:

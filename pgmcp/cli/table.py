@@ -64,8 +64,18 @@ class _ShownColumn:
     cut_cells: int
 
 
-def lay_out(rows: Rows, *, room: int | None) -> Layout:
-    """Return the rows for a terminal that is `room` characters wide, or for a pipe if None."""
+_PIPE_ROOM: Final = 80
+"""Width of the line above a record in a pipe."""
+
+
+def lay_out(rows: Rows, *, room: int | None, expanded: bool = False) -> Layout:
+    """Return the rows for a terminal that is `room` characters wide, or for a pipe if None.
+
+    Args:
+        expanded: each row as a record.
+    """
+    if expanded:
+        return _records(_columns(rows, _MAX_CELL_IN_RECORD), rows, room or _PIPE_ROOM)
     if room is None:
         return _plain_table(_columns(rows, _MAX_CELL_IN_PIPE))
     columns = _columns(rows, _MAX_CELL_IN_RECORD)

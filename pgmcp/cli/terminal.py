@@ -6,10 +6,11 @@ model is never interpreted as markup, and is never sent to a terminal as a contr
 """
 
 import logging
+import os
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import TextIOWrapper
 from typing import Final, TextIO
 
@@ -19,6 +20,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from pgmcp.cli.errors import describe
+from pgmcp.cli.pager import LongOutputPager
 from pgmcp.errors import PgmcpError
 from pgmcp.untrusted import escape_untrusted_block
 
@@ -49,6 +51,13 @@ class Terminal:
         """Return a log handler whose lines do not disturb the progress display."""
         return _RemarkHandler(self.remark)
 
+    def paging(self) -> AbstractContextManager[object]:
+        """Show what is printed in the block in the user's pager, if it is long and there is a reader."""
+        is_read = self._out.is_terminal and not self._out.is_dumb_terminal and sys.stdin.isatty()
+        if not is_read or not self._stdout.isatty():
+            return nullcontext()
+        return self._out.pager(LongOutputPager(self._stdout, self._out.height, os.environ), styles=True)
+
     def show(self, thing: RenderableType) -> None:
         """Print a rich renderable."""
         self._out.print(thing)
@@ -75,14 +84,15 @@ class Terminal:
                 Syntax(text, "postgresql", theme="ansi_dark", background_color="default", word_wrap=True)
             )
 
-    def write_exactly(self, text: str) -> None:
-        """Write text for programs byte for byte; on a terminal it is escaped."""
+    def write_exactly(self, pieces: Iterable[str]) -> None:
+        """Write text for programs byte for byte, piece by piece; on a terminal it is escaped."""
         if self._stdout.isatty():
-            self._stdout.write(escape_untrusted_block(text.replace("\r\n", "\n")))
+            for text in pieces:
+                self._stdout.write(escape_untrusted_block(text.replace("\r\n", "\n")))
         else:
             # As bytes: in text mode Windows would double line ends and replace characters.
             self._stdout.flush()
-            self._stdout.buffer.write(text.encode("utf-8", "replace"))
+            self._stdout.buffer.writelines(text.encode("utf-8", "replace") for text in pieces)
         self._stdout.flush()
 
     def remark(self, text: str) -> None:

@@ -1,10 +1,10 @@
-"""Writes the rows of an answer to a file in the configured folder.
+"""Writes the rows of an answer to a file: in the configured folder, or where a person wants it.
 
 A short-lived process, `process.py`, does it: formatting a million cells would block this process, which
 serves all callers, for a second, and pyarrow would stay in its memory. The rows go there as they came from
 the worker and become objects only there, some thousands at a time.
 
-The file's name is made here, from the time and random digits; callers cannot choose it.
+The name of a file in the folder is made here, from the time and random digits; callers cannot choose it.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from pgmcp.answers.text import WHY_BY_REASON
 from pgmcp.child_process import away_from_terminal, bare_environment, end
 from pgmcp.errors import ExportFailedError
 from pgmcp.execution.result import EncodedRows, Rows, Truncation
+from pgmcp.features import how_to_install
 
 SpawnWriting = Callable[[], Awaitable[Process]]
 
@@ -36,6 +37,7 @@ TIMEOUT_S: Final = 20.0
 _LIFETIME_S = 60
 """After this time the process ends by itself, in case its parent cannot kill it."""
 
+_FOLDER_HINT: Final = "an operator should look at the folder for exports (PG_MCP_SERVER_EXPORT_DIR)"
 _MAX_AT_ONCE = 2
 _PIECE_BYTES: Final = 1 << 20
 
@@ -85,6 +87,22 @@ class Exported:
         )
 
 
+class _Target:
+    """The file of one export.
+
+    Args:
+        hint: what to do if it cannot be written.
+        is_new: nobody else knows its name, so it is removed if the export fails.
+    """
+
+    def __init__(self, path: Path, hint: str, *, is_new: bool = False) -> None:
+        self.path = path
+        self.hint = hint
+        self.is_new = is_new
+        # Hidden, and with a name that no other export has.
+        self.partial_path = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
 class Exporter:
     """Writes exports, with a limit on concurrent ones."""
 
@@ -118,15 +136,26 @@ class Exporter:
             ExportFailedError: the file could not be written, and no part of it is left; the message says why.
         """
         path = self._folder / _new_name(self._now(), file_format)
+        return await self._write_to(rows, file_format, _Target(path, _FOLDER_HINT, is_new=True))
+
+    async def write_to(self, rows: Rows, file_format: ExportFormat, path: Path) -> Exported:
+        """Write the rows to a file that a person named, and replace an existing one by the complete new one.
+
+        Raises:
+            ExportFailedError: as `write`.
+        """
+        return await self._write_to(rows, file_format, _Target(path.resolve(), "name another file"))
+
+    async def _write_to(self, rows: Rows, file_format: ExportFormat, target: "_Target") -> Exported:
         try:
             async with asyncio.timeout(self._timeout_s), self._places:
-                size_bytes = await self._write(rows, file_format, path)
+                size_bytes = await self._write(rows, file_format, target)
         except TimeoutError:
             raise ExportFailedError(
                 f"writing the file was stopped after {self._timeout_s:g} s", hint="export fewer rows"
             ) from None
         return Exported(
-            path=str(path),
+            path=str(target.path),
             format=file_format,
             row_count=len(rows.rows),
             size_bytes=size_bytes,
@@ -138,19 +167,19 @@ class Exporter:
         """Wait until cancelled exports are cleaned up."""
         await asyncio.gather(*self._endings)
 
-    async def _write(self, rows: Rows, file_format: ExportFormat, path: Path) -> int:
+    async def _write(self, rows: Rows, file_format: ExportFormat, target: "_Target") -> int:
         try:
             process = await self._spawn()
         except OSError as error:  # out of memory or processes
             raise ExportFailedError("the process that writes the file could not be started") from error
         is_written = False
         try:
-            size_bytes = await _converse(process, rows, file_format, path)
+            size_bytes = await _converse(process, rows, file_format, target)
             is_written = True
         finally:
             if not is_written:
                 # In a separate task, because a cancelled caller may be cancelled at every await.
-                await asyncio.shield(self._in_background(_undo(process, path)))
+                await asyncio.shield(self._in_background(_undo(process, target)))
         return size_bytes
 
     def _in_background(self, ending: Coroutine[None, None, None]) -> asyncio.Task[None]:
@@ -169,7 +198,7 @@ def check_format(file_format: ExportFormat) -> None:
     if file_format is ExportFormat.PARQUET and find_spec("pyarrow") is None:
         raise ExportFailedError(
             "pyarrow is not installed here, which writes Parquet",
-            hint="export csv, or pip install 'pgmcp[parquet]'",
+            hint=f"export csv, or install it: {how_to_install('parquet')}",
         )
 
 
@@ -188,14 +217,14 @@ async def spawn_writing() -> Process:
     )
 
 
-async def _converse(process: Process, rows: Rows, file_format: ExportFormat, path: Path) -> int:
+async def _converse(process: Process, rows: Rows, file_format: ExportFormat, target: "_Target") -> int:
     """Send the rows and return the length of the file in bytes."""
     assert process.stdin is not None and process.stdout is not None  # noqa: S101, PT018
     assert isinstance(rows.rows, EncodedRows)  # noqa: S101
     columns = [(column.name, column.type) for column in rows.columns]
     header = {
-        "path": str(path),
-        "partial_path": str(_partial(path)),
+        "path": str(target.path),
+        "partial_path": str(target.partial_path),
         "format": file_format.value,
         "columns": columns,
         "row_count": len(rows.rows),
@@ -218,26 +247,22 @@ async def _converse(process: Process, rows: Rows, file_format: ExportFormat, pat
     if "failure" in result:
         raise ExportFailedError(
             f"the file could not be written: {result['failure']}",
-            hint="an operator should look at the folder for exports (PG_MCP_SERVER_EXPORT_DIR)",
+            hint=target.hint,
         )
     return int(result["bytes"])
 
 
-async def _undo(process: Process, path: Path) -> None:
+async def _undo(process: Process, target: "_Target") -> None:
     """Kill the process and remove its file; it may have finished just before it was killed."""
     await end(process)
-    await asyncio.to_thread(_remove, path)
+    await asyncio.to_thread(_remove, target)
 
 
-def _remove(path: Path) -> None:
+def _remove(target: "_Target") -> None:
     with suppress(OSError):  # the folder may have been removed
-        _partial(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-
-
-def _partial(path: Path) -> Path:
-    """Return the name of the unfinished file: hidden, with an unused suffix."""
-    return path.with_name(f".{path.name}.part")
+        target.partial_path.unlink(missing_ok=True)
+        if target.is_new:
+            target.path.unlink(missing_ok=True)
 
 
 def _new_name(now: datetime, file_format: ExportFormat) -> str:

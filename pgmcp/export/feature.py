@@ -1,5 +1,6 @@
-"""Registers exports: the argument `export` of the tools that return rows, and their settings."""
+"""Registers exports: the argument `export` of the tools that return rows, its settings, and `--parquet`."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -8,16 +9,20 @@ from msgspec import Meta
 from msgspec.structs import replace
 
 from pgmcp.errors import InvalidArgumentError
-from pgmcp.execution.result import RowLimits
+from pgmcp.execution.result import RowLimits, Rows
 from pgmcp.features import AnswerExtension, Feature, ToolArgument
 
 if TYPE_CHECKING:
     from pgmcp.answers.answer import Answer
+    from pgmcp.cli.options import AnswerOption
     from pgmcp.export.export import Exporter
     from pgmcp.settings import ServerSettings
     from pgmcp.settings.section import Section
 
 _NEEDS: Final = "an operator can allow it by naming a folder in PG_MCP_SERVER_EXPORT_DIR"
+_FILE_TIMEOUT_S: Final = 55.0
+"""Less than the lifetime of the process that writes."""
+
 _TYPE: Final = Annotated[
     Literal["csv", "parquet"] | None,
     Meta(description="Also write all rows to a file, for large results"),
@@ -81,8 +86,41 @@ def _extend_answers(server: "ServerSettings | None") -> AnswerExtension:
     from pgmcp.export.settings import ExportSettings
 
     assert isinstance(server, ExportSettings)  # noqa: S101 # its fields are registered below
-    limits = RowLimits(server.export_max_rows, server.export_max_bytes, server.max_cell_bytes)
-    return ExportExtension(server.export_dir, limits)
+    return ExportExtension(server.export_dir, _file_limits(server))
+
+
+def _file_limits(server: "ServerSettings") -> RowLimits:
+    from pgmcp.export.settings import ExportSettings
+
+    assert isinstance(server, ExportSettings)  # noqa: S101 # as above
+    return RowLimits(
+        max(server.export_max_rows, server.max_result_rows),
+        max(server.export_max_bytes, server.max_result_bytes),
+        server.max_cell_bytes,
+    )
+
+
+async def _write_file(rows: Rows, file_format: str, path: Path) -> int:
+    """Write rows to a file that a person named.
+
+    Raises:
+        ExportFailedError: the file cannot be written.
+    """
+    from pgmcp.export.export import Exporter, ExportFormat, check_format
+
+    chosen = ExportFormat(file_format)
+    check_format(chosen)
+    exporter = Exporter(path.parent, timeout_s=_FILE_TIMEOUT_S)
+    try:
+        return (await exporter.write_to(rows, chosen, path)).size_bytes
+    finally:
+        await exporter.close()
+
+
+def _answer_options() -> "Iterable[AnswerOption]":
+    from pgmcp.export.command_line import PARQUET_OPTION
+
+    return [PARQUET_OPTION]
 
 
 def _settings() -> "type[Section]":
@@ -91,4 +129,11 @@ def _settings() -> "type[Section]":
     return ExportSettings
 
 
-FEATURE: Final = Feature(name="export", extend_answers=_extend_answers, server_settings=_settings)
+FEATURE: Final = Feature(
+    name="export",
+    extend_answers=_extend_answers,
+    file_limits=_file_limits,
+    write_file=_write_file,
+    server_settings=_settings,
+    answer_options=_answer_options,
+)

@@ -11,6 +11,7 @@ a file is left: a server that dies closes standard input before the rows are who
 import json
 import os
 import signal
+import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -47,7 +48,8 @@ def _write(header: dict[str, Any], body: bytes) -> int:
         else:
             _write_csv(rows, file)
         file.flush()
-        os.fsync(file.fileno())  # reports late errors of a full disk or a network file system
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            os.fsync(file.fileno())  # reports late errors of a full disk or a network file system
         return os.fstat(file.fileno()).st_size
 
 
@@ -62,15 +64,19 @@ def _read_rows(body: bytes, row_count: int) -> EncodedRows:
 def _new_file(path: Path, partial_path: Path) -> Iterator[BinaryIO]:
     """Create a file readable only by its owner, and rename it when it is complete.
 
-    If anything fails, the file is removed.
+    If anything fails, the file is removed. A device or a pipe is written directly.
     """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            yield device
+        return
     descriptor = os.open(
         partial_path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600
     )
     try:
         with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
             yield file
-        partial_path.rename(path)
+        partial_path.replace(path)
     except BaseException:
         partial_path.unlink()
         raise

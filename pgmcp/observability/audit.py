@@ -13,9 +13,10 @@ import hashlib
 import json
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from logging.handlers import RotatingFileHandler
@@ -65,8 +66,9 @@ class AuditFile:
             ) from error
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; a line that could not be written has been reported."""
+        with suppress(OSError):
+            self._file.close()
 
     def observe_call(self, call: Call) -> AbstractContextManager[None]:
         """Return a context manager that writes the call's line at its end."""
@@ -120,7 +122,9 @@ class _PrivateFile(RotatingFileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Log that a line is lost; the call continues."""
-        logger.exception("a line of the audit file could not be written")
+        error = sys.exception()
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        logger.error("a line of the audit file could not be written: %s", reason.lower())
 
 
 def _record(line: str) -> logging.LogRecord:

@@ -371,6 +371,9 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(
         default="text", description="format of log lines on stderr: text for people, JSON for log collectors"
     )
+    shell_history: int = number(
+        1000, "inputs", 0, 100_000, "inputs that `pgmcp shell` keeps in a file; 0 keeps none"
+    )
     opentelemetry: bool = Field(
         default=False,
         description="send spans and metrics by OTLP, configured by OTEL_EXPORTER_OTLP_ENDPOINT and the other "

@@ -38,7 +38,7 @@ _MODEL_BY_GROUP: dict[str, type[BaseModel]] = {
 }
 
 
-_SINGLE_FIELDS = ("context_file", "log_level", "log_format", "opentelemetry")
+_SINGLE_FIELDS = ("context_file", "log_level", "log_format", "shell_history", "opentelemetry")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.cli.options import Form
-from pgmcp.cli.show import CommandResult, show
+from pgmcp.cli.show import CommandResult, RowSettings, show
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Column, Rows, Truncation
 
@@ -31,7 +31,7 @@ def shown(answer: Answer | None, form: Form, plan: list[str] | None = None) -> t
     streams = [
         io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) for file in (out, error)
     ]
-    show(CommandResult(answer, plan), form, Terminal(*streams), max_rows=1000)
+    show(CommandResult(answer, plan), form, Terminal(*streams), settings=RowSettings(1000))
     return out.getvalue().decode(), error.getvalue().decode()
 
 

@@ -37,7 +37,7 @@ def test_a_program_gets_the_bytes_and_a_terminal_nothing_that_acts() -> None:
     pipe, screen = _Stream(), _Stream(is_terminal=True)
 
     for out in (pipe, screen):
-        Terminal(out, _Stream()).write_exactly("a\x1b[2J\r\n")
+        Terminal(out, _Stream()).write_exactly(["a\x1b[2J\r\n"])
 
     assert pipe.text == "a\x1b[2J\r\n"
     assert screen.text == "a\\u001b[2J\n"

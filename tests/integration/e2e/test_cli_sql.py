@@ -80,7 +80,89 @@ def test_rows_beyond_the_limit_are_reported_on_standard_error(
 
     assert done.returncode == 0
     assert done.stdout == b"id\r\n1\r\n2\r\n"
-    assert done.stderr == b"only the first 2 rows, and there are more: --limit takes up to 1000\n"
+    assert done.stderr == b"only the first 2 rows, and there are more: --limit takes up to 100000\n"
+
+
+def test_csv_and_parquet_have_as_many_rows_as_an_export(
+    shop_environment: dict[str, str], folder: Path
+) -> None:
+    statement = "select id, full_name from customers order by id limit 3000"
+
+    csv = run(shop_environment, folder, "sql", "--csv", statement)
+    parquet = run(shop_environment, folder, "sql", "--parquet", "c.parquet", statement)
+    bounded = run(
+        shop_environment | {"PG_MCP_SERVER_EXPORT_MAX_ROWS": "1500"}, folder, "sql", "--csv", statement
+    )
+
+    assert (csv.returncode, csv.stderr, csv.stdout.count(b"\r\n")) == (0, b"", 3001)
+    assert parquet.stderr.startswith(b"c.parquet: 3000 rows, ")
+    assert parquet.stdout.startswith(b"3000 rows, ")
+    assert pyarrow_rows(folder / "c.parquet") == 3000
+    assert bounded.stdout.count(b"\r\n") == 1501
+    assert b"raise PG_MCP_SERVER_EXPORT_MAX_ROWS" in bounded.stderr
+
+
+def pyarrow_rows(file: Path) -> int:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    return int(parquet.read_metadata(file).num_rows)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+@pytest.mark.parametrize(
+    "arguments", [["sql", "--csv", "select 1"], ["sql", "select 1"], ["--help"], ["serve", "--check"]]
+)
+def test_a_full_disk_is_one_line(
+    arguments: list[str], shop_environment: dict[str, str], folder: Path
+) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            env=shop_environment,
+            cwd=folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == b"pgmcp: export_failed: the output cannot be written: no space left on device\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
+def test_a_full_disk_under_a_file_is_one_line(shop_environment: dict[str, str], folder: Path) -> None:
+    pytest.importorskip("pyarrow")
+    environment = shop_environment | {"PG_MCP_AUDIT_FILE": "/dev/full"}
+
+    done = run(environment, folder, "sql", "--parquet", "/dev/full", "select 1")
+
+    assert done.returncode == 1
+    assert done.stderr.decode().splitlines() == [
+        "error: a line of the audit file could not be written: no space left on device",
+        "pgmcp: export_failed: the file could not be written: No space left on device",
+        "hint: name another file",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("command", "exit_code", "shown"),
+    [
+        (r"\dt ord*", 0, "table order_items -- "),
+        (r"\d categories", 0, "  id         integer  primary key"),
+        (r"\dn", 0, "public: 7 tables"),
+        (r"\l", 0, "* shop at 127.0.0.1:"),
+        (r"\df", 0, "| schema | name | result | arguments |"),
+        (r"\du", 2, r"there is no command \du"),
+        (r"\timing", 2, r"\timing works in `pgmcp shell` only"),
+    ],
+)
+def test_commands_of_psql_are_answered(
+    command: str, exit_code: int, shown: str, shop_environment: dict[str, str], folder: Path
+) -> None:
+    done = run(shop_environment, folder, "sql", command)
+
+    assert done.returncode == exit_code
+    assert shown in (done.stderr if exit_code else done.stdout).decode()
 
 
 def test_rows_beyond_the_highest_limit_name_the_setting(

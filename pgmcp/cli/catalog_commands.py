@@ -1,0 +1,177 @@
+r"""The backslash commands of psql that show what is in a database: `\dt`, `\d orders`, `\l`.
+
+They work in `pgmcp shell`, and as `pgmcp sql "\dt"` for those who try it there.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from pgmcp.answers.answer import Answer
+from pgmcp.catalog.catalog import Catalog, Table, TableKind
+from pgmcp.catalog.rendering import Detail, render_tables
+from pgmcp.cli.session import CALLER, Session
+from pgmcp.errors import InvalidArgumentError
+from pgmcp.settings import Settings
+from pgmcp.settings.origins import find_address
+from pgmcp.untrusted import escape_untrusted
+
+_COMMAND: Final = re.compile(r"\\([A-Za-z]+|\?|!)(\+?)\s*(.*)", re.DOTALL)
+_NO_LIMIT: Final = 1_000_000
+
+HELP_BY_COMMAND: Final = {
+    r"\d [NAME]": "tables, or the columns, keys and indexes of one",
+    r"\dt [PATTERN]": "tables; \\dt+ with their columns; \\dt sales.* for a schema",
+    r"\dv [PATTERN]": "views",
+    r"\dn": "schemas",
+    r"\df [PATTERN]": "functions",
+    r"\l": "configured databases",
+}
+
+SHELL_COMMANDS: Final = (
+    "again",
+    "c",
+    "connect",
+    "csv",
+    "follow",
+    "g",
+    "parquet",
+    "q",
+    "reading",
+    "timing",
+    "x",
+    "?",
+)
+
+_INSTEAD: Final = {
+    "copy": r"\csv FILE writes the rows of the last statement",
+    "di": r"\d NAME shows the indexes of a table",
+    "e": "Alt-Enter begins a new line; the up arrow recalls an earlier input",
+    "i": "`pgmcp shell < FILE` runs a file",
+    "o": r"\csv FILE writes the rows of the last statement",
+    "!": "there is no way to run programs",
+}
+
+_FUNCTIONS: Final = """\
+select n.nspname as schema, p.proname as name, pg_catalog.pg_get_function_result(p.oid) as result,
+       pg_catalog.pg_get_function_arguments(p.oid) as arguments
+from pg_catalog.pg_proc as p join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+where n.nspname not in ('pg_catalog', 'information_schema'){condition}
+order by 1, 2, 4"""
+
+
+@dataclass(frozen=True, slots=True)
+class BackslashCommand:
+    """A command.
+
+    Attributes:
+        name: without the backslash.
+        is_detailed: it ends in "+".
+    """
+
+    name: str
+    argument: str = ""
+    is_detailed: bool = False
+
+
+def parse_command(text: str) -> BackslashCommand | None:
+    """Return the command of a text; None if the text is none."""
+    found = _COMMAND.fullmatch(text.strip())
+    if found is None:
+        return None
+    return BackslashCommand(found[1], found[3].strip().rstrip(";").rstrip(), bool(found[2]))
+
+
+async def run_catalog_command(
+    command: BackslashCommand, session: Session, database: str | None = None
+) -> str | Answer:
+    """Return what a command shows: text, or rows.
+
+    Raises:
+        InvalidArgumentError: there is no such command, or no such table.
+    """
+    match command.name:
+        case "d" | "dt" | "dv" | "dm" | "det":
+            return await _tables(command, session, database)
+        case "dn":
+            return _schemas(await session.pipeline.databases.catalog(database))
+        case "df":
+            return await session.pipeline.execute_sql(
+                _function_query(command.argument), database=database, caller=CALLER
+            )
+        case "l" | "conninfo":
+            return _databases(session.settings, database)
+        case name if name in SHELL_COMMANDS:
+            raise InvalidArgumentError(f"\\{name} works in `pgmcp shell` only")
+        case name:
+            known = _INSTEAD.get(name) or f"known are {', '.join(HELP_BY_COMMAND)}; `pgmcp shell` has more"
+            raise InvalidArgumentError(f"there is no command \\{name[:20]}", hint=known)
+
+
+async def _tables(command: BackslashCommand, session: Session, database: str | None) -> str:
+    name = command.argument
+    has_pattern = any(sign in name for sign in "*?")
+    if name and not has_pattern and command.name == "d":
+        catalog, tables = await session.pipeline.find_tables(
+            "", database=database, names=[name], limit=_NO_LIMIT, caller=CALLER
+        )
+        return render_tables(tables, catalog, detail=Detail.FULL)
+    catalog, tables = await session.pipeline.find_tables(
+        "", database=database, names=[], limit=_NO_LIMIT, caller=CALLER
+    )
+    found = [table for table in tables if is_wanted(table, catalog, command)]
+    if not found and tables:
+        raise InvalidArgumentError(
+            f"nothing matches \\{command.name} {name}".rstrip(), hint="\\d lists all tables"
+        )
+    return render_tables(found, catalog, detail=Detail.COLUMNS if command.is_detailed else Detail.NAMES)
+
+
+_VIEWS: Final = (TableKind.VIEW, TableKind.MATERIALIZED_VIEW)
+
+
+def is_wanted(table: Table, catalog: Catalog, command: BackslashCommand) -> bool:
+    r"""Return whether a command lists a table: `\dt` no views, and only names that match its pattern."""
+    if command.name in ("dv", "dm") and table.kind not in _VIEWS:
+        return False
+    if command.name == "dt" and table.kind in _VIEWS:
+        return False
+    if not command.argument:
+        return True
+    pattern = command.argument.replace('"', "").lower()
+    if "." in pattern:
+        return fnmatchcase(f"{table.schema}.{table.name}".lower(), pattern)
+    return fnmatchcase(table.name.lower(), pattern)
+
+
+def _schemas(catalog: Catalog) -> str:
+    counts: dict[str, int] = {}
+    for table in catalog.tables:
+        counts[table.schema] = counts.get(table.schema, 0) + 1
+    lines = [f"{escape_untrusted(schema)}: {_count(number)}" for schema, number in counts.items()]
+    lines += [f"{escape_untrusted(schema)}: excluded by the settings" for schema in catalog.left_out_schemas]
+    return "\n".join(lines)
+
+
+def _count(number: int) -> str:
+    return f"{number} table{'' if number == 1 else 's'}"
+
+
+def _function_query(pattern: str) -> str:
+    like = pattern.replace('"', "").replace("'", "''").replace("*", "%").replace("?", "_").lower()
+    schema, dot, name = like.rpartition(".")
+    condition = f"\n  and lower(p.proname::text) like '{name}'" if name else ""
+    if dot:
+        condition += f"\n  and lower(n.nspname::text) like '{schema}'"
+    return _FUNCTIONS.format(condition=condition)
+
+
+def _databases(settings: Settings, current: str | None) -> str:
+    names: Sequence[str] = list(settings.databases)
+    current = current or names[0]
+    return "\n".join(
+        f"{'*' if name == current else ' '} {name} at {find_address(settings.databases[name]).hosts}"
+        for name in names
+    )

@@ -1,0 +1,63 @@
+"""Ends commands with a short message and an exit code, without a traceback."""
+
+import errno
+import os
+import sys
+from contextlib import suppress
+from typing import Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from pgmcp.cli.errors import ExitCode, exit_code_of
+from pgmcp.errors import ExportFailedError, PgmcpError
+
+_DISK_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+
+
+class CommandGroup(TyperGroup):
+    """The group of all commands."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program; a full disk under its output is a message."""
+        try:
+            try:
+                return super().main(*args, **options)
+            finally:
+                sys.stdout.flush()  # else Python does, after the exit code is decided
+        except OSError as error:
+            if error.errno not in {errno.EPIPE, *_DISK_ERRORS}:
+                raise
+            _discard_output()
+            if error.errno != errno.EPIPE:
+                _report_full_disk(error)
+            sys.exit(ExitCode.FAILED)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except PgmcpError as error:
+            from pgmcp.cli.terminal import Terminal
+
+            Terminal().show_failure(error)
+            raise typer.Exit(exit_code_of(error)) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere, so that Python does not try to write it again."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _report_full_disk(error: OSError) -> None:
+    from pgmcp.cli.terminal import Terminal
+
+    what = error.filename or "the output"
+    reason = (error.strerror or "no reason given").lower()
+    with suppress(OSError):  # standard error may be on the same disk
+        Terminal().show_failure(ExportFailedError(f"{what} cannot be written: {reason}"))

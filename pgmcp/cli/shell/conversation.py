@@ -1,0 +1,277 @@
+"""Runs the inputs of a shell one after another, and keeps what later inputs refer to."""
+
+import shlex
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pgmcp.answers.answer import Answer
+from pgmcp.argument_bounds import MAX_QUESTION_CHARACTERS
+from pgmcp.cli.catalog_commands import HELP_BY_COMMAND, BackslashCommand, parse_command, run_catalog_command
+from pgmcp.cli.options import Form
+from pgmcp.cli.session import CALLER, Session
+from pgmcp.cli.shell.inputs import Input, InputKind
+from pgmcp.cli.show import CommandResult, RowSettings, describe_file, show, truncation_notes
+from pgmcp.cli.stages import report_stages
+from pgmcp.cli.terminal import Terminal
+from pgmcp.errors import InvalidArgumentError
+from pgmcp.features import file_limits, file_writer
+from pgmcp.pipeline import ReturnType
+from pgmcp.untrusted import escape_untrusted, shorten
+
+HELP_BY_SHELL_COMMAND: Final = {
+    **HELP_BY_COMMAND,
+    r"\c NAME": "use another configured database",
+    r"\again [QUESTION]": "ask a question that refers to the last one; alone: run the last statement again",
+    r"\follow [on|off]": "let every question refer to the last one",
+    r"\reading NUMBER": "answer the last question in another of its readings",
+    r"\csv FILE": "write all rows of the last statement to a file",
+    r"\parquet FILE": "the same as Parquet",
+    r"\x [on|off]": "show each row as a record",
+    r"\timing [on|off]": "show the time of each statement",
+    r"\q": "leave, as Ctrl-D does",
+}
+_RULES: Final = """\
+SQL begins with an SQL keyword and ends with ";". Everything else is a question, for the configured model.
+A line that begins or ends with "?" is always a question. Tab completes; Alt-Enter begins a new line;
+Ctrl-C cancels a statement; an input that begins with a space is not saved.
+"""
+_NOTHING_YET: Final = "there is no statement yet"
+_MIN_SQL_CHARACTERS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What later inputs refer to.
+
+    Attributes:
+        question: "" if the person wrote the SQL.
+        readings: other readings of the question.
+    """
+
+    question: str
+    sql: str
+    readings: tuple[str, ...] = ()
+
+
+def refer_back(question: str, last: Turn) -> str:
+    """Return a question that says what the last one was, so that the model can resolve what it refers to."""
+    earlier = (
+        f"It follows the question: {last.question}\nwhose"
+        if last.question
+        else "It follows a statement whose"
+    )
+    head = f"{question}\n\n{earlier} SQL was:\n"
+    room = max(_MIN_SQL_CHARACTERS, MAX_QUESTION_CHARACTERS - len(head))
+    return head + shorten(last.sql, room)
+
+
+class Conversation:
+    """Runs inputs, and prints what they give.
+
+    Args:
+        database: the name of the database in use.
+    """
+
+    def __init__(self, session: Session, terminal: Terminal, database: str) -> None:
+        self._session = session
+        self._terminal = terminal
+        self.database = database
+        self._last: Turn | None = None
+        self._expanded = False
+        self._timed = False
+        self._follows = False
+        self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
+            "again": self._again,
+            "g": self._again,
+            "c": self._connect,
+            "connect": self._connect,
+            "csv": self._write_csv,
+            "follow": self._set_following,
+            "parquet": self._write_parquet,
+            "reading": self._answer_reading,
+            "timing": self._set_timing,
+            "x": self._set_expanded,
+            "?": self._help,
+            "h": self._help,
+        }
+
+    async def run(self, item: Input) -> bool:
+        r"""Run an input; return False for `\q`.
+
+        Raises:
+            PgmcpError: there is no answer.
+        """
+        match item.kind:
+            case InputKind.SQL:
+                await self._run_sql(item.text)
+            case InputKind.QUESTION:
+                await self._ask(item.text, refers_back=self._follows)
+            case _:
+                return await self._run_command(parse_command(item.text) or BackslashCommand("?"))
+        return True
+
+    async def connect(self, database: str) -> None:
+        """Read the catalog of a database, and use the database.
+
+        Raises:
+            PgmcpError: it is unknown, or cannot be reached.
+        """
+        with self._terminal.progress() as say:
+            say("connecting")
+            catalog = await self._session.pipeline.databases.catalog(database)
+        self.database = database
+        count = len(catalog.tables)
+        self._terminal.say(
+            f"database {escape_untrusted(database)}, PostgreSQL {escape_untrusted(catalog.server_version)}, "
+            f"{count} table{'' if count == 1 else 's'}"
+        )
+
+    async def _run_sql(self, sql: str) -> None:
+        started_at_s = time.monotonic()
+        with self._terminal.progress() as say:
+            answer = await self._session.pipeline.execute_sql(
+                sql,
+                database=self.database,
+                caller=CALLER,
+                on_stage=report_stages(say, model=self._session.settings.openai.model),
+            )
+        self._last = Turn("", sql)
+        self._show(answer, started_at_s)
+
+    async def _ask(self, question: str, *, refers_back: bool = False, reading: str = "") -> None:
+        whole = refer_back(question, self._last) if refers_back and self._last else question
+        started_at_s = time.monotonic()
+        with self._terminal.progress() as say:
+            answer = await self._session.pipeline.answer(
+                whole,
+                database=self.database,
+                return_type=ReturnType.BOTH,
+                reading=reading,
+                caller=CALLER,
+                on_stage=report_stages(say, model=self._session.settings.openai.model),
+            )
+        self._last = Turn(question, answer.sql or "", answer.follow_up or self._readings_of(question))
+        self._show(answer, started_at_s)
+
+    def _readings_of(self, question: str) -> tuple[str, ...]:
+        """Return the readings known of a question, which its answer in one of them does not repeat."""
+        return self._last.readings if self._last is not None and self._last.question == question else ()
+
+    def _show(self, answer: Answer, started_at_s: float) -> None:
+        elapsed_ms = (time.monotonic() - started_at_s) * 1000
+        settings = RowSettings(self._session.settings.server.max_result_rows)
+        show(CommandResult(answer), Form.TABLE, self._terminal, settings=settings, expanded=self._expanded)
+        if self._timed:
+            stages = ", ".join(f"{stage} {spent_ms:.1f}" for stage, spent_ms in answer.elapsed_ms.items())
+            self._terminal.say(f"Time: {elapsed_ms:.1f} ms ({stages})", "dim")
+
+    async def _run_command(self, command: BackslashCommand) -> bool:
+        if command.name == "q":
+            return False
+        run = self._commands.get(command.name)
+        if run is not None:
+            await run(command.argument)
+            return True
+        with self._terminal.progress() as say:
+            say("reading the schema")
+            found = await run_catalog_command(command, self._session, self.database)
+        if isinstance(found, Answer):
+            self._show(found, time.monotonic())
+        else:
+            with self._terminal.paging():
+                for line in found.splitlines():
+                    self._terminal.say_line(line)
+        return True
+
+    async def _again(self, question: str) -> None:
+        last = self._need_last()
+        if question:
+            await self._ask(question, refers_back=True)
+        else:
+            await self._run_sql(last.sql)
+            self._last = last
+
+    async def _answer_reading(self, chosen: str) -> None:
+        last = self._need_last()
+        if not last.readings:
+            raise InvalidArgumentError("the last question has no other readings")
+        numbered = chosen.isdecimal() and 1 <= int(chosen) <= len(last.readings)
+        if chosen.isdecimal() and not numbered:
+            raise InvalidArgumentError(f"there is no reading {chosen}", hint=f"1 to {len(last.readings)}")
+        reading = last.readings[int(chosen) - 1] if numbered else chosen
+        await self._ask(last.question, reading=reading)
+
+    async def _connect(self, name: str) -> None:
+        if name:
+            self._session.pipeline.databases.get(name)
+        await self.connect(name or self.database)
+
+    async def _set_expanded(self, wanted: str) -> None:
+        self._expanded = self._switch("expanded display", wanted, self._expanded)
+
+    async def _set_timing(self, wanted: str) -> None:
+        self._timed = self._switch("timing", wanted, self._timed)
+
+    async def _set_following(self, wanted: str) -> None:
+        self._follows = self._switch("following the last question", wanted, self._follows)
+
+    def _switch(self, what: str, wanted: str, is_on: bool) -> bool:
+        if wanted.lower() not in ("", "on", "off"):
+            raise InvalidArgumentError(f"{what} is on or off, not {wanted[:20]!r}")
+        is_on = wanted.lower() == "on" if wanted else not is_on
+        self._terminal.say(f"{what} is {'on' if is_on else 'off'}")
+        return is_on
+
+    async def _write_csv(self, file: str) -> None:
+        await self._write(file, "csv")
+
+    async def _write_parquet(self, file: str) -> None:
+        await self._write(file, "parquet")
+
+    async def _write(self, file: str, file_format: str) -> None:
+        """Run the last statement again, with the limits of an export, and write its rows."""
+        last, path, write = self._need_last(), _read_path(file, file_format), file_writer()
+        limits = file_limits(self._session.settings.server)
+        if write is None or limits is None:
+            raise InvalidArgumentError("this installation writes no files")
+        with self._terminal.progress() as say:
+            answer = await self._session.pipeline.execute_sql(
+                last.sql,
+                database=self.database,
+                row_limits=limits,
+                caller=CALLER,
+                on_stage=report_stages(say, model=""),
+            )
+            if answer.rows is None:
+                return
+            say(f"writing {path}")
+            size_bytes = await write(answer.rows, file_format, path)
+        self._terminal.say(escape_untrusted(describe_file(path, answer.rows, size_bytes)))
+        for note in truncation_notes(answer.rows, RowSettings(limits.max_rows, "PG_MCP_SERVER_EXPORT_MAX")):
+            self._terminal.remark(note)
+
+    async def _help(self, _: str) -> None:
+        self._terminal.say(_RULES)
+        for command, meaning in HELP_BY_SHELL_COMMAND.items():
+            self._terminal.say(f"{command:<20} {meaning}")
+
+    def _need_last(self) -> Turn:
+        if self._last is None:
+            raise InvalidArgumentError(_NOTHING_YET, hint="run SQL or ask a question first")
+        return self._last
+
+
+def _read_path(text: str, file_format: str) -> Path:
+    try:
+        names = shlex.split(text)
+    except ValueError:
+        names = []
+    if len(names) != 1:
+        raise InvalidArgumentError("name one file", hint=f"\\{file_format} 'my file.{file_format}'")
+    path = Path(names[0]).expanduser()
+    if not path.absolute().parent.is_dir():
+        raise InvalidArgumentError(f"the folder {path.parent} does not exist")
+    return path

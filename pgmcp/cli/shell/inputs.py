@@ -1,0 +1,165 @@
+r"""Splits what a person types into SQL, questions and commands.
+
+    \dt                      a command: one line that begins with a backslash
+    select 1;                SQL: begins with an SQL keyword, ends with a semicolon, may have many lines
+    How many orders?         a question: everything else; one line
+    ? select the best month  a question, because it begins with "?"
+    Show the best month?     a question, because the line ends with "?"
+
+The first word decides, so that a person can predict it. Questions often begin with one of four keywords.
+These begin SQL only if the line ends with ";" or goes on like SQL: SHOW with the name of one setting, EXPLAIN
+with a statement, DO with a block, TABLE with a name.
+"""
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.lexer import Token, TokenKind, tokenize
+
+_READING: Final = ("select", "with", "values", "table", "explain", "show")
+# The guard refuses these, and says why; a model would be asked in vain.
+_WRITING: Final = """
+abort alter analyze begin call checkpoint close cluster comment commit copy create deallocate declare
+delete discard do drop end execute fetch grant import insert listen load lock merge move notify prepare
+reassign refresh reindex release reset revoke rollback savepoint security set start truncate unlisten
+update vacuum
+"""
+KEYWORDS: Final = frozenset((*_READING, *_WRITING.split()))
+"""First words of SQL."""
+
+_NAME: Final = r'(?:[\w$.]|"[^"]*")+'
+_LOOKS_LIKE_SQL: Final = {
+    "show": re.compile(
+        rf"\s+(?:{_NAME}|time\s+zone|transaction\s+isolation\s+level|session\s+authorization)\s*;?\s*$",
+        re.IGNORECASE,
+    ),
+    "explain": re.compile(
+        r"\s*\(|\s+(?:analyze|verbose|select|with|values|table|insert|update|delete|merge|execute)\b|\s*$",
+        re.IGNORECASE,
+    ),
+    "do": re.compile(r"\s*(?:\$|'|language\b)", re.IGNORECASE),
+    "table": re.compile(
+        rf"\s+(?:only\s+)?{_NAME}\s*(?:;|$|\b(?:order|limit|offset|fetch|union)\b)", re.IGNORECASE
+    ),
+}
+# As in psql, where they need no backslash.
+_COMMAND_BY_WORD: Final = {"exit": r"\q", "quit": r"\q", "help": r"\?"}
+
+
+class InputKind(StrEnum):
+    """Kinds of inputs."""
+
+    SQL = "sql"
+    QUESTION = "question"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One input.
+
+    Attributes:
+        text: SQL without its last semicolon, a question without a "?" in front, a command with its backslash.
+    """
+
+    kind: InputKind
+    text: str
+
+
+def kind_of(text: str) -> InputKind:
+    """Return the kind of the first input in a text that is not blank."""
+    stripped = text.strip()
+    first_line = stripped.partition("\n")[0].rstrip()
+    if first_line.startswith("\\") or first_line.rstrip(";").lower() in _COMMAND_BY_WORD:
+        return InputKind.COMMAND
+    if first_line.startswith("?") or first_line.endswith("?"):
+        return InputKind.QUESTION
+    word = _first_word(stripped)
+    if word is None or word.text.lower() not in KEYWORDS:
+        return InputKind.SQL if stripped.startswith(("(", "--", "/*")) else InputKind.QUESTION
+    looks_like_sql = _LOOKS_LIKE_SQL.get(word.text.lower())
+    following = stripped[word.start + len(word.text) :].partition("\n")[0].rstrip()
+    if looks_like_sql is None or following.endswith(";") or looks_like_sql.match(following):
+        return InputKind.SQL
+    return InputKind.QUESTION
+
+
+def _first_word(text: str) -> Token | None:
+    """Return the first token behind "("; None if there is none, or a comment is not closed."""
+    try:
+        return next((token for token in tokenize(text) if token.text != "("), None)
+    except SqlRejectedError:
+        return None
+
+
+def split(text: str, *, is_whole: bool = False) -> tuple[list[Input], str]:
+    """Return the complete inputs of a text, and the rest, whose end is missing.
+
+    Args:
+        is_whole: nothing follows, so the end of the text also ends a statement.
+    """
+    inputs: list[Input] = []
+    rest = text.lstrip("; \t\r\n\f\v")
+    while rest:
+        kind = kind_of(rest)
+        length = _sql_length(rest) if kind is InputKind.SQL else _line_length(rest)
+        if length is None and not is_whole and _has_tokens(rest):
+            return inputs, rest
+        piece = rest[:length]
+        if kind is not InputKind.SQL or _has_tokens(piece):
+            inputs.append(Input(kind, _cleaned(kind, piece)))
+        rest = rest[len(piece) :].lstrip("; \t\r\n\f\v")
+    return inputs, ""
+
+
+def is_complete(text: str) -> bool:
+    """Return whether Enter should run the text."""
+    return not split(text)[1]
+
+
+def _line_length(text: str) -> int:
+    end = text.find("\n")
+    return len(text) if end < 0 else end
+
+
+def _sql_length(text: str) -> int | None:
+    """Return the length of the first statement with its semicolon; None if it has not ended."""
+    end = text.find(";")
+    while end >= 0:
+        last = _last_token(text[: end + 1])
+        if last is not None and last.kind is TokenKind.PUNCTUATION and last.start == end:
+            return end + 1
+        end = text.find(";", end + 1)
+    return None
+
+
+def _last_token(text: str) -> Token | None:
+    """Return the last token; None if a string, a name or a comment is not closed."""
+    try:
+        last = deque(tokenize(text), maxlen=1)
+    except SqlRejectedError:
+        return None
+    return last[0] if last else None
+
+
+def _has_tokens(sql: str) -> bool:
+    """Return whether the text is more than comments."""
+    try:
+        return any(token.text != ";" for token in tokenize(sql))
+    except SqlRejectedError:
+        return True
+
+
+def _cleaned(kind: InputKind, piece: str) -> str:
+    text = piece.strip()
+    match kind:
+        case InputKind.SQL:
+            return text.removesuffix(";").rstrip()
+        case InputKind.QUESTION:
+            return text.removeprefix("?").strip()
+        case _:
+            return _COMMAND_BY_WORD.get(text.rstrip(";").lower(), text)

@@ -1,0 +1,167 @@
+"""Opens the pipeline for a shell, and reads inputs from a person or from standard input."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from pgmcp.cli.ask import MAX_INPUT_BYTES, read_text
+from pgmcp.cli.errors import ExitCode
+from pgmcp.cli.session import Session, load_shell_settings, open_session
+from pgmcp.cli.shell.completion import Candidate, complete
+from pgmcp.cli.shell.conversation import HELP_BY_SHELL_COMMAND, Conversation
+from pgmcp.cli.shell.history import HistoryFile, history_path
+from pgmcp.cli.shell.inputs import Input, split
+from pgmcp.cli.terminal import Terminal
+from pgmcp.errors import InvalidArgumentError, PgmcpError, RateLimitedError
+from pgmcp.settings import Settings
+
+_WELCOME: Final = (
+    'SQL ends with ";"; everything else is a question. \\? lists the commands, Tab completes, Ctrl-D leaves.'
+)
+_NO_MODEL: Final = (
+    "No model is configured, so only SQL is answered. To ask questions, set PG_MCP_OPENAI_API_KEY, or "
+    "PG_MCP_OPENAI_BASE_URL for a local model."
+)
+_COMMANDS: Final = sorted({text.split()[0] for text in HELP_BY_SHELL_COMMAND} | {"\\?"})
+_KILLED: Final = 128
+"""Added to the number of the signal that ended a program, as shells do."""
+
+
+def run_shell(database: str | None, *, keeps_history: bool) -> int:
+    """Run a shell until it is left, and return the exit code.
+
+    Raises:
+        PgmcpError: standard input is no terminal and an input failed, or the database cannot be reached.
+    """
+    terminal = Terminal()
+    settings = load_shell_settings(terminal.warning_handler(), database)
+    if sys.stdin.isatty():
+        return asyncio.run(_talk(settings, terminal, keeps_history=keeps_history))
+    text = read_text(MAX_INPUT_BYTES + 1)
+    if len(text.encode("utf-8", "replace")) > MAX_INPUT_BYTES:
+        raise InvalidArgumentError(f"standard input has more than {MAX_INPUT_BYTES} bytes")
+    asyncio.run(_run_batch(settings, terminal, split(text, is_whole=True)[0]))
+    return ExitCode.DONE
+
+
+async def _run_batch(settings: Settings, terminal: Terminal, inputs: list[Input]) -> None:
+    """Run the inputs until one fails."""
+    async with open_session(settings) as session:
+        conversation = Conversation(session, terminal, next(iter(settings.databases)))
+        for item in inputs:
+            if not await _run_when_allowed(conversation, item, terminal):
+                return
+
+
+async def _run_when_allowed(conversation: Conversation, item: Input, terminal: Terminal) -> bool:
+    """Run an input, and wait where the rate limit asks for it."""
+    while True:
+        try:
+            return await conversation.run(item)
+        except RateLimitedError as error:
+            if error.retry_after_s is None:
+                raise
+            terminal.remark(f"the rate limit is reached; going on in {error.retry_after_s:.0f} s")
+            await asyncio.sleep(error.retry_after_s)
+
+
+async def _talk(settings: Settings, terminal: Terminal, *, keeps_history: bool) -> int:
+    from pgmcp.cli.shell.prompt import Prompt
+
+    async with open_session(settings) as session:
+        conversation = Conversation(session, terminal, next(iter(settings.databases)))
+        runner = _Runner(terminal)
+        runner.handle_signals()
+        await conversation.connect(conversation.database)
+        terminal.say(_WELCOME)
+        if not session.pipeline.can_answer_questions:
+            terminal.say(_NO_MODEL)
+        history = HistoryFile(history_path(), settings.shell_history if keeps_history else 0)
+        prompt = Prompt(history, _completer(session, conversation), terminal.remark)
+        try:
+            await _converse(prompt.read, conversation, runner)
+        except asyncio.CancelledError:
+            if not runner.ended_by:
+                raise
+            return _KILLED + runner.ended_by
+    return ExitCode.DONE
+
+
+def _completer(session: Session, conversation: Conversation) -> Callable[[str, str], list[Candidate]]:
+    def complete_word(before: str, after: str) -> list[Candidate]:
+        catalog = session.pipeline.databases.cached_catalog(conversation.database)
+        return complete(
+            before, after, catalog, commands=_COMMANDS, databases=list(session.settings.databases)
+        )
+
+    return complete_word
+
+
+async def _converse(
+    read: Callable[[str], Awaitable[str]], conversation: Conversation, runner: "_Runner"
+) -> None:
+    while True:
+        try:
+            text = await read(conversation.database)
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        for item in split(text, is_whole=True)[0]:
+            match await runner.run(conversation, item):
+                case True:
+                    continue
+                case False:
+                    return
+                case None:  # what follows may build on it
+                    break
+
+
+class _Runner:
+    """Runs inputs that Ctrl-C cancels.
+
+    Attributes:
+        ended_by: the signal that ends the shell; 0 while it runs.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.ended_by = 0
+        self._terminal = terminal
+        self._running: asyncio.Task[bool] | None = None
+
+    def handle_signals(self) -> None:
+        """Let Ctrl-C cancel the running input only, and let SIGTERM and a closed terminal end the shell."""
+        loop, shell = asyncio.get_running_loop(), asyncio.current_task()
+        assert shell is not None  # noqa: S101
+        # Not add_signal_handler, which Windows lacks.
+        signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(self._cancel))
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                number = getattr(signal, name)
+                signal.signal(number, lambda number, _: loop.call_soon_threadsafe(self._end, shell, number))
+
+    async def run(self, conversation: Conversation, item: Input) -> bool | None:
+        """Run an input; return False to leave, and None if it failed or was cancelled."""
+        self._running = asyncio.create_task(conversation.run(item))
+        try:
+            return await self._running
+        except PgmcpError as error:
+            self._terminal.show_failure(error)
+            return None
+        except asyncio.CancelledError:
+            if self.ended_by:
+                raise
+            self._terminal.remark("cancelled")
+            return None
+        finally:
+            self._running = None
+
+    def _cancel(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+
+    def _end(self, shell: asyncio.Task[object], number: int) -> None:
+        self.ended_by = number
+        shell.cancel()

@@ -1,0 +1,87 @@
+"""How text is split into SQL, questions and commands."""
+
+import pytest
+
+from pgmcp.cli.shell.inputs import Input, InputKind, is_complete, kind_of, split
+
+SQL, QUESTION, COMMAND = InputKind.SQL, InputKind.QUESTION, InputKind.COMMAND
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("select 1", SQL),
+        ("  SELECT", SQL),
+        ("(select 1) union select 2", SQL),
+        ("-- note\nselect 1", SQL),
+        ("/* a */ with x as (select 1) table x", SQL),
+        ("with which customers", SQL),
+        ("delete from orders", SQL),
+        ("show work_mem", SQL),
+        ("show time zone", SQL),
+        ("show me everything;", SQL),
+        ("explain", SQL),
+        ("explain (analyze) select 1", SQL),
+        ("table orders", SQL),
+        ("table orders order by id", SQL),
+        ("do $$ begin end $$", SQL),
+        ("how many orders", QUESTION),
+        ("selected customers by city", QUESTION),
+        ("Show me revenue by month", QUESTION),
+        ("Show revenue by month", QUESTION),
+        ("Explain the drop in revenue", QUESTION),
+        ("Do any customers have no orders", QUESTION),
+        ("Table of revenue by month", QUESTION),
+        ("What's the best month", QUESTION),
+        ("select the best month?", QUESTION),
+        ("? select the best month", QUESTION),
+        ("Überfällige Rechnungen", QUESTION),
+        (r"\dt", COMMAND),
+        ("quit", COMMAND),
+        ("exit;", COMMAND),
+    ],
+)
+def test_the_first_word_decides(text: str, kind: InputKind) -> None:
+    assert kind_of(text) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "complete"),
+    [
+        ("", True),
+        ("select 1", False),
+        ("select 1;", True),
+        ("select ';", False),
+        ("select ';';", True),
+        ("select 1; -- done", True),
+        ("select 1 -- ;", False),
+        ("select $$;$$", False),
+        ("select $a$;$a$;", True),
+        ("select 1; select", False),
+        ('select ";', False),
+        ("/* ;", False),
+        ("how many orders", True),
+        (r"\d orders", True),
+    ],
+)
+def test_sql_goes_on_until_its_semicolon(text: str, complete: bool) -> None:
+    assert is_complete(text) is complete
+
+
+def test_pasted_text_is_run_piece_by_piece() -> None:
+    text = "\\dt\nselect 1;select\n 2 ; -- last\n;;How many orders?\n? show them\nexit\nselect 3"
+    complete = [
+        Input(COMMAND, r"\dt"),
+        Input(SQL, "select 1"),
+        Input(SQL, "select\n 2"),
+        Input(QUESTION, "How many orders?"),
+        Input(QUESTION, "show them"),
+        Input(COMMAND, r"\q"),
+    ]
+
+    assert split(text) == (complete, "select 3")
+    assert split(text, is_whole=True) == ([*complete, Input(SQL, "select 3")], "")
+
+
+def test_a_comment_alone_is_no_input() -> None:
+    assert split("-- nothing here\n", is_whole=True) == ([], "")
