@@ -108,9 +108,7 @@ def pyarrow_rows(file: Path) -> int:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
-@pytest.mark.parametrize(
-    "arguments", [["sql", "--csv", "select 1"], ["sql", "select 1"], ["--help"], ["serve", "--check"]]
-)
+@pytest.mark.parametrize("arguments", [["sql", "--csv", "select 1"], ["--help"]])
 def test_a_full_disk_is_one_line(
     arguments: list[str], shop_environment: dict[str, str], folder: Path
 ) -> None:
@@ -148,12 +146,7 @@ def test_a_full_disk_under_a_file_is_one_line(shop_environment: dict[str, str], 
     ("command", "exit_code", "shown"),
     [
         (r"\dt ord*", 0, "table order_items -- "),
-        (r"\d categories", 0, "  id         integer  primary key"),
-        (r"\dn", 0, "public: 7 tables"),
-        (r"\l", 0, "* shop at 127.0.0.1:"),
-        (r"\df", 0, "| schema | name | result | arguments |"),
         (r"\du", 2, r"there is no command \du"),
-        (r"\timing", 2, r"\timing works in `pgmcp shell` only"),
     ],
 )
 def test_commands_of_psql_are_answered(

@@ -64,30 +64,39 @@ def test_a_conversation_in_a_terminal(
     assert os.name == "nt" or history.stat().st_mode & 0o077 == 0
 
 
-BATCH = b"""\\dn
+BATCH = b"""\\d categories
+\\dn
+\\l
+\\df
 select 1 as a;
 select
   2 as b; How many active users do we have?
 """
+SHOWN = (
+    "  id         integer  primary key",
+    "public: 7 tables",
+    "* shop at 127.0.0.1:",
+    "| schema | name | result | arguments |",
+    "|   a |",
+    "|   b |",
+    "| active_users |",
+)
 
 
 def test_a_batch_runs_every_input(shop_environment: dict[str, str], folder: Path) -> None:
     done = run(shop_environment, folder, "shell", stdin=BATCH)
 
     assert (done.returncode, done.stderr) == (0, b"")
-    shown = done.stdout.decode()
-    assert [
-        shown.index(part) for part in ("public: 7 tables", "|   a |", "|   b |", "| active_users |")
-    ] == sorted(shown.index(part) for part in ("public: 7 tables", "|   a |", "|   b |", "| active_users |"))
+    places = [done.stdout.decode().find(part) for part in SHOWN]
+    assert places == sorted(places)
+    assert places[0] >= 0
 
 
 @pytest.mark.parametrize(
     ("text", "exit_code", "said"),
     [
         (b"delete from orders; select 1 as a;", 3, "rejected: DELETE is not a read"),
-        (b"select nam from products;", 1, "statement_failed: "),
         (b"What is the meaning of it all?", 2, "no_model: "),
-        (b"\\nothing", 2, r"there is no command \nothing"),
     ],
 )
 def test_a_batch_ends_at_its_first_failure(
