@@ -22,6 +22,13 @@ MAX_NAMES: Final = 20
 
 _MAX_LISTED_COLUMNS: Final = 40
 
+_REASON_BY_KIND: Final = {
+    "S": "is a sequence, not a table; SELECT last_value, is_called FROM it shows its state",
+    "c": "is a composite type, not a table; only columns have it",
+    "i": "is an index, not a table; search_schema shows indexes with their tables in full detail",
+    "I": "is an index, not a table; search_schema shows indexes with their tables in full detail",
+}
+
 _decode_names = msgspec.json.Decoder(list[str]).decode
 
 
@@ -70,7 +77,7 @@ async def find_hidden(fetch: Fetch, names: Sequence[str], catalog: Catalog) -> l
 
 
 def _read(row: list[JsonScalar], catalog: Catalog) -> HiddenRelation | None:
-    schema, name, is_readable, is_partition, parents, extension, columns = row
+    schema, name, kind, is_readable, is_partition, parents, extension, columns = row
     shown = _name(str(schema), str(name))
     if catalog.get(str(schema), str(name)) is not None:
         return None
@@ -80,6 +87,8 @@ def _read(row: list[JsonScalar], catalog: Catalog) -> HiddenRelation | None:
             f"is in the schema {escape_untrusted(str(schema))}, which PG_MCP_DATABASE_EXCLUDE_SCHEMAS or "
             "PG_MCP_DATABASE_INCLUDE_SCHEMAS excludes",
         )
+    if reason := _REASON_BY_KIND.get(str(kind)):
+        return HiddenRelation(shown, reason)
     if not is_readable:
         return HiddenRelation(shown, "may not be read by this role")
     return HiddenRelation(
@@ -121,9 +130,9 @@ def _statement(wanted: Sequence[tuple[str, ...]]) -> str:
     ]
     return f"""
 WITH RECURSIVE found AS (
-    SELECT c.oid, c.relnamespace, n.nspname, c.relname, c.relispartition
+    SELECT c.oid, c.relnamespace, n.nspname, c.relname, c.relkind, c.relispartition
     FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_(toast|temp)'
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c', 'i', 'I') AND n.nspname !~ '^pg_(toast|temp)'
       AND (({") OR (".join(conditions)}))
     LIMIT {MAX_NAMES}::pg_catalog.int8
 ), above (id, parent) AS (
@@ -133,7 +142,7 @@ WITH RECURSIVE found AS (
     JOIN pg_catalog.pg_class AS p ON p.oid = a.parent AND p.relispartition
     JOIN pg_catalog.pg_inherits AS i ON i.inhrelid = a.parent
 )
-SELECT f.nspname::pg_catalog.text, f.relname::pg_catalog.text,
+SELECT f.nspname::pg_catalog.text, f.relname::pg_catalog.text, f.relkind::pg_catalog.text,
        pg_catalog.has_schema_privilege(f.relnamespace, 'USAGE')
            AND pg_catalog.has_any_column_privilege(f.oid, 'SELECT'),
        f.relispartition,

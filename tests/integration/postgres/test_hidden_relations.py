@@ -32,7 +32,9 @@ alter extension vector add table settings_of_vector;
 create schema internals;
 alter extension vector add schema internals;
 create table internals.chunk (at date);
-create table closed (id int);
+create table closed (id int primary key);
+create sequence counter;
+create type pair as (a int, b int);
 grant usage on schema staging, internals to hidden_reader;
 grant select on vehicles, cars, vehicles_2024, ev, ev_2025, "ev 2025 1", staging.raw, settings_of_vector,
     internals.chunk to hidden_reader;
@@ -61,6 +63,9 @@ def database(module_database: str) -> Iterator[str]:
         ("pg_class", "is part of PostgreSQL's system catalog"),
         ("information_schema.tables", "is part of PostgreSQL's system catalog"),
         ("closed", "may not be read by this role"),
+        ("counter", "public.counter is a sequence, not a table"),
+        ("pair", "public.pair is a composite type, not a table"),
+        ("closed_pkey", "public.closed_pkey is an index, not a table"),
     ],
 )
 def test_a_name_that_is_not_listed_is_explained(database: str, name: str, expected: str) -> None:
