@@ -20,32 +20,71 @@ logger = logging.getLogger(__name__)
 # statistics are no risk: pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_stat_scan_tables
 # and pg_monitor. pg_read_server_files reads too, but past every right on tables. Where pg_roles may not be
 # read, the functions still answer for the session's own role.
+#
+# SET ROLE gives the rights of every role that this one is a member of, so they count whether or not they are
+# inherited. has_table_privilege() does not know MAINTAIN before PostgreSQL 17; the access list has it.
 POSTURE_SQL: Final = """
+WITH own (id) AS MATERIALIZED (
+    SELECT m.oid FROM pg_catalog.pg_roles AS m WHERE pg_catalog.pg_has_role(m.oid, 'MEMBER')
+), granted (id) AS MATERIALIZED (
+    SELECT a.attrelid FROM pg_catalog.pg_attribute AS a
+     WHERE a.attacl IS NOT NULL AND NOT a.attisdropped AND EXISTS (
+           SELECT FROM own AS o
+            WHERE pg_catalog.has_column_privilege(o.id, a.attrelid, a.attnum, 'INSERT, UPDATE'))
+    UNION ALL
+    SELECT c.oid FROM pg_catalog.pg_class AS c, LATERAL pg_catalog.aclexplode(c.relacl) AS x
+     WHERE x.privilege_type = 'MAINTAIN' AND (x.grantee = '0' OR x.grantee IN (SELECT o.id FROM own AS o))
+), relations AS (
+    SELECT c.oid, c.relkind, c.relowner
+      FROM pg_catalog.pg_class AS c
+     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND c.relpersistence <> 't'
+       AND c.relnamespace NOT IN ('pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid,
+                                  'information_schema'::pg_catalog.regnamespace::pg_catalog.oid)
+)
 SELECT r.rolname,
        r.rolsuper, r.rolreplication, r.rolbypassrls, r.rolcreaterole, r.rolcreatedb,
        (SELECT pg_catalog.string_agg(m.name, ', ' ORDER BY m.name)
           FROM pg_catalog.unnest(ARRAY[
                'pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program',
-               'pg_signal_backend', 'pg_write_all_data', 'pg_maintain', 'pg_checkpoint',
-               'pg_create_subscription']) AS m (name)
+               'pg_signal_backend', 'pg_signal_autovacuum_worker', 'pg_write_all_data', 'pg_maintain',
+               'pg_checkpoint', 'pg_create_subscription']) AS m (name)
          WHERE NOT r.rolsuper
            AND pg_catalog.pg_has_role(pg_catalog.to_regrole(m.name)::pg_catalog.oid, 'MEMBER')),
        (SELECT pg_catalog.count(*)
-          FROM pg_catalog.pg_class AS c
-         WHERE c.relkind IN ('r', 'p', 'v', 'f') AND c.relpersistence <> 't'
-           AND c.relnamespace NOT IN ('pg_catalog'::pg_catalog.regnamespace::pg_catalog.oid,
-                                      'information_schema'::pg_catalog.regnamespace::pg_catalog.oid)
-           AND pg_catalog.has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')),
-       pg_catalog.has_database_privilege(current_catalog::pg_catalog.text, 'CREATE'),
+          FROM relations AS c
+         WHERE c.relkind NOT IN ('S', 'm')
+           AND (c.oid IN (SELECT g.id FROM granted AS g) OR EXISTS (
+                SELECT FROM own AS o
+                 WHERE pg_catalog.has_table_privilege(
+                     o.id, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE, TRIGGER')))),
+       EXISTS (SELECT FROM own AS o WHERE pg_catalog.has_database_privilege(
+                   o.id, current_catalog::pg_catalog.text, 'CREATE')),
        (SELECT pg_catalog.string_agg(n.nspname::pg_catalog.text, ', ' ORDER BY n.nspname)
           FROM pg_catalog.pg_namespace AS n
-         WHERE n.nspname !~ '^pg_' AND pg_catalog.has_schema_privilege(n.oid, 'CREATE'))
+         WHERE n.nspname !~ '^pg_' AND EXISTS (
+               SELECT FROM own AS o WHERE pg_catalog.has_schema_privilege(o.id, n.oid, 'CREATE'))),
+       (SELECT pg_catalog.string_agg(m.rolname::pg_catalog.text, ', ' ORDER BY m.rolname)
+          FROM pg_catalog.pg_roles AS m
+         WHERE m.oid IN (SELECT o.id FROM own AS o) AND m.oid <> r.oid
+           AND (m.rolsuper OR m.rolreplication OR m.rolbypassrls OR m.rolcreaterole OR m.rolcreatedb)),
+       (SELECT pg_catalog.count(*)
+          FROM relations AS c
+         WHERE c.relkind = 'S' AND EXISTS (
+               SELECT FROM own AS o
+                WHERE pg_catalog.has_sequence_privilege(o.id, c.oid, 'USAGE, UPDATE'))),
+       (SELECT pg_catalog.count(*)
+          FROM (SELECT c.relowner FROM relations AS c
+                UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace AS n
+                UNION ALL SELECT p.proowner FROM pg_catalog.pg_proc AS p) AS x (owner)
+         WHERE x.owner IN (SELECT o.id FROM own AS o))
   FROM pg_catalog.pg_roles AS r
  WHERE r.rolname = current_user
 """
 
 _OWN_ROLE: Final = """(
-    SELECT current_user AS rolname, pg_catalog.current_setting('is_superuser') = 'on' AS rolsuper,
+    SELECT pg_catalog.to_regrole(
+               pg_catalog.quote_ident(current_user::pg_catalog.text))::pg_catalog.oid AS oid,
+           current_user AS rolname, pg_catalog.current_setting('is_superuser') = 'on' AS rolsuper,
            NULL::pg_catalog.bool AS rolreplication, NULL::pg_catalog.bool AS rolbypassrls,
            NULL::pg_catalog.bool AS rolcreaterole, NULL::pg_catalog.bool AS rolcreatedb)"""
 """Replaces pg_roles if the role may not read it."""
@@ -56,6 +95,16 @@ _RISK_BY_ATTRIBUTE: Final = (
     "it has BYPASSRLS: row security does not apply to it",
     "it has CREATEROLE: it can make itself other roles",
     "it has CREATEDB: it can make databases",
+)
+
+_RISKS_FOUND: Final = (
+    "it is a member of {}",
+    "it may write to {} tables or views",
+    "it may create schemas in this database",
+    "it may create objects in the schema {}",
+    "it can become {}, which can do more than read",
+    "it may advance or set {} sequences",
+    "it owns {} relations, functions or schemas, on which it can grant itself any right",
 )
 
 UNKNOWN_ATTRIBUTES: Final = (
@@ -80,18 +129,10 @@ class RolePosture:
 def read_posture(row: list[JsonScalar]) -> RolePosture:
     """Return the posture in the only row of `POSTURE_SQL`."""
     role, *attributes = row[:6]
-    memberships, writable_tables, creates_schemas, creating_in = row[6:]
     risks = [risk for risk, is_held in zip(_RISK_BY_ATTRIBUTE, attributes, strict=True) if is_held]
     if attributes[0]:
         return RolePosture(str(role), (_RISK_BY_ATTRIBUTE[0],))  # it has all the others anyway
-    if memberships:
-        risks.append(f"it is a member of {memberships}")
-    if writable_tables:
-        risks.append(f"it may write to {writable_tables} tables or views")
-    if creates_schemas:
-        risks.append("it may create schemas in this database")
-    if creating_in:
-        risks.append(f"it may create objects in the schema {creating_in}")
+    risks += [risk.format(found) for risk, found in zip(_RISKS_FOUND, row[6:], strict=True) if found]
     return RolePosture(str(role), tuple(risks), knows_attributes=None not in attributes)
 
 

@@ -3,7 +3,7 @@ import pytest
 from pgmcp.execution.result import JsonScalar
 from pgmcp.execution.role import read_posture
 
-READER: list[JsonScalar] = ["reader", False, False, False, False, False, None, 0, False, None]
+READER: list[JsonScalar] = ["reader", False, False, False, False, False, None, 0, False, None, None, 0, 0]
 
 
 def test_a_role_that_can_only_read_is_no_risk() -> None:
@@ -22,6 +22,9 @@ def test_a_role_that_can_only_read_is_no_risk() -> None:
         (7, 3, "3 tables"),
         (8, True, "create schemas"),
         (9, "public", "public"),
+        (10, "dba", "become dba"),
+        (11, 2, "2 sequences"),
+        (12, 4, "owns 4"),
     ],
 )
 def test_each_power_is_named_as_a_risk(position: int, value: JsonScalar, named: str) -> None:
@@ -34,6 +37,8 @@ def test_each_power_is_named_as_a_risk(position: int, value: JsonScalar, named: 
 
 
 def test_what_a_superuser_could_do_anyway_is_not_listed() -> None:
-    posture = read_posture(["postgres", True, True, True, True, True, "pg_monitor", 900, True, "public"])
+    posture = read_posture(
+        ["postgres", True, True, True, True, True, "pg_monitor", 900, True, "public", "dba", 7, 900]
+    )
 
     assert not any("900" in risk or "pg_monitor" in risk for risk in posture.risks)

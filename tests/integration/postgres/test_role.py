@@ -80,6 +80,44 @@ async def test_one_write_grant_is_a_risk(new_database: Callable[[], str], reader
     assert posture.risks == ("it may write to 1 tables or views",)
 
 
+async def test_every_other_way_to_write_is_a_risk(new_database: Callable[[], str], reader_url: str) -> None:
+    parts = conninfo_to_dict(reader_url)
+    role = f'"{parts["user"]}"'
+    others = (f'"writers of {parts["dbname"]}"', f'"makers of {parts["dbname"]}"')
+    risks: dict[str, tuple[str, ...]] = {}
+    with psycopg.connect(make_conninfo(new_database(), dbname=parts["dbname"])) as admin:
+        admin.autocommit = True
+        admin.execute("create role {}; create role {} createrole".format(*others).encode())
+        for grant, undo in [
+            (f"grant update (id) on notes to {role}", f"revoke update (id) on notes from {role}"),
+            (f"grant trigger on notes to {role}", f"revoke trigger on notes from {role}"),
+            (f"grant maintain on notes to {role}", f"revoke maintain on notes from {role}"),
+            (f"grant usage on sequence counter to {role}", f"revoke usage on sequence counter from {role}"),
+            (
+                f"grant delete on notes to {others[0]}; grant {others[0]} to {role} with inherit false",
+                f"revoke {others[0]} from {role}",
+            ),
+            (f"grant {others[1]} to {role} with inherit false", f"revoke {others[1]} from {role}"),
+            (
+                f"alter table later owner to {role}; revoke all on later from {role}",
+                "alter table later owner to postgres",
+            ),
+        ]:
+            admin.execute(grant.encode())
+            risks[grant] = (await role_check(reader_url, must_be_read_only=False).posture()).risks
+            admin.execute(undo.encode())
+        admin.execute(f"revoke all on notes from {others[0]}; drop role {', '.join(others)}".encode())
+
+    writes = ("it may write to 1 tables or views",)
+    assert list(risks.values()) == [
+        *[writes] * 3,
+        ("it may advance or set 1 sequences",),
+        writes,
+        (f"it can become {others[1].strip(chr(34))}, which can do more than read",),
+        ("it owns 1 relations, functions or schemas, on which it can grant itself any right",),
+    ]
+
+
 @pytest.mark.parametrize(
     "predefined",
     ["pg_read_all_data", "pg_read_all_settings", "pg_read_all_stats", "pg_stat_scan_tables", "pg_monitor"],
@@ -94,7 +132,8 @@ async def test_a_predefined_role_that_only_reads_is_no_risk(
 
 @pytest.mark.parametrize(
     "predefined",
-    ["pg_read_server_files", "pg_write_server_files", "pg_execute_server_program", "pg_signal_backend",
+    ["pg_signal_autovacuum_worker", "pg_read_server_files", "pg_write_server_files",
+     "pg_execute_server_program", "pg_signal_backend",
      "pg_write_all_data", "pg_maintain", "pg_checkpoint", "pg_create_subscription"],
 )  # fmt: skip
 async def test_a_predefined_role_that_does_more_than_read_is_a_risk(
