@@ -36,7 +36,7 @@ _AUTH_WORDS = re.compile(
     r"password authentication failed|no password supplied|authentication failed"
     r"|no pg_hba\.conf entry|pg_hba\.conf rejects|(?:role|database) \".*\" does not exist"
     r"|is not permitted to log in|permission denied for database"
-    r"|no such database|failed to authenticate with backend"
+    r"|no such database|failed to authenticate with backend|login rejected"
     # Of settings in the connection string.
     r"|configuration parameter|for parameter \"|parameter \".*\" (?:cannot be changed|requires)"
     r"|requires a value|to set parameter|command-line argument"
@@ -68,6 +68,9 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate", re.IGNORECASE)
 
 
 INSUFFICIENT_PRIVILEGE = "42501"
+
+_POOLER_LIMIT_BY_MESSAGE = {"query timeout": "query_timeout, set in pgbouncer.ini"}
+"""PgBouncer ends a statement with the code of a broken protocol, 08P01."""
 
 
 class DeniedError(psycopg.OperationalError):
@@ -114,14 +117,16 @@ def failed_result(result: pq.abc.PGresult, encoding: TextEncoding) -> FailedErro
     sqlstate = field(pq.DiagnosticField.SQLSTATE)
     message = field(pq.DiagnosticField.MESSAGE_PRIMARY) or encoding.decode(result.error_message).strip()
     position = field(pq.DiagnosticField.STATEMENT_POSITION)
+    limit = _POOLER_LIMIT_BY_MESSAGE.get(message, "") if sqlstate.startswith("08") else ""
     return FailedError(
-        classify(sqlstate, message),
+        FailureCode.TIMEOUT if limit else classify(sqlstate, message),
         message,
         sqlstate=sqlstate,
         hint=_RUN_AGAIN
         if sqlstate.startswith(_ROLLED_BACK_CLASS)
         else field(pq.DiagnosticField.MESSAGE_HINT),
         position=int(position) - 1 if position else None,
+        limit=limit,
     )
 
 

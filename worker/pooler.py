@@ -60,7 +60,8 @@ def find_pooler(pgconn: pq.abc.PGconn, seen: SeenBackend) -> str:
     if seen.pid is None:
         return _find_pgpool(pgconn) or PERHAPS_A_POOLER
     if seen.pid != pgconn.backend_pid:
-        return _find_pgpool(pgconn) or UNKNOWN_POOLER
+        # Not asked for its version: a PgBouncer with disable_pqexec would end the connection.
+        return UNKNOWN_POOLER
     if seen.kind == _STANDALONE:
         return SHARED_SESSION
     # A direct connection is not asked: the server would log an error for the unknown parameter.

@@ -1,6 +1,7 @@
 """What is known of a server: read once per connection, by statements that a hardened server may refuse."""
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -199,6 +200,8 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
         )
     may_not = temporary == [["f"]] or is_standby(pgconn)
     session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not may_not)
+    if pooler and "PGDATESTYLE" in os.environ:
+        session_defaults = _with_date_style(pgconn, session_defaults)
     backend = Backend(seen.pid, started) if seen.pid and started and not pooler else None
     escapes_backslashes = pgconn.parameter_status(b"standard_conforming_strings") == b"off"
     session = "" if pooler else _session_identity(pgconn, seen, started)
@@ -210,6 +213,15 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
         checks_its_client=client_check is not None,
         session_limits=choose_limits(session_defaults, STATEMENT_TIMEOUT_MS),
     )
+
+
+def _with_date_style(pgconn: pq.abc.PGconn, defaults: SessionDefaults) -> SessionDefaults:
+    """Return defaults with the DateStyle that the client asked for at login.
+
+    A pooler sets it in a server's session, whose own default remains another.
+    """
+    style = (pgconn.parameter_status(b"DateStyle") or b"").decode("ascii", "replace")
+    return replace(defaults, values={**defaults.values, "DateStyle": style}) if style else defaults
 
 
 def _session_identity(pgconn: pq.abc.PGconn, seen: SeenBackend, started: str) -> str:

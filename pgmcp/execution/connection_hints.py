@@ -41,6 +41,24 @@ _HINT_BY_WORDS: Final = (
         "pgbouncer.ini; cancel requests need a free connection, too",
     ),
     (
+        r"login rejected",
+        "PgBouncer's auth_hba_file does not accept this user from this address: its administrator adds a "
+        "line",
+    ),
+    (
+        r"bad packet header",
+        "the pooler does not know this version of the protocol: remove min_protocol_version and "
+        "max_protocol_version from the URL, and PGMINPROTOCOLVERSION and PGMAXPROTOCOLVERSION",
+    ),
+    (
+        r"PQexec disallowed",
+        "PgBouncer accepts no simple queries: remove disable_pqexec from pgbouncer.ini",
+    ),
+    (
+        r"idle[_ ]transaction[_ ]timeout|client[_ ]idle[_ ]timeout",
+        "PgBouncer ended an idle connection; the next call connects again",
+    ),
+    (
         r"admin console",
         "`pgbouncer` is PgBouncer's admin console: set the name of a database in PG_MCP_DATABASE_DBNAME or "
         "the URL",

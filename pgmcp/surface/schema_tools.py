@@ -60,7 +60,7 @@ async def search_schema(
     catalog, found = await backend.pipeline.find_tables(
         given.text,
         database=given.database,
-        names=given.tables or [],
+        names=[name for name in given.tables or [] if name.strip()],
         limit=MAX_FOUND_TABLES,
         caller=caller.name,
         principal=caller.principal,
@@ -95,7 +95,7 @@ async def _search_all_schemas(
 
     outcome = await backend.pipeline.find_tables_in_all(
         given.text,
-        names=given.tables or [],
+        names=[name for name in given.tables or [] if name.strip()],
         limit=MAX_FOUND_TABLES,
         caller=caller.name,
         principal=caller.principal,

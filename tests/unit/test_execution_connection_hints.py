@@ -65,6 +65,8 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         (f"{AT}server did not request an SSL certificate", "sslcertmode"),
         ("GSSAPI encryption required but no credential cache", "kinit"),
         (f"{AT}SSL error: unexpected eof while reading", "sslnegotiation"),
+        (f"{AT}FATAL:  login rejected", "auth_hba_file"),
+        (f"{AT}FATAL:  bad packet header: '0000005500030002'", "max_protocol_version"),
         ("le serveur est en panne", CHECK_ADDRESS),
     ],
 )

@@ -10,8 +10,14 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import psycopg
 import pytest
 
-from pgmcp.errors import DatabaseAuthError, ExecutionError, UnreachableError, WorkerLostError
-from pgmcp.execution.spawn import Spawn
+from pgmcp.errors import (
+    DatabaseAuthError,
+    DeadlineExceededError,
+    ExecutionError,
+    UnreachableError,
+    WorkerLostError,
+)
+from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.execution.worker_process import WorkerProcess
 from testing.activity import Activity, with_application_name
@@ -160,6 +166,49 @@ async def test_pgbouncers_refusals_have_a_true_code_and_hint(supervise: Supervis
     assert "[databases]" in unknown.hint
     assert isinstance(options, UnreachableError)
     assert "ignore_startup_parameters" in options.hint
+
+
+async def test_a_login_that_pgbouncer_rejects_is_named(
+    supervise: Supervise, direct_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    hba = tmp_path_factory.mktemp("hba") / "hba.conf"  # under a folder that PgBouncer's user can enter
+    hba.write_text("host all all 127.0.0.1/32 reject\n")
+    for path in (hba, *hba.parents[:3]):
+        path.chmod(0o755)
+    with PgBouncer(
+        _pgbouncer(), direct_url, pool_size=1, more=f"auth_type = hba\nauth_hba_file = {hba}"
+    ) as bouncer:
+        refused = await refusal(supervise(bouncer.url(direct_url)))
+
+    assert isinstance(refused, DatabaseAuthError)
+    assert "auth_hba_file" in refused.hint
+
+
+async def test_pgbouncers_own_limit_of_a_statement_is_named(supervise: Supervise, direct_url: str) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="query_timeout = 1") as bouncer:
+        supervisor = supervise(bouncer.url(direct_url))
+        with pytest.raises(DeadlineExceededError, match=r"query_timeout, set in pgbouncer\.ini"):
+            await value(supervisor, "select pg_sleep(60)")
+
+
+async def test_a_pgbouncer_without_simple_queries_serves(supervise: Supervise, direct_url: str) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="disable_pqexec = 1") as bouncer:
+        assert await value(supervise(bouncer.url(direct_url)), "select 1") == 1
+
+
+async def test_behind_pgbouncer_dates_have_the_style_of_libpqs_variable(
+    supervise: Supervise, direct_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGDATESTYLE", "SQL, DMY")
+    statement = "select concat('01/02/03'::date, ' ', to_char('01/02/03'::date, 'YYYY-MM-DD'))"
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1) as bouncer:
+        url = bouncer.url(direct_url)
+        with psycopg.connect(url, prepare_threshold=None) as plain:
+            expected = plain.execute(statement.encode()).fetchone()
+
+        seen = await value(supervise(url, spawn=spawn_cold), statement)
+
+    assert (seen,) == expected == ("01/02/2003 2003-02-01",)
 
 
 async def test_pgbouncers_statement_mode_is_named(supervise: Supervise, direct_url: str) -> None:
