@@ -41,7 +41,7 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_namespace": "neither the schema is shown nor statements are checked",
     "pg_operator": "no statement can be checked",
     "pg_policy": "tables whose row-level security holds for this role are refused",
-    "pg_proc": "functions of the database are refused",
+    "pg_proc": "functions of the database are refused, and whether the role owns some is not known",
     "pg_range": "no statement can be checked",
     "pg_roles": "whether the role has REPLICATION, BYPASSRLS, CREATEROLE or CREATEDB, and where policies "
     "apply behind views, is not known",

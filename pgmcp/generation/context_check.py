@@ -19,7 +19,7 @@ from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.parameters import ParameterKind
 from pgmcp.lookup.advice import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
 from pgmcp.untrusted import escape_untrusted
-from pgmcp.validation.references import ConditionNames, names_of_condition
+from pgmcp.validation.references import ConditionNames, is_condition, names_of_condition
 
 FindHidden = Callable[[Sequence[str], Catalog], Awaitable[list[HiddenRelation]]]
 """Returns the relations of these names that exist but are not in the catalog."""
@@ -44,12 +44,14 @@ class UnknownName:
         name: as the file spells it.
         table: the table that lacks `column`; None if the table is unknown, or if no table has the column.
         column: the unknown column; "" if the table is unknown.
+        problem: what is wrong instead; "" for an unknown name.
     """
 
     place: str
     name: str
     table: Table | None = None
     column: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ async def explain_unknown_names(
     """Explain unknown names; the database is queried for those that exist but are not listed."""
     texts, all_exist = [], len(unknown) <= MAX_EXPLAINED
     for each in unknown[:MAX_EXPLAINED]:
-        hidden = [] if each.table or each.column else await find_hidden(_possible_tables(each.name), catalog)
+        is_known = each.table or each.column or each.problem
+        hidden = [] if is_known else await find_hidden(_possible_tables(each.name), catalog)
         if not hidden:
             all_exist = False
             texts.append(_describe_missing(each, catalog))
@@ -125,6 +128,8 @@ class _Lookup:
         if table is None:
             yield UnknownName("filters", name)
             return
+        if not is_condition(condition):
+            yield UnknownName("filters", name, table, problem="its condition is not SQL that WHERE accepts")
         names = names_of_condition(condition)
         for parts in names.columns:
             if len(parts) > 1 and parts[0].lower() != table.name.lower():
@@ -193,6 +198,8 @@ def _describe_hidden(unknown: UnknownName, hidden: HiddenRelation) -> str:
 
 
 def _describe_missing(unknown: UnknownName, catalog: Catalog) -> str:
+    if unknown.problem:
+        return f"{unknown.place}: {unknown.name}: {unknown.problem}"
     if unknown.table is None and unknown.column:
         return f"{unknown.place}: no table has a column {unknown.name}"
     if unknown.table is not None:

@@ -304,16 +304,26 @@ class ConditionNames:
     made_names: frozenset[str] = frozenset()
 
 
-def names_of_condition(condition: str) -> ConditionNames:
-    """Return the names in a condition; empty for a text that is not a condition."""
+def is_condition(text: str) -> bool:
+    """Return whether PostgreSQL's grammar reads the text as the condition of a WHERE."""
+    return _parse_condition(text) is not None
+
+
+def _parse_condition(condition: str) -> Node | None:
     try:
         text, _ = bounds.trim_and_bound(f"SELECT FROM a WHERE ({condition}\n)")
         statements = grammar.parse(text)
     except SqlRejectedError:
+        return None
+    return statements[0].fields if len(statements) == 1 else None
+
+
+def names_of_condition(condition: str) -> ConditionNames:
+    """Return the names in a condition; empty for a text that is not a condition."""
+    select = _parse_condition(condition)
+    if select is None:
         return ConditionNames()
-    if len(statements) != 1:
-        return ConditionNames()
-    root = statements[0].fields.get("whereClause")
+    root = select.get("whereClause")
     columns = tuple(_columns_outside_subqueries(root))
     nodes = list(_walk({"root": root}))
     found = (_column_parts(fields) for name, fields in nodes if name == "ColumnRef")

@@ -125,6 +125,7 @@ async def test_names_that_exist_are_known_in_any_spelling(url: str, tmp_path: Pa
             "filters: customers.numbr: customers has no column numbr (near: customers.number",
         ),
         ("filters: {orders: buyer in (select number from customer)}", "filters: there is no table customer"),
+        ("filters: {orders: only paid ones}", "filters: orders: its condition is not SQL that WHERE accepts"),
         (
             "verified: [{question: 'Spent by {c}?', parameters: {c: customers.name}, sql: 'select {c}'}]",
             "parameters: customers.name: customers has no column name (near: customers.full_name",

@@ -26,6 +26,7 @@ from pgmcp.cli.grants import find_readable
 from pgmcp.cli.setup_sql import ColumnName
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import DeadlineExceededError, StatementFailedError
+from pgmcp.execution.catalog_access import find_unreadable, without
 from pgmcp.execution.mapped_roles import read_mapped_roles
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import JsonScalar, RowLimits, Rows
@@ -169,7 +170,7 @@ async def _read_everything(supervisor: Supervisor) -> None:
     assert [column.type for column in people.columns] == ["integer", "mood", "date"]
     assert people.columns[1].enum_labels == ("sad", "happy")
     await PolicyReader(fetch, allowed=(), denied=()).read()
-    await fetch(POSTURE_SQL)
+    await fetch(without(POSTURE_SQL, await find_unreadable(fetch)))
 
 
 async def _own_value(supervisor: Supervisor, statement: str) -> object:
