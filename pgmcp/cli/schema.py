@@ -25,7 +25,7 @@ def show_schema(text: str, *, tables: Sequence[str], detail: Detail | None, data
     chosen = detail or (Detail.FULL if text or tables else Detail.NAMES)
 
     async def find(session: Session) -> str:
-        catalog, found = await session.pipeline.find_tables(
+        catalog, found = await session.pipeline.schema.find_tables(
             text, database=None, names=tables, limit=MAX_FOUND_TABLES, caller=CALLER
         )
         return render_tables(found, catalog, detail=chosen)

@@ -9,13 +9,14 @@ The check finds values that a column does not contain, default filters that the 
 aggregates over rows that a join repeats. The model sees once what was found; its first answer stays unless
 the second is better. If the caller wants only SQL, the statement is planned instead of executed.
 
-pipeline        the order of the stages, and the time limit of a call
+pipeline        the order of the stages
+calls           begins calls, admits them, limits their time and reports them
 databases       finds a database by name, and what a caller may see of it
 repair_loop     the model writes SQL, and repairs what is rejected or fails
 writing         the operator's verified SQL, or schema context → write SQL; charges the token budget
 choice          the readings of an ambiguous question, before one is chosen
 statements      validate → execute or plan; adds hints to a statement that fails
-table_search    finds tables by words or names
+schema_access   searches the schema, reads it again, and bounds reads of resources
 several         runs one task on each of several databases
 query_check     all checks of a statement that ran
 call            the state of one call

@@ -1,25 +1,17 @@
-"""The order of the stages, and the time limit of a whole call."""
+"""The order of the stages of a question or a statement."""
 
 import asyncio
-import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pgmcp.answers.answer import Answer, Source
-from pgmcp.argument_bounds import check_search, checked_question, checked_reading, limited_rows
-from pgmcp.catalog.cache import CatalogChange
-from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.argument_bounds import checked_question, checked_reading, limited_rows
 from pgmcp.errors import (
-    DeadlineExceededError,
-    ModelError,
     PgmcpError,
-    RateLimitedError,
     SqlRejectedError,
     StatementFailedError,
     UnanswerableError,
-    UnknownDatabaseError,
 )
 from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
 from pgmcp.generation.prompt_writer import PromptWriter
@@ -34,22 +26,15 @@ from pgmcp.pipeline.call import (
     Request,
     ReturnType,
 )
+from pgmcp.pipeline.calls import Calls
 from pgmcp.pipeline.choice import NONE_OF_THESE, Choice
 from pgmcp.pipeline.databases import Databases
 from pgmcp.pipeline.protocols import Budgets, Model
 from pgmcp.pipeline.repair_loop import RepairLoop
-from pgmcp.pipeline.several import Outcome, run_on_each
+from pgmcp.pipeline.schema_access import SchemaAccess
 from pgmcp.pipeline.statements import EXPLAIN, StatementRunner
-from pgmcp.pipeline.table_search import FoundTables, find_in_one, find_known, refuse_unknown
-from pgmcp.pipeline.time_limit import TimeLimit
 from pgmcp.pipeline.tracer import Observer, Tracer
 from pgmcp.pipeline.writing import SqlWriter, find_verified_sql, spell_given
-
-_SHARE_OF_TIMEOUT: Final = 0.8
-"""Part of a call's time after which one of several databases counts as failed."""
-
-_MIN_FOUND_TABLES: Final = 3
-"""Minimum number of tables from each database in a search."""
 
 VERIFIED_SQL_FAILED: Final = (
     "the operator's verified SQL for this question failed: have it corrected in the context file, or ask in "
@@ -79,14 +64,14 @@ class Pipeline:
         """
         self.databases = databases
         self._bounds = bounds
-        self._rate_limit = rate_limit
         self._has_model = model is not None
         self._clock = clock
-        self._call_ids = itertools.count(1)
-        self._tracer = Tracer(observers, clock)
-        self._time_limit = TimeLimit(bounds.request_timeout_s)
+        self._calls = calls = Calls(
+            databases.names, rate_limit, Tracer(observers, clock), timeout_s=bounds.request_timeout_s
+        )
+        self.schema = SchemaAccess(databases, calls)
         self._statements = StatementRunner(
-            statement_timeout_s=bounds.statement_timeout_s, tracer=self._tracer, clock=clock
+            statement_timeout_s=bounds.statement_timeout_s, tracer=calls.tracer, clock=clock
         )
         prompts = PromptWriter(max_tokens=bounds.prompt_tokens, count_tokens=count_tokens)
         self._writer = SqlWriter(
@@ -94,11 +79,11 @@ class Pipeline:
             prompts=prompts,
             rate_limit=rate_limit,
             statements=self._statements,
-            tracer=self._tracer,
+            tracer=calls.tracer,
             clock=clock,
         )
         self._repair_loop = RepairLoop(
-            self._writer, self._statements, self._tracer, max_sql_retry=bounds.max_sql_retry, clock=clock
+            self._writer, self._statements, calls.tracer, max_sql_retry=bounds.max_sql_retry, clock=clock
         )
 
     @property
@@ -143,7 +128,7 @@ class Pipeline:
             principal=principal,
             on_stage=on_stage,
         )
-        with self._bounded(call := self._query_call(options)):
+        with self._calls.bounded(call := self._query_call(options)):
             request = await self._new_question(call, question, options)
             return await self._answer_verified(request) or await self._repair_loop.answer(request)
 
@@ -156,7 +141,7 @@ class Pipeline:
         Raises:
             PgmcpError: as `answer`.
         """
-        with self._bounded(call := self._query_call(options)):
+        with self._calls.bounded(call := self._query_call(options)):
             request = await self._new_question(call, question, options)
             verified = await self._answer_verified(request)
             if verified is not None:
@@ -187,9 +172,9 @@ class Pipeline:
             UnanswerableError: none of the readings is meant.
             PgmcpError: as `answer`.
         """
-        with self._bounded(call := self._query_call(options)):
+        with self._calls.bounded(call := self._query_call(options)):
             if is_new_call:
-                await self._rate_limit().admit(call.principal_id)
+                await self._calls.admit(call)
             request = await self._new_request(call, options.principal, options.limit, options.row_limits)
             request.question, request.return_type = choice.question, options.return_type
             request.context = await asyncio.to_thread(request.database.context)
@@ -214,8 +199,8 @@ class Pipeline:
             InvalidArgumentError: a column does not have the value.
             PgmcpError: as `execute_sql`.
         """
-        with self._bounded(call := self._query_call(options)):
-            await self._rate_limit().admit(call.principal_id)
+        with self._calls.bounded(call := self._query_call(options)):
+            await self._calls.admit(call)
             request = await self._new_request(call, options.principal, options.limit, options.row_limits)
             request.question, request.return_type = verified.asked_with(arguments), options.return_type
             sql = verified.bind(await spell_given(request, verified, arguments, self._statements))
@@ -259,156 +244,12 @@ class Pipeline:
         Raises:
             PgmcpError: the statement was rejected or failed, or a bound was reached.
         """
-        call = self._call(Operation.EXECUTE_SQL, database, caller, principal, on_stage)
-        with self._bounded(call):
-            await self._rate_limit().admit(call.principal_id)
+        call = self._calls.begin(Operation.EXECUTE_SQL, database, caller, principal, on_stage)
+        with self._calls.bounded(call):
+            await self._calls.admit(call)
             request = await self._new_request(call, principal, limit, row_limits)
             rows = await self._statements.run(request, sql)
             return request.answer(sql, rows, Source.DIRECT)
-
-    async def find_tables(
-        self,
-        text: str,
-        *,
-        database: str | None,
-        names: Sequence[str],
-        limit: int,
-        caller: str = "",
-        principal: Principal | None = None,
-        operation: Operation = Operation.SEARCH_SCHEMA,
-    ) -> tuple[Catalog, list[Table]]:
-        """Return the catalog and the requested tables.
-
-        Args:
-            text: words to search for; "" means every table.
-            names: exactly these tables instead, as table or schema.table.
-            limit: maximum number of tables that a search for words returns.
-            operation: what the caller does, for the observers.
-
-        Raises:
-            InvalidArgumentError: a name does not exist, with similar names; or the arguments are too long.
-        """
-        check_search(text, names)
-        call = self._call(operation, database, caller, principal)
-        with self._bounded(call):
-            await self._rate_limit().admit(call.principal_id)
-            served = await self.databases.serve(database, principal)
-            call.role = served.role_name
-            catalog = await served.schema.get()
-            return catalog, await find_in_one(served, catalog, text, names, limit)
-
-    async def find_tables_in_all(
-        self,
-        text: str,
-        *,
-        names: Sequence[str],
-        limit: int,
-        caller: str = "",
-        principal: Principal | None = None,
-    ) -> Outcome[FoundTables]:
-        """Return the requested tables by database; arguments as for `find_tables`.
-
-        Raises:
-            InvalidArgumentError: a name is in no database.
-            PgmcpError: no database could be searched.
-        """
-        check_search(text, names)
-        limit = max(_MIN_FOUND_TABLES, limit // len(self.databases.names))
-
-        async def find(name: str) -> FoundTables:
-            catalog = await self.databases.catalog(name, principal)
-            return FoundTables(catalog, await find_known(catalog, text, names, limit))
-
-        call = self._call(Operation.SEARCH_SCHEMA, None, caller, principal)
-        with self._bounded(call):
-            await self._rate_limit().admit(call.principal_id)
-            outcome = await run_on_each(self.databases.names, find, timeout_s=self._each_timeout_s)
-            if not outcome.errors:
-                databases = {name: self.databases.get(name).seen_by(principal) for name in outcome.results}
-                await refuse_unknown(names, outcome.results, databases)
-            return outcome
-
-    async def refresh_schema(
-        self, database: str | None, *, caller: str = "", principal: Principal | None = None
-    ) -> Outcome[CatalogChange]:
-        """Read the catalog of one database or of all again, and return what changed, by database.
-
-        Raises:
-            PgmcpError: no database could be read.
-        """
-
-        async def refresh(name: str) -> CatalogChange:
-            served = await self.databases.serve(name, principal)
-            change = await served.schema.refresh()
-            await served.functions.refresh()
-            return change
-
-        call = self._call(Operation.REFRESH_SCHEMA, database, caller, principal)
-        with self._bounded(call):
-            await self._rate_limit().admit(call.principal_id)
-            names = self.databases.names if database is None else [database]
-            return await run_on_each(names, refresh, timeout_s=self._each_timeout_s)
-
-    @contextmanager
-    def reading(
-        self, database: str | None, *, caller: str = "", principal: Principal | None = None
-    ) -> Iterator[None]:
-        """Report the read of a resource to the observers, and end it if it takes too long.
-
-        Args:
-            database: None for a stored result, which does not name its database.
-        """
-        call = self._call(Operation.READ_RESOURCE, database, caller, principal)
-        with self._bounded(call):
-            if database is not None:
-                call.role = self.databases.role_of(database, principal)
-            yield
-
-    def _call(
-        self,
-        operation: Operation,
-        database: str | None,
-        caller: str,
-        principal: Principal | None,
-        on_stage: OnStage | None = None,
-    ) -> Call:
-        return Call(
-            id=next(self._call_ids),
-            operation=operation,
-            caller=caller,
-            principal=principal.name if principal is not None else None,
-            principal_id=principal.id if principal is not None else None,
-            database=database,
-            on_stage=on_stage,
-        )
-
-    @contextmanager
-    def _bounded(self, call: Call) -> Iterator[None]:
-        """Report a call to the observers, and end it if it takes too long."""
-        with self._tracer.call(call):
-            try:
-                with self._time_limit.limit():
-                    yield
-            except PgmcpError as error:
-                self._name_database(error, call)
-                raise
-            except TimeoutError:
-                raise DeadlineExceededError(
-                    f"the call took longer than {self._bounds.request_timeout_s:g} s, the model included",
-                    hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
-                ) from None
-
-    def _name_database(self, error: PgmcpError, call: Call) -> None:
-        """Set the error's database, if there are several."""
-        is_about_database = not isinstance(error, UnknownDatabaseError | RateLimitedError | ModelError)
-        is_of_one = call.database is not None or call.operation in (Operation.QUERY, Operation.EXECUTE_SQL)
-        if len(self.databases.names) > 1 and is_about_database and is_of_one:
-            error.database = error.database or call.database or self.databases.names[0]
-
-    @property
-    def _each_timeout_s(self) -> float:
-        """Return the time limit of each of several databases, so that the others can still answer."""
-        return self._bounds.request_timeout_s * _SHARE_OF_TIMEOUT
 
     async def _new_request(
         self,
@@ -427,12 +268,12 @@ class Pipeline:
         )
 
     def _query_call(self, options: QueryOptions) -> Call:
-        return self._call(
+        return self._calls.begin(
             Operation.QUERY, options.database, options.caller, options.principal, options.on_stage
         )
 
     async def _new_question(self, call: Call, question: str, options: QueryOptions) -> Request:
-        await self._rate_limit().admit(call.principal_id)
+        await self._calls.admit(call)
         request = await self._new_request(call, options.principal, options.limit, options.row_limits)
         request.question, request.return_type = checked_question(question), options.return_type
         call.question = request.question

@@ -220,7 +220,7 @@ async def _read(
     if found := _SCHEMA.fullmatch(uri):
         return _text(await _read_schema(pipeline, *found.groups(), caller=caller))
     if found := _RESULT.fullmatch(uri):
-        with pipeline.reading(None, caller=caller.name, principal=caller.principal):
+        with pipeline.schema.reading(None, caller=caller.name, principal=caller.principal):
             return _text(await _read_rows(presenter, *found.groups(), owner=caller.principal_id))
     return None
 
@@ -240,7 +240,7 @@ async def _read_schema(
 
     name = unquote(database)
     if table is not None:
-        catalog, (found,) = await pipeline.find_tables(
+        catalog, (found,) = await pipeline.schema.find_tables(
             "",
             database=name,
             names=[unquote(table)],
@@ -250,7 +250,7 @@ async def _read_schema(
             operation=Operation.READ_RESOURCE,
         )
         return fenced(render_table(found, catalog))
-    with pipeline.reading(name, caller=caller.name, principal=caller.principal):
+    with pipeline.schema.reading(name, caller=caller.name, principal=caller.principal):
         catalog = await pipeline.databases.catalog(name, caller.principal)
     if page is not None:
         return await asyncio.to_thread(describe_page, name, catalog, unquote(page))

@@ -57,7 +57,7 @@ async def search_schema(
 
     if given.database is None and len(backend.pipeline.databases.names) > 1:
         return await _search_all_schemas(backend, given, notes, caller)
-    catalog, found = await backend.pipeline.find_tables(
+    catalog, found = await backend.pipeline.schema.find_tables(
         given.text,
         database=given.database,
         names=[name for name in given.tables or [] if name.strip()],
@@ -75,7 +75,7 @@ async def refresh_schema(
     backend: "Backend", given: RefreshSchema, notes: Sequence[str], caller: Caller
 ) -> ToolReply:
     """Read the schema again, and return what changed."""
-    outcome = await backend.pipeline.refresh_schema(
+    outcome = await backend.pipeline.schema.refresh(
         given.database, caller=caller.name, principal=caller.principal
     )
     structured = {name: _change_lists(change) for name, change in outcome.results.items()}
@@ -93,7 +93,7 @@ async def _search_all_schemas(
     from pgmcp.catalog.rendering import Detail
     from pgmcp.surface.presenter import MAX_FOUND_TABLES, fenced
 
-    outcome = await backend.pipeline.find_tables_in_all(
+    outcome = await backend.pipeline.schema.find_tables_in_all(
         given.text,
         names=[name for name in given.tables or [] if name.strip()],
         limit=MAX_FOUND_TABLES,

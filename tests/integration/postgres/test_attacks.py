@@ -167,7 +167,7 @@ async def test_a_statement_accepted_before_is_checked_anew_once_the_database_has
         async with pipeline_to(target.honest_url) as pipeline:
             await pipeline.execute_sql("select answer()")
             admin.execute("alter function answer() volatile")
-            await pipeline.refresh_schema(None)
+            await pipeline.schema.refresh(None)
 
             with pytest.raises(SqlRejectedError, match="volatile"):
                 await pipeline.execute_sql("select answer()")

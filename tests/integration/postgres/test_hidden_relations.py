@@ -91,8 +91,8 @@ async def test_a_table_that_is_not_listed_is_explained_where_its_schema_is_asked
         with pytest.raises(
             InvalidArgumentError, match=r"ev_2025 is a partition of public\.ev; query"
         ) as error:
-            await pipeline.find_tables("", database=None, names=["ev_2025"], limit=10)
-        catalog, (cars,) = await pipeline.find_tables("", database=None, names=["cars"], limit=10)
+            await pipeline.schema.find_tables("", database=None, names=["ev_2025"], limit=10)
+        catalog, (cars,) = await pipeline.schema.find_tables("", database=None, names=["cars"], limit=10)
 
     assert "columns of public.ev_2025: id, year, month" in str(error.value)
     assert prompt_line(cars, catalog).endswith(" -- inherits from vehicles, which shows its rows too")

@@ -74,7 +74,7 @@ async def test_without_a_token_the_default_role_applies(example: Settings) -> No
 
     async with open_pipeline(settings, None) as (pipeline, _):
         answer = await pipeline.execute_sql("select current_user::text, id from orders order by id")
-        _, tables = await pipeline.find_tables("", database=None, names=[], limit=10)
+        _, tables = await pipeline.schema.find_tables("", database=None, names=[], limit=10)
 
     assert answer.rows is not None
     assert list(answer.rows.rows) == [["shop_north", 1], ["shop_north", 2]]

@@ -48,7 +48,7 @@ def database(cluster: EmbeddedPostgres) -> Iterator[str]:
 
 async def test_with_its_client_encoding_everything_is_read_and_can_be_named(database: str) -> None:
     async with pipeline_to(f"{database}?client_encoding=latin1") as pipeline:
-        catalog, tables = await pipeline.find_tables("café", database=None, names=[], limit=10)
+        catalog, tables = await pipeline.schema.find_tables("café", database=None, names=[], limit=10)
         cafés = render_table(tables[0], catalog)
         sql = "select numéro, libellé from cafés where libellé = 'café crème' and chaleur = 'très chaud'"
         rows = (await pipeline.execute_sql(sql)).rows
@@ -70,7 +70,7 @@ async def test_with_its_client_encoding_everything_is_read_and_can_be_named(data
 
 async def test_without_it_what_cannot_be_read_is_marked_and_the_rest_is_answered(database: str) -> None:
     async with pipeline_to(database) as pipeline:
-        catalog, (cafés, plain, *_) = await pipeline.find_tables("", database=None, names=[], limit=10)
+        catalog, (cafés, plain, *_) = await pipeline.schema.find_tables("", database=None, names=[], limit=10)
         rows = (await pipeline.execute_sql("select id, note, chaleur from plain order by id")).rows
 
     assert "".join(prompt_line(cafés, catalog)) == (

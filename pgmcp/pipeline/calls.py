@@ -1,0 +1,94 @@
+"""What every call has: a number, an admission, a time limit, and observers."""
+
+import itertools
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from pgmcp.errors import (
+    DeadlineExceededError,
+    ModelError,
+    PgmcpError,
+    RateLimitedError,
+    UnknownDatabaseError,
+)
+from pgmcp.identity import Principal
+from pgmcp.pipeline.call import Call, OnStage, Operation
+from pgmcp.pipeline.protocols import Budgets
+from pgmcp.pipeline.time_limit import TimeLimit
+from pgmcp.pipeline.tracer import Tracer
+
+
+class Calls:
+    """Begins calls, and bounds and reports them.
+
+    Args:
+        database_names: the default one first.
+        rate_limit: returns the budgets of requests.
+        tracer: reports the calls.
+        timeout_s: maximum duration of each call.
+    """
+
+    def __init__(
+        self,
+        database_names: Sequence[str],
+        rate_limit: Callable[[], Budgets],
+        tracer: Tracer,
+        *,
+        timeout_s: float,
+    ) -> None:
+        self.tracer = tracer
+        self.timeout_s = timeout_s
+        self._database_names = database_names
+        self._rate_limit = rate_limit
+        self._time_limit = TimeLimit(timeout_s)
+        self._ids = itertools.count(1)
+
+    def begin(
+        self,
+        operation: Operation,
+        database: str | None,
+        caller: str,
+        principal: Principal | None,
+        on_stage: OnStage | None = None,
+    ) -> Call:
+        """Return a new call; `bounded` runs it.
+
+        Args:
+            database: None for the default one, or for all.
+        """
+        return Call(
+            id=next(self._ids),
+            operation=operation,
+            caller=caller,
+            principal=principal.name if principal is not None else None,
+            principal_id=principal.id if principal is not None else None,
+            database=database,
+            on_stage=on_stage,
+        )
+
+    def admit(self, call: Call) -> Awaitable[None]:
+        """Count a call against the budget of its caller; raise if there were too many."""
+        return self._rate_limit().admit(call.principal_id)
+
+    @contextmanager
+    def bounded(self, call: Call) -> Iterator[None]:
+        """Report a call to the observers, and end it if it takes too long."""
+        with self.tracer.call(call):
+            try:
+                with self._time_limit.limit():
+                    yield
+            except PgmcpError as error:
+                self._name_database(error, call)
+                raise
+            except TimeoutError:
+                raise DeadlineExceededError(
+                    f"the call took longer than {self.timeout_s:g} s, the model included",
+                    hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
+                ) from None
+
+    def _name_database(self, error: PgmcpError, call: Call) -> None:
+        """Set the error's database, if there are several."""
+        is_about_database = not isinstance(error, UnknownDatabaseError | RateLimitedError | ModelError)
+        is_of_one = call.database is not None or call.operation in (Operation.QUERY, Operation.EXECUTE_SQL)
+        if len(self._database_names) > 1 and is_about_database and is_of_one:
+            error.database = error.database or call.database or self._database_names[0]

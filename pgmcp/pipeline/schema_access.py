@@ -1,0 +1,198 @@
+"""What callers do with the schema: search it, read it again, read it as a resource."""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from pgmcp.argument_bounds import check_search
+from pgmcp.catalog.cache import CatalogChange
+from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.errors import InvalidArgumentError
+from pgmcp.identity import Principal
+from pgmcp.lookup.search import search
+from pgmcp.pipeline.call import Database, Operation
+from pgmcp.pipeline.calls import Calls
+from pgmcp.pipeline.databases import Databases
+from pgmcp.pipeline.several import Outcome, run_on_each
+
+_SHARE_OF_TIMEOUT: Final = 0.8
+"""Part of a call's time after which one of several databases counts as failed."""
+
+_MIN_FOUND_TABLES: Final = 3
+"""Minimum number of tables from each database in a search."""
+
+_HIDDEN_HINT: Final = "a statement may name it; search_schema without arguments lists all others"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTables:
+    """Tables found in one database, and its catalog."""
+
+    catalog: Catalog
+    tables: list[Table]
+
+
+class SchemaAccess:
+    """Finds tables for callers, and reads catalogs again."""
+
+    def __init__(self, databases: Databases, calls: Calls) -> None:
+        self._databases = databases
+        self._calls = calls
+
+    async def find_tables(
+        self,
+        text: str,
+        *,
+        database: str | None,
+        names: Sequence[str],
+        limit: int,
+        caller: str = "",
+        principal: Principal | None = None,
+        operation: Operation = Operation.SEARCH_SCHEMA,
+    ) -> tuple[Catalog, list[Table]]:
+        """Return the catalog and the requested tables.
+
+        Args:
+            text: words to search for; "" means every table.
+            names: exactly these tables instead, as table or schema.table.
+            limit: maximum number of tables that a search for words returns.
+            operation: what the caller does, for the observers.
+
+        Raises:
+            InvalidArgumentError: a name does not exist, with similar names; or the arguments are too long.
+        """
+        check_search(text, names)
+        call = self._calls.begin(operation, database, caller, principal)
+        with self._calls.bounded(call):
+            await self._calls.admit(call)
+            served = await self._databases.serve(database, principal)
+            call.role = served.role_name
+            catalog = await served.schema.get()
+            return catalog, await _find_in_one(served, catalog, text, names, limit)
+
+    async def find_tables_in_all(
+        self,
+        text: str,
+        *,
+        names: Sequence[str],
+        limit: int,
+        caller: str = "",
+        principal: Principal | None = None,
+    ) -> Outcome[FoundTables]:
+        """Return the requested tables by database; arguments as for `find_tables`.
+
+        Raises:
+            InvalidArgumentError: a name is in no database.
+            PgmcpError: no database could be searched.
+        """
+        check_search(text, names)
+        limit = max(_MIN_FOUND_TABLES, limit // len(self._databases.names))
+
+        async def find(name: str) -> FoundTables:
+            catalog = await self._databases.catalog(name, principal)
+            return FoundTables(catalog, await _find_known(catalog, text, names, limit))
+
+        call = self._calls.begin(Operation.SEARCH_SCHEMA, None, caller, principal)
+        with self._calls.bounded(call):
+            await self._calls.admit(call)
+            outcome = await run_on_each(self._databases.names, find, timeout_s=self._each_timeout_s)
+            if not outcome.errors:
+                databases = {name: self._databases.get(name).seen_by(principal) for name in outcome.results}
+                await _refuse_unknown(names, outcome.results, databases)
+            return outcome
+
+    async def refresh(
+        self, database: str | None, *, caller: str = "", principal: Principal | None = None
+    ) -> Outcome[CatalogChange]:
+        """Read the catalog of one database or of all again, and return what changed, by database.
+
+        Raises:
+            PgmcpError: no database could be read.
+        """
+
+        async def refresh_one(name: str) -> CatalogChange:
+            served = await self._databases.serve(name, principal)
+            change = await served.schema.refresh()
+            await served.functions.refresh()
+            return change
+
+        call = self._calls.begin(Operation.REFRESH_SCHEMA, database, caller, principal)
+        with self._calls.bounded(call):
+            await self._calls.admit(call)
+            names = self._databases.names if database is None else [database]
+            return await run_on_each(names, refresh_one, timeout_s=self._each_timeout_s)
+
+    @contextmanager
+    def reading(
+        self, database: str | None, *, caller: str = "", principal: Principal | None = None
+    ) -> Iterator[None]:
+        """Report the read of a resource to the observers, and end it if it takes too long.
+
+        Args:
+            database: None for a stored result, which does not name its database.
+        """
+        call = self._calls.begin(Operation.READ_RESOURCE, database, caller, principal)
+        with self._calls.bounded(call):
+            if database is not None:
+                call.role = self._databases.role_of(database, principal)
+            yield
+
+    @property
+    def _each_timeout_s(self) -> float:
+        """Return the time limit of each of several databases, so that the others can still answer."""
+        return self._calls.timeout_s * _SHARE_OF_TIMEOUT
+
+
+async def _find_in_one(
+    database: Database, catalog: Catalog, text: str, names: Sequence[str], limit: int
+) -> list[Table]:
+    """Return the requested tables.
+
+    Raises:
+        InvalidArgumentError: a name is not in the catalog; the hint has similar names.
+    """
+    if not names:
+        return await _find_known(catalog, text, names, limit)
+    missing = [name for name in names if catalog.find(name) is None]
+    hidden = await database.find_hidden(missing, catalog) if missing else []
+    if hidden:
+        raise InvalidArgumentError("; ".join(each.describe() for each in hidden), hint=_HIDDEN_HINT)
+    return [_existing_table(catalog, name) for name in names]
+
+
+async def _find_known(catalog: Catalog, text: str, names: Sequence[str], limit: int) -> list[Table]:
+    """Return the requested tables, without names that are not in the catalog."""
+    if names:
+        return [table for given in names if (table := catalog.find(given)) is not None]
+    if text.strip():
+        return await asyncio.to_thread(search, catalog, text, limit)
+    return list(catalog.tables)
+
+
+async def _refuse_unknown(
+    names: Sequence[str], found: Mapping[str, FoundTables], databases: Mapping[str, Database]
+) -> None:
+    """Raise an error for the first of the names that no database has.
+
+    Raises:
+        InvalidArgumentError: says whether a database hides it, or which similar names there are.
+    """
+    for name in names:
+        if any(each.catalog.find(name) for each in found.values()):
+            continue
+        for database, each in found.items():
+            for relation in await databases[database].find_hidden([name], each.catalog):
+                raise InvalidArgumentError(f"database {database}: {relation.describe()}", hint=_HIDDEN_HINT)
+        _existing_table(next(iter(found.values())).catalog, name)
+
+
+def _existing_table(catalog: Catalog, name: str) -> Table:
+    if (table := catalog.find(name)) is not None:
+        return table
+    near = ", ".join(catalog.display_name(table) for table in catalog.nearest(name))
+    raise InvalidArgumentError(
+        f"no table is called {name!r}",
+        hint=f"near: {near}" if near else "search_schema without arguments lists all",
+    )
