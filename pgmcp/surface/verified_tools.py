@@ -1,4 +1,4 @@
-"""Verified questions of the operator as tools, offered anew when the context file changes."""
+"""Verified questions of the operator as tools; they follow the context file when it changes."""
 
 import logging
 import threading

@@ -27,7 +27,7 @@ _METHOD_BY_LIST: Final[dict[type[ListEvent], str]] = {
     ResourcesListChanged: "notifications/resources/list_changed",
     ToolsListChanged: "notifications/tools/list_changed",
 }
-_WISH_BY_LIST: Final[dict[type[ListEvent], str]] = {
+_FILTER_BY_LIST: Final[dict[type[ListEvent], str]] = {
     ResourcesListChanged: "resourcesListChanged",
     ToolsListChanged: "toolsListChanged",
 }
@@ -83,10 +83,10 @@ class Subscriptions:
         if len(self._streams) >= MAX_SUBSCRIPTIONS or len(uris) > MAX_SUBSCRIPTIONS:
             raise RequestError(INTERNAL_ERROR, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
         lists: frozenset[type[ListEvent]] = frozenset(
-            kind for kind, wish in _WISH_BY_LIST.items() if wanted.get(wish) is True
+            kind for kind, name in _FILTER_BY_LIST.items() if wanted.get(name) is True
         )
         self._streams[request_id] = _Stream(frozenset(uris), lists)
-        honored: dict[str, Any] = dict.fromkeys((_WISH_BY_LIST[kind] for kind in lists), True)
+        honored: dict[str, Any] = dict.fromkeys((_FILTER_BY_LIST[kind] for kind in lists), True)
         if uris:
             honored["resourceSubscriptions"] = uris
         self._send(
