@@ -114,11 +114,11 @@ async def _tables(command: BackslashCommand, session: Session, database: str | N
     name = command.argument
     has_pattern = any(sign in name for sign in "*?")
     if name and not has_pattern and command.name == "d":
-        catalog, tables = await session.pipeline.find_tables(
+        catalog, tables = await session.pipeline.schema.find_tables(
             "", database=database, names=[name], limit=_NO_LIMIT, caller=CALLER
         )
         return render_tables(tables, catalog, detail=Detail.FULL)
-    catalog, tables = await session.pipeline.find_tables(
+    catalog, tables = await session.pipeline.schema.find_tables(
         "", database=database, names=[], limit=_NO_LIMIT, caller=CALLER
     )
     found = [table for table in tables if is_wanted(table, catalog, command)]
