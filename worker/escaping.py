@@ -16,12 +16,19 @@ _INVISIBLE = (
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff\ud800-\udfff"
 )
-# The two joiners spell words of these scripts (UAX #31, 2.3, contexts A1, A2 and B), so they stay between two
-# of their letters: Arabic, Syriac, NKo, Mandaic, the Indic scripts and Sinhala, Myanmar, Khmer, Mongolian.
+# The two joiners spell words of these scripts (UAX #31, 2.3, contexts A1, A2 and B), so one stays after a
+# letter or virama of theirs, before another or at the end of a word: Arabic, Syriac, NKo, Mandaic, the Indic
+# scripts and Sinhala, Myanmar, Khmer, Mongolian; Tai Tham, Balinese and its neighbours, Javanese, Meetei
+# Mayek; Hanifi Rohingya, Brahmi and its successors, Adlam.
 _JOINED_LETTER = (
     "\u0620-\u065f\u066e-\u06d3\u06d5\u06ee-\u06ff\u0710-\u074a\u0750-\u077f\u07ca-\u07f5\u0840-\u085b\u0860-\u089f"
     "\u08a0-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17b3\u17b6-\u17d3\u1820-\u18aa\ufb50-\ufdff\ufe70-\ufefc"
+    "\u1a20-\u1a7c\u1b00-\u1bf3\ua800-\ua82c\ua880-\ua8c5\ua980-\ua9c0\uaae0-\uaaf6\uabc0-\uabed"
+    "\U00010d00-\U00010d27\U00011000-\U00011aff\U0001e900-\U0001e943"
 )
+_WORD_END = r"[\s!-/:-@\[-`{-~\xab\xbb\u060c\u061b\u061f\u06d4\u0964\u2026]|\Z"
+# Scripts that are written without spaces mark where a line may break: Thai, Lao, Myanmar, Khmer.
+_UNSPACED_LETTER = "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u109f\u1780-\u17b3\u17b6-\u17d3"
 _EMOJI = "\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _MONGOLIAN_LETTER = "\u1820-\u1878\u1880-\u18aa"
 _IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
@@ -29,7 +36,8 @@ _IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
 # selector or joiner in a row matches nothing and is escaped.
 _SPELLING = "|".join(
     (
-        rf"[{_JOINED_LETTER}][\u200c\u200d](?=[{_JOINED_LETTER}])",
+        rf"[{_JOINED_LETTER}][\u200c\u200d](?=[{_JOINED_LETTER}]|{_WORD_END})",
+        rf"[{_UNSPACED_LETTER}]\u200b(?=[{_UNSPACED_LETTER}])",
         # UTS #51, 2.4 and 2.5: presentation selectors, and U+200D between emoji.
         rf"[{_EMOJI}\xa9\xae](?:[\ufe0e\ufe0f](?:\u200d(?=[{_EMOJI}]))?|\u200d(?=[{_EMOJI}]))",
         r"[#*0-9]\ufe0f(?=\u20e3)",  # keycaps

@@ -10,12 +10,17 @@ const INVISIBLE =
 const JOINED_LETTER =
   '\\u0620-\\u065f\\u066e-\\u06d3\\u06d5\\u06ee-\\u06ff\\u0710-\\u074a\\u0750-\\u077f\\u07ca-\\u07f5\\u0840-\\u085b' +
   '\\u0860-\\u089f\\u08a0-\\u08ff\\u0900-\\u0dff\\u1000-\\u109f\\u1780-\\u17b3\\u17b6-\\u17d3\\u1820-\\u18aa' +
-  '\\ufb50-\\ufdff\\ufe70-\\ufefc';
+  '\\ufb50-\\ufdff\\ufe70-\\ufefc' +
+  '\\u1a20-\\u1a7c\\u1b00-\\u1bf3\\ua800-\\ua82c\\ua880-\\ua8c5\\ua980-\\ua9c0\\uaae0-\\uaaf6\\uabc0-\\uabed' +
+  '\\u{10d00}-\\u{10d27}\\u{11000}-\\u{11aff}\\u{1e900}-\\u{1e943}';
+const WORD_END = '[\\s!-/:-@\\[-`{-~\\u00ab\\u00bb\\u060c\\u061b\\u061f\\u06d4\\u0964\\u2026]|$';
+const UNSPACED_LETTER = '\\u0e01-\\u0e4e\\u0e81-\\u0ecd\\u1000-\\u109f\\u1780-\\u17b3\\u17b6-\\u17d3';
 const EMOJI = '\\u203c\\u2049\\u2122\\u2139\\u2190-\\u2bff\\u3030\\u303d\\u3297\\u3299\\u{1f000}-\\u{1faff}';
 const MONGOLIAN = '\\u1820-\\u1878\\u1880-\\u18aa';
 const IDEOGRAPH = '\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\u{20000}-\\u{323af}';
 const SPELLING = [
-  `[${JOINED_LETTER}][\\u200c\\u200d](?=[${JOINED_LETTER}])`,
+  `[${JOINED_LETTER}][\\u200c\\u200d](?=[${JOINED_LETTER}]|${WORD_END})`,
+  `[${UNSPACED_LETTER}]\\u200b(?=[${UNSPACED_LETTER}])`,
   `[${EMOJI}\\u00a9\\u00ae](?:[\\ufe0e\\ufe0f](?:\\u200d(?=[${EMOJI}]))?|\\u200d(?=[${EMOJI}]))`,
   '[#*0-9]\\ufe0f(?=\\u20e3)',
   '\\u{1f3f4}[\\u{e0030}-\\u{e0039}\\u{e0061}-\\u{e007a}]{3,6}\\u{e007f}',
