@@ -198,6 +198,15 @@ def _writes_nothing(process: subprocess.Popen[bytes], _: str) -> bool:
     return next(line.split()[3] for line in mounts if line.split()[1] == "/").split(",")[0] == "ro"
 
 
+def _is_healthy(process: subprocess.Popen[bytes], _: str) -> bool:
+    """Run the image's HEALTHCHECK as its user, beside the server."""
+    tini = _processes(process)[0]
+    user = ["setpriv", f"--reuid={_USER}", f"--regid={_USER}", "--clear-groups"]
+    inside = ["nsenter", f"--target={tini['Pid']}", "--mount", "--pid", "--root", "--wd=/"]
+    check = ["/opt/pgmcp/bin/python", "-m", "pgmcp.healthcheck"]
+    return subprocess.run([*inside, *user, *check], timeout=_DEADLINE_S, check=False).returncode == 0
+
+
 def _reaps_orphans(process: subprocess.Popen[bytes], address: str) -> bool:
     """Kill the workers' parent; check that they end, that tini reaps them, and that a call works."""
     parents = [each for each in _processes(process) if _has_children(each["Pid"])]
@@ -233,6 +242,7 @@ _CHECKS: Final = (
     ("tini is process 1", _has_tini_as_process_1),
     ("every process is user 10001 without capabilities", _runs_as_its_user),
     ("the root file system is read-only", _writes_nothing),
+    ("HEALTHCHECK finds the server and its answer", _is_healthy),
     ("orphaned workers are reaped and replaced", _reaps_orphans),
 )
 

@@ -1,5 +1,6 @@
 """The Dockerfile and compose.yaml, checked against the settings and the files that they name."""
 
+import json
 import os
 import re
 import subprocess
@@ -48,6 +49,27 @@ def test_every_file_that_the_image_is_made_of_is_there_and_sent_to_the_builder()
 def test_the_image_serves_as_a_user_without_privileges_below_an_init() -> None:
     assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
     assert 'ENTRYPOINT ["tini", "--", "pgmcp"]' in DOCKERFILE
+
+
+def test_the_image_is_built_of_named_versions_and_has_no_compiler() -> None:
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
+    bases, _, names = zip(*(stage.splitlines()[0].split() for stage in stages), strict=True)
+    of_images = [stage for stage, name in zip(stages, names, strict=True) if name != "build"]
+
+    assert [base for base in bases if base not in names] == ["python:3.13-slim"] * 2
+    assert not re.search(r"gcc|build-essential|pip install|\buv\b", "".join(of_images))
+    assert "--no-build" in stages[0]
+
+
+def test_no_command_of_the_image_needs_a_shell() -> None:
+    commands = re.findall(r"^(?:ENTRYPOINT|CMD|HEALTHCHECK .*CMD) (.+)$", DOCKERFILE, re.MULTILINE)
+
+    assert [json.loads(command) for command in commands] == [
+        ["tini", "--", "pgmcp"],
+        ["serve"],
+        ["serve", "--http", "0.0.0.0:8765"],
+        ["python", "-m", "pgmcp.healthcheck"],
+    ]
 
 
 @pytest.mark.parametrize("service", ["pgmcp", "pgmcp-1", "pgmcp-2", "pgmcp-3"])

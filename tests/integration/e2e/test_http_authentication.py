@@ -16,6 +16,7 @@ import httpx2
 import pytest
 import trustme
 
+from pgmcp.healthcheck import answers
 from testing.command_line import run
 from testing.http_server import (
     VERSIONS,
@@ -345,6 +346,7 @@ def test_a_token_in_the_address_counts_for_nothing(client: httpx2.Client, guarde
 
 
 def test_details_of_readiness_are_for_those_who_may_call(client: httpx2.Client, guarded: Guarded) -> None:
+    assert answers("127.0.0.1", guarded.server.port)
     assert client.get("/readyz").json() == {"ready": True}
     assert client.get("/readyz?verbose").status_code == 401
     bearer = {"Authorization": f"bearer {guarded.static_token}"}
@@ -410,7 +412,7 @@ def test_the_rest_of_an_answer_is_for_its_owner_alone(
     assert "is kept" in denied["error"]["message"]
 
 
-def test_a_certificate_makes_it_https(shop_url: str, tmp_path: Path) -> None:
+def test_a_certificate_makes_it_https_and_the_containers_check_follows(tmp_path: Path) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost", "127.0.0.1")
     certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "chain.pem")
@@ -418,9 +420,12 @@ def test_a_certificate_makes_it_https(shop_url: str, tmp_path: Path) -> None:
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
     environment = server_environment(
-        shop_url, http_tls_cert=str(tmp_path / "chain.pem"), http_tls_key=str(tmp_path / "key.pem")
+        "postgresql://nobody@127.0.0.1:9/none",
+        http_tls_cert=str(tmp_path / "chain.pem"),
+        http_tls_key=str(tmp_path / "key.pem"),
     )
     with HttpServerProcess(environment, tmp_path) as server:
+        assert answers("127.0.0.1", server.port)
         with httpx2.Client(verify=trust, trust_env=False) as client:
             secure = client.get(f"https://127.0.0.1:{server.port}/healthz")
         with http_client(server.port) as client, pytest.raises(httpx2.HTTPError):
