@@ -159,8 +159,8 @@ def test_honest_statements_with_words_lost_doubled_or_swapped_leave_the_process_
     assert _last_words(texts) == "alive\n"
 
 
-def test_ten_seconds_of_fuzzing_find_nothing() -> None:
-    command = [sys.executable, "-m", "scripts.fuzz_validator", "--seconds", "10", "--seed", "4"]
+def test_a_few_seconds_of_fuzzing_find_nothing() -> None:
+    command = [sys.executable, "-m", "scripts.fuzz_validator", "--seconds", "4", "--seed", "4"]
 
     found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=240)
 
