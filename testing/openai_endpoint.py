@@ -142,6 +142,46 @@ def failure(
     return raw(json.dumps({"error": error}).encode(), status=status, headers=headers)
 
 
+def azure_content_filter() -> Reply:
+    """Azure's answer to a prompt that its content filter blocks."""
+    message = "The response was filtered due to the prompt triggering the content management policy"
+    error = {
+        "message": message,
+        "param": "prompt",
+        "code": "content_filter",
+        "status": 400,
+        "innererror": {"code": "ResponsibleAIPolicyViolation", "content_filter_result": {}},
+    }
+    return raw(json.dumps({"error": error}).encode(), status=400)
+
+
+def azure_content(text: str) -> Reply:
+    """A completion with the results of Azure's content filter around it."""
+    body = json.loads(content(text).body)
+    results = {"hate": {"filtered": False, "severity": "safe"}}
+    body["prompt_filter_results"] = [{"prompt_index": 0, "content_filter_results": results}]
+    body["choices"][0]["content_filter_results"] = results
+    return raw(json.dumps(body).encode())
+
+
+def openrouter_error(code: int, message: str, *, status: int = 200, **metadata: Any) -> Reply:
+    """OpenRouter's error, by default of a model that failed after the answer had begun."""
+    error = {"code": code, "message": message, "metadata": metadata}
+    return raw(json.dumps({"error": error, "user_id": "user_1"}).encode(), status=status)
+
+
+def openrouter_content(text: str | None, *, error: str = "") -> Reply:
+    """OpenRouter's completion: white space before it, and an error of the provider inside a choice."""
+    body = json.loads(content(text).body)
+    body |= {"provider": "Some Provider", "model": "vendor/model"}
+    choice = body["choices"][0]
+    choice["native_finish_reason"] = "stop"
+    choice["message"] |= {"reasoning": "first thoughts", "reasoning_details": [{"type": "reasoning.text"}]}
+    if error:
+        choice |= {"finish_reason": "error", "error": {"code": 502, "message": error}}
+    return raw(b"\n         \n" + json.dumps(body).encode())
+
+
 def raw(
     body: bytes,
     *,
@@ -175,6 +215,8 @@ class ScriptedEndpoint:
         demands_alternating_roles: a conversation that is not user, assistant, user … gets a 400, as from
             chat templates that know no other.
         api_key: when set, any other key gets a 401.
+        takes_azure_keys: the key must be in the header "api-key"; an Authorization header gets a 401, as from
+            Azure's addresses of deployments.
     """
 
     def __init__(
@@ -184,12 +226,14 @@ class ScriptedEndpoint:
         api_key: str | None = None,
         refuses_system_role: bool | tuple[int, str] = False,
         demands_alternating_roles: bool = False,
+        takes_azure_keys: bool = False,
     ) -> None:
         self.requests: list[RecordedRequest] = []
         self.refused_parameters = refused_parameters
         self.api_key = api_key
         self.refuses_system_role = refuses_system_role
         self.demands_alternating_roles = demands_alternating_roles
+        self.takes_azure_keys = takes_azure_keys
         self._queue: deque[Reply] = deque()
         self._script: Script | None = None
         self._lock = threading.Lock()
@@ -247,10 +291,15 @@ class ScriptedEndpoint:
             return replace(reply, headers={**reply.headers, "x-should-retry": "false"})
         return script(request)
 
+    def _has_key(self, request: RecordedRequest) -> bool:
+        if self.takes_azure_keys:
+            return request.headers.get("api-key") == self.api_key and "authorization" not in request.headers
+        return self.api_key is None or request.headers.get("authorization") == f"Bearer {self.api_key}"
+
     def _refusal_of(self, request: RecordedRequest) -> Reply | None:
         if not request.path.partition("?")[0].endswith("/chat/completions"):
             return failure(404, f"no such path: {request.path}")
-        if self.api_key is not None and request.headers.get("authorization") != f"Bearer {self.api_key}":
+        if not self._has_key(request):
             return failure(401, "Incorrect API key provided", code="invalid_api_key")
         if self.refuses_system_role and request.messages[0]["role"] == "system":
             given = self.refuses_system_role

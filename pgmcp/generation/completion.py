@@ -63,9 +63,16 @@ class _Message(msgspec.Struct):
         return content or (thought if is_reply else "")
 
 
+class _Failure(msgspec.Struct):
+    """An error inside an answer with status 200, as OpenRouter reports what fails after it has begun."""
+
+    message: str | None = None
+
+
 class _Choice(msgspec.Struct):
-    message: _Message
+    message: _Message = msgspec.field(default_factory=_Message)
     finish_reason: str | None = None
+    error: _Failure | None = None
 
 
 class _PromptDetails(msgspec.Struct):
@@ -81,7 +88,8 @@ class _Usage(msgspec.Struct):
 class _Envelope(msgspec.Struct):
     """The parts of a chat completion that are used."""
 
-    choices: list[_Choice]
+    choices: list[_Choice] | None = None
+    error: _Failure | None = None
     usage: _Usage | None = None
     model: str | None = None
 
@@ -118,20 +126,31 @@ def read_object(body: bytes) -> dict[str, Any]:
 
 def _read_envelope(body: bytes) -> _Envelope:
     try:
-        return msgspec.json.decode(body, type=_Envelope)
+        envelope = msgspec.json.decode(body, type=_Envelope)
     except (msgspec.MsgspecError, UnicodeDecodeError):
+        envelope = _Envelope()
+    if envelope.choices is None and envelope.error is None:
         raise ModelReplyError(
             "the model endpoint's answer is not a chat completion",
             hint="check PG_MCP_OPENAI_BASE_URL, which usually ends in /v1",
             tokens_in=0,
             tokens_out=0,
-        ) from None
+        )
+    return envelope
 
 
 def _content_of(envelope: _Envelope) -> str:
-    if not envelope.choices:
+    choices = envelope.choices or ()
+    failure = next((each for each in (envelope.error, *(choice.error for choice in choices)) if each), None)
+    if failure is not None or any(choice.finish_reason == "error" for choice in choices):
+        detail = in_one_line(failure.message or "") if failure else ""
+        raise ModelReplyError(
+            "the model endpoint could not finish the reply" + (f": {detail}" if detail else ""),
+            hint="try again, or set PG_MCP_OPENAI_MODEL to another model",
+        )
+    if not choices:
         raise ModelReplyError("the model endpoint's answer contains no reply", hint="ask again")
-    choice = envelope.choices[0]
+    choice = choices[0]
     if choice.message.refusal:
         raise ModelReplyError(
             f"the model declined: {in_one_line(choice.message.refusal)}",

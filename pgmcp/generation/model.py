@@ -17,10 +17,11 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import parse_qs, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pgmcp.errors import ModelError, ModelNotConfiguredError
 from pgmcp.generation.completion import Completion, read_completion, read_object
+from pgmcp.generation.endpoint_address import own_key_header, split_base_url
 from pgmcp.generation.model_errors import ModelErrors, retry_after_s
 from pgmcp.generation.prompt import Message
 from pgmcp.generation.reply import REPLY_SCHEMA
@@ -96,9 +97,18 @@ _REJECTED_ROLE = re.compile(
 )
 
 
-def _is_rejection(status: int, refusal: str) -> bool:
+# OpenRouter, where no provider of the model knows all parameters of a request.
+_NO_SUCH_PROVIDER = re.compile(r"no (?:allowed )?(?:endpoints?|providers?)\b.{0,60}parameter", re.IGNORECASE)
+_NOT_ABOUT_PARAMETERS = frozenset({"content_filter", "context_length_exceeded", "model_not_found"})
+
+
+def _is_rejection(status: int, code: object, refusal: str) -> bool:
     """Return whether the endpoint refused a parameter or role; llama.cpp's templates fail with status 500."""
-    return status in (400, 422) or (status >= 500 and bool(_REJECTED_ROLE.search(refusal)))
+    if status in (400, 422):
+        return code not in _NOT_ABOUT_PARAMETERS
+    if status == 404:
+        return bool(_NO_SUCH_PROVIDER.search(refusal))
+    return status >= 500 and bool(_REJECTED_ROLE.search(refusal))
 
 
 def _without_system_role(messages: Sequence[Message]) -> list[Message]:
@@ -233,6 +243,11 @@ class ModelClient:
         import openai
 
         parameters = self._accepted
+        key_header = own_key_header(self._base_url or _OPENAI_URL, self._api_key)
+        # The SDK accepts a request without Authorization only if the request itself omits it.
+        own_headers: dict[str, str | openai.Omit] = {**key_header}
+        if key_header:
+            own_headers["Authorization"] = openai.Omit()
         while True:
             try:
                 # The raw response: the SDK's model would accept any JSON, or a web page, as a completion.
@@ -242,11 +257,12 @@ class ModelClient:
                         "list[ChatCompletionMessageParam]",
                         list(messages) if parameters.system_role else _without_system_role(messages),
                     ),
+                    extra_headers=own_headers,
                     **parameters.as_arguments(name, schema),
                 )
             except openai.APIStatusError as rejection:
                 refusal = str(rejection)
-                is_rejection = _is_rejection(rejection.status_code, refusal)
+                is_rejection = _is_rejection(rejection.status_code, rejection.code, refusal)
                 weaker = parameters.without_rejected(refusal) if is_rejection else None
                 if weaker is None:
                     raise
@@ -283,23 +299,6 @@ class ModelClient:
         client._custom_headers = {}
         _ = client.chat.completions  # imported on first access: now rather than on the event loop
         return client
-
-
-_API_PATH = re.compile(
-    r"/(?:chat(?:/completions)?|completions|responses|models|embeddings|messages)\Z", re.IGNORECASE
-)
-"""What may follow the base URL where a whole address was copied."""
-
-
-def split_base_url(url: str) -> tuple[str, dict[str, object]]:
-    """Return the URL that "/chat/completions" is appended to, and the query for every request."""
-    parts = urlsplit(url)
-    path = _API_PATH.sub("", parts.path.rstrip("/"))
-    query: dict[str, object] = {
-        name: texts[0] if len(texts) == 1 else texts
-        for name, texts in parse_qs(parts.query, keep_blank_values=True).items()
-    }
-    return urlunsplit((parts.scheme, parts.netloc, path, "", "")), query
 
 
 async def _forbid_retry_beyond_deadline(response: Any) -> None:

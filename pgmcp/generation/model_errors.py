@@ -41,6 +41,10 @@ _FAILURE_BY_STATUS = {
         "has no chat completions at this address",
         "check PG_MCP_OPENAI_BASE_URL, which usually ends in /v1, and PG_MCP_OPENAI_MODEL",
     ),
+    402: (
+        "has no credit left for this account",
+        "add credit to the account, or set PG_MCP_OPENAI_MODEL to a model that costs less",
+    ),
     413: ("rejected the prompt as too long", "set PG_MCP_OPENAI_MODEL to a model with a longer context"),
     429: (
         "has reached its limit of requests, tokens or credit",
@@ -94,6 +98,11 @@ class ModelErrors:
 
     def _explain_status(self, error: "openai.APIStatusError") -> ModelError:
         status = error.status_code
+        if error.code == "content_filter" or _is_flagged(error):
+            return ModelError(
+                f"the content filter of {self.endpoint} blocked the prompt (HTTP {status})",
+                hint="rephrase the question; values and comments of the schema are a part of the prompt, too",
+            )
         if status in (401, 403):
             return self._explain_auth(status)
         what, hint = _FAILURE_BY_STATUS.get(status, _SERVER_FAILURE if status >= 500 else _OTHER_FAILURE)
@@ -127,6 +136,12 @@ class ModelErrors:
         if self.api_key:
             words = words.replace(self.api_key, "***")
         return in_one_line(words)
+
+
+def _is_flagged(error: "openai.APIStatusError") -> bool:
+    """Return whether OpenRouter's moderation refused the prompt, with status 403."""
+    metadata = error.body.get("metadata") if isinstance(error.body, dict) else None
+    return error.status_code == 403 and isinstance(metadata, dict) and "flagged_input" in metadata
 
 
 def explain_unreachable(error: BaseException) -> tuple[str, str]:

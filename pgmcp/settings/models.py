@@ -46,7 +46,8 @@ class OpenAISettings(Section):
         default=None,
         repr=False,
         description="URL of an OpenAI-compatible endpoint, up to /v1 or with /chat/completions; a query "
-        "string is sent with each request. OpenAI's own endpoint if unset",
+        "string is sent with each request, and Azure gets its key in the header api-key. OpenAI's own "
+        "endpoint if unset",
     )
     max_retries: int = number(
         3, "retries", 0, 10, "retries of one model call after a network error, 429 or 5xx"

@@ -10,7 +10,8 @@ import pytest
 
 from pgmcp.errors import ModelAuthError, ModelError, ModelNotConfiguredError, ModelReplyError
 from pgmcp.generation.completion import Completion
-from pgmcp.generation.model import ModelClient, split_base_url
+from pgmcp.generation.endpoint_address import own_key_header, split_base_url
+from pgmcp.generation.model import ModelClient
 from pgmcp.generation.prompt import Message
 from testing.openai_endpoint import (
     TOKENS_IN,
@@ -18,10 +19,14 @@ from testing.openai_endpoint import (
     RecordedRequest,
     Reply,
     ScriptedEndpoint,
+    azure_content,
+    azure_content_filter,
     content,
     dropped_connection,
     failure,
     held,
+    openrouter_content,
+    openrouter_error,
     raw,
     refusal,
     reply_text,
@@ -194,7 +199,7 @@ async def test_an_endpoint_may_refuse_both(connect: Connect) -> None:
 async def test_a_request_refused_for_another_reason_says_so_and_lowers_nothing(
     endpoint: ScriptedEndpoint, connect: Connect
 ) -> None:
-    refused = failure(400, "maximum context length is 128 tokens", code="context_length_exceeded")
+    refused = failure(400, "maximum context length is 128 tokens")
     endpoint.reply(refused, refused, refused, sql("SELECT 1"))
     client = connect(endpoint.base_url)
 
@@ -676,3 +681,91 @@ async def test_an_address_with_the_whole_path_is_used_as_it_is(
     await complete(connect(endpoint.base_url + end))
 
     assert endpoint.requests[-1].path == path
+
+
+async def test_azure_gets_the_key_in_its_own_header(connect: Connect) -> None:
+    with ScriptedEndpoint(api_key=KEY, takes_azure_keys=True) as endpoint:
+        endpoint.reply(azure_content(reply_text("SELECT 1")))
+        address = endpoint.base_url.removesuffix("/v1") + "/openai/deployments/g?api-version=2024-10-21"
+
+        assert (await complete(connect(address))).reply.sql == "SELECT 1"
+
+    assert "authorization" not in endpoint.requests[-1].headers
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "is_own"),
+    [
+        ("https://shop.openai.azure.com/openai/v1", "k", True),
+        ("https://shop.cognitiveservices.azure.com/openai/deployments/g", "k", True),
+        ("https://shop.azure-api.net/llm", "k", True),
+        ("https://proxy.example.com/openai/deployments/g", "k", True),
+        ("https://shop.openai.azure.com/openai/v1", "eyJhbGciOi.eyJhdWQi.c2ln", False),
+        ("https://openrouter.ai/api/v1", "k", False),
+        ("https://openai.azure.com.example.org/v1", "k", False),
+        ("https://shop.openai.azure.com/openai/v1", None, False),
+    ],
+)
+def test_only_azure_has_its_own_header_and_takes_tokens_as_usual(
+    url: str, key: str | None, is_own: bool
+) -> None:
+    assert own_key_header(url, key) == ({"api-key": key} if is_own else {})
+
+
+async def test_a_blocked_prompt_is_said_at_once_and_lowers_nothing(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(
+        azure_content_filter(),
+        openrouter_error(403, "Input was flagged", status=403, reasons=["x"], flagged_input="y"),
+        sql("SELECT 1"),
+    )
+    client = connect(endpoint.base_url)
+
+    for _ in range(2):
+        assert "content filter" in str(await failure_of(client))
+    await complete(client)
+
+    assert len(endpoint.requests) == 3
+    assert client.reply_format == "json_schema"
+
+
+async def test_a_prompt_that_is_too_long_is_sent_once(endpoint: ScriptedEndpoint, connect: Connect) -> None:
+    endpoint.reply(failure(400, "maximum context length is 8192 tokens", code="context_length_exceeded"))
+
+    assert "maximum context length" in str(await failure_of(connect(endpoint.base_url)))
+
+    assert len(endpoint.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("reply", "said"),
+    [
+        (
+            openrouter_error(502, "Provider returned error"),
+            "finish the reply: Provider returned error",
+        ),
+        (openrouter_content(None, error="Upstream idle"), "could not finish the reply: Upstream idle"),
+        (openrouter_error(402, "Insufficient credits", status=402), "has no credit left"),
+        (openrouter_error(404, "No endpoints found for x/y.", status=404), "HTTP 404"),
+    ],
+)
+async def test_errors_of_openrouter_are_told_as_they_are(
+    reply: Reply, said: str, endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    endpoint.reply(reply)
+
+    assert said in str(await failure_of(connect(endpoint.base_url)))
+
+
+async def test_openrouter_is_asked_without_what_no_provider_of_the_model_takes(
+    endpoint: ScriptedEndpoint, connect: Connect
+) -> None:
+    words = "No endpoints found that can handle the requested parameters"
+    endpoint.reply(openrouter_error(404, words, status=404), openrouter_content(reply_text("SELECT 1")))
+
+    completion = await complete(connect(endpoint.base_url))
+
+    assert completion.reply.sql == "SELECT 1"
+    assert completion.model == "vendor/model"
+    assert endpoint.requests[-1].body["response_format"] == {"type": "json_object"}

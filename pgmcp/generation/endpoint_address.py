@@ -1,0 +1,42 @@
+"""The address of a model endpoint, and how it expects the key."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+_API_PATH: Final = re.compile(
+    r"/(?:chat(?:/completions)?|completions|responses|models|embeddings|messages)\Z", re.IGNORECASE
+)
+"""What may follow the base URL where a whole address was copied."""
+
+_AZURE_HOST: Final = re.compile(
+    r"\.(?:openai\.azure|cognitiveservices\.azure|services\.ai\.azure)\.(?:com|us|cn)\Z|\.azure-api\.net\Z",
+    re.IGNORECASE,
+)
+_AZURE_PATH: Final = re.compile(r"/openai/deployments/", re.IGNORECASE)
+_ENTRA_TOKEN: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+"""A JSON Web Token, which Azure takes as a bearer token instead of a key."""
+
+
+def split_base_url(url: str) -> tuple[str, dict[str, object]]:
+    """Return the URL that "/chat/completions" is appended to, and the query for every request."""
+    parts = urlsplit(url)
+    path = _API_PATH.sub("", parts.path.rstrip("/"))
+    query: dict[str, object] = {
+        name: texts[0] if len(texts) == 1 else texts
+        for name, texts in parse_qs(parts.query, keep_blank_values=True).items()
+    }
+    return urlunsplit((parts.scheme, parts.netloc, path, "", "")), query
+
+
+def own_key_header(url: str, api_key: str | None) -> Mapping[str, str]:
+    """Return the header that carries the key in place of Authorization; empty where that one does.
+
+    Azure's addresses of deployments refuse a key as a bearer token.
+    """
+    parts = urlsplit(url)
+    is_azure = _AZURE_HOST.search(parts.hostname or "") or _AZURE_PATH.search(parts.path)
+    if not api_key or not is_azure or _ENTRA_TOKEN.fullmatch(api_key):
+        return {}
+    return {"api-key": api_key}
