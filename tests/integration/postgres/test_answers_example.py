@@ -34,11 +34,15 @@ async def test_the_worked_example_names_no_person() -> None:
     assert not re.search(r"Customer \d|@example\.org", "".join(documented_messages()))
 
 
-async def test_the_context_file_of_the_page_can_be_read(tmp_path: Path) -> None:
-    (block,) = re.findall(r"^  ```yaml\n(.*?)^  ```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+async def test_the_context_files_of_the_page_can_be_read(tmp_path: Path) -> None:
+    blocks = re.findall(r"^  ```yaml\n(.*?)^  ```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL)
     file = tmp_path / "context.yaml"
-    file.write_text(textwrap.dedent(block), "utf-8")
+    contexts = []
+    for block in blocks:
+        file.write_text(textwrap.dedent(block), "utf-8")
+        contexts.append(load_context(file)["main"])
 
-    (match,) = load_context(file)["main"].matches("what has Ann Lee spent since 2026-01-31")
-
+    with_parameters, with_a_tool = contexts
+    (match,) = with_parameters.matches("what has Ann Lee spent since 2026-01-31")
     assert match.arguments == {"customer": "Ann Lee", "start": "2026-01-31"}
+    assert [verified.tool for verified in with_a_tool.verified] == ["top_customers"]
