@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache, partial
 from typing import TYPE_CHECKING, Final
@@ -141,6 +141,7 @@ async def open_pipeline(
     page: "MetricsPage | None" = None,
     *,
     kept_connections: int = 0,
+    observers: Sequence[Observer] = (),
 ) -> AsyncIterator[tuple[Pipeline, TokenCounter]]:
     """Build the pipeline; on leaving, all workers and statements have ended.
 
@@ -149,6 +150,7 @@ async def open_pipeline(
         sharing: what several servers share; None counts for this process alone.
         page: shows metrics to Prometheus.
         kept_connections: of each database in use, unless its settings say how many.
+        observers: of calls, besides those of the settings.
     """
     counter = TokenCounter(settings.openai.model)
     if context_file is None and settings.context_file:
@@ -159,7 +161,7 @@ async def open_pipeline(
     async with AsyncExitStack() as cleanup:
         if fork_server:
             cleanup.callback(fork_server.close)
-        observers = _observers(settings, cleanup, page)
+        observers = [*observers, *_observers(settings, cleanup, page)]
         model = make_model(settings.openai)
         if model is not None:
             cleanup.push_async_callback(model.aclose)

@@ -1,13 +1,13 @@
-"""Measures how often answers are right: pgmcp's `query`, compared with a plain prompt with the whole schema.
+"""Runs `pgmcp evaluate` on question sets that bring their databases as SQL files, also without a model.
 
+    uv run python -m scripts.evaluate --questions dev.jsonl --load databases/*.sql --scripted gold
+    uv run python -m scripts.evaluate --questions dev.jsonl --load databases/*.sql --scripted wrong-case
     export PG_MCP_OPENAI_API_KEY=…                        # and PG_MCP_OPENAI_BASE_URL, PG_MCP_OPENAI_MODEL
-    uv run scripts/evaluate.py --questions dev.jsonl --load databases/*.sql comments/*.sql
-    uv run scripts/evaluate.py --questions mine.jsonl --url postgresql://… --context context.yaml
-    uv run scripts/evaluate.py --questions dev.jsonl --load databases/*.sql --scripted wrong-case
+    uv run python -m scripts.evaluate --questions mine.jsonl --url postgresql://… --context context.yaml
 
-Both use the same server, started as a host starts it, and the endpoint's count of tokens. With --scripted no
-model is asked. The endpoint replies with each question's gold SQL; or with gold SQL that has one error, and
-then with the gold SQL when asked again; or with garbage. Tokens are then estimates.
+With --scripted no model is asked. The endpoint replies with each question's gold SQL; or with gold SQL that
+has one error, and then with the gold SQL when asked again; or with garbage. Tokens are then estimates. The
+expected rows are read without pgmcp.
 """
 
 import argparse
@@ -17,23 +17,22 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-
+from pgmcp.cli.terminal import Terminal
+from pgmcp.evaluation.questions import Question
 from scripts.evaluation.databases import Database, group_by_database, load, own_cluster
-from scripts.evaluation.endpoint import OPENAI_URL, MeteredEndpoint, passing_endpoint, scripted_endpoint
-from scripts.evaluation.questions import Question, QuestionFileError, read_questions
+from scripts.evaluation.endpoint import ScriptedReplies, scripted_endpoint
+from scripts.evaluation.questions import QuestionFileError, read_questions
 from scripts.evaluation.report import as_json, show
-from scripts.evaluation.run import Model, Result, Script, Skipped, evaluate, open_server
+from scripts.evaluation.run import ScriptedOutcome, ask_database
+from scripts.evaluation.scripted import Script
 
-_OPENAI: Final = "PG_MCP_OPENAI_"
-# Only the settings that limit an answer are inherited; this script chooses the database, the model and the
-# rest.
-_NOT_PASSED_ON: Final = re.compile(r"PG(?!_MCP_SERVER_|_MCP_OPENAI_(MAX_RETRIES|TIMEOUT))", re.IGNORECASE)
+# Only the settings of answers and of the model are inherited; this script chooses the rest.
+_NOT_PASSED_ON: Final = re.compile(r"PG(?!_MCP_SERVER_|_MCP_OPENAI_)", re.IGNORECASE)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -58,8 +57,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="only these questions")
     parser.add_argument("--context", type=Path, metavar="FILE", help="a context file for pgmcp")
-    parser.add_argument("--endpoint", metavar="URL", help=f"of the model; {_OPENAI}BASE_URL without it")
-    parser.add_argument("--model", metavar="NAME", help=f"{_OPENAI}MODEL without it")
+    parser.add_argument("--endpoint", metavar="URL", help="of the model; PG_MCP_OPENAI_BASE_URL without it")
+    parser.add_argument("--model", metavar="NAME", help="PG_MCP_OPENAI_MODEL without it")
     parser.add_argument("--scripted", type=Script, choices=list(Script), help="ask no model")
     parser.add_argument("--no-baseline", action="store_true", help="do not compare with the plain prompt")
     parser.add_argument("--json", metavar="FILE", help="write the report to this file; - is standard output")
@@ -92,77 +91,49 @@ def open_databases(arguments: argparse.Namespace, folder: Path) -> Iterator[Mapp
         yield {name: load(cluster.url(), name, files) for name, files in groups.items()}
 
 
-def open_endpoint(arguments: argparse.Namespace) -> AbstractContextManager[MeteredEndpoint]:
-    """Return the endpoint that both contestants use."""
-    if arguments.scripted:
-        return scripted_endpoint()
-    return passing_endpoint(arguments.endpoint or os.environ.get(f"{_OPENAI}BASE_URL") or OPENAI_URL)
-
-
-def choose_model(arguments: argparse.Namespace) -> Model:
-    """Return the model's name and key; a local endpoint takes any key."""
-    if arguments.scripted:
-        return Model(f"scripted-{arguments.scripted}", "scripted")
-    name = arguments.model or os.environ.get(f"{_OPENAI}MODEL") or "gpt-4o-mini"
-    return Model(name, os.environ.get(f"{_OPENAI}API_KEY") or "none")
-
-
 async def ask_all(
     questions: Sequence[Question],
     urls: Mapping[str, str],
-    endpoint: MeteredEndpoint,
+    endpoint: ScriptedReplies | None,
     arguments: argparse.Namespace,
-    console: Console,
-) -> tuple[list[Result], list[Skipped]]:
-    """Evaluate each database on a separate server."""
-    results: list[Result] = []
-    skipped: list[Skipped] = []
+    terminal: Terminal,
+) -> ScriptedOutcome:
+    """Evaluate each database with a pipeline of its own."""
+    found = ScriptedOutcome()
     for name, url in urls.items():
         about = [question for question in questions if name in ("", question.database)]
-        if about:
-            with console.status("") as status:
-                some, left_out = await ask_database(about, url, endpoint, arguments, status.update)
-            results += some
-            skipped += left_out
-    return results, skipped
-
-
-async def ask_database(
-    questions: Sequence[Question],
-    url: str,
-    endpoint: MeteredEndpoint,
-    arguments: argparse.Namespace,
-    progress: Callable[[str], None],
-) -> tuple[list[Result], list[Skipped]]:
-    """Evaluate the questions about one database."""
-    model = choose_model(arguments)
-    environment = server_environment(arguments.context, questions[0].database)
-    with closing(Database(url)) as database, tempfile.TemporaryDirectory() as folder:
-        async with open_server(url, endpoint, model, environment, Path(folder)) as server:
-            return await evaluate(
-                questions,
-                database,
-                server,
-                endpoint,
-                model,
-                script=arguments.scripted,
-                with_baseline=not arguments.no_baseline,
-                begin=lambda question: progress(f"{question.database} {question.id}"),
+        if not about:
+            continue
+        with closing(Database(url)) as database, terminal.progress() as say:
+            found.add(
+                await ask_database(
+                    about,
+                    database,
+                    environment_for(arguments, about[0].database),
+                    script=(arguments.scripted, endpoint) if endpoint else None,
+                    with_baseline=not arguments.no_baseline,
+                    begin=lambda question, say=say: say(f"{question.database} {question.id}"),  # type: ignore[misc]
+                )
             )
+    return found
 
 
-def server_environment(context: Path | None, database_name: str) -> dict[str, str]:
-    """Return the server's environment, with the path of the context file."""
+def environment_for(arguments: argparse.Namespace, database_name: str) -> dict[str, str]:
+    """Return the settings of the pipeline, without its database's URL."""
     environment = {name: text for name, text in os.environ.items() if not _NOT_PASSED_ON.match(name)}
-    if context:
-        environment["PG_MCP_CONTEXT_FILE"] = str(context.resolve())
+    if arguments.context:
+        environment["PG_MCP_CONTEXT_FILE"] = str(arguments.context.resolve())
         environment["PG_MCP_DATABASE_NAME"] = database_name
+    if arguments.endpoint:
+        environment["PG_MCP_OPENAI_BASE_URL"] = arguments.endpoint
+    if arguments.model:
+        environment["PG_MCP_OPENAI_MODEL"] = arguments.model
     return environment
 
 
 def main() -> None:
     """Evaluate, and publish the report."""
-    arguments = parse_arguments()
+    arguments, terminal = parse_arguments(), Terminal()
     try:
         questions = choose_questions(arguments)
     except QuestionFileError as error:
@@ -170,13 +141,13 @@ def main() -> None:
     with ExitStack() as stack:
         folder = tempfile.TemporaryDirectory(prefix="pgmcp-evaluate-", ignore_cleanup_errors=True)
         urls = stack.enter_context(open_databases(arguments, Path(stack.enter_context(folder))))
-        endpoint = stack.enter_context(open_endpoint(arguments))
-        results, skipped = asyncio.run(ask_all(questions, urls, endpoint, arguments, Console(stderr=True)))
-    report = json.dumps(as_json(results, skipped), indent=2, ensure_ascii=False)
+        endpoint = stack.enter_context(scripted_endpoint()) if arguments.scripted else None
+        found = asyncio.run(ask_all(questions, urls, endpoint, arguments, terminal))
+    report = json.dumps(as_json(found), indent=2, ensure_ascii=False)
     if arguments.json == "-":
         sys.stdout.write(f"{report}\n")
     else:
-        show(results, skipped, Console())
+        show(found, terminal)
     if arguments.json not in (None, "-"):
         Path(arguments.json).write_text(f"{report}\n", "utf-8")
 

@@ -186,16 +186,69 @@ def learn(
         str | None, typer.Option(metavar="SQL", help="Its SQL; by default the model writes it.")
     ] = None,
     database: DatabaseOption = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="FILE", help="Save it in this file, as for `pgmcp evaluate`."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Save it without asking.")] = False,
 ) -> None:
     """Show the rows of a question, and save its SQL as verified once you confirm them."""
     from pgmcp.cli.learn import keep, preview_answer
 
-    answer = preview_answer(question, sql=sql, database=database)
+    answer = preview_answer(question, sql=sql, database=database, file=to)
     if not yes:
         typer.confirm("Is this answer right? Save its SQL as verified?", abort=True)
-    file = keep(question, answer)
-    typer.echo(f"saved in {file}; running servers use it immediately")
+    file = keep(question, answer, to)
+    typer.echo(f"saved in {file}" if to else f"saved in {file}; running servers use it immediately")
+
+
+@app.command(
+    rich_help_panel=ASK,
+    epilog=examples(
+        "pgmcp evaluate questions.yaml",
+        "pgmcp evaluate questions.yaml --no-baseline --fail-under 90",
+        "pgmcp evaluate context.yaml --ask-model --json > report.json",
+    ),
+)
+def evaluate(
+    file: Annotated[
+        Path, typer.Argument(help="Questions with SQL or rows, in the form of the context file.")
+    ],
+    database: Annotated[
+        list[str] | None,
+        typer.Option("--database", "-d", metavar="NAME", help="Only this database; may be repeated."),
+    ] = None,
+    no_baseline: Annotated[
+        bool, typer.Option("--no-baseline", help="Do not compare with one prompt with the whole schema.")
+    ] = False,
+    ask_model: Annotated[
+        bool, typer.Option("--ask-model", help="Leave out a question's own verified SQL.")
+    ] = False,
+    fail_under: Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT", min=0, max=100, help="Exit with 1 if fewer answers than this are right."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the report to this file, as JSON.")
+    ] = None,
+) -> None:
+    """Ask a team's own questions, compare the rows, and show what was wrong and what it cost."""
+    from pgmcp.cli.evaluate import EvaluateOptions, run_evaluation
+
+    options = EvaluateOptions(
+        tuple(database or ()),
+        with_baseline=not no_baseline,
+        asks_model=ask_model,
+        as_json=as_json,
+        output=output,
+    )
+    share = run_evaluation(file, options)
+    if fail_under is not None and share * 100 < fail_under:
+        typer.echo(f"pgmcp: {share:.1%} of the answers are right, less than {fail_under:g} %", err=True)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 app.add_typer(context_commands, rich_help_panel=ASK)

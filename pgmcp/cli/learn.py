@@ -17,15 +17,19 @@ SHOWN_ROWS = 20
 """Enough to judge an answer."""
 
 
-def preview_answer(question: str, *, sql: str | None, database: str | None) -> Answer:
+def preview_answer(question: str, *, sql: str | None, database: str | None, file: Path | None) -> Answer:
     """Answer a question, with the SQL if given, and show the answer.
+
+    Args:
+        file: where the question is to be saved; None for the context file.
 
     Raises:
         PgmcpError: there is no context file or no answer.
     """
     terminal = Terminal()
     settings = load_quiet_settings(terminal.warning_handler(), database)
-    required_context_file(settings)
+    if file is None:
+        required_context_file(settings)
 
     with terminal.progress() as say:
         on_stage = report_stages(say, model=settings.openai.model)
@@ -43,11 +47,11 @@ def preview_answer(question: str, *, sql: str | None, database: str | None) -> A
     return answer
 
 
-def keep(question: str, answer: Answer) -> Path:
-    """Add the question and the SQL of its answer to the context file, and return the file."""
+def keep(question: str, answer: Answer, file: Path | None = None) -> Path:
+    """Add the question and the SQL of its answer to a file, by default the context file; return the file."""
     if not answer.sql:
         raise InvalidArgumentError("the answer has no SQL to save", hint="pass it with --sql")
-    file = required_context_file(load_settings())
+    file = file or required_context_file(load_settings())
     verified = VerifiedQuestion(question.strip(), answer.sql.strip().rstrip(";"))
     add_verified(file, answer.database, verified)
     return file

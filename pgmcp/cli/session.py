@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -13,7 +13,8 @@ from pgmcp.observability.log_format import configure_logging
 from pgmcp.settings import DatabaseSettings, Settings, load_settings
 
 if TYPE_CHECKING:
-    from pgmcp.pipeline import Pipeline
+    from pgmcp.generation.context_file import ContextFile
+    from pgmcp.pipeline import Observer, Pipeline
     from pgmcp.tokens import TokenCounter
 
 T = TypeVar("T")
@@ -34,14 +35,24 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings) -> AsyncIterator[Session]:
-    """Open the pipeline; on exit, no statement is left running on any server."""
+async def open_session(
+    settings: Settings, *, context_file: "ContextFile | None" = None, observers: "Sequence[Observer]" = ()
+) -> AsyncIterator[Session]:
+    """Open the pipeline; on exit, no statement is left running on any server.
+
+    Args:
+        context_file: the context file, if it has been read already.
+        observers: of calls, besides those of the settings.
+    """
     # Started first, so that it imports its modules in parallel.
     fork_server = start_fork_server()
     try:
         from pgmcp.serve import open_pipeline
 
-        async with open_pipeline(settings, fork_server) as (pipeline, counter):
+        async with open_pipeline(settings, fork_server, context_file, observers=observers) as (
+            pipeline,
+            counter,
+        ):
             yield Session(settings, pipeline, counter)
     finally:
         if fork_server:
@@ -70,10 +81,8 @@ def load_quiet_settings(warnings: logging.Handler, database: str | None) -> Sett
         SettingsError: the settings are invalid.
         UnknownDatabaseError: no database of that name is configured.
     """
-    settings = _load_quiet_settings(warnings)
-    name = _choose(settings, database)
-    # A command asks one thing after another, so a second connection would be of no use.
-    return settings.model_copy(update={"databases": {name: _limited(settings.databases[name], 1)}})
+    settings = read_settings_quietly(warnings)
+    return with_databases(settings, [_choose(settings, database)])
 
 
 def load_shell_settings(warnings: logging.Handler, database: str | None) -> Settings:
@@ -82,7 +91,7 @@ def load_shell_settings(warnings: logging.Handler, database: str | None) -> Sett
     Args:
         database: becomes the default one.
     """
-    settings = _load_quiet_settings(warnings)
+    settings = read_settings_quietly(warnings)
     name = _choose(settings, database)
     names = [name, *(other for other in settings.databases if other != name)]
     # One for the statement, and one to read the catalog.
@@ -90,7 +99,15 @@ def load_shell_settings(warnings: logging.Handler, database: str | None) -> Sett
     return settings.model_copy(update={"databases": databases})
 
 
-def _load_quiet_settings(warnings: logging.Handler) -> Settings:
+def with_databases(settings: Settings, names: Sequence[str]) -> Settings:
+    """Return the settings with these configured databases only."""
+    # A command asks one thing after another, so a second connection would be of no use.
+    databases = {name: _limited(settings.databases[name], 1) for name in names}
+    return settings.model_copy(update={"databases": databases})
+
+
+def read_settings_quietly(warnings: logging.Handler) -> Settings:
+    """Read the settings, and set up logging for a terminal, as `load_quiet_settings` does."""
     settings = load_settings()
     if settings.log_level != _DEFAULT_LOG_LEVEL:
         configure_logging(settings.log_level, settings.log_format)

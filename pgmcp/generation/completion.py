@@ -94,25 +94,52 @@ class _Envelope(msgspec.Struct):
     model: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TextCompletion:
+    """A reply as text, and its token counts as in `Completion`."""
+
+    text: str
+    tokens_in: int
+    tokens_out: int
+    model: str
+    tokens_cached: int = 0
+
+
 def read_completion(body: bytes, *, asked_model: str) -> Completion:
     """Return the first choice of the completion in `body`.
 
     Raises:
         ModelReplyError: it is not a completion, or has no usable reply.
     """
+    found = read_text(body, asked_model=asked_model)
+    try:
+        reply = parse_reply(found.text)
+    except ModelReplyError as error:
+        raise ModelReplyError(
+            str(error), hint=error.hint, tokens_in=found.tokens_in, tokens_out=found.tokens_out
+        ) from None
+    return Completion(reply, found.tokens_in, found.tokens_out, found.model, found.tokens_cached)
+
+
+def read_text(body: bytes, *, asked_model: str) -> TextCompletion:
+    """Return the text of the first choice of the completion in `body`.
+
+    Raises:
+        ModelReplyError: it is not a completion, or has no whole reply.
+    """
     envelope = _read_envelope(body)
     usage = envelope.usage or _Usage()
     # Never negative: negative counts would refill the token budget.
     tokens_in, tokens_out = max(0, usage.prompt_tokens or 0), max(0, usage.completion_tokens or 0)
     try:
-        reply = parse_reply(_content_of(envelope))
+        text = _content_of(envelope)
     except ModelReplyError as error:
         raise ModelReplyError(
             str(error), hint=error.hint, tokens_in=tokens_in, tokens_out=tokens_out
         ) from None
     details = usage.prompt_tokens_details
     tokens_cached = min(tokens_in, max(0, (details and details.cached_tokens) or 0))
-    return Completion(reply, tokens_in, tokens_out, envelope.model or asked_model, tokens_cached)
+    return TextCompletion(text, tokens_in, tokens_out, envelope.model or asked_model, tokens_cached)
 
 
 def read_object(body: bytes) -> dict[str, Any]:

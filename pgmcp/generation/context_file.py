@@ -43,8 +43,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgmcp.errors import SettingsError
+from pgmcp.generation.expectations import Expectation
 from pgmcp.generation.verified import VerifiedQuestion, normalise, overlap
-from pgmcp.generation.verified_reader import read_verified
+from pgmcp.generation.verified_reader import read_entry
 from pgmcp.generation.yaml_nodes import EXAMPLE_HINT, NodeReader, advise
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class DatabaseContext:
         joins: join conditions that the catalog lacks or has wrong.
         verified: in the order of the file.
         problems: mistakes in verified questions that were meant as tools; these are left out.
+        expectations: for `pgmcp evaluate`: the verified questions, and those without SQL.
     """
 
     terms: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class DatabaseContext:
     joins: tuple[str, ...] = ()
     verified: tuple[VerifiedQuestion, ...] = ()
     problems: tuple[str, ...] = ()
+    expectations: tuple[Expectation, ...] = field(default=(), compare=False)
 
     def matches(self, question: str) -> Iterator[VerifiedMatch]:
         """Yield the verified questions that equal `question`, ignoring case, spacing and punctuation.
@@ -191,8 +194,11 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def load_context(path: Path) -> dict[str, DatabaseContext]:
+def load_context(path: Path, *, named_by: str = "PG_MCP_CONTEXT_FILE: ") -> dict[str, DatabaseContext]:
     """Return the context by database name.
+
+    Args:
+        named_by: the beginning of the message about a file that cannot be read.
 
     Raises:
         SettingsError: the file cannot be read or does not have the form above; the message names the line.
@@ -204,7 +210,7 @@ def load_context(path: Path) -> dict[str, DatabaseContext]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise SettingsError(
-            f"PG_MCP_CONTEXT_FILE: cannot read {path}: {reason}", hint="name a readable YAML file"
+            f"{named_by}cannot read {path}: {reason}", hint="name a readable YAML file"
         ) from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
@@ -229,33 +235,34 @@ class _Reader(NodeReader):
     def _read_database(self, node: "yaml.Node", where: str) -> DatabaseContext:
         known = ("terms", "notes", "filters", "joins", "verified")
         fields = self.known_fields(node, where, known)
-        verified, problems = self._read_all_verified(fields.get("verified"), f"{where}.verified")
+        expectations, problems = self._read_all_verified(fields.get("verified"), f"{where}.verified")
         return DatabaseContext(
             terms=self.texts_by_name(fields.get("terms"), f"{where}.terms"),
             notes=self.texts_by_name(fields.get("notes"), f"{where}.notes"),
             filters=self.texts_by_name(fields.get("filters"), f"{where}.filters"),
             joins=self.texts(fields.get("joins"), f"{where}.joins"),
-            verified=verified,
+            verified=tuple(each.verified for each in expectations if each.verified.sql),
             problems=problems,
+            expectations=expectations,
         )
 
     def _read_all_verified(
         self, node: "yaml.Node | None", where: str
-    ) -> tuple[tuple[VerifiedQuestion, ...], tuple[str, ...]]:
+    ) -> tuple[tuple[Expectation, ...], tuple[str, ...]]:
         """Return the verified questions, and the mistakes in entries with `tool`, which are left out."""
         line_by_normal_form: dict[str, int] = {}
-        all_verified, problems = [], []
+        entries, problems = [], []
         for index, item in enumerate(self.items(node, where)):
             try:
-                verified = read_verified(self, item, f"{where}[{index}]")
-                self._check_is_new(verified, item, f"{where}[{index}]", line_by_normal_form)
+                entry = read_entry(self, item, f"{where}[{index}]")
+                self._check_is_new(entry.verified, item, f"{where}[{index}]", line_by_normal_form)
             except SettingsError as error:
                 if not self.has_key(item, "tool"):
                     raise
                 problems.append(str(error))
             else:
-                all_verified.append(verified)
-        return tuple(all_verified), tuple(problems)
+                entries.append(entry)
+        return tuple(entries), tuple(problems)
 
     def _check_is_new(
         self, verified: VerifiedQuestion, item: "yaml.Node", where: str, line_by_normal_form: dict[str, int]

@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pgmcp.errors import ModelError, ModelNotConfiguredError
-from pgmcp.generation.completion import Completion, read_completion, read_object
+from pgmcp.generation.completion import (
+    Completion,
+    TextCompletion,
+    read_completion,
+    read_object,
+    read_text,
+)
 from pgmcp.generation.endpoint_address import own_key_header, split_base_url
 from pgmcp.generation.model_errors import ModelErrors, retry_after_s
 from pgmcp.generation.prompt import Message
@@ -182,6 +188,11 @@ class ModelClient:
         """
         return read_object(await self._request(messages, name, schema, timeout_s))
 
+    async def complete_text(self, messages: Sequence[Message], *, timeout_s: float) -> TextCompletion:
+        """Return the model's reply to `messages` in whatever form it has; otherwise as `complete`."""
+        body = await self._request(messages, "", None, timeout_s)
+        return read_text(body, asked_model=self._model)
+
     @property
     def reply_format(self) -> ReplyFormat:
         """The reply format that the endpoint accepted last; before the first request, the preferred one."""
@@ -205,7 +216,7 @@ class ModelClient:
             self._client = None
 
     async def _request(
-        self, messages: Sequence[Message], name: str, schema: Mapping[str, Any], timeout_s: float
+        self, messages: Sequence[Message], name: str, schema: Mapping[str, Any] | None, timeout_s: float
     ) -> bytes:
         if self._api_key is None and self._base_url is None:
             raise ModelNotConfiguredError(
@@ -219,7 +230,7 @@ class ModelClient:
         except TimeoutError:
             raise self._errors.too_slow(timeout_s) from None
 
-    async def _post(self, messages: Sequence[Message], name: str, schema: Mapping[str, Any]) -> bytes:
+    async def _post(self, messages: Sequence[Message], name: str, schema: Mapping[str, Any] | None) -> bytes:
         client = await self._connect()
         import openai
 
@@ -238,11 +249,12 @@ class ModelClient:
         client: "openai.AsyncOpenAI",
         messages: Sequence[Message],
         name: str,
-        schema: Mapping[str, Any],
+        schema: Mapping[str, Any] | None,
     ) -> bytes:
         import openai
 
-        parameters = self._accepted
+        # Without a schema, the reply may have any form.
+        parameters = self._accepted if schema is not None else replace(self._accepted, reply_format="plain")
         key_header = own_key_header(self._base_url or _OPENAI_URL, self._api_key)
         # The SDK accepts a request without Authorization only if the request itself omits it.
         own_headers: dict[str, str | openai.Omit] = {**key_header}
@@ -258,7 +270,7 @@ class ModelClient:
                         list(messages) if parameters.system_role else _without_system_role(messages),
                     ),
                     extra_headers=own_headers,
-                    **parameters.as_arguments(name, schema),
+                    **parameters.as_arguments(name, schema or {}),
                 )
             except openai.APIStatusError as rejection:
                 refusal = str(rejection)
@@ -268,7 +280,8 @@ class ModelClient:
                     raise
                 parameters = weaker
             else:
-                self._accepted = parameters
+                kept_format = (parameters if schema is not None else self._accepted).reply_format
+                self._accepted = replace(parameters, reply_format=kept_format)
                 body: bytes = response.content
                 return body
 

@@ -1,28 +1,36 @@
 """Reads one verified question of a context file.
 
-question: What has {customer} spent since {start}?
-also_asked_as: [Spending of {customer} since {start}]
-tool: customer_spending                     # also offer it as a tool of this name
-description: Paid orders of one customer, in euro
-parameters:
-customer: customers.full_name             # a column
-start: date                               # date, integer, number or text
-most: {type: integer, min: 1, max: 100, default: 10, description: Orders at most}
-sql: SELECT …
+    question: What has {customer} spent since {start}?
+    also_asked_as: [Spending of {customer} since {start}]
+    tool: customer_spending                     # also offer it as a tool of this name
+    description: Paid orders of one customer, in euro
+    parameters:
+      customer: customers.full_name             # a column
+      start: date                               # date, integer, number or text
+      most: {type: integer, min: 1, max: 100, default: 10, description: Orders at most}
+    sql: SELECT …
+
+For `pgmcp evaluate` an entry may also have `also_right` (other SQL), `rows` or `unanswerable: true` (instead
+of SQL), `notes`, `ordered`, `category` and `examples` (arguments of its parameters).
 """
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pgmcp.errors import SettingsError
+from pgmcp.errors import InvalidArgumentError, SettingsError
+from pgmcp.generation.expectations import Expectation, Row
 from pgmcp.generation.parameters import MAX_ARGUMENT_CHARACTERS, Parameter, ParameterKind
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.generation.yaml_nodes import NodeReader
+from pgmcp.generation.yaml_nodes import NodeReader, is_nothing
 
 if TYPE_CHECKING:
     import yaml
 
 FIELDS: Final = ("question", "also_asked_as", "tool", "description", "parameters", "sql")
+EVALUATION_FIELDS: Final = (
+    "also_right", "rows", "unanswerable", "notes", "ordered", "category", "examples",
+)  # fmt: skip
 _PARAMETER_FIELDS: Final = ("type", "description", "min", "max", "enum", "max_length", "default")
 _PLAIN_KINDS: Final = (
     ParameterKind.DATE,
@@ -33,23 +41,73 @@ _PLAIN_KINDS: Final = (
 _COLUMN = re.compile(r"[^.\s]+\.[^.\s]+(?:\.[^.\s]+)?")
 
 
-def read_verified(reader: NodeReader, node: "yaml.Node", where: str) -> VerifiedQuestion:
-    """Return the question that a node describes.
+def read_entry(reader: NodeReader, node: "yaml.Node", where: str) -> Expectation:
+    """Return the question that a node describes, and its expected answer.
 
     Raises:
         SettingsError: it is invalid; the message has the line, the place and the reason.
     """
-    fields = reader.known_fields(node, where, FIELDS)
+    fields = reader.known_fields(node, where, (*FIELDS, *EVALUATION_FIELDS))
+    can_lack_sql = "tool" not in fields and ("rows" in fields or "unanswerable" in fields)
     for name in ("question", "sql"):
-        if name not in fields:
+        if name not in fields and not (name == "sql" and can_lack_sql):
             reader.fail(node, where, f"{name!r} is missing")
+    verified = _read_verified(reader, node, where, fields)
+    texts = {
+        name: reader.text(fields[name], f"{where}.{name}") for name in ("notes", "category") if name in fields
+    }
+    is_unanswerable = reader.boolean(fields.get("unanswerable"), f"{where}.unanswerable") or False
+    if is_unanswerable and ("sql" in fields or "rows" in fields):
+        reader.fail(node, where, "an unanswerable question has neither sql nor rows")
+    return Expectation(
+        verified,
+        also_right=reader.texts(fields.get("also_right"), f"{where}.also_right"),
+        rows=_rows(reader, fields["rows"], f"{where}.rows") if "rows" in fields else None,
+        is_unanswerable=is_unanswerable,
+        is_ordered=reader.boolean(fields.get("ordered"), f"{where}.ordered"),
+        examples=_examples(reader, fields.get("examples"), f"{where}.examples", verified),
+        **texts,
+    )
+
+
+def _rows(reader: NodeReader, node: "yaml.Node", where: str) -> tuple[Row, ...]:
+    """Return rows: a list of lists of cells; null is NULL, other cells are text as written."""
+    return tuple(
+        tuple(
+            None if is_nothing(cell) else reader.text_or_nothing(cell, where)
+            for cell in reader.items(row, where)
+        )
+        for row in reader.items(node, where)
+    )
+
+
+def _examples(
+    reader: NodeReader, node: "yaml.Node | None", where: str, verified: VerifiedQuestion
+) -> tuple[Mapping[str, str], ...]:
+    examples = tuple(
+        reader.texts_by_name(item, f"{where}[{index}]")
+        for index, item in enumerate(reader.items(node, where))
+    )
+    for index, example in enumerate(examples):
+        try:
+            if unknown := set(example) - set(verified.parameters):
+                reader.fail(node, f"{where}[{index}]", f"unknown parameter {min(unknown)!r}")
+            verified.read(example)
+        except InvalidArgumentError as error:
+            reader.fail(node, f"{where}[{index}]", str(error))
+    return examples
+
+
+def _read_verified(
+    reader: NodeReader, node: "yaml.Node", where: str, fields: Mapping[str, "yaml.Node"]
+) -> VerifiedQuestion:
     texts = {
         name: reader.text(fields[name], f"{where}.{name}")
         for name in ("question", "sql", "tool", "description")
         if name in fields
     }
     verified = VerifiedQuestion(
-        **texts,
+        **{"sql": "", **texts},
         also_asked_as=reader.texts(fields.get("also_asked_as"), f"{where}.also_asked_as"),
         parameters={
             name: _parameter(reader, value, f"{where}.parameters.{name}")

@@ -73,6 +73,23 @@ class NodeReader:
             self.fail(node, where, "expected text")
         return str(node.value).strip()
 
+    def text_or_nothing(self, node: "yaml.Node", where: str) -> str:
+        """Return a text as written, which may be empty."""
+        import yaml
+
+        if not isinstance(node, yaml.ScalarNode):
+            self.fail(node, where, "expected text, a number or null")
+        return str(node.value)
+
+    def boolean(self, node: "yaml.Node | None", where: str) -> bool | None:
+        """Return true or false; None if it is left out."""
+        if node is None:
+            return None
+        text = self.text(node, where).lower()
+        if text not in ("true", "false"):
+            self.fail(node, where, f"expected true or false, got {text!r}")
+        return text == "true"
+
     @staticmethod
     def has_key(node: "yaml.Node", name: str) -> bool:
         """Return whether a node is a mapping with this name."""

@@ -94,6 +94,8 @@ class SqlWriter:
                 completion = await self._model.complete(messages, timeout_s=timeout_s)
         except ModelReplyError as error:
             await _settle(reserved, error.tokens_in + error.tokens_out)
+            request.call.tokens_in += error.tokens_in
+            request.call.tokens_out += error.tokens_out
             raise
         except ModelError:
             await reserved.settle(0)  # without an answer, no tokens are charged

@@ -13,34 +13,12 @@ from psycopg.types.bool import BoolLoader
 from psycopg.types.string import TextLoader
 
 from pgmcp.demo.postgres import EmbeddedPostgres
-from scripts.evaluation.comparison import Row
+from pgmcp.evaluation.comparison import Row
+from pgmcp.evaluation.questions import Question
+from pgmcp.evaluation.run import CannotAskError
 
 _CLUSTER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 _STATEMENT_TIMEOUT_MS = 60_000
-
-# Read from PostgreSQL's catalogs without pgmcp, so that the dump does not depend on pgmcp.
-_TABLES = """
-select c.oid, format('%I.%I', n.nspname, c.relname), obj_description(c.oid, 'pg_class')
-from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
-  and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
-order by 2"""
-_COLUMNS = """
-select quote_ident(a.attname), format_type(a.atttypid, a.atttypmod), a.attnotnull,
-       pg_get_expr(d.adbin, d.adrelid), col_description(a.attrelid, a.attnum)
-from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
-where a.attrelid = %s and a.attnum > 0 and not a.attisdropped order by a.attnum"""
-_CONSTRAINTS = """
-select pg_get_constraintdef(oid) from pg_constraint
-where conrelid = %s and contype in ('p', 'f', 'u', 'c') order by contype desc, conname"""
-_ENUMS = """
-select format('CREATE TYPE %s AS ENUM (%s);', enumtypid::regtype,
-              string_agg(quote_literal(enumlabel), ', ' order by enumsortorder))
-from pg_enum group by enumtypid order by 1"""
-
-
-class GoldFailedError(Exception):
-    """The database refused a question's own gold SQL."""
 
 
 @contextmanager
@@ -118,16 +96,16 @@ class Database:
         """
         return list(self._connection.execute(statement.encode()).fetchall())
 
-    def gold_rows(self, statements: Iterable[str]) -> list[list[Row]]:
+    async def gold_rows(self, question: Question) -> list[list[Row]]:
         """Return the rows of each of a question's gold statements.
 
         Raises:
-            GoldFailedError: PostgreSQL refused one.
+            CannotAskError: PostgreSQL refused one.
         """
         try:
-            return [self.rows(statement) for statement in statements]
+            return [self.rows(statement) for statement in question.gold_sql]
         except psycopg.Error as error:
-            raise GoldFailedError(str(error)) from error
+            raise CannotAskError(f"its gold SQL failed: {error}") from error
 
     def column_names(self) -> frozenset[str]:
         """Return the name of every column of every table."""
@@ -142,35 +120,3 @@ class Database:
         schema, table, column = map(sql.Identifier, place)
         statement = sql.SQL("select distinct {} from {}.{} limit {}").format(column, schema, table, count)
         return list(self._connection.execute(statement).fetchall())
-
-    def server_version(self) -> str:
-        """Return the server's version, such as "18.1"."""
-        return str(self.rows("show server_version")[0][0])
-
-    def schema_dump(self) -> str:
-        """Return the whole schema as CREATE TABLE statements with comments, for the plain prompt."""
-        enums = [str(statement) for (statement,) in self.rows(_ENUMS)]
-        tables = self._connection.execute(_TABLES).fetchall()
-        return "\n\n".join([*enums, *(self._create_table(*table) for table in tables)])
-
-    def _create_table(self, oid: str, name: str, comment: str | None) -> str:
-        columns = self._connection.execute(_COLUMNS, [oid]).fetchall()
-        constraints = self._connection.execute(_CONSTRAINTS, [oid]).fetchall()
-        lines = [_column_line(column) for column in columns] + [text for (text,) in constraints]
-        comments = [f"COMMENT ON TABLE {name} IS {_quoted(comment)};"] if comment else []
-        comments += [
-            f"COMMENT ON COLUMN {name}.{column[0]} IS {_quoted(column[4])};"
-            for column in columns
-            if column[4]
-        ]
-        body = ",\n    ".join(lines)
-        return "\n".join([f"CREATE TABLE {name} (\n    {body}\n);", *comments])
-
-
-def _column_line(column: tuple[Any, ...]) -> str:
-    name, type_, is_not_null, default, _ = column
-    return f"{name} {type_}{' NOT NULL' if is_not_null else ''}{f' DEFAULT {default}' if default else ''}"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

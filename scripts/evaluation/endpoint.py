@@ -1,23 +1,12 @@
-"""The endpoint of both contestants: forwards to a real model or replays a script, and counts tokens.
+"""The endpoint of both contestants when no model is asked: replays a script, and estimates tokens."""
 
-All requests use one HTTP server on the loopback interface, so that calls and tokens are counted in the same
-way for both contestants, including failed calls. One question is asked at a time.
-"""
-
-import http.client
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Final
 
 from pgmcp.tokens import estimate_tokens
-from testing.openai_endpoint import RecordedRequest, Reply, Script, ScriptedEndpoint, content, raw, reply_text
-
-OPENAI_URL: Final = "https://api.openai.com/v1"
-UPSTREAM_TIMEOUT_S: Final = 120.0
+from testing.openai_endpoint import RecordedRequest, Reply, ScriptedEndpoint, content, reply_text
 
 _GARBAGE: Final = (
     "I would rather talk about the weather.",
@@ -36,61 +25,31 @@ class Form(StrEnum):
     PLAIN = "plain"
 
 
-@dataclass(slots=True)
-class Bill:
-    """The cost of the calls for one question, as the endpoint counts."""
-
-    calls: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-
-
-class MeteredEndpoint:
-    """The endpoint of the contestants.
+class ScriptedReplies:
+    """The endpoint's replies to one question of one contestant.
 
     Attributes:
         base_url: the endpoint's URL.
-        form: form of scripted replies, set for the current contestant.
         first_prompt: of the current question.
     """
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.form = Form.CONTRACT
         self.first_prompt = ""
-        self._bill = Bill()
         self._replies: list[str] = []
+        self._sent = 0
 
-    def begin(self, form: Form, replies: list[str] | None = None) -> None:
-        """Reset the counts; a script replays these replies in turn, and then repeats the last one."""
-        self.form = form
+    def begin(self, replies: list[str]) -> None:
+        """Replay these replies in turn, and then repeat the last one."""
         self.first_prompt = ""
-        self._bill = Bill()
-        self._replies = replies or []
-
-    @property
-    def bill(self) -> Bill:
-        """The cost since `begin`."""
-        return self._bill
-
-    def answer_from(self, source: Script) -> Script:
-        """Return a script that takes replies from `source` and counts their tokens."""
-
-        def answer(request: RecordedRequest) -> Reply:
-            self._bill.calls += 1
-            self.first_prompt = self.first_prompt or request.prompt
-            reply = source(request)
-            usage = _usage(reply)
-            self._bill.tokens_in += usage.get("prompt_tokens", 0)
-            self._bill.tokens_out += usage.get("completion_tokens", 0)
-            return reply
-
-        return answer
+        self._replies = replies
+        self._sent = 0
 
     def replay(self, request: RecordedRequest) -> Reply:
-        """Answer with the next scripted reply; tokens are estimated."""
-        place = min(self._bill.calls, len(self._replies)) - 1
-        text = self._replies[place]
+        """Answer with the next reply; tokens are estimated."""
+        self.first_prompt = self.first_prompt or request.prompt
+        text = self._replies[min(self._sent, len(self._replies) - 1)]
+        self._sent += 1
         return content(text, usage=(estimate_tokens(request.prompt), estimate_tokens(text)))
 
 
@@ -107,50 +66,9 @@ def garbage(number: int) -> list[str]:
 
 
 @contextmanager
-def scripted_endpoint() -> Iterator[MeteredEndpoint]:
-    """Open an endpoint that replays the replies given to `MeteredEndpoint.begin`."""
+def scripted_endpoint() -> Iterator[ScriptedReplies]:
+    """Open an endpoint that replays the replies given to `ScriptedReplies.begin`."""
     with ScriptedEndpoint() as server:
-        metered = MeteredEndpoint(server.base_url)
-        server.script(metered.answer_from(metered.replay))
-        yield metered
-
-
-@contextmanager
-def passing_endpoint(upstream_url: str) -> Iterator[MeteredEndpoint]:
-    """Open an endpoint that forwards requests, with their key, to `upstream_url`."""
-    with ScriptedEndpoint() as server:
-        metered = MeteredEndpoint(server.base_url)
-        server.script(metered.answer_from(_pass_on(upstream_url)))
-        yield metered
-
-
-def _pass_on(upstream_url: str) -> Callable[[RecordedRequest], Reply]:
-    upstream = urlsplit(upstream_url)
-    connect = http.client.HTTPSConnection if upstream.scheme == "https" else http.client.HTTPConnection
-
-    def ask(request: RecordedRequest) -> Reply:
-        headers = {"Content-Type": "application/json"}
-        if "authorization" in request.headers:
-            headers["Authorization"] = request.headers["authorization"]
-        connection = connect(upstream.hostname or "", upstream.port, timeout=UPSTREAM_TIMEOUT_S)
-        try:
-            path = upstream.path.rstrip("/") + request.path.removeprefix("/v1")
-            connection.request("POST", path, json.dumps(request.body), headers)
-            response = connection.getresponse()
-            content_type = response.headers.get("Content-Type", "application/json")
-            kept = {name: text for name, text in response.headers.items() if name.lower() == "retry-after"}
-            return raw(response.read(), status=response.status, content_type=content_type, headers=kept)
-        except OSError as error:
-            return raw(str(error).encode(), status=502, content_type="text/plain")
-        finally:
-            connection.close()
-
-    return ask
-
-
-def _usage(reply: Reply) -> dict[str, Any]:
-    try:
-        usage: dict[str, Any] = json.loads(reply.body).get("usage") or {}
-    except (ValueError, AttributeError):
-        return {}
-    return usage
+        replies = ScriptedReplies(server.base_url)
+        server.script(replies.replay)
+        yield replies

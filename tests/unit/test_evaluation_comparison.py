@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from scripts.evaluation.comparison import Row, are_same_numbers, compare
+from pgmcp.evaluation.comparison import Row, are_same_numbers, compare
 
 
 def is_same(expected: list[Row], given: list[Row], *, is_ordered: bool = False) -> bool:

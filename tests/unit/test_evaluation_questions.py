@@ -3,9 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts.evaluation.contestants import sql_of
+from pgmcp.errors import SettingsError
+from pgmcp.evaluation.contestants import sql_of
+from pgmcp.evaluation.questions import asks_for_order, is_order_asked_for
+from pgmcp.evaluation.questions import read_questions as read_context
+from pgmcp.generation.context_file import load_context
 from scripts.evaluation.near_miss import spoil_case, spoil_cast, spoil_column
-from scripts.evaluation.questions import QuestionFileError, asks_for_order, read_questions
+from scripts.evaluation.questions import QuestionFileError, read_questions
 
 ONE = json.dumps(
     {"id": 7, "db": "s", "question": "How many?", "gold_sql": ["select 1", "select 2"], "context": "Count."}
@@ -65,6 +69,92 @@ def test_only_questions_about_some_databases_are_read(file: Path) -> None:
 )
 def test_order_matters_when_the_words_ask_for_it(question: str, is_ordered: bool) -> None:
     assert asks_for_order(question) is is_ordered
+
+
+@pytest.mark.parametrize(
+    ("statement", "counts"),
+    [
+        ("select a from t order by a", True),
+        ("select a from (select a from t order by a) q", False),
+        ("select rank() over (order by a) from t", False),
+        ("select 'order by' from t -- order by", False),
+    ],
+)
+def test_order_matters_only_if_the_expected_sql_sorts_its_rows(statement: str, counts: bool) -> None:
+    assert is_order_asked_for("List them, ordered by a", [statement]) is counts
+    assert not is_order_asked_for("List them", [statement])
+
+
+CONTEXT = """
+databases:
+  shop:
+    verified:
+      - question: How many {status} orders since {start}?
+        parameters:
+          status: {type: text, enum: [paid, shipped]}
+          start: {type: date, default: 2020-01-01}
+        sql: SELECT count(*) FROM orders WHERE status = {status} AND placed_at >= {start}
+        also_right: ["SELECT 1 WHERE {status} <> ''"]
+        examples:
+          - {status: paid}
+          - {status: shipped, start: 2024-01-01}
+        category: counts
+      - question: What is the answer?
+        rows: [[42, null, "", true]]
+        notes: Of everything
+        ordered: true
+      - question: What is the weather?
+        unanswerable: true
+"""
+
+
+def test_the_context_files_form_has_expected_answers(tmp_path: Path) -> None:
+    file = tmp_path / "questions.yaml"
+    file.write_text(CONTEXT)
+
+    paid, shipped, answer, weather = read_context(file)
+
+    assert [(each.id, each.database, each.category) for each in (paid, shipped)] == [
+        ("1.1", "shop", "counts"),
+        ("1.2", "shop", "counts"),
+    ]
+    assert shipped.text == "How many shipped orders since 2024-01-01?"
+    assert paid.gold_sql == (
+        "SELECT count(*) FROM orders WHERE status = 'paid' AND placed_at >= date '2020-01-01'",
+        "SELECT 1 WHERE 'paid' <> ''",
+    )
+    assert (answer.gold_rows, answer.is_ordered) == ((("42", None, "", "true"),), True)
+    assert answer.asked == "What is the answer?\n\nNotes:\nOf everything"
+    assert weather.is_unanswerable
+    # The same file serves as a context file: only what has SQL is a verified question.
+    assert [verified.question for verified in load_context(file)["shop"].verified] == [
+        "How many {status} orders since {start}?"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ("{question: q}", "'sql' is missing"),
+        ("{question: q, rows: [1]}", "expected a list"),
+        ("{question: q, sql: s, unanswerable: true}", "has neither sql nor rows"),
+        ("{question: q, unanswerable: maybe}", "expected true or false"),
+        ("{question: q, sql: s, examples: [{n: 1}]}", "unknown parameter 'n'"),
+        (
+            "{question: 'q {n}', sql: 'SELECT {n}', parameters: {n: integer}, examples: [{n: x}]}",
+            "n: expected an integer",
+        ),
+    ],
+)
+def test_a_mistake_in_an_expected_answer_is_named(entry: str, words: str, tmp_path: Path) -> None:
+    file = tmp_path / "questions.yaml"
+    file.write_text(f"databases:\n  shop:\n    verified:\n      - {entry}\n")
+
+    with pytest.raises(SettingsError) as caught:
+        read_context(file)
+
+    assert str(caught.value).startswith(f"{file}:4: databases.shop.verified[0]")
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize(

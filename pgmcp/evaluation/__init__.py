@@ -1,0 +1,9 @@
+"""`pgmcp evaluate`: how often answers are right, beside a plain prompt with the whole schema.
+
+questions      questions and expected answers, from a file in the form of the context file
+contestants    the pipeline, and the plain prompt
+plain_schema   the schema in the plain prompt
+comparison     whether two results are equal
+run            asks, compares, and gives verdicts
+report         figures of the verdicts
+"""

@@ -1,0 +1,218 @@
+"""The contestants: pgmcp's pipeline, and a plain prompt with the whole schema, run by the same pipeline."""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from pgmcp.answers.answer import Answer
+from pgmcp.errors import ErrorCode, ModelReplyError, PgmcpError
+from pgmcp.evaluation.comparison import Row
+from pgmcp.evaluation.questions import Question
+from pgmcp.generation.completion import TextCompletion
+from pgmcp.generation.model import ModelClient
+from pgmcp.pipeline import Pipeline, ReturnType
+from pgmcp.pipeline.call import Call, Stage
+
+UNANSWERABLE: Final = str(ErrorCode.UNANSWERABLE)
+
+CALLER: Final = "evaluation"
+"""The caller's name in logs and in the audit file."""
+
+PLAIN_TIMEOUT_S: Final = 120.0
+
+_PROMPT: Final = """\
+You are an expert in PostgreSQL {server_version}. Write one SQL query that answers the question. \
+Reply with the query alone, in a ```sql block.
+
+Schema:
+{schema}
+
+Question: {question}"""
+
+_FENCED = re.compile(r"```(?:\w+)?\s*\n(.*?)```", re.DOTALL)
+_BARE = re.compile(r"^\s*((?:select|with|values|table)\b.*)", re.DOTALL | re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Bill:
+    """The cost of the model's calls for one question, as the endpoint counts."""
+
+    calls: int = 0
+    tokens_in: int = 0
+    tokens_cached: int = 0
+    tokens_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A contestant's answer to a question.
+
+    Attributes:
+        rows: the rows of its SQL; None after a failure.
+        error: the error's stable code; "" without a failure.
+        message: the error's message.
+        source: who wrote the SQL, as pgmcp reports it; "" for the plain prompt.
+        is_whole: whether the rows are complete.
+        notes: pgmcp's notes on the rows.
+    """
+
+    sql: str
+    rows: list[Row] | None
+    bill: Bill
+    elapsed_ms: float
+    error: str = ""
+    message: str = ""
+    source: str = ""
+    is_whole: bool = True
+    notes: tuple[str, ...] = ()
+
+
+class Contestant(Protocol):
+    """Answers questions about one database."""
+
+    name: str
+
+    async def ask(self, question: Question) -> Attempt:
+        """Ask one question; a failure is an attempt, too."""
+        ...
+
+
+class Meter:
+    """Counts what the last call of a pipeline has cost; an observer of that pipeline."""
+
+    def __init__(self) -> None:
+        self.bill = Bill()
+
+    def observe_call(self, call: Call) -> AbstractContextManager[object]:
+        """Begin a new bill."""
+        self.bill = Bill()
+        return self._count(call, self.bill)
+
+    def observe_stage(self, call: Call, stage: Stage) -> None:
+        """Count a call of the model."""
+        if stage is Stage.MODEL:
+            self.bill.calls += 1
+
+    @staticmethod
+    @contextmanager
+    def _count(call: Call, bill: Bill) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            bill.tokens_in, bill.tokens_out = call.tokens_in, call.tokens_out
+            bill.tokens_cached = call.tokens_cached
+
+
+class Ours:
+    """The pipeline, as `query` uses it.
+
+    Args:
+        meter: an observer of the pipeline.
+        database: None for the default one.
+    """
+
+    name = "ours"
+
+    def __init__(self, pipeline: Pipeline, meter: Meter, database: str | None = None) -> None:
+        self._pipeline = pipeline
+        self._meter = meter
+        self._database = database
+
+    async def ask(self, question: Question) -> Attempt:
+        """Ask one question."""
+        start_s = time.perf_counter()
+        try:
+            answer = await self._pipeline.answer(
+                question.asked, database=self._database, return_type=ReturnType.BOTH, caller=CALLER
+            )
+        except PgmcpError as error:
+            return _failed("", error, self._meter.bill, start_s)
+        return _succeeded(answer, self._meter.bill, start_s)
+
+
+class PlainPrompt:
+    """One prompt with all CREATE TABLE statements; the reply's SQL runs as `execute_sql` runs it.
+
+    Args:
+        schema: the result of `plain_schema.create_tables`.
+        database: None for the default one.
+    """
+
+    name = "plain prompt"
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        model: ModelClient,
+        *,
+        schema: str,
+        server_version: str,
+        database: str | None = None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._model = model
+        self._schema = schema
+        self._server_version = server_version
+        self._database = database
+
+    async def ask(self, question: Question) -> Attempt:
+        """Ask one question."""
+        start_s = time.perf_counter()
+        bill = Bill(calls=1)
+        try:
+            reply = await self._complete(question)
+        except ModelReplyError as error:
+            bill.tokens_in, bill.tokens_out = error.tokens_in, error.tokens_out
+            return _failed("", error, bill, start_s)
+        except PgmcpError as error:
+            return _failed("", error, bill, start_s)
+        bill.tokens_in, bill.tokens_cached = reply.tokens_in, reply.tokens_cached
+        bill.tokens_out = reply.tokens_out
+        statement = sql_of(reply.text)
+        if not statement:
+            return Attempt("", None, bill, _ms_since(start_s), UNANSWERABLE, "no SQL in the reply")
+        try:
+            answer = await self._pipeline.execute_sql(statement, database=self._database, caller=CALLER)
+        except PgmcpError as error:
+            return _failed(statement, error, bill, start_s)
+        return _succeeded(answer, bill, start_s)
+
+    async def _complete(self, question: Question) -> TextCompletion:
+        prompt = _PROMPT.format(
+            server_version=self._server_version, schema=self._schema, question=question.asked
+        )
+        return await self._model.complete_text(
+            [{"role": "user", "content": prompt}], timeout_s=PLAIN_TIMEOUT_S
+        )
+
+
+def sql_of(reply: str) -> str:
+    """Return the statement in a reply: the last fenced block, or the text from the first line of SQL on."""
+    if blocks := _FENCED.findall(reply):
+        return str(blocks[-1]).strip()
+    bare = _BARE.search(reply)
+    return bare[1].strip() if bare else ""
+
+
+def _succeeded(answer: Answer, bill: Bill, start_s: float) -> Attempt:
+    rows = answer.rows
+    return Attempt(
+        answer.statement or "",
+        [] if rows is None else list(rows.rows),
+        bill,
+        _ms_since(start_s),
+        source=str(answer.source),
+        is_whole=rows is None or (rows.truncated is None and not rows.cut_cells),
+        notes=answer.notes,
+    )
+
+
+def _failed(statement: str, error: PgmcpError, bill: Bill, start_s: float) -> Attempt:
+    return Attempt(statement, None, bill, _ms_since(start_s), str(error.code), str(error))
+
+
+def _ms_since(start_s: float) -> float:
+    return (time.perf_counter() - start_s) * 1000

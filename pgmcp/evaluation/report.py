@@ -1,0 +1,153 @@
+"""Figures of an evaluation, as JSON values."""
+
+import statistics
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from math import comb, sqrt
+from typing import Any, Final, TypeVar
+
+from pgmcp.evaluation.contestants import UNANSWERABLE, Ours, PlainPrompt
+from pgmcp.evaluation.run import Judged, Outcome, Result, Verdict
+
+_Z_95: Final = 1.96
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the whole report."""
+    results = outcome.results
+    names = names_of(results)
+    return {
+        "contestants": {name: summary(attempts_of(results, name)) for name in names},
+        "categories": {
+            category: {name: summary(attempts_of(of_category, name)) for name in names}
+            for category, of_category in group(results, lambda result: result.question.category).items()
+        },
+        "paired": paired(results),
+        "plausible_but_wrong": {
+            name: [result.question.id for result in plausible_but_wrong(results, name)] for name in names
+        },
+        "questions": [_question(result) for result in results],
+        "skipped": [{"id": each.question.id, "why": each.why} for each in outcome.skipped],
+    }
+
+
+def share_right(outcome: Outcome) -> float:
+    """Return the share of questions that pgmcp answered right; skipped ones count as not right."""
+    count = len(outcome.results) + len(outcome.skipped)
+    right = sum(each.verdict is Verdict.RIGHT for each in attempts_of(outcome.results, Ours.name))
+    return right / count if count else 0.0
+
+
+def plausible_but_wrong(results: Iterable[Result], name: str) -> list[Result]:
+    """Return the results of a contestant with wrong rows and without a note: nothing warns a reader."""
+    return [
+        result
+        for result in results
+        if (judged := result.attempts[name]).verdict is Verdict.WRONG and not judged.attempt.notes
+    ]
+
+
+def names_of(results: Sequence[Result]) -> list[str]:
+    """Return the names of the contestants."""
+    return list(results[0].attempts) if results else []
+
+
+def attempts_of(results: Iterable[Result], name: str) -> list[Judged]:
+    """Return the attempts of a contestant."""
+    return [result.attempts[name] for result in results]
+
+
+def group(results: Sequence[Result], key: Callable[[Result], Key]) -> dict[Key, list[Result]]:
+    """Return the results by a key, in order of appearance."""
+    groups: dict[Key, list[Result]] = {}
+    for result in results:
+        groups.setdefault(key(result), []).append(result)
+    return groups
+
+
+def summary(attempts: Sequence[Judged]) -> dict[str, Any]:
+    """Return the figures of one contestant."""
+    bills = [judged.attempt.bill for judged in attempts]
+    verdicts = {str(verdict): sum(each.verdict is verdict for each in attempts) for verdict in Verdict}
+    low, high = _interval(verdicts["right"], len(attempts))
+    return {
+        "questions": len(attempts),
+        **verdicts,
+        "rightly_refused": sum(
+            each.verdict is Verdict.RIGHT and each.attempt.error == UNANSWERABLE for each in attempts
+        ),
+        "wrong_without_note": sum(
+            each.verdict is Verdict.WRONG and not each.attempt.notes for each in attempts
+        ),
+        "accuracy": round(verdicts["right"] / len(attempts), 4),
+        "accuracy_95": [round(low, 3), round(high, 3)],
+        "verified": sum(each.attempt.source == "verified" for each in attempts),
+        "repaired": sum(each.attempt.source == "repaired" for each in attempts),
+        "noted": sum(bool(each.attempt.notes) for each in attempts),
+        "calls": sum(bill.calls for bill in bills),
+        "most_calls": max(bill.calls for bill in bills),
+        "tokens_in": sum(bill.tokens_in for bill in bills),
+        "tokens_cached": sum(bill.tokens_cached for bill in bills),
+        "tokens_out": sum(bill.tokens_out for bill in bills),
+        "median_tokens_in": statistics.median(bill.tokens_in for bill in bills),
+        "p50_ms": round(statistics.median(each.attempt.elapsed_ms for each in attempts), 1),
+        "most_ms": round(max(each.attempt.elapsed_ms for each in attempts), 1),
+    }
+
+
+def paired(results: Sequence[Result]) -> dict[str, Any]:
+    """Return on how many questions which contestant was right; {} if there is only one."""
+    if set(names_of(results)) != {Ours.name, PlainPrompt.name}:
+        return {}
+    counts = {"both right": 0, "only ours": 0, "only the plain prompt": 0, "neither": 0}
+    what = {(True, True): "both right", (True, False): "only ours", (False, True): "only the plain prompt"}
+    for result in results:
+        right = tuple(
+            result.attempts[name].verdict is Verdict.RIGHT for name in (Ours.name, PlainPrompt.name)
+        )
+        counts[what.get((right[0], right[1]), "neither")] += 1
+    return {**counts, "p": round(_sign_test(counts["only ours"], counts["only the plain prompt"]), 4)}
+
+
+def _sign_test(ours: int, others: int) -> float:
+    """Return how likely a difference at least this large is by chance (McNemar's test, exact, two-sided)."""
+    count, fewer = ours + others, min(ours, others)
+    tail = sum(comb(count, number) for number in range(fewer + 1))
+    return min(1.0, float(2 * tail / 2**count))
+
+
+def _interval(right: int, count: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a share (Wilson)."""
+    share, spread = right / count, _Z_95**2 / count
+    middle = (share + spread / 2) / (1 + spread)
+    half = _Z_95 * sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def _question(result: Result) -> dict[str, Any]:
+    question = result.question
+    return {
+        "id": question.id,
+        "database": question.database,
+        "question": question.text,
+        "category": question.category,
+        **{name: _judged(judged) for name, judged in result.attempts.items()},
+    }
+
+
+def _judged(judged: Judged) -> dict[str, Any]:
+    attempt = judged.attempt
+    return {
+        "verdict": str(judged.verdict),
+        "why": judged.why,
+        "code": attempt.error,
+        "source": attempt.source,
+        "sql": attempt.sql,
+        "notes": list(attempt.notes),
+        "calls": attempt.bill.calls,
+        "tokens_in": attempt.bill.tokens_in,
+        "tokens_cached": attempt.bill.tokens_cached,
+        "tokens_out": attempt.bill.tokens_out,
+        "elapsed_ms": round(attempt.elapsed_ms, 1),
+    }

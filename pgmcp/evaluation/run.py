@@ -1,0 +1,157 @@
+"""Asks each contestant every question, and judges each attempt."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from pgmcp.errors import PgmcpError
+from pgmcp.evaluation.comparison import Row, compare
+from pgmcp.evaluation.contestants import CALLER, UNANSWERABLE, Attempt, Contestant
+from pgmcp.evaluation.questions import Question
+from pgmcp.pipeline import Pipeline
+from pgmcp.settings import RateLimitSettings, Settings
+
+_MAX_ROWS: Final = 100_000
+_LIMITS: Final = {
+    "max_result_rows": _MAX_ROWS,
+    "max_result_bytes": 64 << 20,
+    "max_result_tokens": 1_000_000,
+}
+"""Limits that no result reaches, because whole results are compared."""
+
+
+class Verdict(StrEnum):
+    """The verdict on an attempt."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    REFUSED = "refused"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An attempt and its verdict.
+
+    Attributes:
+        why: what is wrong; "" if it is right.
+    """
+
+    attempt: Attempt
+    verdict: Verdict
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A question and its results, by contestant."""
+
+    question: Question
+    attempts: dict[str, Judged]
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A question that was not asked, and the reason."""
+
+    question: Question
+    why: str
+
+
+@dataclass(slots=True)
+class Outcome:
+    """The results of an evaluation."""
+
+    results: list[Result] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+class CannotAskError(Exception):
+    """A question cannot be asked, because its expected rows are not known; the message says why."""
+
+
+ExpectedRows = Callable[[Question], Awaitable[list[list[Row]]]]
+"""Returns the rows of each expected statement; raises CannotAskError."""
+
+
+async def evaluate(
+    questions: Sequence[Question],
+    contestants: Sequence[Contestant],
+    expected_rows: ExpectedRows,
+    *,
+    begin: Callable[[Question, str], None] = lambda question, contestant: None,
+) -> Outcome:
+    """Ask every question, one at a time.
+
+    Args:
+        questions: about the contestants' database only.
+        begin: called with each question and contestant before it is asked; may raise CannotAskError.
+    """
+    outcome = Outcome()
+    for question in questions:
+        attempts: dict[str, Judged] = {}
+        try:
+            for contestant in contestants:
+                # Read again for each, because expected statements may depend on the current date or time.
+                expected = [] if question.is_unanswerable else await expected_rows(question)
+                begin(question, contestant.name)
+                attempts[contestant.name] = judge(await contestant.ask(question), question, expected)
+        except CannotAskError as error:
+            outcome.skipped.append(Skipped(question, str(error)))
+        else:
+            outcome.results.append(Result(question, attempts))
+    return outcome
+
+
+async def run_expected(pipeline: Pipeline, database: str | None, question: Question) -> list[list[Row]]:
+    """Return the rows of a question's expected statements, read under the same guards as any other.
+
+    Raises:
+        CannotAskError: one failed.
+    """
+    if question.gold_rows is not None:
+        return [list(question.gold_rows)]
+    found: list[list[Row]] = []
+    for statement in question.gold_sql:
+        try:
+            answer = await pipeline.execute_sql(statement, database=database, caller=CALLER)
+        except PgmcpError as error:
+            raise CannotAskError(f"its expected SQL failed ({error.code}: {error})") from error
+        if answer.rows is not None and answer.rows.truncated is not None:
+            raise CannotAskError(f"its expected SQL has more rows than can be compared ({_MAX_ROWS:,})")
+        found.append(list(answer.rows.rows) if answer.rows else [])
+    return found
+
+
+def judge(attempt: Attempt, question: Question, expected: Sequence[Sequence[Row]]) -> Judged:
+    """Return the verdict on an attempt; it is right if it has the rows of any expected statement."""
+    if question.is_unanswerable:
+        return _judge_refusal(attempt)
+    if attempt.rows is None:
+        verdict = Verdict.REFUSED if attempt.error == UNANSWERABLE else Verdict.ERROR
+        return Judged(attempt, verdict, attempt.message)
+    differences = [compare(rows, attempt.rows, is_ordered=question.is_ordered) for rows in expected]
+    if None in differences:
+        return Judged(attempt, Verdict.RIGHT, "")
+    if not attempt.is_whole:
+        return Judged(attempt, Verdict.WRONG, "the result was too large to compare")
+    return Judged(attempt, Verdict.WRONG, " / ".join(dict.fromkeys(d.text for d in differences if d)))
+
+
+def _judge_refusal(attempt: Attempt) -> Judged:
+    if attempt.error == UNANSWERABLE:
+        return Judged(attempt, Verdict.RIGHT, "")
+    if attempt.rows is None:
+        return Judged(attempt, Verdict.ERROR, attempt.message)
+    return Judged(attempt, Verdict.WRONG, "it was answered, and should have been refused")
+
+
+def for_evaluation(settings: Settings) -> Settings:
+    """Return settings with whole results and without rate limits."""
+    return settings.model_copy(
+        update={
+            "server": settings.server.model_copy(update=_LIMITS),
+            "rate_limit": RateLimitSettings(enabled=False),
+        }
+    )
