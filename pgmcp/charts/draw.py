@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from pgmcp.child_process import away_from_terminal, bare_environment, end
 from pgmcp.errors import ChartNotDrawnError
+from pgmcp.features import how_to_install
 
 SpawnDrawing = Callable[[], Awaitable[Process]]
 
@@ -102,9 +103,7 @@ async def spawn_drawing() -> Process:
         ChartNotDrawnError: vl-convert is not installed.
     """
     if find_spec("vl_convert") is None:
-        raise ChartNotDrawnError(
-            "vl-convert-python is not installed here", hint="pip install 'pgmcp[charts]'"
-        )
+        raise ChartNotDrawnError("vl-convert-python is not installed here", hint=how_to_install("charts"))
     return await asyncio.create_subprocess_exec(
         *drawing_command(),
         stdin=PIPE,

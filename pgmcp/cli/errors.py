@@ -54,7 +54,18 @@ _TOOL: Final = re.compile("|".join(_COMMAND_BY_TOOL))
 
 def exit_code_of(error: PgmcpError) -> ExitCode:
     """Return the exit code for an error."""
-    return _EXIT_CODE_BY_ERROR.get(error.code, ExitCode.FAILED)
+    return exit_code_for(error.code)
+
+
+def exit_code_for(code: ErrorCode) -> ExitCode:
+    """Return the exit code for errors with a code."""
+    return _EXIT_CODE_BY_ERROR.get(code, ExitCode.FAILED)
+
+
+def for_people(hint: str) -> str:
+    """Return a hint that names commands instead of tools."""
+    hint = hint.replace(_FOR_MODELS, _FOR_PEOPLE)
+    return _TOOL.sub(lambda tool: _COMMAND_BY_TOOL[tool[0]], hint)
 
 
 def describe(error: PgmcpError) -> str:
@@ -64,8 +75,7 @@ def describe(error: PgmcpError) -> str:
     sql = error.sql if isinstance(error, SqlRejectedError | StatementFailedError) else ""
     *lines, last = render_error(error, sql=sql, escape=_escape).split("\n")
     if last.startswith("hint: "):
-        last = last.replace(_FOR_MODELS, _FOR_PEOPLE)
-        last = _TOOL.sub(lambda tool: _COMMAND_BY_TOOL[tool[0]], last)
+        last = for_people(last)
     return "\n".join([*lines, last])
 
 

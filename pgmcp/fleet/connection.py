@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pgmcp.errors import SettingsError, SharedStorageError
+from pgmcp.features import how_to_install
 from pgmcp.untrusted import escape_untrusted, shorten
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def _connection_pool(url: str) -> "ConnectionPool":
     except ImportError as error:
         raise SettingsError(
             f"PG_MCP_RATE_LIMIT_STORAGE_URL is set, but {error.name} is not installed",
-            hint="install it with: pip install 'pgmcp[fleet]'",
+            hint=how_to_install("fleet"),
         ) from error
     try:
         # One retry: a connection that Redis or a firewall has dropped shows it only when it is used.

@@ -11,6 +11,7 @@ punctuation only: the exporter would make one label of them and keep one value.
 from typing import TYPE_CHECKING
 
 from pgmcp.errors import SettingsError
+from pgmcp.features import how_to_install
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricReader
@@ -35,7 +36,7 @@ class MetricsPage:
         except ImportError as error:
             raise SettingsError(
                 f"PG_MCP_HTTP_METRICS is true, but {error.name} is not installed",
-                hint="install it with: pip install 'pgmcp[metrics]'",
+                hint=how_to_install("metrics"),
             ) from error
         self._registry = CollectorRegistry()
         self.reader: MetricReader = PrometheusMetricReader(registry=self._registry, scope_info_enabled=False)

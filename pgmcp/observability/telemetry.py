@@ -24,6 +24,7 @@ from opentelemetry import metrics, propagate, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 
 from pgmcp.errors import SettingsError
+from pgmcp.features import how_to_install
 from pgmcp.observability.metrics_page import MetricsPage
 from pgmcp.observability.outcome import ANSWERED, OutcomeObserver
 from pgmcp.pipeline import Call, Stage
@@ -94,7 +95,7 @@ def _check_installed() -> None:
     except ImportError as error:
         raise SettingsError(
             f"PG_MCP_OPENTELEMETRY is true, but {error.name} is not installed",
-            hint="install it with: pip install 'pgmcp[telemetry]'",
+            hint=how_to_install("telemetry"),
         ) from error
 
 

@@ -200,7 +200,7 @@ class RateLimitSettings(Section):
     )
     storage_url: RedisUrl | None = unset(
         "URL of a Redis in which several servers count calls together: redis://:password@host:6379/0, "
-        "rediss://… or unix://…. If unset, each server counts alone. Needs pip install 'pgmcp[fleet]'"
+        "rediss://… or unix://…. If unset, each server counts alone. Needs the extra `fleet`"
     )
     servers: int = number(
         1, "servers", 1, 10_000, "number of servers that share the Redis; used during its outage"
@@ -240,7 +240,7 @@ class HttpSettings(Section):
     metrics: bool = Field(
         default=False,
         description="show metrics to Prometheus at /metrics, to callers that may call tools. Needs "
-        "pip install 'pgmcp[metrics]'",
+        "the extra `metrics`",
     )
     tls_cert: ExistingFile | None = unset(
         "PEM file of the server's certificate and its chain; the server uses TLS if set"
@@ -378,7 +378,7 @@ class Settings(BaseSettings):
     opentelemetry: bool = Field(
         default=False,
         description="send spans and metrics by OTLP, configured by OTEL_EXPORTER_OTLP_ENDPOINT and the other "
-        "standard OTEL_… variables. Needs pip install 'pgmcp[telemetry]'",
+        "standard OTEL_… variables. Needs the extra `telemetry`",
     )
     context_file: ExistingFile | None = unset(
         "YAML file of business terms, notes and verified questions; `pgmcp doctor` checks its names"

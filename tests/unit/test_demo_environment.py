@@ -28,22 +28,23 @@ _SHOP = Shop(
         "pg_mcp_database_user",
     ],
 )
-def test_a_server_for_the_shop_is_given_no_way_to_another_database(variable: str) -> None:
-    environment = server_environment(_SHOP, {variable: "elsewhere"}, env_file=None)
+def test_a_server_for_the_shop_is_given_no_way_to_another_database(variable: str, tmp_path: Path) -> None:
+    environment = server_environment(_SHOP, {variable: "elsewhere"}, env_file=None, folder=tmp_path)
 
     assert "elsewhere" not in environment.values()
 
 
-def test_the_rest_of_the_environment_is_kept() -> None:
+def test_the_rest_of_the_environment_is_kept(tmp_path: Path) -> None:
     given = {"PATH": "/bin", "PG_MCP_SERVER_MAX_RESULT_ROWS": "5", "PG_MCP_OPENAI_MODEL": "m"}
 
-    environment = server_environment(_SHOP, given, env_file=None)
+    environment = server_environment(_SHOP, given, env_file=None, folder=tmp_path)
 
     assert environment.items() >= given.items()
 
 
-def test_the_settings_load_and_lead_to_the_shop_and_its_context() -> None:
-    settings = load_settings(server_environment(_SHOP, {}, env_file=None), env_file=None)
+def test_the_settings_load_and_lead_to_the_shop_and_its_context(tmp_path: Path) -> None:
+    environment = server_environment(_SHOP, {}, env_file=None, folder=tmp_path)
+    settings = load_settings(environment, env_file=None)
 
     assert list(settings.databases) == ["shop"]
     assert settings.databases["shop"].target()[0] == _SHOP.reader_url
@@ -51,11 +52,23 @@ def test_the_settings_load_and_lead_to_the_shop_and_its_context() -> None:
     assert len(load_context(settings.context_file)["shop"].verified) == 12
 
 
+def test_the_context_file_is_a_copy_that_keeps_what_was_learnt(tmp_path: Path) -> None:
+    first = server_environment(_SHOP, {}, env_file=None, folder=tmp_path / "new")["PG_MCP_CONTEXT_FILE"]
+    with Path(first).open("a") as file:
+        file.write("# learnt\n")
+
+    again = server_environment(_SHOP, {}, env_file=None, folder=tmp_path / "new")["PG_MCP_CONTEXT_FILE"]
+
+    assert again == first
+    assert Path(first).parent == tmp_path / "new"
+    assert Path(first).read_text().endswith("# learnt\n")
+
+
 def test_of_an_env_file_only_the_settings_of_the_model_are_taken(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("PG_MCP_OPENAI_API_KEY=from-file\nPG_MCP_DATABASE_URL=elsewhere\nLOG_LEVEL=DEBUG\n")
 
-    environment = server_environment(_SHOP, {}, env_file=env_file)
+    environment = server_environment(_SHOP, {}, env_file=env_file, folder=tmp_path)
 
     assert environment["PG_MCP_OPENAI_API_KEY"] == "from-file"
     assert "elsewhere" not in environment.values()
@@ -66,7 +79,9 @@ def test_the_process_environment_wins_over_the_env_file(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text("PG_MCP_OPENAI_API_KEY=from-file\n")
 
-    environment = server_environment(_SHOP, {"PG_MCP_OPENAI_API_KEY": "from-process"}, env_file=env_file)
+    environment = server_environment(
+        _SHOP, {"PG_MCP_OPENAI_API_KEY": "from-process"}, env_file=env_file, folder=tmp_path
+    )
 
     assert environment["PG_MCP_OPENAI_API_KEY"] == "from-process"
 

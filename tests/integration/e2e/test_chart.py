@@ -14,7 +14,7 @@ REVENUE_BY_MONTH = """
 """
 needs_library = pytest.mark.skipif(
     importlib.util.find_spec("vl_convert") is None,
-    reason="vl-convert-python is not installed: pip install 'pgmcp[charts]'",
+    reason="vl-convert-python is not installed (extra charts)",
 )
 
 

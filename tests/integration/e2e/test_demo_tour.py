@@ -1,16 +1,23 @@
 """`pgmcp demo` as a user sees it: the guided tour, and the configuration at its end, over real stdio."""
 
 import json
+import os
 import re
+import signal
+import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters, stdio_client
 
+from pgmcp.cli.errors import ExitCode
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.demo.tour import run_tour
+from testing.command_line import run_in_terminal
+from testing.mcp_server import COMMAND
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is moved by XDG_CACHE_HOME")
 
@@ -33,12 +40,12 @@ def environment(cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 def test_the_tour_keeps_its_promises_and_stops_what_it_started(capsys: pytest.CaptureFixture[str]) -> None:
-    kept = run_tour()
+    exit_code = run_tour()
 
     shown = capsys.readouterr().out
-    assert kept
-    assert shown.count("source: verified") == 3
-    assert shown.count("source: direct") == 1
+    assert exit_code == ExitCode.DONE
+    assert shown.count("verified SQL of the operator") == 3
+    assert shown.count("direct SQL") == 1
     assert "answers come from the verified questions" in shown
     assert shown.count("rejected: ") == 2
     assert "timeout: " in shown
@@ -48,17 +55,42 @@ def test_the_tour_keeps_its_promises_and_stops_what_it_started(capsys: pytest.Ca
 
 
 def test_a_question_of_ones_own_is_asked_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_tour("Which products are low on stock?")
+    assert run_tour("Which products are low on stock?") == ExitCode.DONE
 
     shown = capsys.readouterr().out
-    assert shown.count("source: verified") == 1
+    assert shown.count("verified SQL of the operator") == 1
     assert "rejected" not in shown
 
 
 def test_an_unverified_question_says_what_to_set(capsys: pytest.CaptureFixture[str]) -> None:
-    assert not run_tour("What is the meaning of it all?")
+    assert run_tour("What is the meaning of it all?") == ExitCode.UNUSABLE
 
-    assert "PG_MCP_OPENAI_API_KEY" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "PG_MCP_OPENAI_API_KEY" in shown
+    assert "execute_sql" not in shown
+
+
+def test_ctrl_c_in_the_runaway_is_clean(tmp_path: Path) -> None:
+    exit_code, shown = run_in_terminal(
+        dict(os.environ), tmp_path, "demo", dialogue=[("while it runs: backend", b"\x03")]
+    )
+
+    assert exit_code == ExitCode.INTERRUPTED
+    assert "Traceback" not in shown
+    assert not EmbeddedPostgres().is_running
+
+
+def test_a_closed_terminal_stops_postgres(tmp_path: Path) -> None:
+    with subprocess.Popen([*COMMAND, "demo"], cwd=tmp_path, stdout=PIPE, stderr=PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        assert demo.stderr is not None
+        assert any("rows are ready" in line for line in demo.stdout)
+        demo.send_signal(signal.SIGHUP)
+
+        assert demo.stderr.read() == ""
+        assert demo.wait(60) == 128 + signal.SIGHUP
+
+    assert not EmbeddedPostgres().is_running
 
 
 def test_the_block_at_the_end_serves_the_shop_and_stops_postgres_afterwards(

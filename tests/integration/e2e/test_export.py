@@ -91,7 +91,7 @@ def test_an_answer_that_was_cut_says_that_it_can_be_exported(server: RawServer) 
 
 def test_parquet_is_typed(server: RawServer, folder: Path) -> None:
     if importlib.util.find_spec("pyarrow") is None:
-        pytest.skip("pyarrow is not installed: pip install 'pgmcp[parquet]'")
+        pytest.skip("pyarrow is not installed (extra parquet)")
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
     answer = server.call("execute_sql", sql=MANY_ROWS, export="parquet")

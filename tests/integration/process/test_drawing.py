@@ -23,12 +23,13 @@ from pgmcp.charts.shape import ChartKind
 from pgmcp.charts.theme import Theme
 from pgmcp.errors import ChartNotDrawnError
 from pgmcp.execution.result import Column, JsonScalar, Rows
+from pgmcp.features import how_to_install
 
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(
         importlib.util.find_spec("vl_convert") is None,
-        reason="vl-convert-python is not installed: pip install 'pgmcp[charts]'",
+        reason="vl-convert-python is not installed (extra charts)",
     ),
 ]
 
@@ -279,14 +280,12 @@ async def test_a_system_without_room_for_a_process_costs_the_picture_only() -> N
 
 async def test_without_the_library_the_answer_says_how_to_get_it() -> None:
     async def spawn() -> Process:
-        raise ChartNotDrawnError(
-            "vl-convert-python is not installed here", hint="pip install 'pgmcp[charts]'"
-        )
+        raise ChartNotDrawnError("vl-convert-python is not installed here", hint=how_to_install("charts"))
 
     illustration = await illustrate(answer_with(SHOP), Drawer(spawn=spawn))
 
     assert illustration.png is None
-    assert "hint: pip install 'pgmcp[charts]'" in illustration.note
+    assert f"hint: {how_to_install('charts')}" in illustration.note
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ _DYING = _STUCK.replace("time.sleep(60)", "sys.exit(9)")
 
 def skip_without_pyarrow() -> None:
     if importlib.util.find_spec("pyarrow") is None:
-        pytest.skip("pyarrow is not installed: pip install 'pgmcp[parquet]'")
+        pytest.skip("pyarrow is not installed (extra parquet)")
 
 
 def packed(cells: list[list[JsonScalar]], types: Sequence[str] = ("integer", "text")) -> Rows:

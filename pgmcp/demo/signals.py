@@ -1,0 +1,61 @@
+"""Lets Ctrl-C, SIGTERM and a closed terminal end the demo cleanly, whenever they come."""
+
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
+
+_KILLED: Final = 128
+"""Added to the number of the signal that ended a program, as shells do."""
+
+ENDING: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+"""Ctrl-C, a request to end, and a closed terminal; Windows has no SIGHUP."""
+
+
+@contextmanager
+def ended_like_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, and exit with the code of the signal."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if not received:  # a second one must not interrupt what the first one ends
+            received.append(number)
+            signal.raise_signal(signal.SIGINT)
+
+    with _handlers(interrupt, but_for=signal.SIGINT):
+        try:
+            yield
+        except KeyboardInterrupt:
+            if received:
+                sys.exit(_KILLED + received[0])
+            raise
+
+
+@contextmanager
+def deferred() -> Iterator[None]:
+    """Deliver signals at the end of the block, if it runs in the main thread."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    try:
+        with _handlers(lambda number, frame: received.append(number)):
+            yield
+    finally:
+        for number in received:
+            signal.raise_signal(number)
+
+
+@contextmanager
+def _handlers(handle: Any, but_for: int = 0) -> Iterator[None]:
+    old = {number: signal.signal(number, handle) for number in ENDING if number != but_for}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)

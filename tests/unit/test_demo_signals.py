@@ -1,0 +1,79 @@
+"""Signals that end the demo."""
+
+import signal
+import threading
+
+import pytest
+
+from pgmcp.demo.signals import deferred, ended_like_ctrl_c
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, getattr(signal, "SIGHUP", 0)])
+def test_a_signal_unwinds_the_block_and_decides_the_exit_code(number: int) -> None:
+    seen = []
+
+    def run() -> None:
+        with ended_like_ctrl_c():
+            try:
+                signal.raise_signal(number)
+            finally:
+                seen.append("cleaned up")
+
+    with pytest.raises(SystemExit) as ended:
+        run()
+
+    assert ended.value.code == 128 + number
+    assert seen == ["cleaned up"]
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_second_signal_does_not_interrupt_the_clean_up() -> None:
+    seen = []
+
+    def run() -> None:
+        with ended_like_ctrl_c():
+            try:
+                signal.raise_signal(signal.SIGTERM)
+            finally:
+                signal.raise_signal(signal.SIGHUP)
+                seen.append("cleaned up")
+
+    with pytest.raises(SystemExit):
+        run()
+
+    assert seen == ["cleaned up"]
+
+
+def test_ctrl_c_stays_ctrl_c() -> None:
+    with pytest.raises(KeyboardInterrupt), ended_like_ctrl_c():
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_deferred_signal_comes_at_the_end_of_the_block() -> None:
+    seen = []
+
+    def run() -> None:
+        with deferred():
+            signal.raise_signal(signal.SIGINT)
+            seen.append("done")
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+
+    assert seen == ["done"]
+
+
+def test_another_thread_changes_no_handlers() -> None:
+    handlers = []
+
+    def run() -> None:
+        with deferred():
+            handlers.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+
+    assert handlers == [signal.getsignal(signal.SIGINT)]
