@@ -114,8 +114,8 @@ def _query_tool(settings: SurfaceSettings) -> Tool:
         title="Ask the database",
         description=(
             "Answer a question in plain language from a PostgreSQL database: writes SQL, checks it, runs it "
-            "read-only, and returns the rows and how they were found. Be specific (which dates, which "
-            "status); ask one question per call."
+            "read-only, and returns the rows and how they were found. Each call stands alone: restate "
+            "follow-ups, with dates and status."
         ),
         output_schema=ANSWER_SCHEMA,
     )
