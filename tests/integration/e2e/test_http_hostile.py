@@ -162,6 +162,13 @@ def test_a_hostile_request_gets_its_status(client: httpx2.Client, hostile: Hosti
         assert message_of(response)["error"]["code"] == hostile.code
 
 
+def test_a_server_without_its_database_is_not_ready(client: httpx2.Client) -> None:
+    ready = client.get("/readyz?verbose")
+
+    assert (ready.status_code, ready.json()["databases"]) == (503, {"main": "unreachable"})
+    assert client.get("/healthz").status_code == 200
+
+
 def test_a_wrong_method_gets_the_right_one_in_the_answer(client: httpx2.Client) -> None:
     assert client.get("/mcp", headers={"Accept": BOTH}).headers["allow"] == "POST"
 
