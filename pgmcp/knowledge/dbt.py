@@ -18,6 +18,7 @@ from pgmcp.knowledge.entries import (
     Origin,
     described,
     items_of,
+    list_of,
     mapping_of,
     name_of,
     synonyms_of,
@@ -100,8 +101,12 @@ def _read_joins(models: Models, knowledge: Knowledge) -> None:
                 add_join(knowledge, models.tables, model.table, [one], other.table, [two])
 
 
-def read_manifest(data: Mapping[str, Any], tables: Tables) -> Knowledge:
-    """Return descriptions, accepted values and references of a `manifest.json`."""
+def read_manifest(data: Mapping[str, Any], tables: Tables, *, has_semantics: bool = True) -> Knowledge:
+    """Return descriptions, accepted values and references of a `manifest.json`.
+
+    Args:
+        has_semantics: whether the project's metrics are read from its other manifest.
+    """
     knowledge = Knowledge(Origin.DBT)
     nodes = {**mapping_of(data.get("nodes")), **mapping_of(data.get("sources"))}
     found: dict[str, Table] = {}
@@ -110,6 +115,10 @@ def read_manifest(data: Mapping[str, Any], tables: Tables) -> Knowledge:
         if table is not None:
             found[key] = table
             _describe_node(mapping_of(node), table, tables, knowledge)
+    if mapping_of(data.get("metrics")) and not has_semantics:
+        knowledge.remark(
+            "metrics are read from semantic_manifest.json, which dbt writes beside manifest.json"
+        )
     for node in nodes.values():
         if mapping_of(node).get("resource_type") == "test":
             _read_test(node, found, tables, knowledge)
@@ -150,7 +159,7 @@ def _read_test(
     test = mapping_of(node.get("test_metadata"))
     given = mapping_of(test.get("kwargs"))
     arguments = {**given, **mapping_of(given.get("arguments"))}
-    related = [text_of(key) for key in mapping_of(node.get("depends_on")).get("nodes") or []]
+    related = [text_of(key) for key in list_of(mapping_of(node.get("depends_on")).get("nodes"))]
     attached = text_of(node.get("attached_node")) or next(iter(related[-1:]), "")
     table = found.get(attached)
     column = text_of(node.get("column_name")) or text_of(arguments.get("column_name"))

@@ -169,6 +169,8 @@ class Knowledge:
                 continue
             asked.add(metric.sql)
             names = [each for each in (metric.title, spoken(metric.name)) if each] + list(metric.synonyms)
+            if not names:
+                continue
             question, *also = _wordings(names)
             yield Entry(
                 Section.VERIFIED, question, metric.sql, self.origin, also=tuple(also), check=metric.sql
@@ -235,6 +237,11 @@ def texts_of(value: Any) -> list[str]:
     """Return the texts of a list; one text counts as a list of one."""
     values = value if isinstance(value, list) else [value]
     return [text for each in values if (text := one_line(text_of(each), MAX_NAME_CHARACTERS))]
+
+
+def list_of(value: Any) -> list[Any]:
+    """Return a list of a file; an empty one for anything else."""
+    return value if isinstance(value, list) else []
 
 
 def mapping_of(value: Any) -> dict[str, Any]:

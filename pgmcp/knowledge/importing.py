@@ -50,18 +50,21 @@ def read_knowledge(
     ]
     # Metrics come before descriptions, so that the manifest adds to them.
     ordered = sorted(documents, key=lambda document: document.format is Format.DBT_MANIFEST)
-    found = [_read(document, tables, cubes) for document in ordered]
+    has_semantics = any(document.format is Format.DBT_SEMANTICS for document in documents)
+    found = [_read(document, tables, cubes, has_semantics=has_semantics) for document in ordered]
     if comments:
         found.append(read_comments(comments, tables))
     return found, left_out
 
 
-def _read(document: Document, tables: Tables, cubes: list[Mapping[str, Any]]) -> Knowledge:
+def _read(
+    document: Document, tables: Tables, cubes: list[Mapping[str, Any]], *, has_semantics: bool
+) -> Knowledge:
     match document.format:
         case Format.DBT_SEMANTICS:
             return read_semantics(document.data, tables)
         case Format.DBT_MANIFEST:
-            return read_manifest(document.data, tables)
+            return read_manifest(document.data, tables, has_semantics=has_semantics)
         case Format.OSSIE:
             return read_ossie(document.data, tables)
         case Format.CUBE:

@@ -18,6 +18,7 @@ from pgmcp.knowledge.entries import (
     Origin,
     described,
     items_of,
+    list_of,
     mapping_of,
     name_of,
     synonyms_of,
@@ -83,7 +84,7 @@ def _read_dataset(item: Mapping[str, Any], tables: Tables, knowledge: Knowledge)
 
 
 def _check_keys(item: Mapping[str, Any], table: Table, tables: Tables, knowledge: Knowledge) -> None:
-    keys = [item.get("primary_key"), *(item.get("unique_keys") or [])]
+    keys = [item.get("primary_key"), *list_of(item.get("unique_keys"))]
     for key in keys:
         columns = texts_of(key) if key else []
         if columns and not is_unique(table, columns):

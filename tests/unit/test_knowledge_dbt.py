@@ -340,6 +340,13 @@ def test_descriptions_synonyms_values_and_references_of_a_manifest() -> None:
     assert {each.what for each in knowledge.left_out} == {"model between", "description of orders.gone"}
 
 
+def test_a_manifest_alone_says_where_its_metrics_are() -> None:
+    data = manifest() | {"metrics": {"metric.shop.revenue": {}}}
+
+    assert "semantic_manifest.json" in read_manifest(data, TABLES, has_semantics=False).remarks[-1]
+    assert "semantic_manifest.json" not in str(read_manifest(data, TABLES).remarks)
+
+
 def test_accepted_values_of_a_hidden_column_are_left_out() -> None:
     scope = CatalogScope(hidden_values=("orders.status",))
     tables = Tables(Catalog((CUSTOMERS, ORDERS), ("public",), "18.1", scope=scope))

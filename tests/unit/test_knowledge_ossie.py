@@ -1,13 +1,16 @@
 """Apache Ossie in its three shapes, and Cube's static YAML."""
 
+from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
 from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
 from pgmcp.knowledge.cube import read_cubes
-from pgmcp.knowledge.entries import Knowledge, synonyms_of
+from pgmcp.knowledge.entries import Knowledge, items_of, synonyms_of
 from pgmcp.knowledge.files import read_document
 from pgmcp.knowledge.ossie import read_ossie
 from pgmcp.knowledge.tables import Tables
@@ -227,3 +230,35 @@ def test_what_of_cube_is_dynamic_or_private_is_left_out(cubes: Knowledge) -> Non
     assert cubes.remarks == [
         "customers has an access_policy, which import cannot keep: use row-level security"
     ]
+
+
+_JUNK: tuple[Any, ...] = (None, True, -1, "", "a.b.c.d", '"', "((", "{{ x }}", "${CUBE.sql()}", "SUM(")
+_JUNK += ([], [[None]], {}, {"a": {"b": []}}, {"name": ["x"]}, ["a", {"name": "x"}], "\x00\u202e")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_files_with_other_values_in_any_place_are_read_without_an_error(seed: int) -> None:
+    random = Random(seed)  # noqa: S311 - not for secrets
+    cube_data = read_document(CUBES).data
+    ossie_data = ossie(metric("SUM(sales.net)"))
+    for _ in range(60):
+        cube, model = _mutated(cube_data, random), _mutated(ossie_data, random)
+
+        read_ossie(model, TABLES).entries()
+        read_cubes(cube, TABLES, items_of(cube.get("cubes"))).entries()
+
+
+def _mutated(data: dict[str, Any], random: Random) -> dict[str, Any]:
+    """Return a copy with a few values replaced."""
+    copy: dict[str, Any] = deepcopy(data)
+    for _ in range(random.randint(1, 4)):
+        holder, key = random.choice(list(_places(copy)))
+        holder[key] = deepcopy(random.choice(_JUNK))
+    return copy
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    keys: list[Any] = list(value) if isinstance(value, dict) else []
+    for key in keys or (range(len(value)) if isinstance(value, list) else ()):
+        yield value, key
+        yield from _places(value[key])
