@@ -42,7 +42,7 @@ class Channel:
             self.is_ended = True
             return
         self._unread = self._unread + chunk if self._unread else chunk
-        while (frame := self._take_frame()) is not None:
+        while self._unread and (frame := self._take_frame()) is not None:
             self.frames.append(frame)
 
     def send(self, message: FromWorker, body: bytes = b"") -> None:

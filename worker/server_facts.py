@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import psycopg
@@ -62,6 +62,10 @@ _CLIENT_CHECK_SQL: Final = (
 )
 
 
+_KEPT_LIMITS: Final = 64
+"""Timeouts whose limits are remembered: most statements have one of two, in milliseconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """Server facts, read once per connection.
@@ -81,6 +85,7 @@ class ServerFacts:
     is_pooled: bool
     checks_its_client: bool
     session_limits: TransactionLimits
+    _limits_by_timeout: dict[int, TransactionLimits] = field(default_factory=dict, init=False)
 
     @property
     def date_style(self) -> str:
@@ -89,7 +94,12 @@ class ServerFacts:
 
     def limits(self, timeout_ms: int) -> TransactionLimits:
         """Return the limits of a transaction for a statement with this timeout."""
-        return choose_limits(self.defaults, timeout_ms)
+        limits = self._limits_by_timeout.get(timeout_ms)
+        if limits is None:
+            if len(self._limits_by_timeout) >= _KEPT_LIMITS:
+                self._limits_by_timeout.clear()
+            limits = self._limits_by_timeout[timeout_ms] = choose_limits(self.defaults, timeout_ms)
+        return limits
 
     def session_settings(self) -> list[tuple[str, str]]:
         """Return the settings of a session that nobody else uses, for callers' statements."""

@@ -136,17 +136,20 @@ class Service:
             self._give_back()
 
     def _next_request(self) -> tuple[ToWorker, bytes]:
+        channel = self._channel
         while True:
-            self._read_requests()
-            if self._channel.frames:
-                return self._channel.frames.popleft()
+            if channel.frames or channel.is_ended:
+                self._read_requests()
+                if channel.frames:
+                    return channel.frames.popleft()
             self._read()
 
     def _wait(
         self, reading: Sequence[int] = (), writing: Sequence[int] = (), timeout_s: float | None = None
     ) -> bool:
         """Wait for descriptors, and listen to the front meanwhile; return False if the time is over."""
-        self._read_requests()
+        if self._channel.frames or self._channel.is_ended:
+            self._read_requests()
         channel = self._channel.fileno()
         readable, writable, _ = select.select([*reading, channel], writing, [], timeout_s)
         if channel in readable:

@@ -300,10 +300,9 @@ class _Exchange:
                 is_whole = False
 
     def _next_result(self) -> pq.abc.PGresult | None:
-        pgconn = self._pgconn
-        if pgconn.is_busy():
+        if self._pgconn.is_busy():
             self._receive()
-        return pgconn.get_result()
+        return self._pgconn.get_result()
 
     def _receive(self) -> None:
         """Wait until a result is there, and send meanwhile what the server has not taken yet."""

@@ -30,7 +30,8 @@ class CallLog:
 
     def observe_stage(self, call: Call, stage: Stage) -> None:
         """Log the start of a stage at DEBUG."""
-        logger.debug("%s: %s", call.operation, stage)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s: %s", call.operation, stage)
 
 
 class _LoggedCall(OutcomeObserver):
@@ -45,7 +46,8 @@ class _LoggedCall(OutcomeObserver):
 
     def __enter__(self) -> None:
         self._token = current_call.set(self._call.id)
-        logger.debug("%s begins", self._call.operation)
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s begins", self._call.operation)
         super().__enter__()
 
     def __exit__(

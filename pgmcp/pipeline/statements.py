@@ -113,8 +113,8 @@ class StatementRunner:
 
         return run
 
-    async def _execute(self, request: Request, statement: ValidatedStatement) -> Rows:
-        return await request.database.supervisor.execute(
+    def _execute(self, request: Request, statement: ValidatedStatement) -> Awaitable[Rows]:
+        return request.database.supervisor.execute(
             statement.text,
             request.limits,
             origin=StatementOrigin.CALLER,

@@ -25,9 +25,8 @@ class TimeLimit:
         """Return a context manager for the current task; on leaving a late one it raises TimeoutError."""
         return _LimitedCall(self)
 
-    def begin(self, call: "_LimitedCall") -> None:
+    def begin(self, call: "_LimitedCall", loop: asyncio.AbstractEventLoop) -> None:
         """Add a call that begins now."""
-        loop = asyncio.get_running_loop()
         call.deadline_s = loop.time() + self._timeout_s
         self._running[call] = None
         if self._timer is None:
@@ -66,7 +65,7 @@ class _LimitedCall:
             raise RuntimeError("a time limit needs a task to cancel")
         self._task = task
         self._cancel_requests = task.cancelling()
-        self._limit.begin(self)
+        self._limit.begin(self, task.get_loop())
 
     def __exit__(
         self,
