@@ -44,8 +44,8 @@ def as_text(fitted: FittedAnswer, fence: str) -> str:
         parts.extend(_how_it_was_found(fitted))
     if answer.rows and shown:
         parts.extend(_rows(fitted, answer.rows, shown, fence))
-    parts.extend([attachment.sentence for attachment in answer.attachments])
-    parts.extend([escape_untrusted(note) for note in fitted.notes])
+    parts += [attachment.sentence for attachment in answer.attachments]
+    parts += [escape_untrusted(note) for note in fitted.notes]
     if fitted.rest is not None:
         parts.append(f"The other rows, without running it again: resource {fitted.rest}")
     if fitted.missing and fitted.more_rows_hint:

@@ -152,6 +152,7 @@ class RoleCheck:
         self._must_be_read_only = must_be_read_only
         self._probing: asyncio.Task[RolePosture] | None = None
         self._last_problem = ""
+        self._is_known = False
 
     async def admit(self) -> None:
         """Return if the database may be served with its role. Waits for the check only if it can refuse.
@@ -162,7 +163,8 @@ class RoleCheck:
             ExecutionError: the database did not answer.
         """
         if not self._must_be_read_only:
-            self.probe()
+            if not self._is_known:
+                self.probe()
             return
         posture = await self.posture()
         if posture.risks:
@@ -210,6 +212,7 @@ class RoleCheck:
         except CatalogDeniedError as error:
             self._warn_unknown(error)
             raise
+        self._is_known = True
         self._warn(posture)
         return posture
 

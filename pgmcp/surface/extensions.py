@@ -1,6 +1,7 @@
 """How the features of `pgmcp.features` take part in the calls of a tool."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from msgspec import Struct, defstruct
@@ -28,31 +29,53 @@ def withheld(extensions: Sequence[AnswerExtension]) -> dict[str, str]:
 
 
 class Chosen(NamedTuple):
-    """A feature in one call, with the value of its argument.
+    """The features in one call.
 
     Attributes:
-        is_used: the call gives the feature's argument.
-        acts: it may change the answer or the reply; a feature with an argument does so only if it is used.
+        acting: those that may change the answer or the reply, with the values of their arguments. A feature
+            with an argument acts only if it is used.
+        row_limits: of the result, if a feature in use has its own.
+        more_rows_hint: how the features that are not used give more rows; "" if none does.
     """
 
-    extension: AnswerExtension
-    value: Any
-    is_used: bool
-    acts: bool
+    acting: tuple[tuple[AnswerExtension, Any], ...]
+    row_limits: RowLimits | None
+    more_rows_hint: str
 
 
-def choose(extensions: Sequence[AnswerExtension], given: Struct, *, is_executed: bool) -> list[Chosen]:
-    """Return the features with their values, checked before anything is run for them."""
-    chosen = []
+def choose(extensions: tuple[AnswerExtension, ...], given: Struct, *, is_executed: bool) -> Chosen:
+    """Return the features of a call, after a check of the values of those in use.
+
+    Raises:
+        PgmcpError: a feature cannot be used in this call.
+    """
+    for each in extensions:
+        argument = each.argument
+        if argument is not None and argument.is_used(getattr(given, argument.name)):
+            return _choose_used(extensions, given, is_executed=is_executed)
+    return choose_unused(extensions)
+
+
+def _choose_used(extensions: Sequence[AnswerExtension], given: Struct, *, is_executed: bool) -> Chosen:
+    acting: list[tuple[AnswerExtension, Any]] = []
+    row_limits, hints = None, []
     for each in extensions:
         value = getattr(given, each.argument.name) if each.argument else None
-        is_used = each.argument is not None and each.argument.is_used(value)
-        each.check(value, is_executed=is_executed)
-        chosen.append(Chosen(each, value, is_used, is_used or each.argument is None))
-    return chosen
+        if each.argument is None:
+            acting.append((each, value))
+            hints.append(each.more_rows_hint)
+        elif each.argument.is_used(value):
+            each.check(value, is_executed=is_executed)
+            acting.append((each, value))
+            row_limits = row_limits or each.row_limits
+        else:
+            hints.append(each.more_rows_hint)
+    return Chosen(tuple(acting), row_limits, ", or ".join(filter(None, hints)))
 
 
-def chosen_row_limits(chosen: Sequence[Chosen]) -> RowLimits | None:
-    """Return the limits of the result, if a feature in use has its own."""
-    limits = (each.extension.row_limits for each in chosen if each.is_used)
-    return next(filter(None, limits), None)
+@cache  # nearly every call uses no feature, and a server has one tuple of them
+def choose_unused(extensions: tuple[AnswerExtension, ...]) -> Chosen:
+    """Return the features of a call that gives no argument of any."""
+    acting = tuple((each, None) for each in extensions if each.argument is None)
+    hints = [each.more_rows_hint for each in extensions]
+    return Chosen(acting, None, ", or ".join(filter(None, hints)))

@@ -16,7 +16,7 @@ from pgmcp.argument_bounds import (
 from pgmcp.features import AnswerExtension
 from pgmcp.surface.arguments import ArgumentReader
 from pgmcp.surface.caller import Caller
-from pgmcp.surface.extensions import Chosen, choose, chosen_row_limits, extended, withheld
+from pgmcp.surface.extensions import Chosen, choose, extended, withheld
 from pgmcp.surface.reply import ToolReply
 from pgmcp.surface.schema_tools import RefreshSchema, SearchSchema, refresh_schema, search_schema
 from pgmcp.surface.settings import SurfaceSettings
@@ -228,7 +228,7 @@ def _additions(settings: SurfaceSettings) -> Mapping[str, Mapping[str, Any]]:
 
 
 async def _query(
-    extensions: Sequence[AnswerExtension],
+    extensions: tuple[AnswerExtension, ...],
     backend: "Backend",
     given: Query,
     notes: Sequence[str],
@@ -241,7 +241,7 @@ async def _query(
         database=given.database,
         return_type=ReturnType(given.return_type),
         limit=given.limit,
-        row_limits=chosen_row_limits(chosen),
+        row_limits=chosen.row_limits,
         reading=given.reading,
         caller=caller.name,
         principal=caller.principal,
@@ -264,7 +264,7 @@ async def _query(
 
 
 async def _execute_sql(
-    extensions: Sequence[AnswerExtension],
+    extensions: tuple[AnswerExtension, ...],
     backend: "Backend",
     given: ExecuteSql,
     notes: Sequence[str],
@@ -275,7 +275,7 @@ async def _execute_sql(
         given.sql,
         database=given.database,
         limit=given.limit,
-        row_limits=chosen_row_limits(chosen),
+        row_limits=chosen.row_limits,
         caller=caller.name,
         principal=caller.principal,
         on_stage=caller.on_stage(),
@@ -288,19 +288,15 @@ async def present(
     presenter: "Presenter",
     notes: Sequence[str],
     caller: Caller,
-    chosen: Sequence[Chosen],
+    chosen: Chosen,
 ) -> ToolReply:
     """Return the reply made of an answer, with the features that act in this call."""
     if notes:
         answer = replace(answer, notes=(*answer.notes, *notes))
-    acting = [each for each in chosen if each.acts]
-    for each in acting:
-        answer = await each.extension.attach(answer, each.value)
-    hints = [each.extension.more_rows_hint for each in chosen if not each.is_used]
-    fitted = await presenter.fit(
-        answer, owner=caller.principal_id, more_rows_hint=", or ".join(filter(None, hints))
-    )
+    for extension, value in chosen.acting:
+        answer = await extension.attach(answer, value)
+    fitted = await presenter.fit(answer, owner=caller.principal_id, more_rows_hint=chosen.more_rows_hint)
     reply = presenter.reply(fitted)
-    for each in acting:
-        reply = await each.extension.extend(reply, fitted, each.value, caller)
+    for extension, value in chosen.acting:
+        reply = await extension.extend(reply, fitted, value, caller)
     return reply

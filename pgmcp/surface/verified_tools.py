@@ -12,7 +12,7 @@ from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.generation.verified_tools import Offer, VerifiedTool, choose_tools
 from pgmcp.surface.arguments import note_unknown
 from pgmcp.surface.caller import Caller
-from pgmcp.surface.extensions import Chosen
+from pgmcp.surface.extensions import choose_unused
 from pgmcp.surface.reply import ToolReply
 from pgmcp.surface.tools import Tool, present
 
@@ -152,7 +152,7 @@ def define(verified: VerifiedQuestion, database: str = "") -> dict[str, Any]:
 
 async def _run(
     tool: VerifiedTool,
-    extensions: Sequence[AnswerExtension],
+    extensions: tuple[AnswerExtension, ...],
     backend: "Backend",
     arguments: dict[str, str],
     notes: Sequence[str],
@@ -168,5 +168,4 @@ async def _run(
         on_stage=caller.on_stage(),
     )
     answer = await backend.pipeline.answer_verified(tool.verified, arguments, options)
-    chosen = [Chosen(extension, None, is_used=False, acts=True) for extension in extensions]
-    return await present(answer, backend.presenter, notes, caller, chosen)
+    return await present(answer, backend.presenter, notes, caller, choose_unused(extensions))

@@ -19,6 +19,7 @@ LAST_WORDS_TIMEOUT_S: Final = 1.0
 """For a host to read what is left when the server ends."""
 
 _encoder = msgspec.json.Encoder()
+_BRACE: Final = ord("{")
 
 
 class StdioServer:
@@ -52,8 +53,8 @@ class StdioServer:
         self._writer.close()
 
     def _take(self, chunk: bytes) -> None:
-        if self._lines.is_at_start and 1 < chunk.find(b"\n") + 1 == len(chunk):
-            self._take_line(chunk)  # one whole line, as nearly always
+        if self._lines.is_at_start and 1 < chunk.find(b"\n") + 1 == len(chunk) and chunk[0] == _BRACE:
+            self._take_text(chunk)  # one whole line, as nearly always
             return
         for line in self._lines.feed(chunk) if chunk else self._lines.end():
             self._take_line(line)
