@@ -106,7 +106,10 @@ async def run_catalog_command(
         case name if name in SHELL_COMMANDS:
             raise InvalidArgumentError(f"\\{name} works in `pgmcp shell` only")
         case name:
-            known = _INSTEAD.get(name) or f"known are {', '.join(HELP_BY_COMMAND)}; `pgmcp shell` has more"
+            known = (
+                _INSTEAD.get(name)
+                or f"known are {', '.join(HELP_BY_COMMAND)}; \\? in `pgmcp shell` lists more"
+            )
             raise InvalidArgumentError(f"there is no command \\{name[:20]}", hint=known)
 
 

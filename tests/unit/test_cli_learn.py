@@ -15,6 +15,6 @@ def test_a_file_of_the_package_is_not_changed(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("PG_MCP_CONTEXT_FILE", str(SHOP_CONTEXT))
 
     with pytest.raises(SettingsError, match="belongs to pgmcp itself") as refused:
-        preview_answer("How many?", sql="select 1", database=None)
+        preview_answer("How many?", sql="select 1", database=None, file=None)
 
     assert "copy it" in refused.value.hint
