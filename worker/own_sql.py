@@ -204,10 +204,12 @@ class _OwnExchange:
             self._wait()
             return self._pgconn.get_result()
         except psycopg.OperationalError as error:
-            # A pooler says why before it closes the connection.
-            if (reason := _first_error(earlier)) is None:
+            # A pooler, or a server at its transaction_timeout, says why before it closes the connection.
+            reason = _first_error(earlier)
+            said = psycopg.OperationalError(_text(reason)) if reason is not None else self.closing_reason()
+            if said is None:
                 raise
-            raise psycopg.OperationalError(_text(reason)) from error
+            raise said from error
 
     def _wait(self) -> None:
         pgconn = self._pgconn

@@ -237,6 +237,11 @@ _HINT_BY_WORDS: Final = (
         "no host is of the kind that PG_MCP_DATABASE_TARGET_SESSION_ATTRS requires: correct that setting, or "
         "add hosts",
     ),
+    (
+        r"terminating connection due to \S+ timeout",
+        "a timeout of the role, the database or the server ended the connection, and is too small for "
+        "pgmcp's own statements: an administrator raises it",
+    ),
     (r"terminating connection", CONNECTION_ENDED),
     (
         r"syntax error in service file|service file .* not found|nested \"service\"",

@@ -129,10 +129,14 @@ def limit_reached(limit: str) -> DeadlineExceededError:
     Args:
         limit: as in `worker.protocol.Failure`.
     """
+    is_poolers = "pgbouncer.ini" in limit
     return DeadlineExceededError(
-        f"the server stopped the statement: {limit}",
+        f"the pooler gave the statement up, so it may still be running on the server: {limit}"
+        if is_poolers
+        else f"the server stopped the statement: {limit}",
         hint="add a WHERE condition, or select an aggregate; the limit is smaller than "
         "PG_MCP_SERVER_QUERY_TIMEOUT, and the database's administrator can change it",
+        is_stopped=not is_poolers,
     )
 
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgmcp.errors import DeadlineExceededError, StatementFailedError
+from pgmcp.errors import DeadlineExceededError, StatementFailedError, UnreachableError
 from pgmcp.execution.spawn import spawn_cold
 from pgmcp.execution.supervisor import Supervisor
 from testing.own_statements import own_session
@@ -268,9 +268,11 @@ async def test_the_smaller_limit_of_a_role_or_database_ends_a_statement_and_is_n
 ) -> None:
     with (
         role.having(f"{name} = '200ms'", of=scope) as url,
-        pytest.raises(DeadlineExceededError, match=f"{name} = 200ms, set for {owner}$"),
+        pytest.raises(DeadlineExceededError, match=f"{name} = 200ms, set for {owner}$") as ended,
     ):
         await run(supervise(url), statement)
+
+    assert ended.value.is_stopped
 
 
 async def test_a_limit_in_the_connection_string_is_named_as_such(
@@ -292,6 +294,18 @@ async def test_a_larger_limit_of_the_role_does_not_raise_pgmcps(
         pytest.raises(DeadlineExceededError, match=r"stopped after 0\.3 s"),
     ):
         await run(supervise(url), "select pg_sleep(60)", timeout_s=0.3)
+
+
+async def test_a_limit_of_the_role_that_ends_pgmcps_own_statements_is_named(
+    supervise: Supervise, role: SettingsRole
+) -> None:
+    with (
+        role.having("transaction_timeout = '1ms'") as url,
+        pytest.raises(UnreachableError, match=r"transaction timeout|no connection within") as refused,
+    ):
+        await run(supervise(url), "select 1", timeout_s=3)
+
+    assert "host and port" not in refused.value.hint
 
 
 @pytest.mark.parametrize("way", ["role", "connection string"])
