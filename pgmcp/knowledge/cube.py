@@ -8,7 +8,7 @@ cannot be kept, which the operator is told.
 # ruff: noqa: S608 - such statements pass the guards like any other
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -63,7 +63,7 @@ class Cube:
         return next((each for each in items_of(self.data.get(kind)) if name_of(each) == name), None)
 
 
-def read_cubes(data: Mapping[str, Any], tables: Tables, all_cubes: list[Mapping[str, Any]]) -> Knowledge:
+def read_cubes(data: Mapping[str, Any], tables: Tables, all_cubes: Sequence[Mapping[str, Any]]) -> Knowledge:
     """Return metrics, named conditions, joins and descriptions of a file.
 
     Args:

@@ -42,7 +42,7 @@ def read_knowledge(
     """
     documents, left_out = read_documents(paths)
     tables = Tables(catalog, schemas)
-    cubes: list[Mapping[str, Any]] = [
+    cubes: Sequence[Mapping[str, Any]] = [
         cube
         for document in documents
         if document.format is Format.CUBE
@@ -58,7 +58,7 @@ def read_knowledge(
 
 
 def _read(
-    document: Document, tables: Tables, cubes: list[Mapping[str, Any]], *, has_semantics: bool
+    document: Document, tables: Tables, cubes: Sequence[Mapping[str, Any]], *, has_semantics: bool
 ) -> Knowledge:
     match document.format:
         case Format.DBT_SEMANTICS:

@@ -259,8 +259,10 @@ def _mutated(data: dict[str, Any], random: Random) -> dict[str, Any]:
 
 def _places(value: Any) -> Iterator[tuple[Any, Any]]:
     keys: list[Any] = []
-    if isinstance(value, dict | list):
-        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    if isinstance(value, dict):
+        keys.extend(value)
+    elif isinstance(value, list):
+        keys.extend(range(len(value)))
     for key in keys:
         yield value, key
         yield from _places(value[key])
