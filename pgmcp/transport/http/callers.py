@@ -41,7 +41,8 @@ def caller_of(
         name=name,
         protocol_version=protocol_version,
         shows_apps=supports_apps(capabilities),
-        # Before 2026-07-28 there is no way back to the host: nothing is kept between its requests.
+        # Before 2026-07-28 only `initialize` says whether the host shows forms, and a person's answer is
+        # another POST, which may reach another server: nothing is kept between requests.
         channel=channel_of_request(capabilities, params or {}) if is_modern else None,
         principal=principal,
     )

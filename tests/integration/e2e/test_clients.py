@@ -17,7 +17,10 @@ from scripts.prepare_clients import (
     inspector_program,
     is_installed,
 )
-from testing.mcp_server import COMMAND
+from testing.http_server import HttpServerProcess
+from testing.mcp_server import COMMAND, server_environment
+from testing.openai_endpoint import ScriptedEndpoint, readings, sql
+from tests.integration.clients.asking import ANSWERS, OTHER, QUESTION, USUAL, check_heard
 from tests.integration.clients.conversation import check_transcript, converse
 from tests.integration.clients.inspector import InspectorHost
 
@@ -37,8 +40,15 @@ def speak(
     python: Path | str, driver: str, options: Sequence[str], environment: dict[str, str], folder: Path
 ) -> dict[str, Any]:
     """Have a driver hold the conversation, and return what it was told."""
+    return run_driver(python, driver, [*options, *COMMAND], environment, folder)
+
+
+def run_driver(
+    python: Path | str, driver: str, arguments: Sequence[str], environment: dict[str, str], folder: Path
+) -> dict[str, Any]:
+    """Return the JSON that a driver prints."""
     done = subprocess.run(
-        [str(python), "-m", f"tests.integration.clients.{driver}", *options, *COMMAND],
+        [str(python), "-m", f"tests.integration.clients.{driver}", *arguments],
         env={**environment, "PYTHONPATH": str(_ROOT)},
         cwd=folder,
         stdin=subprocess.DEVNULL,
@@ -73,6 +83,38 @@ def test_a_client_in_a_separate_environment(
 
 
 @pytest.fixture
+def asking_environment(shop_url: str, endpoint: ScriptedEndpoint) -> dict[str, str]:
+    """A server whose model finds two readings of every question."""
+    drafts = readings((USUAL, "SELECT 1 AS n"), (OTHER, "SELECT 2 AS n"))
+    endpoint.script(lambda request: sql("SELECT 2 AS n") if f"so: {OTHER}" in request.prompt else drafts)
+    return server_environment(shop_url, openai_base_url=endpoint.base_url, openai_max_retries="0")
+
+
+def test_the_sdks_old_client_answers_a_question_over_stdio(
+    asking_environment: dict[str, str], folder: Path
+) -> None:
+    require("sdk1", REQUIREMENT_BY_ENVIRONMENT["sdk1"])
+
+    heard = run_driver(client_python("sdk1"), "sdk1_asking", COMMAND, asking_environment, folder)
+
+    check_heard(heard)
+
+
+def test_fastmcp_answers_a_question_over_http(asking_environment: dict[str, str], folder: Path) -> None:
+    require("fastmcp", REQUIREMENT_BY_ENVIRONMENT["fastmcp"])
+
+    with HttpServerProcess(asking_environment, folder) as server:
+        heard = run_driver(
+            client_python("fastmcp"), "fastmcp_asking", [server.url], asking_environment, folder
+        )
+
+    failed = heard.pop("error")  # of the client: it does not make the call again
+    assert "answer" not in failed
+    assert "no form here" in failed["failure"]
+    check_heard(heard, kinds=tuple(kind for kind in ANSWERS if kind != "error"))
+
+
+@pytest.fixture
 def inspector() -> list[str]:
     """The Inspector's command line, up to its options."""
     require("inspector", INSPECTOR)
@@ -88,6 +130,19 @@ async def test_the_inspectors_command_line(
     said = await converse(InspectorHost(inspector, COMMAND, shop_environment, folder))
 
     check_transcript(said)
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+async def test_the_inspectors_command_line_shows_no_forms_and_calls_with_a_reading(
+    era: str, inspector: list[str], asking_environment: dict[str, str], folder: Path
+) -> None:
+    host = InspectorHost(inspector, COMMAND, asking_environment, folder, era=era)
+
+    usual = (await host.call("query", {"question": QUESTION}))["structured"]
+    (reading,) = usual["follow_up"]
+    read = (await host.call("query", {"question": QUESTION, "reading": reading}))["structured"]
+
+    assert (usual["rows"], usual["assumptions"], read["rows"]) == ([[1]], [USUAL], [[2]])
 
 
 async def test_the_inspectors_command_line_in_the_stateless_era(

@@ -1,0 +1,35 @@
+"""A question with two readings, and the ways in which a client may answer which one is meant.
+
+Standard library only: the drivers beside this file run it in environments of their own.
+"""
+
+from typing import Any
+
+QUESTION = "How many customers are active?"
+USUAL, OTHER = "ordered at all", "ordered this year"
+
+ANSWERS: dict[str, dict[str, Any] | None] = {
+    "chosen": {"action": "accept", "content": {"reading": OTHER}},
+    "empty": {"action": "accept", "content": {}},
+    "foreign": {"action": "accept", "content": {"reading": "no such reading"}},
+    "declined": {"action": "decline"},
+    "cancelled": {"action": "cancel"},
+    "error": None,
+}
+"""The client's results of `elicitation/create`; None: an error."""
+
+Heard = dict[str, dict[str, Any]]
+"""By kind of answer: the titles that were offered, and the structured content of the call."""
+
+
+def check_heard(heard: Heard, *, kinds: tuple[str, ...] = tuple(ANSWERS)) -> None:
+    """Fail unless only a listed choice decides, and all else gives the usual reading and the other title."""
+    assert set(heard) == set(kinds)
+    for kind, found in heard.items():
+        answer = found["answer"]
+        assert found["offered"] == [USUAL, OTHER, "None of these"], kind
+        if kind == "chosen":
+            assert (answer["rows"], answer["assumptions"]) == ([[2]], [f"you chose: {OTHER}"])
+        else:
+            assert (answer["rows"], answer["assumptions"]) == ([[1]], [USUAL]), kind
+            assert answer["follow_up"] == [OTHER], kind

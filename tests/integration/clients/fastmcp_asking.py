@@ -1,0 +1,43 @@
+# mypy: ignore-errors
+# fastmcp is not among the project's dependencies, so the type checker does not see it.
+"""Answers a form with the fastmcp client over HTTP: `python -m tests.…clients.fastmcp_asking URL`."""
+
+import json
+import sys
+
+import anyio
+from fastmcp import Client
+from mcp_types import ElicitResult, Implementation
+
+from tests.integration.clients.asking import ANSWERS, QUESTION
+
+
+async def ask(kind, url, heard) -> None:
+    """Ask under a name of its own, because a host that answers at once is not asked again for a while."""
+    heard[kind] = {}
+
+    async def answer(message, response_type, params, context):
+        heard[kind]["offered"] = params.requested_schema["properties"]["reading"]["enum"]
+        given = ANSWERS[kind]
+        if given is None:
+            raise RuntimeError("no form here")
+        return ElicitResult(**given)
+
+    name = Implementation(name=f"fastmcp {kind}", version="1")
+    async with Client(url, elicitation_handler=answer, client_info=name) as client:
+        try:
+            result = await client.call_tool("query", {"question": QUESTION})
+            heard[kind]["answer"] = result.structured_content
+        except Exception as error:  # what the client raises is part of what is compared
+            heard[kind]["failure"] = f"{type(error).__name__}: {error}"
+
+
+async def main() -> None:
+    """Ask the server at the URL once for each kind of answer."""
+    heard = {}
+    for kind in ANSWERS:
+        await ask(kind, sys.argv[1], heard)
+    json.dump(heard, sys.stdout)
+
+
+anyio.run(main)
