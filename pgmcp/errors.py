@@ -210,9 +210,17 @@ class UnanswerableError(PgmcpError):
 
 
 class ModelError(PgmcpError):
-    """The model endpoint gave no usable answer."""
+    """The model endpoint gave no usable answer.
+
+    Attributes:
+        model: that was asked; "" if none was.
+    """
 
     code = ErrorCode.MODEL_UNAVAILABLE
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.model = ""
 
 
 class ModelNotConfiguredError(ModelError):

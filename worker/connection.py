@@ -88,6 +88,25 @@ def is_idle(connection: ServerConnection) -> bool:
     return connection.pgconn.transaction_status == pq.TransactionStatus.IDLE
 
 
+def read_to_end(connection: ServerConnection, timeout_s: float) -> bool:
+    """Read what the server still sends, and return whether no statement runs any more."""
+    pgconn = connection.pgconn
+    deadline_s = time.monotonic() + timeout_s
+    try:
+        while pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                return False
+            writing = [pgconn.socket] if pgconn.flush() else []
+            if not pgconn.is_busy():
+                pgconn.get_result()
+            elif any(select.select([pgconn.socket], writing, [], left_s)):
+                pgconn.consume_input()
+    except psycopg.Error:
+        return False
+    return True
+
+
 def reset_if_needed(connection: ServerConnection) -> bool:
     """Return whether the session is clean; runs DISCARD ALL if needed.
 

@@ -26,7 +26,7 @@ from worker.service import Service
 
 PID: Final = struct.Struct("!I")
 
-GRACE_S: Final = 0.1
+GRACE_S: Final = 3.0
 """How long workers may take to cancel their statement and leave when the front is gone."""
 
 

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from worker.connection import ServerConnection, is_idle, is_open, reset_if_needed
+from worker.connection import ServerConnection, is_idle, is_open, read_to_end, reset_if_needed
 from worker.failures import FailedError, failed_connect
 from worker.own_sql import reset_for_session
 from worker.protocol import SHARED_SESSION, Connected, FailureCode
@@ -29,6 +29,9 @@ REFUSAL_CHECK_S: Final = 0.02
 
 READ_SQLSTATES_TIMEOUT_S: Final = 5.0
 """For the attempt that finds out why a server refused a connection in words that are unknown here."""
+
+END_TIMEOUT_S: Final = 0.5
+"""How long a cancelled statement may take to end when the process ends."""
 
 OPEN_CHECK_INTERVAL_S: Final = 0.005
 """After a statement, the next one is sent within this time without checking that the connection is open."""
@@ -107,13 +110,16 @@ class Session:
             reset_for_session(kept.pgconn, [name for name, _ in kept.facts.session_settings()])
 
     def terminate(self, lent: ServerConnection | None) -> None:
-        """Send Terminate on the connection, unless a statement runs there; the process ends now.
+        """Send Terminate on the connection; the process ends now.
+
+        A statement that still runs was cancelled: its end is read first, because the server would report a
+        client that goes away before.
 
         Args:
             lent: the connection, if it has not been given back.
         """
         for connection in (lent, self._kept):
-            if connection is not None and is_idle(connection):
+            if connection is not None and (is_idle(connection) or read_to_end(connection, END_TIMEOUT_S)):
                 connection.pgconn.finish()
 
     def close(self) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from pgmcp.cli.session import Session, load_quiet_settings, run_in_session
+from pgmcp.cli.session import Session, load_settings_of_all, run_in_session
 from pgmcp.cli.setup_sql import ColumnName
 from pgmcp.cli.terminal import Terminal
+from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import JsonScalar, RowLimits, StatementOrigin
 from pgmcp.untrusted import escape_untrusted
 
@@ -90,32 +92,60 @@ def describe_policies(policies: dict[str, str]) -> list[str]:
 
 
 def check_grants(schemas: Sequence[str], hidden: Sequence[ColumnName]) -> bool:
-    """Print what the configured role can read in the schemas; return whether that is as it should be.
+    """Print what the configured roles can read in the schemas; return whether that is as it should be.
 
     Args:
-        schemas: those that it should read.
-        hidden: columns that it should not read.
+        schemas: those that they should read, in every configured database.
+        hidden: columns that they should not read.
     """
     terminal = Terminal()
-    settings = load_quiet_settings(terminal.warning_handler(), None)
-
-    async def check(session: Session) -> tuple[Grants, list[str]]:
-        supervisor = session.pipeline.databases.get(None).supervisor
-
-        async def fetch(sql: str) -> Sequence[Sequence[JsonScalar]]:
-            rows = await supervisor.execute(
-                sql, _LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=_TIMEOUT_S
-            )
-            return list(rows.rows)
-
-        return await read_grants(fetch, lambda schema: schema in schemas), await find_readable(fetch, hidden)
-
-    grants, readable_columns = run_in_session(settings, check)
-    lines = [f"readable: {len(grants.readable)} tables and views in {', '.join(schemas)}"]
-    lines += [f"not readable: {name}" for name in grants.unreadable]
-    lines += [f"readable, but to be hidden: {name}" for name in readable_columns]
-    lines += [f"filtered by policies: {each}" for each in describe_policies(grants.policies)]
-    for line in lines:
-        terminal.say_line(escape_untrusted(line))
+    settings = load_settings_of_all(terminal.warning_handler(), None)
+    has_several = len(settings.databases) > 1
+    is_right = True
+    for name, (lines, is_database_right) in run_in_session(
+        settings, partial(_check, schemas, hidden)
+    ).items():
+        is_right = is_right and is_database_right
+        for line in lines:
+            terminal.say_line(escape_untrusted(f"{name}: {line}" if has_several else line))
     terminal.flush()
-    return bool(grants.readable) and not grants.unreadable and not readable_columns
+    return is_right
+
+
+async def _check(
+    schemas: Sequence[str], hidden: Sequence[ColumnName], session: Session
+) -> dict[str, tuple[list[str], bool]]:
+    """Return for each configured database the lines about it, and whether all is as it should be.
+
+    Raises:
+        PgmcpError: the only database could not be asked.
+    """
+    found = {}
+    for name in session.pipeline.databases.names:
+        try:
+            found[name] = await _check_database(session, name, schemas, hidden)
+        except PgmcpError as error:
+            if len(session.pipeline.databases.names) == 1:
+                raise
+            found[name] = ([f"not checked: {error.code}: {error}"], False)
+    return found
+
+
+async def _check_database(
+    session: Session, name: str, schemas: Sequence[str], hidden: Sequence[ColumnName]
+) -> tuple[list[str], bool]:
+    supervisor = session.pipeline.databases.get(name).supervisor
+
+    async def fetch(sql: str) -> Sequence[Sequence[JsonScalar]]:
+        rows = await supervisor.execute(
+            sql, _LIMITS, origin=StatementOrigin.OWN, can_be_wrapped=False, timeout_s=_TIMEOUT_S
+        )
+        return list(rows.rows)
+
+    grants = await read_grants(fetch, lambda schema: schema in schemas)
+    readable_columns = await find_readable(fetch, hidden)
+    lines = [f"readable: {len(grants.readable)} tables and views in {', '.join(schemas)}"]
+    lines += [f"not readable: {table}" for table in grants.unreadable]
+    lines += [f"readable, but to be hidden: {column}" for column in readable_columns]
+    lines += [f"filtered by policies: {each}" for each in describe_policies(grants.policies)]
+    return lines, bool(grants.readable) and not grants.unreadable and not readable_columns

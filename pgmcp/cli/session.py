@@ -85,11 +85,11 @@ def load_quiet_settings(warnings: logging.Handler, database: str | None) -> Sett
     return with_databases(settings, [_choose(settings, database)])
 
 
-def load_shell_settings(warnings: logging.Handler, database: str | None) -> Settings:
+def load_settings_of_all(warnings: logging.Handler, database: str | None) -> Settings:
     """Read the settings for all databases, as `load_quiet_settings` does for one.
 
     Args:
-        database: becomes the default one.
+        database: becomes the default one; None keeps the order of the settings.
     """
     settings = read_settings_quietly(warnings)
     name = _choose(settings, database)

@@ -135,11 +135,30 @@ BEGIN
 END $pgmcp$;
 """
 
+_STALE_VIEW = """
+-- View {view}, if an earlier script made it: it is dropped if it shows a column that is now to be hidden.
+DO $pgmcp$
+BEGIN
+  IF EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+              WHERE a.attrelid = pg_catalog.to_regclass({view_text})
+                AND a.attnum > 0 AND a.attname = ANY ({hidden_names}::pg_catalog.name[])) THEN
+    IF pg_catalog.obj_description(pg_catalog.to_regclass({view_text}), 'pg_class')
+       IS NOT DISTINCT FROM {made_by} THEN
+      RAISE NOTICE 'the view % shows a column that is now hidden: it is dropped', {view_text};
+      DROP VIEW {view};
+    ELSE
+      RAISE WARNING '% has a column of a name that is hidden in the table, and is readable', {view_text};
+    END IF;
+  END IF;
+END $pgmcp$;
+"""
+
 _MASKED = """
 -- View {view}: all columns of {table} but hidden ones, with {masked} masked. It has its owner's rights.
 DO $pgmcp$
 DECLARE
   columns text;
+  readers text;
 BEGIN
   IF (SELECT c.relrowsecurity FROM pg_catalog.pg_class AS c
        WHERE c.oid = {table_text}::pg_catalog.regclass) THEN
@@ -156,8 +175,26 @@ BEGIN
            ON m.name = a.attname
    WHERE a.attrelid = {table_text}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
      AND a.attname <> ALL ({left_out}::pg_catalog.name[]);
-  EXECUTE 'CREATE OR REPLACE VIEW ' || {view_text} || ' WITH (security_barrier) AS SELECT ' || columns
-    || ' FROM ' || {table_text};
+  columns := {view_text} || ' WITH (security_barrier) AS SELECT ' || columns || ' FROM ' || {table_text};
+  BEGIN
+    EXECUTE 'CREATE OR REPLACE VIEW ' || columns;
+  EXCEPTION WHEN invalid_table_definition THEN  -- a view cannot lose columns
+    SELECT pg_catalog.string_agg(DISTINCT
+             CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END,
+             ', ')
+      INTO readers
+      FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS a
+     WHERE c.oid = {view_text}::pg_catalog.regclass AND a.privilege_type = 'SELECT'
+       AND a.grantee <> c.relowner;
+    RAISE NOTICE 'the view % has other columns than before: it is dropped and made again, with SELECT for %',
+      {view_text}, pg_catalog.concat_ws(', ', readers);
+    DROP VIEW {view};
+    EXECUTE 'CREATE VIEW ' || columns;
+    IF readers IS NOT NULL THEN
+      EXECUTE 'GRANT SELECT ON TABLE ' || {view_text} || ' TO ' || readers;
+    END IF;
+  END;
+  COMMENT ON VIEW {view} IS {made_by};
   GRANT SELECT ON TABLE {view} TO {role};
 END $pgmcp$;
 """
@@ -289,7 +326,9 @@ def _table_script(columns: Sequence[ColumnName], words: dict[str, object]) -> st
         hidden_names=_array([each.column for each in columns]),
     )
     if not masked:
-        return script
+        return script + _STALE_VIEW.format(
+            **words, **names, hidden_names=_array([each.column for each in columns])
+        )
     return script + _MASKED.format(
         **words,
         **names,

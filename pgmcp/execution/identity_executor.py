@@ -55,11 +55,15 @@ class IdentityExecutor:
 
 
 def application_name(base: str, principal: str, host: str) -> str:
-    """Return the name of a principal's statements in pg_stat_activity: "pgmcp alice (cursor 2.1)".
+    """Return the name of a call's statements in pg_stat_activity: "pgmcp alice (cursor 2.1)".
 
     PostgreSQL keeps 63 bytes of printable ASCII.
+
+    Args:
+        principal: "" if the transport does not authenticate.
+        host: "" if it gave no name.
     """
-    name = f"{base} {principal}" + (f" ({host})" if host else "")
+    name = base + (f" {principal}" if principal else "") + (f" ({host})" if host else "")
     printable = "".join(each if " " <= each <= "~" else "?" for each in name)
     return printable[:_MAX_NAME_BYTES]
 

@@ -134,9 +134,8 @@ def read_text(body: bytes, *, asked_model: str) -> TextCompletion:
     try:
         text = _content_of(envelope)
     except ModelReplyError as error:
-        raise ModelReplyError(
-            str(error), hint=error.hint, tokens_in=tokens_in, tokens_out=tokens_out
-        ) from None
+        error.tokens_in, error.tokens_out, error.model = tokens_in, tokens_out, envelope.model or asked_model
+        raise
     details = usage.prompt_tokens_details
     tokens_cached = min(tokens_in, max(0, (details and details.cached_tokens) or 0))
     return TextCompletion(text, tokens_in, tokens_out, envelope.model or asked_model, tokens_cached)

@@ -171,8 +171,14 @@ class ModelClient:
             ModelReplyError: the answer contains no usable reply.
             ModelError: no answer: unreachable, overloaded, too slow, unknown model.
         """
-        body = await self._request(messages, "sql_reply", REPLY_SCHEMA, timeout_s)
-        return read_completion(body, asked_model=self._model)
+        try:
+            body = await self._request(messages, "sql_reply", REPLY_SCHEMA, timeout_s)
+            return read_completion(body, asked_model=self._model)
+        except ModelNotConfiguredError:
+            raise
+        except ModelError as error:
+            error.model = error.model or self._model
+            raise
 
     async def complete_object(
         self, messages: Sequence[Message], *, name: str, schema: Mapping[str, Any], timeout_s: float

@@ -5,8 +5,8 @@
      "outcome": "answered", "source": "direct", "rows": 3, "ms": 35.2, "model": null,
      "tokens_in": 0, "tokens_cached": 0, "tokens_out": 0}
 
-It never contains values of a result. It contains SQL only if the operator enables that, because literals may
-be values. The file is rotated by size, with the standard library's handler.
+It never contains values of a result. It contains SQL and questions only if the operator enables that, because
+they may name values. The file is rotated by size, with the standard library's handler.
 """
 
 import hashlib
@@ -102,14 +102,18 @@ class AuditFile:
         }
 
     def _statement(self, call: Call) -> dict[str, str | None]:
-        digest = None if call.sql is None else digest_of(call.sql)
-        question = {"question": call.question} if call.question else {}
-        return {"sql_sha256": digest, **({**question, "sql": call.sql} if self._with_sql else {})}
+        line: dict[str, str | None] = {}
+        if call.question:
+            line["question_sha256"] = digest_of(call.question)
+            if self._with_sql:
+                line["question"] = call.question
+        line["sql_sha256"] = None if call.sql is None else digest_of(call.sql)
+        return line | ({"sql": call.sql} if self._with_sql else {})
 
 
-def digest_of(sql: str) -> str:
-    """Return a digest that identifies a statement without revealing it."""
-    return hashlib.sha256(sql.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
+def digest_of(text: str) -> str:
+    """Return a digest that identifies a text without revealing it."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:_DIGEST_CHARACTERS]
 
 
 class _PrivateFile(RotatingFileHandler):

@@ -12,6 +12,7 @@ from pgmcp.catalog.cache import CatalogChange
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.hidden import HiddenRelation, find_hidden
 from pgmcp.catalog.row_security import RowSecurity
+from pgmcp.errors import ModelError
 from pgmcp.execution.catalog_access import Fetch
 from pgmcp.execution.mapped_roles import MappedRole, read_mapped_roles
 from pgmcp.execution.result import Identity, RowLimits, Rows
@@ -142,8 +143,8 @@ class Database:
         return self if self.identities is None else self.identities.of(principal)
 
     def of_call(self, call: "Call") -> "Database":
-        """Return the database whose statements run for the principal of a call."""
-        if call.principal is None or self.executor_of_call is None:
+        """Return the database whose statements run for the caller of a call."""
+        if self.executor_of_call is None or not (call.principal or call.caller):
             return self
         return replace(self, supervisor=self.executor_of_call(self.identity, call))
 
@@ -206,12 +207,12 @@ class Call(Struct, kw_only=True):
         caller: the host's name and version; "" if it gave none.
         principal: the authenticated user's name; None if the transport does not authenticate.
         principal_id: whose budgets the call is charged to; None: those of all callers together.
-        database: the database's name; None for the default one before it is resolved, or for all.
+        database: the database's name; None for all.
         role: the database role of the caller; None if all callers have the login role.
         question: in plain language; "" if the caller wrote the SQL.
         sql: the last statement that was tried.
         row_count: of the last statement that was run.
-        model: who wrote the SQL; None when no model was asked.
+        model: who was asked to write the SQL; None if no model was asked.
         tokens_in: prompt tokens over all model calls.
         tokens_cached: those of them that came from the provider's cache.
         tokens_out: completion tokens over all model calls.
@@ -271,6 +272,12 @@ class Request(Struct, kw_only=True):
         self.call.tokens_in += completion.tokens_in
         self.call.tokens_cached += completion.tokens_cached
         self.call.tokens_out += completion.tokens_out
+
+    def charge_failed(self, error: ModelError, tokens_in: int = 0, tokens_out: int = 0) -> None:
+        """Add the cost of a model call without a usable reply."""
+        self.call.model = error.model or self.call.model
+        self.call.tokens_in += tokens_in
+        self.call.tokens_out += tokens_out
 
     def answer(
         self,

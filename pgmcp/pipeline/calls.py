@@ -54,8 +54,11 @@ class Calls:
         """Return a new call; `bounded` runs it.
 
         Args:
-            database: None for the default one, or for all.
+            database: None for the default one, or for all if the operation is about the schema.
         """
+        is_of_one = operation in (Operation.QUERY, Operation.EXECUTE_SQL) or len(self._database_names) == 1
+        if database is None and is_of_one:
+            database = self._database_names[0]
         return Call(
             id=next(self._ids),
             operation=operation,
@@ -89,6 +92,5 @@ class Calls:
     def _name_database(self, error: PgmcpError, call: Call) -> None:
         """Set the error's database, if there are several."""
         is_about_database = not isinstance(error, UnknownDatabaseError | RateLimitedError | ModelError)
-        is_of_one = call.database is not None or call.operation in (Operation.QUERY, Operation.EXECUTE_SQL)
-        if len(self._database_names) > 1 and is_about_database and is_of_one:
-            error.database = error.database or call.database or self._database_names[0]
+        if len(self._database_names) > 1 and is_about_database and call.database is not None:
+            error.database = error.database or call.database

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from pgmcp.answers.answer import Answer, Source
-from pgmcp.argument_bounds import checked_question, checked_reading, limited_rows
+from pgmcp.argument_bounds import MAX_QUESTION_CHARACTERS, checked_question, checked_reading, limited_rows
 from pgmcp.errors import (
     PgmcpError,
     SqlRejectedError,
@@ -128,7 +128,7 @@ class Pipeline:
             principal=principal,
             on_stage=on_stage,
         )
-        with self._calls.bounded(call := self._query_call(options)):
+        with self._calls.bounded(call := self._query_call(question, options)):
             request = await self._new_question(call, question, options)
             return await self._answer_verified(request) or await self._repair_loop.answer(request)
 
@@ -141,7 +141,7 @@ class Pipeline:
         Raises:
             PgmcpError: as `answer`.
         """
-        with self._calls.bounded(call := self._query_call(options)):
+        with self._calls.bounded(call := self._query_call(question, options)):
             request = await self._new_question(call, question, options)
             verified = await self._answer_verified(request)
             if verified is not None:
@@ -172,7 +172,7 @@ class Pipeline:
             UnanswerableError: none of the readings is meant.
             PgmcpError: as `answer`.
         """
-        with self._calls.bounded(call := self._query_call(options)):
+        with self._calls.bounded(call := self._query_call(choice.question, options)):
             if is_new_call:
                 await self._calls.admit(call)
             request = await self._new_request(call, options.principal, options.limit, options.row_limits)
@@ -199,10 +199,11 @@ class Pipeline:
             InvalidArgumentError: a column does not have the value.
             PgmcpError: as `execute_sql`.
         """
-        with self._calls.bounded(call := self._query_call(options)):
+        question = verified.asked_with(arguments)
+        with self._calls.bounded(call := self._query_call(question, options)):
             await self._calls.admit(call)
             request = await self._new_request(call, options.principal, options.limit, options.row_limits)
-            request.question, request.return_type = verified.asked_with(arguments), options.return_type
+            request.question, request.return_type = question, options.return_type
             sql = verified.bind(await spell_given(request, verified, arguments, self._statements))
             rows = await self._run_verified(request, sql)
             return request.answer(sql.strip(), rows, Source.VERIFIED)
@@ -267,10 +268,12 @@ class Pipeline:
             deadline_s=self._clock() + self._bounds.request_timeout_s,
         )
 
-    def _query_call(self, options: QueryOptions) -> Call:
-        return self._calls.begin(
+    def _query_call(self, question: str, options: QueryOptions) -> Call:
+        call = self._calls.begin(
             Operation.QUERY, options.database, options.caller, options.principal, options.on_stage
         )
+        call.question = question[:MAX_QUESTION_CHARACTERS]
+        return call
 
     async def _new_question(self, call: Call, question: str, options: QueryOptions) -> Request:
         await self._calls.admit(call)

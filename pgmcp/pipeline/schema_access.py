@@ -34,6 +34,10 @@ class FoundTables:
     tables: list[Table]
 
 
+_SEARCH_PATIENCE_S: Final = 5.0
+"""How much longer than the first database the others may take in a search: one may be down."""
+
+
 class SchemaAccess:
     """Finds tables for callers, and reads catalogs again."""
 
@@ -97,7 +101,9 @@ class SchemaAccess:
         call = self._calls.begin(Operation.SEARCH_SCHEMA, None, caller, principal)
         with self._calls.bounded(call):
             await self._calls.admit(call)
-            outcome = await run_on_each(self._databases.names, find, timeout_s=self._each_timeout_s)
+            outcome = await run_on_each(
+                self._databases.names, find, timeout_s=self._each_timeout_s, patience_s=_SEARCH_PATIENCE_S
+            )
             if not outcome.errors:
                 databases = {name: self._databases.get(name).seen_by(principal) for name in outcome.results}
                 await _refuse_unknown(names, outcome.results, databases)

@@ -24,7 +24,11 @@ class Outcome(Generic[T]):
 
 
 async def run_on_each(
-    names: Sequence[str], work: Callable[[str], Awaitable[T]], *, timeout_s: float
+    names: Sequence[str],
+    work: Callable[[str], Awaitable[T]],
+    *,
+    timeout_s: float,
+    patience_s: float | None = None,
 ) -> Outcome[T]:
     """Run `work` for each database at the same time.
 
@@ -32,23 +36,14 @@ async def run_on_each(
         names: of the databases.
         work: called with a name.
         timeout_s: for each; a database that needs longer counts as failed.
+        patience_s: how much longer than the first result the others may take; None: as long as `timeout_s`.
 
     Raises:
         PgmcpError: the first error, if every database failed.
     """
-    errors: dict[str, PgmcpError] = {}
-    results: dict[str, T] = {}
-
-    async def run(name: str) -> None:
-        try:
-            async with asyncio.timeout(timeout_s):
-                results[name] = await work(name)
-        except TimeoutError:
-            errors[name] = DeadlineExceededError(f"its schema could not be read within {timeout_s:g} s")
-        except PgmcpError as error:
-            errors[name] = error
-
-    await asyncio.gather(*map(run, names))
+    tasks = _Tasks[T](timeout_s, patience_s)
+    await asyncio.gather(*(tasks.run(name, work) for name in names))
+    results, errors = tasks.results, tasks.errors
     for name, error in errors.items():
         if not isinstance(error, UnknownDatabaseError):
             error.database = error.database or name
@@ -57,4 +52,42 @@ async def run_on_each(
     return Outcome(
         {name: results[name] for name in names if name in results},
         {name: errors[name] for name in names if name in errors},
+    )
+
+
+class _Tasks(Generic[T]):
+    """The tasks of several databases, and the time that each has left."""
+
+    def __init__(self, timeout_s: float, patience_s: float | None) -> None:
+        self._timeout_s = timeout_s
+        self._patience_s = patience_s
+        self._running: dict[str, asyncio.Timeout] = {}
+        self.results: dict[str, T] = {}
+        self.errors: dict[str, PgmcpError] = {}
+
+    async def run(self, name: str, work: Callable[[str], Awaitable[T]]) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s) as self._running[name]:
+                self.results[name] = await work(name)
+        except TimeoutError:
+            self.errors[name] = _too_slow(self._timeout_s, self._patience_s if self.results else None)
+        except PgmcpError as error:
+            self.errors[name] = error
+        finally:
+            del self._running[name]
+        if name in self.results and len(self.results) == 1 and self._patience_s is not None:
+            self._hasten(asyncio.get_running_loop().time() + self._patience_s)
+
+    def _hasten(self, until_s: float) -> None:
+        for timeout in self._running.values():
+            if until_s < (timeout.when() or until_s):
+                timeout.reschedule(until_s)
+
+
+def _too_slow(timeout_s: float, patience_s: float | None) -> DeadlineExceededError:
+    if patience_s is None or patience_s >= timeout_s:
+        return DeadlineExceededError(f"its schema could not be read within {timeout_s:g} s")
+    return DeadlineExceededError(
+        f"its schema was not read within {patience_s:g} s of another database's",
+        hint="name this database to wait for it",
     )

@@ -93,11 +93,13 @@ class SqlWriter:
                 timeout_s = request.deadline_s - self._clock()
                 completion = await self._model.complete(messages, timeout_s=timeout_s)
         except ModelReplyError as error:
+            request.charge_failed(error, error.tokens_in, error.tokens_out)
             await _settle(reserved, error.tokens_in + error.tokens_out)
             request.call.tokens_in += error.tokens_in
             request.call.tokens_out += error.tokens_out
             raise
-        except ModelError:
+        except ModelError as error:
+            request.charge_failed(error)
             await reserved.settle(0)  # without an answer, no tokens are charged
             raise
         await _settle(reserved, completion.tokens_in + completion.tokens_out)

@@ -19,7 +19,7 @@ from typing import Final
 
 from pgmcp.tunnel.relay import Relay
 
-GRACE_S: Final = 0.5
+GRACE_S: Final = 2.0
 """How long connections may last when the front is gone."""
 
 _POLL_S: Final = 0.02

@@ -10,6 +10,7 @@ from pgmcp.execution.identity_executor import application_name
     [
         ("alice", "cursor 2.1", "pgmcp alice (cursor 2.1)"),
         ("alice", "", "pgmcp alice"),
+        ("", "claude-ai 0.1.0", "pgmcp (claude-ai 0.1.0)"),
         ("jürgen\n", "a\tb", "pgmcp j?rgen? (a?b)"),
         ("a" * 100, "cursor", "pgmcp " + "a" * 57),
     ],

@@ -8,7 +8,7 @@ from typing import Final
 
 from pgmcp.cli.ask import MAX_INPUT_BYTES, read_text
 from pgmcp.cli.errors import ExitCode
-from pgmcp.cli.session import Session, load_shell_settings, open_session
+from pgmcp.cli.session import Session, load_settings_of_all, open_session
 from pgmcp.cli.shell.completion import Candidate, complete
 from pgmcp.cli.shell.conversation import HELP_BY_SHELL_COMMAND, Conversation
 from pgmcp.cli.shell.history import HistoryFile, history_path
@@ -36,7 +36,7 @@ def run_shell(database: str | None, *, keeps_history: bool) -> int:
         PgmcpError: standard input is no terminal and an input failed, or the database cannot be reached.
     """
     terminal = Terminal()
-    settings = load_shell_settings(terminal.warning_handler(), database)
+    settings = load_settings_of_all(terminal.warning_handler(), database)
     if sys.stdin.isatty():
         return asyncio.run(_talk(settings, terminal, keeps_history=keeps_history))
     text = read_text(MAX_INPUT_BYTES + 1)

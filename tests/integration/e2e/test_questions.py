@@ -1,5 +1,6 @@
 """Questions in plain language, with a scripted model and everything else real."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,13 +40,19 @@ def shared_endpoint() -> Iterator[ScriptedEndpoint]:
 
 
 @pytest.fixture(scope="module")
-def environment(shop_url: str, shared_endpoint: ScriptedEndpoint) -> dict[str, str]:
-    """A server with a model and no verified questions."""
+def audit_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("audit") / "audit.jsonl"
+
+
+@pytest.fixture(scope="module")
+def environment(shop_url: str, shared_endpoint: ScriptedEndpoint, audit_file: Path) -> dict[str, str]:
+    """A server with a model, an audit file, and no verified questions."""
     return server_environment(
         shop_url,
         openai_base_url=shared_endpoint.base_url,
         openai_api_key="sk-right",
         openai_max_retries="0",
+        audit_file=str(audit_file),
         rate_limit_openai_tokens_per_minute="10000000",
         server_max_result_tokens="100000",
     )
@@ -168,7 +175,7 @@ def test_the_model_mends_sql_that_failed(endpoint: ScriptedEndpoint, server: Raw
     ],
 )
 def test_a_model_endpoint_that_fails_costs_one_clear_error(
-    reply: Reply, code: str, said: str, endpoint: ScriptedEndpoint, server: RawServer
+    reply: Reply, code: str, said: str, endpoint: ScriptedEndpoint, server: RawServer, audit_file: Path
 ) -> None:
     endpoint.reply(reply, sql(COUNT_CATEGORIES))
 
@@ -180,6 +187,10 @@ def test_a_model_endpoint_that_fails_costs_one_clear_error(
     assert "\nhint: " in failed.text
     assert answer.rows == [[27]]
     assert len(endpoint.requests) == 2
+    line = json.loads(audit_file.read_text("utf-8").splitlines()[-2])
+    assert line["outcome"] == code
+    assert line["model"]
+    assert (line["tokens_in"] > 0) == (code == "model_reply" and "not a chat completion" not in said)
 
 
 def test_a_model_endpoint_that_hangs_is_left_after_its_timeout(

@@ -1,6 +1,9 @@
 """What a DBA sees of pgmcp: how many connections it opens, how it ends them, and what it does at a limit."""
 
 import asyncio
+import re
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +11,7 @@ import psycopg
 import pytest
 
 from pgmcp.execution.supervisor import Supervisor
+from testing.activity import Activity, until
 from testing.command_line import run as run_command
 from testing.mcp_server import server_environment
 from testing.raw_jsonrpc import RawServer
@@ -17,6 +21,8 @@ from testing.tls_postgres import TlsPostgres
 pytestmark = pytest.mark.anyio
 
 RESET = "Connection reset by peer"
+ABRUPT = re.compile(r"reset by peer|unexpected EOF|Broken pipe|could not (?:send|receive)|SSL error")
+SLOW = "select count(*) from generate_series(1, 100000000) as a"
 
 
 def test_a_command_opens_one_connection_and_ends_it_with_terminate(
@@ -41,6 +47,31 @@ def test_a_server_ends_its_connections_with_terminate(tls_server: TlsPostgres, t
     log = tls_server.log()[len(log_before) :]
     assert "connection authorized" in log
     assert RESET not in log
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the fork server is Linux's")
+@pytest.mark.parametrize("end", ["killed", "closed"])
+def test_a_statement_whose_server_ends_is_cancelled_and_its_connection_ends_with_terminate(
+    tls_server: TlsPostgres, tmp_path: Path, end: str
+) -> None:
+    log_before = tls_server.log()
+    url = tls_server.url(sslmode="require", application_name=f"server-{end}")
+    with (
+        RawServer(server_environment(url), tmp_path) as server,
+        Activity(tls_server.url("postgres"), f"server-{end}") as activity,
+    ):
+        server.initialize()
+        server.start_call("execute_sql", sql=SLOW)
+        activity.until_running(SLOW)
+        if end == "killed":
+            server.send_signal(signal.SIGKILL)
+        else:
+            server.close_stdin()
+        until(lambda: not activity.sessions(), "all sessions have ended")
+
+    log = tls_server.log()[len(log_before) :]
+    assert "canceling statement due to user request" in log
+    assert not [line for line in log.splitlines() if ABRUPT.search(line)]
 
 
 async def test_at_the_connection_limit_of_the_role_calls_wait_for_the_workers_that_exist(

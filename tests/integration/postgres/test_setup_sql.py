@@ -154,6 +154,29 @@ def test_a_view_with_a_masked_column_leaves_a_hidden_one_out(site: Site) -> None
     assert site.read("select id from customers") == [(1,)]
 
 
+def test_a_further_hidden_column_leaves_the_view_whose_other_readers_keep_their_right(site: Site) -> None:
+    phone = ["public.customers.phone='…'"]
+    site.admin(site.script(mask=phone))
+    site.admin(
+        f"create role analyst_{site.dbname}; grant select on customers_masked to analyst_{site.dbname}"
+    )
+
+    site.admin(site.script(hide=["public.customers.email"], mask=phone))
+
+    assert site.read("select * from customers_masked") == [(1, "…")]
+    readers = "has_table_privilege('analyst_' || current_database(), 'customers_masked', 'select')"
+    assert site.ask(f"select {readers}")
+    site.admin(f"drop owned by analyst_{site.dbname}; drop role analyst_{site.dbname}")
+
+
+def test_a_view_of_an_earlier_script_does_not_show_what_is_hidden_now(site: Site) -> None:
+    site.admin(site.script(mask=["public.customers.phone='…'"]))
+
+    site.admin(site.script(hide=["public.customers.email"]))
+
+    assert site.ask("select to_regclass('customers_masked')") is None
+
+
 @pytest.mark.parametrize(
     ("prepare", "hide", "mask", "problem"),
     [
@@ -193,6 +216,20 @@ def test_one_script_is_for_several_databases(new_database: Callable[[], str], si
     assert site.read("select id from customers") == [(1,)]
     with psycopg.connect(make_conninfo(site.reader_url, dbname=other)) as connection:
         assert connection.execute("select count(*) from there").fetchone() == (0,)
+
+
+def test_check_looks_at_all_configured_databases_also_if_one_is_down(site: Site, tmp_path: Path) -> None:
+    site.admin(site.script())
+    config = tmp_path / "databases.yaml"
+    config.write_text("databases:\n  shop: {url_env: SHOP}\n  down: {host: 127.0.0.1, port: 1}\n")
+    settings = server_environment(None, config_file=str(config)) | {"SHOP": site.reader_url}
+
+    done = run_command(settings, tmp_path, "setup-sql", "--database", site.dbname, "--check")
+
+    assert done.returncode == 1
+    shop, down = done.stdout.decode().splitlines()
+    assert shop == "shop: readable: 2 tables and views in public"
+    assert down.startswith("down: not checked: unreachable: ")
 
 
 def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> None:
