@@ -95,8 +95,6 @@ class SqlWriter:
         except ModelReplyError as error:
             request.charge_failed(error, error.tokens_in, error.tokens_out)
             await _settle(reserved, error.tokens_in + error.tokens_out)
-            request.call.tokens_in += error.tokens_in
-            request.call.tokens_out += error.tokens_out
             raise
         except ModelError as error:
             request.charge_failed(error)

@@ -190,7 +190,8 @@ def test_a_model_endpoint_that_fails_costs_one_clear_error(
     line = json.loads(audit_file.read_text("utf-8").splitlines()[-2])
     assert line["outcome"] == code
     assert line["model"]
-    assert (line["tokens_in"] > 0) == (code == "model_reply" and "not a chat completion" not in said)
+    has_tokens = code == "model_reply" and "not a chat completion" not in said
+    assert (line["tokens_in"], line["tokens_out"]) == ((TOKENS_IN, TOKENS_OUT) if has_tokens else (0, 0))
 
 
 def test_a_model_endpoint_that_hangs_is_left_after_its_timeout(
