@@ -79,9 +79,9 @@ def _own_context_file(folder: Path) -> Path:
     if not copy.exists():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-                file.write(shipped)
-            Path(file.name).replace(copy)
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as scratch:
+                Path(scratch, copy.name).write_bytes(shipped)
+                Path(scratch, copy.name).replace(copy)
         except OSError as error:
             raise SettingsError(f"{copy} cannot be written: {(error.strerror or '').lower()}") from error
     return copy

@@ -1,6 +1,7 @@
 """Adds to the context file as text, so that comments and layout are preserved."""
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -102,6 +103,19 @@ def _entry(verified: VerifiedQuestion, indent: str) -> Iterator[str]:
     yield from (f"{indent}{_STEP * 2}{line}".rstrip() for line in verified.sql.splitlines())
 
 
+def _write_beside(path: Path, text: str) -> Path:
+    """Write a new file in the same folder; a full disk leaves no part of it."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, suffix=".yaml")
+    written = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except BaseException:
+        written.unlink(missing_ok=True)
+        raise
+    return written
+
+
 def replace_context(path: Path, text: str, wanted: dict[str, DatabaseContext]) -> None:
     """Replace the file by the text, if it parses to the wanted contexts.
 
@@ -109,11 +123,7 @@ def replace_context(path: Path, text: str, wanted: dict[str, DatabaseContext]) -
         SettingsError: it does not, or the file cannot be written. The file is unchanged then.
     """
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, suffix=".yaml", delete=False
-        ) as new:
-            new.write(text)
-        written = Path(new.name)
+        written = _write_beside(path, text)
     except OSError as error:
         raise SettingsError(f"cannot write {path}: {error.strerror}", hint=_BY_HAND) from error
     try:

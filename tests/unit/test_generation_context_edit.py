@@ -91,3 +91,19 @@ def test_a_question_is_verified_once(path: Path) -> None:
 
     with pytest.raises(SettingsError, match="already verified"):
         add_verified(path, "main", VerifiedQuestion("ONE?", "SELECT 2"))
+
+
+def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    file = tmp_path / "context.yaml"
+    file.write_text("# mine\n", encoding="utf-8")
+    unbound = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, unbound[1]))  # fails as a full disk does
+    try:
+        with pytest.raises(SettingsError, match="File too large"):
+            add_verified(file, "shop", VerifiedQuestion("How many?", "select 1"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unbound)
+
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.read_text("utf-8") == "# mine\n"
