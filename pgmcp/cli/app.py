@@ -10,11 +10,9 @@ from pgmcp.catalog.rendering import Detail
 from pgmcp.cli.command_group import CommandGroup
 from pgmcp.cli.context import context_commands
 from pgmcp.cli.errors import ExitCode
-from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.options import (
     ASK,
     SERVE,
-    SET_UP,
     CsvOption,
     DatabaseOption,
     ExplainOption,
@@ -23,12 +21,12 @@ from pgmcp.cli.options import (
     OutputOptions,
     answer_options,
     choose_form,
-    entry_options,
     examples,
     examples_of,
     with_extras,
     with_options,
 )
+from pgmcp.cli.set_up_commands import set_up_commands
 from pgmcp.features import features
 
 _EPILOG: Final = """\
@@ -258,127 +256,7 @@ for _feature in features():
         _feature.add_commands(app)
 
 
-@app.command(
-    rich_help_panel=SET_UP,
-    epilog=examples(
-        "pgmcp install claude-desktop --env-file .env",
-        "pgmcp install vscode --scope project --config-file pgmcp.yaml",
-        "pgmcp install claude-code --env PG_MCP_DATABASE_URL=postgresql://reader@db.example.com/shop",
-        "pgmcp install claude-code --http https://mcp.example.com/mcp",
-        *examples_of(entry_options()),
-    ),
-)
-@with_options(entry_options())
-def install(
-    host: Annotated[HostName, typer.Argument(help="The program that starts this server.")],
-    scope: Annotated[
-        Scope,
-        typer.Option(help="user: for you in every project; project: for everyone who shares this folder."),
-    ] = Scope.USER,
-    env_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="File with settings for the server, in the form of .env."),
-    ] = None,
-    config_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="YAML file with settings for the server.")
-    ] = None,
-    env: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="A setting for the host's file; may be repeated."),
-    ] = None,
-    url: Annotated[
-        str | None,
-        typer.Option(
-            "--http", metavar="URL", help="A server that runs elsewhere, as of `pgmcp serve --http`."
-        ),
-    ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the entry; default: pgmcp.")] = None,
-    file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The host's file, if it is not in the usual place.")
-    ] = None,
-    only_print: Annotated[
-        bool, typer.Option("--print", help="Print the entry for the host's file; change nothing.")
-    ] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove the entry.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Write without asking.")] = False,
-    **extras: Any,
-) -> None:
-    """Add this server to a host's configuration: show the change, ask, keep a backup."""
-    from pgmcp.cli.install.command import Request, render_block, run_install
-
-    variant = next((option for option in entry_options() if extras[option.name]), None)
-    request = Request(host, scope, name, file, variant, env or [], env_file, config_file, url)
-    if only_print:
-        typer.echo(render_block(request))
-    else:
-        run_install(request, removes=remove, is_agreed=yes)
-
-
-@app.command(rich_help_panel=SET_UP, epilog=examples("pgmcp doctor", "pgmcp doctor --json"))
-def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Check settings, machine, hosts, model and databases; exit with 1 if a check fails."""
-    from pgmcp.cli.doctor import run_doctor
-
-    raise typer.Exit(ExitCode.DONE if run_doctor(with_json=as_json) else ExitCode.FAILED)
-
-
-@app.command(
-    "setup-sql",
-    rich_help_panel=SET_UP,
-    epilog=examples(
-        "pgmcp setup-sql --database shop > reader.sql",
-        "pgmcp setup-sql --database shop --schema public --schema sales --role reporting",
-        "pgmcp setup-sql --database shop --hide customers.email --mask \"users.phone=left(phone, 3) || '…'\"",
-        "pgmcp setup-sql --database shop --hide customers.email --check",
-    ),
-)
-def setup_sql(
-    database: Annotated[list[str], typer.Option(help="Name of a database; may be repeated.")],
-    role: Annotated[str, typer.Option(help="Name of the new role.")] = "pgmcp_reader",
-    schema: Annotated[
-        list[str] | None, typer.Option(help="A schema that it may read; may be repeated.")
-    ] = None,
-    connections: Annotated[int, typer.Option(min=1, help="Maximum connections of the role.")] = 20,
-    statement_timeout_s: Annotated[int, typer.Option(min=1, help="Maximum seconds of a statement.")] = 60,
-    hide: Annotated[
-        list[str] | None,
-        typer.Option(help="A column that it may not read, as table.column; may be repeated."),
-    ] = None,
-    mask: Annotated[
-        list[str] | None,
-        typer.Option(help="A column to replace by SQL in a view, as table.column=SQL; may be repeated."),
-    ] = None,
-    rls: Annotated[bool, typer.Option("--rls", help="Explain policies for rows.")] = False,
-    revoke: Annotated[
-        bool, typer.Option("--revoke", help="Take TEMPORARY and CREATE from PUBLIC; else as comments.")
-    ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Print what the configured role can read instead of the SQL.")
-    ] = False,
-) -> None:
-    """Print the SQL that creates a read-only role; it can be run again."""
-    from pgmcp.cli.setup_sql import read_column, setup_script
-
-    schemas = schema or ["public"]
-    columns = [read_column(text, schemas) for text in hide or ()]
-    columns += [read_column(text, schemas, is_masked=True) for text in mask or ()]
-    if check:
-        from pgmcp.cli.grants import check_grants
-
-        raise typer.Exit(ExitCode.DONE if check_grants(schemas, columns) else ExitCode.FAILED)
-    script = setup_script(
-        role,
-        database,
-        schemas,
-        connections=connections,
-        statement_timeout_s=statement_timeout_s,
-        columns=columns,
-        revokes=revoke,
-        row_security=rls,
-    )
-    typer.echo(script, nl=False)
+app.add_typer(set_up_commands)
 
 
 @app.command(rich_help_panel=SERVE, epilog=examples("pgmcp token alice"))
