@@ -30,6 +30,11 @@ class Dataset:
     table: Table
     fields: Mapping[str, str] = field(default_factory=dict)
 
+    def has(self, name: str) -> bool:
+        """Return whether it has a field or a column of this name, ignoring case."""
+        columns = (column.name.lower() for column in self.table.columns)
+        return self.field_expression(name) is not None or name.lower() in columns
+
     def field_expression(self, name: str) -> str | None:
         """Return the expression of a field, exactly or else ignoring case."""
         if name in self.fields:
@@ -89,6 +94,7 @@ class Relations:
         if not read.aggregates:
             raise NotTakenError("it has no aggregate, so it is not one value")
         names = list(dict.fromkeys(self._owner(parts).name for parts, _, _ in read.columns))
+        names = names or (list(self._datasets) if len(self._datasets) == 1 else [])
         if not names:
             raise NotTakenError("it names no field of a dataset")
         root, joins = self._join(names)
@@ -127,12 +133,23 @@ class Relations:
         return spell
 
     def _owner(self, parts: tuple[str, ...]) -> Dataset:
-        if len(parts) == 1 and len(self._datasets) == 1:
-            return next(iter(self._datasets.values()))
-        found = self.dataset(parts[-2]) if len(parts) > 1 else None
+        found = self.dataset(parts[-2]) if len(parts) > 1 else self._only_owner(parts[0])
         if found is None:
             raise NotTakenError(f"it names {'.'.join(parts)}, which is in no dataset that was read")
         return found
+
+    def _only_owner(self, name: str) -> Dataset | None:
+        """Return the dataset of a field or column without a qualifier; None if none has it.
+
+        Raises:
+            NotTakenError: several have it.
+        """
+        if len(self._datasets) == 1:
+            return next(iter(self._datasets.values()))
+        owners = [each for each in self._datasets.values() if each.has(name)]
+        if len(owners) > 1:
+            raise NotTakenError(f"it names {name}, which is in {' and '.join(each.name for each in owners)}")
+        return owners[0] if owners else None
 
     def _join(self, names: Sequence[str]) -> tuple[Dataset, list[str]]:
         """Return the dataset from which proven joins lead to all others, and the joins."""

@@ -91,6 +91,7 @@ def metric(text: str, name: str = "m", **parts: Any) -> dict[str, Any]:
         ("SUM(sales.gross)", "SELECT SUM(gross) FROM fct_sales"),
         ("sum(SALES.NET)", "SELECT sum((gross - tax)) FROM fct_sales"),
         ("COUNT(DISTINCT sales.status)", 'SELECT COUNT(DISTINCT (UPPER("STATUS"))) FROM fct_sales'),
+        ("SUM(gross) + MIN(net)", "SELECT SUM(gross) + MIN((gross - tax)) FROM fct_sales"),
         (
             "SUM(sales.net) / NULLIF(COUNT(DISTINCT customers.id), 0)",
             "SELECT SUM((fct_sales.gross - fct_sales.tax)) / NULLIF(COUNT(DISTINCT dim_customers.id), 0) "
@@ -118,6 +119,7 @@ def test_metrics_are_sql_with_fields_substituted_and_proven_joins(text: str, sql
         ("SUM(sales.gross) OVER ()", "window function"),
         ("DATEADD(day 1)", "no expression of PostgreSQL"),
         ("COUNT(*)", "names no field"),
+        ("COUNT(id)", "which is in sales and customers"),
     ],
 )
 def test_metrics_that_would_be_wrong_stay_in_words(text: str, reason: str) -> None:
