@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import psycopg
+from msgspec.structs import replace
 
 from pgmcp.errors import PgmcpError, SqlRejectedError
 from pgmcp.execution.connecting import ConnectionTarget
