@@ -209,7 +209,12 @@ def _open_role(
         samples = ColumnSamples(partial(sample, fetch=fetch, probe=probe, max_rows=server.sample_rows))
     read = _catalog_reader(fetch, settings, server, check_catalog, report)
     schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s, samples=samples)
-    role = RoleCheck(name, fetch, must_be_read_only=server.require_readonly_role)
+    role = RoleCheck(
+        name,
+        fetch,
+        must_be_read_only=server.require_readonly_role,
+        maps_roles=settings.maps_roles and identity is None,
+    )
 
     async def close() -> None:
         for each in (role, schema, row_security, functions):

@@ -81,6 +81,9 @@ SELECT r.rolname,
  WHERE r.rolname = current_user
 """
 
+_MEMBERSHIP: Final = "pg_has_role(m.oid, 'MEMBER')"
+"""Where the roles are found whose rights count."""
+
 _OWN_ROLE: Final = """(
     SELECT pg_catalog.to_regrole(
                pg_catalog.quote_ident(current_user::pg_catalog.text))::pg_catalog.oid AS oid,
@@ -139,15 +142,20 @@ def read_posture(row: list[JsonScalar]) -> RolePosture:
 class RoleCheck:
     """Reads a database's role once, and warns or refuses."""
 
-    def __init__(self, database: str, fetch: Fetch, *, must_be_read_only: bool) -> None:
+    def __init__(
+        self, database: str, fetch: Fetch, *, must_be_read_only: bool, maps_roles: bool = False
+    ) -> None:
         """Prepare the check.
 
         Args:
             database: its configured name, for messages.
             fetch: runs a catalog query there.
             must_be_read_only: refuse a role that can do more than read.
+            maps_roles: callers have roles that this one becomes. Each is checked by itself, so only what this
+                role inherits counts here.
         """
         self._database = database
+        self._own_roles = "USAGE" if maps_roles else "MEMBER"
         self._fetch = fetch
         self._must_be_read_only = must_be_read_only
         self._probing: asyncio.Task[RolePosture] | None = None
@@ -207,7 +215,11 @@ class RoleCheck:
     async def _probe(self) -> RolePosture:
         try:
             unreadable = await find_unreadable(self._fetch)
-            sql = without(POSTURE_SQL, unreadable, {"pg_roles": _OWN_ROLE})
+            sql = without(
+                POSTURE_SQL.replace(_MEMBERSHIP, f"pg_has_role(m.oid, '{self._own_roles}')"),
+                unreadable,
+                {"pg_roles": _OWN_ROLE},
+            )
             posture = read_posture((await fetch_own(self._fetch, sql)).rows[0])
         except CatalogDeniedError as error:
             self._warn_unknown(error)
