@@ -93,6 +93,8 @@ def ask(
 ) -> None:
     """Ask a question; shows the SQL, the rows and how they were found."""
     form = choose_form(sql=only_sql, explain=explain, csv=csv, json=json)
+    if csv and len(question) > 1 and question[-1].endswith(".csv"):  # it would be part of the question
+        raise typer.BadParameter(f"--csv prints to standard output; for a file: --csv > {question[-1]}")
     options = with_extras(OutputOptions(form, database, limit), extras)
     from pgmcp.cli.ask import ask
 

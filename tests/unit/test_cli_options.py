@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from pgmcp.cli.app import ask
 from pgmcp.cli.options import Form, choose_form, complete_database, examples
 
 
@@ -39,3 +40,8 @@ def test_settings_that_cannot_be_used_complete_nothing(
 
 def test_an_example_is_shown_as_it_is_typed() -> None:
     assert examples("pgmcp schema [a]").endswith(r"$ pgmcp schema \[a]")
+
+
+def test_a_file_behind_csv_is_no_part_of_the_question() -> None:
+    with pytest.raises(typer.BadParameter, match=r"for a file: --csv > all\.csv"):
+        ask(["How", "many?", "all.csv"], csv=True, chart=None, parquet=None)
