@@ -19,7 +19,7 @@ from psycopg import pq
 from worker.bounded_rows import Outcome
 from worker.channel import Channel
 from worker.connection import ServerConnection
-from worker.failures import FailedError, failed_result
+from worker.failures import FailedError, broken_connection, failed_result
 from worker.own_sql import Question, ask_all
 from worker.process import RecyclePolicy, limit_memory
 from worker.protocol import (
@@ -315,7 +315,10 @@ class Service:
         facts = connection.facts
         settings = facts.own_settings(facts.limits(round(timeout_s * 1000)))
         question = Question(query, settings, params, types)
-        (result,) = ask_all(connection.pgconn, [question], timeout_s=timeout_s, wait=self._wait)
+        try:
+            (result,) = ask_all(connection.pgconn, [question], timeout_s=timeout_s, wait=self._wait)
+        except psycopg.OperationalError as error:
+            raise broken_connection(error) from error
         return result
 
     def _borrow(self, *, timeout_s: float) -> ServerConnection:
