@@ -11,7 +11,7 @@ from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
 from pgmcp.lookup.value_check import Mismatch, check_listed, check_unlisted, drop_met, resolve
 from pgmcp.pipeline.call import Request
 from pgmcp.pipeline.statements import LOOKUP_TIMEOUT_S, StatementRunner
-from pgmcp.validation.references import find_references
+from pgmcp.validation.references import References, find_references
 
 SHORT_LOOKUP_TIMEOUT_S: Final = 0.5
 """For a statement that found rows, which should not wait for a whole `LOOKUP_TIMEOUT_S`."""
@@ -56,18 +56,18 @@ async def check_query(
     request: Request, sql: str, rows: Rows | None, statements: StatementRunner
 ) -> CheckResult:
     """Return the problems of a query that ran."""
-    mismatches = await find_mismatches(request, sql, rows, statements)
-    return CheckResult(tuple(mismatches), tuple(await _find_remarks(request, sql, statements)))
+    references = await asyncio.to_thread(find_references, sql)
+    mismatches = await find_mismatches(request, references, rows, statements)
+    return CheckResult(tuple(mismatches), tuple(await _find_remarks(request, sql, references, statements)))
 
 
 async def _find_remarks(
-    request: Request, sql: str, statements: StatementRunner
+    request: Request, sql: str, references: References, statements: StatementRunner
 ) -> list[MissingFilter | FanOut]:
     catalog = await request.database.schema.get()
     suspects = await asyncio.to_thread(find_suspects, sql, catalog)
     missing = []
     if request.context.filters:
-        references = await asyncio.to_thread(find_references, sql)
         missing = find_missing_filters(references, request.context.filters, catalog, request.question)
     if not suspects and not missing:
         return []
@@ -77,14 +77,13 @@ async def _find_remarks(
 
 
 async def find_mismatches(
-    request: Request, sql: str, rows: Rows | None, statements: StatementRunner
+    request: Request, references: References, rows: Rows | None, statements: StatementRunner
 ) -> list[Mismatch]:
     """Return the texts in a statement that its columns do not contain.
 
     If rows were found, only a text that the column has in another case counts.
     """
     catalog = await request.database.schema.get()
-    references = await asyncio.to_thread(find_references, sql)
     comparisons = resolve(references, catalog)
     listed = check_listed(comparisons)
     is_empty = not found_something(rows)

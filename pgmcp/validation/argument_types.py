@@ -1,11 +1,20 @@
 """Finds the types that the arguments of a call can have, from the statement and the catalog."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Final
 
 from pgmcp.validation.grammar import Node
-from pgmcp.validation.operands import Operands
-from pgmcp.validation.overloads import UNKNOWN, CallArguments, TypeSystem
+from pgmcp.validation.made_names import made_names, merged_names, names_of_rows
+from pgmcp.validation.operands import ELEMENT_OF, Operands
+from pgmcp.validation.overloads import (
+    ANY_ROW,
+    RECORD,
+    TEXT_TYPE,
+    UNKNOWN,
+    CallArguments,
+    TypeSystem,
+    is_polymorphic,
+)
 
 _BOOL: Final = frozenset({16})
 _NAME: Final = frozenset({19})
@@ -26,22 +35,15 @@ _TYPES_BY_SPECIAL_VALUE: Final = {
     "SVFOP_CURRENT_CATALOG": _NAME,
     "SVFOP_CURRENT_SCHEMA": _NAME,
 }
-# Fields of the tree whose texts can become the name of a column or of a row.
-_NAMING_FIELDS: Final = frozenset(
-    {"name", "aliasname", "ctename", "colname", "relname", "sval", "join_using_alias"}
+_BOOLEANS: Final = frozenset({"BoolExpr", "NullTest", "BooleanTest"})
+_COMPARING_KINDS: Final = frozenset(
+    {"AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN"}
+    | {f"AEXPR_{negation}BETWEEN{symmetry}" for negation in ("", "NOT_") for symmetry in ("", "_SYM")}
 )
-# What makes columns whose names or types the tree does not show.
-_MAKING_COLUMNS: Final = frozenset({"functions", "docexpr", "context_item", "valuesLists"})
-_NAMED_AFTER_COLUMN: Final = frozenset({"TypeCast", "A_Indirection", "CollateClause", "CaseExpr", "SubLink"})
-_NAMES_OF_EXPRESSIONS: Final = frozenset(
-    """
-    array case coalesce exists greatest grouping least merge_action nullif row current_catalog current_date
-    current_role current_schema current_time current_timestamp current_user localtime localtimestamp
-    session_user user system_user xmlconcat xmlelement xmlforest xmlparse xmlpi xmlroot xmlserialize
-    json json_array json_arrayagg json_object json_objectagg json_scalar json_serialize json_exists
-    json_query json_value
-    """.split()  # noqa: SIM905 - as in PostgreSQL's FigureColname()
-)
+_COMPARING_SUBLINKS: Final = frozenset({"EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"})
+_KINDS_WITH_RESULTS: Final = frozenset({"AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"})
+_KINDS_OF_SINGLE_VALUES: Final = frozenset({"b", "d", "e", "c"})
+"""Kinds of types (pg_type.typtype) whose values hold others only as an array does: not ranges."""
 
 
 class ArgumentTypes:
@@ -50,6 +52,7 @@ class ArgumentTypes:
     Args:
         path: the search path, in which the names of types are looked up.
         parameters: the types of the parameters of the function in whose body the statement is, by name.
+        may_call: returns whether `qualifier.name` may call a function of that name.
     """
 
     def __init__(
@@ -58,12 +61,15 @@ class ArgumentTypes:
         types: TypeSystem,
         path: Sequence[str],
         parameters: Mapping[str, Node] | None = None,
+        may_call: Callable[[str, str], bool] = lambda _qualifier, _name: True,
     ) -> None:
         self._types = types
         self._path = path
         self._parameters = parameters or {}
-        self._made_names = _made_names(root)
-        self._merged_names = _merged_names(root)
+        self._may_call = may_call
+        self._made_names = made_names(root)
+        self._row_names, self._names_beside_rows = names_of_rows(root)
+        self._merged_names = merged_names(root)
 
     def of_call(self, call: Node) -> CallArguments:
         """Return what is known of the arguments of a FuncCall."""
@@ -88,12 +94,105 @@ class ArgumentTypes:
                 return self._of_cast(fields["typeName"])
             case "ColumnRef":
                 return self._of_column(fields["fields"])
-            case "BoolExpr" | "NullTest" | "BooleanTest":
-                return _BOOL
             case "SQLValueFunction":
                 return _TYPES_BY_SPECIAL_VALUE.get(fields["op"])
+            case _ if kind == ELEMENT_OF:
+                return self._of_elements(fields)
             case _:
+                return _BOOL if kind in _BOOLEANS else self._of_expression(kind, fields)
+
+    def _of_expression(self, kind: str, fields: Node) -> frozenset[int] | None:
+        match kind:
+            case "FuncCall":
+                name = str(fields["funcname"][-1]["String"]["sval"])
+                sorted_by = [each["SortBy"]["node"] for each in fields.get("agg_order", [])]
+                arguments = [*fields.get("args", []), *sorted_by]
+                return self._of_result(self._types.results_by_function.get(name), arguments)
+            case "A_Expr":
+                return self._of_operator(fields)
+            case "CoalesceExpr" | "MinMaxExpr":
+                return self._in_common(fields["args"])
+            case "CaseExpr":
+                results = [each["CaseWhen"]["result"] for each in fields["args"]]
+                return self._in_common([*results, *filter(None, [fields.get("defresult")])])
+            case "CollateClause":
+                return self.of(fields["arg"])
+            case "SubLink":
+                return self._of_subquery(fields)
+            case "A_Indirection":
+                return self._of_steps(fields["arg"], fields["indirection"])
+            case _:
+                return frozenset({RECORD}) if kind == "RowExpr" else None
+
+    def _of_steps(self, value: Node, steps: list[Node]) -> frozenset[int] | None:
+        *before, last = steps
+        below = {"A_Indirection": {"arg": value, "indirection": before}} if before else value
+        if "String" in last:
+            name = str(last["String"]["sval"])
+            return self._with_function(name, self._of_column_of_relation(name), below)
+        is_element = "A_Indices" in last and not last["A_Indices"].get("is_slice")
+        return self._of_elements(below) if is_element else None
+
+    def _with_function(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
+        """Return the types of a field, and of the result of a function of its name, which may be called."""
+        results = self._types.results_by_function.get(name)
+        if types is None or results is None:
+            return types
+        of_function = self._of_result(results, [value])
+        return None if of_function is None else types | of_function
+
+    def _of_subquery(self, link: Node) -> frozenset[int] | None:
+        if link.get("subLinkType") != "EXPR_SUBLINK":
+            return _BOOL if link.get("subLinkType") in _COMPARING_SUBLINKS else None
+        targets = link["subselect"].get("SelectStmt", {}).get("targetList", [])
+        return self._in_common([targets[0]["ResTarget"]["val"]]) if len(targets) == 1 else None
+
+    def _of_operator(self, expression: Node) -> frozenset[int] | None:
+        kind = expression.get("kind")
+        if kind in _COMPARING_KINDS:
+            return _BOOL
+        if kind not in _KINDS_WITH_RESULTS:
+            return None
+        symbol = str(expression["name"][-1]["String"]["sval"])
+        operands = [expression[side] for side in ("lexpr", "rexpr") if side in expression]
+        return self._of_result(self._types.results_by_operator.get(symbol), operands)
+
+    def _of_result(self, results: Set[int] | None, arguments: list[Node]) -> frozenset[int] | None:
+        """Return the types of a result; where an argument decides, those that this may be or hold."""
+        if results is None:
+            return None
+        plain = frozenset(each for each in results if not is_polymorphic(each))
+        if plain == results:
+            return plain
+        given = self._in_common(arguments)
+        held: set[int] = set()
+        for each in map(self._types.base, given or ()):
+            if each is None or each.kind not in _KINDS_OF_SINGLE_VALUES:
                 return None
+            held |= {each.oid, each.element, each.array} - {0}
+        return None if given is None else plain | given | held
+
+    def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:
+        """Return the types that several expressions may get in common; text if the type of one is open."""
+        found: set[int] = set()
+        for types in map(self.of, expressions):
+            if types is None:
+                return None
+            found |= types
+            found |= {base.oid for each in types if (base := self._types.base(each))}
+        return frozenset((found - {UNKNOWN}) | ({TEXT_TYPE} if UNKNOWN in found else set()))
+
+    def _of_elements(self, array: Node) -> frozenset[int] | None:
+        if "A_ArrayExpr" in array:
+            elements = array["A_ArrayExpr"].get("elements", [])
+            nested = [{ELEMENT_OF: each} if "A_ArrayExpr" in each else each for each in elements]
+            return self._in_common(nested) if nested else None
+        types = self.of(array)
+        if types is None or types == _UNKNOWN:
+            return types
+        bases = [self._types.base(each) for each in types]
+        found = {each.element if each and each.category == "A" else 0 for each in bases}
+        return None if 0 in found else frozenset(found)
 
     def _of_cast(self, type_name: Node) -> frozenset[int] | None:
         names = [name["String"]["sval"] for name in type_name.get("names", [])]
@@ -105,21 +204,42 @@ class ArgumentTypes:
 
     def _of_column(self, names: list[Node]) -> frozenset[int] | None:
         *qualifiers, name = (each.get("String", {}).get("sval", "") for each in names)
+        if not name:  # a star
+            return frozenset({ANY_ROW}) if qualifiers and self._is_row(qualifiers[-1]) else None
         if any(each in self._parameters for each in qualifiers):  # a field of a parameter
             return None
         if name not in self._parameters:
-            return self._of_column_of_relation(name)
+            types = self._of_column_of_relation(name)
+            row = {"ColumnRef": {"fields": names[:-1]}}
+            may_call = bool(qualifiers) and self._may_call(qualifiers[-1], name)
+            return self._with_function(name, types, row) if may_call else types
+        if self._is_row(name):
+            return None
         given = self._of_cast(self._parameters[name])
         if given is None or name.startswith("$"):
             return given
         found = self._of_column_of_relation(name)  # it comes before a parameter of the same name
         return None if found is None and self._is_made(name) else given | (found or frozenset())
 
+    def is_only_row(self, expression: Node) -> bool:
+        """Return whether an expression is surely a row of a relation or subquery in FROM."""
+        names = expression.get("ColumnRef", {}).get("fields", [])
+        name = str(names[0].get("String", {}).get("sval", "")) if len(names) == 1 else ""
+        known = self._types.types_by_column
+        return self._is_row(name) and name not in self._parameters and bool(known) and name not in known
+
+    def _is_row(self, name: str) -> bool:
+        """Return whether a name means a row of a relation or subquery, unless a column has that name."""
+        made = self._names_beside_rows
+        return name in self._row_names and made is not None and name not in made
+
     def _is_made(self, name: str) -> bool:
         return self._made_names is None or name in self._made_names
 
     def _of_column_of_relation(self, name: str) -> frozenset[int] | None:
-        if self._made_names is None or name in self._made_names:
+        if self._is_row(name) and self._types.types_by_column:
+            return self._types.types_by_column.get(name, frozenset()) | {ANY_ROW}
+        if self._is_made(name):
             return None
         types = self._types.types_by_column.get(name)
         # Columns that USING merges get the type that they have in common.
@@ -143,59 +263,3 @@ def _of_number(text: str) -> frozenset[int]:
     if text.removeprefix("-").isdigit():
         return _INT8 if -_MAX_INT8 - 1 <= int(text) <= _MAX_INT8 else _NUMERIC
     return _INT8 | _NUMERIC
-
-
-def _made_names(root: Node) -> frozenset[str] | None:
-    """Return the names that the statement itself may give to columns or rows; None if it may give any.
-
-    Every name counts except those at the end of a column reference: an expression without an alias is
-    named after its function or type.
-    """
-    names: set[str] = {*_NAMES_OF_EXPRESSIONS}
-    shown = {id(target) for target in root.get("SelectStmt", root).get("targetList", ())}
-    for value in _dicts(root):
-        is_set_operation = str(value.get("op", "")).startswith("SETOP_") and value["op"] != "SETOP_NONE"
-        if _MAKING_COLUMNS & value.keys() or is_set_operation:
-            return None
-        if "fields" not in value:
-            texts = (value[field] for field in _NAMING_FIELDS & value.keys())
-            names.update(text for text in texts if isinstance(text, str))
-        if "ResTarget" in value and id(value) not in shown:
-            names.update(_inherited_names(value["ResTarget"]))
-    return frozenset(names)
-
-
-def _merged_names(root: Node) -> frozenset[str]:
-    """Return the names of the columns that USING merges."""
-    joined = (name for value in _dicts(root) for name in value.get("usingClause", ()))
-    return frozenset(name["String"]["sval"] for name in joined)
-
-
-def _inherited_names(target: Node) -> Iterator[str]:
-    """Yield the names that an output takes from a column in it, whose type the output may not have.
-
-    `price::text`, `tags[1]`, `CASE … ELSE price END` and subqueries of these are named after the column.
-    """
-    if "name" in target or not _NAMED_AFTER_COLUMN & target.get("val", {}).keys():
-        return
-    pending: list[Any] = [target["val"]]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            yield from (part["String"]["sval"] for part in value.get("fields", [])[-1:] if "String" in part)
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-
-
-def _dicts(root: Any) -> Iterator[Node]:
-    """Yield all nodes but the parts of column references and the names in USING."""
-    pending: list[Any] = [root]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            yield value
-            if "fields" not in value:
-                pending.extend(below for field, below in value.items() if field != "usingClause")
-        elif isinstance(value, list):
-            pending.extend(value)

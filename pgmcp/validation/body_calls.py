@@ -131,7 +131,9 @@ class BodyCalls:
     def _behind_statement(
         self, function: SqlFunction, statement: BodyStatement, path: Path
     ) -> Iterator[CatalogNode]:
-        types = ArgumentTypes(statement.root, self._facts.types, path, function.parameters)
+        columns = KnownColumns(statement.root, self._facts, with_references(statement.root), path)
+        may_call = self._lookup.finder_of_calls(columns.has)
+        types = ArgumentTypes(statement.root, self._facts.types, path, function.parameters, may_call)
         is_path_known = ANY_SCHEMA not in path
         called: list[CatalogFunction] = []
         for call in statement.calls:
@@ -154,7 +156,7 @@ class BodyCalls:
             for result in self._casts.of_result(each)
             for cast in result.casts
         ]
-        columns = [column for relation in relations for column in relation.cast_columns]
+        of_relations = [column for relation in relations for column in relation.cast_columns]
         parameters = parameter_columns(function, statement, self._casts.held_by)
         if parameters is None:  # the names of the fields of a parameter are not known
             held = (strings(each["names"])[-1] for each in function.given_types)
@@ -165,7 +167,7 @@ class BodyCalls:
             for name in self._names_of_types(function, statement)
             for type_name in self._casts.held_by(name)
         ]
-        found = [*columns, *results, *made, *parameters]
+        found = [*of_relations, *results, *made, *parameters]
         yield from self._casts_in(function, statement, found, path, function.result_types)
 
     @staticmethod

@@ -195,8 +195,7 @@ class CallGraph:
     def _behind(self, node: CatalogNode, path: Path) -> Iterator[CatalogNode]:
         if isinstance(node, CatalogRelation):
             yield from (relation for key in node.reads for relation in self._relations.get(key, ()))
-            for schema, name, _ in node.calls:
-                yield from self._functions.get((schema, name), ())
+            yield from self._called_by(node)
             yield from (each for name in node.types for each in self._casts.of_type(name))
             yield from self._behind_given_values(node)
         elif node.parts and not self._own_refusals.is_named_by_operator(node):
@@ -221,9 +220,8 @@ class CallGraph:
 
         Casts that the server adds are among the calls of its stored tree.
         """
-        names = {name for _, name, _ in relation.calls}
-        own = {name for schema, name, _ in relation.calls if (schema, name) in self._functions}
-        looking_up = names & FUNCTIONS_THAT_CAST
+        own = {function.name for function in self._called_by(relation)}
+        looking_up = {name for _, name, _ in relation.calls} & FUNCTIONS_THAT_CAST
         may_check = any(map(self._given.may_check, own))
         if not (looking_up or own):
             return
@@ -237,6 +235,11 @@ class CallGraph:
                 if may_cast or any(looks_up_cast(name, targets) for name in looking_up):
                     yield each
 
+    def _called_by(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
+        """Yield the functions that a view or policy calls: its stored tree says which overload that is."""
+        for schema, name, _ in relation.calls:
+            yield from filter(relation.may_call, self._functions.get((schema, name), ()))
+
     def _casts_of_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
         """Yield the casts and checks of the values in a view or policy: of columns, constants and results."""
         for key in ((relation.schema, relation.name), *relation.reads):
@@ -245,10 +248,9 @@ class CallGraph:
                     yield from self._casts.of_type(type_name)
         for name in relation.constant_types:
             yield from self._casts.of_values(name)
-        for schema, name, _ in relation.calls:
-            for function in self._functions.get((schema, name), ()):
-                for result in function.result_types:
-                    yield from self._casts.of_values(result)
+        for function in self._called_by(relation):
+            for result in function.result_types:
+                yield from self._casts.of_values(result)
 
 
 def _acts_for(node: CatalogNode, reader: int) -> bool:

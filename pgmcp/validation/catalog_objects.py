@@ -193,6 +193,7 @@ class CatalogRelation:
         acts_for_us: reading it with the rights of our role does all this; a row policy may not apply to it.
         acts_for_owners: the owners of views and functions through which reading it does; None for all.
         owner: of a view that reads with its owner's rights; 0 where the reader's rights count.
+        argument_types: schema, name and argument types of the functions in `calls`; None if not known.
     """
 
     schema: str
@@ -209,6 +210,13 @@ class CatalogRelation:
     acts_for_owners: frozenset[int] | None = None
     owner: int = 0
     constant_types: tuple[str, ...] = ()
+    argument_types: frozenset[tuple[str, str, tuple[int, ...]]] | None = None
+
+    def may_call(self, function: CatalogFunction) -> bool:
+        """Return whether a function with the name of one in `calls` may be that one."""
+        types = function.argument_types
+        is_known = types is not None and self.argument_types is not None
+        return not is_known or (function.schema, function.name, types) in (self.argument_types or ())
 
     def acts_for(self, role: int) -> bool:
         """Return whether reading it with the rights of a role does all this; 0 is our role."""
@@ -231,6 +239,7 @@ class ResolutionFacts:
         columns: for the name of each relation that has a column called like a function: its schemas, each
             with those columns.
         result_columns: for the name of each function, such columns that the rows of every overload have.
+        fields: for the oid of each type of rows, such columns that it has.
     """
 
     types: TypeSystem = field(default_factory=TypeSystem)
@@ -238,6 +247,7 @@ class ResolutionFacts:
     operators: tuple[CatalogOperator, ...] = ()
     columns: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     result_columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    fields: Mapping[int, frozenset[str]] = field(default_factory=dict)
 
 
 class ColumnCast(NamedTuple):

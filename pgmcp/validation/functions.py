@@ -34,6 +34,7 @@ from pgmcp.validation.lookup import PG_CATALOG, Lookup, complete_path
 from pgmcp.validation.overloads import NAME_TYPE, TEXT_TYPE, UNKNOWN, CallArguments
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.sample_conditions import NAME_COMPARISONS
+from pgmcp.validation.scopes import with_references
 from pgmcp.validation.shipped_lists import (
     builtin,
     extension_function,
@@ -100,7 +101,22 @@ class FunctionPolicy:
 
     def argument_types(self, root: Node) -> ArgumentTypes:
         """Return an object that finds the types of expressions in a statement."""
-        return ArgumentTypes(root, self._facts.types, self._path)
+        columns = KnownColumns(root, self._facts, with_references(root), self._path)
+        may_call = self._lookup.finder_of_calls(columns.has)
+        return ArgumentTypes(root, self._facts.types, self._path, may_call=may_call)
+
+    def has_function(self, name: str) -> bool:
+        """Return whether there may be a function of this name."""
+        return name in self._by_name or bool(builtin("", name) or extension_function(name))
+
+    def has_field(self, column: str, name: str) -> bool:
+        """Return whether every column of a name, of relations and of rows in these, is a row with a field."""
+        return self.are_fields(self._facts.types.types_by_column.get(column), name)
+
+    def are_fields(self, types: frozenset[int] | None, name: str) -> bool:
+        """Return whether all of these types are of rows with a field; not if they are not known."""
+        bases = [self._facts.types.base(each) for each in types or ()]
+        return bool(bases) and all(each and name in self._facts.fields.get(each.oid, ()) for each in bases)
 
     def known_columns(self, root: Node, with_references: Set[int]) -> KnownColumns:
         """Return the columns of a statement that it and the catalog show.

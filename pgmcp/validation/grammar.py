@@ -143,6 +143,14 @@ def name_of(step: Node) -> str:
     return str(step.get("String", {}).get("sval", ""))
 
 
+def constant_text(argument: Node) -> str:
+    """Return an argument in lower case if it is a string constant, cast, named or neither; else ""."""
+    ((kind, fields),) = argument.items()
+    if kind in ("TypeCast", "NamedArgExpr"):
+        return constant_text(fields["arg"])
+    return str(fields.get("sval", {}).get("sval", "")).lower() if kind == "A_Const" else ""
+
+
 def character_offset(sql: str, byte_offset: int) -> int:
     """Return the 0-based character offset of a byte offset in the UTF-8 text."""
     if sql.isascii():

@@ -18,7 +18,7 @@ _LISTS_OF_BARE_COLUMNS = frozenset(
 _NAMES_OF_ROWS = frozenset({"aliasname", "relname", "ctename"})
 
 # Functions of pg_catalog that can be given one argument of any type, and so a row as `row.function`.
-_OF_ANY_ROW = frozenset(
+FUNCTIONS_OF_ANY_ROW = frozenset(
     """
     any_value array_agg array_agg_finalfn array_to_json concat concat_ws count first_value format hash_array
     hash_record json_agg json_agg_strict json_build_array json_build_object json_object_agg
@@ -114,7 +114,7 @@ class ImplicitCasts:
         return name in self._rows and name not in self._columns and not seen.is_consumed
 
     def _may_take_row(self, name: str) -> bool:
-        return name in _OF_ANY_ROW or self._around.takes_one(name)
+        return name in FUNCTIONS_OF_ANY_ROW or self._around.takes_one(name)
 
     def _below(self, name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
         """Yield what a field holds, or a node under its name."""

@@ -1,10 +1,11 @@
 """Looks up a name as the server does: through the search path, and by the arguments of the call."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, ResolutionFacts
+from pgmcp.validation.implicit_casts import FUNCTIONS_OF_ANY_ROW
 from pgmcp.validation.overloads import CallArguments, is_hidden
 
 PG_CATALOG: Final = "pg_catalog"
@@ -54,6 +55,19 @@ class Lookup:
     def named(self, name: str) -> Sequence[CatalogFunction]:
         """Return the functions of this name, wherever they are."""
         return self._functions.get(name, ())
+
+    def finder_of_calls(self, has_column: Callable[[str, str], bool]) -> Callable[[str, str], bool]:
+        """Return what says whether `qualifier.name` may call a function.
+
+        Args:
+            has_column: returns whether everything called like the qualifier has a column of that name.
+        """
+
+        def may_call(qualifier: str, name: str) -> bool:
+            is_function = self.has_functions(name) or name in FUNCTIONS_OF_ANY_ROW
+            return is_function and not has_column(qualifier, name)
+
+        return may_call
 
     def has_operators(self, symbol: str) -> bool:
         """Return whether the database has operators of this symbol, wherever they are."""

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from pgmcp.validation.lexer import tokenize
+
 # The raw parse nodes (src/include/nodes/parsenodes.h) of which a read can consist. The tree does not name a
 # node in a field that allows one kind only. Every other node is refused, also those of later grammars.
 NODES_OF_A_READ = frozenset(
@@ -38,3 +40,14 @@ WORDS_BY_KIND: Final = {
 def describe(kind: str) -> str:
     """Return the SQL words for a kind of statement or node, or its name in the grammar."""
     return WORDS_BY_KIND.get(kind, kind)
+
+
+def locking_clause_offset(sql: str) -> int | None:
+    """Return where FOR UPDATE or the like begins; the tree does not have its location."""
+    previous_word, start = "", 0
+    for token in tokenize(sql):
+        word = token.text.lower()
+        if previous_word == "for" and word in ("update", "no", "share", "key"):
+            return start
+        previous_word, start = word, token.start
+    return None

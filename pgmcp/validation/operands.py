@@ -4,11 +4,15 @@ Some operators are not written: CASE and IN compare with `=`, BETWEEN with `<=` 
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from pgmcp.validation.grammar import Node
 
 Operands = tuple[Node | None, ...]
 """The operands of one call; None stands for one of any type."""
+
+ELEMENT_OF: Final = "ElementOf"
+"""Kind of a node that no tree has: an element of the array below it."""
 
 _KINDS_WITH_ARRAYS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 """Expressions whose operator takes the elements of the array on the right."""
@@ -19,9 +23,17 @@ def written_operands(expression: Node) -> Iterator[Operands]:
     if "lexpr" not in expression:
         yield (expression["rexpr"],)
     elif expression.get("kind") in _KINDS_WITH_ARRAYS:
-        yield expression["lexpr"], None
+        yield expression["lexpr"], {ELEMENT_OF: expression["rexpr"]}
     else:
         yield from operand_pairs(expression["lexpr"], expression["rexpr"])
+
+
+def operands_of(node: Node) -> Iterator[Operands]:
+    """Yield the operands of each call of the operator that a node names; none where they are not written."""
+    if "rexpr" in node:
+        yield from written_operands(node)
+    elif "subselect" in node:
+        yield from operands_of_subquery(node)
 
 
 def operand_pairs(left: Node, right: Node) -> list[Operands]:
@@ -49,7 +61,20 @@ def operands_of_case(case: Node) -> list[Operands]:
 
 def operands_of_in(link: Node) -> list[Operands]:
     """Return the operands of each `=` in `x IN (SELECT …)`; none for other subqueries."""
-    if link.get("subLinkType") != "ANY_SUBLINK" or "operName" in link:
+    return [] if "operName" in link else operands_of_subquery(link)
+
+
+def operands_of_subquery(link: Node) -> list[Operands]:
+    """Return the operands of each operator in `x IN (SELECT …)`, `x > ANY (SELECT …)` and the like."""
+    if "testexpr" not in link:
         return []
     tested = link["testexpr"].get("RowExpr", {}).get("args", [link["testexpr"]])
-    return [(each, None) for each in tested]
+    outputs = link["subselect"].get("SelectStmt", {}).get("targetList", [])
+    values = [each["ResTarget"]["val"] for each in outputs]
+    is_known = len(values) == len(tested) and not any(map(_is_star, values))
+    return list(zip(tested, values if is_known else [None] * len(tested), strict=True))
+
+
+def _is_star(value: Node) -> bool:
+    steps = value.get("ColumnRef", {}).get("fields") or value.get("A_Indirection", {}).get("indirection", [])
+    return any("A_Star" in step for step in steps)

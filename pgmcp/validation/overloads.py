@@ -6,7 +6,7 @@ the overload that needs the fewest conversions, preferred types first. If the ty
 known, every overload counts that the server would choose for some type.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -17,7 +17,10 @@ UNKNOWN: Final = 705
 
 NAME_TYPE: Final = 19
 TEXT_TYPE: Final = 25
-_RECORD: Final = 2249
+RECORD: Final = 2249
+ANY_ROW: Final = -1
+"""Stands for the row type of a relation, whichever it is."""
+
 _MAX_COMBINATIONS: Final = 16
 _STRING_CATEGORY: Final = "S"
 
@@ -104,6 +107,8 @@ class TypeSystem:
         implicit_casts: source and target of the casts that need not be written.
         types_by_column: the types of the columns of any relation, by the column's name; empty where they
             have not been read.
+        results_by_function: the types of the results of all functions, by name; likewise.
+        results_by_operator: likewise of operators.
     """
 
     def __init__(
@@ -111,6 +116,8 @@ class TypeSystem:
         types: Iterable[CatalogType] = (),
         implicit_casts: Iterable[tuple[int, int]] = (),
         types_by_column: Mapping[str, frozenset[int]] | None = None,
+        results_by_function: Mapping[str, Set[int]] | None = None,
+        results_by_operator: Mapping[str, Set[int]] | None = None,
     ) -> None:
         self._types = {each.oid: each for each in types}
         self._by_name: dict[str, list[CatalogType]] = {}
@@ -118,6 +125,8 @@ class TypeSystem:
             self._by_name.setdefault(each.name, []).append(each)
         self._casts = frozenset(implicit_casts)
         self.types_by_column = types_by_column or {}
+        self.results_by_function = results_by_function or {}
+        self.results_by_operator = results_by_operator or {}
 
     def find(self, schema: str, name: str, path: Sequence[str], *, is_array: bool = False) -> int | None:
         """Return the type of a name as a statement writes it; None if it is not known for sure."""
@@ -240,11 +249,31 @@ class TypeSystem:
         """Return whether the server coerces one type to another implicitly; None if not known."""
         if source in (target, UNKNOWN):
             return True
+        if source == ANY_ROW:
+            return self._coercion_of_row(target)
         if source not in self._types or target not in self._types:
             return None
         if target in _TAKEN_BY_POLYMORPHIC:
             return self._takes_polymorphic(source, _TAKEN_BY_POLYMORPHIC[target])
         return self._coercion_of_bases(self._types[self._base(source)], self._types[self._base(target)])
+
+    def _coercion_of_row(self, target: int) -> bool | None:
+        if target in _TAKEN_BY_POLYMORPHIC:
+            return _TAKEN_BY_POLYMORPHIC[target] in ("", _NOT_ARRAY)
+        base = self._types.get(self._base(target))
+        if base is None or _is_row(base) or base.kind == "p":
+            return None
+        may_be_cast = any(
+            cast_target == base.oid and self._may_be_row(source) for source, cast_target in self._casts
+        )
+        return None if may_be_cast else False
+
+    def _may_be_row(self, oid: int) -> bool:
+        return oid not in self._types or _is_row(self._types[oid])
+
+    def base(self, oid: int) -> CatalogType | None:
+        """Return a type, or the type below a domain; None if it is not known."""
+        return self._types.get(self._base(oid))
 
     def _takes_polymorphic(self, source: int, kind: str) -> bool:
         base = self._types[self._base(source)]
@@ -257,7 +286,9 @@ class TypeSystem:
         if source == target or (source.oid, target.oid) in self._casts:
             return True
         if _is_row(source) and _is_row(target):
-            return True if target.oid == _RECORD else None
+            return True if target.oid == RECORD else None
+        if source.oid == RECORD and target.kind != "p":
+            return False
         if source.kind == "p" or target.kind == "p":
             return None
         if source.category == target.category == "A" and source.element and target.element:
@@ -271,7 +302,7 @@ class TypeSystem:
 
 
 def _is_row(each: CatalogType) -> bool:
-    return each.kind == "c" or each.oid == _RECORD
+    return each.kind == "c" or each.oid == RECORD
 
 
 def is_hidden(overload: Overload, earlier: Iterable[Overload], argument_count: int) -> bool:

@@ -11,15 +11,14 @@ from pgmcp.validation.body_statement import MAKES_ROWS, TAKES_TYPE_AS_TEXT
 from pgmcp.validation.catalog_objects import ColumnCast
 from pgmcp.validation.explicit_casts import is_untyped_literal
 from pgmcp.validation.functions import FunctionPolicy
-from pgmcp.validation.grammar import Node, character_offset, name_of, strings
-from pgmcp.validation.lexer import tokenize
-from pgmcp.validation.node_kinds import CHANGING_NODES, NODES_OF_A_READ, describe
+from pgmcp.validation.grammar import Node, character_offset, constant_text, name_of, strings
+from pgmcp.validation.node_kinds import CHANGING_NODES, NODES_OF_A_READ, describe, locking_clause_offset
 from pgmcp.validation.operands import (
     Operands,
     operand_pairs,
+    operands_of,
     operands_of_case,
     operands_of_in,
-    written_operands,
 )
 from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.qualified_names import QualifiedNames
@@ -143,13 +142,13 @@ class ReadingCheck:
     def _check_type_text(self, arguments: list[Node], fields: Node) -> None:
         self.depends_on_literals = True
         is_named = any("NamedArgExpr" in argument for argument in arguments)
-        text = _constant(arguments[1]) if len(arguments) > 1 and not is_named else ""
+        text = constant_text(arguments[1]) if len(arguments) > 1 and not is_named else ""
         if refusal := self._functions.type_text_refusal(text or None):
             self._refuse_use("a cast to type", text or "whose name is put together", refusal, fields)
 
     def _check_setting(self, arguments: list[Node], fields: Node) -> None:
         self.depends_on_literals = True
-        for setting in map(_constant, arguments):
+        for setting in map(constant_text, arguments):
             if setting in SECRET_SETTINGS:
                 message = f"the setting {setting} may hold a password"
                 self._refuse(message, fields, offending=setting, hint="leave it out")
@@ -202,13 +201,25 @@ class ReadingCheck:
             self._column_casts += self._functions.result_casts("", name, 1)
 
     def _check_indirection(self, steps: list[Node], fields: Node) -> None:
-        for name in map(name_of, steps):
-            if refusal := self._functions.value_function_refusal(name):
+        for place, name in enumerate(map(name_of, steps)):
+            refusal = self._functions.value_function_refusal(name)
+            if refusal and not self._is_field(fields["arg"], steps[: place + 1]):
                 self._refuse_call(name, refusal, fields)
             self._column_casts += self._functions.result_casts("", name, 1)
             self._column_casts += self._functions.casts_of_made_value(name)
             if name == "current_setting":
                 self._check_setting([fields["arg"]], fields)
+
+    def _is_field(self, value: Node, steps: list[Node]) -> bool:
+        """Return whether `(value).steps` is surely a field of a row, and so no call."""
+        *before, name = map(name_of, steps)
+        if before:
+            is_field = self._is_field(value, steps[:-1]) or not self._functions.has_function(before[-1])
+            return is_field and self._functions.has_field(before[-1], name)
+        if self._argument_types().is_only_row(value):
+            columns = self._functions.known_columns(self._root, self._with_references)
+            return columns.has(name_of(value["ColumnRef"]["fields"][0]), name)
+        return self._functions.are_fields(self._argument_types().of(value), name)
 
     def _check_name(self, name: str | list[Node], fields: Node) -> None:
         if isinstance(name, list):  # else of a window, a column or an argument
@@ -218,7 +229,8 @@ class ReadingCheck:
         *schemas, symbol = strings(names)
         if symbol == "#=" and "TypeCast" not in fields.get("lexpr", {}):  # hstore's populate_record()
             self._check_rows_made_of(symbol, fields)
-        for operands in written_operands(fields) if "rexpr" in fields else [None]:
+        uses: list[Operands | None] = [*operands_of(fields)] or [None]
+        for operands in uses:
             known = partial(self._operand_types, operands) if operands else None
             if refusal := self._functions.operator_refusal(".".join(schemas), symbol, known):
                 self._refuse_use("operator", ".".join((*schemas, symbol)), refusal, fields)
@@ -291,7 +303,7 @@ class ReadingCheck:
             "FOR UPDATE, FOR SHARE and the like lock rows",
             hint="write the SELECT without the locking clause",
             offending="FOR",
-            position=_locking_clause_offset(self._sql),
+            position=locking_clause_offset(self._sql),
         )
 
     def _refuse_node(self, name: str, fields: Node) -> NoReturn:
@@ -333,22 +345,3 @@ _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
     "relname": ReadingCheck._check_relation,
     "useOp": ReadingCheck._check_operator,
 }
-
-
-def _constant(argument: Node) -> str:
-    """Return an argument in lower case if it is a string constant, cast, named or neither; else ""."""
-    ((kind, fields),) = argument.items()
-    if kind in ("TypeCast", "NamedArgExpr"):
-        return _constant(fields["arg"])
-    return str(fields.get("sval", {}).get("sval", "")).lower() if kind == "A_Const" else ""
-
-
-def _locking_clause_offset(sql: str) -> int | None:
-    """Return where FOR UPDATE or the like begins; the tree does not have its location."""
-    previous_word, start = "", 0
-    for token in tokenize(sql):
-        word = token.text.lower()
-        if previous_word == "for" and word in ("update", "no", "share", "key"):
-            return start
-        previous_word, start = word, token.start
-    return None

@@ -5,6 +5,7 @@ from importlib.resources import files
 import pytest
 
 from pgmcp.validation import CatalogFunction, FunctionPolicy, SqlRejectedError, validate
+from pgmcp.validation.catalog_objects import CatalogCast
 from pgmcp.validation.refusal_reasons import HINT_BY_REASON, TEXT_BY_REASON, RefusalReason
 
 _SUPPORTED_MAJORS = (13, 14, 15, 16, 17, 18)
@@ -368,8 +369,11 @@ def test_a_cast_is_judged_by_the_functions_it_calls() -> None:
 
 
 def test_column_notation_casts_like_a_cast() -> None:
-    catalog = [CatalogFunction("public", "wipe", "v", types=("trap", "row_trap"), row_types=("row_trap",))]
-    policy = FunctionPolicy(catalog_functions=catalog)
+    checks = tuple(CatalogCast(name, name, is_chosen=False) for name in ("trap", "row_trap"))
+    domains = CatalogFunction(
+        "public", "wipe", "v", types=("trap", "row_trap"), row_types=("row_trap",), casts=checks
+    )
+    policy = FunctionPolicy(catalog_functions=[domains])
 
     assert "trap" in _refusal("(5).trap", policy)
     assert "trap" in _refusal("n.trap from generate_series(1, 2) as n", policy)

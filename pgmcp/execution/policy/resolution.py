@@ -36,17 +36,21 @@ WITH RECURSIVE members (class, id) AS (
     SELECT EXISTS (SELECT FROM own_operators AS o) OR EXISTS (
         SELECT FROM names AS n JOIN pg_catalog.pg_proc AS p ON p.proname = n.name
         GROUP BY n.name HAVING pg_catalog.count(*) > 1)
-), single (name) AS (
+), callable (name) AS (
     SELECT f.proname FROM own_functions AS f
     WHERE f.pronargs > 0 AND f.pronargs - f.pronargdefaults - (f.provariadic <> '0')::pg_catalog.int4 <= 1
+), single (name) AS (
+    SELECT c.name FROM callable AS c
     UNION
     SELECT t.typname FROM pg_catalog.pg_type AS t
     WHERE t.typtype = 'd' AND t.oid >= '16384'
 ), holders (relation, column_name) AS (
     SELECT a.attrelid, a.attname
     FROM pg_catalog.pg_attribute AS a
-    JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+    JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
     WHERE a.attname IN (SELECT s.name FROM single AS s) AND NOT a.attisdropped
+), typed_columns (is_read) AS MATERIALIZED (
+    SELECT c.is_contested OR EXISTS (SELECT FROM callable AS f) FROM contested AS c
 )"""
 
 # A row has a kind, a schema, a name and JSON. Functions of extensions are trusted: nothing is looked
@@ -56,8 +60,8 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
     SELECT d.attname, pg_catalog.json_agg(d.atttypid::pg_catalog.int8)
     FROM (SELECT DISTINCT a.attname, a.atttypid
           FROM pg_catalog.pg_attribute AS a
-          JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-          WHERE NOT a.attisdropped AND (SELECT o.is_contested FROM contested AS o)) AS d
+          JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+          WHERE NOT a.attisdropped AND (SELECT o.is_read FROM typed_columns AS o)) AS d
     GROUP BY d.attname
 ), used (id) AS (
     SELECT t.id FROM (
@@ -148,7 +152,28 @@ UNION ALL
 SELECT 'result', '', r.name::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(r.column_name)))
 FROM certain_results AS r
-GROUP BY r.name"""  # noqa: S608 - of constants
+GROUP BY r.name
+UNION ALL
+SELECT 'field', '', pg_catalog.concat(c.reltype),
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(h.column_name)))
+FROM holders AS h JOIN pg_catalog.pg_class AS c ON c.oid = h.relation
+WHERE c.reltype <> '0'
+GROUP BY c.reltype
+UNION ALL
+SELECT 'function result', '', pg_catalog.concat(r.type),
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT r.name)))
+FROM (SELECT p.proname, p.prorettype FROM pg_catalog.pg_proc AS p WHERE p.prokind <> 'p'
+      UNION  -- A type's name can be called like a function.
+      SELECT t.typname, t.oid FROM pg_catalog.pg_type AS t
+      WHERE t.typname IN (SELECT p.proname FROM pg_catalog.pg_proc AS p)) AS r (name, type)
+WHERE (SELECT o.is_contested FROM contested AS o)
+GROUP BY r.type
+UNION ALL
+SELECT 'operator result', '', pg_catalog.concat(o.oprresult),
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT o.oprname)))
+FROM pg_catalog.pg_operator AS o
+WHERE (SELECT c.is_contested FROM contested AS c)
+GROUP BY o.oprresult"""  # noqa: S608 - of constants
 
 # Texts that change with the rows above; the version of a policy has functions, operators and casts already.
 RESOLUTION_VERSION: Final = f"""{_OWN}
@@ -167,13 +192,13 @@ SELECT pg_catalog.concat('l', pg_catalog.sum(pg_catalog.hashtextextended(
            pg_catalog.concat(d.atttypid, d.attname), 0::pg_catalog.int8)))
 FROM (SELECT DISTINCT a.attname, a.atttypid
       FROM pg_catalog.pg_attribute AS a
-      JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
-      WHERE NOT a.attisdropped AND (SELECT o.is_contested FROM contested AS o)) AS d
+      JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+      WHERE NOT a.attisdropped AND (SELECT o.is_read FROM typed_columns AS o)) AS d
 UNION ALL
 SELECT pg_catalog.concat('m', pg_catalog.sum(pg_catalog.hashtextextended(
            pg_catalog.concat(c.oid, ' ', c.relnamespace, h.column_name, ' ', c.relname), 0::pg_catalog.int8)))
 FROM pg_catalog.pg_class AS c LEFT JOIN holders AS h ON h.relation = c.oid
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname IN (
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.relname IN (
     SELECT r.relname FROM holders AS s JOIN pg_catalog.pg_class AS r ON r.oid = s.relation)"""  # noqa: S608 - of constants
 
 _decode = msgspec.json.Decoder(list[Any]).decode
@@ -186,9 +211,9 @@ def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
     casts: list[tuple[int, int]] = []
     functions: list[CatalogFunction] = []
     operators: list[CatalogOperator] = []
-    types_by_column: dict[str, frozenset[int]] = {}
+    named: dict[str, dict[str, frozenset[Any]]] = {"column": {}, "result": {}, "field": {}}
     columns: dict[str, dict[str, frozenset[str]]] = {}
-    result_columns: dict[str, frozenset[str]] = {}
+    results: dict[str, dict[str, set[int]]] = {"function result": {}, "operator result": {}}
     for kind, schema, name, data in rows:
         decoded = _decode(data)
         if kind == "type":
@@ -200,14 +225,22 @@ def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
             functions.append(_built_in(name, *decoded))
         elif kind == "operator":
             operators.append(CatalogOperator(_PG_CATALOG, name, *decoded))
-        elif kind == "column":
-            types_by_column[name] = frozenset(decoded)
-        elif kind == "result":
-            result_columns[name] = frozenset(decoded)
+        elif kind in named:
+            named[kind][name] = frozenset(decoded)
+        elif kind in results:
+            _add_results(results[kind], decoded, int(name))
         else:
             columns.setdefault(name, {})[schema] = frozenset(decoded)
-    type_system = TypeSystem(types, casts, types_by_column)
-    return ResolutionFacts(type_system, tuple(functions), tuple(operators), columns, result_columns)
+    type_system = TypeSystem(
+        types, casts, named["column"], results["function result"], results["operator result"]
+    )
+    fields = {int(oid): names for oid, names in named["field"].items()}
+    return ResolutionFacts(type_system, tuple(functions), tuple(operators), columns, named["result"], fields)
+
+
+def _add_results(results: dict[str, set[int]], names: Iterable[str], result_type: int) -> None:
+    for name in names:
+        results.setdefault(name, set()).add(result_type)
 
 
 def _built_in(name: str, least: int, most: int | None, types: str, variadic_element: int) -> CatalogFunction:

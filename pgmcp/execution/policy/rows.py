@@ -19,7 +19,7 @@ from pgmcp.validation.catalog_objects import (
 from pgmcp.validation.refusal_reasons import RefusalReason
 
 decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
-_decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int], ...]).decode
+_decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int, str], ...]).decode
 _decode_names = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _decode_columns = msgspec.json.Decoder(tuple[CastColumn, ...]).decode
 _decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
@@ -111,10 +111,11 @@ def guard(function: CatalogFunction, settings: Collection[str]) -> CatalogFuncti
 def _relation(row: list[Any]) -> CatalogRelation:
     schema, name, calls, reads, types, runs_program, secrets, cast_columns, policy, *readers = row
     is_ours, owners, owner, constant_types = readers
+    called = _decode_calls(calls) if calls else ()
     return CatalogRelation(
         schema,
         name,
-        _decode_calls(calls) if calls else (),
+        tuple((schema, name, count) for schema, name, count, _ in called),
         _decode_names(reads) if reads else (),
         decode_texts(types) if types else (),
         runs_program,
@@ -125,6 +126,9 @@ def _relation(row: list[Any]) -> CatalogRelation:
         acts_for_owners=_decode_oids(owners or "[]") if policy else None,
         owner=owner,
         constant_types=decode_texts(constant_types) if constant_types else (),
+        argument_types=frozenset(
+            (schema, name, tuple(map(int, types.split()))) for schema, name, _, types in called
+        ),
     )
 
 

@@ -291,7 +291,8 @@ WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
     JOIN pg_catalog.pg_class AS c ON c.oid = s.relation
     GROUP BY s.id
 ), calls (id, list) AS (
-    SELECT c.id, pg_catalog.json_agg(pg_catalog.json_build_array(n.nspname, p.proname, p.pronargs))
+    SELECT c.id, pg_catalog.json_agg(pg_catalog.json_build_array(
+               n.nspname, p.proname, p.pronargs, pg_catalog.textin(pg_catalog.oidvectorout(p.proargtypes))))
     FROM called AS c
     JOIN pg_catalog.pg_proc AS p ON p.oid = c.function AND (p.oid >= '16384' OR p.provolatile <> 'i')
     JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace

@@ -1,5 +1,6 @@
 """Names are resolved as the server resolves them: its own choice is the expected value."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -181,3 +182,26 @@ async def test_a_condition_with_an_operator_of_the_database_leaves_out_no_secret
     assert passes(sql, usual)
     assert not passes(sql, early)
     assert not passes("select shop.shown()", usual)
+
+
+async def test_an_expression_is_taken_for_what_its_row_field_or_result_can_be(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    statements = [*_lines("rows_attacks.sql"), *_lines("rows_honest.sql")]
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute((_DATA / "rows.sql").read_text("utf-8").encode())
+        acting = {each for each in statements if _counts(connection, each)}
+
+    policy = await reader(url).read()
+
+    assert acting == set(_lines("rows_attacks.sql"))
+    assert {each for each in statements if not passes(each, policy)} == acting
+
+
+def _counts(connection: psycopg.Connection, sql: str) -> bool:
+    """Return whether a statement calls a function that counts its calls."""
+    counter = b"select last_value, is_called from calls"
+    before = connection.execute(counter).fetchone()
+    connection.execute(sql.encode())
+    return connection.execute(counter).fetchone() != before

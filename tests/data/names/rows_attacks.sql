@@ -1,0 +1,66 @@
+select round(p.gives, 1) from people p
+select round((p).gives, 1) from people p
+select p.gives = 1 from people p
+select mood = any (select 1) from people
+select mood in (select id from people) from people
+select mood = some (select id from people) from people
+select (z).status from nocol z
+select (z).status from nocol
+select label(z) from nocol z
+select (n).z.status from nocol n
+select ((n).z).status from nocol n
+select (n.z).status from nocol n
+select (folk).status from pets
+select (pets.folk).status from pets
+select (id).status from people
+select (name).street from people
+select (p.name).street from people p
+select (p).id.status from people p
+select (a).inner_a.street from people
+select (o).k.status from people
+select ((o).a).inner_a.street from people
+select (g).status from generate_series(1, 2) g
+select (p).status from people q, generate_series(1,2) p
+select (p).zip from people p
+select (tags).zip from people
+select round(mood, 1) from people
+select round(max(mood), 1) from people
+select round(coalesce(mood, 'sad'), 1) from people
+select round((array[mood])[1], 1), 1 from people
+select round((select mood from people), 1)
+select round(case when true then mood end, 1) from people
+select round(lag(mood) over (), 1) is null, round(min(mood) over (), 1) from people
+select round(mode() within group (order by mood), 1) from people
+select round(any_value(mood), 1) from people
+select round(unnest(moods), 1) from people
+select round(moods[1], 1) from people
+select round(m, 1) from (select max(mood) as m from people) q
+select label(id) from people
+select label(length(name)), label(count(*)::int) from people group by name
+select label(p.id) from people p
+select label(p) from pets x, lateral (select x.id as p) q
+select label(folk) from pets folk
+select label(x) from generate_series(1, 2) x
+select label(p) from (values (1)) v(p)
+select tag(a) from people
+select tag(r) from dogs
+select tag(p.a) from people p
+select kk(x) from (select 1) x
+select x.kk from (select 1) x
+select (x).kk from (select 1 as y) x
+select kk(row(1, 2))
+select * from v2
+select * from v5
+select * from v6
+select * from v8
+select mood = 1 from people
+select mood = any (array[1]) from people
+select mood = any (array[id, 2]) from people
+select mood in (1, 2) from people
+select mood = any ('{1}'::int[]) from people
+select name <> all (moods) from people
+select name <> any (array[mood]) from people
+select name <> any (array[coalesce(mood, 'sad')]) from people
+select mood + 1, max(mood) + 1 from people group by mood
+select upper(mood), upper(max(mood)) from people group by mood
+select upper(coalesce(max(mood), 'sad')) from people

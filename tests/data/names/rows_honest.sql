@@ -1,0 +1,44 @@
+select id in (select id from people), name = any (select status from people), (id, name) in (select 1, name from people) from people
+select (p).status from people p
+select (p).status, (p).name from public.people p where (p).status = 'new'
+select (people).status from people
+select (dd).status from dogs dd
+select (a).street, (a).zip from people
+select (p.a).street, (p.a).zip from people p
+select (people.a).zip from people
+select (p).a.street from people p
+select ((p).a).zip from people p
+select (o).a.street, (o).a.zip from people
+select ((o).a).zip from people
+select (d).street, (d).zip from people
+select (q.a).zip from (select a from people) q
+select (x).status from (select * from people) x
+select (w).status from (select status, id from people) w
+select round(amount, 1), round(avg(amount) over (), 2) from people
+select round(avg(amount), 2), round(sum(amount) / count(*), 1), round(amount * 1.1, 1) from people group by amount
+select round(coalesce(amount, 0), 1), round(case when id = 1 then amount else 2 end, 0) from people
+select round(max(amount), 1), round(abs(min(amount)), 0), round(max(greatest(amount, 1.5)), 1) from people
+select round(extract(epoch from now()), 1) > 0, round((select avg(amount) from people), 1)
+select round(stddev(id), 2), round(random()::numeric, 2) is not null from people
+select round(percentile_cont(0.5) within group (order by id)::numeric, 2) from people
+select label(p) from people p
+select label(people), label(people.*), label(p.*) from people, people p
+select p.label from people p
+select label(x), x.id from people as x where x.id = 1
+select label2(name || 'x') from people
+select label2(coalesce(name, 'y')) from people
+select * from v1
+select label2(lower(name)), label2(name || 'x'), label2(coalesce(name, 'y')) from people
+select * from v3
+select * from v4
+select * from v7
+select upper(name || status) from people
+select upper(lower(name)), upper(trim(name)) from people
+select upper(tags[1]) from people
+select upper(name), upper(lower(name)), upper(trim(name)), upper(tags[1] || '') from people
+select 1 where 1 = any (array[1,2])
+select 1 where 'a' = any ('{a}')
+select 1 where (5 = any (select id from people)) is not null
+select id = any (array[id, 2]), name = any (tags), name <> all (array['x', name]), 'sad' = any (moods) from people
+select id + 1, id + length(name), amount + 1 from people
+select name <> any (array[status]), name <> status || 'x' from people
