@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
-import msgspec
 import psycopg
 from msgspec.structs import replace
 
@@ -158,7 +157,7 @@ def unvalidated(supervisor: Supervisor, *, timeout_s: float) -> Recorder:
 
 def _show(rows: Rows) -> str:
     """Return the whole reply, with the values of the rows."""
-    return str(msgspec.structs.replace(rows, rows=list(rows.rows)))
+    return str(replace(rows, rows=list(rows.rows)))
 
 
 @asynccontextmanager
