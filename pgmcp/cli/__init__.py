@@ -1,1 +1,27 @@
-"""The command line: what a person types, and how a host starts the server."""
+r"""The command line: what a person types, and how a host starts the server.
+
+app                defines the commands and their options
+set_up_commands    defines `install`, `doctor` and `setup-sql`
+context            defines `context import` and `context draft`
+options            options that several commands have
+command_group      ends a command with a message and an exit code
+errors             error texts and exit codes
+session            opens the pipeline for a command
+
+serve              `serve`
+ask                `ask` and `sql`
+schema             `schema`
+catalog_commands   `\d` and the other commands of psql, in `sql` and `shell`
+learn              `learn`
+context_changes    changes of the context file, shown and confirmed
+evaluate           `evaluate`; evaluation_report shows its results
+setup_sql          `setup-sql`; grants is its option `--check`
+token              `token`
+shell/, install/, doctor/
+
+show               prints an answer in the requested form
+table              rows as a table or as records
+stages             progress messages
+terminal           colours, progress, and escaping of untrusted text
+pager              shows long output in the user's pager
+"""

@@ -1,1 +1,37 @@
-"""Runs validated statements on worker processes, and ends them at their deadline."""
+"""Runs validated statements on worker processes, and ends them at their deadline.
+
+The way of a statement:
+
+supervisor         from the statement to its rows: a lane, a worker, a deadline
+lanes              limits the concurrent statements of unknown cost
+plan               the planner's estimates for a statement
+cheap_shapes       remembers statements that were cheap, so that the planner is asked less often
+exchange           one exchange with a worker: the statement, its deadlines, the reply
+shared_timer       one timer for many deadlines
+replies            turns a reply into rows or an error
+result             columns, rows, and why they are incomplete
+
+The workers:
+
+pool               the workers of one database: how many, who has one, when one is replaced
+allocation         decides who gets an idle worker, and how many to start
+worker_queue       callers that wait for a worker
+worker_starts      workers that are being started, and what the database refused
+backoff            when to try again after a refusal
+connecting         starts a worker and connects it
+connection_hints   hints for failed connections
+credentials        passwords that change while the server runs
+worker_process     one worker as the front sees it: frames in, frames out
+spawn, fork_server start worker processes
+probe              starts one worker for `pgmcp doctor`
+
+What a database or role is like:
+
+role               checks whether the role can do more than read
+mapped_roles       checks the roles of callers
+identity_executor  runs statements with a caller's role and settings
+catalog_access     parts of pg_catalog that the role may not read
+backslashes        plain strings with backslashes, if standard_conforming_strings is off
+shared_session     servers whose connections are all one session
+policy/            what the database's own functions, views and row policies call
+"""

@@ -1,1 +1,9 @@
-"""Results as CSV and Parquet files."""
+"""Results as CSV and Parquet files.
+
+feature       registers the argument `export`, the settings and `--parquet`
+settings      the settings
+export        writes an answer's rows to a file, through a child process
+process       that process
+parquet       rows as Parquet
+command_line  the option `--parquet`
+"""
