@@ -9,6 +9,7 @@ sharing      builds the others from the settings
 limits       the storage that `pgmcp.rate_limit` counts in
 results      kept results: bounded, expiring, for the principal that asked
 sealing      encryption of what is kept there, with keys that can be rotated
+trial        a test of the Redis for `pgmcp doctor`
 
 The Redis client is an extra (`fleet`); only this package imports it.
 """

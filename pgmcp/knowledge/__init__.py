@@ -4,6 +4,22 @@
     comments of the database        ├─▶ entries ─▶ checked by EXPLAIN ─▶ changes of the context file ─▶ a diff
     drafts of the model             ┘      └─▶ what was left out, and why
 
+files        finds and reads the files, and recognises their format
+importing    reads all files of one import
+dbt          dbt; dbt_models, dbt_metrics and dbt_filters are its parts
+ossie        Apache Ossie
+cube         Cube
+comments     comments of the database
+draft        entries that a model proposes
+asked        questions in the audit file, for drafts
+entries      what a reader finds, and what was left out
+tables       finds the named tables and columns in the catalog
+relations    expressions over several tables as one statement
+joins        joins for the context file
+notes        notes on tables and columns
+plan_check   has PostgreSQL plan the SQL of entries
+changes      merges entries into the context file
+
 The readers are pure functions of parsed data and of a catalog. They render no template and run no code: what
 needs either is left out. All text of a file is untrusted; it is written on one line, without invisible
 characters and within bounds, and a person accepts it.

@@ -11,7 +11,9 @@ the second is better. If the caller wants only SQL, the statement is planned ins
 
 pipeline        the order of the stages
 calls           begins calls, admits them, limits their time and reports them
+time_limit      one timer for the deadlines of all calls
 databases       finds a database by name, and what a caller may see of it
+identities      one database with the rights of each caller's role
 repair_loop     the model writes SQL, and repairs what is rejected or fails
 writing         the operator's verified SQL, or schema context → write SQL; charges the token budget
 choice          the readings of an ambiguous question, before one is chosen
@@ -20,6 +22,7 @@ schema_access   searches the schema, reads it again, and bounds reads of resourc
 several         runs one task on each of several databases
 query_check     all checks of a statement that ran
 call            the state of one call
+protocols       the interfaces that the pipeline uses
 tracer          reports a call and its stages to the caller, the log, the audit file and the trace
 """
 

@@ -1,9 +1,21 @@
-"""All settings, read once at the start; nothing else reads the environment.
+"""All settings, read once at the start; nothing else reads settings from the environment.
 
 process environment ─┐ highest
 .env ────────────────┤
 PG_MCP_CONFIG_FILE ──┤ sources ──▶ load ──▶ models (frozen)
 defaults ────────────┘ lowest
+
+load            reads all sources, and reports all problems at once
+sources         variables, `.env`, the YAML file, libpq's environment
+models          the settings by groups, and rules between them
+database        the settings of one database
+section         what the models of all groups share
+field_types     types of values
+specs           name, allowed values and meaning of each setting
+origins         where each setting comes from
+conninfo        parses connection strings as libpq does
+libpq_keywords  their keywords and values
+places          folders for configuration files
 """
 
 from pgmcp.settings.database import DatabaseSettings

@@ -6,7 +6,10 @@ settings       origin and validity of each setting
 machine        the program, the start of a worker, token counting, the cache folder
 hosts          configured hosts and the commands they start
 model          one short question to the endpoint
-databases      the checks of one database, in connection_, safety_ and answer_checks
+http           settings of the server over HTTP, and the issuer of tokens
+fleet          the Redis that several servers share
+databases      the checks of one database, in `connection_checks`, `safety_checks`, `role_checks` and
+               `answer_checks`
 check_context  the arguments of those checks
 """
 

@@ -13,6 +13,7 @@ authentication bearer tokens
 cross_origin   CORS, for pages of allowed websites
 exchange       one request: limits of size and time, disconnected clients, shutdown
 direct_calls   plain tool calls, without the SDK
+replies        other answers without the SDK
 sdk_server     the surface as the SDK's handlers
 callers        who calls, as handlers need to know
 changes        changed resources for `subscriptions/listen` streams
