@@ -35,6 +35,7 @@ from pgmcp.refreshing_cache import RefreshingCache
 from pgmcp.settings import DatabaseSettings, ServerSettings
 from pgmcp.settings.conninfo import values
 from pgmcp.settings.origins import find_address
+from pgmcp.url_file import UrlFile
 from pgmcp.validation import FunctionPolicy, validate
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def open_database(
         hidden_values: checks the patterns of hidden values, which all databases share.
     """
     conninfo, params = settings.target()
-    credentials = _credentials(name, settings)
+    credentials = find_credentials(name, settings)
     if credentials is not None:
         cleanup.push_async_callback(credentials.close)
     tunnel = _tunnel(name, settings)
@@ -231,12 +232,15 @@ def choose_min_workers(settings: DatabaseSettings, kept_connections: int) -> int
     return min(kept_connections, settings.max_pool_size)
 
 
-def _credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | None:
+def find_credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | None:
     """Return the source of passwords for new connections; None if the password never changes."""
     if settings.password_file is not None:
         return RotatingPassword(partial(ask_file, settings.password_file, name), lifetime_s=0)
     if command := settings.password_argv:
         return RotatingPassword(partial(ask_command, command, name), lifetime_s=settings.password_lifetime_s)
+    given = values(settings.target()[0])
+    if settings.url_file is not None and "password" in given:
+        return RotatingPassword(UrlFile(settings.url_file, name, given).ask, lifetime_s=0)
     return None
 
 

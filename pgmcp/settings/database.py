@@ -12,11 +12,11 @@ from pgmcp.settings.field_types import (
     Command,
     ExistingFile,
     Host,
-    PasswordFile,
     RoleEntries,
     RoleName,
     RootCert,
     SchemaPatterns,
+    SecretFile,
     SshDestination,
     SslMode,
     TargetSessionAttrs,
@@ -33,12 +33,16 @@ class DatabaseSettings(Section):
         "connection URL or libpq key=value string, several hosts allowed; "
         "overrides host, port and dbname, and user and password if it contains them"
     )
+    url_file: SecretFile | None = unset(
+        "file that holds the URL; instead of the URL. User and password are read from it for each new "
+        "connection, the rest at the start"
+    )
     host: Host | None = unset("host name, address or socket folder; a comma list of hosts is tried in order")
     port: int = number(5432, "", 1, 65535, "TCP port of every host")
     dbname: str | None = unset("name of the database on the server; same as the user if unset")
     user: str | None = unset("role to log in as; grant it only SELECT")
     password: SecretStr | None = unset("password; ~/.pgpass and PGPASSWORD are read too")
-    password_file: PasswordFile | None = unset(
+    password_file: SecretFile | None = unset(
         "file that holds the password, read for each new connection; instead of the password"
     )
     password_command: Command | None = unset(

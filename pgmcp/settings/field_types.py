@@ -56,7 +56,7 @@ def _find_file(path: Path) -> Path:
     return path
 
 
-def _check_password_file(path: Path) -> Path:
+def _check_secret_file(path: Path) -> Path:
     read_secret_file(path)
     return path.expanduser().absolute()
 
@@ -281,7 +281,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 LOWER = BeforeValidator(lambda value: str(value).lower())
 UPPER = BeforeValidator(lambda value: str(value).upper())
 SshDestination = Annotated[str, AfterValidator(_check_ssh_destination)]
-PasswordFile = Annotated[Path, AfterValidator(_check_password_file)]
+SecretFile = Annotated[Path, AfterValidator(_check_secret_file)]
 Command = Annotated[SecretStr, AfterValidator(_check_command)]
 ExistingFile = Annotated[Path, AfterValidator(_find_file)]
 FileInExistingFolder = Annotated[Path, AfterValidator(_find_folder_of)]

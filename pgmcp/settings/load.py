@@ -83,8 +83,11 @@ def read_sources(environ: Mapping[str, str], env_file: Path | None, problems: li
     # Variables ignore case: `PG_MCP_DATABASES__SALES__…` refers to `Sales` in the YAML file.
     names = sorted(path[1] for path in yaml if path[0] == "databases" and len(path) > 1)
     spelling = {name.lower(): name for name in (*names, main)}
-    named = [_name_databases(given, main, spelling) for given in highest_first]
-    return [*map(GivenSource, _keep_highest_passwords(named)), LibpqSource(process, main)]
+    named = [
+        sources.read_url_files(_name_databases(given, main, spelling), problems) for given in highest_first
+    ]
+    used = _drop_overridden_url_files(_keep_highest_passwords(named))
+    return [*map(GivenSource, used), LibpqSource(process, main)]
 
 
 def _libpq_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
@@ -107,6 +110,20 @@ def _keep_highest_passwords(
         given = {path for path in source if path[0] == "databases" and path[-1] in PASSWORD_FIELDS}
         yield {path: text for path, text in source.items() if path not in given or path[1] not in decided}
         decided |= {path[1] for path in given}
+
+
+def _drop_overridden_url_files(
+    highest_first: Iterable[Mapping[SettingPath, Given]],
+) -> Iterator[dict[SettingPath, Given]]:
+    """Yield the sources without files of URLs whose URL a higher source overrides."""
+    decided: set[str] = set()
+    for source in highest_first:
+        yield {
+            path: text
+            for path, text in source.items()
+            if path[0] != "databases" or path[2:] != ("url_file",) or path[1] not in decided
+        }
+        decided |= {path[1] for path in source if path[0] == "databases" and path[2:] == ("url",)}
 
 
 def read_variables(

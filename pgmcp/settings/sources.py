@@ -178,7 +178,7 @@ def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> di
     """Return the variables with each `<SECRET>_FILE` replaced by the secret that is in its file.
 
     Container engines mount secrets as files. Line breaks at the end are not part of a secret. A variable that
-    is a setting of its own, as that of a database's password, is left as it is.
+    is a setting of its own, as that of a database's password or URL, is left as it is.
     """
     read = dict(variables)
     for name, given in variables.items():
@@ -190,6 +190,25 @@ def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> di
             problems.append(f"{secret} and {given.name} are both set: keep one of them")
         elif text := _read_secret(given, problems):
             read[secret] = Given(text, given.name, given.text.strip())
+    return read
+
+
+def read_url_files(given: Mapping[SettingPath, Given], problems: list[str]) -> dict[SettingPath, Given]:
+    """Return the settings with the URLs of databases that are in files.
+
+    The setting of such a file is kept: the file is read again later. Validation reports one without a URL.
+    """
+    read = dict(given)
+    for path, file in given.items():
+        if path[0] != "databases" or path[2:] != ("url_file",):
+            continue
+        url = (*path[:2], "url")
+        if url in given:
+            problems.append(f"{given[url].name} and {file.name} are both set: keep one of them")
+            continue
+        with suppress(ValueError):
+            text = read_secret_file(Path(file.text.strip()))
+            read[url] = Given(text, file.name, file.text.strip())
     return read
 
 

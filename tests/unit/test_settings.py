@@ -299,6 +299,29 @@ def test_a_password_of_any_kind_comes_from_the_highest_source(
     assert database.target()[1].get("password") == ("word" if field == "password" else None)
 
 
+def test_a_url_comes_from_a_file_unless_a_higher_source_has_a_url(tmp_path: Path) -> None:
+    secret = write(tmp_path, "secret", "postgresql://u:s3cret@file/d\n")
+    config = write(tmp_path, "config.yaml", f"databases:\n  Sales:\n    url_file: {secret}\n")
+    environ = {"PG_MCP_CONFIG_FILE": str(config)}
+
+    of_file = load(environ).databases["Sales"]
+    of_url = load(environ | {"PG_MCP_DATABASES__SALES__URL": "postgresql://u@url/d"}).databases["Sales"]
+    message = refuse({"PG_MCP_DATABASE_URL": "postgresql://u@h/d", "PG_MCP_DATABASE_URL_FILE": str(secret)})
+
+    assert (of_file.target()[0], of_file.url_file) == ("postgresql://u:s3cret@file/d", secret)
+    assert (of_url.target()[0], of_url.url_file) == ("postgresql://u@url/d", None)
+    assert message.startswith("PG_MCP_DATABASE_URL and PG_MCP_DATABASE_URL_FILE are both set")
+
+
+def test_a_file_without_a_usable_url_is_refused_by_name(tmp_path: Path) -> None:
+    secret = write(tmp_path, "secret", "mysql://u:s3cret@h/d")
+
+    message = refuse({"PG_MCP_DATABASE_URL_FILE": str(secret)})
+
+    assert message.startswith("PG_MCP_DATABASE_URL_FILE (its value is not shown): expected postgresql://")
+    assert "s3cret" not in message
+
+
 @pytest.mark.parametrize(
     ("command", "problem"),
     [

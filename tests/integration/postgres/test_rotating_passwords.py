@@ -17,6 +17,8 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import DatabaseAuthError
 from pgmcp.execution.credentials import RotatingPassword, ask_command, ask_file
 from pgmcp.execution.supervisor import Supervisor
+from pgmcp.open_database import find_credentials
+from pgmcp.settings import load_settings
 from testing.command_line import run as run_command
 from testing.facts import until
 from testing.mcp_server import server_environment
@@ -51,6 +53,14 @@ class Account:
         new.write_text(password)
         new.chmod(stat.S_IRUSR)
         new.replace(self.file)
+        self.url_file.write_text(self.url_with(password))
+
+    def url_with(self, password: str) -> str:
+        return self.url.replace("@", f":{password}@")
+
+    @property
+    def url_file(self) -> Path:
+        return self.file.with_suffix(".url")
 
     def rotate(self, password: str) -> None:
         self.set_on_server(password)
@@ -73,6 +83,13 @@ class Account:
     def password_file(self) -> RotatingPassword:
         return RotatingPassword(partial(ask_file, self.file, "shop"), lifetime_s=0)
 
+    @property
+    def url_file_of_settings(self) -> RotatingPassword:
+        settings = load_settings({"PG_MCP_DATABASES__SHOP__URL_FILE": str(self.url_file)}, env_file=None)
+        credentials = find_credentials("shop", settings.databases["shop"])
+        assert credentials is not None
+        return credentials
+
 
 @pytest.fixture
 def account(cluster: EmbeddedPostgres, tmp_path: Path) -> Iterator[Account]:
@@ -93,7 +110,7 @@ def backends(cluster: EmbeddedPostgres) -> Iterator[Backends]:
         yield backends
 
 
-@pytest.mark.parametrize("kind", ["command", "password_file"])
+@pytest.mark.parametrize("kind", ["command", "password_file", "url_file_of_settings"])
 async def test_a_new_connection_logs_in_with_the_new_password(
     supervise: Supervise, account: Account, kind: str
 ) -> None:
@@ -105,6 +122,27 @@ async def test_a_new_connection_logs_in_with_the_new_password(
 
     # The worker finds its connection closed before it sends the statement, so the call does not fail.
     assert await value(supervisor, "select current_user::text") == ROLE
+
+
+async def test_only_the_login_of_a_changed_url_is_used_and_a_warning_says_so_once(
+    supervise: Supervise, account: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = supervise(account.url, credentials=account.url_file_of_settings)
+    await value(supervisor, "select 1")
+
+    account.set_on_server("second")
+    elsewhere = account.url_with("second").replace("/postgres?", "/elsewhere?")
+    account.url_file.write_text(elsewhere)
+    for _ in range(2):
+        account.end_sessions()
+        assert await value(supervisor, "select current_database()::text") == "postgres"
+    account.url_file.write_text("postgresql://")
+    account.end_sessions()
+
+    with pytest.raises(DatabaseAuthError, match="shop: its URL file cannot be used: its URL has no password"):
+        await value(supervisor, "select 1")
+    (warning,) = [record.message for record in caplog.records if "in its URL file" in record.message]
+    assert warning.startswith("database shop: dbname changed in its URL file; restart pgmcp")
 
 
 async def test_a_call_waits_for_a_working_connection_while_new_ones_are_refused(
