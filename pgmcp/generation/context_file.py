@@ -110,6 +110,11 @@ class DatabaseContext:
         scored.sort(key=lambda pair: pair[0], reverse=True)
         return [verified for score, verified in scored[:count] if score > 0]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the file says nothing about the database."""
+        return self == DatabaseContext() and not self.expectations
+
     @cached_property
     def _verified_by_normal_form(self) -> dict[str, VerifiedQuestion]:
         plain = [verified for verified in self.verified if not verified.parameters]
@@ -170,6 +175,8 @@ class ContextFile:
         return True
 
     def _warn_of_problems(self) -> None:
+        if missing := describe_missing_entries(self._contexts):
+            logger.warning("%s", missing)
         for context in self._contexts.values():
             for problem in context.problems:
                 logger.warning("a tool of the context file is left out: %s", problem)
@@ -183,6 +190,17 @@ def describe_unknown_databases(contexts: Iterable[str], configured: Iterable[str
         return ""
     described = "; ".join(f"{name!r} ({advise(name, names)})" for name in unknown)
     return f"the context file describes databases that are not configured: {described}"
+
+
+def describe_missing_entries(contexts: Mapping[str, DatabaseContext]) -> str:
+    """Return a text on databases that a context file names without an entry; "" if it has entries for all.
+
+    A configured database that the file does not name has no context on purpose.
+    """
+    empty = [repr(name) for name, context in contexts.items() if context.is_empty]
+    if contexts and not empty:
+        return ""
+    return f"the context file has no entries for {', '.join(empty) or 'any database'}"
 
 
 def _stamp(path: Path) -> tuple[int, int, int]:

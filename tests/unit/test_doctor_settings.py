@@ -98,3 +98,17 @@ def test_a_context_for_a_database_that_is_not_configured_is_a_failure(folder: Pa
     assert failure.check == "settings: context file"
     assert "'mian' (did you mean 'main'?)" in failure.text
     assert failure.hint
+
+
+@pytest.mark.parametrize("text", ["", "databases: {main: }"])
+def test_a_context_file_without_entries_is_a_warning(text: str, folder: Path) -> None:
+    context = folder / "context.yaml"
+    context.write_text(text)
+
+    settings, results = examine_settings({"PG_MCP_DATABASE_URL": URL, "PG_MCP_CONTEXT_FILE": str(context)})
+
+    (warning,) = (result for result in results if result.status is Status.WARN)
+    assert warning.check == "settings: context file"
+    assert "the context file has no entries for " in warning.text
+    assert settings is not None
+    assert settings.context_file == context

@@ -271,6 +271,29 @@ def test_a_file_that_is_gone_leaves_what_it_said(path: Path) -> None:
     assert file.get("main").terms == {"user": "a row of customers"}
 
 
+@pytest.mark.parametrize(
+    ("text", "database"),
+    [
+        ("", "any database"),
+        ("databases:\n", "any database"),
+        ("databases:\n  main:\n", "'main'"),
+        ("databases:\n  main:\n    terms:\n    verified: []\n  shop: {terms: {a: b}}\n", "'main'"),
+    ],
+)
+def test_a_file_without_entries_is_reported_when_it_is_read_or_changed(
+    text: str, database: str, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_text(text, encoding="utf-8")
+    file = ContextFile(path)
+    write_term(path, "a row of customers")
+    file.get("main")
+    path.write_text(text, encoding="utf-8")
+    file.get("main")
+
+    warning = f"the context file has no entries for {database}"
+    assert [each.getMessage() for each in caplog.records if each.levelname == "WARNING"] == [warning] * 2
+
+
 def test_a_database_that_is_not_configured_is_named_with_the_near_one() -> None:
     assert describe_unknown_databases(["main"], ["main", "shop"]) == ""
     assert "'shpo' (did you mean 'shop'?)" in describe_unknown_databases(["shpo"], ["main", "shop"])

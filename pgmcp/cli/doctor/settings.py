@@ -6,7 +6,11 @@ from typing import Final
 
 from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.errors import SettingsError
-from pgmcp.generation.context_file import describe_unknown_databases, load_context
+from pgmcp.generation.context_file import (
+    describe_missing_entries,
+    describe_unknown_databases,
+    load_context,
+)
 from pgmcp.settings import Settings, load_settings
 from pgmcp.settings.origins import Origin, find_origins
 from pgmcp.settings.specs import ENV_FILE, variable_of
@@ -22,10 +26,12 @@ def examine_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings
         settings = load_settings(environ, env_file=_ENV_FILE)
     except SettingsError as error:
         return None, [*results, *_blame_each(error)]
-    broken = _check_context_file(settings)
-    if broken is None:
+    problem = _check_context_file(settings)
+    if problem is None:
         return settings, results
-    return settings.model_copy(update={"context_file": None}), [*results, broken]
+    if problem.status is Status.FAIL:
+        settings = settings.model_copy(update={"context_file": None})
+    return settings, [*results, problem]
 
 
 def _list_origins(origins: Sequence[Origin]) -> Iterator[CheckResult]:
@@ -66,4 +72,7 @@ def _check_context_file(settings: Settings) -> CheckResult | None:
         return CheckResult(Status.FAIL, f"{CHECK}: context file", str(error), error.hint)
     if problem := describe_unknown_databases(contexts, settings.databases):
         return CheckResult(Status.FAIL, f"{CHECK}: context file", problem, "use the configured names")
+    if problem := describe_missing_entries(contexts):
+        hint = "write terms, notes or verified questions under databases and the database's name"
+        return CheckResult(Status.WARN, f"{CHECK}: context file", problem, hint)
     return None
