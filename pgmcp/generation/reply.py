@@ -4,6 +4,7 @@ Some endpoints enforce the schema, some only guarantee JSON, some wrap it in pro
 thought. `parse_reply` accepts all of these, but never guesses.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import msgspec
 
 from pgmcp.errors import ModelReplyError
+from pgmcp.generation.loose_json import read_object
 from pgmcp.untrusted import drop_invisible, shorten
 from pgmcp.validation.references import is_one_statement, words_of
 
@@ -54,6 +56,15 @@ _PLAIN_FENCE = re.compile(rf"(?:```|~~~)(?:sql\b)?[ \t]*\r?\n?(.*?){_FENCE_END}"
 _SQL_LABEL = re.compile(
     r"^[ \t]*\**(?:SQL ?(?:Query|Statement)?|Query|Answer|Final answer)\**:\**", re.IGNORECASE | re.MULTILINE
 )
+# A line that announces SQL below it or behind it: "SQL:", "Here is the query you need:".
+_ANNOUNCEMENT = re.compile(
+    r"^[ \t]*\**(?:SQL ?(?:Query|Statement)?|Query)\**:\**"
+    r"|^[^\n:]{0,200}\b(?:SQL|query|statement)\b[^\n:]{0,100}:\**[ \t]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PARAGRAPH_END = re.compile(r"\n[ \t\r]*\n")
+_STATEMENT_END = re.compile(r";[ \t\r]*(?=\n|\Z)|\n[ \t\r]*(?=\n)|\Z")
+_MAX_STATEMENT_ENDS = 20
 # Marks around SQL alone: of SQLCoder and others, of chat templates, of Markdown.
 _WRAPPER = re.compile(
     r"\A(?:<s>|<sql>|<answer>|\[SQL\]|<\|begin_of_solution\|>|`)\s*(.*?)"
@@ -144,7 +155,7 @@ def parse_reply(text: str) -> SqlReply:
         return _settle(replies[-1])
     statements = _SQL_FENCE.findall(answer) or list(filter(is_one_statement, _PLAIN_FENCE.findall(answer)))
     if not statements and "```" not in answer:
-        statements = _bare_statements(answer)
+        statements = _bare_statements(answer) or _announced_statements(answer)
     distinct = list({words_of(each): each for each in reversed(statements)}.values())
     if len(distinct) == 1:
         return _settle(_LooseReply(sql=distinct[0]))
@@ -173,6 +184,22 @@ def _bare_statements(answer: str) -> list[str]:
     if wrapped := _WRAPPER.match(statement):
         statement = wrapped[1]
     return [statement] if is_one_statement(statement) else []
+
+
+def _announced_statements(answer: str) -> list[str]:
+    """Return the statement after the only line that announces one, with prose around both.
+
+    Returns several where the statement may end at several places, and none if the prose has SQL, too.
+    """
+    announcements = list(itertools.islice(_ANNOUNCEMENT.finditer(answer), 2))
+    if len(announcements) != 1:
+        return []
+    before, after = answer[: announcements[0].start()], answer[announcements[0].end() :].lstrip()
+    ends = [found.end() for found in itertools.islice(_STATEMENT_END.finditer(after), _MAX_STATEMENT_ENDS)]
+    found = {after[:end].strip(): after[end:] for end in ends if is_one_statement(after[:end].strip())}
+    prose = [part for text in (before, *found.values()) for part in _PARAGRAPH_END.split(text)]
+    has_other_sql = any(";" in rest for rest in found.values()) or any(map(is_one_statement, prose))
+    return [] if has_other_sql else list(found)
 
 
 def _without_thoughts(text: str) -> str:
@@ -228,13 +255,15 @@ def _json_objects_in(text: str) -> Iterator[Any]:
     for _ in range(_MAX_OBJECT_ATTEMPTS):
         if position < 0:
             return
-        try:
-            value, end = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError):
-            position = text.find("{", position + 1)
-        else:
+        end = position + 1
+        for decode in (decoder.raw_decode, read_object):
+            try:
+                value, end = decode(text, position)
+            except (ValueError, RecursionError):
+                continue
             yield value
-            position = text.find("{", end)
+            break
+        position = text.find("{", end)
 
 
 def _settle(loose: _LooseReply) -> SqlReply:

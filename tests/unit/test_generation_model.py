@@ -642,6 +642,8 @@ async def test_a_template_whose_roles_must_alternate_gets_them_so_with_attempts(
         "<thoughts>SELECT 2;</thoughts>\nSELECT 1;",
         "<reason>SELECT 2;</reason>\n```sql\nSELECT 1;\n```",
         '<analysis>{"sql": "SELECT 2;"}</analysis>\n{"sql": "SELECT 1;"}',
+        "{'answerable': True, 'sql': 'SELECT 1;', 'readings': [],}",
+        "I count them.\n\nSQL:\nSELECT 1;\n\nThat is all.",
         "<|channel|>analysis<|message|>SELECT 2;<|end|>"
         "<|start|>assistant<|channel|>final<|message|>SELECT 1;<|return|>",
     ],

@@ -163,6 +163,17 @@ def test_an_answer_asks_nothing_back() -> None:
         '{"SQL": "SELECT 1;"}',
         '{"query": "SELECT 1;", "explanation": "one"}',
         '{"result": {"answerable": "true", "sql": "SELECT 1;"}}',
+        '{"answerable": true, "sql": "SELECT 1;", "readings": [],}',
+        '{"sql": "SELECT 1;", "readings": ["-- b\\nSELECT 1;", {"title": "b", "sql": "select 1;"},],}',
+        '{"sql": "SELECT 1;", // counts "rows"\n "reason": ""}',
+        '{/* no } here */ "answerable": true, "sql": "SELECT 1;" /* it\'s one */}',
+        "{'answerable': True, 'sql': 'SELECT 1;', 'readings': [], 'reason': None}",
+        "Here it is: {'sql': 'SELECT 1;'}. It's one row.",
+        '{sql: "SELECT 1;", answerable: true}',
+        "I count the rows.\n\nSQL:\nSELECT 1;\n\nThis counts them.",
+        "SQL: SELECT 1;\nThis counts them.",
+        "**SQL:**\n\nSELECT 1;\n\nIt's one.",
+        "Sure! Here is the SQL query you asked for:\n\nSELECT 1;\n\nLet me know: is it right?",
         '<tool_call>{"name": "execute_sql", "arguments": {"sql": "SELECT 1;"}}</tool_call>',
     ],
 )
@@ -188,6 +199,18 @@ def test_sql_alone_is_an_answer_and_drafts_are_not(text: str) -> None:
         '{"query": "how many orders are there?"}',
         "```sql\nSELECT 1\n```\nor\n```sql\nSELECT 2",
         "Answer: many.",
+        "{'sql': 'SELECT ''x'''}",
+        "{'sql': 'SELECT 'x''}",
+        "{'sql': 'SELECT 1', 'sql': 'SELECT 2'}",
+        '{"sql": "SELECT 1" "SELECT 2"}',
+        '{"sql": "SELECT 1",, "reason": ""}',
+        "{'sql': 'SELECT 1'",
+        "SQL:\nSELECT 1;\n\nSELECT 2;",
+        "SQL:\nSELECT 1;\n\nor\n\nSELECT 2",
+        "SQL:\nSELECT 1\n\nSQL:\nSELECT 2",
+        "SQL:\nSELECT 1\n\nFROM t\n\nThis counts them.",
+        "SELECT 2\n\nSQL:\nSELECT 1;\n\nThis counts them.",
+        "SQL:\nSelect the rows you want.\n\nThen count them.",
     ],
 )
 def test_prose_is_no_sql(text: str) -> None:
@@ -202,7 +225,20 @@ def test_a_tag_in_the_data_is_no_thought(sql: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["<|channel|>final", "<|channel|>", "\n", "```\n", "<reason>", "<think>", "SQL:"]
+    "part",
+    [
+        "<|channel|>final",
+        "<|channel|>",
+        "\n",
+        "```\n",
+        "<reason>",
+        "<think>",
+        "SQL:",
+        "the query ",
+        "{'",
+        "{a:",
+        "{\\'\\",
+    ],
 )
 def test_a_long_reply_of_marks_alone_is_refused_soon(part: str) -> None:
     with pytest.raises(ModelReplyError):
@@ -257,3 +293,15 @@ def test_lines_before_the_sql_are_assumptions() -> None:
 
     assert reply.sql == "SELECT 1 -- one"
     assert reply.assumptions == ("in euro", "this year")
+
+
+def test_strings_of_almost_json_keep_their_quotes_and_escapes() -> None:
+    text = r"""{'sql': 'SELECT "a" FROM t WHERE b = \'x // y\' AND c = \'/* z */\'\n',}"""
+
+    assert parse_reply(text).sql == """SELECT "a" FROM t WHERE b = 'x // y' AND c = '/* z */'"""
+
+
+def test_a_trailing_comma_never_turns_another_reading_into_the_answer() -> None:
+    reply = parse_reply('{"sql": "SELECT 1", "readings": [{"title": "b", "sql": "SELECT 2"}],}')
+
+    assert [each.sql for each in reply.readings] == ["SELECT 1", "SELECT 2"]
