@@ -12,9 +12,10 @@ A cancelled call starts the same steps at once, and its caller does not wait for
 them. A worker whose reply was not complete is never reused.
 
 When all but the reserved workers are taken by statements that run for long, the
-planner is asked what a statement will cost: a cheap one runs on a reserved
-worker, any other waits. A statement that differs from a cheap one in literals
-alone is tried there for a moment, without the planner.
+planner is asked what a statement will cost: a cheap one runs in the express
+lane, on a reserved worker; any other waits for the general lane. A statement
+that differs from a cheap one in literals alone is tried in the express lane for
+a moment, without the planner.
 """
 
 import asyncio
@@ -30,6 +31,7 @@ from pgmcp.errors import (
     StatementFailedError,
     TooExpensiveError,
     UnreachableError,
+    WorkerLostError,
 )
 from pgmcp.execution.backslashes import refuse_backslashes
 from pgmcp.execution.cheap_shapes import BRIEF_S, CheapShapes
@@ -248,11 +250,11 @@ class Supervisor:
             statement.limits,
             statement_timeout_s=BRIEF_S,
         )
-        self._pool.release(worker)
         if _is_own_timeout(reply) and self._clock() < statement.deadline_s:
+            self._pool.release(worker)
             self._cheap_shapes.forget(statement.sql)
             return None
-        return read_rows(reply, body, timeout_s=statement.timeout_s)
+        return self._read_and_release(worker, reply, body, statement)
 
     async def _enter_lane(self, statement: Statement) -> None:
         if self._lanes.waiting_count >= self._max_waiting:
@@ -305,20 +307,37 @@ class Supervisor:
                 raise TooExpensiveError(plan.summary(), max_cost=self._max_cost)
         mode = StatementMode.WRAPPABLE if statement.can_be_wrapped else StatementMode.AS_IS
         reply, body = await self._exchanges.run(worker, statement, statement.sql, mode, statement.limits)
-        self._pool.release(worker)
-        return read_rows(reply, body, timeout_s=statement.timeout_s)
+        return self._read_and_release(worker, reply, body, statement)
+
+    def _read_and_release(
+        self, worker: WorkerProcess, reply: Reply, body: bytes, statement: Statement
+    ) -> Rows:
+        """Return the rows of a reply, and give the worker back."""
+        try:
+            return _read_from(worker, reply, body, statement)
+        finally:
+            self._pool.release(worker)
 
     async def _explain(self, worker: WorkerProcess, statement: Statement) -> Plan:
         """Ask the planner; the caller keeps the worker unless this raises."""
         text = EXPLAIN.encode() + statement.sql
         reply, body = await self._exchanges.run(worker, statement, text, StatementMode.AS_IS, _PLAN_LIMITS)
         try:
-            return read_plan(read_rows(reply, body, timeout_s=statement.timeout_s))
+            return read_plan(_read_from(worker, reply, body, statement))
         except ExecutionError as error:
             self._pool.release(worker)
             if isinstance(error, StatementFailedError) and error.position is not None:
                 error.position -= len(EXPLAIN)
             raise
+
+
+def _read_from(worker: WorkerProcess, reply: Reply, body: bytes, statement: Statement) -> Rows:
+    """Return the rows of a worker's reply; a worker whose rows cannot be read is never reused."""
+    try:
+        return read_rows(reply, body, timeout_s=statement.timeout_s)
+    except WorkerLostError:
+        worker.is_whole = False
+        raise
 
 
 def _is_own_timeout(reply: Reply) -> bool:

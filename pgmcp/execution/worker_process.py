@@ -53,7 +53,8 @@ class WorkerProcess:
         has_connected: it has a new connection, and the pool has not looked at it.
         should_recycle: whether it asked to be replaced: it has run many statements, or holds much memory.
         idle_since_s: when the pool last got it back, on the pool's clock.
-        is_whole: whether every exchange so far ended in one matching reply; else it is never reused.
+        is_whole: whether every exchange so far ended in one matching reply that could be read; else it is
+            never reused.
     """
 
     def __init__(self, child: Child) -> None:
