@@ -1,11 +1,13 @@
-"""Writes one export: rows on standard input, a file in the folder. Run as a module, never imported.
+"""Writes one export to a file. Run as a module, never imported.
 
     stdin    {"path", "partial_path", "format": "csv" | "parquet", "columns": [[name, type], …],
              "row_count": 5} and a newline; the rows as lines of JSON, to the end
     stdout   {"bytes": 1234}, or {"failure": "No space left on device"}
 
-The file has its temporary name until it is whole and on the disk. However this ends, but for SIGKILL, no half
-a file is left: a server that dies closes standard input before the rows are whole.
+Reads rows from standard input and writes them to the file that the header names. The file has a temporary
+name until it is complete and on the disk. If writing fails, takes too long or is stopped by SIGTERM, SIGHUP or
+SIGINT, the process removes the incomplete file; only SIGKILL, or a crash of the process, leaves it. If the
+server ends before it has sent all rows, no file is created; if it ends later, the file is still completed.
 """
 
 import json
@@ -17,10 +19,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 from pgmcp.answers.csv import csv_lines
 from pgmcp.execution.result import Column, EncodedRows, Rows
+
+_STOPPING_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM") if hasattr(signal, name)
+)
+
+
+class _StoppedError(Exception):
+    """A signal stopped the process; the message names the reason."""
 
 
 def main() -> None:
@@ -33,6 +43,8 @@ def main() -> None:
         reply = {"failure": error.strerror or type(error).__name__}
     except MemoryError:
         reply = {"failure": "not enough memory"}
+    except _StoppedError as stopped:
+        reply = {"failure": str(stopped)}
     sys.stdout.write(json.dumps(reply))
 
 
@@ -64,21 +76,21 @@ def _read_rows(body: bytes, row_count: int) -> EncodedRows:
 def _new_file(path: Path, partial_path: Path) -> Iterator[BinaryIO]:
     """Create a file readable only by its owner, and rename it when it is complete.
 
-    If anything fails, the file is removed. A device or a pipe is written directly.
+    If anything fails, the incomplete file is removed. A device or a pipe is written directly.
     """
     if path.exists() and not path.is_file():
         with path.open("wb") as device:
             yield device
         return
-    descriptor = os.open(
-        partial_path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o600
-    )
-    try:
-        with os.fdopen(descriptor, "wb", buffering=1 << 20) as file:
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    try:  # the file is created in here, because a signal may come as soon as it is there
+        with os.fdopen(os.open(partial_path, flags, 0o600), "wb", buffering=1 << 20) as file:
             yield file
         partial_path.replace(path)
+    except FileExistsError:  # not ours to remove
+        raise
     except BaseException:
-        partial_path.unlink()
+        partial_path.unlink(missing_ok=True)
         raise
 
 
@@ -89,16 +101,21 @@ def _write_csv(rows: Rows, file: BinaryIO) -> None:
 
 
 def _limit(lifetime_s: int) -> None:
-    with suppress(ImportError, AttributeError):  # neither exists on Windows
+    for number in _STOPPING_SIGNALS:
+        signal.signal(number, _stop)
+    with suppress(ImportError, AttributeError):  # Windows has neither `resource` nor SIGALRM
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would contain the rows
-        signal.signal(signal.SIGALRM, _give_up)
         signal.alarm(lifetime_s)
 
 
-def _give_up(number: int, frame: object) -> NoReturn:
-    raise TimeoutError(number, "it took too long")
+def _stop(number: int, frame: object) -> NoReturn:
+    """Raise an error wherever the process is, so that `_new_file` removes the incomplete file."""
+    for each in _STOPPING_SIGNALS:  # another one must not interrupt the removal
+        signal.signal(each, signal.SIG_IGN)
+    name = signal.Signals(number).name
+    raise _StoppedError("it took too long" if name == "SIGALRM" else f"it was stopped by {name}")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import csv
 import importlib.util
 import json
 import os
+import signal
 import stat
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -155,6 +156,29 @@ async def test_a_process_that_is_stuck_is_ended_and_what_it_left_is_removed(tmp_
         await exporter.write(many(100_000), ExportFormat.CSV)
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without a signal")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGALRM"])
+async def test_a_signal_while_the_file_is_written_leaves_no_part_of_it(name: str, tmp_path: Path) -> None:
+    process = await spawn_writing()
+    paths = {"path": str(tmp_path / "a.csv"), "partial_path": str(tmp_path / "a.part")}
+    row_count = 400_000
+    header = json.dumps(paths | {"format": "csv", "columns": [("a", "text")], "row_count": row_count})
+
+    async with anyio.create_task_group() as group:
+        with anyio.fail_after(20):
+            group.start_soon(send_signal_once_written, process, name, tmp_path)
+            reply, _ = await process.communicate(header.encode() + b"\n" + b'["x, y"]\n' * row_count)
+
+    assert json.loads(reply)["failure"] in ("it took too long", f"it was stopped by {name}")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def send_signal_once_written(process: Process, name: str, folder: Path) -> None:
+    while not list(folder.iterdir()):
+        await anyio.lowlevel.checkpoint()
+    process.send_signal(signal.Signals[name])
 
 
 @pytest.mark.parametrize("cut", [b"", b"[1]\n", b"[1]\n[2"])
