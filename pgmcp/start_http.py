@@ -235,9 +235,10 @@ async def _state_of(database: "Database") -> DatabaseState:
             await database.role.admit()
             if database.fetch is not None:
                 await database.fetch("select 1")
-            if any(role.problem for role in await database.mapped_roles()):
-                return DatabaseState.ROLES_REFUSED
-            return DatabaseState.REACHABLE
+            refused = [bool(role.problem) for role in await database.mapped_roles()]
+            if not any(refused):
+                return DatabaseState.REACHABLE
+            return DatabaseState.ROLES_REFUSED if all(refused) else DatabaseState.SOME_ROLES_REFUSED
     return DatabaseState.UNREACHABLE
 
 

@@ -1,8 +1,13 @@
 """Health checks: does the process run, and can it answer calls?
 
 /healthz          the process runs
-/readyz           it is not stopping, and a database can be reached with every role that callers may get
-/readyz?verbose   the same, with each database; needs the same access as a call
+/readyz           the process is not stopping, and at least one database can be reached and, if roles are
+                  mapped, at least one of them taken
+/readyz?verbose   the reply also lists each database's state; it needs the access of a call
+
+A server stays ready while some of its mapped roles can be taken: the mapping is the same for all servers
+behind a load balancer, so one mistake in it would take out all of them. `pgmcp doctor` and the log name the
+role.
 """
 
 import asyncio
@@ -23,11 +28,17 @@ KEPT_S: Final = 2.0
 
 
 class DatabaseState(StrEnum):
-    """What a check finds of a database; only a reachable one can answer calls."""
+    """The result of checking a database."""
 
     REACHABLE = "reachable"
+    SOME_ROLES_REFUSED = "some mapped roles cannot be taken"
     UNREACHABLE = "unreachable"
     ROLES_REFUSED = "mapped roles cannot be taken"
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether the database can answer calls, of some callers at least."""
+        return self in (DatabaseState.REACHABLE, DatabaseState.SOME_ROLES_REFUSED)
 
 
 Check = Callable[[], Awaitable[Mapping[str, DatabaseState]]]
@@ -52,10 +63,10 @@ class Health:
     async def answer_ready(self, *, is_verbose: bool) -> Response:
         """Return 200 if calls can be answered, 503 if not.
 
-        One reachable database is enough: callers of others get an error that says why.
+        One database that can answer is enough: callers of others get an error that says why.
         """
         found = {} if self.is_stopping else await self._databases()
-        is_ready = DatabaseState.REACHABLE in found.values()
+        is_ready = any(state.can_answer for state in found.values())
         content: dict[str, object] = {"ready": is_ready}
         if is_verbose:
             content |= {"stopping": self.is_stopping, "databases": dict(found)}

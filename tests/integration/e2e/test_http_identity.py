@@ -455,7 +455,7 @@ def test_interleaved_calls_of_six_people_do_not_cross(served: Served) -> None:
         list(pool.map(ask, calls))
 
 
-def test_a_server_is_ready_only_while_every_role_can_be_taken(client: httpx2.Client, served: Served) -> None:
+def test_a_server_stays_ready_while_other_roles_can_be_taken(client: httpx2.Client, served: Served) -> None:
     token = served.people["alice"].token
     with psycopg.connect(served.admin_url, autocommit=True) as connection:
         connection.execute(f"revoke {ALICE} from {LOGIN}".encode())
@@ -466,7 +466,10 @@ def test_a_server_is_ready_only_while_every_role_can_be_taken(client: httpx2.Cli
             connection.execute(f"grant {ALICE} to {LOGIN}".encode())
 
     assert refused.startswith("role_not_taken: ")
-    assert (state.status_code, state.json()["databases"]) == (503, {"shop": "mapped roles cannot be taken"})
+    assert (state.status_code, state.json()["databases"]) == (
+        200,
+        {"shop": "some mapped roles cannot be taken"},
+    )
 
 
 def test_a_dba_sees_who_runs_a_statement_and_another_caller_does_not_see_it(served: Served) -> None:
