@@ -62,6 +62,17 @@ def load_settings(
     return settings
 
 
+def find_unknown_names(environ: Mapping[str, str]) -> list[str]:
+    """Return a message for each name that is not a setting, whatever the values are; `.env` is not read."""
+    highest_first = read_sources(environ, None, [])
+    try:
+        Settings(*highest_first)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_input=False)
+        return [_describe(each, highest_first) for each in details if each["type"] == "extra_forbidden"]
+    return []
+
+
 def read_sources(environ: Mapping[str, str], env_file: Path | None, problems: list[str]) -> list[GivenSource]:
     """Return the sources, highest precedence first; unreadable ones are added to `problems`."""
     process, dotenv = read_variables(environ, env_file, problems)

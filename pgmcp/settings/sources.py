@@ -182,9 +182,9 @@ def read_secret_files(variables: Mapping[str, Given], problems: list[str]) -> di
     """
     read = dict(variables)
     for name, given in variables.items():
-        secret = name.upper().removesuffix(_FILE_SUFFIX)
-        if secret == name.upper() or not _is_secret(secret) or _is_setting(name.upper()):
+        if not _names_secret_file(name):
             continue
+        secret = name.upper().removesuffix(_FILE_SUFFIX)
         del read[name]
         if secret in variables:
             problems.append(f"{secret} and {given.name} are both set: keep one of them")
@@ -212,18 +212,29 @@ def read_url_files(given: Mapping[SettingPath, Given], problems: list[str]) -> d
     return read
 
 
-def _is_secret(variable: str) -> bool:
-    spec = _spec_of(variable)
-    return spec is not None and spec.is_secret
+def names_path(variable: str) -> bool:
+    """Return whether the value of a variable is the path of a file or folder."""
+    spec = spec_of(variable.upper())
+    return spec.is_path if spec else _names_secret_file(variable)
 
 
-def _is_setting(variable: str) -> bool:
-    return _spec_of(variable) is not None
+def _names_secret_file(variable: str) -> bool:
+    """Return whether a variable is `<SECRET>_FILE`, and not a setting of its own."""
+    name = variable.upper()
+    spec = spec_of(name.removesuffix(_FILE_SUFFIX))
+    return name.endswith(_FILE_SUFFIX) and spec_of(name) is None and spec is not None and spec.is_secret
 
 
-def _spec_of(variable: str) -> SettingSpec | None:
-    path = _path_of(variable)
-    return SPEC_BY_PATH.get(("database", path[2]) if path[0] == "databases" else path)
+def spec_of(variable: str) -> SettingSpec | None:
+    """Return the setting of a variable, also of `PG_MCP_DATABASES__…`; None if it is not a setting."""
+    return spec_of_path(_path_of(variable))
+
+
+def spec_of_path(path: SettingPath) -> SettingSpec | None:
+    """Return the setting with a path, also below `databases`; None if it is not a setting."""
+    if path[0] == "databases":
+        return SPEC_BY_PATH.get(("database", *path[2:]))
+    return SPEC_BY_PATH.get(path)
 
 
 def _read_secret(given: Given, problems: list[str]) -> str:

@@ -5,12 +5,14 @@ A setting has a path: `("server", "query_timeout")` is the variable
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from pgmcp.settings.database import DatabaseSettings
+from pgmcp.settings.field_types import RootCert
 from pgmcp.settings.models import (
     AuditSettings,
     HttpSettings,
@@ -49,6 +51,7 @@ class SettingSpec:
         path: its keys in a YAML file.
         default: as written in `.env`; "" if unset.
         allowed: values it takes, "a number of seconds from 0.1 to 3600".
+        is_path: the path of a file or folder; a relative one is relative to the server's working directory.
     """
 
     variable: str
@@ -57,6 +60,7 @@ class SettingSpec:
     allowed: str
     description: str
     is_secret: bool
+    is_path: bool = False
 
 
 def setting_specs() -> tuple[SettingSpec, ...]:
@@ -71,8 +75,8 @@ def setting_specs() -> tuple[SettingSpec, ...]:
             for group, model in _MODEL_BY_GROUP.items()
             for field in model.model_fields.values()
         ),
-        SettingSpec(variable_of(CONFIG_FILE), CONFIG_FILE, "", "text", file, False),
-        SettingSpec(variable_of(ENV_FILE), ENV_FILE, "", "text", env_file, False),
+        SettingSpec(variable_of(CONFIG_FILE), CONFIG_FILE, "", "text", file, False, is_path=True),
+        SettingSpec(variable_of(ENV_FILE), ENV_FILE, "", "text", env_file, False, is_path=True),
         *(_spec_of((field,), Settings.model_fields[field]) for field in _SINGLE_FIELDS),
     )
 
@@ -91,7 +95,8 @@ def _spec_of(path: SettingPath, field: FieldInfo) -> SettingSpec:
         default=_write(field.get_default(call_default_factory=True, validated_data={})),
         allowed=_describe_allowed(field),
         description=field.description or "",
-        is_secret=_holds_secret(field.annotation),
+        is_secret=_has_type(field.annotation, SecretStr),
+        is_path=_has_type(field.annotation, Path) or _has_type(field.annotation, RootCert),
     )
 
 
@@ -109,8 +114,8 @@ def _describe_allowed(field: FieldInfo) -> str:
     return "text"
 
 
-def _holds_secret(annotation: Any) -> bool:
-    return annotation is SecretStr or any(_holds_secret(argument) for argument in get_args(annotation))
+def _has_type(annotation: Any, wanted: Any) -> bool:
+    return annotation == wanted or any(_has_type(argument, wanted) for argument in get_args(annotation))
 
 
 def _write(value: object) -> str:

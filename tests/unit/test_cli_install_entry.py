@@ -110,11 +110,70 @@ def test_settings_that_no_server_would_start_with_are_refused(
     assert "Quagga" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "PG_MCP_AUDIT_FILE",
+        "PG_MCP_CONFIG_FILE",
+        "PG_MCP_CONTEXT_FILE",
+        "PG_MCP_DATABASE_PASSWORD_FILE",
+        "PG_MCP_DATABASE_SSH_CONFIG",
+        "PG_MCP_DATABASE_SSL_ROOT_CERT",
+        "PG_MCP_DATABASE_URL_FILE",
+        "PG_MCP_DATABASES__SALES__PASSWORD_FILE",
+        "PG_MCP_DATABASES__SALES__SSL_ROOT_CERT",
+        "PG_MCP_DATABASES__SALES__URL_FILE",
+        "PG_MCP_ENV_FILE",
+        "PG_MCP_HTTP_TLS_CERT",
+        "PG_MCP_HTTP_TLS_KEY",
+        "PG_MCP_OPENAI_API_KEY_FILE",
+        "PG_MCP_SERVER_EXPORT_DIR",
+        "pg_mcp_audit_file",
+    ],
+)
+def test_no_setting_may_be_a_relative_path(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").write_text(URL)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SettingsError, match=f"{variable} is 'there'") as refusal:
+        check_variables({"PG_MCP_DATABASE_URL": URL, variable: "there"})
+
+    assert str(tmp_path / "there") in refusal.value.hint
+
+
+def test_a_relative_path_in_a_file_of_settings_is_refused(tmp_path: Path) -> None:
+    config_file = tmp_path / "pgmcp.yaml"
+    config_file.write_text(f"databases:\n  shop:\n    url: {URL}\n    password_file: secret\n")
+
+    with pytest.raises(SettingsError, match=r"databases\.shop\.password_file .* is 'secret'"):
+        check_variables({"PG_MCP_CONFIG_FILE": str(config_file)})
+
+
+def test_a_path_that_a_host_completes_is_taken() -> None:
+    check_variables({"PG_MCP_DATABASE_URL": URL, "PG_MCP_CONTEXT_FILE": "${workspaceFolder}/words.yaml"})
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"PG_MCP_DATABASE_URI": "${SHOP_URL}"}, "did you mean PG_MCP_DATABASE_URL"),
+        ({"PG_MCP_DATABASE_URL": "${SHOP_URL}", "PG_MCP_AUDIT_FILE": "audit.jsonl"}, "PG_MCP_AUDIT_FILE is"),
+    ],
+)
+def test_names_and_other_paths_are_checked_beside_what_a_host_fills_in(
+    variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        check_variables(variables)
+
+
 def test_a_path_that_the_host_s_folder_would_change_is_refused(tmp_path: Path) -> None:
     env_file = tmp_path / ".env"
     env_file.write_text(f"PG_MCP_DATABASE_URL={URL}\nPG_MCP_CONTEXT_FILE=words.yaml\n")
 
-    with pytest.raises(SettingsError, match=r"PG_MCP_CONTEXT_FILE is 'words\.yaml'") as refusal:
+    with pytest.raises(SettingsError, match=r"PG_MCP_CONTEXT_FILE \(\.env\) is 'words\.yaml'") as refusal:
         check_variables({"PG_MCP_ENV_FILE": str(env_file)})
 
     assert "absolute path" in refusal.value.hint

@@ -1,37 +1,36 @@
-"""The entry for a host: the command of this installation, and its settings."""
+"""Builds pgmcp's entry in a host's configuration: command and variables."""
 
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from pgmcp.cli.options import entry_options
 from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo, load_settings
-from pgmcp.settings.sources import PATH_BY_VARIABLE, read_env_file
-from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, SPEC_BY_PATH, SettingSpec, variable_of
+from pgmcp.settings.load import find_unknown_names
+from pgmcp.settings.sources import Given, names_path, read_config_file, read_env_file, spec_of, spec_of_path
+from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, variable_of
 
 _PAIR: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE: Final = re.compile(r"\$\{[^{}]+\}")
 _SECRET_NAME: Final = re.compile(r"PASSWORD|PASSWD|SECRET|TOKEN|KEY|CREDENTIAL", re.IGNORECASE)
 _PASSWORD_IN_URL: Final = re.compile(r"://[^/\s]*:[^/\s]+@")
-# Files that the server opens relative to its working directory, if the path is not absolute.
-_FILE_VARIABLES: Final = ("PG_MCP_CONTEXT_FILE", "PG_MCP_DATABASE_SSL_ROOT_CERT")
 _SYSTEM_ROOTS: Final = "system"
 
 
 def server_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Return program (absolute path) and arguments that run this installation from any folder.
+    """Return the program's absolute path and the arguments that run this installation from any folder.
 
-    The interpreter, not the console script: a script's first line may not hold a path
-    with spaces, and on Windows it is another file. `-P` keeps modules of the host's
-    folder from being taken for ours. The path of a virtual environment's interpreter
-    is left as it is: what its link leads to knows nothing of the environment.
+    The program is the interpreter. The console script would not do: its first line cannot contain a path with
+    spaces, and on Windows it is an .exe. `-P` prevents imports of modules in the host's folder. A virtual
+    environment's interpreter is a link. It is not resolved, because the link's target does not use the virtual
+    environment.
 
     Raises:
-        SettingsError: it is in a cache, as of `uvx`, and may be gone tomorrow.
+        SettingsError: this installation is in a cache, such as that of `uvx`, and may be deleted.
     """
     if any((parent / "CACHEDIR.TAG").is_file() for parent in Path(sys.prefix).parents):
         raise SettingsError(
@@ -45,7 +44,7 @@ def read_variables(pairs: Sequence[str], env_file: Path | None, config_file: Pat
     """Return the variables for the options of the command line.
 
     Raises:
-        SettingsError: a pair is none, or a file does not exist.
+        SettingsError: a pair is not NAME=VALUE, or a file does not exist.
     """
     found = [_PAIR.fullmatch(pair) for pair in pairs]
     if not all(found):  # not repeated in the message: it may be a password
@@ -58,35 +57,36 @@ def read_variables(pairs: Sequence[str], env_file: Path | None, config_file: Pat
 
 
 def check_variables(variables: Mapping[str, str]) -> None:
-    """Reject settings that the server would not start with.
+    """Reject settings with which the server would not start, or that depend on its working directory.
 
-    What a host fills in, `${…}`, is known to it alone: then only names can be looked at.
+    Only the host knows the value of `${…}`. If a variable contains it, the values are not checked together:
+    only the names, and the other paths.
 
     Raises:
-        SettingsError: the server's own words, or a path that a host's folder would change.
+        SettingsError: the server would not start (its message is repeated), or a path is relative.
     """
     if not variables:
         raise SettingsError(
             "the server would have no settings",
-            hint="--env-file .env or --config-file FILE names a file of them, --env NAME=VALUE writes one"
-            + "".join(f", {option.flag} needs none" for option in entry_options()),
+            hint="give a file of settings with --env-file or --config-file, or one setting with "
+            "--env NAME=VALUE" + "".join(f"; {option.flag} needs no settings" for option in entry_options()),
         )
-    env_file = variables.get(variable_of(ENV_FILE))
-    in_file = read_env_file(Path(env_file), problems=[]) if env_file else {}
-    given = {name: value.text for name, value in in_file.items()} | dict(variables)
-    for name in _FILE_VARIABLES:
-        text = given.get(name, "").strip()
-        if text not in ("", _SYSTEM_ROOTS) and not Path(text).expanduser().is_absolute():
-            _refuse_relative(name, Path(text))
-    if not any(_REFERENCE.search(value) for value in variables.values()):
+    known = {name: text for name, text in variables.items() if not _REFERENCE.search(text)}
+    for given in _find_paths(known):
+        text = given.text.strip()
+        if text not in ("", _SYSTEM_ROOTS) and not _is_absolute(text):
+            _refuse_relative(given.name, Path(text))
+    if known == dict(variables):
         _load(variables)
+    elif unknown := find_unknown_names(variables):
+        raise SettingsError(f"the server would not start: {'; '.join(unknown)}")
 
 
 def mask(variable: str, value: str) -> str:
     """Return a variable's value for display, without secrets."""
     if not is_secret(variable, value):
         return value
-    spec = _spec_of(variable)
+    spec = spec_of(variable.upper())
     return conninfo.without_secrets(value) if spec and spec.path[-1] == "url" else conninfo.HIDDEN
 
 
@@ -95,23 +95,36 @@ def is_secret(variable: str, value: str) -> bool:
     text = _REFERENCE.sub("", value)
     if not text:
         return False
-    spec = _spec_of(variable)
+    spec = spec_of(variable.upper())
     if spec is not None and spec.path[-1] == "url":
         return conninfo.holds_secret(text)
     is_named_so = spec.is_secret if spec else _SECRET_NAME.search(variable) is not None
     return is_named_so or _PASSWORD_IN_URL.search(text) is not None
 
 
-def _spec_of(variable: str) -> SettingSpec | None:
-    group, _, below = variable.upper().partition("__")
-    if group == "PG_MCP_DATABASES":
-        return SPEC_BY_PATH.get(("database", below.rpartition("__")[2].lower()))
-    path = PATH_BY_VARIABLE.get(variable.upper())
-    return SPEC_BY_PATH[path] if path else None
+def _find_paths(variables: Mapping[str, str]) -> Iterator[Given]:
+    """Yield the values that are paths, of variables and of the files of settings that they name."""
+    given = {name: Given(text, name) for name, text in variables.items()}
+    env_file = given.get(variable_of(ENV_FILE))
+    if env_file and _is_absolute(env_file.text):
+        given = read_env_file(Path(env_file.text).expanduser(), problems=[]) | given
+    yield from (value for name, value in given.items() if names_path(name))
+    config_file = given.get(variable_of(CONFIG_FILE))
+    if config_file and _is_absolute(config_file.text):
+        for path, value in read_config_file(Path(config_file.text.strip()), problems=[]).items():
+            if (spec := spec_of_path(path)) and spec.is_path:
+                yield value
+
+
+def _is_absolute(text: str) -> bool:
+    try:
+        return Path(text.strip()).expanduser().is_absolute()
+    except RuntimeError:  # "~nobody": the server says that there is no such home folder
+        return True
 
 
 def _require_file(file: Path) -> Path:
-    # Without `..`, but with symbolic links as written: their targets may change.
+    # Remove `..`, but do not resolve symbolic links, whose targets may change.
     whole = Path(os.path.normpath(file.expanduser().absolute()))
     if not whole.is_file():
         raise SettingsError(f"the file {whole} does not exist")
