@@ -4,7 +4,7 @@ They work in `pgmcp shell`, and as `pgmcp sql "\dt"` for those who try it there.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
@@ -19,31 +19,59 @@ from pgmcp.settings.origins import find_address
 from pgmcp.untrusted import escape_untrusted
 
 _COMMAND: Final = re.compile(r"\\([A-Za-z]+|\?|!)(\+?)\s*(.*)", re.DOTALL)
+_NAME: Final = re.compile(r"\\([a-z]+|\?)")
 _NO_LIMIT: Final = 1_000_000
 
-HELP_BY_COMMAND: Final = {
-    r"\d [NAME]": "tables, or the columns, keys and indexes of one",
-    r"\dt [PATTERN]": "tables; \\dt+ with their columns; \\dt sales.* for a schema",
-    r"\dv [PATTERN]": "views",
-    r"\dn": "schemas",
-    r"\df [PATTERN]": "functions",
-    r"\l": "configured databases",
-}
 
-SHELL_COMMANDS: Final = (
-    "again",
-    "c",
-    "connect",
-    "csv",
-    "follow",
-    "g",
-    "parquet",
-    "q",
-    "reading",
-    "timing",
-    "x",
-    "?",
+@dataclass(frozen=True, slots=True)
+class CommandHelp:
+    """A command that exists.
+
+    Attributes:
+        usage: its names, each with a backslash, and its argument.
+        in_shell_only: it refers to earlier inputs or changes later ones.
+    """
+
+    usage: str
+    meaning: str
+    in_shell_only: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names without the backslash; all but the first are aliases."""
+        return tuple(_NAME.findall(self.usage))
+
+
+COMMANDS: Final = (
+    CommandHelp(r"\d [NAME]", "tables, or the columns, keys and indexes of one", in_shell_only=False),
+    CommandHelp(
+        r"\dt [PATTERN]",
+        r"tables; \dt+ with their columns; \dt sales.* for a schema",
+        in_shell_only=False,
+    ),
+    CommandHelp(r"\dv [PATTERN]", "views, also materialized ones", in_shell_only=False),
+    CommandHelp(r"\dm [PATTERN]", "materialized views", in_shell_only=False),
+    CommandHelp(r"\det [PATTERN]", "foreign tables", in_shell_only=False),
+    CommandHelp(r"\dn", "schemas", in_shell_only=False),
+    CommandHelp(r"\df [PATTERN]", "functions", in_shell_only=False),
+    CommandHelp(r"\l, \conninfo", "configured databases", in_shell_only=False),
+    CommandHelp(r"\c, \connect NAME", "use another configured database"),
+    CommandHelp(
+        r"\again, \g [QUESTION]",
+        "ask a question that refers to the last one; alone: run the last statement again",
+    ),
+    CommandHelp(r"\follow [on|off]", "let every question refer to the last one"),
+    CommandHelp(r"\reading NUMBER", "answer the last question in another of its readings"),
+    CommandHelp(r"\csv FILE", "write the rows of the last statement to a file, up to the export limits"),
+    CommandHelp(r"\parquet FILE", "the same as Parquet"),
+    CommandHelp(r"\x [on|off]", "show each row as a record"),
+    CommandHelp(r"\timing [on|off]", "show the time of each statement"),
+    CommandHelp(r"\?, \h", "this help"),
+    CommandHelp(r"\q", "leave, as Ctrl-D does"),
 )
+"""All commands, in the order of the help."""
+
+_COMMAND_BY_NAME: Final = {name: command for command in COMMANDS for name in command.names}
 
 _INSTEAD: Final = {
     "copy": r"\csv FILE writes the rows of the last statement",
@@ -84,6 +112,11 @@ def parse_command(text: str) -> BackslashCommand | None:
     return BackslashCommand(found[1], found[3].strip().rstrip(";").rstrip(), bool(found[2]))
 
 
+def first_name(name: str) -> str:
+    """Return the first name of the command that has this name or alias; the name itself if there is none."""
+    return _COMMAND_BY_NAME[name].names[0] if name in _COMMAND_BY_NAME else name
+
+
 async def run_catalog_command(
     command: BackslashCommand, session: Session, database: str | None = None
 ) -> str | Answer:
@@ -92,7 +125,7 @@ async def run_catalog_command(
     Raises:
         InvalidArgumentError: there is no such command, or no such table.
     """
-    match command.name:
+    match first_name(command.name):
         case "d" | "dt" | "dv" | "dm" | "det":
             return await _tables(command, session, database)
         case "dn":
@@ -101,16 +134,21 @@ async def run_catalog_command(
             return await session.pipeline.execute_sql(
                 _function_query(command.argument), database=database, caller=CALLER
             )
-        case "l" | "conninfo":
+        case "l":
             return _databases(session.settings, database)
-        case name if name in SHELL_COMMANDS:
-            raise InvalidArgumentError(f"\\{name} works in `pgmcp shell` only")
-        case name:
-            known = (
-                _INSTEAD.get(name)
-                or f"known are {', '.join(HELP_BY_COMMAND)}; \\? in `pgmcp shell` lists more"
-            )
-            raise InvalidArgumentError(f"there is no command \\{name[:20]}", hint=known)
+        case _:
+            raise refusal_of(command)
+
+
+def refusal_of(command: BackslashCommand) -> InvalidArgumentError:
+    """Return the error for a command that shows nothing of a database."""
+    if command.name in _COMMAND_BY_NAME:
+        return InvalidArgumentError(f"\\{command.name} works in `pgmcp shell` only")
+    known = ", ".join(each.usage for each in COMMANDS if not each.in_shell_only)
+    return InvalidArgumentError(
+        f"there is no command \\{command.name[:20]}",
+        hint=_INSTEAD.get(command.name) or f"known are {known}; \\? in `pgmcp shell` lists more",
+    )
 
 
 async def _tables(command: BackslashCommand, session: Session, database: str | None) -> str:
@@ -132,14 +170,17 @@ async def _tables(command: BackslashCommand, session: Session, database: str | N
     return render_tables(found, catalog, detail=Detail.COLUMNS if command.is_detailed else Detail.NAMES)
 
 
-_VIEWS: Final = (TableKind.VIEW, TableKind.MATERIALIZED_VIEW)
+_KINDS_BY_COMMAND: Final[dict[str, Collection[TableKind]]] = {
+    "dt": (TableKind.TABLE, TableKind.PARTITIONED_TABLE, TableKind.FOREIGN_TABLE),
+    "dv": (TableKind.VIEW, TableKind.MATERIALIZED_VIEW),
+    "dm": (TableKind.MATERIALIZED_VIEW,),
+    "det": (TableKind.FOREIGN_TABLE,),
+}
 
 
 def is_wanted(table: Table, catalog: Catalog, command: BackslashCommand) -> bool:
     r"""Return whether a command lists a table: `\dt` no views, and only names that match its pattern."""
-    if command.name in ("dv", "dm") and table.kind not in _VIEWS:
-        return False
-    if command.name == "dt" and table.kind in _VIEWS:
+    if table.kind not in _KINDS_BY_COMMAND.get(command.name, TableKind):
         return False
     if not command.argument:
         return True

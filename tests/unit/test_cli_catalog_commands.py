@@ -3,12 +3,14 @@
 import pytest
 
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
-from pgmcp.cli.catalog_commands import BackslashCommand, is_wanted, parse_command
+from pgmcp.cli.catalog_commands import COMMANDS, BackslashCommand, is_wanted, parse_command, refusal_of
 
 TABLES = (
     Table("public", "orders", TableKind.TABLE, "", ()),
     Table("public", "Order Lines", TableKind.TABLE, "", ()),
     Table("public", "totals", TableKind.VIEW, "", ()),
+    Table("public", "monthly", TableKind.MATERIALIZED_VIEW, "", ()),
+    Table("public", "rates", TableKind.FOREIGN_TABLE, "", ()),
     Table("sales", "orders", TableKind.PARTITIONED_TABLE, "", ()),
 )
 CATALOG = Catalog(TABLES, ("public",), "18.1")
@@ -32,9 +34,11 @@ def test_a_command_has_a_name_and_an_argument(text: str, command: BackslashComma
 @pytest.mark.parametrize(
     ("text", "names"),
     [
-        (r"\d", ["orders", "Order Lines", "totals", "orders"]),
-        (r"\dt", ["orders", "Order Lines", "orders"]),
-        (r"\dv", ["totals"]),
+        (r"\d", ["orders", "Order Lines", "totals", "monthly", "rates", "orders"]),
+        (r"\dt", ["orders", "Order Lines", "rates", "orders"]),
+        (r"\dv", ["totals", "monthly"]),
+        (r"\dm", ["monthly"]),
+        (r"\det", ["rates"]),
         (r"\dt ord*", ["orders", "Order Lines", "orders"]),
         (r"\dt public.ORD*", ["orders", "Order Lines"]),
         (r'\dt "Order Lines"', ["Order Lines"]),
@@ -46,3 +50,15 @@ def test_a_pattern_chooses_tables_as_in_psql(text: str, names: list[str]) -> Non
 
     assert command is not None
     assert [table.name for table in TABLES if is_wanted(table, CATALOG, command)] == names
+
+
+@pytest.mark.parametrize("name", ["?", "again", "c", "connect", "csv", "g", "h", "q", "timing", "x"])
+def test_a_command_of_the_shell_is_known_elsewhere_too(name: str) -> None:
+    assert str(refusal_of(BackslashCommand(name))) == rf"\{name} works in `pgmcp shell` only"
+
+
+def test_every_command_has_names_of_its_own() -> None:
+    names = [name for command in COMMANDS for name in command.names]
+
+    assert len(set(names)) == len(names)
+    assert {"conninfo", "det", "dm"} <= set(names)

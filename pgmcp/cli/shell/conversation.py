@@ -9,7 +9,13 @@ from typing import Final
 
 from pgmcp.answers.answer import Answer
 from pgmcp.argument_bounds import MAX_QUESTION_CHARACTERS
-from pgmcp.cli.catalog_commands import HELP_BY_COMMAND, BackslashCommand, parse_command, run_catalog_command
+from pgmcp.cli.catalog_commands import (
+    COMMANDS,
+    BackslashCommand,
+    first_name,
+    parse_command,
+    run_catalog_command,
+)
 from pgmcp.cli.options import Form
 from pgmcp.cli.session import CALLER, Session
 from pgmcp.cli.shell.inputs import Input, InputKind
@@ -21,21 +27,10 @@ from pgmcp.features import file_limits, file_writer
 from pgmcp.pipeline import ReturnType
 from pgmcp.untrusted import escape_untrusted, shorten
 
-HELP_BY_SHELL_COMMAND: Final = {
-    **HELP_BY_COMMAND,
-    r"\c NAME": "use another configured database",
-    r"\again [QUESTION]": "ask a question that refers to the last one; alone: run the last statement again",
-    r"\follow [on|off]": "let every question refer to the last one",
-    r"\reading NUMBER": "answer the last question in another of its readings",
-    r"\csv FILE": "write all rows of the last statement to a file",
-    r"\parquet FILE": "the same as Parquet",
-    r"\x [on|off]": "show each row as a record",
-    r"\timing [on|off]": "show the time of each statement",
-    r"\q": "leave, as Ctrl-D does",
-}
 _RULES: Final = """\
-SQL begins with an SQL keyword and ends with ";". Everything else is a question, for the configured model.
-A line that begins or ends with "?" is always a question. Tab completes; Alt-Enter begins a new line;
+SQL begins with an SQL keyword, "(" or "--" and ends with ";". Everything else is a question for the
+configured model; a verified question needs no model. Only the first line decides. A line that begins or ends
+with "?" is always a question. Tab completes; Alt-Enter begins a new line;
 Ctrl-C cancels a statement; an input that begins with a space is not saved.
 """
 _NOTHING_YET: Final = "there is no statement yet"
@@ -57,7 +52,7 @@ class Turn:
 
 
 def refer_back(question: str, last: Turn) -> str:
-    """Return a question that says what the last one was, so that the model can resolve what it refers to."""
+    """Return the question followed by the last question and its SQL, to which it refers."""
     earlier = (
         f"It follows the question: {last.question}\nwhose"
         if last.question
@@ -85,9 +80,7 @@ class Conversation:
         self._follows = False
         self._commands: dict[str, Callable[[str], Awaitable[None]]] = {
             "again": self._again,
-            "g": self._again,
             "c": self._connect,
-            "connect": self._connect,
             "csv": self._write_csv,
             "follow": self._set_following,
             "parquet": self._write_parquet,
@@ -95,7 +88,6 @@ class Conversation:
             "timing": self._set_timing,
             "x": self._set_expanded,
             "?": self._help,
-            "h": self._help,
         }
 
     async def run(self, item: Input) -> bool:
@@ -157,7 +149,10 @@ class Conversation:
         self._show(answer, started_at_s)
 
     def _readings_of(self, question: str) -> tuple[str, ...]:
-        """Return the readings known of a question, which its answer in one of them does not repeat."""
+        """Return the readings already known for this question.
+
+        An answer in one reading does not list them again.
+        """
         return self._last.readings if self._last is not None and self._last.question == question else ()
 
     def _show(self, answer: Answer, started_at_s: float) -> None:
@@ -169,17 +164,19 @@ class Conversation:
             self._terminal.say(f"Time: {elapsed_ms:.1f} ms ({stages})", "dim")
 
     async def _run_command(self, command: BackslashCommand) -> bool:
-        if command.name == "q":
+        name = first_name(command.name)
+        if name == "q":
             return False
-        run = self._commands.get(command.name)
+        run = self._commands.get(name)
         if run is not None:
             await run(command.argument)
             return True
+        started_at_s = time.monotonic()
         with self._terminal.progress() as say:
             say("reading the schema")
             found = await run_catalog_command(command, self._session, self.database)
         if isinstance(found, Answer):
-            self._show(found, time.monotonic())
+            self._show(found, started_at_s)
         else:
             with self._terminal.paging():
                 for line in found.splitlines():
@@ -220,7 +217,7 @@ class Conversation:
 
     def _switch(self, what: str, wanted: str, is_on: bool) -> bool:
         if wanted.lower() not in ("", "on", "off"):
-            raise InvalidArgumentError(f"{what} is on or off, not {wanted[:20]!r}")
+            raise InvalidArgumentError(f"{what}: write on or off, not {wanted[:20]!r}")
         is_on = wanted.lower() == "on" if wanted else not is_on
         self._terminal.say(f"{what} is {'on' if is_on else 'off'}")
         return is_on
@@ -255,8 +252,8 @@ class Conversation:
 
     async def _help(self, _: str) -> None:
         self._terminal.say(_RULES)
-        for command, meaning in HELP_BY_SHELL_COMMAND.items():
-            self._terminal.say(f"{command:<20} {meaning}")
+        for command in COMMANDS:
+            self._terminal.say(f"{command.usage:<23} {command.meaning}")
 
     def _need_last(self) -> Turn:
         if self._last is None:

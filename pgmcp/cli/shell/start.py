@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from pgmcp.cli.ask import MAX_INPUT_BYTES, read_text
+from pgmcp.cli.catalog_commands import COMMANDS
 from pgmcp.cli.errors import ExitCode
 from pgmcp.cli.session import Session, load_settings_of_all, open_session
 from pgmcp.cli.shell.completion import Candidate, complete
-from pgmcp.cli.shell.conversation import HELP_BY_SHELL_COMMAND, Conversation
+from pgmcp.cli.shell.conversation import Conversation
 from pgmcp.cli.shell.history import HistoryFile, history_path
 from pgmcp.cli.shell.inputs import Input, split
 from pgmcp.cli.terminal import Terminal
@@ -24,7 +25,7 @@ _NO_MODEL: Final = (
     "No model is configured, so only SQL is answered. To ask questions, set PG_MCP_OPENAI_API_KEY, or "
     "PG_MCP_OPENAI_BASE_URL for a local model."
 )
-_COMMANDS: Final = sorted({text.split()[0] for text in HELP_BY_SHELL_COMMAND} | {"\\?"})
+_COMMANDS: Final = sorted(f"\\{name}" for command in COMMANDS for name in command.names)
 _KILLED: Final = 128
 """Added to the number of the signal that ended a program, as shells do."""
 

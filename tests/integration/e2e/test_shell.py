@@ -1,6 +1,7 @@
 """`pgmcp shell`: a conversation in a terminal, and a batch from standard input."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,17 @@ def test_a_batch_runs_every_input(shop_environment: dict[str, str], folder: Path
     places = [done.stdout.decode().find(part) for part in SHOWN]
     assert places == sorted(places)
     assert places[0] >= 0
+
+
+def test_timing_includes_the_work_of_a_command(shop_environment: dict[str, str], folder: Path) -> None:
+    done = run(shop_environment, folder, "shell", stdin=b"\\timing on\n\\df\n\\h\n")
+
+    shown = (done.stdout + done.stderr).decode()
+    found = re.search(r"Time: ([\d.]+) ms \((.*)\)", shown)
+    assert found is not None, shown
+    stages_ms = [float(stage.split()[1]) for stage in found[2].split(", ")]
+    assert float(found[1]) + 0.1 * len(stages_ms) >= sum(stages_ms)
+    assert r"\c, \connect NAME" in shown
 
 
 @pytest.mark.parametrize(
