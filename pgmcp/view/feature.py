@@ -1,7 +1,7 @@
 """Registers the result view: an MCP App, a page that hosts show beside the answers of the tools.
 
 Hosts without Apps get the same text and structured content as before. For a host that declares Apps, an
-answer also has what `pgmcp.view.view` describes.
+answer also has what `pgmcp.view.reply_data` describes.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -48,7 +48,7 @@ class ViewExtension(AnswerExtension):
         """Return the reply with the page's data, if the host shows the page."""
         if not caller.shows_apps:
             return reply
-        from pgmcp.view.view import VIEW_META_KEY, describe_for_view
+        from pgmcp.view.reply_data import VIEW_META_KEY, describe_for_view
 
         described = describe_for_view(fitted.answer.pictured(), fitted.shown)
         return replace(reply, meta={**(reply.meta or {}), VIEW_META_KEY: described})

@@ -1,4 +1,4 @@
-"""The data for the result view, besides the text and structured content of an answer.
+"""The `_meta` data of a reply: what the result view needs besides text and structured content of the answer.
 
 The view (`result_view.html`, built from scripts/view) draws the structured content. That
 is bound by the model's budget of tokens; a person can look at more. So a host

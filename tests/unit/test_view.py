@@ -3,7 +3,7 @@ import json
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.answers.fitted import fit_answer
 from pgmcp.execution.result import Column, JsonScalar, Rows, Truncation
-from pgmcp.view.view import MAX_VIEW_BYTES, describe_for_view
+from pgmcp.view.reply_data import MAX_VIEW_BYTES, describe_for_view
 
 NAME = Column("name", "text")
 COUNT = Column("count", "bigint")

@@ -8,7 +8,7 @@ import pytest
 from mcp.client.extension import advertise
 
 from pgmcp.view.feature import RESULT_VIEW_URI, read_result_view
-from pgmcp.view.view import VIEW_META_KEY
+from pgmcp.view.reply_data import VIEW_META_KEY
 from testing.mcp_server import connect
 from testing.raw_jsonrpc import RawServer
 
