@@ -1,9 +1,9 @@
 """Decides which statements get the idle workers of a pool, and how many workers to start. Pure.
 
-Cheap statements on the express lane have the reserved workers, and every other one that no general statement
-waits for. General statements, which may be heavy, leave the reserved workers free. This holds in a new pool
-too: as long as further workers can be started, all but one general statement wait until the reserved workers
-are connected. Further workers for general statements start one at a time, because heavy statements that begin
+Express statements, which are cheap, have the reserved workers, and any worker that no general statement waits
+for. General statements, which may be heavy, leave the reserved workers free. This holds in a new pool too: as
+long as further workers can be started, all but one general statement wait until the reserved workers are
+connected. Further workers for general statements start one at a time, because heavy statements that begin
 together would take all processors of a small database server.
 """
 
@@ -17,7 +17,7 @@ _EXPRESS_WORKERS: Final = 2
 
 
 def reserved_of(workers: int) -> int:
-    """Return how many of a pool's workers are reserved for cheap statements."""
+    """Return how many of a pool's workers are reserved for express statements."""
     return 0 if workers < 3 else max(1, workers // SHARE_RESERVED)
 
 
@@ -28,7 +28,7 @@ class PoolState:
     Attributes:
         idle: connected workers that run nothing.
         general: workers that run general statements.
-        other: workers that run express statements or maintenance of the pool.
+        express: workers that run express statements or maintenance of the pool.
         starting: workers that are not connected yet.
         waiting_general: general statements without a worker.
         waiting_express: express statements without a worker.
@@ -40,7 +40,7 @@ class PoolState:
 
     idle: int = 0
     general: int = 0
-    other: int = 0
+    express: int = 0
     starting: int = 0
     waiting_general: int = 0
     waiting_express: int = 0
@@ -52,7 +52,7 @@ class PoolState:
     @property
     def workers(self) -> int:
         """All of them, connected or not."""
-        return self.idle + self.general + self.other + self.starting
+        return self.idle + self.general + self.express + self.starting
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Allocation:
 
 def allocate(state: PoolState) -> Allocation:
     """Return how many statements get a worker and how many workers to start."""
-    connected = state.idle + state.general + state.other
+    connected = state.idle + state.general + state.express
     room = max(0, state.max_workers - connected - state.starting) if state.can_start else 0
     can_grow = state.starting > 0 or room > 0
     reserved = reserved_of(state.max_workers if can_grow else connected)
@@ -96,12 +96,12 @@ def _hand_out(state: PoolState, general_workers: int) -> tuple[int, int]:
     Args:
         general_workers: how many workers general statements may have.
     """
-    express_workers = state.idle + state.general + state.other - general_workers
+    express_workers = state.idle + state.general + state.express - general_workers
     room = general_workers - state.general
     if express_workers == 0 and state.is_turn_of_express:  # both kinds take turns at the only workers
         express = min(state.idle, state.waiting_express, 1)
     else:
-        express = min(state.idle, state.waiting_express, max(0, express_workers - state.other))
+        express = min(state.idle, state.waiting_express, max(0, express_workers - state.express))
     general = max(0, min(state.idle - express, state.waiting_general, room))
     return min(state.idle - general, state.waiting_express), general
 

@@ -82,7 +82,7 @@ class WorkerPool:
         )
         self._idle: deque[WorkerProcess] = deque()
         self._general: set[WorkerProcess] = set()
-        self._other: set[WorkerProcess] = set()
+        self._express: set[WorkerProcess] = set()
         self._waiting = WorkerQueue()
         self._orphans: list[Backend] = []
         self._starts = WorkerStarts(
@@ -145,7 +145,7 @@ class WorkerPool:
         if self._shared_session.is_held_up or not idle[-1].is_alive:
             return None
         worker = idle.pop()  # the one that came back last, whose memory is warm
-        (self._other if is_express else self._general).add(worker)
+        (self._express if is_express else self._general).add(worker)
         return worker
 
     def ask(self, *, is_express: bool = False) -> asyncio.Future[WorkerProcess]:
@@ -222,7 +222,7 @@ class WorkerPool:
         if worker.backend is not None:
             self._orphans.append(worker.backend)
         if not self._shared_session.is_held_up and (other := self._take_idle()) is not None:
-            self._other.add(other)
+            self._express.add(other)
             self.in_background(self._end_orphans(other))
         self._rebalance()
 
@@ -260,11 +260,11 @@ class WorkerPool:
 
     @property
     def _connected(self) -> list[WorkerProcess]:
-        return [*self._idle, *self._general, *self._other]
+        return [*self._idle, *self._general, *self._express]
 
     @property
     def _connected_count(self) -> int:
-        return len(self._idle) + len(self._general) + len(self._other)
+        return len(self._idle) + len(self._general) + len(self._express)
 
     @property
     def _worker_count(self) -> int:
@@ -304,7 +304,7 @@ class WorkerPool:
         return PoolState(
             idle=len(self._idle),
             general=len(self._general),
-            other=len(self._other),
+            express=len(self._express),
             starting=len(self._starts),
             waiting_general=len(self._waiting.general),
             waiting_express=len(self._waiting.express),
@@ -317,7 +317,7 @@ class WorkerPool:
     def _hand_over(self, allocation: Allocation) -> bool:
         """Hand over as many workers as decided; return False early if one of them has died meanwhile."""
         lanes = (
-            (self._waiting.express, self._other, allocation.express),
+            (self._waiting.express, self._express, allocation.express),
             (self._waiting.general, self._general, allocation.general),
         )
         for waiting, borrowed, count in lanes:
@@ -332,12 +332,12 @@ class WorkerPool:
         return True
 
     def _replace(self, worker: WorkerProcess) -> None:
-        self._other.add(worker)
+        self._express.add(worker)
         self.in_background(self.discard(worker))
 
     def _forget_borrower(self, worker: WorkerProcess) -> None:
         self._general.discard(worker)
-        self._other.discard(worker)
+        self._express.discard(worker)
 
     def _take_idle(self) -> WorkerProcess | None:
         while self._idle:
@@ -359,7 +359,7 @@ class WorkerPool:
         if self._is_closing:
             raise _shutting_down()
         waiting = self.waiting_count - 1  # without the caller
-        busy = len(self._general) + len(self._other)
+        busy = len(self._general) + len(self._express)
         if busy + waiting >= self._size.max_workers + self._size.max_waiting:
             raise BusyError(
                 f"all {self._size.max_workers} workers are busy and {waiting} statements wait",
@@ -374,7 +374,7 @@ class WorkerPool:
         self._shared_session.compare(worker, self._connected)
         self._pooler = worker.pooler
         self._shared_session.note_answer()
-        self._other.add(worker)
+        self._express.add(worker)
         self.in_background(self._end_orphans(worker))
 
     def _note_refusal(self, error: ExecutionError) -> None:

@@ -1,7 +1,8 @@
 """One timer of the event loop for many deadlines, of which few are ever reached.
 
 `asyncio.timeout` sets a timer of the loop for every wait and cancels it again. Here a deadline is an entry in
-a dictionary, and one timer of the loop is set for the earliest deadline.
+a dictionary, and one timer of the loop is set for the earliest deadline or before it: clearing a deadline
+leaves the timer set.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ class SharedTimer:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, key: object, left_s: float, act: Callable[[], None]) -> None:
-        """Call `act` after a delay unless the key is cleared; replaces an earlier deadline of the key."""
+        """Call `act` after a delay unless the key is cleared; replaces the key's current deadline."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + (left_s if left_s > 0 else 0.0)
         self._entries[key] = (deadline_s, act)

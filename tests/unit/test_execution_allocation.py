@@ -59,10 +59,10 @@ def test_an_express_statement_takes_a_reserved_worker_before_any_general_one() -
 
 
 def test_a_stream_of_express_statements_leaves_general_ones_their_workers() -> None:
-    busy = PoolState(idle=1, general=5, other=2, waiting_general=1, waiting_express=40, max_workers=8)
+    busy = PoolState(idle=1, general=5, express=2, waiting_general=1, waiting_express=40, max_workers=8)
 
     assert allocate(busy) == Allocation(express=0, general=1, start=0)
-    assert allocate(PoolState(idle=1, general=6, other=1, waiting_express=40, max_workers=8)).express == 1
+    assert allocate(PoolState(idle=1, general=6, express=1, waiting_express=40, max_workers=8)).express == 1
 
 
 def test_both_kinds_take_turns_at_the_only_connection() -> None:
@@ -85,7 +85,7 @@ def test_where_the_database_gives_no_more_connections_its_share_is_reserved() ->
 
 
 def test_workers_lent_to_express_statements_count_as_the_reserved_ones() -> None:
-    assert allocate(PoolState(idle=1, general=7, other=2, waiting_general=1)).general == 1
+    assert allocate(PoolState(idle=1, general=7, express=2, waiting_general=1)).general == 1
 
 
 def test_no_state_is_answered_with_more_than_there_is() -> None:
