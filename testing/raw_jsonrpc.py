@@ -1,11 +1,11 @@
-"""The real server for a host without an SDK: one JSON-RPC message per line, with bounded waits.
+"""Starts the real server and talks to it in plain JSON-RPC, without an SDK; every wait has a limit.
 
     with RawServer(environment, folder) as server:
         server.initialize()
         answer = server.call("execute_sql", sql="select 1")
 
-A thread reads all of standard output. A line that is not a JSON-RPC message fails the next wait, and is
-listed in `stray_lines`.
+A thread reads all of standard output. A line that is not a JSON-RPC message is listed in `stray_lines`; it
+and the server's end fail every wait for a message.
 """
 
 import json
@@ -13,7 +13,7 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -104,7 +104,7 @@ class RawServer:
         return self._stderr_file.read_text("utf-8", errors="replace")
 
     def initialize(self, capabilities: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Open a session as hosts did before 2026-07-28."""
+        """Open a session as hosts do before protocol version 2026-07-28."""
         reply = self.request(
             "initialize",
             protocolVersion=LEGACY_VERSION,
@@ -115,7 +115,10 @@ class RawServer:
         return reply
 
     def discover(self) -> dict[str, Any]:
-        """Send server/discover, as hosts do since 2026-07-28; this and later requests name the client."""
+        """Send server/discover, as hosts do from protocol version 2026-07-28 on.
+
+        This and later requests name the client.
+        """
         self._meta = MODERN_META
         return self.request("server/discover")
 
@@ -158,11 +161,7 @@ class RawServer:
     def receive(self, request_id: int | None) -> dict[str, Any]:
         """Wait for the reply to a request; None means the error about a line whose id cannot be read."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: request_id in self._replies or self.stray_lines or self._is_at_end, REPLY_TIMEOUT_S
-            )
-            assert not self.stray_lines, f"no JSON-RPC: {self.stray_lines}"
-            assert request_id in self._replies, f"no reply; the server's log ends:\n{self.stderr[-2000:]}"
+            self._wait_until(lambda: request_id in self._replies, f"reply to {request_id}")
             return self._replies.pop(request_id)
 
     def heard(self, method: str) -> list[dict[str, Any]]:
@@ -171,18 +170,15 @@ class RawServer:
             return [each.get("params", {}) for each in self._notifications if each["method"] == method]
 
     def hear(self, method: str, count: int = 1) -> list[dict[str, Any]]:
-        """Wait until there are a number of notifications of a kind, and return their parameters."""
+        """Wait for `count` notifications of a method; return the parameters of all so far."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self.heard(method)) >= count, REPLY_TIMEOUT_S)
-            found = self.heard(method)
-            assert len(found) >= count, f"heard {self._notifications}"
-            return found
+            self._wait_until(lambda: len(self.heard(method)) >= count, f"{count} {method}")
+            return self.heard(method)
 
     def next_question(self) -> dict[str, Any]:
-        """Wait for a request of the server that was not returned yet."""
+        """Return the server's next request that this method has not returned; wait for it."""
         with self._changed:
-            self._changed.wait_for(lambda: self._questions or self._is_at_end, REPLY_TIMEOUT_S)
-            assert self._questions, f"no request; the server's log ends:\n{self.stderr[-2000:]}"
+            self._wait_until(lambda: len(self._questions) > 0, "request of the server")
             return self._questions.pop(0)
 
     def respond(self, question: Mapping[str, Any], **response: Any) -> None:
@@ -225,6 +221,13 @@ class RawServer:
         finally:
             if self._process.stdout is not None:
                 self._process.stdout.close()
+
+    def _wait_until(self, has_come: Callable[[], bool], what: str) -> None:
+        """Wait for messages; fail at a line that is not JSON-RPC, the server's end or the time limit."""
+        self._changed.wait_for(lambda: self.stray_lines or has_come() or self._is_at_end, REPLY_TIMEOUT_S)
+        assert not self.stray_lines, f"lines that are not JSON-RPC: {self.stray_lines}"
+        end = " before the server ended" if self._is_at_end else ""
+        assert has_come(), f"no {what}{end}; the server's log ends:\n{self.stderr[-2000:]}"
 
     def _write(self, message: dict[str, Any]) -> None:
         self.write_line(json.dumps(message).encode())
