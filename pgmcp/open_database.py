@@ -1,4 +1,4 @@
-"""Builds the objects that serve one database."""
+"""Composition root of a database: builds the objects that serve it."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Builds the objects of the server from the settings."""
+"""Composition root of the server: builds its objects from the settings."""
 
 import asyncio
 import gc

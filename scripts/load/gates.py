@@ -1,4 +1,4 @@
-"""Gates of scenarios, the measured figures, and the verdicts."""
+"""Limits ("gates") for the figures of a load test, the figures, and whether they pass."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class Gate:
 
     Attributes:
         what: a short description.
-        at_most: limit of the figure, or of its ratio to the floor if `unit` is RATIO; None only shows
-            the figure.
-        unit: RATIO, "ms", "MB", or the counted thing.
+        at_most: highest figure that passes; with RATIO, the highest ratio to `Measured.floor`. If None, the
+            figure is shown and not judged.
+        unit: RATIO, "ms", "MB", or what is counted, such as "replies".
     """
 
     what: str
@@ -41,7 +41,7 @@ class Measured:
     """One figure.
 
     Attributes:
-        floor: for a ratio, the figure without pgmcp in the same run; both are in ms.
+        floor: for a ratio: what `value` is divided by, from the same run; value and floor are then in ms.
         note: further details of the figure.
     """
 
@@ -59,9 +59,10 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A measuring function, and the gates of its figures, in the same order.
+    """A measuring function and its gates.
 
     Attributes:
+        gates: one gate for each figure that `measure` returns, in that order.
         timeout_s: None if the function limits its own duration.
     """
 
@@ -87,8 +88,8 @@ class Verdict:
     is_skipped: bool = False
 
     @property
-    def figure(self) -> float | None:
-        """The judged value: a ratio, or the measured figure."""
+    def judged(self) -> float | None:
+        """The value compared with the limit: the figure, or its ratio to the floor; None without a figure."""
         if self.measured is None:
             return None
         if self.measured.floor is None:
@@ -97,12 +98,12 @@ class Verdict:
 
     @property
     def passed(self) -> bool | None:
-        """Whether the limit was kept; None if there is none."""
+        """Whether the figure is within the limit; None if there is no limit or it was skipped."""
         if self.is_skipped:
             return None
-        if self.figure is None:
+        if self.judged is None:
             return False
-        return None if self.gate.at_most is None else self.figure <= self.gate.at_most
+        return None if self.gate.at_most is None else self.judged <= self.gate.at_most
 
     def as_json(self) -> dict[str, Any]:
         """Return the line for `--json`."""
@@ -112,7 +113,7 @@ class Verdict:
             "what": self.gate.what,
             "measured": _rounded(measured.value) if measured else None,
             "floor": _rounded(measured.floor) if measured else None,
-            "figure": _rounded(self.figure),
+            "figure": _rounded(self.judged),
             "unit": self.gate.unit,
             "gate": self.gate.at_most,
             "passed": self.passed,

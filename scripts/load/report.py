@@ -48,11 +48,11 @@ def show(verdicts: Sequence[Verdict], console: Console) -> None:
 def _figures(verdict: Verdict) -> tuple[str, str, str, str]:
     gate, measured = verdict.gate, verdict.measured
     at_most = "" if gate.at_most is None else f"≤ {gate.at_most:g} {gate.unit}"
-    if measured is None or verdict.figure is None:
+    if measured is None or verdict.judged is None:
         return "", "", "", at_most
     if measured.floor is None:
-        return "", "", f"{round(verdict.figure, 1):g} {gate.unit}", at_most
-    return f"{measured.value:.2f} ms", f"{measured.floor:.2f} ms", f"{verdict.figure:.2f} {RATIO}", at_most
+        return "", "", f"{round(verdict.judged, 1):g} {gate.unit}", at_most
+    return f"{measured.value:.2f} ms", f"{measured.floor:.2f} ms", f"{verdict.judged:.2f} {RATIO}", at_most
 
 
 def _result(verdict: Verdict) -> str:

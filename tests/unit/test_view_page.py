@@ -1,4 +1,4 @@
-"""Content that the built page must not have."""
+"""What the built page contains and does not contain, its policy, its size, and the licences of its parts."""
 
 import re
 
@@ -27,7 +27,7 @@ def test_the_page_never_makes_markup_of_text(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["eval(", "new Function", "fetch(", "XMLHttpRequest", "WebSocket", "localStorage"]
 )
-def test_our_own_source_runs_no_text_and_asks_no_network(name: str) -> None:
+def test_our_own_source_evaluates_no_text_uses_no_network_and_stores_nothing(name: str) -> None:
     assert [path.name for path in SOURCE.glob("*.js") if name in path.read_text("utf-8")] == []
 
 
@@ -46,10 +46,10 @@ def test_the_page_allows_itself_nothing_but_its_own_script_and_style() -> None:
     assert set(directives) >= {"script-src", "style-src"}
 
 
-def test_the_page_names_no_address() -> None:
+def test_the_page_has_addresses_of_three_hosts_only() -> None:
     addresses = set(re.findall(r"https?://[^\s\"'`)]+", read_result_view()))
 
-    # Names of XML's and of Vega's making, which nothing loads.
+    # XML namespaces and Vega's schema URLs are identifiers; nothing loads them.
     assert {re.sub(r"(//[^/]+/).*", r"\1", address) for address in addresses} <= {
         "http://www.w3.org/",
         "https://vega.github.io/",
