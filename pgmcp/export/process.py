@@ -5,8 +5,8 @@
     stdout   {"bytes": 1234}, or {"failure": "No space left on device"}
 
 Reads rows from standard input and writes them to the file that the header names. The file has a temporary
-name until it is complete and on the disk. If writing fails, takes too long or is stopped by SIGTERM, SIGHUP or
-SIGINT, the process removes the incomplete file; only SIGKILL, or a crash of the process, leaves it. If the
+name until it is complete and on the disk. If writing fails, takes too long or is stopped by SIGTERM, SIGHUP
+or SIGINT, the process removes the incomplete file; only SIGKILL, or a crash of the process, leaves it. If the
 server ends before it has sent all rows, no file is created; if it ends later, the file is still completed.
 """
 

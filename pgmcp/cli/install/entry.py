@@ -26,7 +26,7 @@ def server_command(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
     The program is the interpreter. The console script would not do: its first line cannot contain a path with
     spaces, and on Windows it is an .exe. `-P` prevents imports of modules in the host's folder. A virtual
-    environment's interpreter is a link. It is not resolved, because the link's target does not use the virtual
+    environment's interpreter is a link. It is not resolved, because its target does not use the virtual
     environment.
 
     Raises:
