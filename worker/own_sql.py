@@ -169,10 +169,13 @@ class _OwnExchange:
         """Return what the server or a pooler said before it closed the connection; None if nothing.
 
         libpq has read that already when sending fails: "connection not in pipeline mode" is all it reports.
+        A server that is merely silent is not waited for.
         """
         results: list[pq.abc.PGresult] = []
         with suppress(psycopg.OperationalError):
-            while len(results) < _MAX_CLOSING_RESULTS and (result := self._pgconn.get_result()) is not None:
+            while len(results) < _MAX_CLOSING_RESULTS and not self._pgconn.is_busy():
+                if (result := self._pgconn.get_result()) is None:
+                    break
                 results.append(result)
         reason = _first_error(results)
         return psycopg.OperationalError(_text(reason)) if reason is not None else None
