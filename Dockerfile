@@ -15,11 +15,12 @@ RUN uv build --wheel --out-dir /dist \
     && uv pip install --no-cache --no-build --compile-bytecode --python /opt/pgmcp/bin/python "$(ls /dist/*.whl)[fleet,metrics,telemetry]"
 
 FROM python:3.13-slim AS runtime
-# tini is PID 1: it passes signals on and reaps workers whose parent died. Debian removes an old version from its
+# tini is PID 1: it passes signals on and reaps workers whose parent died. openssh-client is for PG_MCP_DATABASE_SSH;
+# ssh needs a user that /etc/passwd has. Debian removes an old version from its
 # archive when a fixed one comes, so its version is not pinned.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends tini \
+    && apt-get install -y --no-install-recommends tini openssh-client \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin pgmcp
 COPY --from=build /opt/pgmcp /opt/pgmcp

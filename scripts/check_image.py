@@ -33,7 +33,7 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 
 _ROOT: Final = Path(__file__).parents[1]
 _SUITE: Final = "trixie"
-_PACKAGES: Final = "python3,python3-venv,tini,ca-certificates"
+_PACKAGES: Final = "python3,python3-venv,tini,openssh-client,ca-certificates"
 _USER: Final = "10001"
 _UV: Final = shutil.which("uv") or "uv"
 _DEADLINE_S: Final = 60.0

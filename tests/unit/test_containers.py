@@ -51,6 +51,13 @@ def test_the_image_serves_as_a_user_without_privileges_below_an_init() -> None:
     assert 'ENTRYPOINT ["tini", "--", "pgmcp"]' in DOCKERFILE
 
 
+def test_the_image_has_ssh_and_its_user_a_line_in_passwd_without_which_ssh_refuses_to_run() -> None:
+    installed = re.findall(r"apt-get install -y --no-install-recommends (.+) \\$", DOCKERFILE, re.MULTILINE)
+
+    assert [packages.split() for packages in installed] == [["tini", "openssh-client"]]
+    assert "useradd --uid 10001 " in DOCKERFILE
+
+
 def test_the_image_is_built_of_named_versions_and_has_no_compiler() -> None:
     stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
     bases, _, names = zip(*(stage.splitlines()[0].split() for stage in stages), strict=True)
