@@ -4,6 +4,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from pgmcp.cli.ask import MAX_INPUT_BYTES, read_text
@@ -52,20 +53,29 @@ async def _run_batch(settings: Settings, terminal: Terminal, inputs: list[Input]
     async with open_session(settings) as session:
         conversation = Conversation(session, terminal, next(iter(settings.databases)))
         for item in inputs:
-            if not await _run_when_allowed(conversation, item, terminal):
+            if not await run_when_allowed(partial(conversation.run, item), terminal.remark):
                 return
 
 
-async def _run_when_allowed(conversation: Conversation, item: Input, terminal: Terminal) -> bool:
-    """Run an input, and wait where the rate limit asks for it."""
+async def run_when_allowed(
+    run: Callable[[], Awaitable[bool]],
+    remark: Callable[[str], None],
+    *,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> bool:
+    """Run an input, and wait where the rate limit asks for it.
+
+    Raises:
+        RateLimitedError: waiting does not help.
+    """
     while True:
         try:
-            return await conversation.run(item)
+            return await run()
         except RateLimitedError as error:
             if error.retry_after_s is None:
                 raise
-            terminal.remark(f"the rate limit is reached; going on in {error.retry_after_s:.0f} s")
-            await asyncio.sleep(error.retry_after_s)
+            remark(f"the rate limit is reached; going on in {error.retry_after_s:.0f} s")
+            await sleep(error.retry_after_s)
 
 
 async def _talk(settings: Settings, terminal: Terminal, *, keeps_history: bool) -> int:

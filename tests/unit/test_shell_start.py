@@ -1,0 +1,50 @@
+"""A batch of the shell waits at the rate limit."""
+
+import pytest
+
+from pgmcp.cli.shell.start import run_when_allowed
+from pgmcp.errors import RateLimitedError
+from pgmcp.rate_limit import RateLimit
+
+pytestmark = pytest.mark.anyio
+
+
+class Batch:
+    """Inputs that only count against a limit of one per minute, and a clock that waiting moves."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.remarks: list[str] = []
+        self._limit = RateLimit(
+            enabled=True,
+            requests_per_minute=1,
+            requests_per_hour=100,
+            tokens_per_minute=1,
+            clock=lambda: self.now_s,
+        )
+
+    async def run_one(self) -> bool:
+        return await run_when_allowed(self._admit, self.remarks.append, sleep=self._sleep)
+
+    async def _admit(self) -> bool:
+        await self._limit.admit()
+        return True
+
+    async def _sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+async def test_each_input_of_a_batch_waits_until_the_rate_limit_allows_it() -> None:
+    batch = Batch()
+
+    assert [await batch.run_one() for _ in range(3)] == [True, True, True]
+    assert batch.now_s == 120
+    assert batch.remarks == ["the rate limit is reached; going on in 60 s"] * 2
+
+
+async def test_an_input_for_which_waiting_does_not_help_ends_the_batch() -> None:
+    async def ask_too_much() -> bool:
+        raise RateLimitedError("1 token per minute", None)
+
+    with pytest.raises(RateLimitedError):
+        await run_when_allowed(ask_too_much, print)
