@@ -16,8 +16,8 @@ RUN uv build --wheel --out-dir /dist \
 
 FROM python:3.13-slim AS runtime
 # tini is PID 1: it passes signals on and reaps workers whose parent died. openssh-client is for PG_MCP_DATABASE_SSH;
-# ssh needs a user that /etc/passwd has. Debian removes an old version from its
-# archive when a fixed one comes, so its version is not pinned.
+# ssh needs a user that /etc/passwd has. Debian removes an old version from its archive when a fixed one comes, so
+# versions are not pinned.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends tini openssh-client \

@@ -1,5 +1,6 @@
 """`--chart` of `pgmcp ask` and `pgmcp sql`: an answer's rows as a PNG file."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -49,12 +50,27 @@ def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:
         say("drawing the chart")
         picture = asyncio.run(draw_png(chart.specification(rows.rows)))
     try:
-        file.write_bytes(picture)
+        write_picture(file, picture)
     except OSError as error:
         raise InvalidArgumentError(
             f"{file} cannot be written: {error.strerror}", hint="name another file with --chart"
         ) from error
     terminal.remark(f"{file}: {chart.description}")
+
+
+def write_picture(file: Path, picture: bytes) -> None:
+    """Write the whole file, or leave what is there; a device or a pipe is written directly."""
+    if file.exists() and not file.is_file():
+        file.write_bytes(picture)
+        return
+    file = file.resolve()
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(picture)
+        partial.replace(file)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 CHART_OPTION: Final = AnswerOption(

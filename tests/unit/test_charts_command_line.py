@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from pgmcp.charts.command_line import check_chart
+from pgmcp.charts.command_line import check_chart, write_picture
 from pgmcp.cli.options import Form, OutputOptions
+from testing.full_disk import full_disk
 
 
 @pytest.mark.parametrize("form", [Form.SQL, Form.EXPLAIN])
@@ -21,3 +22,14 @@ def test_a_chart_goes_into_a_png_file_in_an_existing_folder(tmp_path: Path) -> N
         check_chart(tmp_path / "a.svg", OutputOptions())
     with pytest.raises(typer.BadParameter, match="does not exist"):
         check_chart(tmp_path / "nowhere" / "a.png", OutputOptions())
+
+
+def test_a_full_disk_leaves_the_earlier_picture(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    write_picture(file, b"earlier")
+
+    with full_disk(4), pytest.raises(OSError, match="File too large"):
+        write_picture(file, b"later")
+
+    assert list(tmp_path.iterdir()) == [file]
+    assert file.read_bytes() == b"earlier"

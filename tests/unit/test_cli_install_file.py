@@ -8,6 +8,7 @@ import pytest
 
 from pgmcp.cli.install.file import read_host_file, replace_host_file
 from pgmcp.errors import SettingsError
+from testing.full_disk import full_disk
 
 posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 
@@ -140,3 +141,13 @@ def test_a_folder_that_cannot_be_made_is_said_so(path: Path) -> None:
         replace_host_file(read_host_file(path / "below a file" / "mcp.json"), "{}", is_private=False)
 
     assert file.status is None
+
+
+def test_a_full_disk_leaves_neither_a_half_backup_nor_another_text(path: Path) -> None:
+    file, before = read_host_file(path), path.read_bytes()
+
+    with full_disk(4), pytest.raises(SettingsError, match="cannot be written: file too large"):
+        replace_host_file(file, "{}", is_private=False)
+
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_bytes() == before

@@ -6,6 +6,7 @@ from pgmcp.errors import SettingsError
 from pgmcp.generation.context_edit import add_verified
 from pgmcp.generation.context_file import load_context
 from pgmcp.generation.verified import VerifiedQuestion
+from testing.full_disk import full_disk
 
 NEW = VerifiedQuestion(
     'How many "big" orders: today?', "SELECT count(*)\n  FROM orders\nWHERE x = '# no comment'"
@@ -94,16 +95,10 @@ def test_a_question_is_verified_once(path: Path) -> None:
 
 
 def test_a_full_disk_leaves_no_part_of_a_file(tmp_path: Path) -> None:
-    resource = pytest.importorskip("resource")
     file = tmp_path / "context.yaml"
     file.write_text("# mine\n", encoding="utf-8")
-    unbound = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, unbound[1]))  # fails as a full disk does
-    try:
-        with pytest.raises(SettingsError, match="File too large"):
-            add_verified(file, "shop", VerifiedQuestion("How many?", "select 1"))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, unbound)
+    with full_disk(10), pytest.raises(SettingsError, match="File too large"):
+        add_verified(file, "shop", VerifiedQuestion("How many?", "select 1"))
 
     assert list(tmp_path.iterdir()) == [file]
     assert file.read_text("utf-8") == "# mine\n"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pgmcp.cli.shell.history import HistoryFile
+from testing.full_disk import full_disk
 
 
 def test_inputs_come_back_in_order_with_their_lines(tmp_path: Path) -> None:
@@ -48,3 +49,19 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="symbolic links"):
         HistoryFile(tmp_path / "history", 3).append("select 1;")
+
+
+def test_a_full_disk_loses_only_the_input_that_does_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "history"
+    file = HistoryFile(path, 2)
+    for number in range(5):
+        file.append(str(number))
+
+    with full_disk(path.stat().st_size + 4):
+        with pytest.raises(OSError, match="No space left"):
+            file.append("select 1;")
+        file.append("5")
+
+    with full_disk(2):  # too little to shorten it
+        assert file.load() == ["4", "5"]
+    assert list(tmp_path.iterdir()) == [path]

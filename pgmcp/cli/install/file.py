@@ -99,8 +99,12 @@ def _back_up(file: HostFile) -> Path | None:
         backup = file.target.with_name(f"{file.target.name}.bak{number}")
         with suppress(FileExistsError):
             descriptor = os.open(backup, _NEW_FILE, _PRIVATE_MODE)
-            _fill(descriptor, file.text)
-            _take_over(backup, file.status, is_private=False)
+            try:
+                _fill(descriptor, file.text)
+                _take_over(backup, file.status, is_private=False)
+            except BaseException:
+                backup.unlink(missing_ok=True)
+                raise
             return backup
     return None
 

@@ -3,8 +3,11 @@
 Inputs can contain values, so nothing else reads the file. An input that begins with a space is not saved.
 """
 
+import errno
 import json
 import os
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -36,8 +39,10 @@ class HistoryFile:
     def load(self) -> list[str]:
         """Return the inputs, oldest first; a longer file is shortened.
 
+        If it cannot be shortened, for example on a full disk, it stays as it is.
+
         Raises:
-            OSError: the file cannot be read or shortened.
+            OSError: the file cannot be read.
         """
         if not self._max_entries or not self._path.is_file():
             return []
@@ -45,7 +50,8 @@ class HistoryFile:
             lines = file.read(_MAX_FILE_BYTES).splitlines()
         kept = lines[-self._max_entries :]
         if len(lines) > _SLACK * self._max_entries:
-            self._replace(kept)
+            with suppress(OSError):
+                self._replace(kept)
         return [text for text in map(_read_line, kept) if text]
 
     def append(self, text: str) -> None:
@@ -60,7 +66,7 @@ class HistoryFile:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | _NO_LINK, _MODE)
         with os.fdopen(descriptor, "wb", buffering=0) as file:
-            file.write(json.dumps(text).encode() + b"\n")
+            _write_whole(file, json.dumps(text).encode() + b"\n")
 
     def _replace(self, lines: list[bytes]) -> None:
         partial = self._path.with_name(f".{self._path.name}.{os.getpid()}")
@@ -75,6 +81,15 @@ class HistoryFile:
 
 
 _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
+
+
+def _write_whole(file: FileIO, line: bytes) -> None:
+    """Append a line, or nothing of it: the next one would continue a half line and be lost, too."""
+    before = os.fstat(file.fileno()).st_size
+    written = file.write(line)
+    if written != len(line):
+        file.truncate(before)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _read_line(line: bytes) -> str:
