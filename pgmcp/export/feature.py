@@ -86,10 +86,12 @@ def _extend_answers(server: "ServerSettings | None") -> AnswerExtension:
     from pgmcp.export.settings import ExportSettings
 
     assert isinstance(server, ExportSettings)  # noqa: S101 # its fields are registered below
-    return ExportExtension(server.export_dir, _file_limits(server))
+    limits = RowLimits(server.export_max_rows, server.export_max_bytes, server.max_cell_bytes)
+    return ExportExtension(server.export_dir, limits)
 
 
 def _file_limits(server: "ServerSettings") -> RowLimits:
+    """Return the limits of a file that a person named: never lower than without the file."""
     from pgmcp.export.settings import ExportSettings
 
     assert isinstance(server, ExportSettings)  # noqa: S101 # as above

@@ -131,8 +131,9 @@ def test_without_a_model_it_says_what_to_set(shop_environment: dict[str, str], f
     answered = run(shop_environment, folder, "ask", "Will it rain?")
 
     assert answered.returncode == 2
-    assert b"call `pgmcp sql`" in answered.stderr
     assert b"PG_MCP_OPENAI_API_KEY" in answered.stderr
+    assert b"pgmcp sql" in answered.stderr
+    assert b"execute_sql" not in answered.stderr
 
 
 def test_a_chart_is_written_in_addition_to_the_rows_and_described(
