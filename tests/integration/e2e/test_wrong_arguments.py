@@ -189,6 +189,7 @@ def test_a_host_that_fills_every_optional_argument_with_nothing_has_left_it_out(
         ("search_schema", {"tables": "orders, customers"}),
         ("search_schema", {"tables": '["orders", "customers"]'}),
         ("search_schema", {"tables": [""]}),
+        ("search_schema", {"tables": ["orders", " "]}),
         ("search_schema", {"tables": '"orders"'}),
     ],
 )
