@@ -469,6 +469,23 @@ def test_every_column_but_the_secret_ones_may_be_read(
     assert [name for name in columns if not passes(f"select c.{name} from {catalog} c", policy)] == secrets
 
 
+def test_a_condition_on_samples_counts_only_if_the_server_applies_it_first(module_database: str) -> None:
+    with psycopg.connect(module_database) as connection:
+        leakproof = connection.execute(
+            "select distinct o.oprname from pg_operator o join pg_proc p on p.oid = o.oprcode"
+            " where o.oprname in ('=', '<>', '~~') and o.oprleft = 'name'::regtype and p.proleakproof"
+        ).fetchall()
+        connection.execute("set search_path = pg_catalog")
+        current_schema = connection.execute("select current_schema()").fetchone()
+
+    # LIKE is ~~. A condition that is not leakproof may be evaluated after one that shows values in its error.
+    assert sorted(leakproof) == [("<>",), ("=",)]
+    assert current_schema == ("pg_catalog",)
+    for condition, passing in (("= 'public'", True), ("like 'public'", False), ("= current_schema()", False)):
+        sql = f"select most_common_vals from pg_stats where schemaname {condition}"
+        assert passes(sql, FunctionPolicy()) is passing, sql
+
+
 @pytest.mark.parametrize(
     ("catalog", "harmless", "showing"),
     [
