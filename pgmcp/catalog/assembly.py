@@ -139,12 +139,13 @@ class Assembly:
             session: the row of `queries.SESSION`.
             left_out_schemas: schemas with relations that the scope excludes.
         """
-        server_version, time_zone, search_path = session
+        server_version, time_zone, database, search_path = session
         new = Catalog(
             tables=tuple(sorted(self._tables, key=lambda table: (table.schema, table.name))),
             search_path=tuple(schema for schema in decode_texts(search_path) if not schema.startswith("pg_")),
             server_version=server_version.partition(" ")[0],  # packagers append text: "15.8 (Debian …)"
             time_zone=time_zone,
+            database=database,
             scope=self._scope,
             left_out_schemas=tuple(sorted(left_out_schemas)),
         )

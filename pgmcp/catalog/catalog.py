@@ -141,6 +141,7 @@ class Catalog:
         time_zone: of the session, as PostgreSQL names it: "Europe/Berlin".
         scope: what the operator excluded, and whose values may not be shown.
         left_out_schemas: schemas with relations that the scope excludes, sorted.
+        database: its name in PostgreSQL.
     """
 
     tables: tuple[Table, ...]
@@ -149,6 +150,7 @@ class Catalog:
     time_zone: str = "UTC"
     scope: CatalogScope = field(default_factory=CatalogScope)
     left_out_schemas: tuple[str, ...] = ()
+    database: str = ""
 
     def says_the_same_as(self, other: "Catalog") -> bool:
         """Return whether another catalog has the same content."""
@@ -156,21 +158,33 @@ class Catalog:
 
     @property
     def _facts(self) -> tuple[object, ...]:
-        return self.search_path, self.server_version, self.time_zone, self.scope, self.left_out_schemas
+        return (
+            self.search_path,
+            self.server_version,
+            self.time_zone,
+            self.scope,
+            self.left_out_schemas,
+            self.database,
+        )
 
     def find(self, name: str) -> Table | None:
-        """Return the table named by `table` (through the search path) or `schema.table`.
+        """Return the table named by `table` (through the search path), `schema.table` or with the database.
 
         The exact spelling wins. Otherwise a spelling that differs only in case is accepted if it is
         unambiguous.
         """
-        match parse_name(name):
+        match self.parts_in_database(name):
             case (table,):
                 return self._find_on_search_path(table)
             case (schema, table):
                 return self.get(schema, table) or self._find_folded(schema, table)
             case _:
                 return None
+
+    def parts_in_database(self, name: str) -> tuple[str, ...]:
+        """Return the parts of a name, without the database of `database.schema.table` if it is this one."""
+        parts = parse_name(name)
+        return parts[1:] if len(parts) == 3 and parts[0].lower() == self.database.lower() else parts
 
     def get(self, schema: str, name: str) -> Table | None:
         """Return the table of exactly this schema and name."""

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from pgmcp.catalog.catalog import Catalog
-from pgmcp.catalog.identifiers import parse_name, quote_identifier
+from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
 from pgmcp.execution.result import JsonScalar
@@ -64,7 +64,7 @@ async def find_hidden(fetch: Fetch, names: Sequence[str], catalog: Catalog) -> l
 
     Returns nothing if the database does not answer: the result only explains another error.
     """
-    wanted = [parts for name in names[:MAX_NAMES] if 1 <= len(parts := parse_name(name)) <= 2]
+    wanted = [parts for name in names[:MAX_NAMES] if 1 <= len(parts := catalog.parts_in_database(name)) <= 2]
     wanted = [parts for parts in wanted if catalog.find(".".join(map(quote_identifier, parts))) is None]
     if not wanted:
         return []

@@ -85,6 +85,7 @@ def _texts(values: str) -> str:
 SESSION = """
 SELECT pg_catalog.current_setting('server_version') AS server_version,
        pg_catalog.current_setting('TimeZone') AS time_zone,
+       pg_catalog.current_database() AS database,
        pg_catalog.current_setting('pgmcp.schemas') AS search_path"""
 
 # reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A read of a parent reads its

@@ -9,6 +9,7 @@ from typing import Final
 from pgmcp.argument_bounds import check_search
 from pgmcp.catalog.cache import CatalogChange
 from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.identity import Principal
 from pgmcp.lookup.search import search
@@ -16,6 +17,7 @@ from pgmcp.pipeline.call import Database, Operation
 from pgmcp.pipeline.calls import Calls
 from pgmcp.pipeline.databases import Databases
 from pgmcp.pipeline.several import Outcome, run_on_each
+from pgmcp.untrusted import escape_untrusted
 
 _SHARE_OF_TIMEOUT: Final = 0.8
 """Part of a call's time after which one of several databases counts as failed."""
@@ -74,6 +76,7 @@ class SchemaAccess:
             served = await self._databases.serve(database, principal)
             call.role = served.role_name
             catalog = await served.schema.get()
+            names = _without_database(names, served.name)
             return catalog, await _find_in_one(served, catalog, text, names, limit)
 
     async def find_tables_in_all(
@@ -96,7 +99,9 @@ class SchemaAccess:
 
         async def find(name: str) -> FoundTables:
             catalog = await self._databases.catalog(name, principal)
-            return FoundTables(catalog, await _find_known(catalog, text, names, limit))
+            return FoundTables(
+                catalog, await _find_known(catalog, text, _without_database(names, name), limit)
+            )
 
         call = self._calls.begin(Operation.SEARCH_SCHEMA, None, caller, principal)
         with self._calls.bounded(call):
@@ -186,19 +191,32 @@ async def _refuse_unknown(
         InvalidArgumentError: says whether a database hides it, or which similar names there are.
     """
     for name in names:
-        if any(each.catalog.find(name) for each in found.values()):
+        names_by_database = {database: _without_database([name], database) for database in found}
+        if any(each.catalog.find(*names_by_database[database]) for database, each in found.items()):
             continue
         for database, each in found.items():
-            for relation in await databases[database].find_hidden([name], each.catalog):
+            for relation in await databases[database].find_hidden(names_by_database[database], each.catalog):
                 raise InvalidArgumentError(f"database {database}: {relation.describe()}", hint=_HIDDEN_HINT)
         _existing_table(next(iter(found.values())).catalog, name)
+
+
+def _without_database(names: Sequence[str], database: str) -> list[str]:
+    """Return names without the database of `database.schema.table` if that is the configured name."""
+    parts_by_name = {name: parse_name(name) for name in names}
+    return [
+        ".".join(map(quote_identifier, parts[1:])) if len(parts) == 3 and parts[0] == database else name
+        for name, parts in parts_by_name.items()
+    ]
 
 
 def _existing_table(catalog: Catalog, name: str) -> Table:
     if (table := catalog.find(name)) is not None:
         return table
     near = ", ".join(catalog.display_name(table) for table in catalog.nearest(name))
-    raise InvalidArgumentError(
-        f"no table is called {name!r}",
-        hint=f"near: {near}" if near else "search_schema without arguments lists all",
-    )
+    hint = f"near: {near}" if near else "search_schema without arguments lists all"
+    if len(catalog.parts_in_database(name)) == 3:
+        own = escape_untrusted(catalog.database)
+        hint = (
+            f"three parts mean database.schema.table, and this database is {own}; write schema.table; {hint}"
+        )
+    raise InvalidArgumentError(f"no table is called {name!r}", hint=hint)

@@ -8,7 +8,7 @@ from pgmcp.catalog.column_types import Types
 from pgmcp.catalog.rows import Row
 from pgmcp.catalog.scope import CatalogScope
 
-SESSION: Row = ["18.1 (Packager 7)", "Europe/Berlin", '["public", "pg_temp_3"]']
+SESSION: Row = ["18.1 (Packager 7)", "Europe/Berlin", "shop", '["public", "pg_temp_3"]']
 BIGINT, TEXT, MOOD, PRICE = 20, 25, 90_001, 90_002
 ORDERS: Row = [1, "public", "orders", "r", "", 10, None]
 BUYERS: Row = [2, "public", "buyers", "r", "", None, None]
@@ -41,6 +41,7 @@ def rows(parts_by_id: dict[int, list[list[object]]]) -> list[Row]:
 def test_the_session_is_described_without_the_packagers_suffix_and_temporary_schemas() -> None:
     catalog = assemble(columns={})
 
+    assert catalog.database == "shop"
     assert (catalog.server_version, catalog.time_zone) == ("18.1", "Europe/Berlin")
     assert catalog.search_path == ("public",)
 

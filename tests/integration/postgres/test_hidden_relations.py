@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from functools import partial
 
 import psycopg
 import pytest
@@ -96,6 +97,31 @@ async def test_a_table_that_is_not_listed_is_explained_where_its_schema_is_asked
 
     assert "columns of public.ev_2025: id, year, month" in str(error.value)
     assert prompt_line(cars, catalog).endswith(" -- inherits from vehicles, which shows its rows too")
+
+
+async def test_a_name_may_begin_with_its_database(database: str) -> None:
+    async with pipeline_to(database) as pipeline:
+        catalog, found = await pipeline.schema.find_tables("", database=None, names=["cars"], limit=10)
+        (configured,) = pipeline.databases.names
+        own, schema = catalog.database, pipeline.schema
+        for name in (f'"{own}".public.cars', f"{configured}.public.cars", f"{configured}.PUBLIC.cars"):
+            assert await schema.find_tables("", database=None, names=[name], limit=10) == (catalog, found)
+            outcome = await schema.find_tables_in_all("", names=[name], limit=10)
+            assert outcome.results[configured].tables == found
+
+        for name, expected in (
+            (f"{configured}.public.ev_2025", "ev_2025 is a partition of public.ev"),
+            (f"{own}.public.ev_2025", "ev_2025 is a partition of public.ev"),
+            (f"{configured}.public.carz", "no table is called"),
+            ("elsewhere.public.cars", "no table is called"),
+        ):
+            for find in (partial(schema.find_tables, database=None), schema.find_tables_in_all):
+                with pytest.raises(InvalidArgumentError, match=expected) as error:
+                    await find("", names=[name], limit=10)
+
+    assert error.value.hint == (
+        f"three parts mean database.schema.table, and this database is {own}; write schema.table; near: cars"
+    )
 
 
 def explain(url: str, *names: str) -> list[str]:
