@@ -58,6 +58,13 @@ def test_a_proxys_configuration_is_the_one_that_the_tests_run(language: str, exa
     assert all(line.startswith("#") for line in text.removesuffix(shown).split("\n") if line)
 
 
+def test_an_ini_file_has_its_comments_on_lines_of_their_own() -> None:
+    blocks = [block for page in _PAGES for block in _blocks(page.read_text("utf-8"), "ini")]
+
+    assert blocks
+    assert [line for block in blocks for line in block.splitlines() if re.search(r"[^\s;].*;", line)] == []
+
+
 def test_the_example_env_file_is_what_its_generator_writes() -> None:
     assert write_example() == (_ROOT / ".env.example").read_text("utf-8")
 
