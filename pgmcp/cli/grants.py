@@ -14,13 +14,17 @@ from pgmcp.untrusted import escape_untrusted
 
 Fetch = Callable[[str], Awaitable[Sequence[Sequence[JsonScalar]]]]
 
-# A partition is read through its parent.
+# A partition is read through its parent. Policies that only restrict let no row be seen.
 _RELATIONS_SQL: Final = """
 SELECT n.nspname, c.relname,
        pg_catalog.has_any_column_privilege(c.oid, 'SELECT'),
        pg_catalog.row_security_active(c.oid),
-       (SELECT pg_catalog.string_agg(p.polname::pg_catalog.text, ', ' ORDER BY p.polname)
-          FROM pg_catalog.pg_policy AS p WHERE p.polrelid = c.oid)
+       (SELECT CASE WHEN pg_catalog.bool_or(p.polpermissive)
+                    THEN pg_catalog.string_agg(p.polname::pg_catalog.text, ', ' ORDER BY p.polname) END
+          FROM pg_catalog.pg_policy AS p
+         WHERE p.polrelid = c.oid AND p.polcmd IN ('r', '*')
+           AND EXISTS (SELECT FROM pg_catalog.unnest(p.polroles) AS r (oid)
+                        WHERE r.oid = 0::pg_catalog.oid OR pg_catalog.pg_has_role(r.oid, 'USAGE')))
   FROM pg_catalog.pg_class AS c
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
@@ -48,7 +52,7 @@ class Grants:
     Attributes:
         readable: tables and views, at least one column of each.
         unreadable: the others.
-        policies: those of readable tables that filter what the role sees; "" for no policy, which hides all.
+        policies: those of readable tables that filter what the role sees; "" if none lets it see a row.
     """
 
     readable: list[str]
@@ -88,7 +92,7 @@ async def find_readable(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str
 
 def describe_policies(policies: dict[str, str]) -> list[str]:
     """Return a phrase for each table whose rows are filtered."""
-    return [f"{table}: {names or 'no policy, so no row is seen'}" for table, names in policies.items()]
+    return [f"{table}: {names or 'no policy for this role, so no row is seen'}" for table, names in policies.items()]
 
 
 def check_grants(schemas: Sequence[str], hidden: Sequence[ColumnName]) -> bool:

@@ -240,6 +240,12 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         revoke select on forgotten from "{site.role}";
         alter table of_superuser enable row level security;
         create policy few on of_superuser for select to "{site.role}" using (id < 10);
+        create policy of_the_owner on of_superuser to {site.owner} using (true);
+        create policy additions on of_superuser for insert to public with check (true);
+        create table of_others (id int);
+        alter table of_others enable row level security;
+        create policy theirs on of_others to {site.owner} using (true);
+        create policy positive on of_others as restrictive to public using (id > 0);
         """
     )
     arguments = ("setup-sql", "--database", site.dbname, "--hide", "customers.email", "--check")
@@ -250,13 +256,15 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
 
     assert before.returncode == 1
     assert before.stdout.decode().splitlines() == [
-        "readable: 2 tables and views in public",
+        "readable: 3 tables and views in public",
         "not readable: public.forgotten",
         "readable, but to be hidden: public.customers.email",
+        "filtered by policies: public.of_others: no policy for this role, so no row is seen",
         "filtered by policies: public.of_superuser: few",
     ]
     assert after.returncode == 0
     assert after.stdout.decode().splitlines() == [
-        "readable: 3 tables and views in public",
+        "readable: 4 tables and views in public",
+        "filtered by policies: public.of_others: no policy for this role, so no row is seen",
         "filtered by policies: public.of_superuser: few",
     ]
