@@ -175,9 +175,10 @@ def how_to_install(extra: str) -> str:
     """Return how to install an optional part of pgmcp.
 
     Not by name from a package index, where the name belongs to nobody or to others. Without `--inexact`, uv
-    would remove the extras that are already installed.
+    would remove the extras that are already installed. Without `-e`, pip would replace an editable install by
+    a copy.
     """
-    with_uv, with_pip = f"uv sync --inexact --extra {extra}", f".venv/bin/pip install '.[{extra}]'"
+    with_uv, with_pip = f"uv sync --inexact --extra {extra}", f".venv/bin/pip install -e '.[{extra}]'"
     return f"in pgmcp's source folder, run `{with_uv}` or `{with_pip}`"
 
 

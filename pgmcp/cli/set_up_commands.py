@@ -1,7 +1,7 @@
 """The commands `install`, `doctor` and `setup-sql`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -11,6 +11,10 @@ from pgmcp.cli.options import SET_UP, entry_options, examples, examples_of, with
 
 set_up_commands = typer.Typer()
 """Has no name, so its commands are commands of `pgmcp`."""
+
+_ENTRY_NAMES: Final = ", or ".join(
+    ["pgmcp", *(f"{option.entry_name} with {option.flag}" for option in entry_options())]
+)
 
 
 @set_up_commands.command(
@@ -47,7 +51,7 @@ def install(
             "--http", metavar="URL", help="A server that runs elsewhere, as of `pgmcp serve --http`."
         ),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the entry; default: pgmcp.")] = None,
+    name: Annotated[str | None, typer.Option(help=f"Name of the entry; default: {_ENTRY_NAMES}.")] = None,
     file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The host's file, if it is not in the usual place.")
     ] = None,

@@ -209,7 +209,8 @@ def _show_desktop_block(screen: Screen) -> None:
     file = _DESKTOP_FILE_BY_PLATFORM.get(sys.platform, _OTHER_DESKTOP_FILE)
     arguments = ["-P", "-m", "pgmcp", "demo", "--serve"]
     screen.title("Try it in Claude Desktop")
-    screen.say(f"Put this into {file} and restart Claude Desktop:")
+    screen.say("Run `pgmcp install claude-desktop --demo`, which shows the change and asks before it writes.")
+    screen.say(f"Or put this into {file} and restart Claude Desktop:")
     screen.block({"mcpServers": {"pgmcp-demo": {"command": sys.executable, "args": arguments}}})
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
-from prompt_toolkit.filters import completion_is_selected
+from prompt_toolkit.filters import completion_is_selected, is_searching
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.lexers import DynamicLexer, Lexer, PygmentsLexer, SimpleLexer
@@ -63,7 +63,7 @@ class Prompt:
 def _key_bindings() -> KeyBindings:
     bindings = KeyBindings()
 
-    @bindings.add("enter", filter=~completion_is_selected)
+    @bindings.add("enter", filter=~completion_is_selected & ~is_searching)
     def _run_or_go_on(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         if is_complete(buffer.text):
