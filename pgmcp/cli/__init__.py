@@ -12,6 +12,7 @@ serve              `serve`
 ask                `ask` and `sql`
 schema             `schema`
 catalog_commands   `\d` and the other commands of psql, in `sql` and `shell`
+confirmation       asks a person before a command writes
 learn              `learn`
 context_changes    changes of the context file, shown and confirmed
 evaluate           `evaluate`; evaluation_report shows its results

@@ -193,11 +193,14 @@ def learn(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Save it without asking.")] = False,
 ) -> None:
     """Show the rows of a question, and save its SQL as verified once you confirm them."""
+    from pgmcp.cli.confirmation import confirm, require_terminal
     from pgmcp.cli.learn import keep, preview_answer
 
+    if not yes:
+        require_terminal()
     answer = preview_answer(question, sql=sql, database=database, file=to)
     if not yes:
-        typer.confirm("Is this answer right? Save its SQL as verified?", abort=True)
+        confirm("Is this answer right? Save its SQL as verified?")
     file = keep(question, answer, to)
     typer.echo(f"saved in {file}" if to else f"saved in {file}; running servers use it immediately")
 

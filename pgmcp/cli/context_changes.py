@@ -1,18 +1,16 @@
 """Finds entries for the context file, shows the change, and writes it once it is confirmed."""
 
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-import typer
-
+from pgmcp.cli.confirmation import confirm
 from pgmcp.cli.learn import required_context_file
 from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.terminal import Terminal
-from pgmcp.errors import ModelNotConfiguredError, SettingsError
+from pgmcp.errors import ModelNotConfiguredError
 from pgmcp.generation.context_edit import replace_context
 from pgmcp.knowledge.asked import read_asked
 from pgmcp.knowledge.changes import Changes, plan_changes
@@ -53,7 +51,7 @@ def import_entries(request: ImportRequest, *, database: str | None, is_agreed: b
 
     Raises:
         PgmcpError: nothing was written; the message says why.
-        typer.Abort: the user declined.
+        typer.Exit: the user declined.
     """
     run_and_write(database, partial(find_entries, request), is_agreed=is_agreed)
 
@@ -77,7 +75,7 @@ def draft_entries(audit: Path | None, *, database: str | None, is_agreed: bool) 
 
     Raises:
         PgmcpError: nothing was written; the message says why.
-        typer.Abort: the user declined.
+        typer.Exit: the user declined.
     """
     run_and_write(database, partial(_propose, audit), is_agreed=is_agreed)
 
@@ -130,7 +128,7 @@ def run_and_write(
 
     Raises:
         PgmcpError: nothing was written; the message says why.
-        typer.Abort: the user declined.
+        typer.Exit: the user declined.
     """
     terminal = Terminal()
     settings = _without_rate_limit(load_quiet_settings(terminal.warning_handler(), database))
@@ -144,7 +142,7 @@ def run_and_write(
         terminal.say(f"nothing to change in {path}")
         return
     if not is_agreed:
-        _ask()
+        confirm()
     replace_context(path, changes.after, changes.wanted)
     terminal.say(f"written: {path}; running servers use it immediately")
 
@@ -167,12 +165,3 @@ def _show(terminal: Terminal, imported: Imported, changes: Changes) -> None:
         terminal.say(f"  and {len(left_out) - MAX_SHOWN_REASONS} more")
     for text in imported.remarks:
         terminal.remark(text)
-
-
-def _ask() -> None:
-    if not sys.stdin.isatty():
-        raise SettingsError(
-            "nothing was written: there is no terminal for the confirmation",
-            hint="use --yes to write without confirmation",
-        )
-    typer.confirm("Write this?", abort=True)

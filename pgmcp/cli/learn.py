@@ -1,5 +1,6 @@
 """`pgmcp learn`: show the answer to a question, and save its SQL as verified after confirmation."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ from pgmcp.cli.stages import report_stages
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError, SettingsError
 from pgmcp.generation.context_edit import add_verified
+from pgmcp.generation.context_file import load_context
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.pipeline import ReturnType
 from pgmcp.settings import Settings, load_settings
@@ -28,12 +30,14 @@ def preview_answer(question: str, *, sql: str | None, database: str | None, file
         file: where the question is to be saved; None for the context file.
 
     Raises:
-        PgmcpError: there is no context file or no answer.
+        PgmcpError: there is no context file, the file cannot be used, or there is no answer.
     """
     terminal = Terminal()
     settings = load_quiet_settings(terminal.warning_handler(), database)
     if file is None:
         required_context_file(settings)
+    else:
+        check_target(file)
 
     with terminal.progress() as say:
         on_stage = report_stages(say, model=settings.openai.model)
@@ -55,10 +59,34 @@ def keep(question: str, answer: Answer, file: Path | None = None) -> Path:
     """Add the question and the SQL of its answer to a file, by default the context file; return the file."""
     if not answer.sql:
         raise InvalidArgumentError("the answer has no SQL to save", hint="pass it with --sql")
+    if file is not None and not file.exists():
+        _create(file)
     file = file or required_context_file(load_settings())
     verified = VerifiedQuestion(question.strip(), answer.sql.strip().rstrip(";"))
     add_verified(file, answer.database, verified)
     return file
+
+
+def check_target(file: Path) -> None:
+    """Check that questions can be saved in a file, which need not exist yet.
+
+    Raises:
+        SettingsError: they cannot.
+    """
+    if file.exists():
+        load_context(file, named_by="--to: ")
+    elif not file.absolute().parent.is_dir():
+        raise SettingsError(f"--to: the folder {file.parent} does not exist")
+    # The file is replaced by a new one in its folder.
+    if not os.access(file.resolve().parent, os.W_OK | os.X_OK):
+        raise SettingsError(f"--to: cannot write {file}: its folder is not writable")
+
+
+def _create(file: Path) -> None:
+    try:
+        file.touch()
+    except OSError as error:
+        raise SettingsError(f"--to: cannot write {file}: {error.strerror}") from error
 
 
 def required_context_file(settings: Settings) -> Path:

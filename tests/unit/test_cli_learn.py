@@ -1,10 +1,13 @@
-"""Files that `pgmcp learn` does not change."""
+"""Files that `pgmcp learn` does not change, and its confirmation."""
 
+import io
 from pathlib import Path
 
 import pytest
+import typer
 
-from pgmcp.cli.learn import preview_answer
+from pgmcp.cli.confirmation import confirm
+from pgmcp.cli.learn import check_target, preview_answer
 from pgmcp.errors import SettingsError
 from testing.mcp_server import SHOP_CONTEXT
 
@@ -18,3 +21,28 @@ def test_a_file_of_the_package_is_not_changed(monkeypatch: pytest.MonkeyPatch, t
         preview_answer("How many?", sql="select 1", database=None, file=None)
 
     assert "copy it" in refused.value.hint
+
+
+def test_a_file_that_cannot_be_used_is_refused_before_the_question_is_asked(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_bytes(b"\xff")
+
+    check_target(tmp_path / "new.yaml")
+    with pytest.raises(SettingsError, match="--to: cannot read"):
+        check_target(wrong)
+    with pytest.raises(SettingsError, match=r"--to: the folder .* does not exist"):
+        check_target(tmp_path / "nowhere" / "new.yaml")
+
+
+def test_a_no_says_that_nothing_was_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal = io.StringIO("n\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+
+    with pytest.raises(typer.Exit) as ended:
+        confirm()
+
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err == "nothing was written\n"

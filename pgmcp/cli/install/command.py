@@ -2,15 +2,13 @@
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import typer
-
+from pgmcp.cli.confirmation import confirm
 from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.install.edit import Slot, find_entry, remove_entry, set_entry
 from pgmcp.cli.install.entry import check_variables, is_secret, read_variables, server_command
@@ -127,7 +125,7 @@ def run_install(request: Request, *, removes: bool, is_agreed: bool) -> None:
 
     Raises:
         PgmcpError: nothing was written; the message says why.
-        typer.Abort: the user declined.
+        typer.Exit: the user declined.
     """
     change = prepare_removal(request) if removes else prepare_entry(request)
     terminal = Terminal()
@@ -136,17 +134,8 @@ def run_install(request: Request, *, removes: bool, is_agreed: bool) -> None:
     if not change.is_needed:
         return
     if not is_agreed:
-        _ask()
+        confirm()
     terminal.say(change.carry_out())
-
-
-def _ask() -> None:
-    if not sys.stdin.isatty():
-        raise SettingsError(
-            "nothing was written: there is no terminal for the confirmation",
-            hint="use --yes to write without confirmation",
-        )
-    typer.confirm("Write this?", abort=True)
 
 
 def prepare_entry(request: Request) -> Change:

@@ -20,14 +20,12 @@ def context(tmp_path: Path) -> Path:
     return file
 
 
-def learn(
-    environment: dict[str, str], folder: Path, *arguments: str, reply: str = ""
-) -> subprocess.CompletedProcess[str]:
+def learn(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, "learn", *arguments],
         env=environment,
         cwd=folder,
-        input=reply,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
@@ -43,7 +41,7 @@ def test_a_checked_question_is_answered_by_its_sql_from_then_on(
     )
     server = start_server(environment)
 
-    learnt = learn(environment, tmp_path, QUESTION, "--sql", f"{COUNT};", reply="y\n")
+    learnt = learn(environment, tmp_path, QUESTION, "--sql", f"{COUNT};", "--yes")
     answer = server.call("query", question="how many categories do we have", return_type="both")
 
     assert learnt.returncode == 0, learnt.stderr
@@ -53,20 +51,25 @@ def test_a_checked_question_is_answered_by_its_sql_from_then_on(
     assert context.read_text("utf-8").startswith("# what we know\n")
 
 
-def test_without_sql_the_model_writes_it_and_a_no_keeps_nothing(
-    shop_url: str, context: Path, tmp_path: Path
-) -> None:
+def test_the_model_writes_the_sql_for_a_new_file(shop_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "new.yaml"
     with ScriptedEndpoint() as endpoint:
         endpoint.reply(sql(COUNT))
-        environment = server_environment(
-            shop_url, context_file=str(context), openai_base_url=endpoint.base_url
-        )
+        environment = server_environment(shop_url, openai_base_url=endpoint.base_url)
 
-        refused = learn(environment, tmp_path, QUESTION, reply="n\n")
+        learnt = learn(environment, tmp_path, QUESTION, "--to", "new.yaml", "--yes")
 
-    assert refused.returncode == 1
-    assert COUNT in refused.stdout
-    assert context.read_text("utf-8") == "# what we know\n"
+    assert learnt.returncode == 0, learnt.stderr
+    assert COUNT in learnt.stdout
+    assert COUNT in file.read_text("utf-8")
+
+
+def test_without_a_terminal_to_confirm_nothing_is_asked(tmp_path: Path) -> None:
+    refused = learn(server_environment("postgresql://127.0.0.1:1/shop"), tmp_path, QUESTION)
+
+    assert refused.returncode == 2
+    assert "nothing was written: there is no terminal for the confirmation" in refused.stderr
+    assert "--yes" in refused.stderr
 
 
 @pytest.mark.parametrize(
