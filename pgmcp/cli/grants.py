@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from pgmcp.cli.session import Session, load_settings_of_all, run_in_session
-from pgmcp.cli.setup_sql import ColumnName
+from pgmcp.cli.setup_sql import MADE_BY, ColumnName
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import JsonScalar, RowLimits, StatementOrigin
@@ -41,6 +41,44 @@ SELECT n.nspname, c.relname, a.attname
    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
    AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
 """
+# A view with the caller's rights shows the role nothing that the table would not, also within another view.
+# A view of a view is found by the column's name. Views that setup-sql made show what was asked for.
+_SHOWN_SQL: Final = """
+WITH RECURSIVE views AS (
+  SELECT c.oid, n.oid AS namespace, n.nspname, c.relname, r.oid AS rule
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = c.oid
+   WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384::pg_catalog.oid
+     AND NOT EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o
+                      WHERE CASE o.option_name WHEN 'security_invoker'
+                                 THEN o.option_value::pg_catalog.bool END)
+), uses AS (
+  SELECT v.oid, a.attrelid, a.attname, d.refobjid, v.rule
+    FROM views AS v
+    JOIN pg_catalog.pg_depend AS d ON d.classid = 2618::pg_catalog.oid  -- pg_rewrite
+         AND d.objid = v.rule AND d.refclassid = 1259::pg_catalog.oid  -- pg_class
+         AND d.refobjid <> v.oid
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+   WHERE d.refobjsubid > 0
+), shown AS (
+  SELECT u.oid, u.attrelid, u.attname FROM uses AS u
+   UNION
+  SELECT u.oid, s.attrelid, s.attname
+    FROM shown AS s JOIN uses AS u ON u.refobjid = s.oid AND u.attname = s.attname
+)
+SELECT v.nspname, v.relname, n.nspname, c.relname, s.attname
+  FROM shown AS s
+  JOIN views AS v ON v.oid = s.oid
+  JOIN pg_catalog.pg_class AS c ON c.oid = s.attrelid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE v.nspname !~ '^pg_' AND v.nspname <> 'information_schema'
+   AND pg_catalog.has_schema_privilege(v.namespace, 'USAGE')
+   AND pg_catalog.has_any_column_privilege(v.oid, 'SELECT')
+   AND (v.relname <> c.relname::pg_catalog.text || '_masked'
+        OR pg_catalog.obj_description(v.oid, 'pg_class') IS DISTINCT FROM MADE_BY)
+ ORDER BY v.nspname, v.relname, s.attname
+""".replace("MADE_BY", f"'{MADE_BY}'")
 _TIMEOUT_S: Final = 20.0
 _LIMITS: Final = RowLimits(max_rows=1_000_000, max_bytes=128 << 20, max_cell_bytes=1 << 16)
 
@@ -90,9 +128,30 @@ async def find_readable(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str
     ]
 
 
+async def find_shown(
+    fetch: Fetch, columns: Sequence[ColumnName], includes: Callable[[str], bool]
+) -> list[str]:
+    """Return the readable views with their owner's rights that use one of the columns, and the column.
+
+    Args:
+        includes: whether a schema counts.
+    """
+    if not columns:
+        return []
+    hidden = {(each.schema, each.table, each.column) for each in columns}
+    return [
+        f"{schema}.{view} ({'.'.join(map(str, column))})"
+        for schema, view, *column in await fetch(_SHOWN_SQL)
+        if includes(str(schema)) and tuple(map(str, column)) in hidden
+    ]
+
+
 def describe_policies(policies: dict[str, str]) -> list[str]:
     """Return a phrase for each table whose rows are filtered."""
-    return [f"{table}: {names or 'no policy for this role, so no row is seen'}" for table, names in policies.items()]
+    return [
+        f"{table}: {names or 'no policy for this role, so no row is seen'}"
+        for table, names in policies.items()
+    ]
 
 
 def check_grants(schemas: Sequence[str], hidden: Sequence[ColumnName]) -> bool:
@@ -148,8 +207,10 @@ async def _check_database(
 
     grants = await read_grants(fetch, lambda schema: schema in schemas)
     readable_columns = await find_readable(fetch, hidden)
+    views = await find_shown(fetch, hidden, lambda schema: schema in schemas)
     lines = [f"readable: {len(grants.readable)} tables and views in {', '.join(schemas)}"]
     lines += [f"not readable: {table}" for table in grants.unreadable]
     lines += [f"readable, but to be hidden: {column}" for column in readable_columns]
+    lines += [f"shown by a view: {view}" for view in views]
     lines += [f"filtered by policies: {each}" for each in describe_policies(grants.policies)]
-    return lines, bool(grants.readable) and not grants.unreadable and not readable_columns
+    return lines, bool(grants.readable) and not (grants.unreadable or readable_columns or views)

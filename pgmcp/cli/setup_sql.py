@@ -110,7 +110,7 @@ END $pgmcp$;
 _REVOKE_CREATE = """
 -- Before PostgreSQL 15 every role may create tables in the schema public. This takes it from all of them:
 -- grant CREATE to the roles that need it.
-{comment}REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
+{comment}REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;
 """
 
 _HIDDEN = """
@@ -154,7 +154,8 @@ END $pgmcp$;
 """
 
 _MASKED = """
--- View {view}: all columns of {table} but hidden ones, with {masked} masked. It has its owner's rights.
+-- View {view}: all columns of {table} but hidden ones, with {masked} masked. It has the rights of its owner,
+-- who is the table's, so expressions can read what the table's owner can.
 DO $pgmcp$
 DECLARE
   columns text;
@@ -196,6 +197,13 @@ BEGIN
   END;
   COMMENT ON VIEW {view} IS {made_by};
   GRANT SELECT ON TABLE {view} TO {role};
+  BEGIN  -- so that the table's owner can run this again
+    EXECUTE pg_catalog.format('ALTER VIEW {view_in_format} OWNER TO %s',
+      (SELECT c.relowner::pg_catalog.regrole FROM pg_catalog.pg_class AS c
+        WHERE c.oid = {table_text}::pg_catalog.regclass));
+  EXCEPTION WHEN insufficient_privilege THEN
+    RAISE NOTICE 'the view % stays yours: you may not give it to the owner of the table', {view_text};
+  END;
 END $pgmcp$;
 """
 
@@ -290,8 +298,8 @@ def setup_script(
         for schema in schemas:
             script += _schema_script(schema, [each for each in columns if each.schema == schema], words)
         script += "\nCOMMIT;\n" + _REVOKE_TEMPORARY.format(**words, database=_quote(name))
-        for schema in schemas:
-            script += _REVOKE_CREATE.format(**words, schema=_quote(schema))
+        if "public" in schemas:
+            script += _REVOKE_CREATE.format(**words)
     return script + (_ROW_SECURITY.format(**words, schema=_quote(schemas[0])) if row_security else "")
 
 
@@ -317,6 +325,7 @@ def _table_script(columns: Sequence[ColumnName], words: dict[str, object]) -> st
         "table_text": _literal(_qualified(schema, table)),
         "table_in_format": _qualified(schema, table).replace("%", "%%").replace("'", "''"),
         "view": _qualified(schema, f"{table}_masked"),
+        "view_in_format": _qualified(schema, f"{table}_masked").replace("%", "%%").replace("'", "''"),
         "view_text": _literal(_qualified(schema, f"{table}_masked")),
     }
     script = _HIDDEN.format(

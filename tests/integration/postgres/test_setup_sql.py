@@ -94,8 +94,10 @@ def test_a_superuser_runs_it_twice_and_what_owners_add_later_is_readable(site: S
 def test_it_takes_nothing_from_other_roles(site: Site) -> None:
     site.admin("grant create on schema public to public")
 
-    site.admin(site.script())
+    script = site.script()
+    site.admin(script)
 
+    assert script.count("REVOKE CREATE ON SCHEMA") == 1
     assert site.ask(f"select has_database_privilege('public', '{site.dbname}', 'TEMPORARY')") is True
     assert site.ask("select has_schema_privilege('public', 'public', 'CREATE')") is True
 
@@ -139,8 +141,10 @@ def test_a_hidden_column_cannot_be_read_and_the_others_can(site: Site) -> None:
 
 
 def test_a_masked_column_is_shown_by_a_view(site: Site) -> None:
-    for _ in range(2):
-        site.admin(site.script(mask=["public.customers.phone=left(phone, 3) || '…%'"]))
+    script = site.script(mask=["public.customers.phone=left(phone, 3) || '…%'"])
+
+    for url in (site.url, site.url, site.owner_url):
+        site.run(url, script)
 
     assert site.read("select * from customers_masked") == [(1, "ada@example.com", "012…%")]
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -246,25 +250,44 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         alter table of_others enable row level security;
         create policy theirs on of_others to {site.owner} using (true);
         create policy positive on of_others as restrictive to public using (id > 0);
+        create view customers_v as select id, lower(email) as address, email from customers;
+        create view customers_w as select email from customers_v;
+        create view without_it as select id, phone from customers;
+        create view customers_masked with (security_invoker) as select email from customers;
+        create materialized view stored as select email from customers;
         """
     )
     arguments = ("setup-sql", "--database", site.dbname, "--hide", "customers.email", "--check")
 
     before = run_command(server_environment(site.reader_url), tmp_path, *arguments)
     site.admin(site.script(hide=["public.customers.email"]))
+    shown = run_command(server_environment(site.reader_url), tmp_path, *arguments)
+    site.admin("drop view customers_v cascade; drop materialized view stored")
     after = run_command(server_environment(site.reader_url), tmp_path, *arguments)
 
     assert before.returncode == 1
     assert before.stdout.decode().splitlines() == [
-        "readable: 3 tables and views in public",
+        "readable: 8 tables and views in public",
         "not readable: public.forgotten",
         "readable, but to be hidden: public.customers.email",
+        "shown by a view: public.customers_v (public.customers.email)",
+        "shown by a view: public.customers_w (public.customers.email)",
+        "shown by a view: public.stored (public.customers.email)",
+        "filtered by policies: public.of_others: no policy for this role, so no row is seen",
+        "filtered by policies: public.of_superuser: few",
+    ]
+    assert shown.returncode == 1
+    assert shown.stdout.decode().splitlines() == [
+        "readable: 9 tables and views in public",
+        "shown by a view: public.customers_v (public.customers.email)",
+        "shown by a view: public.customers_w (public.customers.email)",
+        "shown by a view: public.stored (public.customers.email)",
         "filtered by policies: public.of_others: no policy for this role, so no row is seen",
         "filtered by policies: public.of_superuser: few",
     ]
     assert after.returncode == 0
     assert after.stdout.decode().splitlines() == [
-        "readable: 4 tables and views in public",
+        "readable: 6 tables and views in public",
         "filtered by policies: public.of_others: no policy for this role, so no row is seen",
         "filtered by policies: public.of_superuser: few",
     ]
