@@ -85,3 +85,21 @@ def test_pasted_text_is_run_piece_by_piece() -> None:
 
 def test_a_comment_alone_is_no_input() -> None:
     assert split("-- nothing here\n", is_whole=True) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("selct 1;", "select"),
+        ("wiht a as (select 1) select * from a;", "with"),
+        ("selct 1", ""),
+        ("? selct 1;", ""),
+        ("How many orders do we have;", ""),
+        ("Which orders are open;", ""),
+        ("Show me the orders;", ""),
+    ],
+)
+def test_a_misspelt_keyword_of_a_statement_is_found(line: str, meant: str) -> None:
+    (item,), _ = split(line, is_whole=True)
+
+    assert item.meant == meant

@@ -99,6 +99,11 @@ class Conversation:
         match item.kind:
             case InputKind.SQL:
                 await self._run_sql(item.text)
+            case InputKind.QUESTION if item.meant:
+                raise InvalidArgumentError(
+                    f"this ends as SQL does; did you mean {item.meant}?",
+                    hint="begin with ? to ask it as a question",
+                )
             case InputKind.QUESTION:
                 await self._ask(item.text, refers_back=self._follows)
             case _:

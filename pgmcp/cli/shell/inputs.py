@@ -11,6 +11,7 @@ These begin SQL only if the line ends with ";" or goes on like SQL: SHOW with th
 with a statement, DO with a block, TABLE with a name.
 """
 
+import difflib
 import re
 from collections import deque
 from dataclasses import dataclass
@@ -46,6 +47,9 @@ _LOOKS_LIKE_SQL: Final = {
         rf"\s+(?:only\s+)?{_NAME}\s*(?:;|$|\b(?:order|limit|offset|fetch|union)\b)", re.IGNORECASE
     ),
 }
+_OFTEN_MISSPELT: Final = ("select", "with", "values", "table", "explain", "insert", "update", "delete")
+"""Not SHOW, which "how" resembles."""
+_NEAR_ENOUGH: Final = 0.75
 # As in psql, where they need no backslash.
 _COMMAND_BY_WORD: Final = {"exit": r"\q", "quit": r"\q", "help": r"\?"}
 
@@ -64,10 +68,12 @@ class Input:
 
     Attributes:
         text: SQL without its last semicolon, a question without a "?" in front, a command with its backslash.
+        meant: the keyword that the first word of a question resembles, if the question may be SQL; else "".
     """
 
     kind: InputKind
     text: str
+    meant: str = ""
 
 
 def kind_of(text: str) -> InputKind:
@@ -86,6 +92,15 @@ def kind_of(text: str) -> InputKind:
     if looks_like_sql is None or following.endswith(";") or looks_like_sql.match(following):
         return InputKind.SQL
     return InputKind.QUESTION
+
+
+def find_misspelt_keyword(text: str) -> str:
+    """Return the SQL keyword that the first word of a question resembles, if the question ends as SQL does."""
+    word = _first_word(text)
+    if word is None or not text.rstrip().endswith(";"):
+        return ""
+    near = difflib.get_close_matches(word.text.lower(), _OFTEN_MISSPELT, n=1, cutoff=_NEAR_ENOUGH)
+    return near[0] if near and near[0] != word.text.lower() else ""
 
 
 def _first_word(text: str) -> Token | None:
@@ -111,7 +126,9 @@ def split(text: str, *, is_whole: bool = False) -> tuple[list[Input], str]:
             return inputs, rest
         piece = rest[:length]
         if kind is not InputKind.SQL or _has_tokens(piece):
-            inputs.append(Input(kind, _cleaned(kind, piece)))
+            may_be_sql = kind is InputKind.QUESTION and not piece.startswith("?")
+            meant = find_misspelt_keyword(piece) if may_be_sql else ""
+            inputs.append(Input(kind, _cleaned(kind, piece), meant))
         rest = rest[len(piece) :].lstrip("; \t\r\n\f\v")
     return inputs, ""
 
