@@ -1,6 +1,7 @@
 """`--chart` of `pgmcp ask` and `pgmcp sql`: an answer's rows as a PNG file."""
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -9,7 +10,8 @@ import typer
 from pgmcp.answers.answer import Answer
 from pgmcp.cli.options import AnswerOption, OutputOptions
 from pgmcp.cli.terminal import Terminal
-from pgmcp.errors import InvalidArgumentError
+from pgmcp.errors import InvalidArgumentError, SettingsError
+from pgmcp.features import how_to_install
 
 
 def check_chart(file: Path, options: OutputOptions) -> None:
@@ -17,6 +19,7 @@ def check_chart(file: Path, options: OutputOptions) -> None:
 
     Raises:
         typer.BadParameter: no rows are fetched, or the file is not a PNG file in an existing folder.
+        SettingsError: the drawing library is not installed.
     """
     if not options.is_executed:
         raise typer.BadParameter(f"--chart needs rows, but --{options.form} fetches none")
@@ -24,6 +27,8 @@ def check_chart(file: Path, options: OutputOptions) -> None:
         raise typer.BadParameter("--chart writes PNG: name a file that ends in .png")
     if not file.absolute().parent.is_dir():
         raise typer.BadParameter(f"the folder {file.parent} does not exist")
+    if find_spec("vl_convert") is None:
+        raise SettingsError("vl-convert-python is not installed here", hint=how_to_install("charts"))
 
 
 def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:

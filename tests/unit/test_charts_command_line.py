@@ -7,6 +7,7 @@ import typer
 
 from pgmcp.charts.command_line import check_chart, write_picture
 from pgmcp.cli.options import Form, OutputOptions
+from pgmcp.errors import SettingsError
 from testing.full_disk import full_disk
 
 
@@ -22,6 +23,17 @@ def test_a_chart_goes_into_a_png_file_in_an_existing_folder(tmp_path: Path) -> N
         check_chart(tmp_path / "a.svg", OutputOptions())
     with pytest.raises(typer.BadParameter, match="does not exist"):
         check_chart(tmp_path / "nowhere" / "a.png", OutputOptions())
+
+
+def test_the_drawing_library_is_missed_before_the_question_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pgmcp.charts.command_line.find_spec", lambda _: None)
+
+    with pytest.raises(SettingsError, match="not installed") as missing:
+        check_chart(tmp_path / "a.png", OutputOptions())
+
+    assert "charts" in missing.value.hint
 
 
 def test_a_full_disk_leaves_the_earlier_picture(tmp_path: Path) -> None:
