@@ -89,6 +89,7 @@ def test_a_superuser_runs_it_twice_and_what_owners_add_later_is_readable(site: S
     assert site.read('select count(*) from "Sales %".orders, "Sales %".later') == [(0,)]
     settings = site.ask(f"select array_to_string(rolconfig, ' ') from pg_roles where rolname = '{site.role}'")
     assert "default_transaction_read_only=on statement_timeout=60s" in str(settings)
+    site.admin(f'drop owned by "{site.role}"; drop role "{site.role}"')  # as docs/dba.md says
 
 
 def test_it_takes_nothing_from_other_roles(site: Site) -> None:
