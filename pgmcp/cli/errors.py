@@ -50,6 +50,11 @@ _FOR_PEOPLE: Final = (
 # Hints name tools for a host's model; a person at a terminal needs commands.
 _COMMAND_BY_TOOL: Final = {"execute_sql": "`pgmcp sql`", "search_schema": "`pgmcp schema`"}
 _TOOL: Final = re.compile("|".join(_COMMAND_BY_TOOL))
+_IN_SHELL: Final = {
+    "; or write SQL (`pgmcp sql`)": '; or type SQL that ends with ";"',
+    "`pgmcp schema`": r"`\d`",
+    r"\? in `pgmcp shell` lists more": r"\? lists all",
+}
 
 
 def exit_code_of(error: PgmcpError) -> ExitCode:
@@ -62,20 +67,27 @@ def exit_code_for(code: ErrorCode) -> ExitCode:
     return _EXIT_CODE_BY_ERROR.get(code, ExitCode.FAILED)
 
 
-def for_people(hint: str) -> str:
+def for_people(hint: str, *, in_shell: bool = False) -> str:
     """Return a hint that names commands instead of tools."""
     hint = hint.replace(_FOR_MODELS, _FOR_PEOPLE)
-    return _TOOL.sub(lambda tool: _COMMAND_BY_TOOL[tool[0]], hint)
+    hint = _TOOL.sub(lambda tool: _COMMAND_BY_TOOL[tool[0]], hint)
+    for command, inner in _IN_SHELL.items() if in_shell else ():
+        hint = hint.replace(command, inner)
+    return hint
 
 
-def describe(error: PgmcpError) -> str:
-    """Return the error's text, its position in the statement, and the hint."""
+def describe(error: PgmcpError, *, in_shell: bool = False) -> str:
+    """Return the error's text, its position in the statement, and the hint.
+
+    Args:
+        in_shell: name commands of the shell.
+    """
     if isinstance(error, SettingsError):  # its text lists problems, one per line
         return f"{error}" + (f"\nhint: {error.hint}" if error.hint else "")
     sql = error.sql if isinstance(error, SqlRejectedError | StatementFailedError) else ""
     *lines, last = render_error(error, sql=sql, escape=_escape).split("\n")
     if last.startswith("hint: "):
-        last = for_people(last)
+        last = for_people(last, in_shell=in_shell)
     return "\n".join([*lines, last])
 
 

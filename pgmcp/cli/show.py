@@ -45,10 +45,12 @@ class RowSettings:
 
     Attributes:
         prefix: begins the names of the settings.
+        in_shell: name commands of the shell instead of options.
     """
 
     max_rows: int
     prefix: str = "PG_MCP_SERVER_MAX_RESULT"
+    in_shell: bool = False
 
 
 def show(
@@ -69,14 +71,23 @@ def show(
     if result.plan is not None:
         _show_plan(result.answer, result.plan, terminal)
     elif result.answer:
-        _show_in_form(result.answer, form, terminal, with_rows=with_rows, expanded=expanded)
+        _show_in_form(
+            result.answer,
+            form,
+            terminal,
+            with_rows=with_rows,
+            expanded=expanded,
+            in_shell=settings.in_shell,
+        )
     if result.answer and result.answer.rows:
         for sentence in truncation_notes(result.answer.rows, settings):
             terminal.remark(sentence)
     terminal.flush()
 
 
-def _show_in_form(answer: Answer, form: Form, terminal: Terminal, *, with_rows: bool, expanded: bool) -> None:
+def _show_in_form(
+    answer: Answer, form: Form, terminal: Terminal, *, with_rows: bool, expanded: bool, in_shell: bool
+) -> None:
     match form:
         case Form.SQL:
             terminal.write_exactly([f"{answer.sql}\n"])
@@ -85,14 +96,19 @@ def _show_in_form(answer: Answer, form: Form, terminal: Terminal, *, with_rows: 
         case Form.JSON:
             terminal.write_exactly([_json(answer)])
         case _:
-            show_answer(answer, terminal, with_rows=with_rows, expanded=expanded)
+            show_answer(answer, terminal, with_rows=with_rows, expanded=expanded, in_shell=in_shell)
     if form in (Form.SQL, Form.CSV) and answer.source is not Source.DIRECT:
         for line in _provenance(answer):
             terminal.remark(line)
 
 
 def show_answer(
-    answer: Answer, terminal: Terminal, *, with_rows: bool = True, expanded: bool = False
+    answer: Answer,
+    terminal: Terminal,
+    *,
+    with_rows: bool = True,
+    expanded: bool = False,
+    in_shell: bool = False,
 ) -> None:
     """Print the SQL unless the user wrote it, the rows, and how they were found."""
     cut_cells = 0
@@ -105,9 +121,8 @@ def show_answer(
         for line in _provenance(answer):
             terminal.say(line, "dim")
     if cut_cells:
-        terminal.remark(
-            f"{_count(cut_cells, 'long cell')} cut, ending in …; --csv and --json give all of them"
-        )
+        whole = "\\csv FILE writes" if in_shell else "--csv and --json give"
+        terminal.remark(f"{_count(cut_cells, 'long cell')} cut, ending in …; {whole} all of them")
 
 
 def _show_rows(rows: Rows, terminal: Terminal, *, expanded: bool) -> int:
@@ -152,6 +167,11 @@ def truncation_notes(rows: Rows, settings: RowSettings) -> Iterator[str]:
     """Yield a sentence for each limit that cut the rows, which says how to get more."""
     shown, max_rows = len(rows.rows), settings.max_rows
     match rows.truncated:
+        case Truncation.ROWS | Truncation.BYTES if settings.in_shell:
+            yield (
+                f"only the first {_count(shown, 'row')}, and there are more: "
+                "\\csv FILE writes them, up to the export limits"
+            )
         case Truncation.ROWS if shown < max_rows:
             yield f"only the first {_count(shown, 'row')}, and there are more: --limit takes up to {max_rows}"
         case Truncation.ROWS:

@@ -99,9 +99,9 @@ class Terminal:
         """Print a remark on the answer to standard error."""
         self._print_error(Text(escape_untrusted_block(text), style="yellow"))
 
-    def show_failure(self, error: PgmcpError) -> None:
+    def show_failure(self, error: PgmcpError, *, in_shell: bool = False) -> None:
         """Print an error and its hint to standard error."""
-        first, *rest = describe(error).split("\n")
+        first, *rest = describe(error, in_shell=in_shell).split("\n")
         self._print_error(Text.assemble(("pgmcp: ", "bold red"), (first, "bold")))
         for line in rest:
             # The mark below a statement must stay in its column.

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pgmcp.__main__ import main
+from pgmcp.cli.catalog_commands import BackslashCommand, refusal_of
 from pgmcp.cli.errors import ExitCode, describe, exit_code_of
 from pgmcp.errors import (
     DeadlineExceededError,
@@ -58,6 +59,20 @@ def test_a_hint_written_for_a_model_names_commands_to_a_person() -> None:
     assert describe(error) == (
         "unanswerable: search_schema is no table\nhint: `pgmcp schema` shows what there is"
     )
+
+
+def test_a_hint_in_the_shell_names_its_commands() -> None:
+    unknown = InvalidArgumentError("no table", hint="search_schema without arguments lists all")
+
+    no_command = refusal_of(BackslashCommand("zz"))
+    no_model = ModelNotConfiguredError(
+        "no model",
+        hint="write the SQL yourself and call execute_sql, or have the operator set PG_MCP_OPENAI_API_KEY",
+    )
+
+    assert describe(no_command, in_shell=True).endswith(r"; \? lists all")
+    assert describe(no_model, in_shell=True).endswith('or type SQL that ends with ";"')
+    assert describe(unknown, in_shell=True).endswith("hint: `\\d` without arguments lists all")
 
 
 def test_the_errors_page_lists_every_exit_code() -> None:

@@ -26,12 +26,14 @@ def answer_of(rows: Rows, source: Source = Source.GENERATED) -> Answer:
     )
 
 
-def shown(answer: Answer | None, form: Form, plan: list[str] | None = None) -> tuple[str, str]:
+def shown(
+    answer: Answer | None, form: Form, plan: list[str] | None = None, *, in_shell: bool = False
+) -> tuple[str, str]:
     out, error = io.BytesIO(), io.BytesIO()
     streams = [
         io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True) for file in (out, error)
     ]
-    show(CommandResult(answer, plan), form, Terminal(*streams), settings=RowSettings(1000))
+    show(CommandResult(answer, plan), form, Terminal(*streams), settings=RowSettings(1000, in_shell=in_shell))
     return out.getvalue().decode(), error.getvalue().decode()
 
 
@@ -87,3 +89,13 @@ def test_missing_rows_are_reported_with_how_to_get_them(rows: Rows, said: str) -
     _, error = shown(answer_of(rows, Source.DIRECT), Form.CSV)
 
     assert said in error
+
+
+def test_a_hint_in_the_shell_names_its_commands() -> None:
+    rows = Rows(COLUMNS, [[1]], truncated=Truncation.ROWS)
+
+    _, error = shown(answer_of(rows), Form.TABLE, in_shell=True)
+
+    assert error == (
+        "only the first 1 row, and there are more: \\csv FILE writes them, up to the export limits\n"
+    )

@@ -162,7 +162,7 @@ class Conversation:
 
     def _show(self, answer: Answer, started_at_s: float) -> None:
         elapsed_ms = (time.monotonic() - started_at_s) * 1000
-        settings = RowSettings(self._session.settings.server.max_result_rows)
+        settings = RowSettings(self._session.settings.server.max_result_rows, in_shell=True)
         show(CommandResult(answer), Form.TABLE, self._terminal, settings=settings, expanded=self._expanded)
         if self._timed:
             stages = ", ".join(f"{stage} {spent_ms:.1f}" for stage, spent_ms in answer.elapsed_ms.items())

@@ -159,7 +159,7 @@ class _Runner:
         try:
             return await self._running
         except PgmcpError as error:
-            self._terminal.show_failure(error)
+            self._terminal.show_failure(error, in_shell=True)
             return None
         except asyncio.CancelledError:
             if self.ended_by:
