@@ -1,5 +1,6 @@
 """The commands `install`, `doctor` and `setup-sql`."""
 
+import difflib
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -17,6 +18,20 @@ _ENTRY_NAMES: Final = ", or ".join(
 )
 
 
+def read_host(name: str) -> HostName:
+    """Return the host of a name.
+
+    Raises:
+        typer.BadParameter: it is unknown.
+    """
+    try:
+        return HostName(name)
+    except ValueError:
+        near = difflib.get_close_matches(name, list(HostName), n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(HostName)}{meant}") from None
+
+
 @set_up_commands.command(
     rich_help_panel=SET_UP,
     epilog=examples(
@@ -29,7 +44,10 @@ _ENTRY_NAMES: Final = ", or ".join(
 )
 @with_options(entry_options())
 def install(
-    host: Annotated[HostName, typer.Argument(help="The program that starts this server.")],
+    host: Annotated[
+        HostName,
+        typer.Argument(parser=read_host, help="The program that starts this server."),
+    ],
     scope: Annotated[
         Scope,
         typer.Option(help="user: for you in every project; project: for everyone who shares this folder."),
