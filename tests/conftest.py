@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -22,6 +23,12 @@ _SETTINGS = {
     "max_connections": "200",
     "timezone": "UTC",
 }
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as a terminal's programs do: shells let those that they start with `&` ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

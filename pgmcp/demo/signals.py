@@ -25,6 +25,8 @@ def ended_like_ctrl_c() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> None:
         if not received:  # a second one must not interrupt what the first one ends
             received.append(number)
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start programs with `&`
+                raise KeyboardInterrupt
             signal.raise_signal(signal.SIGINT)
 
     with _handlers(interrupt, but_for=signal.SIGINT):

@@ -29,6 +29,17 @@ def test_a_signal_unwinds_the_block_and_decides_the_exit_code(number: int) -> No
     assert signal.getsignal(number) is signal.SIG_DFL
 
 
+def test_a_signal_ends_the_block_where_ctrl_c_is_ignored() -> None:
+    old = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(SystemExit) as ended, ended_like_ctrl_c():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGINT, old)
+
+    assert ended.value.code == 128 + signal.SIGTERM
+
+
 def test_a_second_signal_does_not_interrupt_the_clean_up() -> None:
     seen = []
 

@@ -18,7 +18,10 @@ from pgmcp.transport.messages import notification
 from pgmcp.untrusted import escape_untrusted
 
 SHOWN_LOGGERS: Final = (
-    "pgmcp.execution.pool",  # the database cannot be reached, or refuses us
+    "pgmcp.execution.worker_starts",  # the database cannot be reached, or refuses us
+    "pgmcp.execution.shared_session",  # a statement that cannot be stopped holds up all connections
+    "pgmcp.execution.pool",  # a killed worker's statement could not be ended
+    "pgmcp.tunnel.tunnel",  # the way through the bastion has ended
     "pgmcp.execution.connecting",  # the database did not end the statement of a killed worker
     "pgmcp.serve",  # read-only transactions are off
     "pgmcp.start",  # the settings cannot be used
