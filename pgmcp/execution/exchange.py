@@ -98,18 +98,7 @@ class Exchanges:
             ExecutionError: the worker was lost, or was silent at the deadline and is killed.
         """
         left_s = max(0.0, statement.deadline_s - self._clock())
-        request = Execute(
-            id=self._pool.next_id(),
-            origin=statement.origin,
-            mode=mode,
-            statement_timeout_ms=max(1, int(min(left_s, statement_timeout_s) * 1000)),
-            max_rows=limits.max_rows,
-            max_bytes=limits.max_bytes,
-            max_cell_bytes=limits.max_cell_bytes,
-            read_only=self._read_only,
-            max_text_bytes=limits.max_text_bytes,
-            identity=statement.identity,
-        )
+        request = self._request(statement, mode, limits, min(left_s, statement_timeout_s))
         worker.begin(request, text)
         self._start_ladder(worker, request.id, left_s)
         try:
@@ -131,6 +120,22 @@ class Exchanges:
             await asyncio.shield(self._pool.in_background(self._pool.part_with(worker)))
             raise DisconnectedError
         return reply, body
+
+    def _request(
+        self, statement: Statement, mode: StatementMode, limits: RowLimits, timeout_s: float
+    ) -> Execute:
+        return Execute(
+            id=self._pool.next_id(),
+            origin=statement.origin,
+            mode=mode,
+            statement_timeout_ms=max(1, int(timeout_s * 1000)),
+            max_rows=limits.max_rows,
+            max_bytes=limits.max_bytes,
+            max_cell_bytes=limits.max_cell_bytes,
+            read_only=self._read_only,
+            max_text_bytes=limits.max_text_bytes,
+            identity=statement.identity,
+        )
 
     def _start_ladder(self, worker: WorkerProcess, request_id: int, left_s: float) -> None:
         """Cancel the request a little after its deadline, and give the worker up a little later."""

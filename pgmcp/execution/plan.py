@@ -1,5 +1,6 @@
 """The planner's estimates for a statement, read from EXPLAIN (FORMAT JSON)."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,9 +38,17 @@ class Plan:
         return f"cost {self.cost:,.0f}, about {self.rows:,.0f} rows: {' > '.join(self.nodes[:6])}"
 
 
+_TOO_LONG: Final = Plan(math.inf, math.inf, ("a plan that is too long to be read",))
+
+
 def read_plan(rows: Rows) -> Plan:
-    """Return the plan in the rows of EXPLAIN (FORMAT JSON)."""
-    root: dict[str, Any] = msgspec.json.decode(str(rows.rows[0][0]))[0]["Plan"]
+    """Return the plan in the rows of EXPLAIN (FORMAT JSON); one that was cut has an infinite cost."""
+    if not rows.rows:  # beyond the limit of bytes
+        return _TOO_LONG
+    try:
+        root: dict[str, Any] = msgspec.json.decode(str(rows.rows[0][0]))[0]["Plan"]
+    except msgspec.DecodeError:
+        return _TOO_LONG
     return Plan(root["Total Cost"], root["Plan Rows"], tuple(_describe(root)))
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from pgmcp.execution.plan import MAX_CHEAP_COST, Plan, read_plan
-from pgmcp.execution.result import Column, Rows
+from pgmcp.execution.result import Column, JsonScalar, Rows
 
 PLAN = {
     "Node Type": "Hash Join",
@@ -24,6 +24,14 @@ def test_a_plan_is_read_from_the_top_down() -> None:
         rows=1_000,
         nodes=("Hash Join", "Seq Scan on orders", "Hash", "Index Scan on customers"),
     )
+
+
+@pytest.mark.parametrize("rows", [[], [[json.dumps([{"Plan": PLAN}])[:80]]]])
+def test_a_plan_that_was_cut_is_not_cheap(rows: list[list[JsonScalar]]) -> None:
+    plan = read_plan(Rows((Column("QUERY PLAN", "json"),), rows))
+
+    assert not plan.is_cheap
+    assert plan.summary() == "cost inf, about inf rows: a plan that is too long to be read"
 
 
 def test_a_summary_names_cost_rows_and_the_first_nodes() -> None:
