@@ -16,6 +16,7 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pgmcp.errors import PgmcpError
+from pgmcp.event_loop import run_coroutine
 from pgmcp.features import make_extensions
 from pgmcp.surface import Backend, Surface, SurfaceSettings
 from pgmcp.transport.stdio.descriptors import HostDescriptors
@@ -44,7 +45,7 @@ def run(descriptors: HostDescriptors, fork_server: "ForkServer | None", *, loads
     Raises:
         PgmcpError: the server could not be built; raised after the host has closed standard input.
     """
-    asyncio.run(_serve(descriptors, fork_server, loads_at_once=loads_at_once))
+    run_coroutine(_serve(descriptors, fork_server, loads_at_once=loads_at_once))
 
 
 async def _serve(

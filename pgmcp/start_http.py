@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pgmcp.errors import PgmcpError, SettingsError
+from pgmcp.event_loop import run_coroutine
 from pgmcp.serve import open_backend
 from pgmcp.start import read_settings
 from pgmcp.surface import Backend, Surface, SurfaceSettings
@@ -70,7 +71,7 @@ def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str |
         sockets = open_sockets(where)
         try:
             host_check = build_host_check(where, settings.http, is_local=is_loopback(sockets))
-            asyncio.run(_serve(settings, context_file, surface_settings, fork_server, sockets, host_check))
+            run_coroutine(_serve(settings, context_file, surface_settings, fork_server, sockets, host_check))
         finally:
             for each in sockets:
                 each.close()

@@ -11,6 +11,7 @@ from pgmcp.answers.answer import Answer
 from pgmcp.cli.options import AnswerOption, OutputOptions
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError, SettingsError
+from pgmcp.event_loop import run_coroutine
 from pgmcp.features import how_to_install
 
 
@@ -38,8 +39,6 @@ def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:
         ChartNotDrawnError: the chart could not be drawn.
         InvalidArgumentError: the file cannot be written.
     """
-    import asyncio
-
     from pgmcp.charts.chart import choose_chart
     from pgmcp.charts.draw import draw_png
 
@@ -53,7 +52,7 @@ def draw_answer(answer: Answer, file: Path, terminal: Terminal) -> None:
         return
     with terminal.progress() as say:
         say("drawing the chart")
-        picture = asyncio.run(draw_png(chart.specification(rows.rows)))
+        picture = run_coroutine(draw_png(chart.specification(rows.rows)))
     try:
         write_picture(file, picture)
     except OSError as error:

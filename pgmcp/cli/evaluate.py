@@ -1,6 +1,5 @@
 """`pgmcp evaluate`: a team's own questions, asked through the pipeline and beside a plain prompt."""
 
-import asyncio
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -17,6 +16,7 @@ from pgmcp.evaluation.plain_schema import create_tables
 from pgmcp.evaluation.questions import Question, read_questions
 from pgmcp.evaluation.report import as_json, share_right
 from pgmcp.evaluation.run import Outcome, evaluate, for_evaluation, run_expected
+from pgmcp.event_loop import run_coroutine
 from pgmcp.generation.context_file import ContextFile, DatabaseContext, describe_unknown_databases
 from pgmcp.generation.model import ModelClient
 from pgmcp.settings import Settings
@@ -54,7 +54,7 @@ def run_evaluation(file: Path, options: EvaluateOptions) -> float:
     settings = with_databases(settings, named)
     context = _context(settings, asks_model=options.asks_model)
     with terminal.progress() as say:
-        outcome = asyncio.run(_evaluate(questions, for_evaluation(settings), context, options, say))
+        outcome = run_coroutine(_evaluate(questions, for_evaluation(settings), context, options, say))
     report = json.dumps(as_json(outcome), indent=2, ensure_ascii=False) + "\n"
     if options.output is not None:
         try:

@@ -1,6 +1,5 @@
 """Opens the pipeline for a command, with the same settings and guards as for hosts."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from pgmcp.cli.serve import start_fork_server
 from pgmcp.errors import UnknownDatabaseError
+from pgmcp.event_loop import run_coroutine
 from pgmcp.observability.log_format import configure_logging
 from pgmcp.settings import DatabaseSettings, Settings, load_settings
 
@@ -66,7 +66,7 @@ def run_in_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) 
         async with open_session(settings) as session:
             return await work(session)
 
-    return asyncio.run(run())
+    return run_coroutine(run())
 
 
 def load_quiet_settings(warnings: logging.Handler, database: str | None) -> Settings:
@@ -112,10 +112,14 @@ def read_settings_quietly(warnings: logging.Handler) -> Settings:
     if settings.log_level != _DEFAULT_LOG_LEVEL:
         configure_logging(settings.log_level, settings.log_format)
     else:
+        warnings.addFilter(_is_no_warning_of_workers)
         logging.basicConfig(level="WARNING", handlers=[warnings], format="%(message)s")
-        # Failures of workers are reported once, by the error that ends the command.
-        logging.getLogger("pgmcp.execution").setLevel("ERROR")
     return settings
+
+
+def _is_no_warning_of_workers(record: logging.LogRecord) -> bool:
+    # The error that ends the command reports them.
+    return record.levelno >= logging.ERROR or not record.name.startswith("pgmcp.execution.")
 
 
 def _choose(settings: Settings, database: str | None) -> str:

@@ -21,6 +21,7 @@ from pgmcp.demo.environment import has_model, open_shop, server_environment
 from pgmcp.demo.screen import Screen
 from pgmcp.demo.shop import READER_ROLE, Shop
 from pgmcp.errors import ErrorCode, SettingsError
+from pgmcp.event_loop import run_coroutine
 
 _VERIFIED_QUESTIONS = (
     "How many active users do we have?",
@@ -74,7 +75,7 @@ def run_tour(question: str = "") -> ExitCode:
         with screen.working():
             shop = stack.enter_context(open_shop(screen.step))
         screen.say(f"  {_count_rows(shop):,} rows are ready after {time.monotonic() - started_at:.1f} s")
-        exit_code = asyncio.run(_drive(screen, shop, question))
+        exit_code = run_coroutine(_drive(screen, shop, question))
     _show_desktop_block(screen)
     return exit_code
 

@@ -244,6 +244,12 @@ _HINT_BY_WORDS: Final = (
     ),
     (r"terminating connection", CONNECTION_ENDED),
     (
+        r"server closed the connection|connection reset|broken pipe",
+        "the server, or a pooler or firewall before it, closed the connection, and no reason arrived: the "
+        "server's log may have it, for example a restart or a transaction_timeout of the role; the next call "
+        "connects again",
+    ),
+    (
         r"syntax error in service file|service file .* not found|nested \"service\"",
         "correct ~/.pg_service.conf or the file that PGSERVICEFILE names: below [NAME] each line is "
         "keyword=value, with keywords of libpq",

@@ -1,6 +1,5 @@
 """`--parquet` of `pgmcp ask` and `pgmcp sql`: an answer's rows as a Parquet file."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,6 +9,7 @@ from pgmcp.answers.answer import Answer
 from pgmcp.cli.options import AnswerOption, OutputOptions
 from pgmcp.cli.show import describe_file
 from pgmcp.cli.terminal import Terminal
+from pgmcp.event_loop import run_coroutine
 from pgmcp.execution.result import Rows
 from pgmcp.export.export import ExportFormat, check_format
 from pgmcp.features import file_writer
@@ -44,7 +44,7 @@ def write_parquet_file(answer: Answer, file: Path, terminal: Terminal) -> None:
 
     with terminal.progress() as say:
         say(f"writing {file}")
-        size_bytes = asyncio.run(run(answer.rows))
+        size_bytes = run_coroutine(run(answer.rows))
     terminal.remark(describe_file(file, answer.rows, size_bytes))
 
 

@@ -56,6 +56,7 @@ _PURE_ROOMS = (
     "pgmcp/view/*",
     "pgmcp/child_process.py",
     "pgmcp/errors.py",
+    "pgmcp/event_loop.py",
     "pgmcp/untrusted.py",
 )
 # The modules of features that meet the surface, the settings and the command line.

@@ -25,6 +25,7 @@ from pgmcp.cli.doctor.settings import examine_settings
 from pgmcp.cli.serve import start_fork_server
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import PgmcpError
+from pgmcp.event_loop import run_coroutine
 from pgmcp.execution.fork_server import ForkServer
 from pgmcp.features import features
 from pgmcp.observability.log_format import configure_logging
@@ -45,7 +46,7 @@ def run_doctor(*, with_json: bool) -> bool:
     terminal = Terminal()
     with terminal.progress() as say:
         say("settings")
-        results = asyncio.run(_collect(say))
+        results = run_coroutine(_collect(say))
     if with_json:
         terminal.write_exactly(as_json(results))
     else:
