@@ -1,10 +1,10 @@
-"""A child process that runs one statement at a time, and knows nothing of MCP or OpenAI.
+"""The worker: a child process that runs one statement at a time. It has no code for MCP or models.
 
     front ═▶ channel ─▶ service ─▶ statement ─▶ connection ─▶ PostgreSQL
     front ◀═ channel ◀─ service ◀─ bounded_rows ◀─ row_encoder ◀─ rows
 
 __main__, fork_server  start a worker
-process                limits and signals of the process
+process                limits, signals and standard streams of the process
 protocol               the frames between front and worker
 channel                reads and writes frames
 service                answers requests one after another
@@ -12,13 +12,13 @@ service                answers requests one after another
 session                keeps one connection and replaces it
 session_settings       settings of sessions and transactions
 connection             prepares a connection, and resets it between statements
-server_facts           what is known of a server
-pooler                 whether a pooler stands before the server
+server_facts           facts about the server, read once per connection
+pooler                 whether a pooler is in front of the server
 refusal, failures      why a connection or a statement failed
 
 statement              runs one statement in a transaction that is rolled back
 own_sql                runs the worker's own statements
-bounded_rows           takes rows up to the limits of the request
+bounded_rows           collects rows up to the limits of the request
 row_encoder            encodes rows while they arrive
 row_format, escaping   write a row as JSON and as text
 encoding               PostgreSQL's text output as cells

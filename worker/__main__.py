@@ -1,4 +1,4 @@
-"""Starts one worker that speaks frames on its standard input and output: `python -P -m worker`."""
+"""Starts one worker that exchanges frames over its standard input and output: `python -P -m worker`."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from worker.service import Service
 
 
 def main() -> None:
-    """Serve the process that started us until it is gone."""
+    """Serve the process that started this one until that process ends."""
     requests: RawIOBase = FileIO(os.dup(0))
     if sys.platform == "win32":
         requests = read_through_socket(requests)

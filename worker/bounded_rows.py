@@ -1,4 +1,4 @@
-"""Takes the rows of one statement while they arrive, as far as the bounds of the request let it."""
+"""Collects the rows of one statement while they arrive, up to the limits of the request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,17 +14,17 @@ from worker.row_encoder import RowEncoder
 from worker.row_format import json_lines
 
 _PLAIN_BYTES: Final = 8
-"""What a number, a boolean or NULL counts against the byte bound."""
+"""Bytes that a number, a boolean or NULL counts toward the byte limit."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """What came back, as far as the bounds let it.
+    """The rows of one statement, up to the limits of the request.
 
     Attributes:
         columns: a name and a type OID per column.
-        truncated: None when the rows are all there are.
-        body: the rows as the body of a `worker.protocol.Result`, which tells what the counts mean.
+        truncated: the limit that was reached; None if the rows are complete.
+        body: the rows as the body of a `worker.protocol.Result`, which also explains the counts.
     """
 
     columns: list[tuple[str, int]] = field(default_factory=list)
@@ -38,12 +38,12 @@ class Outcome:
 
 
 class BoundedRows:
-    """Collects rows until a bound is reached.
+    """Collects rows until a limit is reached.
 
     Args:
-        connection: where they come from.
-        request: its bounds.
-        stop: cancels the statement on the server; called when a bound is reached and rows keep coming.
+        connection: the connection that the rows come from.
+        request: the request, with its limits.
+        stop: cancels the statement on the server; called when a limit is reached and rows keep coming.
     """
 
     def __init__(self, connection: ServerConnection, request: Execute, stop: Callable[[], None]) -> None:
@@ -53,16 +53,16 @@ class BoundedRows:
         self._stop = stop
         self._outcome = Outcome()
         self._rows = RowEncoder(request.max_text_bytes)
-        self._bytes: int | None = None  # of the rows so far; None: not counted, see _fits_as_json
+        self._bytes: int | None = None  # text bytes of the rows so far; None: not counted, see _fits_as_json
         self._reader: CellReader | None = None
 
     @property
     def is_truncated(self) -> bool:
-        """Whether a bound was reached."""
+        """Whether a limit was reached."""
         return self._outcome.truncated is not None
 
     def complete(self, elapsed_ms: float) -> Outcome:
-        """Return the rows; no more can be taken."""
+        """Return the rows. No further rows can be added after this."""
         outcome, rows = self._outcome, self._rows
         outcome.elapsed_ms = elapsed_ms
         outcome.body = rows.body()
@@ -71,12 +71,12 @@ class BoundedRows:
         return outcome
 
     def take(self, result: pq.abc.PGresult) -> None:
-        """Take a piece of the result; the first piece names the columns, and may have no rows."""
+        """Add a part of the result; the first part names the columns, and may have no rows."""
         reader = self._reader
         if reader is None:
             reader = self._reader = self._describe(result)
         elif result.ntuples == 0:
-            return  # the last piece of nearly every result
+            return  # the last part of nearly every result
         if self._outcome.truncated is None:
             rows = reader.read(result)
             if not self._take_whole(rows):
@@ -92,14 +92,14 @@ class BoundedRows:
         return reader_for(self._encoding.codec, oids, dates)
 
     def _date_output(self) -> DateOutput | None:
-        """Return how a caller's dates are written, if not in ISO style; our own statements use that."""
+        """Return how dates are written in this result; None for ISO style, as in pgmcp's own statements."""
         if self._request.origin is StatementOrigin.OWN:
             return None
         time_zone = self._connection.pgconn.parameter_status(b"TimeZone") or b""
         return choose_date_output(self._connection.facts.date_style, time_zone.decode("ascii", "replace"))
 
     def _take_whole(self, rows: list[list[Cell]]) -> bool:
-        """Take a piece that is not near a bound, as almost all are; return whether it was taken."""
+        """Add a part that is not near a limit, as almost all are; return whether it was added."""
         request, taken = self._request, self._rows
         if taken.row_count + len(rows) > request.max_rows:
             return False
@@ -114,9 +114,10 @@ class BoundedRows:
         return True
 
     def _fits_as_json(self, json_bytes: int, row_count: int) -> bool:
-        """Return whether a piece surely fits the bounds: its text is shorter than its JSON.
+        """Return whether a part certainly fits the limits, judged by its JSON, which is longer than its text.
 
-        Counting JSON is free, counting text costs as much as writing it. Once it has to be counted, it is.
+        The length of the JSON is known anyway; counting the text costs as much as writing it. Once the text
+        of one part was counted, the text of all later parts is counted, too.
         """
         request, taken = self._request, self._rows
         cells = (taken.row_count + row_count) * len(self._outcome.columns)
@@ -126,7 +127,7 @@ class BoundedRows:
         )
 
     def _count_taken(self) -> int:
-        """Return what the rows so far count against the byte bound."""
+        """Return the bytes that the rows so far count toward the byte limit."""
         if self._bytes is None:
             self._bytes = sum(_count_bytes(rows)[1] for rows in self._rows.pieces())
         return self._bytes
@@ -147,12 +148,12 @@ class BoundedRows:
 
     def _end_early(self, bound: Truncated) -> None:
         self._outcome.truncated = bound
-        # Inside our own LIMIT, the row too many is the last.
+        # The worker's own LIMIT is max_rows + 1, so the extra row is the last one.
         if bound == "bytes" or self._request.mode is StatementMode.AS_IS:
             self._stop()
 
     def _cut_cells(self, row: list[Cell], text_columns: list[int]) -> int:
-        """Cut the cells that are too long, and return what is left of the row's text, in bytes."""
+        """Cut the cells that are too long, and return the bytes of the row's remaining text."""
         max_cell_bytes = self._request.max_cell_bytes
         row_bytes = 0
         for column in text_columns:
@@ -171,7 +172,7 @@ class BoundedRows:
 
 
 def _count_bytes(rows: list[list[Cell]]) -> tuple[int, int]:
-    """Return the bytes of the text in rows, and what they count against the byte bound."""
+    """Return the bytes of the text in rows, and the bytes that the rows count toward the byte limit."""
     texts = [cell for row in rows for cell in row if cell.__class__ is str]
     text_size = text_bytes("".join(texts))
     return text_size, text_size + (sum(map(len, rows)) - len(texts)) * _PLAIN_BYTES

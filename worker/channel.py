@@ -13,7 +13,7 @@ _READ_BYTES: Final = 16 << 10
 
 
 class Channel:
-    """Frames over a pair of files, the first of which `select` must take.
+    """Sends and receives frames over two files; the first must work with `select`.
 
     Attributes:
         frames: messages that have arrived, each with its body; taken out by the caller.
@@ -32,10 +32,10 @@ class Channel:
         return self._reader.fileno()
 
     def read(self) -> None:
-        """Take what has arrived; blocks while nothing has.
+        """Read the bytes that have arrived; blocks until there are some.
 
         Raises:
-            ProtocolError: what came is no frame.
+            ProtocolError: the bytes are not a frame.
         """
         chunk = self._reader.read(_READ_BYTES)
         if not chunk:
@@ -46,7 +46,7 @@ class Channel:
             self.frames.append(frame)
 
     def send(self, message: FromWorker, body: bytes = b"") -> None:
-        """Write one frame, whole."""
+        """Write one complete frame."""
         head, body = encode_frame(message, body)
         self._writer.write(head)
         if body:
@@ -67,9 +67,9 @@ class Channel:
 
 
 def read_through_socket(pipe: RawIOBase) -> RawIOBase:
-    """Return a file with what comes from a pipe, which `select` takes on Windows too.
+    """Return a socket's file with the bytes of a pipe; unlike the pipe, it works with `select` on Windows.
 
-    A thread carries the bytes and ends with the pipe.
+    A thread copies the bytes and ends when the pipe ends.
     """
     ours, theirs = socket.socketpair()
 

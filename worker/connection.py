@@ -1,4 +1,4 @@
-"""A connection to the server, ready for callers' statements, and what is done to it between them."""
+"""A connection to the server: prepares it for callers' statements, and resets it between them."""
 
 import random
 import select
@@ -27,12 +27,12 @@ _SET_REPEATABLE_READ: Final = b"SET default_transaction_isolation = 'repeatable 
 class ServerConnection(psycopg.Connection[Any]):
     """A connection that holds server facts and reports connect errors.
 
-    The pool only logs the reason of a failed attempt; its caller would see a timeout.
+    The pool only logs why an attempt failed, and its caller sees a timeout. `on_failure` gets the reason.
 
     Attributes:
-        renew_at_s: monotonic time of its replacement.
+        renew_at_s: monotonic time at which the connection is to be replaced.
         checked_at_s: monotonic time at which the connection was last seen open.
-        needs_reset: the clean-up after a statement was refused.
+        needs_reset: whether the server refused the clean-up after a statement.
     """
 
     facts: ServerFacts
@@ -42,7 +42,7 @@ class ServerConnection(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
-        """Connect and read the facts, or report the reason to `on_failure` and raise it.
+        """Connect and read the server facts; if that fails, pass the error to `on_failure` and raise it.
 
         Args:
             conninfo: libpq's.
@@ -71,12 +71,13 @@ class ServerConnection(psycopg.Connection[Any]):
 
 
 def _prepare_session(connection: ServerConnection, timeout_s: float) -> None:
-    """Set once what every statement needs; a session that others share gets it with each transaction."""
+    """Set once the settings that every statement needs; a shared session gets them in each transaction."""
     facts = connection.facts
     if facts.is_pooled:
         return
     if facts.defaults.values.get(DEFAULT_ISOLATION) == "serializable" and is_standby(connection.pgconn):
-        # A standby refuses every statement in serializable; repeatable read is what PostgreSQL advises there.
+        # A standby refuses every statement at the level serializable; PostgreSQL advises repeatable read
+        # there.
         connection.pgconn.exec_params(_SET_REPEATABLE_READ, None)
     result = set_for_session(connection.pgconn, facts.session_settings(), timeout_s=timeout_s)
     if result.status != pq.ExecStatus.TUPLES_OK:
@@ -89,7 +90,7 @@ def is_idle(connection: ServerConnection) -> bool:
 
 
 def read_to_end(connection: ServerConnection, timeout_s: float) -> bool:
-    """Read what the server still sends, and return whether no statement runs any more."""
+    """Discard the server's remaining output, and return whether the statement has ended."""
     pgconn = connection.pgconn
     deadline_s = time.monotonic() + timeout_s
     try:
@@ -110,8 +111,9 @@ def read_to_end(connection: ServerConnection, timeout_s: float) -> bool:
 def reset_if_needed(connection: ServerConnection) -> bool:
     """Return whether the session is clean; runs DISCARD ALL if needed.
 
-    A hardened server may not let the role call what `worker.statement` cleans up with. DISCARD ALL reaches
-    another server connection behind a pooler, and other clients' state in a shared session.
+    A hardened server may refuse the functions that `worker.statement` cleans up with; then DISCARD ALL does
+    it. It is not sent behind a pooler, where it would reach another server connection, nor in a shared
+    session, where it would discard other clients' state.
     """
     if not connection.needs_reset or connection.facts.is_pooled:
         return True
@@ -127,7 +129,7 @@ def reset_if_needed(connection: ServerConnection) -> bool:
 
 
 def is_open(connection: ServerConnection) -> bool:
-    """Return whether the server has left the connection open, without a round trip.
+    """Return whether the connection is still open, without a round trip.
 
     A healthy idle connection has nothing to read; a closed one reads as EOF.
     """

@@ -1,4 +1,4 @@
-"""Dates in the DateStyle of the role, written in ISO style.
+"""Converts dates from the role's DateStyle to ISO style.
 
 A statement keeps the role's DateStyle, because `day::text`, `to_date` and the like depend on it. Columns of
 the types date, timestamp and timestamptz are shown in ISO style all the same. Dates inside arrays, ranges and
@@ -18,7 +18,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 DATE_OIDS: Final = frozenset({1082, 1114, 1184})
-"""date, timestamp, timestamptz; fixed by PostgreSQL's pg_type.dat."""
+"""date, timestamp, timestamptz; the OIDs are fixed by PostgreSQL's pg_type.dat."""
 
 _TIME: Final = r"(?P<time>\d\d:\d\d:\d\d(?:\.\d+)?)"
 _END: Final = r"(?: ?(?P<zone>(?!BC\b)[-+\w:]+))?(?P<era> BC)?"
@@ -46,7 +46,7 @@ _PATTERNS_BY_STYLE: Final = {
     ),
     ("POSTGRES", True): (_dates("day", "month", "-"), _written_out(r"(?P<day>\d\d) (?P<name>[A-Z][a-z]{2})")),
 }
-"""By style, and whether the day comes before the month."""
+"""The patterns by style, and by whether the day comes before the month."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class DateOutput:
     Attributes:
         style: "German", "SQL" or "Postgres".
         is_day_first: whether the order is DMY.
-        time_zone: the session's, as PostgreSQL names it.
+        time_zone: the session's time zone, as PostgreSQL names it.
     """
 
     style: str
@@ -64,7 +64,7 @@ class DateOutput:
     time_zone: str
 
     def to_iso(self, text: str) -> str:
-        """Return the date in ISO style; "infinity" and what cannot be converted without doubt as it is."""
+        """Return the date in ISO style; return "infinity", and any text that is ambiguous, unchanged."""
         patterns = _PATTERNS_BY_STYLE.get((self.style.upper(), self.is_day_first), ())
         match = next(filter(None, (re.fullmatch(pattern, text) for pattern in patterns)), None)
         if match is None:
@@ -81,7 +81,7 @@ class DateOutput:
         return iso + (parts["era"] or "")
 
     def _offset(self, zone: str, local: str) -> str | None:
-        """Return the offset that a zone's abbreviation means at a local time; None if it is not known."""
+        """Return the UTC offset of a zone's abbreviation at a local time; None if it is not known."""
         if zone in ("UTC", "GMT"):
             return "+00"
         if numeric := _NUMERIC_ZONE.fullmatch(zone):
@@ -89,7 +89,7 @@ class DateOutput:
             return sign + ":".join(part for part in parts if part and (part != "00" or part is parts[0]))
         try:
             when = datetime.fromisoformat(local).replace(tzinfo=ZoneInfo(self.time_zone))
-        except (ValueError, OSError, LookupError):  # a year that Python lacks, or a zone
+        except (ValueError, OSError, LookupError):  # a year or a zone that Python lacks
             return None
         folds = (when.replace(fold=0), when.replace(fold=1))
         offsets = {each.utcoffset() for each in folds if each.tzname() == zone}

@@ -1,4 +1,4 @@
-r"""From PostgreSQL's text output to cells: typed where JSON has the type, exact text elsewhere.
+r"""Converts PostgreSQL's text output to cells: typed if JSON has the type, exact text otherwise.
 
 | PostgreSQL                     | cell                                                                  |
 |--------------------------------|-----------------------------------------------------------------------|
@@ -35,7 +35,7 @@ from worker.date_style import DATE_OIDS, DateOutput
 Cell = str | int | float | bool | None
 
 MAX_EXACT_INTEGER: Final = 2**53
-"""Largest magnitude below which every integer is an exact IEEE double (RFC 8259, section 6)."""
+"""Up to this magnitude, every integer is an exact IEEE double (RFC 8259, section 6)."""
 
 CUT_MARK: Final = "…"
 
@@ -52,7 +52,7 @@ _ESCAPED_BYTE: Final = re.compile(rb"\\(\\|[0-3][0-7]{2})")
 
 
 def _adapters(text_loader: type[Loader], dates: DateOutput | None = None) -> AdaptersMap:
-    """Return the few loaders we want: psycopg's defaults make Python objects of everything."""
+    """Return only the loaders that cells need: psycopg's default loaders make Python objects of all types."""
     adapters = AdaptersMap()
     adapters.register_loader(0, text_loader)  # any type without a loader of its own
     adapters.register_loader(_BYTEA_OID, _ByteaLoader)
@@ -76,7 +76,7 @@ def _date_loader(dates: DateOutput) -> type[Loader]:
 
 
 class _ByteaLoader(Loader):
-    """Reads both forms of bytea_output, and gives hex."""
+    """Reads both forms of bytea_output, and returns the hex form."""
 
     def load(self, data: Buffer) -> str:
         value = bytes(data)
@@ -91,7 +91,7 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 @lru_cache
 def _lenient_adapters(codec: str, dates: DateOutput | None) -> AdaptersMap:
-    """Return loaders that show U+FFFD for a byte that means nothing in this encoding."""
+    """Return loaders that show U+FFFD for a byte that is invalid in this encoding."""
 
     class LenientLoader(Loader):
         def load(self, data: Buffer) -> str:
@@ -109,7 +109,7 @@ _UTF8: Final = "utf-8"
 
 
 class _LoadsRows(Protocol):
-    """What we use of a psycopg Transformer, whose class differs between its two implementations."""
+    """The methods used of a psycopg Transformer, whose class differs between its two implementations."""
 
     def set_pgresult(self, result: pq.abc.PGresult | None, *, set_loaders: bool) -> None: ...
 
@@ -117,7 +117,7 @@ class _LoadsRows(Protocol):
 
 
 class CellReader:
-    """Reads the cells of results, which come in pieces.
+    """Reads the cells of results, which arrive in parts.
 
     Attributes:
         text_columns: numbers of the columns whose cells are text.
@@ -128,7 +128,7 @@ class CellReader:
 
         Args:
             codec: Python's name of the encoding of text.
-            oids: of the columns' types.
+            oids: the OIDs of the columns' types.
             dates: how dates are written, if not in ISO style.
         """
         self.text_columns = [column for column, oid in enumerate(oids) if oid not in _TYPED_OIDS]
@@ -140,7 +140,7 @@ class CellReader:
         self._has_loaders = False
 
     def read(self, result: pq.abc.PGresult) -> list[list[Cell]]:
-        """Return the rows of a piece, a list each."""
+        """Return the rows of one part of a result, each as a list of cells."""
         try:
             rows = self._load(self._transformer, result, set_loaders=not self._has_loaders)
             self._has_loaders = True
@@ -160,18 +160,18 @@ class CellReader:
         try:
             rows: list[list[Cell]] = transformer.load_rows(0, result.ntuples, list)
         finally:
-            transformer.set_pgresult(None, set_loaders=False)  # a piece may take much memory
+            transformer.set_pgresult(None, set_loaders=False)  # a part may take much memory
         return rows
 
 
 @lru_cache
 def reader_for(codec: str, oids: tuple[int, ...], dates: DateOutput | None) -> CellReader:
-    """Return a reader for columns of these types; one that was made before is used again."""
+    """Return a reader for columns of these types; readers are cached."""
     return CellReader(codec, oids, dates)
 
 
 class _Context:
-    """What a Transformer takes its loaders from. Without a connection, it reads text as UTF-8."""
+    """Gives a Transformer its loaders. A Transformer without a connection reads text as UTF-8."""
 
     connection = None
 
@@ -203,10 +203,10 @@ def _numbers(rows: list[list[Cell]], column: int) -> list[Any]:
 
 
 def text_bytes(text: str) -> int:
-    """Return the length in UTF-8; of ASCII text without encoding it."""
+    """Return the length in UTF-8, in bytes; ASCII text is not encoded for it."""
     return len(text) if text.isascii() else len(text.encode())
 
 
 def cut(text: str, max_cell_bytes: int) -> str:
-    """Return the beginning of a cell that is too long, marked as cut, never half a character."""
+    """Return the beginning of a cell that is too long, in whole characters, with a mark that it was cut."""
     return text[:max_cell_bytes].encode()[:max_cell_bytes].decode("utf8", "ignore") + CUT_MARK

@@ -1,8 +1,8 @@
-"""Escapes text that came from a database or a model, so that it hides nothing and breaks no line.
+"""Escapes text from a database or a model, so that no character is invisible or breaks the line.
 
-Characters that hide, reorder or control text become visible escapes, and so does a `<` that could end the
-fence around data. A worker escapes the rows that it lays out; the front escapes everything else that it shows
-(`pgmcp.untrusted`). Imports nothing of this project.
+Characters that hide, reorder or control text become visible escapes, as does a `<` that could end the fence
+around data. A worker escapes the rows that it writes as text; the front escapes all other untrusted text that
+it shows (`pgmcp.untrusted`). Imports nothing of this project.
 """
 
 import re
@@ -16,10 +16,10 @@ _INVISIBLE = (
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff\ud800-\udfff"
 )
-# The two joiners spell words of these scripts (UAX #31, 2.3, contexts A1, A2 and B), so one stays after a
-# letter or virama of theirs, before another or at the end of a word: Arabic, Syriac, NKo, Mandaic, the Indic
-# scripts and Sinhala, Myanmar, Khmer, Mongolian; Tai Tham, Balinese and its neighbours, Javanese, Meetei
-# Mayek; Hanifi Rohingya, Brahmi and its successors, Adlam.
+# Words of these scripts are spelled with the two joiners (UAX #31, 2.3, contexts A1, A2 and B). A joiner is
+# kept after a letter or virama of these scripts, if another follows or the word ends: Arabic, Syriac, NKo,
+# Mandaic, the Indic scripts and Sinhala, Myanmar, Khmer, Mongolian; Tai Tham, Balinese and its neighbours,
+# Javanese, Meetei Mayek; Hanifi Rohingya, Brahmi and its successors, Adlam.
 _JOINED_LETTER = (
     "\u0620-\u065f\u066e-\u06d3\u06d5\u06ee-\u06ff\u0710-\u074a\u0750-\u077f\u07ca-\u07f5\u0840-\u085b\u0860-\u089f"
     "\u08a0-\u08ff\u0900-\u0dff\u1000-\u109f\u1780-\u17b3\u17b6-\u17d3\u1820-\u18aa\ufb50-\ufdff\ufe70-\ufefc"
@@ -32,8 +32,8 @@ _UNSPACED_LETTER = "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u109f\u1780-\u17b3\u17b6-\
 _EMOJI = "\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _MONGOLIAN_LETTER = "\u1820-\u1878\u1880-\u18aa"
 _IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
-# Where an invisible character spells. Each pattern also consumes the visible character before it, so a second
-# selector or joiner in a row matches nothing and is escaped.
+# Places where an invisible character is part of the spelling. Each pattern also consumes the visible
+# character before it, so a second selector or joiner in a row is not matched, and is escaped.
 _SPELLING = "|".join(
     (
         rf"[{_JOINED_LETTER}][\u200c\u200d](?=[{_JOINED_LETTER}]|{_WORD_END})",
@@ -60,7 +60,7 @@ _ESCAPE_BY_CHARACTER = {"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compile a pattern when it is first needed: that takes long, and the server's start must not wait."""
+    """Compile a pattern when it is first needed: compiling is slow and must not delay the server's start."""
     return re.compile(pattern)
 
 
@@ -75,7 +75,7 @@ def escape_untrusted(text: str) -> str:
 
 
 def is_harmless(text: str) -> bool:
-    """Return whether `escape_untrusted` surely leaves a text, and every part of it, as it is."""
+    """Return True only if `escape_untrusted` changes neither the text nor any part of it; False if unsure."""
     if text.isascii() and text.isprintable():
         return "\\" not in text and "<" not in text  # nearly every cell, four times as fast as the pattern
     return not _compiled(_SUSPECT).search(

@@ -1,4 +1,4 @@
-"""Why a statement or a connection failed: by SQLSTATE, or by libpq's words where there is none.
+"""Why a statement or a connection failed: by its SQLSTATE, or by libpq's message if there is none.
 
 Codes: PostgreSQL manual, appendix A.
 """
@@ -31,23 +31,24 @@ _ROLLED_BACK_CLASS = "40"
 _RUN_AGAIN = "the statement itself is correct: run it again"
 """After a deadlock, or on a standby that had to catch up with its primary."""
 
-# libpq gives no SQLSTATE for a refused connection, only the server's words.
+# libpq gives no SQLSTATE for a refused connection, only the server's message.
 _AUTH_WORDS = re.compile(
     r"password authentication failed|no password supplied|authentication failed"
     r"|no pg_hba\.conf entry|pg_hba\.conf rejects|(?:role|database) \".*\" does not exist"
     r"|is not permitted to log in|permission denied for database"
     r"|no such database|failed to authenticate with backend|login rejected"
-    # Of settings in the connection string.
+    # Errors of settings in the connection string.
     r"|configuration parameter|for parameter \"|parameter \".*\" (?:cannot be changed|requires)"
     r"|requires a value|to set parameter|command-line argument"
-    # Of the client. A server whose own certificate is not trusted has refused nothing.
+    # Errors of the client's certificate. If the server's certificate is not trusted, the server refused
+    # nothing.
     r"|client certificate",
     re.IGNORECASE,
 )
 _SERVER_WORDS = re.compile(r"(?:^|[:;] )[^\s:]+(?: \([^)]*\))?:  \S")
-"""Two blanks follow the severity, in whatever language, in what libpq repeats of a server's error."""
+"""libpq repeats a server's error with two blanks after the severity, in every language."""
 
-# Of PostgreSQL, PgBouncer and pgpool-II.
+# Messages of PostgreSQL, PgBouncer and pgpool-II.
 _UNREACHABLE_WORDS = re.compile(
     r"too many (?:clients|connections)|remaining connection slots"
     r"|database system is|not (?:yet )?accepting connections|terminating connection"
@@ -62,7 +63,7 @@ MAX_TEXT_CHARACTERS = 2_000
 """PostgreSQL quotes the offending value whole, however long it is."""
 
 _PREFIX = re.compile(r"connection (?:failed|is bad): ")
-"""psycopg's own words before libpq's."""
+"""The text that psycopg puts before libpq's message."""
 
 _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate", re.IGNORECASE)
 
@@ -70,7 +71,7 @@ _OUT_OF_MEMORY = re.compile(r"out of memory|cannot allocate", re.IGNORECASE)
 INSUFFICIENT_PRIVILEGE = "42501"
 
 _POOLER_LIMIT_BY_MESSAGE = {"query timeout": "query_timeout, set in pgbouncer.ini"}
-"""PgBouncer ends a statement with the code of a broken protocol, 08P01."""
+"""PgBouncer ends a statement with the SQLSTATE for a protocol violation, 08P01."""
 
 
 class DeniedError(psycopg.OperationalError):
@@ -141,7 +142,7 @@ def failed_connect(
     """Return the failure for a connection that could not be made.
 
     Args:
-        read_sqlstates: finds out what the server refused it with; called only if its words are unknown.
+        read_sqlstates: finds the SQLSTATEs of the refusal; called only if the message is unknown.
     """
     message = _in_one_line(error)
     if isinstance(error, DeniedError):
@@ -155,7 +156,7 @@ def failed_connect(
 
 
 def _refused_in_other_words(message: str, sqlstates: Sequence[str]) -> FailedError:
-    """Return the failure for words of a server that speaks another language, or of an unknown pooler."""
+    """Return the failure for an unknown message: of a server in another language, or an unknown pooler."""
     refused = [sqlstate for sqlstate in sqlstates if sqlstate[:2] in _REFUSED_SQLSTATE_CLASSES]
     if refused or not sqlstates:  # the server has answered, so the address is right
         return FailedError(FailureCode.AUTH, message, sqlstate=next(iter(refused), ""))
@@ -163,6 +164,6 @@ def _refused_in_other_words(message: str, sqlstates: Sequence[str]) -> FailedErr
 
 
 def broken_connection(error: psycopg.Error) -> FailedError:
-    """Return the failure for a connection that broke, or ran out of memory, under a statement."""
+    """Return the failure for a connection that broke or ran out of memory during a statement."""
     message = _in_one_line(error)
     return FailedError(classify("", message), message)

@@ -1,4 +1,4 @@
-"""A small process that has imported everything and forks workers on request.
+"""A small process that has imported all modules of a worker and forks workers on request.
 
 A fork is ready about fifteen times sooner than a new interpreter and shares
 its memory. Linux only: it needs pidfds, and fork is safe there while one
@@ -7,7 +7,7 @@ thread runs.
     front                                     here
       one byte + the worker's channel (fd) ─▶  fork
       ◀─ pid (uint32) + pidfd, over that       the child serves the channel
-      end of the control channel ───────────▶  children that stay are killed
+      end of the control channel ───────────▶  remaining children are killed
 """
 
 import gc
@@ -27,17 +27,17 @@ from worker.service import Service
 PID: Final = struct.Struct("!I")
 
 GRACE_S: Final = 3.0
-"""How long workers may take to cancel their statement and leave when the front is gone."""
+"""How long workers may take to cancel their statement and exit after the front has ended."""
 
 
 def main() -> None:
-    """Fork a worker per request on standard input, a socket, until its other end is closed."""
+    """Fork one worker for each request on standard input, a socket, until the other end is closed."""
     control = socket.socket(fileno=os.dup(0))
     protect_stdio()
-    # Nobody here asks how a child ended; the kernel reaps it, and its pidfd tells the front.
+    # This process needs no exit codes: the kernel reaps the children, and the front watches their pidfds.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()  # so that a collection in a child does not copy the pages we share
+    gc.freeze()  # so that garbage collection in a child does not copy the shared pages
     pidfds: list[int] = []
     while True:
         channel = _receive_channel(control)
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _receive_channel(control: socket.socket) -> int | None:
-    """Return the next worker's channel, or None when the front is gone."""
+    """Return the next worker's channel, or None when the front has ended."""
     try:
         _, fds, _, _ = socket.recv_fds(control, 1, 1)
     except ConnectionError:
@@ -61,7 +61,7 @@ def _fork(channel: int, ours: tuple[int, ...]) -> int:
     """Fork a worker for the channel, tell the front, and return the child's pidfd.
 
     Args:
-        channel: becomes the child's.
+        channel: the descriptor of the child's channel.
         ours: descriptors that the child must not have.
     """
     parent = os.getpid()
@@ -71,7 +71,8 @@ def _fork(channel: int, ours: tuple[int, ...]) -> int:
             os.close(descriptor)
         _serve(channel, parent)
     pidfd = os.pidfd_open(pid)
-    # Over the worker's own channel: a front that gave one up cannot take it for the next.
+    # Sent over the worker's own channel, so that a front that gave up waiting for this worker cannot take it
+    # for the next one.
     with socket.socket(fileno=channel) as answer, suppress(OSError):
         socket.send_fds(answer, [PID.pack(pid)], [pidfd])
     return pidfd
@@ -85,7 +86,7 @@ def _serve(channel: int, parent: int) -> NoReturn:
 
 
 def _running(pidfds: list[int]) -> list[int]:
-    """Return those whose process lives; close the others."""
+    """Return the pidfds of running processes; close the others."""
     ended, _, _ = select.select(pidfds, [], [], 0)
     for pidfd in ended:
         os.close(pidfd)
@@ -93,7 +94,7 @@ def _running(pidfds: list[int]) -> list[int]:
 
 
 def _end(pidfds: list[int]) -> None:
-    """Give the workers a moment to leave by themselves: their channel has ended too."""
+    """Wait briefly for the workers to exit, because their channels have ended too; kill the rest."""
     left = _running(pidfds)
     poll = select.poll()
     for pidfd in left:

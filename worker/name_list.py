@@ -9,7 +9,7 @@ _SYSTEM_SCHEMA = "pg_catalog"
 
 
 def split_names(text: str) -> list[tuple[str, str]]:
-    """Return (spelling, name) for each name of a list; spellings keep their quotes.
+    """Return (spelling, name) for each name of a list. The spelling keeps its quotes.
 
     The list has been accepted by a server, so it is well-formed.
     """
@@ -34,7 +34,8 @@ def _name(spelling: str) -> str:
 def put_temporary_schema_last(search_path: str) -> str:
     """Return the search path with pg_temp at its end.
 
-    If the path does not name it, PostgreSQL looks there first, and a temporary table would hide a real one.
+    If the path does not name pg_temp, PostgreSQL searches it first, and a temporary table would hide a real
+    one.
     """
     return ", ".join([without_temporary_schema(search_path) or _SYSTEM_SCHEMA, _TEMPORARY_SCHEMA])
 
@@ -42,8 +43,8 @@ def put_temporary_schema_last(search_path: str) -> str:
 def without_temporary_schema(search_path: str) -> str:
     """Return the search path without pg_temp and without empty names; "" if nothing is left.
 
-    current_schemas() makes the temporary schema if pg_temp is the first name of the path that exists, which
-    a role without the right TEMPORARY and a standby refuse.
+    current_schemas() creates the temporary schema if pg_temp is the first existing schema of the path. That
+    fails on a standby, and for a role without the privilege TEMPORARY.
     """
     spellings = [
         spelling for spelling, name in split_names(search_path) if name not in ("", _TEMPORARY_SCHEMA)

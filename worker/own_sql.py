@@ -1,9 +1,9 @@
-"""Runs the worker's own statements so that nothing of the database can act in them.
+"""Runs the worker's own statements so that no object of the database can take part in them.
 
     ──▶ BEGIN … READ ONLY · SELECT set_config(…) · the statement · Sync · ROLLBACK · Sync
 
-The first SELECT sets search_path to pg_catalog and needs no search path itself: its function is qualified and
-its arguments have their exact types. Whatever follows is resolved in pg_catalog alone.
+The first SELECT sets search_path to pg_catalog. It needs no search path itself, because its function is
+qualified and its arguments have their exact types. All later names are resolved in pg_catalog alone.
 """
 
 import select
@@ -25,7 +25,7 @@ _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.
 
 BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
 BEGIN_OWN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
-"""For pgmcp's own statements. A standby refuses all in the level serializable, which a database may set."""
+"""For pgmcp's own statements. A database may default to serializable, at which a standby refuses all."""
 ROLE_SETTING: Final = "role"
 """SET ROLE as a setting (PostgreSQL manual, SET ROLE)."""
 
@@ -33,14 +33,14 @@ FIRST_SETTINGS: Final = [("search_path", OWN_SEARCH_PATH)]
 
 
 def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], list[int]]:
-    """Return one SELECT that sets them in this order until the transaction ends, its parameters and types.
+    """Return a SELECT that applies the settings in order to one transaction, its parameters and types.
 
-    `CALLER_SCHEMAS_SETTING` gets the schemas of the search path that stands before it, as a JSON array. They
-    are found by functions that need no operator and no cast, which could be somebody else's.
+    `CALLER_SCHEMAS_SETTING` gets the schemas of the search path that is set before it, as a JSON array. The
+    functions that find them need no operator and no cast, which the database could have replaced.
 
-    If `ROLE_SETTING` is among them, the SELECT fails (22012) unless that role is the current one at its end:
-    PostgreSQL takes the name "none" for the login role. The right to execute the functions is checked
-    before the role changes, so the role does not need it.
+    If `ROLE_SETTING` is among the settings, the SELECT fails (22012) unless that role is the current role at
+    its end: PostgreSQL takes the name "none" for the login role. PostgreSQL checks the privilege to execute
+    the functions before the role changes, so the role does not need it.
     """
     calls: list[str] = []
     params: list[bytes] = []
@@ -55,18 +55,18 @@ def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], 
         if name == ROLE_SETTING:
             expected_role = f"${len(params)}"
     if expected_role:
-        # Not constant, so that the planner does not divide.
+        # The expression is not constant, so that the planner does not evaluate the division.
         is_current = f"current_user OPERATOR(pg_catalog.=) {expected_role}"
         calls.append(f"1 OPERATOR(pg_catalog./) CASE WHEN {is_current} THEN 1 ELSE 0 END")
     return f"SELECT {', '.join(calls)}".encode(), params, [_TEXT_OID] * len(params)
 
 
 Wait = Callable[[Sequence[int], Sequence[int], float | None], bool]
-"""Waits until a descriptor can be read or written; returns False if none could be within so many seconds."""
+"""Waits until a descriptor can be read or written; returns False after the given seconds."""
 
 
 def wait_for(reading: Sequence[int], writing: Sequence[int], timeout_s: float | None) -> bool:
-    """Wait for these descriptors and nothing else."""
+    """Wait only for these descriptors; return False after `timeout_s`."""
     return any(select.select(reading, writing, [], timeout_s))
 
 
@@ -75,8 +75,8 @@ class Question:
     """One of pgmcp's own statements.
 
     Attributes:
-        query: with every parameter's type in `param_types`.
-        settings: of its transaction, search_path among them.
+        query: the SQL; the type of each parameter is in `param_types`.
+        settings: settings of its transaction, search_path among them.
     """
 
     query: bytes
@@ -92,7 +92,7 @@ def ask_all(
 
     Args:
         pgconn: idle.
-        timeout_s: for all answers; the connection is not to be used any more after a timeout.
+        timeout_s: for all answers together; the connection must not be used after a timeout.
         wait: waits for the connection.
 
     Returns:
@@ -126,7 +126,7 @@ def _send(pgconn: pq.abc.PGconn, question: Question) -> None:
 def set_for_session(
     pgconn: pq.abc.PGconn, settings: Sequence[tuple[str, str]], *, timeout_s: float
 ) -> pq.abc.PGresult:
-    """Set values that last as long as the session; return the result, which may be an error.
+    """Set values for the rest of the session; return the result, which may be an error.
 
     Args:
         pgconn: idle, outside a transaction.
@@ -145,7 +145,7 @@ def set_for_session(
 
 
 def reset_for_session(pgconn: pq.abc.PGconn, names: Sequence[str]) -> None:
-    """Give settings of the session the values that it began with.
+    """Reset settings of the session to the values that it began with.
 
     Args:
         pgconn: idle, outside a transaction.
@@ -168,8 +168,8 @@ class _OwnExchange:
     def closing_reason(self) -> psycopg.OperationalError | None:
         """Return what the server or a pooler said before it closed the connection; None if nothing.
 
-        libpq has read that already when sending fails: "connection not in pipeline mode" is all it reports.
-        A server that is merely silent is not waited for.
+        When sending fails, libpq has already read that message, but reports only "connection not in pipeline
+        mode". This does not wait for a server that is silent.
         """
         results: list[pq.abc.PGresult] = []
         with suppress(psycopg.OperationalError):
@@ -181,7 +181,7 @@ class _OwnExchange:
         return psycopg.OperationalError(_text(reason)) if reason is not None else None
 
     def read_answer(self) -> pq.abc.PGresult:
-        """Return the next question's result: the third of its results, or the first error before it."""
+        """Return the result of the next question: its third result, or the first error before that."""
         results = self.read_until_syncs(2)
         answer = _first_error(results) or (results[2] if len(results) > 2 else None)
         if answer is None:
@@ -189,7 +189,7 @@ class _OwnExchange:
         return answer
 
     def read_until_syncs(self, count: int) -> list[pq.abc.PGresult]:
-        """Read past so many Syncs; return the results before the first of them."""
+        """Read up to the `count`-th Sync; return the results before the first one."""
         results: list[pq.abc.PGresult] = []
         syncs = 0
         while syncs < count:

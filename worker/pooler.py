@@ -1,7 +1,7 @@
-"""Finds out whether a connection pooler stands between this connection and its server.
+"""Finds out whether a connection pooler is between this connection and its server.
 
-A backend behind a pooler is not ours to end: pgpool-II takes the end of a backend
-by pg_terminate_backend for the shutdown of its node, and serves nobody from then on.
+A backend behind a pooler must not be terminated: if pg_terminate_backend ends one, pgpool-II assumes that its
+node was shut down, and serves no client from then on.
 
     the pid that libpq was told is not the backend's       PgBouncer and most others
     the client's port is not the one the server sees       something is in between: `SHOW POOL_VERSION`
@@ -33,7 +33,7 @@ def is_admin_console(pgconn: pq.abc.PGconn) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SeenBackend:
-    """What the server says of the session that answers.
+    """The server's own description of the session that answers.
 
     Attributes:
         pid: of pg_backend_pid(); None if the role may not execute it.
@@ -49,7 +49,7 @@ class SeenBackend:
 
 
 def find_pooler(pgconn: pq.abc.PGconn, seen: SeenBackend) -> str:
-    """Return what stands between this connection and a backend of its own; "" for a direct connection.
+    """Return a description of the pooler in front of the server; "" for a direct connection.
 
     Args:
         pgconn: connected, idle, outside a transaction.
@@ -60,28 +60,29 @@ def find_pooler(pgconn: pq.abc.PGconn, seen: SeenBackend) -> str:
     if seen.pid is None:
         return _find_pgpool(pgconn) or PERHAPS_A_POOLER
     if seen.pid != pgconn.backend_pid:
-        # Not asked for its version: a PgBouncer with disable_pqexec would end the connection.
+        # The version is not queried, because a PgBouncer with disable_pqexec would end the connection.
         return UNKNOWN_POOLER
     if seen.kind == _STANDALONE:
         return SHARED_SESSION
-    # A direct connection is not asked: the server would log an error for the unknown parameter.
+    # A direct connection is not queried, because the server would log an error for the unknown parameter.
     if _is_direct(pgconn, seen):
         return ""
     return _find_pgpool(pgconn)
 
 
 def _find_pgpool(pgconn: pq.abc.PGconn) -> str:
-    # pgpool-II answers only in the simple protocol. PostgreSQL refuses it; no transaction is open that
-    # this could end, and SHOW looks up no name that a search_path could change.
+    # pgpool-II answers this only in the simple protocol, and PostgreSQL refuses it. It is safe there: no
+    # transaction is open that the error could end, and SHOW resolves no name through the search_path.
     version = _value(pgconn.exec_(_POOL_VERSION_SQL))
     return f"pgpool-II {version.decode('utf8', 'replace')}" if version else ""
 
 
 def _is_direct(pgconn: pq.abc.PGconn, seen: SeenBackend) -> bool:
-    """Return whether the server sees this very socket.
+    """Return whether the server is connected to this socket itself, without a pooler between.
 
-    Over TCP the port that it knows is the one we connect from. Over a Unix socket it knows none, and the
-    socket's name ends in its own port; a pooler on the same machine listens under another.
+    Over TCP, the client port that the server reports is the local port of this socket. Over a Unix socket the
+    server reports no client port, but the socket's name ends in the server's own port; a pooler on the same
+    machine listens on another port.
     """
     if seen.client_port is None:
         return False

@@ -1,4 +1,4 @@
-"""What a worker does to itself before it serves: its bounds, its end, and whose output is whose."""
+"""Sets up a worker process: memory limit, signals, end with its parent, standard streams."""
 
 import logging
 import os
@@ -9,11 +9,11 @@ from typing import Final
 
 MAX_STATEMENTS: Final = 10_000
 MAX_RESIDENT_MB: Final = 128
-"""A worker at rest has about 25 MB, most of it shared with the fork server."""
+"""An idle worker has about 25 MB, most of it shared with the fork server."""
 
 _SMALL_RESULT_BYTES: Final = 64 << 10
 _MEASURED_EVERY: Final = 16
-"""Statements; a measurement takes 3 % of the worker's time for a `select 1`."""
+"""Statements between two measurements; one takes 3 % of the worker's time for a `select 1`."""
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -24,8 +24,7 @@ _PR_SET_PDEATHSIG: Final = 1
 def protect_stdio() -> None:
     """Empty standard input and send standard output to stderr.
 
-    Nothing that prints can then break a frame; code that needs the two
-    has duplicated them before.
+    Code that prints can then not break a frame. The channel duplicates both descriptors before this call.
     """
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -34,25 +33,25 @@ def protect_stdio() -> None:
 
 
 def be_quiet_worker() -> None:
-    """Log warnings to stderr, and leave Ctrl-C to the front: it reaches the whole process group."""
+    """Log only warnings, to stderr, and leave Ctrl-C to the front: it reaches the whole process group."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.WARNING,
         format=f"%(asctime)s %(levelname)s worker {os.getpid()}: %(message)s",
     )
-    # The reason of a failed connection goes to the front in a frame; the pool need not say it again.
+    # The front gets the reason of a failed connection in a frame, so the pool does not log it, too.
     logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
 
 
 def limit_memory(limit_mb: int) -> None:
-    """Bound the address space and forbid core files, where the system has such limits.
+    """Limit the address space and forbid core files, if the system supports such limits.
 
-    A value that does not fit is then a clean "out of memory" of libpq's; rows
-    and passwords stay out of core files.
+    For a value that does not fit, libpq then reports "out of memory". Core files would contain rows and
+    passwords.
 
     Args:
-        limit_mb: mebibytes; 0 sets no bound.
+        limit_mb: mebibytes; 0 sets no limit.
     """
     if sys.platform == "win32":
         return
@@ -65,20 +64,19 @@ def limit_memory(limit_mb: int) -> None:
 
 
 class RecyclePolicy:
-    """Tells when a worker should be replaced by a fresh one.
+    """Decides when a worker should be replaced by a new one.
 
-    After many statements whatever leaks has leaked; after a large result the
-    memory it took is seldom all given back.
+    Memory leaks grow with the number of statements, and Python seldom returns all memory of a large result.
     """
 
     def __init__(self) -> None:
         self._statements = 0
 
     def should_recycle(self, result_bytes: int) -> bool:
-        """Count a statement, and return whether it should be the last.
+        """Count a statement, and return whether it should be the worker's last one.
 
         Args:
-            result_bytes: its rows. After a small result the memory is measured now and then only.
+            result_bytes: size of its rows. After small results, memory is measured only now and then.
         """
         self._statements += 1
         if result_bytes < _SMALL_RESULT_BYTES and self._statements % _MEASURED_EVERY:
@@ -87,27 +85,27 @@ class RecyclePolicy:
 
 
 def _is_large() -> bool:
-    """Return whether our resident memory is above its bound; False where the system does not tell."""
+    """Return whether this process's resident memory is above its limit; False if it is not known."""
     if sys.platform != "linux":
         return False
     import resource
 
-    # The peak costs one system call; few workers ever reach the bound.
+    # Reading the peak costs one system call, and few workers ever reach the limit.
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return peak_mb > MAX_RESIDENT_MB and resident_mb() > MAX_RESIDENT_MB
 
 
 def resident_mb() -> float:
-    """Return our resident memory in mebibytes, as Linux tells it."""
+    """Return this process's resident memory in mebibytes, as Linux reports it."""
     resident_pages = int(Path("/proc/self/statm").read_bytes().split()[1])
     return resident_pages * _PAGE_BYTES / (1 << 20)
 
 
 def die_with_parent(parent: int) -> None:
-    """Have the kernel kill us when our parent ends, however it ends (Linux).
+    """Have the kernel kill this process when its parent ends for any reason (Linux).
 
     Args:
-        parent: its pid as we knew it: it may have ended before we asked.
+        parent: the expected pid of the parent, which may already have ended.
     """
     import ctypes
 

@@ -1,4 +1,4 @@
-"""The frames that the front and a worker exchange: the only thing both sides share.
+"""The frames that the front and a worker exchange.
 
     ┌──────────────┬────────────┬──────────────────────┬───────────────┐
     │ header bytes │ body bytes │ header: one message, │ body:         │
@@ -18,7 +18,7 @@ answers each request with exactly one reply that carries the request's id.
       ◀───────────────────────────── Terminated | Failure
       ShareSession ─────────────────────────────▶  never answered
 
-Importing this module loads no psycopg, so the front can.
+Importing this module does not load psycopg, so the front can import it.
 """
 
 import struct
@@ -31,10 +31,10 @@ HEAD: Final = struct.Struct("!II")
 """Header length and body length, in bytes."""
 
 MAX_HEADER_BYTES: Final = 1 << 20
-"""Room for the names and types of 1,600 columns, PostgreSQL's limit, at 63 bytes a name."""
+"""Enough for the names and types of 1,600 columns, PostgreSQL's limit, at 63 bytes a name."""
 
 MAX_BODY_BYTES: Final = 1 << 30
-"""Far above any result bound in use; a larger length is a broken peer, not a result."""
+"""Far above any limit of a result; a larger length means that the peer is broken."""
 
 
 class ProtocolError(Exception):
@@ -44,9 +44,9 @@ class ProtocolError(Exception):
 class FailureCode(StrEnum):
     """Why a request gave no result.
 
-    DENIED: the role lacks a right that every statement of the worker needs.
-    IDENTITY: the connection may not take the role of `Execute.identity`.
-    DISCONNECTED: the worker has no connection any more and may not open another; nothing has run.
+    DENIED: the role lacks a privilege that every statement of the worker needs. IDENTITY: the login role
+    cannot take the role of `Execute.identity`. DISCONNECTED: the worker has lost its connection and may not
+    open another one; the statement has not run.
     """
 
     STATEMENT = "statement"
@@ -68,11 +68,11 @@ class StatementMode(StrEnum):
 
 
 class StatementOrigin(StrEnum):
-    """Who wrote a statement; decides how its names are resolved.
+    """Who wrote a statement, which decides how its names are resolved.
 
-    CALLER: a person or a model. Names are resolved through the search_path of the role or database.
-    OWN: this project. It is read-only whatever the settings say, and unqualified names are looked up in
-    pg_catalog alone, so that no object of the database can stand in for a built-in one.
+    CALLER: a person or a model. Names are resolved through the search_path of the role or database. OWN:
+    pgmcp. The statement is read-only regardless of the settings, and unqualified names are looked up in
+    pg_catalog alone, so that no object of the database can replace a built-in one.
     """
 
     CALLER = "caller"
@@ -80,24 +80,24 @@ class StatementOrigin(StrEnum):
 
 
 CALLER_SCHEMAS_SETTING: Final = "pgmcp.schemas"
-"""A setting that OWN statements can read: the schemas that a CALLER's names are looked up in.
+"""A setting that OWN statements can read: the schemas in which a CALLER's names are looked up.
 
-As a JSON array, in order, the implicit pg_catalog left out.
+The value is a JSON array, in order, without the implicit pg_catalog.
 """
 
 SHARED_SESSION: Final = "one session for all connections"
 """`Connected.pooler` of a server without a backend per connection, such as PGlite."""
 
 Truncated = Literal["rows", "bytes"]
-"""Which bound ended a result before the database did."""
+"""The limit that cut a result."""
 
 
 class Backend(msgspec.Struct, frozen=True):
-    """One server process, exactly: a pid alone may have been used again.
+    """Identifies one server process: a pid alone may have been reused.
 
     Attributes:
         pid: as in pg_stat_activity.
-        started: its backend_start, as PostgreSQL's text.
+        started: its backend_start, as PostgreSQL writes it.
     """
 
     pid: int
@@ -105,15 +105,16 @@ class Backend(msgspec.Struct, frozen=True):
 
 
 class Open(msgspec.Struct, tag=True, frozen=True):
-    """The first frame: where to connect. The credentials travel here and nowhere else.
+    """The first frame: where to connect. It is the only frame with credentials.
 
     Attributes:
         conninfo: a libpq URL or key=value string; may be empty.
         params: libpq keywords that are added to it.
         connect_timeout_s: for each attempt to reach a host.
-        memory_limit_mb: the worker's address space; 0 sets no bound.
-        reconnects: the worker may replace its connection by itself; not with a password that changes.
-        statement_timeout_ms: what most statements may take; set for the session. Others set their own.
+        memory_limit_mb: limit of the worker's address space in mebibytes; 0 sets no limit.
+        reconnects: whether the worker may replace its connection by itself; False for a password that
+            changes.
+        statement_timeout_ms: timeout of most statements, set for the session; others set their own.
     """
 
     id: int
@@ -129,11 +130,12 @@ class Open(msgspec.Struct, tag=True, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The person that a statement runs for, as the database sees one.
+    """The person that a statement runs for: the role and settings in the database.
 
     Attributes:
-        role: taken for the transaction; never "none", which means the login role. "" keeps the login role.
-        settings: names and values that are set for the transaction: what row policies read, and the
+        role: the role of the transaction; "" keeps the login role. Never "none", which PostgreSQL takes for
+            the login role.
+        settings: names and values of settings for the transaction: those that row policies read, and
             application_name.
     """
 
@@ -145,16 +147,16 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class Execute(msgspec.Struct, tag=True, frozen=True):
-    """Run the statement in the body inside a transaction that is always rolled back.
+    """Run the statement in the body, in a transaction that is always rolled back.
 
     Attributes:
         origin: who wrote the statement. It has no default, so that no own statement can forget it.
-        statement_timeout_ms: what PostgreSQL is told; 0 is not allowed.
-        max_rows, max_bytes, max_cell_bytes: bounds of the result, see `pgmcp.execution.result.RowLimits`.
-        read_only: BEGIN READ ONLY, or a plain BEGIN where the operator switched that off. Statements of
-            ours are always read-only.
-        max_text_bytes: after so many, further rows are not laid out as text; 0: no row is.
-        identity: whose rights the statement has; None: the login role's.
+        statement_timeout_ms: PostgreSQL's statement_timeout; 0 is not allowed.
+        max_rows, max_bytes, max_cell_bytes: limits of the result, see `pgmcp.execution.result.RowLimits`.
+        read_only: whether to use BEGIN READ ONLY; False if the operator switched it off. pgmcp's own
+            statements are always read-only.
+        max_text_bytes: bytes of text after which rows are written only as JSON; 0 writes no text.
+        identity: whose privileges the statement has; None: the login role's.
     """
 
     id: int
@@ -170,7 +172,7 @@ class Execute(msgspec.Struct, tag=True, frozen=True):
 
 
 class Cancel(msgspec.Struct, tag=True, frozen=True):
-    """Stop the request of that id if it is still running."""
+    """Stop the request with this id if it is still running."""
 
     id: int
 
@@ -183,7 +185,7 @@ class Terminate(msgspec.Struct, tag=True, frozen=True):
 
 
 class ShareSession(msgspec.Struct, tag=True, frozen=True):
-    """Another connection has the same session: leave nothing in it, and end nothing that is another's."""
+    """Another connection has the same session: leave no state in it, and do not end what others use."""
 
     id: int
 
@@ -198,12 +200,12 @@ class Connected(msgspec.Struct, tag=True, frozen=True):
     """Statements run on this backend from now on; sent before the first of them.
 
     Attributes:
-        backend: None where a connection pooler hides which one it is, or the role may not know its start.
+        backend: None if a connection pooler hides it, or the role may not read when it started.
         server_version: as libpq gives it: 180006 is 18.6.
-        pooler: what stands before the server, or "", see `worker.pooler`.
-        escapes_backslashes: standard_conforming_strings is off for the role, so that other clients' plain
-            strings hold escapes. It is on in our transactions.
-        session: what only connections to one and the same session have in common; "" behind a pooler.
+        pooler: the pooler in front of the server, or "", see `worker.pooler`.
+        escapes_backslashes: whether standard_conforming_strings is off for the role, so that plain strings of
+            other clients contain escapes. It is on in pgmcp's transactions.
+        session: identifies the session; equal for connections that share it. "" behind a pooler.
     """
 
     backend: Backend | None
@@ -218,13 +220,13 @@ class Result(msgspec.Struct, tag=True, frozen=True):
 
     Attributes:
         columns: a name and a type name per column.
-        truncated: None when the rows are all there are.
+        truncated: the limit that cut the result; None if the rows are complete.
         cut_cells: cells that were longer than max_cell_bytes.
         elapsed_ms: from sending the statement to its last row.
-        should_recycle: the worker asks to be replaced, see `worker.process.RecyclePolicy`.
-        row_count: lines of JSON.
+        should_recycle: whether the worker asks to be replaced, see `worker.process.RecyclePolicy`.
+        row_count: number of lines of JSON.
         json_bytes: their length; the rest of the body is text.
-        text_rows: lines of text, which are the leading rows.
+        text_rows: number of lines of text; they hold the leading rows.
     """
 
     id: int
@@ -242,7 +244,7 @@ class Terminated(msgspec.Struct, tag=True, frozen=True):
     """The answer to `Terminate`.
 
     Attributes:
-        is_gone: whether the backend was seen to have ended.
+        is_gone: whether the backend is known to have ended.
     """
 
     id: int
@@ -254,7 +256,7 @@ class Failure(msgspec.Struct, tag=True, frozen=True):
 
     Attributes:
         message: PostgreSQL's primary message, or libpq's; never a password.
-        sqlstate: five characters, or "" where no server spoke.
+        sqlstate: five characters, or "" if the error is not the server's.
         position: 0-based character offset in the statement as the front sent it, or None.
         limit: the server's own limit that ended the statement, "statement_timeout = 1s, set for the role",
             or "" if it was the one of the request.
@@ -280,7 +282,7 @@ _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(From
 
 
 def encode_frame(message: ToWorker | FromWorker, body: bytes = b"") -> tuple[bytes, bytes]:
-    """Return the two pieces of a frame: lengths with header, and the body as it came."""
+    """Return the two parts of a frame: the lengths with the header, and the body unchanged."""
     header = _encoder.encode(message)
     return HEAD.pack(len(header), len(body)) + header, body
 
@@ -289,16 +291,16 @@ def decode_head(head: bytes) -> tuple[int, int]:
     """Return the lengths of header and body, in bytes.
 
     Raises:
-        ProtocolError: a length is beyond its bound, so what follows is not worth reading.
+        ProtocolError: a length is beyond its limit, so the rest of the frame must not be read.
     """
     header_bytes, body_bytes = HEAD.unpack(head)
     if header_bytes > MAX_HEADER_BYTES or body_bytes > MAX_BODY_BYTES:
-        raise ProtocolError(f"a frame of {header_bytes} + {body_bytes} bytes is beyond the bounds")
+        raise ProtocolError(f"a frame of {header_bytes} + {body_bytes} bytes is too long")
     return header_bytes, body_bytes
 
 
 def decode_to_worker(header: bytes) -> ToWorker:
-    """Return the message for the worker; raise ProtocolError if it is none."""
+    """Return the message for the worker; raise ProtocolError if the header is not one."""
     try:
         return _to_worker.decode(header)
     except _UNREADABLE as error:
@@ -306,7 +308,7 @@ def decode_to_worker(header: bytes) -> ToWorker:
 
 
 def decode_from_worker(header: bytes) -> FromWorker:
-    """Return the message for the front; raise ProtocolError if it is none."""
+    """Return the message for the front; raise ProtocolError if the header is not one."""
     try:
         return _from_worker.decode(header)
     except _UNREADABLE as error:

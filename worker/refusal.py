@@ -1,7 +1,7 @@
-"""Finds out which SQLSTATE a server refused a connection with, whatever language it speaks.
+"""Finds the SQLSTATE with which a server refused a connection, for messages in any language.
 
-libpq keeps only the words of a failed connection. A server writes them in the language of its lc_messages. So
-the attempt is repeated with libpq's trace, which has the fields of each ErrorResponse.
+For a failed connection, libpq keeps only the server's message, which is in the language of the server's
+lc_messages. So the attempt is repeated with libpq's trace, which has the fields of each ErrorResponse.
 """
 
 import os
@@ -20,15 +20,15 @@ _RESPONSE: Final = re.compile(rb'\tErrorResponse\t S "[^"]*"(?: V "[^"]*")? C "(
 
 
 def read_sqlstates(conninfo: str, timeout_s: float) -> list[str]:
-    """Connect once more and return the SQLSTATEs of the refusals; none if that cannot be found out.
+    """Connect once more and return the SQLSTATEs of the refusals; an empty list if they cannot be found.
 
     Args:
         conninfo: libpq's.
         timeout_s: for the whole attempt.
     """
-    if not hasattr(os, "memfd_create"):  # psycopg traces on Linux alone
+    if not hasattr(os, "memfd_create"):  # psycopg supports the trace only on Linux
         return []
-    trace = os.memfd_create("pgmcp")  # it holds the login's messages, so it is never a file with a name
+    trace = os.memfd_create("pgmcp")  # the trace contains the messages of the login, so its file has no name
     try:
         with suppress(psycopg.Error, OSError):
             _connect(conninfo, trace, time.monotonic() + timeout_s)
@@ -39,7 +39,7 @@ def read_sqlstates(conninfo: str, timeout_s: float) -> list[str]:
 
 
 def _connect(conninfo: str, trace: int, deadline_s: float) -> None:
-    """Try to connect until it has succeeded or failed, and close the connection."""
+    """Try to connect until that succeeds, fails or reaches the deadline; close the connection."""
     pgconn = pq.PGconn.connect_start(conninfo.encode())
     try:
         pgconn.trace(trace)

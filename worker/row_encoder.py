@@ -1,4 +1,4 @@
-"""Encodes the rows of one statement while they arrive, so that the front only has to paste them."""
+"""Encodes the rows of one statement while they arrive, so that the front only has to copy them."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,15 +7,15 @@ from worker.encoding import Cell
 from worker.row_format import read_json_lines, text_block
 
 _TEXT_BLOCK_ROWS: Final = 256
-"""Rows that are laid out as text together: columns are handled whole, so few rows at a time cost more."""
+"""Rows that are written as text together; column by column, many rows at once are cheaper."""
 
 
 class RowEncoder:
-    """Collects rows as JSON, and the leading ones as text too.
+    """Collects rows as JSON, and the leading rows also as text.
 
     Attributes:
-        row_count: of all rows.
-        json_bytes: of their JSON.
+        row_count: number of all rows.
+        json_bytes: length of their JSON.
         text_rows: how many rows `body` holds as text.
     """
 
@@ -23,7 +23,7 @@ class RowEncoder:
         """Prepare for one result.
 
         Args:
-            max_text_bytes: after so many, further rows are not laid out as text; 0: no row is.
+            max_text_bytes: bytes of text after which rows are written only as JSON; 0 writes no text.
         """
         self.row_count = 0
         self.json_bytes = 0
@@ -34,11 +34,11 @@ class RowEncoder:
         self._unwritten: list[list[Cell]] = []  # without text yet
 
     def pieces(self) -> Iterator[list[list[Cell]]]:
-        """Yield the rows so far again, as they were added."""
+        """Yield the rows so far, in the groups in which they were added."""
         return map(read_json_lines, self._json)
 
     def add(self, rows: list[list[Cell]], json: bytes) -> None:
-        """Take further rows, which must not be changed any more.
+        """Add rows, which the caller must not change afterwards.
 
         Args:
             json: the same rows, as `json_lines` writes them.
@@ -52,7 +52,7 @@ class RowEncoder:
                 self._write_text()
 
     def body(self) -> bytes:
-        """Return all rows as JSON and then the leading ones as text; nothing can be added afterwards."""
+        """Return all rows as JSON, then the leading rows as text. No rows can be added afterwards."""
         self._write_text()
         return b"".join((*self._json, *self._text))
 

@@ -1,10 +1,11 @@
-r"""Rows as lines: one line a row, as JSON and as text.
+r"""Writes rows as lines, one line for each row, as JSON and as text.
 
     JSON   [1,"paid",null]⏎     a JSON array, in UTF-8
     text   1⇥paid⇥NULL⏎         cells separated by tabs and escaped as `worker.escaping` says
 
-A worker writes its rows like this, once, and the front pastes them into its answers. A text of the letters
-NULL is `\NULL`. Imports nothing of this project but the escapes, so that the front can use it too.
+A worker writes its rows like this once, and the front copies the lines into its answers. The text "NULL" is
+written `\NULL`, to distinguish it from a null. This module imports only the escapes from this project, so
+that the front can use it too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,18 +22,18 @@ _decoder: Final = msgspec.json.Decoder(list[Scalar])
 
 _WRITTEN_OTHERWISE: Final = ("e", "n", "0.0000")  # 1e22, null for NaN, 0.00001
 _FEW_ROWS: Final = 4
-"""Rows that are written cell by cell: columns pay for more."""
+"""Up to this many rows are written cell by cell; more rows are faster column by column."""
 
 _TEXT_OR_NULL: Final = {str, type(None)}
 _SUSPECT_BYTES: Final = bytes([*range(0x20), *b"<\\\x7f"])
-"""The ASCII characters that an escape may stand for, tab and line feed among them."""
+"""The ASCII characters that may need an escape, tab and line feed among them."""
 
 
 def json_lines(rows: Sequence[Sequence[Scalar]]) -> bytes:
     """Return each row as JSON, each with a line feed at its end.
 
     Raises:
-        UnicodeEncodeError: a text holds half a surrogate pair. What was decoded from bytes never does.
+        UnicodeEncodeError: a text has half a surrogate pair, which text decoded from bytes never has.
     """
     return _encoder.encode_lines(rows)
 
@@ -41,15 +42,15 @@ def read_json_lines(lines: bytes) -> list[list[Scalar]]:
     """Return the rows that `json_lines` wrote.
 
     Raises:
-        msgspec.MsgspecError: the lines are no such rows.
+        msgspec.MsgspecError: the lines are not in this format.
     """
     return _decoder.decode_lines(lines)
 
 
 def text_rows(rows: Sequence[Sequence[Scalar]]) -> list[str]:
-    """Return each row as text, its cells separated by tabs: the cheapest unambiguous form.
+    """Return each row as text with tabs between cells, the unambiguous form with the fewest tokens.
 
-    In tokens of o200k_base, pipes cost 5 % more, JSON arrays 8 %, a Markdown table 18 %.
+    In tokens of o200k_base, pipes cost 5 % more, JSON arrays 8 % more, a Markdown table 18 % more.
     """
     return text_block(rows).split("\n") if rows else []
 
@@ -77,7 +78,7 @@ def _join(columns: Iterable[Iterable[str]]) -> str:
 
 
 def _is_clean(block: str, *, separators: int) -> bool:
-    """Return whether no cell needs an escape: one search through all cells, as nearly always none does."""
+    """Return whether no cell needs an escape, as is nearly always so; one search through all cells."""
     if not block.isascii():
         return False
     data = block.encode()
@@ -101,7 +102,7 @@ def _raw_column(cells: Sequence[Any]) -> Iterable[str]:
 def _number_column(cells: Sequence[Any]) -> Iterable[str]:
     """Return numbers as Python writes them.
 
-    JSON differs only in very large and very small numbers, and is written much faster.
+    JSON numbers are written much faster, and differ only if they are very large or very small.
     """
     written = _encoder.encode(cells)[1:-1].decode()
     if any(mark in written for mark in _WRITTEN_OTHERWISE):

@@ -1,4 +1,4 @@
-"""What is known of a server: read once per connection, by statements that a hardened server may refuse."""
+"""Facts about a server, read once per connection by statements that a hardened server may refuse."""
 
 import logging
 import os
@@ -33,13 +33,14 @@ from worker.text_encoding import TextEncoding, choose_encoding
 
 logger = logging.getLogger(__name__)
 
-# The functions behind the views pg_stat_activity and pg_settings: access to the views may be revoked.
+# The functions of the views pg_stat_activity and pg_settings are called directly, because access to the views
+# may be revoked.
 _IDENTITY_SQL: Final = b"""
 SELECT pg_catalog.pg_backend_pid(), pg_catalog.inet_client_port(), pg_catalog.current_setting('port'),
        pg_catalog.concat(a.backend_start), a.backend_type
 FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS a
 """
-# Run one at a time: a server may refuse one of them.
+# These run one at a time, because a server may refuse one of them.
 _IDENTITY_PARTS: Final = (
     b"SELECT pg_catalog.pg_backend_pid()",
     b"SELECT pg_catalog.inet_client_port()",
@@ -63,7 +64,7 @@ _CLIENT_CHECK_SQL: Final = (
 
 
 _KEPT_LIMITS: Final = 64
-"""Timeouts whose limits are remembered: most statements have one of two, in milliseconds."""
+"""How many timeouts have their limits cached: most statements have one of two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,18 +138,18 @@ class _FirstStatements:
             self._settings.append(("client_encoding", encoding.client_encoding))
 
     def optional_rows(self, *queries: bytes, on_path_of_role: bool = False) -> list[list[list[str]] | None]:
-        """Run statements in one round trip; return the rows of each, None for one the server refuses.
+        """Run statements in one round trip; return the rows of each, or None for a refused statement.
 
-        NULL is "".
+        A NULL becomes "".
 
         Args:
-            on_path_of_role: leave the settings as they are, for statements that resolve no names (SHOW).
+            on_path_of_role: keep the current settings; only for statements that resolve no names (SHOW).
         """
         settings = [] if on_path_of_role else self._settings
         results = self._ask(queries, settings)
         if any(result.error_field(pq.DiagnosticField.SQLSTATE) == _CANCELLED for result in results):
-            # Another client of a pooler may have left a millisecond in the session. Not set before: then the
-            # server would not say who set the role's own limit.
+            # Another client of a pooler may have left a statement_timeout of a millisecond in the session. It
+            # is not set earlier, because the server would then not report who set the role's own limit.
             results = self._ask(queries, [*settings, _OWN_TIMEOUT])
         return [self._optional_rows(result) for result in results]
 
@@ -161,7 +162,7 @@ class _FirstStatements:
 
         Raises:
             DeniedError: the role may not execute set_config().
-            psycopg.OperationalError: the server refuses it for another reason.
+            psycopg.OperationalError: the server refused for another reason.
         """
         (result,) = ask_all(self._pgconn, [Question(b"SELECT", self._settings)], timeout_s=self._timeout_s)
         if result.status != pq.ExecStatus.TUPLES_OK:
@@ -181,7 +182,7 @@ class _FirstStatements:
 
 
 def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str) -> ServerFacts:
-    """Return what has to be known of the server before the first statement.
+    """Return the facts about the server that the first statement needs.
 
     Args:
         pgconn: idle.
@@ -189,7 +190,7 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
         requested_encoding: the connection string's client_encoding, or "".
 
     Raises:
-        psycopg.OperationalError: no statement can be run here.
+        psycopg.OperationalError: the server cannot run statements.
     """
     if is_admin_console(pgconn):
         raise psycopg.OperationalError("this is PgBouncer's admin console, not a database")
@@ -205,8 +206,9 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
     pooler = find_pooler(pgconn, seen)
     if not pooler and not started:
         logger.warning(
-            "the role may not read when its sessions began (pg_stat_get_activity): the server has to notice "
-            "by itself that a worker was killed, because a pid alone may belong to another session by then"
+            "the role may not read when its sessions began (pg_stat_get_activity): pgmcp cannot end the "
+            "session of a killed worker, because its pid may belong to another session by then; it ends "
+            "when the server notices that its client is gone"
         )
     may_not = temporary == [["f"]] or is_standby(pgconn)
     session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not may_not)
@@ -228,7 +230,7 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
 def _with_date_style(pgconn: pq.abc.PGconn, defaults: SessionDefaults) -> SessionDefaults:
     """Return defaults with the DateStyle that the client asked for at login.
 
-    A pooler sets it in a server's session, whose own default remains another.
+    A pooler sets the DateStyle in the server's session, but the session's default does not change.
     """
     style = (pgconn.parameter_status(b"DateStyle") or b"").decode("ascii", "replace")
     return replace(defaults, values={**defaults.values, "DateStyle": style}) if style else defaults
@@ -237,14 +239,14 @@ def _with_date_style(pgconn: pq.abc.PGconn, defaults: SessionDefaults) -> Sessio
 def _session_identity(pgconn: pq.abc.PGconn, seen: SeenBackend, started: str) -> str:
     """Return an identifier that is unique among live sessions.
 
-    A pid belongs to one host, and pids are reused.
+    A pid alone is not unique: pids are reused, and each host has its own.
     """
     address = pgconn.hostaddr or pgconn.host
     return f"{seen.pid} {started or (address + b':' + pgconn.port).decode('utf8', 'replace')}"
 
 
 def _read_identity(first: _FirstStatements, rows: list[list[str]] | None) -> tuple[SeenBackend, str]:
-    """Return the backend, and when it started as PostgreSQL's text; both as far as the role may read them."""
+    """Return the backend, and its start time as PostgreSQL writes it; empty if the role may not read them."""
     if rows:
         pid, client_port, server_port, started, kind = rows[0]
         return SeenBackend(int(pid), client_port, server_port, kind), started
@@ -258,12 +260,12 @@ def _read_identity(first: _FirstStatements, rows: list[list[str]] | None) -> tup
 
 
 def _read_defaults(first: _FirstStatements, rows: list[list[str]] | None) -> SessionDefaults:
-    """Return the defaults from where they are defined; if that was refused, from the session's state."""
+    """Return the defaults of the role; if the server refused to list them, the session's current values."""
     if rows:
         return read_defaults([(name, value, source) for name, value, source in rows])
     logger.warning(
-        "the role may not execute pg_show_all_settings(): the settings of this session are taken for the "
-        "role's own"
+        "the role may not execute pg_show_all_settings(): the current settings of this session are used as "
+        "the role's defaults"
     )
     shown = first.optional_rows(*_SHOW_SETTINGS, on_path_of_role=True)
     return read_defaults(
@@ -276,5 +278,5 @@ def _read_defaults(first: _FirstStatements, rows: list[list[str]] | None) -> Ses
 
 
 def is_standby(pgconn: pq.abc.PGconn) -> bool:
-    """Return whether the server says that it is a standby, as PostgreSQL 14 and later do."""
+    """Return whether the server reports that it is a standby, which only PostgreSQL 14 and later report."""
     return pgconn.parameter_status(b"in_hot_standby") == b"on"

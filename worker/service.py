@@ -1,7 +1,7 @@
-"""Takes requests from the front one after another, and answers each with one frame.
+"""Answers the front's requests one after another, each with one frame.
 
-One thread does all of it. While it waits for the database it waits for the front too, so it reads a Cancel
-and notices the end of the front at once.
+One thread does everything. While it waits for the database, it also waits for the front, so it reads a Cancel
+and notices the front's end at once.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ from worker.type_names import TypeNames
 logger = logging.getLogger(__name__)
 
 CANCEL_TIMEOUT_S: Final = 2.0
-"""The front kills us long before; this bounds the attempt where nobody does."""
+"""The front kills the worker long before; this limits the attempt if the front cannot."""
 
 TERMINATE_TIMEOUT_S: Final = 5.0
 
@@ -54,7 +54,7 @@ GONE_WITHIN_S: Final = 1.0
 
 _LOOK_EVERY_S: Final = 0.01
 OWN_TIMEOUT_S: Final = 5.0
-"""For a statement of the worker's own, beside one of the front's."""
+"""For the worker's own statements that accompany a request."""
 
 _TERMINATE_SQL: Final = b"""
 SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_get_activity($1) AS a
@@ -79,10 +79,10 @@ class _Running:
         self.was_cancelled = False
 
     def begin(self, request_id: int, connection: ServerConnection) -> None:
-        """Note what runs from now on.
+        """Note that this request runs from now on.
 
         Raises:
-            FailedError: it was cancelled while it waited for its connection.
+            FailedError: the request was cancelled while it waited for its connection.
         """
         if request_id == self._cancelled_ahead:
             raise FailedError(FailureCode.CANCELLED, "cancelled before it began")
@@ -93,25 +93,25 @@ class _Running:
         self._id = self._connection = None
 
     def cancel(self, request_id: int | None = None) -> None:
-        """Cancel the statement on the server if it is the one of that id; None: whichever it is."""
+        """Cancel the running statement on the server if it has this id; None cancels it in any case."""
         if self._connection is None or request_id not in (None, self._id):
             self._cancelled_ahead = request_id
             return
         self.was_cancelled = True
-        # Not reached or refused: the next step of the front is to kill this process.
+        # The server was not reached or refused the cancel. The front's next step is to kill this process.
         with contextlib.suppress(psycopg.Error):
             self._connection.cancel_safe(timeout=CANCEL_TIMEOUT_S)
 
 
 class Service:
-    """The life of a worker: open, then one request at a time until the front is gone."""
+    """Serves one channel: the Open, then one request at a time until the front has ended."""
 
     def __init__(self, channel: Channel, leave: Callable[[int], None] = os._exit) -> None:
         """Serve a channel.
 
         Args:
             channel: frames from and to the front.
-            leave: ends the process at once, with all its threads.
+            leave: exits the process at once, with all its threads.
         """
         self._channel = channel
         self._leave = leave
@@ -123,7 +123,7 @@ class Service:
         self._recycle_policy = RecyclePolicy()
 
     def run(self) -> NoReturn:
-        """Serve until the front has gone; never returns."""
+        """Serve until the front has ended; never returns."""
         while True:
             message, body = self._next_request()
             if isinstance(message, ShareSession):
@@ -132,7 +132,7 @@ class Service:
             try:
                 self._channel.send(*self._reply(message, body))
             except OSError:
-                self._end(0)  # the front closed its end while we wrote
+                self._end(0)  # the front closed its end while this process wrote
             self._give_back()
 
     def _next_request(self) -> tuple[ToWorker, bytes]:
@@ -147,7 +147,7 @@ class Service:
     def _wait(
         self, reading: Sequence[int] = (), writing: Sequence[int] = (), timeout_s: float | None = None
     ) -> bool:
-        """Wait for descriptors, and listen to the front meanwhile; return False if the time is over."""
+        """Wait for descriptors, and read the front's frames meanwhile; return False after `timeout_s`."""
         if self._channel.frames or self._channel.is_ended:
             self._read_requests()
         channel = self._channel.fileno()
@@ -161,25 +161,25 @@ class Service:
         try:
             self._channel.read()
         except ConnectionError:
-            self._end(0)  # the front left without reading our last reply
+            self._end(0)  # the front ended without reading the last reply
         except (ProtocolError, OSError) as error:
-            logger.error("leaving, the channel is broken: %s", error)  # noqa: TRY400 # the traceback says nothing
+            logger.error("exiting: the channel is broken: %s", error)  # noqa: TRY400 # the traceback says nothing
             self._running.cancel()
             self._end(1)
 
     def _read_requests(self) -> None:
-        """Act on a Cancel and on the end of the front; a request waits for its turn."""
+        """Read frames: act on a Cancel and on the front's end at once, and keep requests for later."""
         frames = self._channel.frames
         if frames:
             for frame in [frame for frame in frames if isinstance(frame[0], Cancel)]:
-                frames.remove(frame)  # it may come behind a ShareSession, which waits for its turn
+                frames.remove(frame)  # it may follow a ShareSession, which is handled later
                 self._running.cancel(frame[0].id)
         if self._channel.is_ended:
             self._running.cancel()
             self._end(0)
 
     def _end(self, exit_code: int) -> None:
-        """End the connection with Terminate, which leaves no line in the server's log, and the process."""
+        """Close the connection with Terminate, so that the server logs nothing, and exit the process."""
         if self._session is not None:
             self._session.terminate(self._lent)
         self._leave(exit_code)
@@ -194,7 +194,7 @@ class Service:
                 case Terminate():
                     return self._terminate(message), b""
                 case Cancel():
-                    raise AssertionError("a Cancel is acted on when it is heard")
+                    raise AssertionError("a Cancel is handled when it is read")
                 case ShareSession():
                     raise AssertionError("a ShareSession has no reply")
         except FailedError as error:
@@ -224,7 +224,7 @@ class Service:
             on_connect=self._channel.send,
             while_waiting=lambda: self._wait(timeout_s=0),
         )
-        # Several hosts are tried one after another; the front's clock ends it all.
+        # Several hosts are tried one after another, so the front's deadline limits the whole attempt.
         self._borrow(timeout_s=request.connect_timeout_s * 10)
         return Opened(request.id)
 
@@ -254,7 +254,7 @@ class Service:
         finally:
             self._running.end()
             if self._running.was_cancelled:
-                # A cancel may arrive late; on a new connection it can hit nobody.
+                # A cancel request may arrive late; on a new connection it cannot reach another statement.
                 self._is_reusable = False
         return self._result(request.id, connection, outcome)
 
@@ -289,7 +289,7 @@ class Service:
         return Terminated(request.id, self._await_end(connection, params, within_s=within_s))
 
     def _await_end(self, connection: ServerConnection, params: list[bytes], *, within_s: float) -> bool:
-        """Return whether the backend ends in time; pg_terminate_backend only sends a signal."""
+        """Return whether the backend ends in time; pg_terminate_backend itself only sends a signal."""
         deadline_s = time.monotonic() + within_s
         while True:
             result = self._ask(
@@ -329,12 +329,12 @@ class Service:
         return self._lent
 
     def _give_back(self) -> None:
-        """Reset the session only now, while the front is already busy with the reply."""
+        """Return the connection, and reset the session while the front already handles the reply."""
         lent, self._lent = self._lent, None
         if lent is not None and self._session is not None:
             self._session.release(lent, reusable=self._is_reusable)
 
 
 def _who_cancelled(elapsed_ms: float, statement_timeout_ms: int) -> FailureCode:
-    """Tell the server's own timeout from an administrator: both come as 57014, in the server's language."""
+    """Return whether the timeout or an administrator cancelled: both are 57014, in the server's language."""
     return FailureCode.TIMEOUT if elapsed_ms >= 0.9 * statement_timeout_ms else FailureCode.STATEMENT

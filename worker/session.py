@@ -1,7 +1,7 @@
 """The worker's one connection, opened and replaced by a psycopg pool of size one.
 
-A connection is kept from one statement to the next until it breaks or is too old. The pool would keep
-retrying; we close a pool that cannot connect, and the next statement opens a new one.
+A connection is kept from one statement to the next until it breaks or is too old. A pool that cannot connect
+would keep retrying, so the session closes it, and the next statement opens a new pool.
 """
 
 import logging
@@ -25,22 +25,22 @@ from worker.server_facts import ServerFacts
 from worker.session_settings import STATEMENT_TIMEOUT_MS
 
 REFUSAL_CHECK_S: Final = 0.02
-"""How often to check for a failed attempt while waiting for a connection; getconn does not report one."""
+"""How often to check for a failed attempt while waiting; getconn does not report one."""
 
 READ_SQLSTATES_TIMEOUT_S: Final = 5.0
-"""For the attempt that finds out why a server refused a connection in words that are unknown here."""
+"""Timeout of the attempt that finds the SQLSTATE of a refusal with an unknown message."""
 
 END_TIMEOUT_S: Final = 0.5
 """How long a cancelled statement may take to end when the process ends."""
 
 OPEN_CHECK_INTERVAL_S: Final = 0.005
-"""After a statement, the next one is sent within this time without checking that the connection is open."""
+"""Within this time after a statement, the next one is sent without a check of the connection."""
 
 logger = logging.getLogger(__name__)
 
 
 class Session:
-    """Lends the worker's connection out, one statement at a time."""
+    """Lends the worker's connection to one statement at a time."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Session:
         """Return the connection, reopened if necessary; return it with `release`.
 
         Raises:
-            FailedError: the database refused, is out of reach, or took longer than `timeout_s`; or the
+            FailedError: the database refused, is not reachable, or took longer than `timeout_s`; or the
                 connection has ended and may not be replaced.
         """
         connection = self._take_kept() or self._connect(timeout_s)
@@ -99,7 +99,7 @@ class Session:
     def share(self) -> None:
         """Reset the session settings, and set them in each transaction from now on.
 
-        Called when another connection shares this session. A new connection starts with a session of its own.
+        Called when another connection shares this session. A new connection starts with its own session.
         """
         kept = self._kept
         if kept is None or kept.facts.is_pooled:
@@ -110,20 +110,20 @@ class Session:
             reset_for_session(kept.pgconn, [name for name, _ in kept.facts.session_settings()])
 
     def terminate(self, lent: ServerConnection | None) -> None:
-        """Send Terminate on the connection; the process ends now.
+        """Send Terminate on the connection; called just before the process exits.
 
-        A statement that still runs was cancelled: its end is read first, because the server would report a
-        client that goes away before.
+        If a cancelled statement still runs, its end is read first; otherwise the server would log a lost
+        client.
 
         Args:
-            lent: the connection, if it has not been given back.
+            lent: the connection, if it has not been returned.
         """
         for connection in (lent, self._kept):
             if connection is not None and (is_idle(connection) or read_to_end(connection, END_TIMEOUT_S)):
                 connection.pgconn.finish()
 
     def close(self) -> None:
-        """Close the connection and the pool; the session can be borrowed from again."""
+        """Close the connection and the pool. A later `acquire` opens them again."""
         kept, self._kept = self._kept, None
         if kept is not None:
             kept.close()
@@ -151,7 +151,7 @@ class Session:
     def _replace(self, connection: ServerConnection) -> None:
         connection.close()
         if self._pool is not None and self._may_connect:
-            self._pool.putconn(connection)  # it opens another in place of a closed one
+            self._pool.putconn(connection)  # the pool opens another connection in place of a closed one
 
     def _open_pool(self) -> ConnectionPool[ServerConnection]:
         if self._connect_error is not None:
@@ -204,8 +204,8 @@ class Session:
 def _complete(conninfo: str, params: Mapping[str, str], connect_timeout_s: int) -> tuple[str, str]:
     """Return the whole connection string, and the client_encoding that it asked for or "".
 
-    Connections begin in UTF8, in which statements are sent. What was asked for matters in a SQL_ASCII
-    database alone: elsewhere the encoding only says how the same text travels.
+    Connections begin in UTF8, in which statements are sent. The requested encoding matters only in a
+    SQL_ASCII database: in others it changes how text is transferred, not the text.
     """
     try:
         merged = make_conninfo(conninfo, **params)

@@ -1,8 +1,8 @@
-"""Which settings sessions and transactions get, and whose limit holds where the role or database has one.
+"""Chooses the settings of sessions and transactions, and the limit if the role or database has one, too.
 
-A caller's statement means what it means in psql: the styles of dates, intervals and bytes and the search
-path are the role's, as `pg_settings.reset_val` defines them, and not what a pooled connection happens to
-carry. Only settings that move the end of a literal away from where the validator saw it are fixed.
+A caller's statement has the same meaning as in psql. The styles of dates, intervals and bytes and the search
+path are the role's, as `pg_settings.reset_val` gives them, regardless of the state of a pooled connection.
+Only settings that could move the end of a literal away from where the validator saw it are fixed.
 """
 
 from collections.abc import Mapping
@@ -13,23 +13,24 @@ from worker.name_list import put_temporary_schema_last, without_temporary_schema
 from worker.protocol import CALLER_SCHEMAS_SETTING
 
 STATEMENT_TIMEOUT_MS: Final = 30_000
-"""Of a session, unless the front says otherwise."""
+"""Default statement_timeout of a session."""
 
 MAX_LOCK_WAIT_MS: Final = 5_000
-"""A read that waits this long for a lock stands behind DDL, and others queue behind it."""
+"""lock_timeout: a read that waits longer is behind DDL in the lock's queue, and makes others wait."""
 
 TIMEOUT_SLACK_MS: Final = 20
 """A session's statement_timeout may be later than a statement's deadline by this much.
 
-A `SELECT set_config(…)` costs PostgreSQL 27 µs of the 115 µs for a `select 1` and its frame. The next rung
-of the ladder, a cancel request, comes 50 ms after the deadline.
+A `SELECT set_config(…)` costs PostgreSQL 27 µs of the 115 µs for a `select 1` and its frame. The next step, a
+cancel request, comes 50 ms after the deadline.
 """
 
 MAX_IDLE_IN_TRANSACTION_MS: Final = 10_000
-"""Our transactions are never idle; one that is has lost its client."""
+"""pgmcp's transactions are never idle; an idle one has lost its client."""
 
 OWN_SEARCH_PATH: Final = "pg_catalog, pg_temp"
-"""For pgmcp's own statements. Without pg_temp at its end, PostgreSQL would look there first."""
+"""Search path of pgmcp's own statements. Without pg_temp at its end, PostgreSQL would search pg_temp first.
+"""
 
 CLIENT_CHECK_SETTING: Final = "client_connection_check_interval"
 CLIENT_CHECK_INTERVAL: Final = "250ms"
@@ -69,7 +70,7 @@ KEPT_SETTINGS: Final = (
     "lc_time",
     "default_text_search_config",
 )
-"""Settings that decide what a statement means or how its values look; each transaction has the role's."""
+"""Settings that change a statement's meaning or how values are written; each transaction has the role's."""
 
 DEFAULT_ISOLATION: Final = "default_transaction_isolation"
 
@@ -89,7 +90,7 @@ class Limit(NamedTuple):
     """A limit in milliseconds; 0 means none.
 
     Attributes:
-        description: names the setting and who set it, if it is the server's; "" if it is ours.
+        description: the setting and who set it, if the limit is the server's; "" if it is pgmcp's.
     """
 
     ms: int
@@ -98,13 +99,13 @@ class Limit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SessionDefaults:
-    """What a new session of this role starts with.
+    """The settings with which a new session of this role starts.
 
     Attributes:
         values: name → value. Limits are in milliseconds. A setting that this server lacks is left out.
         owners: name of a limit → who set it, as it follows "set for".
-        can_have_temporary_schema: the session may make one. Where it may not, a path whose first usable
-            schema is pg_temp makes current_schema() fail, because that tries to make it.
+        can_have_temporary_schema: whether the session may create a temporary schema. If not, current_schema()
+            fails if pg_temp is the first usable schema of the path, because it tries to create it.
     """
 
     values: Mapping[str, str] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class SessionDefaults:
     can_have_temporary_schema: bool = True
 
     def lower(self, name: str, ours_ms: int) -> Limit:
-        """Return the smaller of the server's limit and ours."""
+        """Return the smaller of the server's limit and pgmcp's."""
         theirs_ms = int(self.values.get(name) or 0)
         if 0 < theirs_ms <= ours_ms:
             return Limit(theirs_ms, self.describe(name))
@@ -124,7 +125,7 @@ class SessionDefaults:
 
 
 def read_defaults(rows: list[tuple[str, str, str]]) -> SessionDefaults:
-    """Return the defaults that (name, reset_val, source) describe."""
+    """Return the defaults from rows of (name, reset_val, source)."""
     values = {name: value for name, value, _ in rows}
     owners = {
         name: f"set for {owner}" if (owner := _OWNER_BY_SOURCE.get(source)) else "set by the server"
@@ -140,7 +141,7 @@ def caller_settings(
     """Return the settings of a transaction that runs a caller's statement.
 
     Args:
-        is_pooled: the session is shared with other clients of a pooler, who may have changed its settings.
+        is_pooled: whether other clients of a pooler share the session and may have changed its settings.
     """
     names = KEPT_SETTINGS if is_pooled else ("search_path", "DateStyle")
     kept = {name: defaults.values[name] for name in names if name in defaults.values}
@@ -152,9 +153,9 @@ def caller_settings(
 def session_settings(
     defaults: SessionDefaults, limits: "TransactionLimits", client_encoding: str
 ) -> list[tuple[str, str]]:
-    """Return what holds for every caller's statement of a session that nobody else uses.
+    """Return the settings of a session that no other client uses, for callers' statements.
 
-    Set once, for the session: a transaction that ends in ROLLBACK undoes whatever a statement changes.
+    They are set once for the session: ROLLBACK at the end of each transaction undoes a statement's changes.
     """
     return list(caller_settings(defaults, limits, client_encoding, is_pooled=False).items())
 
@@ -164,8 +165,8 @@ def own_settings(
 ) -> list[tuple[str, str]]:
     """Return the settings of a transaction that runs an own statement, in this order.
 
-    The caller's search path comes first: the schemas on it are put into a setting, for our statements need
-    to know them. The path of our own comes after it.
+    The caller's search path is set first, and its schemas are stored in a setting, because pgmcp's statements
+    need them. Then pgmcp's own search path is set.
     """
     path = without_temporary_schema(defaults.values.get("search_path", ""))
     rest = _OWN_STYLES | limits.settings(defaults) | _encoding(client_encoding)
@@ -178,16 +179,16 @@ def own_settings(
 
 
 class TransactionLimits(NamedTuple):
-    """The limits of one transaction, the smaller of the server's and ours."""
+    """The limits of one transaction: for each, the smaller of the server's and pgmcp's."""
 
     statement: Limit
     lock: Limit
     idle: Limit
 
     def beside(self, session: "TransactionLimits") -> list[tuple[str, str]]:
-        """Return the settings of one transaction in a session that has the limits of `session`.
+        """Return the settings that a transaction needs in a session with the limits `session`.
 
-        Nothing is set if those limits do, see `TIMEOUT_SLACK_MS`.
+        Empty if the session's limits are close enough, see `TIMEOUT_SLACK_MS`.
         """
         settings = []
         if not _is_near(self.statement, session.statement):
@@ -197,7 +198,7 @@ class TransactionLimits(NamedTuple):
         return settings
 
     def settings(self, defaults: SessionDefaults) -> dict[str, str]:
-        """Return them as settings."""
+        """Return the limits as settings."""
         limits = {
             _STATEMENT_TIMEOUT: str(self.statement.ms),
             _LOCK_TIMEOUT: str(self.lock.ms),
@@ -209,7 +210,7 @@ class TransactionLimits(NamedTuple):
 
 
 def choose_limits(defaults: SessionDefaults, timeout_ms: int) -> TransactionLimits:
-    """Return the limits of a transaction whose statement may take so long."""
+    """Return the limits of a transaction whose statement may take `timeout_ms`."""
     return TransactionLimits(
         statement=defaults.lower(_STATEMENT_TIMEOUT, timeout_ms),
         lock=defaults.lower(_LOCK_TIMEOUT, min(timeout_ms, MAX_LOCK_WAIT_MS)),

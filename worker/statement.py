@@ -3,17 +3,17 @@
     ──▶ BEGIN READ ONLY · (SELECT set_config(…)) · the statement · ROLLBACK · clean-up · Sync
     ◀── its rows, as they come
 
-A statement that fails makes the server skip what follows up to the Sync; ROLLBACK and clean-up are then sent
-again. Everything goes through the extended protocol, where the server itself refuses a second statement in
-one text.
+If a statement fails, the server skips the rest up to the Sync; ROLLBACK and clean-up are then sent again. All
+messages use the extended protocol, in which the server itself refuses a second statement in one text.
 
-What holds for every statement is set once for the session (`worker.session`). A statement can change it with
-set_config, but its transaction ends in ROLLBACK, which undoes such a change. In a session that is shared with
-others, behind a pooler, all settings are set in each transaction. The SELECT before the statement also takes
-the role and the settings of the person that the statement runs for; ROLLBACK undoes both. And it takes the
-transaction's snapshot: without one, the statement could be SET TRANSACTION READ WRITE. A statement inside our
-own SELECT … LIMIT cannot be that, so the SELECT is left out there if nothing has to be set: it is a quarter
-of PostgreSQL's work for a `select 1`.
+Settings of every statement are set once for the session (`worker.session`). A statement can change them with
+set_config, but ROLLBACK undoes such a change. In a session that is shared with others, behind a pooler, all
+settings are set in each transaction.
+
+The SELECT before the statement also sets the role and the settings of the person that the statement runs for;
+ROLLBACK undoes both. It also takes the transaction's snapshot: without a snapshot, the statement could be SET
+TRANSACTION READ WRITE. Inside the worker's SELECT … LIMIT no statement can be that, so the SELECT is left out
+there if nothing has to be set. It is a quarter of PostgreSQL's work for a `select 1`.
 """
 
 import time
@@ -32,7 +32,7 @@ from worker.session_settings import TransactionLimits
 from worker.text_encoding import TextEncoding
 
 CHUNK_ROWS: Final = 32
-"""Rows that libpq gathers before we see them: few, because a row may be megabytes long."""
+"""Rows that libpq collects before it returns them; few, because a row may be megabytes long."""
 
 _WRAP_BEFORE: Final = "SELECT * FROM (\n"
 _WRAP_AFTER: Final = "\n) AS q LIMIT "
@@ -40,21 +40,24 @@ _WRAP_AFTER: Final = "\n) AS q LIMIT "
 _COPY_STATUSES: Final = (pq.ExecStatus.COPY_OUT, pq.ExecStatus.COPY_IN, pq.ExecStatus.COPY_BOTH)
 _UNLOCK_SQL: Final = b"SELECT pg_catalog.pg_advisory_unlock_all()"
 _SHARED_CLEAN_UP: Final = (_UNLOCK_SQL,)
-"""Prepared statements of a session that others share are theirs."""
+"""The clean-up of a shared session: its prepared statements belong to other clients."""
 
 _CLEAN_UP: Final = (_UNLOCK_SQL, b"DEALLOCATE ALL")
-"""What a ROLLBACK leaves of a read: session advisory locks, and what a function made with PREPARE.
+"""The state of a session that ROLLBACK keeps after a read.
 
-Of what else DISCARD ALL ends, ROLLBACK undoes or drops settings, cursors WITH HOLD, LISTEN and temporary
-tables of the transaction; a read-only transaction advances no sequence.
+These are session advisory locks, and statements that a function made with PREPARE. DISCARD ALL would also
+reset settings, cursors WITH HOLD, LISTEN and temporary tables, which ROLLBACK undoes, and sequences, which a
+read-only transaction does not advance.
 """
 
 _CLEAN_UP_AFTER_WRITES: Final = (*_CLEAN_UP, b"DISCARD SEQUENCES", b"DISCARD TEMP")
-"""nextval() is not undone by ROLLBACK, and lastval() shows it."""
+"""ROLLBACK does not undo nextval(), and lastval() would show it."""
 
 _DISCARD_PLANS: Final = b"DISCARD PLANS"
-"""After a statement for one person. PL/pgSQL keeps plans, and a plan holds the result of a function that is
-wrongly declared IMMUTABLE and reads a setting: the next person would get rows by the settings of the last."""
+"""Run after a statement for one person. PL/pgSQL caches plans. If a function is wrongly declared IMMUTABLE
+and reads a setting, its result is part of the plan, so the next person would get rows by the settings of the
+previous one.
+"""
 
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _UNTRANSLATABLE: Final = "22P05"
@@ -72,18 +75,18 @@ def run_statement(
     stop: Callable[[], None],
     wait: Wait = wait_for,
 ) -> Outcome:
-    """Run the statement and return its bounded rows; the transaction is over when this returns.
+    """Run the statement and return its rows, up to the limits; the transaction has ended when this returns.
 
     Args:
         connection: idle, in autocommit.
         sql: the statement, without a trailing semicolon.
-        request: its origin and bounds.
-        limits: the smaller of the request's and the server's own.
-        stop: cancels the statement on the server; called when a bound is reached and rows keep coming.
+        request: its origin and limits.
+        limits: the smaller of the request's and the server's limits.
+        stop: cancels the statement on the server; called when a limit is reached and rows keep coming.
         wait: waits for the connection.
 
     Raises:
-        FailedError: the server refused the statement, it ran out of time or memory, or the connection broke.
+        FailedError: the statement was refused or failed, ran out of time or memory, or the connection broke.
     """
     wrapped = request.mode is StatementMode.WRAPPABLE
     text = f"{_WRAP_BEFORE}{sql}{_WRAP_AFTER}{request.max_rows + 1}" if wrapped else sql
@@ -94,7 +97,7 @@ def run_statement(
     try:
         return exchange.run(encoded, limits)
     except psycopg.Error as error:
-        # A server that ends a session says why before it closes the connection.
+        # A server that ends a session sends the reason before it closes the connection.
         raise exchange.failure or broken_connection(error) from error
     except MemoryError:
         raise FailedError(FailureCode.TOO_LARGE, "the result does not fit the worker's memory") from None
@@ -114,9 +117,10 @@ def _encode(text: str, encoding: TextEncoding) -> bytes:
     except UnicodeEncodeError:
         raise FailedError(
             FailureCode.STATEMENT,
-            f"the statement has a character that the encoding {encoding.client_encoding} lacks",
+            "the statement has a character that does not exist in the database's encoding, "
+            f"{encoding.client_encoding}",
             sqlstate=_UNTRANSLATABLE,
-            hint="leave the character out: no text in this database can contain it",
+            hint="remove the character: no text in this database can contain it",
         ) from None
 
 
@@ -131,25 +135,25 @@ def _identity_settings(identity: Identity, encoding: TextEncoding) -> list[tuple
     except UnicodeEncodeError:
         raise FailedError(
             FailureCode.IDENTITY,
-            f"a claim has a character that the encoding {encoding.client_encoding or 'UTF8'} lacks",
+            f"a claim has a character that is not in the encoding {encoding.client_encoding or 'UTF8'}",
         ) from None
 
 
 def _refused_identity(failure: FailedError) -> FailedError:
-    """Return the failure for a role or settings that PostgreSQL did not let the login role take.
+    """Return the failure for a role or settings that PostgreSQL did not allow the login role to set.
 
-    A statement that was cancelled or lost its connection meanwhile stays that.
+    The failure is returned unchanged if the statement was cancelled or lost its connection.
     """
     if failure.code is not FailureCode.STATEMENT:
         return failure
     message = failure.message
     if failure.sqlstate == _DIVISION_BY_ZERO:
-        message = "another role than the one asked for became the current one"
+        message = "the current role is not the requested one"
     return FailedError(FailureCode.IDENTITY, message, sqlstate=failure.sqlstate)
 
 
 def _describe_lock_wait(limits: TransactionLimits) -> str:
-    whose = limits.lock.description or f"a read here waits {limits.lock.ms / 1000:g} s for a lock at most"
+    whose = limits.lock.description or f"pgmcp waits at most {limits.lock.ms / 1000:g} s for a lock"
     return f"{whose}: another session holds a lock on a table of the statement; try again later"
 
 
@@ -161,14 +165,13 @@ def _unwrap_position(position: int | None, sql_length: int) -> int | None:
 
 
 class _Exchange:
-    """One pipelined exchange on libpq's own interface.
+    """One pipelined exchange with the server, through libpq's own interface.
 
-    psycopg's cursors would buffer the whole result and make objects of its values; and
-    libpq's blocking get_result() waits for nothing else, so a Cancel would not be
-    heard.
+    psycopg's cursors would buffer the whole result and convert its values to objects. libpq's blocking
+    get_result() waits for the server alone, so the worker would not read a Cancel.
 
     Attributes:
-        failure: what the server said last of the statement, if it refused or ended it.
+        failure: the server's last error for the statement, if it refused or ended it.
     """
 
     def __init__(
@@ -210,7 +213,7 @@ class _Exchange:
         return self._rows.complete(elapsed_ms)
 
     def _send(self, text: bytes, limits: TransactionLimits) -> int:
-        """Send the whole exchange; return how many commands come before the statement."""
+        """Send the whole exchange; return the number of commands before the statement."""
         pgconn = self._pgconn
         settings = [*self._identity, *self._settings(limits)]
         needs_snapshot = self._request.mode is not StatementMode.WRAPPABLE
@@ -239,9 +242,9 @@ class _Exchange:
         return self._request.origin is StatementOrigin.OWN or self._request.read_only
 
     def _send_end(self) -> None:
-        """Send what ends the transaction and cleans up, before the Sync.
+        """Send the end of the transaction and the clean-up, before the Sync.
 
-        At the answer to a Sync a pooler gives the server connection to its next client.
+        After the answer to a Sync, a pooler gives the server connection to another client.
         """
         pgconn = self._pgconn
         pgconn.send_query_params(b"ROLLBACK", None)
@@ -258,7 +261,7 @@ class _Exchange:
         self._is_unsent = pgconn.flush() != 0
 
     def _skip_command(self) -> None:
-        """Read the results of a command that gives no rows we want."""
+        """Read and discard the results of a command."""
         while (result := self._next_result()) is not None:
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 self.failure = failed_result(result, self._encoding)
@@ -272,9 +275,9 @@ class _Exchange:
             elif status == pq.ExecStatus.FATAL_ERROR and not self._rows.is_truncated:
                 self.failure = failed_result(
                     result, self._encoding
-                )  # once truncated, it is the answer to our own cancel
+                )  # after truncation, this is the answer to the worker's own cancel request
             elif status in _COPY_STATUSES:
-                # libpq would report it for ever; the pool closes a connection that is still busy.
+                # libpq would return this result forever; the pool closes a connection that is still busy.
                 raise FailedError(FailureCode.STATEMENT, "COPY gives no rows here", sqlstate="0A000")
 
     def _finish(self) -> None:
@@ -286,12 +289,12 @@ class _Exchange:
             self._connection.needs_reset = True
 
     def _read_sync(self) -> bool:
-        """Read up to the Sync; return whether every command before it was carried out."""
+        """Read up to the Sync; return whether all commands before it succeeded."""
         is_whole = True
         while True:
             result = self._next_result()
             if result is None:
-                self._pgconn.flush()  # raises if the connection has ended: then no Sync will come
+                self._pgconn.flush()  # raises if the connection has ended, because then no Sync will arrive
                 continue
             status = result.status
             if status == pq.ExecStatus.PIPELINE_SYNC:
@@ -305,7 +308,7 @@ class _Exchange:
         return self._pgconn.get_result()
 
     def _receive(self) -> None:
-        """Wait until a result is there, and send meanwhile what the server has not taken yet."""
+        """Wait for a result; meanwhile, send the remaining output."""
         pgconn = self._pgconn
         connection = [pgconn.socket]
         while True:

@@ -1,9 +1,9 @@
-"""In which encoding text travels between the server and the worker, and how it is decoded here.
+"""The encoding of text between the server and the worker, and how the worker decodes it.
 
-A server that converts text refuses a whole result for one byte that it cannot convert. So text comes in the
-server's own encoding wherever Python knows it, is decoded here, and a byte that means nothing is shown as
-U+FFFD. A database in SQL_ASCII does not say what its bytes mean: UTF-8 is tried, unless the connection string
-names a client_encoding.
+A server that converts text refuses a whole result for one byte that it cannot convert. So text arrives in the
+server's own encoding, if Python knows it. The worker decodes it, and shows an invalid byte as U+FFFD. A
+SQL_ASCII database has no defined encoding: UTF-8 is tried, unless the connection string names a
+client_encoding.
 
 Names of encodings: PostgreSQL manual, "Character Set Support".
 """
@@ -14,7 +14,7 @@ from typing import Final
 _UTF8: Final = "utf-8"
 _SQL_ASCII: Final = "SQL_ASCII"
 
-# Without client-only encodings: see below.
+# Encodings that only clients can use are below.
 _CODEC_BY_NAME: Final = {
     "utf8": _UTF8,
     "unicode": _UTF8,
@@ -42,8 +42,8 @@ _CODEC_BY_NAME: Final = {
     },
 }
 
-# In these an ASCII byte may be half of a character. No server has such an encoding, but a database in
-# SQL_ASCII may hold text in one.
+# In these encodings, an ASCII byte may be half of a character. No server uses such an encoding, but a
+# SQL_ASCII database may contain text in one.
 _CLIENT_CODEC_BY_NAME: Final = {
     **dict.fromkeys(("sjis", "shiftjis", "mskanji", "win932", "windows932"), "cp932"),
     **dict.fromkeys(("big5", "win950", "windows950"), "cp950"),
@@ -57,14 +57,14 @@ _CLIENT_CODEC_BY_NAME: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TextEncoding:
-    """How text travels on one connection.
+    """The encoding of text on one connection.
 
     Attributes:
-        client_encoding: as PostgreSQL is told; "" leaves it at UTF8, in which the connection began.
-        codec: Python's name of it.
+        client_encoding: the value to set in PostgreSQL; "" keeps UTF8, in which the connection began.
+        codec: Python's name of the encoding.
         counts_bytes: whether the server counts positions in bytes, as it does in a SQL_ASCII database.
-        is_client_only: an ASCII byte may be half of a character, so only ASCII can be sent: the server, which
-            reads bytes, could find a quote in another character.
+        is_client_only: whether an ASCII byte may be half of a character. Then only ASCII can be sent: the
+            server, which reads bytes, could take half of a character for a quote.
     """
 
     client_encoding: str = ""
@@ -73,7 +73,7 @@ class TextEncoding:
     is_client_only: bool = False
 
     def decode(self, value: bytes) -> str:
-        """Return the text, with U+FFFD for each byte that means nothing in this encoding."""
+        """Return the text, with U+FFFD for each invalid byte."""
         return value.decode(self.codec, "replace")
 
     def encode(self, text: str) -> bytes:
@@ -83,24 +83,24 @@ class TextEncoding:
             UnicodeEncodeError: a character does not exist in this encoding.
         """
         encoded = text.encode("ascii" if self.is_client_only else self.codec)
-        # Some codecs write a look-alike: euc_jp makes a backslash of a yen sign, and a backslash can move the
+        # Some codecs write a similar character: euc_jp turns a yen sign into a backslash, which can move the
         # end of a string literal away from where the validator saw it.
         if self.codec != _UTF8 and encoded.decode(self.codec, "replace") != text:
             raise UnicodeEncodeError(self.codec, text, 0, len(text), "a character would be changed")
         return encoded
 
     def character_position(self, position: int, text: str) -> int:
-        """Return the offset in characters of an offset that the server counted in this text."""
+        """Convert an offset in this text, as the server counts it, to an offset in characters."""
         if not self.counts_bytes or text.isascii():
             return position
         return len(text.encode(self.codec, "replace")[:position].decode(self.codec, "ignore"))
 
 
 def choose_encoding(server_encoding: str, requested: str) -> TextEncoding:
-    """Return how text travels.
+    """Return the encoding for a connection.
 
     Args:
-        server_encoding: the server's own, as it reports it.
+        server_encoding: the server's encoding, as it reports it.
         requested: client_encoding of the connection string, or "".
     """
     if server_encoding == _SQL_ASCII:
@@ -109,7 +109,8 @@ def choose_encoding(server_encoding: str, requested: str) -> TextEncoding:
             return TextEncoding(_SQL_ASCII, client_codec, counts_bytes=True, is_client_only=True)
         if not codec:
             return TextEncoding(_SQL_ASCII, _UTF8, counts_bytes=True)
-        # UTF8 is not told to the server, for it would check what it sends; the bytes are the same.
+        # UTF8 is not requested for a SQL_ASCII database: the bytes would be the same, but the server would
+        # validate them.
         name = _SQL_ASCII if codec == _UTF8 else requested
         return TextEncoding(name, codec, counts_bytes=True)
     codec = codec_of(server_encoding)
@@ -119,10 +120,10 @@ def choose_encoding(server_encoding: str, requested: str) -> TextEncoding:
 
 
 def codec_of(name: str) -> str:
-    """Return Python's codec for a name of PostgreSQL's, however it is spelled; "" if unknown."""
+    """Return Python's codec for PostgreSQL's name of an encoding, in any spelling; "" if unknown."""
     return _CODEC_BY_NAME.get(_fold(name), "")
 
 
 def _fold(name: str) -> str:
-    """Return a name as PostgreSQL compares it: letters and digits, in lower case."""
+    """Return a name as PostgreSQL compares it: only letters and digits, in lower case."""
     return "".join(filter(str.isalnum, name)).lower()

@@ -1,4 +1,4 @@
-"""Names of types by OID: PostgreSQL's own are known in advance, the others are asked for once."""
+"""Names of types by OID: PostgreSQL's own are known in advance, others are queried once."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,13 +6,13 @@ import psycopg
 from psycopg import pq
 
 Ask = Callable[[bytes, list[bytes], list[int]], pq.abc.PGresult]
-"""Runs one own statement with parameters and their types."""
+"""Runs one of pgmcp's own statements, with parameters and their types."""
 
 Columns = Sequence[tuple[str, int]]
 """A name and a type OID per column."""
 
-# format_type() puts a schema before a type that is not in pg_catalog, for that is the path of our statements.
-# It is taken away where the caller's path finds the type without it.
+# format_type() adds the schema to a type outside pg_catalog, because pgmcp's statements have only pg_catalog
+# in their search path. The schema is removed if the caller's search path finds the type without it.
 _ASK_SQL = b"""
 SELECT t.oid,
        pg_catalog.substr(
@@ -47,20 +47,20 @@ def _built_in() -> dict[int, str]:
 
 
 class TypeNames:
-    """Remembers the names of types, as `format_type` writes them."""
+    """Caches the names of types, as `format_type` writes them."""
 
     def __init__(self) -> None:
         self._name_by_oid = _built_in()
 
     def named(self, columns: Columns) -> list[tuple[str, str]] | None:
-        """Return the columns with the names of their types; None if the server has to be asked for one."""
+        """Return the columns with the names of their types; None if a name is not known yet."""
         try:
             return [(name, self._name_by_oid[oid]) for name, oid in columns]
         except KeyError:
             return None
 
     def look_up(self, ask: Ask, columns: Columns) -> list[tuple[str, str]]:
-        """Return the columns with the names of their types; asks the server for those not seen before."""
+        """Return the columns with the names of their types; queries the server for unknown names."""
         unseen = sorted({oid for _, oid in columns if oid not in self._name_by_oid})
         if unseen:
             self._ask(ask, unseen)
