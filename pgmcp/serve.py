@@ -26,7 +26,7 @@ from pgmcp.settings import OpenAISettings, RateLimitSettings, ServerSettings, Se
 from pgmcp.surface import Backend, SurfaceSettings, TraceRequest
 from pgmcp.surface.asking import Asker
 from pgmcp.surface.presenter import Presenter
-from pgmcp.surface.tool_watch import watch_tools
+from pgmcp.surface.verified_tools import watch_tools
 from pgmcp.tokens import TokenCounter
 from pgmcp.validation import check_parsers, preload, prepare_outlines
 

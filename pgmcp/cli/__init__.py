@@ -17,7 +17,6 @@ learn              `learn`
 context_changes    changes of the context file, shown and confirmed
 evaluate           `evaluate`; evaluation_report shows its results
 setup_sql          `setup-sql`; grants is its option `--check`
-token              `token`
 shell/, install/, doctor/
 
 show               prints an answer in the requested form

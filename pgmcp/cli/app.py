@@ -269,7 +269,7 @@ def token(
     name: Annotated[str, typer.Argument(help="The principal's name, for the log and the audit file.")],
 ) -> None:
     """Make a bearer token for `serve --http`: shown once; the settings keep only its hash."""
-    from pgmcp.cli.token import make_token
+    from pgmcp.transport.http.authentication.static_tokens import make_token
 
     made, setting = make_token(name)
     typer.echo(made)

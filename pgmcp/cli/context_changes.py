@@ -17,8 +17,7 @@ from pgmcp.knowledge.changes import Changes, plan_changes
 from pgmcp.knowledge.comments import COMMENTS_SQL
 from pgmcp.knowledge.draft import DRAFT_SCHEMA, draft_messages, read_draft
 from pgmcp.knowledge.entries import LeftOut
-from pgmcp.knowledge.importing import Imported, check_knowledge, read_knowledge
-from pgmcp.knowledge.plan_check import keep_what_plans
+from pgmcp.knowledge.importing import Imported, check_knowledge, keep_what_plans, read_knowledge
 from pgmcp.knowledge.tables import Tables
 from pgmcp.lookup.search import select_for_prompt
 from pgmcp.settings import Settings

@@ -11,8 +11,7 @@ from pgmcp.cli.evaluation_report import show_outcome
 from pgmcp.cli.session import Session, open_session, read_settings_quietly, with_databases
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import SettingsError
-from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt
-from pgmcp.evaluation.plain_schema import create_tables
+from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt, create_tables
 from pgmcp.evaluation.questions import Question, read_questions
 from pgmcp.evaluation.report import as_json, share_right
 from pgmcp.evaluation.run import Outcome, evaluate, for_evaluation, run_expected

@@ -1,8 +1,7 @@
 """`pgmcp evaluate`: how often answers are right, beside a plain prompt with the whole schema.
 
 questions      questions and expected answers, from a file in the form of the context file
-contestants    the pipeline, and the plain prompt
-plain_schema   the schema in the plain prompt
+contestants    the pipeline, and the plain prompt with its schema
 comparison     whether two results are equal
 run            asks, compares, and gives verdicts
 report         figures of the verdicts

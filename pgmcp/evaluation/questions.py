@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pgmcp.errors import SettingsError, SqlRejectedError
 from pgmcp.generation.context_file import load_context
-from pgmcp.generation.expectations import Expectation, Row
+from pgmcp.generation.verified_reader import Expectation, Row
 from pgmcp.validation.lexer import tokenize
 
 # Phrases that ask for an order of the rows; "the top five" alone does not, and "orders by country" means

@@ -4,8 +4,7 @@ The way of a statement:
 
 supervisor         from the statement to its rows: a lane, a worker, a deadline
 lanes              limits the concurrent statements of unknown cost
-plan               the planner's estimates for a statement
-cheap_shapes       remembers statements that were cheap, so that the planner is asked less often
+plan               the planner's estimates for a statement, and which statements were cheap
 exchange           one exchange with a worker: the statement, its deadlines, the reply
 shared_timer       one timer for many deadlines
 replies            turns a reply into rows or an error

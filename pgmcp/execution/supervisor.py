@@ -34,11 +34,10 @@ from pgmcp.errors import (
     WorkerLostError,
 )
 from pgmcp.execution.backslashes import refuse_backslashes
-from pgmcp.execution.cheap_shapes import BRIEF_S, CheapShapes
 from pgmcp.execution.connecting import ConnectionTarget
 from pgmcp.execution.exchange import DisconnectedError, Exchanges, Statement
 from pgmcp.execution.lanes import Lanes
-from pgmcp.execution.plan import EXPLAIN, Plan, read_plan
+from pgmcp.execution.plan import BRIEF_S, EXPLAIN, CheapShapes, Plan, read_plan
 from pgmcp.execution.pool import PoolSize, WorkerPool
 from pgmcp.execution.replies import no_worker, read_rows
 from pgmcp.execution.result import Identity, RowLimits, Rows

@@ -1,15 +1,13 @@
 """What the servers of a fleet share: rate limits and kept results, in one Redis.
 
     settings ─▶ sharing ─▶ connection ─▶ Redis
-                  ├─ limits    budgets of requests and tokens, counted by the `limits` library
+                  ├─ counts    budgets of requests and tokens, counted by the `limits` library
                   └─ results   rows for later pages, sealed with a key that only the servers know
 
 connection   one pool of connections; every use has a time limit, and an outage is noticed once
-sharing      builds the others from the settings
-limits       the storage that `pgmcp.rate_limit` counts in
+sharing      builds the others from the settings: counts for `pgmcp.rate_limit`, and the store of results
 results      kept results: bounded, expiring, for the principal that asked
 sealing      encryption of what is kept there, with keys that can be rotated
-trial        a test of the Redis for `pgmcp doctor`
 
 The Redis client is an extra (`fleet`); only this package imports it.
 """

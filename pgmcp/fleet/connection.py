@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pgmcp.errors import SettingsError, SharedStorageError
@@ -19,6 +20,7 @@ from pgmcp.untrusted import escape_untrusted, shorten
 
 if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool, Redis
+
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +32,9 @@ MAX_CONCURRENT: Final = 32
 """Maximum number of concurrent operations, each on its own connection; further ones wait."""
 
 _MAX_REASON_CHARACTERS: Final = 200
+_MAX_VERSION_CHARACTERS: Final = 20
+_TRIAL_KEY: Final = "pgmcp:doctor"
+_TRIAL_WRITE: Final = "return redis.call('SET', KEYS[1], 'written by pgmcp doctor', 'EX', 1)"
 
 T = TypeVar("T")
 
@@ -155,3 +160,45 @@ def _connection_pool(url: str) -> "ConnectionPool":
             "PG_MCP_RATE_LIMIT_STORAGE_URL is not a URL of Redis",
             hint="expected redis://[:password@]host:port/0, rediss://… or unix:///path/to/socket",
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What `try_redis` found.
+
+    Attributes:
+        text: the server and its version, or the reason why it cannot be used.
+    """
+
+    can_be_used: bool
+    text: str
+
+
+async def try_redis(url: str) -> Trial:
+    """Run a script that writes, as the rate limits do, and return what Redis says of itself.
+
+    Raises:
+        SettingsError: the Redis client is not installed, or does not take the URL.
+    """
+    redis = SharedRedis(url, while_away="nothing is checked")
+    from redis.exceptions import RedisError
+
+    client = redis.client()
+    write = client.register_script(_TRIAL_WRITE)
+
+    async def use() -> str:
+        await write(keys=[_TRIAL_KEY])
+        found = await client.info("server")
+        return str(found.get("redis_version", ""))
+
+    try:
+        version = await redis.attempt(use)
+    except SharedStorageError as error:
+        cause = error.__cause__
+        known = isinstance(cause, RedisError | OSError)
+        return Trial(
+            False, describe(cause) if known and isinstance(cause, Exception) else "no answer in time"
+        )
+    finally:
+        await redis.close()
+    return Trial(True, f"Redis {escape_untrusted(shorten(version, _MAX_VERSION_CHARACTERS))}".strip())

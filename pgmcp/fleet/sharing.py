@@ -1,17 +1,35 @@
-"""Builds what a fleet shares from the settings."""
+"""Builds what a fleet shares from the settings: the storage in which calls are counted, and kept results."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from limits.aio.storage import RedisStorage
 
 from pgmcp.fleet.connection import SharedRedis
-from pgmcp.fleet.limits import OutagePolicy, shared_counts
+from pgmcp.rate_limit import SharedCounts
 
 if TYPE_CHECKING:
     from pgmcp.fleet.results import SharedResultStore
     from pgmcp.rate_limit import SharedCounts
     from pgmcp.settings import RateLimitSettings, Settings
+
+
+KEY_PREFIX = "pgmcp"
+
+
+@dataclass(frozen=True, slots=True)
+class OutagePolicy:
+    """What happens to calls while Redis cannot be used.
+
+    Attributes:
+        servers: number of servers that share the budgets; each grants an equal share.
+        refuse: refuse all calls instead.
+    """
+
+    servers: int
+    refuse: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +87,17 @@ def _describe_outage(settings: "RateLimitSettings") -> str:
     if settings.on_outage == "refuse":
         return "every call is refused"
     return f"this server grants 1/{settings.servers} of the rate limits, and keeps no results for later pages"
+
+
+def shared_counts(redis: SharedRedis, policy: OutagePolicy) -> SharedCounts:
+    """Return the storage in which the servers of a fleet count together."""
+    storage = RedisStorage(
+        "async+redis://", implementation="redispy", key_prefix=KEY_PREFIX, connection_pool=_as_option(redis)
+    )
+    attempt: Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]] = redis.attempt
+    return SharedCounts(storage, attempt, servers=policy.servers, refuse_when_away=policy.refuse)
+
+
+def _as_option(redis: SharedRedis) -> Any:
+    """Return the pool as an option of `limits`, which documents it but does not declare its type."""
+    return redis.pool

@@ -15,8 +15,7 @@ yaml_nodes        reads YAML with line numbers
 context_check     names in the context file that the catalog lacks
 context_edit      adds entries to the context file
 verified          finds the verified question that was asked, and binds its parameters
-verified_reader   reads one verified question
+verified_reader   reads one verified question, and its expected answer for `pgmcp evaluate`
 parameters        kinds and bounds of parameters
 verified_tools    chooses the verified questions that are offered as tools
-expectations      expected answers, for `pgmcp evaluate` only
 """

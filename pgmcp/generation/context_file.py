@@ -43,9 +43,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pgmcp.errors import SettingsError
-from pgmcp.generation.expectations import Expectation
 from pgmcp.generation.verified import VerifiedQuestion, normalise, overlap
-from pgmcp.generation.verified_reader import read_entry
+from pgmcp.generation.verified_reader import Expectation, read_entry
 from pgmcp.generation.yaml_nodes import EXAMPLE_HINT, NodeReader, advise
 
 if TYPE_CHECKING:

@@ -16,16 +16,17 @@ of SQL), `notes`, `ordered`, `category` and `examples` (arguments of its paramet
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from pgmcp.errors import InvalidArgumentError, SettingsError
-from pgmcp.generation.expectations import Expectation, Row
 from pgmcp.generation.parameters import MAX_ARGUMENT_CHARACTERS, Parameter, ParameterKind
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.generation.yaml_nodes import NodeReader, is_nothing
 
 if TYPE_CHECKING:
     import yaml
+
 
 FIELDS: Final = ("question", "also_asked_as", "tool", "description", "parameters", "sql")
 EVALUATION_FIELDS: Final = (
@@ -39,6 +40,34 @@ _PLAIN_KINDS: Final = (
     ParameterKind.TEXT,
 )
 _COLUMN = re.compile(r"[^.\s]+\.[^.\s]+(?:\.[^.\s]+)?")
+
+
+Row = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A question and its expected answer, for `pgmcp evaluate`; the server uses only the question.
+
+    Attributes:
+        verified: the question; its SQL is "" if no SQL is known.
+        also_right: other SQL whose rows are right, too.
+        rows: the expected rows, if they are given instead of SQL.
+        is_unanswerable: the question should be refused.
+        notes: what a user adds to the question.
+        is_ordered: whether the order of the rows counts; None decides by question and SQL.
+        category: to group results by.
+        examples: arguments for the question's parameters, each asked as a question.
+    """
+
+    verified: VerifiedQuestion
+    also_right: tuple[str, ...] = ()
+    rows: tuple[Row, ...] | None = None
+    is_unanswerable: bool = False
+    notes: str = ""
+    is_ordered: bool | None = None
+    category: str = ""
+    examples: tuple[Mapping[str, str], ...] = ()
 
 
 def read_entry(reader: NodeReader, node: "yaml.Node", where: str) -> Expectation:

@@ -5,7 +5,7 @@
     drafts of the model             ┘      └─▶ what was left out, and why
 
 files        finds and reads the files, and recognises their format
-importing    reads all files of one import
+importing    reads all files of one import, and has PostgreSQL plan the SQL of entries
 dbt          dbt; dbt_models, dbt_metrics and dbt_filters are its parts
 ossie        Apache Ossie
 cube         Cube
@@ -17,7 +17,6 @@ tables       finds the named tables and columns in the catalog
 relations    expressions over several tables as one statement
 joins        joins for the context file
 notes        notes on tables and columns
-plan_check   has PostgreSQL plan the SQL of entries
 changes      merges entries into the context file
 
 The readers are pure functions of parsed data and of a catalog. They render no template and run no code: what

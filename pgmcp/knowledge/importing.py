@@ -1,19 +1,22 @@
-"""Reads all files of one import, and checks what they give against the database."""
+"""Reads all files of one import, and lets PostgreSQL plan the SQL of their entries, through all guards."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pgmcp.catalog.catalog import Catalog
+from pgmcp.errors import ExecutionError, PgmcpError, SqlRejectedError
 from pgmcp.knowledge.comments import read_comments
 from pgmcp.knowledge.cube import read_cubes
 from pgmcp.knowledge.dbt import read_manifest, read_semantics
-from pgmcp.knowledge.entries import Entry, Knowledge, LeftOut, Section, items_of
+from pgmcp.knowledge.entries import Entry, Knowledge, LeftOut, Origin, Section, items_of, one_line
 from pgmcp.knowledge.files import Document, Format, read_documents
 from pgmcp.knowledge.ossie import read_ossie
-from pgmcp.knowledge.plan_check import Explain, keep_what_plans
 from pgmcp.knowledge.tables import Tables
+
+Explain = Callable[[str], Awaitable[object]]
+"""Plans a statement with all guards; raises the reason if it cannot be planned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +94,44 @@ def _united(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         by_key.setdefault((entry.section, entry.name), entry)
     return list(by_key.values())
+
+
+async def keep_what_plans(entries: Sequence[Entry], explain: Explain) -> tuple[list[Entry], list[LeftOut]]:
+    """Return the entries whose SQL PostgreSQL can plan, and those that were left out.
+
+    A term stays in words. Each statement is planned once.
+
+    Raises:
+        PgmcpError: statements cannot be checked at all, for example because there is no connection.
+    """
+    kept: list[Entry] = []
+    left_out: list[LeftOut] = []
+    reason_by_sql: dict[str, str] = {}
+    for entry in entries:
+        if entry.check and entry.check not in reason_by_sql:
+            reason_by_sql[entry.check] = await _reason(entry.check, explain)
+        reason = reason_by_sql.get(entry.check, "") if entry.check else ""
+        if not reason:
+            kept.append(entry)
+            continue
+        if entry.section is not Section.VERIFIED or entry.origin is Origin.DRAFT:
+            left_out.append(LeftOut(f"SQL of {entry.section}: {entry.name}", reason))
+        if entry.without_sql and entry.without_sql != entry.name:
+            kept.append(replace(entry, text=entry.without_sql, check=""))
+    return kept, left_out
+
+
+async def _reason(sql: str, explain: Explain) -> str:
+    """Return why a statement cannot be planned; "" if it can."""
+    try:
+        await explain(sql)
+    except (SqlRejectedError, ExecutionError) as error:
+        if _ends_the_check(error):
+            raise
+        return one_line(f"PostgreSQL cannot plan it: {error}", 300)
+    return ""
+
+
+def _ends_the_check(error: PgmcpError) -> bool:
+    """Return whether the error is not about the statement."""
+    return error.code.value not in ("rejected", "statement_failed", "too_expensive", "timeout")

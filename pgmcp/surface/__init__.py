@@ -3,7 +3,7 @@
 settings       values from the settings, and the server's name and instructions
 arguments      arguments as structs: JSON schema, validation, error messages
 tools          the four tools
-verified_tools verified questions of the operator as tools
+verified_tools verified questions of the operator as tools, and changes of the context file
 schema_tools   the handlers of search_schema and refresh_schema
 extensions     how features take part in a call
 asking         asks a person which reading of a question is meant
@@ -11,7 +11,6 @@ resources      the schema and stored results as resources
 prompts        instructions for the model that a person starts by name
 completions    suggested values while a person types an argument
 changes        notifications about changed resources and tools
-tool_watch     notices a changed context file
 presenter      results of the pipeline as replies within a token budget
 schema_pages   a whole schema as text, in pages if it is long
 caller         the host behind a request

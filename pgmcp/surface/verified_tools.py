@@ -1,11 +1,17 @@
-"""Verified questions of the operator as tools; they follow the context file when it changes."""
+"""Verified questions of the operator as tools; they follow the context file when it changes.
 
+`watch_tools` notices a change, and warns of tools whose SQL PostgreSQL cannot plan.
+"""
+
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from pgmcp.errors import PgmcpError
 from pgmcp.features import AnswerExtension
 from pgmcp.generation.context_file import ContextFile, DatabaseContext
 from pgmcp.generation.verified import VerifiedQuestion
@@ -15,13 +21,20 @@ from pgmcp.surface.caller import Caller
 from pgmcp.surface.extensions import choose_unused
 from pgmcp.surface.reply import ToolReply
 from pgmcp.surface.tools import Tool, present
+from pgmcp.untrusted import escape_untrusted
 
 if TYPE_CHECKING:
+    from pgmcp.pipeline import Pipeline
     from pgmcp.surface import Backend
+
 
 logger = logging.getLogger(__name__)
 
 _LEFT_OUT: Final = ("", "null")
+
+
+WATCH_INTERVAL_S: Final = 5.0
+"""How often the file's modification time is read; a tool call and a list of tools read it, too."""
 
 
 class VerifiedTools:
@@ -169,3 +182,31 @@ async def _run(
     )
     answer = await backend.pipeline.answer_verified(tool.verified, arguments, options)
     return await present(answer, backend.presenter, notes, caller, choose_unused(extensions))
+
+
+async def watch_tools(tools: VerifiedTools, pipeline: "Pipeline") -> None:
+    """Check the tools now and after every change of the file, until cancelled."""
+    checked = Offer()
+    while True:
+        await asyncio.to_thread(tools.read)
+        if tools.offer is not checked:
+            checked = tools.offer
+            for tool in checked.tools:
+                await _check(tool, pipeline)
+        await asyncio.sleep(WATCH_INTERVAL_S)
+
+
+async def _check(tool: VerifiedTool, pipeline: "Pipeline") -> None:
+    """Log a warning if the tool's SQL cannot run; nothing if the database does not answer."""
+    identities = pipeline.databases.get(tool.database).identities
+    principal = None if identities is None else identities.example()
+    with suppress(PgmcpError):
+        error = await pipeline.plan_verified(tool.verified, tool.database, principal)
+        if error is not None:
+            logger.warning(
+                "tool %s of database %s cannot run (%s: %s); correct its SQL in the context file",
+                tool.name,
+                tool.database,
+                error.code,
+                escape_untrusted(str(error)),
+            )

@@ -12,7 +12,6 @@ from pgmcp.validation.catalog_objects import ColumnCast
 from pgmcp.validation.explicit_casts import is_untyped_literal
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.grammar import Node, character_offset, constant_text, name_of, strings
-from pgmcp.validation.node_kinds import CHANGING_NODES, NODES_OF_A_READ, describe, locking_clause_offset
 from pgmcp.validation.operands import (
     Operands,
     operand_pairs,
@@ -31,7 +30,13 @@ from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import find_secret_use, has_secret_column
 from pgmcp.validation.secret_relations import secret_relation_refusal
-from pgmcp.validation.statement_kind import SECRET_SETTINGS
+from pgmcp.validation.statement_kind import (
+    CHANGING_NODES,
+    NODES_OF_A_READ,
+    SECRET_SETTINGS,
+    describe,
+    locking_clause_offset,
+)
 
 SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
 

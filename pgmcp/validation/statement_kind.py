@@ -1,13 +1,47 @@
-"""Classifies a statement: a query, EXPLAIN of a query, or SHOW; everything else is refused."""
+"""Classifies a statement: a query, EXPLAIN of a query, or SHOW; everything else is refused.
+
+Also names the nodes of PostgreSQL's raw parse tree of which a read can consist.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.grammar import Node, Statement
 from pgmcp.validation.lexer import tokenize
-from pgmcp.validation.node_kinds import WORDS_BY_KIND, describe
+
+# The raw parse nodes (src/include/nodes/parsenodes.h) of which a read can consist. The tree does not name a
+# node in a field that allows one kind only. Every other node is refused, also those of later grammars.
+NODES_OF_A_READ = frozenset(
+    """
+    SelectStmt VariableShowStmt CommonTableExpr
+    ResTarget ColumnRef A_Star A_Const A_Expr A_Indices A_Indirection A_ArrayExpr
+    BoolExpr NullTest BooleanTest SubLink CaseExpr CaseWhen CoalesceExpr MinMaxExpr RowExpr
+    TypeCast CollateClause FuncCall NamedArgExpr SQLValueFunction GroupingFunc GroupingSet
+    XmlExpr XmlSerialize
+    RangeVar RangeSubselect RangeFunction RangeTableFunc RangeTableFuncCol RangeTableSample JoinExpr
+    WindowDef SortBy ColumnDef List String Integer
+    JsonValueExpr JsonKeyValue JsonObjectConstructor JsonArrayConstructor
+    JsonArrayQueryConstructor JsonObjectAgg JsonArrayAgg JsonIsPredicate JsonParseExpr
+    JsonScalarExpr JsonSerializeExpr JsonFuncExpr JsonTable JsonTableColumn
+    JsonArgument
+    """.split()  # noqa: SIM905 - fifty names in a column help nobody
+)
+
+CHANGING_NODES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt"})
+
+# Statements that can also occur inside another one; the others are named by their first word.
+WORDS_BY_KIND: Final = {
+    "InsertStmt": "INSERT",
+    "UpdateStmt": "UPDATE",
+    "DeleteStmt": "DELETE",
+    "MergeStmt": "MERGE",
+    "ExecuteStmt": "EXECUTE",
+    "CreateTableAsStmt": "CREATE TABLE AS",
+    "DeclareCursorStmt": "DECLARE CURSOR",
+    "RefreshMatViewStmt": "REFRESH MATERIALIZED VIEW",
+}
 
 
 class StatementKind(StrEnum):
@@ -152,3 +186,19 @@ def _is_analyze(option: Node) -> bool:
         case {"Integer": {**digits}} if not digits:  # 0
             return False
     return bool(element["defname"] == "analyze")
+
+
+def describe(kind: str) -> str:
+    """Return the SQL words for a kind of statement or node, or its name in the grammar."""
+    return WORDS_BY_KIND.get(kind, kind)
+
+
+def locking_clause_offset(sql: str) -> int | None:
+    """Return where FOR UPDATE or the like begins; the tree does not have its location."""
+    previous_word, start = "", 0
+    for token in tokenize(sql):
+        word = token.text.lower()
+        if previous_word == "for" and word in ("update", "no", "share", "key"):
+            return start
+        previous_word, start = word, token.start
+    return None

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt
-from pgmcp.evaluation.plain_schema import create_tables
+from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt, create_tables
 from pgmcp.evaluation.questions import Question
 from pgmcp.evaluation.run import Outcome, evaluate, for_evaluation
 from pgmcp.serve import make_model, open_pipeline

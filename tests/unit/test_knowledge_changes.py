@@ -9,7 +9,7 @@ from pgmcp.generation.context_edit import replace_context
 from pgmcp.generation.context_file import load_context
 from pgmcp.knowledge.changes import Changes, plan_changes
 from pgmcp.knowledge.entries import Entry, Origin, Section
-from pgmcp.knowledge.plan_check import keep_what_plans
+from pgmcp.knowledge.importing import keep_what_plans
 
 BY_HAND = """\
 # our context file

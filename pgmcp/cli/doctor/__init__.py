@@ -8,8 +8,7 @@ hosts          configured hosts and the commands they start
 model          one short question to the endpoint
 http           settings of the server over HTTP, and the issuer of tokens
 fleet          the Redis that several servers share
-databases      the checks of one database, in `connection_checks`, `safety_checks`, `role_checks` and
-               `answer_checks`
+databases      the checks of one database, in `connection_checks`, `safety_checks` and `answer_checks`
 check_context  the arguments of those checks
 """
 

@@ -29,10 +29,10 @@ from pgmcp.cli.doctor.connection_checks import (
     check_version,
 )
 from pgmcp.cli.doctor.report import CheckResult, Status, failed_check, unexpected_failure
-from pgmcp.cli.doctor.role_checks import check_mapped_roles
 from pgmcp.cli.doctor.safety_checks import (
     check_cancel,
     check_login_triggers,
+    check_mapped_roles,
     check_read_only,
     check_role,
     check_timeout,

@@ -12,7 +12,7 @@ async def examine_fleet(limits: RateLimitSettings, http: HttpSettings) -> list[C
     """Write to the shared Redis and read from it, and say what is shared in it."""
     if limits.storage_url is None:
         return []
-    from pgmcp.fleet.trial import try_redis
+    from pgmcp.fleet.connection import try_redis
 
     tried = await try_redis(limits.storage_url.get_secret_value())
     if not tried.can_be_used:

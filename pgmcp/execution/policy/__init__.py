@@ -1,8 +1,7 @@
 """The policy of a database: what its own functions, views and row policies call, read from its catalog.
 
-reader      reads everything and follows it to a `FunctionPolicy`
+reader      reads everything and follows it to a `FunctionPolicy`, and again after a change
 statements  the queries
-version     the query whose row changes when a policy has to be read again
 resolution  the facts by which a name is resolved to a function or an operator
 rows        catalog rows as objects
 gaps        what to read instead where the role may not read a relation

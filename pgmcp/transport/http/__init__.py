@@ -8,9 +8,8 @@ connections    limits on the number and slowness of connections
 handshakes     TLS, counted from the start of the handshake
 app            paths, methods and errors
 unambiguous    requests that a proxy could read differently
-host_check     allow-lists of Host and Origin
+host_check     allow-lists of Host and Origin, and CORS for allowed origins
 authentication bearer tokens
-cross_origin   CORS, for pages of allowed websites
 exchange       one request: limits of size and time, disconnected clients, shutdown
 direct_calls   plain tool calls, without the SDK
 replies        other answers without the SDK

@@ -1,5 +1,7 @@
 """Allow-lists of the Host and Origin headers, so that no website reaches the server through a browser.
 
+Pages of allowed origins may read answers (CORS, Fetch standard).
+
 A web page can call a server on the user's machine, directly or by DNS rebinding. The browser then sends the
 page's origin, or the page's host name. Neither is on these lists.
 """
@@ -8,7 +10,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import Message, Send
 
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 LOOPBACK_ORIGINS: Final = tuple(
@@ -17,6 +21,13 @@ LOOPBACK_ORIGINS: Final = tuple(
 
 _MAX_PORT: Final = 65_535
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>\d{1,5}))?")
+
+
+_REQUEST_HEADER: Final = re.compile(
+    r"accept|authorization|content-type|last-event-id|mcp-[a-z0-9-]+|traceparent|tracestate|baggage"
+)
+
+_MAX_AGE_S: Final = 600
 
 
 class HostCheck:
@@ -51,3 +62,36 @@ class HostCheck:
         origin = origin.lower()
         without_port = re.sub(r":\d{1,5}$", "", origin)
         return origin in self._origins or f"{without_port}:*" in self._origins
+
+
+def is_preflight(method: str, headers: Headers) -> bool:
+    """Return whether the request is a CORS preflight."""
+    return method == "OPTIONS" and "origin" in headers and "access-control-request-method" in headers
+
+
+def answer_preflight(headers: Headers) -> Response:
+    """Return the answer to a preflight whose origin has been checked."""
+    wanted = (name.strip().lower() for name in headers.get("access-control-request-headers", "").split(","))
+    allowed = [name for name in wanted if _REQUEST_HEADER.fullmatch(name)]
+    return Response(
+        status_code=204,
+        headers={
+            "Access-Control-Allow-Methods": "GET, POST",
+            "Access-Control-Allow-Headers": ", ".join(allowed),
+            "Access-Control-Max-Age": str(_MAX_AGE_S),
+        },
+    )
+
+
+def readable_by(origin: str, send: Send) -> Send:
+    """Return a `send` that adds the headers with which pages of this origin may read the answer."""
+
+    async def send_readable(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["Access-Control-Allow-Origin"] = origin
+            headers["Access-Control-Expose-Headers"] = "WWW-Authenticate"
+            headers.add_vary_header("Origin")
+        await send(message)
+
+    return send_readable

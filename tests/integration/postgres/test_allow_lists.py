@@ -12,7 +12,6 @@ from pgmcp.validation import (
     SqlRejectedError,
     bounds,
     grammar,
-    node_kinds,
     reading,
     secret_relations,
     statement_kind,
@@ -217,4 +216,4 @@ def test_every_kind_of_node_is_in_a_statement_that_must_pass() -> None:
             elif isinstance(value, list):
                 pending.extend(value)
 
-    assert node_kinds.NODES_OF_A_READ - found == set()
+    assert statement_kind.NODES_OF_A_READ - found == set()

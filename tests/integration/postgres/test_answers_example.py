@@ -8,7 +8,7 @@ import pytest
 
 from pgmcp.execution.result import Column, Rows
 from pgmcp.generation.context_file import load_context
-from testing.answers_example import FOLDER, PAGE, converse, documented_messages
+from scripts.document_answers import FOLDER, PAGE, converse, documented_messages
 from testing.own_statements import resolve_as_own
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import CheckResult, Status
-from pgmcp.cli.doctor.role_checks import check_mapped_roles
+from pgmcp.cli.doctor.safety_checks import check_mapped_roles
 from pgmcp.errors import RoleRefusedError, UnmappedPrincipalError
 from pgmcp.identity import Principal
 from pgmcp.serve import open_pipeline

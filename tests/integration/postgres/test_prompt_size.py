@@ -9,7 +9,7 @@ import pytest
 
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.introspection import read_catalog
-from pgmcp.evaluation.plain_schema import create_tables
+from pgmcp.evaluation.contestants import create_tables
 from pgmcp.execution.result import Column, Rows
 from pgmcp.generation.context_file import DatabaseContext, load_context
 from pgmcp.generation.prompt_writer import PromptWriter

@@ -19,9 +19,9 @@ from testing.tcp_proxy import TcpProxy, tcp_proxy
 pytest.importorskip("redis", reason="the extra `fleet` is not installed")
 
 from pgmcp.fleet.connection import SharedRedis
-from pgmcp.fleet.limits import OutagePolicy, shared_counts
 from pgmcp.fleet.results import SharedResultStore, _hash_of
 from pgmcp.fleet.sealing import Sealer
+from pgmcp.fleet.sharing import OutagePolicy, shared_counts
 
 pytestmark = pytest.mark.anyio
 

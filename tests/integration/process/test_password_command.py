@@ -8,7 +8,7 @@ import pytest
 
 from pgmcp.errors import DatabaseAuthError
 from pgmcp.execution.credentials import ask_command
-from testing.processes import is_running
+from testing.facts import is_running
 
 pytestmark = [
     pytest.mark.anyio,

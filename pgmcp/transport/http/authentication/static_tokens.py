@@ -5,17 +5,22 @@ A token has 256 random bits, so a plain hash of it cannot be reversed; slow hash
 
 import hashlib
 import hmac
+import re
 import secrets
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from pgmcp.errors import InvalidArgumentError
 from pgmcp.identity import Principal
 
 PREFIX: Final = "pgmcp_"
 """Prefix by which people and secret scanners recognise a token."""
 
 _RANDOM_BYTES: Final = 32
+
+
+_NAME: Final = re.compile(r"[\w.@-]{1,200}")
 
 
 def new_token() -> str:
@@ -43,3 +48,19 @@ class StaticTokens:
         digest = digest_of(token)
         found = [name for name, kept in self._digests.items() if hmac.compare_digest(kept, digest)]
         return Principal(found[0], claims=MappingProxyType({"sub": found[0]})) if found else None
+
+
+def make_token(name: str) -> tuple[str, str]:
+    """Return a new token, and the setting that lets its owner in.
+
+    Raises:
+        InvalidArgumentError: the name cannot be one.
+    """
+    from pgmcp.transport.http.authentication.static_tokens import digest_of, new_token
+
+    if not _NAME.fullmatch(name):
+        raise InvalidArgumentError(
+            f"{name[:200]!r} cannot be the name of a token", hint="a name has letters, digits, _ . @ and -"
+        )
+    token = new_token()
+    return token, f"PG_MCP_HTTP_TOKENS={name}={digest_of(token)}"
