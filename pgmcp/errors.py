@@ -27,6 +27,7 @@ says what to do. Each error is raised where its cause is known, and becomes a re
           ├── DeadlineExceededError timeout           the statement did not end before its deadline
           ├── UnreachableError      unreachable       no connection to the database
           │    └── TunnelError      tunnel            no SSH tunnel to the database
+          ├── ConnectionLimitError  connection_limit  no connection became free at a limit of connections
           ├── DatabaseAuthError     auth              the database refused the credentials
           ├── TooExpensiveError     too_expensive     the planner expects more work than the operator allows
           ├── BusyError             busy              every worker is taken and the queue is full
@@ -67,6 +68,7 @@ class ErrorCode(StrEnum):
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
     TUNNEL = "tunnel"
+    CONNECTION_LIMIT = "connection_limit"
     AUTH = "auth"
     TOO_EXPENSIVE = "too_expensive"
     BUSY = "busy"
@@ -297,6 +299,12 @@ class TunnelError(UnreachableError):
     """The SSH tunnel to the database could not be opened, or ended; or the bastion makes no connection."""
 
     code = ErrorCode.TUNNEL
+
+
+class ConnectionLimitError(ExecutionError):
+    """A limit of connections is reached; the message says whose: server, role, database or pooler."""
+
+    code = ErrorCode.CONNECTION_LIMIT
 
 
 class DatabaseAuthError(ExecutionError):

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import pq
 
 from worker.protocol import FailureCode
+from worker.refusal import ACCEPTED
 from worker.text_encoding import TextEncoding
 
 _CODE_BY_SQLSTATE = {
@@ -48,12 +49,21 @@ _AUTH_WORDS = re.compile(
 _SERVER_WORDS = re.compile(r"(?:^|[:;] )[^\s:]+(?: \([^)]*\))?:  \S")
 """libpq repeats a server's error with two blanks after the severity, in every language."""
 
+TOO_MANY_CONNECTIONS = "53300"
+
+# Messages of PostgreSQL and pgpool-II, PgBouncer, Supavisor, and RDS Proxy.
+_LIMIT_WORDS = re.compile(
+    r"too many (?:clients|connections)|remaining connection slots"
+    r"|max_(?:client_conn|db_client|user_client)"
+    r"|max clients reached|max client connections reached|MaxClientsIn"
+    r"|unable to check out (?:connection|process)|timed-out waiting to acquire database connection",
+    re.IGNORECASE,
+)
 # Messages of PostgreSQL, PgBouncer and pgpool-II.
 _UNREACHABLE_WORDS = re.compile(
-    r"too many (?:clients|connections)|remaining connection slots"
-    r"|database system is|not (?:yet )?accepting connections|terminating connection"
+    r"database system is|not (?:yet )?accepting connections|terminating connection"
     r"|server login has been failing|server_login_retry|query_wait_timeout|cannot connect to server"
-    r"|backend nodes are down|no valid (?:backend )?node|max_(?:client_conn|db_client|user_client)",
+    r"|backend nodes are down|no valid (?:backend )?node",
     re.IGNORECASE,
 )
 _REFUSED_SQLSTATE_CLASSES = ("28", "3D", "42")
@@ -147,9 +157,12 @@ def failed_connect(
     message = _in_one_line(error)
     if isinstance(error, DeniedError):
         return FailedError(FailureCode.DENIED, message, sqlstate=INSUFFICIENT_PRIVILEGE)
-    if error.sqlstate or _AUTH_WORDS.search(message):
-        code = FailureCode.AUTH if _AUTH_WORDS.search(message) else FailureCode.UNREACHABLE
-        return FailedError(code, message, sqlstate=error.sqlstate or "")
+    if _AUTH_WORDS.search(message):
+        return FailedError(FailureCode.AUTH, message, sqlstate=error.sqlstate or "")
+    if error.sqlstate == TOO_MANY_CONNECTIONS or _LIMIT_WORDS.search(message):
+        return FailedError(FailureCode.LIMITED, message, sqlstate=TOO_MANY_CONNECTIONS)
+    if error.sqlstate:
+        return FailedError(FailureCode.UNREACHABLE, message, sqlstate=error.sqlstate)
     if not _SERVER_WORDS.search(message) or _UNREACHABLE_WORDS.search(message):
         return FailedError(FailureCode.UNREACHABLE, message)
     return _refused_in_other_words(message, read_sqlstates())
@@ -160,6 +173,9 @@ def _refused_in_other_words(message: str, sqlstates: Sequence[str]) -> FailedErr
     refused = [sqlstate for sqlstate in sqlstates if sqlstate[:2] in _REFUSED_SQLSTATE_CLASSES]
     if refused or not sqlstates:  # the server has answered, so the address is right
         return FailedError(FailureCode.AUTH, message, sqlstate=next(iter(refused), ""))
+    # Refused, and accepted a moment later: another attempt is right then, too.
+    if TOO_MANY_CONNECTIONS in sqlstates or ACCEPTED in sqlstates:
+        return FailedError(FailureCode.LIMITED, message, sqlstate=TOO_MANY_CONNECTIONS)
     return FailedError(FailureCode.UNREACHABLE, message, sqlstate=sqlstates[-1])
 
 

@@ -14,6 +14,9 @@ from typing import Final
 import psycopg
 from psycopg import pq
 
+ACCEPTED: Final = "00000"
+"""SQLSTATE of success."""
+
 _MAX_TRACE_BYTES: Final = 1 << 20
 _RESPONSE: Final = re.compile(rb'\tErrorResponse\t S "[^"]*"(?: V "[^"]*")? C "([0-9A-Z]{5})"')
 """A line of the trace: severity, severity in English (PostgreSQL 9.6 and later), SQLSTATE."""
@@ -21,6 +24,8 @@ _RESPONSE: Final = re.compile(rb'\tErrorResponse\t S "[^"]*"(?: V "[^"]*")? C "(
 
 def read_sqlstates(conninfo: str, timeout_s: float) -> list[str]:
     """Connect once more and return the SQLSTATEs of the refusals; an empty list if they cannot be found.
+
+    The last one is ACCEPTED if the server accepts this attempt.
 
     Args:
         conninfo: libpq's.
@@ -30,16 +35,22 @@ def read_sqlstates(conninfo: str, timeout_s: float) -> list[str]:
         return []
     trace = os.memfd_create("pgmcp")  # the trace contains the messages of the login, so its file has no name
     try:
+        accepted: list[str] = []
         with suppress(psycopg.Error, OSError):
-            _connect(conninfo, trace, time.monotonic() + timeout_s)
+            if _connect(conninfo, trace, time.monotonic() + timeout_s):
+                accepted = [ACCEPTED]
         size = min(os.fstat(trace).st_size, _MAX_TRACE_BYTES)
-        return [found.decode() for found in _RESPONSE.findall(os.pread(trace, size, 0))]
+        return [found.decode() for found in _RESPONSE.findall(os.pread(trace, size, 0))] + accepted
     finally:
         os.close(trace)
 
 
-def _connect(conninfo: str, trace: int, deadline_s: float) -> None:
-    """Try to connect until that succeeds, fails or reaches the deadline; close the connection."""
+def _connect(conninfo: str, trace: int, deadline_s: float) -> bool:
+    """Try to connect until that succeeds, fails or reaches the deadline; close the connection.
+
+    Returns:
+        Whether it succeeded.
+    """
     pgconn = pq.PGconn.connect_start(conninfo.encode())
     try:
         pgconn.trace(trace)
@@ -52,5 +63,6 @@ def _connect(conninfo: str, trace: int, deadline_s: float) -> None:
             ):
                 break
         pgconn.untrace()
+        return state == pq.PollingStatus.OK
     finally:
         pgconn.finish()

@@ -30,6 +30,10 @@ class Backoff:
         self._delay_s = FIRST_DELAY_S
         self._blocked_until_s = 0.0
 
+    def end_wait(self) -> None:
+        """Allow the next attempt now; the delay after another failure stays long."""
+        self._blocked_until_s = 0.0
+
     def wait_s(self, now_s: float) -> float:
         """Return the seconds until the next attempt; 0 if it may be made now."""
         return max(0.0, self._blocked_until_s - now_s)

@@ -13,6 +13,11 @@ CHECK_ADDRESS: Final = (
 )
 CONNECTION_ENDED: Final = "the server ended the connection; the next call connects again"
 
+_WHO_HOLDS: Final = (
+    "pg_stat_activity shows who has the connections: lower PG_MCP_DATABASE_MAX_POOL_SIZE of each process of "
+    "pgmcp"
+)
+
 _HINT_BY_WORDS: Final = (
     # First: with sslmode=prefer, libpq tries again without TLS, and the server's refusal follows.
     (
@@ -196,9 +201,27 @@ _HINT_BY_WORDS: Final = (
         "the certificate of the CA that signed the server's",
     ),
     (
-        r"too many (?:clients|connections)|remaining connection slots",
-        "the server or the role has no free connection: lower PG_MCP_DATABASE_MAX_POOL_SIZE, or have "
-        "max_connections or the role's CONNECTION LIMIT raised",
+        r"too many connections for role",
+        f"{_WHO_HOLDS}, or have the role's limit raised (ALTER ROLE … CONNECTION LIMIT …)",
+    ),
+    (
+        r"too many connections for database",
+        f"{_WHO_HOLDS}, or have the database's limit raised (ALTER DATABASE … CONNECTION LIMIT …)",
+    ),
+    (
+        r"too many clients|remaining connection slots",
+        f"{_WHO_HOLDS}, or have max_connections raised, or put a pooler in front of the server",
+    ),
+    (
+        r"too many connections",
+        f"{_WHO_HOLDS}, or have the server's max_connections or the CONNECTION LIMIT of the role or the "
+        "database raised",
+    ),
+    (
+        r"max clients reached|max client connections reached|MaxClientsIn|unable to check out"
+        r"|timed-out waiting to acquire",
+        "the pooler has no free connection: lower PG_MCP_DATABASE_MAX_POOL_SIZE of each process of pgmcp, or "
+        "have the pool enlarged where the database is hosted",
     ),
     (
         r"database system is (?:starting up|shutting down|in recovery)|not yet accepting connections",
@@ -291,6 +314,29 @@ def hint_for(message: str, default: str, *, sqlstate: str = "") -> str:
     """
     found = _find(message) or _find(_WORDS_BY_SQLSTATE.get(sqlstate, ""))
     return found or default
+
+
+_LIMIT_BY_WORDS: Final = (
+    (re.compile(r"too many connections for role"), "the role's connection limit"),
+    (re.compile(r"too many connections for database"), "the database's connection limit"),
+    (
+        re.compile(
+            r"max_\w+|max clients|max client connections|MaxClientsIn|check out|to acquire", re.IGNORECASE
+        ),
+        "the pooler's limit of connections",
+    ),
+    (
+        re.compile(r"too many clients|remaining connection slots", re.IGNORECASE),
+        "the server's limit of connections (max_connections)",
+    ),
+)
+
+
+def limit_in(message: str) -> str:
+    """Return whose limit of connections a refusal is about."""
+    return next(
+        (limit for words, limit in _LIMIT_BY_WORDS if words.search(message)), "a limit of connections"
+    )
 
 
 def _find(message: str) -> str:

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 CANCEL_AFTER_S: Final = 0.05
 KILL_AFTER_S: Final = 0.15
 
+_NOT_SENT: Final = frozenset({FailureCode.DISCONNECTED, FailureCode.LIMITED})
+"""Of a worker that has lost its connection and got no other one."""
+
 
 class Statement(Struct, frozen=True):
     """A validated statement and its bounds.
@@ -116,7 +119,7 @@ class Exchanges:
             raise
         finally:
             self._timer.clear(worker)
-        if isinstance(reply, Failure) and reply.code is FailureCode.DISCONNECTED:
+        if isinstance(reply, Failure) and reply.code in _NOT_SENT:
             await asyncio.shield(self._pool.in_background(self._pool.part_with(worker)))
             raise DisconnectedError
         return reply, body

@@ -90,6 +90,7 @@ class WorkerPool:
             target.name,
             on_connected=self._take_new,
             on_refused=self._note_refusal,
+            on_retry=self._retry,
             clock=clock,
         )
         self._background: set[asyncio.Task[None]] = set()
@@ -118,6 +119,11 @@ class WorkerPool:
         None if every allowed worker is there or on its way.
         """
         return None if self.is_full else self._starts.last_refusal
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether there is no worker, because a limit of connections is reached."""
+        return self._connected_count == 0 and self._starts.is_limited
 
     @property
     def waiting_count(self) -> int:
@@ -286,6 +292,12 @@ class WorkerPool:
             allocation = allocate(self._state(can_start=can_start))
         self._starts.begin(allocation.start)
         self._pace_growth(allocation.start)
+        if self._waiting and not self._starts:
+            self._starts.try_again_later(has_workers=self._connected_count > 0)
+
+    def _retry(self) -> None:
+        if self._waiting:
+            self._rebalance()
 
     def _pace_growth(self, started: int) -> None:
         """Let one more worker be started later, if general statements go on waiting."""
@@ -366,7 +378,8 @@ class WorkerPool:
                 retry_after_s=1,
             )
         refusal = self._starts.last_refusal
-        if not self._starts.may_begin and self._worker_count == 0 and refusal is not None:
+        is_final = refusal is not None and not self._starts.is_limited
+        if not self._starts.may_begin and self._worker_count == 0 and refusal is not None and is_final:
             raise refusal
 
     def _take_new(self, worker: WorkerProcess) -> None:
@@ -378,8 +391,8 @@ class WorkerPool:
         self.in_background(self._end_orphans(worker))
 
     def _note_refusal(self, error: ExecutionError) -> None:
-        """Tell those who wait, unless a worker that lives can still serve them."""
-        if self._worker_count == 0:
+        """Tell those who wait, unless a worker may still serve them: one that lives, or one started later."""
+        if self._worker_count == 0 and not self._starts.is_limited:
             self._waiting.fail(error)
         self._rebalance(can_start=False)
 

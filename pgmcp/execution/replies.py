@@ -4,6 +4,7 @@ from typing import Final
 
 from pgmcp.errors import (
     CatalogDeniedError,
+    ConnectionLimitError,
     DatabaseAuthError,
     DeadlineExceededError,
     ExecutionError,
@@ -14,10 +15,17 @@ from pgmcp.errors import (
     WorkerLostError,
 )
 from pgmcp.execution.catalog_access import grant_for
-from pgmcp.execution.connection_hints import CHECK_ADDRESS, CHECK_CREDENTIALS, CONNECTION_ENDED, hint_for
+from pgmcp.execution.connection_hints import (
+    CHECK_ADDRESS,
+    CHECK_CREDENTIALS,
+    CONNECTION_ENDED,
+    hint_for,
+    limit_in,
+)
 from pgmcp.execution.result import Column, EncodedRows, Rows, Truncation
 from worker.protocol import Failure, FailureCode, Reply, Result
 
+_TOO_MANY_CONNECTIONS: Final = "53300"
 _NARROW: Final = "add a WHERE condition, or select an aggregate; the limit is PG_MCP_SERVER_QUERY_TIMEOUT"
 _TAKE_ROLE: Final = (
     "an administrator grants that role to the role of this connection (GRANT … TO …), or corrects the mapping"
@@ -56,17 +64,8 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
     match failure.code:
         case FailureCode.TIMEOUT | FailureCode.CANCELLED:
             return limit_reached(failure.limit) if failure.limit else deadline_exceeded(timeout_s)
-        case FailureCode.UNREACHABLE | FailureCode.DISCONNECTED:
-            default = CONNECTION_ENDED if failure.sqlstate in _ENDED_SQLSTATES else CHECK_ADDRESS
-            return UnreachableError(
-                f"the database is not reachable: {failure.message}",
-                hint=hint_for(failure.message, default, sqlstate=failure.sqlstate),
-            )
-        case FailureCode.AUTH:
-            return DatabaseAuthError(
-                f"the database refused the connection: {failure.message}",
-                hint=hint_for(failure.message, CHECK_CREDENTIALS, sqlstate=failure.sqlstate),
-            )
+        case FailureCode.UNREACHABLE | FailureCode.DISCONNECTED | FailureCode.LIMITED | FailureCode.AUTH:
+            return _no_connection(failure)
         case FailureCode.DENIED:
             return CatalogDeniedError(
                 f"no statement can be run here: {failure.message}", hint=grant_for(failure.message)
@@ -86,6 +85,19 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
             )
 
 
+def _no_connection(failure: Failure) -> ExecutionError:
+    message = failure.message
+    if failure.code is FailureCode.LIMITED:
+        hint = hint_for(message, "", sqlstate=_TOO_MANY_CONNECTIONS)
+        return ConnectionLimitError(f"{limit_in(message)} is reached: {message}", hint=hint)
+    if failure.code is FailureCode.AUTH:
+        hint = hint_for(message, CHECK_CREDENTIALS, sqlstate=failure.sqlstate)
+        return DatabaseAuthError(f"the database refused the connection: {message}", hint=hint)
+    default = CONNECTION_ENDED if failure.sqlstate in _ENDED_SQLSTATES else CHECK_ADDRESS
+    hint = hint_for(message, default, sqlstate=failure.sqlstate)
+    return UnreachableError(f"the database is not reachable: {message}", hint=hint)
+
+
 def deadline_exceeded(timeout_s: float) -> DeadlineExceededError:
     """Return the error for a statement that the server reported as stopped."""
     return DeadlineExceededError(
@@ -102,7 +114,7 @@ def given_up(timeout_s: float) -> DeadlineExceededError:
     )
 
 
-def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: bool) -> DeadlineExceededError:
+def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: bool) -> ExecutionError:
     """Return the error for a statement that no worker took before its deadline.
 
     Args:
@@ -113,6 +125,10 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
     message = f"no worker was free within {timeout_s:g} s"
     if is_full:
         return DeadlineExceededError(message, hint="try again, or raise PG_MCP_DATABASE_MAX_POOL_SIZE")
+    if isinstance(shortage, ConnectionLimitError):
+        return ConnectionLimitError(
+            f"no connection became free within {timeout_s:g} s: {shortage}", hint=shortage.hint
+        )
     if shortage is not None:
         return DeadlineExceededError(
             f"{message}, and the database refused a further connection: {shortage}", hint=shortage.hint

@@ -39,13 +39,20 @@ class SharedTimer:
             self._timer = None
 
     @contextmanager
-    def fails(self, waiting: asyncio.Future[Any], left_s: float) -> Iterator[None]:
-        """Fail the future with a TimeoutError after a delay, unless the block is left before."""
-        self.set(waiting, left_s, partial(_fail, waiting))
+    def fails(
+        self, waiting: asyncio.Future[Any], left_s: float, *, only_if: Callable[[], bool] | None = None
+    ) -> Iterator[None]:
+        """Fail the future with a TimeoutError after a delay, unless the block is left before.
+
+        Args:
+            only_if: asked at that time, whether it is to fail.
+        """
+        key = (waiting, only_if)
+        self.set(key, left_s, partial(_fail, waiting, only_if))
         try:
             yield
         finally:
-            self.clear(waiting)
+            self.clear(key)
 
     def _wake_at(self, loop: asyncio.AbstractEventLoop, deadline_s: float) -> None:
         if self._timer is not None:
@@ -64,6 +71,6 @@ class SharedTimer:
             self._wake_at(loop, min(deadline_s for deadline_s, _ in self._entries.values()))
 
 
-def _fail(waiting: asyncio.Future[Any]) -> None:
-    if not waiting.done():
+def _fail(waiting: asyncio.Future[Any], only_if: Callable[[], bool] | None) -> None:
+    if not waiting.done() and (only_if is None or only_if()):
         waiting.set_exception(TimeoutError())

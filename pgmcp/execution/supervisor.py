@@ -98,6 +98,7 @@ class Supervisor:
             clock=clock,
         )
         self._tunnel = target.tunnel
+        self._limit_timeout_s = target.statement_timeout_s
         self._lanes = Lanes(max_workers)
         self._timer = SharedTimer()
         self._exchanges = Exchanges(self._pool, self._timer, read_only=read_only, clock=clock)
@@ -277,7 +278,8 @@ class Supervisor:
             if place.done():
                 worker = place.result()
             else:
-                worker = await self._before_deadline(place, self._pool.wait(place), statement)
+                with self._timer.fails(place, self._limit_timeout_s, only_if=lambda: self._pool.is_barred):
+                    worker = await self._before_deadline(place, self._pool.wait(place), statement)
         if worker.escapes_backslashes and statement.origin is StatementOrigin.CALLER:
             try:
                 refuse_backslashes(statement.sql.decode())
@@ -294,9 +296,10 @@ class Supervisor:
             with self._timer.fails(place, statement.deadline_s - self._clock()):
                 return await waiting
         except TimeoutError:
-            raise no_worker(
-                statement.timeout_s, shortage=self._pool.shortage, is_full=self._pool.is_full
-            ) from None
+            waited_s = statement.timeout_s
+            if self._pool.is_barred:
+                waited_s = min(waited_s, self._limit_timeout_s)
+            raise no_worker(waited_s, shortage=self._pool.shortage, is_full=self._pool.is_full) from None
 
     async def _run(self, worker: WorkerProcess, statement: Statement, plan: Plan | None = None) -> Rows:
         if self._max_cost is not None and statement.can_be_wrapped:

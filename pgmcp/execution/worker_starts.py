@@ -3,13 +3,17 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
-from pgmcp.errors import ExecutionError
-from pgmcp.execution.backoff import Backoff
+from pgmcp.errors import ConnectionLimitError, ExecutionError
+from pgmcp.execution.backoff import FIRST_DELAY_S, Backoff
 from pgmcp.execution.connecting import Connector
 from pgmcp.execution.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
+
+MAX_DELAY_WITHOUT_WORKERS_S: Final = 2.0
+"""Between attempts at a limit of connections, if callers wait who have no worker to wait for."""
 
 
 class WorkerStarts:
@@ -20,6 +24,7 @@ class WorkerStarts:
         database: its configured name, for messages.
         on_connected: called with each new worker.
         on_refused: called with the reason why there is none.
+        on_retry: called when `try_again_later` said so; workers may be started then.
         clock: seconds, monotonic.
 
     Attributes:
@@ -33,15 +38,18 @@ class WorkerStarts:
         *,
         on_connected: Callable[[WorkerProcess], None],
         on_refused: Callable[[ExecutionError], None],
+        on_retry: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:
         self._connector = connector
         self._database = database
         self._on_connected = on_connected
         self._on_refused = on_refused
+        self._on_retry = on_retry
         self._clock = clock
         self._backoff = Backoff()
         self._running: set[asyncio.Task[None]] = set()
+        self._retry: asyncio.TimerHandle | None = None
         self.last_refusal: ExecutionError | None = None
 
     def __len__(self) -> int:
@@ -51,6 +59,11 @@ class WorkerStarts:
     def may_begin(self) -> bool:
         """Whether the database has not refused connections lately."""
         return self._backoff.wait_s(self._clock()) == 0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the last connection was refused because of a limit of connections."""
+        return isinstance(self.last_refusal, ConnectionLimitError)
 
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
@@ -64,8 +77,24 @@ class WorkerStarts:
             self._running.add(start)
             start.add_done_callback(self._running.discard)
 
+    def try_again_later(self, *, has_workers: bool) -> None:
+        """At a limit of connections, have workers started again after a delay."""
+        if not self.is_limited or self._retry is not None:
+            return
+        delay_s = max(FIRST_DELAY_S, self._backoff.wait_s(self._clock()))
+        if not has_workers:
+            delay_s = min(delay_s, MAX_DELAY_WITHOUT_WORKERS_S)
+        self._retry = asyncio.get_running_loop().call_later(delay_s, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._backoff.end_wait()
+        self._on_retry()
+
     def cancel(self) -> None:
         """Give up the starts in progress."""
+        if self._retry is not None:
+            self._retry.cancel()
         for start in self._running:
             start.cancel()
 

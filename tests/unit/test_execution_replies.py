@@ -2,6 +2,7 @@ import pytest
 
 from pgmcp.errors import (
     CatalogDeniedError,
+    ConnectionLimitError,
     DatabaseAuthError,
     DeadlineExceededError,
     ExecutionError,
@@ -28,6 +29,7 @@ _ERROR_BY_CODE: dict[FailureCode, type[ExecutionError]] = {
     FailureCode.TOO_LARGE: ResultTooLargeError,
     FailureCode.DISCONNECTED: UnreachableError,
     FailureCode.IDENTITY: RoleNotTakenError,
+    FailureCode.LIMITED: ConnectionLimitError,
 }
 
 JSON = b'[1,"x"]\n[null,null]\n'
@@ -110,3 +112,32 @@ def test_a_reply_to_another_kind_of_request_is_a_lost_worker(reply: Opened | Ter
 def test_rows_that_cannot_be_read_are_a_lost_worker(body: bytes) -> None:
     with pytest.raises(WorkerLostError):
         read_rows(result(), body, timeout_s=1)
+
+
+@pytest.mark.parametrize(
+    ("message", "limit", "advice"),
+    [
+        ('FATAL:  too many connections for role "me"', "the role's", "ALTER ROLE"),
+        ('FATAL:  too many connections for database "shop"', "the database's", "ALTER DATABASE"),
+        ("FATAL:  sorry, too many clients already", "the server's", "max_connections raised"),
+        (
+            "FATAL:  remaining connection slots are reserved for roles with the SUPERUSER attribute",
+            "the server's",
+            "max_connections raised",
+        ),
+        ("FATAL:  no more connections allowed (max_client_conn)", "the pooler's", "max_client_conn"),
+        (
+            "FATAL:  MaxClientsInSessionMode: max clients reached - in Session mode max clients are limited",
+            "the pooler's",
+            "the pooler has no free connection",
+        ),
+        ("FATAL:  zu viele Verbindungen für Rolle »ich«", "a limit of connections", "CONNECTION LIMIT"),
+    ],
+)
+def test_a_limit_of_connections_is_said_to_be_of_the_role_the_database_the_server_or_the_pooler(
+    message: str, limit: str, advice: str
+) -> None:
+    error = failure_error(Failure(1, FailureCode.LIMITED, message, "53300"), timeout_s=1)
+
+    assert str(error).startswith(limit)
+    assert advice in error.hint

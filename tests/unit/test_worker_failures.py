@@ -71,7 +71,11 @@ def test_without_an_sqlstate_the_words_of_libpq_decide(message: str, code: Failu
         ("Connection refused. Is the server running on that host?", FailureCode.UNREACHABLE),
         ("could not translate host name", FailureCode.UNREACHABLE),
         ("connection timeout expired", FailureCode.UNREACHABLE),
-        ("FATAL:  sorry, too many clients already", FailureCode.UNREACHABLE),
+        ("FATAL:  sorry, too many clients already", FailureCode.LIMITED),
+        ('FATAL:  too many connections for role "me"', FailureCode.LIMITED),
+        ("FATAL:  no more connections allowed (max_client_conn)", FailureCode.LIMITED),
+        ("FATAL:  (EMAXCONNSESSION) max clients reached in session mode", FailureCode.LIMITED),
+        ("FATAL:  Timed-out waiting to acquire database connection", FailureCode.LIMITED),
     ],
 )
 def test_a_failed_connection_distinguishes_refused_credentials_from_no_connection(

@@ -38,6 +38,7 @@ from pgmcp.cli.doctor.safety_checks import (
     check_timeout,
 )
 from pgmcp.errors import (
+    ConnectionLimitError,
     DatabaseAuthError,
     PgmcpError,
     StatementFailedError,
@@ -52,6 +53,8 @@ CHECK_TIMEOUT_S: Final = 60.0
 Found = CheckResult | list[CheckResult] | None
 Check = Callable[[CheckContext, str], Awaitable[Found]]
 """Takes the context and the check's full name; returns None if the check does not apply."""
+
+_NO_CONNECTION: Final = (UnreachableError, ConnectionLimitError, DatabaseAuthError, WorkerLostError)
 
 _Checks = tuple[tuple[str, Check, float], ...]
 
@@ -92,7 +95,7 @@ async def examine_database(context: CheckContext) -> AsyncIterator[CheckResult]:
         check_name = f"database {context.database.name}: {name}"
         try:
             found = await _run(check, context, check_name, timeout_s)
-        except (UnreachableError, DatabaseAuthError, WorkerLostError) as error:
+        except _NO_CONNECTION as error:
             where = f"{context.address.hosts}, ssl mode {context.address.ssl_mode}"
             yield CheckResult(Status.FAIL, check_name, f"{error.code}: {error} ({where})", error.hint)
             return
@@ -113,7 +116,7 @@ async def _run(check: Check, context: CheckContext, check_name: str, timeout_s: 
     try:
         async with asyncio.timeout(timeout_s):
             return await check(context, check_name)
-    except (UnreachableError, DatabaseAuthError, WorkerLostError):
+    except _NO_CONNECTION:
         raise
     except StatementFailedError as error:
         return _judge_refusal(check_name, error)

@@ -4,18 +4,21 @@ import asyncio
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from pgmcp.errors import ConnectionLimitError
 from pgmcp.execution.supervisor import Supervisor
 from testing.activity import Activity, until
 from testing.command_line import run as run_command
+from testing.facts import until as until_logged
 from testing.mcp_server import server_environment
 from testing.raw_jsonrpc import RawServer
-from testing.statement_run import value
+from testing.statement_run import run, value
 from testing.tls_postgres import TlsPostgres
 
 pytestmark = pytest.mark.anyio
@@ -74,15 +77,54 @@ def test_a_statement_whose_server_ends_is_cancelled_and_its_connection_ends_with
     assert not [line for line in log.splitlines() if ABRUPT.search(line)]
 
 
+@contextmanager
+def limited(tls_server: TlsPostgres, connections: int) -> Iterator[None]:
+    """Set the connection limit of the role `reader`."""
+    with psycopg.connect(tls_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(f"alter role reader connection limit {connections}".encode())
+        try:
+            yield
+        finally:
+            admin.execute(b"alter role reader connection limit -1")
+
+
 async def test_at_the_connection_limit_of_the_role_calls_wait_for_the_workers_that_exist(
     supervise: Callable[..., Supervisor], tls_server: TlsPostgres
 ) -> None:
-    with psycopg.connect(tls_server.url("postgres"), autocommit=True) as admin:
-        admin.execute(b"alter role reader connection limit 2")
-        try:
-            supervisor = supervise(tls_server.url(), max_workers=10, max_waiting=20)
-            numbers = [value(supervisor, f"select {number} from pg_sleep(0.05)") for number in range(12)]
+    with limited(tls_server, 2):
+        supervisor = supervise(tls_server.url(), max_workers=10, max_waiting=20)
+        numbers = [value(supervisor, f"select {number} from pg_sleep(0.05)") for number in range(12)]
 
-            assert await asyncio.gather(*numbers) == list(range(12))
-        finally:
-            admin.execute(b"alter role reader connection limit -1")
+        assert await asyncio.gather(*numbers) == list(range(12))
+
+
+async def test_at_the_limit_a_process_without_a_connection_waits_until_another_ends(
+    supervise: Callable[..., Supervisor], tls_server: TlsPostgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    with limited(tls_server, 1):
+        other = psycopg.connect(tls_server.url())
+        supervisor = supervise(tls_server.url())
+        calls = [asyncio.create_task(value(supervisor, f"select {number}")) for number in range(3)]
+        await until_logged(lambda: "no new worker" in caplog.text, "a connection was refused")
+        with pytest.raises(ConnectionLimitError, match="the role's connection limit") as raised:
+            await run(supervisor, "select 1", timeout_s=0.01)
+        other.close()
+
+        assert await asyncio.gather(*calls) == [0, 1, 2]
+    assert "no connection became free within 0.01 s" in str(raised.value)
+    assert "ALTER ROLE" in raised.value.hint
+
+
+async def test_a_worker_that_finds_the_limit_reached_when_it_connects_again_lets_its_call_wait(
+    supervise: Callable[..., Supervisor], tls_server: TlsPostgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = supervise(tls_server.url(application_name="ended"), max_workers=1)
+    assert await value(supervisor, "select 1") == 1
+    with limited(tls_server, 0), psycopg.connect(tls_server.url("postgres"), autocommit=True) as admin:
+        admin.execute(
+            b"select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'ended'"
+        )
+        call = asyncio.create_task(value(supervisor, "select 2"))
+        await until_logged(lambda: "no new worker" in caplog.text, "a connection was refused")
+
+    assert await call == 2

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from pgmcp.errors import (
+    ConnectionLimitError,
     DatabaseAuthError,
     DeadlineExceededError,
     ExecutionError,
@@ -229,18 +230,23 @@ async def test_pgbouncers_admin_console_is_named(supervise: Supervise, direct_ur
     assert "set the name of a database" in refused.hint
 
 
-async def test_pgbouncers_client_limit_is_not_taken_for_the_size_of_our_pool(
-    supervise: Supervise, direct_url: str
+async def test_at_pgbouncers_client_limit_a_call_waits_and_the_error_names_the_limit(
+    supervise: Supervise, direct_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more="max_client_conn = 1") as bouncer:
         url = bouncer.url(direct_url)
         with psycopg.connect(url, prepare_threshold=None) as other:
             other.execute("select 1")
-            refused = await refusal(supervise(url, max_workers=3))
+            supervisor = supervise(url, max_workers=3)
+            call = asyncio.create_task(value(supervisor, "select 1"))
+            await until(lambda: "no new worker" in caplog.text, "a connection was refused")
+            with pytest.raises(ConnectionLimitError, match="the pooler's limit") as refused:
+                await run(supervisor, "select 1", timeout_s=0.01)
 
-    assert "max_client_conn" in str(refused)
-    assert "max_client_conn" in refused.hint
-    assert "raise PG_MCP_DATABASE_MAX_POOL_SIZE" not in refused.hint
+        assert await call == 1
+        await supervisor.close()
+    assert "max_client_conn" in refused.value.hint
+    assert "raise PG_MCP_DATABASE_MAX_POOL_SIZE" not in refused.value.hint
 
 
 async def test_a_wait_for_a_server_connection_that_pgbouncer_ends_is_named(

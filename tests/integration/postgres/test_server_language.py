@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pgmcp.errors import DatabaseAuthError, ExecutionError, UnreachableError
+from pgmcp.errors import ConnectionLimitError, DatabaseAuthError, ExecutionError, UnreachableError
 from pgmcp.execution.supervisor import Supervisor
 from testing.facts import until
 from testing.statement_run import run
@@ -66,7 +66,6 @@ async def refusal(supervise: Supervise, url: str) -> ExecutionError:
         ("reader", "nothing", DatabaseAuthError, "existiert nicht", "PG_MCP_DATABASE_DBNAME"),
         ("reader", "closed", DatabaseAuthError, "Berechtigung", "GRANT CONNECT"),
         ("rejected", "postgres", DatabaseAuthError, "pg_hba.conf", "pg_hba.conf"),
-        ("tls_only", "postgres", UnreachableError, "zu viele Verbindungen", "CONNECTION LIMIT"),
     ],
 )
 async def test_a_refusal_is_understood_by_its_sqlstate(
@@ -86,7 +85,21 @@ async def test_a_refusal_is_understood_by_its_sqlstate(
     assert type(error) is kind
     assert words in str(error)
     assert hint in error.hint
-    assert "not reachable" not in str(error) or kind is UnreachableError
+    assert "not reachable" not in str(error)
+
+
+async def test_a_connection_limit_is_understood_by_its_sqlstate(
+    supervise: Supervise, server: TlsPostgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    supervisor = supervise(server.url("tls_only"))
+    waiting = asyncio.create_task(run(supervisor, "select 1"))
+    await until(lambda: "zu viele Verbindungen" in caplog.text, "a connection was refused")
+
+    with pytest.raises(ConnectionLimitError, match="zu viele Verbindungen") as raised:
+        await run(supervisor, "select 1", timeout_s=0.01)
+
+    waiting.cancel()
+    assert "CONNECTION LIMIT" in raised.value.hint
 
 
 async def test_a_session_that_an_administrator_ends_is_reported_as_ended(
