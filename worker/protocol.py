@@ -46,9 +46,8 @@ class FailureCode(StrEnum):
 
     DENIED: the role lacks a privilege that every statement of the worker needs. IDENTITY: the login role
     cannot take the role of `Execute.identity`. DISCONNECTED: the worker has lost its connection and may not
-    open another one; the statement has not run. LIMITED: a
-    limit of connections is reached, of the server, the role, the database or a pooler; the statement has not
-    run.
+    open another one; the statement has not run. LIMITED: a limit of connections is reached, of the server,
+    the role, the database or a pooler; the statement has not run.
     """
 
     STATEMENT = "statement"
