@@ -82,23 +82,15 @@ def open_database(
     tunnel = _tunnel(name, settings)
     if tunnel is not None:
         cleanup.push_async_callback(tunnel.close)
-    supervisor = Supervisor(
-        ConnectionTarget(
-            conninfo,
-            params,
-            name=name,
-            credentials=credentials,
-            statement_timeout_s=server.query_timeout_s,
-            tunnel=tunnel,
-        ),
-        spawn=spawn,
-        min_workers=choose_min_workers(settings, kept_connections),
-        max_workers=settings.max_pool_size,
-        max_waiting=server.max_queue,
-        memory_limit_mb=server.worker_memory_mb if sys.platform == "linux" else 0,
-        max_cost=server.max_cost,
-        read_only=server.use_readonly_transactions,
+    target = ConnectionTarget(
+        conninfo,
+        params,
+        name=name,
+        credentials=credentials,
+        statement_timeout_s=server.query_timeout_s,
+        tunnel=tunnel,
     )
+    supervisor = _supervisor(target, settings, server, spawn, kept_connections)
     cleanup.push_async_callback(supervisor.close)
     scope_check = ScopeCheck(name, hidden_values)
     database, close = _open_role(name, settings, server, supervisor, scope_check.check)
@@ -111,13 +103,29 @@ def open_database(
     database = replace(database, context=context_check.context, executor_of_call=executor_of_call)
     if not settings.maps_roles:
         return database
-    identities = RoleDatabases(
-        _role_mapping(name, settings),
-        supervisor,
-        partial(_open_mapped_role, name, settings, server, database),
-    )
+    open_role = partial(_open_mapped_role, name, settings, server, database)
+    identities = RoleDatabases(_role_mapping(name, settings), supervisor, open_role)
     cleanup.push_async_callback(identities.close)
     return replace(database, identities=identities)
+
+
+def _supervisor(
+    target: ConnectionTarget,
+    settings: DatabaseSettings,
+    server: ServerSettings,
+    spawn: Spawn,
+    kept_connections: int,
+) -> Supervisor:
+    return Supervisor(
+        target,
+        spawn=spawn,
+        min_workers=choose_min_workers(settings, kept_connections),
+        max_workers=settings.max_pool_size,
+        max_waiting=server.max_queue,
+        memory_limit_mb=server.worker_memory_mb if sys.platform == "linux" else 0,
+        max_cost=server.max_cost,
+        read_only=server.use_readonly_transactions,
+    )
 
 
 def _role_mapping(name: str, settings: DatabaseSettings) -> RoleMapping:
@@ -184,30 +192,14 @@ def _open_role(
 
     label = f"{name}, role {identity.role}" if identity else name
     report = partial(report_once, label)
-    policies = PolicyReader(
-        fetch,
-        allowed=server.allowed_functions,
-        denied=server.denied_functions,
-        caller_settings=(*_ROLE_SETTINGS, *dict(identity.settings)) if identity else (),
-        report=report,
-    )
-    functions: RefreshingCache[FunctionPolicy] = RefreshingCache(
-        policies.read,
-        refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
-        max_age_s=POLICY_MAX_AGE_S,
-        logger=logger,
-        name=f"the list of functions of database {label}",
-    )
+    functions = _function_policy(fetch, server, identity, label, report)
     row_security: RefreshingCache[RowSecurity] = RefreshingCache(
         partial(read_row_security, fetch),
         refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
         logger=logger,
         name=f"the row-level security of database {label}",
     )
-    samples = None
-    if server.sample_rows and server.send_values:
-        probe = partial(_probe, executor, functions)
-        samples = ColumnSamples(partial(sample, fetch=fetch, probe=probe, max_rows=server.sample_rows))
+    samples = _column_samples(fetch, server, executor, functions)
     read = _catalog_reader(fetch, settings, server, check_catalog, report)
     schema = SchemaCache(read, refresh_interval_s=server.cache_refresh_interval_s, samples=samples)
     role = RoleCheck(
@@ -223,6 +215,38 @@ def _open_role(
 
     database = Database(name, executor, schema, role, functions, row_security=row_security, fetch=fetch)
     return database, close
+
+
+def _function_policy(
+    fetch: Fetch, server: ServerSettings, identity: Identity | None, label: str, report: Report
+) -> RefreshingCache[FunctionPolicy]:
+    policies = PolicyReader(
+        fetch,
+        allowed=server.allowed_functions,
+        denied=server.denied_functions,
+        caller_settings=(*_ROLE_SETTINGS, *dict(identity.settings)) if identity else (),
+        report=report,
+    )
+    return RefreshingCache(
+        policies.read,
+        refresh_interval_s=POLICY_REFRESH_INTERVAL_S,
+        max_age_s=POLICY_MAX_AGE_S,
+        logger=logger,
+        name=f"the list of functions of database {label}",
+    )
+
+
+def _column_samples(
+    fetch: Fetch,
+    server: ServerSettings,
+    executor: StatementExecutor,
+    functions: RefreshingCache[FunctionPolicy],
+) -> ColumnSamples | None:
+    """Return the samples of columns; None if the settings forbid to read or to send values."""
+    if not server.sample_rows or not server.send_values:
+        return None
+    probe = partial(_probe, executor, functions)
+    return ColumnSamples(partial(sample, fetch=fetch, probe=probe, max_rows=server.sample_rows))
 
 
 def choose_min_workers(settings: DatabaseSettings, kept_connections: int) -> int:

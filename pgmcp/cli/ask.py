@@ -15,7 +15,7 @@ from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.execution.result import RowLimits
 from pgmcp.features import file_limits
-from pgmcp.pipeline import OnStage, ReturnType
+from pgmcp.pipeline import CallOptions, OnStage, QueryOptions, ReturnType
 from pgmcp.settings import Settings
 
 MAX_INPUT_BYTES: Final = 1 << 20
@@ -103,12 +103,14 @@ async def _answer_question(
 ) -> CommandResult:
     answer = await session.pipeline.answer(
         question,
-        return_type=ReturnType.BOTH if options.is_executed else ReturnType.SQL,
-        limit=options.limit,
-        row_limits=_row_limits(session, options),
-        reading=reading,
-        caller=CALLER,
-        on_stage=on_stage,
+        QueryOptions(
+            return_type=ReturnType.BOTH if options.is_executed else ReturnType.SQL,
+            limit=options.limit,
+            row_limits=_row_limits(session, options),
+            reading=reading,
+            caller=CALLER,
+            on_stage=on_stage,
+        ),
     )
     if options.form is not Form.EXPLAIN:
         return CommandResult(answer)
@@ -122,17 +124,16 @@ async def _run_statement(
         return CommandResult(None, await _plan(sql, session, on_stage))
     answer = await session.pipeline.execute_sql(
         sql,
-        limit=options.limit,
-        row_limits=_row_limits(session, options),
-        caller=CALLER,
-        on_stage=on_stage,
+        CallOptions(
+            limit=options.limit, row_limits=_row_limits(session, options), caller=CALLER, on_stage=on_stage
+        ),
     )
     return CommandResult(answer)
 
 
 async def _plan(sql: str, session: Session, on_stage: OnStage) -> list[str]:
     """Return the lines of EXPLAIN, which plans the statement without running it."""
-    answer = await session.pipeline.execute_sql(EXPLAIN + sql, caller=CALLER, on_stage=on_stage)
+    answer = await session.pipeline.execute_sql(EXPLAIN + sql, CallOptions(caller=CALLER, on_stage=on_stage))
     return [str(line) for (line,) in answer.rows.rows] if answer.rows else []
 
 

@@ -14,6 +14,7 @@ from pgmcp.catalog.catalog import Catalog, Table, TableKind
 from pgmcp.catalog.rendering import Detail, render_tables
 from pgmcp.cli.session import CALLER, Session
 from pgmcp.errors import InvalidArgumentError
+from pgmcp.pipeline import CallOptions
 from pgmcp.settings import Settings
 from pgmcp.settings.origins import find_address
 from pgmcp.untrusted import escape_untrusted
@@ -132,7 +133,7 @@ async def run_catalog_command(
             return _schemas(await session.pipeline.databases.catalog(database))
         case "df":
             return await session.pipeline.execute_sql(
-                _function_query(command.argument), database=database, caller=CALLER
+                _function_query(command.argument), CallOptions(database=database, caller=CALLER)
             )
         case "l":
             return _databases(session.settings, database)

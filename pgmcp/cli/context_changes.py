@@ -20,6 +20,7 @@ from pgmcp.knowledge.entries import LeftOut
 from pgmcp.knowledge.importing import Imported, check_knowledge, keep_what_plans, read_knowledge
 from pgmcp.knowledge.tables import Tables
 from pgmcp.lookup.search import select_for_prompt
+from pgmcp.pipeline import CallOptions
 from pgmcp.settings import Settings
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block
 
@@ -117,7 +118,7 @@ async def _propose(audit: Path | None, session: Session) -> Imported:
 
 async def explain(session: Session, sql: str) -> object:
     """Let PostgreSQL plan a statement, with all guards."""
-    return await session.pipeline.execute_sql(f"EXPLAIN {sql}", limit=1, caller=CALLER)
+    return await session.pipeline.execute_sql(f"EXPLAIN {sql}", CallOptions(limit=1, caller=CALLER))
 
 
 def run_and_write(

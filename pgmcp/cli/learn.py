@@ -14,7 +14,7 @@ from pgmcp.errors import InvalidArgumentError, SettingsError
 from pgmcp.generation.context_edit import add_verified
 from pgmcp.generation.context_file import load_context
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.pipeline import ReturnType
+from pgmcp.pipeline import CallOptions, QueryOptions, ReturnType
 from pgmcp.settings import Settings, load_settings
 
 _PACKAGE: Final = Path(pgmcp.__file__).resolve().parent
@@ -45,9 +45,12 @@ def preview_answer(question: str, *, sql: str | None, database: str | None, file
         async def find(session: Session) -> Answer:
             pipeline, limit = session.pipeline, min(SHOWN_ROWS, session.pipeline.max_rows)
             if sql is not None:
-                return await pipeline.execute_sql(sql, limit=limit, caller=CALLER, on_stage=on_stage)
+                return await pipeline.execute_sql(
+                    sql, CallOptions(limit=limit, caller=CALLER, on_stage=on_stage)
+                )
             return await pipeline.answer(
-                question, return_type=ReturnType.BOTH, limit=limit, caller=CALLER, on_stage=on_stage
+                question,
+                QueryOptions(return_type=ReturnType.BOTH, limit=limit, caller=CALLER, on_stage=on_stage),
             )
 
         answer = run_in_session(settings, find)

@@ -18,7 +18,7 @@ from pgmcp.evaluation.comparison import Row
 from pgmcp.evaluation.questions import Question
 from pgmcp.generation.completion import TextCompletion
 from pgmcp.generation.model import ModelClient
-from pgmcp.pipeline import Pipeline, ReturnType
+from pgmcp.pipeline import CallOptions, Pipeline, QueryOptions, ReturnType
 from pgmcp.pipeline.call import Call, Stage
 
 UNANSWERABLE: Final = str(ErrorCode.UNANSWERABLE)
@@ -131,7 +131,8 @@ class Ours:
         start_s = time.perf_counter()
         try:
             answer = await self._pipeline.answer(
-                question.asked, database=self._database, return_type=ReturnType.BOTH, caller=CALLER
+                question.asked,
+                QueryOptions(database=self._database, return_type=ReturnType.BOTH, caller=CALLER),
             )
         except PgmcpError as error:
             return _failed("", error, self._meter.bill, start_s)
@@ -142,7 +143,7 @@ class PlainPrompt:
     """One prompt with all CREATE TABLE statements; the reply's SQL runs as `execute_sql` runs it.
 
     Args:
-        schema: the result of `plain_schema.create_tables`.
+        schema: the result of `create_tables`.
         database: None for the default one.
     """
 
@@ -180,7 +181,9 @@ class PlainPrompt:
         if not statement:
             return Attempt("", None, bill, _ms_since(start_s), UNANSWERABLE, "no SQL in the reply")
         try:
-            answer = await self._pipeline.execute_sql(statement, database=self._database, caller=CALLER)
+            answer = await self._pipeline.execute_sql(
+                statement, CallOptions(database=self._database, caller=CALLER)
+            )
         except PgmcpError as error:
             return _failed(statement, error, bill, start_s)
         return _succeeded(answer, bill, start_s)

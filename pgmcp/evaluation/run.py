@@ -9,7 +9,7 @@ from pgmcp.errors import PgmcpError
 from pgmcp.evaluation.comparison import Row, compare
 from pgmcp.evaluation.contestants import CALLER, UNANSWERABLE, Attempt, Contestant
 from pgmcp.evaluation.questions import Question
-from pgmcp.pipeline import Pipeline
+from pgmcp.pipeline import CallOptions, Pipeline
 from pgmcp.settings import RateLimitSettings, Settings
 
 _MAX_ROWS: Final = 100_000
@@ -115,7 +115,7 @@ async def run_expected(pipeline: Pipeline, database: str | None, question: Quest
     found: list[list[Row]] = []
     for statement in question.gold_sql:
         try:
-            answer = await pipeline.execute_sql(statement, database=database, caller=CALLER)
+            answer = await pipeline.execute_sql(statement, CallOptions(database=database, caller=CALLER))
         except PgmcpError as error:
             raise CannotAskError(f"its expected SQL failed ({error.code}: {error})") from error
         if answer.rows is not None and answer.rows.truncated is not None:

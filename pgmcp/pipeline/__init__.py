@@ -26,7 +26,16 @@ protocols       the interfaces that the pipeline uses
 tracer          reports a call and its stages to the caller, the log, the audit file and the trace
 """
 
-from pgmcp.pipeline.call import Bounds, Call, Database, Operation, QueryOptions, ReturnType, Stage
+from pgmcp.pipeline.call import (
+    Bounds,
+    Call,
+    CallOptions,
+    Database,
+    Operation,
+    QueryOptions,
+    ReturnType,
+    Stage,
+)
 from pgmcp.pipeline.choice import Choice
 from pgmcp.pipeline.databases import Databases
 from pgmcp.pipeline.pipeline import Pipeline
@@ -35,6 +44,7 @@ from pgmcp.pipeline.tracer import Observer, OnStage
 __all__ = [
     "Bounds",
     "Call",
+    "CallOptions",
     "Choice",
     "Database",
     "Databases",

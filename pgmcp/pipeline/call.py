@@ -178,25 +178,35 @@ class Bounds:
     prompt_tokens: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueryOptions:
-    """What comes with a question.
+class CallOptions(Struct, frozen=True, kw_only=True):
+    """What comes with a question or a statement.
 
     Attributes:
         database: None for the default one.
         limit: of rows; None for the highest.
         row_limits: of this result; None for the usual ones.
-        reading: how the question should be read; "" leaves it open.
+        caller: the host's name and version; "" if it gave none.
+        principal: the authenticated user; None if the transport does not authenticate.
+        on_stage: called when a stage begins.
     """
 
     database: str | None = None
-    return_type: ReturnType = ReturnType.RESULT
     limit: int | None = None
     row_limits: RowLimits | None = None
-    reading: str = ""
     caller: str = ""
     principal: Principal | None = None
     on_stage: OnStage | None = None
+
+
+class QueryOptions(CallOptions, frozen=True, kw_only=True):
+    """What comes with a question.
+
+    Attributes:
+        reading: how the question should be read; "" leaves it open.
+    """
+
+    return_type: ReturnType = ReturnType.RESULT
+    reading: str = ""
 
 
 class Call(Struct, kw_only=True):

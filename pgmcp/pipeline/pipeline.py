@@ -13,18 +13,17 @@ from pgmcp.errors import (
     StatementFailedError,
     UnanswerableError,
 )
-from pgmcp.execution.result import RowLimits, Rows, StatementOrigin
+from pgmcp.execution.result import Rows, StatementOrigin
 from pgmcp.generation.prompt_writer import PromptWriter
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.identity import Principal
 from pgmcp.pipeline.call import (
     Bounds,
     Call,
-    OnStage,
+    CallOptions,
     Operation,
     QueryOptions,
     Request,
-    ReturnType,
 )
 from pgmcp.pipeline.calls import Calls
 from pgmcp.pipeline.choice import NONE_OF_THESE, Choice
@@ -40,6 +39,9 @@ VERIFIED_SQL_FAILED: Final = (
     "the operator's verified SQL for this question failed: have it corrected in the context file, or ask in "
     "other words"
 )
+
+_CALL_OPTIONS: Final = CallOptions()
+_QUERY_OPTIONS: Final = QueryOptions()
 
 
 class Pipeline:
@@ -96,38 +98,12 @@ class Pipeline:
         """The highest row limit a caller may ask for."""
         return self._bounds.result.max_rows
 
-    async def answer(
-        self,
-        question: str,
-        *,
-        database: str | None = None,
-        return_type: ReturnType = ReturnType.RESULT,
-        limit: int | None = None,
-        row_limits: RowLimits | None = None,
-        reading: str = "",
-        caller: str = "",
-        principal: Principal | None = None,
-        on_stage: OnStage | None = None,
-    ) -> Answer:
+    async def answer(self, question: str, options: QueryOptions = _QUERY_OPTIONS) -> Answer:
         """Answer a question asked in plain language, by its usual reading if it has several.
-
-        Args:
-            row_limits: of this result; None for the usual ones.
-            reading: how the question should be read; "" leaves it open.
 
         Raises:
             PgmcpError: see `pgmcp.errors`; any kind except SettingsError.
         """
-        options = QueryOptions(
-            database=database,
-            return_type=return_type,
-            limit=limit,
-            row_limits=row_limits,
-            reading=reading,
-            caller=caller,
-            principal=principal,
-            on_stage=on_stage,
-        )
         with self._calls.bounded(call := self._query_call(question, options)):
             request = await self._new_question(call, question, options)
             return await self._answer_verified(request) or await self._repair_loop.answer(request)
@@ -175,7 +151,7 @@ class Pipeline:
         with self._calls.bounded(call := self._query_call(choice.question, options)):
             if is_new_call:
                 await self._calls.admit(call)
-            request = await self._new_request(call, options.principal, options.limit, options.row_limits)
+            request = await self._new_request(call, options)
             request.question, request.return_type = choice.question, options.return_type
             request.context = await asyncio.to_thread(request.database.context)
             request.spent = choice
@@ -202,7 +178,7 @@ class Pipeline:
         question = verified.asked_with(arguments)
         with self._calls.bounded(call := self._query_call(question, options)):
             await self._calls.admit(call)
-            request = await self._new_request(call, options.principal, options.limit, options.row_limits)
+            request = await self._new_request(call, options)
             request.question, request.return_type = question, options.return_type
             sql = verified.bind(await spell_given(request, verified, arguments, self._statements))
             rows = await self._run_verified(request, sql)
@@ -226,58 +202,41 @@ class Pipeline:
             return error
         return None
 
-    async def execute_sql(
-        self,
-        sql: str,
-        *,
-        database: str | None = None,
-        limit: int | None = None,
-        row_limits: RowLimits | None = None,
-        caller: str = "",
-        principal: Principal | None = None,
-        on_stage: OnStage | None = None,
-    ) -> Answer:
+    async def execute_sql(self, sql: str, options: CallOptions = _CALL_OPTIONS) -> Answer:
         """Run one read-only statement that the caller wrote.
-
-        Args:
-            row_limits: of this result; None for the usual ones.
 
         Raises:
             PgmcpError: the statement was rejected or failed, or a bound was reached.
         """
-        call = self._calls.begin(Operation.EXECUTE_SQL, database, caller, principal, on_stage)
-        with self._calls.bounded(call):
+        with self._calls.bounded(call := self._begin(Operation.EXECUTE_SQL, options)):
             await self._calls.admit(call)
-            request = await self._new_request(call, principal, limit, row_limits)
+            request = await self._new_request(call, options)
             rows = await self._statements.run(request, sql)
             return request.answer(sql, rows, Source.DIRECT)
 
-    async def _new_request(
-        self,
-        call: Call,
-        principal: Principal | None,
-        limit: int | None,
-        row_limits: RowLimits | None,
-    ) -> Request:
-        database = await self.databases.serve(call.database, principal)
+    def _begin(self, operation: Operation, options: CallOptions) -> Call:
+        return self._calls.begin(
+            operation, options.database, options.caller, options.principal, options.on_stage
+        )
+
+    async def _new_request(self, call: Call, options: CallOptions) -> Request:
+        database = await self.databases.serve(call.database, options.principal)
         call.database, call.role = database.name, database.role_name
         return Request(
             call=call,
             database=database.of_call(call),
-            limits=limited_rows(row_limits or self._bounds.result, limit),
+            limits=limited_rows(options.row_limits or self._bounds.result, options.limit),
             deadline_s=self._clock() + self._bounds.request_timeout_s,
         )
 
     def _query_call(self, question: str, options: QueryOptions) -> Call:
-        call = self._calls.begin(
-            Operation.QUERY, options.database, options.caller, options.principal, options.on_stage
-        )
+        call = self._begin(Operation.QUERY, options)
         call.question = question[:MAX_QUESTION_CHARACTERS]
         return call
 
     async def _new_question(self, call: Call, question: str, options: QueryOptions) -> Request:
         await self._calls.admit(call)
-        request = await self._new_request(call, options.principal, options.limit, options.row_limits)
+        request = await self._new_request(call, options)
         request.question, request.return_type = checked_question(question), options.return_type
         call.question = request.question
         request.reading = checked_reading(options.reading)

@@ -9,6 +9,7 @@ load            reads all sources, and reports all problems at once
 sources         variables, `.env`, the YAML file, libpq's environment
 models          the settings by groups, and rules between them
 database        the settings of one database
+http            the settings of serving over HTTP
 section         what the models of all groups share
 field_types     types of values
 specs           name, allowed values and meaning of each setting
@@ -20,9 +21,9 @@ places          folders for configuration files
 
 from pgmcp.settings.database import DatabaseSettings
 from pgmcp.settings.field_types import split_networks
+from pgmcp.settings.http import HttpSettings
 from pgmcp.settings.load import load_settings
 from pgmcp.settings.models import (
-    HttpSettings,
     OpenAISettings,
     RateLimitSettings,
     ServerSettings,

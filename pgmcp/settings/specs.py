@@ -13,9 +13,9 @@ from pydantic.fields import FieldInfo
 
 from pgmcp.settings.database import DatabaseSettings
 from pgmcp.settings.field_types import RootCert
+from pgmcp.settings.http import HttpSettings
 from pgmcp.settings.models import (
     AuditSettings,
-    HttpSettings,
     OpenAISettings,
     RateLimitSettings,
     ServerSettings,

@@ -270,9 +270,10 @@ async def _execute_sql(
     notes: Sequence[str],
     caller: Caller,
 ) -> ToolReply:
+    from pgmcp.pipeline import CallOptions
+
     chosen = choose(extensions, given, is_executed=True)
-    answer = await backend.pipeline.execute_sql(
-        given.sql,
+    options = CallOptions(
         database=given.database,
         limit=given.limit,
         row_limits=chosen.row_limits,
@@ -280,6 +281,7 @@ async def _execute_sql(
         principal=caller.principal,
         on_stage=caller.on_stage(),
     )
+    answer = await backend.pipeline.execute_sql(given.sql, options)
     return await present(answer, backend.presenter, notes, caller, chosen)
 
 

@@ -31,7 +31,7 @@ from pgmcp.generation.prompt import Message
 from pgmcp.generation.reply import SqlReply
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.pipeline import Databases, Pipeline
-from pgmcp.pipeline.call import Bounds, Database, ReturnType
+from pgmcp.pipeline.call import Bounds, CallOptions, Database, QueryOptions, ReturnType
 from pgmcp.validation import FunctionPolicy
 
 pytestmark = pytest.mark.anyio
@@ -216,7 +216,7 @@ async def test_a_rejected_statement_reaches_nothing() -> None:
 async def test_a_callers_limit_lowers_the_rows_and_nothing_else() -> None:
     executor = Executor()
 
-    await pipeline(executor).execute_sql("select 1", limit=7)
+    await pipeline(executor).execute_sql("select 1", CallOptions(limit=7))
 
     assert executor.limits == [RowLimits(7, 1 << 20, 1 << 16)]
 
@@ -226,7 +226,7 @@ async def test_a_limit_out_of_range_is_refused(limit: int) -> None:
     executor = Executor()
 
     with pytest.raises(InvalidArgumentError, match=f"limit is {limit}"):
-        await pipeline(executor).execute_sql("select 1", limit=limit)
+        await pipeline(executor).execute_sql("select 1", CallOptions(limit=limit))
 
     assert executor.statements == []
 
@@ -282,7 +282,9 @@ async def test_a_question_that_cannot_be_answered_runs_nothing() -> None:
 async def test_sql_that_is_not_to_be_run_is_planned() -> None:
     executor, model = Executor(), Model("select id from orders")
 
-    answer = await pipeline(executor, model=model).answer("Which orders?", return_type=ReturnType.SQL)
+    answer = await pipeline(executor, model=model).answer(
+        "Which orders?", QueryOptions(return_type=ReturnType.SQL)
+    )
 
     assert executor.statements == ["EXPLAIN select id from orders"]
     assert (answer.sql, answer.rows) == ("select id from orders", None)

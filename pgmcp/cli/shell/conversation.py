@@ -24,7 +24,7 @@ from pgmcp.cli.stages import report_stages
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.features import file_limits, file_writer
-from pgmcp.pipeline import ReturnType
+from pgmcp.pipeline import CallOptions, OnStage, QueryOptions, ReturnType
 from pgmcp.untrusted import escape_untrusted, shorten
 
 _RULES: Final = """\
@@ -130,10 +130,7 @@ class Conversation:
         started_at_s = time.monotonic()
         with self._terminal.progress() as say:
             answer = await self._session.pipeline.execute_sql(
-                sql,
-                database=self.database,
-                caller=CALLER,
-                on_stage=report_stages(say, model=self._session.settings.openai.model),
+                sql, CallOptions(database=self.database, caller=CALLER, on_stage=self._stages(say))
             )
         self._last = Turn("", sql)
         self._show(answer, started_at_s)
@@ -144,14 +141,19 @@ class Conversation:
         with self._terminal.progress() as say:
             answer = await self._session.pipeline.answer(
                 whole,
-                database=self.database,
-                return_type=ReturnType.BOTH,
-                reading=reading,
-                caller=CALLER,
-                on_stage=report_stages(say, model=self._session.settings.openai.model),
+                QueryOptions(
+                    database=self.database,
+                    return_type=ReturnType.BOTH,
+                    reading=reading,
+                    caller=CALLER,
+                    on_stage=self._stages(say),
+                ),
             )
         self._last = Turn(question, answer.sql or "", answer.follow_up or self._readings_of(question))
         self._show(answer, started_at_s)
+
+    def _stages(self, say: Callable[[str], None]) -> OnStage:
+        return report_stages(say, model=self._session.settings.openai.model)
 
     def _readings_of(self, question: str) -> tuple[str, ...]:
         """Return the readings already known for this question.
@@ -242,10 +244,9 @@ class Conversation:
         with self._terminal.progress() as say:
             answer = await self._session.pipeline.execute_sql(
                 last.sql,
-                database=self.database,
-                row_limits=limits,
-                caller=CALLER,
-                on_stage=report_stages(say, model=""),
+                CallOptions(
+                    database=self.database, row_limits=limits, caller=CALLER, on_stage=self._stages(say)
+                ),
             )
             if answer.rows is None:
                 return

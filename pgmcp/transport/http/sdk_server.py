@@ -55,8 +55,20 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
         cache_hints=dict.fromkeys(get_args(CacheableMethod), CacheHint(ttl_ms=0, scope="private")),
     )
     server.middleware = [_Trace(surface)]  # instead of the SDK's own spans, which are not configured here
+    for method, params_type, answer in _handlers(surface):
+        server.add_request_handler(method, params_type, _handler(answer))
+    if changes is not None:
+        server.add_request_handler("server/discover", types.RequestParams, _handler(_at_once(_discover)))
+        server.add_request_handler(
+            "subscriptions/listen", types.SubscriptionsListenRequestParams, changes.listen
+        )
+    return server
+
+
+def _handlers(surface: Surface) -> list[tuple[str, type[types.RequestParams], Answer]]:
+    """Return each method with the type of its parameters and the function that answers it."""
     paged = types.PaginatedRequestParams
-    handlers: list[tuple[str, type[types.RequestParams], Answer]] = [
+    return [
         (
             "tools/list",
             paged,
@@ -86,14 +98,6 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
             lambda context, it: _complete(surface, it, principal_of(context)),
         ),
     ]
-    for method, params_type, answer in handlers:
-        server.add_request_handler(method, params_type, _handler(answer))
-    if changes is not None:
-        server.add_request_handler("server/discover", types.RequestParams, _handler(_at_once(_discover)))
-        server.add_request_handler(
-            "subscriptions/listen", types.SubscriptionsListenRequestParams, changes.listen
-        )
-    return server
 
 
 def _handler(answer: Answer) -> Any:

@@ -21,7 +21,7 @@ from pgmcp.generation.context_edit import replace_context
 from pgmcp.generation.context_file import load_context
 from pgmcp.knowledge.changes import plan_changes
 from pgmcp.knowledge.importing import Imported
-from pgmcp.pipeline import Pipeline
+from pgmcp.pipeline import CallOptions, Pipeline
 from pgmcp.serve import open_pipeline
 from pgmcp.settings import load_settings
 
@@ -159,7 +159,7 @@ async def test_the_snapshots_of_metricflow_are_reproduced(url: str, tmp_path: Pa
             if entry.name == "instant_plus_non_referred_bookings_pct"
         )
         by_day = await done.answers.execute_sql(
-            metric.replace("SELECT ", "SELECT ds, ", 1) + " GROUP BY ds", limit=1000
+            metric.replace("SELECT ", "SELECT ds, ", 1) + " GROUP BY ds", CallOptions(limit=1000)
         )
 
     assert [(close_to(nested),)] == public_answer(url, "metricflow/instant_lux_booking_value_rate.sql")

@@ -13,6 +13,7 @@ from pgmcp.cli.doctor.report import CheckResult, Status
 from pgmcp.cli.doctor.safety_checks import check_mapped_roles
 from pgmcp.errors import RoleRefusedError, UnmappedPrincipalError
 from pgmcp.identity import Principal
+from pgmcp.pipeline import CallOptions
 from pgmcp.serve import open_pipeline
 from pgmcp.settings import Settings, load_settings
 from pgmcp.settings.origins import find_address
@@ -57,11 +58,13 @@ async def test_each_caller_gets_the_rows_that_the_page_says(example: Settings) -
 
     async with open_pipeline(example, None) as (pipeline, _):
         answers = [
-            await pipeline.execute_sql("select id, total from orders order by id", principal=caller)
+            await pipeline.execute_sql(
+                "select id, total from orders order by id", CallOptions(principal=caller)
+            )
             for caller in callers
         ]
         with pytest.raises(UnmappedPrincipalError):
-            await pipeline.execute_sql("select 1", principal=Principal("mallory"))
+            await pipeline.execute_sql("select 1", CallOptions(principal=Principal("mallory")))
 
     ids = [", ".join(str(row[0]) for row in answer.rows.rows) for answer in answers if answer.rows]
     assert [each or "none" for each in ids] == said
@@ -91,9 +94,9 @@ async def test_a_role_that_can_write_is_refused_where_only_readers_are_served(
         try:
             async with open_pipeline(settings, None) as (pipeline, _):
                 with pytest.raises(RoleRefusedError, match="'shop_north': it may write to 1 tables"):
-                    await pipeline.execute_sql("select 1", principal=Principal("alice"))
+                    await pipeline.execute_sql("select 1", CallOptions(principal=Principal("alice")))
                 other = Principal("carol", claims={"groups": ["support"]})
-                answer = await pipeline.execute_sql("select current_user::text", principal=other)
+                answer = await pipeline.execute_sql("select current_user::text", CallOptions(principal=other))
         finally:
             connection.execute("revoke insert on orders from shop_north")
 
