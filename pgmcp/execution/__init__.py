@@ -1,8 +1,8 @@
-"""Runs validated statements on worker processes, and ends them at their deadline.
+"""Runs validated statements on worker processes until their deadline.
 
-The way of a statement:
+Modules on a statement's path:
 
-supervisor         from the statement to its rows: a lane, a worker, a deadline
+supervisor         runs a statement: chooses the lane, gets a worker, enforces the deadline
 lanes              limits the concurrent statements of unknown cost
 plan               the planner's estimates for a statement, and which statements were cheap
 exchange           one exchange with a worker: the statement, its deadlines, the reply
@@ -10,7 +10,7 @@ shared_timer       one timer for many deadlines
 replies            turns a reply into rows or an error
 result             columns, rows, and why they are incomplete
 
-The workers:
+Modules about workers:
 
 pool               the workers of one database: how many, who has one, when one is replaced
 allocation         decides who gets an idle worker, and how many to start
@@ -24,7 +24,7 @@ worker_process     one worker as the front sees it: frames in, frames out
 spawn, fork_server start worker processes
 probe              starts one worker for `pgmcp doctor`
 
-What a database or role is like:
+Modules about a database or role:
 
 role               checks whether the role can do more than read
 mapped_roles       checks the roles of callers

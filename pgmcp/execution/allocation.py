@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 SHARE_RESERVED: Final = 4
-"""One worker in four is reserved. Of two workers none is, because half of the capacity would be idle."""
+"""One worker in four is reserved. If there are only two workers, none is, because half of the capacity would
+be idle.
+"""
 
 _EXPRESS_WORKERS: Final = 2
 
@@ -35,7 +37,7 @@ class PoolState:
         max_workers: maximum size of the pool.
         can_start: whether the database has not refused further connections.
         may_grow: whether one more worker may be started, beyond the reserved ones and one general worker.
-        is_turn_of_express: whether a general statement got the last worker.
+        is_turn_of_express: whether the last worker went to a general statement.
     """
 
     idle: int = 0
@@ -51,7 +53,7 @@ class PoolState:
 
     @property
     def workers(self) -> int:
-        """All of them, connected or not."""
+        """The number of all workers, connected or not."""
         return self.idle + self.general + self.express + self.starting
 
 
@@ -90,8 +92,9 @@ def allocate(state: PoolState) -> Allocation:
 def _hand_out(state: PoolState, general_workers: int) -> tuple[int, int]:
     """Return how many express and how many general statements get an idle worker.
 
-    Each kind has workers of its own; express statements also get those that no general statement waits for.
-    Otherwise a steady stream of express statements would leave general ones without a worker for ever.
+    Each kind has its own workers; express statements also get workers that no general statement waits for.
+    Without workers of their own, general statements might wait forever behind a steady stream of express
+    statements.
 
     Args:
         general_workers: how many workers general statements may have.

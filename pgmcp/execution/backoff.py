@@ -1,4 +1,4 @@
-"""Decides when to try a database again that refused a connection."""
+"""Decides when to try again after a database has refused a connection."""
 
 from typing import Final
 
@@ -10,7 +10,7 @@ MAX_DELAY_S: Final = 8.0
 
 
 class Backoff:
-    """Counts failures in a row. Methods take the time as an argument, so that no clock is needed."""
+    """Counts failures in a row. Methods take the current time as an argument."""
 
     def __init__(self) -> None:
         self._failures = 0
@@ -25,7 +25,7 @@ class Backoff:
             self._delay_s = min(2 * self._delay_s, MAX_DELAY_S)
 
     def succeeded(self) -> None:
-        """Note a connection that was made."""
+        """Note a successful connection."""
         self._failures = 0
         self._delay_s = FIRST_DELAY_S
         self._blocked_until_s = 0.0

@@ -14,7 +14,7 @@ _NONSTANDARD_USE_OF_ESCAPE: Final = "22P06"
 
 
 def refuse_backslashes(sql: str) -> None:
-    """Raise for a plain string with a backslash in a statement that was validated.
+    """Raise if a validated statement contains a plain string with a backslash.
 
     Raises:
         StatementFailedError: names the position, and says how to write the string.
@@ -25,6 +25,6 @@ def refuse_backslashes(sql: str) -> None:
                 "a backslash in a plain string has two meanings here: standard_conforming_strings is off for "
                 "this role, so other clients read an escape",
                 sqlstate=_NONSTANDARD_USE_OF_ESCAPE,
-                hint=r"write E'...' with \\ for a backslash, or with the escape that is meant",
+                hint=r"write E'...', with \\ for a backslash, or with the intended escape",
                 position=token.start,
             )

@@ -1,8 +1,9 @@
 """Finds parts of pg_catalog that the role may not use, and removes them from pgmcp's own statements.
 
-Hardened servers revoke relations and functions of pg_catalog from PUBLIC. PostgreSQL refuses a whole
-statement because of one such part, so `without` replaces the part before the statement is sent: a relation by
-one without rows, a call by a constant. The consequences are logged once, and `pgmcp doctor` lists them.
+On hardened servers, PUBLIC has no access to some relations and functions of pg_catalog. PostgreSQL refuses a
+whole statement because of one such part, so `without` replaces the part before the statement is sent: a
+relation by an empty one, a call by a constant. The consequences are logged once, and `pgmcp doctor` lists
+them.
 """
 
 import logging
@@ -29,8 +30,10 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_cast": "no statement can be checked",
     "pg_class": "neither the schema is shown nor statements are checked",
     "pg_constraint": "keys and checks are not shown, and no statement can be checked",
-    "pg_depend": "what belongs to extensions counts as the database's own, and without another part too, no "
-    "statement can be checked",
+    "pg_depend": (
+        "objects of extensions count as the database's own; if another part is missing too, no statement can "
+        "be checked"
+    ),
     "pg_description": "comments are not shown",
     "pg_enum": "labels of enums are not shown",
     "pg_extension": "versions of extensions are not noticed",
@@ -41,10 +44,12 @@ USE_BY_RELATION: Final[Mapping[str, str]] = {
     "pg_namespace": "neither the schema is shown nor statements are checked",
     "pg_operator": "no statement can be checked",
     "pg_policy": "tables whose row-level security holds for this role are refused",
-    "pg_proc": "functions of the database are refused, and whether the role owns some is not known",
+    "pg_proc": "functions of the database are refused, and it is not known whether the role owns any",
     "pg_range": "no statement can be checked",
-    "pg_roles": "whether the role has REPLICATION, BYPASSRLS, CREATEROLE or CREATEDB, and where policies "
-    "apply behind views, is not known",
+    "pg_roles": (
+        "it is not known whether the role has REPLICATION, BYPASSRLS, CREATEROLE or CREATEDB, and where "
+        "policies apply behind views"
+    ),
     "pg_rewrite": "views are refused",
     "pg_stats": "values and ranges of columns are not known",
     "pg_type": "no statement can be checked",
@@ -60,7 +65,7 @@ class OptionalFunction:
         signatures: all must be executable; signatures that the server's version lacks are ignored.
         less: the consequence if the role may not execute it.
         value: the SQL that replaces a call; "" if no statement given to `without` calls it.
-        views: system views that call it with the rights of their reader, and cannot be read without it.
+        views: system views that call it with the reader's privileges, so they cannot be read without it.
     """
 
     signatures: tuple[str, ...]
@@ -117,7 +122,7 @@ OPTIONAL_FUNCTIONS: Final[Mapping[str, OptionalFunction]] = {
         views=("pg_stats",),
     ),
 }
-"""Optional functions by name. Without any other function that it calls, a statement fails."""
+"""Optional functions by name. A statement fails without any other function that it calls."""
 
 USE_BY_PART: Final[Mapping[str, str]] = {
     **USE_BY_RELATION,
@@ -146,7 +151,10 @@ WHERE NOT pg_catalog.has_function_privilege(
 ORDER BY 1"""  # noqa: S608 - constants of this file
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"
-_GRANT_HINT: Final = "an administrator grants the role what is named here; `pgmcp doctor` lists what it lacks"
+_GRANT_HINT: Final = (
+    "have an administrator grant the role the access that this message names; `pgmcp doctor` lists what it "
+    "lacks"
+)
 
 _RELATION: Final = re.compile(r"\b(FROM|JOIN)\s+pg_catalog\.(pg_\w+) AS\b")
 _FUNCTION: Final = re.compile(r"\bpg_catalog\.(\w+)\(")
@@ -159,13 +167,13 @@ async def find_unreadable(fetch: Fetch) -> frozenset[str]:
     """Return the parts of the catalog that the role may not use.
 
     Raises:
-        CatalogDeniedError: the role may not even ask this.
+        CatalogDeniedError: the role may not even run this query.
         ResultTooLargeError: the result was cut.
         ExecutionError: raised by `fetch`.
     """
     found = await fetch_own(fetch, _UNREADABLE_SQL)
     if found.truncated:
-        raise ResultTooLargeError("the limits of catalog reads do not let even their names through")
+        raise ResultTooLargeError("even the names of these parts exceed the limits for catalog reads")
     return frozenset(str(name) for (name,) in found.rows)
 
 
@@ -185,7 +193,7 @@ async def fetch_own(fetch: Fetch, sql: str) -> Rows:
             f"{error} (SQLSTATE {error.sqlstate})",
             hint=grant_for(str(error))
             if is_denied
-            else "your statement is not the cause; an administrator looks into it",
+            else "your statement is not the cause; ask an administrator of the database",
         ) from error
 
 
@@ -194,8 +202,8 @@ def without(sql: str, unreadable: Collection[str], replacements: Mapping[str, st
 
     Args:
         sql: reads each relation of the catalog as `FROM pg_catalog.pg_… AS` or `JOIN pg_catalog.pg_… AS`.
-        replacements: SQL by part; otherwise a relation becomes one without rows, and a call the value in
-            `OPTIONAL_FUNCTIONS`.
+        replacements: SQL by part. Without an entry, a relation is replaced by an empty one, and a call by the
+            value in `OPTIONAL_FUNCTIONS`.
     """
     if not unreadable:
         return sql
@@ -205,7 +213,7 @@ def without(sql: str, unreadable: Collection[str], replacements: Mapping[str, st
         word, part = match.groups()
         if part not in unreadable:
             return match[0]
-        # The row type needs no right on the table itself.
+        # The row type needs no privilege on the table itself.
         empty = f"(SELECT (NULL::pg_catalog.{part}).* WHERE false)"
         return f"{word} {given.get(part, empty)} AS"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OPEN_TIMEOUT_S: Final = 30.0
-"""To start a worker and connect; several unreachable hosts may be tried one after another."""
+"""Timeout to start a worker and connect; several unreachable hosts may be tried one after another."""
 
 TERMINATE_TIMEOUT_S: Final = 5.0
 
@@ -34,11 +34,11 @@ class ConnectionTarget:
         conninfo: libpq URL or key=value string; may be empty.
         params: libpq keywords added to it.
         connect_timeout_s: for each host, unless the conninfo says otherwise.
-        name: what the settings call the database, for the log.
-        credentials: gives the password of each new connection; None: it is in `conninfo` or `params`, or
-            libpq finds it.
-        statement_timeout_s: what most statements may take.
-        tunnel: the way through a bastion; None: connections are direct.
+        name: the database's name in the settings, for the log.
+        credentials: returns the password of each new connection; None if the password is in `conninfo` or
+            `params`, or libpq finds it.
+        statement_timeout_s: timeout of most statements.
+        tunnel: the tunnel through a bastion; None if connections are direct.
     """
 
     conninfo: str
@@ -54,11 +54,11 @@ class ConnectionTarget:
 
 
 class Connector:
-    """Makes the workers of one pool.
+    """Starts and connects the workers of one pool.
 
     Args:
         next_id: returns an id that no other request of the pool's workers has.
-        memory_limit_mb: address space of one worker; 0 sets no bound.
+        memory_limit_mb: limit of one worker's address space in mebibytes; 0 sets no limit.
         clock: seconds, monotonic.
     """
 
@@ -81,7 +81,7 @@ class Connector:
         """Return a new worker that has a connection.
 
         Raises:
-            ExecutionError: it could not be started, or the database refused it.
+            ExecutionError: the worker could not be started, or the database refused the connection.
         """
         started_s = self._clock()
         try:
@@ -119,10 +119,10 @@ class Connector:
         return error
 
     async def _log_in(self, worker: WorkerProcess, place: Mapping[str, str]) -> Failure | None:
-        """Connect a worker; a password that has changed is asked for once more.
+        """Connect a worker; if the password may have changed, get it again and retry once.
 
         Args:
-            place: libpq's parameters for the tunnel.
+            place: libpq parameters that lead to the tunnel.
         """
         credentials = self._target.credentials
         if credentials is None:
@@ -143,7 +143,7 @@ class Connector:
             params={**target.params, **further},
             connect_timeout_s=target.connect_timeout_s,
             memory_limit_mb=self._memory_limit_mb,
-            # A password or the end of a tunnel may have changed since.
+            # The password or the tunnel's port may have changed since.
             reconnects=target.credentials is None and target.tunnel is None,
             statement_timeout_ms=round(target.statement_timeout_s * 1000),
         )
@@ -155,7 +155,7 @@ class Connector:
 
         Raises:
             ExecutionError: the worker failed.
-            TimeoutError: it took too long.
+            TimeoutError: the worker took too long.
         """
         async with asyncio.timeout(TERMINATE_TIMEOUT_S):
             reply, _ = await worker.request(Terminate(self._next_id(), backend))

@@ -1,4 +1,4 @@
-"""Hints for failed connections, by the message of libpq, PostgreSQL or a pooler.
+"""Hints for failed connections, chosen by the message of libpq, PostgreSQL or a pooler.
 
 The first row that matches applies, so special rows come before general ones. If no row matches, for example a
 message that is not in English, the error's default hint is used.
@@ -47,13 +47,13 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r"login rejected",
-        "PgBouncer's auth_hba_file does not accept this user from this address: its administrator adds a "
-        "line",
+        "PgBouncer's auth_hba_file does not accept this user from this address: have its administrator add "
+        "a line",
     ),
     (
         r"bad packet header",
-        "the pooler does not know this version of the protocol: remove min_protocol_version and "
-        "max_protocol_version from the URL, and PGMINPROTOCOLVERSION and PGMAXPROTOCOLVERSION",
+        "the pooler does not support this version of the protocol: remove min_protocol_version and "
+        "max_protocol_version from the URL, and unset PGMINPROTOCOLVERSION and PGMAXPROTOCOLVERSION",
     ),
     (
         r"PQexec disallowed",
@@ -85,12 +85,12 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r"authentication method requirement",
-        "the server asks for another method than require_auth (PGREQUIREAUTH) allows: add the method to it, "
-        "or remove it",
+        "the server requires an authentication method that require_auth (PGREQUIREAUTH) does not allow: add"
+        " the method to require_auth, or remove require_auth",
     ),
     (
         r"did not request an SSL certificate",
-        "the server asks for no client certificate: remove sslcertmode=require (PGSSLCERTMODE)",
+        "the server does not request a client certificate: remove sslcertmode=require (PGSSLCERTMODE)",
     ),
     (
         r"GSSAPI",
@@ -106,7 +106,7 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r"database does not allow connections|database is (?:paused|disabled)|is disabled",
-        "the pooler has paused or disabled this database: its administrator enables it again (PgBouncer: "
+        "the pooler has paused or disabled this database: have its administrator enable it (PgBouncer: "
         "RESUME or ENABLE)",
     ),
     (
@@ -123,12 +123,12 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r"backend nodes are down|no valid (?:backend )?node",
-        "pgpool-II considers all its nodes down: if PostgreSQL runs, its administrator attaches them with "
-        "pcp_attach_node",
+        "pgpool-II considers all its nodes down: if PostgreSQL runs, have its administrator attach them "
+        "with pcp_attach_node",
     ),
     (
         r"failed to authenticate with backend|valid password not found",
-        "pgpool-II has no password for this user: its administrator adds the user to pool_passwd",
+        "pgpool-II has no password for this user: have its administrator add the user to pool_passwd",
     ),
     (
         r"function (?:pg_catalog\.)?pg_backend_pid\S* does not exist|Scalar Function .*pg_backend_pid",
@@ -156,11 +156,11 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r"is not permitted to log in",
-        "the role has no right to log in: an administrator runs ALTER ROLE … LOGIN, or use another role",
+        "the role may not log in: have an administrator run ALTER ROLE … LOGIN, or use another role",
     ),
     (
         r"permission denied for database",
-        "the role may not connect to this database: an administrator runs GRANT CONNECT ON DATABASE …; "
+        "the role may not connect to this database: have an administrator run GRANT CONNECT ON DATABASE …; "
         "`pgmcp setup-sql` prints the script",
     ),
     (
@@ -177,13 +177,13 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r"pg_hba\.conf",
-        "the server's pg_hba.conf does not accept this user from this address: its administrator adds a line "
-        "such as `hostssl DATABASE USER ADDRESS scram-sha-256` and reloads the configuration",
+        "the server's pg_hba.conf does not accept this user from this address: have its administrator add a"
+        " line such as `hostssl DATABASE USER ADDRESS scram-sha-256` and reload the configuration",
     ),
     (
         r"server does not support SSL",
-        "TLS is off at the server: have it switched on there (ssl = on); on a network that you trust, set "
-        "PG_MCP_DATABASE_SSL_MODE=prefer instead",
+        "the server does not use TLS: have an administrator turn it on (ssl = on); on a network that you "
+        "trust, set PG_MCP_DATABASE_SSL_MODE=prefer instead",
     ),
     (
         r"certificate verify failed",
@@ -257,13 +257,12 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r"hot standby mode|session is (?:not )?read-only",
-        "no host is of the kind that PG_MCP_DATABASE_TARGET_SESSION_ATTRS requires: correct that setting, or "
-        "add hosts",
+        "no host matches PG_MCP_DATABASE_TARGET_SESSION_ATTRS: correct that setting, or add hosts",
     ),
     (
         r"terminating connection due to \S+ timeout",
-        "a timeout of the role, the database or the server ended the connection, and is too small for "
-        "pgmcp's own statements: an administrator raises it",
+        "a timeout of the role, the database or the server ended the connection; it is too short for "
+        "pgmcp's own statements: have an administrator raise it",
     ),
     (r"terminating connection", CONNECTION_ENDED),
     (
@@ -303,14 +302,14 @@ _WORDS_BY_SQLSTATE: Final = {
     "53300": "too many connections",
     "57P03": "database system is starting up",
 }
-"""What a server says in English, for one that speaks another language."""
+"""The English message by SQLSTATE, for servers whose messages are in another language."""
 
 
 def hint_for(message: str, default: str, *, sqlstate: str = "") -> str:
     """Return the hint for a connection that failed with this message, or the default if no row matches.
 
     Args:
-        sqlstate: determines the hint if the message's words are unknown.
+        sqlstate: determines the hint if no row matches the message.
     """
     found = _find(message) or _find(_WORDS_BY_SQLSTATE.get(sqlstate, ""))
     return found or default

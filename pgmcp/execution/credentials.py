@@ -1,9 +1,9 @@
 """Passwords that change while the server runs: read from a file, or printed by a command.
 
-    pool ──▶ RotatingPassword ──▶ a file, or a command of the operator
-             one password, kept until its lifetime is over or the server refuses it
+    pool ──▶ RotatingPassword ──▶ a file, or a command of the operator keeps one password until it expires or
+             the server refuses it
 
-Only the front asks for a password. A worker gets it with the request to connect and never runs the command.
+Only the front reads the file or runs the command. A worker gets the password with the request to connect.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ COMMAND_TIMEOUT_S: Final = 20.0
 """Command-line tools of cloud providers take a few seconds; a connection may take 30 s in all."""
 
 EXPIRY_MARGIN_S: Final = 30.0
-"""How long before its end a password counts as over: the server checks it later, by its own clock."""
+"""How long before its expiry a password is no longer used: the server checks it later, by its own clock."""
 
 _CHUNK_BYTES: Final = 16 << 10
 _MAX_REASON_CHARACTERS: Final = 200
@@ -43,11 +43,11 @@ _RUN_IT_YOURSELF: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a new connection logs in with.
+    """The user and password of a new connection.
 
     Attributes:
-        user: None means the one of the settings.
-        expires_at_s: Unix time; None if it is not known.
+        user: None means the user of the settings.
+        expires_at_s: Unix time in seconds; None if it is not known.
     """
 
     password: str = field(repr=False)
@@ -61,7 +61,7 @@ class Login:
 
 
 class RotatingPassword:
-    """Keeps one password for new connections, and asks for another when it is over or refused."""
+    """Keeps one password for new connections; gets another when it has expired or was refused."""
 
     def __init__(
         self,
@@ -70,11 +70,12 @@ class RotatingPassword:
         lifetime_s: float,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Prepare; nothing is asked before the first connection.
+        """Store the source; `ask` is not called before the first connection.
 
         Args:
             ask: returns the current password.
-            lifetime_s: how long a password is used for new connections if it does not say so; 0: for one.
+            lifetime_s: how long a password without an expiry is used for new connections; 0: for one
+                connection.
             clock: Unix time in seconds.
         """
         self._ask = ask
@@ -88,13 +89,13 @@ class RotatingPassword:
         """Return the password for a new connection.
 
         Raises:
-            DatabaseAuthError: there is none.
+            DatabaseAuthError: there is no password.
         """
         if self._login is not None and self._clock() < self._good_until_s:
             return self._login
         if self._asking is None:
             self._asking = asyncio.create_task(self._renew())
-        # Shielded: connections that are made at the same time share one answer.
+        # Shielded, because connections that are made at the same time share one answer.
         return await asyncio.shield(self._asking)
 
     def refuse(self, login: Login) -> None:
@@ -125,7 +126,7 @@ async def ask_file(path: Path, database: str) -> Login:
     """Return the password in a file.
 
     Raises:
-        DatabaseAuthError: the file holds none.
+        DatabaseAuthError: the file has no usable password.
     """
     try:
         return Login(await asyncio.to_thread(read_secret_file, path))
@@ -144,10 +145,10 @@ async def ask_command(
     Args:
         command: a program and its arguments; no shell is used.
         database: its name in the settings, for messages.
-        timeout_s: after which the command is killed.
+        timeout_s: the command is killed after this time.
 
     Raises:
-        DatabaseAuthError: it printed none; the message has its exit code and the first line of its errors.
+        DatabaseAuthError: it printed no password; the message has its exit code and its first error line.
     """
     program = PurePath(command[0]).name
     try:
@@ -168,10 +169,10 @@ async def ask_command(
 
 
 def read_login(output: bytes) -> Login:
-    """Return the password in the output of a command: as it is, or in a JSON object.
+    """Return the password in the output of a command, which is the password itself or a JSON object.
 
     Raises:
-        ValueError: there is none; the message never contains the output.
+        ValueError: there is no password; the message never contains the output.
     """
     if len(output) > MAX_SECRET_BYTES:
         raise ValueError(f"printed more than {MAX_SECRET_BYTES >> 10} KB")
@@ -192,14 +193,14 @@ def read_login(output: bytes) -> Login:
 def _read_reply(reply: Mapping[str, Any]) -> Login:
     password, user = reply.get("password"), reply.get("user")
     if not isinstance(password, str) or not password:
-        raise ValueError("printed JSON without a text 'password'")
+        raise ValueError("printed JSON without a string 'password'")
     if user is not None and (not isinstance(user, str) or not user):
-        raise ValueError("printed JSON whose 'user' is not a text")
+        raise ValueError("printed JSON whose 'user' is not a string")
     return Login(password, user, _read_time(reply.get("expires")))
 
 
 def _read_time(expires: object) -> float | None:
-    """Return a moment as Unix time; it is written as such, or as ISO 8601 with a time zone."""
+    """Return an expiry as Unix time; the value is Unix time, or ISO 8601 with a time zone."""
     if expires is None:
         return None
     with suppress(ValueError, OverflowError):
@@ -212,7 +213,7 @@ def _read_time(expires: object) -> float | None:
 
 
 async def _run(command: Sequence[str], timeout_s: float) -> tuple[int, bytes, bytes]:
-    """Return the exit code and the bounded output of a command; nothing of it is left running."""
+    """Return the exit code and the bounded output of a command; its processes have ended on return."""
     process = await asyncio.create_subprocess_exec(
         str(Path(command[0]).expanduser()),
         *command[1:],
@@ -231,7 +232,7 @@ async def _run(command: Sequence[str], timeout_s: float) -> tuple[int, bytes, by
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without secrets of pgmcp, which the command has no use for."""
+    """Return the environment without pgmcp's secrets, which the command does not need."""
     return {
         name: text
         for name, text in environ.items()
@@ -240,7 +241,7 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 async def _read(stream: asyncio.StreamReader | None) -> bytes:
-    """Return the output up to a bound, and read the rest so that the command can end."""
+    """Return the output up to a limit; the rest is read and discarded, so that the command can end."""
     assert stream is not None  # noqa: S101
     kept = bytearray()
     while chunk := await stream.read(_CHUNK_BYTES):
@@ -250,7 +251,7 @@ async def _read(stream: asyncio.StreamReader | None) -> bytes:
 
 
 async def _end(process: Process) -> None:
-    """Kill what is left of the command, its children too, and reap it."""
+    """Kill the remaining processes of the command, children included, and reap it."""
     with suppress(ProcessLookupError):
         if sys.platform != "win32":
             os.killpg(process.pid, signal.SIGKILL)

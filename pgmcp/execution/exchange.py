@@ -30,15 +30,15 @@ _NOT_SENT: Final = frozenset({FailureCode.DISCONNECTED, FailureCode.LIMITED})
 
 
 class Statement(Struct, frozen=True):
-    """A validated statement and its bounds.
+    """A validated statement and its limits.
 
     Attributes:
         sql: in UTF-8.
         origin: who wrote it.
         deadline_s: on the supervisor's clock.
-        timeout_s: what the caller allowed, for messages.
-        identity: whose rights it has; None: the login role's.
-        principal: whose share of the workers and of the queue it takes; None: no one's.
+        timeout_s: the timeout that the caller set, for messages.
+        identity: whose privileges it has; None: the login role's.
+        principal: whose share of the workers and the queue it uses; None: no share.
     """
 
     sql: bytes
@@ -52,7 +52,7 @@ class Statement(Struct, frozen=True):
 
     @property
     def is_catalog_read(self) -> bool:
-        """Whether it is one of pgmcp's reads of the catalog, for which callers' statements wait."""
+        """Whether it is one of pgmcp's reads of the catalog, which callers' statements wait for."""
         return self.origin is StatementOrigin.OWN and not self.can_be_wrapped
 
 
@@ -64,8 +64,8 @@ class Exchanges:
     """Sends statements to workers, one at a time to each.
 
     Args:
-        pool: gets back the workers that are lost or given up.
-        timer: for the steps of each deadline.
+        pool: takes back workers that are lost or given up.
+        timer: runs the steps of each deadline.
         read_only: open transactions as READ ONLY.
         clock: seconds, monotonic.
     """
@@ -88,17 +88,18 @@ class Exchanges:
         *,
         statement_timeout_s: float = math.inf,
     ) -> tuple[Reply, bytes]:
-        """Send a statement, and enforce its deadlines until it is answered or its worker is dead.
+        """Send a statement and return its reply; enforce its deadlines until the reply or the worker's end.
 
         The caller keeps the worker if this returns, and has lost it if this raises.
 
         Args:
-            text: what is run; for a plan, not the statement alone.
-            statement_timeout_s: after which PostgreSQL ends it, if that is before its deadline.
+            text: the SQL to run: the statement, or an EXPLAIN of it.
+            statement_timeout_s: PostgreSQL ends the statement after this time, if that is before its
+                deadline.
 
         Raises:
-            DisconnectedError: another worker has to run it.
-            ExecutionError: the worker was lost, or was silent at the deadline and is killed.
+            DisconnectedError: the worker had lost its connection; another worker has to run the statement.
+            ExecutionError: the worker was lost, or it did not answer at the deadline and was killed.
         """
         left_s = max(0.0, statement.deadline_s - self._clock())
         request = self._request(statement, mode, limits, min(left_s, statement_timeout_s))
@@ -107,8 +108,8 @@ class Exchanges:
         try:
             reply, body = await worker.reply()
         except TimeoutError:
-            logger.warning("worker %d is killed: it was silent at its deadline", worker.pid)
-            # Shielded: a caller that leaves now must not leave the worker half discarded.
+            logger.warning("worker %d is killed: it did not answer at its deadline", worker.pid)
+            # Shielded, because a caller that is cancelled now must not leave the worker half discarded.
             await asyncio.shield(self._pool.in_background(self._pool.discard(worker)))
             raise given_up(statement.timeout_s) from None
         except asyncio.CancelledError:
@@ -141,7 +142,7 @@ class Exchanges:
         )
 
     def _start_ladder(self, worker: WorkerProcess, request_id: int, left_s: float) -> None:
-        """Cancel the request a little after its deadline, and give the worker up a little later."""
+        """Schedule the cancel request shortly after the deadline, and `give_up` shortly after that."""
 
         def cancel() -> None:
             self._timer.set(worker, KILL_AFTER_S - CANCEL_AFTER_S, worker.give_up)
@@ -150,7 +151,7 @@ class Exchanges:
         self._timer.set(worker, left_s + CANCEL_AFTER_S, cancel)
 
     async def _wind_down(self, worker: WorkerProcess, request_id: int) -> None:
-        """Stop a statement whose caller has gone."""
+        """Stop a statement whose caller was cancelled."""
         worker.cancel(request_id)
         with suppress(ExecutionError, TimeoutError):
             async with asyncio.timeout(KILL_AFTER_S - CANCEL_AFTER_S):

@@ -70,7 +70,7 @@ class ForkedChild:
             self.close()
 
     def send(self, data: bytes) -> None:
-        """Send bytes to the worker; what it does not take yet waits here."""
+        """Send bytes to the worker; bytes that it does not accept yet are buffered here."""
         if self._is_closed:
             return
         if self._unsent:
@@ -87,7 +87,7 @@ class ForkedChild:
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError:
-            self.close()  # the worker has gone
+            self.close()  # the worker has ended
             return 0
 
     def _send_unsent(self) -> None:
@@ -138,7 +138,7 @@ class ForkServer:
         self._one_at_a_time = asyncio.Lock()
 
     def start(self) -> None:
-        """Start the process, so that it imports modules while the front does; needs no event loop."""
+        """Start the process, so that it imports its modules while the front imports; needs no event loop."""
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
@@ -160,7 +160,7 @@ class ForkServer:
             try:
                 return await self._spawn()
             except (OSError, TimeoutError):
-                logger.warning("the fork server is gone, starting another")
+                logger.warning("the fork server has ended; starting another one")
                 self.close()
                 return await self._spawn()
 

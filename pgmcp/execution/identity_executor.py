@@ -9,10 +9,10 @@ _MAX_NAME_BYTES: Final = 63
 
 
 class IdentityExecutor:
-    """A supervisor, for one person.
+    """Runs statements on a supervisor for one person.
 
     Args:
-        principal: who takes a share of the workers; None for statements of pgmcp's own.
+        principal: whose share of the workers the statements use; None for pgmcp's own statements.
     """
 
     def __init__(self, supervisor: Supervisor, identity: Identity, principal: str | None = None) -> None:
@@ -31,7 +31,7 @@ class IdentityExecutor:
         return self._supervisor.tunnel_state
 
     def prestart(self) -> None:
-        """Start what the first statement would wait for."""
+        """Start the workers that the first statement would wait for."""
         self._supervisor.prestart()
 
     async def execute(
@@ -41,7 +41,7 @@ class IdentityExecutor:
 
         Raises:
             RoleNotTakenError: the login role may not become the person's role.
-            ExecutionError: what `Supervisor.execute` raises.
+            ExecutionError: raised by `Supervisor.execute`.
         """
         return await self._supervisor.execute(
             sql,
@@ -61,7 +61,7 @@ def application_name(base: str, principal: str, host: str) -> str:
 
     Args:
         principal: "" if the transport does not authenticate.
-        host: "" if it gave no name.
+        host: name of the MCP host; "" if it gave none.
     """
     name = base + (f" {principal}" if principal else "") + (f" ({host})" if host else "")
     printable = "".join(each if " " <= each <= "~" else "?" for each in name)
@@ -71,11 +71,11 @@ def application_name(base: str, principal: str, host: str) -> str:
 def executor_for(
     supervisor: Supervisor, identity: Identity | None, name: str, principal: str | None
 ) -> IdentityExecutor:
-    """Return what runs statements under this application_name.
+    """Return an executor that runs statements under this application_name.
 
     Args:
-        identity: whose rights they have; None: the login role's.
-        principal: who asks.
+        identity: whose privileges they have; None: the login role's.
+        principal: the caller.
     """
     role, settings = (identity.role, identity.settings) if identity is not None else ("", ())
     named = Identity(role, (*settings, ("application_name", name)))

@@ -1,12 +1,12 @@
-"""Limits the concurrent statements of unknown cost, so that a cheap one always gets a worker.
+"""Limits the concurrent statements of unknown cost, so that cheap statements always get a worker.
 
 general lane   all workers but the reserved ones; first come, first served
-express lane   the reserved workers; only statements that the planner calls cheap
+express lane   the reserved workers; only statements that are cheap by the planner's estimate
 
-Asking the planner takes a round trip, which is useful only if long statements block the lane. Otherwise a
-place becomes free sooner than the planner answers.
+An estimate takes a round trip, which is useful only if long statements block the lane. Otherwise a place
+becomes free sooner than the planner answers.
 
-One place is out of each principal's reach, so that the statements of one never keep all others waiting.
+No principal may take the last free place, so that one principal's statements never make all others wait.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Final
 from pgmcp.execution.allocation import reserved_of
 
 BLOCKED_AFTER_S: Final = 0.02
-"""A full lane that no statement could enter for this long is blocked."""
+"""A full lane is blocked if no statement could enter it for this long."""
 
 
 class Lanes:
@@ -65,19 +65,20 @@ class Lanes:
 
     def try_enter(self, principal: str | None = None) -> bool:
         """Enter the general lane if it has room for this principal; None: there are no principals."""
-        if self._free == 0 or not self._may_enter(principal):  # with room, nobody waits who may enter
+        # If there is room, no waiting statement may enter.
+        if self._free == 0 or not self._may_enter(principal):
             return False
         self._take(principal)
         return True
 
     def ask(self, *, is_patient: bool = True, principal: str | None = None) -> asyncio.Future[bool]:
-        """Return a future for a place in the general lane, first come, first served; True: entered.
+        """Return a future for a place in the general lane, first come, first served.
 
-        If it is not done, it must be passed to `wait`.
+        The result is whether the lane was entered. If the future is not done, it must be passed to `wait`.
 
         Args:
-            is_patient: wait even if the lane is blocked; otherwise the result is then False.
-            principal: whose statement it is.
+            is_patient: whether to wait even if the lane is blocked. If not, the result is False then.
+            principal: the caller of the statement.
         """
         place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self.try_enter(principal):
@@ -99,7 +100,7 @@ class Lanes:
             if place in self._waiting:
                 del self._waiting[place]
             elif place.done() and not place.cancelled() and place.exception() is None and place.result():
-                self.leave(principal)  # the place was granted when the wait was cancelled
+                self.leave(principal)  # the place was granted just before the wait was cancelled
             raise
         finally:
             self._impatient.discard(place)

@@ -1,4 +1,4 @@
-"""Whether the login role may become each role that principals are mapped to, and what that role could do."""
+"""Checks whether the login role may become each role of the mapping, and what that role could do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Final
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
 from pgmcp.untrusted import escape_untrusted
 
-# Whether a role may be SET is a right of its own from PostgreSQL 16 on. A role with the rights of the login
-# role sees in pg_stat_activity what the others run. Where pg_roles may not be read, the attributes are NULL.
+# From PostgreSQL 16 on, SET ROLE needs a privilege of its own. A role with the privileges of the login role
+# sees in pg_stat_activity what others run. If pg_roles may not be read, the attributes are NULL.
 _MAPPED_ROLES: Final = """
 SELECT w.name, r.id IS NOT NULL AS is_there,
        CASE WHEN r.id IS NULL THEN false ELSE pg_catalog.pg_has_role(session_user, r.id, v.right_to_set) END,
@@ -31,9 +31,9 @@ class MappedRole:
     """A role that principals are mapped to.
 
     Attributes:
-        problem: why it cannot be taken; "" if it can be.
-        hint: what to do about the problem.
-        risks: clauses on what it can do besides what policies and grants let it.
+        problem: why the login role cannot become it; "" if it can.
+        hint: how to solve the problem.
+        risks: clauses about what it can do beyond policies and grants.
     """
 
     name: str
@@ -43,13 +43,13 @@ class MappedRole:
 
 
 async def read_mapped_roles(fetch: Fetch, roles: Sequence[str]) -> list[MappedRole]:
-    """Return what PostgreSQL says of these roles, in their order.
+    """Return what PostgreSQL knows about these roles, in the given order.
 
     Args:
         fetch: runs a statement with the login role.
 
     Raises:
-        CatalogDeniedError: PostgreSQL refused to say.
+        CatalogDeniedError: PostgreSQL refused the query.
         ExecutionError: the database did not answer.
     """
     names = ", ".join("'" + role.replace("'", "''") + "'" for role in roles)

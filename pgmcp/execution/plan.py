@@ -18,7 +18,9 @@ from pgmcp.execution.result import Rows
 EXPLAIN: Final = "EXPLAIN (FORMAT JSON) "
 
 MAX_CHEAP_COST: Final = 10_000.0
-"""Planner units; one is about the time to read a page from cache in sequence. Tens of milliseconds."""
+"""In planner units, of which one is about a sequential read of a page from cache; tens of milliseconds in
+all.
+"""
 
 
 BRIEF_S: Final = 0.1
@@ -53,12 +55,12 @@ class Plan:
         return f"cost {self.cost:,.0f}, about {self.rows:,.0f} rows: {' > '.join(self.nodes[:6])}"
 
 
-_TOO_LONG: Final = Plan(math.inf, math.inf, ("a plan that is too long to be read",))
+_TOO_LONG: Final = Plan(math.inf, math.inf, ("a plan that is too long to read",))
 
 
 def read_plan(rows: Rows) -> Plan:
-    """Return the plan in the rows of EXPLAIN (FORMAT JSON); one that was cut has an infinite cost."""
-    if not rows.rows:  # beyond the limit of bytes
+    """Return the plan in the rows of EXPLAIN (FORMAT JSON); the cost is infinite if the rows were cut."""
+    if not rows.rows:  # the plan exceeds the byte limit
         return _TOO_LONG
     try:
         root: dict[str, Any] = msgspec.json.decode(str(rows.rows[0][0]))[0]["Plan"]

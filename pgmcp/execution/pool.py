@@ -31,19 +31,19 @@ from worker.protocol import SHARED_SESSION, Backend
 logger = logging.getLogger(__name__)
 
 GROW_EVERY_S: Final = 0.5
-"""How often one more worker is started while general statements wait and none of them ends."""
+"""How often one more worker is started while general statements wait and no general statement ends."""
 
 RETIRE_AFTER_S: Final = 60.0
-"""A worker beyond the minimum that nobody needed for this long gives its connection back."""
+"""A worker beyond the minimum is closed if it was not needed for this long."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolSize:
-    """Bounds of a pool.
+    """Limits of a pool.
 
     Attributes:
         min_workers: kept while the database is in use.
-        max_workers: statements that run at once; each is one process and one connection.
+        max_workers: maximum number of workers; each is one process with one connection.
         max_waiting: statements that may wait for a worker.
     """
 
@@ -53,7 +53,7 @@ class PoolSize:
 
 
 class WorkerPool:
-    """Lends workers, one to one borrower at a time."""
+    """Lends each worker to one borrower at a time."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class WorkerPool:
             target: where to connect.
             size: how many workers.
             spawn: starts a worker process.
-            memory_limit_mb: address space of one worker; 0 sets no bound.
+            memory_limit_mb: limit of one worker's address space in mebibytes; 0 sets no limit.
             clock: seconds, monotonic.
         """
         self._size = size
@@ -104,7 +104,7 @@ class WorkerPool:
 
     @property
     def pooler(self) -> str:
-        """What stood before the server when the last worker connected; "" for a direct connection."""
+        """The pooler that the last connected worker found; "" for a direct connection."""
         return self._pooler
 
     @property
@@ -114,9 +114,9 @@ class WorkerPool:
 
     @property
     def shortage(self) -> ExecutionError | None:
-        """Why there are fewer workers than allowed: the last refusal of the database, if it still holds.
+        """Why there are fewer workers than allowed: the database's last refusal, if it still applies.
 
-        None if every allowed worker is there or on its way.
+        None if every allowed worker is connected or being started.
         """
         return None if self.is_full else self._starts.last_refusal
 
@@ -139,9 +139,9 @@ class WorkerPool:
         self._starts.begin(self._size.min_workers - self._worker_count)
 
     def take(self, *, is_express: bool = False) -> WorkerProcess | None:
-        """Return an idle worker at once, as `ask` would; None where the caller has to ask.
+        """Return an idle worker at once, as `ask` would; None if the caller has to call `ask`.
 
-        This is the way of nearly all statements that come one after another.
+        Nearly all statements that run one after another get their worker here.
         """
         idle = self._idle
         if len(idle) < 2 or self._waiting.general or self._waiting.express or self._is_closing:
@@ -150,12 +150,12 @@ class WorkerPool:
             return None
         if self._shared_session.is_held_up or not idle[-1].is_alive:
             return None
-        worker = idle.pop()  # the one that came back last, whose memory is warm
+        worker = idle.pop()  # the worker that was released last, whose memory is warm
         (self._express if is_express else self._general).add(worker)
         return worker
 
     def ask(self, *, is_express: bool = False) -> asyncio.Future[WorkerProcess]:
-        """Return the worker to be, at once if one is free; one that is not done must be given to `wait`.
+        """Return a future for a worker, done if one is free; otherwise, it must be passed to `wait`.
 
         The worker is the caller's alone until it is released.
 
@@ -163,7 +163,7 @@ class WorkerPool:
             is_express: the caller keeps it for a short time only, so it may be a reserved worker.
 
         Raises:
-            BusyError: too many wait already, or all connections wait behind a statement that was given up.
+            BusyError: too many statements wait, or all connections wait behind a statement that was given up.
             ExecutionError: no worker is available, because the database refuses connections.
         """
         self._refuse_behind_given_up()
@@ -178,18 +178,18 @@ class WorkerPool:
         return place
 
     async def wait(self, place: asyncio.Future[WorkerProcess]) -> WorkerProcess:
-        """Return the worker that `ask` promised; waits without a bound.
+        """Return the worker for a future of `ask`; waits without a limit.
 
         Raises:
             ExecutionError: no worker is available, because the database refuses connections.
-            TimeoutError: it was set on the place, because the caller stops waiting.
+            TimeoutError: the caller has set it on the future to stop waiting.
         """
         try:
             return await place
         except (asyncio.CancelledError, TimeoutError):
             self._waiting.leave(place)
             if place.done() and not place.cancelled() and place.exception() is None:
-                self.release(place.result())  # it came in the moment we left
+                self.release(place.result())  # it was handed over while the wait ended
             raise
 
     def release(self, worker: WorkerProcess) -> None:
@@ -198,7 +198,7 @@ class WorkerPool:
             self.in_background(worker.leave())
             return
         if worker in self._general and self._waiting.general:
-            self._may_grow = True  # general statements end: there is no crowd of heavy ones
+            self._may_grow = True  # general statements end, so they are not all heavy
         if not worker.is_alive:
             self.in_background(self.discard(worker))
             return
@@ -217,12 +217,12 @@ class WorkerPool:
             self._schedule_retirement()
 
     async def discard(self, worker: WorkerProcess) -> None:
-        """Kill a worker, and have another one end the backend it leaves behind."""
+        """Kill a worker, and have another worker end the backend that it leaves behind."""
         if not worker.is_whole and worker.pooler == SHARED_SESSION:
             self._waiting.fail(self._shared_session.note_given_up())
         await worker.kill()
         self._forget_borrower(worker)
-        self._may_grow = True  # a worker in its place makes the pool no larger
+        self._may_grow = True  # a replacement does not make the pool larger
         if self._is_closing:
             return
         if worker.backend is not None:
@@ -233,13 +233,13 @@ class WorkerPool:
         self._rebalance()
 
     async def part_with(self, worker: WorkerProcess) -> None:
-        """End a worker at which no statement runs; it leaves no backend behind."""
+        """End a worker that runs no statement, so it leaves no backend behind."""
         worker.backend = None
         await worker.leave()
         await self.discard(worker)
 
     async def close(self) -> None:
-        """End every worker, and whatever goes on in the background.
+        """End every worker and all background tasks.
 
         A busy one cancels its statement on the server when its channel ends.
         """
@@ -252,13 +252,14 @@ class WorkerPool:
         workers = self._connected
         self._idle.clear()
         await asyncio.gather(*(worker.leave() for worker in workers))
-        # By done(), not by the sets: what takes a finished task out of them runs only after we have yielded,
-        # and waiting for finished tasks does not yield from Python 3.12 on.
+        # The loop checks done() instead of empty sets: the callback that removes a finished task runs only
+        # when the event loop gets control, and from Python 3.12 on, waiting for finished tasks does not give
+        # control to the loop.
         while pending := [task for task in [*self._starts.tasks, *self._background] if not task.done()]:
             await asyncio.wait(pending)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run something that `close` must wait for."""
+        """Run a background task that `close` waits for."""
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
@@ -278,11 +279,11 @@ class WorkerPool:
 
     @property
     def _general_room(self) -> int:
-        """How many general statements the connected workers may run, at least."""
+        """The minimum number of general statements that the connected workers may run."""
         return max(1, self._connected_count - self._reserved)
 
     def _rebalance(self, *, can_start: bool = True) -> None:
-        """Hand idle workers to those who wait and start more, as `allocate` decides."""
+        """Hand idle workers to waiting statements and start more workers, as `allocate` decides."""
         if self._is_closing:
             return
         self._waiting.drop_cancelled()
@@ -300,7 +301,7 @@ class WorkerPool:
             self._rebalance()
 
     def _pace_growth(self, started: int) -> None:
-        """Let one more worker be started later, if general statements go on waiting."""
+        """Schedule the start of one more worker, in case general statements still wait then."""
         if started and self._worker_count > self._reserved + 1:
             self._may_grow = False
         if self._waiting.general and not self._may_grow and self._growing is None:
@@ -327,14 +328,14 @@ class WorkerPool:
         )
 
     def _hand_over(self, allocation: Allocation) -> bool:
-        """Hand over as many workers as decided; return False early if one of them has died meanwhile."""
+        """Hand over the allocated workers; return False early if one of them has died."""
         lanes = (
             (self._waiting.express, self._express, allocation.express),
             (self._waiting.general, self._general, allocation.general),
         )
         for waiting, borrowed, count in lanes:
             for _ in range(count):
-                worker = self._idle.pop()  # the one that came back last, whose memory is warm
+                worker = self._idle.pop()  # the worker that was released last, whose memory is warm
                 if not worker.is_alive:
                     self._replace(worker)
                     return False
@@ -363,14 +364,14 @@ class WorkerPool:
         if not self._shared_session.is_held_up or self._is_closing:
             return
         if not self._starts and self._starts.may_begin:
-            # Its first answer shows that the statement is over.
+            # Its first answer shows that the abandoned statement has ended.
             self._starts.begin(min(1, self._size.max_workers - self._worker_count))
         raise self._shared_session.refusal()
 
     def _refuse_if_hopeless(self) -> None:
         if self._is_closing:
             raise _shutting_down()
-        waiting = self.waiting_count - 1  # without the caller
+        waiting = self.waiting_count - 1  # without this caller
         busy = len(self._general) + len(self._express)
         if busy + waiting >= self._size.max_workers + self._size.max_waiting:
             raise BusyError(
@@ -383,7 +384,7 @@ class WorkerPool:
             raise refusal
 
     def _take_new(self, worker: WorkerProcess) -> None:
-        """Use a new worker; first it ends the backends that killed workers have left behind."""
+        """Add a new worker to the pool; first it ends the backends that killed workers left behind."""
         self._shared_session.compare(worker, self._connected)
         self._pooler = worker.pooler
         self._shared_session.note_answer()
@@ -391,13 +392,13 @@ class WorkerPool:
         self.in_background(self._end_orphans(worker))
 
     def _note_refusal(self, error: ExecutionError) -> None:
-        """Tell those who wait, unless a worker may still serve them: one that lives, or one started later."""
+        """Fail the waiting callers, unless a living worker, or one that is started later, may serve them."""
         if self._worker_count == 0 and not self._starts.is_limited:
             self._waiting.fail(error)
         self._rebalance(can_start=False)
 
     async def _end_orphans(self, worker: WorkerProcess) -> None:
-        """Terminate what killed workers left running, then put the worker to its real use."""
+        """Terminate the backends of killed workers, then make the worker available."""
         try:
             while self._orphans:
                 await self._connector.terminate(worker, self._orphans.pop())
@@ -412,7 +413,7 @@ class WorkerPool:
             self._retirement = loop.call_later(RETIRE_AFTER_S, self._retire_idle)
 
     def _retire_idle(self) -> None:
-        """Let workers go that nobody needed lately; the left end of the deque was idle longest."""
+        """Close workers that were not needed lately; the left end of the deque was idle longest."""
         self._retirement = None
         oldest_s = self._clock() - RETIRE_AFTER_S
         while self._idle and self._worker_count > self._size.min_workers:

@@ -31,10 +31,10 @@ class Probe:
 
 
 async def probe_worker(spawn: Spawn, *, memory_limit_mb: int) -> Probe:
-    """Start a worker, let it set its limits, and end it. It connects to nothing.
+    """Start a worker, let it set its limits, and end it. It connects to no server.
 
     Raises:
-        WorkerLostError: it could not be started, or does not answer.
+        WorkerLostError: the worker could not be started, or did not answer.
     """
     started_s = time.monotonic()
     try:
@@ -48,7 +48,7 @@ async def probe_worker(spawn: Spawn, *, memory_limit_mb: int) -> Probe:
     except OSError as error:
         raise WorkerLostError(f"no worker process could be started: {error.strerror}") from error
     except TimeoutError:
-        raise WorkerLostError(f"a worker gave no answer within {PROBE_TIMEOUT_S:g} s") from None
+        raise WorkerLostError(f"a worker did not answer within {PROBE_TIMEOUT_S:g} s") from None
 
 
 def _memory_limit_mb(pid: int) -> int | None:

@@ -28,7 +28,8 @@ from worker.protocol import Failure, FailureCode, Reply, Result
 _TOO_MANY_CONNECTIONS: Final = "53300"
 _NARROW: Final = "add a WHERE condition, or select an aggregate; the limit is PG_MCP_SERVER_QUERY_TIMEOUT"
 _TAKE_ROLE: Final = (
-    "an administrator grants that role to the role of this connection (GRANT … TO …), or corrects the mapping"
+    "have an administrator grant that role to the role of this connection (GRANT … TO …), or correct the "
+    "mapping"
 )
 # admin_shutdown, crash_shutdown, idle_session_timeout, idle_in_transaction_session_timeout
 _ENDED_SQLSTATES: Final = frozenset({"57P01", "57P02", "57P05", "25P03"})
@@ -68,11 +69,12 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
             return _no_connection(failure)
         case FailureCode.DENIED:
             return CatalogDeniedError(
-                f"no statement can be run here: {failure.message}", hint=grant_for(failure.message)
+                f"this server cannot run statements for pgmcp: {failure.message}",
+                hint=grant_for(failure.message),
             )
         case FailureCode.IDENTITY:
             return RoleNotTakenError(
-                f"the role for this principal could not be taken: {failure.message}", hint=_TAKE_ROLE
+                f"the login role could not become this caller's role: {failure.message}", hint=_TAKE_ROLE
             )
         case FailureCode.TOO_LARGE:
             return ResultTooLargeError(
@@ -108,8 +110,8 @@ def deadline_exceeded(timeout_s: float) -> DeadlineExceededError:
 def given_up(timeout_s: float) -> DeadlineExceededError:
     """Return the error for a statement whose end the server has not reported."""
     return DeadlineExceededError(
-        f"the statement was given up after {timeout_s:g} s; the server has not confirmed its end, so it may "
-        "still be running there",
+        f"the statement was given up after {timeout_s:g} s; the server has not confirmed that it ended, so "
+        "it may still be running there",
         hint=_NARROW,
     )
 
@@ -119,7 +121,7 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
 
     Args:
         timeout_s: the caller's timeout.
-        shortage: the database's reason, if it refused further connections.
+        shortage: the error of the database, if it refused further connections.
         is_full: whether the pool has its maximum number of workers.
     """
     message = f"no worker was free within {timeout_s:g} s"
@@ -140,14 +142,14 @@ def no_worker(timeout_s: float, *, shortage: ExecutionError | None, is_full: boo
 
 
 def limit_reached(limit: str) -> DeadlineExceededError:
-    """Return the error for a statement that a limit of the server ended.
+    """Return the error for a statement that the server ended because of its own limit.
 
     Args:
         limit: as in `worker.protocol.Failure`.
     """
     is_poolers = "pgbouncer.ini" in limit
     return DeadlineExceededError(
-        f"the pooler gave the statement up, so it may still be running on the server: {limit}"
+        f"the pooler abandoned the statement, so it may still be running on the server: {limit}"
         if is_poolers
         else f"the server stopped the statement: {limit}",
         hint="add a WHERE condition, or select an aggregate; the limit is smaller than "

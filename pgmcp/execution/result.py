@@ -12,7 +12,7 @@ from worker.protocol import StatementOrigin as StatementOrigin
 from worker.row_format import json_lines, read_json_lines
 
 JsonScalar = str | int | float | bool | None
-"""A cell, as described in `worker.encoding`: a value if JSON has its type, else exact text."""
+"""A cell, as `worker.encoding` describes it: a value if JSON has its type, else exact text."""
 
 
 class Truncation(StrEnum):
@@ -56,7 +56,7 @@ _BLOCK_ROWS: Final = 256
 class EncodedRows(Sequence[list[JsonScalar]]):
     """Rows as the worker encoded them. A row is decoded when it is read, and a slice of rows stays encoded.
 
-    As objects, 100,000 rows of ten columns take about four times the memory.
+    As Python objects, 100,000 rows of ten columns would take about four times the memory.
 
     Attributes:
         json: the rows as lines of JSON, see `worker.row_format`.
@@ -76,11 +76,11 @@ class EncodedRows(Sequence[list[JsonScalar]]):
         """Return the rows of a `worker.protocol.Result`.
 
         Raises:
-            ValueError: the body has another number of rows.
+            ValueError: the body has a different number of rows.
         """
         json, text = body[:json_bytes], body[json_bytes:]
         if not _has_lines(json, row_count) or not _has_lines(text, text_rows):
-            raise ValueError("the body has another number of rows")
+            raise ValueError("the body has a different number of rows")
         return cls(json, row_count, text[:-1].decode(), text_rows)
 
     @classmethod
@@ -117,7 +117,7 @@ class EncodedRows(Sequence[list[JsonScalar]]):
         return self.json[self._find(start) : self._find(max(start, stop))]
 
     def _find(self, row: int) -> int:
-        """Return the offset of a row. Remembers the offsets of blocks of rows that it has read."""
+        """Return the offset of a row; caches the offsets of blocks of rows."""
         block, rest = divmod(row, _BLOCK_ROWS)
         while len(self._block_starts) <= block:
             self._block_starts.append(self._skip(self._block_starts[-1], _BLOCK_ROWS))

@@ -1,8 +1,8 @@
 """Checks whether the database's role can do more than read.
 
-A role that can only read protects the database even if every other guard fails. Its rights are read once per
-database. By default pgmcp only warns about a stronger role, because a first try with `postgres` must work; a
-setting refuses it.
+A role that can only read protects the database even if every other guard fails. The role's privileges are
+read once per database. By default, pgmcp only warns about a stronger role, so that a first try with
+`postgres` works; a setting makes pgmcp refuse it.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from pgmcp.execution.result import JsonScalar
 
 logger = logging.getLogger(__name__)
 
-# Of the predefined roles (PostgreSQL manual, "Predefined Roles"), those that only read data, settings or
-# statistics are no risk: pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_stat_scan_tables
-# and pg_monitor. pg_read_server_files reads too, but past every right on tables. Where pg_roles may not be
-# read, the functions still answer for the session's own role.
+# Predefined roles (PostgreSQL manual, "Predefined Roles") that only read data, settings or statistics are no
+# risk: pg_read_all_data, pg_read_all_settings, pg_read_all_stats, pg_stat_scan_tables and pg_monitor.
+# pg_read_server_files also only reads, but it bypasses the privileges on tables. If pg_roles may not be read,
+# the functions still work for the session's own role.
 #
-# SET ROLE gives the rights of every role that this one is a member of, so they count whether or not they are
-# inherited. has_table_privilege() does not know MAINTAIN before PostgreSQL 17; the access list has it.
+# SET ROLE gives the privileges of every role that this one is a member of, so they count even if they are not
+# inherited. has_table_privilege() does not know MAINTAIN before PostgreSQL 17; the access list shows it.
 POSTURE_SQL: Final = """
 WITH own (id) AS MATERIALIZED (
     SELECT m.oid FROM pg_catalog.pg_roles AS m WHERE pg_catalog.pg_has_role(m.oid, 'MEMBER')
@@ -82,7 +82,7 @@ SELECT r.rolname,
 """
 
 _MEMBERSHIP: Final = "pg_has_role(m.oid, 'MEMBER')"
-"""Where the roles are found whose rights count."""
+"""The relation with the roles whose privileges count."""
 
 _OWN_ROLE: Final = """(
     SELECT pg_catalog.to_regrole(
@@ -96,8 +96,8 @@ _RISK_BY_ATTRIBUTE: Final = (
     "it is a superuser: no permission check binds it",
     "it has REPLICATION: it can read all data and hold back WAL",
     "it has BYPASSRLS: row security does not apply to it",
-    "it has CREATEROLE: it can make itself other roles",
-    "it has CREATEDB: it can make databases",
+    "it has CREATEROLE: it can create roles for itself",
+    "it has CREATEDB: it can create databases",
 )
 
 _RISKS_FOUND: Final = (
@@ -107,20 +107,21 @@ _RISKS_FOUND: Final = (
     "it may create objects in the schema {}",
     "it can become {}, which can do more than read",
     "it may advance or set {} sequences",
-    "it owns {} relations, functions or schemas, on which it can grant itself any right",
+    "it owns {} relations, functions or schemas, on which it can grant itself any privilege",
 )
 
 UNKNOWN_ATTRIBUTES: Final = (
-    "whether it has REPLICATION, BYPASSRLS, CREATEROLE or CREATEDB is not known, for it may not read pg_roles"
+    "it may not read pg_roles, so it is not known whether it has REPLICATION, BYPASSRLS, CREATEROLE or "
+    "CREATEDB"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class RolePosture:
-    """The rights of a role beyond reading.
+    """The privileges of a role beyond reading.
 
     Attributes:
-        risks: a clause for each right, as it follows "because"; none for a role that can only read.
+        risks: a clause for each privilege, as it follows "because"; empty for a role that can only read.
         knows_attributes: whether the attributes in pg_roles could be read.
     """
 
@@ -134,7 +135,7 @@ def read_posture(row: list[JsonScalar]) -> RolePosture:
     role, *attributes = row[:6]
     risks = [risk for risk, is_held in zip(_RISK_BY_ATTRIBUTE, attributes, strict=True) if is_held]
     if attributes[0]:
-        return RolePosture(str(role), (_RISK_BY_ATTRIBUTE[0],))  # it has all the others anyway
+        return RolePosture(str(role), (_RISK_BY_ATTRIBUTE[0],))  # a superuser has all the others anyway
     risks += [risk.format(found) for risk, found in zip(_RISKS_FOUND, row[6:], strict=True) if found]
     return RolePosture(str(role), tuple(risks), knows_attributes=None not in attributes)
 
@@ -151,8 +152,8 @@ class RoleCheck:
             database: its configured name, for messages.
             fetch: runs a catalog query there.
             must_be_read_only: refuse a role that can do more than read.
-            maps_roles: callers have roles that this one becomes. Each is checked by itself, so only what this
-                role inherits counts here.
+            maps_roles: whether this role becomes the roles of callers. These are checked separately, so only
+                privileges that this role inherits count here.
         """
         self._database = database
         self._own_roles = "USAGE" if maps_roles else "MEMBER"
@@ -163,11 +164,11 @@ class RoleCheck:
         self._is_known = False
 
     async def admit(self) -> None:
-        """Return if the database may be served with its role. Waits for the check only if it can refuse.
+        """Raise if the database must not be served with its role; waits for the check only if it may refuse.
 
         Raises:
             RoleRefusedError: the role can do more than read, and the settings refuse such roles.
-            CatalogDeniedError: the role may not read its own rights.
+            CatalogDeniedError: the role may not read its own privileges.
             ExecutionError: the database did not answer.
         """
         if not self._must_be_read_only:
@@ -177,24 +178,28 @@ class RoleCheck:
         posture = await self.posture()
         if posture.risks:
             raise RoleRefusedError(
-                f"database {self._database!r} is not served with the role {posture.role!r}: "
+                f"pgmcp refuses to serve database {self._database!r} with the role {posture.role!r}: "
                 + "; ".join(posture.risks),
-                hint="connect as a role that can only read, see `pgmcp setup-sql`; "
-                "PG_MCP_SERVER_REQUIRE_READONLY_ROLE=false would only warn",
+                hint=(
+                    "connect as a role that can only read (`pgmcp setup-sql` prints a script that creates "
+                    "one); PG_MCP_SERVER_REQUIRE_READONLY_ROLE=false warns instead of refusing"
+                ),
             )
         if not posture.knows_attributes:
             require(
                 {"pg_roles"},
                 {"pg_roles"},
-                purpose=f"database {self._database!r} is not served with the role {posture.role!r}, because "
-                "PG_MCP_SERVER_REQUIRE_READONLY_ROLE is true and its attributes are not known",
+                purpose=(
+                    f"pgmcp refuses to serve database {self._database!r} with the role {posture.role!r}, "
+                    "because its attributes are not known and PG_MCP_SERVER_REQUIRE_READONLY_ROLE is true"
+                ),
             )
 
     async def posture(self) -> RolePosture:
-        """Return the rights of the role. If one caller stops waiting, others still get the result.
+        """Return the role's privileges. If one caller stops waiting, others still get the result.
 
         Raises:
-            CatalogDeniedError: the role may not read its own rights.
+            CatalogDeniedError: the role may not read its own privileges.
             ExecutionError: the database did not answer.
         """
         return await asyncio.shield(self.probe())
@@ -232,7 +237,7 @@ class RoleCheck:
         if str(error) != self._last_problem:
             self._last_problem = str(error)
             logger.warning(
-                "database %s: it is not known whether its role can do more than read: %s; %s",
+                "database %s: pgmcp could not check whether its role can do more than read: %s; %s",
                 self._database,
                 error,
                 error.hint,
@@ -241,7 +246,8 @@ class RoleCheck:
     def _warn(self, posture: RolePosture) -> None:
         if posture.risks:
             logger.warning(
-                "database %s: role %s can do more than read (%s); `pgmcp setup-sql` makes one that cannot",
+                "database %s: role %s can do more than read (%s); `pgmcp setup-sql` prints a script for a "
+                "read-only role",
                 self._database,
                 posture.role,
                 "; ".join(posture.risks),

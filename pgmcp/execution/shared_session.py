@@ -1,4 +1,4 @@
-"""Servers whose connections are all one session, such as PGlite: a statement there holds up every call."""
+"""Servers on which all connections share one session, such as PGlite: one statement blocks every call."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -11,7 +11,7 @@ logger = logging.getLogger(__name__)
 
 
 class SharedSession:
-    """Finds out whether connections share a session, and remembers a statement that was given up there.
+    """Finds out whether connections share a session, and remembers an abandoned statement there.
 
     Args:
         database: its configured name, for messages.
@@ -27,32 +27,32 @@ class SharedSession:
 
     @property
     def is_held_up(self) -> bool:
-        """Whether a statement was given up that may still run."""
+        """Whether a statement that was given up may still run."""
         return self._given_up_at_s is not None
 
     def note_given_up(self) -> BusyError:
-        """Note that a statement was given up; return the error for calls that would wait behind it."""
+        """Note a statement that was given up; return the error for calls that would wait behind it."""
         if self._given_up_at_s is None:
             self._given_up_at_s = self._clock()
         return self.refusal()
 
     def note_answer(self) -> None:
-        """Note that a new connection was answered, so no statement runs any more."""
+        """Note that the server answered a new connection, so no statement runs any more."""
         self._given_up_at_s = None
 
     def refusal(self) -> BusyError:
-        """Return the error for a call while a statement may still run."""
+        """Return the error for a call while a statement that was given up may still run."""
         age_s = self._clock() - (self._given_up_at_s or self._clock())
         return BusyError(
-            f"a statement was given up {age_s:.0f} s ago and may still run; this server has one session for "
-            "all connections, which answers nothing until it is over",
+            f"a statement was given up {age_s:.0f} s ago and may still run; this server has one session for"
+            " all connections, so no call is answered until the statement ends",
             retry_after_s=2,
         )
 
     def compare(self, worker: WorkerProcess, workers: Iterable[WorkerProcess]) -> None:
         """Compare a worker's new connection with those of the others.
 
-        If they are one session, the workers leave no settings in it, and end nothing that belongs to others.
+        If they share a session, the workers leave no settings in it, and do not end what other clients use.
         """
         if not worker.has_connected:
             return
@@ -67,8 +67,8 @@ class SharedSession:
         if not same:
             return
         logger.warning(
-            "connections to %s are one session: it is left as other clients need it, and a statement that "
-            "cannot be stopped holds up all",
+            "all connections to %s share one session: pgmcp keeps its state for other clients; a statement "
+            "that cannot be stopped blocks all calls",
             self._database,
         )
         for each in (worker, *same):

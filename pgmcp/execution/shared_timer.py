@@ -1,8 +1,8 @@
-"""One timer of the event loop for many deadlines, of which few are ever reached.
+"""One timer of the event loop for many deadlines, few of which are ever reached.
 
-`asyncio.timeout` sets a timer of the loop for every wait and cancels it again. Here a deadline is an entry in
-a dictionary, and one timer of the loop is set for the earliest deadline or before it: clearing a deadline
-leaves the timer set.
+`asyncio.timeout` sets and cancels a timer of the loop for every wait. Here, a deadline is an entry in a
+dictionary, and the loop has one timer, set for the earliest deadline or before. Clearing a deadline does not
+change the timer.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ class SharedTimer:
     def fails(
         self, waiting: asyncio.Future[Any], left_s: float, *, only_if: Callable[[], bool] | None = None
     ) -> Iterator[None]:
-        """Fail the future with a TimeoutError after a delay, unless the block is left before.
+        """Fail the future with a TimeoutError after a delay, unless the block ends first.
 
         Args:
             only_if: asked at that time, whether it is to fail.

@@ -19,11 +19,13 @@ _INHERITED_NAMES: Final = frozenset(
 
 _INHERITED_PREFIXES: Final = ("LC_", "PG", "PYTHON")
 _NEVER_INHERITED: Final = ("PGPASSWORD", "PG_MCP_")
-"""Credentials arrive in the first frame; a child's environment can be read in /proc."""
+"""Variables that a worker must not inherit. It gets credentials in its first frame, because /proc shows a
+child's environment.
+"""
 
 
 class Child(Protocol):
-    """A started worker: a channel of bytes, and a process to end."""
+    """A started worker process and its byte channel."""
 
     pid: int
 
@@ -38,7 +40,7 @@ class Child(Protocol):
         """Send bytes to the worker; never waits, and does nothing if the worker has ended."""
 
     def close(self) -> None:
-        """Close the channel; an idle worker then leaves."""
+        """Close the channel; an idle worker then exits."""
 
     def kill(self) -> None:
         """End the process at once; no error if it has ended."""
@@ -51,7 +53,7 @@ Spawn = Callable[[], Awaitable[Child]]
 
 
 def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of an environment that a worker may see: no key, no password, no setting of pgmcp."""
+    """Return the environment for a worker, without keys, passwords and settings of pgmcp."""
     return {
         name: value
         for name, value in environ.items()
@@ -79,18 +81,18 @@ class Inbox:
             end()
 
     def put(self, chunk: bytes) -> None:
-        """Take a chunk that has arrived."""
+        """Add a chunk that has arrived."""
         self._take(chunk)
 
     def put_end(self) -> None:
-        """Note that nothing more will come; safe to call again."""
+        """Note the end of the data; may be called repeatedly."""
         if not self._is_ended:
             self._is_ended = True
             self._end()
 
 
 class ColdChild(asyncio.SubprocessProtocol):
-    """A worker in a separate interpreter."""
+    """A worker in a new interpreter."""
 
     def __init__(self) -> None:
         self.pid = 0
@@ -102,7 +104,7 @@ class ColdChild(asyncio.SubprocessProtocol):
         self.listen = self._inbox.listen
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the process and its standard input."""
+        """Store the process and its standard input."""
         assert isinstance(transport, asyncio.SubprocessTransport)  # noqa: S101
         requests = transport.get_pipe_transport(0)
         assert isinstance(requests, asyncio.WriteTransport)  # noqa: S101
@@ -136,7 +138,7 @@ class ColdChild(asyncio.SubprocessProtocol):
             self._requests.write(data)
 
     def close(self) -> None:
-        """Close the channel; an idle worker then leaves."""
+        """Close the channel; an idle worker then exits."""
         if self._requests is not None:
             self._requests.close()
 
@@ -163,11 +165,11 @@ async def spawn_cold() -> Child:
 
 
 async def start_child(*command: str, **arguments: Any) -> ColdChild:
-    """Start a program that speaks frames on its standard input and output.
+    """Start a program that exchanges frames over its standard input and output.
 
     Args:
         command: the program and its arguments.
-        arguments: further ones of `subprocess.Popen`.
+        arguments: further arguments of `subprocess.Popen`.
     """
     loop = asyncio.get_running_loop()
     _, child = await loop.subprocess_exec(
@@ -179,9 +181,9 @@ async def start_child(*command: str, **arguments: Any) -> ColdChild:
 def away_from_terminal() -> dict[str, Any]:
     r"""Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
 
-    A terminal sends Ctrl-C, Ctrl-\ and its own hang-up to the whole foreground process group. A child in
-    that group may die before the front has cancelled its statement, or while it still imports and cannot
-    ignore signals yet. Such a child ends when its channel does.
+    A terminal sends Ctrl-C, Ctrl-\ and its hang-up to the whole foreground process group. A child in that
+    group might die before the front has cancelled its statement, or while it imports modules and does not
+    ignore signals yet. A child outside the group ends when its channel is closed.
     """
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
@@ -190,6 +192,6 @@ def away_from_terminal() -> dict[str, Any]:
 
 def worker_command(module: str) -> list[str]:
     """Return the command line that runs a module of the worker package."""
-    # -P: without it `-m` puts the host's working directory first on sys.path,
-    # and a file named worker.py there would be run with our credentials.
+    # Without -P, `-m` puts the host's working directory first on sys.path, and a file worker.py there would
+    # run with pgmcp's credentials.
     return [sys.executable, "-P", "-m", module]

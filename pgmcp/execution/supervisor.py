@@ -1,4 +1,4 @@
-"""Decides who runs a statement, until when, and what happens if it does not come back.
+"""Decides which worker runs a statement, until when, and what happens if there is no reply.
 
 One supervisor per database; its workers connect to that database and to
 nothing else. D is the statement's deadline; waiting for a worker counts.
@@ -11,11 +11,10 @@ nothing else. D is the statement's deadline; waiting for a worker counts.
 A cancelled call starts the same steps at once, and its caller does not wait for
 them. A worker whose reply was not complete is never reused.
 
-When all but the reserved workers are taken by statements that run for long, the
-planner is asked what a statement will cost: a cheap one runs in the express
-lane, on a reserved worker; any other waits for the general lane. A statement
-that differs from a cheap one in literals alone is tried in the express lane for
-a moment, without the planner.
+If long-running statements use all but the reserved workers, the planner estimates the cost of the next
+statement. A cheap statement runs in the express lane, on a reserved worker; any other waits for the general
+lane. A statement that differs from a cheap one only in literals is tried in the express lane for a moment,
+without an estimate.
 """
 
 import asyncio
@@ -82,11 +81,11 @@ class Supervisor:
         Args:
             target: where to connect.
             spawn: starts a worker process.
-            min_workers: how many are kept while the database is in use.
-            max_workers: how many statements run at once; each is one process and one connection.
-            max_waiting: how many statements may wait for a worker.
-            memory_limit_mb: address space of one worker; 0 sets no bound.
-            max_cost: in planner units; statements expected to cost more are refused. None: no bound.
+            min_workers: number of workers to keep while the database is in use.
+            max_workers: maximum number of workers; each is one process with one connection.
+            max_waiting: maximum number of statements that wait for a worker.
+            memory_limit_mb: limit of one worker's address space in mebibytes; 0 sets no limit.
+            max_cost: in planner units; statements with a higher estimate are refused. None: no limit.
             read_only: open transactions as READ ONLY.
             clock: seconds, monotonic.
         """
@@ -111,7 +110,7 @@ class Supervisor:
 
     @property
     def pooler(self) -> str:
-        """What stands before the server, as the last worker found; "" for a direct connection."""
+        """The pooler that the last connected worker found; "" for a direct connection."""
         return self._pool.pooler
 
     @property
@@ -138,12 +137,14 @@ class Supervisor:
 
         Args:
             sql: the statement, without a trailing semicolon.
-            limits: bounds of the result.
+            limits: limits of the result.
             origin: who wrote it; pgmcp's own statements are read-only and resolved in pg_catalog alone.
-            can_be_wrapped: it can stand in FROM, so a row limit is put around it; EXPLAIN and SHOW cannot.
-            timeout_s: from now, waiting included.
-            identity: whose rights it has; None: the login role's.
-            principal: who asks, so that one cannot take all workers and the whole queue; None: not known.
+            can_be_wrapped: whether it can be a subquery in FROM, so that a row limit can be put around it;
+                False for EXPLAIN and SHOW.
+            timeout_s: seconds from now, waiting included.
+            identity: whose privileges it has; None: the login role's.
+            principal: the caller, so that one caller cannot use all workers and the whole queue; None: not
+                known.
 
         Raises:
             ExecutionError: see `pgmcp.errors`; `DeadlineExceededError.is_stopped` says whether the server
@@ -169,10 +170,12 @@ class Supervisor:
         """Count a statement of a principal.
 
         Raises:
-            BusyError: the principal has so many that half of the queue would not be left to others.
+            BusyError: with one more, the principal would use more than half of the queue.
         """
         if self._count_by_principal[principal] >= self._max_of_one:
-            raise BusyError(f"{self._max_of_one} of your statements run or wait already", retry_after_s=1)
+            raise BusyError(
+                f"{self._max_of_one} of your statements are already running or waiting", retry_after_s=1
+            )
         self._count_by_principal[principal] += 1
         try:
             yield
@@ -198,7 +201,7 @@ class Supervisor:
             if rows is not None:
                 return rows
         try:
-            # No reserved workers are started for our own reads: they are what a cold server begins with.
+            # pgmcp's own reads start no reserved workers: a new server begins with these reads.
             is_express = statement.is_catalog_read
             worker = self._pool.take(is_express=is_express)
             if worker is None or worker.escapes_backslashes:
@@ -208,7 +211,7 @@ class Supervisor:
             self._lanes.leave(statement.principal)
 
     async def close(self) -> None:
-        """End every worker; statements still running are cancelled on the server first."""
+        """End every worker; running statements are cancelled on the server first."""
         await self._pool.close()
         self._timer.close()
 
@@ -227,7 +230,7 @@ class Supervisor:
         return None
 
     async def _run_if_cheap(self, statement: Statement) -> Rows | None:
-        """Run a cheap statement on a reserved worker; return None for one that has to wait."""
+        """Run a cheap statement on a reserved worker; return None if the statement has to wait."""
         worker = await self._acquire(statement, is_express=True)
         if self._max_cost is None and self._cheap_shapes.knows(statement.sql):
             return await self._try_briefly(worker, statement)
@@ -241,7 +244,7 @@ class Supervisor:
         return rows
 
     async def _try_briefly(self, worker: WorkerProcess, statement: Statement) -> Rows | None:
-        """Run a statement that is probably cheap; return None for one that is not, after a moment."""
+        """Run a statement that is probably cheap; return None after a moment if it is not."""
         reply, body = await self._exchanges.run(
             worker,
             statement,
@@ -258,7 +261,7 @@ class Supervisor:
 
     async def _enter_lane(self, statement: Statement) -> None:
         if self._lanes.waiting_count >= self._max_waiting:
-            raise BusyError(f"{self._lanes.waiting_count} statements wait already", retry_after_s=1)
+            raise BusyError(f"{self._lanes.waiting_count} statements are already waiting", retry_after_s=1)
         await self._ask_lane(statement)
 
     async def _ask_lane(self, statement: Statement, *, is_patient: bool = True) -> bool:
@@ -314,14 +317,14 @@ class Supervisor:
     def _read_and_release(
         self, worker: WorkerProcess, reply: Reply, body: bytes, statement: Statement
     ) -> Rows:
-        """Return the rows of a reply, and give the worker back."""
+        """Return the rows of a reply, and release the worker."""
         try:
             return _read_from(worker, reply, body, statement)
         finally:
             self._pool.release(worker)
 
     async def _explain(self, worker: WorkerProcess, statement: Statement) -> Plan:
-        """Ask the planner; the caller keeps the worker unless this raises."""
+        """Return the planner's estimate; the caller keeps the worker unless this raises."""
         text = EXPLAIN.encode() + statement.sql
         reply, body = await self._exchanges.run(worker, statement, text, StatementMode.AS_IS, _PLAN_LIMITS)
         try:
@@ -343,9 +346,9 @@ def _read_from(worker: WorkerProcess, reply: Reply, body: bytes, statement: Stat
 
 
 def _is_own_timeout(reply: Reply) -> bool:
-    """Return whether the statement ran into the timeout that we gave it, and not into a limit of the role.
+    """Return whether the statement reached the timeout that pgmcp set, not a limit of the role.
 
-    It waits for locks no longer than it may run.
+    A lock timeout counts too, because it is no longer than that timeout.
     """
     if not isinstance(reply, Failure) or reply.limit:
         return False

@@ -1,6 +1,6 @@
 """One worker process as the front sees it: frames in, frames out, and a pid to kill.
 
-Decides nothing: who is late and what follows from it is the supervisor's business.
+Makes no decisions: the supervisor decides which worker is late, and what to do about it.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ from worker.protocol import (
 )
 
 LEAVE_TIMEOUT_S: Final = 1.0
-"""An idle worker leaves at EOF within milliseconds; past this it is stuck."""
+"""An idle worker exits at EOF within milliseconds; after this time it is stuck."""
 
 _REPLIES_BY_REQUEST: Final[dict[type[ToWorker], tuple[type[Reply], ...]]] = {
     Open: (Opened, Failure),
@@ -43,18 +43,18 @@ _REPLIES_BY_REQUEST: Final[dict[type[ToWorker], tuple[type[Reply], ...]]] = {
 
 
 class WorkerProcess:
-    """A worker, and what is known of it.
+    """A worker and its known state.
 
     Attributes:
-        backend: the server process its statements run on; None before it is known or behind a pooler.
-        pooler: what stands between it and its server; "" for a direct connection.
-        session: the same for all workers whose connections are to one session; "" behind a pooler.
-        escapes_backslashes: other clients' plain strings hold escapes there.
-        has_connected: it has a new connection, and the pool has not looked at it.
-        should_recycle: whether it asked to be replaced: it has run many statements, or holds much memory.
-        idle_since_s: when the pool last got it back, on the pool's clock.
-        is_whole: whether every exchange so far ended in one matching reply that could be read; else it is
-            never reused.
+        backend: the server process that runs its statements; None if it is not known yet, or behind a pooler.
+        pooler: the pooler in front of its server; "" for a direct connection.
+        session: identifies the session; equal for workers that share it. "" behind a pooler.
+        escapes_backslashes: whether other clients' plain strings contain escapes there.
+        has_connected: whether it has a new connection that the pool has not checked yet.
+        should_recycle: whether it asked to be replaced: it has run many statements, or uses much memory.
+        idle_since_s: when it was last released, on the pool's clock.
+        is_whole: whether every exchange so far ended in one matching, readable reply; if not, it is never
+            reused.
     """
 
     def __init__(self, child: Child) -> None:
@@ -81,7 +81,7 @@ class WorkerProcess:
 
     @property
     def is_alive(self) -> bool:
-        """Whether nothing speaks against sending it a request."""
+        """Whether it can be sent a request."""
         return self.is_whole and not self._is_cut_off and not self._child.has_ended
 
     @property
@@ -93,14 +93,14 @@ class WorkerProcess:
         """Send a request and return its reply with its body; one at a time.
 
         Raises:
-            WorkerLostError: it died, or what came is not the reply.
+            WorkerLostError: it died, or its answer is not the reply.
         """
         self.begin(message, body)
         return await self.reply()
 
     def begin(self, message: ToWorker, body: bytes = b"") -> None:
         """Send a request; `reply` must be awaited before the next one."""
-        self.is_whole = False  # until the reply is here, whatever ends this early
+        self.is_whole = False  # stays False until the reply has arrived, even if this ends early
         self._asked, self._outcome = message, None
         if self._is_cut_off:
             self._finish(self._lost(f"worker {self.pid} died before it could run this"))
@@ -108,12 +108,12 @@ class WorkerProcess:
             self._send(message, body)
 
     async def reply(self) -> tuple[Reply, bytes]:
-        """Return the reply to the request that was begun, with its body.
+        """Return the reply to the request that `begin` sent, with its body.
 
-        A call that was cancelled can be made again: a reply that arrived in between is kept.
+        A cancelled call can be repeated: a reply that arrives in between is kept.
 
         Raises:
-            WorkerLostError: it died, or what came is not the reply.
+            WorkerLostError: it died, or its answer is not the reply.
             TimeoutError: `give_up` was called.
         """
         if self._outcome is None:
@@ -130,7 +130,7 @@ class WorkerProcess:
             self._waiter.set_exception(TimeoutError())
 
     def cancel(self, request_id: int) -> None:
-        """Ask the worker to cancel that request on the server; does not wait."""
+        """Have the worker cancel this request on the server; does not wait."""
         self._send(Cancel(request_id))
 
     def share_session(self, request_id: int) -> None:
@@ -146,7 +146,7 @@ class WorkerProcess:
         self._child.close()
 
     async def leave(self) -> None:
-        """Let an idle worker end by itself; kill it when it does not."""
+        """Let an idle worker exit by itself; kill it if it does not."""
         self._child.close()
         try:
             async with asyncio.timeout(LEAVE_TIMEOUT_S):
@@ -169,7 +169,7 @@ class WorkerProcess:
         self._break_off(self._lost(f"worker {self.pid} died while it ran this"))
 
     def _break_off(self, error: WorkerLostError) -> None:
-        """Never listen to it again, and fail the running request."""
+        """Ignore all further output of the worker, and fail the running request."""
         self._is_cut_off = True
         self._frames.close()
         if self._asked is not None:
@@ -184,7 +184,7 @@ class WorkerProcess:
             self._finish(self._check(message) or (message, body))
 
     def _check(self, reply: Reply) -> WorkerLostError | None:
-        """Return what is wrong with a reply; None if it answers the request."""
+        """Return the error for a wrong reply; None if it answers the request."""
         asked, self._asked = self._asked, None
         if asked is None:
             self.is_whole = False
@@ -210,7 +210,7 @@ class WorkerProcess:
 
 
 class _FrameReader:
-    """Puts frames together from chunks of bytes, and passes each on as soon as it is whole."""
+    """Assembles frames from chunks of bytes, and passes each on as soon as it is complete."""
 
     def __init__(self, receive: Callable[[FromWorker, bytes], None]) -> None:
         self._receive = receive
@@ -222,10 +222,10 @@ class _FrameReader:
         self._is_closed = False
 
     def feed(self, chunk: bytes) -> None:
-        """Take a chunk.
+        """Process a chunk.
 
         Raises:
-            ProtocolError: what came is no frame.
+            ProtocolError: the bytes are not a frame.
         """
         if not self._held_bytes and self._lengths is None and self._receive_whole(chunk):
             return
@@ -235,12 +235,12 @@ class _FrameReader:
             self._step()
 
     def close(self) -> None:
-        """Pass on nothing any more."""
+        """Stop passing on frames."""
         self._is_closed = True
         self._chunks.clear()
 
     def _receive_whole(self, chunk: bytes) -> bool:
-        """Pass on a chunk that is just one frame, as nearly every reply is; return whether it was one."""
+        """Pass on a chunk that is exactly one frame, as nearly every reply is; return whether it was."""
         if len(chunk) < HEAD.size or self._is_closed:
             return False
         header_bytes, body_bytes = decode_head(chunk[: HEAD.size])

@@ -1,4 +1,4 @@
-"""Callers that wait for a worker: general and express ones apart, each first come, first served."""
+"""Callers that wait for a worker: two queues, general and express, each first come, first served."""
 
 import asyncio
 from collections import deque
@@ -15,8 +15,8 @@ class WorkerQueue:
     """The places of callers that wait.
 
     Attributes:
-        general: of statements that may be heavy.
-        express: of statements that keep a worker for a short time only.
+        general: places of statements that may be heavy.
+        express: places of statements that keep a worker only for a short time.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class WorkerQueue:
                 waiting.remove(place)
 
     def drop_cancelled(self) -> None:
-        """Forget callers that were cancelled and have not run since."""
+        """Remove callers that were cancelled and have not removed themselves yet."""
         for waiting in (self.general, self.express):
             for place in [place for place in waiting if place.done()]:
                 waiting.remove(place)

@@ -1,4 +1,4 @@
-"""Workers of a pool that are being started and connected, and what the database refused."""
+"""Starts and connects the workers of a pool, and remembers the database's refusals."""
 
 import asyncio
 import logging
@@ -20,15 +20,15 @@ class WorkerStarts:
     """Starts workers in the background, and waits longer after each refusal.
 
     Args:
-        connector: makes the workers.
+        connector: starts and connects a worker.
         database: its configured name, for messages.
         on_connected: called with each new worker.
-        on_refused: called with the reason why there is none.
+        on_refused: called with the error if a start failed.
         on_retry: called when `try_again_later` said so; workers may be started then.
         clock: seconds, monotonic.
 
     Attributes:
-        last_refusal: why the last start failed; None since a worker was connected.
+        last_refusal: why the last start failed; None once a worker has connected.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class WorkerStarts:
         return list(self._running)
 
     def begin(self, count: int) -> None:
-        """Start so many workers."""
+        """Start `count` workers."""
         for _ in range(count):
             start = asyncio.create_task(self._bring_up())
             self._running.add(start)
@@ -92,7 +92,7 @@ class WorkerStarts:
         self._on_retry()
 
     def cancel(self) -> None:
-        """Give up the starts in progress."""
+        """Cancel the starts in progress."""
         if self._retry is not None:
             self._retry.cancel()
         for start in self._running:
@@ -114,6 +114,6 @@ class WorkerStarts:
         self._on_connected(worker)
 
     def _leave(self) -> None:
-        """Count the current start no longer, before the pool counts its worker."""
+        """Stop counting the current start, before the pool counts its worker."""
         if (task := asyncio.current_task()) is not None:
             self._running.discard(task)

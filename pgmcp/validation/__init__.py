@@ -26,9 +26,9 @@ What is decided where:
 - `memo`: whether an accepted statement differs from an earlier one in plain literals only; `outline`: whether
   sqlglot has accepted a statement that differs in literals and in names that sqlglot does not know.
 
-The text that passed is what runs, character for character; SQL is never generated from a tree. What neither
-text nor catalog shows is left to the read-only transaction and the role: calls that only types decide,
-functions in C that lie about their volatility, and changes since the catalog was read.
+The accepted text is executed unchanged; SQL is never generated from a tree. The read-only transaction and the
+role must catch what neither the text nor the catalog shows: calls that depend only on types, functions in C
+with a wrong volatility, and changes since the catalog was read.
 """
 
 from pgmcp.errors import SqlRejectedError
@@ -56,11 +56,11 @@ __all__ = [
 
 
 def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
-    """Return the one read that a text contains.
+    """Return the read-only statement in a text.
 
     Raises:
-        SqlRejectedError: if it contains anything else; says what, where, and what to write instead.
-        GuardFailedError: if the checks do not work in this environment.
+        SqlRejectedError: the text is anything else; the error says what, where, and what to write instead.
+        GuardFailedError: the checks do not work in this environment.
     """
     self_test.check_parsers()
     text, token_count = bounds.trim_and_bound(sql)
@@ -69,19 +69,19 @@ def validate(sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
     check.walk(root)
     if kind is StatementKind.QUERY:
         self_test.check_second_grammar()
-        from pgmcp.validation import second_opinion  # slow to import, so not before it is needed
+        from pgmcp.validation import second_opinion  # imported late, because the import is slow
 
         second_opinion.check(text, token_count)
     return ValidatedStatement(text, kind, check.tables, check.depends_on_literals)
 
 
 def preload() -> None:
-    """Load both grammars and the lists now, so that the first statement does not wait for them."""
+    """Load both grammars and the lists of functions, so that the first statement does not wait for them."""
     validate("SELECT now()", functions=FunctionPolicy())
 
 
 def prepare_outlines() -> None:
     """Let the second grammar recognize statements that differ from earlier ones in names; takes 0.1 s."""
-    from pgmcp.validation import outline  # slow to import, as the second grammar is
+    from pgmcp.validation import outline  # imported late, because the import is slow
 
     outline.gather_words()

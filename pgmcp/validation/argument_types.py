@@ -43,7 +43,7 @@ _COMPARING_KINDS: Final = frozenset(
 _COMPARING_SUBLINKS: Final = frozenset({"EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"})
 _KINDS_WITH_RESULTS: Final = frozenset({"AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"})
 _KINDS_OF_SINGLE_VALUES: Final = frozenset({"b", "d", "e", "c"})
-"""Kinds of types (pg_type.typtype) whose values hold others only as an array does: not ranges."""
+"""Kinds of types (pg_type.typtype) whose values contain other values only if they are arrays; not ranges."""
 
 
 class ArgumentTypes:
@@ -72,16 +72,16 @@ class ArgumentTypes:
         self._merged_names = merged_names(root)
 
     def of_call(self, call: Node) -> CallArguments:
-        """Return what is known of the arguments of a FuncCall."""
+        """Return the known types of the arguments of a FuncCall."""
         written = call.get("args", [])
-        if "agg_within_group" in call:  # what it sorts by are arguments, too
+        if "agg_within_group" in call:  # the ORDER BY of an aggregate has arguments, too
             written = written + [each["SortBy"]["node"] for each in call["agg_order"]]
         is_positional = "func_variadic" not in call and not any("NamedArgExpr" in each for each in written)
         types = [self.of(each) for each in written] if is_positional else []
         return CallArguments(len(written), types, is_positional)
 
     def of_operands(self, operands: Operands) -> CallArguments:
-        """Return what is known of the operands of an operator."""
+        """Return the known types of the operands of an operator."""
         return CallArguments(len(operands), [each if each is None else self.of(each) for each in operands])
 
     def of(self, expression: Node) -> frozenset[int] | None:
@@ -134,7 +134,7 @@ class ArgumentTypes:
         return self._of_elements(below) if is_element else None
 
     def _with_function(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
-        """Return the types of a field, and of the result of a function of its name, which may be called."""
+        """Return the types of a field, and of the result of a function that its name may call."""
         results = self._types.results_by_function.get(name)
         if types is None or results is None:
             return types
@@ -158,7 +158,7 @@ class ArgumentTypes:
         return self._of_result(self._types.results_by_operator.get(symbol), operands)
 
     def _of_result(self, results: Set[int] | None, arguments: list[Node]) -> frozenset[int] | None:
-        """Return the types of a result; where an argument decides, those that this may be or hold."""
+        """Return the types of a result; if it depends on an argument, the argument's possible types."""
         if results is None:
             return None
         plain = frozenset(each for each in results if not is_polymorphic(each))
@@ -173,7 +173,7 @@ class ArgumentTypes:
         return None if given is None else plain | given | held
 
     def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:
-        """Return the types that several expressions may get in common; text if the type of one is open."""
+        """Return the types that several expressions may resolve to together; text for untyped literals."""
         found: set[int] = set()
         for types in map(self.of, expressions):
             if types is None:
@@ -218,11 +218,11 @@ class ArgumentTypes:
         given = self._of_cast(self._parameters[name])
         if given is None or name.startswith("$"):
             return given
-        found = self._of_column_of_relation(name)  # it comes before a parameter of the same name
+        found = self._of_column_of_relation(name)  # a column hides a parameter of the same name
         return None if found is None and self._is_made(name) else given | (found or frozenset())
 
     def is_only_row(self, expression: Node) -> bool:
-        """Return whether an expression is surely a row of a relation or subquery in FROM."""
+        """Return True only if an expression is certainly a row of a relation or subquery in FROM."""
         names = expression.get("ColumnRef", {}).get("fields", [])
         name = str(names[0].get("String", {}).get("sval", "")) if len(names) == 1 else ""
         known = self._types.types_by_column
@@ -242,7 +242,7 @@ class ArgumentTypes:
         if self._is_made(name):
             return None
         types = self._types.types_by_column.get(name)
-        # Columns that USING merges get the type that they have in common.
+        # Columns that USING merges get their common type.
         return None if name in self._merged_names and types and len(types) > 1 else types
 
 

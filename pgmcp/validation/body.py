@@ -1,8 +1,7 @@
-"""What a function's definition seems to call and read: by its tokens, and more rather than less.
+"""Finds what a function's definition may call and read, by its tokens; rather too much than too little.
 
-A definition is as `pg_get_functiondef` prints it: what the function takes and returns, the values
-it takes by default, and its body. The text of every string in it is read like the definition
-itself, because it may be run as well; comments are not.
+A definition is the output of `pg_get_functiondef`: parameters, defaults, result and body. Every string in it
+is read like the definition itself, because its text may be executed; comments are ignored.
 """
 
 import re
@@ -19,7 +18,7 @@ from pgmcp.validation.sql_function import SqlFunction, read_signature, read_sql_
 from pgmcp.validation.written_types import cast_targets
 
 _MAX_STRING_DEPTH = 8
-_STRING_SETTING = "standard_conforming_strings"  # where it is off, backslashes move the ends of strings
+_STRING_SETTING = "standard_conforming_strings"  # if it is off, backslashes change where strings end
 _MAX_NAME_BYTES = 63  # NAMEDATALEN - 1: the server cuts longer names
 _NAME_KINDS = (TokenKind.WORD, TokenKind.QUOTED_NAME)
 _ENDS_OF_EXECUTED_TEXT = frozenset({";", "into", "using", "loop"})
@@ -46,24 +45,24 @@ class BodyText:
 
     @cached_property
     def sql(self) -> SqlFunction | None:
-        """Its trees, if it is in LANGUAGE sql and does nothing but SELECT."""
+        """Its parse trees, if it is in LANGUAGE sql and only SELECTs."""
         return read_sql_function(self.definition) if self.language == "sql" else None
 
     @cached_property
     def signature(self) -> SqlFunction | None:
-        """What it takes and returns, in any language; its trees, too, if it has `sql`."""
+        """Its parameters and result, in any language; also its trees if it has `sql`."""
         return self.sql or read_signature(self.definition)
 
     @cached_property
     def head(self) -> "BodyText":
-        """Its head alone, if its statements are trees: its parameters, their defaults, and its result."""
+        """The text without the body: parameters, defaults and result; used if the body is parsed."""
         (definition, _, tokens), *_ = self._texts[0]
         is_standard = self.sql is not None and self.sql.is_standard
         return BodyText("", self.language, ((definition, 0, list(_before_body(tokens, is_standard))),))
 
     @cached_property
     def around_statements(self) -> "BodyText":
-        """What the trees of its statements do not show: its head, and the strings in head and body."""
+        """The parts that the parse trees do not show: its head, and the strings in head and body."""
         (_, _, head), *others = self._texts[0]
         strings = [_content(token.text) for token in head if token.kind is TokenKind.STRING]
         body = strings[-1] if self.sql is not None and not self.sql.is_standard else None
@@ -71,7 +70,7 @@ class BodyText:
 
     @property
     def hides_calls(self) -> bool:
-        """Whether it puts together SQL that its text does not show, or cannot be read to its end."""
+        """Whether it builds SQL at run time, or cannot be read to its end."""
         texts, is_readable = self._texts
         return (
             not is_readable
@@ -83,7 +82,9 @@ class BodyText:
         follows_unicode_name = False
         for at, token in enumerate(tokens):
             word = token.text.lower()
-            if word == "uescape" and follows_unicode_name:  # the escapes are not the ones that are read here
+            if (
+                word == "uescape" and follows_unicode_name
+            ):  # its escapes differ from those that this module reads
                 return True
             if word == "execute" and self.language == "plpgsql" and not _runs_plain_text(tokens, at):
                 return True
@@ -92,7 +93,7 @@ class BodyText:
 
     @cached_property
     def calls(self) -> set[tuple[str, str]]:
-        """Schema and name of what looks like a call; "" without a schema."""
+        """Schema and name of each apparent call; "" without a schema."""
         return {
             (schema, name)
             for before, dot, written, after in self._neighbours
@@ -103,7 +104,7 @@ class BodyText:
 
     @cached_property
     def fields(self) -> set[str]:
-        """Names behind a dot, each of which can be a function of the value before it."""
+        """Names after a dot, each of which can be a function of the value before the dot."""
         return {
             name
             for _, dot, written, _ in self._neighbours
@@ -112,9 +113,10 @@ class BodyText:
         }
 
     def has_only_columns(self, name: str, know_columns: Callable[[Node], KnownColumns]) -> bool:
-        """Return whether every `relation.name` in it is surely a column, and so no call.
+        """Return whether every `relation.name` in it is certainly a column, so not a call.
 
-        A relation inside a subquery may have the name of a parameter, which is meant outside it.
+        A relation in a subquery may have the name of a parameter; outside the subquery, the name means the
+        parameter.
 
         Args:
             know_columns: returns the columns of a statement. Only LANGUAGE sql is parsed here.
@@ -138,7 +140,7 @@ class BodyText:
 
     @cached_property
     def qualified_names(self) -> set[tuple[str, str]]:
-        """Schema and name of what may be a relation; "" without a schema."""
+        """Schema and name of each possible relation; "" without a schema."""
         return {
             (schema, name)
             for before, dot, written, _ in self._neighbours
@@ -170,7 +172,7 @@ class BodyText:
     def may_use_secrets_of(self, catalog: str, *, trusts_conditions: bool) -> bool:
         """Return whether it may read a secret column of a catalog that also has others.
 
-        A text that is not SQL may: PL/pgSQL is not parsed here. A string in the body cannot be run then.
+        True for a text that is not SQL, because PL/pgSQL is not parsed here.
         """
         return any(
             text_may_use_secrets(text, if_unreadable=depth <= 1, trusts_conditions=trusts_conditions)
@@ -186,7 +188,7 @@ class BodyText:
 
     @cached_property
     def symbols(self) -> set[str]:
-        """What looks like an operator, as it is written and as the server may split it."""
+        """Apparent operators, as written and as the server may split them."""
         written = [
             token.text.removeprefix("=") if _is_assignment(before, token) else token.text
             for _, before, token, _ in self._neighbours
@@ -198,19 +200,19 @@ class BodyText:
 
     @property
     def _neighbours(self) -> Iterator[tuple[Token, Token, Token, Token]]:
-        """Yield every token behind the two before it, and with the one after it."""
+        """Yield every token with the two tokens before it and the one after it."""
         for _, _, tokens in self._texts[0]:
             padded = [_NO_TOKEN, _NO_TOKEN, *tokens, _NO_TOKEN]
             yield from zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
 
     @cached_property
     def _roots(self) -> list[list[Node]]:
-        """The trees of each text's statements; none for what is not SQL, and for strings in the body."""
+        """The trees of each text's statements; none for text that is not SQL, and for strings in the body."""
         return [(parse_body(text) if depth <= 1 else None) or [] for text, depth, _ in self._texts[0]]
 
     @cached_property
     def _texts(self) -> tuple[list[_Text], bool]:
-        """The definition and each string in it, with depth and tokens; whether all the code could be read."""
+        """The definition and each string in it, with depth and tokens; and whether all code could be read."""
         if self.texts:
             return list(self.texts), True
         texts: list[_Text] = []
@@ -228,7 +230,7 @@ class BodyText:
                     if token.kind is TokenKind.STRING:
                         pending.append((_content(token.text), depth + 1))
             except SqlRejectedError:
-                # The server must read the definition and the body; a string in these need not be SQL.
+                # The definition and the body must be readable; a string in them need not be SQL.
                 is_readable = is_readable and depth > 1
             if depth > _MAX_STRING_DEPTH:
                 return texts, False
@@ -236,7 +238,7 @@ class BodyText:
 
 
 def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
-    """Leave out the head of a definition, up to the arguments: its own name is no call."""
+    """Leave out the start of a definition, up to the arguments: the function's own name is not a call."""
     is_in_head = True
     for token in tokens:
         is_in_head = is_in_head and token.text != "("
@@ -245,7 +247,7 @@ def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
 
 
 def _before_body(tokens: list[Token], is_standard: bool) -> Iterator[Token]:
-    """Leave out a body that is no string."""
+    """Leave out a body that is not a string."""
     depth = 0
     for token in tokens:
         depth += {"(": 1, ")": -1}.get(token.text, 0)
@@ -256,7 +258,7 @@ def _before_body(tokens: list[Token], is_standard: bool) -> Iterator[Token]:
 
 
 def _fields(tokens: list[Token]) -> Iterator[tuple[Token, Token]]:
-    """Yield each name behind a dot, and what stands before the dot."""
+    """Yield each name after a dot, with the token before the dot."""
     for before, dot, written in zip([_NO_TOKEN, *tokens], tokens, tokens[1:], strict=False):
         if dot.text == "." and written.kind in _NAME_KINDS:
             yield before, written
@@ -279,7 +281,7 @@ def _runs_on(name: Token, token: Token) -> bool:
 
 
 def _runs_plain_text(tokens: list[Token], at: int) -> bool:
-    """Return whether EXECUTE runs one plain string, which is read here, or stands alone in a string."""
+    """Return whether EXECUTE runs one plain string, which is read here, or is the only word of a string."""
     if len(tokens) == 1:
         return True
     text, end = (*tokens[at + 1 : at + 3], _NO_TOKEN, _NO_TOKEN)[:2]
@@ -289,7 +291,7 @@ def _runs_plain_text(tokens: list[Token], at: int) -> bool:
 
 
 def _content(string: str) -> str:
-    """Return what stands between a string's quotes, as near as reading it for names needs."""
+    """Return the text between a string's quotes, exact enough to find names in it."""
     if string.startswith("$"):
         delimiter = string[: string.index("$", 1) + 1]
         return string[len(delimiter) : -len(delimiter)]
@@ -311,7 +313,7 @@ def _is_unicode_name(token: Token) -> bool:
 
 
 def _meanings(token: Token) -> set[str]:
-    """Return the names that one as written stands for; servers fold letters beyond ASCII or do not."""
+    """Return the names that a written name can mean; only some servers fold letters beyond ASCII."""
     if token.kind is TokenKind.QUOTED_NAME:
         name = token.text[token.text.index('"') + 1 : -1].replace('""', '"')
         meanings = {_decode(name) if _is_unicode_name(token) else name}

@@ -1,4 +1,4 @@
-"""What the body of a function calls and reads, by its parse trees, else by its text."""
+"""Finds what the body of a function calls and reads, by its parse trees, else by its text."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -37,9 +37,9 @@ class BodyCalls:
 
     Args:
         lookup: looks up functions and operators by name.
-        facts: what else in the catalog decides what a name means.
+        facts: further facts of the catalog that decide what a name means.
         casts: the casts and checks of types.
-        given: what functions do with values of any type.
+        given: decides what functions do with values of any type.
         relations: by schema and name.
     """
 
@@ -59,7 +59,7 @@ class BodyCalls:
         self._relation_names = {name for _, name in relations}
 
     def behind(self, node: CatalogFunction, body: BodyText, path: Path) -> Iterator[CatalogNode]:
-        """Yield what a body calls and reads, by its parse trees, else by its text."""
+        """Yield the functions and relations of a body, by its parse trees, else by its text."""
         yield from self._behind_text(body, path)
         yield from self._behind_signature(node, body)
         if body.sql is None:
@@ -74,7 +74,7 @@ class BodyCalls:
             yield from self._casts_in(body.sql, statement, (), path, [type_name])
 
     def _behind_text(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
-        """Yield the functions and operators that a text names, or what is around the statements of one."""
+        """Yield the functions and operators that a text names, in the parts that are not parsed."""
         know_columns = self._column_finder(path)
         for name in body.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
@@ -92,10 +92,10 @@ class BodyCalls:
                 yield from self._lookup.operators(schema, symbol, path)
 
     def _behind_signature(self, node: CatalogFunction, body: BodyText) -> Iterator[CatalogFunction]:
-        """Yield what makes values of the types that a function takes and returns.
+        """Yield the functions that create values of a function's parameter and result types.
 
-        A cast that has to be written is found where the body or its caller writes it. The caller of an
-        operator or a cast does not name its function, so nothing is known of what it does with the result.
+        An explicit cast is found where the body or its caller writes it. The caller of an operator or a cast
+        does not name its function, so it is not known what the caller does with the result.
         """
         if body.signature is None:
             for name in body.names:
@@ -118,7 +118,7 @@ class BodyCalls:
     def _without_written_casts(
         self, found: Iterable[CatalogNode], body: BodyText, path: Path
     ) -> Iterator[CatalogNode]:
-        """Leave out the casts that have to be written and that no text which is not parsed writes."""
+        """Leave out explicit casts, unless a text that is not parsed writes them."""
         for each in found:
             is_written = isinstance(each, CatalogFunction) and each.is_written_cast
             if not (is_written and body.sql is None) or self._may_cast_by(each, body, path):
@@ -174,7 +174,7 @@ class BodyCalls:
     def _names_of_types(function: SqlFunction, statement: BodyStatement) -> set[str]:
         """Return the names of functions, as `name(value)` or `value.name`, that may be types.
 
-        The server calls no cast there, but a text becomes a value of the type. A row does not.
+        The server calls no cast there. A text becomes a value of the type; a row does not.
         """
         rows = statement.rows - function.parameters.keys()
         after_values = (name for qualifier, name in statement.columns if qualifier not in rows)
@@ -193,7 +193,7 @@ class BodyCalls:
             yield from (relation for key in found for relation in self._relations.get(key, ()))
 
     def _behind_types(self, statement: BodyStatement) -> Iterator[CatalogFunction]:
-        """Yield what makes values of the types in a statement; `_casts_in` finds casts from them."""
+        """Yield functions that create values of a statement's types; `_casts_in` finds casts from them."""
         if statement.makes_any_type:
             yield from self._casts.all()
         for name in statement.call_names | statement.fields:
@@ -211,7 +211,7 @@ class BodyCalls:
     def _behind_fields(
         self, function: SqlFunction, statement: BodyStatement, path: Path
     ) -> Iterator[CatalogFunction]:
-        """Yield the checks of `qualifier.name` where the name is a type: of a row, only domains of rows."""
+        """Yield the checks of `qualifier.name` if the name is a type; for a row, only domains over rows."""
         columns = KnownColumns(statement.root, self._facts, with_references(statement.root), path)
         rows = statement.rows - function.parameters.keys()
         for qualifier, name in statement.columns:
@@ -234,7 +234,7 @@ class BodyCalls:
         """Yield the casts and checks of columns and types that a statement may call.
 
         Args:
-            result_types: what its columns become.
+            result_types: the types that its columns become.
         """
         found: dict[int, tuple[CatalogFunction, list[ColumnCast]]] = {}
         cast_types = {name: self._casts.held_by(name) for name in statement.cast_types}
@@ -267,7 +267,7 @@ class BodyCalls:
                     yield from self._casts.of_relation(relation)
 
     def _column_finder(self, path: Path) -> Callable[[Node], KnownColumns]:
-        """Return what finds the columns of a tree, once for each tree."""
+        """Return a function that finds the columns of a tree, and caches them for each tree."""
         found: dict[int, KnownColumns] = {}
 
         def find(root: Node) -> KnownColumns:
@@ -288,6 +288,6 @@ def _known_operands(operator: OperatorUse, types: ArgumentTypes) -> CallArgument
     if operator.operands is None:
         return None
     known = types.of_operands(operator.operands)
-    # A column that joins merge has a known type only where all columns of its name have that one.
+    # A column that joins merge has a known type only if all columns of its name have that type.
     is_sure = not operator.is_merged or all(each and len(each) == 1 for each in known.types)
     return known if is_sure else CallArguments(known.count, [None] * known.count)

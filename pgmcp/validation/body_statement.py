@@ -1,4 +1,4 @@
-"""What one statement in the body of an SQL function names: calls, operators, types and relations."""
+"""Finds the calls, operators, types and relations in one statement of an SQL function's body."""
 
 from collections.abc import Iterator, Set
 from typing import Any, Final, NamedTuple
@@ -18,10 +18,10 @@ MAKES_ROWS: Final = frozenset(
     {"json_populate_record", "json_populate_recordset", "jsonb_populate_record", "jsonb_populate_recordset"}
     | {"jsonb_populate_record_valid", "populate_record"}
 )
-"""Functions that make rows of the type of their first argument."""
+"""Functions that create rows of the type of their first argument."""
 
 TAKES_TYPE_AS_TEXT: Final = frozenset({"pg_input_is_valid", "pg_input_error_info"})
-"""Functions that take the name of a type as text, and make a value of it."""
+"""Functions that take the name of a type as text, and create a value of that type."""
 
 _BETWEEN_OPERATORS: Final = ("<", "<=", ">", ">=")
 _MAKES_ROWS_BY_OPERATOR: Final = "#="  # hstore's populate_record()
@@ -31,12 +31,12 @@ _KINDS_IN_FROM: Final = _ROWS_IN_FROM | {"RangeFunction", "RangeTableFunc", "Jso
 
 
 class OperatorUse(NamedTuple):
-    """An operator that a statement writes or implies.
+    """An operator that a statement contains or implies.
 
     Attributes:
         schema: as written; "" without one.
         operands: None if they are not known.
-        is_merged: they are the columns that USING merges.
+        is_merged: whether the operands are columns that USING merges.
     """
 
     schema: str
@@ -52,15 +52,15 @@ class BodyStatement:
         root: the tree.
         calls: its FuncCalls.
         cast_types: last names of the types to which CAST or `::` casts.
-        converted_types: likewise, where something else than a literal becomes one.
-        other_types: likewise of types that stand elsewhere.
+        converted_types: likewise, if the value is not a literal.
+        other_types: likewise, of types in other places.
         call_names: last names of the functions that it calls; each can be a type.
         columns: qualifier and name of each `qualifier.name`.
-        rows: the names by which relations and subqueries are called in it, unless a function is called so.
+        rows: the names of relations and subqueries in it, unless a function in FROM has the same name.
         stars: the qualifiers of `qualifier.*`.
-        fields: names behind values, as `(value).name`.
-        relations: schema and name of those that are no WITH query; "" without a schema.
-        makes_any_type: it makes values of types that it does not name.
+        fields: names after values, as in `(value).name`.
+        relations: schema and name of relations that are not WITH queries; "" without a schema.
+        makes_any_type: whether it creates values of types that it does not name.
     """
 
     def __init__(self, root: Node) -> None:

@@ -1,9 +1,8 @@
-"""The limits that a text must keep before a recursive parser or one written in C may see it.
+"""Limits that a text must meet before a recursive parser, or one written in C, reads it.
 
-Both parsers can be crashed by hostile text: libpg_query ends the process on a
-sum of a few thousand terms, because it prints its tree by recursion. Measured
-with libpg_query 18: trees of 1,000 levels are safe on a 256 KB stack, which
-is four times what `MAX_DEPTH` lets through.
+Hostile text can crash both parsers: a sum of a few thousand terms makes libpg_query end the process, because
+it prints its tree by recursion. Measured with libpg_query 18: trees of 1,000 levels are safe on a 256 KB
+stack, which is four times `MAX_DEPTH`.
 """
 
 import re
@@ -16,19 +15,19 @@ MAX_TOKENS = 16_000
 _BYTE_ORDER_MARK = "\ufeff"
 
 MAX_DEPTH = 256
-"""Levels of the syntax tree, estimated from above: a bracket or CASE counts four, an operator one."""
+"""Maximum levels of the syntax tree, as an upper estimate: a bracket or CASE counts four, an operator one."""
 
 _BRACKET_LEVELS = 4
 _BRACKETS = {")": "(", "]": "["}
 
-# What only the lexer can distinguish: comments, escapes, dollar quotes, parameters, letters beyond ASCII.
+# Tokens that only the lexer can tell apart: comments, escapes, dollar quotes, parameters, letters beyond
+# ASCII.
 _UNPLAIN = re.compile(r"[^\t\n\r -~]|[$\\]|--|/\*")
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")
 _PIECE = re.compile(r"\w+|[^\w\s]", re.ASCII)
 _BRACKET = re.compile(r"[()\[\]]")
 
-# Each of these puts the expression before it one level deeper; nothing at the
-# same level of brackets undoes that.
+# Each of these puts the expression before it one level deeper, for the rest of the bracket.
 _LASTING_WORDS = frozenset({"union", "intersect", "except", "join", "between"})
 _CHAINING_WORDS = frozenset(
     {
@@ -46,12 +45,12 @@ _CHAINING_WORDS = frozenset(
         "overlaps",
     }
 )
-# After these a new expression starts beside the last one, not inside it.
+# After these, a new expression starts beside the previous one, not inside it.
 _RESTARTING_WORDS = frozenset({"and", "or", "select", "where", "on", "when", "then", "else"}) | _LASTING_WORDS
 
 
 class _Nesting:
-    """How deep the syntax tree of the tokens seen so far can be.
+    """Estimates the depth of the syntax tree of the tokens read so far.
 
     A level is an open bracket or CASE. Each keeps the depth its own operators
     add: `lasting` for those that chain over the whole level (UNION, JOIN),
@@ -99,7 +98,7 @@ class _Nesting:
             self._chain += 1
         elif word in _RESTARTING_WORDS:
             self._chain = 0
-            # `not` may hide in the bounds of BETWEEN, where AND does not take its level back.
+            # `not` may be in the bounds of BETWEEN, where AND does not end its level.
             self._lasting += 2 if word == "between" else word in _LASTING_WORDS
         elif word == "case":
             self.open("case", offset)
@@ -115,10 +114,10 @@ class _Nesting:
 
 
 def trim_and_bound(sql: str) -> tuple[str, int]:
-    """Return the statement without what follows its last token, and its token count or an upper estimate.
+    """Return the statement up to its last token, and its token count or an upper estimate.
 
-    Trailing semicolons, spaces and comments are cut off, and a byte order mark in front, as
-    psql does; the text is otherwise left as it is.
+    Trailing semicolons, spaces and comments are removed, and a leading byte order mark, as in psql; the rest
+    of the text is unchanged.
 
     Raises:
         SqlRejectedError: if the text is empty, too long, too deep or not text.
@@ -150,7 +149,7 @@ def _trim_exactly(sql: str) -> tuple[str, int]:
 
 
 def _trim_shallow(sql: str) -> tuple[str, int] | None:
-    """Return the same as `trim_and_bound` for a plain text that certainly keeps the limits; else None.
+    """Return the same as `trim_and_bound` for a plain text that certainly meets the limits; else None.
 
     Each word and sign counts as a level of the tree; the number of tokens is an upper estimate, too.
     """
@@ -181,13 +180,13 @@ def _is_balanced(code: str) -> bool:
 def _check_characters(sql: str) -> None:
     if "\x00" in sql:
         raise SqlRejectedError(
-            "the statement holds a NUL character", hint="leave it out", position=sql.index("\x00")
+            "the statement contains a NUL character", hint="leave it out", position=sql.index("\x00")
         )
     try:
         size_bytes = len(sql.encode("utf-8"))
     except UnicodeEncodeError as error:
         raise SqlRejectedError(
-            "the statement holds a lone surrogate, which is not a character",
+            "the statement contains a lone surrogate, which is not a character",
             hint="leave it out",
             position=error.start,
         ) from None
@@ -209,7 +208,7 @@ def _weigh(nesting: _Nesting, token: Token, previous: str) -> None:
         nesting.add_operator(text)
     elif kind is TokenKind.PARAMETER:
         raise SqlRejectedError(
-            f"parameters such as {text} have no value here",
+            f"the statement has the parameter {text}, which has no value here",
             hint="write the value itself in the statement",
             offending=text,
             position=start,
@@ -228,7 +227,7 @@ def _weigh_punctuation(nesting: _Nesting, text: str, offset: int) -> None:
 
 def _unbalanced(bracket: str, offset: int) -> SqlRejectedError:
     return SqlRejectedError(
-        f"the bracket {bracket} at character {offset + 1} has no partner",
+        f"the bracket {bracket} at character {offset + 1} has no counterpart",
         hint="balance the brackets; the statement may have been cut off",
         offending=bracket,
         position=offset,
@@ -236,7 +235,7 @@ def _unbalanced(bracket: str, offset: int) -> SqlRejectedError:
 
 
 def _leading_semicolon() -> SqlRejectedError:
-    # PostgreSQL ignores it, but not where the statement is put in FROM ( … ).
+    # PostgreSQL ignores a leading semicolon, but not inside FROM ( … ), where the worker puts the statement.
     return SqlRejectedError(
         "the statement starts with a semicolon", hint="leave it out", offending=";", position=0
     )
@@ -245,7 +244,7 @@ def _leading_semicolon() -> SqlRejectedError:
 def _too_complex(depth: int, offset: int) -> SqlRejectedError:
     if depth > MAX_DEPTH:
         return SqlRejectedError(
-            f"the statement nests or chains too deep (more than {MAX_DEPTH} levels)",
+            f"the statement is nested or chained too deeply (more than {MAX_DEPTH} levels)",
             hint="split it: fewer nested subqueries, IN (...) instead of long chains, WITH for the parts",
             position=offset,
         )

@@ -1,11 +1,10 @@
-"""Follows the calls that a statement makes without naming them, to their end.
+"""Follows the indirect calls of a statement to their end.
 
-A view calls the functions of its query, a row policy those of its condition, a function
-those of its body, and each of them the functions of its operators, casts and domains. For
-views and policies this is exact: their stored parse trees name what they call. A function's
-body is text: whatever looks in it like a call, a relation or a type counts as one, and a body
-that composes SQL at run time is refused. A name without a schema is looked up in the search
-path in force there: the function's own, else its caller's.
+A view calls the functions of its query, a row policy those of its condition, a function those of its body.
+Each of them also calls the functions of its operators, casts and domains. For views and policies this is
+exact, because their stored parse trees name the functions. A function's body is text: every apparent call,
+relation or type counts as one, and a body that builds SQL at run time is refused. A name without a schema is
+looked up in the search path of that place: the function's own, else its caller's.
 """
 
 from collections import defaultdict
@@ -32,12 +31,12 @@ from pgmcp.validation.type_casts import TypeCasts, is_check, targets_of
 
 
 class _Place(NamedTuple):
-    """Where something is called or read.
+    """The place of a call or a read.
 
     Attributes:
         path: the search path there.
-        user: the role that calls functions there: the owner inside of a SECURITY DEFINER function.
-        reader: the role with whose rights relations are read there: the owner of a view.
+        user: the role that calls functions there; inside a SECURITY DEFINER function, its owner.
+        reader: the role with whose privileges relations are read there; inside a view, its owner.
     """
 
     path: Path
@@ -45,8 +44,8 @@ class _Place(NamedTuple):
     reader: int = OUR_ROLE
 
     def inside_relation(self, relation: CatalogRelation) -> "_Place":
-        """Return the place inside of a view or row policy that is read here."""
-        if relation.policy:  # its subqueries read with the rights with which the table is read
+        """Return the place inside a view or row policy that is read here."""
+        if relation.policy:  # a policy's subqueries read with the privileges of the table's reader
             return self
         return self._replace(reader=relation.owner or self.user)
 
@@ -56,11 +55,11 @@ class CallGraph:
 
     Args:
         lookup: looks up functions and operators by name.
-        facts: what else in the catalog decides what a name means.
-        functions: those of the database.
+        facts: further facts of the catalog that decide what a name means.
+        functions: the database's own functions.
         casts: the casts and checks of types.
-        given: what functions do with values of any type.
-        search_path: the schemas in which a bare name is looked up, in order.
+        given: decides what functions do with values of any type.
+        search_path: the schemas in which an unqualified name is looked up, in order.
         names_pg_catalog: whether the setting names pg_catalog, so that "$user" may come before it.
         operator_verdict: see `NodeRefusals`.
     """
@@ -98,7 +97,7 @@ class CallGraph:
         return self._refusal(function)
 
     def relation_refusal(self, schema: str, name: str) -> Refusal | None:
-        """Return why a relation may not be read; a name without a schema can mean any in the search path."""
+        """Return why a relation may not be read. Without a schema, any relation of the search path counts."""
         if name not in self._relation_names:
             return None
         schemas = [schema] if schema else self._search_path
@@ -124,7 +123,7 @@ class CallGraph:
         ]
 
     def row_type_refusal(self, name: str) -> Refusal | None:
-        """Return why rows of a relation may not be made, if a type's name may mean the relation."""
+        """Return why a statement may not create rows of a relation whose name is used as a type."""
         return next(filter(None, map(self._refusal, self._casts.of_rows(name))), None)
 
     def result_casts(self, function: CatalogFunction) -> list[ColumnCast]:
@@ -137,7 +136,7 @@ class CallGraph:
         ]
 
     def type_casts(self, name: str) -> list[ColumnCast]:
-        """Return the refused casts of the values that `name(value)` makes, if that is a type."""
+        """Return the refused casts of the values that `name(value)` creates, if the name is a type."""
         return [
             ColumnCast(result_of(name), cast, refusal, EVERY)
             for each in self._casts.of_values(name)
@@ -170,7 +169,7 @@ class CallGraph:
         return None
 
     def _inside(self, node: CatalogNode, place: _Place) -> list[_Place]:
-        """Return where the names in a node may be looked up that is called or read at a place."""
+        """Return the places inside a node that is called or read at a place."""
         if isinstance(node, CatalogRelation):
             return [place.inside_relation(node)]
         user = node.owner if node.security_definer else place.user
@@ -182,7 +181,7 @@ class CallGraph:
         return [_Place(path, user, user) for path in paths]
 
     def _paths_with_schema_of(self, owner: str, path: Path) -> list[Path]:
-        """Return the search paths that `"$user"` may make in a function that runs with its owner's rights.
+        """Return the possible search paths, with `"$user"`, of a function that runs as its owner.
 
         The place of `"$user"` in the setting is not known. Each name is found either in the owner's schema,
         which comes first here, or as if `"$user"` were not in the setting.
@@ -207,7 +206,7 @@ class CallGraph:
     def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
         """Yield the functions that a part of an aggregate may be, if their text has to be read.
 
-        Only the name of a part is known; a part that is declared volatile has been refused already.
+        Only the name of a part is known. A part that is declared volatile is refused earlier.
         """
         return (
             each
@@ -216,7 +215,7 @@ class CallGraph:
         )
 
     def _behind_given_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
-        """Yield what the functions that a view or policy calls may call for the values that they are given.
+        """Yield the calls that functions of a view or policy may make with the values that they get.
 
         Casts that the server adds are among the calls of its stored tree.
         """
@@ -236,7 +235,7 @@ class CallGraph:
                     yield each
 
     def _called_by(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
-        """Yield the functions that a view or policy calls: its stored tree says which overload that is."""
+        """Yield the functions that a view or policy calls; its stored tree shows the overload."""
         for schema, name, _ in relation.calls:
             yield from filter(relation.may_call, self._functions.get((schema, name), ()))
 

@@ -1,4 +1,4 @@
-"""The functions and relations of one database, and what its catalog says about calling them."""
+"""The functions and relations of one database, with the catalog's facts about their calls."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,21 +12,21 @@ from pgmcp.validation.shipped_lists import builtin
 Volatility = Literal["i", "s", "v"]
 
 OUR_ROLE: Final = 0
-"""Stands for the role of the connection among the oids of roles."""
+"""Represents the connection's role among the OIDs of roles."""
 
-# Functions in these languages can do nothing that the read-only transaction does not control.
+# The read-only transaction controls everything that functions in these languages can do.
 _BOUND_LANGUAGES = frozenset({"sql", "plpgsql"})
 
 
 class CatalogCast(NamedTuple):
-    """A cast that a statement can call without naming a type that was made here.
+    """A cast that a statement can call without naming a user-defined type.
 
     Attributes:
-        type_name: of the type that was made here, which a value may have.
-        target: the name of the type that it becomes.
-        is_chosen: the server calls the cast where the statement names no type at all.
+        type_name: name of the user-defined type that a value may have.
+        target: name of the type that the value becomes.
+        is_chosen: whether the server calls the cast if the statement names no type at all.
 
-    A domain counts as one to itself: its CHECK is called where a literal becomes such a value.
+    A domain counts as a cast to itself: its CHECK is called if a literal becomes a value of the domain.
     """
 
     type_name: str
@@ -35,7 +35,7 @@ class CatalogCast(NamedTuple):
 
     @property
     def is_check(self) -> bool:
-        """Whether it stands for the CHECK of a domain."""
+        """Whether it represents the CHECK of a domain."""
         return self.type_name == self.target and not self.is_chosen
 
 
@@ -44,8 +44,8 @@ class CastColumn(NamedTuple):
 
     Attributes:
         name: "" is the whole row.
-        type_name: the `CatalogCast.type_name` that its values have or hold.
-        kind: how its values hold it.
+        type_name: the `CatalogCast.type_name` that its values have or contain.
+        kind: how its values contain that type.
     """
 
     name: str
@@ -54,7 +54,7 @@ class CastColumn(NamedTuple):
 
 
 class CatalogOperator(NamedTuple):
-    """An operator, with the oids of its operands' types; `left` is 0 if it stands before its operand."""
+    """An operator, with the OIDs of its operands' types; `left` is 0 for a prefix operator."""
 
     schema: str
     symbol: str
@@ -66,7 +66,7 @@ class CatalogOperator(NamedTuple):
         return (self.left, self.right) if self.left else (self.right,)
 
     def takes(self, argument_count: int) -> bool:
-        """Return whether it has so many operands."""
+        """Return whether it has this number of operands."""
         return argument_count == (2 if self.left else 1)
 
 
@@ -74,37 +74,38 @@ class CatalogOperator(NamedTuple):
 class CatalogFunction:
     """A function of the database itself, as pg_proc shows it.
 
-    One of pg_catalog belongs here only where an operator, cast, domain or aggregate that is not
-    PostgreSQL's own calls it.
+    A function of pg_catalog is included only if a user-defined operator, cast, domain or aggregate calls it.
 
     Attributes:
         volatility: pg_proc.provolatile: immutable, stable, volatile.
         language: pg_language.lanname.
         extension: the extension it belongs to; "" if it was written for this database.
-        takes_one: it can be called with one argument, and so by `(value).name`.
-        takes_row: that argument can be a table's row, so that `row.name` calls it.
+        takes_one: whether it can be called with one argument, and so by `(value).name`.
+        takes_row: whether that argument can be a table's row, so that `row.name` calls it.
         operators: symbols of the operators that call it (pg_operator.oprcode).
         types: names of the types that call it when a value becomes one of them, or when one of them becomes
             something else (pg_cast.castfunc, CHECK constraints of domains).
-        casts: those that call it, as far as a column can be cast by them in a statement without its type.
-        row_types: those of them that are domains of rows, to which `row.name` casts.
-        parts: the functions an aggregate is made of; it has no code of its own.
-        definition: its whole text, if it was written for this database and is not declared volatile.
-        is_unreadable: only its name is known; the role may not read the rest.
-        is_body_unreadable: the role may not read its definition.
-        min_arguments: how many arguments a call has at least, those with defaults left out.
-        max_arguments: how many it has at most; None with VARIADIC.
-        argument_types: the oids of their types, those with defaults included; None if they are not known.
+        casts: casts that call it and that can apply to a column although the statement does not name its
+            type.
+        row_types: domains over rows among `types`, to which `row.name` casts.
+        parts: the functions of an aggregate, which has no code of its own.
+        definition: its complete definition, if it was written for this database and is not declared volatile.
+        is_unreadable: whether only its name is known, because the role may not read the rest.
+        is_body_unreadable: whether the role may not read its definition.
+        min_arguments: minimum number of arguments of a call, without those that have defaults.
+        max_arguments: maximum number of arguments of a call; None with VARIADIC.
+        argument_types: OIDs of the types of all arguments, with those that have defaults; None if not known.
         variadic_element: the type of each argument that VARIADIC gathers; 0 without it.
         search_path: the schemas that it sets itself, for what it calls: None if it sets none, an asterisk
             for any schema.
         overloads: the operators that call it, with their types; empty if these are not known.
-        owner: the role with whose rights it runs if it is SECURITY DEFINER.
-        owner_name: likewise its name, which is also the schema that `"$user"` means inside of the function.
-        settings: names of the settings that it sets for its own duration, in lower case.
-        changes_caller: one of them is the caller's role or claim, so what it reads is read as another.
-        result_types: names of the types made here that its result and its OUT parameters have.
-        is_written_cast: casts call it, all of them only where a statement writes them, and no CHECK does.
+        owner: the role with whose privileges it runs if it is SECURITY DEFINER.
+        owner_name: name of that role, which is also the schema that `"$user"` means inside the function.
+        settings: names of the settings in its SET clauses, in lower case.
+        changes_caller: whether one of them is the caller's role or a claim, so that it reads as another
+            caller.
+        result_types: names of the user-defined types of its result and its OUT parameters.
+        is_written_cast: whether only explicit casts call it, and no CHECK does.
     """
 
     schema: str
@@ -137,7 +138,7 @@ class CatalogFunction:
     is_written_cast: bool = False
 
     def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
-        """Return the types of the arguments of a call with so many; None if they are not known."""
+        """Return the argument types of a call with this many arguments; None if they are not known."""
         if self.argument_types is None:
             return None
         if not self.variadic_element:
@@ -146,7 +147,7 @@ class CatalogFunction:
         return (*fixed, *[self.variadic_element] * (argument_count - len(fixed)))[:argument_count]
 
     def takes(self, argument_count: int) -> bool:
-        """Return whether the server can choose it for a call with so many arguments."""
+        """Return whether the server can choose it for a call with this many arguments."""
         if self.is_unreadable:
             return True
         is_small_enough = self.max_arguments is None or argument_count <= self.max_arguments
@@ -178,21 +179,23 @@ class CatalogFunction:
 
 @dataclass(frozen=True, slots=True)
 class CatalogRelation:
-    """A view, a table with row policies or foreign parts: reading it does more than reading rows.
+    """A relation that does more than return stored rows: a view, a table with row policies or foreign parts.
 
     Attributes:
         calls: schema, name and argument count of the functions in its query or policies.
         reads: schema and name of the relations in them.
-        secrets: catalogs of which a secret column is read in them.
-        types: names of types that values become in them.
-        constant_types: names of types that constants in them have.
+        secrets: catalogs with a secret column that its query or policies read.
+        types: names of the types that its query or policies cast to.
+        constant_types: names of the types of constants in them.
         cast_columns: its columns with values that can be cast.
-        runs_program: a program of the database server gives its rows.
-        unreadable: why it is not known what reading it calls; None where it is known.
+        runs_program: whether a program on the database server produces its rows.
+        unreadable: why it is not known what a read of it calls; None if it is known.
         policy: the name of the row policy whose condition this is; "" for the relation itself.
-        acts_for_us: reading it with the rights of our role does all this; a row policy may not apply to it.
-        acts_for_owners: the owners of views and functions through which reading it does; None for all.
-        owner: of a view that reads with its owner's rights; 0 where the reader's rights count.
+        acts_for_us: whether a read with the connection's role has these effects; a row policy may not apply
+            to it.
+        acts_for_owners: owners of views and functions through which a read has these effects; None for all.
+        owner: the owner, for a view that reads with its owner's privileges; 0 if the reader's privileges
+            count.
         argument_types: schema, name and argument types of the functions in `calls`; None if not known.
     """
 
@@ -213,13 +216,13 @@ class CatalogRelation:
     argument_types: frozenset[tuple[str, str, tuple[int, ...]]] | None = None
 
     def may_call(self, function: CatalogFunction) -> bool:
-        """Return whether a function with the name of one in `calls` may be that one."""
+        """Return whether a function whose name is in `calls` may be the one that is called."""
         types = function.argument_types
         is_known = types is not None and self.argument_types is not None
         return not is_known or (function.schema, function.name, types) in (self.argument_types or ())
 
     def acts_for(self, role: int) -> bool:
-        """Return whether reading it with the rights of a role does all this; 0 is our role."""
+        """Return whether a read with a role's privileges has these effects; 0 is the connection's role."""
         if role == OUR_ROLE:
             return self.acts_for_us
         return self.acts_for_owners is None or role in self.acts_for_owners
@@ -230,10 +233,10 @@ CatalogNode = CatalogFunction | CatalogRelation
 
 @dataclass(frozen=True, slots=True)
 class ResolutionFacts:
-    """What else in a catalog decides which function or operator a name means.
+    """Further facts of a catalog that decide which function or operator a name means.
 
     Attributes:
-        types: what is known of the types that arguments can have.
+        types: the known types of arguments, and their casts.
         functions: PostgreSQL's own functions whose names the database uses, too.
         operators: likewise its operators.
         columns: for the name of each relation that has a column called like a function: its schemas, each

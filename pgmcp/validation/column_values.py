@@ -21,22 +21,22 @@ _ROW_SOURCES: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
 
 
 class ValueKind(IntFlag):
-    """How values of a column contain values of the type that is searched for; 0 if they do not.
+    """How values of a column contain values of the type in question; 0 if they do not.
 
-    A DOMAIN over such a type is of the same kind as that type.
+    A domain over such a type has the same kind as that type.
     """
 
     ELEMENT = 1  # the value itself
     ARRAY = 2  # an array of them
     ROW = 4  # a row or range of them
-    WHOLE = 8  # anything else that holds them: an array of rows, a row of arrays
+    WHOLE = 8  # any other type that contains them: an array of rows, a row of arrays
 
 
 NONE: Final = ValueKind(0)
 EVERY: Final = ValueKind.ELEMENT | ValueKind.ARRAY | ValueKind.ROW | ValueKind.WHOLE
 _WITH_FIELDS: Final = ValueKind.ROW | ValueKind.WHOLE
 
-# How the server names an output that has no name (FigureColname), besides names that stand in it.
+# How the server names an output without an alias (FigureColname), besides names inside the expression.
 _GIVEN_NAMES: Final = frozenset(
     {"array", "case", "coalesce", "greatest", "least", "nullif", "row", "?column?"}
 )
@@ -56,7 +56,7 @@ _NAMES_OF_JSON: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a search for casts needs to know about the database.
+    """Facts about the database that a search for casts needs.
 
     Attributes:
         has_function: whether the database has a function of its own by this name that takes so many
@@ -64,13 +64,13 @@ class Surroundings:
         takes_one: whether it has one that `value.name` can call.
         is_polymorphic: whether it has one that gives several arguments the type of one of them.
         has_written_operator: whether it has an operator by this symbol with a function in SQL or the like.
-        puts_schemas_first: schemas of the database come before pg_catalog on the search path.
+        puts_schemas_first: whether other schemas come before pg_catalog in the search path.
         has_column: whether everything of this name in the statement certainly has a column of that name.
         may_cast: whether it has a function by this name that may cast a value of any type that it is given to
             one of these types.
-        may_check: whether it has one that may make other values of the domain of such a value.
+        may_check: whether it has one that may create other values of the domain of such a value.
         operator_may_cast: likewise an operator by this symbol that may cast its operands.
-        operator_may_check: likewise one that may make other values of their domain.
+        operator_may_check: likewise one that may create other values of their domain.
     """
 
     has_function: Callable[[str, int | None], bool]
@@ -96,7 +96,7 @@ class Surroundings:
         return schemas == ["pg_catalog"] or not (schemas or self.has_function(name, _argument_count(call)))
 
     def is_column(self, parts: list[Node]) -> bool:
-        """Return whether a qualified name is certainly a column, and so no call of a function."""
+        """Return whether a qualified name is certainly a column, so not a call of a function."""
         *qualifiers, name = map(name_of, parts)
         return bool(qualifiers) and self.has_column(qualifiers[-1], name)
 
@@ -113,27 +113,27 @@ class ColumnValues(ABC):
         self._around = surroundings
         self._nodes = list(_nodes_below(root))
         self._rows = {name for kind, fields in self._nodes for name in _names_of_rows(kind, fields)}
-        self._values: dict[int, ValueKind] = {}  # what may come out, by id() of the fields
-        self._mentioning: dict[int, bool] = {}  # such a value, or any relation, stands somewhere below
+        self._values: dict[int, ValueKind] = {}  # kinds of the values that may result, by id() of the fields
+        self._mentioning: dict[int, bool] = {}  # such a value, or any relation, is somewhere below
         self._unnamed = NONE  # of columns whose names the statement does not show
 
     def first(self) -> Node | None:
-        """Return the fields of the first node that may do what is searched for; None if there is none."""
+        """Return the fields of the first node that the search looks for; None if there is none."""
         while self._spread():
             pass
         return next((fields for kind, fields in self._nodes if self._acts(kind, fields)), None)
 
     @abstractmethod
     def _values_of(self, kind: str, fields: Node) -> ValueKind:
-        """Return the kinds of the values that may come out of a node."""
+        """Return the kinds of the values that a node may result in."""
 
     @abstractmethod
     def _acts(self, kind: str, fields: Node) -> bool:
-        """Return whether a node does what is looked for."""
+        """Return whether a node is one that the search looks for."""
 
     def _spread(self) -> bool:
-        """Add the names that are given to values of the columns; return whether there was anything new."""
-        for kind, fields in reversed(self._nodes):  # what is below comes first
+        """Add the names that the statement gives to values of the columns; return whether any was new."""
+        for kind, fields in reversed(self._nodes):  # the nodes below come first
             self._values[id(fields)] = self._values_of(kind, fields)
             is_source = kind == "RangeVar" or self._values[id(fields)] != NONE
             self._mentioning[id(fields)] = is_source or any(map(self._mentions, fields.values()))

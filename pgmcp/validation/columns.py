@@ -21,7 +21,7 @@ _Item = tuple[str, Node]
 
 
 class KnownColumns:
-    """The columns of one statement that it and the catalog show.
+    """The columns that are known from one statement and the catalog.
 
     Args:
         with_references: the id() of the nodes of relations that are WITH queries.
@@ -35,7 +35,7 @@ class KnownColumns:
         self._with_references = with_references
         self._path = path
         self._items: dict[str, list[_Item]] = {}
-        # Without these, chains of WITH queries and many relations of one name would take exponential time.
+        # These caches prevent exponential time for chains of WITH queries and many relations of one name.
         self._known: dict[tuple[str, str], bool] = {}
         self._known_by_id: dict[tuple[int, str, str], bool] = {}
         self._with_queries: dict[str, list[Node]] = {}
@@ -61,7 +61,7 @@ class KnownColumns:
         kind, fields = item
         key = (id(fields), kind, name)
         if key not in self._known_by_id:
-            self._known_by_id[key] = False  # while it is looked for: a recursive query may name itself
+            self._known_by_id[key] = False  # set during the search, because a recursive query may name itself
             self._known_by_id[key] = depth <= _MAX_DEPTH and self._find(kind, fields, name, depth)
         return self._known_by_id[key]
 

@@ -48,20 +48,20 @@ _Arguments = Callable[[], CallArguments]
 
 
 class FunctionPolicy:
-    """Decides about calls of functions, and about operators and types, which call functions implicitly.
+    """Decides which functions may be called, also implicitly, by operators and types.
 
     Args:
         allowed: names the operator trusts, as PostgreSQL stores them: `name` (in the search path),
             `schema.name`, `schema.*`, `prefix_*` or, for all functions of an extension, `extension:name`.
-        denied: names the operator refuses, in the same forms, `name` in any schema; wins over `allowed`.
-            A denied extension takes its operators and types along, but not what PostgreSQL itself has by
-            the same name: `%` of numbers and of pg_trgm look the same.
-        catalog_functions: the database's own functions outside pg_catalog; while they have not been
-            read, functions that are on no list are refused.
+        denied: names the operator refuses, in the same forms, `name` in any schema; wins over `allowed`. A
+            denied extension includes its operators and types, but not PostgreSQL's own of the same name: `%`
+            of numbers and `%` of pg_trgm look the same.
+        catalog_functions: the database's own functions outside pg_catalog. Until they have been read,
+            functions that are on no list are refused.
         catalog_relations: its relations that call functions when they are read.
         search_path: the schemas in which a name without a schema is looked up, in order; pg_catalog comes
             first where it is not among them.
-        facts: what else in the catalog decides which function a name means.
+        facts: further facts of the catalog that decide which function a name means.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class FunctionPolicy:
         Args:
             schema: as written; "" when the call names none.
             argument_count: how many arguments the call has.
-            arguments: returns what is known of them; called only if the database has functions of that name.
+            arguments: returns their known types; called only if the database has functions of that name.
         """
         if (verdict := self._call_verdict(schema, name)) is not None:
             return None if verdict else RefusalReason.DENIED
@@ -160,7 +160,7 @@ class FunctionPolicy:
     def value_function_refusal(self, name: str) -> RefusalReason | None:
         """Return why `(value).name` is refused: for a value of any type, it can call a function or cast.
 
-        A name of which nothing is known is the field of a row.
+        An unknown name is the field of a row.
         """
         if refusal := self._row_function_refusal(name) or self._first_refusal(self._checks_of(name)):
             return refusal
@@ -184,7 +184,7 @@ class FunctionPolicy:
 
         Args:
             schema: as written; "" when the statement names none.
-            arguments: returns what is known of its operands; None if they are not written.
+            arguments: returns the known types of its operands; None if they are not written.
         """
         is_known = schema in ("", "pg_catalog") and is_known_operator(symbol)
         if is_known and (schema or not self._lookup.has_operators(symbol)):
@@ -196,7 +196,7 @@ class FunctionPolicy:
         return self._first_refusal(self._without_denied_extensions(behind, is_built_in))
 
     def compares_names_itself(self) -> bool:
-        """Return whether an operator made here may compare a name, or a name as text, with a literal."""
+        """Return whether a user-defined operator may compare a name, or a name as text, with a literal."""
         behind = (
             function
             for compared in (NAME_TYPE, TEXT_TYPE)
@@ -241,7 +241,7 @@ class FunctionPolicy:
 
     @property
     def surroundings(self) -> Surroundings:
-        """What a search for casts has to know of the database."""
+        """The facts about the database that a search for casts needs."""
         return self._given.surroundings(self._path)
 
     def type_refusal(self, name: str) -> RefusalReason | None:
@@ -275,7 +275,7 @@ class FunctionPolicy:
         ]
 
     def type_text_refusal(self, text: str | None) -> RefusalReason | None:
-        """Return why a function may not be given the name of a type as text; None for a name not known."""
+        """Return why a function may not get the name of a type as text; None if the name is unknown."""
         return self._first_refusal(
             function
             for name, functions in self._casts.by_name().items()

@@ -24,7 +24,7 @@ from pgmcp.validation import bounds
 from pgmcp.validation.lexer import TokenKind, tokenize
 
 Node = dict[str, Any]
-"""The fields of a parse node, or one node under its name."""
+"""The fields of a parse node; or a dict with one item, from the node's name to its fields."""
 
 
 class Statement(NamedTuple):
@@ -76,7 +76,7 @@ _decode_quickly = msgspec.json.Decoder(dict[str, Any]).decode
 def _library() -> ctypes.CDLL:
     package = importlib.util.find_spec("postgast")
     if package is None or package.origin is None:
-        raise ImportError("the package postgast, which carries PostgreSQL's grammar, is not installed")
+        raise ImportError("the package postgast, which contains PostgreSQL's grammar, is not installed")
     library = ctypes.CDLL(str(Path(package.origin).parent / _LIBRARY_BY_SYSTEM[platform.system()]))
     library.pg_query_parse.argtypes = (ctypes.c_char_p,)
     library.pg_query_parse.restype = _ParseResult
@@ -86,12 +86,12 @@ def _library() -> ctypes.CDLL:
 
 
 def parse(sql: str) -> list[Statement]:
-    """Return the statements of a text that kept to `pgmcp.validation.bounds`.
+    """Return the statements of a text that passed `pgmcp.validation.bounds`.
 
     Locations in the tree are 0-based byte offsets in the UTF-8 text.
 
     Raises:
-        SqlRejectedError: if it is not PostgreSQL's syntax.
+        SqlRejectedError: the text is not valid PostgreSQL syntax.
     """
     library = _library()
     result = library.pg_query_parse(sql.encode("utf-8"))
@@ -100,7 +100,9 @@ def parse(sql: str) -> list[Statement]:
             raise _syntax_error(sql, result.error.contents)
         tree = _decode(result.parse_tree)
     except RecursionError:
-        raise SqlRejectedError("the statement nests too deep", hint="split it into parts with WITH") from None
+        raise SqlRejectedError(
+            "the statement is nested too deeply", hint="split it into parts with WITH"
+        ) from None
     finally:
         library.pg_query_free_parse_result(result)
     return [_statement(sql, raw) for raw in tree.get("stmts", ())]

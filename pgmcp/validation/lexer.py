@@ -36,17 +36,18 @@ class Token(NamedTuple):
     start: int
 
 
-# Letters beyond ASCII are letters of names to PostgreSQL, a no-break space included.
+# PostgreSQL accepts all characters beyond ASCII in names, even a no-break space.
 _LETTER = r"A-Za-z_\x80-\U0010ffff"
 _SKIPPED = r"(?:[ \t\n\r\f\v]++|--[^\n\r]*+)*"
-# A quotation mark that closes is never followed by another, so that nothing is left to try again.
+# A closing quotation mark is never followed by another one, so the pattern does not backtrack.
 _STRING_BODY = r"(?:[^']++|'')*'(?!')"
 _ESCAPE_BODY = r"(?:[^'\\]++|\\.|'')*'(?!')"
 _NAME_BODY = r'(?:[^"]++|"")*"(?!")'
 
-# Hostile text must cost time in proportion to its length: repetition of single characters is possessive
-# (++, *+), and after a repeated group only one continuation can match. Repetition of a group is never
-# possessive: CPython before 3.11.5 matches that wrongly (https://github.com/python/cpython/issues/106052).
+# The time must be proportional to the length, even for hostile text: repetition of single characters is
+# possessive (++, *+), and after a repeated group only one continuation can match. Repetition of a group is
+# never possessive, because CPython before 3.11.5 matches that wrongly
+# (https://github.com/python/cpython/issues/106052).
 _TOKEN = re.compile(
     rf"""
     {_SKIPPED}(?:
@@ -76,7 +77,7 @@ def tokenize(sql: str) -> Iterator[Token]:
     """Yield the tokens of a text in order, without spaces and comments.
 
     Raises:
-        SqlRejectedError: if a string, quoted name or comment never ends, or comments nest too deep.
+        SqlRejectedError: a string, quoted name or comment has no end, or comments are nested too deeply.
     """
     position = 0
     while match := _TOKEN.match(sql, position):
@@ -102,7 +103,7 @@ def _end_of_comment(sql: str, start: int) -> int:
         depth += 1 if edge.group() == "/*" else -1
         if depth > MAX_COMMENT_DEPTH:
             raise SqlRejectedError(
-                f"comments nest deeper than {MAX_COMMENT_DEPTH}",
+                f"comments are nested more than {MAX_COMMENT_DEPTH} levels deep",
                 hint="leave the comments out",
                 position=start,
             )
@@ -120,7 +121,7 @@ def _end_of_dollar_quote(sql: str, start: int, delimiter: str) -> int:
 
 def _refusal(group: str, sql: str, start: int) -> SqlRejectedError:
     return SqlRejectedError(
-        f"a {group.removeprefix('unfinished_')} is opened and never closed",
+        f"a {group.removeprefix('unfinished_')} is not closed",
         hint="close it; the statement may have been cut off",
         offending=sql[start : start + 20],
         position=start,

@@ -10,11 +10,11 @@ from pgmcp.validation.overloads import CallArguments, is_hidden
 
 PG_CATALOG: Final = "pg_catalog"
 ANY_SCHEMA: Final = "*"
-"""In a search path: schemas that are not known."""
+"""In a search path: unknown schemas."""
 
 
 def complete_path(schemas: Iterable[str]) -> tuple[str, ...]:
-    """Return a search path with pg_catalog, which comes first where it is not named."""
+    """Return a search path with pg_catalog, which comes first if the path does not name it."""
     path = tuple(schemas)
     return path if PG_CATALOG in path else (PG_CATALOG, *path)
 
@@ -23,8 +23,8 @@ class Lookup:
     """The functions and operators of one database, by name.
 
     Args:
-        functions: those of the database itself.
-        facts: what else decides which of them a name means.
+        functions: the database's own functions.
+        facts: further facts that decide which of them a name means.
     """
 
     def __init__(self, functions: Iterable[CatalogFunction], facts: ResolutionFacts) -> None:
@@ -35,7 +35,7 @@ class Lookup:
         self._built_in_operators: dict[str, list[CatalogOperator]] = defaultdict(list)
         self._by_symbol: dict[str, list[CatalogFunction]] = defaultdict(list)
         self.sets_search_path = False
-        """Whether a function sets a search path for what it calls."""
+        """Whether any function sets a search path."""
         for function in functions:
             self.sets_search_path |= function.search_path is not None
             self._functions[function.name].append(function)
@@ -49,15 +49,15 @@ class Lookup:
             self._built_in_operators[operator.symbol].append(operator)
 
     def has_functions(self, name: str) -> bool:
-        """Return whether the database has functions of this name, wherever they are."""
+        """Return whether the database has functions of this name, in any schema."""
         return name in self._functions
 
     def named(self, name: str) -> Sequence[CatalogFunction]:
-        """Return the functions of this name, wherever they are."""
+        """Return the database's functions of this name, in any schema."""
         return self._functions.get(name, ())
 
     def finder_of_calls(self, has_column: Callable[[str, str], bool]) -> Callable[[str, str], bool]:
-        """Return what says whether `qualifier.name` may call a function.
+        """Return a predicate: whether `qualifier.name` may call a function.
 
         Args:
             has_column: returns whether everything called like the qualifier has a column of that name.
@@ -70,11 +70,11 @@ class Lookup:
         return may_call
 
     def has_operators(self, symbol: str) -> bool:
-        """Return whether the database has operators of this symbol, wherever they are."""
+        """Return whether the database has operators of this symbol, in any schema."""
         return symbol in self._by_symbol
 
     def behind_symbol(self, symbol: str) -> list[CatalogFunction]:
-        """Return the functions behind the database's operators of this symbol, wherever they are."""
+        """Return the functions of the database's operators with this symbol, in any schema."""
         return self._by_symbol.get(symbol, [])
 
     def functions(
@@ -84,7 +84,7 @@ class Lookup:
 
         Args:
             schema: as written; "" when the call names none.
-            arguments: None if nothing is known of them.
+            arguments: None if their types are not known.
         """
         found = self._functions.get(name, [])
         if not found:
@@ -96,7 +96,9 @@ class Lookup:
             # Of pg_catalog, `found` has what operators and casts of the database call.
             places[path.index(PG_CATALOG)] = self._built_in_functions.get(name, [])
         chosen = self._types.choose(places, arguments) if arguments else _not_always_hidden(places, path)
-        if not chosen and arguments:  # the server should find none; if it does, it can be any of them
+        if (
+            not chosen and arguments
+        ):  # the server should find no function; if it finds one, it can be any of them
             chosen = [each for place in places for each in place if each.takes(arguments.count)]
         return [each for each in chosen if schema or each.schema != PG_CATALOG]
 
@@ -123,9 +125,9 @@ class Lookup:
 def _not_always_hidden(
     places: Sequence[Sequence[CatalogFunction]], path: Sequence[str]
 ) -> list[CatalogFunction]:
-    """Return the functions that PostgreSQL's own do not hide, however they are called.
+    """Return the functions that PostgreSQL's own do not hide in every call.
 
-    Other schemas are no proof: the server passes over those that the role may not use.
+    Other schemas do not count, because the server skips schemas that the role may not use.
     """
     first = path.index(PG_CATALOG) if PG_CATALOG in path else len(path)
     before = [each for place in places[:first] for each in place]

@@ -1,7 +1,7 @@
 """Caches accepted statements: one that differs only in plain literals is not checked again.
 
-Hosts often send the same statement with another id, date or word. The cache has the text without its plain
-literals, and the policy that accepted it. It is safe because:
+Hosts often send the same statement with another id, date or word. An entry has the text without its plain
+literals, and the policy that accepted it. This is safe because:
 
 - only texts qualify in which both grammars see the same literals: printable ASCII, without comments,
   backslashes, dollar signs, double quotes or semicolons, every literal a short run of harmless characters or
@@ -22,15 +22,15 @@ from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.statement_kind import StatementKind, ValidatedStatement
 
 MAX_CHARACTERS: Final = 8_000
-"""Of a text that is remembered; a literal has at most `_MAX_LITERAL` of them, so no bound can be passed."""
+"""Maximum characters of a cached text; a literal has at most `_MAX_LITERAL`, so no limit can be exceeded."""
 
 _MAX_LITERAL: Final = 100
 
 # The number behind FLOAT decides which type it is.
 _UNPLAIN: Final = re.compile(r"""[^\t\n\r -~]|["$;\\]|--|/\*|\bfloat\s*\(""", re.IGNORECASE)
 
-# A string must not follow a word character or & (E'', U&'', N'', B''), nor touch another quote.
-# Whatever else begins with a quote or a digit is matched by the last two branches.
+# A string must not follow a word character or & (E'', U&'', N'', B''), nor touch another quote. The last two
+# branches match everything else that begins with a quote or a digit.
 _LITERAL: Final = re.compile(
     rf"""(?<![\w&'.])'[\w .:@%,+-]{{0,{_MAX_LITERAL}}}'(?!['\w])
         |(?<![\w.])[0-9]{{1,9}}(?![\w.])
@@ -53,7 +53,7 @@ class ValidationMemo:
     """Validates statements, and accepts those that it has accepted before."""
 
     def __init__(self, validate: Validate, max_statements: int) -> None:
-        """Remember so many texts and so many templates.
+        """Prepare a cache for this many texts and templates.
 
         Args:
             validate: checks a statement in full.
@@ -65,10 +65,10 @@ class ValidationMemo:
         self._by_template: _Accepted = OrderedDict()
 
     def validate(self, sql: str, *, functions: FunctionPolicy) -> ValidatedStatement:
-        """Return the one read that a text contains, as `pgmcp.validation.validate` does.
+        """Return the read-only statement in a text, as `pgmcp.validation.validate` does.
 
         Raises:
-            SqlRejectedError: it contains anything else.
+            SqlRejectedError: the text is anything else.
         """
         key = (functions, sql)
         if (known := self._by_text.get(key)) is not None:
@@ -102,7 +102,7 @@ class ValidationMemo:
 
 @lru_cache(maxsize=2)  # the second grammar asks for the same text again
 def template_of(sql: str) -> str | None:
-    """Return a text with its plain literals left out; None if both grammars might not agree on them."""
+    """Return a text without its plain literals; None if the two grammars might disagree about them."""
     if len(sql) > MAX_CHARACTERS or _UNPLAIN.search(sql):
         return None
     is_plain = True

@@ -1,6 +1,6 @@
-"""Why a function or relation is refused by itself: by its declaration, its body's text, and what it reads.
+"""Refuses functions and relations by themselves: by declaration, by body text, and by relations they read.
 
-What it calls is followed by `pgmcp.validation.call_graph`.
+`pgmcp.validation.call_graph` follows their calls.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ OperatorVerdict = Callable[[str, str, str], bool | None]
 
 
 class NodeRefusals:
-    """Judges functions and relations without what they call.
+    """Judges functions and relations without following their calls.
 
     Args:
         lookup: looks up functions and operators by name.
@@ -77,7 +77,7 @@ class NodeRefusals:
 
     @property
     def _trusts_conditions(self) -> bool:
-        """Whether no operator made here can compare names, whatever the search path."""
+        """Whether no user-defined operator can compare names, with any search path."""
         behind = (each for symbol in NAME_COMPARISONS for each in self._lookup.behind_symbol(symbol))
         return all(function.extension for function in behind)
 

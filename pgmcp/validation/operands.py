@@ -9,10 +9,10 @@ from typing import Final
 from pgmcp.validation.grammar import Node
 
 Operands = tuple[Node | None, ...]
-"""The operands of one call; None stands for one of any type."""
+"""The operands of one call; None means an operand of any type."""
 
 ELEMENT_OF: Final = "ElementOf"
-"""Kind of a node that no tree has: an element of the array below it."""
+"""An artificial kind of node: an element of the array below it."""
 
 _KINDS_WITH_ARRAYS = frozenset({"AEXPR_OP_ANY", "AEXPR_OP_ALL"})
 """Expressions whose operator takes the elements of the array on the right."""
@@ -54,7 +54,7 @@ def operands_of_case(case: Node) -> list[Operands]:
     """Return the operands of each `=` in `CASE x WHEN y`; none for a CASE of conditions."""
     if "arg" not in case:
         return []
-    # A literal has type text there, not one that is still open.
+    # A literal has type text there; it is not untyped.
     arg = None if "A_Const" in case["arg"] else case["arg"]
     return [(arg, when["CaseWhen"]["expr"]) for when in case["args"]]
 

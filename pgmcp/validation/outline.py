@@ -1,10 +1,10 @@
-"""A statement without its literals and without names that mean nothing to sqlglot.
+"""The outline of a statement: the statement without literals, and without names that sqlglot does not know.
 
     select o.total from orders o where o.id = 17   ─▶   select «0».total from «1» «0» where «0».id = 0
 
 sqlglot's parser recognizes only names that occur in its own code and tables. It copies all other names, so
 two statements with the same outline get the same tree, except for those names and the values of the literals.
-If sqlglot took a statement for one read, another with the same outline need not be parsed again.
+If sqlglot parsed a statement as one read, another with the same outline need not be parsed.
 
 This is for the second grammar only: PostgreSQL's own grammar and the meaning of names are checked every time.
 """
@@ -59,7 +59,7 @@ def is_known(name: str) -> bool:
 
 
 def gather_words() -> None:
-    """Gather the words that sqlglot's parser can tell from others, and some more; takes about 0.1 s.
+    """Gather the words that sqlglot's parser recognizes, and some more; takes about 0.1 s.
 
     They come from the constants of its functions, and from its tables and the names of its classes, of which
     the names of functions are made.

@@ -42,10 +42,11 @@ SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time
 
 
 class ReadingCheck:
-    """Walks one tree, collects the relations that it names, and refuses what does more than read.
+    """Walks one tree, collects the relations that it names, and refuses nodes that do more than read.
 
     Attributes:
-        depends_on_literals: a check used the value of a literal. Every check that does so must set it.
+        depends_on_literals: whether a check used the value of a literal. Every check that does so must set
+            it.
     """
 
     def __init__(self, sql: str, functions: FunctionPolicy) -> None:
@@ -140,7 +141,7 @@ class ReadingCheck:
         return self._types
 
     def _check_rows_made_of(self, what: str, fields: Node) -> None:
-        """Refuse to make rows of a type that is not written where any domain or cast is refused."""
+        """Refuse rows of a type that the statement does not name, if any domain or cast is refused."""
         if refusal := self._functions.type_text_refusal(None):
             self._refuse_use("a row made by", what, refusal, fields)
 
@@ -149,7 +150,7 @@ class ReadingCheck:
         is_named = any("NamedArgExpr" in argument for argument in arguments)
         text = constant_text(arguments[1]) if len(arguments) > 1 and not is_named else ""
         if refusal := self._functions.type_text_refusal(text or None):
-            self._refuse_use("a cast to type", text or "whose name is put together", refusal, fields)
+            self._refuse_use("a cast to type", text or "whose name is computed", refusal, fields)
 
     def _check_setting(self, arguments: list[Node], fields: Node) -> None:
         self.depends_on_literals = True
@@ -165,7 +166,7 @@ class ReadingCheck:
             return
         if has_secret_column(schema, name):
             self._relations_with_secrets.append(fields)
-            self.depends_on_literals = True  # a condition on them may leave out the secrets
+            self.depends_on_literals = True  # a condition may exclude the rows with secrets
         elif secret := secret_relation_refusal(schema, name):
             message, hint = secret
             self._refuse(message, fields, offending=name, hint=hint)
@@ -174,7 +175,7 @@ class ReadingCheck:
         self._column_casts += self._functions.column_casts(schema, name)
 
     def _check_column_casts(self, root: Node) -> None:
-        """Refuse a statement that may call a cast of a column's type which may not be called."""
+        """Refuse a statement that may call a refused cast of a column's type."""
         self.depends_on_literals |= any(each.cast.is_check for each in self._column_casts)
         columns = self._functions.known_columns(root, self._with_references)
         surroundings = replace(self._functions.surroundings, has_column=columns.has)
@@ -260,7 +261,7 @@ class ReadingCheck:
         self._check_implied_operators("=", join, [(each, each) for each in known])
 
     def _check_implied_operators(self, symbols: str, fields: Node, pairs: Sequence[Operands]) -> None:
-        """Check operators that the server's parser adds; a database may have its own with these symbols."""
+        """Check operators that the server's parser adds; a database may define its own with these symbols."""
         for symbol in symbols.split():
             for pair in pairs:
                 if refusal := self._functions.operator_refusal(
@@ -316,11 +317,9 @@ class ReadingCheck:
         message = (
             f"{words} inside WITH changes data"
             if name in CHANGING_NODES
-            else f"{words} is not part of a read"
+            else f"{words} is not allowed in a read-only statement"
         )
-        self._refuse(
-            message, fields.get("relation", fields), offending=words, hint="write a SELECT in its place"
-        )
+        self._refuse(message, fields.get("relation", fields), offending=words, hint="write a SELECT instead")
 
     def _refuse(self, message: str, fields: Node, *, offending: str, hint: str) -> NoReturn:
         location = fields.get("location", -1)

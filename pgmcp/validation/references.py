@@ -1,6 +1,6 @@
 """Finds the relations that a query reads and the texts that it compares columns with.
 
-Used to explain why a query failed or found nothing; nothing is accepted or refused here.
+Used to explain why a query failed or found nothing. This module accepts and refuses nothing.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _EQUALITY_KINDS = frozenset({"AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY"})
 _LIKE_KINDS = frozenset({"AEXPR_LIKE", "AEXPR_ILIKE"})
 _CASE_FUNCTIONS = frozenset({"lower", "upper"})
 _TRIMMING_FUNCTIONS = frozenset({"btrim", "ltrim", "rtrim"})
-# Their result still looks like the value to a reader; the result of left() or md5() does not.
+# A reader still recognizes the value in their result, unlike in the result of left() or md5().
 _COSMETIC_FUNCTIONS = (
     _CASE_FUNCTIONS
     | _TRIMMING_FUNCTIONS
@@ -39,13 +39,13 @@ class TextComparison:
 
     Attributes:
         qualifier: the table or alias before the column; "" if there is none.
-        text: what the column is compared with; of a pattern without the % at its ends.
-        is_pattern: the text may be anywhere in the value.
-        ignores_case: as ILIKE does.
-        case_function: "lower" or "upper" where the column is in one of these; "" if not.
-        condition: this comparison alone as SQL, of a table with the alias `t`.
-        is_computed: only the server can evaluate it: other functions are around the column, or the pattern
-            has wildcards inside.
+        text: the text that the column is compared with; for a pattern, without the % at its ends.
+        is_pattern: whether the text may be anywhere in the value.
+        ignores_case: whether case is ignored, as by ILIKE.
+        case_function: "lower" or "upper" if the column is inside that function; else "".
+        condition: this comparison as SQL, for a table with the alias `t`.
+        is_computed: whether only the server can evaluate it, because the column is inside other functions, or
+            the pattern has wildcards inside.
     """
 
     qualifier: str
@@ -80,8 +80,8 @@ class References:
         relations: (alias or name, relation as `table` or `schema.table`), in the order of the tree, without
             the names of its own WITH queries.
         comparisons: those of the kinds that `TextComparison` describes, in the order of the tree.
-        used_columns: (qualifier or "", column) of conditions and computed expressions: all but what is only
-            selected, sorted or grouped by.
+        used_columns: (qualifier or "", column) of conditions and computed expressions, without columns that
+            are only selected, sorted or grouped by.
     """
 
     relations: tuple[tuple[str, str], ...] = ()

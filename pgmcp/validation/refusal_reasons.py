@@ -40,9 +40,9 @@ class RefusalReason(StrEnum):
 
 
 UNREADABLE = frozenset(reason for reason in RefusalReason if reason.startswith("unreadable"))
-"""Families of what a role may not read in the catalog."""
+"""Reasons that are about parts of the catalog that the role may not read."""
 
-ALLOW_HINT = "an operator who trusts it can name it in PG_MCP_SERVER_ALLOWED_FUNCTIONS"
+ALLOW_HINT = "an operator who trusts it can add it to PG_MCP_SERVER_ALLOWED_FUNCTIONS"
 
 _CATALOGS_OF_FUNCTIONS = "pg_catalog.pg_proc, pg_catalog.pg_language, pg_catalog.pg_aggregate"
 
@@ -50,28 +50,28 @@ TEXT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.SLEEP: "it only waits",
     RefusalReason.FILES: "it reaches files of the database server",
     RefusalReason.LARGE_OBJECTS: "it reads or writes large objects",
-    RefusalReason.SQL_TEXT: "it runs SQL text or reads tables that this check cannot see",
+    RefusalReason.SQL_TEXT: "it runs SQL or reads tables that pgmcp cannot check",
     RefusalReason.NETWORK: "it reaches other servers",
     RefusalReason.SECRETS: "it shows passwords or connection strings of the server",
-    RefusalReason.LOCKS: "it takes or frees advisory locks",
+    RefusalReason.LOCKS: "it acquires or releases advisory locks",
     RefusalReason.SEQUENCES: "it uses up or depends on a session's sequence values",
     RefusalReason.NOTIFICATIONS: "it talks to other sessions through notifications",
     RefusalReason.SETTINGS: "it changes settings of the session or the server",
     RefusalReason.OTHER_SESSIONS: "it acts on other sessions",
-    RefusalReason.TRANSACTION_ID: "it takes a transaction id or exports a snapshot",
+    RefusalReason.TRANSACTION_ID: "it assigns a transaction id or exports a snapshot",
     RefusalReason.WAL: "it acts on the write-ahead log, backups or recovery",
     RefusalReason.REPLICATION: "it acts on replication slots or origins",
     RefusalReason.STATISTICS: "it changes the server's statistics",
     RefusalReason.STORAGE: "it changes how data is stored or cached",
-    RefusalReason.PAGES: "it reads raw pages or locks of a table, past the rights on its rows",
+    RefusalReason.PAGES: "it reads raw pages or locks of a table, regardless of the privileges on its rows",
     RefusalReason.INTERNAL: "it is internal to the server and not meant for queries",
     RefusalReason.VOLATILE: "it is volatile, so calling it may change something",
-    RefusalReason.SECURITY_DEFINER: "it runs with the rights of its owner (SECURITY DEFINER)",
+    RefusalReason.SECURITY_DEFINER: "it runs with the privileges of its owner (SECURITY DEFINER)",
     RefusalReason.CALLER: "its SET clause changes the caller's role or claims",
-    RefusalReason.LANGUAGE: "it is written in a language that can reach past the transaction",
+    RefusalReason.LANGUAGE: "it is written in a language that can act outside the transaction",
     RefusalReason.DENIED: "the operator of this server denies it",
-    RefusalReason.UNKNOWN: "it is not on the list of what is known to only read",
-    RefusalReason.SHADOWED: "the database has a function of its own by this name that may change something",
+    RefusalReason.UNKNOWN: "it is not on the list of functions that are known to only read",
+    RefusalReason.SHADOWED: "the database has its own function of this name, which may change something",
     RefusalReason.UNREADABLE_FUNCTION: (
         "the role of this connection may not read pg_proc, so what the function does is not known"
     ),
@@ -88,19 +88,19 @@ TEXT_BY_REASON: dict[RefusalReason, str] = {
     ),
     RefusalReason.UNREADABLE_FOREIGN_TABLE: (
         "the role of this connection may not read pg_foreign_table or pg_inherits, so it is not known "
-        "whether a program gives its rows"
+        "whether a program produces its rows"
     ),
 }
 
 HINT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.SLEEP: "leave it out; the rows are the same without waiting",
-    RefusalReason.FILES: "query tables and views instead; server files are out of reach on purpose",
+    RefusalReason.FILES: "query tables and views instead; pgmcp does not allow access to server files",
     RefusalReason.LARGE_OBJECTS: "query columns of ordinary tables instead",
     RefusalReason.SQL_TEXT: "write the inner query as part of this statement instead, as a subquery or WITH",
     RefusalReason.NETWORK: "query a database configured for this server by its name instead",
     RefusalReason.SECRETS: "pg_stat_replication and pg_stat_subscription show replication without them",
     RefusalReason.LOCKS: "leave it out; a read needs no lock of its own",
-    RefusalReason.SEQUENCES: "pg_sequences shows where each sequence stands",
+    RefusalReason.SEQUENCES: "pg_sequences shows the last value of each sequence",
     RefusalReason.NOTIFICATIONS: "leave it out",
     RefusalReason.SETTINGS: "leave it out; current_setting() and SHOW read settings",
     RefusalReason.OTHER_SESSIONS: "pg_stat_activity shows other sessions without touching them",
@@ -110,7 +110,7 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.STATISTICS: "the pg_stat_* views only read",
     RefusalReason.STORAGE: "leave it out",
     RefusalReason.PAGES: "query the table itself instead",
-    RefusalReason.INTERNAL: "use the SQL operator, cast or function it stands behind",
+    RefusalReason.INTERNAL: "use the SQL operator, cast or function that calls it",
     RefusalReason.VOLATILE: ALLOW_HINT,
     RefusalReason.SECURITY_DEFINER: ALLOW_HINT,
     RefusalReason.CALLER: ALLOW_HINT,
@@ -139,7 +139,7 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
 
 
 class Refusal(NamedTuple):
-    """Why a function or relation is refused: the culprit that it calls or is, and the reason.
+    """Why a function or relation is refused: the object that causes it (the culprit), and the reason.
 
     Attributes:
         policy: the row policy through which the culprit is called, with its table; "" without one.
@@ -159,11 +159,11 @@ class Refusal(NamedTuple):
         return f"{relation} is not readable here: {through}{TEXT_BY_REASON[self.reason]}"
 
     def hint_for_relation(self) -> str:
-        """Return what a reader or an operator can do about a relation that is refused."""
+        """Return the hint for a refused relation, for the caller and the operator."""
         if self.reason in UNREADABLE:
             hint = HINT_BY_REASON[self.reason].removesuffix(f"; {ALLOW_HINT}")
         else:
-            hint = "" if self.policy else "read the tables behind it"
+            hint = "" if self.policy else "query the tables behind it"
         if self.allowable:
             trusted = "the policy" if self.policy else "it"
             allow = (

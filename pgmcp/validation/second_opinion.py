@@ -1,9 +1,8 @@
-"""Checks with a second grammar, sqlglot, that a text is one query in which nothing modifies.
+"""Checks with a second grammar, sqlglot, that a text is one query without modifications.
 
-It can only refuse. If sqlglot cannot parse what PostgreSQL's own grammar accepts,
-PostgreSQL's grammar decides alone. sqlglot backtracks, exponentially often on nested
-arrays and types: its steps back are counted, and above a limit it is not asked any
-further. Any other failure is a fault of the guard and is logged as a warning.
+It can only refuse. If sqlglot cannot parse a text that PostgreSQL's own grammar accepts, PostgreSQL's grammar
+decides alone. On nested arrays and types, sqlglot backtracks exponentially often; its steps back are counted,
+and above a limit its parse is stopped. Any other failure is a bug of the guard and is logged as a warning.
 
 Import this module late: sqlglot takes a few hundred milliseconds to load.
 """
@@ -27,27 +26,27 @@ _ROOTS = (exp.Query, exp.Values)
 _MODIFYING_NODES = (exp.DML, exp.DDL, exp.Into, exp.Lock, exp.Drop, exp.Alter, exp.Command)
 
 _logger = logging.getLogger(__name__)
-# It warns of syntax it does not know, with the text of the statement.
+# sqlglot logs a warning for unknown syntax, with the text of the statement.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
 _MAX_OUTLINES = 1_000
 _reads: set[str | None] = set()
-"""Outlines of statements that sqlglot took for one read."""
+"""Outlines of statements that sqlglot parsed as one read."""
 
 _NO_OPINION = (SqlglotError, StepsSpentError, RecursionError)
 
 
 def check(sql: str, token_count: int) -> None:
-    """Refuse a query that sqlglot takes for something else than one read.
+    """Refuse a query that sqlglot does not parse as one read.
 
-    One with the outline of an earlier read is not parsed again.
+    A query with the outline of an earlier read is not parsed again.
 
     Args:
         token_count: length of the query; very long ones are not checked.
 
     Raises:
-        SqlRejectedError: if sqlglot reads it as something else than one read.
+        SqlRejectedError: sqlglot parses the query as something else.
     """
     if token_count > _MAX_TOKENS:
         return
@@ -61,24 +60,24 @@ def check(sql: str, token_count: int) -> None:
 
 
 def is_read(sql: str) -> bool:
-    """Return whether sqlglot takes a query for one read; False if it has no opinion.
+    """Return whether sqlglot parses a query as one read; False if it cannot parse it.
 
     Raises:
-        SqlRejectedError: if it takes the query for something else.
+        SqlRejectedError: sqlglot parses the query as something else.
     """
     try:
         statements = _parse(sql)
     except _NO_OPINION as error:
         _logger.debug("PostgreSQL's grammar decides alone: %s", type(error).__name__)
         return False
-    except Exception as error:  # some text makes sqlglot raise TypeError and the like
+    except Exception as error:  # some texts make sqlglot raise TypeError and the like
         _logger.warning(
             "the second grammar failed with %s; PostgreSQL's grammar decided alone", type(error).__name__
         )
         return False
     if other := _other_than_one_read(statements):
         raise SqlRejectedError(
-            f"a second grammar reads the statement as {other}",
+            f"a second grammar parses the statement as {other}",
             hint="write it in plain SQL: one SELECT, without constructs that depend on the dialect",
         )
     return True
@@ -87,7 +86,7 @@ def is_read(sql: str) -> bool:
 def require_read(sql: str) -> None:
     """Parse a read. Raises every failure, unlike `check`, which ignores those of sqlglot itself."""
     if other := _other_than_one_read(_parse(sql)):
-        raise RuntimeError(f"a read is taken for {other}")
+        raise RuntimeError(f"a read is parsed as {other}")
 
 
 def _parse(sql: str) -> list[exp.Expr | None]:

@@ -1,11 +1,11 @@
-"""Tables and views that contain secrets, or show data regardless of the rights on its table.
+"""Tables and views that contain secrets, or show data of tables regardless of the privileges on them.
 
 A statement may read the other columns of some of them: see `pgmcp.validation.secret_columns`.
 """
 
-_PASSWORDS = "it holds password hashes or connection passwords"
+_PASSWORDS = "it contains password hashes or connection passwords"
 _FILES = "it shows files of the database server"
-_RAW = "it holds data of other tables, past the rights on them"
+_RAW = "it contains data of other tables, regardless of the privileges on them"
 
 _CATALOGS: dict[str, tuple[str, str]] = {
     "pg_authid": (_PASSWORDS, "query pg_roles instead"),

@@ -1,6 +1,6 @@
 """The SELECT blocks of a query: what each reads, which columns it equates, and what it aggregates.
 
-Syntax only: `pgmcp.lookup.fan_out` judges the blocks by the keys in the catalog.
+This module looks only at syntax; `pgmcp.lookup.fan_out` judges the blocks by the keys in the catalog.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -70,7 +70,7 @@ class SelectBlock:
 
 
 class _UnreadableError(Exception):
-    """A block has a form that is not followed here."""
+    """The form of a block is not supported."""
 
 
 def read_select_blocks(sql: str) -> list[SelectBlock]:
@@ -127,7 +127,7 @@ class _WrittenText:
         depth = 0
         for number in range(place, -1, -1):
             token = self._tokens[number]
-            # Brackets around joins are left on the way; what they close is skipped.
+            # Brackets around joins are ignored, and so are their closing brackets.
             depth = max(0, depth - _depth_change(token))
             if depth == 0 and _word(token) == "from" and not self._is_distinct_from(number):
                 return number

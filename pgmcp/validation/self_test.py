@@ -1,4 +1,4 @@
-"""Tests at startup that the guards work in this interpreter, with the packages that are installed.
+"""Tests at startup that the guards work in this interpreter, with the installed packages.
 
 A regular expression, a library or a compiled parser that behaves differently from those the tests ran with
 could let a write pass unnoticed. A few texts with known results detect that.
@@ -25,8 +25,8 @@ _READ: Final = "SELECT a FROM t WHERE b = 1"
 _WRITES: Final = ("DELETE FROM t", "WITH x AS (DELETE FROM t RETURNING a) SELECT a FROM x")
 
 _HINT: Final = (
-    "no statement is run while the self-test fails: install pgmcp into a fresh environment with the versions "
-    "that its pyproject.toml names, or use another Python"
+    "pgmcp runs no statement while the self-test fails: install pgmcp into a new environment with the "
+    "versions in its pyproject.toml, or use another version of Python"
 )
 
 

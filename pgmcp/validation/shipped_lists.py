@@ -2,8 +2,8 @@
 
 `scripts/generate_function_list.py` writes the lists of functions; they are data files, to be reviewed.
 Operators are known by symbol: those of PostgreSQL 18, its contrib extensions, pgvector and PostGIS, which
-only read. A database can define a symbol again for types of its own; `pgmcp.validation.functions` checks
-that with the database's catalog.
+only read. A database can define the same symbol for its own types; `pgmcp.validation.functions` checks that
+with the database's catalog.
 """
 
 from collections.abc import Iterable
@@ -34,34 +34,34 @@ _KNOWN = frozenset(f"{_BUILT_IN} {_CONTRIB_AND_PGVECTOR} {_POSTGIS}".split())
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A line of the shipped lists; with an `argument_count`, it refuses that overload only."""
+    """A line of the shipped lists; with an `argument_count`, it refuses only that overload."""
 
     reason: RefusalReason | None
     argument_count: int | None = None
 
     def refusal(self, argument_count: int) -> RefusalReason | None:
-        """Return why a call with so many arguments is refused."""
+        """Return why a call with this many arguments is refused; None if it is not."""
         if self.argument_count is not None and self.argument_count != argument_count:
             return None
         return self.reason
 
 
 def builtin(schema: str, name: str) -> Listed | None:
-    """Return what is listed of a function of PostgreSQL's own; "" as the schema counts as pg_catalog."""
+    """Return the entry of a function of PostgreSQL; the schema "" counts as pg_catalog."""
     if schema == "information_schema":
         return _builtin_functions().get(f"{schema}.{name}")
     return _builtin_functions().get(name) if schema in ("", "pg_catalog") else None
 
 
 def extension_function(name: str, extension: str = "") -> Listed | None:
-    """Return what is listed of a function of an extension, whatever schema the extension is in.
+    """Return the entry of a function of an extension; the extension may be in any schema.
 
-    What a row allows, it allows its own extension only: `st_*` of postgis says nothing about an `st_`
-    function of postgis_topology. What a row refuses by its whole name is refused of every extension that
-    does not list that name itself.
+    A row allows functions only of its own extension: `st_*` of postgis does not cover an `st_` function of
+    postgis_topology. A row that refuses a full name also applies to all extensions that do not list that name
+    themselves.
 
     Args:
-        extension: the one that the function belongs to; "" when that is not known: any may be meant then.
+        extension: the extension of the function; "" if it is not known, so that it can be any.
     """
     own = _extension_functions(extension)
     if name in own.exact:
@@ -86,7 +86,7 @@ class _ExtensionFunctions(NamedTuple):
 
 @cache
 def _extension_functions(extension: str) -> _ExtensionFunctions:
-    """Return what is listed of one extension; of all of them for "", where a refusal wins."""
+    """Return the entries of one extension; for "", those of all extensions, where a refusal wins."""
     exact: dict[str, Listed] = {}
     prefixes: list[tuple[str, Listed]] = []
     for owner, name, verdict, _ in _rows("extension_functions.tsv"):
@@ -103,7 +103,7 @@ def _rows(file_name: str) -> Iterable[list[str]]:
     text = files("pgmcp.validation").joinpath(file_name).read_text(encoding="utf-8")
     return (
         line.split("\t") for line in text.splitlines()[2:]
-    )  # the servers it is made from, and the columns
+    )  # header lines: the servers that the list was made from, and the columns
 
 
 def _listed(verdict: str) -> Listed:

@@ -1,10 +1,9 @@
 """sqlglot's parser for PostgreSQL, bounded, and with short cuts that give the same tokens and trees.
 
-Its parser tries, steps back and tries again, exponentially often on nested arrays and types: its steps back
-are counted here. Its tokenizer looks at every character; a text without comments, escapes and the like is cut
-up by one regular expression in a quarter of the time. An operand that stands alone, such as `o.total` before
-a comma, need not be asked at each of a dozen levels of operators whether it is one of theirs. That short cuts
-change nothing is tested on all statements of the tests.
+sqlglot's parser backtracks, exponentially often on nested arrays and types; its steps back are counted here.
+Its tokenizer looks at every character; for a text without comments, escapes and the like, one regular
+expression takes a quarter of the time. A lone operand, such as `o.total` before a comma, skips a dozen levels
+of operators. The tests compare the results of the short cuts with sqlglot's own for all their statements.
 
 Import this module late: sqlglot takes a few hundred milliseconds to load.
 """
@@ -28,7 +27,7 @@ _DIALECT: Final = Postgres()
 _TOKENIZER: Final = Postgres.Tokenizer
 
 _UNPLAIN: Final = re.compile(r"""[^\t\n\r -~]|[$;\\{}@`]|--|/\*|&['"]""")
-"""What the short cut does not know: escapes, comments, parameters, Jinja, U&''."""
+"""Syntax that the short cut does not support: escapes, comments, parameters, Jinja, U&''."""
 
 
 def _spelled(keyword: str) -> str:
@@ -69,7 +68,7 @@ def tokenize(sql: str) -> list[Token]:
 
 
 def _tokenize_plain(sql: str) -> list[Token] | None:
-    """Return the tokens of a text that holds nothing unusual; None if it does after all.
+    """Return the tokens of a text without unusual syntax; None if it has some.
 
     Their lines and columns, which only sqlglot's messages show, are left out.
     """
@@ -110,7 +109,7 @@ _READ_BY_KIND: Final[dict[str, Callable[[str], tuple[TokenType, str]]]] = {
 
 
 class BoundedParser(PostgresParser):
-    """Parses one statement, and is then thrown away."""
+    """Parses one statement; use a new parser for each statement."""
 
     def __init__(self) -> None:
         super().__init__(dialect=_DIALECT)
@@ -124,7 +123,9 @@ class BoundedParser(PostgresParser):
             self._advance(index - self._index)
 
     def _parse_disjunction(self) -> exp.Expr | None:
-        if self._curr.token_type in _QUERY_STARTS:  # it looks for an expression first, a dozen levels deep
+        if (
+            self._curr.token_type in _QUERY_STARTS
+        ):  # sqlglot looks for an expression first, a dozen levels deep
             return None
         return self._parse_lone_operand(_AFTER_EXPRESSION) or super()._parse_disjunction()
 
@@ -159,7 +160,7 @@ _QUERY_STARTS: Final = frozenset({TokenType.SELECT, TokenType.WITH})
 _LITERALS: Final = frozenset({TokenType.NUMBER, TokenType.STRING})
 _NAMES: Final = frozenset({TokenType.VAR, TokenType.IDENTIFIER})
 
-# What no level of operators takes, and what none of those below comparisons takes.
+# Tokens that end an operand at every level of operators, and at the levels below comparisons.
 _AFTER_EXPRESSION: Final = frozenset(
     {TokenType.SENTINEL, TokenType.COMMA, TokenType.R_PAREN, TokenType.FROM, TokenType.ALIAS, TokenType.THEN}
     | {TokenType.WHERE, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.HAVING, TokenType.ON}

@@ -1,4 +1,4 @@
-"""Loads sqlglot from its Python source, also where its compiled modules are installed (`sqlglot[c]`).
+"""Loads sqlglot from its Python source, even if its compiled modules are installed (`sqlglot[c]`).
 
 The compiled parser cannot be subclassed, and the bound on its steps back needs a subclass.
 """
@@ -14,13 +14,13 @@ _PACKAGE = "sqlglot"
 
 
 class _SourceFinder:
-    """Finds the source of a sqlglot module that is there compiled as well; stays for later imports."""
+    """Finds the source of a sqlglot module that is also compiled; stays active for later imports."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return where the source is, or None to let the other finders look."""
+        """Return the source's spec; None leaves the module to the other finders."""
         if name.partition(".")[0] != _PACKAGE:
             return None
         spec = PathFinder.find_spec(name, path, target)
@@ -31,6 +31,6 @@ class _SourceFinder:
 
 
 def load_from_source() -> None:
-    """Let every import of sqlglot from now on take its Python source."""
+    """Make all later imports of sqlglot use its Python source."""
     if _SourceFinder not in sys.meta_path:
         sys.meta_path.insert(0, _SourceFinder)

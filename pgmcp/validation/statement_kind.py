@@ -58,10 +58,10 @@ class ValidatedStatement:
     """One statement that only reads.
 
     Attributes:
-        text: exactly the text that was checked, without what follows its last token.
-        tables: relations that it names, as written, for messages.
-        depends_on_literals: a check used the value of a literal, so the same statement with another value
-            might be refused.
+        text: exactly the text that was checked, up to its last token.
+        tables: the relations that it names, as written, for messages.
+        depends_on_literals: whether a check used the value of a literal, so that the same statement with
+            another value might be refused.
     """
 
     text: str
@@ -101,9 +101,9 @@ EXPLAIN_OPTIONS = frozenset(
 )
 
 _HINT_BY_KIND = {
-    "CopyStmt": "write the SELECT alone; the rows come back as the result",
-    "CreateTableAsStmt": "write the SELECT after AS alone",
-    "DeclareCursorStmt": "write the query of the cursor alone; long results are cut and said to be",
+    "CopyStmt": "write only the SELECT; its rows are the result",
+    "CreateTableAsStmt": "write only the SELECT after AS",
+    "DeclareCursorStmt": "write only the query of the cursor; long results are cut, and the answer says so",
     "PrepareStmt": "write the SELECT itself, with its values in it",
     "ExecuteStmt": "write the SELECT itself, with its values in it",
     "TransactionStmt": "leave it out; every statement already runs in a read-only transaction of its own",
@@ -115,7 +115,7 @@ def classify(sql: str, statements: list[Statement]) -> tuple[StatementKind, Node
     """Return the kind of the one statement, and the node whose tree has to be checked.
 
     Raises:
-        SqlRejectedError: if there is not exactly one, or it is not a read.
+        SqlRejectedError: there is not exactly one statement, or it does not only read.
     """
     if len(statements) != 1:
         _refuse_several(sql, statements)
@@ -142,7 +142,7 @@ def classify(sql: str, statements: list[Statement]) -> tuple[StatementKind, Node
 def _refuse_several(sql: str, statements: list[Statement]) -> NoReturn:
     start = statements[1].start if statements else 0
     raise SqlRejectedError(
-        f"the text holds {len(statements)} statements, not one",
+        f"the text has {len(statements)} statements, not one",
         hint="send one statement at a time",
         offending=_first_word(sql[start:].lstrip("; \t\r\n")),
         position=start,
@@ -178,7 +178,7 @@ def _check_explain(fields: Node) -> None:
 
 
 def _is_analyze(option: Node) -> bool:
-    """Return whether an option of EXPLAIN runs the statement; a value that is not plainly false counts."""
+    """Return whether an option of EXPLAIN runs the statement; only a clearly false value does not."""
     element = option["DefElem"]
     match element.get("arg"):
         case {"String": {"sval": str(text)}} if text.lower() in ("false", "off"):

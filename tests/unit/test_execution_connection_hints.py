@@ -41,7 +41,7 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         ('private key file "/x" has group or world access; file must have permissions u=rw', "chmod 600"),
         ('invalid sslmode value: "no-verify"', "PG_MCP_DATABASE_URL"),
         ("terminating connection due to administrator command; server closed it", "connects again"),
-        ("terminating connection due to transaction timeout; server closed it", "too small for pgmcp's own"),
+        ("terminating connection due to transaction timeout; server closed it", "too short for pgmcp's own"),
         (f"{AT}FATAL:  no such database: nodb", "[databases]"),
         (f"{AT}FATAL:  unsupported startup parameter: options", "ignore_startup_parameters"),
         (f"{AT}FATAL:  no more connections allowed (max_client_conn)", "max_client_conn"),

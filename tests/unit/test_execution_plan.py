@@ -31,7 +31,7 @@ def test_a_plan_that_was_cut_is_not_cheap(rows: list[list[JsonScalar]]) -> None:
     plan = read_plan(Rows((Column("QUERY PLAN", "json"),), rows))
 
     assert not plan.is_cheap
-    assert plan.summary() == "cost inf, about inf rows: a plan that is too long to be read"
+    assert plan.summary() == "cost inf, about inf rows: a plan that is too long to read"
 
 
 def test_a_summary_names_cost_rows_and_the_first_nodes() -> None:

@@ -129,7 +129,7 @@ def test_a_stable_function_of_the_database_passes(schema: str) -> None:
     ("function", "reason"),
     [
         (CatalogFunction("public", "revenue", "v"), "volatile"),
-        (CatalogFunction("public", "revenue", "s", security_definer=True), "rights of its owner"),
+        (CatalogFunction("public", "revenue", "s", security_definer=True), "privileges of its owner"),
         (CatalogFunction("public", "revenue", "i", language="plpython3u"), "language"),
         (CatalogFunction("other", "revenue", "s"), "not on the list"),
     ],
@@ -147,7 +147,7 @@ def test_one_refused_overload_refuses_the_name() -> None:
 def test_a_built_in_name_that_the_database_reuses_must_be_written_out() -> None:
     policy = FunctionPolicy(catalog_functions=[CatalogFunction("public", "lower", "v")])
 
-    assert "a function of its own by this name" in _refusal("lower('A')", policy)
+    assert "its own function of this name" in _refusal("lower('A')", policy)
     _passes("pg_catalog.lower('A')", policy)
 
 

@@ -1,10 +1,10 @@
 """The policy of a database: what its own functions, views and row policies call, read from its catalog.
 
-reader      reads everything and follows it to a `FunctionPolicy`, and again after a change
+reader      reads everything and makes a `FunctionPolicy` of it, and again after a change
 statements  the queries
 resolution  the facts by which a name is resolved to a function or an operator
 rows        catalog rows as objects
-gaps        what to read instead where the role may not read a relation
+gaps        what to read instead if the role may not read a relation
 """
 
 from pgmcp.execution.policy.reader import PolicyReader, find_vital

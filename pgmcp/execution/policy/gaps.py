@@ -1,4 +1,4 @@
-"""What takes the place of parts of the catalog that the role may not read when a policy is made."""
+"""Replacements for parts of the catalog that a policy needs and the role may not read."""
 
 from collections.abc import Collection
 from typing import Final
@@ -6,8 +6,8 @@ from typing import Final
 from pgmcp.execution.catalog_access import without
 from pgmcp.execution.policy.statements import IS_SUBJECT, OWNERS
 
-# Relations of which the role may not read what they call; the statement is sent only where a part is missing.
-# With whether that counts for our role, and for which owners; NULL stands for all of them.
+# Lists the relations whose calls the role may not read, whether they apply to the login role, and to which
+# owners; NULL means all owners. The statement is sent only if a part is missing.
 _UNREADABLE_BY_PART: Final = {
     "pg_policy": f"""
 (WITH owners (id) AS MATERIALIZED ({OWNERS})
@@ -42,8 +42,8 @@ WHERE c.relhassubclass AND c.relkind IN ('r', 'p')
   AND EXISTS (SELECT FROM pg_catalog.pg_class AS f WHERE f.relkind = 'f')""",
 }
 
-# Names of functions as far as pg_depend and regproc tell them without pg_proc. Those that the server brought
-# are its own, and the shipped list says what they do; the others are taken to be callable on anything.
+# Names of functions that pg_depend and regproc show without pg_proc. Functions below OID 16384 are
+# PostgreSQL's, and the shipped list describes them; all others count as callable with any arguments.
 REPLACEMENTS: Final = {
     "pg_proc": """(
     SELECT d.objid AS oid, d.refobjid AS pronamespace,
@@ -85,7 +85,7 @@ FUNCTION_PARTS: Final = frozenset({"pg_proc", "pg_language"})
 
 
 def unreadable_relations(unreadable: Collection[str]) -> str:
-    """Return the statement that lists relations of which it is not known what they call, and why."""
+    """Return the statement that lists relations whose calls are unknown, and why they are."""
     pieces = [
         without(sql, unreadable) for part, sql in sorted(_UNREADABLE_BY_PART.items()) if part in unreadable
     ]

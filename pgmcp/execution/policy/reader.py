@@ -1,4 +1,4 @@
-"""What one database calls by itself, read from its catalog for `FunctionPolicy`.
+"""Reads what one database's own objects call, from its catalog, for `FunctionPolicy`.
 
 Four statements that hardly look at ordinary tables, so that the first question to a huge database waits
 milliseconds for them, not seconds for the whole catalog. They work on servers 13 to 18 and for any role, and
@@ -118,14 +118,14 @@ _READ_PARTS: Final = frozenset(part for part, _ in VERSION_PIECES) | {
 
 
 class PolicyReader:
-    """Makes the policy of one database, and a new one only when what it calls by itself has changed.
+    """Makes the policy of one database, and makes it again only when the objects behind it have changed.
 
     Args:
         fetch: runs a catalog query there.
         allowed: see `FunctionPolicy`.
         denied: see `FunctionPolicy`.
-        caller_settings: settings that say who the caller is, such as "role"; functions that set one of
-            them are refused.
+        caller_settings: settings that identify the caller, such as "role"; functions that set one of them are
+            refused.
         report: called with the parts of the catalog that the role may not use.
     """
 
@@ -147,20 +147,20 @@ class PolicyReader:
         self._policy: FunctionPolicy | None = None
 
     async def read(self) -> FunctionPolicy:
-        """Return the policy for the database as it is now; the last one again if nothing has changed.
+        """Return the policy for the database's current state; if nothing has changed, the previous policy.
 
-        What the role may not read counts as unknown, and is refused where a statement would use it.
+        Objects that the role may not read count as unknown, and statements that would use them are refused.
 
         Raises:
-            ResultTooLargeError: not all was given; a policy that misses some would let traps pass.
-            CatalogDeniedError: the role may not read a part without which no statement can be judged.
-            ExecutionError: what `fetch` raised.
+            ResultTooLargeError: a result was cut; an incomplete policy would accept dangerous calls.
+            CatalogDeniedError: the role may not read a part that is needed to check any statement.
+            ExecutionError: raised by `fetch`.
         """
         found = await find_unreadable(self._fetch)
         self._report(found)
         unreadable = _complete(found & (_READ_PARTS | _OPTIONAL_FUNCTIONS))
-        require(find_vital(unreadable), unreadable, purpose="statements cannot be checked here")
-        # Before the rest: what changes in between is found by the next read.
+        require(find_vital(unreadable), unreadable, purpose="statements cannot be checked")
+        # Read before the rest, so that the next read notices changes made in between.
         parts: list[JsonScalar] = [*sorted(unreadable)]
         version = [*await self._fetch_all(version_statement(unreadable)), parts]
         if self._policy is None or version != self._version:
@@ -185,20 +185,23 @@ class PolicyReader:
         result = await fetch_own(self._fetch, sql)
         if result.truncated or result.cut_cells:
             raise ResultTooLargeError(
-                "the list of the database's functions is larger than one result may be",
-                hint="raise the limits for catalog reads",
+                "the list of the database's functions exceeds the limits for catalog reads",
+                hint=(
+                    "pgmcp cannot check statements in a database with so many functions; no setting raises "
+                    "these limits"
+                ),
             )
         return result.rows
 
 
 def find_vital(unreadable: Collection[str]) -> frozenset[str]:
-    """Return those of the unreadable parts without which no statement can be checked."""
+    """Return the unreadable parts without which no statement can be checked."""
     vital = _VITAL_PARTS | {"pg_depend"} if len(_READ_PARTS & set(unreadable)) > 1 else _VITAL_PARTS
     return vital & set(unreadable)
 
 
 def _complete(unreadable: frozenset[str]) -> frozenset[str]:
-    """Add what cannot be used either: functions are read together with their languages."""
+    """Add the parts that are useless without others: functions are read together with their languages."""
     return unreadable | FUNCTION_PARTS if unreadable & FUNCTION_PARTS else unreadable
 
 

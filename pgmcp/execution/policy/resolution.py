@@ -1,7 +1,7 @@
-"""What decides which function or operator a name means, read from the catalog.
+"""Reads the facts that decide which function or operator a name means.
 
-Nothing is read of a database that has no functions and operators of its own, and the types of columns only
-where a name has several overloads, one of them the database's own.
+If a database has no functions and operators of its own, nothing is read. The types of columns are read only
+if a name has several overloads, one of them the database's own.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,8 @@ from pgmcp.validation.overloads import CatalogType, TypeSystem
 
 ANY_SCHEMA: Final = "*"
 
-# What the database itself brings, without its extensions, and the columns that are called like one of its
-# functions which `value.name` can call.
+# The database's own functions and operators, without those of extensions; and the columns with the name of
+# such a function that `value.name` can call.
 _OWN: Final = """
 WITH RECURSIVE members (class, id) AS (
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
@@ -53,9 +53,9 @@ WITH RECURSIVE members (class, id) AS (
     SELECT c.is_contested OR EXISTS (SELECT FROM callable AS f) FROM contested AS c
 )"""
 
-# A row has a kind, a schema, a name and JSON. Functions of extensions are trusted: nothing is looked
-# up for their sake. Types are those of arguments and columns, with what they are made of, and those of
-# PostgreSQL; types of the same names are read along, because a search path can name them first.
+# A row has a kind, a schema, a name and JSON. Functions of extensions are trusted, so nothing is read for
+# them. The types are PostgreSQL's and those of arguments and columns, with their parts. Other types of the
+# same names are read, too, because a search path can have them first.
 RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
     SELECT d.attname, pg_catalog.json_agg(d.atttypid::pg_catalog.int8)
     FROM (SELECT DISTINCT a.attname, a.atttypid
@@ -175,7 +175,8 @@ FROM pg_catalog.pg_operator AS o
 WHERE (SELECT c.is_contested FROM contested AS c)
 GROUP BY o.oprresult"""  # noqa: S608 - of constants
 
-# Texts that change with the rows above; the version of a policy has functions, operators and casts already.
+# Texts that change when the rows above change. Functions, operators and casts are already in the policy's
+# version.
 RESOLUTION_VERSION: Final = f"""{_OWN}
 SELECT pg_catalog.concat('y', t.oid, ' ', t.ctid, ' ', t.xmin) AS place
 FROM pg_catalog.pg_type AS t
@@ -206,7 +207,7 @@ _PG_CATALOG: Final = "pg_catalog"
 
 
 def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
-    """Return what the rows of `RESOLUTION` tell."""
+    """Return the facts in the rows of `RESOLUTION`."""
     types: list[CatalogType] = []
     casts: list[tuple[int, int]] = []
     functions: list[CatalogFunction] = []
@@ -257,7 +258,7 @@ def _built_in(name: str, least: int, most: int | None, types: str, variadic_elem
 
 
 def read_search_path(setting: str) -> tuple[str, ...]:
-    """Return the schemas of a function's own search_path; an asterisk alone where they are not sure."""
+    """Return the schemas of a function's own search_path; only an asterisk if they are not certain."""
     schemas = []
     try:
         for token in tokenize(setting):

@@ -1,4 +1,4 @@
-"""What rows of `catalog_statements` say, as functions and relations of the database."""
+"""Makes functions and relations of the rows that `pgmcp.execution.policy.statements` returns."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import replace
@@ -30,9 +30,9 @@ _decode_parts = msgspec.json.Decoder(list[_Part]).decode
 
 
 def mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunction:
-    """Return the function, marked where the role may not read what it does.
+    """Return the function, marked as unreadable if the role may not read what it does.
 
-    Of `internal` functions outside pg_catalog, aggregates are the kind that pg_aggregate describes.
+    Among `internal` functions outside pg_catalog, only aggregates are described by pg_aggregate.
     """
     is_aggregate = function.language == "internal" and function.schema != "pg_catalog"
     if "pg_proc" in unreadable or (is_aggregate and "pg_aggregate" in unreadable):
@@ -45,11 +45,11 @@ def mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunct
 def read_relations(
     rows: Iterable[list[JsonScalar]], unknown: Iterable[list[JsonScalar]]
 ) -> list[CatalogRelation]:
-    """Return the relations that call something, and those of which that is unknown."""
+    """Return the relations that call functions, and those for which that is unknown."""
     return [*map(_relation, rows), *map(_unknown_relation, unknown)]
 
 
-# Any: each cell has the type its place in the statement gives it, and the statements are ours.
+# Any: the type of each cell depends on its column in pgmcp's own statement.
 def read_function(row: list[Any]) -> CatalogFunction:
     """Return the function that a row of FUNCTIONS describes."""
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
@@ -88,7 +88,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
 
 
 def _part(part: _Part) -> CatalogFunction:
-    """Return a function that an aggregate is made of."""
+    """Return a function that is part of an aggregate."""
     schema, name, volatility, security_definer, language, extension, settings = part
     return CatalogFunction(
         schema, name, volatility, security_definer, language, extension, settings=settings or ()

@@ -1,19 +1,19 @@
-"""The reads of what one database calls by itself: its functions, and its relations with what they call."""
+"""Statements that read a database's own functions, and its relations with the functions they call."""
 
 from typing import Final
 
 from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.secret_columns import SECRET_COLUMNS
 
-# A view whose option security_invoker is on reads with the rights of the current user, else with its owner's.
+# A view reads with its owner's privileges, unless its option security_invoker is on.
 _IS_INVOKER: Final = """EXISTS (
     SELECT FROM pg_catalog.unnest({view}.reloptions) AS o (text)
     WHERE o.text LIKE 'security_invoker=%'
       AND pg_catalog.boolin(pg_catalog.textout(pg_catalog.split_part(o.text, '=', 2))))"""
 
-# Owners of views and of SECURITY DEFINER functions, through which tables are read with the owner's rights.
-# Row policies apply to neither superusers nor roles with BYPASSRLS; where pg_roles is revoked, they count as
-# other roles, which refuses more and not less.
+# Owners of views and of SECURITY DEFINER functions, through which tables are read with the owner's
+# privileges. Row policies do not apply to superusers and roles with BYPASSRLS. If pg_roles may not be read,
+# these count as other roles, which refuses more, not less.
 OWNERS: Final = f"""
 SELECT o.id FROM (
     SELECT v.relowner FROM pg_catalog.pg_class AS v
@@ -22,13 +22,13 @@ SELECT o.id FROM (
 WHERE NOT EXISTS (
     SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = o.id AND (r.rolsuper OR r.rolbypassrls))"""  # noqa: S608
 
-# Those of them to which policies of a table can apply (check_enable_rls): they do not own the table, or row
+# True for owners to whom policies of a table can apply (check_enable_rls): they do not own the table, or row
 # security is forced.
 IS_SUBJECT: Final = "(t.relforcerowsecurity OR NOT pg_catalog.pg_has_role(owner.id, t.relowner, 'USAGE'))"
 
-# Row policies for SELECT that can apply: `is_ours` to our role, `owners` to these. As the server decides it
-# (check_enable_rls, check_role_for_policy): row security is enabled and applies to the reader; the policy is
-# for PUBLIC (0) or for a role whose rights the reader has.
+# Row policies for SELECT that can apply: `is_ours` says whether to the login role, `owners` to which owners.
+# The conditions are the server's (check_enable_rls, check_role_for_policy): row security is enabled and
+# applies to the reader; the policy is for PUBLIC (0) or for a role whose privileges the reader has.
 POLICIES: Final = f"""
 WITH owners (id) AS MATERIALIZED ({OWNERS})
 SELECT policy.*
@@ -48,7 +48,7 @@ FROM (
 ) AS policy
 WHERE policy.is_ours OR policy.owners IS NOT NULL"""  # noqa: S608 - of constants
 
-# Types whose values hold values of another type: domains, ranges, arrays and rows.
+# Types whose values contain values of another type: domains, ranges, arrays and rows.
 _WHOLES: Final = """
 SELECT t.typbasetype, t.oid FROM pg_catalog.pg_type AS t
 UNION ALL
@@ -64,14 +64,14 @@ SELECT a.atttypid, c.reltype
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.reltype <> '0'"""
 
-# The `ValueKind` of a type that holds values of another: a domain's is that of what it is over.
+# The `ValueKind` of a type that contains values of another; a domain has the kind of its base type.
 _KIND_OF_WHOLE: Final = f"""
 CASE WHEN t.typtype = 'd' THEN {{part}}.kind
      WHEN {{part}}.kind <> {ValueKind.ELEMENT:d} THEN {ValueKind.WHOLE:d}
      WHEN t.typcategory = 'A' THEN {ValueKind.ARRAY:d}
      ELSE {ValueKind.ROW:d} END"""
 
-# Domains whose CHECK makes a value of another domain.
+# Domains whose CHECK creates a value of another domain.
 _NESTED_CHECKS: Final = r"""
 SELECT pg_catalog.oidin(pg_catalog.textout(m.match[1])), k.contypid
 FROM pg_catalog.pg_constraint AS k,
@@ -79,7 +79,7 @@ FROM pg_catalog.pg_constraint AS k,
          k.conbin::pg_catalog.text, ':(?:resulttype|typid) (\d+)', 'g') AS m (match)
 WHERE k.contypid >= '16384'"""
 
-# Casts by functions: the types that were made here, and where the server casts without being told to.
+# Casts by functions, with the types that were created in this database, and whether they are implicit.
 _CASTS: Final = """
 SELECT c.castfunc AS function, c.castsource AS type, c.casttarget AS target,
        c.castcontext = 'i' OR c.castcontext = 'a' AND c.casttarget < '16384' AS is_chosen
@@ -91,18 +91,18 @@ SELECT c.castfunc, c.casttarget, c.casttarget, true
 FROM pg_catalog.pg_cast AS c
 WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384' AND c.castcontext = 'i'"""
 
-# Types with casts by functions: those that values of them have, and those that make values of them.
+# Types with casts by functions: their source types, and their target types.
 _TYPES_WITH_CASTS: Final = f"""
 SELECT c.type FROM ({_CASTS}) AS c
 UNION
 SELECT c.casttarget FROM pg_catalog.pg_cast AS c
 WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384'"""  # noqa: S608 - of constants
 
-# Functions outside the system schemas, and those of PostgreSQL that an operator, cast, domain or aggregate
-# which is not its own calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out
-# PostgreSQL's own functions; casts below 16384 came with the server. A cast is known by the type that was
-# made here: that it casts to, or that it casts from, where nothing or a type of PostgreSQL's is written.
-# Procedures and trigger functions cannot be called in a read. The constructors of ranges come with the type.
+# Functions outside the system schemas, and functions of PostgreSQL that a user-defined operator, cast, domain
+# or aggregate calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out PostgreSQL's
+# own functions; casts below 16384 came with the server. A cast is identified by the user-defined type that it
+# casts to; or that it casts from, if the statement names no type or one of PostgreSQL's. Procedures and
+# trigger functions cannot be called in a read. The constructors of ranges come with the type.
 FUNCTIONS: Final = rf"""
 WITH RECURSIVE operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
@@ -229,16 +229,16 @@ LEFT JOIN casts AS c ON c.id = f.oid
 WHERE f.prokind <> 'p' AND f.prorettype NOT IN ('2279', '3838')  -- triggers
   AND (f.nspname NOT IN ('pg_catalog', 'information_schema') OR o.id IS NOT NULL OR t.id IS NOT NULL)"""  # noqa: S608 - of constants
 
-_SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # as SQL spells them, too
+_SECRET_COLUMNS: Final = ", ".join(str(names) for names in SECRET_COLUMNS)  # also as SQL spells them
 
-# Views, row policies, foreign programs and what they are part of, and columns of types that may be cast
-# unseen; not the views of extensions, which do what the extension does.
-# `funcid` is also the end of `opfuncid`, `fnoid` that of `aggfnoid` and `winfnoid`; a tree is cut up there,
-# because searching it by pattern takes three times as long (measured: 0.15 s for 1,000 views of 40 KB).
-# Of a catalog with secret columns, `selectedCols` says which columns are read: its bits count from -7, the
-# lowest system column, and 7 is the whole row. Up to PostgreSQL 15 it stands in the relation's own entry,
-# later in a second entry with the same relid.
-# Row policies stand under their oid and 2**32.
+# Views, row policies, foreign tables that run programs, relations with such tables as parts, and columns of
+# types that may be cast implicitly. Views of extensions are left out, because they do what the extension
+# does. `funcid` is also the end of `opfuncid`, and `fnoid` the end of `aggfnoid` and `winfnoid`. A stored
+# tree is split at these words, because searching it by pattern takes three times as long (measured: 0.15 s
+# for 1,000 views of 40 KB). For a catalog with secret columns, `selectedCols` shows which columns are read:
+# its bits count from -7, the lowest system column, and 7 is the whole row. Up to PostgreSQL 15 it is in the
+# relation's own entry, later in a second entry with the same relid. The id of a row policy is its oid plus
+# 2**32.
 RELATIONS: Final = rf"""
 WITH RECURSIVE policies (id, relation, name, tree, is_ours, owners) AS (
     SELECT p.oid::pg_catalog.int8 + 4294967296, p.polrelid, p.polname, p.polqual::pg_catalog.text, p.is_ours,

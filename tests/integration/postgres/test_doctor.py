@@ -127,7 +127,7 @@ async def test_a_server_without_tls_that_is_to_have_it_is_named(shop_url: str) -
     failure = await failure_of(shop_url, PG_MCP_DATABASE_SSL_MODE="require")
 
     assert "server does not support SSL" in failure.text
-    assert failure.hint.startswith("TLS is off at the server")
+    assert failure.hint.startswith("the server does not use TLS")
 
 
 async def test_a_server_that_wants_tls_is_named(tls_server: TlsPostgres) -> None:

@@ -165,6 +165,6 @@ async def test_heavy_statements_of_one_principal_leave_a_worker_to_others(
         await all_run(backends, of_bob, 1)
 
         assert len(backends.running(HEAVY)) == 2
-        with pytest.raises(BusyError, match="7 of your statements run or wait already"):
+        with pytest.raises(BusyError, match="7 of your statements are already running or waiting"):
             await run(supervisor, "select 1", principal="alice")
         callers.cancel_scope.cancel()

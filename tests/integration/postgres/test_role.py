@@ -114,7 +114,7 @@ async def test_every_other_way_to_write_is_a_risk(new_database: Callable[[], str
         ("it may advance or set 1 sequences",),
         writes,
         (f"it can become {others[1].strip(chr(34))}, which can do more than read",),
-        ("it owns 1 relations, functions or schemas, on which it can grant itself any right",),
+        ("it owns 1 relations, functions or schemas, on which it can grant itself any privilege",),
     ]
 
 
