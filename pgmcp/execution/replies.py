@@ -69,7 +69,7 @@ def failure_error(failure: Failure, *, timeout_s: float) -> ExecutionError:
             return _no_connection(failure)
         case FailureCode.DENIED:
             return CatalogDeniedError(
-                f"this server cannot run statements for pgmcp: {failure.message}",
+                f"no statement can be run here: {failure.message}",
                 hint=grant_for(failure.message),
             )
         case FailureCode.IDENTITY:

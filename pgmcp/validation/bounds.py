@@ -20,7 +20,7 @@ MAX_DEPTH = 256
 _BRACKET_LEVELS = 4
 _BRACKETS = {")": "(", "]": "["}
 
-# Tokens that only the lexer can tell apart: comments, escapes, dollar quotes, parameters, letters beyond
+# Tokens that only the lexer can distinguish: comments, escapes, dollar quotes, parameters, letters beyond
 # ASCII.
 _UNPLAIN = re.compile(r"[^\t\n\r -~]|[$\\]|--|/\*")
 _QUOTED = re.compile(r"""'[^']*'|"[^"]*\"""")

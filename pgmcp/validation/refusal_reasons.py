@@ -50,7 +50,7 @@ TEXT_BY_REASON: dict[RefusalReason, str] = {
     RefusalReason.SLEEP: "it only waits",
     RefusalReason.FILES: "it reaches files of the database server",
     RefusalReason.LARGE_OBJECTS: "it reads or writes large objects",
-    RefusalReason.SQL_TEXT: "it runs SQL or reads tables that pgmcp cannot check",
+    RefusalReason.SQL_TEXT: "it runs SQL text or reads tables that pgmcp cannot check",
     RefusalReason.NETWORK: "it reaches other servers",
     RefusalReason.SECRETS: "it shows passwords or connection strings of the server",
     RefusalReason.LOCKS: "it acquires or releases advisory locks",

@@ -143,7 +143,7 @@ def test_a_refusal_says_at_which_character(sql: str, piece: str) -> None:
         ("select * from pg_authid", "pg_roles"),
         ("select * from pg_statistic", "pg_stats"),
         ("select revenue_of(1)", "PG_MCP_SERVER_ALLOWED_FUNCTIONS"),
-        ("copy (select 1) to stdout", "write the SELECT alone"),
+        ("copy (select 1) to stdout", "write only the SELECT"),
         ("create table x as select 1", "the SELECT after AS"),
         ("begin", "read-only transaction of its own"),
         ("select $1", "write the value itself"),

@@ -155,7 +155,7 @@ def test_a_namesake_outside_the_search_path_shadows_nothing() -> None:
     catalog = [CatalogFunction("audit", "lower", "v")]
 
     _passes("lower('A')", FunctionPolicy(catalog_functions=catalog))
-    assert "of its own by this name" in _refusal(
+    assert "own function of this name" in _refusal(
         "lower('A')", FunctionPolicy(catalog_functions=catalog, search_path=["audit"])
     )
 
@@ -386,8 +386,8 @@ def test_a_type_whose_name_is_given_as_text_is_judged_too() -> None:
 
     assert "trap" in _refusal("pg_input_is_valid('5', 'trap')", policy)
     assert "trap" in _refusal("* from pg_input_error_info('5', 'public.\"Trap\"[]')", policy)
-    assert "put together" in _refusal("pg_input_is_valid('5', 'tr' || 'ap')", policy)
-    assert "put together" in _refusal("pg_input_is_valid(type => 'trap', string => '5')", policy)
+    assert "is computed" in _refusal("pg_input_is_valid('5', 'tr' || 'ap')", policy)
+    assert "is computed" in _refusal("pg_input_is_valid(type => 'trap', string => '5')", policy)
     _passes("pg_input_is_valid('5', 'numeric')", policy)
     _passes("pg_input_is_valid('5', name) from types", FunctionPolicy())
 

@@ -42,7 +42,7 @@ def test_nothing_is_validated_by_a_second_grammar_that_cannot_run(monkeypatch: p
 
     with pytest.raises(GuardFailedError, match=r"second grammar \(sqlglot\): TypeError") as failure:
         validate("select 1", functions=FunctionPolicy())
-    assert "fresh environment" in failure.value.hint
+    assert "new environment" in failure.value.hint
 
 
 def test_nothing_is_validated_by_a_second_grammar_that_refuses_nothing(
