@@ -33,15 +33,15 @@ _EXAMPLE_HEAD_BY_GROUP = {
 # Settings of pgmcp. Copy this file to .env in the folder the server starts in and fill in what you need.
 # An empty value counts as unset. A line that starts with "#PG_MCP_" shows the default; remove the "#" to
 # change it. The process environment overrides this file, and this file overrides the YAML file in
-# PG_MCP_CONFIG_FILE. A value is everything after the "=", up to a comment after " #"; put 'quotes' around a
-# value with " #".
+# PG_MCP_CONFIG_FILE. A value ends at " #", where a comment begins; put 'quotes' around a value with " #".
 #
-# One database. Set its URL, or host, dbname, user and password. Without any of them libpq's own PGHOST,
-# PGDATABASE, PGSERVICE ... are used. Further databases: PG_MCP_DATABASES__<NAME>__<FIELD>, with the same
-# fields (PG_MCP_DATABASES__SALES__URL), or a file like config.example.yaml.
+# One database. Set its URL, or host, dbname, user and password. If none of these is set, libpq's own
+# variables are used: PGHOST, PGDATABASE, PGSERVICE and others. To configure further databases, use
+# PG_MCP_DATABASES__<NAME>__<FIELD> with the same fields (PG_MCP_DATABASES__SALES__URL), or a file like
+# config.example.yaml.
 """,
     "openai": """\
-# The model behind `query`. Without a key and a base URL the server offers everything else.
+# The model behind `query`. If neither a key nor a base URL is set, the server works without a model.
 """,
     "server": """\
 # Limits of one call, and what a statement may do.
@@ -104,18 +104,24 @@ def _row(spec: SettingSpec) -> str:
 
 def _variable(spec: SettingSpec) -> str:
     comment = textwrap.fill(
-        spec.description + _range(spec), _LINE_CHARACTERS, initial_indent="# ", subsequent_indent="# "
+        spec.description + _range(spec),
+        _LINE_CHARACTERS,
+        initial_indent="# ",
+        subsequent_indent="# ",
+        break_on_hyphens=False,
     )
     mark = "#" if spec.default else ""
     return f"{comment}\n{mark}{spec.variable}={spec.default}\n"
 
 
 def _range(spec: SettingSpec) -> str:
-    """Return the allowed values, if the description does not say them."""
+    """Return the allowed values: those of a list, or the range of a number with its unit."""
     if spec.allowed.startswith("one of "):
         return f" ({spec.allowed.removeprefix('one of ')})"
-    bounds = re.search(r"from (\S+) to (\S+)$", spec.allowed)
-    return f" ({bounds[1]} to {bounds[2]})" if bounds else ""
+    bounds = re.search(r"number(?: of (?P<unit>.+))? from (?P<least>\S+) to (?P<most>\S+)$", spec.allowed)
+    if bounds is None:
+        return ""
+    return f" ({bounds['least']} to {bounds['most']} {bounds['unit'] or ''}".rstrip() + ")"
 
 
 if __name__ == "__main__":

@@ -30,11 +30,11 @@ class DatabaseSettings(Section):
     """Connection to one database, and limits on the number of connections."""
 
     url: Url | None = unset(
-        "connection URL or libpq key=value string, several hosts allowed; "
-        "overrides host, port and dbname, and user and password if it contains them"
+        "connection URL or libpq key=value string; several hosts are allowed. It overrides host, port and "
+        "dbname, and also user and password if it contains them"
     )
     url_file: SecretFile | None = unset(
-        "file that holds the URL; instead of the URL. User and password are read from it for each new "
+        "file that holds the URL, instead of the URL. Its user and password are read for each new "
         "connection, the rest at the start"
     )
     host: Host | None = unset("host name, address or socket folder; a comma list of hosts is tried in order")
@@ -43,19 +43,19 @@ class DatabaseSettings(Section):
     user: str | None = unset("role to log in as; grant it only SELECT")
     password: SecretStr | None = unset("password; ~/.pgpass and PGPASSWORD are read too")
     password_file: SecretFile | None = unset(
-        "file that holds the password, read for each new connection; instead of the password"
+        "file that holds the password, instead of the password; read for each new connection"
     )
     password_command: Command | None = unset(
-        "command that prints the password, run without a shell for new connections; instead of the password. "
-        "It prints the password alone, or JSON with password and, if you like, user and expires"
+        "command that prints the password, instead of the password; run without a shell for new connections. "
+        "It prints the password alone, or JSON with password and, optionally, user and expires"
     )
     password_lifetime_s: float = number(
         600.0,
         "seconds",
         0,
         604_800,
-        "how long a password of the command is used for new connections if it does not say when it expires; "
-        "0 runs the command for each. One that the server refuses is never used again",
+        "how long new connections use a password of the command that has no expiry; 0 runs the command for "
+        "each connection. A password that the server refuses is not used again",
     )
     ssl_mode: Annotated[SslMode, LOWER] = Field(
         default="prefer", description="TLS; verify-ca and verify-full also need the root certificate"
@@ -65,7 +65,7 @@ class DatabaseSettings(Section):
     )
     ssh: SshDestination | None = unset(
         "bastion through which the database is reached: user@host, ssh://user@host:port, or a host of ssh's "
-        "configuration. Host and port of the database are then those that the bastion sees"
+        "configuration. Host and port of the database are then those that the bastion connects to"
     )
     ssh_config: ExistingFile | None = unset("configuration file for ssh, instead of ~/.ssh/config")
     service: str | None = unset("name of a service in pg_service.conf with further connection parameters")
@@ -81,13 +81,13 @@ class DatabaseSettings(Section):
         "connections",
         0,
         500,
-        "connections kept open while the database is in use; not more than the maximum. If unset, 0 over "
-        "stdio, where each window of a host starts a server, and 2 over HTTP",
+        "connections that stay open when idle; not more than the maximum. If unset, 0 over stdio, where each "
+        "window of a host may start a server, and 2 over HTTP",
     )
     include_schemas: SchemaPatterns = Field(
         default=(),
-        description="schemas shown to the model, a comma list, * allowed; all but the system schemas if "
-        "unset. This is not a security boundary; use GRANT",
+        description="schemas shown to the model, a comma list, * allowed; if unset, all but the system "
+        "schemas. This is not a security boundary; use GRANT",
     )
     exclude_schemas: SchemaPatterns = Field(
         default=(), description="schemas hidden from the model, a comma list, * allowed"
@@ -99,13 +99,13 @@ class DatabaseSettings(Section):
     )
     default_role: RoleName | None = unset(
         "database role of callers that PG_MCP_DATABASE_ROLES does not match, and of callers without a token "
-        "(stdio, command line). If only roles are set, these callers are refused"
+        "(stdio, command line). If unset while PG_MCP_DATABASE_ROLES is set, these callers are refused"
     )
     claim_settings: ClaimSettings = Field(
         default=(),
         description="settings that row policies can read, a comma list of setting=claim, for example "
-        "app.tenant=tenant; each is set to the claim in the caller's token, or to an empty text. Requires "
-        "roles or a default role",
+        "app.tenant=tenant; each gets the value of the claim in the caller's token, or an empty text. "
+        "Requires roles or a default role",
     )
 
     @model_validator(mode="after")

@@ -37,9 +37,8 @@ class OpenAISettings(Section):
     base_url: BaseUrl | None = Field(
         default=None,
         repr=False,
-        description="URL of an OpenAI-compatible endpoint, up to /v1 or with /chat/completions; a query "
-        "string is sent with each request, and Azure gets its key in the header api-key. OpenAI's own "
-        "endpoint if unset",
+        description="URL of an OpenAI-compatible endpoint, up to /v1 or with /chat/completions; OpenAI's own "
+        "if unset. A query string is sent with each request; Azure gets the key in the header api-key",
     )
     max_retries: int = number(
         3, "retries", 0, 10, "retries of one model call after a network error, 429 or 5xx"
@@ -72,10 +71,13 @@ class _ServerSettings(Section):
         "bytes",
         0,
         1024**3,
-        "maximum bytes of stored results, whose further rows can be read as result://…; 0 stores none",
+        "maximum bytes of stored results; rows that an answer does not show can be read from them as "
+        "result://…. 0 stores none",
     )
     kept_results_ttl_s: int = number(600, "seconds", 1, 86_400, "lifetime of a stored result")
-    max_cell_bytes: int = number(65536, "bytes", 16, 64 * 1024**2, "length at which a cell is cut")
+    max_cell_bytes: int = number(
+        65536, "bytes", 16, 64 * 1024**2, "maximum bytes of a cell; a longer one is cut"
+    )
     query_timeout_s: float = number(
         30.0, "seconds", 0.1, 3600, "maximum duration of a statement, including its wait for a worker"
     )
@@ -85,17 +87,21 @@ class _ServerSettings(Section):
         0.1,
         7200,
         "maximum duration of a whole call, including the model; most hosts time out after 60 seconds. "
-        "If unset, it grows with a longer query timeout",
+        "If unset, it is at least the query timeout",
     )
     use_readonly_transactions: bool = Field(
         default=True,
-        description="run every statement in a READ ONLY transaction; the other guards remain without it",
+        description="run every statement in a READ ONLY transaction; if false, the other guards remain",
     )
     require_readonly_role: bool = Field(
         default=False, description="refuse to serve a database whose role could write or is a superuser"
     )
     max_sql_retry: int = number(
-        2, "retries", 0, 10, "number of times the model may repair its SQL after a rejection or an error"
+        2,
+        "retries",
+        0,
+        10,
+        "number of times the model may repair its SQL after a rejection, an error or a failed check",
     )
     max_queue: int = number(
         100,
@@ -133,7 +139,7 @@ class _ServerSettings(Section):
     send_values: bool = Field(
         default=True,
         description="send values of columns to the model: short lists of texts, ranges of dates and numbers. "
-        "Enum labels and texts listed in a CHECK are part of the schema and sent unless "
+        "Enum labels and texts listed in a CHECK are part of the schema and are sent unless "
         "PG_MCP_SERVER_HIDDEN_VALUES names the column",
     )
     sample_rows: int = number(
@@ -178,17 +184,26 @@ class RateLimitSettings(Section):
 
     enabled: bool = Field(default=True, description="whether the limits below are enforced")
     requests_per_minute: int = number(
-        60, "requests", 1, 1_000_000, "tool calls per minute, of each caller if callers authenticate"
+        60,
+        "requests",
+        1,
+        1_000_000,
+        "tool calls per minute; each caller has this limit if callers authenticate, otherwise all together",
     )
     requests_per_hour: int = number(
-        1000, "requests", 1, 10_000_000, "tool calls per hour, of each caller if callers authenticate"
+        1000,
+        "requests",
+        1,
+        10_000_000,
+        "tool calls per hour; each caller has this limit if callers authenticate, otherwise all together",
     )
     openai_tokens_per_minute: int = number(
         100_000,
         "tokens",
         1,
         1_000_000_000,
-        "model tokens per minute, sent and received, of each caller if callers authenticate",
+        "model tokens per minute, sent and received; each caller has this limit if callers authenticate, "
+        "otherwise all together",
     )
     storage_url: RedisUrl | None = unset(
         "URL of a Redis in which several servers count calls together: redis://:password@host:6379/0, "
@@ -204,6 +219,136 @@ class RateLimitSettings(Section):
     )
 
 
+<<<<<<< Updated upstream
+=======
+class HttpSettings(Section):
+    """Serving over HTTP: allowed clients, and limits of one client."""
+
+    allowed_hosts: HttpHosts = Field(
+        default=(),
+        description="values allowed in the Host header, a comma list of host or host:port; the listening "
+        "address is always allowed, and on loopback also localhost",
+    )
+    allowed_origins: HttpOrigins = Field(
+        default=(),
+        description="websites whose pages may call the server, a comma list such as https://app.example.com; "
+        "on loopback also websites on this machine",
+    )
+    forwarded_allow_ips: Networks = Field(
+        default=(),
+        description="addresses or networks of proxies, a comma list; the log takes the client's address from "
+        "their X-Forwarded-For header",
+    )
+    max_body_bytes: int = number(1024**2, "bytes", 1024, 16 * 1024**2, "maximum bytes of one request")
+    max_connections: int = number(
+        1000,
+        "connections",
+        2,
+        100_000,
+        "maximum number of client connections; if none of them is idle, further ones get 503",
+    )
+    stop_timeout_s: float = number(
+        20.0, "seconds", 0, 3600, "time that running calls get to finish when the server is stopped"
+    )
+    metrics: bool = Field(
+        default=False,
+        description="show metrics to Prometheus at /metrics, to callers that may call tools. Needs "
+        "the extra `metrics`",
+    )
+    tls_cert: ExistingFile | None = unset(
+        "PEM file of the server's certificate and its chain; the server uses TLS if set"
+    )
+    tls_key: ExistingFile | None = unset("PEM file of the certificate's private key")
+    public_url: SecureUrl | None = unset(
+        "URL that clients use, such as https://mcp.example.com/mcp; its host is allowed, and tokens must "
+        "name it as their audience. Required with an issuer or introspection"
+    )
+    tokens: TokenHashes | None = unset(
+        "static bearer tokens, a comma list of name=hash; `pgmcp token NAME` makes a token and its hash"
+    )
+    issuer: SecureUrl | None = unset(
+        "OAuth 2.1 issuer whose JWT access tokens are accepted, written exactly as in their claim iss"
+    )
+    jwks_url: SecureUrl | None = unset("URL of the issuer's keys; from the issuer's metadata if unset")
+    audience: Words = Field(
+        default=(),
+        description="accepted audiences of tokens, a comma list; the public URL if unset",
+    )
+    required_scopes: Words = Field(default=(), description="scopes that every token needs, a comma list")
+    token_types: TokenTypes = Field(
+        default=("at+jwt", "jwt"),
+        description="accepted types of JWT (the header typ), a comma list; use at+jwt alone if the issuer "
+        "follows RFC 9068",
+    )
+    principal_claim: str = Field(default="sub", description="claim whose value is the caller's name")
+    jwks_outage_s: float = number(
+        3600.0,
+        "seconds",
+        300,
+        604_800,
+        "how long cached keys are used while the issuer cannot be reached",
+    )
+    introspection_url: SecureUrl | None = unset(
+        "URL of the authorization server's introspection endpoint, for opaque tokens (RFC 7662)"
+    )
+    authorization_server: SecureUrl | None = unset(
+        "authorization server that gives opaque tokens to clients, named in the protected-resource metadata "
+        "(RFC 9728); the issuer if unset"
+    )
+    introspection_client_id: str | None = unset("client id for introspection")
+    introspection_client_secret: SecretStr | None = unset("client secret for introspection")
+    state_keys: StateKeys | None = unset(
+        "keys that encrypt stored results in PG_MCP_RATE_LIMIT_STORAGE_URL, and the drafts that hosts keep "
+        "while they ask a person: a comma list of keys of at least 32 characters, the same on every server. "
+        "The first encrypts, all decrypt. If unset, servers do not share stored results, and one server "
+        "cannot use another's drafts"
+    )
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            given = "tls_cert" if self.tls_cert else "tls_key"
+            raise reject(given, "expected TLS_CERT and TLS_KEY together")
+        for field in ("issuer", "introspection_url"):
+            if getattr(self, field) is not None and self.public_url is None:
+                raise reject(field, "expected PUBLIC_URL to be set too: the audience of tokens")
+        if self.introspection_url is not None and not (
+            self.introspection_client_id and self.introspection_client_secret
+        ):
+            raise reject(
+                "introspection_url", "expected INTROSPECTION_CLIENT_ID and _CLIENT_SECRET to be set too"
+            )
+        return self
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether callers must send a token."""
+        return bool(self.tokens) or self.takes_tokens_of_a_server
+
+    @property
+    def takes_tokens_of_a_server(self) -> bool:
+        """Whether clients can get tokens from an authorization server."""
+        return bool(self.issuer or self.introspection_url)
+
+    @property
+    def token_hashes(self) -> dict[str, str]:
+        """The hashes of the static tokens, by name."""
+        pairs = self.tokens.get_secret_value().split(",") if self.tokens else []
+        named = (pair.strip().partition("=") for pair in pairs if pair.strip())
+        return {name: digest for name, _, digest in named}
+
+    @property
+    def state_key_list(self) -> tuple[str, ...]:
+        """The keys of kept results; the first encrypts."""
+        return split_keys(self.state_keys) if self.state_keys else ()
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """The accepted audiences of tokens."""
+        return self.audience or ((self.public_url,) if self.public_url else ())
+
+
+>>>>>>> Stashed changes
 class AuditSettings(Section):
     """The audit file: a record of every call."""
 
@@ -212,7 +357,7 @@ class AuditSettings(Section):
     )
     sql: Literal["digest", "text"] = Field(
         default="digest",
-        description="how statements are recorded: a digest, or the text with its literals, and questions",
+        description="how statements and questions are recorded: as a digest, or as text with its literals",
     )
     max_bytes: int = number(
         10 * 1024**2, "bytes", 1024, 1024**3, "size at which the file is rotated to <file>.1"
