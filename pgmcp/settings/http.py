@@ -39,7 +39,11 @@ class HttpSettings(Section):
     )
     max_body_bytes: int = number(1024**2, "bytes", 1024, 16 * 1024**2, "maximum bytes of one request")
     max_connections: int = number(
-        1000, "connections", 2, 100_000, "maximum number of client connections; further ones get 503"
+        1000,
+        "connections",
+        2,
+        100_000,
+        "maximum number of client connections; if none of them is idle, further ones get 503",
     )
     stop_timeout_s: float = number(
         20.0, "seconds", 0, 3600, "time that running calls get to finish when the server is stopped"
@@ -61,7 +65,7 @@ class HttpSettings(Section):
         "static bearer tokens, a comma list of name=hash; `pgmcp token NAME` makes a token and its hash"
     )
     issuer: SecureUrl | None = unset(
-        "OAuth 2.1 issuer whose JWT access tokens are accepted, exactly as in their claim iss"
+        "OAuth 2.1 issuer whose JWT access tokens are accepted, written exactly as in their claim iss"
     )
     jwks_url: SecureUrl | None = unset("URL of the issuer's keys; from the issuer's metadata if unset")
     audience: Words = Field(
@@ -93,8 +97,8 @@ class HttpSettings(Section):
     introspection_client_secret: SecretStr | None = unset("client secret for introspection")
     state_keys: StateKeys | None = unset(
         "keys that encrypt stored results in PG_MCP_RATE_LIMIT_STORAGE_URL, and the drafts that hosts keep "
-        "while they ask a person; the same on every server; a comma list of keys of at least 32 characters: "
-        "the first encrypts, all decrypt. If unset, servers do not share stored results, and one server "
+        "while they ask a person: a comma list of keys of at least 32 characters, the same on every server. "
+        "The first encrypts, all decrypt. If unset, servers do not share stored results, and one server "
         "cannot use another's drafts"
     )
 
