@@ -8,6 +8,8 @@
 With --scripted no model is asked. The endpoint replies with each question's gold SQL; or with gold SQL that
 has one error, and then with the gold SQL when asked again; or with garbage. Tokens are then estimates. The
 expected rows are read without pgmcp.
+
+A scripted evaluation adds repaired near misses and values in the prompt to the report.
 """
 
 import argparse
@@ -20,14 +22,15 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from pgmcp.cli.evaluation_report import share_table, show_outcome
 from pgmcp.cli.terminal import Terminal
+from pgmcp.evaluation import report
 from pgmcp.evaluation.questions import Question
 from scripts.evaluation.databases import Database, group_by_database, load, own_cluster
 from scripts.evaluation.endpoint import ScriptedReplies, scripted_endpoint
 from scripts.evaluation.questions import QuestionFileError, read_questions
-from scripts.evaluation.report import as_json, show
 from scripts.evaluation.run import ScriptedOutcome, ask_database
 from scripts.evaluation.scripted import Script
 
@@ -129,6 +132,37 @@ def environment_for(arguments: argparse.Namespace, database_name: str) -> dict[s
     if arguments.model:
         environment["PG_MCP_OPENAI_MODEL"] = arguments.model
     return environment
+
+
+def as_json(found: ScriptedOutcome) -> dict[str, Any]:
+    """Return the whole report."""
+    whole = report.as_json(found.outcome)
+    for question in whole["questions"]:
+        miss, values = found.misses.get(question["id"]), found.values.get(question["id"])
+        question["near_miss"] = miss and str(miss)
+        question["named_values"] = values.named if values else 0
+        question["missing_values"] = list(values.missing) if values else []
+    return whole
+
+
+def show(found: ScriptedOutcome, terminal: Terminal) -> None:
+    """Print the report of `pgmcp evaluate`, and what the script adds."""
+    results = found.outcome.results
+    show_outcome(found.outcome, terminal)
+    if found.misses:
+        missed = [result for result in results if result.question.id in found.misses]
+        groups = report.group(missed, lambda result: str(found.misses[result.question.id]))
+        terminal.show(share_table("the first reply …", groups, report.names_of(results)))
+    if found.values:
+        terminal.say_line(_describe_values(found))
+
+
+def _describe_values(found: ScriptedOutcome) -> str:
+    """Return how many values of the gold SQL are in the prompts."""
+    named = sum(values.named for values in found.values.values())
+    missing = [text for values in found.values.values() for text in values.missing]
+    shown = f"values of the gold SQL in the prompt: {named - len(missing)} of {named}"
+    return f"{shown}; missing: {', '.join(missing)}" if missing else shown
 
 
 def main() -> None:

@@ -16,9 +16,11 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
+import psycopg
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -29,16 +31,19 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from scripts.load.bench import Effort, open_bench
-from scripts.load.gates import Verdict
+from scripts.load.bench import Bench, Effort, open_bench
+from scripts.load.client import LoadTestError
+from scripts.load.gates import Gate, Measured, Missing, Scenario, SkippedError, Verdict
 from scripts.load.measure import Timeline
 from scripts.load.peers import install_peers
 from scripts.load.plot import draw
 from scripts.load.report import all_passed, as_json, show
-from scripts.load.run import run_scenarios
 from scripts.load.scenarios import SCENARIOS
 
 _NAMES = [scenario.name for scenario in SCENARIOS]
+
+
+_UNFINISHED: Final = (LoadTestError, OSError, psycopg.Error)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -121,6 +126,47 @@ def publish(verdicts: Sequence[Verdict], timeline: Timeline, arguments: argparse
         Path(arguments.json).write_text(f"{report}\n", "utf-8")
     if arguments.plot:
         arguments.plot.write_text(draw(timeline.samples), "utf-8")
+
+
+async def run_scenarios(
+    scenarios: Iterable[Scenario], bench: Bench, begin: Callable[[str], None]
+) -> list[Verdict]:
+    """Measure each scenario and compare it with its gates.
+
+    Args:
+        begin: called with the name of each scenario.
+    """
+    verdicts: list[Verdict] = []
+    for scenario in scenarios:
+        begin(scenario.name)
+        bench.timeline.scenario = scenario.name
+        verdicts.extend(await _judge(scenario, bench))
+    return verdicts
+
+
+async def _judge(scenario: Scenario, bench: Bench) -> list[Verdict]:
+    try:
+        async with asyncio.timeout(scenario.timeout_s):
+            figures = await scenario.measure(bench)
+    except SkippedError as reason:
+        return list(_without_figures(scenario, str(reason), is_skipped=True))
+    except TimeoutError:
+        return list(_without_figures(scenario, f"not done within {scenario.timeout_s:g} s"))
+    except _UNFINISHED as error:
+        return list(_without_figures(scenario, str(error)))
+    pairs = zip(scenario.gates, figures, strict=True)
+    return [_verdict(scenario, gate, figure) for gate, figure in pairs]
+
+
+def _verdict(scenario: Scenario, gate: Gate, figure: Measured | Missing) -> Verdict:
+    if isinstance(figure, Missing):
+        return Verdict(scenario.name, gate, problem=figure.reason, is_skipped=True)
+    return Verdict(scenario.name, gate, figure)
+
+
+def _without_figures(scenario: Scenario, problem: str, *, is_skipped: bool = False) -> Iterator[Verdict]:
+    for gate in scenario.gates:
+        yield Verdict(scenario.name, gate, problem=problem, is_skipped=is_skipped)
 
 
 def main() -> None:

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_META
+from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_META
 
 Message = dict[str, Any]
 
 _CLIENT_INFO = {"name": "raw", "version": "1"}
 
 
-def session_conversation(version: str = LEGACY_VERSION) -> list[Message]:
+def session_conversation(version: str = SESSION_VERSION) -> list[Message]:
     """Return the messages of a host that uses the handshake (before 2026-07-28)."""
     opening = {"protocolVersion": version, "capabilities": {}, "clientInfo": _CLIENT_INFO}
     return [
@@ -27,15 +27,15 @@ def session_conversation(version: str = LEGACY_VERSION) -> list[Message]:
 
 def stateless_conversation() -> list[Message]:
     """Return the messages of a host of 2026-07-28."""
-    meta = {"_meta": MODERN_META}
+    meta = {"_meta": STATELESS_META}
     return [
         _request("open", "server/discover", meta),
         *_asking(meta),
         _request("ping", "ping", meta),
         _request("level", "logging/setLevel", {"level": "warning", **meta}),
         _request("without meta", "tools/list", {}),
-        _request("next year", "tools/list", {"_meta": MODERN_META | {_VERSION_KEY: "2027-01-01"}}),
-        _request("initialize", "initialize", {"protocolVersion": LEGACY_VERSION}),
+        _request("next year", "tools/list", {"_meta": STATELESS_META | {_VERSION_KEY: "2027-01-01"}}),
+        _request("initialize", "initialize", {"protocolVersion": SESSION_VERSION}),
     ]
 
 

@@ -16,7 +16,7 @@ from typing import Any, Self
 import httpx2
 
 from testing.mcp_server import COMMAND
-from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_META, MODERN_VERSION
+from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_META, STATELESS_VERSION
 
 START_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 30.0
@@ -116,20 +116,20 @@ _ids = count(1)
 
 
 def request(
-    method: str, version: str = MODERN_VERSION, **params: Any
+    method: str, version: str = STATELESS_VERSION, **params: Any
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the headers and the body of a request, as a client of this version sends it."""
     headers = {"Accept": BOTH, "MCP-Protocol-Version": version}
-    if version == MODERN_VERSION:
+    if version == STATELESS_VERSION:
         headers["Mcp-Method"] = method
         if name := params.get("name") or params.get("uri"):
             headers["Mcp-Name"] = name
-        params["_meta"] = {**MODERN_META, **params.get("_meta", {})}
+        params["_meta"] = {**STATELESS_META, **params.get("_meta", {})}
     return headers, {"jsonrpc": "2.0", "id": next(_ids), "method": method, "params": params}
 
 
 def tool_call(
-    tool: str, version: str = MODERN_VERSION, **arguments: Any
+    tool: str, version: str = STATELESS_VERSION, **arguments: Any
 ) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the headers and the body of a tool call."""
     return request("tools/call", version, name=tool, arguments=arguments)
@@ -176,4 +176,4 @@ def http_client(port: int, **options: Any) -> Iterator[httpx2.Client]:
         yield client
 
 
-VERSIONS = (LEGACY_VERSION, MODERN_VERSION)
+VERSIONS = (SESSION_VERSION, STATELESS_VERSION)

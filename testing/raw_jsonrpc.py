@@ -24,12 +24,12 @@ from testing.mcp_server import COMMAND
 
 REPLY_TIMEOUT_S = 20.0
 EXIT_TIMEOUT_S = 10.0
-LEGACY_VERSION = "2025-11-25"
-MODERN_VERSION = "2026-07-28"
+SESSION_VERSION = "2025-11-25"
+STATELESS_VERSION = "2026-07-28"
 
 _CLIENT_INFO = {"name": "raw", "version": "1"}
-MODERN_META = {
-    "io.modelcontextprotocol/protocolVersion": MODERN_VERSION,
+STATELESS_META = {
+    "io.modelcontextprotocol/protocolVersion": STATELESS_VERSION,
     "io.modelcontextprotocol/clientInfo": _CLIENT_INFO,
     "io.modelcontextprotocol/clientCapabilities": {},
 }
@@ -107,7 +107,7 @@ class RawServer:
         """Open a session as hosts do before protocol version 2026-07-28."""
         reply = self.request(
             "initialize",
-            protocolVersion=LEGACY_VERSION,
+            protocolVersion=SESSION_VERSION,
             capabilities=capabilities or {},
             clientInfo=_CLIENT_INFO,
         )
@@ -119,7 +119,7 @@ class RawServer:
 
         This and later requests name the client.
         """
-        self._meta = MODERN_META
+        self._meta = STATELESS_META
         return self.request("server/discover")
 
     def call(self, tool: str, **arguments: Any) -> ToolResult:

@@ -6,7 +6,7 @@ context            defines `context import` and `context draft`
 options            options that several commands have
 command_group      ends a command with a message and an exit code
 errors             error texts and exit codes
-session            opens the pipeline for a command
+command_session    opens the pipeline for a command
 
 serve              `serve`
 ask                `ask` and `sql`

@@ -12,7 +12,7 @@ from typing import Final
 from pgmcp.answers.answer import Answer
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
 from pgmcp.catalog.rendering import Detail, render_tables
-from pgmcp.cli.session import CALLER, Session
+from pgmcp.cli.command_session import CALLER, Session
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.pipeline import CallOptions
 from pgmcp.settings import Settings

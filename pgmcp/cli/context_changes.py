@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.confirmation import confirm
 from pgmcp.cli.learn import required_context_file
-from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import ModelNotConfiguredError
 from pgmcp.generation.context_edit import replace_context

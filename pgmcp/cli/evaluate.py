@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from pgmcp.cli.command_session import Session, open_session, read_settings_quietly, with_databases
 from pgmcp.cli.evaluation_report import show_outcome
-from pgmcp.cli.session import Session, open_session, read_settings_quietly, with_databases
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import SettingsError
 from pgmcp.evaluation.contestants import Contestant, Meter, Ours, PlainPrompt, create_tables

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from pgmcp.cli.session import Session, load_settings_of_all, run_in_session
+from pgmcp.cli.command_session import Session, load_settings_of_all, run_in_session
 from pgmcp.cli.setup_sql import MADE_BY, ColumnName
 from pgmcp.cli.terminal import Terminal
 from pgmcp.errors import PgmcpError

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from pgmcp.catalog.rendering import Detail, render_tables
-from pgmcp.cli.session import CALLER, Session, load_quiet_settings, run_in_session
+from pgmcp.cli.command_session import CALLER, Session, load_quiet_settings, run_in_session
 from pgmcp.cli.terminal import Terminal
 
 MAX_FOUND_TABLES: Final = 20

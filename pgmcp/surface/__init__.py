@@ -1,6 +1,7 @@
 """Everything that a host can request, as plain data and functions. Transports encode the results.
 
-settings       values from the settings, and the server's name and instructions
+surface_settings
+               values from the settings, and the server's name and instructions
 arguments      arguments as structs: JSON schema, validation, error messages
 tools          the four tools
 verified_tools verified questions of the operator as tools, and changes of the context file
@@ -40,7 +41,7 @@ from pgmcp.surface import completions, prompts, resources
 from pgmcp.surface.caller import Caller
 from pgmcp.surface.changes import Audience, Event, Notify, ToolsListChanged, subscribe_to_schemas
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError, ToolReply
-from pgmcp.surface.settings import INSTRUCTIONS, SERVER_INFO, SurfaceSettings
+from pgmcp.surface.surface_settings import INSTRUCTIONS, SERVER_INFO, SurfaceSettings
 from pgmcp.untrusted import escape_untrusted_block, shorten
 
 if TYPE_CHECKING:

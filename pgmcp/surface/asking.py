@@ -1,8 +1,8 @@
 """Asks a person which reading of a question is meant, where the host can.
 
-    2025 eras    the tool call waits, while the server sends `elicitation/create` to the host
-    2026-07-28   the tool call ends with `input_required`; the host calls again with the person's answer and
-                 the sealed state, which contains the drafts: the model is not asked again
+    session era    the tool call waits, while the server sends `elicitation/create` to the host
+    stateless era  the tool call ends with `input_required`; the host calls again with the person's answer
+                   and the sealed state, which contains the drafts: the model is not asked again
 
 Only `accept` with one of the listed titles is an answer. Hosts also decline unseen, cancel without a form or
 accept an empty one: then the usual reading is given, and the answer lists the others. A host that gives no
@@ -45,7 +45,7 @@ class Asker:
     """Asks the hosts of one server.
 
     Args:
-        timeout_s: for an answer in the 2025 eras; 0 never asks, in no era.
+        timeout_s: for an answer in the session era; 0 never asks, in no era.
         keys: for sealing, the first one seals; none are needed if one server answers all calls.
         clock: measures how fast a host answers.
         now: returns the time that other servers know, too.

@@ -11,7 +11,7 @@ from typing import Any, Final
 from pgmcp.answers.failure import render_error
 from pgmcp.errors import MAX_NAME_CHARACTERS, InvalidArgumentError, UnknownDatabaseError
 from pgmcp.surface.reply import INVALID_PARAMS, RequestError
-from pgmcp.surface.settings import SurfaceSettings
+from pgmcp.surface.surface_settings import SurfaceSettings
 from pgmcp.untrusted import shorten
 
 _DATABASE: Final = ("database", "Name of a configured database; the default one if left out")

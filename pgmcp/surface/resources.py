@@ -26,7 +26,7 @@ from pgmcp.errors import (
 )
 from pgmcp.surface.caller import Caller
 from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
-from pgmcp.surface.settings import SurfaceSettings
+from pgmcp.surface.surface_settings import SurfaceSettings
 from pgmcp.untrusted import shorten
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pgmcp.surface.caller import Caller
 from pgmcp.surface.extensions import Chosen, choose, extended, withheld
 from pgmcp.surface.reply import ToolReply
 from pgmcp.surface.schema_tools import RefreshSchema, SearchSchema, refresh_schema, search_schema
-from pgmcp.surface.settings import SurfaceSettings
+from pgmcp.surface.surface_settings import SurfaceSettings
 
 if TYPE_CHECKING:
     from pgmcp.answers.answer import Answer

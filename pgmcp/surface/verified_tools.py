@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pgmcp.errors import PgmcpError
 from pgmcp.features import AnswerExtension
 from pgmcp.generation.context_file import ContextFile, DatabaseContext
+from pgmcp.generation.offered_tools import Offer, VerifiedTool, choose_tools
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.generation.verified_tools import Offer, VerifiedTool, choose_tools
 from pgmcp.surface.arguments import note_unknown
 from pgmcp.surface.caller import Caller
 from pgmcp.surface.extensions import choose_unused

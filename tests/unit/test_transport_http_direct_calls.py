@@ -12,7 +12,7 @@ from starlette.datastructures import Headers
 from pgmcp.surface import Backend, Caller, Surface, SurfaceSettings, ToolReply
 from pgmcp.transport.http.direct_calls import ClientGoneError, DirectCall, DirectCalls
 from testing.http_server import request, tool_call
-from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_VERSION
+from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_VERSION
 
 pytestmark = pytest.mark.anyio
 
@@ -71,7 +71,7 @@ def read(
 
 
 @pytest.mark.parametrize(
-    "version", ["2024-11-05", "2025-03-26", "2025-06-18", LEGACY_VERSION, MODERN_VERSION]
+    "version", ["2024-11-05", "2025-03-26", "2025-06-18", SESSION_VERSION, STATELESS_VERSION]
 )
 async def test_a_plain_call_of_every_version_is_taken(version: str) -> None:
     headers, body = tool_call("execute_sql", version, sql="select 1")
@@ -97,7 +97,7 @@ async def test_a_plain_call_of_every_version_is_taken(version: str) -> None:
         {"_meta": {"vendor/key": "x"}},
     ],
 )
-@pytest.mark.parametrize("version", [LEGACY_VERSION, MODERN_VERSION])
+@pytest.mark.parametrize("version", [SESSION_VERSION, STATELESS_VERSION])
 async def test_what_needs_a_decision_is_left_to_the_sdk(version: str, changes: dict[str, Any]) -> None:
     headers, body = tool_call("execute_sql", version, sql="select 1")
     meta = {**body["params"].get("_meta", {}), **changes.get("_meta", {})}
@@ -110,7 +110,7 @@ async def test_what_needs_a_decision_is_left_to_the_sdk(version: str, changes: d
     "changes",
     [
         {"MCP-Protocol-Version": "2099-01-01"},
-        {"MCP-Protocol-Version": LEGACY_VERSION},
+        {"MCP-Protocol-Version": SESSION_VERSION},
         {"Mcp-Method": "tools/list"},
         {"Mcp-Name": "query"},
         {"Accept": "text/html"},
@@ -184,7 +184,7 @@ async def test_an_answer_in_time_is_one_json_text_of_known_length() -> None:
     message = json.loads(client.body)
     assert message["id"] == call.id
     assert message["result"]["resultType"] == "complete"
-    assert message["result"]["content"][0]["text"] == f"execute_sql for {MODERN_VERSION}"
+    assert message["result"]["content"][0]["text"] == f"execute_sql for {STATELESS_VERSION}"
 
 
 async def test_an_answer_that_takes_long_becomes_a_stream_that_is_kept_alive() -> None:

@@ -12,8 +12,8 @@ from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unrea
 from pgmcp.execution.policy import find_vital
 from pgmcp.generation.context_check import explain_unknown_names, find_unknown_names
 from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.generation.offered_tools import choose_tools
 from pgmcp.generation.verified import VerifiedQuestion
-from pgmcp.generation.verified_tools import choose_tools
 from pgmcp.lookup.scope_check import find_unmatched_columns, find_unmatched_schemas
 from pgmcp.surface.verified_tools import define
 from pgmcp.tokens import estimate_tokens

@@ -16,8 +16,8 @@ from pgmcp.cli.catalog_commands import (
     parse_command,
     run_catalog_command,
 )
+from pgmcp.cli.command_session import CALLER, Session
 from pgmcp.cli.options import Form
-from pgmcp.cli.session import CALLER, Session
 from pgmcp.cli.shell.inputs import Input, InputKind
 from pgmcp.cli.show import CommandResult, RowSettings, describe_file, show, truncation_notes
 from pgmcp.cli.stages import report_stages

@@ -9,8 +9,8 @@ from typing import Final
 
 from pgmcp.cli.ask import MAX_INPUT_BYTES, read_text
 from pgmcp.cli.catalog_commands import COMMANDS
+from pgmcp.cli.command_session import Session, load_settings_of_all, open_session
 from pgmcp.cli.errors import ExitCode
-from pgmcp.cli.session import Session, load_settings_of_all, open_session
 from pgmcp.cli.shell.completion import Candidate, complete
 from pgmcp.cli.shell.conversation import Conversation
 from pgmcp.cli.shell.history import HistoryFile, history_path

@@ -1,6 +1,6 @@
 """The surface over streamable HTTP, for all supported protocol versions and many clients.
 
-    connection ─▶ connections ─▶ app ─▶ host_check ─▶ exchange ─▶ the SDK's app ─▶ sdk_server ─▶ surface
+    connection ─▶ connections ─▶ app ─▶ host_check ─▶ requests ─▶ the SDK's app ─▶ sdk_server ─▶ surface
                   (uvicorn)      paths   Host, Origin  body, end    (JSON-RPC)
 
 address        the listening address, and whether other machines can reach it
@@ -10,9 +10,9 @@ app            paths, methods and errors
 unambiguous    requests that a proxy could read differently
 host_check     allow-lists of Host and Origin, and CORS for allowed origins
 authentication bearer tokens
-exchange       one request: limits of size and time, disconnected clients, shutdown
+requests       one request: limits of size and time, disconnected clients, shutdown
 direct_calls   plain tool calls, without the SDK
-replies        other answers without the SDK
+responses      other answers without the SDK
 sdk_server     the surface as the SDK's handlers
 callers        who calls, as handlers need to know
 changes        changed resources for `subscriptions/listen` streams

@@ -36,14 +36,14 @@ def caller_of(
     if not name:
         name = escape_untrusted(shorten(headers.get("user-agent", ""), _MAX_AGENT_CHARACTERS))
     capabilities = meta.get(types.CLIENT_CAPABILITIES_META_KEY)
-    is_modern = protocol_version in MODERN_PROTOCOL_VERSIONS
+    is_stateless = protocol_version in MODERN_PROTOCOL_VERSIONS
     return Caller(
         name=name,
         protocol_version=protocol_version,
         shows_apps=supports_apps(capabilities),
         # Before 2026-07-28 only `initialize` says whether the host shows forms, and a person's answer is
         # another POST, which may reach another server: nothing is kept between requests.
-        channel=channel_of_request(capabilities, params or {}) if is_modern else None,
+        channel=channel_of_request(capabilities, params or {}) if is_stateless else None,
         principal=principal,
     )
 

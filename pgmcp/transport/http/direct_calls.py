@@ -83,7 +83,7 @@ class DirectCall:
     takes_events: bool
 
     @property
-    def is_modern(self) -> bool:
+    def is_stateless(self) -> bool:
         """Whether it is of 2026-07-28 or later."""
         return self.version in MODERN_PROTOCOL_VERSIONS
 
@@ -107,7 +107,7 @@ class DirectCalls:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         call = DirectCall(message.id, message.params, headers, version, takes_events)
-        agrees = self._agrees(call) if call.is_modern else _is_plain(call.params.meta)
+        agrees = self._agrees(call) if call.is_stateless else _is_plain(call.params.meta)
         return call if agrees and self._surface.has_tool(call.params.name) else None
 
     async def answer(self, call: DirectCall, scope: Scope, receive: Receive, send: Send) -> None:
@@ -149,7 +149,7 @@ class DirectCalls:
 
     async def _run(self, call: DirectCall, scope: Scope) -> bytes:
         result = (await self._traced(call, scope)).as_result()
-        if call.is_modern:
+        if call.is_stateless:
             result = {"resultType": "complete"} | result
             result["_meta"] = result.get("_meta", {}) | _SERVER_META
         return encode_json({"jsonrpc": "2.0", "id": call.id, "result": result})

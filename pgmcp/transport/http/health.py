@@ -19,7 +19,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from pgmcp.transport.http.replies import json_reply
+from pgmcp.transport.http.responses import json_reply
 
 logger = logging.getLogger(__name__)
 

@@ -20,11 +20,11 @@ from pgmcp.transport.http.authentication.gate import Gate
 from pgmcp.transport.http.changes import ChangeStreams
 from pgmcp.transport.http.connections import connection_class
 from pgmcp.transport.http.direct_calls import DirectCalls
-from pgmcp.transport.http.exchange import Exchanges
 from pgmcp.transport.http.handshakes import use_tls
 from pgmcp.transport.http.health import Check, Health
 from pgmcp.transport.http.host_check import HostCheck
 from pgmcp.transport.http.limits import HttpLimits, Shares
+from pgmcp.transport.http.requests import Exchanges
 from pgmcp.transport.http.sdk_server import build_sdk_server
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 from starlette.responses import Response
 from starlette.types import Scope
 
-from pgmcp.transport.http.replies import refusal
+from pgmcp.transport.http.responses import refusal
 
 MAX_HEADERS: Final = 200
 MAX_HEADER_BYTES: Final = 64 << 10

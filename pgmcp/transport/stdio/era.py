@@ -1,9 +1,7 @@
 """What each era of the protocol asks and gets, over one connection.
 
-    2024-11-05 … 2025-11-25   `initialize` opens a session; its answer holds for all that follows
-    2026-07-28                every request says in `_meta` who asks, and stands alone
-
-The first `initialize`, or the first request with such a `_meta`, decides which era the connection speaks.
+`pgmcp.transport` defines the eras. The first `initialize`, or the first request that says in `_meta` who
+asks, decides which era the connection speaks.
 """
 
 from collections.abc import Awaitable, Callable
@@ -60,7 +58,7 @@ Elicit = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class Era(Enum):
-    """Which kind of requests a connection takes."""
+    """Which kind of requests a connection takes; `pgmcp.transport` defines the eras."""
 
     UNDECIDED = "undecided"
     SESSION = "session"

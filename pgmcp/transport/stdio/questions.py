@@ -1,4 +1,4 @@
-"""Requests to the host, and its responses: the questions of tool calls in the 2025 eras."""
+"""Requests to the host, and its responses: the questions of tool calls in the session era."""
 
 import asyncio
 import itertools

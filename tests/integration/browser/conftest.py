@@ -10,7 +10,7 @@ import pytest
 from pgmcp.view.feature import RESULT_VIEW_URI
 from scripts.build_view import NODE_MODULES
 from testing.mcp_server import SHOP_CONTEXT, server_environment
-from testing.raw_jsonrpc import LEGACY_VERSION, RawServer
+from testing.raw_jsonrpc import SESSION_VERSION, RawServer
 from tests.integration.browser.host_page import HostPage, host_page
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def server(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     environment = server_environment(shop_url, database_name="shop", context_file=str(SHOP_CONTEXT))
     with RawServer(environment, tmp_path_factory.mktemp("server")) as server:
         client = {"name": "host", "version": "1"}
-        server.request("initialize", protocolVersion=LEGACY_VERSION, capabilities=APPS, clientInfo=client)
+        server.request("initialize", protocolVersion=SESSION_VERSION, capabilities=APPS, clientInfo=client)
         server.notify("notifications/initialized")
         yield server
 

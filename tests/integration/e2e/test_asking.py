@@ -13,7 +13,7 @@ from mcp_types import ElicitRequestParams, ElicitResult, TextContent
 from testing.http_server import HttpServerProcess
 from testing.mcp_server import connect, server_environment
 from testing.openai_endpoint import TOKENS_IN, ScriptedEndpoint, readings, sql
-from testing.raw_jsonrpc import MODERN_META, RawServer
+from testing.raw_jsonrpc import STATELESS_META, RawServer
 
 pytestmark = pytest.mark.anyio
 
@@ -208,7 +208,7 @@ def stateless(environment: dict[str, str], tmp_path_factory: pytest.TempPathFact
 def repeat(server: RawServer, arguments: dict[str, Any], **params: Any) -> dict[str, Any]:
     """Call `query` as a host that shows forms, under a name that no other test has."""
     meta = {
-        **MODERN_META,
+        **STATELESS_META,
         "io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}},
         "io.modelcontextprotocol/clientInfo": {"name": str(uuid.uuid4()), "version": "1"},
     }

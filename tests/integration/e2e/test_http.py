@@ -30,7 +30,7 @@ from testing.http_server import (
     tool_call,
 )
 from testing.mcp_server import COMMAND, SHOP_CONTEXT, server_environment
-from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_VERSION
+from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_VERSION
 
 NAME = "e2e http"
 RUNAWAY = "select count(*) from order_items a, order_items b where a.unit_price + b.unit_price < 0"
@@ -68,7 +68,7 @@ async def test_the_sdks_client_uses_the_whole_surface(server: HttpServerProcess,
         schema = await client.read_resource("schema://shop")
         prompts = await client.list_prompts()
 
-        assert client.protocol_version == (MODERN_VERSION if mode == "auto" else LEGACY_VERSION)
+        assert client.protocol_version == (STATELESS_VERSION if mode == "auto" else SESSION_VERSION)
     assert [tool.name for tool in tools.tools] == ["query", "execute_sql", "search_schema", "refresh_schema"]
     assert answer.structured_content is not None
     assert answer.structured_content["row_count"] == 1
@@ -133,7 +133,7 @@ def test_discover_offers_what_can_be_had_without_a_session(client: httpx2.Client
 
     result = message_of(client.post("/mcp", headers=headers, json=body))["result"]
 
-    assert result["supportedVersions"] == [MODERN_VERSION]
+    assert result["supportedVersions"] == [STATELESS_VERSION]
     assert result["capabilities"] == {
         "completions": {},
         "extensions": {"io.modelcontextprotocol/ui": {}},
@@ -248,7 +248,7 @@ def test_probes_are_answered_under_any_name(client: httpx2.Client) -> None:
 
 def test_sigterm_lets_calls_end_and_takes_no_more(shop_url: str, shop_admin_url: str, tmp_path: Path) -> None:
     name = "e2e http stop"
-    headers, body = tool_call("execute_sql", LEGACY_VERSION, sql=SECONDS)
+    headers, body = tool_call("execute_sql", SESSION_VERSION, sql=SECONDS)
     listen_headers, listen_body = request(
         "subscriptions/listen", notifications={"resourcesListChanged": True}
     )

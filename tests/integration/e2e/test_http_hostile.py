@@ -12,7 +12,7 @@ import pytest
 
 from testing.http_server import BOTH, HttpServerProcess, http_client, message_of, request, tool_call
 from testing.mcp_server import server_environment
-from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_VERSION
+from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_VERSION
 
 NO_DATABASE = "postgresql://nobody@127.0.0.1:9/none"
 """None of these requests gets as far as a database."""
@@ -56,7 +56,7 @@ class Hostile:
     code: int | None = None
     method: str = "POST"
     path: str = "/mcp"
-    version: str = MODERN_VERSION
+    version: str = STATELESS_VERSION
     headers: dict[str, str | None] = field(default_factory=dict)
     body: bytes | None = None
 
@@ -64,7 +64,7 @@ class Hostile:
 def of_both_eras(name: str, status: int, code: int | None = None, **differs: Any) -> list[Hostile]:
     return [
         Hostile(f"{name}, {version}", status, code, version=version, **differs)
-        for version in (LEGACY_VERSION, MODERN_VERSION)
+        for version in (SESSION_VERSION, STATELESS_VERSION)
     ]
 
 
@@ -182,7 +182,7 @@ def test_an_unknown_version_gets_the_known_ones_in_the_answer(client: httpx2.Cli
 
     error = message_of(response)["error"]
     assert (response.status_code, error["code"]) == (400, UNSUPPORTED_VERSION)
-    assert error["data"]["supported"] == [MODERN_VERSION]
+    assert error["data"]["supported"] == [STATELESS_VERSION]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from mcp import MCPError
 
 from pgmcp.errors import ErrorCode
 from testing.mcp_server import connect, server_environment
-from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_VERSION, RawServer
+from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_VERSION, RawServer
 
 pytestmark = pytest.mark.anyio
 
@@ -85,7 +85,7 @@ def test_a_host_of_the_handshake_era_gets_the_version_it_asked_for(
     with RawServer(shop_environment, folder) as server:
         opened = server.initialize()["result"]
 
-        assert opened["protocolVersion"] == LEGACY_VERSION
+        assert opened["protocolVersion"] == SESSION_VERSION
         assert opened["serverInfo"]["name"] == "pgmcp"
         assert "execute_sql" in opened["instructions"]
         assert server.request("ping")["result"] == {}
@@ -98,7 +98,7 @@ def test_a_host_of_the_stateless_era_needs_no_handshake(
     with RawServer(shop_environment, folder) as server:
         found = server.discover()["result"]
 
-        assert MODERN_VERSION in found["supportedVersions"]
+        assert STATELESS_VERSION in found["supportedVersions"]
         assert "execute_sql" in found["instructions"]
         assert len(server.request("tools/list")["result"]["tools"]) == 4
         assert server.call("execute_sql", sql="select 1").rows == [[1]]

@@ -9,7 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from testing.conversations import session_conversation, stateless_conversation
-from testing.raw_jsonrpc import LEGACY_VERSION, MODERN_META, MODERN_VERSION, RawServer
+from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_META, STATELESS_VERSION, RawServer
 
 SCHEMAS = Path(__file__).parents[2] / "data" / "protocol"
 
@@ -63,15 +63,15 @@ def check_line(line: bytes, method_by_id: dict[Any, str], version: str) -> None:
         check(message["result"], RESULT_BY_METHOD[method_by_id[message["id"]]], version)
 
 
-@pytest.mark.parametrize("version", [LEGACY_VERSION, MODERN_VERSION])
+@pytest.mark.parametrize("version", [SESSION_VERSION, STATELESS_VERSION])
 def test_every_line_is_what_the_published_schema_says(
     version: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
-    stateless = version == MODERN_VERSION
+    stateless = version == STATELESS_VERSION
     conversation = stateless_conversation() if stateless else session_conversation()
     if stateless:
         wanted = {"resourcesListChanged": True, "resourceSubscriptions": ["schema://shop"]}
-        listening = {"_meta": MODERN_META, "notifications": wanted}
+        listening = {"_meta": STATELESS_META, "notifications": wanted}
         opening = {"jsonrpc": "2.0", "id": "listen", "method": "subscriptions/listen", "params": listening}
         conversation.insert(1, opening)
     with RawServer(shop_environment | {"PG_MCP_SERVER_USE_READONLY_TRANSACTIONS": "false"}, folder) as server:

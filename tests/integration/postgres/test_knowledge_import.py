@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from pgmcp.answers.answer import Source
+from pgmcp.cli.command_session import Session
 from pgmcp.cli.context_changes import ImportRequest, find_entries
-from pgmcp.cli.session import Session
 from pgmcp.generation.context_check import find_unknown_names
 from pgmcp.generation.context_edit import replace_context
 from pgmcp.generation.context_file import load_context

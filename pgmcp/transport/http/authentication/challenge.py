@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
-from pgmcp.transport.http.replies import json_reply, refusal
+from pgmcp.transport.http.responses import json_reply, refusal
 
 METADATA_PATH: Final = "/.well-known/oauth-protected-resource"
 

@@ -15,7 +15,7 @@ from pgmcp.transport.http.authentication.principal import (
     TokenRefusedError,
 )
 from pgmcp.transport.http.authentication.static_tokens import StaticTokens
-from pgmcp.transport.http.replies import SERVER_ERROR, refusal
+from pgmcp.transport.http.responses import SERVER_ERROR, refusal
 
 logger = logging.getLogger(__name__)
 

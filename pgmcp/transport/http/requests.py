@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pgmcp.surface.reply import INTERNAL_ERROR
 from pgmcp.transport.http.direct_calls import ClientGoneError, DirectCalls
 from pgmcp.transport.http.limits import HttpLimits
-from pgmcp.transport.http.replies import SERVER_ERROR, refusal
+from pgmcp.transport.http.responses import SERVER_ERROR, refusal
 from pgmcp.transport.messages import PARSE_ERROR, BadMessageError, decode, read_message
 
 logger = logging.getLogger(__name__)
