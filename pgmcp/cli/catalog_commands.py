@@ -11,6 +11,7 @@ from typing import Final
 
 from pgmcp.answers.answer import Answer
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
+from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.catalog.rendering import Detail, render_tables
 from pgmcp.cli.command_session import CALLER, Session
 from pgmcp.errors import InvalidArgumentError
@@ -66,7 +67,7 @@ COMMANDS: Final = (
     CommandHelp(r"\csv FILE", "write the rows of the last statement to a file, up to the export limits"),
     CommandHelp(r"\parquet FILE", "the same as Parquet"),
     CommandHelp(r"\x [on|off]", "show each row as a record"),
-    CommandHelp(r"\timing [on|off]", "show the time of each statement"),
+    CommandHelp(r"\timing [on|off]", "show how long each answer took, in total and by stage"),
     CommandHelp(r"\?, \h", "this help"),
     CommandHelp(r"\q", "leave, as Ctrl-D does"),
 )
@@ -156,8 +157,9 @@ async def _tables(command: BackslashCommand, session: Session, database: str | N
     name = command.argument
     has_pattern = any(sign in name for sign in "*?")
     if name and not has_pattern and command.name == "d":
+        names = _names_in_all_schemas(await session.pipeline.databases.catalog(database), name)
         catalog, tables = await session.pipeline.schema.find_tables(
-            "", database=database, names=[name], limit=_NO_LIMIT, caller=CALLER
+            "", database=database, names=names, limit=_NO_LIMIT, caller=CALLER
         )
         return render_tables(tables, catalog, detail=Detail.FULL)
     catalog, tables = await session.pipeline.schema.find_tables(
@@ -169,6 +171,15 @@ async def _tables(command: BackslashCommand, session: Session, database: str | N
             f"nothing matches \\{command.name} {name}".rstrip(), hint="\\d lists all tables"
         )
     return render_tables(found, catalog, detail=Detail.COLUMNS if command.is_detailed else Detail.NAMES)
+
+
+def _names_in_all_schemas(catalog: Catalog, name: str) -> list[str]:
+    """Return the name; or, if the search path does not find it, the tables of that name in other schemas."""
+    parts = parse_name(name)
+    if catalog.find(name) is not None or len(parts) != 1:
+        return [name]
+    found = [table for table in catalog.tables if table.name.lower() == parts[0].lower()]
+    return [f"{quote_identifier(each.schema)}.{quote_identifier(each.name)}" for each in found] or [name]
 
 
 _KINDS_BY_COMMAND: Final[dict[str, Collection[TableKind]]] = {

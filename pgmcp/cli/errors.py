@@ -53,6 +53,8 @@ _TOOL: Final = re.compile("|".join(_COMMAND_BY_TOOL))
 _IN_SHELL: Final = {
     "; or write SQL (`pgmcp sql`)": '; or type SQL that ends with ";"',
     "`pgmcp schema`": r"`\d`",
+    "write the SQL yourself and call `pgmcp sql`": 'type SQL that ends with ";"',
+    "`pgmcp sql`": 'SQL that ends with ";"',
     r"\? in `pgmcp shell` lists more": r"\? lists all",
 }
 

@@ -1,7 +1,7 @@
 """What the configured role can and cannot read: for `pgmcp setup-sql --check` and `pgmcp doctor`."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -41,42 +41,62 @@ SELECT n.nspname, c.relname, a.attname
    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
    AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
 """
-# A view with the caller's rights shows the role nothing that the table would not, also within another view.
-# A view of a view is found by the column's name. Views that setup-sql made show what was asked for.
+_DESCENDANTS_SQL: Final = """
+WITH RECURSIVE families (parent, oid) AS (
+  SELECT i.inhparent, i.inhrelid FROM pg_catalog.pg_inherits AS i
+   UNION
+  SELECT f.parent, i.inhrelid FROM families AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.oid
+)
+SELECT m.nspname, p.relname, n.nspname, c.relname
+  FROM families AS f
+  JOIN pg_catalog.pg_class AS p ON p.oid = f.parent
+  JOIN pg_catalog.pg_namespace AS m ON m.oid = p.relnamespace
+  JOIN pg_catalog.pg_class AS c ON c.oid = f.oid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+ WHERE p.relkind IN ('r', 'p', 'f') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+"""
+# What a view reads is in pg_depend, except for whole rows, which only the view's rule shows (`:varattno 0`).
+# A view of a view is found by the column's name, or if the inner view gives the column a name of its own. A
+# view with the caller's rights shows the role nothing that the table would not, also within another view, but
+# a materialized view stores what it shows its owner. Views that setup-sql made show what was asked for.
 _SHOWN_SQL: Final = """
 WITH RECURSIVE views AS (
-  SELECT c.oid, n.oid AS namespace, n.nspname, c.relname, r.oid AS rule
+  SELECT c.oid, n.oid AS namespace, n.nspname, c.relname, r.oid AS rule, c.relkind = 'm' AS is_stored,
+         pg_catalog.strpos(r.ev_action::pg_catalog.text, ':varattno 0 ') > 0 AS has_whole_rows,
+         EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o
+                  WHERE CASE o.option_name WHEN 'security_invoker'
+                             THEN o.option_value::pg_catalog.bool END) AS is_callers
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = c.oid
    WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384::pg_catalog.oid
-     AND NOT EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o
-                      WHERE CASE o.option_name WHEN 'security_invoker'
-                                 THEN o.option_value::pg_catalog.bool END)
+     AND (pg_catalog.right(c.relname::pg_catalog.text, 7) <> '_masked'
+          OR pg_catalog.obj_description(c.oid, 'pg_class') IS DISTINCT FROM MADE_BY)
 ), uses AS (
-  SELECT v.oid, a.attrelid, a.attname, d.refobjid, v.rule
+  SELECT DISTINCT v.oid, v.is_stored, v.is_callers, a.attrelid, a.attname
     FROM views AS v
     JOIN pg_catalog.pg_depend AS d ON d.classid = 2618::pg_catalog.oid  -- pg_rewrite
          AND d.objid = v.rule AND d.refclassid = 1259::pg_catalog.oid  -- pg_class
          AND d.refobjid <> v.oid
-    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-   WHERE d.refobjsubid > 0
-), shown AS (
-  SELECT u.oid, u.attrelid, u.attname FROM uses AS u
+    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid
+         AND CASE WHEN v.has_whole_rows THEN a.attnum > 0 AND NOT a.attisdropped
+                  ELSE a.attnum = d.refobjsubid AND d.refobjsubid > 0 END
+), shown (oid, attrelid, attname, is_checked) AS (
+  SELECT u.oid, u.attrelid, u.attname, u.is_callers AND NOT u.is_stored FROM uses AS u
    UNION
-  SELECT u.oid, s.attrelid, s.attname
-    FROM shown AS s JOIN uses AS u ON u.refobjid = s.oid AND u.attname = s.attname
+  SELECT u.oid, s.attrelid, s.attname, (s.is_checked OR u.is_callers) AND NOT u.is_stored
+    FROM shown AS s JOIN uses AS u ON u.attrelid = s.oid
+   WHERE u.attname = s.attname
+      OR NOT EXISTS (SELECT FROM uses AS i WHERE i.oid = s.oid AND i.attname = u.attname)
 )
-SELECT v.nspname, v.relname, n.nspname, c.relname, s.attname
+SELECT DISTINCT v.nspname, v.relname, n.nspname, c.relname, s.attname
   FROM shown AS s
   JOIN views AS v ON v.oid = s.oid
   JOIN pg_catalog.pg_class AS c ON c.oid = s.attrelid
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
- WHERE v.nspname !~ '^pg_' AND v.nspname <> 'information_schema'
+ WHERE NOT s.is_checked AND v.nspname !~ '^pg_' AND v.nspname <> 'information_schema'
    AND pg_catalog.has_schema_privilege(v.namespace, 'USAGE')
    AND pg_catalog.has_any_column_privilege(v.oid, 'SELECT')
-   AND (v.relname <> c.relname::pg_catalog.text || '_masked'
-        OR pg_catalog.obj_description(v.oid, 'pg_class') IS DISTINCT FROM MADE_BY)
  ORDER BY v.nspname, v.relname, s.attname
 """.replace("MADE_BY", f"'{MADE_BY}'")
 _TIMEOUT_S: Final = 20.0
@@ -114,6 +134,22 @@ async def read_grants(fetch: Fetch, includes: Callable[[str], bool]) -> Grants:
         if is_readable and is_filtered:
             grants.policies[name] = str(policies or "")
     return grants
+
+
+async def with_descendants(fetch: Fetch, columns: Sequence[ColumnName]) -> list[ColumnName]:
+    """Return the columns, and the same columns of the tables' partitions and children."""
+    if not columns:
+        return []
+    names = [tuple(map(str, row)) for row in await fetch(_DESCENDANTS_SQL)]
+    return [
+        *columns,
+        *(
+            replace(each, schema=schema, table=table)
+            for each in columns
+            for parent_schema, parent, schema, table in names
+            if (parent_schema, parent) == (each.schema, each.table)
+        ),
+    ]
 
 
 async def find_readable(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]:
@@ -206,6 +242,7 @@ async def _check_database(
         return list(rows.rows)
 
     grants = await read_grants(fetch, lambda schema: schema in schemas)
+    hidden = await with_descendants(fetch, hidden)
     readable_columns = await find_readable(fetch, hidden)
     views = await find_shown(fetch, hidden, lambda schema: schema in schemas)
     lines = [f"readable: {len(grants.readable)} tables and views in {', '.join(schemas)}"]

@@ -32,6 +32,18 @@ def read_host(name: str) -> HostName:
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(HostName)}{meant}") from None
 
 
+def read_scope(name: str) -> Scope:
+    """Return the scope of a name.
+
+    Raises:
+        typer.BadParameter: it is unknown.
+    """
+    try:
+        return Scope(name)
+    except ValueError:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(Scope)}") from None
+
+
 @set_up_commands.command(
     rich_help_panel=SET_UP,
     epilog=examples(
@@ -50,7 +62,11 @@ def install(
     ],
     scope: Annotated[
         Scope,
-        typer.Option(help="user: for you in every project; project: for everyone who shares this folder."),
+        typer.Option(
+            parser=read_scope,
+            metavar="user|project",
+            help="user: for you in every project; project: for everyone who shares this folder.",
+        ),
     ] = Scope.USER,
     env_file: Annotated[
         Path | None,

@@ -114,9 +114,11 @@ _REVOKE_CREATE = """
 """
 
 _HIDDEN = """
--- Table {table}: all columns but {hidden}. Columns that are added later are hidden until this is run again.
+-- Table {table}, and its partitions and children: all columns but {hidden}. Columns and partitions that are
+-- added later are not covered until this is run again.
 DO $pgmcp$
 DECLARE
+  relation record;
   shown text;
 BEGIN
   IF EXISTS (SELECT FROM pg_catalog.unnest({hidden_names}::pg_catalog.name[]) AS h (name) WHERE NOT EXISTS (
@@ -124,14 +126,29 @@ BEGIN
          AND a.attname = h.name AND a.attnum > 0 AND NOT a.attisdropped)) THEN
     RAISE EXCEPTION 'a column to hide is not in the table %', {table_text};
   END IF;
-  SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO shown
-    FROM pg_catalog.pg_attribute AS a
-   WHERE a.attrelid = {table_text}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
-     AND a.attname <> ALL ({hidden_names}::pg_catalog.name[]);
-  REVOKE SELECT ON TABLE {table} FROM {role};
-  IF shown IS NOT NULL THEN
-    EXECUTE pg_catalog.format('GRANT SELECT (%s) ON TABLE {table_in_format} TO %I', shown, {role_text});
-  END IF;
+  FOR relation IN
+    WITH RECURSIVE family (oid) AS (
+      SELECT {table_text}::pg_catalog.regclass::pg_catalog.oid
+       UNION SELECT i.inhrelid FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.oid)
+    SELECT c.oid::pg_catalog.regclass AS name, pg_catalog.pg_has_role(c.relowner, 'USAGE') AS is_mine,
+           c.oid = {table_text}::pg_catalog.regclass AS is_named
+      FROM family AS f JOIN pg_catalog.pg_class AS c ON c.oid = f.oid
+     WHERE c.oid = {table_text}::pg_catalog.regclass
+        OR pg_catalog.has_any_column_privilege({role_text}, c.oid, 'SELECT')
+  LOOP
+    IF NOT (relation.is_mine OR relation.is_named) THEN
+      RAISE WARNING 'may show the hidden columns, because another role owns it: %', relation.name;
+      CONTINUE;
+    END IF;
+    SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO shown
+      FROM pg_catalog.pg_attribute AS a
+     WHERE a.attrelid = relation.name AND a.attnum > 0 AND NOT a.attisdropped
+       AND a.attname <> ALL ({hidden_names}::pg_catalog.name[]);
+    EXECUTE pg_catalog.format('REVOKE SELECT ON TABLE %s FROM %I', relation.name, {role_text});
+    IF shown IS NOT NULL THEN
+      EXECUTE pg_catalog.format('GRANT SELECT (%s) ON TABLE %s TO %I', shown, relation.name, {role_text});
+    END IF;
+  END LOOP;
 END $pgmcp$;
 """
 
@@ -297,6 +314,11 @@ def setup_script(
         script += _ROLE.format(**words, database=_quote(name))
         for schema in schemas:
             script += _schema_script(schema, [each for each in columns if each.schema == schema], words)
+        # Last: a table in one schema may have partitions in another, whose script grants them as a whole.
+        for schema, table in sorted({(each.schema, each.table) for each in columns}):
+            script += _table_script(
+                [each for each in columns if (each.schema, each.table) == (schema, table)], words
+            )
         script += "\nCOMMIT;\n" + _REVOKE_TEMPORARY.format(**words, database=_quote(name))
         if "public" in schemas:
             script += _REVOKE_CREATE.format(**words)
@@ -305,15 +327,12 @@ def setup_script(
 
 def _schema_script(schema: str, columns: Sequence[ColumnName], words: dict[str, object]) -> str:
     tables = sorted({each.table for each in columns})
-    script = _SCHEMA.format(
+    return _SCHEMA.format(
         **words,
         schema=_quote(schema),
         schema_text=_literal(_quote(schema)),
         schema_name=_literal(schema),
         special=_array(tables),
-    )
-    return script + "".join(
-        _table_script([each for each in columns if each.table == table], words) for table in tables
     )
 
 
@@ -323,7 +342,6 @@ def _table_script(columns: Sequence[ColumnName], words: dict[str, object]) -> st
     names = {
         "table": _qualified(schema, table),
         "table_text": _literal(_qualified(schema, table)),
-        "table_in_format": _qualified(schema, table).replace("%", "%%").replace("'", "''"),
         "view": _qualified(schema, f"{table}_masked"),
         "view_in_format": _qualified(schema, f"{table}_masked").replace("%", "%%").replace("'", "''"),
         "view_text": _literal(_qualified(schema, f"{table}_masked")),

@@ -16,6 +16,7 @@ from pgmcp.answers.csv import csv_lines
 from pgmcp.answers.fitted import show_whole
 from pgmcp.answers.structured import as_json
 from pgmcp.answers.text import describe_provenance
+from pgmcp.cli.errors import for_people
 from pgmcp.cli.options import Form
 from pgmcp.cli.table import lay_out
 from pgmcp.cli.terminal import Terminal
@@ -118,7 +119,7 @@ def show_answer(
             terminal.say("")
         if answer.rows and with_rows:
             cut_cells = _show_rows(answer.rows, terminal, expanded=expanded)
-        for line in _provenance(answer):
+        for line in _provenance(answer, in_shell=in_shell):
             terminal.say(line, "dim")
     if cut_cells:
         whole = "\\csv FILE writes" if in_shell else "--csv and --json give"
@@ -145,11 +146,13 @@ def _show_plan(answer: Answer | None, plan: list[str], terminal: Terminal) -> No
             terminal.say(line, "dim")
 
 
-def _provenance(answer: Answer) -> Iterator[str]:
+def _provenance(answer: Answer, *, in_shell: bool = False) -> Iterator[str]:
     yield describe_provenance(answer)
     yield from (f"assumed: {escape_untrusted(text)}" for text in answer.assumptions)
-    yield from (f"or with --reading: {escape_untrusted(text)}" for text in answer.follow_up)
-    yield from (f"note: {escape_untrusted(text)}" for text in answer.notes)
+    for number, text in enumerate(answer.follow_up, 1):
+        command = f"\\reading {number}" if in_shell else "--reading"
+        yield f"or with {command}: {escape_untrusted(text)}"
+    yield from (f"note: {escape_untrusted(for_people(text, in_shell=in_shell))}" for text in answer.notes)
 
 
 def _json(answer: Answer) -> str:

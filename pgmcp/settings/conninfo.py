@@ -6,8 +6,9 @@ Two forms (PostgreSQL manual, "Connection Strings"):
     host=host1,host2 dbname=shop password='it\'s' target_session_attrs=any
 """
 
+import difflib
 import re
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 from urllib.parse import quote, unquote
 
 from pgmcp.settings.libpq_keywords import KEYWORDS, find_conflicts, find_problem
@@ -22,10 +23,18 @@ _DRIVER_URL = re.compile(r"postgres(?:ql)?\+(\w{1,20})://", re.IGNORECASE)
 _SEMICOLONS = re.compile(
     r"\s*(?:pgsql:)?\s*(?:host|server|data source|port|database|user(?:name| id)?)\s*=[^;']*;", re.IGNORECASE
 )
-_WRAPPED_URL = re.compile(r"[^:/]*?['\"<= ]\s*postgres(?:ql)?://|['\"<]", re.IGNORECASE)
-_VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")
+_JDBC = re.compile(r"jdbc:(?:[\w-]+:)?(?=postgres)", re.IGNORECASE)
+_WRAPPED_URL = re.compile(
+    r"[^:/]*?['\"<= ]\s*postgres(?:ql)?://|['\"<]|(?:PG\w+=\S*\s+)*psql\s", re.IGNORECASE
+)
+_VARIABLE = re.compile(r"\$\w+|\$\{[\w.]+\}|\$?\{\{\s*[\w.]+\s*\}\}|%\w+%")
+_VARIABLE_IN_URL = re.compile(r"\$\{[\w.]+\}|\$?\{\{\s*[\w.]+\s*\}\}")
+_POSTGRES_MISSPELT = re.compile(r"postgres(?:ql)?:?/{0,2}[^/]+@", re.IGNORECASE)
 _OTHER_SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,20})://", re.IGNORECASE)
-_WITHOUT_SCHEME = re.compile(r"(?:[^\s=@]+@)?[\w.-]+(?::\d+)?/\w+(?:\?\S*)?")
+_WITHOUT_SCHEME = re.compile(
+    r"(?:[^\s=@]+@)?[\w.-]+(?::\d+)?/\w+(?:\?\S*)?|[^\s=@/]+:[^\s=@/]+@[\w.-]+(?::\d+)?"
+)
+_PARAMETERS_IN_DBNAME = re.compile(r"/[^/]*[;&]\w+=")
 _PLACEHOLDER = re.compile(r"\[[A-Z_ -]+\]|<[A-Za-z_ -]+>|\{[A-Za-z_ -]+\}")
 _QUERY_START = re.compile(r"\?(?=[A-Za-z_%0-9.-]+=|\Z)")
 _PAIR = re.compile(r"\s*([A-Za-z_]+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.)*)(?:\s+|\Z)", re.DOTALL)
@@ -35,9 +44,20 @@ _LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # encoding.
 _SAFE_IN_USERINFO = "!$&'()*+,;=%"
 
+_NAMES: Final = frozenset(("host", "port", "dbname", "user"))
 _SECRET_KEYWORDS: Final = ("password", "sslpassword", "oauth_client_secret")
 HIDDEN: Final = "***"
 _NOT_SHOWN: Final = "(not shown: it cannot be parsed)"
+
+_OTHER_FORMS: Final = (
+    (_SEMICOLONS, "separate libpq's pairs by spaces, not by semicolons: host=… dbname=… user=…"),
+    (_WRAPPED_URL, "write the URL alone, without a command, a variable's name or quotes around it"),
+    (_POSTGRES_MISSPELT, "begin it with postgresql://, with a colon and two slashes"),
+)
+_URL_SCHEMES: Final = ("postgresql", "postgres")
+_POSTGRES_SCHEMES: Final = frozenset(
+    ("postgis", "pgsql", "pg", "ecto", "cockroachdb", "cockroach", "timescaledb", "redshift")
+)
 
 EXPECTED = "postgresql://user:password@host:5432/dbname, or libpq's key=value pairs"
 
@@ -65,12 +85,18 @@ def normalize(conninfo: str) -> str:
     conninfo = conninfo.strip()
     if not _URL.match(conninfo):
         _refuse_other_forms(conninfo)
-        _check_parameters(_pairs(conninfo))
+        pairs = _pairs(conninfo)
+        if any(text.endswith(",") for keyword, text in pairs.items() if keyword in _NAMES):
+            raise ValueError("separate libpq's pairs by spaces, not by commas: host=… dbname=… user=…")
+        _check_parameters(pairs)
         return conninfo
     url = _split(conninfo)
     _check_location(url)
     _check_query(url)
-    if _PLACEHOLDER.fullmatch(unquote(url.password or "")):
+    password = unquote(url.password or "")
+    if _VARIABLE_IN_URL.search(url.location) or _VARIABLE_IN_URL.fullmatch(password):
+        raise ValueError("the URL contains the name of a variable: nothing has replaced it by its value")
+    if _PLACEHOLDER.fullmatch(password):
         raise ValueError("the password in the URL is a placeholder: replace it, with its brackets")
     userinfo = _encode(url.user)
     if url.password is not None:
@@ -177,6 +203,10 @@ def _check_query(url: "_Url") -> None:
         raise ValueError("a connection URL cannot contain %00")
     if "?" in url.location:
         raise ValueError("expected name=value after the ? of the connection URL")
+    if _PARAMETERS_IN_DBNAME.search(url.location):
+        raise ValueError("write ? before the first parameter of the connection URL, and & between parameters")
+    if "&amp;" in url.query:
+        raise ValueError("write & between the parameters of the connection URL, not &amp;")
     options = _options(url)
     if "@" in url.query and not options.keys() <= KEYWORDS:
         raise ValueError(
@@ -206,22 +236,40 @@ def _check_parameters(given: dict[str, str]) -> None:
 
 def _refuse_other_forms(conninfo: str) -> None:
     """Raise an error that says how to rewrite connection strings of other drivers."""
-    if conninfo.lower().startswith("jdbc:"):
-        raise ValueError(f"a JDBC URL is not supported: remove 'jdbc:'; expected {EXPECTED}")
+    if jdbc := _JDBC.match(conninfo):
+        _refuse_prefix(f"a JDBC URL is not supported: remove {jdbc[0]!r}", conninfo[jdbc.end() :])
     if driver := _DRIVER_URL.match(conninfo):
-        raise ValueError(f"remove the driver name '+{driver[1]}' from the URL; expected {EXPECTED}")
-    if _SEMICOLONS.match(conninfo):
-        raise ValueError("separate libpq's pairs by spaces, not by semicolons: host=… dbname=… user=…")
-    if _WRAPPED_URL.match(conninfo):
-        raise ValueError("write the URL alone, without a command, a variable's name or quotes around it")
+        rest = f"postgresql://{conninfo[driver.end() :]}"
+        _refuse_prefix(f"remove the driver name '+{driver[1]}' from the URL", rest)
+    for form, problem in _OTHER_FORMS:
+        if form.match(conninfo):
+            raise ValueError(problem)
     if _VARIABLE.fullmatch(conninfo):
         raise ValueError("the URL is the name of a variable: nothing has replaced it by its value")
     if scheme := _OTHER_SCHEME.match(conninfo):
-        raise ValueError(
-            f"expected {EXPECTED}; it begins with {scheme[1]}://, and pgmcp connects to PostgreSQL only"
-        )
+        raise ValueError(_problem_of_scheme(scheme[1].lower()))
     if _WITHOUT_SCHEME.fullmatch(conninfo):
         raise ValueError("write postgresql:// before it")
+
+
+def _refuse_prefix(problem: str, rest: str) -> NoReturn:
+    """Raise an error for a URL that begins wrongly, with the problems of the rest, so that all are shown."""
+    try:
+        normalize(rest)
+    except ValueError as error:
+        raise ValueError(f"{problem}; {error}") from None
+    raise ValueError(f"{problem}; expected {EXPECTED}")
+
+
+def _problem_of_scheme(scheme: str) -> str:
+    if scheme.startswith("prisma"):
+        return f"{scheme}:// is a protocol of Prisma's own: write the URL of the database, {EXPECTED}"
+    if scheme == "socket":
+        return "write the folder of a socket as host: host=/var/run/postgresql dbname=shop"
+    plain = scheme.partition("+")[0]
+    if plain in _POSTGRES_SCHEMES or difflib.get_close_matches(plain, _URL_SCHEMES, cutoff=0.8):
+        return f"write postgresql:// instead of {scheme}://"
+    return f"expected {EXPECTED}; it begins with {scheme}://, and pgmcp connects to PostgreSQL only"
 
 
 def _split(conninfo: str) -> _Url:

@@ -51,6 +51,16 @@ KEYWORD_BY_VARIABLE: Final = {
 }
 """libpq's environment variables whose values are checked (manual, "Environment Variables")."""
 
+_FILE_KEYWORDS_TEXT = "passfile sslcert sslcrl sslcrldir sslkey sslkeylogfile sslrootcert"
+FILE_KEYWORDS: Final = frozenset(_FILE_KEYWORDS_TEXT.split())
+"""Parameters whose values are paths."""
+
+_FILE_VARIABLES_TEXT = """
+PGPASSFILE PGSERVICEFILE PGSYSCONFDIR PGSSLCERT PGSSLCRL PGSSLCRLDIR PGSSLKEY PGSSLKEYLOGFILE PGSSLROOTCERT
+"""
+FILE_VARIABLES: Final = frozenset(_FILE_VARIABLES_TEXT.split())
+"""libpq's environment variables whose values are paths."""
+
 _AUTH_METHODS: Final = frozenset(["password", "md5", "gss", "sspi", "scram-sha-256", "oauth", "none"])
 # PostgreSQL's src/common/encnames.c, in lower case and without signs, as the server compares them.
 _ENCODINGS_TEXT: Final = """
@@ -77,6 +87,8 @@ _NUMBERS: Final = frozenset(_NUMBERS_TEXT.split())
 
 _LEAVE_OUT: Final = "remove it"
 _POOL: Final = "remove it; PG_MCP_DATABASE_MAX_POOL_SIZE limits the connections"
+_KEPT: Final = "remove it; PG_MCP_DATABASE_MIN_POOL_SIZE keeps connections open"
+_ENDED: Final = "remove it; pgmcp closes old and idle connections itself"
 _TIMEOUT: Final = "remove it; PG_MCP_SERVER_QUERY_TIMEOUT limits a statement"
 _SCHEMA: Final = "write options=-c%20search_path%3DNAME, or remove it"
 _TLS: Final = "write sslmode=require, or sslmode=verify-full with sslrootcert"
@@ -92,7 +104,24 @@ _HINT_BY_FOREIGN_NAME: Final = {
     "pool_size": _POOL,
     "max": _POOL,
     "pool_max_conns": _POOL,
-    "pool_min_conns": "remove it; PG_MCP_DATABASE_MIN_POOL_SIZE keeps connections open",
+    "maxpoolsize": _POOL,
+    "maximumpoolsize": _POOL,
+    "minpoolsize": _KEPT,
+    "pooling": _POOL,
+    "pool_min_conns": _KEPT,
+    "pool_max_conn_lifetime": _ENDED,
+    "pool_max_conn_lifetime_jitter": _ENDED,
+    "pool_max_conn_idle_time": _ENDED,
+    "pool_health_check_period": _ENDED,
+    "pool_recycle": _ENDED,
+    "max_overflow": _POOL,
+    "idletimeoutmillis": _ENDED,
+    "reaping_frequency": _ENDED,
+    "max_idle_connection_lifetime": _ENDED,
+    "cluster": "write options=--cluster%3DNAME",
+    "endpoint": "write options=endpoint%3DNAME",
+    "applicationname": "write application_name",
+    "loadbalancehosts": "write load_balance_hosts=random",
     "sslaccept": "write sslmode=verify-full with sslrootcert, or sslmode=require to check no certificate",
     "sslidentity": "write sslcert and sslkey",
     "sslfactory": _TLS,
@@ -114,6 +143,8 @@ _HINT_BY_FOREIGN_NAME: Final = {
     "timeout": "write connect_timeout",
     "logintimeout": "write connect_timeout",
     "connecttimeout": "write connect_timeout",
+    "connectiontimeoutmillis": "write connect_timeout, in seconds",
+    "acquiretimeoutmillis": _TIMEOUT,
     "targetservertype": "write target_session_attrs",
     "tcpkeepalive": "write keepalives=1",
     "server_settings": "write options=-c%20NAME%3DVALUE",
@@ -133,8 +164,6 @@ timezone datestyle intervalstyle role work_mem
 _SERVER_SETTINGS: Final = frozenset(_SERVER_SETTINGS_TEXT.split())
 _HINT_BY_FOREIGN_SSLMODE: Final = {
     "no-verify": "write sslmode=require, which encrypts without a check of the certificate",
-    "verify_ca": "write sslmode=verify-ca",
-    "verify_full": "write sslmode=verify-full",
     "verifyca": "write sslmode=verify-ca",
     "verifyfull": "write sslmode=verify-full",
     "true": "write sslmode=require",
@@ -153,6 +182,8 @@ def find_problem(keyword: str, text: str) -> str:
         return f"libpq has no parameter {keyword[:40]!r}: {_hint(keyword)}"
     if allowed := _VALUES_BY_KEYWORD.get(keyword):
         return "" if text in allowed else _wrong_value(keyword, text, allowed)
+    if keyword in FILE_KEYWORDS and text.startswith("~"):
+        return f"{keyword}: libpq does not replace ~ by the home folder: write the whole path"
     if keyword in _NUMBERS and not re.fullmatch(r"\s*[-+]?\d+\s*", text, re.ASCII):
         return f"{keyword} takes a whole number"
     check = _CHECK_BY_KEYWORD.get(keyword)
@@ -249,6 +280,10 @@ def _wrong_value(keyword: str, text: str, allowed: tuple[str, ...]) -> str:
     hint = ""
     if text.lower() in allowed:
         hint = f"; write {text.lower()}, in lower case"
+    elif text.lower().replace("_", "-") in allowed:
+        hint = f"; write {text.lower().replace('_', '-')}"
+    elif ";" in text:
+        hint = "; write & between parameters, not a semicolon"
     elif keyword == "sslmode" and (words := _HINT_BY_FOREIGN_SSLMODE.get(text.lower())):
         hint = f"; {words}"
     return f"{keyword} takes {', '.join(allowed)}{hint}"

@@ -1,5 +1,6 @@
 """The entry for a host: a command with an absolute path, and settings with which the server starts."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -242,3 +243,22 @@ def test_secrets_are_known(variable: str, value: str) -> None:
 )
 def test_what_is_no_secret_is_shown(variable: str, value: str) -> None:
     assert mask(variable, value) == value
+
+
+def test_paths_in_urls_and_in_variables_of_libpq_are_checked_as_those_of_the_settings(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.touch()
+    (tmp_path / "pgmcp.yaml").write_text("database:\n  url: postgresql://db/shop?sslrootcert=ca.pem\n")
+    url = "PG_MCP_DATABASE_URL"
+    for variables, said in (
+        ({url: f"{URL}?sslrootcert=ca.pem"}, f"sslrootcert in {url} is 'ca.pem'"),
+        ({url: "host=db passfile=./pgpass"}, f"passfile in {url} is 'pgpass'"),
+        ({url: URL, "PGPASSFILE": "pgpass"}, "PGPASSFILE is 'pgpass'"),
+        ({url: URL, "PGSSLROOTCERT": str(tmp_path / "no.pem")}, "no.pem does not exist"),
+        ({"PG_MCP_CONFIG_FILE": str(tmp_path / "pgmcp.yaml")}, "sslrootcert in database.url (pgmcp.yaml) is"),
+    ):
+        with pytest.raises(SettingsError, match=re.escape(said)):
+            check_variables(variables)
+
+    check_variables({url: f"{URL}?sslrootcert={file}&sslmode=verify-full", "PGSSLKEY": str(file)})
+    assert not is_secret("PGSSLKEY", str(file))

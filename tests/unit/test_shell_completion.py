@@ -1,8 +1,10 @@
 """What is offered at the cursor."""
 
+from dataclasses import replace
+
 import pytest
 
-from pgmcp.catalog.catalog import Catalog, Column, Table, TableKind
+from pgmcp.catalog.catalog import Catalog, Column, ForeignKey, Table, TableKind
 from pgmcp.cli.shell.completion import complete
 
 
@@ -15,7 +17,10 @@ def table(schema: str, name: str, *columns: str) -> Table:
 CATALOG = Catalog(
     (
         table("public", "orders", "id", "status", "placed_at"),
-        table("public", "Order Lines", "order_id", "Unit Price"),
+        replace(
+            table("public", "Order Lines", "order_id", "Unit Price"),
+            foreign_keys=(ForeignKey(("order_id",), "public", "orders", ("id",)),),
+        ),
         table("sales", "invoices", "number", "state"),
     ),
     ("public",),
@@ -42,11 +47,29 @@ def offered(before: str, after: str = "", catalog: Catalog | None = CATALOG) -> 
         ('select l."Un', ' from "Order Lines" l', ['"Unit Price"']),
         ("selec", "", ["select"]),
         ("How many ord", "", ["order", "orders", '"Order Lines"']),
+        ("SEL", "", ["SELECT"]),
+        ("SELECT * FROM OR", "", ["orders", '"Order Lines"']),
+        ("select pl", "", ["placed_at"]),
+        ("select num", "", ["number"]),
+        ("select ", "", ["id", "status", "placed_at", "order_id", '"Unit Price"', "number", "state"]),
+        ("select id, status from orders where pl", "", ["placed_at"]),
+        ("select ", " from orders o", ["id", "status", "placed_at", "o"]),
+        ("select * from orders, sa", "", ["sales.invoices", "sales"]),
+        ("select * from orders o join lines l on o.i", "", ["id"]),
+        (
+            'select * from orders o join "Order Lines" l on ',
+            "",
+            ["l.order_id = o.id", "id", "status", "placed_at", "order_id", '"Unit Price"', "o", "l"],
+        ),
+        ("select * from orders a join orders b on true where pl", "", ["a.placed_at", "b.placed_at"]),
+        ("select * from inv", "", ["sales.invoices"]),
         (r"\d", "", [r"\dt", r"\d"]),
         (r"\d or", "", ["orders", '"Order Lines"']),
         (r"\d sales.i", "", ["invoices"]),
         (r"\c s", "", ["shop", "sales"]),
-        ("select * from orders where ", "", []),
+        (r"\dv ", "", []),
+        ("select * from orders where ", "", ["id", "status", "placed_at"]),
+        ("select * from orders where id ", "", []),
     ],
 )
 def test_the_text_before_the_cursor_decides(before: str, after: str, expected: list[str]) -> None:

@@ -10,9 +10,10 @@ from typing import Final
 from pgmcp.cli.options import entry_options
 from pgmcp.errors import SettingsError
 from pgmcp.settings import conninfo, load_settings
+from pgmcp.settings.libpq_keywords import FILE_KEYWORDS, FILE_VARIABLES
 from pgmcp.settings.load import find_unknown_names
 from pgmcp.settings.sources import Given, names_path, read_config_file, read_env_file, spec_of, spec_of_path
-from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, variable_of
+from pgmcp.settings.specs import CONFIG_FILE, ENV_FILE, SettingPath, variable_of
 
 _PAIR: Final = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _REFERENCE: Final = re.compile(r"\$\{[^{}]+\}")
@@ -76,6 +77,8 @@ def check_variables(variables: Mapping[str, str]) -> None:
         text = given.text.strip()
         if text not in ("", _SYSTEM_ROOTS) and not _is_absolute(text):
             _refuse_relative(given.name, Path(text))
+    for given in _find_libpq_paths(known):
+        _check_libpq_path(given)
     if known == dict(variables):
         _load(variables)
     elif unknown := find_unknown_names(variables):
@@ -93,7 +96,7 @@ def mask(variable: str, value: str) -> str:
 def is_secret(variable: str, value: str) -> bool:
     """Return whether a variable's value must not be shown."""
     text = _REFERENCE.sub("", value)
-    if not text:
+    if not text or variable.upper() in FILE_VARIABLES:
         return False
     spec = spec_of(variable.upper())
     if spec is not None and spec.path[-1] == "url":
@@ -104,16 +107,51 @@ def is_secret(variable: str, value: str) -> bool:
 
 def _find_paths(variables: Mapping[str, str]) -> Iterator[Given]:
     """Yield the values that are paths, of variables and of the files of settings that they name."""
-    given = {name: Given(text, name) for name, text in variables.items()}
-    env_file = given.get(variable_of(ENV_FILE))
+    named, in_file = _read_all(variables)
+    yield from (value for name, value in named.items() if names_path(name))
+    yield from (value for path, value in in_file.items() if (spec := spec_of_path(path)) and spec.is_path)
+
+
+def _find_urls(variables: Mapping[str, str]) -> Iterator[Given]:
+    """Yield the connection strings, likewise."""
+    named, in_file = _read_all(variables)
+    yield from (value for name, value in named.items() if (spec := spec_of(name)) and spec.path[-1] == "url")
+    yield from (value for path, value in in_file.items() if path[-1] == "url")
+
+
+def _read_all(variables: Mapping[str, str]) -> tuple[dict[str, Given], dict[SettingPath, Given]]:
+    """Return the variables, with those of the .env file that they name, and the values of the YAML file."""
+    named = {name: Given(text, name) for name, text in variables.items()}
+    env_file = named.get(variable_of(ENV_FILE))
     if env_file and _is_absolute(env_file.text):
-        given = read_env_file(Path(env_file.text).expanduser(), problems=[]) | given
-    yield from (value for name, value in given.items() if names_path(name))
-    config_file = given.get(variable_of(CONFIG_FILE))
+        named = read_env_file(Path(env_file.text).expanduser(), problems=[]) | named
+    config_file = named.get(variable_of(CONFIG_FILE))
     if config_file and _is_absolute(config_file.text):
-        for path, value in read_config_file(Path(config_file.text.strip()), problems=[]).items():
-            if (spec := spec_of_path(path)) and spec.is_path:
-                yield value
+        return named, read_config_file(Path(config_file.text.strip()), problems=[])
+    return named, {}
+
+
+def _find_libpq_paths(variables: Mapping[str, str]) -> Iterator[Given]:
+    """Yield the paths in connection strings and in libpq's own variables."""
+    yield from (Given(text, name) for name, text in variables.items() if name in FILE_VARIABLES)
+    for given in _find_urls(variables):
+        try:
+            parameters = conninfo.values(given.text.strip())
+        except ValueError:  # loading the settings says what is wrong
+            continue
+        for keyword, text in parameters.items():
+            if keyword in FILE_KEYWORDS:
+                yield Given(text, f"{keyword} in {given.name}")
+
+
+def _check_libpq_path(given: Given) -> None:
+    if given.text in ("", _SYSTEM_ROOTS):
+        return
+    path = Path(given.text)
+    if not path.is_absolute():  # libpq does not replace "~"
+        _refuse_relative(given.name, path.expanduser())
+    if not path.exists() and "KEYLOG" not in given.name.upper():
+        raise SettingsError(f"{given.name}: the file {path} does not exist")
 
 
 def _is_absolute(text: str) -> bool:

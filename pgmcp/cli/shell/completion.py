@@ -5,16 +5,19 @@ r"""Offers what can stand at the cursor: tables, columns, keywords, commands.
     sales.in       tables of the schema
     o.st           columns of the table, or of the table with this alias
     where st       columns of the tables in the statement, then keywords
+    select st      the same; columns of all tables if the statement names none yet
+    on             the condition that a foreign key gives, then columns
 
 The catalog is the one that was read last; nothing is read to complete a word.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.catalog.catalog import Catalog, Table, TableKind
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.catalog.rendering import column_name
 from pgmcp.untrusted import escape_untrusted
@@ -28,21 +31,62 @@ min max coalesce nullif greatest least round date_trunc to_char string_agg array
 lead generate_series
 """
 _KEYWORDS: Final = tuple(_KEYWORD_TEXT.split())
-_WORD_AT_CURSOR: Final = re.compile(r'(?:[\w$]|"[^"]*"|"[^"]*$|\.)*$')
+_WORD_AT_CURSOR: Final = re.compile(r'(?:[\w$]|"[^"]*"|\.)*$')
+_OPEN_NAME_AT_CURSOR: Final = re.compile(r'(?:[\w$]|"[^"]*"|\.)*"[^"]*$')
 _NAME: Final = r'(?:[^\W\d][\w$]*|"[^"]+")'
+_CLAUSE_TEXT: Final = """
+select from where group order having limit offset fetch join left right full inner cross natural on using
+union intersect except for window tablesample as set
+"""
+_CLAUSES: Final = "|".join(_CLAUSE_TEXT.split())
+"""Words after a table that are no alias."""
 _SOURCE: Final = re.compile(
-    rf"\b(?:from|join|table|,)\s+(?:only\s+|lateral\s+)?({_NAME}(?:\.{_NAME})?)(?:\s+(?:as\s+)?({_NAME}))?",
+    rf"(?:\b(?:from|join|table)|,)\s+(?:only\s+|lateral\s+)?({_NAME}(?:\.{_NAME})?)"
+    rf"(?:\s+(?:as\s+)?(?!(?:{_CLAUSES})\b)({_NAME}))?",
     re.IGNORECASE,
 )
-_CLAUSE_TEXT: Final = """
-where group order having limit offset fetch join left right full inner cross on using natural union
-intersect except for window tablesample as
-"""
-_CLAUSES: Final = frozenset(_CLAUSE_TEXT.split())
-"""Words after a table that are no alias."""
-_EXPECTS_TABLE: Final = re.compile(r"\b(?:from|join|table)\s+(?:only\s+|lateral\s+)?$", re.IGNORECASE)
+_CONTEXT: Final = re.compile(
+    r"\b(select|from|join|table|where|on|by|having|using|limit|offset)\b", re.IGNORECASE
+)
+_EXPECTS_TABLE: Final = re.compile(
+    r"\b(?:from|join|table)\s+(?:only\s+|lateral\s+)?$|\bfrom\b[^()]*,\s*$", re.IGNORECASE
+)
+_EXPECTS_COLUMN: Final = re.compile(
+    r"\b(?:select|distinct|where|and|or|not|on|by|having|when|then|else|between)\s+$|[(,=<>+*/|-]\s*$",
+    re.IGNORECASE,
+)
+_CONTEXTS_OF_COLUMNS: Final = frozenset(("select", "where", "on", "by", "having"))
+_MAX_COLUMNS: Final = 200
+"""How many columns are offered before a table is named."""
+
 _COMMAND: Final = re.compile(r"\s*(\\[\w?]*\+?)(\s+)?")
-_COMMANDS_OF_TABLES: Final = ("\\d", "\\dt", "\\dv")
+_ALL_KINDS: Final = tuple(TableKind)
+_KINDS_BY_COMMAND: Final[dict[str, Collection[TableKind]]] = {
+    "\\d": _ALL_KINDS,
+    "\\dt": (TableKind.TABLE, TableKind.PARTITIONED_TABLE, TableKind.FOREIGN_TABLE),
+    "\\dv": (TableKind.VIEW, TableKind.MATERIALIZED_VIEW),
+    "\\dm": (TableKind.MATERIALIZED_VIEW,),
+    "\\det": (TableKind.FOREIGN_TABLE,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A table that a statement reads.
+
+    Attributes:
+        name: as it is written, in lower case.
+        alias: "" if it has none.
+    """
+
+    table: Table
+    name: str
+    alias: str
+
+    @property
+    def reference(self) -> str:
+        """What its columns are qualified with."""
+        return self.alias or self.name.rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +122,35 @@ def complete(
     if command is not None:
         return list(_complete_command(before, command, catalog, commands, databases))
     word = _word_before(before)
+    head = before[: len(before) - len(word)]
+    if catalog is None:
+        is_keyword = word and not _EXPECTS_TABLE.search(head)
+        return _matching(_keywords(word), word) if is_keyword else []
+    return _complete_sql(head, word, before + after, catalog)
+
+
+def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> list[Candidate]:
+    """Return the candidates for a word that follows `head` in a statement."""
     qualifier, dot, prefix = word.rpartition(".")
+    sources = _sources(statement, catalog)
     if dot:
-        return _matching(_qualified(qualifier, before + after, catalog), prefix) if catalog else []
-    if _EXPECTS_TABLE.search(before[: len(before) - len(word)]):
-        return _matching(_tables_and_schemas(catalog), word) if catalog else []
-    return _matching(_anything(before + after, catalog), word) if word else []
+        return _matching(_qualified(qualifier, sources, catalog), prefix)
+    context = [found[1].lower() for found in _CONTEXT.finditer(head)][-1:]
+    if _EXPECTS_TABLE.search(head) and context != ["select"]:
+        return _matching(_tables_and_schemas(catalog), word)
+    if not word and not _EXPECTS_COLUMN.search(head):
+        return []
+    named: list[tuple[str, str]] = []
+    if context == ["on"] and _EXPECTS_COLUMN.search(head):
+        named += _joins(sources)
+    if sources:
+        named += _columns_of(sources)
+    elif context and context[0] in _CONTEXTS_OF_COLUMNS:
+        named += _all_columns(catalog)
+    named += [(each.reference, f"alias of {each.name}") for each in sources if each.alias]
+    if word:
+        named += [*_keywords(word), *_tables_and_schemas(catalog)]
+    return _matching(named, word)
 
 
 def _complete_command(
@@ -100,58 +167,61 @@ def _complete_command(
     word = before[command.end() :]
     if name in ("\\c", "\\connect"):
         yield from _matching(((each, "database") for each in databases), word)
-    elif name.rstrip("+") in _COMMANDS_OF_TABLES and catalog is not None:
+    elif (kinds := _KINDS_BY_COMMAND.get(name.rstrip("+"))) is not None and catalog is not None:
         schema, dot, prefix = word.rpartition(".")
-        named = _tables_of(schema, catalog) if dot else _tables_and_schemas(catalog)
+        named = _tables_of(schema, catalog, kinds) if dot else _tables_and_schemas(catalog, kinds)
         yield from _matching(named, prefix)
 
 
 def _word_before(before: str) -> str:
-    word = _WORD_AT_CURSOR.search(before)
+    is_open = before.count('"') % 2 == 1
+    word = (_OPEN_NAME_AT_CURSOR if is_open else _WORD_AT_CURSOR).search(before)
     return word[0] if word else ""
 
 
 def _matching(named: Iterable[tuple[str, str]], prefix: str) -> list[Candidate]:
-    """Return the names that begin with a prefix, without regard to case and quotes."""
+    """Return the names that begin with a prefix, without regard to case, quotes and a qualifier."""
     folded = prefix.lower().lstrip('"')
-    found = {
-        name: meaning
-        for name, meaning in named
-        if name.lower().lstrip('"').startswith(folded) and name != prefix
-    }
+    found: dict[str, str] = {}
+    for name, meaning in named:
+        parts = (name, name.rpartition(".")[2])
+        if name != prefix and any(part.lower().lstrip('"').startswith(folded) for part in parts):
+            found.setdefault(name, meaning)
     return [Candidate(name, len(prefix), meaning) for name, meaning in found.items()]
 
 
-def _anything(statement: str, catalog: Catalog | None) -> Iterator[tuple[str, str]]:
-    if catalog is not None:
-        for table in _sources(statement, catalog).values():
-            yield from _columns(table)
-    yield from ((keyword, "") for keyword in _KEYWORDS)
-    if catalog is not None:
-        yield from _tables_and_schemas(catalog)
+def _keywords(word: str) -> Iterator[tuple[str, str]]:
+    """Yield the keywords, in upper case if the word is."""
+    is_upper = word.isupper()
+    yield from ((keyword.upper() if is_upper else keyword, "") for keyword in _KEYWORDS)
 
 
-def _tables_and_schemas(catalog: Catalog | None) -> Iterator[tuple[str, str]]:
-    if catalog is None:
-        return
-    for table in catalog.tables:
+def _tables_and_schemas(
+    catalog: Catalog, kinds: Collection[TableKind] = _ALL_KINDS
+) -> Iterator[tuple[str, str]]:
+    wanted = [table for table in catalog.tables if table.kind in kinds]
+    for table in wanted:
         yield catalog.display_name(table), table.kind.value
-    for schema in dict.fromkeys(table.schema for table in catalog.tables):
+    for schema in dict.fromkeys(table.schema for table in wanted):
         yield escape_untrusted(quote_identifier(schema)), "schema"
 
 
-def _qualified(qualifier: str, statement: str, catalog: Catalog) -> Iterator[tuple[str, str]]:
+def _qualified(qualifier: str, sources: Sequence[_Source], catalog: Catalog) -> Iterator[tuple[str, str]]:
     """Yield what can follow `qualifier.`: columns of a table or an alias, tables of a schema."""
-    table = _sources(statement, catalog).get(qualifier.lower()) or catalog.find(qualifier)
+    wanted = qualifier.lower()
+    found = [each.table for each in sources if wanted in (each.reference, each.name)]
+    table = found[0] if found else catalog.find(qualifier)
     if table is not None:
         yield from _columns(table)
     yield from _tables_of(qualifier, catalog)
 
 
-def _tables_of(schema: str, catalog: Catalog) -> Iterator[tuple[str, str]]:
+def _tables_of(
+    schema: str, catalog: Catalog, kinds: Collection[TableKind] = _ALL_KINDS
+) -> Iterator[tuple[str, str]]:
     wanted = [part.lower() for part in parse_name(schema)]
     for table in catalog.tables:
-        if [table.schema.lower()] == wanted:
+        if [table.schema.lower()] == wanted and table.kind in kinds:
             yield escape_untrusted(quote_identifier(table.name)), table.kind.value
 
 
@@ -160,14 +230,52 @@ def _columns(table: Table) -> Iterator[tuple[str, str]]:
         yield column_name(None, table, column), escape_untrusted(column.type)
 
 
-def _sources(statement: str, catalog: Catalog) -> dict[str, Table]:
-    """Return the tables that a statement reads, by name or alias in lower case."""
-    found: dict[str, Table] = {}
-    for name, alias in _SOURCE.findall(statement):
-        table = catalog.find(name)
-        if table is None:
-            continue
-        found[name.lower()] = table
-        if alias and alias.lower() not in _CLAUSES:
-            found[alias.lower()] = table
-    return found
+def _columns_of(sources: Sequence[_Source]) -> Iterator[tuple[str, str]]:
+    """Yield the columns of several tables; one that two of them have is qualified."""
+    counts = Counter(name for each in sources for name, _ in _columns(each.table))
+    for each in sources:
+        for name, meaning in _columns(each.table):
+            yield (f"{each.reference}.{name}" if counts[name] > 1 else name), meaning
+
+
+def _all_columns(catalog: Catalog) -> list[tuple[str, str]]:
+    """Return the columns of all tables: those of the search path first, then those that more tables have."""
+    tables_by_column: dict[str, list[Table]] = {}
+    for table in catalog.tables:
+        for name, _ in _columns(table):
+            tables_by_column.setdefault(name, []).append(table)
+
+    def rank(name: str) -> tuple[bool, int]:
+        tables = tables_by_column[name]
+        return all(table.schema not in catalog.search_path for table in tables), -len(tables)
+
+    return [
+        (name, catalog.display_name(tables[0]) if len(tables) == 1 else f"{len(tables)} tables")
+        for name in sorted(tables_by_column, key=rank)
+        for tables in (tables_by_column[name],)
+    ][:_MAX_COLUMNS]
+
+
+def _joins(sources: Sequence[_Source]) -> Iterator[tuple[str, str]]:
+    """Yield the conditions that foreign keys give between the last table and those before it."""
+    for other in sources[:-1]:
+        for one, two in ((sources[-1], other), (other, sources[-1])):
+            for key in one.table.foreign_keys:
+                if (key.referenced_schema, key.referenced_table) != (two.table.schema, two.table.name):
+                    continue
+                pairs = zip(key.columns, key.referenced_columns, strict=True)
+                yield " and ".join(_equal(one, two, pair) for pair in pairs), "foreign key"
+
+
+def _equal(one: _Source, two: _Source, columns: tuple[str, str]) -> str:
+    names = [escape_untrusted(quote_identifier(column)) for column in columns]
+    return f"{one.reference}.{names[0]} = {two.reference}.{names[1]}"
+
+
+def _sources(statement: str, catalog: Catalog) -> list[_Source]:
+    """Return the tables that a statement reads."""
+    return [
+        _Source(table, name.lower(), alias.lower())
+        for name, alias in _SOURCE.findall(statement)
+        if (table := catalog.find(name)) is not None
+    ]

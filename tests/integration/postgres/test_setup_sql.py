@@ -141,6 +141,37 @@ def test_a_hidden_column_cannot_be_read_and_the_others_can(site: Site) -> None:
         site.read("select email from customers")
 
 
+def test_a_hidden_column_is_hidden_in_partitions_too(site: Site, tmp_path: Path) -> None:
+    site.admin(
+        """
+        create table events (id int, card text) partition by list (id);
+        create table events_1 partition of events for values in (1);
+        create table "Sales %".events_2 partition of events for values in (2);
+        create view of_one as select card from events_1;
+        """
+    )
+    site.admin(site.script(hide=["public.events.card"]))
+    arguments = ("--schema", "public", "--schema", "Sales %", "--hide", "public.events.card", "--check")
+
+    assert (
+        site.read(
+            'select id from events union select id from events_1 union select id from "Sales %".events_2'
+        )
+        == []
+    )
+    for table in ("events", "events_1", '"Sales %".events_2'):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            site.read(f"select card from {table}")
+    site.admin("create table events_3 partition of events for values in (3)")
+    checked = run_command(
+        server_environment(site.reader_url), tmp_path, "setup-sql", "--database", site.dbname, *arguments
+    )
+    assert checked.stdout.decode().splitlines()[1:] == [
+        "readable, but to be hidden: public.events_3.card",
+        "shown by a view: public.of_one (public.events_1.card)",
+    ]
+
+
 def test_a_masked_column_is_shown_by_a_view(site: Site) -> None:
     script = site.script(mask=["public.customers.phone=left(phone, 3) || '…%'"])
 
@@ -256,6 +287,13 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         create view without_it as select id, phone from customers;
         create view customers_masked with (security_invoker) as select email from customers;
         create materialized view stored as select email from customers;
+        create materialized view stored_for_callers as select email from customers_masked;
+        create view inner_v as select id, email as contact from customers;
+        revoke select on inner_v from "{site.role}";
+        create view renamed as select contact as address from inner_v;
+        create view without_it_either as select id from inner_v;
+        create view whole as select c from customers as c;
+        create view whole_too as select c.id, to_json(c) as content from customers as c;
         """
     )
     arguments = ("setup-sql", "--database", site.dbname, "--hide", "customers.email", "--check")
@@ -263,26 +301,39 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
     before = run_command(server_environment(site.reader_url), tmp_path, *arguments)
     site.admin(site.script(hide=["public.customers.email"]))
     shown = run_command(server_environment(site.reader_url), tmp_path, *arguments)
-    site.admin("drop view customers_v cascade; drop materialized view stored")
+    site.admin(
+        "drop view customers_v, inner_v, whole, whole_too cascade;"
+        " drop materialized view stored, stored_for_callers"
+    )
     after = run_command(server_environment(site.reader_url), tmp_path, *arguments)
 
     assert before.returncode == 1
     assert before.stdout.decode().splitlines() == [
-        "readable: 8 tables and views in public",
+        "readable: 13 tables and views in public",
         "not readable: public.forgotten",
+        "not readable: public.inner_v",
         "readable, but to be hidden: public.customers.email",
         "shown by a view: public.customers_v (public.customers.email)",
         "shown by a view: public.customers_w (public.customers.email)",
+        "shown by a view: public.renamed (public.customers.email)",
         "shown by a view: public.stored (public.customers.email)",
+        "shown by a view: public.stored_for_callers (public.customers.email)",
+        "shown by a view: public.whole (public.customers.email)",
+        "shown by a view: public.whole_too (public.customers.email)",
         "filtered by policies: public.of_others: no policy for this role, so no row is seen",
         "filtered by policies: public.of_superuser: few",
     ]
     assert shown.returncode == 1
     assert shown.stdout.decode().splitlines() == [
-        "readable: 9 tables and views in public",
+        "readable: 15 tables and views in public",
         "shown by a view: public.customers_v (public.customers.email)",
         "shown by a view: public.customers_w (public.customers.email)",
+        "shown by a view: public.inner_v (public.customers.email)",
+        "shown by a view: public.renamed (public.customers.email)",
         "shown by a view: public.stored (public.customers.email)",
+        "shown by a view: public.stored_for_callers (public.customers.email)",
+        "shown by a view: public.whole (public.customers.email)",
+        "shown by a view: public.whole_too (public.customers.email)",
         "filtered by policies: public.of_others: no policy for this role, so no row is seen",
         "filtered by policies: public.of_superuser: few",
     ]
