@@ -17,7 +17,7 @@ _MODE: Final = 0o600
 _MAX_ENTRY_CHARACTERS: Final = 20_000
 _MAX_FILE_BYTES: Final = 16 << 20
 _SLACK: Final = 2
-"""The file is shortened once it has so many times the entries that are kept."""
+"""The file is shortened when it has more than this many times the maximum number of entries."""
 
 
 def history_path() -> Path:
