@@ -12,7 +12,7 @@ from psycopg import pq
 from worker.failures import INSUFFICIENT_PRIVILEGE, DeniedError, failed_result
 from worker.own_sql import Question, ask_all
 from worker.pooler import SeenBackend, find_pooler, is_admin_console
-from worker.protocol import Backend, Connected
+from worker.protocol import SHARED_SESSION, Backend, Connected
 from worker.session_settings import (
     CLIENT_CHECK_INTERVAL,
     CLIENT_CHECK_SETTING,
@@ -51,6 +51,7 @@ SELECT s.name, s.reset_val, s.source
 FROM pg_catalog.pg_show_all_settings() AS s
 WHERE s.name IN ({", ".join(f"'{name}'" for name in READ_SETTINGS)}) AND s.reset_val IS NOT NULL
 """.encode()  # noqa: S608 - constant names
+_SEARCH_PATH: Final = "search_path"
 _CANCELLED: Final = b"57014"
 _OWN_TIMEOUT: Final = ("statement_timeout", "5000")
 _SHOW_SETTINGS: Final = tuple(f"SHOW {name}".encode() for name in READ_SETTINGS)
@@ -212,6 +213,8 @@ def read_facts(pgconn: pq.abc.PGconn, timeout_s: float, requested_encoding: str)
         )
     may_not = temporary == [["f"]] or is_standby(pgconn)
     session_defaults = replace(_read_defaults(first, defaults), can_have_temporary_schema=not may_not)
+    if pooler == SHARED_SESSION:
+        session_defaults = _with_shared_search_path(first, session_defaults)
     if pooler and "PGDATESTYLE" in os.environ:
         session_defaults = _with_date_style(pgconn, session_defaults)
     backend = Backend(seen.pid, started) if seen.pid and started and not pooler else None
@@ -234,6 +237,17 @@ def _with_date_style(pgconn: pq.abc.PGconn, defaults: SessionDefaults) -> Sessio
     """
     style = (pgconn.parameter_status(b"DateStyle") or b"").decode("ascii", "replace")
     return replace(defaults, values={**defaults.values, "DateStyle": style}) if style else defaults
+
+
+def _with_shared_search_path(first: _FirstStatements, defaults: SessionDefaults) -> SessionDefaults:
+    """Return defaults with the search path that all clients of the session have, if its own names no schema.
+
+    PGlite 0.3 starts PostgreSQL with `pg_catalog` as the path, and then sets `public` for its one session.
+    """
+    if defaults.values.get(_SEARCH_PATH) != "pg_catalog":
+        return defaults
+    (shown,) = first.optional_rows(f"SHOW {_SEARCH_PATH}".encode(), on_path_of_role=True)
+    return replace(defaults, values={**defaults.values, _SEARCH_PATH: shown[0][0]}) if shown else defaults
 
 
 def _session_identity(pgconn: pq.abc.PGconn, seen: SeenBackend, started: str) -> str:
