@@ -24,6 +24,7 @@ from pathlib import Path
 import psycopg
 
 from pgmcp.validation.refusal_reasons import RefusalReason as Reason
+from scripts.documented_functions import DOCUMENTED
 
 _VALIDATION = Path(__file__).parent.parent / "pgmcp" / "validation"
 
@@ -143,87 +144,6 @@ SELECT t.typname, 1, false, false, coalesce(e.extname, '')
    AND NOT EXISTS (SELECT FROM pg_proc p WHERE p.proname = t.typname)
 """
 
-_TOPOLOGY_EDITS = """
-    st_addedgemodface st_addedgenewfaces st_addisoedge st_addisonode st_changeedgegeom st_createtopogeo
-    st_inittopogeo st_modedgeheal st_modedgesplit st_moveisonode st_newedgeheal st_newedgessplit
-    st_remedgemodface st_remedgenewface st_remisonode st_removeisoedge st_removeisonode
-"""
-
-# Extensions that are common but not among those a plain server ships: why, extension, refusal or None for
-# allowed, names. From their install scripts and manuals; what is not here is judged by its declaration.
-# `*` stands for any ending; the longest matching row of the function's own extension decides.
-_DOCUMENTED: tuple[tuple[str, str, Reason | None, str], ...] = (
-    (
-        "computes from its arguments",
-        "postgis",
-        None,
-        "st_* _st_* postgis_* geometry* geography* box2d* box3d* gidx* find_srid overlaps_*",
-    ),
-    ("creates objects", "postgis", Reason.STORAGE, "postgis_extensions_upgrade st_createoverview"),
-    ("alters databases and extensions", "postgis", Reason.STORAGE, "postgis_extension_*"),
-    ("reads a table by its name in a text", "postgis", Reason.SQL_TEXT, "st_findextent"),
-    ("opens files of rasters", "postgis_raster", Reason.FILES, "st_addband st_fromgdalraster st_setbandpath"),
-    (
-        "runs an expression, or calls a function, that is given to it",
-        "postgis_raster",
-        Reason.SQL_TEXT,
-        "_st_mapalgebra st_mapalgebra st_mapalgebraexpr st_mapalgebrafct st_mapalgebrafctngb",
-    ),
-    ("VOLATILE by omission", "postgis_raster", None, "st_rotation st_setbandnodatavalue st_setvalue"),
-    ("edits the topology", "postgis_topology", Reason.VOLATILE, _TOPOLOGY_EDITS),
-    ("VOLATILE, reads the topology", "postgis_topology", None, "geometry st_simplify st_srid"),
-    (
-        "computes from its arguments",
-        "timescaledb",
-        None,
-        "time_bucket* locf interpolate histogram first last",
-    ),
-    (
-        "VOLATILE, reads sizes and estimates",
-        "timescaledb",
-        None,
-        "approximate_row_count hypertable_size hypertable_detailed_size chunks_detailed_size",
-    ),
-    ("transition functions VOLATILE by omission", "hll", None, "hll_add_agg hll_union_agg"),
-    (
-        "transition functions VOLATILE by omission",
-        "pointcloud",
-        None,
-        "pc_patch pc_patch_agg pc_point_agg pc_union",
-    ),
-    (
-        "VOLATILE by omission, computes from its arguments",
-        "pointcloud_postgis",
-        None,
-        "geometry pc_boundingdiagonalgeometry pc_envelopegeometry pc_intersection pc_intersects",
-    ),
-    ("VOLATILE by omission, computes from its arguments", "q3c", None, "q3c_ipixcenter"),
-    ("VOLATILE by omission, computes from its arguments", "pg_rational", None, "tuple_to_rational"),
-    (
-        "VOLATILE by omission, asks ICU",
-        "icu_ext",
-        None,
-        "icu_character_boundaries icu_collation_attributes icu_default_locale icu_line_boundaries "
-        "icu_locales_list icu_sentence_boundaries icu_transform icu_transforms_list icu_unicode_version "
-        "icu_version icu_word_boundaries",
-    ),
-    ("sets the locale of the process", "icu_ext", Reason.SETTINGS, "icu_set_default_locale"),
-    (
-        "VOLATILE by omission, computes from its arguments",
-        "orafce",
-        None,
-        "regexp_count regexp_like regexp_substr translate_oracle_modifiers dump unistr",
-    ),
-    (
-        "VOLATILE, reads the calendar of the session",
-        "orafce",
-        None,
-        "days_inmonth isleapyear including_start using_easter using_great_friday",
-    ),
-    ("runs a query that is given to it, IMMUTABLE or not", "pgrouting", Reason.SQL_TEXT, "pgr_* _pgr_*"),
-    ("tells the version", "pgrouting", None, "pgr_version pgr_full_version"),
-)
-
 
 @dataclass
 class ListedFunction:
@@ -333,8 +253,8 @@ def judge(servers: Iterable[ReadServer]) -> list[ListedFunction]:
 
 
 def documented_functions() -> Iterator[ListedFunction]:
-    """Yield the rows of `_DOCUMENTED`."""
-    for reason, extension, refusal, names in _DOCUMENTED:
+    """Yield the rows of `DOCUMENTED`."""
+    for reason, extension, refusal, names in DOCUMENTED:
         for name in names.split():
             yield ListedFunction(name, extension, refusal=refusal, reason=reason)
 

@@ -74,3 +74,4 @@ select passwd from (with pg_shadow as (select 1) table pg_shadow) x, pg_shadow
 select * from pg_toast_1260
 table pg_toast_2618
 select chunk_data from pg_toast_2619 as t
+select provider_dsn from pglogical.show_subscription_status()

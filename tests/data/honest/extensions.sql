@@ -50,3 +50,20 @@ select table_len, dead_tuple_percent, approx_free_percent from pgstattuple_appro
 select index_size, leaf_pages, avg_leaf_density from pgstatindex('customers_pkey')
 select * from customers tablesample public.system_rows (10)
 select earth(), sec_to_gc(100), gc_to_sec(100), longitude(ll_to_earth(1, 2)), earth_distance(ll_to_earth(0, 0), ll_to_earth(0, 1)) < 200000
+select * from pg_qualstats() order by execution_count desc limit 10
+select pg_qualstats_example_query(1), pg_qualstats_get_qualnode_rel(1)
+select queryid, exec_user_time from pg_stat_kcache() order by 2 desc limit 10
+select event_type, event, sum(count) from pg_wait_sampling_get_profile() group by 1, 2 order by 3 desc
+select * from pg_wait_sampling_get_current(null)
+select * from pg_track_settings_diff(now() - interval '2 days', now())
+select indexname, hypopg_relation_size(indexrelid), hypopg_get_indexdef(indexrelid) from hypopg()
+select * from pgfincore('customers')
+select get_backend_priority(pg_backend_pid())
+select queue_name, ticker_lag, ev_per_sec from pgq.get_queue_info()
+select queue_name, consumer_name, lag from pgq.get_consumer_info()
+select pglogical.pglogical_version()
+select (topology.findtopology('city')).srid, topology.findlayer('public', 'parcels', 'topo')
+select tiger.loader_generate_script(array['MA'], 'sh'), tiger.missing_indexes_generate_script()
+select dbms_utility.get_time(), dbms_random.value(1, 6), dbms_random.string('U', 8), plvsubst.subst()
+select hypertable_approximate_size('readings'), hypertable_index_size('readings_at_idx'), generate_uuidv7()
+select * from show_tablespaces('readings')
