@@ -31,7 +31,7 @@ class Probe:
 
 
 async def probe_worker(spawn: Spawn, *, memory_limit_mb: int) -> Probe:
-    """Start a worker, let it set its limits, and end it. It connects to no server.
+    """Start a worker, let it set its limits, and end it. The worker connects to no server.
 
     Raises:
         WorkerLostError: the worker could not be started, or did not answer.
