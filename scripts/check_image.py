@@ -3,10 +3,10 @@
     uv run scripts/check_image.py            build a root file system, run the server in it and check it
     uv run scripts/check_image.py --root DIR keep the root file system in DIR for the next run
 
-debootstrap makes the root file system from Debian's packages, of the release that the official Python image is
-made of. The wheel is installed into it as in the Dockerfile. The server then runs in its own mount and process
-namespaces: tini is process 1, the user is 10001 without capabilities, and the root is read-only. The database is
-the embedded one. The script needs Linux, root and debootstrap.
+debootstrap makes the root file system from Debian's packages, of the release that the official Python image
+is made of. The wheel is installed into it as in the Dockerfile. The server then runs in its own mount and
+process namespaces: tini is process 1, the user is 10001 without capabilities, and the root is read-only.
+The database is the embedded one. The script needs Linux, root and debootstrap.
 """
 
 import argparse
