@@ -19,7 +19,7 @@ from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.parameters import ParameterKind
 from pgmcp.lookup.advice import UNDEFINED_COLUMN, UNDEFINED_TABLE, advise_missing_name
 from pgmcp.untrusted import escape_untrusted
-from pgmcp.validation.references import ConditionNames, is_condition, names_of_condition
+from pgmcp.validation.conditions import ConditionNames, is_condition, names_of_condition
 
 FindHidden = Callable[[Sequence[str], Catalog], Awaitable[list[HiddenRelation]]]
 """Returns the relations of these names that exist but are not in the catalog."""

@@ -13,7 +13,8 @@ from pgmcp.catalog.identifiers import quote_identifier, split_words
 from pgmcp.errors import PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.words import stem
-from pgmcp.validation.references import References, names_of_condition
+from pgmcp.validation.conditions import names_of_condition
+from pgmcp.validation.references import References
 
 _PROBE: Final = "SELECT EXISTS (SELECT FROM {relation} WHERE ({condition}\n) IS NOT TRUE)"
 

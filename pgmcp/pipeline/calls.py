@@ -11,6 +11,7 @@ from pgmcp.errors import (
     RateLimitedError,
     UnknownDatabaseError,
 )
+from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.identity import Principal
 from pgmcp.pipeline.call import Call, OnStage, Operation
 from pgmcp.pipeline.protocols import Budgets
@@ -40,7 +41,7 @@ class Calls:
         self.timeout_s = timeout_s
         self._database_names = database_names
         self._rate_limit = rate_limit
-        self._time_limit = TimeLimit(timeout_s)
+        self._timer = SharedTimer()
         self._ids = itertools.count(1)
 
     def begin(
@@ -78,7 +79,7 @@ class Calls:
         """Report a call to the observers, and end it if it takes too long."""
         with self.tracer.call(call):
             try:
-                with self._time_limit.limit():
+                with TimeLimit(self._timer, self.timeout_s):
                     yield
             except PgmcpError as error:
                 self._name_database(error, call)

@@ -30,7 +30,6 @@ _PLAIN_CALL_FIELDS = frozenset({"funcformat", "location"})
 _STATEMENTS_UNLIKE_PROSE = frozenset(
     {"ExplainStmt", "InsertStmt", "UpdateStmt", "DeleteStmt", "MergeStmt", "DropStmt", "CreateStmt"}
 )
-_OPAQUE_NODES = frozenset({"ColumnRef", "subselect"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +99,9 @@ def find_references(sql: str) -> References:
         statements = grammar.parse(text)
     except SqlRejectedError:
         return References()
-    nodes = [node for statement in statements for node in _walk(statement.fields)]
+    nodes = [node for statement in statements for node in walk(statement.fields)]
     with_names = {fields["ctename"] for name, fields in nodes if name == "CommonTableExpr"}
-    relations = (_relation(fields) for name, fields in nodes if name == "RangeVar")
+    relations = (relation_of(fields) for name, fields in nodes if name == "RangeVar")
     return References(
         tuple(relation for relation in relations if relation[1] not in with_names),
         tuple(found for name, fields in nodes if name == "A_Expr" for found in _comparisons(fields)),
@@ -117,7 +116,7 @@ def _used_columns(root: Any) -> Iterator[tuple[str, str]]:
             case {"ResTarget": {"val": {"ColumnRef": _}}} | {"SortBy": {"node": {"ColumnRef": _}}}:
                 continue
             case {"ColumnRef": fields}:
-                *_, qualifier, name = ("", "", *_column_parts(fields))
+                *_, qualifier, name = ("", "", *column_parts(fields))
                 yield qualifier, name
             case dict(node):
                 items = [each for name, each in node.items() if name != "groupClause"]
@@ -129,7 +128,7 @@ def _used_columns(root: Any) -> Iterator[tuple[str, str]]:
                 continue
 
 
-def _walk(root: Node) -> Iterator[tuple[str, Node]]:
+def walk(root: Node) -> Iterator[tuple[str, Node]]:
     """Yield every node with its name, in the order of the tree."""
     pending: list[Any] = [root]
     while pending:
@@ -141,7 +140,13 @@ def _walk(root: Node) -> Iterator[tuple[str, Node]]:
             pending.extend(reversed(value))
 
 
-def _relation(fields: Node) -> tuple[str, str]:
+def column_parts(fields: Node) -> tuple[str, ...]:
+    """Return the parts of a ColumnRef that are names."""
+    return tuple(part["String"]["sval"] for part in fields["fields"] if "String" in part)
+
+
+def relation_of(fields: Node) -> tuple[str, str]:
+    """Return the alias (or name) of a RangeVar, and the relation as written."""
     name, schema = fields["relname"], fields.get("schemaname", "")
     alias = fields.get("alias", {}).get("aliasname", name)
     return alias, f"{schema}.{name}" if schema else name
@@ -285,78 +290,3 @@ def _selects_only_words(select: Node) -> bool:
     if any(select.get(part) for part in ("fromClause", "valuesLists", "larg", "withClause")):
         return False
     return all("ColumnRef" in each["ResTarget"].get("val", {}) for each in select.get("targetList", ()))
-
-
-@dataclass(frozen=True, slots=True)
-class ConditionNames:
-    """The names in a condition, as PostgreSQL folds them; each column as its parts.
-
-    Attributes:
-        columns: those outside subqueries, which belong to the tables that the condition is for.
-        inner_columns: those inside subqueries, which may belong to any table.
-        inner_relations: (alias or name, relation) in subqueries, without the names of their own WITH.
-        made_names: aliases that subqueries give to columns and to FROM items.
-    """
-
-    columns: tuple[tuple[str, ...], ...] = ()
-    inner_columns: tuple[tuple[str, ...], ...] = ()
-    inner_relations: tuple[tuple[str, str], ...] = ()
-    made_names: frozenset[str] = frozenset()
-
-
-def is_condition(text: str) -> bool:
-    """Return whether PostgreSQL's grammar reads the text as the condition of a WHERE."""
-    return _parse_condition(text) is not None
-
-
-def _parse_condition(condition: str) -> Node | None:
-    try:
-        text, _ = bounds.trim_and_bound(f"SELECT FROM a WHERE ({condition}\n)")
-        statements = grammar.parse(text)
-    except SqlRejectedError:
-        return None
-    return statements[0].fields if len(statements) == 1 else None
-
-
-def names_of_condition(condition: str) -> ConditionNames:
-    """Return the names in a condition; empty for a text that is not a condition."""
-    select = _parse_condition(condition)
-    if select is None:
-        return ConditionNames()
-    root = select.get("whereClause")
-    columns = tuple(_columns_outside_subqueries(root))
-    nodes = list(_walk({"root": root}))
-    found = (_column_parts(fields) for name, fields in nodes if name == "ColumnRef")
-    with_names = {fields["ctename"] for name, fields in nodes if name == "CommonTableExpr"}
-    relations = (_relation(fields) for name, fields in nodes if name == "RangeVar")
-    made = (fields.get("name") for name, fields in nodes if name == "ResTarget")
-    aliases = (fields.get("aliasname") for name, fields in nodes if name in ("alias", "Alias"))
-    listed = (
-        each for name, fields in nodes if name in ("alias", "Alias") for each in _strings(fields, "colnames")
-    )
-    return ConditionNames(
-        columns,
-        tuple(parts for parts in dict.fromkeys(found) if parts and parts not in columns),
-        tuple(relation for relation in relations if relation[1] not in with_names),
-        frozenset(filter(None, (*made, *aliases, *listed, *with_names))),
-    )
-
-
-def _strings(fields: Node, name: str) -> Iterator[str]:
-    return (each["String"]["sval"] for each in fields.get(name, ()))
-
-
-def _column_parts(fields: Node) -> tuple[str, ...]:
-    return tuple(part["String"]["sval"] for part in fields["fields"] if "String" in part)
-
-
-def _columns_outside_subqueries(root: Any) -> Iterator[tuple[str, ...]]:
-    pending: list[Any] = [root]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, list):
-            pending.extend(reversed(value))
-        elif isinstance(value, dict):
-            if fields := value.get("ColumnRef"):
-                yield _column_parts(fields)
-            pending.extend(reversed([each for name, each in value.items() if name not in _OPAQUE_NODES]))

@@ -5,6 +5,7 @@ import asyncio
 import anyio
 import pytest
 
+from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.pipeline.time_limit import TimeLimit
 
 pytestmark = pytest.mark.anyio
@@ -17,10 +18,10 @@ async def wait_for_ever() -> None:
 
 
 async def test_a_late_call_ends_in_a_timeout() -> None:
-    limit = TimeLimit(SHORT_S)
+    timer = SharedTimer()
     task = asyncio.current_task()
 
-    with anyio.fail_after(5), pytest.raises(TimeoutError), limit.limit():
+    with anyio.fail_after(5), pytest.raises(TimeoutError), TimeLimit(timer, SHORT_S):
         await wait_for_ever()
 
     assert task is not None
@@ -28,10 +29,10 @@ async def test_a_late_call_ends_in_a_timeout() -> None:
 
 
 async def test_each_of_many_late_calls_ends() -> None:
-    limit = TimeLimit(SHORT_S)
+    timer = SharedTimer()
 
     async def call() -> None:
-        with limit.limit():
+        with TimeLimit(timer, SHORT_S):
             await wait_for_ever()
 
     with anyio.fail_after(5):
@@ -42,20 +43,20 @@ async def test_each_of_many_late_calls_ends() -> None:
 
 
 async def test_a_call_that_has_ended_is_not_cancelled_later() -> None:
-    limit = TimeLimit(SHORT_S)
-    with limit.limit():
+    timer = SharedTimer()
+    with TimeLimit(timer, SHORT_S):
         pass
 
-    with anyio.fail_after(5), pytest.raises(TimeoutError), limit.limit():
+    with anyio.fail_after(5), pytest.raises(TimeoutError), TimeLimit(timer, SHORT_S):
         await wait_for_ever()  # its deadline comes after that of the first
 
 
 async def test_a_cancelled_call_stays_cancelled() -> None:
-    limit = TimeLimit(60)
+    timer = SharedTimer()
     begun = asyncio.Event()
 
     async def call() -> None:
-        with limit.limit():
+        with TimeLimit(timer, 60):
             begun.set()
             await wait_for_ever()
 
@@ -68,10 +69,10 @@ async def test_a_cancelled_call_stays_cancelled() -> None:
 
 
 async def test_an_error_of_a_late_call_is_not_hidden() -> None:
-    limit = TimeLimit(SHORT_S)
+    timer = SharedTimer()
 
     async def call() -> None:
-        with limit.limit():
+        with TimeLimit(timer, SHORT_S):
             try:
                 await wait_for_ever()
             except asyncio.CancelledError:
