@@ -33,12 +33,19 @@ class ServerConnection(psycopg.Connection[Any]):
         renew_at_s: monotonic time at which the connection is to be replaced.
         checked_at_s: monotonic time at which the connection was last seen open.
         needs_reset: whether the server refused the clean-up after a statement.
+        own_name: the application_name that the connection was opened with.
     """
 
     facts: ServerFacts
     renew_at_s: float
     checked_at_s: float = 0.0
     needs_reset: bool = False
+    own_name: str = ""
+
+    @property
+    def name(self) -> str:
+        """The session's application_name, as the server reports it; "" if it reports none."""
+        return (self.pgconn.parameter_status(b"application_name") or b"").decode("utf8", "surrogateescape")
 
     @classmethod
     def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:
@@ -58,6 +65,7 @@ class ServerConnection(psycopg.Connection[Any]):
             try:
                 facts = read_facts(connection.pgconn, timeout_s, requested_encoding)
                 connection.facts = replace(facts, session_limits=facts.limits(timeout_ms))
+                connection.own_name = connection.name
                 _prepare_session(connection, timeout_s)
             except psycopg.Error:
                 connection.close()

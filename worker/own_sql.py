@@ -26,6 +26,7 @@ _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.
 BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
 BEGIN_OWN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
 """For pgmcp's own statements. A database may default to serializable, at which a standby refuses all."""
+NAME_SETTING: Final = "application_name"
 ROLE_SETTING: Final = "role"
 """SET ROLE as a setting (PostgreSQL manual, SET ROLE)."""
 
@@ -58,6 +59,15 @@ def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], 
         # The expression is not constant, so that the planner does not evaluate the division.
         is_current = f"current_user OPERATOR(pg_catalog.=) {expected_role}"
         calls.append(f"1 OPERATOR(pg_catalog./) CASE WHEN {is_current} THEN 1 ELSE 0 END")
+    return f"SELECT {', '.join(calls)}".encode(), params, [_TEXT_OID] * len(params)
+
+
+def set_in_session(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], list[int]]:
+    """Return one SELECT that sets them until the session ends, its parameters and types."""
+    params = [text.encode("utf8", "surrogateescape") for setting in settings for text in setting]
+    calls = [
+        f"pg_catalog.set_config(${2 * place + 1}, ${2 * place + 2}, false)" for place in range(len(settings))
+    ]
     return f"SELECT {', '.join(calls)}".encode(), params, [_TEXT_OID] * len(params)
 
 
@@ -132,12 +142,8 @@ def set_for_session(
         pgconn: idle, outside a transaction.
         timeout_s: as in `ask_all`.
     """
-    params = [text.encode("utf8", "surrogateescape") for setting in settings for text in setting]
-    calls = [
-        f"pg_catalog.set_config(${2 * place + 1}, ${2 * place + 2}, false)" for place in range(len(settings))
-    ]
     pgconn.enter_pipeline_mode()
-    pgconn.send_query_params(f"SELECT {', '.join(calls)}".encode(), params, [_TEXT_OID] * len(params))
+    pgconn.send_query_params(*set_in_session(settings))
     pgconn.pipeline_sync()
     result = _OwnExchange(pgconn, timeout_s).read_until_syncs(1)[0]
     pgconn.exit_pipeline_mode()

@@ -137,12 +137,15 @@ class Identity(msgspec.Struct, frozen=True):
     Attributes:
         role: the role of the transaction; "" keeps the login role. Never "none", which PostgreSQL takes for
             the login role.
-        settings: names and values of settings for the transaction: those that row policies read, and
-            application_name.
+        settings: names and values of settings for the transaction: those that row policies read.
+        application_name: of the statement, in printable ASCII; "" for the connection's own.
+        keeps_name: whether the session may keep that name for the statements that follow.
     """
 
     role: str
     settings: tuple[tuple[str, str], ...] = ()
+    application_name: str = ""
+    keeps_name: bool = False
 
     def __repr__(self) -> str:
         return f"Identity(role={self.role!r}, …)"

@@ -18,7 +18,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from worker.connection import ServerConnection, is_idle, is_open, read_to_end, reset_if_needed
 from worker.failures import FailedError, failed_connect
-from worker.own_sql import reset_for_session
+from worker.own_sql import NAME_SETTING, reset_for_session
 from worker.protocol import SHARED_SESSION, Connected, FailureCode
 from worker.refusal import read_sqlstates
 from worker.server_facts import ServerFacts
@@ -107,7 +107,8 @@ class Session:
         connected = Connected(None, kept.facts.connected.server_version, SHARED_SESSION)
         kept.facts = self._announced = replace(kept.facts, connected=connected, is_pooled=True)
         with suppress(psycopg.Error):  # the next statement finds out that the connection broke
-            reset_for_session(kept.pgconn, [name for name, _ in kept.facts.session_settings()])
+            names = [name for name, _ in kept.facts.session_settings()]
+            reset_for_session(kept.pgconn, [*names, NAME_SETTING])
 
     def terminate(self, lent: ServerConnection | None) -> None:
         """Send Terminate on the connection; called just before the process exits.

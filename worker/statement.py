@@ -13,7 +13,8 @@ settings are set in each transaction.
 The SELECT before the statement also sets the role and the settings of the person that the statement runs for;
 ROLLBACK undoes both. It also takes the transaction's snapshot: without a snapshot, the statement could be SET
 TRANSACTION READ WRITE. Inside the worker's SELECT … LIMIT no statement can be that, so the SELECT is left out
-there if nothing has to be set. It is a quarter of PostgreSQL's work for a `select 1`.
+there if nothing has to be set. It is a quarter of PostgreSQL's work for a `select 1`. To leave it out, a
+session keeps the host's application_name if there are no principals.
 """
 
 import time
@@ -26,7 +27,16 @@ from psycopg import pq
 from worker.bounded_rows import BoundedRows, Outcome
 from worker.connection import ServerConnection
 from worker.failures import FailedError, broken_connection, failed_result
-from worker.own_sql import BEGIN_OWN, BEGIN_READ_ONLY, ROLE_SETTING, Wait, set_local, wait_for
+from worker.own_sql import (
+    BEGIN_OWN,
+    BEGIN_READ_ONLY,
+    NAME_SETTING,
+    ROLE_SETTING,
+    Wait,
+    set_in_session,
+    set_local,
+    wait_for,
+)
 from worker.protocol import Execute, FailureCode, Identity, StatementMode, StatementOrigin
 from worker.session_settings import TransactionLimits
 from worker.text_encoding import TextEncoding
@@ -189,9 +199,19 @@ class _Exchange:
         self._wait = wait
         self._identity = identity
         self._takes_role = request.identity is not None and request.identity.role != ""
+        self._new_name = self._find_new_name(request.identity)
         self._rows = BoundedRows(connection, request, stop)
         self._is_unsent = False
         self.failure: FailedError | None = None
+
+    def _find_new_name(self, identity: Identity | None) -> str:
+        """Return the application_name that the statement has to set; "" if the session has the right one."""
+        connection = self._connection
+        name = identity.application_name if identity is not None else ""
+        if connection.facts.is_pooled:
+            return name
+        name = name or connection.own_name
+        return "" if name == connection.name else name
 
     def run(self, text: bytes, limits: TransactionLimits) -> Outcome:
         pgconn = self._pgconn
@@ -216,6 +236,8 @@ class _Exchange:
         """Send the whole exchange; return the number of commands before the statement."""
         pgconn = self._pgconn
         settings = [*self._identity, *self._settings(limits)]
+        if self._new_name:
+            settings.append((NAME_SETTING, self._new_name))
         needs_snapshot = self._request.mode is not StatementMode.WRAPPABLE
         pgconn.send_query_params(self._begin(), None)
         if settings or needs_snapshot:
@@ -238,6 +260,13 @@ class _Exchange:
         return BEGIN_READ_ONLY if self._is_read_only else b"BEGIN"
 
     @property
+    def _keeps_name(self) -> bool:
+        """Whether the session keeps the statement's application_name for the statements that follow."""
+        identity, connection = self._request.identity, self._connection
+        is_reported = connection.own_name != ""  # else nobody could tell later which name the session has
+        return is_reported and not connection.facts.is_pooled and (identity is None or identity.keeps_name)
+
+    @property
     def _is_read_only(self) -> bool:
         return self._request.origin is StatementOrigin.OWN or self._request.read_only
 
@@ -257,6 +286,8 @@ class _Exchange:
             pgconn.send_query_params(command, None)
         if self._takes_role:
             pgconn.send_query_params(_DISCARD_PLANS, None)
+        if self._new_name and self._keeps_name:
+            pgconn.send_query_params(*set_in_session([(NAME_SETTING, self._new_name)]))
         pgconn.pipeline_sync()
         self._is_unsent = pgconn.flush() != 0
 

@@ -73,10 +73,12 @@ def executor_for(
 ) -> IdentityExecutor:
     """Return an executor that runs statements under this application_name.
 
+    A session keeps a name without a principal until the next one, which saves a SELECT in each transaction.
+
     Args:
         identity: whose privileges they have; None: the login role's.
         principal: the caller.
     """
     role, settings = (identity.role, identity.settings) if identity is not None else ("", ())
-    named = Identity(role, (*settings, ("application_name", name)))
+    named = Identity(role, settings, name, keeps_name=principal is None)
     return IdentityExecutor(supervisor, named, principal)

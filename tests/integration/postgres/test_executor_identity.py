@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from pgmcp.errors import RoleNotTakenError, StatementFailedError
 from pgmcp.execution.result import Identity, JsonScalar, RowLimits, StatementOrigin
@@ -112,6 +113,31 @@ async def test_a_role_that_may_not_execute_set_config_can_still_be_taken(
                 await read(supervisor, "select set_config('role', 'none', true)", tenant("1"))
         finally:
             connection.execute(f"grant execute on {signature} to public".encode())
+
+
+async def test_a_session_keeps_the_name_of_a_host_but_not_of_a_principal(
+    people_url: str, module_database: str, supervise: Callable[..., Supervisor]
+) -> None:
+    supervisor = supervise(make_conninfo(people_url, application_name="kept"))
+    host, other_host = (Identity("", (), f"kept ({host})", keeps_name=True) for host in ("a", "b"))
+    principal = Identity(ALICE, (), "kept alice (a)")
+    names: list[object] = []
+    with psycopg.connect(module_database, autocommit=True) as admin:
+        for identity in (host, host, principal, None, principal, other_host):
+            ((seen,),) = await read(supervisor, "select current_setting('application_name')", identity)
+            kept = admin.execute(
+                "select application_name from pg_stat_activity where application_name like 'kept%'"
+            ).fetchall()
+            names.append((seen, *(name for (name,) in kept)))
+
+    assert names == [
+        ("kept (a)", "kept (a)"),
+        ("kept (a)", "kept (a)"),
+        ("kept alice (a)", "kept (a)"),
+        ("kept", "kept"),
+        ("kept alice (a)", "kept"),
+        ("kept (b)", "kept (b)"),
+    ]
 
 
 async def test_no_plan_with_the_claims_of_the_last_person_is_left(supervisor: Supervisor) -> None:
