@@ -6,7 +6,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
 from pgmcp.catalog.cache import SchemaCache
@@ -28,7 +28,7 @@ from pgmcp.generation.context_check import ContextCheck
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.identity import RoleEntry, RoleMapping
 from pgmcp.lookup.scope_check import HiddenValuesCheck, ScopeCheck
-from pgmcp.pipeline import Call, Database
+from pgmcp.pipeline import Database
 from pgmcp.pipeline.identities import BothRoles, Close, RoleDatabases
 from pgmcp.pipeline.protocols import StatementExecutor
 from pgmcp.refreshing_cache import RefreshingCache
@@ -47,6 +47,9 @@ CATALOG_LIMITS: Final = RowLimits(max_rows=5_000_000, max_bytes=192 << 20, max_c
 """Results of our own catalog queries are read whole; these limits only stop an extreme catalog."""
 
 CATALOG_TIMEOUT_S: Final = 60.0
+
+MAX_CACHED_CALLERS: Final = 256
+"""Names of callers whose objects are kept; the least recently used ones are built again."""
 
 _ROLE_SETTINGS: Final = ("role", "session_authorization")
 
@@ -97,13 +100,12 @@ def open_database(
     cleanup.push_async_callback(close)
     context_check = ContextCheck(name, context, database.schema, database.find_hidden)
     cleanup.push_async_callback(context_check.close)
-    executor_of_call = partial(
-        _executor_of_call, supervisor, values(conninfo).get("application_name", "pgmcp")
-    )
-    database = replace(database, context=context_check.context, executor_of_call=executor_of_call)
+    named = partial(_named, supervisor, values(conninfo).get("application_name", "pgmcp"))
+    cached = lru_cache(MAX_CACHED_CALLERS)(named)
+    database = replace(database, context=context_check.context, named=cached)
     if not settings.maps_roles:
         return database
-    open_role = partial(_open_mapped_role, name, settings, server, database)
+    open_role = partial(_open_mapped_role, name, settings, server, database, named)
     identities = RoleDatabases(_role_mapping(name, settings), supervisor, open_role)
     cleanup.push_async_callback(identities.close)
     return replace(database, identities=identities)
@@ -142,6 +144,7 @@ def _open_mapped_role(
     settings: DatabaseSettings,
     server: ServerSettings,
     login: Database,
+    named: Callable[[Database, str | None, str | None, str], Database],
     identity: Identity,
     executor: StatementExecutor,
 ) -> tuple[Database, Close]:
@@ -156,16 +159,26 @@ def _open_mapped_role(
         role=BothRoles(login.role, database.role),
         context=login.context,
         identity=identity,
-        executor_of_call=login.executor_of_call,
+        named=named,
     )
     return database, close
 
 
-def _executor_of_call(
-    supervisor: Supervisor, base: str, identity: Identity | None, call: Call
-) -> StatementExecutor:
-    name = application_name(base, call.principal or "", call.caller)
-    return executor_for(supervisor, identity, name, call.principal_id)
+def _named(
+    supervisor: Supervisor,
+    base: str,
+    database: Database,
+    principal: str | None,
+    principal_id: str | None,
+    host: str,
+) -> Database:
+    """Return a database whose statements run under the names of a principal and a host.
+
+    Args:
+        base: the application_name without them.
+    """
+    name = application_name(base, principal or "", host)
+    return replace(database, supervisor=executor_for(supervisor, database.identity, name, principal_id))
 
 
 def _open_role(

@@ -55,9 +55,10 @@ class RefreshingCache(Generic[T]):
 
     def peek(self) -> T | None:
         """Return the value that `get` would return without waiting; None if it would wait."""
-        if not self._kept or self._is_too_old():
+        now_s = self._clock()
+        if not self._kept or (self._max_age_s is not None and now_s - self._read_at_s >= self._max_age_s):
             return None
-        if self._clock() >= self._refresh_at_s and self._reading is None:
+        if now_s >= self._refresh_at_s and self._reading is None:
             self._start_reading().add_done_callback(self._report_failure)
         return self._kept[0]
 
@@ -71,9 +72,6 @@ class RefreshingCache(Generic[T]):
         if self._reading:
             self._reading.cancel()
             await asyncio.wait([self._reading])
-
-    def _is_too_old(self) -> bool:
-        return self._max_age_s is not None and self._clock() - self._read_at_s >= self._max_age_s
 
     def _start_reading(self) -> asyncio.Task[T]:
         self._reading = asyncio.create_task(self._replace())

@@ -1,7 +1,7 @@
 """The state of a running call: caller, operation, database, and cost so far."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -100,7 +100,7 @@ class Identities(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Database:
     """One configured database and what serves it.
 
@@ -113,8 +113,9 @@ class Database:
         identities: returns the database with each caller's role; None if all callers have the login
             role.
         identity: the caller of this object; None for the login role.
-        executor_of_call: returns an executor for a principal's call: pg_stat_activity shows the names of
-            principal and host, and the principal gets only a share of the workers. None: neither.
+        named: returns this database for the calls of a principal (its name, its id) and a host:
+            pg_stat_activity shows both names, and the principal gets only a share of the workers. None:
+            neither.
     """
 
     name: str
@@ -127,7 +128,7 @@ class Database:
     fetch: Fetch | None = None
     identities: Identities | None = None
     identity: Identity | None = None
-    executor_of_call: Callable[[Identity | None, "Call"], StatementExecutor] | None = None
+    named: Callable[["Database", str | None, str | None, str], "Database"] | None = None
 
     @property
     def role_name(self) -> str | None:
@@ -144,9 +145,9 @@ class Database:
 
     def of_call(self, call: "Call") -> "Database":
         """Return the database whose statements run for the caller of a call."""
-        if self.executor_of_call is None or not (call.principal or call.caller):
+        if self.named is None or not (call.principal or call.caller):
             return self
-        return replace(self, supervisor=self.executor_of_call(self.identity, call))
+        return self.named(self, call.principal, call.principal_id, call.caller)
 
     async def mapped_roles(self) -> list[MappedRole]:
         """Return PostgreSQL's facts about the roles of callers, as the login role sees them."""
