@@ -9,6 +9,7 @@ from typing import Final
 
 from pgmcp.errors import WorkerLostError
 from pgmcp.execution.spawn import Child
+from pgmcp.prompt_future import PromptFuture
 from worker.protocol import (
     HEAD,
     SHARED_SESSION,
@@ -69,7 +70,7 @@ class WorkerProcess:
         self.idle_since_s = 0.0
         self._asked: ToWorker | None = None
         self._outcome: tuple[Reply, bytes] | WorkerLostError | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: PromptFuture[None] | None = None
         self._frames = _FrameReader(self._receive)
         self._is_cut_off = False
         child.listen(self._take, self._note_end)
@@ -117,7 +118,7 @@ class WorkerProcess:
             TimeoutError: `give_up` was called.
         """
         if self._outcome is None:
-            self._waiter = asyncio.get_running_loop().create_future()
+            self._waiter = PromptFuture()
             await self._waiter
         outcome = self._outcome
         if outcome is None or isinstance(outcome, WorkerLostError):
@@ -203,7 +204,7 @@ class WorkerProcess:
         if self._outcome is None:
             self._outcome = outcome
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+            self._waiter.resolve(None)
 
     def _lost(self, reason: str) -> WorkerLostError:
         return WorkerLostError(reason, hint="nothing was changed; the next call gets a new worker")

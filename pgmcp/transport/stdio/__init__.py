@@ -3,6 +3,7 @@
 descriptors    standard input and output, kept for the protocol alone
 wire           bytes: lines in, lines out; neither blocks the event loop
 session        requests in flight, batches, cancellation
+runners        tasks that answer requests at once
 questions      requests to the host, and its responses
 era            what each era of the protocol asks and gets
 subscriptions  who hears that a resource has changed

@@ -94,7 +94,8 @@ class StdioServer:
             self._writer.write_soon(line)
         else:
             self._writer.write(line)
-        self._balance()
+        if self._writer.waiting_bytes or self._writer.is_broken:
+            self._balance()
 
     def _balance(self) -> None:
         if self._writer.is_broken:

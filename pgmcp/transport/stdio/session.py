@@ -35,6 +35,7 @@ from pgmcp.transport.stdio.era import (
 )
 from pgmcp.transport.stdio.host_log import LEVELS, HostLog
 from pgmcp.transport.stdio.questions import Questions
+from pgmcp.transport.stdio.runners import Runners
 from pgmcp.transport.stdio.subscriptions import SUBSCRIPTION_ID, Subscriptions
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Session:
         self._questions = Questions(send)
         self._handshake = Handshake(self._questions.elicit)
         self._in_flight: dict[str, tuple[Request, asyncio.Task[None]]] = {}
+        self._runners = Runners()
         self._is_ending = False
         self._is_untraced = False
         surface.subscribe(self._subscriptions.notify)
@@ -75,16 +77,15 @@ class Session:
             "prompts/get": self._get_prompt,
             "completion/complete": self._complete,
         }
-        self._handlers: dict[Era, dict[str, Handler]] = {
-            Era.SESSION: both
-            | {
-                "ping": _at_once(lambda _: {}),
-                "logging/setLevel": _at_once(self._set_level),
-                "resources/subscribe": self._subscribe,
-                "resources/unsubscribe": _at_once(self._unsubscribe),
-            },
-            Era.STATELESS: both
-            | {"server/discover": _at_once(discover), "subscriptions/listen": self._listen},
+        self._session_handlers: dict[str, Handler] = both | {
+            "ping": _at_once(lambda _: {}),
+            "logging/setLevel": _at_once(self._set_level),
+            "resources/subscribe": self._subscribe,
+            "resources/unsubscribe": _at_once(self._unsubscribe),
+        }
+        self._stateless_handlers: dict[str, Handler] = both | {
+            "server/discover": _at_once(discover),
+            "subscriptions/listen": self._listen,
         }
 
     @property
@@ -124,6 +125,7 @@ class Session:
             task.cancel()
         if running:
             await asyncio.wait(running)
+        await self._runners.close()
 
     def _receive_batch(self, values: list[Any]) -> None:
         if self._handshake.caller.protocol_version != BATCH_VERSION:
@@ -171,8 +173,11 @@ class Session:
         except RequestError as error:
             reply(error_of(request.id, error))
             return
-        task = asyncio.get_running_loop().create_task(self._run(request, handler, caller, reply))
-        self._in_flight[_key(request.id)] = request, task
+
+        def note_task(task: asyncio.Task[None]) -> None:
+            self._in_flight[_key(request.id)] = request, task
+
+        self._runners.start(partial(self._run, request, handler, caller, reply), note_task)
 
     def _cancel(self, request_id: object) -> None:
         found = self._in_flight.get(_key(request_id))
@@ -196,7 +201,7 @@ class Session:
         """
         caller = self._handshake.caller_of(request)
         era = self._handshake.era
-        known = self._handlers[Era.STATELESS if era is Era.STATELESS else Era.SESSION]
+        known = self._stateless_handlers if era is Era.STATELESS else self._session_handlers
         handler = known.get(request.method)
         if handler is None:
             raise RequestError(METHOD_NOT_FOUND, "Method not found", request.method[:100])
