@@ -178,8 +178,10 @@ async def test_a_front_that_is_killed_leaves_no_statement_and_no_session(
         pytest.skip("the fork server needs Linux")
 
     with subprocess.Popen([sys.executable, front_process.__file__, kind, url]) as front:
-        await backends.until_running(SLEEP)
-        front.kill()
+        try:
+            await backends.until_running(SLEEP)
+        finally:
+            front.kill()  # else leaving the block would wait for its end
 
     await backends.until_gone()
 
