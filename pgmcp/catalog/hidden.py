@@ -20,6 +20,9 @@ from pgmcp.untrusted import escape_untrusted
 MAX_NAMES: Final = 20
 """Maximum number of names looked up for one error."""
 
+UNREADABLE: Final = "may not be read by this role"
+"""The reason for a relation that the role lacks the privilege for."""
+
 _MAX_LISTED_COLUMNS: Final = 40
 
 _REASON_BY_KIND: Final = {
@@ -90,7 +93,7 @@ def _read(row: list[JsonScalar], catalog: Catalog) -> HiddenRelation | None:
     if reason := _REASON_BY_KIND.get(str(kind)):
         return HiddenRelation(shown, reason)
     if not is_readable:
-        return HiddenRelation(shown, "may not be read by this role")
+        return HiddenRelation(shown, UNREADABLE)
     return HiddenRelation(
         shown,
         _reason(str(schema), bool(is_partition), _decode_names(str(parents or "[]")), str(extension or "")),

@@ -229,6 +229,9 @@ def _read_column(column: Column, counts: Mapping[str, int], *, is_whole: bool) -
     return ColumnSample(values=tuple(counts), may_hold_others=not is_whole) if is_list else ColumnSample()
 
 
+CLOSE_PATIENCE_S: Final = 0.25
+
+
 class ColumnSamples:
     """Background samples of column values; callers never wait for them.
 
@@ -257,8 +260,13 @@ class ColumnSamples:
         return self._added[1]
 
     async def close(self) -> None:
-        """Cancel sampling that is still running."""
+        """Cancel sampling that does not end at once.
+
+        A short command often ends while the first statement of sampling runs, which takes milliseconds. A
+        cancel request would leave an error in the server's log.
+        """
         if self._sampling:
+            await asyncio.wait([self._sampling], timeout=CLOSE_PATIENCE_S)
             self._sampling.cancel()
             await asyncio.wait([self._sampling])
 

@@ -183,7 +183,7 @@ _HINT_BY_WORDS: Final = (
     (
         r"server does not support SSL",
         "the server does not use TLS: have an administrator turn it on (ssl = on); on a network that you "
-        "trust, set PG_MCP_DATABASE_SSL_MODE=prefer instead",
+        "trust, remove sslmode from the URL, and set PG_MCP_DATABASE_SSL_MODE=prefer if it is set",
     ),
     (
         r"certificate verify failed",

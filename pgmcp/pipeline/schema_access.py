@@ -9,6 +9,7 @@ from typing import Final
 from pgmcp.argument_bounds import check_search
 from pgmcp.catalog.cache import CatalogChange
 from pgmcp.catalog.catalog import Catalog, Table
+from pgmcp.catalog.hidden import UNREADABLE, HiddenRelation
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.errors import InvalidArgumentError
 from pgmcp.identity import Principal
@@ -169,7 +170,7 @@ async def _find_in_one(
     missing = [name for name in names if catalog.find(name) is None]
     hidden = await database.find_hidden(missing, catalog) if missing else []
     if hidden:
-        raise InvalidArgumentError("; ".join(each.describe() for each in hidden), hint=_HIDDEN_HINT)
+        raise InvalidArgumentError("; ".join(each.describe() for each in hidden), hint=_hint_for(hidden))
     return [_existing_table(catalog, name) for name in names]
 
 
@@ -196,7 +197,9 @@ async def _refuse_unknown(
             continue
         for database, each in found.items():
             for relation in await databases[database].find_hidden(names_by_database[database], each.catalog):
-                raise InvalidArgumentError(f"database {database}: {relation.describe()}", hint=_HIDDEN_HINT)
+                raise InvalidArgumentError(
+                    f"database {database}: {relation.describe()}", hint=_hint_for([relation])
+                )
         _existing_table(next(iter(found.values())).catalog, name)
 
 
@@ -207,6 +210,12 @@ def _without_database(names: Sequence[str], database: str) -> list[str]:
         ".".join(map(quote_identifier, parts[1:])) if len(parts) == 3 and parts[0] == database else name
         for name, parts in parts_by_name.items()
     ]
+
+
+def _hint_for(hidden: Sequence[HiddenRelation]) -> str:
+    if all(relation.reason == UNREADABLE for relation in hidden):
+        return "an administrator can grant SELECT on it; search_schema without arguments lists all others"
+    return _HIDDEN_HINT
 
 
 def _existing_table(catalog: Catalog, name: str) -> Table:
