@@ -32,6 +32,21 @@ _UNSPACED_LETTER = "\u0e01-\u0e4e\u0e81-\u0ecd\u1000-\u109f\u1780-\u17b3\u17b6-\
 _EMOJI = "\u203c\u2049\u2122\u2139\u2190-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 _MONGOLIAN_LETTER = "\u1820-\u1878\u1880-\u18aa"
 _IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af"
+# U+034F keeps the order of combining marks, or keeps a mark from being read as part of a letter (Unicode 16,
+# 23.2). It is kept between a letter or mark of Latin, Greek, Cyrillic, Hebrew, Arabic or Syriac and a mark.
+_MARK = (
+    "\u0300-\u034e\u0350-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a"
+    "\u064b-\u065f\u0670\u0711\u0730-\u074a\u1ab0-\u1ac0\u1dc0-\u1dff"
+)
+_MARKED_LETTER = (
+    "A-Za-z\xc0-\u02af\u0370-\u0481\u048a-\u052f\u05d0-\u05f2\u0620-\u064a\u066e-\u06d3\u0710-\u072f"
+    "\u1e00-\u1fff"
+)
+# The parts of a Hangul syllable. The fillers U+115F and U+1160 stand for a missing part (Unicode 16, 18.6).
+# Those of older encodings, U+3164 and U+FFA0, are in no composed syllable, and are always escaped.
+_INITIAL = "\u1100-\u115e\ua960-\ua97c"
+_VOWEL = "\u1161-\u11a7\ud7b0-\ud7c6"
+_FINAL = "\u11a8-\u11ff\ud7cb-\ud7fb"
 # Places where an invisible character is part of the spelling. Each pattern also consumes the visible
 # character before it, so a second selector or joiner in a row is not matched, and is escaped.
 _SPELLING = "|".join(
@@ -48,6 +63,8 @@ _SPELLING = "|".join(
         rf"[{_MONGOLIAN_LETTER}]\u180e(?=[{_MONGOLIAN_LETTER}])",
         # UTS #37: variants of ideographs, as in names of Japanese people and places.
         rf"[{_IDEOGRAPH}][\ufe00-\ufe02\U000e0100-\U000e011f]",
+        rf"[{_MARKED_LETTER}{_MARK}]\u034f(?=[{_MARK}])",
+        rf"[{_INITIAL}]\u1160|\u115f(?:[{_VOWEL}]|\u1160(?=[{_FINAL}]))",
     )
 )
 _FENCE_LOOK_ALIKE = r"<(?=\s*/?\s*[dD][aA][tT][aA]\b)"

@@ -309,6 +309,8 @@ def _indexes(columns: _Columns, rows: Sequence[IndexRow]) -> Iterator[Index]:
 
 
 def _default(row: ColumnRow) -> str | None:
-    if row.is_generated:
-        return f"generated always as ({row.default})"
+    if row.generated:
+        # Computed at each read (PostgreSQL 18): it has neither an index nor statistics.
+        ending = " virtual" if row.generated == "v" else ""
+        return f"generated always as ({row.default}){ending}"
     return _IDENTITY_BY_ATTIDENTITY.get(row.identity, row.default)

@@ -137,7 +137,7 @@ SELECT a.attrelid::pg_catalog.int8 AS id,
            a.attnum, a.attname, {_type_name("a.atttypid", "a.atttypmod")}, a.atttypid::pg_catalog.int8,
            COALESCE(t.typcategory = 'S', false), NOT a.attnotnull,
            pg_catalog.left(pg_catalog.pg_get_expr(f.adbin, f.adrelid), 500),
-           a.attidentity, a.attgenerated <> '',
+           a.attidentity, a.attgenerated,
            COALESCE(pg_catalog.left(d.description, 1000), '')
        ) ORDER BY a.attnum))) AS parts
 FROM (

@@ -10,7 +10,12 @@ Row = list[Any]
 
 
 class ColumnRow(msgspec.Struct, array_like=True, gc=False):
-    """A column; `type_id` is the oid of its type, which may be an enum or a domain."""
+    """A column.
+
+    Attributes:
+        type_id: the oid of its type, which may be an enum or a domain.
+        generated: pg_attribute.attgenerated; "" for an ordinary column.
+    """
 
     number: int
     name: str
@@ -20,7 +25,7 @@ class ColumnRow(msgspec.Struct, array_like=True, gc=False):
     nullable: bool
     default: str | None
     identity: str
-    is_generated: bool
+    generated: str
     comment: str
 
 

@@ -18,6 +18,15 @@ const UNSPACED_LETTER = '\\u0e01-\\u0e4e\\u0e81-\\u0ecd\\u1000-\\u109f\\u1780-\\
 const EMOJI = '\\u203c\\u2049\\u2122\\u2139\\u2190-\\u2bff\\u3030\\u303d\\u3297\\u3299\\u{1f000}-\\u{1faff}';
 const MONGOLIAN = '\\u1820-\\u1878\\u1880-\\u18aa';
 const IDEOGRAPH = '\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff\\u{20000}-\\u{323af}';
+const MARK =
+  '\\u0300-\\u034e\\u0350-\\u036f\\u0483-\\u0487\\u0591-\\u05bd\\u05bf\\u05c1\\u05c2\\u05c4\\u05c5\\u05c7' +
+  '\\u0610-\\u061a\\u064b-\\u065f\\u0670\\u0711\\u0730-\\u074a\\u1ab0-\\u1ac0\\u1dc0-\\u1dff';
+const MARKED_LETTER =
+  'A-Za-z\\u00c0-\\u02af\\u0370-\\u0481\\u048a-\\u052f\\u05d0-\\u05f2\\u0620-\\u064a\\u066e-\\u06d3' +
+  '\\u0710-\\u072f\\u1e00-\\u1fff';
+const INITIAL = '\\u1100-\\u115e\\ua960-\\ua97c';
+const VOWEL = '\\u1161-\\u11a7\\ud7b0-\\ud7c6';
+const FINAL = '\\u11a8-\\u11ff\\ud7cb-\\ud7fb';
 const SPELLING = [
   `[${JOINED_LETTER}][\\u200c\\u200d](?=[${JOINED_LETTER}]|${WORD_END})`,
   `[${UNSPACED_LETTER}]\\u200b(?=[${UNSPACED_LETTER}])`,
@@ -27,6 +36,8 @@ const SPELLING = [
   `[${MONGOLIAN}][\\u180b-\\u180d\\u180f](?:[\\u180e\\u200c\\u200d](?=[${MONGOLIAN}]))?`,
   `[${MONGOLIAN}]\\u180e(?=[${MONGOLIAN}])`,
   `[${IDEOGRAPH}][\\ufe00-\\ufe02\\u{e0100}-\\u{e011f}]`,
+  `[${MARKED_LETTER}${MARK}]\\u034f(?=[${MARK}])`,
+  `[${INITIAL}]\\u1160|\\u115f(?:[${VOWEL}]|\\u1160(?=[${FINAL}]))`,
 ].join('|');
 const UNSAFE_IN_LINE = new RegExp(`(${SPELLING})|[\\u0000-\\u001f${INVISIBLE}]`, 'gu');
 const UNSAFE_IN_BLOCK = new RegExp(`(${SPELLING})|[\\u0000-\\u0008\\u000b-\\u001f${INVISIBLE}]`, 'gu');

@@ -60,6 +60,12 @@ SPELLINGS = (
     "ꦏ꧀\u200cꦏ",
     "ᬓ᭄\u200dᬓ",
     "𞤀\u200c𞤁",
+    "u\u034f\u0308",  # a diaeresis that is no umlaut, in German catalogues
+    "\u05dc\u05b7\u034f\u05bd",  # biblical Hebrew: the order of two points
+    "a\u0301\u034f\u0323\u034f\u0308",
+    "\u1100\u1160",  # Hangul: an initial without a vowel
+    "\u115f\u1161\u11a8",  # without an initial
+    "\u115f\u1160\u11a8",  # a final alone
 )
 
 
@@ -87,6 +93,14 @@ def test_a_joiner_that_spells_nothing_becomes_visible(text: str) -> None:
         ("葛\U000e0100\U000e0101", "葛\U000e0100" + r"\U000e0101"),
         ("葛\U000e01ef", "葛" + r"\U000e01ef"),
         ("🏴\U000e0068\U000e0069", "🏴" + r"\U000e0068\U000e0069"),
+        ("pay\u034fpal", r"pay\u034fpal"),
+        ("u\u034f\u034f\u0308", r"u\u034f\u034f" + "\u0308"),
+        ("\u034f\u0308", r"\u034f" + "\u0308"),
+        ("a\u1160", r"a\u1160"),
+        ("\u115f\u1160", r"\u115f\u1160"),
+        ("\u1100\u1160\u1160", "\u1100\u1160" + r"\u1160"),
+        ("\u3164\u3131\u314f\u3164", r"\u3164" + "\u3131\u314f" + r"\u3164"),
+        ("\uffa0", r"\uffa0"),
         ("a\u180bᠠ\u180b\u180b", r"a\u180b" + "ᠠ\u180b" + r"\u180b"),
     ],
 )

@@ -253,6 +253,24 @@ def test_objects_in_an_extensions_schema_belong_to_the_extension(new_database: N
     assert found(catalog, "readings").estimated_rows == 70
 
 
+def test_a_virtual_generated_column_differs_from_a_stored_one(new_database: NewDatabase) -> None:
+    url = new_database()
+    execute(
+        url,
+        """
+        CREATE TABLE prices (
+            net int,
+            double_stored int GENERATED ALWAYS AS (net * 2) STORED,
+            double_virtual int GENERATED ALWAYS AS (net * 2) VIRTUAL);
+        """,
+    )
+
+    prices = found(read(url), "prices")
+
+    assert column(prices, "double_stored").default == "generated always as ((net * 2))"
+    assert column(prices, "double_virtual").default == "generated always as ((net * 2)) virtual"
+
+
 def test_keys_over_periods_are_shown_as_they_are_written(new_database: NewDatabase) -> None:
     url = new_database()
     execute(
