@@ -24,12 +24,12 @@ _MAX_CLUSTER_CHARACTERS: Final = 32
 
 
 def new_fence() -> str:
-    """Return a mark for one result or prompt; text that was stored before cannot know it."""
+    """Return a mark for one result or prompt; text that was stored before cannot contain it."""
     return os.urandom(4).hex()
 
 
 def fence_lines(lines: Iterable[str], fence: str) -> str:
-    """Return escaped lines between two marks that only we can write.
+    """Return escaped lines between two marks that stored text cannot contain.
 
     Args:
         lines: text that went through `escape_untrusted`.

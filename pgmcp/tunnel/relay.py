@@ -87,7 +87,7 @@ def _loopback_address() -> str:
 
 
 def _is_own(writer: asyncio.StreamWriter) -> bool:
-    """Return whether the client is a process of this user; other systems than Linux do not tell."""
+    """Return whether the client is a process of this user; always True on other systems than Linux."""
     if sys.platform != "linux":
         return True
     client, server = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
