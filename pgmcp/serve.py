@@ -88,7 +88,14 @@ async def open_backend(
             _result_store(settings, sharing),
         )
         asker = Asker(timeout_s=settings.server.ask_timeout_s, keys=settings.http.state_key_list)
-        yield Backend(pipeline, presenter, asker, _request_trace(settings), page.render if page else None)
+        yield Backend(
+            pipeline,
+            presenter,
+            asker,
+            _request_trace(settings),
+            page.render if page else None,
+            sharing.answers if sharing else None,
+        )
 
 
 def _metrics_page(settings: Settings) -> "MetricsPage | None":

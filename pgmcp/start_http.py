@@ -212,6 +212,8 @@ async def _serve(
             tls=_tls(settings.http),
             proxies=settings.http.forwarded_allow_ips,
             metrics=built.metrics,
+            keys=settings.http.state_key_list,
+            relay=built.relay,
         )
         async with server.stopped_by_signals():
             _warn(settings.http, is_local=is_loopback(sockets))

@@ -23,6 +23,7 @@ from pgmcp.transport.http.address import ListenAddress, open_sockets
 from pgmcp.transport.http.health import DatabaseState
 from pgmcp.transport.http.host_check import LOOPBACK_NAMES, LOOPBACK_ORIGINS, HostCheck
 from pgmcp.transport.http.limits import HttpLimits
+from pgmcp.transport.http.questions import ask_of
 from pgmcp.transport.http.server import HttpServer
 
 Context = ServerRequestContext[Any, Any]
@@ -96,9 +97,48 @@ ROUNDS = (
     {"step2": ask_user("Step 2: What is your favorite color?", color="string")},
 )
 
+
+def choice_of(values: list[str], titles: list[str]) -> list[Result]:
+    return [{"const": value, "title": title} for value, title in zip(values, titles, strict=True)]
+
+
+OPTIONS = ["option1", "option2", "option3"]
+VALUES = ["value1", "value2", "value3"]
+
+PROPERTIES_BY_TOOL: dict[str, Result] = {
+    "test_elicitation": {"username": {"type": "string"}, "email": {"type": "string", "format": "email"}},
+    "test_elicitation_sep1034_defaults": {
+        "name": {"type": "string", "default": "John Doe"},
+        "age": {"type": "integer", "default": 30},
+        "score": {"type": "number", "default": 95.5},
+        "status": {"type": "string", "enum": ["active", "inactive", "pending"], "default": "active"},
+        "verified": {"type": "boolean", "default": True},
+    },
+    "test_elicitation_sep1330_enums": {
+        "untitledSingle": {"type": "string", "enum": OPTIONS},
+        "titledSingle": {
+            "type": "string",
+            "oneOf": choice_of(VALUES, ["First Option", "Second Option", "Third Option"]),
+        },
+        "legacyEnum": {
+            "type": "string",
+            "enum": ["opt1", "opt2", "opt3"],
+            "enumNames": ["Option One", "Option Two", "Option Three"],
+        },
+        "untitledMulti": {"type": "array", "items": {"type": "string", "enum": OPTIONS}},
+        "titledMulti": {
+            "type": "array",
+            "items": {"anyOf": choice_of(VALUES, ["First Choice", "Second Choice", "Third Choice"])},
+        },
+    },
+}
+"""Tools that ask within the call, before 2026-07-28, and the form's properties."""
+
 TOOLS = (
     *CONTENT_BY_TOOL,
     *REQUESTS_BY_TOOL,
+    *PROPERTIES_BY_TOOL,
+    "test_sampling",
     "test_input_required_result_multi_round",
     "test_error_handling",
     "test_missing_capability",
@@ -139,9 +179,25 @@ async def call_tool(context: Context, params: types.CallToolRequestParams) -> Re
         return {"content": CONTENT_BY_TOOL[name], "isError": False}
     if name in REQUESTS_BY_TOOL:
         return ask_first(context, params)
+    if name in PROPERTIES_BY_TOOL:
+        schema = {"type": "object", "properties": PROPERTIES_BY_TOOL[name], "required": []}
+        return await ask_within(
+            context, "elicitation/create", {"message": "Please fill this in", "requestedSchema": schema}
+        )
+    if name == "test_sampling":
+        request = ask_model(str((params.arguments or {}).get("prompt")))
+        return await ask_within(context, request["method"], request["params"])
     if name in OTHERS:
         return await OTHERS[name](context, params)
     raise MCPError(code=-32602, message="Unknown tool")
+
+
+async def ask_within(context: Context, method: str, params: Result) -> Result:
+    """Ask the client on the stream of this call."""
+    ask = ask_of(context.request.scope if context.request else None)
+    if ask is None:
+        return text_of("the client cannot be asked", is_error=True)
+    return text_of(f"the client answered: {json.dumps(await ask(method, params))}")
 
 
 def ask_first(context: Context, params: types.CallToolRequestParams) -> Result:

@@ -1,5 +1,6 @@
-"""Builds what a fleet shares from the settings: the storage in which calls are counted, and kept results."""
+"""Builds what a fleet shares from the settings: the storage in which calls are counted, results, answers."""
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pgmcp.fleet.connection import SharedRedis
 from pgmcp.rate_limit import SharedCounts
 
 if TYPE_CHECKING:
+    from pgmcp.fleet.answers import AnswerRelay
     from pgmcp.fleet.results import SharedResultStore
     from pgmcp.rate_limit import SharedCounts
     from pgmcp.settings import RateLimitSettings, Settings
@@ -38,10 +40,12 @@ class Sharing:
 
     Attributes:
         results: None if no keys are configured, or no results are kept.
+        answers: None if no keys are configured.
     """
 
     counts: "SharedCounts"
     results: "SharedResultStore | None"
+    answers: "AnswerRelay | None"
 
 
 @asynccontextmanager
@@ -64,7 +68,7 @@ async def open_sharing(settings: "Settings") -> AsyncIterator[Sharing | None]:
             OutagePolicy(settings.rate_limit.servers, refuse=settings.rate_limit.on_outage == "refuse"),
         )
         await redis.probe()
-        yield Sharing(counts, _results(redis, settings))
+        yield Sharing(counts, _results(redis, settings), _answers(redis, settings))
     finally:
         await redis.close()
 
@@ -81,6 +85,16 @@ def _results(redis: SharedRedis, settings: "Settings") -> "SharedResultStore | N
         max_bytes=settings.server.kept_results_bytes,
         lifetime_s=settings.server.kept_results_ttl_s,
     )
+
+
+def _answers(redis: SharedRedis, settings: "Settings") -> "AnswerRelay | None":
+    if not settings.http.state_key_list:
+        return None
+    from pgmcp.fleet.answers import PURPOSE, AnswerRelay
+    from pgmcp.fleet.sealing import Sealer
+
+    sealer = Sealer(settings.http.state_key_list, purpose=PURPOSE)
+    return AnswerRelay(redis, sealer, lifetime_s=math.ceil(settings.server.ask_timeout_s))
 
 
 def _describe_outage(settings: "RateLimitSettings") -> str:

@@ -96,10 +96,10 @@ class HttpSettings(Section):
     introspection_client_id: str | None = unset("client id for introspection")
     introspection_client_secret: SecretStr | None = unset("client secret for introspection")
     state_keys: StateKeys | None = unset(
-        "keys that encrypt stored results in PG_MCP_RATE_LIMIT_STORAGE_URL, and the drafts that hosts keep "
-        "while they ask a person: a comma list of keys of at least 32 characters, the same on every server. "
-        "The first encrypts, all decrypt. If unset, servers do not share stored results, and one server "
-        "cannot use another's drafts"
+        "keys that encrypt stored results and answers in PG_MCP_RATE_LIMIT_STORAGE_URL, and what hosts keep: "
+        "session ids, and drafts while they ask a person; the same on every server; a comma list of keys of "
+        "at least 32 characters: the first encrypts, all decrypt. If unset, servers share neither results "
+        "nor answers, and one server cannot read another's session ids and drafts"
     )
 
     @model_validator(mode="after")

@@ -45,6 +45,7 @@ from pgmcp.surface.surface_settings import INSTRUCTIONS, SERVER_INFO, SurfaceSet
 from pgmcp.untrusted import escape_untrusted_block, shorten
 
 if TYPE_CHECKING:
+    from pgmcp.fleet.answers import AnswerRelay
     from pgmcp.identity import Principal
     from pgmcp.pipeline import Pipeline
     from pgmcp.surface.asking import Asker
@@ -80,6 +81,7 @@ class Backend:
     Attributes:
         trace: None unless requests are traced.
         metrics: returns metrics as Prometheus reads them; None if they are not shown.
+        relay: passes answers of hosts on between the servers of a fleet; None without one.
     """
 
     pipeline: "Pipeline"
@@ -87,6 +89,7 @@ class Backend:
     asker: "Asker"
     trace: TraceRequest | None = None
     metrics: Callable[[], bytes] | None = None
+    relay: "AnswerRelay | None" = None
 
 
 class Surface:

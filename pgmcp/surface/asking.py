@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from pgmcp.fleet.sealing import Sealer
     from pgmcp.pipeline.choice import Choice
 
+ASKING_TOOL: Final = "query"
+"""The tool whose calls may ask."""
+
 STATE_LIFETIME_S: Final = 600.0
 """For the answer of a person since 2026-07-28."""
 

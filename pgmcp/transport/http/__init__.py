@@ -13,6 +13,8 @@ authentication bearer tokens
 requests       one request: limits of size and time, disconnected clients, shutdown
 direct_calls   plain tool calls, without the SDK
 responses      other answers without the SDK
+sessions       what a host said in `initialize`, as the id of its session
+questions      requests to hosts on a call's stream, and their answers
 sdk_server     the surface as the SDK's handlers
 callers        who calls, as handlers need to know
 changes        changed resources for `subscriptions/listen` streams

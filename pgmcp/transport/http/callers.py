@@ -1,6 +1,7 @@
 """Who calls over HTTP, and what its headers say of a trace."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import mcp_types as types
@@ -10,8 +11,10 @@ from starlette.types import Scope
 
 from pgmcp.identity import Principal
 from pgmcp.surface import Caller
-from pgmcp.surface.caller import caller_name, channel_of_request, supports_apps
+from pgmcp.surface.caller import Channel, caller_name, channel_of_request, supports_apps
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
+from pgmcp.transport.http.questions import ask_of
+from pgmcp.transport.http.sessions import host_of
 from pgmcp.untrusted import escape_untrusted, shorten
 
 _MAX_AGENT_CHARACTERS: Final = 100
@@ -26,24 +29,28 @@ def caller_of(
     *,
     params: Mapping[str, Any] | None = None,
 ) -> Caller:
-    """Return the caller; before 2026-07-28 a call has only the HTTP client's name.
+    """Return the caller; before 2026-07-28 only the session says more than the HTTP client's name.
 
     Args:
         params: of a call that may be made again, with a person's answer.
     """
     principal: Principal | None = scope.get(PRINCIPAL_KEY) if scope is not None else None
-    name = caller_name(meta.get(types.CLIENT_INFO_META_KEY))
-    if not name:
-        name = escape_untrusted(shorten(headers.get("user-agent", ""), _MAX_AGENT_CHARACTERS))
-    capabilities = meta.get(types.CLIENT_CAPABILITIES_META_KEY)
-    is_stateless = protocol_version in MODERN_PROTOCOL_VERSIONS
+    agent = escape_untrusted(shorten(headers.get("user-agent", ""), _MAX_AGENT_CHARACTERS))
+    if protocol_version in MODERN_PROTOCOL_VERSIONS:
+        capabilities = meta.get(types.CLIENT_CAPABILITIES_META_KEY)
+        return Caller(
+            name=caller_name(meta.get(types.CLIENT_INFO_META_KEY)) or agent,
+            protocol_version=protocol_version,
+            shows_apps=supports_apps(capabilities),
+            channel=channel_of_request(capabilities, params or {}),
+            principal=principal,
+        )
+    host, ask = host_of(scope), ask_of(scope)
     return Caller(
-        name=name,
+        name=(host.name if host else "") or agent,
         protocol_version=protocol_version,
-        shows_apps=supports_apps(capabilities),
-        # Before 2026-07-28 only `initialize` says whether the host shows forms, and a person's answer is
-        # another POST, which may reach another server: nothing is kept between requests.
-        channel=channel_of_request(capabilities, params or {}) if is_stateless else None,
+        shows_apps=host is not None and host.shows_apps,
+        channel=Channel(elicit=partial(ask, "elicitation/create")) if ask else None,
         principal=principal,
     )
 

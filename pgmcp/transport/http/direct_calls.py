@@ -4,8 +4,9 @@
                     └────────▶ anything else ─▶ the SDK
 
 Taken here: `tools/call` without progress, whose headers and body agree as the revision wants it. Every error,
-every refusal and every other request is the SDK's. A call that is still running after `KEEP_ALIVE_S` goes on
-as a stream of events, with comments that keep proxies from timing out.
+every refusal and every other request is the SDK's, and so is a call that may ask on its stream. A call that
+is still running after `KEEP_ALIVE_S` goes on as a stream of events, with comments that keep proxies from
+timing out.
 """
 
 import asyncio
@@ -22,7 +23,9 @@ from starlette.types import Receive, Scope, Send
 
 from pgmcp.answers.budget import encode_json
 from pgmcp.surface import SERVER_INFO, Surface, ToolReply
+from pgmcp.surface.asking import ASKING_TOOL
 from pgmcp.transport.http.callers import caller_of, with_trace_headers
+from pgmcp.transport.http.responses import event_of
 
 KEEP_ALIVE_S: Final = 15.0
 
@@ -96,8 +99,15 @@ class DirectCalls:
         self._keep_alive_s = keep_alive_s
         self._known_clients: set[bytes] = set()
 
-    def read(self, headers: Headers, body: bytes, *, takes_events: bool) -> DirectCall | None:
-        """Return the call that a request is; None if the SDK has to look at it."""
+    def read(
+        self, headers: Headers, body: bytes, *, takes_events: bool, may_ask: bool = False
+    ) -> DirectCall | None:
+        """Return the call that a request is; None if the SDK has to look at it.
+
+        Args:
+            takes_events: the client reads a stream.
+            may_ask: a host before 2026-07-28 may be asked on it.
+        """
         versions = headers.getlist(_VERSION_HEADER)
         version = versions[0] if len(versions) == 1 else ""
         if not _takes_json(headers) or version not in _DIRECT_VERSIONS:
@@ -105,6 +115,8 @@ class DirectCalls:
         try:
             message = _decoder.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if may_ask and message.params.name == ASKING_TOOL:
             return None
         call = DirectCall(message.id, message.params, headers, version, takes_events)
         agrees = self._agrees(call) if call.is_stateless else _is_plain(call.params.meta)
@@ -142,7 +154,7 @@ class DirectCalls:
                     await asyncio.wait([work])
         body = work.result()
         if has_begun:
-            body = b"event: message\r\ndata: %b\r\n\r\n" % body
+            body = event_of(body)
         else:
             await _begin(send, [*_JSON_HEADERS, (b"content-length", b"%d" % len(body))])
         await send({"type": "http.response.body", "body": body, "more_body": False})

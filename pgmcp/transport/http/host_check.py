@@ -90,7 +90,7 @@ def readable_by(origin: str, send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Expose-Headers"] = "WWW-Authenticate"
+            headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, Mcp-Session-Id"
             headers.add_vary_header("Origin")
         await send(message)
 

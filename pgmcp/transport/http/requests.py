@@ -12,17 +12,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import msgspec
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pgmcp.surface.reply import INTERNAL_ERROR
+from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 from pgmcp.transport.http.direct_calls import ClientGoneError, DirectCalls
 from pgmcp.transport.http.limits import HttpLimits
+from pgmcp.transport.http.questions import Questions, is_response
 from pgmcp.transport.http.responses import SERVER_ERROR, refusal
+from pgmcp.transport.http.sessions import SESSION_HEADER, Sessions, note_host, with_session_id
 from pgmcp.transport.messages import PARSE_ERROR, BadMessageError, decode, read_message
 
 logger = logging.getLogger(__name__)
@@ -42,6 +46,8 @@ class Exchanges:
         streaming: answers clients that accept an event stream.
         plain: answers other clients with JSON.
         direct: answers plain tool calls.
+        sessions: reads what a host before 2026-07-28 said in `initialize`.
+        questions: asks such hosts, and takes their answers.
     """
 
     def __init__(
@@ -49,12 +55,16 @@ class Exchanges:
         streaming: ASGIApp,
         plain: ASGIApp,
         direct: DirectCalls,
+        sessions: Sessions,
+        questions: Questions,
         limits: HttpLimits,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._streaming = streaming
         self._plain = plain
         self._direct = direct
+        self._sessions = sessions
+        self._questions = questions
         self._limits = limits
         self._clock = clock
         self._running: set[anyio.CancelScope] = set()
@@ -111,20 +121,44 @@ class Exchanges:
             message = f"the body is larger than {self._limits.max_body_bytes} bytes"
             await refusal(413, message, headers=_CLOSE)(scope, receive, send)
             return
+        await self._answer_body(body, headers, scope, receive, send)
+
+    async def _answer_body(
+        self, body: bytes, headers: Headers, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         takes_events = _takes_events(headers)
-        call = self._direct.read(headers, body, takes_events=takes_events)
+        host = self._sessions.read(headers.get(SESSION_HEADER), scope.get(PRINCIPAL_KEY))
+        note_host(scope, host)
+        may_ask = takes_events and host is not None and host.shows_forms
+        call = self._direct.read(headers, body, takes_events=takes_events, may_ask=may_ask)
         if call is not None:
             self._report_lost_version(headers, body)
             await self._direct.answer(call, scope, receive, send)
             return
         try:
-            body = _check_message(body)
+            body, message = _check_message(body)
         except BadMessageError as error:
             await refusal(400, str(error), code=error.code)(scope, receive, send)
             return
         self._report_lost_version(headers, body)
+        if is_response(message) and await self._questions.take(message, scope.get(PRINCIPAL_KEY)):
+            await Response(status_code=202)(scope, receive, send)
+            return
         app = self._streaming if takes_events else self._plain
-        await _run_watched(app, scope, body, receive, send)
+        send = self._with_session(message, scope, send)
+        if not may_ask:
+            await _run_watched(app, scope, body, receive, send)
+            return
+        with self._questions.allow(scope, send) as stream:
+            await _run_watched(app, scope, body, receive, stream.send)
+
+    def _with_session(self, message: dict[str, Any], scope: Scope, send: Send) -> Send:
+        """Return a `send` that opens a session if the message is `initialize`."""
+        params = message.get("params")
+        if message.get("method") != "initialize" or not isinstance(params, dict):
+            return send
+        session_id = self._sessions.open(params, scope.get(PRINCIPAL_KEY))
+        return send if session_id is None else with_session_id(session_id, send)
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes | None:
         """Return the whole body; None if it is too large."""
@@ -188,8 +222,8 @@ async def _run_watched(app: ASGIApp, scope: Scope, body: bytes, receive: Receive
         raise ClientGoneError
 
 
-def _check_message(body: bytes) -> bytes:
-    """Return the body of one message, with halves of surrogate pairs replaced.
+def _check_message(body: bytes) -> tuple[bytes, dict[str, Any]]:
+    """Return the body of one message, with halves of surrogate pairs replaced, and the message.
 
     The SDK quotes invalid input, and treats some requests with an invalid id as notifications.
 
@@ -204,7 +238,7 @@ def _check_message(body: bytes) -> bytes:
     if isinstance(value, list):
         raise BadMessageError("batches are not part of the protocol: send one message a request")
     read_message(value)
-    return msgspec.json.encode(value) if was_repaired else body
+    return (msgspec.json.encode(value) if was_repaired else body), value
 
 
 def _takes_events(headers: Headers) -> bool:

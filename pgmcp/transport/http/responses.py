@@ -28,3 +28,8 @@ def refusal(
     """Return an HTTP error whose body is a JSON-RPC error; its id is null, because no request was read."""
     error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
     return json_reply(error, status, headers)
+
+
+def event_of(message: bytes) -> bytes:
+    """Return a JSON-RPC message as an event of a stream."""
+    return b"event: message\r\ndata: %b\r\n\r\n" % message

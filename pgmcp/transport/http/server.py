@@ -24,8 +24,10 @@ from pgmcp.transport.http.handshakes import use_tls
 from pgmcp.transport.http.health import Check, Health
 from pgmcp.transport.http.host_check import HostCheck
 from pgmcp.transport.http.limits import HttpLimits, Shares
+from pgmcp.transport.http.questions import AnswerRelay, Questions
 from pgmcp.transport.http.requests import Exchanges
 from pgmcp.transport.http.sdk_server import build_sdk_server
+from pgmcp.transport.http.sessions import Sessions
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +73,8 @@ class HttpServer:
         tls: TlsFiles | None = None,
         proxies: Sequence[str] = (),
         metrics: Callable[[], bytes] | None = None,
+        keys: Sequence[str] = (),
+        relay: AnswerRelay | None = None,
         sdk_server: Server[Any] | None = None,
     ) -> None:
         """Prepare to serve.
@@ -82,6 +86,8 @@ class HttpServer:
             metrics: returns what /metrics shows; None answers 404 there.
             sdk_server: answers what the surface does not answer itself; None for the surface's own.
             proxies: addresses and networks whose X-Forwarded headers are believed.
+            keys: for sessions, the same at all servers of a fleet.
+            relay: passes answers of hosts on between these servers; None without a fleet.
         """
         self._limits = limits
         self._changes = ChangeStreams(
@@ -100,7 +106,9 @@ class HttpServer:
             for json_response in (False, True)
         ]
         streaming, plain = map(StreamableHTTPASGIApp, self._managers)
-        self._exchanges = Exchanges(streaming, plain, DirectCalls(surface), limits)
+        self._exchanges = Exchanges(
+            streaming, plain, DirectCalls(surface), Sessions(keys), Questions(relay), limits
+        )
         shares = Shares(limits.max_requests_of_one)
         app = HttpApp(self._exchanges, host_check, self._health, shares, gate, metrics)
         config = _uvicorn_config(app, limits, tls, proxies)

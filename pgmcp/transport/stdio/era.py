@@ -11,6 +11,7 @@ from typing import Any, Final
 from pgmcp.surface import INSTRUCTIONS, SERVER_INFO, Caller, RequestError
 from pgmcp.surface.caller import (
     APPS_EXTENSION,
+    ELICITATION_VERSIONS,
     Channel,
     caller_name,
     channel_of_request,
@@ -30,9 +31,6 @@ NULL_ID_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18")
 
 Later ones make the id of an error optional, and never null.
 """
-
-ELICITATION_VERSIONS: Final = ("2025-06-18", "2025-11-25")
-"""Those in which a server may ask a person with `elicitation/create` while a call waits."""
 
 UNSUPPORTED_VERSION: Final = -32022
 

@@ -1,6 +1,6 @@
 # mypy: ignore-errors
 # fastmcp is not among the project's dependencies, so the type checker does not see it.
-"""Answers a form with the fastmcp client over HTTP: `python -m tests.…clients.fastmcp_asking URL`."""
+"""Answers a form with the fastmcp client over HTTP: `python -m tests.…clients.fastmcp_asking URL MODE`."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from mcp_types import ElicitResult, Implementation
 from tests.integration.clients.asking import ANSWERS, QUESTION
 
 
-async def ask(kind, url, heard) -> None:
+async def ask(kind, url, mode, heard) -> None:
     """Ask under a name of its own, because a host that answers at once is not asked again for a while."""
     heard[kind] = {}
 
@@ -23,8 +23,8 @@ async def ask(kind, url, heard) -> None:
             raise RuntimeError("no form here")
         return ElicitResult(**given)
 
-    name = Implementation(name=f"fastmcp {kind}", version="1")
-    async with Client(url, elicitation_handler=answer, client_info=name) as client:
+    name = Implementation(name=f"fastmcp {mode} {kind}", version="1")
+    async with Client(url, mode=mode, elicitation_handler=answer, client_info=name) as client:
         try:
             result = await client.call_tool("query", {"question": QUESTION})
             heard[kind]["answer"] = result.structured_content
@@ -35,8 +35,9 @@ async def ask(kind, url, heard) -> None:
 async def main() -> None:
     """Ask the server at the URL once for each kind of answer."""
     heard = {}
+    _, url, mode = sys.argv
     for kind in ANSWERS:
-        await ask(kind, sys.argv[1], heard)
+        await ask(kind, url, mode, heard)
     json.dump(heard, sys.stdout)
 
 

@@ -1,6 +1,9 @@
 # mypy: ignore-errors
 # Written for mcp 1.x, which is not what the type checker sees.
-"""Answers a form with the SDK's client before 2.0: `python -m tests.…clients.sdk1_asking COMMAND…`."""
+"""Answers a form with the SDK's client before 2.0: `python -m tests.…clients.sdk1_asking COMMAND…`.
+
+With a URL in place of the command, it asks over HTTP.
+"""
 
 import json
 import os
@@ -9,13 +12,21 @@ import sys
 import anyio
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
-from mcp.types import ElicitResult, ErrorData
+from mcp.client.streamable_http import streamable_http_client
+from mcp.types import ElicitResult, ErrorData, Implementation
 
 from tests.integration.clients.asking import ANSWERS, QUESTION
 
 
-async def ask(kind, server, heard) -> None:
-    """Ask in a session of its own, because a host that answers at once is not asked again for a while."""
+def connect(command, arguments):
+    """Return the transport for a command or a URL."""
+    if command.startswith("http://"):
+        return streamable_http_client(command)
+    return stdio_client(StdioServerParameters(command=command, args=arguments, env=dict(os.environ)))
+
+
+async def ask(kind, command, arguments, heard) -> None:
+    """Ask under a name of its own, because a host that answers at once is not asked again for a while."""
     heard[kind] = {}
 
     async def answer(context, params):
@@ -23,9 +34,10 @@ async def ask(kind, server, heard) -> None:
         given = ANSWERS[kind]
         return ErrorData(code=-32603, message="no form here") if given is None else ElicitResult(**given)
 
+    name = Implementation(name=f"sdk1 {kind}", version="1")
     async with (
-        stdio_client(server) as streams,
-        ClientSession(*streams, elicitation_callback=answer) as session,
+        connect(command, arguments) as streams,
+        ClientSession(*streams[:2], elicitation_callback=answer, client_info=name) as session,
     ):
         await session.initialize()
         result = await session.call_tool("query", {"question": QUESTION})
@@ -35,11 +47,10 @@ async def ask(kind, server, heard) -> None:
 async def main() -> None:
     """Ask the server that the arguments name once for each kind of answer."""
     _, command, *arguments = sys.argv
-    server = StdioServerParameters(command=command, args=arguments, env=dict(os.environ))
     heard = {}
     async with anyio.create_task_group() as sessions:
         for kind in ANSWERS:
-            sessions.start_soon(ask, kind, server, heard)
+            sessions.start_soon(ask, kind, command, arguments, heard)
     json.dump(heard, sys.stdout)
 
 

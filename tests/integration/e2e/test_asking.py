@@ -98,14 +98,16 @@ async def test_over_http_either_era_has_its_way(
     endpoint.script(lambda request: sql("SELECT 2 AS n") if OTHER in request.prompt else DRAFTS)
 
     with HttpServerProcess(environment, folder) as server:
-        person = Person(chosen(OTHER))
-        async with Client(server.url, elicitation_callback=person) as client:
-            answer, _ = await ask(client)
-        async with Client(server.url, mode="legacy", elicitation_callback=person) as client:
+        person = Person(chosen(OTHER), chosen(OTHER))
+        for mode in ("auto", "legacy"):
+            async with Client(server.url, mode=mode, elicitation_callback=person) as client:
+                answer, _ = await ask(client)
+            assert answer["rows"] == [[2]]
+        async with Client(server.url, mode="legacy") as client:
             usual, _ = await ask(client)
             read, _ = await ask(client, reading=usual["follow_up"][0])
 
-    assert answer["rows"] == [[2]]
+    assert person.offered == [[USUAL, OTHER, NONE_OF_THESE]] * 2
     assert (usual["rows"], usual["follow_up"]) == ([[1]], [OTHER])
     assert read["rows"] == [[2]]
     assert f"Read the question so: {OTHER}" in endpoint.requests[-1].prompt

@@ -100,18 +100,23 @@ def test_the_sdks_old_client_answers_a_question_over_stdio(
     check_heard(heard)
 
 
-def test_fastmcp_answers_a_question_over_http(asking_environment: dict[str, str], folder: Path) -> None:
-    require("fastmcp", REQUIREMENT_BY_ENVIRONMENT["fastmcp"])
+def test_clients_answer_a_question_over_http(asking_environment: dict[str, str], folder: Path) -> None:
+    for name, requirement in REQUIREMENT_BY_ENVIRONMENT.items():
+        require(name, requirement)
+
+    def hear(name: str, *arguments: str) -> dict[str, Any]:
+        return run_driver(client_python(name), f"{name}_asking", arguments, asking_environment, folder)
 
     with HttpServerProcess(asking_environment, folder) as server:
-        heard = run_driver(
-            client_python("fastmcp"), "fastmcp_asking", [server.url], asking_environment, folder
-        )
+        modern = hear("fastmcp", server.url, "auto")
+        legacy = [hear("fastmcp", server.url, "legacy"), hear("sdk1", server.url)]
 
-    failed = heard.pop("error")  # of the client: it does not make the call again
+    failed = modern.pop("error")  # of the client: it does not make the call again
     assert "answer" not in failed
     assert "no form here" in failed["failure"]
-    check_heard(heard, kinds=tuple(kind for kind in ANSWERS if kind != "error"))
+    check_heard(modern, kinds=tuple(kind for kind in ANSWERS if kind != "error"))
+    for heard in legacy:
+        check_heard(heard)
 
 
 @pytest.fixture

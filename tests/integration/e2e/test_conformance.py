@@ -63,7 +63,7 @@ def test_every_scenario_passes_but_those_that_need_the_suites_own_tools(
 
 
 @pytest.mark.parametrize("revision", ["2025-11-25", "2026-07-28"])
-def test_with_the_suites_own_tools_the_same_http_app_passes_but_where_a_session_is_needed(
+def test_with_the_suites_own_tools_the_same_http_app_passes_every_scenario(
     revision: str, fixture_server: str, tmp_path: Path
 ) -> None:
     run_suite(fixture_server, revision, BASELINES / f"fixture-{revision}.yaml", tmp_path)

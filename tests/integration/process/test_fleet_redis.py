@@ -18,6 +18,7 @@ from testing.tcp_proxy import TcpProxy, tcp_proxy
 
 pytest.importorskip("redis", reason="the extra `fleet` is not installed")
 
+from pgmcp.fleet.answers import PURPOSE, AnswerRelay
 from pgmcp.fleet.connection import SharedRedis
 from pgmcp.fleet.results import SharedResultStore, _hash_of
 from pgmcp.fleet.sealing import Sealer
@@ -351,3 +352,43 @@ async def test_doctor_says_that_redis_cannot_be_used() -> None:
 
 async def test_without_a_shared_redis_there_is_nothing_to_examine() -> None:
     assert await examine_fleet(RateLimitSettings(), HttpSettings()) == []
+
+
+def answer_relay(shared: SharedRedis, key: str = NEW_KEY) -> AnswerRelay:
+    return AnswerRelay(shared, Sealer((key,), purpose=PURPOSE), lifetime_s=60)
+
+
+async def test_an_answer_is_passed_on_once_to_the_server_that_waits_for_it(
+    server: RedisServer, shared: SharedRedis
+) -> None:
+    question = ("alice", "question-1")
+    async with connect(server) as other:
+        assert await answer_relay(shared).expect(question)
+        for stranger in (("bob", "question-1"), (None, "question-1"), ("alice", "question-2")):
+            assert not await answer_relay(other).pass_on(stranger, "wrong")
+        assert await answer_relay(other).pass_on(question, {"action": "a secret"})
+        assert not await answer_relay(other).pass_on(question, "late")
+        held = server.list_keys()
+        expiries = [int(str(server.run("TTL", key))) for key in held]
+        content = str(server.run("LRANGE", held[0], "0", "-1"))
+
+        assert await answer_relay(shared).wait(question) == {"action": "a secret"}
+    assert [0 < expiry <= 60 for expiry in expiries] == [True]
+    assert not any(word in content + held[0] for word in ("secret", "alice", "question-1"))
+
+
+async def test_an_answer_that_cannot_be_read_or_is_too_long_is_none(shared: SharedRedis) -> None:
+    for key, result in ((OLD_KEY, "sealed by a stranger"), (NEW_KEY, "x" * 5_000)):
+        question = ("alice", key)
+        await answer_relay(shared).expect(question)
+        assert await answer_relay(shared, key).pass_on(question, result)
+
+        assert await answer_relay(shared).wait(question) is None
+
+
+async def test_without_redis_no_answer_is_expected_or_passed_on(server: RedisServer) -> None:
+    async with tcp_proxy(server.port) as proxy, connect(server, proxy.port) as shared:
+        await proxy.refuse()
+
+        assert not await answer_relay(shared).expect(("alice", "question-1"))
+        assert not await answer_relay(shared).pass_on(("alice", "question-1"), "x")
