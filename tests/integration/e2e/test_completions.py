@@ -1,7 +1,6 @@
 """Completions of arguments of prompts and resources."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -137,11 +136,3 @@ def test_the_default_database_is_read_for_a_completion_with_a_short_wait(
     typed = (complete(server, TABLE, "table", "cust")["values"] for _ in range(200))
 
     assert "customers" in next(found for found in typed if found)
-
-
-@pytest.mark.parametrize("opening", [RawServer.initialize, RawServer.discover])
-def test_the_capability_is_declared_in_both_eras(
-    opening: Callable[[RawServer], dict[str, Any]], shop_environment: dict[str, str], folder: Path
-) -> None:
-    with RawServer(shop_environment, folder) as server:
-        assert "completions" in opening(server)["result"]["capabilities"]

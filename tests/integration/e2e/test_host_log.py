@@ -71,39 +71,26 @@ def test_a_host_that_wants_only_errors_gets_no_warnings(folder: Path) -> None:
 CLIENT = {"name": "raw", "version": "1"}
 
 
-def test_a_stateless_request_that_asks_gets_earlier_warnings(careless: dict[str, str], folder: Path) -> None:
+def test_only_a_stateless_request_that_asks_for_warnings_gets_the_earlier_ones(
+    careless: dict[str, str], folder: Path
+) -> None:
     with RawServer(careless, folder) as server:
         server.discover()
         server.call("execute_sql", sql="select 1")
         server.call("search_schema")
+        server.request("tools/list", _meta={"io.modelcontextprotocol/logLevel": "error"})
         before = server.heard(MESSAGE)
+        level = server.request("logging/setLevel", level="error")
         server.request("tools/list", **ASKING)
         told = server.heard(MESSAGE)
         server.request("tools/list", **ASKING)
         again = server.heard(MESSAGE)
 
     assert before == []
+    assert level["error"]["code"] == -32601  # it sets the level of a session
     assert "it is a superuser" in texts(told)
     assert "read-only transactions are off" in texts(told)
     assert again == told
-
-
-def test_a_request_that_asks_for_errors_gets_no_warnings(careless: dict[str, str], folder: Path) -> None:
-    with RawServer(careless, folder) as server:
-        server.discover()
-        server.call("search_schema")
-        server.request("tools/list", _meta={"io.modelcontextprotocol/logLevel": "error"})
-
-        assert server.heard(MESSAGE) == []
-
-
-def test_the_session_eras_way_to_set_a_level_is_unknown_in_the_stateless_era(
-    careless: dict[str, str], folder: Path
-) -> None:
-    with RawServer(careless, folder) as server:
-        server.discover()
-
-        assert server.request("logging/setLevel", level="error")["error"]["code"] == -32601
 
 
 def test_no_statement_is_ever_passed_on(careless: dict[str, str], folder: Path) -> None:

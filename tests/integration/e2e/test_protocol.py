@@ -33,8 +33,17 @@ atexit.register(print, "goodbye")
 """
 
 
+CAPABILITIES = {
+    "completions": {},
+    "logging": {},
+    "prompts": {"listChanged": False},
+    "resources": {"subscribe": True, "listChanged": True},
+    "tools": {"listChanged": True},
+}
+
+
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_the_sdk_client_finds_and_uses_everything(
+async def test_the_sdk_client_finds_and_uses_everything_and_gets_errors_for_unknown_names(
     mode: str, shop_environment: dict[str, str], folder: Path
 ) -> None:
     with anyio.fail_after(30):
@@ -45,7 +54,13 @@ async def test_the_sdk_client_finds_and_uses_everything(
             templates = await client.list_resource_templates()
             databases = await client.read_resource("databases://list")
             table = await client.read_resource("schema://shop/customers")
+            with pytest.raises(MCPError, match="Unknown tool: drop_tables") as tool_error:
+                await client.call_tool("drop_tables", {})
+            with pytest.raises(MCPError, match="databases: shop") as resource_error:
+                await client.read_resource("schema://nowhere")
 
+    assert tool_error.value.code == INVALID_PARAMS
+    assert resource_error.value.code == INVALID_PARAMS
     assert [tool.name for tool in tools.tools] == ["query", "execute_sql", "search_schema", "refresh_schema"]
     assert answer.structured_content is not None
     assert answer.structured_content["rows"] == [[27]]
@@ -64,22 +79,7 @@ async def test_the_sdk_client_finds_and_uses_everything(
     assert "signed_up_at" in str(table.contents[0])
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_the_sdk_client_gets_errors_for_unknown_names(
-    mode: str, shop_environment: dict[str, str], folder: Path
-) -> None:
-    with anyio.fail_after(30):
-        async with connect(shop_environment, folder, mode) as client:
-            with pytest.raises(MCPError, match="Unknown tool: drop_tables") as tool_error:
-                await client.call_tool("drop_tables", {})
-            with pytest.raises(MCPError, match="databases: shop") as resource_error:
-                await client.read_resource("schema://nowhere")
-
-    assert tool_error.value.code == INVALID_PARAMS
-    assert resource_error.value.code == INVALID_PARAMS
-
-
-def test_a_host_of_the_handshake_era_gets_the_version_it_asked_for(
+def test_a_host_of_the_session_era_gets_the_version_it_asked_for(
     shop_environment: dict[str, str], folder: Path
 ) -> None:
     with RawServer(shop_environment, folder) as server:
@@ -87,6 +87,7 @@ def test_a_host_of_the_handshake_era_gets_the_version_it_asked_for(
 
         assert opened["protocolVersion"] == SESSION_VERSION
         assert opened["serverInfo"]["name"] == "pgmcp"
+        assert CAPABILITIES.items() <= opened["capabilities"].items()
         assert "execute_sql" in opened["instructions"]
         assert server.request("ping")["result"] == {}
         assert server.call("execute_sql", sql="select 1").rows == [[1]]
@@ -99,6 +100,7 @@ def test_a_host_of_the_stateless_era_needs_no_handshake(
         found = server.discover()["result"]
 
         assert STATELESS_VERSION in found["supportedVersions"]
+        assert CAPABILITIES.items() <= found["capabilities"].items()
         assert "execute_sql" in found["instructions"]
         assert len(server.request("tools/list")["result"]["tools"]) == 4
         assert server.call("execute_sql", sql="select 1").rows == [[1]]

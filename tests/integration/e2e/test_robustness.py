@@ -19,6 +19,7 @@ from tests.integration.e2e.conftest import StartServer
 
 RUNAWAY = "select count(*) from order_items a, order_items b where a.unit_price + b.unit_price < 0"
 SELECT_ONE = "select 1"
+SURVIVOR = "e2e survivor"
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -43,6 +44,21 @@ def environment(shop_url: str, name: str) -> dict[str, str]:
 @pytest.fixture
 def server(environment: dict[str, str], start_server: StartServer) -> RawServer:
     return start_server(environment)
+
+
+@pytest.fixture(scope="module")
+def surviving_server(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawServer]:
+    """One server for the tests after which it works on."""
+    environment = server_environment(with_application_name(shop_url, SURVIVOR))
+    with RawServer(environment, tmp_path_factory.mktemp("server")) as server:
+        server.initialize()
+        yield server
+
+
+@pytest.fixture
+def survivors_activity(shop_admin_url: str) -> Iterator[Activity]:
+    with Activity(shop_admin_url, SURVIVOR) as activity:
+        yield activity
 
 
 @pytest.fixture
@@ -78,42 +94,42 @@ def test_workers_killed_mid_query_cost_one_error(
 
 
 @linux_only
-def test_a_killed_fork_server_is_replaced(server: RawServer) -> None:
-    assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
+def test_a_killed_fork_server_is_replaced(surviving_server: RawServer) -> None:
+    assert surviving_server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
-    processes = descendants(server.pid)
+    processes = descendants(surviving_server.pid)
     for process in processes:
         os.kill(process, signal.SIGKILL)
     until(lambda: not any(is_running(process) for process in processes), "the server is on its own")
 
-    assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
+    assert surviving_server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
 
 @linux_only
-def test_workers_killed_while_idle_cost_nothing(server: RawServer) -> None:
-    assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
+def test_workers_killed_while_idle_cost_nothing(surviving_server: RawServer) -> None:
+    assert surviving_server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
-    workers = workers_of(server.pid)
+    workers = workers_of(surviving_server.pid)
     for worker in workers:
         os.kill(worker, signal.SIGKILL)
     until(lambda: not any(is_running(worker) for worker in workers), "the workers are gone")
 
-    assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
+    assert surviving_server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
 
 def test_a_terminated_backend_costs_one_error(
-    server: RawServer, activity: Activity, shop_admin_url: str
+    surviving_server: RawServer, survivors_activity: Activity, shop_admin_url: str
 ) -> None:
-    call = server.start_call("execute_sql", sql=RUNAWAY)
-    backend = activity.until_running(RUNAWAY)
+    call = surviving_server.start_call("execute_sql", sql=RUNAWAY)
+    backend = survivors_activity.until_running(RUNAWAY)
 
     with psycopg.connect(shop_admin_url) as admin:
         admin.execute("select pg_terminate_backend(%s)", [backend])
-    failed = server.result_of(call)
+    failed = surviving_server.result_of(call)
 
     assert failed.code == "unreachable"
     assert "the next call connects again" in failed.text
-    assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
+    assert surviving_server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -197,24 +213,30 @@ def test_a_worker_that_no_longer_moves_does_not_keep_the_server_from_leaving(
     activity.until_gone()
 
 
-def test_a_cancelled_call_leaves_nothing_running(server: RawServer, activity: Activity) -> None:
-    call = server.start_call("execute_sql", sql=RUNAWAY)
-    activity.until_running(RUNAWAY)
+def test_a_cancelled_call_leaves_nothing_running(
+    surviving_server: RawServer, survivors_activity: Activity
+) -> None:
+    call = surviving_server.start_call("execute_sql", sql=RUNAWAY)
+    survivors_activity.until_running(RUNAWAY)
 
-    server.notify("notifications/cancelled", requestId=call, reason="the user pressed stop")
+    surviving_server.notify("notifications/cancelled", requestId=call, reason="the user pressed stop")
 
-    activity.until_nothing_runs()
-    assert server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
+    survivors_activity.until_nothing_runs()
+    assert surviving_server.call("execute_sql", sql=SELECT_ONE).rows == [[1]]
 
 
-def test_other_calls_are_served_while_a_runaway_runs(server: RawServer, activity: Activity) -> None:
-    runaway = server.start_call("execute_sql", sql=RUNAWAY)
-    activity.until_running(RUNAWAY)
+def test_other_calls_are_served_while_a_runaway_runs(
+    surviving_server: RawServer, survivors_activity: Activity
+) -> None:
+    runaway = surviving_server.start_call("execute_sql", sql=RUNAWAY)
+    survivors_activity.until_running(RUNAWAY)
 
     for number in range(5):
-        assert server.call("execute_sql", sql=f"select {number}").rows == [[number]]
+        assert surviving_server.call("execute_sql", sql=f"select {number}").rows == [[number]]
 
-    assert not server.has_reply(runaway)
+    assert not surviving_server.has_reply(runaway)
+    surviving_server.notify("notifications/cancelled", requestId=runaway)
+    survivors_activity.until_nothing_runs()
 
 
 def _host_leaves(server: RawServer) -> None:

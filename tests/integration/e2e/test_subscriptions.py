@@ -152,19 +152,6 @@ async def test_a_stateless_stream_sends_the_subscribed_changes(stock: Stock, fol
     assert stream.honored.tools_list_changed is True
 
 
-def test_each_era_declares_what_holds_in_it(stock: Stock, folder: Path) -> None:
-    with RawServer(stock.environment, folder) as server:
-        session = server.initialize()["result"]["capabilities"]
-    with RawServer(stock.environment, folder) as server:
-        stateless = server.discover()["result"]["capabilities"]
-
-    for capabilities in (session, stateless):
-        assert capabilities["resources"] == {"subscribe": True, "listChanged": True}
-        assert capabilities["tools"] == {"listChanged": True}
-        assert capabilities["prompts"] == {"listChanged": False}
-        assert capabilities["logging"] == {}
-
-
 def test_without_a_stream_a_stateless_host_gets_no_notification(stock: Stock, folder: Path) -> None:
     with RawServer(stock.environment, folder) as server:
         server.discover()
