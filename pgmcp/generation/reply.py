@@ -92,6 +92,11 @@ _WHOLE_FENCE = re.compile(r"\s*```\w*\s*\n(.*?)```\s*", re.DOTALL)
 # Every brace that does not open JSON costs one attempt: without a limit, many braces take quadratic time.
 _MAX_OBJECT_ATTEMPTS = 100
 
+_REPLY_START = re.compile(
+    r"\{\s*[\"']?(?:answerable|sql|readings|reason|follow_up|assumptions)[\"']?\s*:", re.IGNORECASE
+)
+_STRING_OR_BRACE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
+
 _MAX_MEMBERS = 20
 _SQL_NAMES = ("sql_query", "sqlquery", "query", "statement")
 """Other names that models give the member with the SQL."""
@@ -249,6 +254,11 @@ def _nested(candidate: Any) -> Iterator[dict[str, Any]]:
 
 
 def _json_objects_in(text: str) -> Iterator[Any]:
+    """Yield the objects in a text, but none of those inside a reply that cannot be read.
+
+    Raises:
+        ModelReplyError: a reply is cut off; an object inside it is not the answer.
+    """
     # strict=False allows unescaped line breaks in strings, as small models write them.
     decoder = json.JSONDecoder(strict=False)
     position = text.find("{")
@@ -263,7 +273,24 @@ def _json_objects_in(text: str) -> Iterator[Any]:
                 continue
             yield value
             break
+        else:
+            if _REPLY_START.match(text, position):
+                end = _end_of_object(text, position)
         position = text.find("{", end)
+
+
+def _end_of_object(text: str, position: int) -> int:
+    """Return where an object ends that is not JSON.
+
+    Raises:
+        ModelReplyError: it does not end.
+    """
+    depth = 0
+    for found in _STRING_OR_BRACE.finditer(text, position):
+        depth += (found[0] == "{") - (found[0] == "}")
+        if depth == 0:
+            return found.end()
+    raise ModelReplyError("the model's reply contains no JSON object that ends", hint=_ASK_FOR_JSON_HINT)
 
 
 def _settle(loose: _LooseReply) -> SqlReply:

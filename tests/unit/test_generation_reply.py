@@ -305,3 +305,30 @@ def test_a_trailing_comma_never_turns_another_reading_into_the_answer() -> None:
     reply = parse_reply('{"sql": "SELECT 1", "readings": [{"title": "b", "sql": "SELECT 2"}],}')
 
     assert [each.sql for each in reply.readings] == ["SELECT 1", "SELECT 2"]
+
+
+_BEGUN = '{"answerable": true, "sql": "SELECT 1", "readings": '
+_INNER = '{"title": "by payment", "sql": "SELECT 2"}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{_BEGUN}[{_INNER}",
+        f"{_BEGUN}[{_INNER}, {{",
+        f'{_BEGUN}[{{"sql": "SELECT 2", "title": "by payment"}}], "reason": "',
+        f'{_BEGUN}[{_INNER}], "reason": "a "quoted" word"}}',
+        f"I thought of {REPLY}, but better is {_BEGUN}[{_INNER}",
+        f"```json\n{_BEGUN}[{_INNER}\n```",
+        f'{{"readings": [{_INNER}, {_INNER}], "answerable": tru',
+    ],
+)
+def test_a_reading_inside_a_reply_that_is_cut_off_or_broken_is_not_the_answer(text: str) -> None:
+    with pytest.raises(ModelReplyError):
+        parse_reply(text)
+
+
+def test_a_broken_reply_before_the_answer_does_not_matter() -> None:
+    broken = f'{_BEGUN}[{_INNER}], "reason": "a "quoted" word"}}'
+
+    assert parse_reply(f"{broken}\nThat was no JSON. Again:\n{REPLY}") == PARSED
