@@ -16,7 +16,6 @@ pool               the workers of one database: how many, who has one, when one 
 allocation         decides who gets an idle worker, and how many to start
 worker_queue       callers that wait for a worker
 worker_starts      workers that are being started, and what the database refused
-backoff            when to try again after a refusal
 connecting         starts a worker and connects it
 connection_hints   hints for failed connections
 credentials        passwords that change while the server runs

@@ -1,4 +1,4 @@
-"""Starts and connects the workers of a pool, and remembers the database's refusals."""
+"""Starts and connects the workers of a pool, and waits longer after each of the database's refusals."""
 
 import asyncio
 import logging
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Final
 
 from pgmcp.errors import ConnectionLimitError, ExecutionError
-from pgmcp.execution.backoff import FIRST_DELAY_S, Backoff
 from pgmcp.execution.connecting import Connector
 from pgmcp.execution.worker_process import WorkerProcess
 
@@ -14,6 +13,12 @@ logger = logging.getLogger(__name__)
 
 MAX_DELAY_WITHOUT_WORKERS_S: Final = 2.0
 """Between attempts at a limit of connections, if callers wait who have no worker to wait for."""
+
+FREE_ATTEMPTS: Final = 2
+"""Failures in a row that cause no delay, because a restart of the database causes one or two."""
+
+FIRST_DELAY_S: Final = 0.5
+MAX_DELAY_S: Final = 8.0
 
 
 class WorkerStarts:
@@ -117,3 +122,33 @@ class WorkerStarts:
         """Stop counting the current start, before the pool counts its worker."""
         if (task := asyncio.current_task()) is not None:
             self._running.discard(task)
+
+
+class Backoff:
+    """Counts failures in a row. Methods take the current time as an argument."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._delay_s = FIRST_DELAY_S
+        self._blocked_until_s = 0.0
+
+    def failed(self, now_s: float) -> None:
+        """Note a failed attempt."""
+        self._failures += 1
+        if self._failures > FREE_ATTEMPTS:
+            self._blocked_until_s = now_s + self._delay_s
+            self._delay_s = min(2 * self._delay_s, MAX_DELAY_S)
+
+    def succeeded(self) -> None:
+        """Note a successful connection."""
+        self._failures = 0
+        self._delay_s = FIRST_DELAY_S
+        self._blocked_until_s = 0.0
+
+    def end_wait(self) -> None:
+        """Allow the next attempt now; the delay after another failure stays long."""
+        self._blocked_until_s = 0.0
+
+    def wait_s(self, now_s: float) -> float:
+        """Return the seconds until the next attempt; 0 if it may be made now."""
+        return max(0.0, self._blocked_until_s - now_s)

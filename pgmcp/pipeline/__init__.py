@@ -11,7 +11,6 @@ the second is better. If the caller wants only SQL, the statement is planned ins
 
 pipeline        the order of the stages
 calls           begins calls, admits them, limits their time and reports them
-time_limit      the time limit of a call
 databases       finds a database by name, and what a caller may see of it
 identities      one database with the rights of each caller's role
 repair_loop     the model writes SQL, and repairs what is rejected or fails

@@ -1,4 +1,4 @@
-from pgmcp.execution.backoff import FIRST_DELAY_S, FREE_ATTEMPTS, MAX_DELAY_S, Backoff
+from pgmcp.execution.worker_starts import FIRST_DELAY_S, FREE_ATTEMPTS, MAX_DELAY_S, Backoff
 
 
 def failed_times(count: int, *, now_s: float = 100.0) -> Backoff:

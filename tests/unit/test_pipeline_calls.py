@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from pgmcp.execution.shared_timer import SharedTimer
-from pgmcp.pipeline.time_limit import TimeLimit
+from pgmcp.pipeline.calls import TimeLimit
 
 pytestmark = pytest.mark.anyio
 
