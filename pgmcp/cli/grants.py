@@ -33,13 +33,15 @@ SELECT n.nspname, c.relname,
  ORDER BY n.nspname, c.relname
 """
 _COLUMNS_SQL: Final = """
-SELECT n.nspname, c.relname, a.attname
+SELECT n.nspname, c.relname, a.attname, pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
   FROM pg_catalog.pg_attribute AS a
   JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
  WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
    AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')
+"""
+_SCHEMAS_SQL: Final = """
+SELECT n.nspname FROM pg_catalog.pg_namespace AS n WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
 """
 _DESCENDANTS_SQL: Final = """
 WITH RECURSIVE families (parent, oid) AS (
@@ -152,16 +154,23 @@ async def with_descendants(fetch: Fetch, columns: Sequence[ColumnName]) -> list[
     ]
 
 
-async def find_readable(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]:
-    """Return those of the columns that the role can read, though they should be hidden."""
+async def read_usable_schemas(fetch: Fetch) -> set[str]:
+    """Return the schemas that the role has USAGE on."""
+    return {str(name) for (name,) in await fetch(_SCHEMAS_SQL)}
+
+
+async def check_hidden(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]:
+    """Return a line for each column that should be hidden, and can be read or does not exist."""
     if not columns:
         return []
-    readable = {tuple(map(str, row)) for row in await fetch(_COLUMNS_SQL)}
-    return [
-        f"{each.schema}.{each.table}.{each.column}"
-        for each in columns
-        if (each.schema, each.table, each.column) in readable
-    ]
+    readable = {tuple(map(str, row[:3])): bool(row[3]) for row in await fetch(_COLUMNS_SQL)}
+    lines = {(each.schema, each.table, each.column): "" for each in columns}
+    for name in lines:
+        if name not in readable:
+            lines[name] = f"to be hidden, but not in the database: {'.'.join(name)}"
+        elif readable[name]:
+            lines[name] = f"readable, but to be hidden: {'.'.join(name)}"
+    return [line for line in lines.values() if line]
 
 
 async def find_shown(
@@ -243,11 +252,16 @@ async def _check_database(
 
     grants = await read_grants(fetch, lambda schema: schema in schemas)
     hidden = await with_descendants(fetch, hidden)
-    readable_columns = await find_readable(fetch, hidden)
+    usable = await read_usable_schemas(fetch)
+    problems = [
+        f"not usable: schema {schema}: it does not exist, or the role has no USAGE on it"
+        for schema in schemas
+        if schema not in usable
+    ]
+    problems += [f"not readable: {table}" for table in grants.unreadable]
+    problems += await check_hidden(fetch, hidden)
     views = await find_shown(fetch, hidden, lambda schema: schema in schemas)
-    lines = [f"readable: {len(grants.readable)} tables and views in {', '.join(schemas)}"]
-    lines += [f"not readable: {table}" for table in grants.unreadable]
-    lines += [f"readable, but to be hidden: {column}" for column in readable_columns]
-    lines += [f"shown by a view: {view}" for view in views]
+    problems += [f"shown by a view: {view}" for view in views]
+    lines = [f"readable: {len(grants.readable)} tables and views in {', '.join(schemas)}", *problems]
     lines += [f"filtered by policies: {each}" for each in describe_policies(grants.policies)]
-    return lines, bool(grants.readable) and not (grants.unreadable or readable_columns or views)
+    return lines, bool(grants.readable) and not problems

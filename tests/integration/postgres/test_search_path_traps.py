@@ -22,7 +22,7 @@ from pgmcp.catalog.row_security import read_row_security
 from pgmcp.catalog.sampling import sample
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Status
-from pgmcp.cli.grants import find_readable, find_shown
+from pgmcp.cli.grants import check_hidden, find_shown, read_usable_schemas, with_descendants
 from pgmcp.cli.setup_sql import ColumnName
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import DeadlineExceededError, StatementFailedError
@@ -365,7 +365,9 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
     await read_row_security(_own_fetch(supervisor))
     await read_mapped_roles(_own_fetch(supervisor), ["trapped_reader"])
     feels = [ColumnName("public", "people", "feels")]
-    await find_readable(lambda sql: _own_rows(supervisor, sql), feels)
+    feels = await with_descendants(lambda sql: _own_rows(supervisor, sql), feels)
+    await check_hidden(lambda sql: _own_rows(supervisor, sql), feels)
+    await read_usable_schemas(lambda sql: _own_rows(supervisor, sql))
     await find_shown(lambda sql: _own_rows(supervisor, sql), feels, lambda _: True)
     async with pipeline_to(url) as pipeline:
         await pipeline.execute_sql("select feels from people")

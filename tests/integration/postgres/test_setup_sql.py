@@ -172,6 +172,23 @@ def test_a_hidden_column_is_hidden_in_partitions_too(site: Site, tmp_path: Path)
     ]
 
 
+def test_check_names_a_schema_that_the_role_may_not_use_and_a_column_that_does_not_exist(
+    site: Site, tmp_path: Path
+) -> None:
+    site.admin(site.script(schemas=["public"]))
+    arguments = ("--schema", "public", "--schema", "Sales %", "--hide", "public.customers.emial", "--check")
+
+    checked = run_command(
+        server_environment(site.reader_url), tmp_path, "setup-sql", "--database", site.dbname, *arguments
+    )
+
+    assert checked.returncode == 1
+    assert checked.stdout.decode().splitlines()[1:] == [
+        "not usable: schema Sales %: it does not exist, or the role has no USAGE on it",
+        "to be hidden, but not in the database: public.customers.emial",
+    ]
+
+
 def test_a_masked_column_is_shown_by_a_view(site: Site) -> None:
     script = site.script(mask=["public.customers.phone=left(phone, 3) || '…%'"])
 
