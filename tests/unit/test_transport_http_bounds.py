@@ -4,10 +4,11 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
+import httpx2
 import pytest
 import trustme
 
@@ -21,6 +22,7 @@ from pgmcp.transport.http.health import DatabaseState
 from pgmcp.transport.http.host_check import LOOPBACK_NAMES, HostCheck
 from pgmcp.transport.http.limits import HttpLimits, Shares
 from pgmcp.transport.http.server import HttpServer, TlsFiles
+from testing.http_server import request
 
 pytestmark = pytest.mark.anyio
 
@@ -262,6 +264,38 @@ async def test_one_principal_takes_no_more_than_its_share_of_requests() -> None:
         assert [(await reader.readuntil(b"}")).partition(b"\r")[0] for reader, _ in running] == [OK] * 2
 
     assert statuses == {"alice": b"HTTP/1.1 429 Too Many Requests", "bob": OK}
+
+
+async def test_one_principal_cannot_have_all_streams() -> None:
+    headers, body = request("subscriptions/listen", notifications={"resourcesListChanged": True})
+    limits = HttpLimits(max_connections=8)  # four streams, and one of each principal
+
+    def listen(client: httpx2.AsyncClient, name: str) -> AbstractAsyncContextManager[httpx2.Response]:
+        authorized = {**headers, "Authorization": f"Bearer {name}"}
+        return client.stream("POST", "/mcp", headers=authorized, json=body)
+
+    async with (
+        serve(limits, gate=gate_of("alice", "bob")) as port,
+        httpx2.AsyncClient(base_url=f"http://localhost:{port}", trust_env=False) as client,
+        listen(client, "alice") as first,
+    ):
+        lines = first.aiter_lines()  # without a reference, the stream would be closed
+        await anext(lines)
+        async with listen(client, "alice") as second:
+            refused = [line async for line in until_data(second)]
+        async with listen(client, "bob") as other:
+            opened = [line async for line in until_data(other)]
+
+    assert "too many streams are open" in refused[-1]
+    assert "notifications/subscriptions/acknowledged" in opened[-1]
+
+
+async def until_data(response: httpx2.Response) -> AsyncIterator[str]:
+    """Yield the lines of a stream up to its first message."""
+    async for line in response.aiter_lines():
+        yield line
+        if line.startswith("data: "):
+            return
 
 
 def test_a_share_is_given_back_and_nothing_is_remembered() -> None:

@@ -14,7 +14,7 @@ import httpx2
 import psycopg
 import pytest
 from mcp import Client
-from mcp.server.subscriptions import ResourceUpdated
+from mcp.server.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp_types.version import SUPPORTED_PROTOCOL_VERSIONS
 
 from testing.activity import Activity, until, with_application_name
@@ -197,7 +197,7 @@ def test_a_page_of_this_machine_may_ask_and_read(client: httpx2.Client) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_stream_is_notified_of_a_changed_schema(
+async def test_a_stream_is_notified_of_a_changed_schema_and_a_new_table(
     server: HttpServerProcess, shop_admin_url: str
 ) -> None:
     uri = "schema://shop/categories"
@@ -206,15 +206,22 @@ async def test_a_stream_is_notified_of_a_changed_schema(
         async with Client(server.url) as client:
             await client.call_tool("search_schema", {})
             with anyio.fail_after(20):
-                async with client.listen(resource_subscriptions=[uri]) as events:
+                async with client.listen(resources_list_changed=True, resource_subscriptions=[uri]) as events:
                     connection.execute("comment on table categories is 'changed'")
                     try:
                         await client.call_tool("refresh_schema", {})
                         event = await anext(aiter(events))
+                        connection.execute(
+                            "create table of_a_listener (id int); grant select on of_a_listener to public"
+                        )
+                        await client.call_tool("refresh_schema", {})
+                        listed = await anext(aiter(events))
                     finally:
+                        connection.execute("drop table if exists of_a_listener")
                         connection.execute(f"comment on table categories is {literal(found)}".encode())
 
     assert event == ResourceUpdated(uri=uri)
+    assert listed == ResourcesListChanged()
 
 
 def literal(row: tuple[Any, ...] | None) -> str:
