@@ -238,12 +238,12 @@ async def test_at_pgbouncers_client_limit_a_call_waits_and_the_error_names_the_l
         with psycopg.connect(url, prepare_threshold=None) as other:
             other.execute("select 1")
             supervisor = supervise(url, max_workers=3)
-            call = asyncio.create_task(value(supervisor, "select 1"))
+            call = asyncio.create_task(run(supervisor, "select 1", timeout_s=60))
             await until(lambda: "no new worker" in caplog.text, "a connection was refused")
             with pytest.raises(ConnectionLimitError, match="the pooler's limit") as refused:
                 await run(supervisor, "select 1", timeout_s=0.01)
 
-        assert await call == 1
+        assert (await call).rows[0][0] == 1
         await supervisor.close()
     assert "max_client_conn" in refused.value.hint
     assert "raise PG_MCP_DATABASE_MAX_POOL_SIZE" not in refused.value.hint
