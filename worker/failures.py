@@ -38,13 +38,14 @@ _AUTH_WORDS = re.compile(
     r"|no pg_hba\.conf entry|pg_hba\.conf rejects|(?:role|database) \".*\" does not exist"
     r"|is not permitted to log in|permission denied for database"
     r"|no such database|failed to authenticate with backend|login rejected"
+    r"|FATAL:  not allowed$"  # PgBouncer, to a user who may not open its admin console
     # Errors of settings in the connection string.
     r"|configuration parameter|for parameter \"|parameter \".*\" (?:cannot be changed|requires)"
     r"|requires a value|to set parameter|command-line argument"
     # Errors of the client's certificate. If the server's certificate is not trusted, the server refused
     # nothing.
     r"|client certificate",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 _SERVER_WORDS = re.compile(r"(?:^|[:;] )[^\s:]+(?: \([^)]*\))?:  \S")
 """libpq repeats a server's error with two blanks after the severity, in every language."""

@@ -64,7 +64,7 @@ _HINT_BY_WORDS: Final = (
         "PgBouncer ended an idle connection; the next call connects again",
     ),
     (
-        r"admin console",
+        r"admin console|FATAL:  not allowed(?:;|$)",
         "`pgbouncer` is PgBouncer's admin console: set the name of a database in PG_MCP_DATABASE_DBNAME or "
         "the URL",
     ),

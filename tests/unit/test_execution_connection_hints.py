@@ -67,6 +67,7 @@ REFUSED = AT + 'FATAL:  no pg_hba.conf entry for host "10.0.0.1", user "me", dat
         ("GSSAPI encryption required but no credential cache", "kinit"),
         (f"{AT}SSL error: unexpected eof while reading", "sslnegotiation"),
         (f"{AT}FATAL:  login rejected", "auth_hba_file"),
+        (f"{AT}FATAL:  not allowed", "admin console"),
         (f"{AT}FATAL:  bad packet header: '0000005500030002'", "max_protocol_version"),
         (f"{AT}server closed the connection unexpectedly; invalid socket", "the server's log"),
         ("le serveur est en panne", CHECK_ADDRESS),

@@ -230,6 +230,16 @@ async def test_pgbouncers_admin_console_is_named(supervise: Supervise, direct_ur
     assert "set the name of a database" in refused.hint
 
 
+async def test_pgbouncers_admin_console_is_named_to_a_user_who_may_not_open_it(
+    supervise: Supervise, direct_url: str
+) -> None:
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1) as bouncer:
+        refused = await refusal(supervise(_with_database(bouncer.url(direct_url), "pgbouncer")))
+
+    assert refused.code == "auth"
+    assert "admin console" in refused.hint
+
+
 async def test_at_pgbouncers_client_limit_a_call_waits_and_the_error_names_the_limit(
     supervise: Supervise, direct_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
