@@ -105,6 +105,11 @@ _HINT_BY_WORDS: Final = (
         "correct scram_client_key and scram_server_key, or remove them and set the password",
     ),
     (
+        r"is not currently accepting connections",
+        "the database exists, but lets nobody connect: have its owner run ALTER DATABASE … ALLOW_CONNECTIONS "
+        "true, or name another in PG_MCP_DATABASE_DBNAME or the URL",
+    ),
+    (
         r"database does not allow connections|database is (?:paused|disabled)|is disabled",
         "the pooler has paused or disabled this database: have its administrator enable it (PgBouncer: "
         "RESUME or ENABLE)",
