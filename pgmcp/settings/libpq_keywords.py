@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from pgmcp.settings.server_options import options_problem
+
 _KEYWORDS_TEXT = """
 application_name channel_binding client_encoding connect_timeout dbname fallback_application_name
 gssdelegation gssencmode gsslib host hostaddr keepalives keepalives_count keepalives_idle
@@ -48,6 +50,7 @@ KEYWORD_BY_VARIABLE: Final = {
     "PGTARGETSESSIONATTRS": "target_session_attrs",
     "PGCONNECT_TIMEOUT": "connect_timeout",
     "PGCLIENTENCODING": "client_encoding",
+    "PGOPTIONS": "options",
 }
 """libpq's environment variables whose values are checked (manual, "Environment Variables")."""
 
@@ -302,6 +305,7 @@ _CHECK_BY_KEYWORD: Final = {
     "require_auth": _auth_problem,
     "replication": _replication_problem,
     "client_encoding": _encoding_problem,
+    "options": options_problem,
     "ssl_min_protocol_version": _tls_version_problem,
     "ssl_max_protocol_version": _tls_version_problem,
 }
