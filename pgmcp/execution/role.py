@@ -7,6 +7,7 @@ read once per database. By default, pgmcp only warns about a stronger role, so t
 
 import asyncio
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,10 +77,33 @@ SELECT r.rolname,
           FROM (SELECT c.relowner FROM relations AS c
                 UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace AS n
                 UNION ALL SELECT p.proowner FROM pg_catalog.pg_proc AS p) AS x (owner)
-         WHERE x.owner IN (SELECT o.id FROM own AS o))
+         WHERE x.owner IN (SELECT o.id FROM own AS o)),
+       EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata AS l
+                WHERE pg_catalog.current_setting('lo_compat_privileges') = 'on'
+                   OR l.lomowner IN (SELECT o.id FROM own AS o)
+                   OR EXISTS (SELECT FROM pg_catalog.aclexplode(l.lomacl) AS x
+                               WHERE x.privilege_type = 'UPDATE'
+                                 AND (x.grantee = '0' OR x.grantee IN (SELECT o.id FROM own AS o)))),
+       pg_catalog.to_regclass('pg_catalog.pg_parameter_acl') IS NOT NULL
   FROM pg_catalog.pg_roles AS r
  WHERE r.rolname = current_user
 """
+
+PARAMETERS_SQL: Final = """
+WITH own (id) AS MATERIALIZED (
+    SELECT m.oid FROM pg_catalog.pg_roles AS m WHERE pg_catalog.pg_has_role(m.oid, 'MEMBER')
+), granted (name, privilege) AS (
+    SELECT DISTINCT p.parname, x.privilege_type
+      FROM pg_catalog.pg_parameter_acl AS p, LATERAL pg_catalog.aclexplode(p.paracl) AS x
+     WHERE x.grantee = '0' OR x.grantee IN (SELECT o.id FROM own AS o)
+)
+SELECT pg_catalog.string_agg(g.name, ', ' ORDER BY g.name) FILTER (WHERE g.privilege = 'ALTER SYSTEM'),
+       pg_catalog.string_agg(g.name, ', ' ORDER BY g.name) FILTER (WHERE g.privilege = 'SET' AND g.name IN (
+           'allow_system_table_mods', 'dynamic_library_path', 'lo_compat_privileges',
+           'session_preload_libraries', 'session_replication_role'))
+  FROM granted AS g
+"""
+"""Rights on settings, since PostgreSQL 15. Most settings that a role may SET change only its own session."""
 
 _MEMBERSHIP: Final = "pg_has_role(m.oid, 'MEMBER')"
 """The relation with the roles whose privileges count."""
@@ -108,6 +132,9 @@ _RISKS_FOUND: Final = (
     "it can become {}, which can do more than read",
     "it may advance or set {} sequences",
     "it owns {} relations, functions or schemas, on which it can grant itself any privilege",
+    "it may write large objects",
+    "it may change settings of the whole server with ALTER SYSTEM: {}",
+    "it may set {}, which a superuser sets otherwise",
 )
 
 UNKNOWN_ATTRIBUTES: Final = (
@@ -131,12 +158,12 @@ class RolePosture:
 
 
 def read_posture(row: list[JsonScalar]) -> RolePosture:
-    """Return the posture in the only row of `POSTURE_SQL`."""
+    """Return the posture in the rows of `POSTURE_SQL`, without its last value, and `PARAMETERS_SQL`."""
     role, *attributes = row[:6]
     risks = [risk for risk, is_held in zip(_RISK_BY_ATTRIBUTE, attributes, strict=True) if is_held]
     if attributes[0]:
         return RolePosture(str(role), (_RISK_BY_ATTRIBUTE[0],))  # a superuser has all the others anyway
-    risks += [risk.format(found) for risk, found in zip(_RISKS_FOUND, row[6:], strict=True) if found]
+    risks += [risk.format(found) for risk, found in zip(_RISKS_FOUND, row[6:], strict=False) if found]
     return RolePosture(str(role), tuple(risks), knows_attributes=None not in attributes)
 
 
@@ -220,18 +247,20 @@ class RoleCheck:
     async def _probe(self) -> RolePosture:
         try:
             unreadable = await find_unreadable(self._fetch)
-            sql = without(
-                POSTURE_SQL.replace(_MEMBERSHIP, f"pg_has_role(m.oid, '{self._own_roles}')"),
-                unreadable,
-                {"pg_roles": _OWN_ROLE},
-            )
-            posture = read_posture((await fetch_own(self._fetch, sql)).rows[0])
+            *rights, has_parameters = await self._read_row(POSTURE_SQL, unreadable)
+            if has_parameters:
+                rights += await self._read_row(PARAMETERS_SQL, unreadable)
+            posture = read_posture(rights)
         except CatalogDeniedError as error:
             self._warn_unknown(error)
             raise
         self._is_known = True
         self._warn(posture)
         return posture
+
+    async def _read_row(self, sql: str, unreadable: Collection[str]) -> list[JsonScalar]:
+        sql = sql.replace(_MEMBERSHIP, f"pg_has_role(m.oid, '{self._own_roles}')")
+        return (await fetch_own(self._fetch, without(sql, unreadable, {"pg_roles": _OWN_ROLE}))).rows[0]
 
     def _warn_unknown(self, error: PgmcpError) -> None:
         if str(error) != self._last_problem:

@@ -3,7 +3,24 @@ import pytest
 from pgmcp.execution.result import JsonScalar
 from pgmcp.execution.role import read_posture
 
-READER: list[JsonScalar] = ["reader", False, False, False, False, False, None, 0, False, None, None, 0, 0]
+READER: list[JsonScalar] = [
+    "reader",
+    False,
+    False,
+    False,
+    False,
+    False,
+    None,
+    0,
+    False,
+    None,
+    None,
+    0,
+    0,
+    False,
+    None,
+    None,
+]
 
 
 def test_a_role_that_can_only_read_is_no_risk() -> None:
@@ -25,6 +42,9 @@ def test_a_role_that_can_only_read_is_no_risk() -> None:
         (10, "dba", "become dba"),
         (11, 2, "2 sequences"),
         (12, 4, "owns 4"),
+        (13, True, "large objects"),
+        (14, "work_mem, jit", "ALTER SYSTEM: work_mem, jit"),
+        (15, "lo_compat_privileges", "set lo_compat_privileges"),
     ],
 )
 def test_each_power_is_named_as_a_risk(position: int, value: JsonScalar, named: str) -> None:

@@ -99,6 +99,18 @@ async def test_every_other_way_to_write_is_a_risk(new_database: Callable[[], str
             ),
             (f"grant {others[1]} to {role} with inherit false", f"revoke {others[1]} from {role}"),
             (
+                f"select lo_create(4711); grant update on large object 4711 to {role}",
+                "select lo_unlink(4711)",
+            ),
+            (
+                "grant alter system on parameter work_mem, jit to public",
+                "revoke alter system on parameter work_mem, jit from public",
+            ),
+            (
+                f"grant set on parameter lo_compat_privileges, log_statement to {role}",
+                f"revoke set on parameter lo_compat_privileges, log_statement from {role}",
+            ),
+            (
                 f"alter table later owner to {role}; revoke all on later from {role}",
                 "alter table later owner to postgres",
             ),
@@ -114,6 +126,9 @@ async def test_every_other_way_to_write_is_a_risk(new_database: Callable[[], str
         ("it may advance or set 1 sequences",),
         writes,
         (f"it can become {others[1].strip(chr(34))}, which can do more than read",),
+        ("it may write large objects",),
+        ("it may change settings of the whole server with ALTER SYSTEM: jit, work_mem",),
+        ("it may set lo_compat_privileges, which a superuser sets otherwise",),
         ("it owns 1 relations, functions or schemas, on which it can grant itself any privilege",),
     ]
 

@@ -30,7 +30,7 @@ from pgmcp.execution.catalog_access import find_unreadable, without
 from pgmcp.execution.mapped_roles import read_mapped_roles
 from pgmcp.execution.policy import PolicyReader
 from pgmcp.execution.result import JsonScalar, RowLimits, Rows
-from pgmcp.execution.role import POSTURE_SQL
+from pgmcp.execution.role import PARAMETERS_SQL, POSTURE_SQL
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
 from pgmcp.lookup.indexed_values import find_indexed_values
@@ -170,7 +170,8 @@ async def _read_everything(supervisor: Supervisor) -> None:
     assert [column.type for column in people.columns] == ["integer", "mood", "date"]
     assert people.columns[1].enum_labels == ("sad", "happy")
     await PolicyReader(fetch, allowed=(), denied=()).read()
-    await fetch(without(POSTURE_SQL, await find_unreadable(fetch)))
+    for statement in (POSTURE_SQL, PARAMETERS_SQL):
+        await fetch(without(statement, await find_unreadable(fetch)))
 
 
 async def _own_value(supervisor: Supervisor, statement: str) -> object:
