@@ -38,6 +38,7 @@ _AUTH_WORDS = re.compile(
     r"|no pg_hba\.conf entry|pg_hba\.conf rejects|(?:role|database) \".*\" does not exist"
     r"|is not permitted to log in|permission denied for database"
     r"|no such database|failed to authenticate with backend|login rejected"
+    r"|statement pooling mode"  # PgBouncer, after it accepted the login
     r"|FATAL:  not allowed$"  # PgBouncer, to a user who may not open its admin console
     # Errors of settings in the connection string.
     r"|configuration parameter|for parameter \"|parameter \".*\" (?:cannot be changed|requires)"

@@ -218,6 +218,7 @@ async def test_pgbouncers_statement_mode_is_named(supervise: Supervise, direct_u
     with PgBouncer(_pgbouncer(), direct_url, pool_size=1, pool_mode="statement") as bouncer:
         refused = await refusal(supervise(bouncer.url(direct_url)))
 
+    assert refused.code == "auth"
     assert "pool_mode = transaction" in refused.hint
 
 
