@@ -19,7 +19,7 @@ class Completion:
     Attributes:
         tokens_in: tokens of the prompt as counted by the endpoint; 0 if it does not report them.
         tokens_out: tokens of the reply, likewise.
-        tokens_cached: those of the prompt that came from the provider's cache; 0 if it does not report them.
+        tokens_cached: tokens of the prompt from the provider's cache; 0 if it does not report them.
         model: the model that answered, as the endpoint names it.
     """
 
@@ -64,7 +64,7 @@ class _Message(msgspec.Struct):
 
 
 class _Failure(msgspec.Struct):
-    """An error inside an answer with status 200, as OpenRouter reports what fails after it has begun."""
+    """An error inside an answer with status 200; OpenRouter reports failures after the start this way."""
 
     message: str | None = None
 
@@ -179,7 +179,7 @@ def _content_of(envelope: _Envelope) -> str:
     choice = choices[0]
     if choice.message.refusal:
         raise ModelReplyError(
-            f"the model declined: {in_one_line(choice.message.refusal)}",
+            f"the model refused to answer: {in_one_line(choice.message.refusal)}",
             hint="rephrase the question",
         )
     if choice.finish_reason == "length":

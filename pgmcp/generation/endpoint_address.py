@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 _API_PATH: Final = re.compile(
     r"/(?:chat(?:/completions)?|completions|responses|models|embeddings|messages)\Z", re.IGNORECASE
 )
-"""What may follow the base URL where a whole address was copied."""
+"""Paths that may follow the base URL if an operator copied a whole address."""
 
 _AZURE_HOST: Final = re.compile(
     r"\.(?:openai\.azure|cognitiveservices\.azure|services\.ai\.azure)\.(?:com|us|cn)\Z|\.azure-api\.net\Z",
@@ -31,7 +31,7 @@ def split_base_url(url: str) -> tuple[str, dict[str, object]]:
 
 
 def own_key_header(url: str, api_key: str | None) -> Mapping[str, str]:
-    """Return the header that carries the key in place of Authorization; empty where that one does.
+    """Return the header that carries the key instead of Authorization; empty if Authorization carries it.
 
     Azure's addresses of deployments refuse a key as a bearer token.
     """

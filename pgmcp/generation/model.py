@@ -132,8 +132,8 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 class ModelClient:
     """A client of one model at one endpoint; concurrent requests are allowed.
 
-    Of the environment it reads only the proxy variables (HTTPS_PROXY, NO_PROXY …): OPENAI_API_KEY and the
-    like may belong to another account. The owner calls `aclose`.
+    From the environment, it reads only the proxy variables (HTTPS_PROXY, NO_PROXY …), because OPENAI_API_KEY
+    and the like may belong to another account. The owner calls `aclose`.
 
     Args:
         api_key: None for endpoints that need none.
@@ -186,7 +186,7 @@ class ModelClient:
         """Return the model's reply to `messages` as a JSON object, which may not keep to the schema.
 
         Args:
-            name: of the schema.
+            name: the schema's name.
             timeout_s: as for `complete`.
 
         Raises:
@@ -195,7 +195,7 @@ class ModelClient:
         return read_object(await self._request(messages, name, schema, timeout_s))
 
     async def complete_text(self, messages: Sequence[Message], *, timeout_s: float) -> TextCompletion:
-        """Return the model's reply to `messages` in whatever form it has; otherwise as `complete`."""
+        """Return the model's reply to `messages` as text, in any form; otherwise as `complete`."""
         body = await self._request(messages, "", None, timeout_s)
         return read_text(body, asked_model=self._model)
 
@@ -326,4 +326,4 @@ async def _forbid_retry_beyond_deadline(response: Any) -> None:
     if deadline is None or response.status_code < 400:
         return
     if asyncio.get_running_loop().time() + retry_after_s(response.headers) >= deadline:
-        response.headers["x-should-retry"] = "false"  # the SDK honours this header
+        response.headers["x-should-retry"] = "false"  # the SDK obeys this header

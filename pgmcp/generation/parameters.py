@@ -6,8 +6,8 @@
     text      in quotes           max_length, enum
     column    one of its values   max_length, enum
 
-An argument is text in one form for each kind, whether a question or a tool call gave it. It is bound as one
-literal, so it can never be anything but a value of the statement.
+An argument is text in one form for each kind, whether it comes from a question or a tool call. It is bound as
+one literal, so it can only be a value in the statement.
 """
 
 import math
@@ -75,7 +75,7 @@ class Parameter:
 
     Attributes:
         column: `table.column` or `schema.table.column` for kind VALUE; otherwise "".
-        description: of the operator, for the tool's schema.
+        description: the operator's text for the tool's schema.
         minimum: "" for none; like `maximum`, `choices` and `default` in the form of an argument.
         choices: the only arguments that are allowed; () allows all.
         max_length: of a text, in characters.
@@ -129,7 +129,7 @@ class Parameter:
         return argument
 
     def find(self, text: str) -> str | None:
-        """Return a part of a question as an argument; None if it is none."""
+        """Return a part of a question as an argument; None if it is not one."""
         argument = self.normalise(text)
         return None if argument is None or self._out_of_bounds(argument) else argument
 
@@ -213,7 +213,7 @@ class Parameter:
                 raise SettingsError(f"{key}: {problem}")
 
     def _out_of_bounds(self, argument: str) -> str:
-        """Return which bound an argument violates; "" if none."""
+        """Return the bound that an argument violates, in words; "" if none."""
         shown = shorten(argument, _SHOWN_CHARACTERS)
         if self.choices and argument not in self.choices:
             return f"{shown} is none of {', '.join(self.choices)}"
@@ -274,7 +274,7 @@ def _normalise_number(value: object) -> str | None:
 def _normalise_text(value: object) -> str | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
-    # One printable line: nothing hides what is searched for.
+    # One printable line, so that no hidden character is part of the value.
     return value if isinstance(value, str) and value.strip() and value.isprintable() else None
 
 

@@ -44,7 +44,7 @@ Reply with one JSON object: answerable (boolean), sql, readings (list), reason, 
 # Characters of a failed statement to show from the error position on.
 _NEAR_CHARACTERS = 60
 
-# Longer SQL is no useful answer, and would be paid for again in every further attempt.
+# Longer SQL is not a useful answer, and every further attempt would pay for its tokens again.
 _MAX_ATTEMPT_CHARACTERS = 8_000
 _MAX_ERROR_CHARACTERS = 2_000
 
@@ -81,7 +81,7 @@ class FailedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class MismatchedAttempt:
-    """A statement that ran, but of which a check found something.
+    """A statement that ran, but in which a check found a likely mistake.
 
     Attributes:
         mismatches: a line for each value that a column does not contain, with values that it contains.

@@ -15,7 +15,7 @@ from pgmcp.lookup.value_hints import hint_values
 MAX_EXAMPLES: Final = 3
 
 MIN_SCHEMA_TOKENS: Final = 500
-"""Always left for the schema, without which the model cannot answer."""
+"""Tokens that are always reserved for the schema, without which the model cannot answer."""
 
 _CONTEXT_SHARE = 0.25
 _VALUE_HINTS_SHARE = 0.05

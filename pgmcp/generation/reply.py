@@ -17,8 +17,9 @@ from pgmcp.generation.loose_json import read_object
 from pgmcp.untrusted import drop_invisible, shorten
 from pgmcp.validation.references import is_one_statement, words_of
 
-# Every property is required and no other is allowed: OpenAI's strict mode takes only such schemas. It has no
-# descriptions: providers count it as part of the prompt, and the rules say what each property means.
+# Every property is required and no other is allowed, because OpenAI's strict mode accepts only such schemas.
+# There are no descriptions, because providers count the schema as part of the prompt, and the rules explain
+# each property.
 REPLY_SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -46,7 +47,7 @@ _THOUGHT_END = re.compile(rf"</(?:{_THINK})>", re.IGNORECASE)
 _OTHER_THOUGHT_ENDS = ("[/THINK]", "◁/think▷", "<|end_of_thought|>", "<|/thinking|>", "<unused95>")
 """End marks of thoughts of several models, Magistral's and Kimi's first; the answer follows."""
 
-# The end of a reply also ends a fence: a limit of tokens or a stop word may have cut the mark.
+# The end of a reply also ends a code fence: a token limit or a stop word may have cut the mark.
 _FENCE_END = r"(?:```|~~~|\Z)"
 _SQL_FENCE = re.compile(
     rf"(?:```|~~~)[ \t]*(?:sql|postgresql|postgres|pgsql|psql|plpgsql)\b[^\n`]*\n(.*?){_FENCE_END}",
@@ -82,7 +83,7 @@ _CONTROL_TOKEN = re.compile(r"<\|(?:start|end|return|message|channel)\|>")
 _END_TOKEN = re.compile(r"(?:<\|(?:eot_id|im_end|endoftext|end_of_text)\|>|</s>|<end_of_turn>)\s*\Z")
 _LEADING_COMMENTS = re.compile(r"\s*((?:--[^\n]*\n\s*)+)")
 MAX_READINGS = 4
-"""Of one question; with "none of these" a person has five choices at most."""
+"""Maximum for one question; with "none of these", a person has at most five choices."""
 
 MAX_TITLE_CHARACTERS = 80
 _USUAL_TITLE = "the usual reading"
@@ -99,7 +100,7 @@ _STRING_OR_BRACE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
 
 _MAX_MEMBERS = 20
 _SQL_NAMES = ("sql_query", "sqlquery", "query", "statement")
-"""Other names that models give the member with the SQL."""
+"""Other names that models use for the member with the SQL."""
 
 _ASK_FOR_JSON_HINT = (
     "ask again; if it happens often, set PG_MCP_OPENAI_MODEL to a model that follows JSON instructions"
@@ -121,7 +122,8 @@ class SqlReply(msgspec.Struct, frozen=True):
         assumptions: how the model resolved ambiguities.
         reason: why the question cannot be answered; "" if it can.
         follow_up: a question to ask instead; "" if the model has none.
-        readings: the usual one, whose SQL is `sql`, and others with different SQL; empty without others.
+        readings: the usual reading, whose SQL is `sql`, and others with different SQL; empty if there are no
+            others.
     """
 
     sql: str
@@ -194,7 +196,7 @@ def _bare_statements(answer: str) -> list[str]:
 def _announced_statements(answer: str) -> list[str]:
     """Return the statement after the only line that announces one, with prose around both.
 
-    Returns several where the statement may end at several places, and none if the prose has SQL, too.
+    Returns several statements if the end is ambiguous, and none if the prose has SQL, too.
     """
     announcements = list(itertools.islice(_ANNOUNCEMENT.finditer(answer), 2))
     if len(announcements) != 1:

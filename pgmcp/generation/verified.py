@@ -5,8 +5,8 @@
     sql: SELECT count(*) FROM order_details WHERE customer_name = {customer} AND placed_at >= {start}
 
 A wording must match completely, except for case, spacing and punctuation. A parameter matches only its
-declared kind, see `pgmcp.generation.parameters`; whether a column has a value, the caller checks in the
-database. Arguments are bound as literals, at places where a literal is a token of its own.
+declared kind, see `pgmcp.generation.parameters`; the caller checks in the database whether a column has the
+value. Arguments are bound as literals, only where a literal is a separate token.
 
 With `tool: name` the question is also offered as a tool with these parameters.
 """
@@ -23,7 +23,7 @@ from pgmcp.generation.parameters import QUOTES, Parameter
 
 MAX_DESCRIPTION_CHARACTERS: Final = 400
 MAX_PARAMETERS: Final = 12
-"""Both bound the tokens of one tool."""
+"""These two limit the tokens of one tool."""
 
 RESERVED_TOOL_NAMES: Final = frozenset({"query", "execute_sql", "search_schema", "refresh_schema"})
 
@@ -45,7 +45,8 @@ _QUOTED_SQL = re.compile(f"{_STRINGS}|{_COMMENTS}", re.DOTALL)
 _ESCAPE_STRING = re.compile(r"\b[eE]'|\b[uU]&['\"]")
 # PostgreSQL's comments nest, the pattern above does not follow that.
 _NESTED_COMMENT = re.compile(r"/\*(?:(?!\*/).)*/\*", re.DOTALL)
-# Beside these a literal would become part of another token: `x{n}`, `E{text}`, `'a'{text}`, `{a}{b}`.
+# Next to these characters, a literal would become part of another token: `x{n}`, `E{text}`, `'a'{text}`,
+# `{a}{b}`.
 _PLACE = r"\{[a-z_][a-z0-9_]*\}"
 _BESIDE = r"[\w$'\"\x80-\U0010ffff]"
 _JOINED = re.compile(rf"(?:&|{_BESIDE}){_PLACE}|{_PLACE}{_BESIDE}|['}}]\s*{_PLACE}|{_PLACE}\s*'")

@@ -120,7 +120,7 @@ class Surface:
         self.subscribe_all(tell)
 
     def subscribe_all(self, notify: Notify) -> None:
-        """Call `notify` on the event loop with every later change, and with whom it concerns."""
+        """Call `notify` on the event loop with every later change and a test of whom it concerns."""
 
         def begin(backend: "asyncio.Future[Backend]") -> None:
             if not backend.cancelled() and backend.exception() is None:
@@ -170,7 +170,7 @@ class Surface:
         return name in self._tools or (verified is not None and name in verified.known)
 
     async def _verified_tools(self) -> "dict[str, Tool]":
-        """Return the operator's tools, as the context file is now."""
+        """Return the operator's tools in the current context file."""
         tools = self._known_settings().verified_tools
         return {} if tools is None else await asyncio.to_thread(tools.read)
 

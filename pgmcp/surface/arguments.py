@@ -32,7 +32,7 @@ Arguments = TypeVar("Arguments", bound=msgspec.Struct)
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """One argument: its name, how its value is read, and whether it may be left out."""
+    """One argument: its name, the reader of its value, and whether it may be left out."""
 
     name: str
     read: Callable[[str, Any], Any]

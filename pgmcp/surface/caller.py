@@ -33,14 +33,14 @@ _MESSAGE_BY_STAGE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """How a person behind a host can be asked.
+    """How pgmcp can ask the person who uses a host.
 
     Attributes:
         shows_forms: the host has declared forms.
         elicit: sends `elicitation/create` with these parameters and returns the host's result, None for an
             error. None since 2026-07-28, where the result of the call makes the host ask.
-        responses: what the host sends with a call that it makes again, unchecked.
-        state: the state that it was given, unchecked.
+        responses: the person's answers in a repeated call, unchecked.
+        state: the state in a repeated call, unchecked.
     """
 
     shows_forms: bool = True
@@ -50,7 +50,7 @@ class Channel:
 
     @property
     def is_repeated(self) -> bool:
-        """Whether the host makes a call again after it has asked."""
+        """Whether the host repeats a call after it has asked."""
         return self.responses is not None or self.state is not None
 
 

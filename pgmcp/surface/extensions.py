@@ -32,9 +32,9 @@ class Chosen(NamedTuple):
     """The features in one call.
 
     Attributes:
-        acting: those that may change the answer or the reply, with the values of their arguments. A feature
-            with an argument acts only if it is used.
-        row_limits: of the result, if a feature in use has its own.
+        acting: features that may change the answer or the reply, with the values of their arguments. A
+            feature with an argument acts only if the call uses the argument.
+        row_limits: limits of the result, if a feature in use has its own.
         more_rows_hint: how the features that are not used give more rows; "" if none does.
     """
 
@@ -75,7 +75,7 @@ def _choose_used(extensions: Sequence[AnswerExtension], given: Struct, *, is_exe
 
 @cache  # nearly every call uses no feature, and a server has one tuple of them
 def choose_unused(extensions: tuple[AnswerExtension, ...]) -> Chosen:
-    """Return the features of a call that gives no argument of any."""
+    """Return the features of a call that uses no argument of a feature."""
     acting = tuple((each, None) for each in extensions if each.argument is None)
     hints = [each.more_rows_hint for each in extensions]
     return Chosen(acting, None, ", or ".join(filter(None, hints)))

@@ -56,7 +56,10 @@ class Presenter:
             SharedStorageError: the results are stored in Redis, which cannot be used now.
         """
         if self.store is None:
-            raise ResultGoneError("no results are kept", hint="PG_MCP_SERVER_KEPT_RESULTS_BYTES is 0")
+            raise ResultGoneError(
+                "the server stores no results",
+                hint="run the call again with a smaller result; PG_MCP_SERVER_KEPT_RESULTS_BYTES is 0",
+            )
         # A row takes at least one token, so more rows cannot fit.
         rows, row_count = await self.store.read(result_id, first_row, max_rows=self.max_tokens, owner=owner)
         page = render_page(
@@ -72,7 +75,7 @@ class Presenter:
         return f"{page.text}\nThe next rows: {result_uri(result_id, page.next_row)}"
 
     async def _keep_rest(self, fitted: FittedAnswer, owner: str | None) -> str | None:
-        """Store the rows that the answer has no room for, and return their URI."""
+        """Store the rows that do not fit into the answer, and return their URI."""
         answer = fitted.answer
         if (
             self.store is None

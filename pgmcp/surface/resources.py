@@ -52,7 +52,7 @@ _DATABASES: Final = {
     "uri": _LIST_URI,
     "name": "databases",
     "title": "Configured databases",
-    "description": "Names of the databases that can be asked, the default first.",
+    "description": "Names of the configured databases, the default first.",
     "mimeType": _TEXT,
 }
 
@@ -68,7 +68,7 @@ TEMPLATES: Final[list[dict[str, Any]]] = [
         "uriTemplate": "schema://{database}?page={page}",
         "name": "schema page",
         "title": "Page of a long schema",
-        "description": "Tables and views of a schema that is too long for one piece; the first page is 1.",
+        "description": "Tables and views of a schema that is too long for one resource; the first page is 1.",
         "mimeType": _TEXT,
     },
     {
@@ -82,7 +82,7 @@ TEMPLATES: Final[list[dict[str, Any]]] = [
         "uriTemplate": "result://{result}/{row}",
         "name": "result",
         "title": "Rest of a result",
-        "description": "Rows of an earlier answer from one on; the answer names the address.",
+        "description": "Rows of an earlier answer from a given row on; the answer names the URI.",
         "mimeType": _TEXT,
     },
 ]
@@ -138,7 +138,7 @@ def list_tables(pipeline: "Pipeline", principal: "Principal | None") -> Iterator
 
 
 def describe_tables(database: str, catalog: "Catalog") -> Iterator[dict[str, Any]]:
-    """Yield the tables of one database as a list has them, unless they are too many."""
+    """Yield the tables of one database as entries of a list, unless there are too many."""
     if len(catalog.tables) > MAX_LISTED_TABLES:
         return
     for table in catalog.tables:
@@ -259,7 +259,7 @@ async def _read_schema(
 
 async def _read_rows(presenter: "Presenter", result: str, row: str, *, owner: str | None) -> str:
     if not row.isascii() or not row.isdigit():
-        raise InvalidArgumentError(f"{row[:32]!r} is no row", hint="rows are counted from 1")
+        raise InvalidArgumentError(f"{row[:32]!r} is not a row number", hint="rows are counted from 1")
     return await presenter.page(result, int(row[:18]), owner)
 
 

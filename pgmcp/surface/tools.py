@@ -32,7 +32,7 @@ MAX_ENUMERATED_DATABASES: Final = 20
 _DATABASE: Final = "A configured database; the default one if left out"
 
 _ERRORS: Final = {"errors": {"type": "object", "additionalProperties": {"type": "string"}}}
-"""In a reply about several databases, why one of them has no result."""
+"""Schema of the errors in a reply about several databases."""
 
 DatabaseArgument = Annotated[str | None, Meta(description=_DATABASE)]
 LimitArgument = Annotated[int | None, Meta(description="Rows")]

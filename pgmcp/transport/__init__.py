@@ -1,7 +1,7 @@
-"""How hosts reach the surface; each transport only encodes what the surface returns.
+"""Transports between hosts and the surface; each only encodes the results of the surface.
 
 messages   bytes as a JSON-RPC message, or what is wrong with them
-progress   stages of a call, and signs of life while one takes long
+progress   stages of a call, and repeated reports while a stage takes long
 stdio/     standard input and output
 http/      streamable HTTP
 

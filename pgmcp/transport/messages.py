@@ -1,4 +1,4 @@
-"""Bytes as a JSON-RPC message, or what is wrong with them."""
+"""Decodes and encodes JSON-RPC messages, and reports invalid ones."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from pgmcp.surface.reply import INVALID_REQUEST, RequestError
 PARSE_ERROR: Final = -32700
 
 Id = str | int | float | None
-"""Of a request; None only in an error about a line whose id cannot be read."""
+"""The id of a request; None only in an error about a message whose id cannot be read."""
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -33,7 +33,7 @@ class Request(msgspec.Struct, frozen=True):
 
     @property
     def is_notification(self) -> bool:
-        """Whether nothing answers it."""
+        """Whether it is a notification, which gets no answer."""
         return self.id is None
 
 
@@ -50,10 +50,10 @@ _plain_decoder = msgspec.json.Decoder(_PlainLine)
 
 
 class BadMessageError(Exception):
-    """What was sent, or a part of a batch, is no message.
+    """The input, or a part of a batch, is not a message.
 
     Attributes:
-        id: of the request it would have been, where it can be read.
+        id: the id of the intended request, if it can be read.
     """
 
     def __init__(self, message: str, *, code: int = INVALID_REQUEST, id: Id = None) -> None:
@@ -63,7 +63,7 @@ class BadMessageError(Exception):
 
 
 def decode_plain(line: bytes) -> Request | None:
-    """Return the request or notification that a line holds; None where `decode` has to look closer."""
+    """Return the request or notification in a line; None if the line needs `decode`."""
     try:
         plain = _plain_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -74,11 +74,11 @@ def decode_plain(line: bytes) -> Request | None:
 def decode(encoded: bytes) -> tuple[Any, bool]:
     """Return the JSON value of a message, and whether its text had to be repaired.
 
-    Bytes that are no UTF-8 and halves of surrogate pairs, which JavaScript writes when a text was cut inside
-    an emoji, become U+FFFD.
+    Invalid UTF-8 becomes U+FFFD, and so do halves of surrogate pairs, which JavaScript writes if a text was
+    cut inside an emoji.
 
     Raises:
-        BadMessageError: it is not JSON.
+        BadMessageError: the message is not JSON.
     """
     text = encoded.removeprefix(_BYTE_ORDER_MARK)
     try:
@@ -96,10 +96,10 @@ def decode(encoded: bytes) -> tuple[Any, bool]:
 
 
 def read_message(value: Any) -> Request | None:
-    """Return a message; None for a response, which nothing here asked for.
+    """Return the request or notification; None for a response.
 
     Raises:
-        BadMessageError: it is neither.
+        BadMessageError: the value is not a message.
     """
     if not isinstance(value, dict):
         raise BadMessageError("a JSON-RPC message is an object")
@@ -110,9 +110,9 @@ def read_message(value: Any) -> Request | None:
     if value.get("jsonrpc") != "2.0":
         raise BadMessageError('"jsonrpc" is not "2.0"', id=shown_id)
     if not isinstance(method, str):
-        raise BadMessageError('"method" is not a text', id=shown_id)
+        raise BadMessageError('"method" is not a string', id=shown_id)
     if "id" in value and (shown_id is None or (isinstance(shown_id, float) and not shown_id.is_integer())):
-        raise BadMessageError('"id" is neither a text nor an integer', id=shown_id)
+        raise BadMessageError('"id" is neither a string nor an integer', id=shown_id)
     params = value.get("params")
     if params is None:
         params = {}
@@ -131,7 +131,7 @@ def result_of(request_id: Id, result: dict[str, Any]) -> dict[str, Any]:
 
 
 def error_of(request_id: Id, error: RequestError | BadMessageError) -> dict[str, Any]:
-    """Return the message that refuses a request; without an id where none can be read."""
+    """Return the error message for a request; without an id if none can be read."""
     described: dict[str, Any] = {"code": error.code, "message": str(error)}
     if isinstance(error, RequestError) and error.data is not None:
         described["data"] = error.data
@@ -142,5 +142,5 @@ def error_of(request_id: Id, error: RequestError | BadMessageError) -> dict[str,
 
 
 def notification(method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return a message that asks for no answer."""
+    """Return a notification, which gets no answer."""
     return {"jsonrpc": "2.0", "method": method, **({"params": params} if params else {})}

@@ -45,7 +45,7 @@ class HttpApp:
         gate: Gate | None = None,
         metrics: Callable[[], bytes] | None = None,
     ) -> None:
-        """Answer by these parts; without a gate everyone who can connect may call.
+        """Combine these parts; without a gate, everyone who can connect may call.
 
         Args:
             shares: counts the requests of each principal.
@@ -74,10 +74,10 @@ class HttpApp:
 
     async def _answer_here(self, scope: Scope) -> Response | None:
         """Return the answer to everything but a call; None for a call."""
-        # An encoded slash is no separator: proxies that decide by the path do not take it for one.
+        # An encoded slash is not a separator, because proxies that route by path do not treat it as one.
         path: str = "" if b"%2f" in scope["raw_path"].lower() else scope["path"]
         is_verbose = "verbose" in QueryParams(scope["query_string"])
-        # Probes name the server by its address: nothing here depends on the Host.
+        # Probes use the server's address as Host, so these answers must not depend on it.
         if path == "/healthz":
             return _refuse_to_write(scope) or PlainTextResponse("ok\n", headers={"Cache-Control": "no-store"})
         if path == "/readyz" and not is_verbose:
@@ -103,12 +103,12 @@ class HttpApp:
             page = await asyncio.to_thread(self._metrics)
             return Response(page, headers={"Cache-Control": "no-store"}, media_type=METRICS_TYPE)
         if scope["method"] != "POST":
-            # A GET of a client before 2026-07-28 asks for a stream that could never carry anything.
+            # A GET of a client before 2026-07-28 requests a stream on which nothing would ever be sent.
             return refusal(405, "only POST is answered here", headers={"Allow": "POST"})
         return None
 
     async def _refuse_caller(self, scope: Scope) -> Response | None:
-        """Note who calls, or return why not."""
+        """Authenticate the caller and store the principal, or return the refusal."""
         if self._gate is None:
             return None
         admitted = await self._gate.admit(Headers(scope=scope), client_of(scope))
@@ -135,7 +135,7 @@ def _refuse_to_write(scope: Scope) -> Response | None:
 
 def _too_many_requests() -> Response:
     return refusal(
-        429, "too many of your requests run already", code=SERVER_ERROR, headers={"Retry-After": "1"}
+        429, "too many of your requests are running already", code=SERVER_ERROR, headers={"Retry-After": "1"}
     )
 
 

@@ -1,4 +1,4 @@
-"""Who calls over HTTP, and what its headers say of a trace."""
+"""Reads the caller and the trace context of an HTTP request."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -32,7 +32,7 @@ def caller_of(
     """Return the caller; before 2026-07-28 only the session says more than the HTTP client's name.
 
     Args:
-        params: of a call that may be made again, with a person's answer.
+        params: parameters of a call that may repeat an earlier one, with a person's answer.
     """
     principal: Principal | None = scope.get(PRINCIPAL_KEY) if scope is not None else None
     agent = escape_untrusted(shorten(headers.get("user-agent", ""), _MAX_AGENT_CHARACTERS))

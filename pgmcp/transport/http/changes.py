@@ -37,7 +37,7 @@ _END_OF_TIME_S: Final = 253_402_300_799
 """The end of the year 9999; an issuer may mean "never" by any larger number."""
 
 _listening: ContextVar[Principal | None] = ContextVar("listening", default=None)
-"""Who opens the stream of the current task."""
+"""The principal who opens the stream of the current task."""
 
 
 class ChangeStreams:
@@ -45,7 +45,7 @@ class ChangeStreams:
 
     Args:
         max_streams: maximum number of open streams.
-        max_streams_of_one: of one principal.
+        max_streams_of_one: maximum number of open streams of one principal.
     """
 
     def __init__(self, surface: Surface, *, max_streams: int, max_streams_of_one: int) -> None:
@@ -62,7 +62,8 @@ class ChangeStreams:
         if self._is_closed:
             raise MCPError(code=INVALID_REQUEST, message="the server is stopping; listen again later")
         wanted = params.notifications.model_copy(update={"prompts_list_changed": None})
-        # Of this task alone: the handler subscribes in it, and the bus has no other way to know who listens.
+        # Set for this task alone: the handler subscribes in it, and the bus has no other way to know the
+        # principal.
         _listening.set(principal_of(context))
         with self._shares.use(principal_of(context)) as is_free, anyio.move_on_after(_seconds_left(context)):
             if not is_free:

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 connection with additional limits on silent, slow and too many clients.
+"""uvicorn's HTTP/1.1 connection with limits on the number of clients, and on silent and slow clients.
 
 accepted ─▶ TLS handshake (`handshakes`) ─▶ BoundedConnection
                                                  │
@@ -13,7 +13,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from pgmcp.transport.http.limits import HttpLimits
 
 LAST_REQUEST_TIMEOUT_S: Final = 1.0
-"""For the first request of a connection that was opened just before the server was stopped."""
+"""Timeout for the first request of a connection that was opened just before the server was stopped."""
 
 _FULL: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
@@ -25,7 +25,7 @@ class Evictable(Protocol):
     """A connection without a request."""
 
     def evict(self) -> None:
-        """Close it, because there is no room for it."""
+        """Close the connection, because there is no room for it."""
         ...
 
 
@@ -47,7 +47,7 @@ class ConnectionPlaces:
         Connections that never had a request are closed first, then those that are kept open for the next one.
 
         Args:
-            count: how many connections there are.
+            count: current number of connections.
         """
         if count < self._most:
             return True
@@ -125,7 +125,7 @@ class BoundedConnection(H11Protocol):
         self.transport.abort()
 
     def shutdown(self) -> None:
-        """Close the connection when it is idle; a new one may have a request on its way."""
+        """Close the connection once it is idle; a new connection may have sent a request."""
         if self.cycle is not None:
             super().shutdown()
             return

@@ -1,7 +1,7 @@
 """TLS handshakes: counted as connections from the start, and with a time limit.
 
-asyncio tells a server of a TLS connection only after the handshake. A client that never finishes it would not
-be counted, so the handshake is begun here, on a connection that is already known.
+asyncio notifies a server of a TLS connection only after the handshake. A client that never finishes the
+handshake would not be counted, so this module starts the handshake on a connection that is already counted.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ class TlsHandshake(asyncio.Protocol):
         """Wait for the connection.
 
         Args:
-            create: makes the connection that takes over.
+            create: creates the connection that takes over.
             state: counts the connections.
         """
         self._context = context
@@ -44,15 +44,15 @@ class TlsHandshake(asyncio.Protocol):
             return
         self._connections.add(self)
         self._next.places.note_silent(self)
-        transport.pause_reading()  # until the handshake reads
+        transport.pause_reading()  # until the handshake starts reading
         self._task = self._loop.create_task(self._secure())
 
     def data_received(self, data: bytes) -> None:
-        """Keep what arrives between the end of the handshake and the next connection."""
+        """Keep data that arrives between the end of the handshake and the takeover."""
         self._early += data
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Give up."""
+        """Stop the handshake."""
         self._is_lost = True
         self._leave()
 

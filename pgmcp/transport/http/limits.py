@@ -9,7 +9,7 @@ from typing import Final
 from pgmcp.identity import Principal
 
 SHARE_OF_ONE: Final = 4
-"""One principal may use one part in so many."""
+"""One principal may use one such part of the total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,11 @@ class HttpLimits:
     """Limits of sizes, numbers and durations.
 
     Attributes:
-        max_body_bytes: of one request.
+        max_body_bytes: maximum size of one request's body.
         max_connections: maximum number of open connections; a further one takes the place of an unused one,
             or gets 503.
-        header_timeout_s: for the TLS handshake; for a request's headers, from the connection's start or the
-            end of the last answer's idle time.
+        header_timeout_s: for the TLS handshake; and for a request's headers, from the connection's start or
+            the first byte of a later request.
         body_timeout_s: for a request's body.
         write_timeout_s: a connection is closed if its client reads nothing of an answer for this long.
         keep_alive_s: idle connections stay open; longer than those of proxies, so that proxies close first.
@@ -56,7 +56,7 @@ class Shares:
     """Counts what each principal uses at a time, so that one cannot use all.
 
     Args:
-        most: of one principal.
+        most: maximum for one principal.
     """
 
     def __init__(self, most: int) -> None:

@@ -104,7 +104,7 @@ class Exchanges:
                 scope, receive, send
             )
         else:
-            await refusal(500, "Internal error: the server's log has it", code=INTERNAL_ERROR)(
+            await refusal(500, "Internal error: the server's log has the details", code=INTERNAL_ERROR)(
                 scope, receive, send
             )
 
@@ -179,7 +179,7 @@ class Exchanges:
                 return b"".join(chunks)
 
     def _report_lost_version(self, headers: Headers, body: bytes) -> None:
-        """Warn if a request of 2026-07-28 has no version header, because a proxy has dropped it."""
+        """Warn if a request of 2026-07-28 has no version header, which a proxy may have removed."""
         if _VERSION_HEADER in headers or _VERSION_KEY not in body:
             return
         now_s = self._clock()
@@ -236,7 +236,7 @@ def _check_message(body: bytes) -> tuple[bytes, dict[str, Any]]:
         raise BadMessageError("the body is not UTF-8", code=PARSE_ERROR) from None
     value, was_repaired = decode(body)
     if isinstance(value, list):
-        raise BadMessageError("batches are not part of the protocol: send one message a request")
+        raise BadMessageError("the protocol does not allow batches: send one message in each request")
     read_message(value)
     return (msgspec.json.encode(value) if was_repaired else body), value
 

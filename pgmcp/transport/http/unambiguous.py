@@ -14,13 +14,14 @@ MAX_HEADER_BYTES: Final = 64 << 10
 MAX_TARGET_BYTES: Final = 8 << 10
 
 _CLOSE: Final = {"Connection": "close"}
-"""The rest of the connection is not read as a further request."""
+"""Closes the connection, so that its remaining bytes are not read as another request."""
 
 _SINGLE: Final = frozenset(
     {b"content-type", b"mcp-method", b"mcp-name", b"mcp-protocol-version", b"mcp-session-id"}
 )
-"""Headers of which programs differ in the value they use if there are several. Host, Origin and Authorization
-are checked where they are used."""
+"""Headers that must not be repeated, because programs differ in which value they use. Host, Origin and
+Authorization are checked where they are used.
+"""
 
 _SCHEMES: Final = (b"http", b"https")
 

@@ -1,12 +1,12 @@
-"""JSON-RPC over standard input and output, in both eras of the protocol. Needs msgspec only.
+"""JSON-RPC over standard input and output, in both eras of the protocol. Imports only msgspec.
 
-descriptors    standard input and output, kept for the protocol alone
+descriptors    reserves standard input and output for the protocol
 wire           bytes: lines in, lines out; neither blocks the event loop
 session        requests in flight, batches, cancellation
 runners        tasks that answer requests at once
 questions      requests to the host, and its responses
-era            what each era of the protocol asks and gets
-subscriptions  who hears that a resource has changed
+era            requests and results in each era of the protocol
+subscriptions  notifications of changed resources and tools
 host_log       warnings that a host can show
-server         all of it together, from the first line to the last
+server         combines these parts, from the first line to the last
 """

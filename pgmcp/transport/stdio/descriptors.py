@@ -1,7 +1,7 @@
-"""Standard input and output belong to the protocol; whatever else is printed goes to stderr.
+"""Reserves standard input and output for the protocol; other output goes to stderr.
 
-The descriptors 0 and 1 are moved away before anything is imported: a library that
-prints, or a child that reads, never touches what the host sends and gets.
+The descriptors 0 and 1 are replaced before other imports, so that a library that prints, or a child process
+that reads, cannot disturb the protocol.
 """
 
 import os
@@ -16,14 +16,14 @@ _STDERR: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class HostDescriptors:
-    """Private descriptors of what the host writes and reads; children do not inherit them."""
+    """Private descriptors of the channel to the host; children do not inherit them."""
 
     reading: int
     writing: int
 
 
 def claim_standard_streams() -> HostDescriptors:
-    """Return the host's descriptors; from now on input is empty and output goes to stderr."""
+    """Return the host's descriptors; afterwards stdin is empty, and stdout goes to stderr."""
     claimed = HostDescriptors(os.dup(_STDIN), os.dup(_STDOUT))
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, _STDIN)

@@ -1,10 +1,10 @@
-"""Warnings that a host can show to its user: what only the operator's log would say otherwise.
+"""Sends warnings to the host, which can show them to its user.
 
     our loggers ─▶ a few are kept ─▶ before 2026-07-28   sent when they come, from the level that the host set
                                  └─▶ since               sent with the next request that asks for log messages
 
-Only what a user can act on, from the loggers named here: their lines hold
-names and addresses, never SQL or values.
+Only warnings that a user can act on are sent, from the loggers named here. They contain names and addresses,
+never SQL or values.
 """
 
 import asyncio
@@ -18,36 +18,36 @@ from pgmcp.transport.messages import notification
 from pgmcp.untrusted import escape_untrusted
 
 SHOWN_LOGGERS: Final = (
-    "pgmcp.execution.worker_starts",  # the database cannot be reached, or refuses us
-    "pgmcp.execution.shared_session",  # a statement that cannot be stopped holds up all connections
+    "pgmcp.execution.worker_starts",  # the database cannot be reached, or refuses connections
+    "pgmcp.execution.shared_session",  # a statement that cannot be stopped blocks all connections
     "pgmcp.execution.pool",  # a killed worker's statement could not be ended
-    "pgmcp.tunnel.tunnel",  # the way through the bastion has ended
+    "pgmcp.tunnel.tunnel",  # the tunnel through the bastion has ended
     "pgmcp.execution.connecting",  # the database did not end the statement of a killed worker
     "pgmcp.serve",  # read-only transactions are off
     "pgmcp.start",  # the settings cannot be used
     "pgmcp.execution.role",  # the role can do more than read
 )
 MAX_WAITING: Final = 20
-"""Warnings kept for a host that has not asked yet; the oldest go first."""
+"""Warnings kept for a host that has not asked for messages yet; the oldest are dropped first."""
 
 REPEAT_AFTER_S: Final = 60.0
-"""The same warning is not repeated before: a database that is down fails every attempt to connect."""
+"""Pause before the same warning is repeated: if a database is down, every attempt to connect fails."""
 
 LEVELS: Final = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-"""From the least severe on."""
+"""From the least severe to the most severe."""
 
 
 class HostLog(logging.Handler):
-    """Passes on the warnings of `SHOWN_LOGGERS`.
+    """Forwards the warnings of `SHOWN_LOGGERS`.
 
     Attributes:
-        least_level: below it nothing is sent to a session.
+        least_level: messages below this level are not sent to a session.
     """
 
     def __init__(
         self, send: Callable[[dict[str, Any]], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Keep nothing before `attach`; called on the event loop."""
+        """Prepare; no warning is kept before `attach`. Must be called on the event loop."""
         super().__init__(logging.WARNING)
         self._send = send
         self._clock = clock
@@ -58,7 +58,7 @@ class HostLog(logging.Handler):
         self.least_level = "warning"
 
     def attach(self) -> None:
-        """Take part in the loggers' work."""
+        """Add this handler to the loggers."""
         for name in SHOWN_LOGGERS:
             logging.getLogger(name).addHandler(self)
 
@@ -75,12 +75,12 @@ class HostLog(logging.Handler):
             )
 
     def open_session(self) -> None:
-        """Send what waits, and from now on what comes: the host of a session is there."""
+        """Send the kept warnings, and later ones as they occur; called when a session is open."""
         self._has_session = True
         self._send_to_session()
 
     def send_with_request(self, level: object) -> None:
-        """Send what waits, with a request that asks for messages of a level and above."""
+        """Send the kept warnings with a request for messages of a level and above."""
         if level not in LEVELS:
             return
         least = LEVELS.index(str(level))

@@ -1,4 +1,4 @@
-"""A surface served over two descriptors, from the host's first line to its last."""
+"""Serves a surface over two descriptors, from the host's first line to its last."""
 
 import asyncio
 import logging
@@ -16,18 +16,18 @@ from pgmcp.transport.stdio.wire import MAX_UNREAD_BYTES, LineSplitter, Oversized
 logger = logging.getLogger(__name__)
 
 LAST_WORDS_TIMEOUT_S: Final = 1.0
-"""For a host to read what is left when the server ends."""
+"""Time for the host to read the remaining output when the server ends."""
 
 _encoder = msgspec.json.Encoder()
 _BRACE: Final = ord("{")
 
 
 class StdioServer:
-    """Reads what the host writes, and writes the answers. Made and used on one event loop.
+    """Reads the host's messages and writes the answers. Create and use it on one event loop.
 
     Attributes:
-        opened: set when the first line has been answered, or the host has left.
-        ended: set when the host has left.
+        opened: set when the first line was answered, or the host has closed its end.
+        ended: set when the host has closed its end.
     """
 
     def __init__(self, surface: Surface, descriptors: HostDescriptors) -> None:
@@ -45,7 +45,7 @@ class StdioServer:
         self._reader.start()
 
     async def close(self) -> None:
-        """Cancel what is in flight, answer it, and give the host a moment to read that."""
+        """Cancel and answer the requests in flight, and give the host a moment to read the answers."""
         self._reader.stop()
         await self._session.end()
         self._host_log.detach()
@@ -54,7 +54,7 @@ class StdioServer:
 
     def _take(self, chunk: bytes) -> None:
         if self._lines.is_at_start and 1 < chunk.find(b"\n") + 1 == len(chunk) and chunk[0] == _BRACE:
-            self._take_text(chunk)  # one whole line, as nearly always
+            self._take_text(chunk)  # one complete line, as nearly always
             return
         for line in self._lines.feed(chunk) if chunk else self._lines.end():
             self._take_line(line)
@@ -63,12 +63,12 @@ class StdioServer:
 
     def _take_line(self, line: bytes | Oversized) -> None:
         if isinstance(line, Oversized):
-            self._refuse(BadMessageError(f"{line.value} is not taken"))
+            self._refuse(BadMessageError(f"{line.value} is not accepted"))
         elif line.strip():
             self._take_text(line)
 
     def _refuse(self, error: BadMessageError) -> None:
-        logger.warning("a line from the host is refused: %s", error)
+        logger.warning("a line from the host was refused: %s", error)
         self._session.refuse(error)
         self.opened.set()
 
@@ -84,7 +84,9 @@ class StdioServer:
             self._refuse(error)
             return
         if was_repaired:
-            logger.warning("a line held invalid UTF-8 or half a surrogate pair; U+FFFD stands for it")
+            logger.warning(
+                "a line from the host had invalid UTF-8 or half a surrogate pair; U+FFFD replaces it"
+            )
         self._session.receive(value)
         self.opened.set()
 
@@ -111,7 +113,7 @@ class StdioServer:
 
 
 def _encode(message: Any) -> bytes:
-    """Return a message as a line; text that UTF-8 cannot carry is replaced."""
+    """Return a message as a line; text that UTF-8 cannot encode is replaced."""
     try:
         return _encoder.encode(message) + b"\n"
     except UnicodeEncodeError:

@@ -1,6 +1,6 @@
 """Answers the messages of one host: requests in flight, batches, cancellation, progress.
 
-What differs between the two eras of the protocol is in `era`.
+`era` has the differences between the two eras of the protocol.
 """
 
 import asyncio
@@ -94,21 +94,21 @@ class Session:
         return len(self._in_flight) > 1
 
     def receive(self, value: Any) -> None:
-        """Take what one line holds."""
+        """Process the value of one line."""
         if isinstance(value, list):
             self._receive_batch(value)
         else:
             self._receive_one(value, self._send)
 
     def receive_request(self, request: Request) -> None:
-        """Take a line that holds one request or notification."""
+        """Process a line with one request or notification."""
         if request.is_notification:
             self._notice(request)
         else:
             self._answer(request, self._send)
 
     def refuse(self, error: BadMessageError) -> None:
-        """Answer a line that is no message."""
+        """Answer a line that is not a message."""
         self._send(self._refusal(error))
 
     def _refusal(self, error: BadMessageError) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class Session:
         return message
 
     async def end(self) -> None:
-        """Stop everything that is in flight; each such request is answered with an error."""
+        """Stop all requests in flight, and answer each with an error."""
         self._is_ending = True
         running = [task for _, task in self._in_flight.values()]
         for task in running:
@@ -131,7 +131,9 @@ class Session:
         if self._handshake.caller.protocol_version != BATCH_VERSION:
             spoken = self._handshake.caller.protocol_version or "before initialize"
             self.refuse(
-                BadMessageError(f"batches are not part of the protocol ({spoken}): send one message a line")
+                BadMessageError(
+                    f"batches are not part of the protocol ({spoken}): send one message in each line"
+                )
             )
         elif not 0 < len(values) <= MAX_BATCH:
             self.refuse(BadMessageError(f"a batch has 1 to {MAX_BATCH} messages, this one {len(values)}"))
@@ -142,7 +144,7 @@ class Session:
                     batch.skip()
 
     def _receive_one(self, value: Any, reply: Send) -> bool:
-        """Take one message, and return whether it is answered."""
+        """Process one message, and return whether it gets an answer."""
         if self._questions.take(value):
             return False
         try:
@@ -184,20 +186,20 @@ class Session:
         if found is not None:
             request, task = found
             task.cancel()
-            # One that is cancelled before it began never runs, so it cannot remove itself.
+            # A task that is cancelled before it began never runs, so it cannot remove itself.
             task.add_done_callback(lambda _: self._forget(request))
 
     def _forget(self, request: Request) -> None:
         key = _key(request.id)
         found = self._in_flight.get(key)
-        if found is not None and found[0] is request:  # a host may have used the id again
+        if found is not None and found[0] is request:  # the host may have reused the id
             del self._in_flight[key]
 
     def _route(self, request: Request) -> tuple[Handler, Caller]:
-        """Return what answers a request, and who asks.
+        """Return the handler and the caller of a request.
 
         Raises:
-            RequestError: it has no place in this era.
+            RequestError: the request is not allowed in this era.
         """
         caller = self._handshake.caller_of(request)
         era = self._handshake.era
@@ -218,18 +220,22 @@ class Session:
         except RequestError as error:
             reply(error_of(request.id, error))
         except asyncio.CancelledError:
-            # A request that the host has cancelled is not answered; one that ends with the server is.
+            # A request that the host has cancelled is not answered; a request that ends with the server is.
             if self._is_ending:
                 reply(
                     error_of(
-                        request.id, RequestError(CONNECTION_CLOSED, "Connection closed: the server ends")
+                        request.id,
+                        RequestError(CONNECTION_CLOSED, "Connection closed: the server is stopping"),
                     )
                 )
             raise
         except Exception:
             logger.exception("%s failed in a way that was not anticipated", request.method)
             reply(
-                error_of(request.id, RequestError(INTERNAL_ERROR, "Internal error: the server's log has it"))
+                error_of(
+                    request.id,
+                    RequestError(INTERNAL_ERROR, "Internal error: the server's log has the details"),
+                )
             )
         else:
             if caller.protocol_version == STATELESS_VERSION:
@@ -244,7 +250,7 @@ class Session:
             await self._surface.settled()
         trace = self._surface.trace
         if trace is None:
-            self._is_untraced = self._surface.is_settled  # whether calls are traced is known by then
+            self._is_untraced = self._surface.is_settled  # by then it is known whether calls are traced
             return await handler(request, caller)
         facts = {"mcp.protocol.version": caller.protocol_version, "jsonrpc.request.id": str(request.id)}
         with trace(request.method, request.params, facts) as mark_failed:
@@ -331,7 +337,7 @@ class Session:
 
 
 class _Batch:
-    """Collects the answers to a batch, and sends them as one line when there are no more to come."""
+    """Collects the answers to a batch, and sends them as one line when all have arrived."""
 
     def __init__(self, count: int, send: Callable[[Any], None]) -> None:
         self._awaited = count
@@ -339,12 +345,12 @@ class _Batch:
         self._answers: list[dict[str, Any]] = []
 
     def add(self, answer: dict[str, Any]) -> None:
-        """Take one answer."""
+        """Add one answer."""
         self._answers.append(answer)
         self.skip()
 
     def skip(self) -> None:
-        """Wait for one answer less: a notification has none."""
+        """Expect one answer less, because a notification has none."""
         self._awaited -= 1
         if not self._awaited and self._answers:
             self._send(self._answers)
@@ -367,7 +373,7 @@ def _arguments(request: Request) -> dict[str, Any]:
 def _cursor(request: Request) -> str | None:
     cursor = request.params.get("cursor")
     if cursor is not None and not isinstance(cursor, str):
-        raise RequestError(INVALID_PARAMS, "params.cursor: expected a text")
+        raise RequestError(INVALID_PARAMS, "params.cursor: expected a string")
     return cursor
 
 

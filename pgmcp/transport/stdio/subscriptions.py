@@ -1,4 +1,4 @@
-"""Notifies hosts of changed resources and tools, if they have subscribed, each in its era's own way.
+"""Notifies subscribed hosts of changed resources and tools, as their era of the protocol requires.
 
     surface.changes ─▶ before 2026-07-28   resources/subscribe, kept for the one session
                     └▶ since               subscriptions/listen, a stream for each such request
@@ -15,7 +15,7 @@ from pgmcp.surface.reply import INTERNAL_ERROR, INVALID_PARAMS, RequestError
 from pgmcp.transport.messages import Id, notification
 
 MAX_SUBSCRIPTIONS: Final = 1_000
-"""Of one host; a host that wants more can subscribe to the whole schema."""
+"""Maximum for one host; it can subscribe to the whole schema instead."""
 
 SUBSCRIPTION_ID: Final = "io.modelcontextprotocol/subscriptionId"
 
@@ -35,7 +35,7 @@ _FILTER_BY_LIST: Final[dict[type[ListEvent], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Stream:
-    """What one `subscriptions/listen` was opened for."""
+    """The subscriptions of one `subscriptions/listen` request."""
 
     uris: frozenset[str]
     lists: frozenset[type[ListEvent]]
@@ -45,7 +45,7 @@ class _Stream:
 
 
 class Subscriptions:
-    """Tells the host of changes it asked for."""
+    """Notifies the host of changes that it subscribed to."""
 
     def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
         self._send = send
@@ -58,24 +58,24 @@ class Subscriptions:
         self._known_lists.add(kind)
 
     def subscribe(self, uri: str) -> None:
-        """Hear of changes of one resource from now on.
+        """Subscribe to changes of one resource.
 
         Raises:
-            RequestError: these would be too many.
+            RequestError: there would be too many subscriptions.
         """
         if uri not in self._uris and len(self._uris) >= MAX_SUBSCRIPTIONS:
             raise RequestError(INVALID_PARAMS, f"more than {MAX_SUBSCRIPTIONS} subscriptions")
         self._uris.add(uri)
 
     def unsubscribe(self, uri: str) -> None:
-        """Hear of them no more."""
+        """Unsubscribe from one resource."""
         self._uris.discard(uri)
 
     def open_stream(self, request_id: Id, wanted: dict[str, Any]) -> None:
-        """Open a stream, and acknowledge of what is wanted what can happen here.
+        """Open a stream, and acknowledge the wanted notifications that this server can send.
 
         Raises:
-            RequestError: these would be too many, or it is not said what is wanted.
+            RequestError: there would be too many subscriptions, or the request is not valid.
         """
         uris = wanted.get("resourceSubscriptions") or []
         if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
@@ -97,11 +97,11 @@ class Subscriptions:
         )
 
     def close_stream(self, request_id: Id) -> None:
-        """Close a stream; nothing is sent on it any more."""
+        """Close a stream, so that nothing more is sent on it."""
         self._streams.pop(request_id, None)
 
     def notify(self, events: Sequence[Event]) -> None:
-        """Send changes to whom they concern."""
+        """Send changes to the host if it has subscribed to them."""
         for event in events:
             if _Stream(frozenset(self._uris), frozenset(self._known_lists)).wants(event):
                 self._send(_message(event, {}))

@@ -1,8 +1,8 @@
-"""Bytes from and to the host: whole lines in, whole lines out, and the event loop never waits for either.
+"""Reads and writes whole lines of the host without blocking the event loop.
 
-A pipe or a terminal is read when it is readable, and a pipe or a socket is written as far as it takes;
-the rest waits here. What cannot be waited for (a file, Windows) has a thread of its own, which ends with
-the process.
+A pipe or a terminal is read when it is readable. A pipe or a socket is written until it accepts no more; the
+rest is buffered here. A descriptor that the event loop cannot wait for (a file, or any on Windows) has its
+own thread, which ends with the process.
 """
 
 import asyncio
@@ -18,20 +18,20 @@ from typing import Final
 
 MAX_LINE_BYTES: Final = 64 << 20
 MAX_UNREAD_BYTES: Final = 64 << 20
-"""Of replies that the host has not read; until it reads, no further requests are taken."""
+"""Maximum of unread replies; above it, no further requests are read until the host reads."""
 
 _READ_BYTES: Final = 256 << 10
 _STDERR: Final = 2
 
 
 class Oversized(Enum):
-    """Stands for a line that was too long to be kept."""
+    """Represents a line that was too long to be kept."""
 
     LINE = "a line of more than 64 MiB"
 
 
 class LineSplitter:
-    """Cuts a stream of bytes into lines."""
+    """Splits a stream of bytes into lines."""
 
     def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
         self._max_bytes = max_bytes
@@ -52,7 +52,7 @@ class LineSplitter:
         self._hold(rest)
 
     def end(self) -> Iterator[bytes | Oversized]:
-        """Yield what stands after the last line feed."""
+        """Yield the rest after the last line feed."""
         if self._parts or self._is_skipping:
             yield self._end(b"")
 
@@ -78,7 +78,7 @@ class Reader:
     """Calls `take` with every chunk the host writes, and with b"" at the end.
 
     Args:
-        descriptor: open for reading; stays the caller's.
+        descriptor: open for reading; the caller closes it.
     """
 
     def __init__(self, descriptor: int, take: Callable[[bytes], None]) -> None:
@@ -90,29 +90,29 @@ class Reader:
         self._is_at_end = False
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._may_read.set()
         try:
             self._loop.add_reader(self._descriptor, self._read)
             self._is_watched = True
-        except (NotImplementedError, OSError):  # Windows; a file, which is always readable
+        except (NotImplementedError, OSError):  # Windows, or a file, which is always readable
             threading.Thread(target=self._read_in_thread, daemon=True).start()
 
     def pause(self) -> None:
-        """Take nothing until `resume`."""
+        """Stop reading until `resume`."""
         self._may_read.clear()
         if self._is_watched:
             self._loop.remove_reader(self._descriptor)
 
     def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         if not self._may_read.is_set() and not self._is_at_end:
             self._may_read.set()
             if self._is_watched:
                 self._loop.add_reader(self._descriptor, self._read)
 
     def stop(self) -> None:
-        """Take nothing any more."""
+        """Stop reading for good."""
         self._is_at_end = True
         self.pause()
 
@@ -145,15 +145,15 @@ class Reader:
 
 
 class Writer:
-    """Writes lines to the host; what the host does not read yet waits here.
+    """Writes lines to the host; buffers lines that the host does not read yet.
 
     Args:
-        descriptor: open for writing; stays the caller's.
-        on_change: called when another amount is waiting, and when the host has closed its end.
+        descriptor: open for writing; the caller closes it.
+        on_change: called when the number of buffered bytes changes, and when the host has closed its end.
 
     Attributes:
-        waiting_bytes: of lines that the host has not taken.
-        is_broken: the host has closed its end.
+        waiting_bytes: buffered bytes that the host has not read.
+        is_broken: whether the host has closed its end.
     """
 
     def __init__(self, descriptor: int, on_change: Callable[[], None]) -> None:
@@ -174,14 +174,14 @@ class Writer:
             self._thread = _WriterThread(descriptor, self._after_thread_wrote)
 
     def write(self, line: bytes) -> None:
-        """Write a line, with its line feed, after all that waits."""
+        """Write a line, with its line feed, after the buffered ones."""
         if self._gathered:
             self._gathered.append(line)
         else:
             self._write(line)
 
     def write_soon(self, line: bytes) -> None:
-        """Write a line together with what else is written in this turn of the event loop."""
+        """Write a line together with other lines of this turn of the event loop."""
         if self.is_broken:
             return
         if not self._gathered:
@@ -212,13 +212,13 @@ class Writer:
             self._wait_with(rest)
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait until all is written, or for as long as the host may take for it."""
+        """Wait until everything is written, at most `timeout_s`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._emptied.wait()
 
     def close(self) -> None:
-        """Write nothing any more."""
+        """Stop writing."""
         self._break()
         if self._thread is None and self._was_blocking:
             with suppress(OSError):
@@ -229,7 +229,7 @@ class Writer:
         self._emptied.clear()
 
     def _write_now(self, line: memoryview) -> memoryview:
-        """Write as much as the host takes, and return the rest."""
+        """Write as much as the host accepts, and return the rest."""
         try:
             return line[os.write(self._descriptor, line) :]
         except (BlockingIOError, InterruptedError):
@@ -278,7 +278,7 @@ class Writer:
 
 
 class _WriterThread:
-    """Writes one line after the other, where writing may block."""
+    """Writes lines one after another on a descriptor that may block."""
 
     def __init__(self, descriptor: int, tell: Callable[[int, bool], None]) -> None:
         self._descriptor = descriptor
@@ -303,7 +303,7 @@ class _WriterThread:
 
 
 def _can_be_written_piecewise(descriptor: int) -> bool:
-    """Return whether writing may be made non-blocking: for a pipe or socket that nothing else writes to."""
+    """Return whether the descriptor may be non-blocking: a pipe or socket with no other writer."""
     if os.name != "posix":
         return False
     ours = os.fstat(descriptor)

@@ -251,5 +251,5 @@ def test_a_statement_cut_short_by_the_end_of_the_server_is_answered(
         exit_code = server.wait()
 
     assert listing["result"]["tools"]
-    assert "the server ends" in answer["error"]["message"]
+    assert "the server is stopping" in answer["error"]["message"]
     assert exit_code == 0

@@ -49,7 +49,7 @@ class Gate:
                 return self.resource.ask_for_token()
             principal = await self._identify(token)
         except TokenRefusedError as error:
-            logger.info("a token from %s is refused: %s", client, error)
+            logger.info("a token from %s was refused: %s", client, error)
             return self.resource.refuse_token(str(error))
         except IssuerUnavailableError as error:
             logger.warning("a token cannot be verified: %s", error)

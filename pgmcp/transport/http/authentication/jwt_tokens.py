@@ -23,7 +23,7 @@ LEEWAY_S: Final = 30
 
 _REQUIRED: Final = ["exp", "iss", "aud"]
 _OF_ID_TOKENS: Final = ("at_hash", "c_hash")
-"""Claims of OpenID Connect's ID tokens, which are no access tokens."""
+"""Claims of OpenID Connect's ID tokens, which are not access tokens."""
 
 _METADATA_PATHS: Final = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 
@@ -75,11 +75,11 @@ class JwtTokens:
             raise TokenRefusedError("the token is not a JWT") from None
         algorithm, key_id, kind = header.get("alg"), header.get("kid"), header.get("typ", "jwt")
         if not isinstance(algorithm, str) or algorithm not in KEY_BY_ALGORITHM:
-            raise TokenRefusedError("the token is signed with an algorithm that is not taken")
+            raise TokenRefusedError("the token is signed with an algorithm that is not accepted")
         if not isinstance(key_id, str | None):
             raise TokenRefusedError("the token's key id is not a text")
         if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in self._types:
-            raise TokenRefusedError("the token is of a type that is not taken")
+            raise TokenRefusedError("the token's type is not accepted")
         return algorithm, key_id
 
     def _decode_with(self, keys: Iterable[jwt.PyJWK], token: str, algorithm: str) -> Mapping[str, Any] | None:
@@ -123,7 +123,7 @@ def refuse_bound(claims: Mapping[str, Any]) -> None:
         TokenRefusedError: the token is bound to a key.
     """
     if claims.get("cnf") is not None:
-        raise TokenRefusedError("the token is bound to a key, and only bearer tokens are taken")
+        raise TokenRefusedError("the token is bound to a key, and only bearer tokens are accepted")
 
 
 class IssuerKeys:
