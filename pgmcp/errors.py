@@ -82,7 +82,7 @@ class PgmcpError(Exception):
     """An anticipated failure; `str()` is safe to show.
 
     Attributes:
-        hint: what the reader can do; empty if the message says it.
+        hint: what the reader can do; empty if the message already says it.
         database: the configured database that it is about, if there are several; set by the pipeline.
     """
 
@@ -142,7 +142,10 @@ class SharedStorageError(PgmcpError):
     def __init__(self) -> None:
         super().__init__(
             "the storage that the servers share cannot be used",
-            hint="try again in a minute; if it lasts, the operator has to look at Redis and the server's log",
+            hint=(
+                "try again in a minute; if the error persists, the operator should check Redis and the "
+                "server's log"
+            ),
         )
 
 
@@ -176,7 +179,7 @@ class GuardFailedError(PgmcpError):
 
 
 class ResultGoneError(PgmcpError):
-    """Rows of a result were requested that is not stored, or no longer."""
+    """The requested result is not stored, or no longer stored."""
 
     code = ErrorCode.RESULT_GONE
 
@@ -215,7 +218,7 @@ class ModelError(PgmcpError):
     """The model endpoint gave no usable answer.
 
     Attributes:
-        model: that was asked; "" if none was.
+        model: the model that was asked; "" if none was.
     """
 
     code = ErrorCode.MODEL_UNAVAILABLE
@@ -296,7 +299,7 @@ class UnreachableError(ExecutionError):
 
 
 class TunnelError(UnreachableError):
-    """The SSH tunnel to the database could not be opened, or ended; or the bastion makes no connection."""
+    """The SSH tunnel could not be opened, or it ended, or the bastion could not connect to the database."""
 
     code = ErrorCode.TUNNEL
 

@@ -1,4 +1,4 @@
-"""The optional features. Each is a package that registers here what it adds, and can be deleted as a folder.
+"""The optional features. Each is a package that registers its additions here and can be deleted.
 
     charts/feature.py   the argument `chart` and the option `--chart`: rows as a picture
     export/feature.py   the argument `export`, its settings, and the option `--parquet`: rows as a file
@@ -42,7 +42,7 @@ class ToolArgument:
     Attributes:
         type: with a description for models (`msgspec.Meta`).
         default: the value of an argument that is left out; a call with it does not use the feature.
-        needs: what an operator has to do before it is offered; "" where it is offered.
+        needs: what an operator has to do before it is offered; "" if it is offered.
     """
 
     name: str
@@ -69,7 +69,7 @@ class PageResource:
 
 
 class AnswerExtension:
-    """What a feature adds to `query` and `execute_sql`; subclasses override what they need.
+    """The additions of a feature to `query` and `execute_sql`; subclasses override what they need.
 
     Each method gets the value of the feature's argument; None if it has no argument.
 
@@ -113,7 +113,7 @@ class AnswerExtension:
         return reply
 
     async def close(self) -> None:
-        """Wait until nothing that the feature has started is left."""
+        """Wait until all processes and tasks of the feature have ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +145,12 @@ class Feature:
 
 @cache
 def features() -> tuple[Feature, ...]:
-    """Return the features whose packages are there."""
+    """Return the features whose packages exist."""
     return tuple(found for package in _PACKAGES if (found := _load(package)))
 
 
 def has_feature(name: str) -> bool:
-    """Return whether a feature's package is there."""
+    """Return whether a feature's package exists."""
     return any(feature.name == name for feature in features())
 
 
@@ -174,9 +174,9 @@ def file_writer() -> WriteFile | None:
 def how_to_install(extra: str) -> str:
     """Return how to install an optional part of pgmcp.
 
-    Not by name from a package index, where the name belongs to nobody or to others. Without `--inexact`, uv
-    would remove the extras that are already installed. Without `-e`, pip would replace an editable install by
-    a copy.
+    It is not installed by name from a package index, where the name may belong to someone else. Without
+    `--inexact`, uv would remove the extras that are already installed. Without `-e`, pip would replace an
+    editable install by a copy.
     """
     with_uv, with_pip = f"uv sync --inexact --extra {extra}", f".venv/bin/pip install -e '.[{extra}]'"
     return f"in pgmcp's source folder, run `{with_uv}` or `{with_pip}`"

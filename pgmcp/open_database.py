@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CATALOG_LIMITS: Final = RowLimits(max_rows=5_000_000, max_bytes=192 << 20, max_cell_bytes=16 << 20)
-"""Results of our own catalog queries are read whole; these limits only stop an extreme catalog."""
+"""Limits of pgmcp's own catalog queries, which must be complete; only an extreme catalog exceeds them."""
 
 CATALOG_TIMEOUT_S: Final = 60.0
 
@@ -75,7 +75,7 @@ def open_database(
 
     Args:
         context: returns the operator's knowledge of the database.
-        cleanup: closes the objects.
+        cleanup: the exit stack that closes the objects.
         hidden_values: checks the patterns of hidden values, which all databases share.
     """
     conninfo, params = settings.target()
@@ -282,7 +282,7 @@ def find_credentials(name: str, settings: DatabaseSettings) -> RotatingPassword 
 
 
 def _tunnel(name: str, settings: DatabaseSettings) -> "Tunnel | None":
-    """Return the way through a bastion; None if connections are direct."""
+    """Return the tunnel through a bastion; None if connections are direct."""
     if settings.ssh is None:
         return None
     host, port = settings.place

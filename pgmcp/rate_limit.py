@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pgmcp.stored_budgets import Reservation, SharedWindows, TokenBudget
 
 MAX_CALLERS: Final = 10_000
-"""Callers whose requests this server remembers; the one that has called least recently is forgotten first."""
+"""Maximum number of callers whose requests this server counts; the least recent caller is removed first."""
 
 Attempt = Callable[[Callable[[], Awaitable[Any]]], Awaitable[Any]]
 """Runs work that uses a storage; raises SharedStorageError if the storage cannot be used."""
@@ -35,7 +35,7 @@ class SharedCounts:
 
     Attributes:
         attempt: runs every use of the storage.
-        servers: during an outage each server grants one part of so many.
+        servers: number of servers; during an outage, each grants an equal share.
         refuse_when_away: refuse calls during an outage instead.
     """
 
@@ -46,7 +46,7 @@ class SharedCounts:
 
 
 class _MovingWindow:
-    """Counts requests of the last so many seconds; at most `requests` of them are counted."""
+    """Counts the requests in a moving window of some seconds; stores at most `requests` of them."""
 
     def __init__(self, requests: int, period_s: float) -> None:
         self._requests = requests
@@ -69,7 +69,7 @@ class Budget:
     """How many requests a caller may make in a period.
 
     Attributes:
-        name: for the refusal.
+        name: its name in the refusal.
     """
 
     requests: int
@@ -81,7 +81,7 @@ class _OwnWindows:
     """What this server has admitted, by caller.
 
     Args:
-        servers: this server grants one part of so many, one request at least.
+        servers: number of servers; this server grants an equal share, at least one request.
     """
 
     def __init__(self, budgets: tuple[Budget, ...], clock: Callable[[], float], *, servers: int) -> None:
@@ -149,7 +149,7 @@ class RateLimit:
 
     @staticmethod
     def preload() -> None:
-        """Load what counts model tokens; takes 0.1 s, so call it in another thread than the event loop's."""
+        """Load the library that counts model tokens; takes 0.1 s, so do not call it on the event loop."""
         import pgmcp.stored_budgets  # noqa: F401
 
     @cached_property
@@ -178,10 +178,11 @@ class RateLimit:
         """Count one request; a refused one is not counted.
 
         Args:
-            caller: whose budget it is; None where callers are not known.
+            caller: whose budget it is; None if callers are not known.
 
         Raises:
-            RateLimitedError: a budget of requests is spent; it names the one that takes longest.
+            RateLimitedError: a budget of requests is spent; of several, it names the one with the longest
+                wait.
             SharedStorageError: the shared storage cannot be used, and the settings refuse calls then.
         """
         if not self._enabled:
@@ -201,7 +202,7 @@ class RateLimit:
         """Set tokens aside for a model call that is about to be sent.
 
         Args:
-            caller: whose budget it is; None where callers are not known.
+            caller: whose budget it is; None if callers are not known.
 
         Raises:
             RateLimitedError: they do not fit what is left of this minute's budget; without
@@ -234,5 +235,5 @@ def _budget_name(requests: int, period: str) -> str:
 
 def whole_seconds(wait_s: float) -> float:
     """Return the seconds to wait, for the caller."""
-    # Rounded up: who comes back after the time we name must be let in.
+    # Rounded up, because a caller that returns after this time must be admitted.
     return float(max(1, math.ceil(wait_s)))

@@ -24,7 +24,7 @@ class RefreshingCache(Generic[T]):
         refresh_interval_s: age at which `get` starts a refresh in the background.
         max_age_s: age at which `get` waits for the refresh instead; None never waits.
         logger: logs background refreshes that failed.
-        name: what is read, for that message.
+        name: name of the value, for that message.
     """
 
     def __init__(

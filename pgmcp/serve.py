@@ -57,7 +57,7 @@ async def open_backend(
     """Build the objects that answer hosts; on leaving, all workers and statements have ended.
 
     Args:
-        kept_connections: of each database in use, unless its settings say how many.
+        kept_connections: connections to keep for each database in use, unless its settings say how many.
 
     Raises:
         GuardFailedError: if the checks of statements do not work in this environment.
@@ -134,7 +134,7 @@ def _result_store(settings: Settings, sharing: "Sharing | None") -> KeptResults 
     return ResultStore(
         max_bytes=server.kept_results_bytes,
         lifetime_s=server.kept_results_ttl_s,
-        # Where several servers answer, another one may have kept it.
+        # If several servers answer, another one may have stored the result.
         advice=RESULTS_NOT_SHARED if settings.http.public_url or sharing is not None else "",
     )
 
@@ -156,7 +156,7 @@ async def open_pipeline(
         context_file: the context file, if it has been read already.
         sharing: what several servers share; None counts for this process alone.
         page: shows metrics to Prometheus.
-        kept_connections: of each database in use, unless its settings say how many.
+        kept_connections: connections to keep for each database in use, unless its settings say how many.
         observers: of calls, besides those of the settings.
     """
     counter = TokenCounter(settings.openai.model)
@@ -257,7 +257,7 @@ async def _preload_after(role: RoleGate, rate_limit: Callable[[], "RateLimit"]) 
     rate_limit()
     try:
         await asyncio.to_thread(preload)
-    except GuardFailedError as error:  # every statement is refused with the same words
+    except GuardFailedError as error:  # every statement is refused with the same error
         logger.error("%s; %s", error, error.hint)  # noqa: TRY400 # the traceback says nothing
 
 
@@ -292,9 +292,7 @@ async def _report_roles(database: Database) -> None:
     try:
         roles = await database.mapped_roles()
     except PgmcpError as error:
-        logger.warning(
-            "database %s: whether its mapped roles can be taken is not known (%s)", database.name, error.code
-        )
+        logger.warning("database %s: pgmcp could not check its mapped roles (%s)", database.name, error.code)
         return
     for role in roles:
         if role.problem:

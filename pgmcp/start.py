@@ -1,4 +1,4 @@
-"""Starts the server over stdio: what is loaded when, and how it ends.
+"""Starts and ends the server over stdio, and decides when modules are loaded.
 
     claim stdin and stdout ─▶ fork server ─▶ first line answered ─▶ settings ─▶ tools/list
                               (drivers)                              └▶ pipeline ─▶ grammars, connection
@@ -167,7 +167,7 @@ def _fail(future: "asyncio.Future[Any]", error: BaseException) -> None:
 def _log_unusable(error: PgmcpError) -> None:
     logging.basicConfig()  # the settings of logging may be the invalid ones
     hint = f"\nhint: {error.hint}" if error.hint else ""
-    logger.error("no call can be answered, and each answer will say why: %s%s", error, hint)
+    logger.error("no call can be answered; each reply will have this error: %s%s", error, hint)
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KEPT_CONNECTIONS: Final = 2
-"""Of each database in use: one server over HTTP serves many callers."""
+"""Connections to keep for each database in use, because one server over HTTP serves many callers."""
 
 REACHABLE_TIMEOUT_S: Final = 3.0
-"""Timeout of a readiness check of one database."""
+"""Timeout of a readiness check for one database."""
 
 
 def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str | None = None) -> None:
@@ -58,7 +58,7 @@ def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str |
     Args:
         address: `HOST:PORT`; None for the default one.
         fork_server: starts the workers; None starts each as a new interpreter. Closed on return.
-        proxies: addresses whose X-Forwarded headers are believed; None for those of the settings.
+        proxies: addresses whose X-Forwarded headers are trusted; None for those of the settings.
 
     Raises:
         PgmcpError: the server could not be built.
@@ -84,7 +84,7 @@ def with_proxies(settings: "Settings", proxies: str) -> "Settings":
     """Return the settings with the proxies of the command line.
 
     Raises:
-        SettingsError: they are no addresses or networks.
+        SettingsError: they are not addresses or networks.
     """
     from pgmcp.settings import split_networks
 

@@ -17,12 +17,12 @@ from pgmcp.rate_limit import Attempt, Budget, SharedCounts, whole_seconds
 
 
 async def _run(work: Callable[[], Awaitable[Any]]) -> Any:
-    """Run work that uses the memory of this process, which is never away."""
+    """Run work that uses the memory of this process, which is always available."""
     return await work()
 
 
 class Reservation:
-    """Tokens set aside for one model call, until the provider says what it used."""
+    """Tokens reserved for one model call, until the provider reports the tokens it used."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Reservation:
         a shared storage the estimate stays.
         """
         excess_tokens = actual_tokens - self._tokens
-        # What a past minute left over is gone with it.
+        # Unused tokens of a past minute do not carry over.
         if excess_tokens > 0 or time.time() < self._minute_ends_s:
             expiry_s = self._budget.get_expiry()
             try:
@@ -79,8 +79,8 @@ class SharedWindows:
     async def _count(self, key: str) -> tuple[float, str] | None:
         """Count a request in both windows; return the wait and the budget's name if it does not fit.
 
-        A hit that is refused charges nothing. The longer window is tested first, so that a request which it
-        refuses is not charged to the shorter one.
+        A refused hit charges nothing. The longer window is tested first, so that a request that it refuses is
+        not charged to the shorter one.
         """
         if not await self._limiter.test(self._item(self._longer), key):
             return await self._wait_s(self._longer, key), self._longer.name
@@ -126,7 +126,7 @@ class TokenBudget:
 
     async def _count(self, key: str, tokens: int, *, enforced: bool) -> tuple[bool, float]:
         """Count tokens that fit, and return when the minute ends; otherwise return the seconds to wait."""
-        # Not by hit() alone, which counts what it refuses.
+        # hit() alone is not used, because it also counts tokens that it refuses.
         if enforced and not await self._limiter.test(self._budget, key, cost=tokens):
             window = await self._limiter.get_window_stats(self._budget, key)
             return False, window.reset_time - time.time()
@@ -135,5 +135,5 @@ class TokenBudget:
 
 
 def _key_of(caller: str | None) -> str:
-    """Return a caller's key: of one form, and without a name that everyone who can read the storage sees."""
+    """Return a caller's key, which has a fixed form and does not show the caller's name in the storage."""
     return "all" if caller is None else hashlib.sha256(caller.encode()).hexdigest()[:32]

@@ -1,7 +1,7 @@
 """Counting tokens, exactly once the encoding is loaded, and conservatively until then.
 
-tiktoken downloads an encoding's ranks on first use, without a timeout, and keeps them in TIKTOKEN_CACHE_DIR.
-A machine without that download must answer all the same, so a daemon thread loads it and no request waits.
+tiktoken downloads an encoding's ranks on first use, without a timeout, and caches them in TIKTOKEN_CACHE_DIR.
+A machine without the download must still answer, so a daemon thread loads the encoding and no request waits.
 """
 
 import logging
@@ -21,7 +21,7 @@ _DEFAULT_ENCODING = "o200k_base"
 # cut costs at most a token or two.
 _SLICE_CHARACTERS = 10_000
 
-# Longer texts fit no model; counting them exactly would only hold up the event loop.
+# Longer texts fit no model; counting them exactly would only block the event loop.
 _LONGEST_EXACT_CHARACTERS = 1_000_000
 
 _TOKEN_LIKE = re.compile(r"[A-Za-z]{1,5}|\d{1,3}|\s(?=\d)|[^\w\s]|_")
@@ -34,7 +34,7 @@ class TokenCounter:
 
     Args:
         model: the model's name, as the endpoint knows it.
-        load: returns the encoding of a model; it may block for ever or raise.
+        load: returns the encoding of a model; may block forever or raise.
     """
 
     def __init__(self, model: str, *, load: "Callable[[str], Encoding] | None" = None) -> None:
@@ -46,19 +46,19 @@ class TokenCounter:
     def start_loading(self) -> None:
         """Begin to load the encoding in the background; safe to call again."""
         if self._loading is None:
-            # Daemon: a download that hangs must not keep the process from leaving.
+            # A daemon thread, so that a hanging download does not prevent the process from exiting.
             self._loading = threading.Thread(target=self._run_load, name="load-encoding", daemon=True)
             self._loading.start()
 
     def wait_until_loaded(self, timeout_s: float) -> bool:
-        """Block until the load has ended one way or the other; return whether counts are exact now."""
+        """Block until loading has succeeded or failed; return whether counts are exact now."""
         self.start_loading()
         if self._loading is not None:
             self._loading.join(timeout_s)
         return self._encoding is not None
 
     def count(self, text: str) -> int:
-        """Return the tokens in `text`; what looks like a special token is ordinary text."""
+        """Return the number of tokens in `text`; apparent special tokens count as ordinary text."""
         self.start_loading()
         encoding = self._encoding
         if encoding is None or len(text) > _LONGEST_EXACT_CHARACTERS:
@@ -69,7 +69,7 @@ class TokenCounter:
     def _run_load(self) -> None:
         try:
             self._encoding = self._load(self._model)
-        except Exception as error:  # a download fails in many ways, and none may matter
+        except Exception as error:  # a download can fail in many ways, and none must be an error
             logger.info("tokens are estimated: the encoding could not be loaded (%s)", type(error).__name__)
 
 
@@ -87,11 +87,11 @@ def load_encoding(model: str) -> "Encoding":
 def estimate_tokens(text: str) -> int:
     """Return a number of tokens that is rarely too low.
 
-    The larger of two guesses, because each fails where the other holds. o200k_base spends 3.7-4.4 bytes a
-    token on English, DDL and Python and 4.2 on Chinese, but only 1.7-2.4 on figures, UUIDs and punctuation,
-    so a third of the bytes is low there; token-like pieces (five letters, three digits, one sign) are low
-    only outside ASCII. Measured, the larger was 1.2-1.6 times the true count on prose, DDL and SQL, 1.1 times
-    on result rows, and 0.95-2.6 times on the rest.
+    The result is the larger of two estimates, because each is too low in other cases. o200k_base spends
+    3.7-4.4 bytes a token on English, DDL and Python and 4.2 on Chinese, but only 1.7-2.4 on figures, UUIDs
+    and punctuation, so a third of the bytes is low there; token-like pieces (five letters, three digits, one
+    sign) are low only outside ASCII. Measured, the larger was 1.2-1.6 times the true count on prose, DDL and
+    SQL, 1.1 times on result rows, and 0.95-2.6 times on the rest.
     """
     length_bytes = len(text.encode("utf-8", "surrogatepass"))
     return max(-(-length_bytes // 3), len(_TOKEN_LIKE.findall(text)))

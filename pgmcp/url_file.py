@@ -31,10 +31,10 @@ class UrlFile:
         self._has_warned = False
 
     async def ask(self) -> Login:
-        """Return user and password of the URL that the file holds now.
+        """Return user and password of the URL that is currently in the file.
 
         Raises:
-            DatabaseAuthError: the file holds no URL, or one without a password.
+            DatabaseAuthError: the file has no URL, or a URL without a password.
         """
         try:
             given = await asyncio.to_thread(_read_url, self._path)

@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from pgmcp.execution.result import Rows
 
 MAX_PICTURED_ROWS: Final = 1_000
-"""Rows of an answer with an attachment that are drawn or shown as a page: it can have millions of cells."""
+"""Maximum number of rows to draw or to show as a page; an answer with an attachment can have millions of
+cells.
+"""
 
 
 class Source(StrEnum):

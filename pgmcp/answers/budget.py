@@ -1,10 +1,10 @@
 """Fits a result to its token budget: wide cells are shortened before rows are dropped.
 
-Both forms of an answer, text and structured, hold the same rows, because hosts
-differ in which one they give to their model, and they are charged at the longer one. The worker has
-written both already (`worker.row_format`); rows are laid out here only to shorten cells or drop columns.
-Counting tokens costs milliseconds, so small results are not counted
-at all (a token is at least one byte), and large ones in a handful of pieces.
+Both forms of an answer, text and structured, have the same rows, because hosts differ in which one they give
+to their model; the longer form counts against the budget. The worker has already written both
+(`worker.row_format`); rows are formatted here only to shorten cells or drop columns. Counting tokens takes
+milliseconds. So small results are not counted (a token is at least one byte), and large ones are counted in a
+few parts.
 """
 
 import json
@@ -24,7 +24,7 @@ CountTokens = Callable[[str], int]
 _MIN_CELL_CHARACTERS: Final = 80  # a shorter cell is less useful than a further row
 _MAX_PIECES: Final = 6
 MAX_CHARACTERS_PER_TOKEN: Final = 8  # English prose has 4 to 5; no table comes near 8
-_SAFETY: Final = 0.95  # a piece aims a little below the estimate: one that does not fit was counted in vain
+_SAFETY: Final = 0.95  # a part aims a little below the estimate; counting one that does not fit is wasted
 _FIRST_BLOCK_ROWS: Final = 32
 _MAX_BLOCK_ROWS: Final = 512
 _SAMPLES: Final = 16
@@ -128,7 +128,7 @@ class _Block:
         lines: as text.
         arrays: as JSON, in UTF-8.
         shortened_cells: of each row; empty if no cell was shortened.
-        overhead_characters: what JSON adds to a row with its quotes and brackets.
+        overhead_characters: JSON's quotes and brackets in each row.
     """
 
     lines: list[str]
@@ -255,8 +255,8 @@ class _LaidOut:
 def _fill(source: _Source, budget_tokens: int, count_tokens: CountTokens) -> tuple[_LaidOut, float]:
     """Return the leading rows that fit, and the characters per token.
 
-    Lays out a piece that should fit by the ratio seen so far, counts it, and goes
-    on with what is left of the budget, until not even one more row fits.
+    Formats a part that should fit by the ratio so far, counts its tokens, and continues with the rest of the
+    budget, until not even one more row fits.
     """
     taken = _LaidOut()
     characters_per_token = 1.0

@@ -18,7 +18,7 @@ from pgmcp.untrusted import shorten
 _MAX_ECHO_CHARACTERS: Final = 2_000  # maximum length of SQL that the caller wrote
 _MAX_REMARK_CHARACTERS: Final = 400  # maximum length of an assumption or a note
 _SMALL_SHARE: Final = (
-    10  # tokens of other parts than rows may be estimated if they are below this part of the budget
+    10  # tokens of parts other than rows are estimated if they are below this share of the budget
 )
 _MARGIN_TOKENS: Final = 120  # for the sentences about omitted rows
 _FRAME: Final = (
@@ -26,7 +26,7 @@ _FRAME: Final = (
     '"row_count":100000,"truncated":,"cut_cells":1000,"elapsed_ms":{"schema":10.1,'
     '"prompt":1.2,"model":1234.5,"validate":1.2,"execute":1234.5},"model":,"tokens":{"in":1000,"cached":1000,"out":1000},"notes":[]}'
 )
-"""The longest JSON of an answer without its texts and rows."""
+"""Maximum length of the JSON of an answer without its texts and rows."""
 
 _COLUMN_FRAME: Final = '{"name":,"type":},'
 _HINT_BY_REASON: Final = {

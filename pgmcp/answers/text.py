@@ -26,9 +26,9 @@ from pgmcp.untrusted import escape_untrusted, escape_untrusted_block, fence_line
 from worker.row_format import text_row
 
 WHY_BY_REASON: Final = {
-    "tokens": "an answer is bound to {max_tokens} tokens",
+    "tokens": "an answer is limited to {max_tokens} tokens",
     "rows": "that is the limit, and there are more",
-    "bytes": "the result reached its byte bound",
+    "bytes": "the result reached its byte limit",
 }
 """Sentences for the limit that cut the rows."""
 

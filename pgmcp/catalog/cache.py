@@ -12,7 +12,7 @@ from pgmcp.refreshing_cache import RefreshingCache
 _log = logging.getLogger(__name__)
 
 _MAX_SHARE_OF_READING = 0.1
-"""Without a limit, statements with wrong names could keep a large database reading its catalog."""
+"""Minimum time between reads for missing names; otherwise wrong names could cause reads without end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class SchemaCache:
         self._listeners.append(listener)
 
     async def get(self) -> Catalog:
-        """Return the cached catalog, however old; only the first call waits for a read."""
+        """Return the cached catalog of any age; only the first call waits for a read."""
         catalog, _ = await self._cache.get()
         return self._samples.add_to(catalog) if self._samples else catalog
 

@@ -39,11 +39,11 @@ class Column:
         default: the expression of the default, or "generated always as …"; None without one.
         comment: "" if there is none.
         enum_labels: all labels of the column's enum type, in order; empty for other types.
-        values: all texts that the column may hold by its check, or else held when last analysed or sampled;
-            numbers only if a comment may explain them; empty when they are unknown or many.
-        may_hold_others: the lists above lack something: the enum has more labels than could be read, or rows
-            have changed since the values were.
-        value_range: the smallest and largest date or number, likewise; None if unknown.
+        values: all texts that the column's check allows, or that it contained when last analysed or sampled;
+            numbers only if a comment may explain them; empty if they are unknown or many.
+        may_hold_others: whether the lists above may be incomplete: the enum has more labels than could be
+            read, or rows have changed since the values were read.
+        value_range: the smallest and largest date or number when last analysed or sampled; None if unknown.
     """
 
     name: str

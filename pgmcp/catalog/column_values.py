@@ -1,4 +1,4 @@
-"""Values of columns: from check constraints, from planner statistics, and as text in our own statements."""
+"""Values of columns: from check constraints, from planner statistics, and as text in pgmcp's statements."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ _DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: \d\d:\d\d:\d\d.*)?")
 _KEY_WORDS = frozenset({"id", "key", "uuid", "no", "nr", "num", "number", "code", "version"})
 
 _DIGITS = re.compile(r"\d+")
-_FEW_VALUES = 8  # "v1" to "v4" and "grade 1" to "grade 6" are worth showing, whatever they look like
+_FEW_VALUES = 8  # "v1" to "v4" and "grade 1" to "grade 6" are worth showing, although they look like codes
 _LONG_CODE = 6
 
 _NAME = r'(?:"(?:[^"]|"")+"|[a-z_][a-z0-9_$]*)'
@@ -52,10 +52,10 @@ def looks_like_key(column_name: str) -> bool:
 
 
 def look_like_codes(values: Sequence[str]) -> bool:
-    """Return whether texts are serial numbers, dates or codes, which no question has to be matched with.
+    """Return whether texts are serial numbers, dates or codes, which questions seldom contain.
 
-    Either most of them have the same form, as `INV-001` and `2026-11-27 10:00` have; or most are long and at
-    least half digits, as vehicle numbers are.
+    True if most of them have the same form, such as `INV-001` or `2026-11-27 10:00`; or if most are long and
+    at least half digits, such as vehicle numbers.
     """
     if len(values) <= _FEW_VALUES:
         return False

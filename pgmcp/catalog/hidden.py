@@ -1,7 +1,7 @@
 """Relations that exist but are not in the catalog: why, and what to query instead.
 
-Partitions, tables of extensions and system catalogs are not listed, to save space; the operator may exclude
-schemas. A statement may still name them, so an error about one explains what it is.
+Partitions, tables of extensions and system catalogs are not listed, to save space, and the operator may
+exclude schemas. A statement may still name such a relation, so an error about it explains what it is.
 """
 
 from collections.abc import Sequence

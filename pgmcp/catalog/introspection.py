@@ -90,7 +90,7 @@ async def _read_row_security(fetch: Fetch) -> RowSecurity:
     try:
         return await read_row_security(fetch)
     except CatalogDeniedError as error:
-        logger.warning("where row-level security applies could not be read from the catalog (%s)", error)
+        logger.warning("the catalog could not be read for where row-level security applies (%s)", error)
         return RowSecurity()
 
 
@@ -125,6 +125,6 @@ async def _fetch_all(fetch: Fetch, sql: str) -> Sequence[Row]:
     if result.truncated:
         raise ResultTooLargeError(
             "the database's catalog is larger than the limit for one result",
-            hint="give the role access to fewer schemas, or raise the limits for catalog reads",
+            hint="give the role access to fewer schemas",
         )
     return result.rows

@@ -1,15 +1,14 @@
-"""The reads of PostgreSQL's catalog, for servers 13 to 18, as any role may run them.
+"""The statements that read PostgreSQL's catalog, for servers 13 to 18; any role may run them.
 
-Each gives one row per relation or enum, with its parts as JSON arrays in one text cell: 10,000
-tables are then 10,000 rows instead of 150,000, and no array arrives in PostgreSQL's own notation. Parts refer
-to columns by number and to relations by oid, which saves joins; `assembly` puts the names in. The largest are
-asked for a range of oids at a time, so that no answer grows with the database.
+Each statement returns one row per relation or enum, with its parts as JSON arrays in one text cell. So 10,000
+tables are 10,000 rows instead of 150,000, and no array has PostgreSQL's own notation. Parts refer to columns
+by number and to relations by oid, which saves joins; `assembly` inserts the names. The largest statements
+read a range of oids at a time, so that no result grows with the database.
 
-They run with pg_catalog alone on the search path. Operands and arguments have exactly the types of one
-operator or function, and nothing is cast that has no cast of PostgreSQL's own: a superuser can make a cast
-from json to text or from regproc to int2, which would be called, or make an operator ambiguous. json_out()
-and textin() need none.
-Descriptions are joined: one col_description() per column takes 13 s at 10,000 tables.
+They run with only pg_catalog in the search path. Operands and arguments have exactly the types of one
+operator or function, and only casts of PostgreSQL itself are used. A superuser can create a cast from json to
+text or from regproc to int2, which would be called, or make an operator ambiguous. json_out() and textin()
+need no cast. Descriptions are joined, because one col_description() per column takes 13 s for 10,000 tables.
 """
 
 # ruff: noqa: S608 - the pieces that are put together are constants of this file, and numbers
@@ -17,7 +16,7 @@ Descriptions are joined: one col_description() per column takes 13 s at 10,000 t
 from typing import Final
 
 MAX_SAMPLED_TABLES: Final = 200
-"""Tables looked into after one read of the catalog, where that is wanted at all."""
+"""Maximum number of tables that are sampled after one read of the catalog, if sampling is on."""
 
 MAX_LISTED_VALUES: Final = 100
 """Values of one column; the default statistics target lets ANALYZE keep 100 common ones and 101 bounds."""
@@ -25,9 +24,10 @@ MAX_LISTED_VALUES: Final = 100
 # User schemas cannot begin with pg_, so this leaves out pg_catalog, pg_toast and every pg_temp_n.
 _USER_SCHEMA = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'"
 
-# Without partitions, and without partitions made by hand: inheritance children that add no column and are
-# named after their parent. A read of the parent reads them. Other children are tables in their own right.
-# Without what an extension brought, or keeps in a schema of its own. `hidden` explains what is left out.
+# Partitions are left out, and so are inheritance children that are used as partitions: they add no column and
+# are named after their parent. A read of the parent reads them. Other children are listed as tables.
+# Relations of extensions are left out, and so are those in an extension's own schema. `hidden` explains what
+# is left out.
 _RELATIONS = f"""
     pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace AND {_USER_SCHEMA}
@@ -50,8 +50,8 @@ _RELATIONS = f"""
 def _type_name(type_id: str, modifier: str) -> str:
     """Return an expression for a type's name, without its schema if the caller's search path finds it.
 
-    Our statements are resolved in pg_catalog alone, so format_type() would put a schema before every other
-    type. The caller's schemas are in a setting, as `worker.protocol` says. It keeps the schema where the role
+    pgmcp's statements are resolved in pg_catalog alone, so format_type() would put a schema before every
+    other type. The caller's schemas are in a setting, see `worker.protocol`. The schema is kept if the role
     may not read pg_type.
     """
     return f"""COALESCE((
@@ -74,7 +74,7 @@ def _type_name(type_id: str, modifier: str) -> str:
 def _texts(values: str) -> str:
     """Return an expression for the elements of an anyarray as text[], empty for NULL.
 
-    It reads the array's text without a cast: a superuser could have made one from text to text[].
+    It reads the array's text without a cast, because a superuser could have created one from text to text[].
     """
     return (
         "ARRAY(SELECT pg_catalog.json_array_elements_text(pg_catalog.array_to_json("
@@ -88,9 +88,9 @@ SELECT pg_catalog.current_setting('server_version') AS server_version,
        pg_catalog.current_database() AS database,
        pg_catalog.current_setting('pgmcp.schemas') AS search_path"""
 
-# reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A read of a parent reads its
-# partitions or inheriting tables too, so it has their sum; ANALYZE writes a sum of its own to the partitioned
-# tables between, which do not count.
+# reltuples is -1 (0 before PostgreSQL 14) until the first VACUUM or ANALYZE. A read of a parent also reads
+# its partitions or inheriting tables, so the parent gets their sum. ANALYZE writes sums to partitioned
+# tables, so those between parent and leaf are not counted.
 RELATIONS = f"""
 WITH RECURSIVE family (root, member) AS (
     SELECT i.inhparent, i.inhrelid
@@ -157,7 +157,7 @@ GROUP BY a.attrelid"""
 def constraints(first_id: int, last_id: int, server_version: int) -> str:
     """Return the statement that reads the constraints of these relations.
 
-    Of NOT NULL constraints it reads those that are not validated: the others are in the columns.
+    It reads only NOT NULL constraints that are not validated; the others are properties of the columns.
 
     Args:
         server_version: the major version; older servers lack some columns of the catalog.
@@ -184,8 +184,7 @@ GROUP BY k.conrelid"""
 def indexes(first_id: int, last_id: int) -> str:
     """Return the statement that reads the indexes of these relations.
 
-    Without those that a primary key, a unique or an exclusion constraint made, and without the columns that
-    INCLUDE adds.
+    Indexes of primary keys, unique and exclusion constraints are left out, and so are INCLUDE columns.
     """
     return f"""
 SELECT x.indrelid::pg_catalog.int8 AS id,
@@ -211,7 +210,7 @@ FROM (SELECT enumtypid, pg_catalog.textin(pg_catalog.json_out(
       FROM pg_catalog.pg_enum AS e GROUP BY enumtypid) AS e
 JOIN pg_catalog.pg_type AS t ON t.oid = e.enumtypid"""
 
-# A domain over a domain points at the inner one; the reader follows.
+# A domain over a domain references the inner one; `column_types` follows the references.
 DOMAINS = f"""
 SELECT t.oid::pg_catalog.int8 AS id, t.typbasetype::pg_catalog.int8 AS base_id,
        {_type_name("t.typbasetype", "t.typtypmod")} AS base_type
@@ -221,26 +220,26 @@ WHERE t.typtype = 'd'"""
 
 
 def statistics(first_id: int, last_id: int) -> str:
-    """Return the statement that reads what the last ANALYZE knows of these relations, without a scan.
+    """Return the statement that reads the statistics of these relations from the last ANALYZE.
 
     `listed`: the values of a text column, or of a commented column of integers, if the most common values and
     the bounds of the histogram are as many as the distinct values (a negative n_distinct is a share of the
     rows). A histogram repeats a value that fills several buckets, so the reader counts again.
 
-    `bounds`: of dates and numbers (bigint, smallint, integer, real, double precision, numeric, date,
-    timestamp with and without time zone, by oid) that are no keys: the ends of the histogram and the most
-    frequent values, or without a histogram all, of which the reader takes the least and the greatest.
+    `bounds`: for dates and numbers that are not keys (bigint, smallint, integer, real, double precision,
+    numeric, date, timestamp with and without time zone, by oid): the ends of the histogram and the most
+    frequent values, or all values if there is no histogram. The reader takes the least and the greatest.
 
-    The inherited figures of a parent come after its own, and so win. A list from a histogram holds values of
-    one row each, so it is fresh only if no row has changed since; any other is fresh until autovacuum's
-    defaults make ANALYZE due. Changes of partitions are not counted.
+    The inherited statistics of a parent come after its own, and so replace them. A list from a histogram has
+    values of single rows, so it is fresh only if no row has changed since; any other list is fresh until
+    autovacuum's defaults make ANALYZE due. Changes of partitions are not counted.
 
-    A session that loads a table and analyses it reports its rows after the ANALYZE that saw them. Then all
-    changes ever are as many as the rows, and the lists are fresh.
+    A session that loads a table and analyses it reports the changed rows only after ANALYZE has counted them.
+    In that case, the number of all changes ever equals the number of rows, and the lists are fresh.
 
-    The view leaves out what is not readable. It is asked for one table after the other: for all together the
-    planner expects a handful of rows where there are 100,000. OFFSET 0 keeps it from working out twice what
-    is costly, the arrays as text.
+    The view pg_stats omits columns that are not readable. It is queried for one table after another, because
+    for all tables together the planner expects a handful of rows instead of 100,000. OFFSET 0 prevents the
+    planner from computing the arrays as text twice, which is costly.
     """
     return f"""
 SELECT c.oid::pg_catalog.int8 AS id, f.parts
@@ -309,10 +308,9 @@ CROSS JOIN LATERAL (
 WHERE f.parts IS NOT NULL"""
 
 
-# Of the kinds whose rows are kept here: tables that the last ANALYZE did not see, those that are used most by
-# the server's count of their rows first. Without those under row-level security: there the view is empty on
-# purpose; and without those that a foreign table is part of. Nothing here takes a lock on a table, as asking
-# for its size would.
+# Tables and materialized views that were never analysed, the most used first, by the server's count of their
+# rows. Relations under row-level security are left out, because the view is empty for them on purpose; so are
+# those with a foreign table as a part. The statement locks no table; asking for a table's size would.
 NEVER_ANALYSED = f"""
 WITH RECURSIVE partly_foreign (id) AS (
     SELECT i.inhparent

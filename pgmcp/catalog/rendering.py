@@ -20,7 +20,7 @@ _MAX_DEFINITION_CHARACTERS = 300
 _MAX_LABEL_CHARACTERS = 64
 _MAX_LISTED_LABELS = 30
 _EXAMPLES = 2  # number of codes that show their form
-_MAX_LOOKUP_COLUMNS = 6  # a table with more columns is no lookup table
+_MAX_LOOKUP_COLUMNS = 6  # a table with more columns is not a lookup table
 _REFERENCE = " -> "
 
 # Words that add nothing to a column's name, keys and values.

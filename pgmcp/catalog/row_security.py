@@ -1,4 +1,4 @@
-"""Relations of which row-level security policies may hide rows from the role."""
+"""Finds the relations in which row-level security policies may hide rows from the role."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from pgmcp.catalog.rows import decode_texts
 from pgmcp.execution.catalog_access import Fetch, fetch_own, find_unreadable, without
 
 # A table counts where `row_security_active` says so for the session's role. A view counts if it reads such a
-# table with the caller's rights (security_invoker), or a table whose policies apply to the view's owner, or a
-# view that counts (PostgreSQL manual, CREATE VIEW, "security_invoker"). Relations of the same names in other
-# schemas come along: a bare name may mean one of them.
+# table with the caller's privileges (security_invoker), or a table whose policies apply to the view's owner,
+# or a view that counts (PostgreSQL manual, CREATE VIEW, "security_invoker"). Relations of the same names in
+# other schemas are read, too, because an unqualified name may mean one of them.
 RELATIONS_UNDER_POLICIES: Final = """
 WITH RECURSIVE views (id, owner, is_invoker) AS (
     SELECT c.oid, c.relowner, EXISTS (
@@ -69,7 +69,7 @@ class RowSecurity:
     Attributes:
         filtered: as (schema, name).
         others: relations of the same names to which no policy applies, likewise.
-        search_path: the schemas an unqualified name is looked for in, in order.
+        search_path: the schemas in which an unqualified name is looked up, in order.
     """
 
     filtered: frozenset[tuple[str, str]] = frozenset()
@@ -107,11 +107,11 @@ class RowSecurity:
 async def read_row_security(fetch: Fetch) -> RowSecurity:
     """Read to which relations policies apply for the session's role.
 
-    The result is empty where the role may not execute row_security_active(), which says so.
+    The result is empty if the role may not execute row_security_active().
 
     Raises:
         CatalogDeniedError: PostgreSQL refused a statement.
-        ExecutionError: what `fetch` raised.
+        ExecutionError: raised by `fetch`.
     """
     unreadable = await find_unreadable(fetch)
     if "row_security_active" in unreadable:

@@ -62,9 +62,9 @@ class StatisticsRow(msgspec.Struct, array_like=True, gc=False):
 
     Attributes:
         listed: values that may be all values of the column; None if there are too many.
-        bounds: some of its dates or numbers, the least and the greatest among them; the ends of a histogram
-            that is not there are null.
-        distinct_count: how many different values it holds.
+        bounds: some of its dates or numbers, including the least and the greatest; the ends of a missing
+            histogram are null.
+        distinct_count: number of distinct values.
         is_fresh: few or no rows have changed since, see `queries.statistics`; None if that is unknown.
     """
 

@@ -1,12 +1,14 @@
 """Samples of columns that have no planner statistics.
 
 PG_MCP_SERVER_SAMPLE_ROWS says how many rows of a table are read; 0 reads none. Tables, partitioned tables and
-materialized views that were never analysed are read, large ones at random pages. Views are skipped, which may
-compute everything for one row; so are foreign tables, whose rows belong to another server, and tables under
-row-level security, whose statistics PostgreSQL hides. A column whose values may not be shown is not read.
+materialized views that were never analysed are read, large ones at random pages. Views are skipped, because
+they may compute everything for one row. Foreign tables are skipped, because their rows belong to another
+server. Tables under row-level security are skipped, because PostgreSQL hides their statistics. A column whose
+values may not be shown is not read.
 
-Values are listed as from statistics: few short texts. A table that was read whole gives all its values; a
-sample of a larger one gives those seen more than once, as a list that may lack others.
+As with statistics, only few and short texts are listed. For a table that was read completely, the list has
+all values. For a larger table, it has the values that occur more than once in the sample, and may lack
+others.
 """
 
 import asyncio
@@ -28,7 +30,7 @@ from pgmcp.execution.result import RowLimits, Rows
 _log = logging.getLogger(__name__)
 
 SAMPLE_TIMEOUT_S: Final = 1.0
-"""For one table, including the wait for a worker."""
+"""Timeout for one table, including the wait for a worker."""
 
 TOTAL_TIMEOUT_S: Final = 30.0
 """After this time no further table is sampled."""
@@ -39,10 +41,10 @@ _MAX_COLUMNS = 60
 SAMPLE_LIMITS: Final = RowLimits(
     max_rows=_MAX_COLUMNS * (MAX_LISTED_VALUES + 1) + 1, max_bytes=2 << 20, max_cell_bytes=1024
 )
-"""Of one statement, whose rows are counted values; room for all of them."""
+"""Limits of one sampling statement, whose rows are values with their counts; high enough for all of them."""
 
 _ROWS_A_PAGE = 100  # wide tables have fewer, so that fewer rows than requested are read
-_MIN_PAGES = 16  # each page is chosen at random: of a few, none might be chosen
+_MIN_PAGES = 16  # each page is chosen at random, so of a few pages, none might be chosen
 
 # Without sizes every page is chosen, and LIMIT takes the rows of the first pages.
 _WITHOUT_SIZES: Final = {

@@ -1,8 +1,8 @@
 """Draws one chart: Vega-Lite on standard input, PNG on standard output. Run as a file, never imported.
 
-vl-convert holds a JavaScript engine and much native code, so it has a process
-of its own that knows no secret, cannot write a file, opens no address and ends
-soon whatever happens. Imports no module of pgmcp, so that it loads nothing of the front.
+vl-convert contains a JavaScript engine and much native code. So it runs in a separate process that has no
+secrets, cannot write files, opens no network address and always ends soon. This module imports no module of
+pgmcp, so that the process loads nothing of the front.
 """
 
 import contextlib

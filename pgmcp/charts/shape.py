@@ -39,7 +39,7 @@ _MAX_BARS = 30
 _MAX_BARS_IN_GROUP = 6
 _MIN_SCATTER_ROWS = 5
 _GLANCE_ROWS = 100  # columns with many values usually show that in these rows, without a full count
-_SAME_SCALE = 5.0  # measures that differ by more are not readable on one axis
+_SAME_SCALE = 5.0  # measures that differ by a larger factor are not readable on one axis
 
 
 class ChartKind(StrEnum):
@@ -290,8 +290,8 @@ def _sorted_measure(measures: Sequence[Reading], rows: Sequence[Row]) -> Reading
 def find_asked(measures: Sequence[Reading], question: str) -> list[Reading]:
     """Return the measures that a question names best, in order; all if it names none.
 
-    A measure is passed over where another shares the same words with the question and more: "average
-    order value" asks for `average_order_value`, not for `orders`. "orders and revenue" asks for both.
+    A measure is skipped if another one shares the same words with the question and more: "average order
+    value" asks for `average_order_value`, not for `orders`. "orders and revenue" asks for both.
     """
     asked = _find_words(question)
     shared = [_find_words(measure.name) & asked for measure in measures]

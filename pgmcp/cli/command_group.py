@@ -19,7 +19,7 @@ class CommandGroup(TyperGroup):
     """The group of all commands."""
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """Run the program; a full disk under its output is a message."""
+        """Run the program; if its output cannot be written, for example to a full disk, print a message."""
         try:
             try:
                 return super().main(*args, **options)
@@ -47,7 +47,7 @@ class CommandGroup(TyperGroup):
 
 
 def _discard_output() -> None:
-    """Send what is still buffered nowhere, so that Python does not try to write it again."""
+    """Discard buffered output, so that Python does not try to write it again."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

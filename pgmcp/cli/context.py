@@ -1,4 +1,4 @@
-"""`pgmcp context import` and `pgmcp context draft`: add to the context file what is known elsewhere."""
+"""`pgmcp context import` and `pgmcp context draft`: add entries to the context file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ def import_files(
     ] = False,
     yes: YesOption = False,
 ) -> None:
-    """Import terms, metrics, joins, values and synonyms; shows the change first."""
+    """Import terms, metrics, joins, values and synonyms; show the change first."""
     if not paths and not comments:
         raise typer.BadParameter("name a file or folder, or give --comments", param_hint="PATHS")
     from pgmcp.cli.context_changes import ImportRequest, import_entries

@@ -35,7 +35,7 @@ def serve_http(address: str | None, proxies: str | None = None) -> None:
 
     Args:
         address: `HOST:PORT`; None for the default one.
-        proxies: addresses whose X-Forwarded headers are believed; None for those of the settings.
+        proxies: addresses whose X-Forwarded headers are trusted; None for those of the settings.
 
     Raises:
         SettingsError: the settings are invalid, or the server would accept others without authentication.

@@ -143,9 +143,12 @@ def setup_sql(
         list[str] | None,
         typer.Option(help="A column to replace by SQL in a view, as table.column=SQL; may be repeated."),
     ] = None,
-    rls: Annotated[bool, typer.Option("--rls", help="Explain policies for rows.")] = False,
+    rls: Annotated[bool, typer.Option("--rls", help="Add comments that explain row-level security.")] = False,
     revoke: Annotated[
-        bool, typer.Option("--revoke", help="Take TEMPORARY and CREATE from PUBLIC; else as comments.")
+        bool,
+        typer.Option(
+            "--revoke", help="Revoke TEMPORARY and CREATE from PUBLIC; by default, only as comments."
+        ),
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Print what the configured role can read instead of the SQL.")

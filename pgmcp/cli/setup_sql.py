@@ -1,8 +1,8 @@
 """`pgmcp setup-sql`: the script that creates a read-only role.
 
 The script can be run again, for instance with a further schema. It runs in one transaction for each database
-and finds the owners of tables in the catalog. It does not take rights from other roles unless that is asked
-for; such statements are comments.
+and finds the owners of tables in the catalog. It does not revoke privileges of other roles unless that is
+requested; by default, such statements are comments.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pgmcp.errors import InvalidArgumentError
 
 MADE_BY = "made by pgmcp setup-sql"
-"""The comment on the role; a role of that name without it is somebody else's, and keeps its settings."""
+"""The comment on the role. A role of that name without this comment was not created by the script, and keeps
+its settings.
+"""
 
 _HEAD = """\
 -- A role for pgmcp that can only read. Read this script, then run it as a superuser, or as the tables' owner
@@ -294,7 +296,7 @@ def setup_script(
         connections: limit for the role: the sum of MAX_POOL_SIZE of all servers.
         statement_timeout_s: slightly above the query timeout of the servers.
         columns: those that the role may not read as they are.
-        revokes: take from PUBLIC what lets the role create tables; else this is printed as comments.
+        revokes: revoke from PUBLIC the privileges to create tables; otherwise these statements are comments.
         row_security: explain policies.
     """
     names = [databases] if isinstance(databases, str) else list(databases)

@@ -52,7 +52,7 @@ class Terminal:
         return _RemarkHandler(self.remark)
 
     def paging(self) -> AbstractContextManager[object]:
-        """Show what is printed in the block in the user's pager, if it is long and there is a reader."""
+        """Show the output of the block in the user's pager, if it is long and goes to a terminal."""
         is_read = self._out.is_terminal and not self._out.is_dumb_terminal and sys.stdin.isatty()
         if not is_read or not self._stdout.isatty():
             return nullcontext()

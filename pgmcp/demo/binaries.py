@@ -26,7 +26,7 @@ class ServerUser:
     gid: int
 
     def spawn_arguments(self) -> dict[str, Any]:
-        """Return arguments of `subprocess.run` to run a program as this user, without our groups."""
+        """Return arguments of `subprocess.run` to run a program as this user, without pgmcp's groups."""
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
 
@@ -48,9 +48,9 @@ class Installation:
 
 
 def choose_server_user() -> ServerUser | None:
-    """Return an existing unprivileged user if we are root, because PostgreSQL refuses to run as root.
+    """If this process is root, return an unprivileged user, because PostgreSQL refuses to run as root.
 
-    None means that the programs run as ourselves.
+    None means that the programs run as the current user.
     """
     if sys.platform == "win32" or os.geteuid() != 0:
         return None

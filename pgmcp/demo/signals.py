@@ -1,4 +1,4 @@
-"""Lets Ctrl-C, SIGTERM and a closed terminal end the demo cleanly, whenever they come."""
+"""Lets Ctrl-C, SIGTERM and a closed terminal end the demo cleanly at any time."""
 
 import signal
 import sys

@@ -1,4 +1,4 @@
-"""`pgmcp evaluate`: how often answers are right, beside a plain prompt with the whole schema.
+"""`pgmcp evaluate`: how often answers are right, compared with a plain prompt with the whole schema.
 
 questions      questions and expected answers, from a file in the form of the context file
 contestants    the pipeline, and the plain prompt with its schema

@@ -25,7 +25,7 @@ _Value = str | Decimal | None
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Why a result is not the expected one, in short."""
+    """A short reason why a result is not the expected one."""
 
     text: str
 
@@ -53,7 +53,7 @@ def compare(expected: Sequence[Row], given: Sequence[Row], *, is_ordered: bool) 
         if not is_ordered or _is_same_order(wanted, arranged):
             return None
         has_same_rows = True
-    return Difference("the rows have another order" if has_same_rows else "other values")
+    return Difference("the rows have a different order" if has_same_rows else "other values")
 
 
 def _columns(rows: Sequence[Row]) -> list[list[_Value]]:

@@ -144,7 +144,7 @@ def _judge_refusal(attempt: Attempt) -> Judged:
         return Judged(attempt, Verdict.RIGHT, "")
     if attempt.rows is None:
         return Judged(attempt, Verdict.ERROR, attempt.message)
-    return Judged(attempt, Verdict.WRONG, "it was answered, and should have been refused")
+    return Judged(attempt, Verdict.WRONG, "it was answered, but should have been refused")
 
 
 def for_evaluation(settings: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""Writes the rows of an answer to a file: in the configured folder, or where a person wants it.
+"""Writes the rows of an answer to a file, in the configured folder or at a path that a person names.
 
 A short-lived process, `process.py`, does it: formatting a million cells would block this process, which
 serves all callers, for a second, and pyarrow would stay in its memory. The rows go there as they came from
@@ -32,7 +32,7 @@ from pgmcp.features import how_to_install
 SpawnWriting = Callable[[], Awaitable[Process]]
 
 TIMEOUT_S: Final = 20.0
-"""Together with the 30 s of a statement it stays below the 60 s after which hosts time out."""
+"""With the 30 s of a statement, a call stays below the 60 s after which hosts time out."""
 
 _LIFETIME_S = 60
 """After this time the process ends by itself, in case its parent cannot kill it."""
@@ -67,7 +67,7 @@ class Exported:
     cut_cells: int = 0
 
     def as_attachment(self) -> Attachment:
-        """Return how an answer shows the file. Its path needs no escaping: the operator and we chose it."""
+        """Return the answer's attachment. The path needs no escaping: the operator and pgmcp chose it."""
         count = f"{self.row_count} row{'' if self.row_count == 1 else 's'}"
         rows = f"The first {count}" if self.truncated else f"All {count}"
         verb = "is" if self.row_count == 1 else "are"
@@ -92,7 +92,7 @@ class _Target:
 
     Args:
         hint: what to do if it cannot be written.
-        is_new: nobody else knows its name, so it is removed if the export fails.
+        is_new: whether the name is new and random, so that the file is removed if the export fails.
     """
 
     def __init__(self, path: Path, hint: str, *, is_new: bool = False) -> None:
@@ -229,7 +229,7 @@ async def _converse(process: Process, rows: Rows, file_format: ExportFormat, tar
         "columns": columns,
         "row_count": len(rows.rows),
     }
-    with suppress(ConnectionError):  # it has ended; its output or exit code says why
+    with suppress(ConnectionError):  # the process has ended; its output or exit code says why
         process.stdin.write(json.dumps(header).encode() + b"\n")
         rows_json = memoryview(rows.rows.json)
         for start in range(0, len(rows_json), _PIECE_BYTES):

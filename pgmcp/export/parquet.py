@@ -97,7 +97,7 @@ class _Digits:
     after_point: int = 0
 
     def hold(self, numbers: Sequence[Decimal]) -> bool:
-        """Include these numbers; return whether a decimal can hold them."""
+        """Include these numbers; return whether they fit a decimal."""
         for number in numbers:
             if not number.is_finite():
                 return False

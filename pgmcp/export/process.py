@@ -69,7 +69,7 @@ def _read_rows(body: bytes, row_count: int) -> EncodedRows:
     try:
         return EncodedRows.read(body, row_count, json_bytes=len(body))
     except ValueError:
-        raise OSError(0, "the rows did not arrive whole") from None
+        raise OSError(0, "the rows did not arrive completely") from None
 
 
 @contextmanager
@@ -83,11 +83,11 @@ def _new_file(path: Path, partial_path: Path) -> Iterator[BinaryIO]:
             yield device
         return
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-    try:  # the file is created in here, because a signal may come as soon as it is there
+    try:  # the file is created inside this block, because a signal may arrive as soon as it exists
         with os.fdopen(os.open(partial_path, flags, 0o600), "wb", buffering=1 << 20) as file:
             yield file
         partial_path.replace(path)
-    except FileExistsError:  # not ours to remove
+    except FileExistsError:  # another export's file must not be removed
         raise
     except BaseException:
         partial_path.unlink(missing_ok=True)

@@ -3,8 +3,8 @@
     attempt ─▶ Redis answers ─▶ result
         └────▶ no answer ─▶ SharedStorageError; until a probe succeeds, further attempts fail at once
 
-After a failure one attempt in `PROBE_INTERVAL_S` is let through, so that callers do not wait for a Redis
-that is known to be silent.
+After a failure, only one attempt in `PROBE_INTERVAL_S` reaches Redis, so that callers do not wait for a Redis
+that is known to be down.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OPERATION_TIMEOUT_S: Final = 2.0
-"""For one use, including its retry. Without a limit a Redis that is silent is waited for without end."""
+"""Timeout of one use, including its retry; without it, a silent Redis would be waited for forever."""
 
 PROBE_INTERVAL_S: Final = 2.0
 MAX_CONCURRENT: Final = 32
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 class SharedRedis:
-    """One Redis for all servers of a fleet. Made and used on one event loop."""
+    """One Redis for all servers of a fleet. Create and use it on one event loop."""
 
     def __init__(
         self,
@@ -53,9 +53,9 @@ class SharedRedis:
         """Prepare to connect; nothing is sent yet.
 
         Args:
-            url: redis://, rediss:// or unix://, with a password where Redis wants one.
-            while_away: what this server does during an outage, for the log.
-            timeout_s: for one use, including its retry.
+            url: redis://, rediss:// or unix://, with a password if Redis requires one.
+            while_away: describes this server's behaviour during an outage, for the log.
+            timeout_s: timeout of one use, including its retry.
 
         Raises:
             SettingsError: the Redis client is not installed, or does not take the URL.
@@ -89,11 +89,14 @@ class SharedRedis:
 
         if self._is_away():
             raise SharedStorageError
-        # The wait for a slot is not Redis' time: on a busy machine it would be taken for an outage.
+        # The wait for a slot does not count toward the timeout; on a busy machine it would look like an
+        # outage.
         async with self._slots:
             if self._is_away():
                 raise SharedStorageError
-            self._next_probe_s = self._clock() + PROBE_INTERVAL_S  # of an outage, this attempt is the probe
+            self._next_probe_s = (
+                self._clock() + PROBE_INTERVAL_S
+            )  # during an outage, this attempt is the probe
             try:
                 async with asyncio.timeout(self._timeout_s):
                     result = await work()
@@ -116,7 +119,7 @@ class SharedRedis:
         await self._pool.aclose()
 
     def _is_away(self) -> bool:
-        """Return whether Redis is known to be away, and it is not yet time to try it again."""
+        """Return whether Redis is known to be down, and it is too early to try again."""
         return self._away_since_s is not None and self._clock() < self._next_probe_s
 
     def _note_failure(self, error: Exception) -> None:
@@ -129,8 +132,8 @@ class SharedRedis:
     def _note_success(self) -> None:
         if self._away_since_s is not None:
             logger.warning(
-                "Redis can be used again, after %.0f s; what it counted and kept may be gone if it was "
-                "restarted",
+                "Redis can be used again, after %.0f s; if it was restarted, counts and stored results may "
+                "be lost",
                 self._clock() - self._away_since_s,
             )
             self._away_since_s = None
@@ -139,7 +142,7 @@ class SharedRedis:
 def describe(error: Exception) -> str:
     """Return the reason of a failure for a log line; a password is never part of it."""
     text = escape_untrusted(shorten(str(error), _MAX_REASON_CHARACTERS))
-    return text or "it gave no answer in time"
+    return text or "it did not answer in time"
 
 
 def _connection_pool(url: str) -> "ConnectionPool":

@@ -1,13 +1,13 @@
-"""Kept results in Redis, so that any server of a fleet can give the next page.
+"""Stores results in Redis, so that any server of a fleet can return the next page.
 
     pgmcp:result:ID        a result, sealed, with an expiry
     pgmcp:results          the ids with their sizes and owners, ordered by the time they end
     pgmcp:results:of:HASH  those of one owner
     pgmcp:results:bytes    the sum of the sizes, by owner
 
-A script keeps the sum within the bound. It drops results that end first, of the owner with most bytes.
-The rows are sealed with the configured key, bound to their id and owner: Redis, and everyone who can read it,
-sees neither. Owners are hashed.
+A script keeps the sum within the limit. It removes the results that expire first, of the owner with the most
+bytes. The rows are sealed with the configured key, bound to their id and owner, so Redis and its readers
+cannot see them. Owners are hashed.
 """
 
 import asyncio
@@ -90,8 +90,8 @@ class SharedResultStore:
     """Results by an id that cannot be guessed, for all servers of a fleet.
 
     Args:
-        max_bytes: sealed, over all results of all servers; a result larger than that is not kept.
-        lifetime_s: after which a result is gone.
+        max_bytes: limit of the sealed bytes of all results of all servers; a larger result is not stored.
+        lifetime_s: lifetime of a result.
     """
 
     def __init__(self, redis: SharedRedis, sealer: Sealer, *, max_bytes: int, lifetime_s: int) -> None:
@@ -103,7 +103,7 @@ class SharedResultStore:
         self._lifetime_s = lifetime_s
 
     async def keep(self, rows: Rows, *, owner: str | None = None) -> str | None:
-        """Keep a result and return its id; None if it is too large, or Redis cannot be used."""
+        """Store a result and return its id; None if it is too large, or Redis cannot be used."""
         result = StoredResult.of(rows)
         result_id = secrets.token_urlsafe(9)
         bound_to = _bound_to(result_id, owner)
@@ -125,15 +125,15 @@ class SharedResultStore:
     async def read(
         self, result_id: str, first_row: int, max_rows: int, *, owner: str | None = None
     ) -> tuple[Rows, int]:
-        """Return rows of a kept result, and how many it has in all.
+        """Return rows of a stored result, and its total number of rows.
 
         Args:
             first_row: counted from 1.
-            max_rows: of those that are returned.
-            owner: who reads; another's result is as good as absent.
+            max_rows: maximum number of returned rows.
+            owner: the principal that reads; results of others count as missing.
 
         Raises:
-            ResultGoneError: it is not kept, or not any more, or has no such row.
+            ResultGoneError: the result is not stored (any more), or has no such row.
             SharedStorageError: Redis cannot be used.
         """
         sealed: bytes | None = await self._redis.attempt(
@@ -156,7 +156,7 @@ def _bound_to(result_id: str, owner: str | None) -> bytes:
 
 
 def _hash_of(owner: str | None) -> str:
-    """Return an owner's name in Redis: of one form, and without the name."""
+    """Return an owner's key in Redis, a hash that does not show the name."""
     return "" if owner is None else hashlib.sha256(owner.encode()).hexdigest()[:32]
 
 

@@ -1,9 +1,9 @@
-"""Encryption of what the servers keep for callers in a place that others may read.
+"""Encryption of callers' data in a storage that others may read.
 
     sealed = nonce (12 bytes) | AES-256-GCM(key, data, what it is bound to)
 
-The configured keys are a list: the first one seals, all of them open. To rotate, put a new key first on
-every server, and remove the old one when nothing sealed with it is left.
+The configured keys are a list: the first one seals, all of them open. To rotate, put a new key first on every
+server, and remove the old key when no data is sealed with it any more.
 """
 
 import secrets
@@ -20,7 +20,7 @@ _PURPOSE: Final = b"pgmcp: kept results"
 
 
 class NotSealedHereError(Exception):
-    """The data was sealed with no key that is known, for something else, or has been changed."""
+    """The data was sealed with an unknown key or for another purpose, or it was changed."""
 
 
 class Sealer:
@@ -39,7 +39,7 @@ class Sealer:
         return nonce + self._ciphers[0].encrypt(nonce, data, bound_to)
 
     def open(self, sealed: bytes, *, bound_to: bytes) -> bytes:
-        """Return what was sealed.
+        """Return the data that was sealed.
 
         Raises:
             NotSealedHereError: no key opens it.

@@ -1,4 +1,4 @@
-"""Who calls, and which rights a database gives that person.
+"""The authenticated caller, and the caller's role in each database.
 
 principal   an authenticated caller, with the claims of the token
 mapping     which database role and which settings a principal gets in one database

@@ -1,4 +1,4 @@
-"""Which database role and which settings a principal gets in one database.
+"""Maps a principal to a database role and to settings in one database.
 
 roles            alice=shop_alice, groups:support=shop_support     the first entry that matches
 default role     shop_guest                                        for all others
@@ -15,11 +15,11 @@ from pgmcp.identity.principal import Principal
 from pgmcp.untrusted import escape_untrusted, shorten
 
 MAX_CLAIM_BYTES: Final = 8_192
-"""Of one claim that is passed to a database."""
+"""Maximum size of one claim that is passed to a database."""
 
 _MAX_NAME_CHARACTERS: Final = 100
 _SCOPE_CLAIMS: Final = ("scope", "scp")
-"""Lists in one text, separated by blanks (RFC 8693, section 4.2)."""
+"""Claims whose text is a list, separated by blanks (RFC 8693, section 4.2)."""
 
 
 class RoleEntry(NamedTuple):
@@ -27,8 +27,8 @@ class RoleEntry(NamedTuple):
 
     Attributes:
         claim: "" compares with the principal's name.
-        value: of the claim, or of one element of a claim that is a list.
-        role: what a principal who matches becomes.
+        value: the value of the claim, or of one element if the claim is a list.
+        role: the role of a principal who matches.
     """
 
     claim: str
@@ -43,7 +43,7 @@ class RoleMapping:
         database: its configured name, for messages.
         default_role: for callers whom no entry matches, also for those without a principal; None refuses
             them.
-        claim_settings: a setting that policies read, and the claim whose value it gets, per item.
+        claim_settings: pairs of a setting that policies read, and the claim whose value it gets.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class RoleMapping:
         if role is None:
             raise UnmappedPrincipalError(
                 f"{_describe(principal)} has no role in the database {self._database!r}",
-                hint="an operator gives one in PG_MCP_DATABASE_ROLES, or sets PG_MCP_DATABASE_DEFAULT_ROLE",
+                hint="have an operator add one to PG_MCP_DATABASE_ROLES, or set PG_MCP_DATABASE_DEFAULT_ROLE",
             )
         return role
 
@@ -101,7 +101,7 @@ class RoleMapping:
         return Principal("example", claims={first.claim: first.value})
 
     def of_role(self, role: str) -> Identity:
-        """Return a role without anybody's claims, for what all who have the role share."""
+        """Return a role without claims, for everything that all callers with the role share."""
         return Identity(role, tuple((name, "") for name, _ in self._claim_settings))
 
     def _text(self, principal: Principal | None, claim: str) -> str:

@@ -12,11 +12,11 @@ class Principal:
     """An authenticated caller.
 
     Attributes:
-        name: goes into logs, and roles are mapped by it; two callers may have the same one, if the operator
-            takes it from a claim that is not unique.
+        name: used in logs and to map roles; two callers may have the same name, if the operator takes it from
+            a claim that is not unique.
         scopes: the token's scopes; None for a static token, which allows everything.
         claims: the issuer's claims about the principal.
-        issuer: who answers for the principal; "" for a static token.
+        issuer: the issuer of the token; "" for a static token.
         subject: unique within the issuer; "" if the name is.
     """
 
@@ -28,7 +28,7 @@ class Principal:
 
     @property
     def id(self) -> str:
-        """What no other caller has: limits and kept results belong to it."""
+        """A unique id of the caller, which owns budgets and stored results."""
         return json.dumps([self.issuer, self.subject or self.name])
 
     def lacks(self, required: frozenset[str]) -> bool:

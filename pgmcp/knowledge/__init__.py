@@ -1,4 +1,4 @@
-"""Takes over what people have written down elsewhere into the context file.
+"""Imports descriptions from other tools into the context file.
 
     files ─▶ dbt, Apache Ossie, Cube ┐
     comments of the database        ├─▶ entries ─▶ checked by EXPLAIN ─▶ changes of the context file ─▶ a diff
@@ -19,7 +19,7 @@ joins        joins for the context file
 notes        notes on tables and columns
 changes      merges entries into the context file
 
-The readers are pure functions of parsed data and of a catalog. They render no template and run no code: what
-needs either is left out. All text of a file is untrusted; it is written on one line, without invisible
-characters and within bounds, and a person accepts it.
+The readers are pure functions of parsed data and of a catalog. They render no template and run no code;
+entries that need either are left out. All text of a file is untrusted: it is written on one line, without
+invisible characters and with a limited length, and a person accepts it.
 """

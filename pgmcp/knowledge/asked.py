@@ -11,7 +11,7 @@ from pgmcp.errors import SettingsError
 from pgmcp.knowledge.entries import one_line, text_of
 
 MAX_READ_BYTES: Final = 8 << 20
-"""The end of the file, about 20,000 calls."""
+"""Only the end of the file is read, about 20,000 calls."""
 
 MAX_QUESTIONS: Final = 60
 _MAX_SQL_CHARACTERS: Final = 1000
@@ -23,7 +23,7 @@ class AskedQuestion:
     """A question of the audit file.
 
     Attributes:
-        sql: what answered it last; "" if nothing did.
+        sql: the SQL that answered it last; "" if it was never answered.
         count: how often it was asked.
     """
 

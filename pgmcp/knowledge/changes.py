@@ -1,4 +1,4 @@
-"""Merges entries into the context file: what a person has written stays, what was imported is renewed.
+"""Merges entries into the context file: keeps what a person wrote, and updates what was imported.
 
 Each imported entry ends in a mark such as `# from dbt 1a2b3c4d`, with a digest of its contents. An entry
 without a mark, or with other contents than its digest, was written or changed by a person and is kept.
@@ -34,8 +34,8 @@ class Changes:
     """The context file before and after.
 
     Attributes:
-        wanted: what the new text must be read as.
-        kept: entries that were not taken over because the file has its own.
+        wanted: the contexts that the new text must parse to.
+        kept: entries that were not imported because the file has its own.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An entry of the file: its lines, and whether it is still as it was imported."""
+    """An entry of the file: its lines, and whether it is unchanged since its import."""
 
     start: int
     end: int
@@ -89,7 +89,7 @@ def plan_changes(path: Path, database: str, entries: Sequence[Entry]) -> Changes
 
 
 class _Merge:
-    """Takes entries one by one, then writes them."""
+    """Collects entries, then writes them."""
 
     def __init__(self, lines: list[str], context: DatabaseContext, database: str, path: Path) -> None:
         self.context = context
@@ -112,7 +112,7 @@ class _Merge:
         return bool(self._replaced or self._added)
 
     def take(self, entry: Entry) -> None:
-        """Add an entry, renew it, or keep the one of the file."""
+        """Add or update an entry, or keep the file's own."""
         stripped = replace(entry, name=entry.name.strip(), text=entry.text.strip())
         fitting = self._without_known_wordings(stripped)
         if fitting is None:
@@ -162,7 +162,7 @@ class _Merge:
             if owner == (entry.name, False) and normalise(wording) not in map(normalise, free):
                 free.append(wording)
         if entry.name not in free:
-            self._keep(entry, "another question of the file is asked so")
+            self._keep(entry, "another question of the file has this wording")
             return None
         return replace(entry, also=tuple(free[1:]))
 

@@ -2,7 +2,7 @@
 
 References are written in braces: `{CUBE}.column` is a column, `{member}` a member, `{other}.column` a column
 of another cube. Members with Jinja, filters of the user's session or other code are left out. Row policies
-cannot be kept, which the operator is told.
+cannot be imported, and the operator is informed.
 """
 
 # ruff: noqa: S608 - such statements pass the guards like any other
@@ -70,7 +70,7 @@ def read_cubes(data: Mapping[str, Any], tables: Tables, all_cubes: Sequence[Mapp
         all_cubes: the cubes of all files, which joins may name.
     """
     knowledge = Knowledge(Origin.CUBE)
-    others = Knowledge(Origin.CUBE)  # what is wrong with cubes of other files is said with these
+    others = Knowledge(Origin.CUBE)  # the problems of cubes in other files are reported with those files
     own = {name_of(item) for item in items_of(data.get("cubes"))}
     cubes: dict[str, Cube] = {}
     for item in all_cubes:
@@ -278,7 +278,7 @@ class _CubeReader:
             return f"({self._measure_sql(measure, depth + 1)})"
         dimension = self._cube.member("dimensions", name)
         if dimension is None:
-            raise NotTakenError(f"it names {name}, which the cube has not")
+            raise NotTakenError(f"it names {name}, which the cube does not have")
         sql = self._dimension_sql(dimension, depth + 1)
         return sql if is_plain_column(sql) else f"({sql})"
 

@@ -45,7 +45,7 @@ def read_semantics(data: Mapping[str, Any], tables: Tables) -> Knowledge:
     _read_joins(models, knowledge)
     for saved in items_of(data.get("saved_queries")):
         knowledge.leave_out(
-            f"saved query {name_of(saved)}", "it groups metrics, which are taken over by themselves"
+            f"saved query {name_of(saved)}", "it groups metrics, which are imported separately"
         )
     return knowledge
 

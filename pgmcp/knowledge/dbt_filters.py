@@ -4,7 +4,8 @@
     {{ TimeDimension('order__ordered_at', 'month') }} > '2026-01-01'
     {{ Dimension('country__region', entity_path=['customer']) }} = 'NA'
 
-Only these calls, `Entity`, `.grain('…')` and `.date_part('…')` are known; anything else is not taken over.
+Only these calls, `Entity`, `.grain('…')` and `.date_part('…')` are known; filters with anything else are left
+out.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""dbt's metrics as SQL of this database; what needs a calendar or a conversion becomes words.
+"""dbt's metrics as SQL of this database; metrics that need a calendar or a conversion become words.
 
 Values follow MetricFlow: a ratio is computed in double precision, a derived metric as its expression stands.
 Inputs from the same rows share one FROM; others become scalar subqueries.
@@ -25,7 +25,7 @@ _FORM_BY_AGGREGATE: Final = {
     "average": "avg({})",
     "avg": "avg({})",
     "count_distinct": "count(DISTINCT {})",
-    # As MetricFlow: NULL, not 0, without rows.
+    # Like MetricFlow, without rows the result is NULL, not 0.
     "count": "sum(CASE WHEN {} IS NOT NULL THEN 1 ELSE 0 END)",
     "sum_boolean": "sum(CASE WHEN {} THEN 1 ELSE 0 END)",
     "median": "percentile_cont(0.5) WITHIN GROUP (ORDER BY {})",
@@ -52,7 +52,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """What a simple metric aggregates."""
+    """The measure of a simple metric."""
 
     model: SemanticModel
     aggregate: str

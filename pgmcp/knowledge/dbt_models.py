@@ -104,7 +104,9 @@ class Models:
             has_element = other.entity(element.name) if element.is_entity else other.dimension(element.name)
             if not rest and has_element is not None:
                 return other
-        raise NotTakenError(f"its filter names {element.name} through {entity}, and no model has it so")
+        raise NotTakenError(
+            f"its filter names {element.name} through {entity}, and no model has this element"
+        )
 
 
 @dataclass
@@ -123,7 +125,7 @@ class Joined:
 
     @property
     def source(self) -> str:
-        """What follows FROM."""
+        """The text after FROM."""
         return " ".join([self.models.tables.spell(self.root.table), *self.joins.values()])
 
     def spell(self, element: Element, time: str) -> str:
@@ -138,7 +140,7 @@ class Joined:
         model, qualifier = self._reach(path, element)
         item = model.entity(element.name) if element.is_entity else model.dimension(element.name)
         if item is None:
-            raise NotTakenError(f"its filter names {element.name}, which {model.name} has not")
+            raise NotTakenError(f"its filter names {element.name}, which {model.name} does not have")
         return element.wrap(f"{self.write(expression_of(item), model, qualifier)}")
 
     def write(self, expression: str, model: SemanticModel | None = None, qualifier: str = "") -> str:
@@ -197,7 +199,7 @@ class Joined:
     ) -> tuple[SemanticModel, str]:
         near, far = model.entity(entity), other.entity(entity, _ONE_SIDE)
         if near is None or far is None:
-            raise NotTakenError(f"its filter goes through {entity}, which {model.name} has not")
+            raise NotTakenError(f"its filter goes through {entity}, which {model.name} does not have")
         if model.is_partitioned and other.is_partitioned:
             raise NotTakenError("its filter joins two partitioned models by their partitions")
         for joined, (known, name) in list(self._names.items()):
@@ -224,4 +226,4 @@ class Joined:
         if is_plain_column(key) and is_unique(other.table, [find_column(other.table, key).name]):
             return
         name = self.models.tables.spell(other.table)
-        self.models.knowledge.remark(f"the file calls {key} a key of {name}, the catalog does not")
+        self.models.knowledge.remark(f"the file declares {key} as a key of {name}, but the catalog does not")

@@ -33,7 +33,7 @@ from pgmcp.knowledge.tables import SourceName, Tables, find_column
 from pgmcp.validation.expressions import read_expression
 
 MAX_PROPOSALS: Final = 30
-"""Of each kind; the model is asked for at most ten."""
+"""Maximum of each kind; the model is asked for at most ten."""
 
 _RULES: Final = """\
 You help the operator of a PostgreSQL database to describe it for people who ask questions about it. Propose

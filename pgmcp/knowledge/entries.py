@@ -1,4 +1,4 @@
-"""What a reader finds: entries for the context file, and what was left out."""
+"""Entries for the context file that a reader finds, and the parts that it leaves out."""
 
 # ruff: noqa: S608 - such statements pass the guards like any other
 
@@ -14,7 +14,7 @@ MAX_TEXT_CHARACTERS: Final = 600
 MAX_NAME_CHARACTERS: Final = 120
 MAX_SYNONYMS: Final = 8
 MAX_ENTRIES: Final = 3000
-"""Of one import; a context file with more is read slowly and rarely helps."""
+"""Maximum of one import; a context file with more is slow to read and rarely helps."""
 
 
 class Origin(StrEnum):
@@ -38,7 +38,7 @@ class Section(StrEnum):
 
 
 class NotTakenError(Exception):
-    """A part of a file cannot be taken over; the text says why."""
+    """A part of a file cannot be imported; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A part of a file that was not taken over."""
+    """A part of a file that was not imported."""
 
     what: str
     why: str
@@ -77,10 +77,10 @@ class Metric:
     Attributes:
         title: the name that people use; "" if it is the same.
         expression: SQL with aggregates; "" if the metric cannot be given as one.
-        source: what follows FROM; "" if the expression has its own subqueries.
-        time: the column that says when, as table.column.
-        words: what the metric is if there is no SQL for it.
-        is_one_value: without GROUP BY, its value is an answer.
+        source: the text after FROM; "" if the expression has its own subqueries.
+        time: the column with the time, as table.column.
+        words: the description of the metric if there is no SQL for it.
+        is_one_value: whether its value without GROUP BY answers a question.
     """
 
     name: str
@@ -125,7 +125,7 @@ class Knowledge:
             self.notes[name].append(line)
 
     def leave_out(self, what: str, why: object) -> None:
-        """Record a part that is not taken over."""
+        """Record a part that is not imported."""
         self.left_out.append(LeftOut(one_line(what), one_line(str(why))))
 
     def remark(self, text: str) -> None:
@@ -240,7 +240,7 @@ def texts_of(value: Any) -> list[str]:
 
 
 def list_of(value: Any) -> list[Any]:
-    """Return a list of a file; an empty one for anything else."""
+    """Return a list of a file; an empty list for anything else."""
     return value if isinstance(value, list) else []
 
 

@@ -1,7 +1,7 @@
 """Finds the files to import, reads them within bounds, and recognises their format by its keys.
 
-YAML is read to plain texts, lists and mappings: no tags, no merges, and aliases count like copies, so that
-nothing in a file can grow or run. JSON is read by the standard library.
+YAML is parsed to plain texts, lists and mappings. Tags and merges are not supported, and aliases count like
+copies, so that no file can expand without limit or run code. JSON is parsed by the standard library.
 """
 
 import json
@@ -127,7 +127,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: it is not UTF-8 text") from error
     data = _parse_json(path, text) if is_json else _parse_yaml(path, text)
     if not isinstance(data, dict):
-        raise SettingsError(f"{path}: it has no mapping of names to values at its top", hint=_HINT)
+        raise SettingsError(f"{path}: its top level is not a mapping of names to values", hint=_HINT)
     return data
 
 
@@ -135,7 +135,7 @@ def _parse_json(path: Path, text: str) -> Any:
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise SettingsError(f"{path}: it nests too deep") from error
+        raise SettingsError(f"{path}: it is nested too deeply") from error
     except ValueError as error:
         raise SettingsError(f"{path}: not JSON: {escape_untrusted(str(error))}") from error
 
@@ -147,13 +147,13 @@ def _parse_yaml(path: Path, text: str) -> Any:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         return None if root is None else _PlainYaml(path).read(root)
     except RecursionError as error:
-        raise SettingsError(f"{path}: it nests too deep") from error
+        raise SettingsError(f"{path}: it is nested too deeply") from error
     except yaml.YAMLError as error:
         problem = getattr(error, "problem", None) or "it cannot be read"
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
         is_template = "{%" in text or "{{" in text
-        hint = "it has a template, and import renders none: give it the rendered file" if is_template else ""
+        hint = "it has a template, which import does not render: use the rendered file" if is_template else ""
         raise SettingsError(f"{place}: not YAML: {escape_untrusted(problem)}", hint=hint) from error
 
 
@@ -192,7 +192,7 @@ def _scalar(node: "yaml.Node") -> str | bool | None:
 def _recognise(path: Path, data: dict[str, Any]) -> Format:
     kinds = list(_formats(path, data))
     if not kinds:
-        raise SettingsError(f"{path}: it has none of the forms that import reads", hint=_HINT)
+        raise SettingsError(f"{path}: it is not in a format that import reads", hint=_HINT)
     return kinds[0]
 
 

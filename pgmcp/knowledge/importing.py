@@ -21,7 +21,7 @@ Explain = Callable[[str], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import gives: entries whose SQL PostgreSQL can plan, and what was left out."""
+    """The result of an import: entries whose SQL PostgreSQL can plan, and the parts that were left out."""
 
     entries: tuple[Entry, ...]
     left_out: tuple[LeftOut, ...]
@@ -34,7 +34,7 @@ def read_knowledge(
     schemas: Mapping[str, str],
     comments: Sequence[Sequence[Any]] = (),
 ) -> tuple[list[Knowledge], list[LeftOut]]:
-    """Return what each file says, and the files that were left out.
+    """Return the knowledge in each file, and the files that were left out.
 
     Args:
         schemas: schemas of this database by schemas of the files.
@@ -77,7 +77,7 @@ def _read(
 async def check_knowledge(
     found: Sequence[Knowledge], left_out: Sequence[LeftOut], explain: Explain
 ) -> Imported:
-    """Return the entries that PostgreSQL can plan; the first of several with one name is taken.
+    """Return the entries that PostgreSQL can plan; of several with one name, the first.
 
     Raises:
         PgmcpError: statements cannot be checked at all.

@@ -1,4 +1,4 @@
-"""Notes on tables and columns, without what the catalog already says."""
+"""Notes on tables and columns, without facts that are already in the catalog."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -14,7 +14,7 @@ _SAME_AS_COMMENT: Final = "the comment in the database says the same"
 def note_table(
     knowledge: Knowledge, tables: Tables, table: Table, text: str, synonyms: Sequence[str] = ()
 ) -> None:
-    """Note what a table is, unless its comment says the same."""
+    """Add a note on a table, unless its comment says the same."""
     name = tables.spell(table)
     _note(knowledge, name, text, table.comment)
     _note_synonyms(knowledge, name, synonyms)
@@ -23,7 +23,7 @@ def note_table(
 def note_column(
     knowledge: Knowledge, tables: Tables, table: Table, column: str, text: str, synonyms: Sequence[str] = ()
 ) -> None:
-    """Note what a column is, unless its comment says the same; a column that is missing is left out."""
+    """Add a note on a column, unless its comment says the same; leave out an unknown column."""
     try:
         found = find_column(table, column)
     except NotTakenError as error:
@@ -43,7 +43,7 @@ def note_values(
     *,
     is_partial: bool,
 ) -> None:
-    """Note the accepted values of a column, unless the catalog lists the same.
+    """Add a note on the accepted values of a column, unless the catalog lists the same.
 
     Raises:
         NotTakenError: there is no such column.

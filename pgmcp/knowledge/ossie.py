@@ -89,7 +89,9 @@ def _check_keys(item: Mapping[str, Any], table: Table, tables: Tables, knowledge
         columns = texts_of(key) if key else []
         if columns and not is_unique(table, columns):
             names = ", ".join(columns)
-            knowledge.remark(f"the file calls {names} a key of {tables.spell(table)}, the catalog does not")
+            knowledge.remark(
+                f"the file declares {names} as a key of {tables.spell(table)}, but the catalog does not"
+            )
 
 
 def _describe_field(

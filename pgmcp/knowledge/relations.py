@@ -1,7 +1,7 @@
 """Writes expressions that name fields of several datasets as one statement over joined tables.
 
 Used for Apache Ossie and Cube: datasets with fields, and relationships from a many side to a one side. A join
-is taken only if the catalog proves that the one side is unique, so that no row counts twice.
+is used only if the catalog proves that the one side is unique, so that no row counts twice.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -85,7 +85,7 @@ class Relations:
         return self._datasets.get(name) or self._by_folded.get(name.lower())
 
     def aggregate(self, text: str) -> tuple[str, str]:
-        """Return an expression of aggregates over `dataset.field` as SQL, and what follows FROM.
+        """Return an expression of aggregates over `dataset.field` as SQL, and the text after FROM.
 
         Raises:
             NotTakenError: it is no such expression, or a join would count rows twice.

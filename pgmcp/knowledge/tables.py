@@ -42,7 +42,7 @@ class Tables:
         self._schemas = {name.lower(): schema for name, schema in (schemas or {}).items()}
 
     def find(self, source: SourceName, knowledge: Knowledge) -> Table:
-        """Return a table; by its name alone if the catalog lacks the file's schema, which is remarked.
+        """Return a table; if the catalog lacks the file's schema, find it by name alone, with a remark.
 
         Raises:
             NotTakenError: there is no such table, or several have the name.

@@ -1,7 +1,7 @@
 """Default filters of the context file that a query lacks.
 
-Only a filter written as a condition on the table's own columns is checked; one in words is for the model
-alone. A query that has a condition on one of these columns has decided for itself.
+Only a filter that is a condition on the table's own columns is checked; a filter in words is only for the
+model. If a query has a condition on one of these columns, the filter does not count as missing.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,7 +28,8 @@ class MissingFilter:
     Attributes:
         table: as the catalog shows it.
         condition: as the operator wrote it.
-        is_offered: whether the model should be asked to reconsider; not if the question speaks of the filter.
+        is_offered: whether the model should be asked to reconsider; False if the question mentions the
+            filter.
         probe: returns whether the table has rows that the filter leaves out.
     """
 
@@ -67,7 +68,7 @@ def find_missing_filters(
 
 
 async def drop_idle(missing: Sequence[MissingFilter], fetch: Fetch) -> list[MissingFilter]:
-    """Return the filters that leave out rows of their tables.
+    """Return the filters that exclude rows of their tables.
 
     Args:
         fetch: if it fails, the filter is dropped.

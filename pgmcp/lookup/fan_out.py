@@ -1,15 +1,15 @@
 """Aggregates over rows that a join repeats: sum(orders.total) after a join with order_items.
 
-Keys and equated columns say which tables a row of another table determines. An aggregate over a table is
-suspect if the join contains tables that its rows do not determine. It is reported only if the join as written
-does repeat rows within a group, which PostgreSQL evaluates, because a condition may keep one row of each.
+Keys and equated columns show whether a row of one table determines one row of another. An aggregate over a
+table is suspect if the join contains tables that its rows do not determine. A suspect is reported only if
+PostgreSQL finds that the join repeats rows within a group, because a condition may leave one row of each.
 
-Which aggregates are spoilt:
+Effects of repeated rows:
 
     sum, avg, stddev, variance, percentile, mode   a repeated row counts more than once
     count(key)                                     likewise, unless the groups are rows of that table
     min, max, bool_and, bool_or, DISTINCT          repeats change nothing
-    count(*)                                       counts what the join has, which may be meant
+    count(*)                                       counts rows of the join, which may be intended
 
 A repeated row is not always a mistake: sum(products.price) over order items adds the price of each item sold.
 There are therefore three cases. The model is offered a repair if the repeating table is a part of the
@@ -32,7 +32,7 @@ _WEIGHED: Final = frozenset(
     {"sum", "avg", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp"}
     | {"mode", "percentile_cont", "percentile_disc"}
 )
-# An amount for each use: to add it once for each row that refers to it is what is usually meant.
+# Amounts per use: a sum over the rows that refer to them usually intends to repeat them.
 _UNIT_WORD_LIST: Final = """
 age capacity cost credits distance duration fee height hours length level msrp points price quantity rank rate
 rating salary score size wage weight year
@@ -54,10 +54,10 @@ class FanOut:
 
     Attributes:
         aggregated: "sum(orders.total)".
-        table: whose rows are repeated.
+        table: the table whose rows are repeated.
         repeated_by: the joined tables that repeat them.
         is_offered: whether the model should be asked to reconsider.
-        is_certain: whether rows were found to be repeated; False if there was no time to check.
+        is_certain: whether repeated rows were found; False if there was no time to check.
         probe: returns whether the join repeats rows within a group.
     """
 
@@ -176,7 +176,7 @@ class _Judge:
         return f"{block.with_sql}{_PROBE.format(repeated=repeated)}"
 
     def _grouped(self, determined: set[str]) -> tuple[list[_Place], bool]:
-        """Return the columns that the block groups by, and whether no computed group is left out."""
+        """Return the columns that the block groups by, and whether they are all of its groups."""
         columns: list[_Place] = []
         is_whole = True
         for item in self._block.grouped:
@@ -246,7 +246,7 @@ class _Judge:
         return [key for key in keys if key and key not in table.without_overlaps]
 
     def _determined_by(self, aliases: Sequence[str]) -> set[str]:
-        """Return the tables of which a combination of rows of `aliases` determines one row each."""
+        """Return the tables in which a combination of rows of `aliases` determines one row."""
         known = set(aliases)
         while added := {alias for alias in self._tables.keys() - known if self._is_determined(alias, known)}:
             known |= added

@@ -19,10 +19,10 @@ from pgmcp.execution.result import Rows
 from pgmcp.lookup.search import STOP_WORDS, search
 
 MAX_COLUMNS: Final = 8
-"""Columns that one question is looked up in."""
+"""Maximum number of columns in which one question is looked up."""
 
 MAX_FOUND: Final = 3
-"""Values of one column; more would distract the model."""
+"""Maximum number of values of one column; more would distract the model."""
 
 _MAX_PHRASES = 60
 _MAX_PHRASE_WORDS = 4

@@ -1,4 +1,4 @@
-"""Patterns in the settings that match nothing in a database, most likely because of a typing mistake."""
+"""Finds patterns in the settings that match nothing in a database, most likely because of a typo."""
 
 import logging
 from collections.abc import Iterable, Iterator

@@ -37,7 +37,7 @@ _KEPT_NAMES = 10_000
 
 _MAX_FOUND_TABLES = 60
 _FEWEST_TOKENS = 40
-"""Hardly any table needs fewer; with fewer left, the search for one that fits would take too long."""
+"""Hardly any table needs fewer tokens; below this, the search for a table that fits would take too long."""
 
 _TARGET_SHARES = (0.8, 0.5)  # share of a table's score for its targets, and for their targets
 _BETWEEN_SHARE = 0.6  # share of the lower of two scores, for a table that references both tables
@@ -84,7 +84,7 @@ class Selection:
 def select_for_prompt(
     catalog: Catalog, question: str, *, token_budget: int, count_tokens: Callable[[str], int]
 ) -> Selection:
-    """Return what a prompt about this question should show of the schema, in at most `token_budget` tokens.
+    """Return the part of the schema for a prompt about this question, in at most `token_budget` tokens.
 
     Returns the whole schema if it fits, shortened as little as possible (see `_LIMITS`). Otherwise returns
     the tables that match the question, the tables they join through, and, if there is room, the names of

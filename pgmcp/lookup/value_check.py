@@ -1,4 +1,4 @@
-"""Texts that a query compares columns with and that these do not hold, and what they hold instead.
+"""Finds texts that a query compares with columns that do not contain them, and similar values there.
 
 The catalog's lists of values are checked first. Only for a query that found nothing is the table itself read,
 at most `_MAX_SCANNED_ROWS` rows. For a column whose values may not be shown, the only thing reported is that

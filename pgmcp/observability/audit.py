@@ -66,7 +66,7 @@ class AuditFile:
             ) from error
 
     def close(self) -> None:
-        """Close the file; a line that could not be written has been reported."""
+        """Close the file. Failed writes were already reported."""
         with suppress(OSError):
             self._file.close()
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _MAX_TARGET_CHARACTERS = 100
 
 FLUSH_TIMEOUT_S = 2.0
-"""Maximum delay of the server's end by a collector that does not answer."""
+"""Maximum time that a silent collector can delay the server's end."""
 
 
 def start_telemetry(
@@ -100,7 +100,7 @@ def _check_installed() -> None:
 
 
 def _otlp(resource: "Resource") -> "tuple[TracerProvider, MetricReader, list[Any]]":
-    """Return what sends spans and metrics, and the exporters that have to be shut down."""
+    """Return the provider and reader that send spans and metrics, and the exporters to shut down."""
     from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader

@@ -110,8 +110,7 @@ class Database:
         row_security: where policies apply for its role; None if answers do not mention them.
         fetch: runs pgmcp's own catalog statements, to explain names that the catalog leaves out; None
             explains none.
-        identities: returns the database with each caller's role; None if all callers have the login
-            role.
+        identities: returns the database with each caller's role; None if all callers have the login role.
         identity: the caller of this object; None for the login role.
         named: returns this database for the calls of a principal (its name, its id) and a host:
             pg_stat_activity shows both names, and the principal gets only a share of the workers. None:
@@ -180,7 +179,7 @@ class Bounds:
 
 
 class CallOptions(Struct, frozen=True, kw_only=True):
-    """What comes with a question or a statement.
+    """The options of a question or a statement.
 
     Attributes:
         database: None for the default one.
@@ -200,7 +199,7 @@ class CallOptions(Struct, frozen=True, kw_only=True):
 
 
 class QueryOptions(CallOptions, frozen=True, kw_only=True):
-    """What comes with a question.
+    """The options of a question.
 
     Attributes:
         reading: how the question should be read; "" leaves it open.
@@ -225,7 +224,7 @@ class Call(Struct, kw_only=True):
         row_count: of the last statement that was run.
         model: who was asked to write the SQL; None if no model was asked.
         tokens_in: prompt tokens over all model calls.
-        tokens_cached: those of them that came from the provider's cache.
+        tokens_cached: prompt tokens that came from the provider's cache.
         tokens_out: completion tokens over all model calls.
         elapsed_ms: milliseconds by stage, in the order they ran.
     """
@@ -260,7 +259,7 @@ class Request(Struct, kw_only=True):
         notes: remarks on the rows of the last statement that ran.
         reading: how the question should be read; "" leaves it to the model.
         follow_up: other readings that the caller can ask for.
-        spent: what the model's reply has cost before one of its readings was chosen.
+        spent: the cost of the model's reply before one of its readings was chosen.
     """
 
     call: Call

@@ -1,4 +1,4 @@
-"""What every call has: a number, an admission, a time limit, and observers."""
+"""Gives every call a number, an admission, a time limit, and observers."""
 
 import asyncio
 import itertools
@@ -21,7 +21,7 @@ from pgmcp.pipeline.tracer import Tracer
 
 
 class Calls:
-    """Begins calls, and bounds and reports them.
+    """Begins calls, limits their time and reports them.
 
     Args:
         database_names: the default one first.
@@ -87,7 +87,7 @@ class Calls:
                 raise
             except TimeoutError:
                 raise DeadlineExceededError(
-                    f"the call took longer than {self.timeout_s:g} s, the model included",
+                    f"the call took longer than {self.timeout_s:g} s, including the model",
                     hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
                 ) from None
 

@@ -8,7 +8,7 @@ NONE_OF_THESE = "None of these"
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person may choose from, and what the model's reply has cost; can be kept as JSON.
+    """The readings that a person may choose from, and the cost of the model's reply; can be stored as JSON.
 
     Attributes:
         readings: two or more, the usual one first.
@@ -25,7 +25,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """What a person is shown: the readings, the usual one first, and a way out."""
+        """The titles that a person sees: the readings, the usual one first, and "None of these"."""
         return (*(reading.title for reading in self.readings), NONE_OF_THESE)
 
     def reply_for(self, title: str | None) -> SqlReply:

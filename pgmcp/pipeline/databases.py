@@ -14,7 +14,7 @@ from pgmcp.validation.references import find_references
 
 
 class Databases:
-    """Finds a database by name, and what a caller may see of it."""
+    """Finds a database by name, with the rights of a caller."""
 
     def __init__(self, databases: Mapping[str, Database]) -> None:
         """Serve these databases by name; the first is the default one."""

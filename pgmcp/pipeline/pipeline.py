@@ -36,8 +36,8 @@ from pgmcp.pipeline.tracer import Observer, Tracer
 from pgmcp.pipeline.writing import SqlWriter, find_verified_sql, spell_given
 
 VERIFIED_SQL_FAILED: Final = (
-    "the operator's verified SQL for this question failed: have it corrected in the context file, or ask in "
-    "other words"
+    "the operator's verified SQL for this question failed: have it corrected in the context file, or "
+    "rephrase the question"
 )
 
 _CALL_OPTIONS: Final = CallOptions()
@@ -157,8 +157,8 @@ class Pipeline:
             request.spent = choice
             if title == NONE_OF_THESE:
                 raise UnanswerableError(
-                    "none of these readings is meant",
-                    hint="ask again and say what is meant; search_schema shows what there is",
+                    "none of the offered readings is meant",
+                    hint="ask again and say what is meant; search_schema shows the available tables",
                 )
             request.reading = title or ""
             return await self._repair_loop.answer(request, choice.reply_for(title))
@@ -206,7 +206,7 @@ class Pipeline:
         """Run one read-only statement that the caller wrote.
 
         Raises:
-            PgmcpError: the statement was rejected or failed, or a bound was reached.
+            PgmcpError: the statement was rejected or failed, or a limit was reached.
         """
         with self._calls.bounded(call := self._begin(Operation.EXECUTE_SQL, options)):
             await self._calls.admit(call)

@@ -21,7 +21,8 @@ from pgmcp.pipeline.tracer import Tracer
 from pgmcp.pipeline.writing import SqlWriter, unanswerable
 
 SECOND_ANSWER_RESERVE_S: Final = 1.0
-"""Part of a call's time that a second attempt may not use, so that the first answer can still be given."""
+"""Share of a call's time that a second attempt must not use, so that the first answer can still be returned.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +110,12 @@ def take_usual_reading(request: Request, reply: SqlReply) -> SqlReply:
     if not reply.readings or request.reading:
         return reply
     usual, *others = reply.readings
-    request.reading = usual.title  # a repair keeps to it
+    request.reading = usual.title  # a repair keeps this reading
     request.follow_up = tuple(reading.title for reading in others)
     assumptions = dict.fromkeys((usual.title, *reply.assumptions))
     return msgspec.structs.replace(reply, assumptions=tuple(assumptions))
 
 
 def is_better(second: SecondAnswer, first_rows: Rows | None, first: CheckResult) -> bool:
-    """Return whether to give the second answer; corrected values count only if they found something."""
+    """Return whether the second answer is better; corrected values count only if they found rows."""
     return not first.mismatches or found_something(second.rows) or not found_something(first_rows)

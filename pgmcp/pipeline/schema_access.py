@@ -1,4 +1,4 @@
-"""What callers do with the schema: search it, read it again, read it as a resource."""
+"""Searches the schema for callers, reads it again, and limits its reads as a resource."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from pgmcp.pipeline.several import Outcome, run_on_each
 from pgmcp.untrusted import escape_untrusted
 
 _SHARE_OF_TIMEOUT: Final = 0.8
-"""Part of a call's time after which one of several databases counts as failed."""
+"""Share of a call's time after which one of several databases counts as failed."""
 
 _MIN_FOUND_TABLES: Final = 3
 """Minimum number of tables from each database in a search."""

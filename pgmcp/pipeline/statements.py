@@ -1,4 +1,4 @@
-"""Validates and runs one statement; adds to an error what explains it."""
+"""Validates and runs one statement; adds explanations to its errors."""
 
 import asyncio
 import time
@@ -25,10 +25,10 @@ ADVICE_TIMEOUT_S: Final = 2.0
 """How long a statement waits for a read of the catalog, for similar names or a note on row-level security."""
 
 LOOKUP_TIMEOUT_S: Final = 2.0
-"""For all value lookups that one statement causes."""
+"""Timeout of all value lookups for one statement."""
 
 LOOKUP_LIMITS: Final = RowLimits(max_rows=500, max_bytes=256 << 10, max_cell_bytes=1024)
-"""Of one lookup of a text's spelling in a column."""
+"""Timeout of one lookup of a text's spelling in a column."""
 
 EXPLAIN: Final = "EXPLAIN "
 PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=64 << 10, max_cell_bytes=64 << 10)
@@ -36,11 +36,11 @@ NAME_AND_SYNTAX_ERRORS: Final = "42"
 """Class of SQLSTATEs that planning finds like running (PostgreSQL manual, appendix A)."""
 
 KEPT_VALIDATIONS: Final = 128
-"""Number of remembered accepted statements, see `pgmcp.validation.memo`."""
+"""Number of accepted statements in the cache, see `pgmcp.validation.memo`."""
 
 
 class StatementRunner:
-    """Runs statements of a model or a caller, and our own value lookups, with the same guards."""
+    """Runs statements of a model or a caller, and pgmcp's own value lookups, with the same guards."""
 
     def __init__(
         self, *, statement_timeout_s: float, tracer: Tracer, clock: Callable[[], float] = time.monotonic
@@ -73,7 +73,7 @@ class StatementRunner:
     async def _run_once(self, request: Request, sql: str) -> Rows | None:
         try:
             with self._tracer.stage(request.call, Stage.VALIDATE):
-                # Awaited even if it must be read first: an object that is not known yet may be a trap.
+                # Awaited even if it must be read first, because an unknown object may be dangerous.
                 policies = request.database.functions
                 statement = self._validate(sql, functions=policies.peek() or await policies.get())
                 _refuse_row_counts(request.database, statement)

@@ -135,7 +135,7 @@ def unanswerable(reply: SqlReply) -> UnanswerableError:
     instead = f"ask instead: {reply.follow_up}; " if reply.follow_up else ""
     return UnanswerableError(
         reply.reason or "the model found no answer in this schema",
-        hint=f"{instead}search_schema shows what there is; name the tables or columns you mean",
+        hint=f"{instead}search_schema shows the available tables; name the tables or columns you mean",
     )
 
 

@@ -141,7 +141,7 @@ class DatabaseSettings(Section):
             raise reject(given[0], "the URL contains a password too: remove it there")
 
     def _check_ssh(self) -> None:
-        """Reject what cannot go through a tunnel: it has one end, at one host that the settings name."""
+        """Reject settings that do not work through a tunnel, which leads to one named host."""
         if self.ssh is None:
             if self.ssh_config is not None:
                 raise reject("ssh_config", "expected SSH to be set too")
@@ -207,10 +207,10 @@ class DatabaseSettings(Section):
 
 
 LOCATING_FIELDS = ("url", "host", "dbname", "user", "service")
-"""Each of these locates a database; an empty URL leaves it to libpq's environment."""
+"""Each of these fields locates a database; an empty URL leaves the location to libpq's environment."""
 
 PASSWORD_FIELDS = ("password", "password_file", "password_command")
-"""A database has one of them; the one in the source of highest precedence counts."""
+"""A database has only one of these fields; the one in the source with the highest precedence counts."""
 
 _LIBPQ_FIELDS = (
     "host",

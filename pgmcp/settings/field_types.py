@@ -1,4 +1,4 @@
-"""Types of settings: what a value must look like, beyond numbers and their ranges."""
+"""Types of settings and the allowed forms of their values, except numbers and their ranges."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def split_command(text: str) -> list[str]:
     """Return a program and its arguments, quoted as in a shell.
 
     Raises:
-        ValueError: it is no command, or it needs a shell; the message does not contain it.
+        ValueError: the text is not a command, or it needs a shell; the message does not contain it.
     """
     try:
         words = shlex.split(text, posix=os.name != "nt")

@@ -4,9 +4,9 @@
                `relay`           └──────── `keeper` ──────┘
 
 `tunnel` is the front's side. It starts one `keeper` process per database, which runs ssh and ends with the
-front. A worker only gets the parameters of its connection. `ssh_errors` explains what ssh wrote.
+front. A worker only gets the parameters of its connection. `ssh_errors` explains the messages of ssh.
 
-libpq uses no TLS on a UNIX socket, whatever `sslmode` says. Therefore workers connect to a loopback port with
+libpq uses no TLS on a UNIX socket, regardless of `sslmode`. Therefore workers connect to a loopback port with
 the database's own name as `host` and the port's address as `hostaddr`: TLS then verifies the database's name.
 The port accepts connections of this user only. With `sslmode=disable` workers connect to the private socket.
 """

@@ -20,7 +20,7 @@ from typing import Final
 from pgmcp.tunnel.relay import Relay
 
 GRACE_S: Final = 2.0
-"""How long connections may last when the front is gone."""
+"""How long connections may last after the front has ended."""
 
 _POLL_S: Final = 0.02
 _PR_SET_PDEATHSIG: Final = 1
@@ -32,13 +32,13 @@ async def keep(target: Path, port: int, ssh: Sequence[str]) -> int:
 
     Args:
         target: the socket that ssh will create.
-        port: the database's, for the relay; 0: no relay.
+        port: the database's port, for the relay; 0 uses no relay.
         ssh: its command line.
     """
     process = await asyncio.create_subprocess_exec(
         *ssh, stdin=DEVNULL, stdout=DEVNULL, preexec_fn=_die_with_parent()
     )
-    # Only ssh writes to standard error from here on: for the front, its end is the end of ssh.
+    # From here on, only ssh writes to standard error, so the front sees its end as the end of ssh.
     with open(os.devnull, "wb") as null:  # noqa: PTH123
         os.dup2(null.fileno(), 2)
     front = asyncio.create_task(_wait_for_front())
@@ -68,7 +68,7 @@ async def _wait_for_front() -> bool:
 
 
 async def _is_open(target: Path, ends: set["asyncio.Task[bool] | asyncio.Task[int]"]) -> bool:
-    """Wait until ssh listens, which it does once it has logged in; return False if something ends before."""
+    """Wait until ssh has logged in and listens; return False if ssh or standard input ends before."""
     while not target.is_socket():
         done, _ = await asyncio.wait(ends, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
         if done:
@@ -91,7 +91,7 @@ async def _end(process: Process) -> None:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """Return what makes ssh end with this process, even if it is killed (Linux)."""
+    """Return a function that makes ssh end with this process, even if this process is killed (Linux)."""
     if sys.platform != "linux":
         return None
     parent, prctl = os.getpid(), ctypes.CDLL(None).prctl

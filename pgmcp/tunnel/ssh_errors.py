@@ -1,4 +1,4 @@
-"""Explains what ssh wrote to standard error."""
+"""Explains the messages that ssh wrote to standard error."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from pgmcp.errors import TunnelError
 
 _MAX_CHARACTERS: Final = 200
 _REFUSED: Final = re.compile(r"channel \d+: open failed: (.*)")
-"""What ssh writes when the bastion makes no connection to the database; the tunnel itself stays open."""
+"""The line that ssh writes if the bastion cannot connect to the database; the tunnel itself stays open."""
 
 _TRY_IT: Final = "as the user that runs this server, run `ssh {bastion}` in a terminal"
 
@@ -47,8 +47,8 @@ _CAUSES: Final = (
     ),
     (
         r"No user exists for uid",
-        "ssh does not run as a user without a name",
-        "run this server as a user that /etc/passwd has, also in a container",
+        "ssh refuses to run as a user without a name",
+        "run this server as a user that is in /etc/passwd, also in a container",
     ),
     (
         r"path .*too long|cannot listen to path|Could not request local forwarding",
@@ -65,8 +65,8 @@ _REFUSALS: Final = (
     (
         r"administratively prohibited|unknown channel type",
         "the bastion does not allow a connection to {place}",
-        "its administrator allows it in sshd_config: AllowTcpForwarding yes or local, and PermitOpen "
-        "{place}; in authorized_keys, no `restrict` or `no-port-forwarding`",
+        "have its administrator allow it in sshd_config: AllowTcpForwarding yes or local, and PermitOpen "
+        "{place}; authorized_keys must not have `restrict` or `no-port-forwarding`",
     ),
     (
         r"Name or service not known|Temporary failure|nodename nor servname|No address associated",
@@ -88,15 +88,15 @@ _BROKEN: Final = "the next call opens the tunnel again; if it happens often, see
 
 
 def is_refusal(line: str) -> bool:
-    """Return whether a line says that the bastion made no connection to the database."""
+    """Return whether a line says that the bastion could not connect to the database."""
     return _REFUSED.match(line) is not None
 
 
 def refusal_error(line: str, bastion: str, place: str) -> TunnelError:
-    """Return the error for a connection that the bastion did not make.
+    """Return the error for a connection that the bastion could not make.
 
     Args:
-        line: for which `is_refusal` is true.
+        line: a line of ssh for which `is_refusal` is true.
         bastion: as in the settings.
         place: host and port of the database, as the bastion sees them.
     """
@@ -107,7 +107,7 @@ def refusal_error(line: str, bastion: str, place: str) -> TunnelError:
             return TunnelError(
                 f"{text.format(place=place)} (SSH through {bastion}: {reason})", hint=hint.format(place=place)
             )
-    return TunnelError(f"the bastion {bastion} makes no connection to {place}: {reason}")
+    return TunnelError(f"the bastion {bastion} could not connect to {place}: {reason}")
 
 
 def opening_error(lines: Sequence[str], bastion: str, exit_code: int | None) -> TunnelError:

@@ -22,10 +22,10 @@ from pgmcp.tunnel.ssh_errors import broken_error, is_refusal, last_line, opening
 logger = logging.getLogger(__name__)
 
 OPEN_TIMEOUT_S: Final = 20.0
-"""For the whole login, through further hosts too; a connection may take 30 s in all."""
+"""Timeout of the whole login, also through further hosts; a connection may take 30 s in all."""
 
 EXPLAIN_TIMEOUT_S: Final = 1.0
-"""How long to wait for ssh's own words after a connection broke: they may come after its end."""
+"""How long to wait for ssh's message after a connection broke, because it may arrive later."""
 
 _CONNECT_TIMEOUT_S: Final = 15
 _ALIVE_INTERVAL_S: Final = 5
@@ -35,7 +35,7 @@ _CLOSE: Final = b"."
 _CLOSE_TIMEOUT_S: Final = 2.0
 
 _OPTIONS: Final = {
-    "BatchMode": "yes",  # no question is asked
+    "BatchMode": "yes",  # ssh must not ask questions
     "StrictHostKeyChecking": "yes",
     "ControlPath": "none",  # a connection shared with others would outlive this server
     "ConnectTimeout": str(_CONNECT_TIMEOUT_S),
@@ -43,7 +43,7 @@ _OPTIONS: Final = {
     "ServerAliveCountMax": "3",
     "ExitOnForwardFailure": "no",  # a forward of the user's configuration may be in use elsewhere
     "StreamLocalBindMask": "0177",
-    "LogLevel": "INFO",  # below it ssh does not say why the bastion made no connection
+    "LogLevel": "INFO",  # at lower levels, ssh does not say why the bastion could not connect
 }
 
 
@@ -52,11 +52,11 @@ class Route:
     """The way to a database through a bastion.
 
     Attributes:
-        bastion: what ssh calls it: user@host, ssh://user@host:port or a name of its configuration.
-        config: file for `ssh -F`; None: ssh's own.
-        host: of the database, as the bastion sees it.
-        port: of the database.
-        is_plain: TLS is switched off, so libpq can use the private socket.
+        bastion: its name for ssh: user@host, ssh://user@host:port or a host of ssh's configuration.
+        config: file for `ssh -F`; None uses ssh's own configuration.
+        host: host of the database, as the bastion sees it.
+        port: port of the database.
+        is_plain: whether TLS is off, so that libpq can use the private socket.
     """
 
     bastion: str
@@ -106,7 +106,7 @@ class _Attempt:
         return self.process.returncode is not None or self.reading.done()
 
     async def _read_errors(self) -> None:
-        """Keep what ssh says; ends with the process."""
+        """Collect the messages of ssh; ends with the process."""
         assert self.process.stderr is not None  # noqa: S101
         with suppress(ValueError):  # a line without end
             while line := await self.process.stderr.readline():
@@ -126,7 +126,7 @@ class Tunnel:
         """Prepare; nothing is started before `open`.
 
         Args:
-            name: what the settings call the database, for the log.
+            name: the database's name in the settings, for the log.
         """
         self.route = route
         self._name = name
@@ -136,7 +136,7 @@ class Tunnel:
 
     @property
     def state(self) -> str:
-        """What doctor says: whether the tunnel is open, for how long, and where it begins."""
+        """The tunnel's state for `pgmcp doctor`: whether it is open, for how long, and its local end."""
         attempt = self._attempt
         if attempt is None or not attempt.is_open:
             return "not open"
@@ -155,7 +155,7 @@ class Tunnel:
         """Return libpq's parameters for a connection through the tunnel; open it if it is not.
 
         Raises:
-            TunnelError: it cannot be opened.
+            TunnelError: the tunnel cannot be opened.
         """
         if self._attempt is not None and self._attempt.is_open:
             return self._attempt.params
@@ -168,8 +168,8 @@ class Tunnel:
         """Return the tunnel's own error if it is the cause of a failure, or else the failure.
 
         Args:
-            error: of a connection through the tunnel.
-            was_connecting: whether it was being made, so that the bastion may have refused it.
+            error: the error of a connection through the tunnel.
+            was_connecting: whether the connection was being made, so that the bastion may have refused it.
         """
         attempt = self._attempt
         if isinstance(error, TunnelError) or attempt is None:
@@ -185,7 +185,7 @@ class Tunnel:
         return broken_error(attempt.lines, self.route.bastion) if attempt.has_ended else error
 
     async def close(self) -> None:
-        """End the tunnel; no connection uses it any more."""
+        """End the tunnel; call it when no connection uses it any more."""
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
@@ -205,7 +205,7 @@ class Tunnel:
 
     async def _note_end(self, attempt: _Attempt) -> None:
         reason = last_line(attempt.lines) or "no reason given"
-        logger.warning("database %s: the SSH tunnel ended, opening another: %s", self._name, reason)
+        logger.warning("database %s: the SSH tunnel ended; opening another one: %s", self._name, reason)
         self._attempt = None
         await _end(attempt)
 
@@ -239,7 +239,7 @@ class Tunnel:
                 raise
         if not attempt.params:
             await _end(attempt)
-            lines = list(attempt.lines) or [f"no login within {OPEN_TIMEOUT_S:.0f} s"]
+            lines = list(attempt.lines) or [f"ssh did not log in within {OPEN_TIMEOUT_S:.0f} s"]
             raise opening_error(lines, self.route.bastion, process.returncode)
         attempt.opened_at_s = time.monotonic()
         self._attempt = attempt
@@ -256,7 +256,7 @@ class Tunnel:
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without secrets of pgmcp, and without a way to ask for a password."""
+    """Return the environment without pgmcp's secrets, and without programs that ask for a password."""
     kept = {
         name: text
         for name, text in environ.items()

@@ -1,15 +1,15 @@
 """The `_meta` data of a reply: what the result view needs besides text and structured content of the answer.
 
-The view (`result_view.html`, built from scripts/view) draws the structured content. That
-is bound by the model's budget of tokens; a person can look at more. So a host
-that shows the view gets, in the result's `_meta`, what the budget left out:
+The view (`result_view.html`, built from scripts/view) draws the structured content, which is limited by the
+model's token budget. A person can look at more, so a host that shows the view gets the omitted data in the
+result's `_meta`:
 
     {"question": "How many …" | null,
      "sql": "select …",                  whole, whether or not the caller asked to see it
      "table": null                       the structured content holds all that was fetched; or
               {"columns": [{"name", "type"}, …], "rows": [[cell, …], …]},
-     "limit": null | "rows" | "bytes"    which bound ended the statement's result early,
-     "cut_cells": 0                      how many cells of `table` were cut by the bound on a cell,
+     "limit": null | "rows" | "bytes"    which limit ended the statement's result early,
+     "cut_cells": 0                      how many cells of `table` were cut by the limit of a cell,
      "chart": null | {"specification": Vega-Lite with its data and without `config`,
                       "configs": {"light": {…}, "dark": {…}},
                       "description": alternative text,

@@ -246,7 +246,7 @@ def test_an_export_that_a_bound_ended_says_so() -> None:
 
     text = render(exported(rows)).text
 
-    assert "The first 1 row is in /exports/a.csv (csv, 1234 bytes); the result reached its byte bound" in text
+    assert "The first 1 row is in /exports/a.csv (csv, 1234 bytes); the result reached its byte limit" in text
 
 
 def test_rows_that_do_not_fit_the_answer_are_in_the_exported_file() -> None:

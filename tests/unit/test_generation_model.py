@@ -440,7 +440,7 @@ async def test_credentials_in_the_base_url_are_not_shown(before_host: str, conne
         (content('{"sql": "", "answerable": true}'), "contains no SQL"),
         (content('{"sql": "SELECT', finish_reason="length"), "cut off"),
         (content("", finish_reason="content_filter"), "content filter"),
-        (refusal("I cannot help with that."), "declined: I cannot help with that."),
+        (refusal("I cannot help with that."), "refused to answer: I cannot help with that."),
     ],
     ids=["empty", "null", "prose", "broken JSON", "no SQL", "length", "content filter", "refusal"],
 )

@@ -44,17 +44,17 @@ def test_a_format_is_recognised_by_its_keys(name: str, text: str, format: Format
             "loses filters",
         ),
         ("o.yaml", "ontology: {name: x}", "ontology"),
-        ("x.json", "[1, 2]", "no mapping"),
-        ("x.json", '{"a": 1}', "none of the forms"),
+        ("x.json", "[1, 2]", "not a mapping"),
+        ("x.json", '{"a": 1}', "not in a format"),
         ("x.json", '{"a": ', "not JSON"),
-        ("x.json", '{"a": ' * 100_000, "nests too deep"),
+        ("x.json", '{"a": ' * 100_000, "nested too deeply"),
         ("x.json", b"\xff\xfe", "not UTF-8"),
         ("x.yaml", "a: [", "not YAML"),
-        ("x.yaml", "[" * 900, "nests too deep"),
-        ("x.yaml", "a: !!python/object/apply:os.system [echo]", "none of the forms"),
-        ("x.yaml", "cubes: &a [*a]", "nests too deep"),
+        ("x.yaml", "[" * 900, "nested too deeply"),
+        ("x.yaml", "a: !!python/object/apply:os.system [echo]", "not in a format"),
+        ("x.yaml", "cubes: &a [*a]", "nested too deeply"),
         ("x.yaml", "{% for x in y %}\ncubes:\n{% endfor %}", "not YAML"),
-        ("x.yaml", "", "no mapping"),
+        ("x.yaml", "", "not a mapping"),
     ],
 )
 def test_a_broken_or_hostile_file_is_a_clear_error(
@@ -116,7 +116,7 @@ def test_a_folder_of_cube_leaves_out_code_and_other_files(tmp_path: Path) -> Non
     assert [each.path.name for each in documents] == ["a.yml"]
     assert [each.why for each in left_out] == [
         "it is JavaScript, and import runs no code",
-        "it has none of the forms that import reads",
+        "it is not in a format that import reads",
     ]
     write(tmp_path, "nothing/readme", "x")
     with pytest.raises(SettingsError, match="no file that import reads"):

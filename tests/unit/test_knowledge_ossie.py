@@ -171,7 +171,7 @@ def test_joins_have_the_cardinality_that_the_catalog_proves() -> None:
         "fct_sales.customer_id = dim_customers.id": "at most one row of dim_customers for each of fct_sales",
         "dim_customers.name = loose.code": "no key proves how many rows match: aggregate before joining",
     }
-    assert knowledge.remarks == ["the file calls name a key of dim_customers, the catalog does not"]
+    assert knowledge.remarks == ["the file declares name as a key of dim_customers, but the catalog does not"]
     assert {each.what: each.why for each in knowledge.left_out} == {
         "dataset computed": "its source is a query, not a table",
         "relationship l": "its field status is not a column",

@@ -78,7 +78,7 @@ async def examine(environ: Mapping[str, str] | None = None) -> AsyncIterator[Che
         try:
             async for result in examine_remote(settings, fork_server):
                 yield result
-        except PgmcpError as error:  # serving would not start either
+        except PgmcpError as error:  # the server would not start either
             yield failed_check("settings", error)
         except Exception as error:
             yield unexpected_failure("databases", error, _REPORT_IT)

@@ -21,7 +21,8 @@ async def examine_fleet(limits: RateLimitSettings, http: HttpSettings) -> list[C
                 Status.FAIL,
                 f"{CHECK}: rate limits",
                 f"Redis cannot be used: {tried.text}",
-                "check PG_MCP_RATE_LIMIT_STORAGE_URL; it has to be a primary that takes writes and scripts",
+                "check PG_MCP_RATE_LIMIT_STORAGE_URL; it must lead to a primary that accepts writes and "
+                "scripts",
             )
         ]
     return [

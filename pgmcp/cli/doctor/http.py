@@ -1,4 +1,4 @@
-"""Checks of serving over HTTP: who may come, and whether the issuer can be asked."""
+"""Checks of serving over HTTP: who may call, and whether the issuer answers."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +51,7 @@ async def _check_issuer(issuer: str, jwks_url: str | None, fetcher: "Fetcher") -
             Status.FAIL,
             check,
             f"{issuer} publishes {len(listed)} keys, and none verifies signatures",
-            "it has to sign access tokens with RS, PS, ES or EdDSA",
+            "the issuer must sign access tokens with RS, PS, ES or EdDSA",
         )
     return CheckResult(Status.OK, check, f"{issuer} publishes {len(usable)} keys that verify signatures")
 
@@ -72,7 +72,9 @@ async def _check_introspection(settings: HttpSettings, url: str, fetcher: "Fetch
         return CheckResult(
             Status.FAIL,
             check,
-            f"{url} does not say that an unknown token is inactive",
-            "name the introspection endpoint of RFC 7662",
+            f"{url} does not report an unknown token as inactive",
+            "set PG_MCP_HTTP_INTROSPECTION_URL to the introspection endpoint of RFC 7662",
         )
-    return CheckResult(Status.OK, check, f"{url} takes our client and knows an unknown token as inactive")
+    return CheckResult(
+        Status.OK, check, f"{url} accepts pgmcp's client, and reports an unknown token as inactive"
+    )

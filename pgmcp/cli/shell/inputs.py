@@ -6,8 +6,8 @@ r"""Splits what a person types into SQL, questions and commands.
     ? select the best month  a question, because it begins with "?"
     Show the best month?     a question, because the line ends with "?"
 
-The first word decides, so that a person can predict it. Questions often begin with one of four keywords.
-These begin SQL only if the line ends with ";" or goes on like SQL: SHOW with the name of one setting, EXPLAIN
+The first word decides, so that a person can predict it. Questions often begin with one of four keywords. They
+begin SQL only if the line ends with ";" or continues like SQL: SHOW with the name of one setting, EXPLAIN
 with a statement, DO with a block, TABLE with a name.
 """
 
@@ -22,7 +22,7 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.lexer import Token, TokenKind, tokenize
 
 _READING: Final = ("select", "with", "values", "table", "explain", "show")
-# The guard refuses these, and says why; a model would be asked in vain.
+# The guard refuses these with the reason; asking a model would be useless.
 _WRITING: Final = """
 abort alter analyze begin call checkpoint close cluster comment commit copy create deallocate declare
 delete discard do drop end execute fetch grant import insert listen load lock merge move notify prepare

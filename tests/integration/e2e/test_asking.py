@@ -85,7 +85,7 @@ async def test_a_person_chooses_and_a_host_without_one_gets_the_usual_reading(
     assert (answer["rows"], answer["sql"]) == ([[2]], "SELECT 2 AS n")
     assert answer["assumptions"] == [f"you chose: {OTHER}"]
     assert answer["tokens"]["in"] == TOKENS_IN  # the model was asked once
-    assert "unanswerable: none of these readings is meant" in refused
+    assert "unanswerable: none of the offered readings is meant" in refused
     for each in (usual, again):  # the host answered at once without a choice, so it is not asked again
         assert (each["rows"], each["assumptions"], each["follow_up"]) == ([[1]], [USUAL], [OTHER])
     assert f"ask again with reading=\n- {OTHER}" in text

@@ -124,7 +124,7 @@ def test_a_question_the_schema_cannot_answer_is_refused(
     assert answered.returncode == 3
     assert answered.stdout == b""
     assert b"pgmcp: unanswerable: there is no weather in this schema" in answered.stderr
-    assert b"hint: `pgmcp schema` shows what there is" in answered.stderr
+    assert b"hint: `pgmcp schema` shows the available tables" in answered.stderr
 
 
 def test_without_a_model_it_says_what_to_set(shop_environment: dict[str, str], folder: Path) -> None:

@@ -713,7 +713,7 @@ def test_a_catalog_text_that_was_cut_is_shown_as_far_as_it_goes(url: str) -> Non
     wide, small = found(catalog, "wide"), found(catalog, "small")
     assert 0 < len(wide.columns) < 20
     assert wide.columns[0].name == "column_0"
-    assert "not all that the catalog says" in wide.comment
+    assert "only a part of its catalog entries" in wide.comment
     assert small.primary_key == ("id",)
     assert small.comment == ""
     assert column(small, "many").enum_labels[:2] == ("label 0", "label 1")
