@@ -4,9 +4,9 @@
     stateless era  the tool call ends with `input_required`; the host calls again with the person's answer
                    and the sealed state, which contains the drafts: the model is not asked again
 
-Only `accept` with one of the listed titles is an answer. Hosts also decline unseen, cancel without a form or
-accept an empty one: then the usual reading is given, and the answer lists the others. A host that gives no
-answer, or one that came too fast for a person, is not asked again for a while.
+Only `accept` with one of the listed titles is an answer. Some hosts decline without asking, cancel without a
+form, or accept an empty form; then the answer uses the usual reading and lists the others. A host that gives
+no answer, or answers too fast for a person, is not asked again for a while.
 """
 
 import asyncio
@@ -29,13 +29,13 @@ ASKING_TOOL: Final = "query"
 """The tool whose calls may ask."""
 
 STATE_LIFETIME_S: Final = 600.0
-"""For the answer of a person since 2026-07-28."""
+"""Maximum time for a person's answer since 2026-07-28."""
 
 FASTEST_PERSON_S: Final = 1.0
-"""An answer that came sooner and chooses nothing is the host's own."""
+"""A sooner answer without a choice comes from the host itself, not from a person."""
 
 QUIET_S: Final = 600.0
-"""Pause before a host is asked again that answered by itself."""
+"""Pause before pgmcp asks a host again that has answered by itself."""
 
 _MAX_QUIET_HOSTS: Final = 1_000
 _FIELD: Final = "reading"
@@ -49,7 +49,7 @@ class Asker:
 
     Args:
         timeout_s: for an answer in the session era; 0 never asks, in no era.
-        keys: for sealing, the first one seals; none are needed if one server answers all calls.
+        keys: keys for the state; the first one seals. Not needed if one server answers all calls.
         clock: measures how fast a host answers.
         now: returns the time that other servers know, too.
     """
@@ -102,9 +102,9 @@ class Asker:
         )
 
     async def resume(self, arguments: msgspec.Struct, caller: Caller) -> "tuple[Choice, str | None] | None":
-        """Return the choice of a repeated call and the chosen title, None for the usual reading.
+        """Return the choice of a repeated call, with the chosen title or None for the usual reading.
 
-        None in place of both: this is the first call, or its state was not sealed here for these arguments.
+        Return None for a first call, or if the state was not sealed here for these arguments.
         """
         channel = caller.channel
         if channel is None or not isinstance(channel.state, str):
@@ -167,7 +167,7 @@ def _form(choice: "Choice") -> dict[str, Any]:
 
 
 def _binding(arguments: msgspec.Struct, caller: Caller) -> bytes:
-    """Return what state is bound to: who calls what, with which arguments."""
+    """Return the data that the state is bound to: the caller, the tool and its arguments."""
     called = msgspec.json.encode(
         [type(arguments).__name__, caller.principal_id, msgspec.to_builtins(arguments)]
     )

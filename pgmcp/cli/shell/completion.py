@@ -1,4 +1,4 @@
-r"""Offers what can stand at the cursor: tables, columns, keywords, commands.
+r"""Completes the word at the cursor: tables, columns, keywords, commands.
 
     \d or          tables that begin with "or"
     from sal       tables and schemas
@@ -39,7 +39,7 @@ select from where group order having limit offset fetch join left right full inn
 union intersect except for window tablesample as set
 """
 _CLAUSES: Final = "|".join(_CLAUSE_TEXT.split())
-"""Words after a table that are no alias."""
+"""Words after a table that are not an alias."""
 _SOURCE: Final = re.compile(
     rf"(?:\b(?:from|join|table)|,)\s+(?:only\s+|lateral\s+)?({_NAME}(?:\.{_NAME})?)"
     rf"(?:\s+(?:as\s+)?(?!(?:{_CLAUSES})\b)({_NAME}))?",
@@ -95,7 +95,7 @@ class Candidate:
 
     Attributes:
         replaces: how many characters before the cursor it replaces.
-        meaning: what it is, such as "table" or a column's type.
+        meaning: its kind, such as "table", or a column's type.
     """
 
     text: str
@@ -115,7 +115,7 @@ def complete(
 
     Args:
         before: text before the cursor.
-        after: text behind it, which may name the tables.
+        after: text after the cursor, which may name the tables.
         catalog: None if none has been read yet.
     """
     command = _COMMAND.match(before)

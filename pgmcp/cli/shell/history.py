@@ -84,7 +84,7 @@ _NO_LINK: Final = getattr(os, "O_NOFOLLOW", 0)
 
 
 def _write_whole(file: FileIO, line: bytes) -> None:
-    """Append a line, or nothing of it: the next one would continue a half line and be lost, too."""
+    """Append a complete line or nothing: the next input would be joined to half a line, and be lost."""
     before = os.fstat(file.fileno()).st_size
     written = file.write(line)
     if written != len(line):

@@ -11,7 +11,7 @@ ELICIT: Final = "elicitation/create"
 
 
 class Questions:
-    """The requests that the host has not answered.
+    """Requests that the host has not answered yet.
 
     Args:
         send: writes a message as a line.
@@ -25,7 +25,7 @@ class Questions:
     async def elicit(self, params: dict[str, Any]) -> Any:
         """Ask the host for a person's answer, and return the result; None for an error.
 
-        If the call is cancelled or its time is over, the host is told that the question is withdrawn.
+        If the call is cancelled or times out, the host is notified that the question is withdrawn.
         """
         request_id = f"question-{next(self._numbers)}"
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -41,7 +41,7 @@ class Questions:
             del self._open[request_id]
 
     def take(self, message: Any) -> bool:
-        """Take a response of the host; return whether the message is one."""
+        """Process a message if it is a response of the host; return whether it is."""
         if not isinstance(message, dict) or "method" in message or not message.keys() & {"result", "error"}:
             return False
         request_id = message.get("id")

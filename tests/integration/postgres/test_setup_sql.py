@@ -337,7 +337,7 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         "shown by a view: public.stored_for_callers (public.customers.email)",
         "shown by a view: public.whole (public.customers.email)",
         "shown by a view: public.whole_too (public.customers.email)",
-        "filtered by policies: public.of_others: no policy for this role, so no row is seen",
+        "filtered by policies: public.of_others: no policy allows rows for this role, so it sees none",
         "filtered by policies: public.of_superuser: few",
     ]
     assert shown.returncode == 1
@@ -351,12 +351,12 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         "shown by a view: public.stored_for_callers (public.customers.email)",
         "shown by a view: public.whole (public.customers.email)",
         "shown by a view: public.whole_too (public.customers.email)",
-        "filtered by policies: public.of_others: no policy for this role, so no row is seen",
+        "filtered by policies: public.of_others: no policy allows rows for this role, so it sees none",
         "filtered by policies: public.of_superuser: few",
     ]
     assert after.returncode == 0
     assert after.stdout.decode().splitlines() == [
         "readable: 6 tables and views in public",
-        "filtered by policies: public.of_others: no policy for this role, so no row is seen",
+        "filtered by policies: public.of_others: no policy allows rows for this role, so it sees none",
         "filtered by policies: public.of_superuser: few",
     ]
