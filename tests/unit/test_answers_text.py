@@ -147,7 +147,7 @@ def test_rows_that_do_not_fit_are_dropped_with_the_reason_and_the_hint() -> None
 
     assert 50 < rendered.shown_rows < 150
     assert (
-        f"Showing {rendered.shown_rows} of the first 1000 rows: an answer is bound to 600 tokens."
+        f"Showing {rendered.shown_rows} of the first 1000 rows: an answer is limited to 600 tokens."
         in rendered.text
     )
     assert len(table_of(rendered.text)) == rendered.shown_rows + 1
@@ -206,7 +206,7 @@ def test_columns_that_alone_would_fill_the_budget_are_dropped() -> None:
 
     assert count_words(rendered.text) <= 8_000
     assert rendered.shown_rows > 0
-    assert "of 1600 columns: an answer is bound to 8000 tokens" in rendered.text
+    assert "of 1600 columns: an answer is limited to 8000 tokens" in rendered.text
 
 
 def test_tokens_are_counted_a_handful_of_times() -> None:
@@ -227,7 +227,7 @@ def test_a_budget_that_holds_no_row_still_says_what_there_is() -> None:
     rendered = render(direct(make_rows([[1, "Ann"]])), max_tokens=70)
 
     assert rendered.shown_rows == 0
-    assert "Showing 0 of 1 rows: an answer is bound to 70 tokens." in rendered.text
+    assert "Showing 0 of 1 rows: an answer is limited to 70 tokens." in rendered.text
 
 
 def exported(rows: Rows) -> Answer:
