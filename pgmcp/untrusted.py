@@ -1,9 +1,8 @@
-"""Untrusted text, made safe to show: nothing invisible, nothing that breaks a line or closes our fence.
+"""Makes untrusted text safe to show: no invisible characters, no line breaks, no end of a fence.
 
-Values, column names, comments and a model's own words reach the host's model
-and a person's terminal. Whatever they hold is shown as data: characters that
-hide, reorder or control text become visible escapes (`worker.escaping`), and the
-text between two marks of a fence cannot end it. Every room can use this.
+Values, column names, comments and a model's own words reach the host's model and a person's terminal. They
+are shown as data: characters that hide, reorder or control text become visible escapes (`worker.escaping`),
+and the text between two marks of a fence cannot end it. All packages may import this module.
 """
 
 import os
@@ -20,7 +19,9 @@ _ZERO_WIDTH_JOINER: Final = "\u200d"
 _EMOJI_MODIFIERS: Final = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _REGIONAL_INDICATORS: Final = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
 _MAX_CLUSTER_CHARACTERS: Final = 32
-"""The longest emoji in use have half as many; letters with more marks than that may be cut."""
+"""Maximum code points of one visible character. The longest emoji in use have half as many; letters with more
+marks may be cut.
+"""
 
 
 def new_fence() -> str:

@@ -10,7 +10,7 @@
     paid⇥120
     NULL⇥3
     </data-7f3a9c>
-    Showing 2 of 3 rows: an answer is bound to 8000 tokens. To narrow it: …
+    Showing 2 of 3 rows: an answer is limited to 8000 tokens. To narrow it: …
 
 Cells are separated by tabs and escaped as `pgmcp.untrusted` says.
 """

@@ -36,10 +36,10 @@ class OutagePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """What the servers of a fleet share.
+    """The objects that use the fleet's shared Redis.
 
     Attributes:
-        results: None if no keys are configured, or no results are kept.
+        results: None if no keys are configured, or no results are stored.
         answers: None if no keys are configured.
     """
 
@@ -52,7 +52,7 @@ class Sharing:
 async def open_sharing(settings: "Settings") -> AsyncIterator[Sharing | None]:
     """Connect to the Redis of the settings; None without one.
 
-    A Redis that does not answer now is an outage like any later one.
+    If Redis does not answer now, that counts as an outage like any later one.
 
     Raises:
         SettingsError: the Redis client is not installed.

@@ -37,7 +37,7 @@ class Relay:
         return host, number
 
     async def drain(self, timeout_s: float) -> None:
-        """Accept no more, and wait until the connections have ended or the time is over."""
+        """Accept no more connections, and wait until all have ended or the time is over."""
         if self._server is not None:
             self._server.close()
         if self._connections:
@@ -80,7 +80,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def _loopback_address() -> str:
-    """Return an address that is probably unused: Linux has all of 127.0.0.0/8, others the first one only."""
+    """Return a loopback address that is probably unused: Linux has all of 127.0.0.0/8, others only 127.0.0.1."""
     if sys.platform != "linux":
         return _FALLBACK
     return "127." + ".".join(str(1 + secrets.randbelow(254)) for _ in range(3))

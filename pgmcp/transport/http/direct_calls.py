@@ -1,7 +1,7 @@
-"""Plain tool calls, answered without the SDK, which decodes a result and encodes it again.
+"""Answers plain tool calls without the SDK, which would decode and encode each result again.
 
-    POST ─▶ DirectCalls.read ─▶ a call that leaves nothing to decide ─▶ surface ─▶ one answer in JSON
-                    └────────▶ anything else ─▶ the SDK
+    POST ─▶ DirectCalls.read ─▶ a plain tool call ─▶ surface ─▶ one answer in JSON └────────▶ anything else ─▶
+                    the SDK
 
 Taken here: `tools/call` without progress, whose headers and body agree as the revision wants it. Every error,
 every refusal and every other request is the SDK's, and so is a call that may ask on its stream. A call that
@@ -75,8 +75,8 @@ class DirectCall:
     """A tool call that can be answered here.
 
     Attributes:
-        version: of the protocol.
-        takes_events: whether the answer may become a stream.
+        version: version of the protocol.
+        takes_events: whether the client accepts an event stream.
     """
 
     id: int | str
@@ -87,12 +87,12 @@ class DirectCall:
 
     @property
     def is_stateless(self) -> bool:
-        """Whether it is of 2026-07-28 or later."""
+        """Whether the call uses version 2026-07-28 or later."""
         return self.version in MODERN_PROTOCOL_VERSIONS
 
 
 class DirectCalls:
-    """Answers tool calls on its own."""
+    """Answers plain tool calls."""
 
     def __init__(self, surface: Surface, *, keep_alive_s: float = KEEP_ALIVE_S) -> None:
         self._surface = surface
@@ -102,7 +102,7 @@ class DirectCalls:
     def read(
         self, headers: Headers, body: bytes, *, takes_events: bool, may_ask: bool = False
     ) -> DirectCall | None:
-        """Return the call that a request is; None if the SDK has to look at it.
+        """Return the plain tool call in a request; None if the SDK has to handle the request.
 
         Args:
             takes_events: the client reads a stream.
@@ -123,10 +123,10 @@ class DirectCalls:
         return call if agrees and self._surface.has_tool(call.params.name) else None
 
     async def answer(self, call: DirectCall, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the call and send its reply; a client that leaves cancels it.
+        """Run the call and send its reply; cancel the call if the client disconnects.
 
         Raises:
-            ClientGoneError: the client has left.
+            ClientGoneError: the client has disconnected.
         """
         work = asyncio.ensure_future(self._run(call, scope))
         leaving = asyncio.ensure_future(_until_disconnected(receive))
@@ -149,7 +149,7 @@ class DirectCalls:
             leaving.cancel()
             if not work.done():
                 work.cancel()
-                # anyio cancels every await of this task until its end; the statement is stopped meanwhile.
+                # anyio cancels every later await of this task, too; the statement is stopped meanwhile.
                 with anyio.CancelScope(shield=True):
                     await asyncio.wait([work])
         body = work.result()
@@ -193,7 +193,7 @@ class DirectCalls:
         )
 
     def _is_known(self, meta: Mapping[str, Any]) -> bool:
-        """Return whether what a client says of itself is valid; it says the same with every call."""
+        """Return whether the client's description of itself is valid; results are cached."""
         capabilities = meta[types.CLIENT_CAPABILITIES_META_KEY]
         info = meta.get(types.CLIENT_INFO_META_KEY)
         key = encode_json((capabilities, info))
@@ -203,7 +203,7 @@ class DirectCalls:
             types.ClientCapabilities.model_validate(capabilities)
             if types.CLIENT_INFO_META_KEY in meta:
                 types.Implementation.model_validate(info)
-        except ValueError:  # pydantic.ValidationError is one
+        except ValueError:  # pydantic.ValidationError is a ValueError
             return False
         if len(self._known_clients) >= _MAX_KNOWN_CLIENTS:
             self._known_clients.clear()
@@ -215,7 +215,7 @@ _DIRECT_VERSIONS: Final = frozenset((*HANDSHAKE_PROTOCOL_VERSIONS, *MODERN_PROTO
 
 
 def _is_plain(meta: Mapping[str, Any]) -> bool:
-    """Return whether `_meta` has nothing but a trace context; progress is the SDK's."""
+    """Return whether `_meta` has only a trace context; the SDK handles progress."""
     return meta.keys() <= _TRACE_KEYS and all(isinstance(text, str) for text in meta.values())
 
 

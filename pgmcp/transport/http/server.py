@@ -81,11 +81,11 @@ class HttpServer:
 
         Args:
             check: returns which databases can be reached.
-            gate: authenticates callers; with None, everyone who can connect may call.
+            gate: authenticates callers; None lets everyone who can connect call.
             tls: None serves plain HTTP.
             metrics: returns what /metrics shows; None answers 404 there.
             sdk_server: answers what the surface does not answer itself; None for the surface's own.
-            proxies: addresses and networks whose X-Forwarded headers are believed.
+            proxies: addresses and networks whose X-Forwarded headers are trusted.
             keys: for sessions, the same at all servers of a fleet.
             relay: passes answers of hosts on between these servers; None without a fleet.
         """
@@ -169,8 +169,8 @@ class _Uvicorn(uvicorn.Server):
     async def shutdown(self, sockets: list[socket] | None = None) -> None:
         """Serve the connections that the system has accepted so far, and stop.
 
-        Closing a listening socket resets those that wait in its backlog. A proxy has sent their requests by
-        then and does not repeat them.
+        Closing a listening socket resets the connections in its backlog. By then a proxy has sent their
+        requests, and it does not repeat them.
         """
         listeners = sockets or []
         waiting = [connection for listener in listeners for connection in _accept_all(listener)]

@@ -1,4 +1,4 @@
-"""What each era of the protocol asks and gets, over one connection.
+"""The two eras of the protocol, and which of them a connection uses.
 
 `pgmcp.transport` defines the eras. The first `initialize`, or the first request that says in `_meta` who
 asks, decides which era the connection speaks.
@@ -24,12 +24,13 @@ from pgmcp.transport.messages import Request
 SESSION_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 STATELESS_VERSION: Final = "2026-07-28"
 BATCH_VERSION: Final = "2025-03-26"
-"""The one version of the protocol that has batches."""
+"""The only version of the protocol with batches."""
 
 NULL_ID_VERSIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18")
-"""Their schemas require an id in every error, so it is null where none can be read (JSON-RPC 2.0, section 5).
+"""Versions whose schema requires an id in every error, so that it is null if no id can be read (JSON-RPC 2.0,
+section 5).
 
-Later ones make the id of an error optional, and never null.
+In later versions, the id of an error is optional, and never null.
 """
 
 UNSUPPORTED_VERSION: Final = -32022
@@ -40,7 +41,7 @@ _CAPABILITIES_KEY: Final = "io.modelcontextprotocol/clientCapabilities"
 _SERVER_KEY: Final = "io.modelcontextprotocol/serverInfo"
 LOG_LEVEL_KEY: Final = "io.modelcontextprotocol/logLevel"
 
-# Resources change with the catalog, tools with the operator's context file; prompts never do.
+# Resources change with the catalog, tools change with the operator's context file, and prompts never change.
 _CAPABILITIES: Final[dict[str, Any]] = {
     "completions": {},
     "logging": {},
@@ -52,7 +53,7 @@ _NOT_CACHED: Final = {"cacheScope": "private", "ttlMs": 0}
 
 
 Elicit = Callable[[dict[str, Any]], Awaitable[Any]]
-"""Asks a person who is at the host, see `pgmcp.surface.caller.Channel`."""
+"""Asks the person who uses the host, see `pgmcp.surface.caller.Channel`."""
 
 
 class Era(Enum):
@@ -64,14 +65,14 @@ class Era(Enum):
 
 
 class Handshake:
-    """Which era the connection speaks, and who the host is.
+    """The era of the connection, and the host.
 
     Args:
-        elicit: asks a person who is at the host of a session.
+        elicit: asks the person who uses the host of a session.
 
     Attributes:
         era: undecided until the first `initialize` or stateless request.
-        caller: who opened the session; without a name before that, and in the stateless era.
+        caller: the host that opened the session; it has no name before that, and in the stateless era.
     """
 
     def __init__(self, elicit: Elicit) -> None:
@@ -80,10 +81,10 @@ class Handshake:
         self.caller = Caller()
 
     def caller_of(self, request: Request) -> Caller:
-        """Return who asks; a first stateless request decides the era.
+        """Return the caller of a request; a first stateless request decides the era.
 
         Raises:
-            RequestError: the request has no place in this era.
+            RequestError: the request is not allowed in this era.
         """
         if self.era is Era.SESSION and "_meta" not in request.params:
             return self.caller
@@ -93,12 +94,12 @@ class Handshake:
         if self.era is Era.SESSION and is_stateless:
             raise RequestError(
                 INVALID_REQUEST,
-                "this connection was opened by initialize; requests of 2026-07-28 are not taken on it",
+                "this connection was opened by initialize, so it does not accept requests of 2026-07-28",
             )
         return self._stateless_caller(request) if self.era is Era.STATELESS else self.caller
 
     def require_open(self, method: str) -> None:
-        """Raise RequestError for a request that comes before the connection was opened; `ping` may."""
+        """Raise RequestError for a request before the connection was opened, except for `ping`."""
         if self.era is Era.UNDECIDED and method != "ping":
             raise RequestError(
                 INVALID_REQUEST,
@@ -111,7 +112,7 @@ class Handshake:
         requested = text_of(request, "protocolVersion")
         if self.era is Era.STATELESS:
             raise _unsupported(
-                f"this connection speaks {STATELESS_VERSION}, which has no initialize", requested
+                f"this connection uses {STATELESS_VERSION}, which has no initialize", requested
             )
         version = requested if requested in SESSION_VERSIONS else SESSION_VERSIONS[-1]
         self.era = Era.SESSION
@@ -139,7 +140,7 @@ class Handshake:
             )
         version = request.meta[_VERSION_KEY]
         if not isinstance(version, str):
-            raise RequestError(INVALID_PARAMS, f"params._meta: {_VERSION_KEY} is not a text")
+            raise RequestError(INVALID_PARAMS, f"params._meta: {_VERSION_KEY} is not a string")
         if version != STATELESS_VERSION:
             raise _unsupported("Unsupported protocol version", version)
         capabilities = request.meta[_CAPABILITIES_KEY]
@@ -163,7 +164,7 @@ def discover(_: Request) -> dict[str, Any]:
 
 
 def stamped(method: str, result: dict[str, Any]) -> dict[str, Any]:
-    """Return a result with what 2026-07-28 wants in each."""
+    """Return a result with the members that 2026-07-28 requires."""
     meta = {**result.get("_meta", {}), _SERVER_KEY: SERVER_INFO}
     cache = _NOT_CACHED if method.endswith(("/list", "/read", "/discover")) else {}
     return {"resultType": "complete", **result, **cache, "_meta": meta}
@@ -175,8 +176,8 @@ def _unsupported(message: str, requested: str) -> RequestError:
 
 
 def text_of(request: Request, name: str) -> str:
-    """Return a parameter that has to be a text."""
+    """Return a parameter that must be a string."""
     value = request.params.get(name)
     if not isinstance(value, str):
-        raise RequestError(INVALID_PARAMS, f"params.{name}: expected a text")
+        raise RequestError(INVALID_PARAMS, f"params.{name}: expected a string")
     return value
