@@ -194,7 +194,7 @@ async def find_shown(
 def describe_policies(policies: dict[str, str]) -> list[str]:
     """Return a phrase for each table whose rows are filtered."""
     return [
-        f"{table}: {names or 'no policy for this role, so no row is seen'}"
+        f"{table}: {names or 'no policy allows rows for this role, so it sees none'}"
         for table, names in policies.items()
     ]
 

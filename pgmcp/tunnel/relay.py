@@ -80,7 +80,7 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def _loopback_address() -> str:
-    """Return a loopback address that is probably unused: Linux has all of 127.0.0.0/8, others only 127.0.0.1."""
+    """Return a loopback address, on Linux a random one of 127.0.0.0/8, which is probably unused."""
     if sys.platform != "linux":
         return _FALLBACK
     return "127." + ".".join(str(1 + secrets.randbelow(254)) for _ in range(3))
