@@ -1,20 +1,23 @@
 """Finds the types that the arguments of a call can have, from the statement and the catalog."""
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Final
 
+from pgmcp.validation.catalog_objects import ResolutionFacts
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.made_names import made_names, merged_names, names_of_rows
 from pgmcp.validation.operands import ELEMENT_OF, Operands
 from pgmcp.validation.overloads import (
-    ANY_ROW,
     RECORD,
     TEXT_TYPE,
     UNKNOWN,
     CallArguments,
-    TypeSystem,
     is_polymorphic,
 )
+from pgmcp.validation.statement_columns import StatementColumns
+
+VariableTypes = Mapping[str, Iterable[Node | None]]
+"""The types with which each parameter or variable is declared; None for one without a fixed type."""
 
 _BOOL: Final = frozenset({16})
 _NAME: Final = frozenset({19})
@@ -51,19 +54,20 @@ class ArgumentTypes:
 
     Args:
         path: the search path, in which the names of types are looked up.
-        parameters: the types of the parameters of the function in whose body the statement is, by name.
+        parameters: of the function in whose body the statement is, its variables included.
         may_call: returns whether `qualifier.name` may call a function of that name.
     """
 
     def __init__(
         self,
         root: Node,
-        types: TypeSystem,
+        facts: ResolutionFacts,
         path: Sequence[str],
-        parameters: Mapping[str, Node] | None = None,
+        parameters: VariableTypes | None = None,
         may_call: Callable[[str, str], bool] = lambda _qualifier, _name: True,
     ) -> None:
-        self._types = types
+        self._types = facts.types
+        self._columns = StatementColumns(root, facts, path)
         self._path = path
         self._parameters = parameters or {}
         self._may_call = may_call
@@ -129,7 +133,7 @@ class ArgumentTypes:
         below = {"A_Indirection": {"arg": value, "indirection": before}} if before else value
         if "String" in last:
             name = str(last["String"]["sval"])
-            return self._with_function(name, self._of_column_of_relation(name), below)
+            return self._with_function(name, self._of_field(name), below)
         is_element = "A_Indices" in last and not last["A_Indices"].get("is_slice")
         return self._of_elements(below) if is_element else None
 
@@ -205,9 +209,9 @@ class ArgumentTypes:
     def _of_column(self, names: list[Node]) -> frozenset[int] | None:
         *qualifiers, name = (each.get("String", {}).get("sval", "") for each in names)
         if not name:  # a star
-            return frozenset({ANY_ROW}) if qualifiers and self._is_row(qualifiers[-1]) else None
-        if any(each in self._parameters for each in qualifiers):  # a field of a parameter
-            return None
+            return self._columns.row(qualifiers[-1]) if qualifiers and self._is_row(qualifiers[-1]) else None
+        if any(each in self._parameters for each in qualifiers):
+            return self._of_field_of_parameter(qualifiers, name)
         if name not in self._parameters:
             types = self._of_column_of_relation(name)
             row = {"ColumnRef": {"fields": names[:-1]}}
@@ -215,35 +219,76 @@ class ArgumentTypes:
             return self._with_function(name, types, row) if may_call else types
         if self._is_row(name):
             return None
-        given = self._of_cast(self._parameters[name])
+        given = self._of_declared(name)
         if given is None or name.startswith("$"):
             return given
         found = self._of_column_of_relation(name)  # a column hides a parameter of the same name
-        return None if found is None and self._is_made(name) else given | (found or frozenset())
+        is_unknown = found is None and (self._is_made(name) or self._columns.may_have(name))
+        return None if is_unknown else given | (found or frozenset())
+
+    def _of_declared(self, name: str) -> frozenset[int] | None:
+        """Return the types with which the parameters and variables of a name are declared."""
+        found: set[int] = set()
+        for declared in self._parameters[name]:
+            types = None if declared is None else self._of_type_name(declared)
+            if types is None or any(map(is_polymorphic, types)):
+                return None
+            found |= types
+        return frozenset(found)
+
+    def _of_type_name(self, declared: Node) -> frozenset[int] | None:
+        if "pct_type" not in declared:
+            return self._of_cast(declared)
+        name = str(declared["names"][-1]["String"]["sval"])
+        is_variable = name in self._parameters  # of a block with a label
+        return None if is_variable else self._types.types_by_column.get(name)
+
+    def _of_field_of_parameter(self, qualifiers: list[str], name: str) -> frozenset[int] | None:
+        """Return the types of `parameter.name`, where a relation may have the name of the parameter."""
+        declared = [each for qualifier in qualifiers for each in self._parameters.get(qualifier, ())]
+        is_field = all(each is not None and not _may_be_any_row(each) for each in declared)
+        if not is_field or name in self._parameters or self._is_made(name):
+            return None
+        return self._with_function(
+            name,
+            self._types.types_by_column.get(name),
+            {"ColumnRef": {"fields": [{"String": {"sval": each}} for each in qualifiers]}},
+        )
 
     def is_only_row(self, expression: Node) -> bool:
         """Return True only if an expression is certainly a row of a relation or subquery in FROM."""
         names = expression.get("ColumnRef", {}).get("fields", [])
         name = str(names[0].get("String", {}).get("sval", "")) if len(names) == 1 else ""
-        known = self._types.types_by_column
-        return self._is_row(name) and name not in self._parameters and bool(known) and name not in known
+        return self._is_row(name) and name not in self._parameters and not self._columns.may_have(name)
 
     def _is_row(self, name: str) -> bool:
         """Return whether a name means a row of a relation or subquery, unless a column has that name."""
         made = self._names_beside_rows
         return name in self._row_names and made is not None and name not in made
 
+    def _of_field(self, name: str) -> frozenset[int] | None:
+        """Return the types of the fields of a name, of rows of any relation or composite type."""
+        return None if self._is_made(name) else self._types.types_by_column.get(name)
+
     def _is_made(self, name: str) -> bool:
         return self._made_names is None or name in self._made_names
 
     def _of_column_of_relation(self, name: str) -> frozenset[int] | None:
         if self._is_row(name) and self._types.types_by_column:
-            return self._types.types_by_column.get(name, frozenset()) | {ANY_ROW}
+            return (self._columns.column(name) or frozenset()) | self._columns.row(name)
         if self._is_made(name):
             return None
-        types = self._types.types_by_column.get(name)
+        types = self._columns.column(name)
         # Columns that USING merges get their common type.
         return None if name in self._merged_names and types and len(types) > 1 else types
+
+
+def _may_be_any_row(declared: Node) -> bool:
+    """Return whether values of a declared type can have fields that no relation and no type has."""
+    if "pct_type" in declared:
+        return True
+    name = str(declared["names"][-1]["String"]["sval"])
+    return name == "record" or name.startswith("any")
 
 
 def _of_constant(fields: Node) -> frozenset[int] | None:

@@ -5,14 +5,15 @@ is read like the definition itself, because its text may be executed; comments a
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation.columns import KnownColumns
-from pgmcp.validation.grammar import Node, parse_body
-from pgmcp.validation.lexer import Token, TokenKind, tokenize
+from pgmcp.validation.argument_types import VariableTypes
+from pgmcp.validation.lexer import Token, TokenKind, string_content, tokenize
+from pgmcp.validation.plpgsql import PlpgsqlBody, read_plpgsql
 from pgmcp.validation.secret_columns import text_may_use_secrets
 from pgmcp.validation.sql_function import SqlFunction, read_signature, read_sql_function
 from pgmcp.validation.written_types import cast_targets
@@ -61,12 +62,53 @@ class BodyText:
         return BodyText("", self.language, ((definition, 0, list(_before_body(tokens, is_standard))),))
 
     @cached_property
+    def plpgsql(self) -> PlpgsqlBody | None:
+        """Its trees, if it is in PL/pgSQL and its structure is clear."""
+        body = self._source
+        return None if self.language != "plpgsql" or body is None else read_plpgsql(body)
+
+    @cached_property
+    def variables(self) -> VariableTypes:
+        """Its parameters, and what a body in PL/pgSQL declares."""
+        if self.signature is None:
+            return {}
+        if self.plpgsql is None:
+            return {name: [each] for name, each in self.signature.parameters.items()}
+        names = {*self.signature.all_parameters, *self.plpgsql.variables}
+        return {
+            name: [*self.signature.all_parameters.get(name, ()), *self.plpgsql.variables.get(name, ())]
+            for name in names
+        }
+
+    @cached_property
     def around_statements(self) -> "BodyText":
-        """The parts that the parse trees do not show: its head, and the strings in head and body."""
-        (_, _, head), *others = self._texts[0]
-        strings = [_content(token.text) for token in head if token.kind is TokenKind.STRING]
-        body = strings[-1] if self.sql is not None and not self.sql.is_standard else None
-        return BodyText("", self.language, (*self.head.texts, *(each for each in others if each[0] != body)))
+        """What its trees do not show: its head, and the strings in head and body; all of it without trees."""
+        _, *others = self._texts[0]
+        body = self._source
+        if self.sql is not None:
+            body = None if self.sql.is_standard else body
+            return BodyText(
+                "", self.language, (*self.head.texts, *(each for each in others if each[0] != body))
+            )
+        if self.plpgsql is None or self.signature is None:
+            return self
+        texts = []
+        formats = Counter(self.plpgsql.formats)
+        for text, depth, tokens in others:
+            if text == body and depth == 1:
+                texts.append((text, depth, [each for each in tokens if self.plpgsql.leaves(each.start)]))
+            elif depth == 2 and formats[text]:
+                formats[text] -= 1
+            else:
+                texts.append((text, depth, tokens))
+        return BodyText("", self.language, (*self.head.texts, *texts))
+
+    @cached_property
+    def _source(self) -> str | None:
+        """The last string of its head, which is its body unless that is no string."""
+        _, _, head = self._texts[0][0]
+        strings = [string_content(token.text) for token in head if token.kind is TokenKind.STRING]
+        return strings[-1] if strings else None
 
     @property
     def hides_calls(self) -> bool:
@@ -111,32 +153,6 @@ class BodyText:
             if dot.text == "." and written.kind in _NAME_KINDS
             for name in _meanings(written)
         }
-
-    def has_only_columns(self, name: str, know_columns: Callable[[Node], KnownColumns]) -> bool:
-        """Return whether every `relation.name` in it is certainly a column, so not a call.
-
-        A relation in a subquery may have the name of a parameter; outside the subquery, the name means the
-        parameter.
-
-        Args:
-            know_columns: returns the columns of a statement. Only LANGUAGE sql is parsed here.
-        """
-        if self.sql is None:
-            return False
-        parameters = self.sql.parameters.keys()
-        for (_, _, tokens), roots in zip(self._texts[0], self._roots, strict=True):
-            qualifiers = [before for before, written in _fields(tokens) if name in _meanings(written)]
-            if not qualifiers:
-                continue
-            known = list(map(know_columns, roots))
-            if not known or not all(
-                meaning not in parameters and each.has(meaning, name)
-                for each in known
-                for before in qualifiers
-                for meaning in (_meanings(before) if before.kind in _NAME_KINDS else {""})
-            ):
-                return False
-        return True
 
     @cached_property
     def qualified_names(self) -> set[tuple[str, str]]:
@@ -206,11 +222,6 @@ class BodyText:
             yield from zip(padded, padded[1:], padded[2:], padded[3:], strict=False)
 
     @cached_property
-    def _roots(self) -> list[list[Node]]:
-        """The trees of each text's statements; none for text that is not SQL, and for strings in the body."""
-        return [(parse_body(text) if depth <= 1 else None) or [] for text, depth, _ in self._texts[0]]
-
-    @cached_property
     def _texts(self) -> tuple[list[_Text], bool]:
         """The definition and each string in it, with depth and tokens; and whether all code could be read."""
         if self.texts:
@@ -228,7 +239,7 @@ class BodyText:
                         is_readable = False
                     tokens.extend(_pieces(token))
                     if token.kind is TokenKind.STRING:
-                        pending.append((_content(token.text), depth + 1))
+                        pending.append((string_content(token.text), depth + 1))
             except SqlRejectedError:
                 # The definition and the body must be readable; a string in them need not be SQL.
                 is_readable = is_readable and depth > 1
@@ -257,13 +268,6 @@ def _before_body(tokens: list[Token], is_standard: bool) -> Iterator[Token]:
         yield token
 
 
-def _fields(tokens: list[Token]) -> Iterator[tuple[Token, Token]]:
-    """Yield each name after a dot, with the token before the dot."""
-    for before, dot, written in zip([_NO_TOKEN, *tokens], tokens, tokens[1:], strict=False):
-        if dot.text == "." and written.kind in _NAME_KINDS:
-            yield before, written
-
-
 def _pieces(token: Token) -> Iterator[Token]:
     """Yield a token, and for a number the name that it may run into: `1..strike()` in PL/pgSQL, `1and`."""
     yield token
@@ -288,15 +292,6 @@ def _runs_plain_text(tokens: list[Token], at: int) -> bool:
     return (
         text.kind is TokenKind.STRING and text.text[0] in "'$" and end.text.lower() in _ENDS_OF_EXECUTED_TEXT
     )
-
-
-def _content(string: str) -> str:
-    """Return the text between a string's quotes, exact enough to find names in it."""
-    if string.startswith("$"):
-        delimiter = string[: string.index("$", 1) + 1]
-        return string[len(delimiter) : -len(delimiter)]
-    quoted = string[string.index("'") + 1 : -1].replace("''", "'")
-    return re.sub(r"\\(.)", r"\1", quoted) if string[0] in "eE" else quoted
 
 
 def _schemas(before: Token, dot: Token) -> set[str]:

@@ -1,10 +1,10 @@
 """Finds what the body of a function calls and reads, by its parse trees, else by its text."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from pgmcp.validation.argument_types import ArgumentTypes
+from pgmcp.validation.argument_types import VariableTypes
 from pgmcp.validation.body import BodyText
-from pgmcp.validation.body_statement import BodyStatement, OperatorUse
+from pgmcp.validation.body_statement import BodyStatement
 from pgmcp.validation.catalog_objects import (
     CastColumn,
     CatalogFunction,
@@ -19,15 +19,13 @@ from pgmcp.validation.explicit_casts import BUILT_IN_TYPES
 from pgmcp.validation.given_values import GivenValues, parameter_columns
 from pgmcp.validation.grammar import Node, strings
 from pgmcp.validation.lookup import ANY_SCHEMA, Lookup
-from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.sql_function import SqlFunction, may_become
 from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from, targets_of
-
-Path = tuple[str, ...]
-"""Schemas in which a name is looked up, in order."""
+from pgmcp.validation.typed_calls import Path as Path
+from pgmcp.validation.typed_calls import TypedCalls
 
 RelationsByName = Mapping[tuple[str, str], list[CatalogRelation]]
 
@@ -63,26 +61,24 @@ class BodyCalls:
         yield from self._behind_text(body, path)
         yield from self._behind_signature(node, body)
         if body.sql is None:
+            yield from self._behind_plpgsql(body, path)
             found = [*self._of_names(body), *self._relations_named_in(body, path)]
             yield from self._without_written_casts(found, body, path)
             return
         for root in body.sql.statements:
-            yield from self._behind_statement(body.sql, BodyStatement(root), path)
+            yield from self._behind_statement(body, body.sql, BodyStatement(root), path)
         for root, type_name in body.sql.defaults:
             statement = BodyStatement(root)
             yield from self._behind_types(statement)
             yield from self._casts_in(body.sql, statement, (), path, [type_name])
 
     def _behind_text(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
-        """Yield the functions and operators that a text names, in the parts that are not parsed."""
-        know_columns = self._column_finder(path)
-        for name in body.fields:
+        """Yield the functions and operators that a text names, or what is around the statements of one."""
+        text = body.around_statements
+        for name in text.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
-            if called and not body.has_only_columns(name, know_columns):
-                yield from called
-                if body.sql is None:
-                    yield from self._without_written_casts(self._results(called), body, path)
-        text = body if body.sql is None else body.around_statements
+            yield from called
+            yield from self._without_written_casts(self._results(called), body, path)
         for schema, name in text.calls:
             called = self._lookup.functions(schema, name, path)
             yield from called
@@ -90,6 +86,25 @@ class BodyCalls:
         for symbol in text.symbols:
             for schema in ("", *text.operator_schemas):
                 yield from self._lookup.operators(schema, symbol, path)
+
+    def _behind_plpgsql(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
+        """Yield what the trees of a body in PL/pgSQL call."""
+        if body.plpgsql is None:
+            return
+        for root in body.plpgsql.roots:
+            calls = self._typed_calls(body, BodyStatement(root), body.variables, path)
+            called = calls.called()
+            yield from called
+            yield from self._without_written_casts(self._results(called), body, path)
+            yield from calls.behind_operators()
+
+    def _typed_calls(
+        self, body: BodyText, statement: BodyStatement, variables: VariableTypes, path: Path
+    ) -> TypedCalls:
+        are_fields_checked = body.sql is None
+        return TypedCalls(
+            self._lookup, self._facts, statement, variables, path, are_fields_checked=are_fields_checked
+        )
 
     def _behind_signature(self, node: CatalogFunction, body: BodyText) -> Iterator[CatalogFunction]:
         """Yield the functions that create values of a function's parameter and result types.
@@ -129,23 +144,12 @@ class BodyCalls:
         return self._given.text_may_cast(body, targets, path)
 
     def _behind_statement(
-        self, function: SqlFunction, statement: BodyStatement, path: Path
+        self, body: BodyText, function: SqlFunction, statement: BodyStatement, path: Path
     ) -> Iterator[CatalogNode]:
-        columns = KnownColumns(statement.root, self._facts, with_references(statement.root), path)
-        may_call = self._lookup.finder_of_calls(columns.has)
-        types = ArgumentTypes(statement.root, self._facts.types, path, function.parameters, may_call)
-        is_path_known = ANY_SCHEMA not in path
-        called: list[CatalogFunction] = []
-        for call in statement.calls:
-            *schemas, name = strings(call["funcname"])
-            if self._lookup.has_functions(name):
-                arguments = types.of_call(call) if is_path_known else None
-                called += self._lookup.functions(".".join(schemas), name, path, arguments)
+        calls = self._typed_calls(body, statement, body.variables, path)
+        called = calls.called()
         yield from called
-        for operator in statement.operators:
-            if self._lookup.has_operators(operator.symbol):
-                known = _known_operands(operator, types) if is_path_known else None
-                yield from self._lookup.operators(operator.schema, operator.symbol, path, known)
+        yield from calls.behind_operators()
         relations = list(self._relations_read(statement, path))
         yield from relations
         yield from self._behind_types(statement)
@@ -203,7 +207,7 @@ class BodyCalls:
             is_of_literals = name not in statement.converted_types
             for function in self._casts.of_values(name):
                 is_followed = is_only_cast_to and (
-                    function.is_written_cast if is_of_literals else is_written_cast_from(function, name)
+                    function.spares_literals if is_of_literals else is_written_cast_from(function, name)
                 )
                 if not is_followed:
                     yield function
@@ -266,28 +270,8 @@ class BodyCalls:
                 for relation in relations:
                     yield from self._casts.of_relation(relation)
 
-    def _column_finder(self, path: Path) -> Callable[[Node], KnownColumns]:
-        """Return a function that finds the columns of a tree, and caches them for each tree."""
-        found: dict[int, KnownColumns] = {}
-
-        def find(root: Node) -> KnownColumns:
-            if id(root) not in found:
-                found[id(root)] = KnownColumns(root, self._facts, with_references(root), path)
-            return found[id(root)]
-
-        return find
-
 
 def _is_named(schema: str, name: str, body: BodyText, path: Path) -> bool:
     """Return whether a body can mean a relation: it writes the schema, or the schema is on the path."""
     is_on_path = schema in path or ANY_SCHEMA in path
     return (schema, name) in body.qualified_names or (is_on_path and ("", name) in body.qualified_names)
-
-
-def _known_operands(operator: OperatorUse, types: ArgumentTypes) -> CallArguments | None:
-    if operator.operands is None:
-        return None
-    known = types.of_operands(operator.operands)
-    # A column that joins merge has a known type only if all columns of its name have that type.
-    is_sure = not operator.is_merged or all(each and len(each) == 1 for each in known.types)
-    return known if is_sure else CallArguments(known.count, [None] * known.count)

@@ -58,9 +58,10 @@ class BodyStatement:
         columns: qualifier and name of each `qualifier.name`.
         rows: the names of relations and subqueries in it, unless a function in FROM has the same name.
         stars: the qualifiers of `qualifier.*`.
-        fields: names after values, as in `(value).name`.
-        relations: schema and name of relations that are not WITH queries; "" without a schema.
-        makes_any_type: whether it creates values of types that it does not name.
+        fields: names behind values, as `(value).name`.
+        indirections: the values with what stands behind each.
+        relations: schema and name of those that are no WITH query; "" without a schema.
+        makes_any_type: it makes values of types that it does not name.
     """
 
     def __init__(self, root: Node) -> None:
@@ -73,6 +74,7 @@ class BodyStatement:
         self.columns: set[tuple[str, str]] = set()
         self.stars: set[str] = set()
         self.fields: set[str] = set()
+        self.indirections: list[tuple[Node, list[Node]]] = []
         self.relations: list[tuple[str, str]] = []
         self.makes_any_type = False
         self._operators: list[OperatorUse] = []
@@ -130,6 +132,8 @@ class BodyStatement:
         if len(steps) > 1:
             name = name_of(steps[-1])
             (self.columns.add((name_of(steps[-2]), name)) if name else self.stars.add(name_of(steps[-2])))
+        if isinstance(fields.get("arg"), dict) and "indirection" in fields:  # no target of an INSERT
+            self.indirections.append((fields["arg"], fields["indirection"]))
         self.fields.update(filter(None, map(name_of, fields.get("indirection", ()))))
         if isinstance(fields.get("name"), list):
             is_cast = "TypeCast" in fields.get("lexpr", {})

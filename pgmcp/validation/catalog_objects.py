@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, Literal, NamedTuple
+
+import msgspec
 
 from pgmcp.validation.column_values import ValueKind
 from pgmcp.validation.overloads import TypeSystem
@@ -14,7 +17,9 @@ Volatility = Literal["i", "s", "v"]
 OUR_ROLE: Final = 0
 """Represents the connection's role among the OIDs of roles."""
 
-# The read-only transaction controls everything that functions in these languages can do.
+_decode_columns = msgspec.json.Decoder(dict[str, int]).decode
+
+# Functions in these languages can do nothing that the read-only transaction does not control.
 _BOUND_LANGUAGES = frozenset({"sql", "plpgsql"})
 
 
@@ -99,13 +104,14 @@ class CatalogFunction:
         search_path: the schemas that it sets itself, for what it calls: None if it sets none, an asterisk
             for any schema.
         overloads: the operators that call it, with their types; empty if these are not known.
-        owner: the role with whose privileges it runs if it is SECURITY DEFINER.
-        owner_name: name of that role, which is also the schema that `"$user"` means inside the function.
-        settings: names of the settings in its SET clauses, in lower case.
-        changes_caller: whether one of them is the caller's role or a claim, so that it reads as another
-            caller.
-        result_types: names of the user-defined types of its result and its OUT parameters.
-        is_written_cast: whether only explicit casts call it, and no CHECK does.
+        owner: the role with whose rights it runs if it is SECURITY DEFINER.
+        owner_name: likewise its name, which is also the schema that `"$user"` means inside of the function.
+        settings: names of the settings that it sets for its own duration, in lower case.
+        changes_caller: one of them is the caller's role or claim, so what it reads is read as another.
+        result_types: names of the types made here that its result and its OUT parameters have.
+        is_written_cast: casts call it, all of them only where a statement writes them, and no CHECK does.
+        spares_literals: casts call it, none of them for a literal that becomes a value of a type: they are
+            written or, to a type made here, made by an assignment. No CHECK calls it.
     """
 
     schema: str
@@ -136,6 +142,7 @@ class CatalogFunction:
     changes_caller: bool = False
     result_types: tuple[str, ...] = ()
     is_written_cast: bool = False
+    spares_literals: bool = False
 
     def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
         """Return the argument types of a call with this many arguments; None if they are not known."""
@@ -231,6 +238,24 @@ class CatalogRelation:
 CatalogNode = CatalogFunction | CatalogRelation
 
 
+class RelationRows:
+    """The rows of one relation.
+
+    Attributes:
+        type_oid: their type.
+    """
+
+    def __init__(self, type_oid: int, columns: bytes | msgspec.Raw) -> None:
+        """Keep the columns as JSON, name by type, because most statements need only a few relations."""
+        self.type_oid = type_oid
+        self._columns = columns
+
+    @cached_property
+    def columns(self) -> Mapping[str, int]:
+        """The types of its columns by name."""
+        return _decode_columns(self._columns)
+
+
 @dataclass(frozen=True, slots=True)
 class ResolutionFacts:
     """Further facts of a catalog that decide which function or operator a name means.
@@ -243,6 +268,8 @@ class ResolutionFacts:
             with those columns.
         result_columns: for the name of each function, such columns that the rows of every overload have.
         fields: for the oid of each type of rows, such columns that it has.
+        rows: for the name of each relation its schemas, each with what is known of its rows; empty where they
+            have not been read.
     """
 
     types: TypeSystem = field(default_factory=TypeSystem)
@@ -251,6 +278,7 @@ class ResolutionFacts:
     columns: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     result_columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
     fields: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    rows: Mapping[str, Mapping[str, RelationRows]] = field(default_factory=dict)
 
 
 class ColumnCast(NamedTuple):

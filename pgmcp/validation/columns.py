@@ -49,6 +49,10 @@ class KnownColumns:
             elif kind == _WITH_QUERY:
                 self._with_queries.setdefault(fields["ctename"], []).append(fields)
 
+    def names(self, relation: str) -> bool:
+        """Return whether anything in a FROM has this name."""
+        return relation in self._items
+
     def has(self, relation: str, name: str, depth: int = 0) -> bool:
         """Return whether everything named `relation` certainly has a column `name`."""
         if (relation, name) not in self._known:

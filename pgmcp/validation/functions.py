@@ -103,7 +103,7 @@ class FunctionPolicy:
         """Return an object that finds the types of expressions in a statement."""
         columns = KnownColumns(root, self._facts, with_references(root), self._path)
         may_call = self._lookup.finder_of_calls(columns.has)
-        return ArgumentTypes(root, self._facts.types, self._path, may_call=may_call)
+        return ArgumentTypes(root, self._facts, self._path, may_call=may_call)
 
     def has_function(self, name: str) -> bool:
         """Return whether there may be a function of this name."""
@@ -144,15 +144,21 @@ class FunctionPolicy:
             return RefusalReason.UNKNOWN
         return self._refusal_outside_pg_catalog(schema, name, argument_count, arguments)
 
-    def row_function_refusal(self, name: str) -> RefusalReason | None:
+    def row_function_refusal(self, name: str, row: _Arguments | None = None) -> RefusalReason | None:
         """Return why `row.name` is refused: it calls a function, or casts, when no column has that name.
 
         If rows of a table can be cast implicitly, a row can be the argument of more functions.
-        """
-        return self.value_function_refusal(name) if self._casts_rows else self._row_function_refusal(name)
 
-    def _row_function_refusal(self, name: str) -> RefusalReason | None:
-        found = self._lookup.functions("", name, self._path, CallArguments(1))
+        Args:
+            row: returns what is known of the row; called only if the database has functions of that name.
+        """
+        if self._casts_rows:
+            return self.value_function_refusal(name)
+        known = row() if row and self._lookup.has_functions(name) else CallArguments(1)
+        return self._row_function_refusal(name, known)
+
+    def _row_function_refusal(self, name: str, argument: CallArguments) -> RefusalReason | None:
+        found = self._lookup.functions("", name, self._path, argument)
         calling = [function for function in found if function.takes_row]
         casting = [function for function in self._casts.of_type(name) if name in function.row_types]
         return self._first_refusal(calling + casting)
@@ -162,7 +168,9 @@ class FunctionPolicy:
 
         An unknown name is the field of a row.
         """
-        if refusal := self._row_function_refusal(name) or self._first_refusal(self._checks_of(name)):
+        if refusal := self._row_function_refusal(name, CallArguments(1)) or self._first_refusal(
+            self._checks_of(name)
+        ):
             return refusal
         if (reason := self.type_refusal(name)) is RefusalReason.DENIED:
             return reason
@@ -264,7 +272,7 @@ class FunctionPolicy:
         found = [(each, self._calls.function_refusal(each)) for each in self._casts.of_values(name)]
         refused = [(function, refusal) for function, refusal in found if refusal]
         if not all(
-            function.is_written_cast if of_literals else is_written_cast_from(function, name)
+            function.spares_literals if of_literals else is_written_cast_from(function, name)
             for function, _ in refused
         ):
             return None

@@ -118,6 +118,21 @@ def _statement(sql: str, raw: Node) -> Statement:
     return Statement(kind, fields, character_offset(sql, raw.get("stmt_location", 0)))
 
 
+def parse_with_parameters(sql: str) -> list[Statement]:
+    """Return the statements of a text in which a parameter `$1` is a column of that name.
+
+    Raises:
+        SqlRejectedError: if it is not PostgreSQL's syntax, or beyond the bounds.
+    """
+    tokens = [token for token in tokenize(sql) if token.kind is TokenKind.PARAMETER]
+    pieces, end = [], 0
+    for token in tokens:
+        pieces += [sql[end : token.start], f' "{token.text}" ']
+        end = token.start + len(token.text)
+    text, _ = bounds.trim_and_bound("".join((*pieces, sql[end:])))
+    return parse(text)
+
+
 def parse_body(sql: str) -> list[Node] | None:
     """Return the trees of the statements in a function's body; None if it is not SQL."""
     try:

@@ -96,6 +96,15 @@ def tokenize(sql: str) -> Iterator[Token]:
             raise _refusal(group, sql, start)
 
 
+def string_content(string: str) -> str:
+    """Return what stands between a string's quotes, as near as reading it for names needs."""
+    if string.startswith("$"):
+        delimiter = string[: string.index("$", 1) + 1]
+        return string[len(delimiter) : -len(delimiter)]
+    quoted = string[string.index("'") + 1 : -1].replace("''", "'")
+    return re.sub(r"\\(.)", r"\1", quoted) if string[0] in "eE" else quoted
+
+
 def _end_of_comment(sql: str, start: int) -> int:
     """Return where a block comment ends; they nest."""
     depth = 0

@@ -72,7 +72,15 @@ def _inherited_names(target: Node) -> Iterator[str]:
     """
     if "name" in target or not _NAMED_AFTER_COLUMN & target.get("val", {}).keys():
         return
-    pending: list[Any] = [target["val"]]
+    value = target["val"]
+    while "TypeCast" in value or "CollateClause" in value:
+        ((_, fields),) = value.items()
+        value = fields["arg"]
+    steps = [each for each in value.get("A_Indirection", {}).get("indirection", ()) if "String" in each]
+    if steps:  # `(home).street` is named after its last step alone
+        yield steps[-1]["String"]["sval"]
+        return
+    pending: list[Any] = [value]
     while pending:
         value = pending.pop()
         if isinstance(value, dict):

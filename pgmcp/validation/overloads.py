@@ -109,6 +109,7 @@ class TypeSystem:
             have not been read.
         results_by_function: the types of the results of all functions, by name; likewise.
         results_by_operator: likewise of operators.
+        plain_rows: the types of the rows of relations that inherit from no other and are of no other type.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class TypeSystem:
         types_by_column: Mapping[str, frozenset[int]] | None = None,
         results_by_function: Mapping[str, Set[int]] | None = None,
         results_by_operator: Mapping[str, Set[int]] | None = None,
+        plain_rows: Set[int] = frozenset(),
     ) -> None:
         self._types = {each.oid: each for each in types}
         self._by_name: dict[str, list[CatalogType]] = {}
@@ -127,6 +129,7 @@ class TypeSystem:
         self.types_by_column = types_by_column or {}
         self.results_by_function = results_by_function or {}
         self.results_by_operator = results_by_operator or {}
+        self._plain_rows = plain_rows
 
     def find(self, schema: str, name: str, path: Sequence[str], *, is_array: bool = False) -> int | None:
         """Return the type of a name as a statement writes it; None if it is not known for sure."""
@@ -251,6 +254,8 @@ class TypeSystem:
             return True
         if source == ANY_ROW:
             return self._coercion_of_row(target)
+        if source in self._plain_rows:
+            return self._coercion_of_plain_row(source, target)
         if source not in self._types or target not in self._types:
             return None
         if target in _TAKEN_BY_POLYMORPHIC:
@@ -267,6 +272,14 @@ class TypeSystem:
             cast_target == base.oid and self._may_be_row(source) for source, cast_target in self._casts
         )
         return None if may_be_cast else False
+
+    def _coercion_of_plain_row(self, source: int, target: int) -> bool | None:
+        if target in _TAKEN_BY_POLYMORPHIC:
+            return _TAKEN_BY_POLYMORPHIC[target] in ("", _NOT_ARRAY)
+        base = self._types.get(self._base(target))
+        if base is None or (base.kind == "p" and base.oid != RECORD):
+            return None
+        return base.oid in (source, RECORD) or (source, base.oid) in self._casts
 
     def _may_be_row(self, oid: int) -> bool:
         return oid not in self._types or _is_row(self._types[oid])
@@ -288,6 +301,8 @@ class TypeSystem:
         if _is_row(source) and _is_row(target):
             return True if target.oid == RECORD else None
         if source.oid == RECORD and target.kind != "p":
+            return False
+        if target.oid == RECORD and source.kind != "p":
             return False
         if source.kind == "p" or target.kind == "p":
             return None

@@ -1,11 +1,14 @@
 """Finds `name.column` that is a call: PostgreSQL calls a function there when no column has the name."""
 
-from collections.abc import Set
+from collections.abc import Callable, Set
+from functools import partial
 from typing import NamedTuple
 
 from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.functions import FunctionPolicy
 from pgmcp.validation.grammar import Node, name_of, strings
+from pgmcp.validation.operands import Operands
+from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.refusal_reasons import RefusalReason
 
 
@@ -57,20 +60,26 @@ class QualifiedNames:
         return self._has_nameless_function or qualifier in self._function_names
 
     def first_refused_call(
-        self, functions: FunctionPolicy, root: Node, with_references: Set[int]
+        self,
+        functions: FunctionPolicy,
+        root: Node,
+        with_references: Set[int],
+        types_of: Callable[[Operands], CallArguments],
     ) -> RefusedCall | None:
         """Return the first `name.column` that can only be the call of a refused function.
 
         Args:
             root: the tree of the statement.
             with_references: the id() of the nodes of relations that are WITH queries.
+            types_of: returns what is known of the types of expressions.
         """
         columns: KnownColumns | None = None
         for qualifier, name, fields in self._columns:
             if self._may_be_value(qualifier):
                 reason = functions.value_function_refusal(name)
             else:
-                reason = functions.row_function_refusal(name)
+                row = {"ColumnRef": {"fields": [{"String": {"sval": qualifier}}]}}
+                reason = functions.row_function_refusal(name, partial(types_of, (row,)))
             if reason:
                 columns = columns or functions.known_columns(root, with_references)
                 if not columns.has(qualifier, name):

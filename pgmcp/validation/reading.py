@@ -86,7 +86,9 @@ class ReadingCheck:
                 pending.extend(reversed(value))
             else:
                 self._check_fields(value, pending)
-        if call := self._qualified_names.first_refused_call(self._functions, root, self._with_references):
+        if call := self._qualified_names.first_refused_call(
+            self._functions, root, self._with_references, self._operand_types
+        ):
             self._refuse_call(call.name, call.reason, call.fields)
         self._check_secret_columns(root)
         for name in self._qualified_names.after_values():

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation import bounds, grammar
+from pgmcp.validation import grammar
 from pgmcp.validation.grammar import Node
-from pgmcp.validation.lexer import TokenKind, tokenize
 
 _ONLY_RESULT_MODES: Final = frozenset({"FUNC_PARAM_OUT", "FUNC_PARAM_TABLE"})
 _RESULT_MODES: Final = _ONLY_RESULT_MODES | {"FUNC_PARAM_INOUT"}
@@ -21,6 +20,7 @@ class SqlFunction:
     Attributes:
         statements: the trees of its body; a parameter `$1` is a column of that name in them.
         parameters: the types of its parameters, by name and, for those that it is given, as `$1`.
+        all_parameters: likewise as PL/pgSQL counts them, where `$1` can also be one that is only returned.
         result_types: what the last statement's columns become.
         defaults: each default of a parameter as a statement that selects it, and what it becomes.
         is_standard: its body is no string: BEGIN ATOMIC or RETURN.
@@ -31,6 +31,7 @@ class SqlFunction:
     result_types: tuple[Node, ...]
     defaults: tuple[tuple[Node, Node], ...]
     is_standard: bool
+    all_parameters: Mapping[str, list[Node]]
 
     @property
     def given_types(self) -> list[Node]:
@@ -64,7 +65,7 @@ def read_signature(definition: str) -> SqlFunction | None:
 
 def _read(definition: str, read_statements: Callable[[Node], tuple[Node, ...]]) -> SqlFunction | None:
     try:
-        (statement,) = _parse(definition)
+        (statement,) = grammar.parse_with_parameters(definition)
         head = statement.fields
         statements = read_statements(head)
     except (SqlRejectedError, ValueError, KeyError):
@@ -77,22 +78,8 @@ def _read(definition: str, read_statements: Callable[[Node], tuple[Node, ...]]) 
         tuple(results or [head["returnType"]]),
         tuple((_select(each["defexpr"]), each["argType"]) for each in parameters if "defexpr" in each),
         "sql_body" in head,
+        _all_parameters(parameters),
     )
-
-
-def _parse(text: str) -> list[grammar.Statement]:
-    trimmed, _ = bounds.trim_and_bound(_with_parameters_as_columns(text))
-    return grammar.parse(trimmed)
-
-
-def _with_parameters_as_columns(sql: str) -> str:
-    """Return a text with `"$1"` in place of `$1`."""
-    tokens = [token for token in tokenize(sql) if token.kind is TokenKind.PARAMETER]
-    pieces, end = [], 0
-    for token in tokens:
-        pieces += [sql[end : token.start], f' "{token.text}" ']
-        end = token.start + len(token.text)
-    return "".join((*pieces, sql[end:]))
 
 
 def _statements(head: Node) -> Iterator[Node]:
@@ -105,7 +92,7 @@ def _statements(head: Node) -> Iterator[Node]:
     if body is None:
         (source,) = [each["DefElem"]["arg"] for each in head["options"] if each["DefElem"]["defname"] == "as"]
         (text,) = grammar.strings(source["List"]["items"])
-        found = [{each.kind: each.fields} for each in _parse(text)]
+        found = [{each.kind: each.fields} for each in grammar.parse_with_parameters(text)]
     elif "ReturnStmt" in body:
         found = [_select(body["ReturnStmt"]["returnval"])]
     else:
@@ -125,6 +112,14 @@ def _parameters(parameters: list[Node]) -> Iterator[tuple[str, Node]]:
     inputs = (each for each in parameters if each.get("mode") not in _ONLY_RESULT_MODES)
     yield from ((f"${place}", each["argType"]) for place, each in enumerate(inputs, start=1))
     yield from ((each["name"], each["argType"]) for each in parameters if "name" in each)
+
+
+def _all_parameters(parameters: list[Node]) -> dict[str, list[Node]]:
+    found: dict[str, list[Node]] = {}
+    for place, each in enumerate(parameters, start=1):
+        for name in filter(None, (f"${place}", each.get("name"))):
+            found.setdefault(name, []).append(each["argType"])
+    return found
 
 
 def _with_rows_as_written(root: Node) -> Node:

@@ -4,13 +4,13 @@ If a database has no functions and operators of its own, nothing is read. The ty
 if a name has several overloads, one of them the database's own.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import msgspec
 
 from pgmcp.errors import SqlRejectedError
-from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, ResolutionFacts
+from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, RelationRows, ResolutionFacts
 from pgmcp.validation.lexer import TokenKind, tokenize
 from pgmcp.validation.overloads import CatalogType, TypeSystem
 
@@ -51,6 +51,13 @@ WITH RECURSIVE members (class, id) AS (
     WHERE a.attname IN (SELECT s.name FROM single AS s) AND NOT a.attisdropped
 ), typed_columns (is_read) AS MATERIALIZED (
     SELECT c.is_contested OR EXISTS (SELECT FROM callable AS f) FROM contested AS c
+), parents (is_without_columns) AS MATERIALIZED (
+    -- Without inherited columns, nothing but pg_inherits shows that a table is a child.
+    SELECT EXISTS (
+        SELECT FROM pg_catalog.pg_class AS c
+        WHERE c.relhassubclass AND c.relkind IN ('r', 'p', 'f') AND NOT EXISTS (
+            SELECT FROM pg_catalog.pg_attribute AS a
+            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
 )"""
 
 # A row has a kind, a schema, a name and JSON. Functions of extensions are trusted, so nothing is read for
@@ -96,6 +103,19 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname IN (
         SELECT r.relname FROM holders AS s JOIN pg_catalog.pg_class AS r ON r.oid = s.relation)
     GROUP BY n.nspname, c.relname
+), rows_of_relations (schema, name, type, is_plain, columns) AS (
+    SELECT n.nspname, c.relname, c.reltype,
+           c.reloftype = '0' AND NOT c.relispartition
+               AND NOT COALESCE(pg_catalog.bool_or(a.attinhcount > 0), false)
+               AND NOT (SELECT p.is_without_columns FROM parents AS p),
+           COALESCE(pg_catalog.json_object_agg(a.attname, a.atttypid::pg_catalog.int8)
+               FILTER (WHERE a.attname IS NOT NULL), '{{}}')
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'pg_toast'
+      AND (SELECT o.is_read FROM typed_columns AS o)
+    GROUP BY n.nspname, c.relname, c.reltype, c.reloftype, c.relispartition
 ), results (id, name, column_name) AS (
     SELECT q.oid, q.proname, q.column_name
     FROM (SELECT p.oid, p.proname, p.proargnames[place.number] AS column_name
@@ -149,6 +169,11 @@ SELECT 'relation', r.schema::pg_catalog.text, r.name::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(r.columns))
 FROM relations AS r
 UNION ALL
+SELECT 'rows', r.schema::pg_catalog.text, r.name::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
+           r.type::pg_catalog.int8, r.is_plain, r.columns)))
+FROM rows_of_relations AS r
+UNION ALL
 SELECT 'result', '', r.name::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(r.column_name)))
 FROM certain_results AS r
@@ -190,11 +215,17 @@ WHERE t.typname IN (
    OR t.oid >= '16384' AND t.typname IN (SELECT b.typname FROM pg_catalog.pg_type AS b WHERE b.oid < '16384')
 UNION ALL
 SELECT pg_catalog.concat('l', pg_catalog.sum(pg_catalog.hashtextextended(
-           pg_catalog.concat(d.atttypid, d.attname), 0::pg_catalog.int8)))
-FROM (SELECT DISTINCT a.attname, a.atttypid
-      FROM pg_catalog.pg_attribute AS a
-      JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
-      WHERE NOT a.attisdropped AND (SELECT o.is_read FROM typed_columns AS o)) AS d
+           pg_catalog.concat(a.attrelid, ' ', a.atttypid, a.attinhcount > 0, a.attname),
+           0::pg_catalog.int8)))
+FROM pg_catalog.pg_attribute AS a
+JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c')
+WHERE NOT a.attisdropped AND (SELECT o.is_read FROM typed_columns AS o)
+UNION ALL
+SELECT pg_catalog.concat('w', pg_catalog.sum(pg_catalog.hashtextextended(
+           pg_catalog.concat(c.oid, ' ', c.relnamespace, ' ', c.reloftype, c.relispartition, c.relname),
+           0::pg_catalog.int8)), (SELECT p.is_without_columns FROM parents AS p))
+FROM pg_catalog.pg_class AS c
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (SELECT o.is_read FROM typed_columns AS o)
 UNION ALL
 SELECT pg_catalog.concat('m', pg_catalog.sum(pg_catalog.hashtextextended(
            pg_catalog.concat(c.oid, ' ', c.relnamespace, h.column_name, ' ', c.relname), 0::pg_catalog.int8)))
@@ -203,10 +234,11 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.relname IN (
     SELECT r.relname FROM holders AS s JOIN pg_catalog.pg_class AS r ON r.oid = s.relation)"""  # noqa: S608 - of constants
 
 _decode = msgspec.json.Decoder(list[Any]).decode
+_decode_rows = msgspec.json.Decoder(tuple[int, bool, msgspec.Raw]).decode
 _PG_CATALOG: Final = "pg_catalog"
 
 
-def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
+def resolution_facts(rows: Collection[list[Any]]) -> ResolutionFacts:
     """Return the facts in the rows of `RESOLUTION`."""
     types: list[CatalogType] = []
     casts: list[tuple[int, int]] = []
@@ -214,8 +246,10 @@ def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
     operators: list[CatalogOperator] = []
     named: dict[str, dict[str, frozenset[Any]]] = {"column": {}, "result": {}, "field": {}}
     columns: dict[str, dict[str, frozenset[str]]] = {}
+    relations = [row for row in rows if row[0] == "rows"]
+    plain_rows, rows_of = _rows_of_relations(relations)
     results: dict[str, dict[str, set[int]]] = {"function result": {}, "operator result": {}}
-    for kind, schema, name, data in rows:
+    for kind, schema, name, data in (row for row in rows if row[0] != "rows"):
         decoded = _decode(data)
         if kind == "type":
             oid, *rest = decoded
@@ -233,10 +267,25 @@ def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
         else:
             columns.setdefault(name, {})[schema] = frozenset(decoded)
     type_system = TypeSystem(
-        types, casts, named["column"], results["function result"], results["operator result"]
+        types, casts, named["column"], results["function result"], results["operator result"], plain_rows
     )
     fields = {int(oid): names for oid, names in named["field"].items()}
-    return ResolutionFacts(type_system, tuple(functions), tuple(operators), columns, named["result"], fields)
+    return ResolutionFacts(
+        type_system, tuple(functions), tuple(operators), columns, named["result"], fields, rows_of
+    )
+
+
+def _rows_of_relations(
+    rows: Iterable[list[Any]],
+) -> tuple[set[int], dict[str, dict[str, RelationRows]]]:
+    """Return the types of rows that can be no others, and the rows of relations by name and schema."""
+    plain: set[int] = set()
+    found: dict[str, dict[str, RelationRows]] = {}
+    for _, schema, name, data in rows:
+        type_oid, is_plain, columns = _decode_rows(data)
+        found.setdefault(name, {})[schema] = RelationRows(type_oid, columns)
+        plain.update([type_oid] if is_plain else [])
+    return plain, found
 
 
 def _add_results(results: dict[str, set[int]], names: Iterable[str], result_type: int) -> None:

@@ -55,7 +55,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
     operators, types, row_types, parts, definition, *call = unseen
     min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
-    owner, owner_name, settings, result_types, is_written_cast = runs_as
+    owner, owner_name, settings, result_types, is_written_cast, spares_literals = runs_as
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -84,6 +84,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
         settings=decode_texts(settings) if settings else (),
         result_types=decode_texts(result_types) if result_types else (),
         is_written_cast=is_written_cast,
+        spares_literals=spares_literals,
     )
 
 

@@ -151,6 +151,11 @@ WITH RECURSIVE operators (id, symbols) AS (
     SELECT c.castfunc FROM pg_catalog.pg_cast AS c
     WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.castfunc NOT IN (SELECT k.id FROM checks AS k)
     GROUP BY c.castfunc HAVING pg_catalog.bool_and(c.castcontext = 'e')
+), casts_of_values (id) AS (
+    SELECT c.castfunc FROM pg_catalog.pg_cast AS c
+    WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.castfunc NOT IN (SELECT k.id FROM checks AS k)
+    GROUP BY c.castfunc
+    HAVING pg_catalog.bool_and(c.castcontext = 'e' OR c.castcontext = 'a' AND c.casttarget >= '16384')
 ), types (id, names, row_names) AS (
     SELECT uses.id, pg_catalog.json_agg(DISTINCT t.typname),
            pg_catalog.json_agg(DISTINCT t.typname) FILTER (
@@ -220,7 +225,8 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
               FROM pg_catalog.generate_subscripts(f.proargmodes, 1) AS place (number)
               WHERE f.proargmodes[place.number] IN ('o', 'b', 't')) AS r (type)
         JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384'),
-       EXISTS (SELECT FROM written_casts AS w WHERE w.id = f.oid)
+       EXISTS (SELECT FROM written_casts AS w WHERE w.id = f.oid),
+       EXISTS (SELECT FROM casts_of_values AS v WHERE v.id = f.oid)
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid

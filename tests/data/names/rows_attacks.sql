@@ -27,7 +27,7 @@ select round(mood, 1) from people
 select round(max(mood), 1) from people
 select round(coalesce(mood, 'sad'), 1) from people
 select round((array[mood])[1], 1), 1 from people
-select round((select mood from people), 1)
+select round((select mood from people limit 1), 1)
 select round(case when true then mood end, 1) from people
 select round(lag(mood) over (), 1) is null, round(min(mood) over (), 1) from people
 select round(mode() within group (order by mood), 1) from people
@@ -64,3 +64,15 @@ select name <> any (array[coalesce(mood, 'sad')]) from people
 select mood + 1, max(mood) + 1 from people group by mood
 select upper(mood), upper(max(mood)) from people group by mood
 select upper(coalesce(max(mood), 'sad')) from people
+select either(p) from people p
+select p.either from people p
+select either(people.*) from public.people
+select either(k) from kids k
+select k.either from kids k
+select label(p) from nums p
+select label(p) from people p, nums
+select (p).status from people p, nums
+select own_rows(p) from nums
+select own_rows(z) from nums n, lateral (select n.x as z) y
+select code <> mood from codes, people
+select either(x) from people x, pets

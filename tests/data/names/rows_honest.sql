@@ -42,3 +42,14 @@ select 1 where (5 = any (select id from people)) is not null
 select id = any (array[id, 2]), name = any (tags), name <> all (array['x', name]), 'sad' = any (moods) from people
 select id + 1, id + length(name), amount + 1 from people
 select name <> any (array[status]), name <> status || 'x' from people
+select either(x), x.either from pets x
+select either(pets), either(p.*) from pets, pets p
+select either(v) from pet_list v
+select either(p) from pets p where exists (select from people q where q.id = p.id)
+with w as (select id from people) select either(p) from pets p join w using (id)
+select either(nums.q), either(q) from nums
+select label(p), (p).name from people p where p.id = 1
+select label(x) from people x where x.name <> 'y'
+select code <> 'x', code <> label, code in ('a', 'b') from codes
+select c.code not in ('x', 'y') from codes c where c.label <> all (array['x', 'z'])
+select own_rows(n), n.own_rows from nums n

@@ -123,3 +123,11 @@ select * from w4
 select (('sad'::text).mood)::int
 select ('sad'::text).mood::int
 select x.mood::int from (select 'sad'::text as t) q, lateral (select (q.t).mood) x
+select 1::grade
+select id::grade from marks
+select row(1)::stones::grade
+select array[1]::grade[]
+select array[id, 1]::grade[] from marks
+select gives_grade_3()
+select gives_grade_4()
+select gives_grade_5()

@@ -52,3 +52,10 @@ select pm(one) from counts
 select ('sad'::text).mood
 select (name::text).mood is null from people where false
 select ('sad'::text).mood = 'sad'
+select 'a'::grade, grade 'b', cast('a' as grade), null::grade
+select grade = 'a'::grade, count(*) from marks where grade in ('a', 'b') group by 1
+select grade::text, max(grade), grades[1] from marks group by grade, grades
+select array['a', 'b']::grade[], '{a}'::grade[], coalesce(grade, 'b'::grade) from marks
+select case when id = 1 then 'a'::grade else 'b'::grade end from marks
+select gives_grade_1()
+select gives_grade_2()

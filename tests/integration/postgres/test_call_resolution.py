@@ -199,6 +199,25 @@ async def test_an_expression_is_taken_for_what_its_row_field_or_result_can_be(
     assert {each for each in statements if not passes(each, policy)} == acting
 
 
+async def test_the_names_in_a_body_are_resolved_by_the_types_of_their_arguments(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute((_DATA / "bodies.sql").read_text("utf-8").encode())
+        named = connection.execute(
+            "select 'select * from ' || proname || '()' from pg_proc where proname ~ '^(acting|honest)_' "
+            "union all select 'select * from ' || relname from pg_class where relname ~ '^(acting|honest)_'"
+        )
+        statements = [str(sql) for (sql,) in named.fetchall()]
+        acting = {each for each in statements if _counts(connection, each)}
+
+    policy = await reader(url).read()
+
+    assert acting == {each for each in statements if each.startswith("select * from acting_")}
+    assert {each for each in statements if not passes(each, policy)} == acting
+
+
 def _counts(connection: psycopg.Connection, sql: str) -> bool:
     """Return whether a statement calls a function that counts its calls."""
     counter = b"select last_value, is_called from calls"

@@ -1,0 +1,349 @@
+"""Splits a body in PL/pgSQL into its variables and the SQL that it evaluates, as trees.
+
+PL/pgSQL gives the text of each expression and statement to PostgreSQL's parser. Where such a text begins and
+ends is decided by words outside of brackets (pl_gram.y: read_sql_construct), and so it is here. What is not
+read as a tree stays in `rest`.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation.grammar import Node
+from pgmcp.validation.lexer import TokenKind, string_content
+from pgmcp.validation.plpgsql_text import END, PlpgsqlText, read_type
+
+_MAX_DEPTH: Final = 50
+_QUERY_STARTS: Final = frozenset({"select", "with", "values", "table", "("})
+_SECTION_ENDS: Final = frozenset({"end", "else", "elsif", "elseif", "exception", "when"})
+_RAISE_LEVELS: Final = frozenset({"debug", "log", "info", "notice", "warning", "exception"})
+_ENDS_OF_TYPE: Final = frozenset({"collate", "not", "default", "=", ":", ";"})
+# Variables that every function has (manual, "Obtaining the Result Status", "Trapping Errors").
+_SPECIAL_VARIABLES: Final = {"found": "boolean", "sqlstate": "text", "sqlerrm": "text"}
+
+
+class PlpgsqlBody(NamedTuple):
+    """One body.
+
+    Attributes:
+        roots: the trees of its expressions, each as a SELECT, and of its queries.
+        variables: the types that each of its own is declared with, without the parameters of the function;
+            None for one that has no fixed type.
+        rest: the start and end of what was not read as a tree.
+        formats: the texts that RAISE prints, which are never run.
+    """
+
+    roots: list[Node]
+    variables: Mapping[str, list[Node | None]]
+    rest: list[tuple[int, int]]
+    formats: list[str]
+
+    def leaves(self, place: int) -> bool:
+        """Return whether a place in the body was not read as a tree."""
+        return any(start <= place < end for start, end in self.rest)
+
+
+def read_plpgsql(body: str) -> PlpgsqlBody | None:
+    """Return the trees of a body; None if its structure is not clear."""
+    try:
+        reader = _Reader(body)
+        reader.read()
+    except (SqlRejectedError, ValueError):
+        return None
+    return PlpgsqlBody(reader.roots, dict(reader.variables), reader.rest, reader.formats)
+
+
+class _Reader(PlpgsqlText):
+    """Reads one body from its first token to its last.
+
+    Raises ValueError where the body does not follow the grammar of PL/pgSQL as it is known here.
+    """
+
+    def __init__(self, body: str) -> None:
+        super().__init__(body)
+        self._depth = 0
+        self.formats: list[str] = []
+        self.variables: defaultdict[str, list[Node | None]] = defaultdict(list)
+        for name, type_name in _SPECIAL_VARIABLES.items():
+            self.variables[name].append(read_type(type_name))
+
+    def read(self) -> None:
+        while self.next.text == "#":  # options: `#variable_conflict use_column`
+            self.at += 3
+        self._read_block()
+        while self.next.text == ";":
+            self.at += 1
+        if self.next is not END:
+            raise ValueError("text after the last END")
+
+    def _read_label(self) -> None:
+        if self.take("<<"):
+            self.name()
+            self.expect(">>")
+
+    def _read_block(self) -> None:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise ValueError("blocks nest too deep")
+        self._read_label()
+        if self.take("declare"):
+            while not self.take("begin"):
+                self._read_declaration()
+        else:
+            self.expect("begin")
+        self._read_statements()
+        if self.take("exception"):
+            while self.take("when"):
+                self.skip_to("then")  # names of conditions
+                self._read_statements()
+        self._read_end()
+        self._depth -= 1
+
+    def _read_end(self, *words: str) -> None:
+        self.expect("end", *words)
+        if self.word() not in (";", ""):
+            self.name()  # the label again
+        if self.next is not END:
+            self.expect(";")
+
+    def _read_declaration(self) -> None:
+        if self.take("declare"):
+            return
+        name = self.name()
+        if self.take("alias", "for"):
+            self.variables[name].append(None)
+            self.skip_to(";")
+            return
+        if self.word() in ("cursor", "no", "scroll"):
+            self._read_cursor(name)
+            return
+        self.take("constant")
+        self.variables[name].append(self._read_declared_type())
+        if self.take("collate"):
+            self.name()
+            if self.take("."):
+                self.name()
+        self.take("not", "null")
+        if self.take("default") or self.take(":", "=") or self.take("="):
+            self.read_expression(";")
+        self.expect(";")
+
+    def _read_declared_type(self) -> Node | None:
+        start = self.next.start
+        end = self.end_of_text(_ENDS_OF_TYPE)
+        text = self.body[start:end]
+        folded = "".join(text.lower().split())
+        if folded.endswith("%rowtype"):
+            return read_type(text[: text.rindex("%")])
+        return read_type(text)
+
+    def _read_cursor(self, name: str) -> None:
+        self.variables[name].append(None)
+        while self.word() not in ("is", "for", "(", ""):
+            self.at += 1
+        if self.take("("):
+            while not self.take(")"):
+                self.variables[self.name()].append(None)
+                self.end_of_text({",", ")"})
+                self.take(",")
+        if not self.take("is"):
+            self.expect("for")
+        self.read_query(";")
+        self.expect(";")
+
+    def _read_statements(self) -> None:
+        while self.word() not in _SECTION_ENDS or self.is_assignment():
+            if self.next is END:
+                raise ValueError("no END")
+            self._read_statement()
+
+    def _read_statement(self) -> None:
+        if self.is_assignment():
+            self._read_assignment()
+            return
+        word = self.word()
+        if word in ("<<", "declare", "begin"):
+            self._read_labelled()
+        elif read := _READ_BY_WORD.get(word):
+            self.at += 1
+            read(self)
+        elif word in _QUERY_STARTS:
+            self.read_query(";")
+            self.expect(";")
+        else:
+            self.leave(";")
+            self.expect(";")
+
+    def _read_labelled(self) -> None:
+        start = self.at
+        self._read_label()
+        if self.word() in ("declare", "begin"):
+            self.at = start
+            self._read_block()
+
+    def _read_assignment(self) -> None:
+        start = self.at
+        while not self.word().startswith("="):
+            self.at += 1
+        brackets = [token for token in self.tokens[start : self.at] if token.text == "["]
+        if brackets or self.word() != "=":  # an index is an expression, too; `=-1` is two tokens to PL/pgSQL
+            self.leave(";", start)
+        else:
+            self.at += 1
+            self.read_expression(";")
+        self.expect(";")
+
+    def _read_if(self) -> None:
+        self.read_expression("then")
+        self.expect("then")
+        self._read_statements()
+        while self.take("elsif") or self.take("elseif"):
+            self.read_expression("then")
+            self.expect("then")
+            self._read_statements()
+        if self.take("else"):
+            self._read_statements()
+        self._read_end("if")
+
+    def _read_case(self) -> None:
+        start = self.next.start
+        tested = self.body[start : self.end_of_text({"when"})] if self.word() != "when" else ""
+        while self.take("when"):
+            start = self.next.start
+            end = self.end_of_text({"then"})
+            text = self.body[start:end]
+            self.parse(f"SELECT ({tested}) IN ({text})" if tested else f"SELECT {text}", start, end)
+            self.expect("then")
+            self._read_statements()
+        if self.take("else"):
+            self._read_statements()
+        self._read_end("case")
+
+    def _read_while(self) -> None:
+        self.read_expression("loop")
+        self._read_loop()
+
+    def _read_loop(self) -> None:
+        """Read what stands in a loop, from LOOP on, which may have been read."""
+        self.take("loop")
+        self._read_statements()
+        self._read_end("loop")
+
+    def _read_for(self) -> None:
+        target = self.name()
+        while self.word() in (".", ","):
+            self.at += 1
+            self.name()
+        self.expect("in")
+        self.take("reverse")
+        bound = self.place_of_range()
+        if bound:
+            self.variables[target].append(read_type("integer"))
+            self._read_range(bound)
+        elif self.word() in _QUERY_STARTS:
+            self.read_query("loop")
+        elif self.take("execute"):
+            self._read_executed("loop")
+        else:  # a cursor
+            self.variables[target].append(None)
+            self.leave("loop")
+        self._read_loop()
+
+    def _read_range(self, bound: int) -> None:
+        start = self.next.start
+        end = self.end_of_text({"by", "loop"})
+        self.parse(f"SELECT {self.body[start:bound]}", start, bound)
+        self.parse(f"SELECT {self.body[bound + 2 : end]}", bound + 2, end)
+        if self.take("by"):
+            self.read_expression("loop")
+
+    def _read_foreach(self) -> None:
+        self.name()
+        while self.word() in (".", ","):
+            self.at += 1
+            self.name()
+        if self.take("slice"):
+            self.at += 1
+        self.expect("in", "array")
+        self.read_expression("loop")
+        self._read_loop()
+
+    def _read_jump(self) -> None:
+        if self.word() not in (";", "when"):
+            self.name()
+        if self.take("when"):
+            self.read_expression(";")
+        self.expect(";")
+
+    def _read_return(self) -> None:
+        if self.take("query"):
+            if self.take("execute"):
+                self._read_executed(";")
+            else:
+                self.read_query(";")
+        else:
+            self.take("next")
+            if self.word() != ";":
+                self.read_expression(";")
+        self.expect(";")
+
+    def _read_expressions(self) -> None:
+        self.read_expression(";")
+        self.expect(";")
+
+    def _read_execute(self) -> None:
+        self._read_executed(";")
+        self.expect(";")
+
+    def _read_executed(self, end: str) -> None:
+        """Read the text that EXECUTE runs and what it is given; INTO only names variables."""
+        self.read_expression("into", "using", end)
+        if self.take("into"):
+            self.take("strict")
+            self.skip_to("using", end, is_behind=False)
+        if self.take("using"):
+            self.read_expression("into", end)
+        if self.take("into"):
+            self.skip_to(end, is_behind=False)
+
+    def _read_raise(self) -> None:
+        if self.word() in _RAISE_LEVELS:
+            self.at += 1
+        if self.next.kind is TokenKind.STRING:  # a format, which is never run
+            self.formats.append(string_content(self.next.text))
+            self.at += 1
+            while self.take(","):
+                self.read_expression(",", "using", ";")
+        elif self.word() not in (";", "using"):
+            self.skip_to("using", ";", is_behind=False)  # the name of a condition
+        if self.take("using"):
+            self._read_raise_options()
+        self.expect(";")
+
+    def _read_raise_options(self) -> None:
+        while True:
+            self.name()
+            if not (self.take("=") or self.take(":", "=")):
+                raise ValueError("expected =")
+            self.read_expression(",", ";")
+            if not self.take(","):
+                return
+
+
+_READ_BY_WORD: Final[Mapping[str, Callable[[_Reader], None]]] = {
+    "if": _Reader._read_if,
+    "case": _Reader._read_case,
+    "loop": _Reader._read_loop,
+    "while": _Reader._read_while,
+    "for": _Reader._read_for,
+    "foreach": _Reader._read_foreach,
+    "exit": _Reader._read_jump,
+    "continue": _Reader._read_jump,
+    "return": _Reader._read_return,
+    "perform": _Reader._read_expressions,
+    "execute": _Reader._read_execute,
+    "assert": _Reader._read_expressions,
+    "raise": _Reader._read_raise,
+    "get": lambda reader: reader.skip_to(";"),  # names of variables and of items
+}

@@ -1,0 +1,182 @@
+"""Moves through the text of a body in PL/pgSQL, and parses the expressions and queries in it."""
+
+from collections.abc import Set
+from typing import Final
+
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import bounds, grammar
+from pgmcp.validation.grammar import Node
+from pgmcp.validation.lexer import Token, TokenKind, tokenize
+
+_MAX_NAME_LENGTH: Final = 63
+_OPENING: Final = frozenset({"(", "["})
+_CLOSING: Final = frozenset({")", "]"})
+_UNTYPED: Final = frozenset({"record", "refcursor"})
+END: Final = Token(TokenKind.PUNCTUATION, "", -1)
+"""Stands behind the last token."""
+
+
+def read_type(text: str) -> Node | None:
+    """Return the TypeName of a declaration; None if it has no fixed type or cannot be read."""
+    words = text.lower().split()
+    if not words or words[0] in _UNTYPED:
+        return None
+    try:
+        definition = f"CREATE FUNCTION f() RETURNS {text} LANGUAGE sql AS ''"
+        (statement,) = grammar.parse(bounds.trim_and_bound(definition)[0])
+        return dict(statement.fields["returnType"])
+    except (SqlRejectedError, ValueError, KeyError):
+        return None
+
+
+class PlpgsqlText:
+    """A place in the text of a body, with the trees of what was read before it.
+
+    Attributes:
+        body: the text.
+        tokens: of the text.
+        at: the number of the next token.
+        roots: the trees of the expressions, each as a SELECT, and of the queries.
+        rest: the start and end of what was not read as a tree.
+    """
+
+    def __init__(self, body: str) -> None:
+        self.body = body
+        self.tokens = list(tokenize(body))
+        self.at = 0
+        self.roots: list[Node] = []
+        self.rest: list[tuple[int, int]] = []
+
+    @property
+    def next(self) -> Token:
+        """Return the next token; `END` behind the last."""
+        return self.tokens[self.at] if self.at < len(self.tokens) else END
+
+    def word(self, ahead: int = 0) -> str:
+        """Return a token in lower case; a quoted name or a string is no word."""
+        place = self.at + ahead
+        token = self.tokens[place] if place < len(self.tokens) else END
+        return token.text.lower() if token.kind not in (TokenKind.QUOTED_NAME, TokenKind.STRING) else ""
+
+    def take(self, *words: str) -> bool:
+        """Move behind the next words if they are these."""
+        if all(self.word(ahead) == word for ahead, word in enumerate(words)):
+            self.at += len(words)
+            return True
+        return False
+
+    def expect(self, *words: str) -> None:
+        """Move behind the next words; raise ValueError if they are others."""
+        if not self.take(*words):
+            raise ValueError(f"expected {' '.join(words)}")
+
+    def name(self) -> str:
+        """Move behind a name and return it, as the server stores it."""
+        token = self.next
+        self.at += 1
+        if token.kind is TokenKind.WORD:
+            name = token.text.lower()
+        elif token.kind is TokenKind.QUOTED_NAME and token.text.startswith('"'):
+            name = token.text[1:-1].replace('""', '"')
+        else:
+            raise ValueError("expected a name")
+        # Servers fold and cut other names in different ways.
+        if not name.isascii() or len(name) > _MAX_NAME_LENGTH:
+            raise ValueError("a name that servers spell in different ways")
+        return name
+
+    def read_query(self, end: str) -> None:
+        """Read a query up to a word; INTO and its variables are no part of what the server parses."""
+        start = self.next.start
+        first = self.at
+        stop = self.end_of_text({end})
+        last, self.at = self.at, first
+        pieces = [start]
+        while self.at < last:
+            if self.take("into"):
+                pieces.append(self.tokens[self.at - 1].start)
+                self._read_targets()
+                pieces.append(self.next.start)
+                break
+            self.at += 1
+        self.at = last
+        pieces.append(stop)
+        text = " ".join(self.body[a:b] for a, b in zip(pieces[::2], pieces[1::2], strict=True))
+        self.parse(text, start, stop)
+
+    def _read_targets(self) -> None:
+        self.take("strict")
+        self.name()
+        while self.word() in (".", ","):
+            self.at += 1
+            self.name()
+
+    def read_expression(self, *ends: str) -> None:
+        """Read an expression, or a list of them, up to a word."""
+        start = self.next.start
+        end = self.end_of_text(set(ends) | {";"})
+        self.parse(f"SELECT {self.body[start:end]}", start, end)
+
+    def parse(self, sql: str, start: int, end: int) -> None:
+        """Keep the tree of a query, or the place of its text if it is none."""
+        try:
+            found = grammar.parse_with_parameters(sql)
+        except SqlRejectedError:
+            found = []
+        if len(found) == 1 and found[0].kind == "SelectStmt":
+            self.roots.append({found[0].kind: found[0].fields})
+        else:
+            self.rest.append((start, end))
+
+    def leave(self, end: str, at: int | None = None) -> None:
+        """Leave the text up to a word to the tokens."""
+        start = self.tokens[self.at if at is None else at].start
+        self.rest.append((start, self.end_of_text({end})))
+
+    def end_of_text(self, ends: Set[str]) -> int:
+        """Move to the first of some words outside of brackets; return where the text before it ends."""
+        depth = 0
+        while self.next is not END:
+            word = self.word()
+            if depth == 0 and word in ends:
+                last = self.tokens[self.at - 1]
+                return last.start + len(last.text)
+            if word == ";":
+                raise ValueError("a bracket is open")
+            depth += (word in _OPENING) - (word in _CLOSING)
+            self.at += 1
+        raise ValueError("a text has no end")
+
+    def skip_to(self, *ends: str, is_behind: bool = True) -> None:
+        """Move to the first of some words, and behind it."""
+        self.end_of_text(set(ends))
+        self.at += is_behind
+
+    def is_assignment(self) -> bool:
+        """Return whether `name = `, `name.field := ` or `name[1] := ` is next."""
+        if self.next.kind not in (TokenKind.WORD, TokenKind.QUOTED_NAME):
+            return False
+        place, depth = self.at + 1, 0
+        while place < len(self.tokens):
+            text = self.tokens[place].text
+            depth += (text == "[") - (text == "]")
+            if depth == 0 and text not in ("]", "."):
+                is_field = self.tokens[place - 1].text == "."
+                if not is_field:
+                    return text.startswith("=") or (text == ":" and self.tokens[place + 1].text[:1] == "=")
+            place += 1
+        return False
+
+    def place_of_range(self) -> int:
+        """Return where `..` is in the head of a loop; 0 without one."""
+        depth = 0
+        for place in range(self.at, len(self.tokens)):
+            token = self.tokens[place]
+            depth += (token.text in _OPENING) - (token.text in _CLOSING)
+            if depth == 0 and token.text.lower() == "loop":
+                return 0
+            if depth == 0 and token.kind is TokenKind.NUMBER and ".." in token.text:
+                return token.start + token.text.index("..")
+            if depth == 0 and token.text == "." and self.tokens[place + 1].start == token.start + 1:
+                return token.start
+        return 0

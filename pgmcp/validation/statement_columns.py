@@ -1,0 +1,75 @@
+"""The columns and rows of the relations that one statement reads, with their types."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from pgmcp.validation.catalog_objects import RelationRows, ResolutionFacts
+from pgmcp.validation.grammar import Node
+from pgmcp.validation.overloads import ANY_ROW, RECORD
+from pgmcp.validation.scopes import with_references
+
+_SYSTEM_COLUMNS: Final = {"tableoid": 26, "ctid": 27, "xmin": 28, "xmax": 28, "cmin": 29, "cmax": 29}
+_MADE_ROWS: Final = frozenset({"RangeSubselect", "JoinExpr"})
+_ANY_SCHEMA: Final = "*"
+
+
+class StatementColumns:
+    """What the names of columns and rows can mean in a statement; scopes are not distinguished.
+
+    Args:
+        path: the search path, in which relations are looked up.
+    """
+
+    def __init__(self, root: Node, facts: ResolutionFacts, path: Sequence[str]) -> None:
+        self._types_by_column = facts.types.types_by_column
+        self._row_types: dict[str, set[int]] = {}
+        self._relations: list[RelationRows] | None = []
+        with_queries = with_references(root)
+        for kind, fields in _nodes(root):
+            if kind in _MADE_ROWS and "alias" in fields:
+                self._row_types.setdefault(fields["alias"]["aliasname"], set()).add(RECORD)
+            elif kind == "RangeVar":
+                name = fields.get("alias", {}).get("aliasname", fields["relname"])
+                found = None if id(fields) in with_queries else _find(fields, facts, path)
+                type_oid = RECORD if id(fields) in with_queries else found.type_oid if found else ANY_ROW
+                self._row_types.setdefault(name, set()).add(type_oid)
+                if found and self._relations is not None:
+                    self._relations.append(found)
+                elif type_oid == ANY_ROW:
+                    self._relations = None
+
+    def column(self, name: str) -> frozenset[int] | None:
+        """Return the types of the columns of a name; None if they are not known or there is none."""
+        if self._relations is None:
+            return self._types_by_column.get(name)
+        found = {rows.columns[name] for rows in self._relations if name in rows.columns}
+        found |= {_SYSTEM_COLUMNS[name]} if name in _SYSTEM_COLUMNS and self._relations else set()
+        return frozenset(found) or None
+
+    def may_have(self, name: str) -> bool:
+        """Return whether a relation of the statement may have a column of a name."""
+        known = self._relations is not None or bool(self._types_by_column)
+        return not known or self.column(name) is not None
+
+    def row(self, name: str) -> frozenset[int]:
+        """Return the types of the rows that are called by a name in FROM."""
+        return frozenset(self._row_types.get(name, {ANY_ROW}))
+
+
+def _find(relation: Node, facts: ResolutionFacts, path: Sequence[str]) -> RelationRows | None:
+    schemas = facts.rows.get(relation["relname"], {})
+    if _ANY_SCHEMA in path:
+        return None
+    places = [relation["schemaname"]] if "schemaname" in relation else path
+    return next((schemas[place] for place in places if place in schemas), None)
+
+
+def _nodes(root: Any) -> Iterator[tuple[str, Node]]:
+    pending: list[Any] = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield from ((kind, below) for kind, below in value.items() if isinstance(below, dict))
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)

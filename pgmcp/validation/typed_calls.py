@@ -1,0 +1,115 @@
+"""Finds what the trees of a function's body call: functions, operators, and `value.name` that calls one.
+
+Names are resolved as in a statement: by the search path, and by the types of the arguments.
+"""
+
+from collections.abc import Iterator
+
+from pgmcp.validation.argument_types import ArgumentTypes, VariableTypes
+from pgmcp.validation.body_statement import BodyStatement, OperatorUse
+from pgmcp.validation.catalog_objects import CatalogFunction, ResolutionFacts
+from pgmcp.validation.columns import KnownColumns
+from pgmcp.validation.grammar import Node, name_of, strings
+from pgmcp.validation.lookup import ANY_SCHEMA, Lookup
+from pgmcp.validation.overloads import CallArguments
+from pgmcp.validation.scopes import with_references
+
+Path = tuple[str, ...]
+"""Schemas in which a name is looked up, in order."""
+
+
+class TypedCalls:
+    """Finds the functions that one statement of a body can call.
+
+    Args:
+        lookup: looks up functions and operators by name.
+        facts: what else in the catalog decides what a name means.
+        statement: of the body.
+        variables: the parameters of the function, and what its body declares.
+        path: the search path in the body.
+        are_fields_checked: `variable.name` is a field or an error, as in PL/pgSQL. In LANGUAGE sql it can be
+            a call.
+    """
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        facts: ResolutionFacts,
+        statement: BodyStatement,
+        variables: VariableTypes,
+        path: Path,
+        *,
+        are_fields_checked: bool,
+    ) -> None:
+        self._lookup = lookup
+        self._facts = facts
+        self._statement = statement
+        self._variables = variables
+        self._path = path
+        self._are_fields_checked = are_fields_checked
+        self._columns = KnownColumns(statement.root, facts, with_references(statement.root), path)
+        may_call = lookup.finder_of_calls(self._columns.has)
+        self._types = ArgumentTypes(statement.root, facts, path, variables, may_call)
+        self._is_path_known = ANY_SCHEMA not in path
+
+    def called(self) -> list[CatalogFunction]:
+        """Return the functions that it names, as `f(x)`, `x.f` or `(x).f`."""
+        return [*self._called_by_name(), *self._called_as_columns(), *self._called_as_fields()]
+
+    def behind_operators(self) -> Iterator[CatalogFunction]:
+        """Yield the functions behind its operators."""
+        for operator in self._statement.operators:
+            if self._lookup.has_operators(operator.symbol):
+                known = self._operands(operator) if self._is_path_known else None
+                yield from self._lookup.operators(operator.schema, operator.symbol, self._path, known)
+
+    def _called_by_name(self) -> Iterator[CatalogFunction]:
+        for call in self._statement.calls:
+            *schemas, name = strings(call["funcname"])
+            if self._lookup.has_functions(name):
+                arguments = self._types.of_call(call) if self._is_path_known else None
+                yield from self._lookup.functions(".".join(schemas), name, self._path, arguments)
+
+    def _called_as_columns(self) -> Iterator[CatalogFunction]:
+        for qualifier, name in self._statement.columns:
+            if self._lookup.has_functions(name) and not self._is_column(qualifier, name):
+                yield from self._called_on({"ColumnRef": {"fields": [{"String": {"sval": qualifier}}]}}, name)
+
+    def _is_column(self, qualifier: str, name: str) -> bool:
+        """Return whether `qualifier.name` is surely a column, or a field of a variable.
+
+        A relation inside a subquery may have the name of a variable, which is meant outside it.
+        """
+        is_in_from = self._columns.names(qualifier)
+        if qualifier not in self._variables:
+            return self._columns.has(qualifier, name) if is_in_from else self._are_fields_checked
+        if self._are_fields_checked:
+            return not is_in_from or self._columns.has(qualifier, name)
+        return False
+
+    def _called_as_fields(self) -> Iterator[CatalogFunction]:
+        for value, steps in self._statement.indirections:
+            for place, name in enumerate(map(name_of, steps)):
+                if self._lookup.has_functions(name):
+                    before = steps[:place]
+                    below = {"A_Indirection": {"arg": value, "indirection": before}} if before else value
+                    yield from self._called_on(below, name)
+
+    def _called_on(self, value: Node, name: str) -> Iterator[CatalogFunction]:
+        """Yield the functions that `(value).name` can call: none if every type of the value has the field."""
+        types = self._types.of(value) if self._is_path_known else None
+        bases = [self._facts.types.base(each) for each in types or ()]
+        oids = [each.oid if each else oid for each, oid in zip(bases, types or (), strict=True)]
+        if oids and all(name in self._facts.fields.get(each, ()) for each in oids):
+            return
+        known = CallArguments(1, [types]) if types else None
+        found = self._lookup.functions("", name, self._path, known)
+        yield from (each for each in found if each.takes_one)
+
+    def _operands(self, operator: OperatorUse) -> CallArguments | None:
+        if operator.operands is None:
+            return None
+        known = self._types.of_operands(operator.operands)
+        # A column that joins merge has a known type only where all columns of its name have that one.
+        is_sure = not operator.is_merged or all(each and len(each) == 1 for each in known.types)
+        return known if is_sure else CallArguments(known.count, [None] * known.count)
