@@ -5,7 +5,12 @@ from typing import Final
 
 from pgmcp.validation.catalog_objects import ResolutionFacts
 from pgmcp.validation.grammar import Node
-from pgmcp.validation.made_names import made_names, merged_names, names_of_rows
+from pgmcp.validation.made_names import (
+    merged_names,
+    names_beside_outputs,
+    names_of_rows,
+    outputs_by_name,
+)
 from pgmcp.validation.operands import ELEMENT_OF, Operands
 from pgmcp.validation.overloads import (
     RECORD,
@@ -71,7 +76,10 @@ class ArgumentTypes:
         self._path = path
         self._parameters = parameters or {}
         self._may_call = may_call
-        self._made_names = made_names(root)
+        self._facts = facts
+        self._made_names = names_beside_outputs(root)
+        self._outputs = outputs_by_name(root)
+        self._types_of_outputs: dict[str, frozenset[int] | None] = {}
         self._row_names, self._names_beside_rows = names_of_rows(root)
         self._merged_names = merged_names(root)
 
@@ -133,7 +141,7 @@ class ArgumentTypes:
         below = {"A_Indirection": {"arg": value, "indirection": before}} if before else value
         if "String" in last:
             name = str(last["String"]["sval"])
-            return self._with_function(name, self._of_field(name), below)
+            return self._with_function(name, self._of_field(self.of(below), name), below)
         is_element = "A_Indices" in last and not last["A_Indices"].get("is_slice")
         return self._of_elements(below) if is_element else None
 
@@ -223,7 +231,8 @@ class ArgumentTypes:
         if given is None or name.startswith("$"):
             return given
         found = self._of_column_of_relation(name)  # a column hides a parameter of the same name
-        is_unknown = found is None and (self._is_made(name) or self._columns.may_have(name))
+        may_be_column = self._is_made(name) or name in self._outputs or self._columns.may_have(name)
+        is_unknown = found is None and may_be_column
         return None if is_unknown else given | (found or frozenset())
 
     def _of_declared(self, name: str) -> frozenset[int] | None:
@@ -237,6 +246,9 @@ class ArgumentTypes:
         return frozenset(found)
 
     def _of_type_name(self, declared: Node) -> frozenset[int] | None:
+        if "is_row" in declared:
+            relation = self._columns.find([each["String"]["sval"] for each in declared["names"]])
+            return frozenset({relation.type_oid}) if relation else None
         if "pct_type" not in declared:
             return self._of_cast(declared)
         name = str(declared["names"][-1]["String"]["sval"])
@@ -247,13 +259,12 @@ class ArgumentTypes:
         """Return the types of `parameter.name`, where a relation may have the name of the parameter."""
         declared = [each for qualifier in qualifiers for each in self._parameters.get(qualifier, ())]
         is_field = all(each is not None and not _may_be_any_row(each) for each in declared)
-        if not is_field or name in self._parameters or self._is_made(name):
+        if not is_field or name in self._parameters or self._is_made(name) or name in self._outputs:
             return None
-        return self._with_function(
-            name,
-            self._types.types_by_column.get(name),
-            {"ColumnRef": {"fields": [{"String": {"sval": each}} for each in qualifiers]}},
-        )
+        is_relation = any(each in self._row_names for each in qualifiers)
+        value = self._of_declared(qualifiers[-1]) if len(qualifiers) == 1 and not is_relation else None
+        row = {"ColumnRef": {"fields": [{"String": {"sval": each}} for each in qualifiers]}}
+        return self._with_function(name, self._of_field(value, name), row)
 
     def is_only_row(self, expression: Node) -> bool:
         """Return True only if an expression is certainly a row of a relation or subquery in FROM."""
@@ -266,9 +277,26 @@ class ArgumentTypes:
         made = self._names_beside_rows
         return name in self._row_names and made is not None and name not in made
 
-    def _of_field(self, name: str) -> frozenset[int] | None:
-        """Return the types of the fields of a name, of rows of any relation or composite type."""
-        return None if self._is_made(name) else self._types.types_by_column.get(name)
+    def _of_field(self, value: frozenset[int] | None, name: str) -> frozenset[int] | None:
+        """Return the types of `value.name`: of the value's rows, or of any relation or composite type."""
+        bases = [self._types.base(each) for each in value or ()]
+        oids = [base.oid if base else each for base, each in zip(bases, value or (), strict=True)]
+        rows = [self._facts.rows_by_type[each] for each in oids if each in self._facts.rows_by_type]
+        found = frozenset(each.columns[name] for each in rows if name in each.columns)
+        if found and len(rows) == len(oids):
+            return found
+        is_made = self._is_made(name) or name in self._outputs
+        return None if is_made else self._types.types_by_column.get(name)
+
+    def _of_outputs(self, name: str) -> frozenset[int] | None:
+        """Return the types of the outputs of a name, which are columns for the query around them."""
+        if name not in self._types_of_outputs:
+            self._types_of_outputs[name] = None  # while they are found: one may be made of another
+            found = [self._in_common([each]) for each in self._outputs[name]]
+            known = [each for each in found if each]
+            are_known = len(known) == len(found)
+            self._types_of_outputs[name] = frozenset().union(*known) if are_known else None
+        return self._types_of_outputs[name]
 
     def _is_made(self, name: str) -> bool:
         return self._made_names is None or name in self._made_names
@@ -279,6 +307,9 @@ class ArgumentTypes:
         if self._is_made(name):
             return None
         types = self._columns.column(name)
+        if name in self._outputs:
+            made = self._of_outputs(name)
+            types = None if made is None else made | (types or frozenset())
         # Columns that USING merges get their common type.
         return None if name in self._merged_names and types and len(types) > 1 else types
 

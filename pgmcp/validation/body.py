@@ -12,6 +12,7 @@ from functools import cached_property
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import VariableTypes
+from pgmcp.validation.grammar import Node, parse_with_parameters
 from pgmcp.validation.lexer import Token, TokenKind, string_content, tokenize
 from pgmcp.validation.plpgsql import PlpgsqlBody, read_plpgsql
 from pgmcp.validation.secret_columns import text_may_use_secrets
@@ -28,6 +29,7 @@ _NO_TOKEN = Token(TokenKind.PUNCTUATION, "", 0)
 _ASCII_LOWER = {ord(upper): upper.lower() for upper in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 
 _Text = tuple[str, int, list[Token]]
+_NOTHING: tuple[_Text, ...] = (("", 0, []),)
 
 
 @dataclass(frozen=True)
@@ -55,13 +57,6 @@ class BodyText:
         return self.sql or read_signature(self.definition)
 
     @cached_property
-    def head(self) -> "BodyText":
-        """The text without the body: parameters, defaults and result; used if the body is parsed."""
-        (definition, _, tokens), *_ = self._texts[0]
-        is_standard = self.sql is not None and self.sql.is_standard
-        return BodyText("", self.language, ((definition, 0, list(_before_body(tokens, is_standard))),))
-
-    @cached_property
     def plpgsql(self) -> PlpgsqlBody | None:
         """Its trees, if it is in PL/pgSQL and its structure is clear."""
         body = self._source
@@ -82,26 +77,52 @@ class BodyText:
 
     @cached_property
     def around_statements(self) -> "BodyText":
-        """What its trees do not show: its head, and the strings in head and body; all of it without trees."""
-        _, *others = self._texts[0]
-        body = self._source
-        if self.sql is not None:
-            body = None if self.sql.is_standard else body
-            return BodyText(
-                "", self.language, (*self.head.texts, *(each for each in others if each[0] != body))
-            )
-        if self.plpgsql is None or self.signature is None:
+        """The parts of a body that its trees do not show; all of the definition without trees.
+
+        Strings that are not SQL are among them only if EXECUTE may run them.
+        """
+        if not self._has_trees:
             return self
-        texts = []
-        formats = Counter(self.plpgsql.formats)
-        for text, depth, tokens in others:
-            if text == body and depth == 1:
-                texts.append((text, depth, [each for each in tokens if self.plpgsql.leaves(each.start)]))
-            elif depth == 2 and formats[text]:
-                formats[text] -= 1
-            else:
-                texts.append((text, depth, tokens))
-        return BodyText("", self.language, (*self.head.texts, *texts))
+        left: list[_Text] = []
+        if self.plpgsql is not None:
+            body = next(each for each in self._texts[0] if each[:2] == (self._source, 1))
+            tokens = [each for each in body[2] if self.plpgsql.leaves(each.start)]
+            left.append((body[0], 1, tokens))
+            left += [text for text, root in self._quoted if not root and "execute" in self._names_in(body[2])]
+        return BodyText("", self.language, tuple(left) or _NOTHING)
+
+    @cached_property
+    def prose(self) -> "BodyText":
+        """The strings in a body with trees that are not SQL."""
+        return BodyText(
+            "", self.language, tuple(text for text, roots in self._quoted if not roots) or _NOTHING
+        )
+
+    @cached_property
+    def quoted_roots(self) -> list[Node]:
+        """The trees of the SQL in the strings of a body with trees."""
+        return [root for _, roots in self._quoted for root in roots]
+
+    @property
+    def _has_trees(self) -> bool:
+        return self.sql is not None or (self.plpgsql is not None and self.signature is not None)
+
+    @cached_property
+    def _quoted(self) -> list[tuple[_Text, list[Node]]]:
+        """The strings in its head and body, with the trees of those that are SQL."""
+        if not self._has_trees:
+            return []
+        formats = Counter(self.plpgsql.formats if self.plpgsql else ())
+        source = None if self.sql is not None and self.sql.is_standard else self._source
+        found = []
+        for text in self._texts[0][1:]:
+            if text[:2] == (source, 1):
+                continue
+            if text[1] == 2 and formats[text[0]]:
+                formats[text[0]] -= 1
+                continue
+            found.append((text, _roots_of(text[0])))
+        return found
 
     @cached_property
     def _source(self) -> str | None:
@@ -248,6 +269,14 @@ class BodyText:
         return texts, is_readable
 
 
+def _roots_of(text: str) -> list[Node]:
+    """Return the trees of the statements in a text; none if it is not SQL."""
+    try:
+        return [{each.kind: each.fields} for each in parse_with_parameters(text)]
+    except SqlRejectedError:
+        return []
+
+
 def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
     """Leave out the start of a definition, up to the arguments: the function's own name is not a call."""
     is_in_head = True
@@ -255,17 +284,6 @@ def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
         is_in_head = is_in_head and token.text != "("
         if not is_in_head:
             yield token
-
-
-def _before_body(tokens: list[Token], is_standard: bool) -> Iterator[Token]:
-    """Leave out a body that is not a string."""
-    depth = 0
-    for token in tokens:
-        depth += {"(": 1, ")": -1}.get(token.text, 0)
-        is_start = token.kind is TokenKind.WORD and token.text.lower() in ("begin", "return")
-        if is_standard and depth == 0 and is_start:
-            return
-        yield token
 
 
 def _pieces(token: Token) -> Iterator[Token]:

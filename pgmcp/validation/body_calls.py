@@ -60,8 +60,8 @@ class BodyCalls:
         """Yield the functions and relations of a body, by its parse trees, else by its text."""
         yield from self._behind_text(body, path)
         yield from self._behind_signature(node, body)
+        yield from self._behind_trees(body, path)
         if body.sql is None:
-            yield from self._behind_plpgsql(body, path)
             found = [*self._of_names(body), *self._relations_named_in(body, path)]
             yield from self._without_written_casts(found, body, path)
             return
@@ -73,13 +73,13 @@ class BodyCalls:
             yield from self._casts_in(body.sql, statement, (), path, [type_name])
 
     def _behind_text(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
-        """Yield the functions and operators that a text names, or what is around the statements of one."""
+        """Yield the functions and operators that the parts of a body without trees name."""
         text = body.around_statements
         for name in text.fields:
             called = [each for each in self._lookup.functions("", name, path) if each.takes_one]
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
-        for schema, name in text.calls:
+        for schema, name in text.calls | body.prose.calls:
             called = self._lookup.functions(schema, name, path)
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)
@@ -87,12 +87,13 @@ class BodyCalls:
             for schema in ("", *text.operator_schemas):
                 yield from self._lookup.operators(schema, symbol, path)
 
-    def _behind_plpgsql(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
-        """Yield what the trees of a body in PL/pgSQL call."""
-        if body.plpgsql is None:
-            return
-        for root in body.plpgsql.roots:
-            calls = self._typed_calls(body, BodyStatement(root), body.variables, path)
+    def _behind_trees(self, body: BodyText, path: Path) -> Iterator[CatalogNode]:
+        """Yield what defaults of parameters, SQL in strings, and the trees of PL/pgSQL call."""
+        defaults = [root for root, _ in body.signature.defaults] if body.signature else []
+        roots: list[tuple[Node, VariableTypes]] = [(root, {}) for root in (*defaults, *body.quoted_roots)]
+        roots += [(root, body.variables) for root in (body.plpgsql.roots if body.plpgsql else ())]
+        for root, variables in roots:
+            calls = self._typed_calls(body, BodyStatement(root), variables, path)
             called = calls.called()
             yield from called
             yield from self._without_written_casts(self._results(called), body, path)

@@ -269,7 +269,8 @@ class ResolutionFacts:
         result_columns: for the name of each function, such columns that the rows of every overload have.
         fields: for the oid of each type of rows, such columns that it has.
         rows: for the name of each relation its schemas, each with what is known of its rows; empty where they
-            have not been read.
+            have not been read. Composite types count as relations.
+        rows_by_type: likewise, by the oid of their type.
     """
 
     types: TypeSystem = field(default_factory=TypeSystem)
@@ -279,6 +280,7 @@ class ResolutionFacts:
     result_columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
     fields: Mapping[int, frozenset[str]] = field(default_factory=dict)
     rows: Mapping[str, Mapping[str, RelationRows]] = field(default_factory=dict)
+    rows_by_type: Mapping[int, RelationRows] = field(default_factory=dict)
 
 
 class ColumnCast(NamedTuple):

@@ -59,6 +59,24 @@ def made_names(root: Node, naming_rows: Set[int] = frozenset()) -> frozenset[str
     return frozenset(names)
 
 
+def outputs_by_name(root: Node) -> dict[str, list[Node]]:
+    """Return the expressions of the outputs in a statement by the name of each, given or of its function."""
+    found: dict[str, list[Node]] = {}
+    for target in (value["ResTarget"] for value in _dicts(root) if "ResTarget" in value):
+        call = target.get("val", {}).get("FuncCall", {})
+        name = target.get("name") or (call["funcname"][-1]["String"]["sval"] if call else "")
+        if name and "val" in target:
+            found.setdefault(name, []).append(target["val"])
+    return found
+
+
+def names_beside_outputs(root: Node) -> frozenset[str] | None:
+    """Return the names that a statement gives to columns and rows, without those of `outputs_by_name`."""
+    naming = {id(value["ResTarget"]) for value in _dicts(root) if "ResTarget" in value}
+    naming |= {id(name["String"]) for value in _dicts(root) for name in value.get("funcname", ())}
+    return made_names(root, naming)
+
+
 def merged_names(root: Node) -> frozenset[str]:
     """Return the names of the columns that USING merges."""
     joined = (name for value in _dicts(root) for name in value.get("usingClause", ()))
@@ -84,7 +102,11 @@ def _inherited_names(target: Node) -> Iterator[str]:
     while pending:
         value = pending.pop()
         if isinstance(value, dict):
-            parts = [*value.get("fields", [])[-1:], *value.get("indirection", [])]
+            parts = [
+                *value.get("fields", [])[-1:],
+                *value.get("funcname", [])[-1:],
+                *value.get("indirection", []),
+            ]
             yield from (part["String"]["sval"] for part in parts if "String" in part)
             pending.extend(value.values())
         elif isinstance(value, list):

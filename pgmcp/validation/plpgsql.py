@@ -135,7 +135,8 @@ class _Reader(PlpgsqlText):
         text = self.body[start:end]
         folded = "".join(text.lower().split())
         if folded.endswith("%rowtype"):
-            return read_type(text[: text.rindex("%")])
+            row = read_type(text[: text.rindex("%")])
+            return row and {**row, "is_row": True}
         return read_type(text)
 
     def _read_cursor(self, name: str) -> None:

@@ -21,6 +21,8 @@ class StatementColumns:
     """
 
     def __init__(self, root: Node, facts: ResolutionFacts, path: Sequence[str]) -> None:
+        self._facts = facts
+        self._path = path
         self._types_by_column = facts.types.types_by_column
         self._row_types: dict[str, set[int]] = {}
         self._relations: list[RelationRows] | None = []
@@ -37,6 +39,11 @@ class StatementColumns:
                     self._relations.append(found)
                 elif type_oid == ANY_ROW:
                     self._relations = None
+
+    def find(self, names: Sequence[str]) -> RelationRows | None:
+        """Return a relation by its name, perhaps with a schema; None if it is not known."""
+        relation = dict(zip(("relname", "schemaname"), reversed(names), strict=False))
+        return _find(relation, self._facts, self._path)
 
     def column(self, name: str) -> frozenset[int] | None:
         """Return the types of the columns of a name; None if they are not known or there is none."""

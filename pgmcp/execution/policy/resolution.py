@@ -113,7 +113,7 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname <> 'pg_toast'
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND n.nspname <> 'pg_toast'
       AND (SELECT o.is_read FROM typed_columns AS o)
     GROUP BY n.nspname, c.relname, c.reltype, c.reloftype, c.relispartition
 ), results (id, name, column_name) AS (
@@ -225,7 +225,7 @@ SELECT pg_catalog.concat('w', pg_catalog.sum(pg_catalog.hashtextextended(
            pg_catalog.concat(c.oid, ' ', c.relnamespace, ' ', c.reloftype, c.relispartition, c.relname),
            0::pg_catalog.int8)), (SELECT p.is_without_columns FROM parents AS p))
 FROM pg_catalog.pg_class AS c
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND (SELECT o.is_read FROM typed_columns AS o)
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND (SELECT o.is_read FROM typed_columns AS o)
 UNION ALL
 SELECT pg_catalog.concat('m', pg_catalog.sum(pg_catalog.hashtextextended(
            pg_catalog.concat(c.oid, ' ', c.relnamespace, h.column_name, ' ', c.relname), 0::pg_catalog.int8)))
@@ -271,7 +271,14 @@ def resolution_facts(rows: Collection[list[Any]]) -> ResolutionFacts:
     )
     fields = {int(oid): names for oid, names in named["field"].items()}
     return ResolutionFacts(
-        type_system, tuple(functions), tuple(operators), columns, named["result"], fields, rows_of
+        type_system,
+        tuple(functions),
+        tuple(operators),
+        columns,
+        named["result"],
+        fields,
+        rows_of,
+        {each.type_oid: each for schemas in rows_of.values() for each in schemas.values()},
     )
 
 
