@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Final
 
 from pgmcp.validation.catalog_objects import ResolutionFacts
+from pgmcp.validation.constant_types import TYPES_BY_SPECIAL_VALUE, type_of_constant
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.made_names import (
+    functions_in_from,
     merged_names,
     names_beside_outputs,
+    names_of_function,
     names_of_rows,
     outputs_by_name,
 )
@@ -25,24 +28,7 @@ VariableTypes = Mapping[str, Iterable[Node | None]]
 """The types with which each parameter or variable is declared; None for one without a fixed type."""
 
 _BOOL: Final = frozenset({16})
-_NAME: Final = frozenset({19})
-_INT4: Final = frozenset({23})
-_INT8: Final = frozenset({20})
-_NUMERIC: Final = frozenset({1700})
-_BIT: Final = frozenset({1560})
 _UNKNOWN: Final = frozenset({UNKNOWN})
-_MAX_INT8: Final = 2**63 - 1
-_TYPES_BY_SPECIAL_VALUE: Final = {
-    "SVFOP_CURRENT_DATE": frozenset({1082}),
-    "SVFOP_CURRENT_TIMESTAMP": frozenset({1184}),
-    "SVFOP_LOCALTIMESTAMP": frozenset({1114}),
-    "SVFOP_CURRENT_USER": _NAME,
-    "SVFOP_USER": _NAME,
-    "SVFOP_CURRENT_ROLE": _NAME,
-    "SVFOP_SESSION_USER": _NAME,
-    "SVFOP_CURRENT_CATALOG": _NAME,
-    "SVFOP_CURRENT_SCHEMA": _NAME,
-}
 _BOOLEANS: Final = frozenset({"BoolExpr", "NullTest", "BooleanTest"})
 _COMPARING_KINDS: Final = frozenset(
     {"AEXPR_OP_ANY", "AEXPR_OP_ALL", "AEXPR_DISTINCT", "AEXPR_NOT_DISTINCT", "AEXPR_IN"}
@@ -50,6 +36,10 @@ _COMPARING_KINDS: Final = frozenset(
 )
 _COMPARING_SUBLINKS: Final = frozenset({"EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"})
 _KINDS_WITH_RESULTS: Final = frozenset({"AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"})
+_KINDS_OF_PLAIN_VALUES: Final = frozenset({"b", "d", "e", "r", "m"})
+_RESULTS_OF_UNNEST: Final = frozenset({2283, 2249, 3831})
+"""Without functions of the database: elements of an array, rows of a tsvector, ranges of a multirange."""
+
 _KINDS_OF_SINGLE_VALUES: Final = frozenset({"b", "d", "e", "c"})
 """Kinds of types (pg_type.typtype) whose values contain other values only if they are arrays; not ranges."""
 
@@ -82,6 +72,21 @@ class ArgumentTypes:
         self._types_of_outputs: dict[str, frozenset[int] | None] = {}
         self._row_names, self._names_beside_rows = names_of_rows(root)
         self._merged_names = merged_names(root)
+        self._add_functions_in_from(functions_in_from(root))
+
+    def _add_functions_in_from(self, items: Iterable[Node]) -> None:
+        """Count the values of functions in FROM as outputs, unless one of them may give rows."""
+        outputs = {name: [*calls] for name, calls in self._outputs.items()}
+        for item in items:
+            call = item["functions"][0]["List"]["items"][0]
+            function = str(call["FuncCall"]["funcname"][-1]["String"]["sval"])
+            for name in {*names_of_function(item), *self._facts.output_names.get(function, ())}:
+                outputs.setdefault(name, []).append(call)
+            bases = [self._types.base(each) for each in self.of(call) or (0,)]
+            if any(base is None or base.kind not in _KINDS_OF_PLAIN_VALUES for base in bases):
+                self._made_names = None
+        self._outputs = outputs
+        self._types_of_outputs.clear()
 
     def of_call(self, call: Node) -> CallArguments:
         """Return the known types of the arguments of a FuncCall."""
@@ -101,13 +106,13 @@ class ArgumentTypes:
         ((kind, fields),) = expression.items()
         match kind:
             case "A_Const":
-                return _of_constant(fields)
+                return type_of_constant(fields)
             case "TypeCast":
                 return self._of_cast(fields["typeName"])
             case "ColumnRef":
                 return self._of_column(fields["fields"])
             case "SQLValueFunction":
-                return _TYPES_BY_SPECIAL_VALUE.get(fields["op"])
+                return TYPES_BY_SPECIAL_VALUE.get(fields["op"])
             case _ if kind == ELEMENT_OF:
                 return self._of_elements(fields)
             case _:
@@ -119,7 +124,7 @@ class ArgumentTypes:
                 name = str(fields["funcname"][-1]["String"]["sval"])
                 sorted_by = [each["SortBy"]["node"] for each in fields.get("agg_order", [])]
                 arguments = [*fields.get("args", []), *sorted_by]
-                return self._of_result(self._types.results_by_function.get(name), arguments)
+                return self._of_function(name, arguments)
             case "A_Expr":
                 return self._of_operator(fields)
             case "CoalesceExpr" | "MinMaxExpr":
@@ -135,6 +140,12 @@ class ArgumentTypes:
                 return self._of_steps(fields["arg"], fields["indirection"])
             case _:
                 return frozenset({RECORD}) if kind == "RowExpr" else None
+
+    def _of_function(self, name: str, arguments: list[Node]) -> frozenset[int] | None:
+        results = self._types.results_by_function.get(name)
+        if name == "unnest" and results and results <= _RESULTS_OF_UNNEST and len(arguments) == 1:
+            return self._of_elements(arguments[0])
+        return self._of_result(results, arguments)
 
     def _of_steps(self, value: Node, steps: list[Node]) -> frozenset[int] | None:
         *before, last = steps
@@ -320,22 +331,3 @@ def _may_be_any_row(declared: Node) -> bool:
         return True
     name = str(declared["names"][-1]["String"]["sval"])
     return name == "record" or name.startswith("any")
-
-
-def _of_constant(fields: Node) -> frozenset[int] | None:
-    if "ival" in fields:
-        return _INT4
-    if "fval" in fields:
-        return _of_number(fields["fval"]["fval"])
-    if "boolval" in fields:
-        return _BOOL
-    return _BIT if "bsval" in fields else _UNKNOWN
-
-
-def _of_number(text: str) -> frozenset[int]:
-    """Return the type of a number too large for int4; both types for notations other than decimal digits."""
-    if "." in text:
-        return _NUMERIC
-    if text.removeprefix("-").isdigit():
-        return _INT8 if -_MAX_INT8 - 1 <= int(text) <= _MAX_INT8 else _NUMERIC
-    return _INT8 | _NUMERIC

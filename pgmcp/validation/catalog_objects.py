@@ -271,6 +271,7 @@ class ResolutionFacts:
         rows: for the name of each relation its schemas, each with what is known of its rows; empty where they
             have not been read. Composite types count as relations.
         rows_by_type: likewise, by the oid of their type.
+        output_names: the names of the OUT parameters of all functions, by the function's name.
     """
 
     types: TypeSystem = field(default_factory=TypeSystem)
@@ -281,6 +282,7 @@ class ResolutionFacts:
     fields: Mapping[int, frozenset[str]] = field(default_factory=dict)
     rows: Mapping[str, Mapping[str, RelationRows]] = field(default_factory=dict)
     rows_by_type: Mapping[int, RelationRows] = field(default_factory=dict)
+    output_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 class ColumnCast(NamedTuple):

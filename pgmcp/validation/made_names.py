@@ -49,7 +49,7 @@ def made_names(root: Node, naming_rows: Set[int] = frozenset()) -> frozenset[str
     shown = {id(target) for target in root.get("SelectStmt", root).get("targetList", ())}
     for value in _dicts(root):
         is_set_operation = str(value.get("op", "")).startswith("SETOP_") and value["op"] != "SETOP_NONE"
-        if _MAKING_COLUMNS & value.keys() or is_set_operation:
+        if is_set_operation or (_MAKING_COLUMNS & value.keys() and id(value) not in naming_rows):
             return None
         if "fields" not in value and id(value) not in naming_rows:
             texts = (value[field] for field in _NAMING_FIELDS & value.keys())
@@ -71,10 +71,41 @@ def outputs_by_name(root: Node) -> dict[str, list[Node]]:
 
 
 def names_beside_outputs(root: Node) -> frozenset[str] | None:
-    """Return the names that a statement gives to columns and rows, without those of `outputs_by_name`."""
+    """Return the names that a statement gives to columns and rows, without those of known expressions.
+
+    These are in `outputs_by_name` and `functions_in_from`.
+    """
     naming = {id(value["ResTarget"]) for value in _dicts(root) if "ResTarget" in value}
     naming |= {id(name["String"]) for value in _dicts(root) for name in value.get("funcname", ())}
+    naming |= {id(value["A_Const"].get("sval")) for value in _dicts(root) if "A_Const" in value}
+    for item in functions_in_from(root):
+        naming |= {id(item), id(item.get("alias"))}
+        naming |= {id(name["String"]) for name in item.get("alias", {}).get("colnames", ())}
     return made_names(root, naming)
+
+
+def functions_in_from(root: Node) -> list[Node]:
+    """Return the items of FROM that are one function without ordinality and definitions of columns."""
+    items = [value["RangeFunction"] for value in _dicts(root) if "RangeFunction" in value]
+    return [each for each in items if _is_one_function(each)]
+
+
+def _is_one_function(item: Node) -> bool:
+    calls = [each["List"]["items"] for each in item["functions"]]
+    is_call = len(calls) == 1 and "FuncCall" in calls[0][0] and not any(calls[0][1:])
+    columns = item.get("alias", {}).get("colnames", ())
+    return is_call and len(columns) < 2 and not item.keys() & {"ordinality", "coldeflist", "is_rowsfrom"}
+
+
+def names_of_function(item: Node) -> set[str]:
+    """Return the names that the values of a function in FROM have if they are no rows."""
+    alias = item.get("alias", {})
+    names = {name["String"]["sval"] for name in alias.get("colnames", ())}
+    name = (
+        alias.get("aliasname")
+        or item["functions"][0]["List"]["items"][0]["FuncCall"]["funcname"][-1]["String"]["sval"]
+    )
+    return {*names, str(name)}
 
 
 def merged_names(root: Node) -> frozenset[str]:

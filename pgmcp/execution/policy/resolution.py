@@ -194,6 +194,16 @@ FROM (SELECT p.proname, p.prorettype FROM pg_catalog.pg_proc AS p WHERE p.prokin
 WHERE (SELECT o.is_contested FROM contested AS o)
 GROUP BY r.type
 UNION ALL
+SELECT 'output', '', q.proname::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT q.column_name)))
+FROM (SELECT p.proname, p.proargnames[place.number] AS column_name
+      FROM pg_catalog.pg_proc AS p,
+           LATERAL pg_catalog.generate_subscripts(p.proargmodes, 1) AS place (number)
+      WHERE p.proargmodes[place.number] IN ('o', 'b', 't')
+      OFFSET 0::pg_catalog.int8) AS q
+WHERE q.column_name <> '' AND (SELECT o.is_contested FROM contested AS o)
+GROUP BY q.proname
+UNION ALL
 SELECT 'operator result', '', pg_catalog.concat(o.oprresult),
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT o.oprname)))
 FROM pg_catalog.pg_operator AS o
@@ -244,7 +254,12 @@ def resolution_facts(rows: Collection[list[Any]]) -> ResolutionFacts:
     casts: list[tuple[int, int]] = []
     functions: list[CatalogFunction] = []
     operators: list[CatalogOperator] = []
-    named: dict[str, dict[str, frozenset[Any]]] = {"column": {}, "result": {}, "field": {}}
+    named: dict[str, dict[str, frozenset[Any]]] = {
+        "column": {},
+        "result": {},
+        "field": {},
+        "output": {},
+    }
     columns: dict[str, dict[str, frozenset[str]]] = {}
     relations = [row for row in rows if row[0] == "rows"]
     plain_rows, rows_of = _rows_of_relations(relations)
@@ -279,6 +294,7 @@ def resolution_facts(rows: Collection[list[Any]]) -> ResolutionFacts:
         fields,
         rows_of,
         {each.type_oid: each for schemas in rows_of.values() for each in schemas.values()},
+        named["output"],
     )
 
 

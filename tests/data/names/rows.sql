@@ -45,3 +45,6 @@ create view pet_list as select id, k from pets;
 create function either(pet_list) returns text language sql stable as 'select $1.k';
 create function own_rows(nums) returns text language sql stable as 'select null';
 create function own_rows(int) returns int language plpgsql volatile as $$ begin perform nextval('calls'); return 1; end $$;
+create function one_out(out folk text) language sql stable as $$ select 'a' $$;
+create function some_ints() returns setof int language sql stable as $$ values (1) $$;
+create function some_ints_out(out k int) returns setof int language sql stable as $$ values (1) $$;

@@ -76,3 +76,18 @@ select own_rows(p) from nums
 select own_rows(z) from nums n, lateral (select n.x as z) y
 select code <> mood from codes, people
 select either(x) from people x, pets
+select label2(n) from generate_series(1, 2) n
+select label2(n) from (select id as n from people) q
+select label2(length) from (select length(name) from people) q
+select label2(name2) from (select id as name2 from people) q
+select label2(some_ints) from some_ints()
+select label2(s) from some_ints() as s
+select label2(k) from some_ints_out()
+select label2(k) from some_ints_out() as s where exists (select from pets)
+select (select label2(k) from some_ints_out() as s) from pets
+select label2(s.t) from some_ints() as s(t)
+select label2(s) from some_ints() as s(t)
+select round(m, 1) from people p, unnest(p.moods) as m
+select round(m, 1) from people p cross join lateral (select p.mood as m) x
+select round((u).mood, 1) from (select array_agg(p) as a from people p) x, unnest(x.a) as u
+select label2(x) from (select array[id] as a from people) q, unnest(q.a) x

@@ -53,3 +53,11 @@ select label(x) from people x where x.name <> 'y'
 select code <> 'x', code <> label, code in ('a', 'b') from codes
 select c.code not in ('x', 'y') from codes c where c.label <> all (array['x', 'z'])
 select own_rows(n), n.own_rows from nums n
+select n + 1, id = any (array[n]), people.id + n from people, generate_series(1, 2) n where people.name <> 'x'
+select label2(t), t <> 'x', p.name <> t from people p, unnest(p.tags) as t
+select label2(u.t) from people p, unnest(p.tags) as u(t) where u.t <> 'q'
+select label2(n) from (select name as n from people) q
+with w as (select sum(amount) as total, id from people group by id) select round(total, 1), w.total from w where total > 0
+select round(x.a, 1) from people p cross join lateral (select p.amount as a) x
+select jsonb_build_object('mood', 1, 'name', name || 'x') from people where name <> 'mood'
+select label2(folk) from one_out()

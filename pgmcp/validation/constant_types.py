@@ -1,0 +1,47 @@
+"""The types of constants and of special values such as CURRENT_DATE."""
+
+from typing import Final
+
+from pgmcp.validation.grammar import Node
+from pgmcp.validation.overloads import UNKNOWN
+
+_BOOL: Final = frozenset({16})
+_NAME: Final = frozenset({19})
+_INT4: Final = frozenset({23})
+_INT8: Final = frozenset({20})
+_NUMERIC: Final = frozenset({1700})
+_BIT: Final = frozenset({1560})
+_UNKNOWN: Final = frozenset({UNKNOWN})
+_MAX_INT8: Final = 2**63 - 1
+TYPES_BY_SPECIAL_VALUE: Final = {
+    "SVFOP_CURRENT_DATE": frozenset({1082}),
+    "SVFOP_CURRENT_TIMESTAMP": frozenset({1184}),
+    "SVFOP_LOCALTIMESTAMP": frozenset({1114}),
+    "SVFOP_CURRENT_USER": _NAME,
+    "SVFOP_USER": _NAME,
+    "SVFOP_CURRENT_ROLE": _NAME,
+    "SVFOP_SESSION_USER": _NAME,
+    "SVFOP_CURRENT_CATALOG": _NAME,
+    "SVFOP_CURRENT_SCHEMA": _NAME,
+}
+"""The types by the kind of the node's SQLValueFunction."""
+
+
+def type_of_constant(fields: Node) -> frozenset[int]:
+    """Return the types that an A_Const can have."""
+    if "ival" in fields:
+        return _INT4
+    if "fval" in fields:
+        return _of_number(fields["fval"]["fval"])
+    if "boolval" in fields:
+        return _BOOL
+    return _BIT if "bsval" in fields else _UNKNOWN
+
+
+def _of_number(text: str) -> frozenset[int]:
+    """Return the type of a number too large for int4; both types for notations other than decimal digits."""
+    if "." in text:
+        return _NUMERIC
+    if text.removeprefix("-").isdigit():
+        return _INT8 if -_MAX_INT8 - 1 <= int(text) <= _MAX_INT8 else _NUMERIC
+    return _INT8 | _NUMERIC
