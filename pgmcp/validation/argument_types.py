@@ -74,7 +74,7 @@ class ArgumentTypes:
         self._merged_names = merged_names(root)
         self._add_functions_in_from(functions_in_from(root))
 
-    def _add_functions_in_from(self, items: Iterable[Node]) -> None:
+    def _add_functions_in_from(self, items: Sequence[Node]) -> None:
         """Count the values of functions in FROM as outputs, unless one of them may give rows."""
         outputs = {name: [*calls] for name, calls in self._outputs.items()}
         for item in items:
@@ -82,11 +82,12 @@ class ArgumentTypes:
             function = str(call["FuncCall"]["funcname"][-1]["String"]["sval"])
             for name in {*names_of_function(item), *self._facts.output_names.get(function, ())}:
                 outputs.setdefault(name, []).append(call)
-            bases = [self._types.base(each) for each in self.of(call) or (0,)]
-            if any(base is None or base.kind not in _KINDS_OF_PLAIN_VALUES for base in bases):
-                self._made_names = None
         self._outputs = outputs
-        self._types_of_outputs.clear()
+        calls = [each["functions"][0]["List"]["items"][0] for each in items]
+        bases = [self._types.base(oid) for call in calls for oid in self.of(call) or (0,)]
+        if any(base is None or base.kind not in _KINDS_OF_PLAIN_VALUES for base in bases):
+            self._made_names = None
+            self._types_of_outputs.clear()
 
     def of_call(self, call: Node) -> CallArguments:
         """Return the known types of the arguments of a FuncCall."""
@@ -258,8 +259,8 @@ class ArgumentTypes:
 
     def _of_type_name(self, declared: Node) -> frozenset[int] | None:
         if "is_row" in declared:
-            relation = self._columns.find([each["String"]["sval"] for each in declared["names"]])
-            return frozenset({relation.type_oid}) if relation else None
+            relations = self._columns.find([each["String"]["sval"] for each in declared["names"]])
+            return frozenset(each.type_oid for each in relations) or None
         if "pct_type" not in declared:
             return self._of_cast(declared)
         name = str(declared["names"][-1]["String"]["sval"])

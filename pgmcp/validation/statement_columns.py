@@ -32,16 +32,19 @@ class StatementColumns:
                 self._row_types.setdefault(fields["alias"]["aliasname"], set()).add(RECORD)
             elif kind == "RangeVar":
                 name = fields.get("alias", {}).get("aliasname", fields["relname"])
-                found = None if id(fields) in with_queries else _find(fields, facts, path)
-                type_oid = RECORD if id(fields) in with_queries else found.type_oid if found else ANY_ROW
-                self._row_types.setdefault(name, set()).add(type_oid)
-                if found and self._relations is not None:
-                    self._relations.append(found)
-                elif type_oid == ANY_ROW:
-                    self._relations = None
+                self._add_relation(name, fields, is_with_query=id(fields) in with_queries)
 
-    def find(self, names: Sequence[str]) -> RelationRows | None:
-        """Return a relation by its name, perhaps with a schema; None if it is not known."""
+    def _add_relation(self, name: str, relation: Node, *, is_with_query: bool) -> None:
+        found = [] if is_with_query else _find(relation, self._facts, self._path)
+        types = {RECORD} if is_with_query else {each.type_oid for each in found} or {ANY_ROW}
+        self._row_types.setdefault(name, set()).update(types)
+        if ANY_ROW in types:
+            self._relations = None
+        elif self._relations is not None:
+            self._relations += found
+
+    def find(self, names: Sequence[str]) -> list[RelationRows]:
+        """Return the relations that a name, perhaps with a schema, can mean; none if that is not known."""
         relation = dict(zip(("relname", "schemaname"), reversed(names), strict=False))
         return _find(relation, self._facts, self._path)
 
@@ -63,12 +66,13 @@ class StatementColumns:
         return frozenset(self._row_types.get(name, {ANY_ROW}))
 
 
-def _find(relation: Node, facts: ResolutionFacts, path: Sequence[str]) -> RelationRows | None:
+def _find(relation: Node, facts: ResolutionFacts, path: Sequence[str]) -> list[RelationRows]:
+    """Return the relations of a name in all the path: the server skips schemas that the role may not use."""
     schemas = facts.rows.get(relation["relname"], {})
     if _ANY_SCHEMA in path:
-        return None
+        return []
     places = [relation["schemaname"]] if "schemaname" in relation else path
-    return next((schemas[place] for place in places if place in schemas), None)
+    return [schemas[place] for place in places if place in schemas]
 
 
 def _nodes(root: Any) -> Iterator[tuple[str, Node]]:
