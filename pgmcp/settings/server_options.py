@@ -55,11 +55,20 @@ def _problems(arguments: list[str]) -> Iterator[str]:
         elif argument.startswith("-c"):
             yield from _setting_problems(argument[2:] or next(pending, ""))
         elif argument[0] != "-" or argument == "-":
-            yield f"{_EXPECTED}; write a space inside of a value as \\ and a space"
+            yield from _word_problems(argument)
         elif argument[1] not in _FLAGS | _FLAGS_WITH_ARGUMENT:
             yield f"{_EXPECTED}; another flag is not known"
         elif argument[1] in _FLAGS_WITH_ARGUMENT and len(argument) == 2:
             next(pending, "")
+
+
+def _word_problems(word: str) -> Iterator[str]:
+    """Yield the problem with a word without -c; proxies such as Neon's read words like `endpoint=NAME`."""
+    name, equals, _ = word.partition("=")
+    if not equals:
+        yield f"{_EXPECTED}; write a space inside of a value as \\ and a space"
+    elif name.lower() in _TIMES | _MEMORIES | _BOOLEANS | _WORDS_BY_NAME.keys():
+        yield f"{_EXPECTED}; {name.lower()} has no -c before it"
 
 
 def _setting_problems(setting: str) -> Iterator[str]:

@@ -161,7 +161,10 @@ def test_what_libpq_takes_is_accepted(conninfo: str) -> None:
             "postgresql://me:Quagga@db/shop?options=-c default_transaction_isolation=repeatable read",
             "default_transaction_isolation takes serializable, repeatable read",
         ),
-        ("postgresql://me:Quagga@db/shop?options=statement_timeout=Quagga", "options takes -c NAME=VALUE"),
+        (
+            "postgresql://me:Quagga@db/shop?options=statement_timeout=Quagga",
+            "statement_timeout has no -c before it",
+        ),
         ("postgresql://me:Quagga@db/shop?options=-c search_path=a, Quagga", "as \\ and a space"),
         ("postgresql://me:Quagga@db/shop?options=-c statement_timeout", "one has no value"),
         ("postgresql://me:Quagga@db/shop?sslmod=require", "did you mean sslmode?"),
