@@ -18,6 +18,7 @@ from scripts.write_settings_reference import write_example, write_reference
 
 _ROOT = Path(__file__).parents[2]
 _PAGES = sorted([*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")])
+_PROSE = [page for page in _PAGES if page.name != "CHANGELOG.md"]
 _README = (_ROOT / "README.md").read_text("utf-8")
 _ARCHITECTURE = (_ROOT / "ARCHITECTURE.md").read_text("utf-8")
 _SETTINGS = (_ROOT / "docs/settings.md").read_text("utf-8")
@@ -104,6 +105,14 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
 
         assert file.exists(), f"{page.name} links to {target}"
         assert not anchor or anchor in _anchors(file), f"{page.name} links to {target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", _PROSE, ids=lambda page: page.name)
+def test_prose_is_wrapped(page: Path) -> None:
+    prose = _FENCED.sub("", page.read_text("utf-8")).splitlines()
+
+    # Tables, HTML and addresses cannot be wrapped.
+    assert [line for line in prose if len(line) > 120 and not re.match(r" *[|<]|.*https?://", line)] == []
 
 
 def test_the_code_map_names_what_exists() -> None:
