@@ -152,7 +152,7 @@ def _provenance(answer: Answer, *, in_shell: bool = False) -> Iterator[str]:
     for number, text in enumerate(answer.follow_up, 1):
         command = f"\\reading {number}" if in_shell else "--reading"
         yield f"or with {command}: {escape_untrusted(text)}"
-    yield from (f"note: {escape_untrusted(for_people(text, in_shell=in_shell))}" for text in answer.notes)
+    yield from (f"note: {for_people(escape_untrusted(text), in_shell=in_shell)}" for text in answer.notes)
 
 
 def _json(answer: Answer) -> str:

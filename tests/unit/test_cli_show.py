@@ -4,6 +4,7 @@ import io
 import json
 
 import pytest
+from msgspec import structs
 
 from pgmcp.answers.answer import Answer, Source
 from pgmcp.cli.options import Form
@@ -98,4 +99,18 @@ def test_a_hint_in_the_shell_names_its_commands() -> None:
 
     assert error == (
         "only the first 1 row, and there are more: \\csv FILE writes them, up to the export limits\n"
+    )
+
+
+def test_other_readings_and_notes_in_the_shell_name_its_commands() -> None:
+    answer = structs.replace(
+        answer_of(Rows(COLUMNS, [[1]])),
+        follow_up=("by month", "by day"),
+        notes=("search_schema shows values of columns",),
+    )
+
+    out, _ = shown(answer, Form.TABLE, in_shell=True)
+
+    assert out.endswith(
+        "or with \\reading 1: by month\nor with \\reading 2: by day\nnote: `\\d` shows values of columns\n"
     )
