@@ -7,7 +7,7 @@ from worker.encoding import Cell
 from worker.row_format import read_json_lines, text_block
 
 _TEXT_BLOCK_ROWS: Final = 256
-"""Rows that are written as text together; column by column, many rows at once are cheaper."""
+"""Rows that are written as text together: `text_block` works column by column, which suits many rows."""
 
 
 class RowEncoder:
@@ -52,7 +52,7 @@ class RowEncoder:
                 self._write_text()
 
     def body(self) -> bytes:
-        """Return all rows as JSON, then the leading rows as text. No rows can be added afterwards."""
+        """Return all rows as JSON, then the leading rows as text. Call it once, at the end."""
         self._write_text()
         return b"".join((*self._json, *self._text))
 

@@ -6,15 +6,17 @@
 If a statement fails, the server skips the rest up to the Sync; ROLLBACK and clean-up are then sent again. All
 messages use the extended protocol, in which the server itself refuses a second statement in one text.
 
-Settings of every statement are set once for the session (`worker.session`). A statement can change them with
-set_config, but ROLLBACK undoes such a change. In a session that is shared with others, behind a pooler, all
-settings are set in each transaction.
+Settings that all statements of callers share are set once for the session (`worker.connection`). pgmcp's own
+statements set theirs in each transaction. A statement can change settings with set_config, but ROLLBACK
+undoes such a change. In a session that is shared with others, behind a pooler, all settings are set in each
+transaction.
 
 The SELECT before the statement also sets the role and the settings of the person that the statement runs for;
-ROLLBACK undoes both. It also takes the transaction's snapshot: without a snapshot, the statement could be SET
-TRANSACTION READ WRITE. Inside the worker's SELECT … LIMIT no statement can be that, so the SELECT is left out
-there if nothing has to be set. It is a quarter of PostgreSQL's work for a `select 1`. To leave it out, a
-session keeps the host's application_name if there are no principals.
+ROLLBACK undoes both. This SELECT also takes the transaction's snapshot, because PostgreSQL allows SET
+TRANSACTION READ WRITE only before the first snapshot. A statement inside the worker's SELECT … LIMIT cannot
+be a SET, so the first SELECT is left out if nothing has to be set; it is a quarter of PostgreSQL's work for a
+`select 1`. So that it can be left out, the session keeps the host's application_name between statements,
+unless callers are principals.
 """
 
 import time
@@ -53,18 +55,17 @@ _SHARED_CLEAN_UP: Final = (_UNLOCK_SQL,)
 """The clean-up of a shared session: its prepared statements belong to other clients."""
 
 _CLEAN_UP: Final = (_UNLOCK_SQL, b"DEALLOCATE ALL")
-"""The state of a session that ROLLBACK keeps after a read.
+"""Releases what ROLLBACK keeps after a read: session advisory locks, and statements that a function prepared.
 
-These are session advisory locks, and statements that a function made with PREPARE. DISCARD ALL would also
-reset settings, cursors WITH HOLD, LISTEN and temporary tables, which ROLLBACK undoes, and sequences, which a
-read-only transaction does not advance.
+DISCARD ALL is not needed. ROLLBACK undoes settings, cursors WITH HOLD, LISTEN and temporary tables, and a
+read-only transaction does not advance sequences.
 """
 
 _CLEAN_UP_AFTER_WRITES: Final = (*_CLEAN_UP, b"DISCARD SEQUENCES", b"DISCARD TEMP")
 """ROLLBACK does not undo nextval(), and lastval() would show it."""
 
 _DISCARD_PLANS: Final = b"DISCARD PLANS"
-"""Run after a statement for one person. PL/pgSQL caches plans. If a function is wrongly declared IMMUTABLE
+"""Run after a statement that took a role. PL/pgSQL caches plans. If a function is wrongly declared IMMUTABLE
 and reads a setting, its result is part of the plan, so the next person would get rows by the settings of the
 previous one.
 """
@@ -127,10 +128,9 @@ def _encode(text: str, encoding: TextEncoding) -> bytes:
     except UnicodeEncodeError:
         raise FailedError(
             FailureCode.STATEMENT,
-            "the statement has a character that does not exist in the database's encoding, "
-            f"{encoding.client_encoding}",
+            f"the statement has a character that cannot be sent in the encoding {encoding.client_encoding}",
             sqlstate=_UNTRANSLATABLE,
-            hint="remove the character: no text in this database can contain it",
+            hint="remove the character",
         ) from None
 
 
@@ -145,7 +145,8 @@ def _identity_settings(identity: Identity, encoding: TextEncoding) -> list[tuple
     except UnicodeEncodeError:
         raise FailedError(
             FailureCode.IDENTITY,
-            f"a claim has a character that is not in the encoding {encoding.client_encoding or 'UTF8'}",
+            "the role or a claim has a character that is not in the encoding "
+            f"{encoding.client_encoding or 'UTF8'}",
         ) from None
 
 
@@ -177,11 +178,11 @@ def _unwrap_position(position: int | None, sql_length: int) -> int | None:
 class _Exchange:
     """One pipelined exchange with the server, through libpq's own interface.
 
-    psycopg's cursors would buffer the whole result and convert its values to objects. libpq's blocking
-    get_result() waits for the server alone, so the worker would not read a Cancel.
+    psycopg's cursors would buffer the whole result and convert its values to objects. get_result() blocks
+    while libpq is busy, and the worker could not read a Cancel meanwhile; so `_receive` waits for both first.
 
     Attributes:
-        failure: the server's last error for the statement, if it refused or ended it.
+        failure: the last error that the server sent for this exchange; None without one.
     """
 
     def __init__(
@@ -205,7 +206,7 @@ class _Exchange:
         self.failure: FailedError | None = None
 
     def _find_new_name(self, identity: Identity | None) -> str:
-        """Return the application_name that the statement has to set; "" if the session has the right one."""
+        """Return the application_name that the statement has to set; "" if none has to be set."""
         connection = self._connection
         name = identity.application_name if identity is not None else ""
         if connection.facts.is_pooled:
@@ -303,12 +304,12 @@ class _Exchange:
             status = result.status
             if status in _ROW_STATUSES:
                 self._rows.take(result)
-            elif status == pq.ExecStatus.FATAL_ERROR and not self._rows.is_truncated:
-                self.failure = failed_result(
-                    result, self._encoding
-                )  # after truncation, this is the answer to the worker's own cancel request
+            elif status == pq.ExecStatus.FATAL_ERROR:
+                # After truncation, the error answers the worker's own cancel request.
+                if not self._rows.is_truncated:
+                    self.failure = failed_result(result, self._encoding)
             elif status in _COPY_STATUSES:
-                # libpq would return this result forever; the pool closes a connection that is still busy.
+                # libpq would return this result forever; `Session.release` closes such a connection.
                 raise FailedError(FailureCode.STATEMENT, "COPY gives no rows here", sqlstate="0A000")
 
     def _finish(self) -> None:

@@ -7,8 +7,8 @@ server. Tables under row-level security are skipped, because PostgreSQL hides th
 values may not be shown is not read.
 
 As with statistics, only few and short texts are listed. For a table that was read completely, the list has
-all values. For a larger table, it has the values that occur more than once in the sample, and may lack
-others.
+all values. A column of a larger table has a list only if each value occurs more than once in the sample; the
+list may lack others.
 """
 
 import asyncio

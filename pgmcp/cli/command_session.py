@@ -1,4 +1,4 @@
-"""Opens the pipeline for a command, with the same settings and guards as for hosts."""
+"""Opens the pipeline for a command, with the guards that hosts have, and with few connections."""
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -38,7 +38,7 @@ class Session:
 async def open_session(
     settings: Settings, *, context_file: "ContextFile | None" = None, observers: "Sequence[Observer]" = ()
 ) -> AsyncIterator[Session]:
-    """Open the pipeline; on exit, no statement is left running on any server.
+    """Open the pipeline; on exit, statements that still run are cancelled.
 
     Args:
         context_file: the context file, if it has been read already.
@@ -60,7 +60,7 @@ async def open_session(
 
 
 def run_in_session(settings: Settings, work: Callable[[Session], Awaitable[T]]) -> T:
-    """Run `work` with a session and return its result; Ctrl-C also cancels it on the server."""
+    """Run `work` with a session and return its result; Ctrl-C also cancels its statement on the server."""
 
     async def run() -> T:
         async with open_session(settings) as session:
@@ -101,7 +101,7 @@ def load_settings_of_all(warnings: logging.Handler, database: str | None) -> Set
 
 def with_databases(settings: Settings, names: Sequence[str]) -> Settings:
     """Return the settings with these configured databases only."""
-    # A command asks one thing after another, so a second connection would be of no use.
+    # One connection is enough: statements come one after another, and reading the catalog can wait for them.
     databases = {name: _limited(settings.databases[name], 1) for name in names}
     return settings.model_copy(update={"databases": databases})
 
@@ -112,13 +112,13 @@ def read_settings_quietly(warnings: logging.Handler) -> Settings:
     if settings.log_level != _DEFAULT_LOG_LEVEL:
         configure_logging(settings.log_level, settings.log_format)
     else:
-        warnings.addFilter(_is_no_warning_of_workers)
+        warnings.addFilter(_is_no_warning_of_execution)
         logging.basicConfig(level="WARNING", handlers=[warnings], format="%(message)s")
     return settings
 
 
-def _is_no_warning_of_workers(record: logging.LogRecord) -> bool:
-    # The error that ends the command reports them.
+def _is_no_warning_of_execution(record: logging.LogRecord) -> bool:
+    # Most of these warnings repeat the error that ends the command; `pgmcp doctor` reports the others.
     return record.levelno >= logging.ERROR or not record.name.startswith("pgmcp.execution.")
 
 

@@ -2,7 +2,7 @@
 
 Notes and filters are keyed by names; filters and joins name columns; a parameter of a verified question names
 the column its values come from. A wrong name raises no error: the text reaches the model and does not help.
-Names match in any case, with or without schema. Terms are free text and name nothing.
+Names match in upper or lower case, with or without schema. Terms are free text and name nothing.
 """
 
 import asyncio

@@ -32,7 +32,7 @@ class Progress:
         self._send(stage)
 
     def stop(self) -> None:
-        """Stop sending; call when the call ends."""
+        """Stop sending; must be called when the tool call has ended."""
         self._timer.cancel()
 
     def _begin(self, stage: str) -> None:

@@ -30,10 +30,10 @@ def principal_of(claims: Mapping[str, Any], name_claim: str, *, issuer: str) -> 
     """Return the principal described by claims.
 
     Args:
-        issuer: who answers for the claims, if they do not say it.
+        issuer: recorded if the claims name none (`iss`).
 
     Raises:
-        TokenRefusedError: the claims have no usable name, or a subject that is not a text.
+        TokenRefusedError: the claims have no usable name, or an unusable subject.
     """
     name, subject, named_issuer = claims.get(name_claim), claims.get("sub"), claims.get("iss")
     if not isinstance(name, str) or not _NAME.fullmatch(name):

@@ -44,7 +44,10 @@ class StaticTokens:
         self._digests = dict(digests)
 
     def find(self, token: str) -> Principal | None:
-        """Return the principal of a token, with its name as the claim `sub`, in constant time."""
+        """Return the principal of a token, whose name is also its claim `sub`; None for an unknown token.
+
+        The time does not depend on how much of a token is right.
+        """
         digest = digest_of(token)
         found = [name for name, kept in self._digests.items() if hmac.compare_digest(kept, digest)]
         return Principal(found[0], claims=MappingProxyType({"sub": found[0]})) if found else None
@@ -54,13 +57,12 @@ def make_token(name: str) -> tuple[str, str]:
     """Return a new token, and the setting that lets its owner in.
 
     Raises:
-        InvalidArgumentError: the name cannot be one.
+        InvalidArgumentError: the name is too long or has characters that are not allowed.
     """
-    from pgmcp.transport.http.authentication.static_tokens import digest_of, new_token
-
     if not _NAME.fullmatch(name):
         raise InvalidArgumentError(
-            f"{name[:200]!r} cannot be the name of a token", hint="a name has letters, digits, _ . @ and -"
+            f"{name[:200]!r} cannot be the name of a token",
+            hint="a name has 1 to 200 letters, digits, _ . @ and -",
         )
     token = new_token()
     return token, f"PG_MCP_HTTP_TOKENS={name}={digest_of(token)}"
