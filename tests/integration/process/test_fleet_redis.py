@@ -56,7 +56,8 @@ async def connect(
     server: RedisServer, port: int | None = None, **options: object
 ) -> AsyncIterator[SharedRedis]:
     url = server.url if port is None else server.url.replace(str(server.port), str(port))
-    shared = SharedRedis(url, while_away="calls are refused", **options)  # type: ignore[arg-type]
+    patience = {"timeout_s": 60} if port is None else {}  # Redis itself answers; on a busy machine, later
+    shared = SharedRedis(url, while_away="calls are refused", **patience | options)  # type: ignore[arg-type]
     try:
         yield shared
     finally:
