@@ -22,8 +22,8 @@ from typing import Any, Self
 
 from testing.mcp_server import COMMAND
 
-REPLY_TIMEOUT_S = 20.0
-EXIT_TIMEOUT_S = 10.0
+REPLY_TIMEOUT_S = 60.0
+EXIT_TIMEOUT_S = 30.0
 SESSION_VERSION = "2025-11-25"
 STATELESS_VERSION = "2026-07-28"
 

@@ -91,8 +91,8 @@ def _draw_line(shape: Shape, points: Sequence[Point]) -> Json:
             "y": _number_axis(_VALUE, value, [point.value for point in points]),
         },
         "layer": _lines_and_dots(colour, len(points)),
-        # The legend belongs to the dots, with colour and shape: Vega-Lite does not merge legends of shared
-        # scales.
+        # With scales of their own, the dots have one legend for colour and shape. With shared scales,
+        # Vega-Lite does not merge the two legends. Without dots, the lines have the legend.
         "resolve": {"scale": {"color": "independent", "shape": "independent"}},
     }
 
@@ -110,7 +110,7 @@ def _lines_and_dots(colour: Json | None, count: int) -> list[Json]:
 def _draw_bars(shape: Shape, points: Sequence[Point]) -> Json:
     values = [point.value for point in points]
     layers: list[Json] = [{"mark": {**_BAR, "height": {"band": 0.78}}, "encoding": _TELL}]
-    if all(value is None or value >= 0 for value in values):  # no space if bars go both ways
+    if all(value is None or value >= 0 for value in values):  # a figure would cover a negative bar
         layers.append(_text(_FIGURES, align="left", dx=5, fontSize=12))
     return {
         "height": {"step": _BAR_STEP_PX},

@@ -1,4 +1,4 @@
-"""`pgmcp evaluate`: a team's own questions, asked through the pipeline and beside a plain prompt."""
+"""`pgmcp evaluate`: a team's own questions, put to the pipeline and, for comparison, to a plain prompt."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ class EvaluateOptions:
         databases: only questions about these; all if empty.
         with_baseline: also ask with the plain prompt.
         asks_model: leave out a question's own verified SQL, so that the model has to answer it.
-        output: where to write the report as JSON; None does not.
+        output: where to write the report as JSON; None: nowhere.
     """
 
     databases: Sequence[str] = ()
@@ -43,7 +43,8 @@ def run_evaluation(file: Path, options: EvaluateOptions) -> float:
     """Ask the questions of a file, show the report, and return the share of right answers.
 
     Raises:
-        PgmcpError: the file or the settings are invalid, or a database cannot be read.
+        PgmcpError: the file or the settings are invalid, a database cannot be read, or the report cannot be
+            written.
     """
     terminal = Terminal()
     questions = read_questions(file, options.databases)
@@ -147,7 +148,7 @@ def check_databases(named: Sequence[str], configured: Sequence[str]) -> None:
     """Refuse questions about databases that are not configured.
 
     Raises:
-        SettingsError: names similar ones.
+        SettingsError: one is not configured; the message has similar names.
     """
     if problem := describe_unknown_databases(named, configured):
         raise SettingsError(

@@ -36,7 +36,7 @@ class AuditFile:
     """Writes one line at the end of each call.
 
     Args:
-        with_sql: write the text of statements instead of only a digest.
+        with_sql: write the text of statements and questions, too, not only their digests.
         max_bytes: size at which the file is renamed to `….1` and a new one begins.
         kept_files: number of renamed files to keep.
     """
@@ -117,7 +117,7 @@ def digest_of(text: str) -> str:
 
 
 class _PrivateFile(RotatingFileHandler):
-    """A rotated file that only its owner can read."""
+    """A rotated file that is created for its owner alone; an existing file keeps its mode."""
 
     def _open(self) -> Any:
         # Created first, because open() would create it with the mode of the umask.

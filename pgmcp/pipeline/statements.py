@@ -28,7 +28,7 @@ LOOKUP_TIMEOUT_S: Final = 2.0
 """Timeout of all value lookups for one statement."""
 
 LOOKUP_LIMITS: Final = RowLimits(max_rows=500, max_bytes=256 << 10, max_cell_bytes=1024)
-"""Timeout of one lookup of a text's spelling in a column."""
+"""Limits of one lookup of a text's spelling in a column."""
 
 EXPLAIN: Final = "EXPLAIN "
 PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=64 << 10, max_cell_bytes=64 << 10)

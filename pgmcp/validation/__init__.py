@@ -20,15 +20,18 @@ What is decided where:
   policies call. It asks `node_refusals` about each of them alone, `body_calls` what a function's body calls
   (`body` reads its text, `sql_function` and `body_statement` its trees), `type_casts` which casts and checks
   a type has, and `given_values` what functions do with values of any type. `pgmcp.execution.policy` reads
-  all of these from the catalog; `shipped_lists` has PostgreSQL's own functions and those of extensions.
+  the database's own functions, operators, types, views and row policies from the catalog; `shipped_lists`
+  has PostgreSQL's own functions and those of extensions.
 - `second_opinion`: whether another grammar also sees one read. It knows neither EXPLAIN nor SHOW.
-- `self_test`: whether these guards work in this interpreter; if not, every statement is refused.
-- `memo`: whether an accepted statement differs from an earlier one in plain literals only; `outline`: whether
-  sqlglot has accepted a statement that differs in literals and in names that sqlglot does not know.
+- `self_test`: whether these guards work in this interpreter; if not, every statement is refused, or, if only
+  sqlglot fails, every query.
+- `memo`: whether a statement differs from an earlier, accepted one in plain literals only; `outline`: whether
+  it differs from one that sqlglot has accepted only in literals and in names that sqlglot does not know.
 
-The accepted text is executed unchanged; SQL is never generated from a tree. The read-only transaction and the
-role must catch what neither the text nor the catalog shows: calls that depend only on types, functions in C
-with a wrong volatility, and changes since the catalog was read.
+The accepted text is executed unchanged, but without what follows its last token; the worker puts a query into
+a SELECT with a LIMIT. SQL is never generated from a tree. The read-only transaction and the role must catch
+what neither the text nor the catalog shows: calls that only types decide (an operator class, the input
+function of a type), functions in C with a wrong volatility, and changes since the catalog was read.
 """
 
 from pgmcp.errors import SqlRejectedError

@@ -2,9 +2,10 @@
 
 A view calls the functions of its query, a row policy those of its condition, a function those of its body.
 Each of them also calls the functions of its operators, casts and domains. For views and policies this is
-exact, because their stored parse trees name the functions. A function's body is text: every apparent call,
-relation or type counts as one, and a body that builds SQL at run time is refused. A name without a schema is
-looked up in the search path of that place: the function's own, else its caller's.
+exact, because their stored parse trees name the functions. A function's body is read by its parse trees.
+What these do not show is read as text: everything counts that looks like a call, a relation or a type. A body
+that builds SQL at run time is refused. A name without a schema is looked up in the search path of that place:
+the function's own, else its caller's.
 """
 
 from collections import defaultdict
@@ -36,7 +37,8 @@ class _Place(NamedTuple):
     Attributes:
         path: the search path there.
         user: the role that calls functions there; inside a SECURITY DEFINER function, its owner.
-        reader: the role with whose privileges relations are read there; inside a view, its owner.
+        reader: the role with whose privileges relations are read there; inside a view, its owner, unless the
+            view is declared security_invoker.
     """
 
     path: Path
@@ -60,7 +62,8 @@ class CallGraph:
         casts: the casts and checks of types.
         given: decides what functions do with values of any type.
         search_path: the schemas in which an unqualified name is looked up, in order.
-        names_pg_catalog: whether the setting names pg_catalog, so that "$user" may come before it.
+        names_pg_catalog: whether the setting search_path names pg_catalog. Only then can "$user" come before
+            pg_catalog.
         operator_verdict: see `NodeRefusals`.
     """
 
@@ -181,10 +184,11 @@ class CallGraph:
         return [_Place(path, user, user) for path in paths]
 
     def _paths_with_schema_of(self, owner: str, path: Path) -> list[Path]:
-        """Return the possible search paths, with `"$user"`, of a function that runs as its owner.
+        """Return the search paths with the owner's schema for a function that runs as its owner.
 
-        The place of `"$user"` in the setting is not known. Each name is found either in the owner's schema,
-        which comes first here, or as if `"$user"` were not in the setting.
+        There, `"$user"` means that schema. Its place in the setting is not known. So it comes first here, or
+        right after pg_catalog. The path without it, which the caller adds, covers all names that the server
+        finds elsewhere.
         """
         if ANY_SCHEMA in path or owner not in self._schemas:
             return []
@@ -206,7 +210,8 @@ class CallGraph:
     def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
         """Yield the functions that a part of an aggregate may be, if their text has to be read.
 
-        Only the name of a part is known. A part that is declared volatile is refused earlier.
+        It is not known which overload a part is, so all functions of its name count. A part that is declared
+        volatile is refused earlier.
         """
         return (
             each
@@ -217,7 +222,7 @@ class CallGraph:
     def _behind_given_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
         """Yield the calls that functions of a view or policy may make with the values that they get.
 
-        Casts that the server adds are among the calls of its stored tree.
+        Implicit casts are not meant: in the stored tree of the view or policy, they are calls.
         """
         own = {function.name for function in self._called_by(relation)}
         looking_up = {name for _, name, _ in relation.calls} & FUNCTIONS_THAT_CAST
@@ -235,7 +240,7 @@ class CallGraph:
                     yield each
 
     def _called_by(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
-        """Yield the functions that a view or policy calls; its stored tree shows the overload."""
+        """Yield the functions that a view or policy calls; all overloads if the called one is not known."""
         for schema, name, _ in relation.calls:
             yield from filter(relation.may_call, self._functions.get((schema, name), ()))
 
