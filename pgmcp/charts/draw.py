@@ -21,8 +21,8 @@ from pgmcp.features import how_to_install
 
 SpawnDrawing = Callable[[], Awaitable[Process]]
 
-TIMEOUT_S: Final = 5.0
-"""Drawing takes half a second, mostly for the start. After a long query the host may not wait longer."""
+TIMEOUT_S: Final = 15.0
+"""Drawing takes half a second, mostly for the start; on a busy machine it may take ten times as long."""
 
 _LIFETIME_S = 30
 """After this time the process ends by itself, in case its parent cannot kill it."""
