@@ -79,7 +79,7 @@ def test_a_change_is_shown_and_written_when_it_is_accepted(
     [
         ((), b"name a file or folder"),
         (("missing.json",), b"cannot read missing.json"),
-        (("context.yaml",), b"no mapping of names to values"),
+        (("context.yaml",), b"not a mapping of names to values"),
         (("semantic_manifest.json", "--map", "dev"), b"is not THERE=HERE"),
     ],
 )

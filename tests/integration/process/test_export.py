@@ -189,7 +189,7 @@ async def test_rows_that_did_not_arrive_whole_are_no_file(cut: bytes, tmp_path: 
 
     reply, _ = await process.communicate(header + b"\n" + cut)
 
-    assert b"did not arrive whole" in reply
+    assert b"did not arrive completely" in reply
     assert list(tmp_path.iterdir()) == []
 
 
