@@ -50,7 +50,7 @@ def open_shell(say: Callable[[str], None]) -> int:
         # So that `pgmcp` is this program, whether or not its environment is active.
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         program = os.environ.get("SHELL") or os.environ.get("COMSPEC") or "/bin/sh"
-        say("`exit` stops PostgreSQL again; try: pgmcp ask How many active users do we have?")
+        say("`exit` stops PostgreSQL again; try: pgmcp ask 'How many active users do we have?'")
         # Ctrl-C is for programs in the shell. Not SIG_IGN, which the shell would inherit.
         signal.signal(signal.SIGINT, lambda *_: None)
         shell = subprocess.Popen([program], env=environment)

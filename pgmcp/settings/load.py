@@ -28,7 +28,8 @@ from pgmcp.settings.specs import (
 _NO_DATABASE = (
     "no database is configured: set PG_MCP_DATABASE_URL=postgresql://user:password@host:5432/dbname, "
     "or PG_MCP_DATABASE_HOST, _DBNAME, _USER and _PASSWORD, or name a file of several in PG_MCP_CONFIG_FILE; "
-    "`pgmcp demo` needs no database"
+    "names without PG_MCP_, such as DATABASE_URL, are not read; `pgmcp demo` needs no database, and "
+    "`pgmcp demo --shell` sets these variables for a shell"
 )
 _HINT = "`.env.example` lists every setting with its default"
 
@@ -219,8 +220,10 @@ def _find(location: SettingPath, highest_first: Sequence[GivenSource]) -> tuple[
 def _suggest(path: SettingPath, written: str) -> str:
     database = path[1] if path[0] == "databases" else ""
     known = [*SPEC_BY_PATH, *(("databases", database, name) for name in DatabaseSettings.model_fields)]
-    names = map(variable_of if written.startswith(PREFIX) else ".".join, known)
-    nearest = difflib.get_close_matches(written, names, n=1)
+    names = list(map(variable_of if written.startswith(PREFIX) else ".".join, known))
+    # A word left out, as in MAX_ROWS for MAX_RESULT_ROWS, is likelier than another word in its place.
+    longer = [name for name in names if set(name.split("_")) > set(written.upper().split("_"))]
+    nearest = difflib.get_close_matches(written, longer or names, n=1)
     return f", did you mean {nearest[0]}?" if nearest else ""
 
 

@@ -601,6 +601,7 @@ def test_every_problem_is_listed_in_one_error(tmp_path: Path) -> None:
         ("PG_MCP_OPENAI_APIKEY", "PG_MCP_OPENAI_API_KEY"),
         ("PG_MCP_SERVER_QUERY_TIMEOUT_S", "PG_MCP_SERVER_QUERY_TIMEOUT"),
         ("PG_MCP_LOG_LEVEL", "LOG_LEVEL"),
+        ("PG_MCP_SERVER_MAX_ROWS", "PG_MCP_SERVER_MAX_RESULT_ROWS"),
         ("PG_MCP_DATABASES__SALES__HOTS", "PG_MCP_DATABASES__SALES__HOST"),
     ],
 )

@@ -123,7 +123,7 @@ def test_the_log_says_at_its_usual_level_that_a_line_was_refused(lines: Lines, f
     lines.ask(b"this is not json")
 
     assert (
-        "WARNING pgmcp.transport.stdio.server: a line from the host is refused"
+        "WARNING pgmcp.transport.stdio.server: a line from the host was refused"
         in (folder / "stderr.txt").read_text()
     )
 
