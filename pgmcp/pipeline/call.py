@@ -203,10 +203,12 @@ class QueryOptions(CallOptions, frozen=True, kw_only=True):
 
     Attributes:
         reading: how the question should be read; "" leaves it open.
+        earlier: what the question refers to, for the model; a verified question is found without it.
     """
 
     return_type: ReturnType = ReturnType.RESULT
     reading: str = ""
+    earlier: str = ""
 
 
 class Call(Struct, kw_only=True):
@@ -258,6 +260,7 @@ class Request(Struct, kw_only=True):
         found_values: values of the question that were found through indexes; None before they are looked up.
         notes: remarks on the rows of the last statement that ran.
         reading: how the question should be read; "" leaves it to the model.
+        is_follow_up: the question refers to an earlier one, which follows it.
         follow_up: other readings that the caller can ask for.
         spent: the cost of the model's reply before one of its readings was chosen.
     """
@@ -273,6 +276,7 @@ class Request(Struct, kw_only=True):
     found_values: Sequence[str] | None = None
     notes: tuple[str, ...] = ()
     reading: str = ""
+    is_follow_up: bool = False
     follow_up: tuple[str, ...] = ()
     spent: Choice | None = None
 

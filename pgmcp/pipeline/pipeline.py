@@ -106,7 +106,11 @@ class Pipeline:
         """
         with self._calls.bounded(call := self._query_call(question, options)):
             request = await self._new_question(call, question, options)
-            return await self._answer_verified(request) or await self._repair_loop.answer(request)
+            verified = await self._answer_verified(request)
+            if verified is not None:
+                return verified
+            _add_earlier(request, options.earlier)
+            return await self._repair_loop.answer(request)
 
     async def answer_or_ask(self, question: str, options: QueryOptions, *, may_ask: bool) -> Answer | Choice:
         """Answer a question, or return its readings if the model finds several.
@@ -122,6 +126,7 @@ class Pipeline:
             verified = await self._answer_verified(request)
             if verified is not None:
                 return verified
+            _add_earlier(request, options.earlier)
             reply = await self._writer.write(request)
             if may_ask and reply.readings and not request.reading:
                 return Choice(
@@ -258,3 +263,11 @@ class Pipeline:
         except (SqlRejectedError, StatementFailedError) as error:
             error.hint = "; ".join(part for part in (error.hint.rstrip("."), VERIFIED_SQL_FAILED) if part)
             raise
+
+
+def _add_earlier(request: Request, earlier: str) -> None:
+    """Let the model see what the question refers to."""
+    if earlier:
+        request.is_follow_up = True
+        request.question = f"{request.question}\n\n{earlier}"[:MAX_QUESTION_CHARACTERS]
+        request.call.question = request.question

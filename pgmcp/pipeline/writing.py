@@ -30,6 +30,12 @@ from pgmcp.untrusted import shorten
 REPLY_TOKENS: Final = 600
 """Estimated tokens of a reply, until the provider reports the number."""
 
+_WITHOUT_MODEL: Final = (
+    "write the SQL yourself and call execute_sql, or have the operator set PG_MCP_OPENAI_API_KEY"
+)
+_MAX_NAMED: Final = 5
+"""How many verified questions a hint names."""
+
 INDEX_LOOKUP_TIMEOUT_S: Final = 0.3
 """For looking up the question's words in indexed columns; if it takes longer, the prompt omits them."""
 
@@ -112,14 +118,25 @@ async def _settle(reserved: TokenReservation, used_tokens: int) -> None:
 
 
 def _no_model(request: Request) -> ModelNotConfiguredError:
-    # Callers with a role of their own may not know all of them.
-    verified = () if request.database.identity is not None else request.context.verified[:5]
-    known = "; ".join(each.question for each in verified)
+    if request.is_follow_up:
+        return ModelNotConfiguredError(
+            "a follow-up question needs a model, and none is configured", hint=_WITHOUT_MODEL
+        )
     return ModelNotConfiguredError(
         "no model is configured to write SQL, and this is none of the verified questions",
-        hint="write the SQL yourself and call execute_sql, or have the operator set PG_MCP_OPENAI_API_KEY"
-        + (f"; verified questions: {known}" if known else ""),
+        hint=_WITHOUT_MODEL + _describe_verified(request),
     )
+
+
+def _describe_verified(request: Request) -> str:
+    """Return the end of a hint: the first verified questions, and where all of them are."""
+    # Callers with a role of their own may not know all of them.
+    verified = () if request.database.identity is not None else request.context.verified
+    if not verified:
+        return ""
+    known = "; ".join(each.question for each in verified[:_MAX_NAMED])
+    more = f"; … (PG_MCP_CONTEXT_FILE has all {len(verified)})" if len(verified) > _MAX_NAMED else ""
+    return f"; verified questions: {known}{more}"
 
 
 def _time_zone(name: str) -> tzinfo:

@@ -1,22 +1,141 @@
-"""What a follow-up tells the model about the question before it."""
+"""What a conversation keeps of its inputs, and what a follow-up tells the model."""
+
+import io
+
+import pytest
 
 from pgmcp.argument_bounds import MAX_QUESTION_CHARACTERS
-from pgmcp.cli.shell.conversation import Turn, refer_back
+from pgmcp.cli.command_session import Session
+from pgmcp.cli.shell.conversation import Conversation, Turn, describe_earlier
+from pgmcp.cli.shell.inputs import split
+from pgmcp.cli.terminal import Terminal
+from pgmcp.errors import InvalidArgumentError, ModelNotConfiguredError, PgmcpError, StatementFailedError
+from pgmcp.generation.context_file import DatabaseContext
+from pgmcp.generation.verified import VerifiedQuestion
+from pgmcp.settings import load_settings
+from tests.unit.test_pipeline import ONE, Executor, Model, pipeline
+
+pytestmark = pytest.mark.anyio
+
+VERIFIED = DatabaseContext(
+    verified=tuple(VerifiedQuestion(f"How many {each}?", f"select '{each}'") for each in "abcdefg")
+)
+
+
+class Shell:
+    """A conversation, what it printed, and the statements it ran."""
+
+    def __init__(self, executor: Executor | None = None, *, model: Model | None = None) -> None:
+        self.executor = executor or Executor()
+        self._printed = io.StringIO()
+        settings = load_settings({"PG_MCP_DATABASE_URL": "postgresql://me@127.0.0.1/shop"}, env_file=None)
+        served = pipeline(self.executor, model=model, context=VERIFIED)
+        session = Session(settings, served, len)  # type: ignore[arg-type]  # the counter is not used
+        self._conversation = Conversation(session, Terminal(self._printed, self._printed), "main")
+
+    async def type(self, text: str) -> str:
+        """Run the inputs of a text, and return what they printed."""
+        before = len(self._printed.getvalue())
+        for item in split(text, is_whole=True)[0]:
+            await self._conversation.run(item)
+        return self._printed.getvalue()[before:]
+
+    async def refused(self, text: str) -> PgmcpError:
+        """Return the error of an input."""
+        with pytest.raises(PgmcpError) as failed:
+            await self.type(text)
+        return failed.value
 
 
 def test_a_follow_up_names_the_question_and_its_sql() -> None:
-    text = refer_back("And in May?", Turn("How many orders in June?", "select 6"))
+    text = describe_earlier("And in May?", Turn("How many orders in June?", "select 6"))
 
-    assert (
-        text == "And in May?\n\nIt follows the question: How many orders in June?\nwhose SQL was:\nselect 6"
-    )
+    assert text == "It follows the question: How many orders in June?\nwhose SQL was:\nselect 6"
 
 
 def test_a_follow_up_of_ones_own_sql_has_no_question() -> None:
-    assert refer_back("And in May?", Turn("", "select 6")).endswith(
+    assert describe_earlier("And in May?", Turn("", "select 6")) == (
         "It follows a statement whose SQL was:\nselect 6"
     )
 
 
 def test_long_sql_is_shortened_to_the_length_of_a_question() -> None:
-    assert len(refer_back("And in May?", Turn("q", "x" * 20_000))) <= MAX_QUESTION_CHARACTERS
+    earlier = describe_earlier("And in May?", Turn("q", "x" * 20_000))
+
+    assert len(f"And in May?\n\n{earlier}") <= MAX_QUESTION_CHARACTERS
+
+
+async def test_a_verified_question_is_answered_as_such_even_if_it_follows_another() -> None:
+    shell = Shell()
+
+    await shell.type("select 1;\n\\follow on\nHow many a?\n\\again how many b")
+
+    assert shell.executor.statements == ["select 1", "select 'a'", "select 'b'"]
+
+
+async def test_a_follow_up_without_a_model_says_what_it_needs() -> None:
+    shell = Shell()
+    await shell.type("select 1;\n\\follow on")
+
+    error = await shell.refused("And in May?")
+
+    assert isinstance(error, ModelNotConfiguredError)
+    assert str(error) == "a follow-up question needs a model, and none is configured"
+    assert error.hint.endswith(r"; \follow off ends follow-up questions")
+
+
+async def test_a_follow_up_tells_the_model_what_it_follows() -> None:
+    model = Model("select 2")
+    shell = Shell(model=model)
+
+    await shell.type("select 1;\n\\again And in May?")
+
+    assert "And in May?\n\nIt follows a statement whose SQL was:\nselect 1" in model.prompts[0]
+
+
+async def test_the_hint_without_a_model_says_that_there_are_more_verified_questions() -> None:
+    error = await Shell().refused("And in May?")
+
+    assert error.hint.endswith("How many d?; How many e?; … (PG_MCP_CONTEXT_FILE has all 7)")
+
+
+async def test_follow_alone_shows_the_state() -> None:
+    shell = Shell()
+
+    assert "question is off" in await shell.type("\\follow")
+    await shell.type("\\follow on")
+    assert "question is on" in await shell.type("\\follow")
+    assert "question is on" in await shell.type("\\follow")
+
+
+@pytest.mark.parametrize("command", [r"\csv rows.csv", r"\parquet rows.parquet", r"\g", r"\again"])
+@pytest.mark.parametrize("failing", ["select 2;", "And in May?", "selct 2;"])
+async def test_after_a_failure_nothing_uses_an_older_statement(command: str, failing: str) -> None:
+    shell = Shell(Executor(ONE, StatementFailedError("no", sqlstate="22012")))
+    await shell.type("select 1\n as one;")
+    await shell.refused(failing)
+    ran = list(shell.executor.statements)
+
+    error = await shell.refused(command)
+
+    assert isinstance(error, InvalidArgumentError)
+    assert str(error) == "the last input failed, so there is no result of it"
+    assert error.hint.endswith("run this again: select 1 as one")
+    assert shell.executor.statements == ran
+
+
+async def test_without_any_success_there_is_no_statement() -> None:
+    shell = Shell(Executor(StatementFailedError("no", sqlstate="22012")))
+    await shell.refused("select 1;")
+
+    assert "no statement" in str(await shell.refused(r"\g"))
+
+
+async def test_a_statement_that_failed_when_run_again_can_be_run_once_more() -> None:
+    shell = Shell(Executor(ONE, StatementFailedError("no", sqlstate="22012")))
+    await shell.type("select 1;")
+    await shell.refused(r"\g")
+
+    await shell.type(r"\g")
+
+    assert shell.executor.statements == ["select 1"] * 3

@@ -22,7 +22,7 @@ from pgmcp.cli.shell.inputs import Input, InputKind
 from pgmcp.cli.show import CommandResult, RowSettings, describe_file, show, truncation_notes
 from pgmcp.cli.stages import report_stages
 from pgmcp.cli.terminal import Terminal
-from pgmcp.errors import InvalidArgumentError
+from pgmcp.errors import InvalidArgumentError, ModelNotConfiguredError
 from pgmcp.features import file_limits, file_writer
 from pgmcp.pipeline import CallOptions, OnStage, QueryOptions, ReturnType
 from pgmcp.untrusted import escape_untrusted, shorten
@@ -35,6 +35,7 @@ Ctrl-C cancels a statement; an input that begins with a space is not saved.
 """
 _NOTHING_YET: Final = "there is no statement yet"
 _MIN_SQL_CHARACTERS: Final = 1_000
+_MAX_NAMED_CHARACTERS: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,16 @@ class Turn:
     readings: tuple[str, ...] = ()
 
 
-def refer_back(question: str, last: Turn) -> str:
-    """Return the question followed by the last question and its SQL, to which it refers."""
+def describe_earlier(question: str, last: Turn) -> str:
+    """Return the last question and its SQL, to which a question refers."""
     earlier = (
         f"It follows the question: {last.question}\nwhose"
         if last.question
         else "It follows a statement whose"
     )
-    head = f"{question}\n\n{earlier} SQL was:\n"
-    room = max(_MIN_SQL_CHARACTERS, MAX_QUESTION_CHARACTERS - len(head))
-    return head + shorten(last.sql, room)
+    head = f"{earlier} SQL was:\n"
+    used_characters = len(question) + len("\n\n") + len(head)
+    return head + shorten(last.sql, max(_MIN_SQL_CHARACTERS, MAX_QUESTION_CHARACTERS - used_characters))
 
 
 class Conversation:
@@ -75,6 +76,8 @@ class Conversation:
         self._terminal = terminal
         self.database = database
         self._last: Turn | None = None
+        self._failed: str | None = None
+        """The question of the last input if it failed; "" for SQL; None if it did not fail."""
         self._expanded = False
         self._timed = False
         self._follows = False
@@ -100,6 +103,7 @@ class Conversation:
             case InputKind.SQL:
                 await self._run_sql(item.text)
             case InputKind.QUESTION if item.meant:
+                self._failed = ""
                 raise InvalidArgumentError(
                     f"this ends as SQL does; did you mean {item.meant}?",
                     hint="begin with ? to ask it as a question",
@@ -128,29 +132,40 @@ class Conversation:
 
     async def _run_sql(self, sql: str) -> None:
         started_at_s = time.monotonic()
+        self._failed = ""
         with self._terminal.progress() as say:
             answer = await self._session.pipeline.execute_sql(
                 sql, CallOptions(database=self.database, caller=CALLER, on_stage=self._stages(say))
             )
-        self._last = Turn("", sql)
+        self._remember(Turn("", sql))
         self._show(answer, started_at_s)
 
     async def _ask(self, question: str, *, refers_back: bool = False, reading: str = "") -> None:
-        whole = refer_back(question, self._last) if refers_back and self._last else question
+        earlier = describe_earlier(question, self._last) if refers_back and self._last else ""
         started_at_s = time.monotonic()
-        with self._terminal.progress() as say:
-            answer = await self._session.pipeline.answer(
-                whole,
-                QueryOptions(
-                    database=self.database,
-                    return_type=ReturnType.BOTH,
-                    reading=reading,
-                    caller=CALLER,
-                    on_stage=self._stages(say),
-                ),
-            )
-        self._last = Turn(question, answer.sql or "", answer.follow_up or self._readings_of(question))
+        self._failed = question
+        try:
+            with self._terminal.progress() as say:
+                answer = await self._session.pipeline.answer(
+                    question,
+                    QueryOptions(
+                        database=self.database,
+                        return_type=ReturnType.BOTH,
+                        reading=reading,
+                        earlier=earlier,
+                        caller=CALLER,
+                        on_stage=self._stages(say),
+                    ),
+                )
+        except ModelNotConfiguredError as error:
+            if earlier and self._follows:
+                error.hint += r"; \follow off ends follow-up questions"
+            raise
+        self._remember(Turn(question, answer.sql or "", answer.follow_up or self._readings_of(question)))
         self._show(answer, started_at_s)
+
+    def _remember(self, turn: Turn) -> None:
+        self._last, self._failed = turn, None
 
     def _stages(self, say: Callable[[str], None]) -> OnStage:
         return report_stages(say, model=self._session.settings.openai.model)
@@ -194,12 +209,17 @@ class Conversation:
         last = self._need_last()
         if question:
             await self._ask(question, refers_back=True)
-        else:
+            return
+        self._need_success()
+        try:
             await self._run_sql(last.sql)
-            self._last = last
+        finally:
+            self._remember(last)  # to be run once more, also if this time it failed
 
     async def _answer_reading(self, chosen: str) -> None:
         last = self._need_last()
+        if self._failed != last.question:  # another reading of it may have failed
+            self._need_success()
         if not last.readings:
             raise InvalidArgumentError("the last question has no other readings")
         numbered = chosen.isdecimal() and 1 <= int(chosen) <= len(last.readings)
@@ -220,7 +240,8 @@ class Conversation:
         self._timed = self._switch("timing", wanted, self._timed)
 
     async def _set_following(self, wanted: str) -> None:
-        self._follows = self._switch("following the last question", wanted, self._follows)
+        what = "following the last question"
+        self._follows = self._switch(what, wanted or ("on" if self._follows else "off"), self._follows)
 
     def _switch(self, what: str, wanted: str, is_on: bool) -> bool:
         if wanted.lower() not in ("", "on", "off"):
@@ -237,7 +258,7 @@ class Conversation:
 
     async def _write(self, file: str, file_format: str) -> None:
         """Run the last statement again, with the limits of an export, and write its rows."""
-        last, path, write = self._need_last(), _read_path(file, file_format), file_writer()
+        last, path, write = self._need_success(), _read_path(file, file_format), file_writer()
         limits = file_limits(self._session.settings.server)
         if write is None or limits is None:
             raise InvalidArgumentError("this installation writes no files")
@@ -265,6 +286,17 @@ class Conversation:
         if self._last is None:
             raise InvalidArgumentError(_NOTHING_YET, hint="run SQL or ask a question first")
         return self._last
+
+    def _need_success(self) -> Turn:
+        """Return the last turn; refuse it after a failure, whose result its rows would seem to be."""
+        last = self._need_last()
+        if self._failed is not None:
+            earlier = shorten(last.question or " ".join(last.sql.split()), _MAX_NAMED_CHARACTERS)
+            raise InvalidArgumentError(
+                "the last input failed, so there is no result of it",
+                hint=f"correct it; or, for the earlier result, run this again: {earlier}",
+            )
+        return last
 
 
 def _read_path(text: str, file_format: str) -> Path:
