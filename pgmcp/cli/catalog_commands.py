@@ -62,6 +62,7 @@ COMMANDS: Final = (
         r"\again, \g [QUESTION]",
         "ask a question that refers to the last one; alone: run the last statement again",
     ),
+    CommandHelp(r"\gx", "run the last statement again, and show its rows as records"),
     CommandHelp(r"\follow [on|off]", "let every question refer to the last one"),
     CommandHelp(r"\reading NUMBER", "answer the last question in another of its readings"),
     CommandHelp(r"\csv FILE", "write the rows of the last statement to a file, up to the export limits"),

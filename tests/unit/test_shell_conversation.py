@@ -99,6 +99,14 @@ async def test_the_hint_without_a_model_says_that_there_are_more_verified_questi
     assert error.hint.endswith("How many d?; How many e?; … (PG_MCP_CONTEXT_FILE has all 7)")
 
 
+async def test_a_statement_and_the_last_one_are_shown_as_records_once() -> None:
+    shell = Shell()
+
+    shown = [await shell.type(text) for text in (r"select 1 \gx", r"\g", r"\gx", r"select 1 \g")]
+
+    assert ["record 1" in each for each in shown] == [True, False, True, False]
+
+
 async def test_follow_alone_shows_the_state() -> None:
     shell = Shell()
 
@@ -108,7 +116,7 @@ async def test_follow_alone_shows_the_state() -> None:
     assert "question is on" in await shell.type("\\follow")
 
 
-@pytest.mark.parametrize("command", [r"\csv rows.csv", r"\parquet rows.parquet", r"\g", r"\again"])
+@pytest.mark.parametrize("command", [r"\csv rows.csv", r"\parquet a.parquet", r"\g", r"\gx", r"\again"])
 @pytest.mark.parametrize("failing", ["select 2;", "And in May?", "selct 2;"])
 async def test_after_a_failure_nothing_uses_an_older_statement(command: str, failing: str) -> None:
     shell = Shell(Executor(ONE, StatementFailedError("no", sqlstate="22012")))

@@ -54,6 +54,14 @@ def test_the_first_word_decides(text: str, kind: InputKind) -> None:
         ("select ';", False),
         ("select ';';", True),
         ("select 1; -- done", True),
+        (r"select 1 \g", True),
+        (r"select 1 \gx ;", True),
+        ("select 1\n\\g\n", True),
+        (r"show work_mem \gx", True),
+        (r"select '\g", False),
+        (r"select 1 -- \g", False),
+        (r"select 1 \gdesc", False),
+        (r"select 1 \g rows.txt", False),
         ("select 1 -- ;", False),
         ("select $$;$$", False),
         ("select $a$;$a$;", True),
@@ -81,6 +89,22 @@ def test_pasted_text_is_run_piece_by_piece() -> None:
 
     assert split(text) == (complete, "select 3")
     assert split(text, is_whole=True) == ([*complete, Input(SQL, "select 3")], "")
+
+
+def test_sql_ends_with_a_command_that_runs_it() -> None:
+    text = "select 1 \\gx\nselect E'\\g\n' \\g\n;select\n 3\n\\gx;\nselect 4; \\gx"
+
+    items, rest = split(text, is_whole=True)
+
+    assert items == [
+        Input(SQL, "select 1", as_records=True),
+        Input(SQL, "select E'\\g\n'"),
+        Input(SQL, "select\n 3", as_records=True),
+        Input(SQL, "select 4"),
+        Input(COMMAND, r"\gx"),
+    ]
+    assert [item.line for item in items] == [1, 2, 4, 7, 7]
+    assert rest == ""
 
 
 def test_a_comment_alone_is_no_input() -> None:

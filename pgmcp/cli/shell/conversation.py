@@ -86,6 +86,7 @@ class Conversation:
             "c": self._connect,
             "csv": self._write_csv,
             "follow": self._set_following,
+            "gx": self._run_as_records,
             "parquet": self._write_parquet,
             "reading": self._answer_reading,
             "timing": self._set_timing,
@@ -101,7 +102,7 @@ class Conversation:
         """
         match item.kind:
             case InputKind.SQL:
-                await self._run_sql(item.text)
+                await self._run_sql(item.text, as_records=item.as_records)
             case InputKind.QUESTION if item.meant:
                 self._failed = ""
                 raise InvalidArgumentError(
@@ -130,7 +131,7 @@ class Conversation:
             f"{count} table{'' if count == 1 else 's'}"
         )
 
-    async def _run_sql(self, sql: str) -> None:
+    async def _run_sql(self, sql: str, *, as_records: bool = False) -> None:
         started_at_s = time.monotonic()
         self._failed = ""
         with self._terminal.progress() as say:
@@ -138,7 +139,7 @@ class Conversation:
                 sql, CallOptions(database=self.database, caller=CALLER, on_stage=self._stages(say))
             )
         self._remember(Turn("", sql))
-        self._show(answer, started_at_s)
+        self._show(answer, started_at_s, as_records=as_records)
 
     async def _ask(self, question: str, *, refers_back: bool = False, reading: str = "") -> None:
         earlier = describe_earlier(question, self._last) if refers_back and self._last else ""
@@ -177,10 +178,11 @@ class Conversation:
         """
         return self._last.readings if self._last is not None and self._last.question == question else ()
 
-    def _show(self, answer: Answer, started_at_s: float) -> None:
+    def _show(self, answer: Answer, started_at_s: float, *, as_records: bool = False) -> None:
         elapsed_ms = (time.monotonic() - started_at_s) * 1000
         settings = RowSettings(self._session.settings.server.max_result_rows, in_shell=True)
-        show(CommandResult(answer), Form.TABLE, self._terminal, settings=settings, expanded=self._expanded)
+        expanded = self._expanded or as_records
+        show(CommandResult(answer), Form.TABLE, self._terminal, settings=settings, expanded=expanded)
         if self._timed:
             stages = ", ".join(f"{stage} {spent_ms:.1f}" for stage, spent_ms in answer.elapsed_ms.items())
             self._terminal.say(f"Time: {elapsed_ms:.1f} ms ({stages})", "dim")
@@ -206,13 +208,21 @@ class Conversation:
         return True
 
     async def _again(self, question: str) -> None:
-        last = self._need_last()
         if question:
+            self._need_last()
             await self._ask(question, refers_back=True)
-            return
-        self._need_success()
+        else:
+            await self._run_again()
+
+    async def _run_as_records(self, argument: str) -> None:
+        if argument:
+            raise InvalidArgumentError("\\gx takes no argument", hint=r"\csv FILE writes the rows to a file")
+        await self._run_again(as_records=True)
+
+    async def _run_again(self, *, as_records: bool = False) -> None:
+        last = self._need_success()
         try:
-            await self._run_sql(last.sql)
+            await self._run_sql(last.sql, as_records=as_records)
         finally:
             self._remember(last)  # to be run once more, also if this time it failed
 

@@ -2,6 +2,7 @@ r"""Splits what a person types into SQL, questions and commands.
 
     \dt                      a command: one line that begins with a backslash
     select 1;                SQL: begins with an SQL keyword, ends with a semicolon, may have many lines
+    select 1 \gx             the same; a line that ends with \g or \gx ends SQL, as in psql
     How many orders?         a question: everything else; one line
     ? select the best month  a question, because it begins with "?"
     Show the best month?     a question, because the line ends with "?"
@@ -14,7 +15,7 @@ with a statement, DO with a block, TABLE with a name.
 import difflib
 import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -50,6 +51,9 @@ _LOOKS_LIKE_SQL: Final = {
 _OFTEN_MISSPELT: Final = ("select", "with", "values", "table", "explain", "insert", "update", "delete")
 """Not SHOW, which "how" resembles."""
 _NEAR_ENOUGH: Final = 0.75
+_END: Final = re.compile(r";|\\gx?[ \t\r;]*(?=\n|$)")
+"""What may end SQL."""
+_RUN_AT_END: Final = re.compile(r"\\g(x?)[\s;]*$")
 # As in psql, where they need no backslash.
 _COMMAND_BY_WORD: Final = {"exit": r"\q", "quit": r"\q", "help": r"\?"}
 
@@ -64,16 +68,20 @@ class InputKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One input.
+    r"""One input.
 
     Attributes:
-        text: SQL without its last semicolon, a question without a "?" in front, a command with its backslash.
+        text: SQL without what ends it, a question without a "?" in front, a command with its backslash.
         meant: the keyword that the first word of a question resembles, if the question may be SQL; else "".
+        as_records: SQL that ends with `\gx`.
+        line: where it begins in the whole text, from 1.
     """
 
     kind: InputKind
     text: str
     meant: str = ""
+    as_records: bool = False
+    line: int = field(default=1, compare=False)
 
 
 def kind_of(text: str) -> InputKind:
@@ -89,7 +97,8 @@ def kind_of(text: str) -> InputKind:
         return InputKind.SQL if stripped.startswith(("(", "--", "/*")) else InputKind.QUESTION
     looks_like_sql = _LOOKS_LIKE_SQL.get(word.text.lower())
     following = stripped[word.start + len(word.text) :].partition("\n")[0].rstrip()
-    if looks_like_sql is None or following.endswith(";") or looks_like_sql.match(following):
+    ends = following.endswith(";") or _RUN_AT_END.search(following)
+    if looks_like_sql is None or ends or looks_like_sql.match(following):
         return InputKind.SQL
     return InputKind.QUESTION
 
@@ -128,7 +137,10 @@ def split(text: str, *, is_whole: bool = False) -> tuple[list[Input], str]:
         if kind is not InputKind.SQL or _has_tokens(piece):
             may_be_sql = kind is InputKind.QUESTION and not piece.startswith("?")
             meant = find_misspelt_keyword(piece) if may_be_sql else ""
-            inputs.append(Input(kind, _cleaned(kind, piece), meant))
+            run = _RUN_AT_END.search(piece) if kind is InputKind.SQL and length is not None else None
+            line = text.count("\n", 0, len(text) - len(rest)) + 1
+            sql = piece[: run.start()] if run else piece
+            inputs.append(Input(kind, _cleaned(kind, sql), meant, bool(run and run[1]), line))
         rest = rest[len(piece) :].lstrip("; \t\r\n\f\v")
     return inputs, ""
 
@@ -144,13 +156,11 @@ def _line_length(text: str) -> int:
 
 
 def _sql_length(text: str) -> int | None:
-    """Return the length of the first statement with its semicolon; None if it has not ended."""
-    end = text.find(";")
-    while end >= 0:
-        last = _last_token(text[: end + 1])
-        if last is not None and last.kind is TokenKind.PUNCTUATION and last.start == end:
-            return end + 1
-        end = text.find(";", end + 1)
+    """Return the length of the first statement with what ends it; None if it has not ended."""
+    for end in _END.finditer(text):
+        last = _last_token(text[: end.start() + 1])
+        if last is not None and last.kind is TokenKind.PUNCTUATION and last.start == end.start():
+            return end.end()
     return None
 
 
