@@ -1,9 +1,10 @@
-"""A batch of the shell waits at the rate limit."""
+"""A batch of the shell waits at the rate limit, and finds the line of an error."""
 
 import pytest
 
-from pgmcp.cli.shell.start import run_when_allowed
-from pgmcp.errors import RateLimitedError
+from pgmcp.cli.shell.inputs import split
+from pgmcp.cli.shell.start import find_line, run_when_allowed
+from pgmcp.errors import RateLimitedError, SqlRejectedError, StatementFailedError
 from pgmcp.rate_limit import RateLimit
 
 pytestmark = pytest.mark.anyio
@@ -48,3 +49,15 @@ async def test_an_input_for_which_waiting_does_not_help_ends_the_batch() -> None
 
     with pytest.raises(RateLimitedError):
         await run_when_allowed(ask_too_much, print)
+
+
+async def test_the_line_of_an_error_is_counted_in_the_whole_input() -> None:
+    first, second = split("-- a report\n\nselect 1;\n\nselect\n 2,\n nope;", is_whole=True)[0]
+    rejected = SqlRejectedError("no", position=second.text.index("nope"))
+    rejected.sql = second.text
+    elsewhere = StatementFailedError("no", sqlstate="42703", position=9)
+    elsewhere.sql = "select 1, nope"
+
+    assert find_line(second, rejected) == 7
+    assert find_line(second, elsewhere) == 5
+    assert find_line(first, RateLimitedError("no", None)) == 1

@@ -16,7 +16,13 @@ from pgmcp.cli.shell.conversation import Conversation
 from pgmcp.cli.shell.history import HistoryFile, history_path
 from pgmcp.cli.shell.inputs import Input, split
 from pgmcp.cli.terminal import Terminal
-from pgmcp.errors import InvalidArgumentError, PgmcpError, RateLimitedError
+from pgmcp.errors import (
+    InvalidArgumentError,
+    PgmcpError,
+    RateLimitedError,
+    SqlRejectedError,
+    StatementFailedError,
+)
 from pgmcp.event_loop import run_coroutine
 from pgmcp.settings import Settings
 
@@ -54,8 +60,20 @@ async def _run_batch(settings: Settings, terminal: Terminal, inputs: list[Input]
     async with open_session(settings) as session:
         conversation = Conversation(session, terminal, next(iter(settings.databases)))
         for item in inputs:
-            if not await run_when_allowed(partial(conversation.run, item), terminal.remark):
+            try:
+                goes_on = await run_when_allowed(partial(conversation.run, item), terminal.remark)
+            except PgmcpError as error:
+                terminal.remark(f"line {find_line(item, error)} of the input:")
+                raise
+            if not goes_on:
                 return
+
+
+def find_line(item: Input, error: PgmcpError) -> int:
+    """Return the line of the whole input where the error is; where the input begins if no place is known."""
+    if not isinstance(error, SqlRejectedError | StatementFailedError) or error.sql != item.text:
+        return item.line
+    return item.line + item.text.count("\n", 0, error.position or 0)
 
 
 async def run_when_allowed(

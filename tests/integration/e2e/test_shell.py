@@ -107,7 +107,7 @@ def test_timing_includes_the_work_of_a_command(shop_environment: dict[str, str],
 @pytest.mark.parametrize(
     ("text", "exit_code", "said"),
     [
-        (b"delete from orders; select 1 as a;", 3, "rejected: DELETE is not a read"),
+        (b"\n\ndelete from orders; select 1 as a;", 3, "line 3 of the input:\npgmcp: rejected: DELETE"),
         (b"What is the meaning of it all?", 2, "no_model: "),
     ],
 )
