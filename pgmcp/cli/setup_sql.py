@@ -180,6 +180,13 @@ DECLARE
   columns text;
   readers text;
 BEGIN
+  IF pg_catalog.to_regclass({view_text}) IS NOT NULL
+     AND pg_catalog.obj_description(pg_catalog.to_regclass({view_text}), 'pg_class')
+         IS DISTINCT FROM {made_by} THEN
+    RAISE EXCEPTION '% exists and was not made by this script, which needs the name for its own view: '
+      'nothing is changed in this database', {view_text}
+      USING HINT = 'Rename it, or drop it yourself. Then run this script again.';
+  END IF;
   IF (SELECT c.relrowsecurity FROM pg_catalog.pg_class AS c
        WHERE c.oid = {table_text}::pg_catalog.regclass) THEN
     RAISE EXCEPTION 'the table % has row-level security, which the view would not apply',

@@ -240,6 +240,12 @@ def test_a_view_of_an_earlier_script_does_not_show_what_is_hidden_now(site: Site
             ["public.customers.phone='x'"],
             "row-level security, which the view would not apply",
         ),
+        (
+            "create view customers_masked with (security_invoker) as select * from customers where id > 1",
+            [],
+            ["public.customers.phone='x'"],
+            r'"public"."customers_masked" exists and was not made by this script(.|\n)*Rename it, or drop it',
+        ),
     ],
 )
 def test_what_would_not_protect_is_refused_as_a_whole(
