@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from pgmcp.execution.role import POSTURE_SQL, read_posture
+from pgmcp.execution.role import PARAMETERS_SQL, POSTURE_SQL, read_posture
 
 _README = Path(__file__).parents[3] / "README.md"
 _ROLE = "readme_reader"  # not the script's name: the demo shop of the same cluster has a role of that name
@@ -86,9 +86,13 @@ def test_the_role_reads_tables_made_before_the_script_and_after_it(reader: psyco
 
 def test_the_role_is_none_that_pgmcp_warns_of(reader: psycopg.Connection) -> None:
     row = reader.execute(POSTURE_SQL.encode()).fetchone()
+    parameters = reader.execute(PARAMETERS_SQL.encode()).fetchone()
 
     assert row is not None
-    assert read_posture(list(row)).risks == ()
+    assert parameters is not None
+    *rights, has_parameters = row
+    assert has_parameters
+    assert read_posture([*rights, *parameters]).risks == ()
 
 
 @pytest.mark.parametrize(
