@@ -10,6 +10,15 @@ _TOPOLOGY_EDITS = """
     st_remedgemodface st_remedgenewface st_remisonode st_removeisoedge st_removeisonode
 """
 
+# Those of counts, histograms, quantiles and statistics are only in PostGIS before 3.1. `/text` stands for the
+# overloads whose first argument is text.
+_WITH_NAMES_OF_TABLES = """
+    _st_count/text _st_histogram/text _st_quantile/text _st_summarystats/text _st_valuecount/text
+    st_approxcount/text st_approxhistogram/text st_approxquantile/text st_approxsummarystats/text
+    st_count/text st_histogram/text st_quantile/text st_summarystats/text
+    st_valuecount/text st_valuepercent/text
+"""
+
 # Extensions that are common but not among those a plain server ships: why, extension, refusal or None for
 # allowed, names. From their install scripts and manuals; what is not here is judged by its declaration.
 # `*` stands for any ending; the longest matching row of the function's own extension decides.
@@ -33,6 +42,12 @@ DOCUMENTED: Final[tuple[tuple[str, str, Reason | None, str], ...]] = (
         "_st_mapalgebra st_mapalgebra st_mapalgebraexpr st_mapalgebrafct st_mapalgebrafctngb",
     ),
     ("reads a table by its name, STABLE or not", "postgis_raster", Reason.SQL_TEXT, "st_retile"),
+    (
+        "the forms that begin with a text read the table of that name, STABLE or not",
+        "postgis_raster",
+        Reason.SQL_TEXT,
+        _WITH_NAMES_OF_TABLES,
+    ),
     ("VOLATILE by omission", "postgis_raster", None, "st_rotation st_setbandnodatavalue st_setvalue"),
     ("edits the topology", "postgis_topology", Reason.VOLATILE, _TOPOLOGY_EDITS),
     (

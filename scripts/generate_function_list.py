@@ -152,6 +152,7 @@ class ListedFunction:
     Attributes:
         refused_argument_count: the argument count of the only refused overload, if others are allowed.
         reason: the reason of a manual verdict.
+        refused_type: of the first argument of the refused overloads, if others are allowed.
     """
 
     name: str
@@ -160,6 +161,7 @@ class ListedFunction:
     refusal: Reason | None = None
     refused_argument_count: int | None = None
     reason: str = ""
+    refused_type: str = ""
 
     def refuse(self, refusal: Reason, argument_count: int | None) -> None:
         """Keep the first reason: overloads and majors can only narrow the list."""
@@ -173,6 +175,8 @@ class ListedFunction:
         verdict = f"refused:{self.refusal}" if self.refusal else "allowed"
         if self.refusal and self.refused_argument_count is not None:
             verdict += f"/{self.refused_argument_count}"
+        elif self.refused_type:
+            verdict += f"/{self.refused_type}"
         source = self.reason or self._majors()
         return "\t".join(filter(None, (self.extension, self.name, verdict, source))) + "\n"
 
@@ -255,8 +259,8 @@ def judge(servers: Iterable[ReadServer]) -> list[ListedFunction]:
 def documented_functions() -> Iterator[ListedFunction]:
     """Yield the rows of `DOCUMENTED`."""
     for reason, extension, refusal, names in DOCUMENTED:
-        for name in names.split():
-            yield ListedFunction(name, extension, refusal=refusal, reason=reason)
+        for name, _, refused_type in (written.partition("/") for written in names.split()):
+            yield ListedFunction(name, extension, refusal=refusal, reason=reason, refused_type=refused_type)
 
 
 def main(urls: list[str]) -> None:

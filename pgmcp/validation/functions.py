@@ -328,7 +328,12 @@ class FunctionPolicy:
         unlisted = [function for function, row in zip(found, rows, strict=True) if row is None]
         # A range's constructor makes values of its type.
         refusal = (self._first_refusal(unlisted) or self.type_refusal(name)) if unlisted else None
-        return refusal or next(filter(None, (row.refusal(argument_count) for row in rows if row)), None)
+        by_row = (
+            row.refusal(argument_count, function.argument_types)
+            for function, row in zip(found, rows, strict=True)
+            if row
+        )
+        return refusal or next(filter(None, by_row), None)
 
     def _choosable(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None

@@ -73,7 +73,7 @@ class NodeRefusals:
             if is_secret:
                 return Refusal(name, RefusalReason.SECRETS)
         calls = body.calls | {("", name) for name in body.fields}
-        return self._builtin_refusal((schema, name, -1) for schema, name in calls)
+        return self._builtin_refusal((schema, name, None) for schema, name in calls)
 
     @property
     def _trusts_conditions(self) -> bool:
@@ -81,7 +81,7 @@ class NodeRefusals:
         behind = (each for symbol in NAME_COMPARISONS for each in self._lookup.behind_symbol(symbol))
         return all(function.extension for function in behind)
 
-    def _builtin_refusal(self, calls: Iterable[tuple[str, str, int]]) -> Refusal | None:
+    def _builtin_refusal(self, calls: Iterable[tuple[str, str, int | None]]) -> Refusal | None:
         """Return the first of PostgreSQL's own functions that may not be called."""
         for schema, name, argument_count in calls:
             listed = builtin(schema, name)
@@ -114,7 +114,8 @@ def spelled(function: CatalogFunction) -> str:
 
 def _declared_refusal(function: CatalogFunction) -> RefusalReason | None:
     listed = extension_function(function.name, function.extension) if function.extension else None
-    return _unless_internal(listed.reason if listed else function.refusal())
+    reason = listed.refusal_by_types(function.argument_types) if listed else function.refusal()
+    return _unless_internal(reason)
 
 
 def _unless_internal(reason: RefusalReason | None) -> RefusalReason | None:

@@ -6,12 +6,13 @@ only read. A database can define the same symbol for its own types; `pgmcp.valid
 with the database's catalog.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
+from pgmcp.validation.overloads import TEXT_TYPE
 from pgmcp.validation.refusal_reasons import RefusalReason
 
 # SELECT DISTINCT oprname FROM pg_operator WHERE oid < 16384, of 13 to 18.
@@ -34,16 +35,32 @@ _KNOWN = frozenset(f"{_BUILT_IN} {_CONTRIB_AND_PGVECTOR} {_POSTGIS}".split())
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A line of the shipped lists; with an `argument_count`, it refuses only that overload."""
+    """A line of the shipped lists.
+
+    Attributes:
+        argument_count: it refuses only overloads with this many arguments; None for all.
+        is_for_text: it refuses only overloads whose first argument is text.
+    """
 
     reason: RefusalReason | None
     argument_count: int | None = None
+    is_for_text: bool = False
 
-    def refusal(self, argument_count: int) -> RefusalReason | None:
-        """Return why a call with this many arguments is refused; None if it is not."""
-        if self.argument_count is not None and self.argument_count != argument_count:
+    def refusal(self, argument_count: int | None, types: Sequence[int] | None = None) -> RefusalReason | None:
+        """Return why a call with this many arguments is refused; None if it is not.
+
+        Args:
+            argument_count: None if it is not known.
+            types: those of the arguments of the overload; None if they are not known.
+        """
+        if None not in (self.argument_count, argument_count) and self.argument_count != argument_count:
             return None
-        return self.reason
+        return self.refusal_by_types(types)
+
+    def refusal_by_types(self, types: Sequence[int] | None) -> RefusalReason | None:
+        """Return why an overload is refused, however many arguments the call has; None if it is not."""
+        is_other = self.is_for_text and types is not None and tuple(types[:1]) != (TEXT_TYPE,)
+        return None if is_other else self.reason
 
 
 def builtin(schema: str, name: str) -> Listed | None:
@@ -70,6 +87,12 @@ def extension_function(name: str, extension: str = "") -> Listed | None:
     if refused and refused.reason:
         return refused
     return next((listed for prefix, listed in own.prefixes if name.startswith(prefix)), None)
+
+
+def judged_by_types() -> tuple[str, ...]:
+    """Return the names of the functions of extensions that are refused only for some types."""
+    rows = _rows("extension_functions.tsv")
+    return tuple(sorted({name for _, name, verdict, _ in rows if _listed(verdict).is_for_text}))
 
 
 @cache
@@ -109,8 +132,10 @@ def _rows(file_name: str) -> Iterable[list[str]]:
 def _listed(verdict: str) -> Listed:
     if verdict == "allowed":
         return Listed(None)
-    reason, _, argument_count = verdict.removeprefix("refused:").partition("/")
-    return Listed(RefusalReason(reason), int(argument_count) if argument_count else None)
+    reason, _, overload = verdict.removeprefix("refused:").partition("/")
+    if overload == "text":
+        return Listed(RefusalReason(reason), is_for_text=True)
+    return Listed(RefusalReason(reason), int(overload) if overload else None)
 
 
 def is_known_operator(symbol: str) -> bool:

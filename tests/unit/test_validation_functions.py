@@ -397,6 +397,14 @@ def test_the_argument_count_decides_where_one_overload_runs_sql_text() -> None:
     _passes("ts_rewrite('a'::tsquery, 'b'::tsquery, 'c'::tsquery)", FunctionPolicy())
 
 
+def test_a_body_may_not_call_a_function_with_an_overload_that_runs_sql_text() -> None:
+    definition = """CREATE FUNCTION public.words() RETURNS tsquery LANGUAGE sql STABLE
+        AS $$ SELECT ts_rewrite('a'::tsquery, 'select t, wi' || 'pe() from x') $$"""
+    words = CatalogFunction("public", "words", "s", definition=definition)
+
+    assert "SQL text" in _refusal("words()", FunctionPolicy(catalog_functions=[words]))
+
+
 @pytest.mark.parametrize("reason", RefusalReason)
 def test_every_reason_for_a_refusal_has_a_text_and_a_hint(reason: RefusalReason) -> None:
     assert TEXT_BY_REASON[reason]

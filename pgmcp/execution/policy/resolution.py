@@ -13,12 +13,16 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, RelationRows, ResolutionFacts
 from pgmcp.validation.lexer import TokenKind, tokenize
 from pgmcp.validation.overloads import CatalogType, TypeSystem
+from pgmcp.validation.shipped_lists import judged_by_types
 
 ANY_SCHEMA: Final = "*"
 
+_JUDGED_BY_TYPES: Final = ", ".join(f"'{name}'" for name in judged_by_types())
+
 # The database's own functions and operators, without those of extensions; and the columns with the name of
-# such a function that `value.name` can call.
-_OWN: Final = """
+# such a function that `value.name` can call. A function of an extension counts as own if a shipped list
+# refuses it only for some types.
+_OWN: Final = f"""
 WITH RECURSIVE members (class, id) AS (
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d
     WHERE d.deptype = 'e' AND d.refclassid = '3079' AND d.classid IN ('1255', '2617')
@@ -26,7 +30,8 @@ WITH RECURSIVE members (class, id) AS (
     SELECT p.oid, p.proname, p.proargtypes, p.provariadic, p.pronargs, p.pronargdefaults
     FROM pg_catalog.pg_proc AS p
     WHERE p.oid >= '16384' AND p.prokind <> 'p' AND p.prorettype NOT IN ('2279', '3838')
-      AND NOT EXISTS (SELECT FROM members AS m WHERE m.class = '1255' AND m.id = p.oid)
+      AND (p.proname IN ({_JUDGED_BY_TYPES})
+           OR NOT EXISTS (SELECT FROM members AS m WHERE m.class = '1255' AND m.id = p.oid))
 ), own_operators AS MATERIALIZED (
     SELECT o.oid, o.oprname, o.oprleft, o.oprright FROM pg_catalog.pg_operator AS o
     WHERE o.oid >= '16384' AND NOT EXISTS (SELECT FROM members AS m WHERE m.class = '2617' AND m.id = o.oid)
@@ -58,7 +63,7 @@ WITH RECURSIVE members (class, id) AS (
         WHERE c.relhassubclass AND c.relkind IN ('r', 'p', 'f') AND NOT EXISTS (
             SELECT FROM pg_catalog.pg_attribute AS a
             WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped))
-)"""
+)"""  # noqa: S608 - of constants
 
 # A row has a kind, a schema, a name and JSON. Functions of extensions are trusted, so nothing is read for
 # them. The types are PostgreSQL's and those of arguments and columns, with their parts. Other types of the

@@ -218,6 +218,79 @@ async def test_the_names_in_a_body_are_resolved_by_the_types_of_their_arguments(
     assert {each for each in statements if not passes(each, policy)} == acting
 
 
+_RASTERS = """
+create type raster;
+create function raster_in(cstring) returns raster language internal immutable strict as 'byteain';
+create function raster_out(raster) returns cstring language internal immutable strict as 'byteaout';
+create type raster (input = raster_in, output = raster_out, internallength = variable);
+create sequence calls;
+create table tiles (id int, label text, rast raster);
+insert into tiles values (1, 'tiles', '');
+create domain tile as raster;
+create table others (rast text);
+create function st_valuecount(raster, int default 1, bool default true, float8[] default null,
+    out value float8, out count int) returns setof record language sql stable as 'select 1.0, 1';
+create function st_valuecount(raster, float8, float8 default 0) returns int language sql stable
+    as 'select 1';
+create function st_valuecount(text, text, int default 1, bool default true, float8[] default null,
+    out value float8, out count int) returns setof record language sql stable
+    as 'select nextval(''calls''), 1';
+create function st_valuecount(text, text, float8) returns int language sql stable
+    as 'select nextval(''calls'')::int';
+create function st_setsrid(raster, int) returns raster language sql immutable as 'select $1';
+alter extension vector add function st_valuecount(raster, int, bool, float8[]);
+alter extension vector add function st_valuecount(raster, float8, float8);
+alter extension vector add function st_valuecount(text, text, int, bool, float8[]);
+alter extension vector add function st_valuecount(text, text, float8);
+create view honest_tiles as select c.count from tiles, st_valuecount(rast, 1) as c;
+create view acting_tiles as select c.count from tiles, st_valuecount(label, 'rast', 1) as c;
+create function honest_count() returns int language sql stable
+    as 'select st_valuecount(t.rast, 1, 3.0) from tiles t';
+create function acting_count() returns int language sql stable
+    as 'select st_valuecount(t.label, ''rast'', 3.0) from tiles t';
+"""
+_HONEST_RASTERS = [
+    "select st_valuecount(rast, 1) from tiles",
+    "select st_valuecount(rast, 2, 3.0) from tiles",
+    "select t.id, (st_valuecount(t.rast, 1, true, '{1,2}')).* from tiles t",
+    "select c.value, c.count from tiles t, st_valuecount(t.rast, 1) c",
+    "select st_valuecount(st_setsrid(t.rast, 4326), 1) from tiles t",
+    "select st_valuecount(rast::tile, 1) from tiles",
+    "select st_valuecount(s.r, 1) from (select rast as r from tiles) s",
+    "select (t.rast).st_valuecount from tiles t",
+    "select * from honest_tiles",
+    "select honest_count()",
+]
+_ACTING_RASTERS = [
+    "select st_valuecount('tiles', 'rast')",
+    "select st_valuecount('tiles', 'rast', 1, true, '{1,2}')",
+    "select * from st_valuecount('tiles', 'rast', 1)",
+    "select st_valuecount(label, 'rast', 3.0) from tiles",
+    "select st_valuecount(t.label || '', 'rast'::varchar) from tiles t",
+    "select public.st_valuecount('tiles', 'rast', 3.0)",
+    "select st_valuecount(x, 'rast') from (values ('tiles')) v(x)",
+    "select st_valuecount(l, 'rast') from (select label as l from tiles) s",
+    "select * from acting_tiles",
+    "select acting_count()",
+]
+
+
+async def test_a_function_of_an_extension_is_refused_for_the_types_that_name_a_table(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+        connection.execute(b"create extension vector")
+        connection.execute(_RASTERS.encode())
+        acting = {each for each in _HONEST_RASTERS + _ACTING_RASTERS if _counts(connection, each)}
+
+    policy = await reader(url).read()
+
+    assert acting == set(_ACTING_RASTERS)
+    assert {each for each in _HONEST_RASTERS + _ACTING_RASTERS if not passes(each, policy)} == acting
+    assert not passes("select st_valuecount(rast, 1) from tiles", FunctionPolicy())
+
+
 def _counts(connection: psycopg.Connection, sql: str) -> bool:
     """Return whether a statement calls a function that counts its calls."""
     counter = b"select last_value, is_called from calls"
