@@ -22,6 +22,7 @@ from pgmcp.validation.overloads import (
     CallArguments,
     is_polymorphic,
 )
+from pgmcp.validation.polymorphic_results import types_of_parts
 from pgmcp.validation.statement_columns import StatementColumns
 
 VariableTypes = Mapping[str, Iterable[Node | None]]
@@ -39,9 +40,6 @@ _KINDS_WITH_RESULTS: Final = frozenset({"AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE",
 _KINDS_OF_PLAIN_VALUES: Final = frozenset({"b", "d", "e", "r", "m"})
 _RESULTS_OF_UNNEST: Final = frozenset({2283, 2249, 3831})
 """Without functions of the database: elements of an array, rows of a tsvector, ranges of a multirange."""
-
-_KINDS_OF_SINGLE_VALUES: Final = frozenset({"b", "d", "e", "c"})
-"""Kinds of types (pg_type.typtype) whose values contain other values only if they are arrays; not ranges."""
 
 
 class ArgumentTypes:
@@ -191,9 +189,10 @@ class ArgumentTypes:
         given = self._in_common(arguments)
         held: set[int] = set()
         for each in map(self._types.base, given or ()):
-            if each is None or each.kind not in _KINDS_OF_SINGLE_VALUES:
+            parts = None if each is None else types_of_parts(self._types, each)
+            if parts is None:
                 return None
-            held |= {each.oid, each.element, each.array} - {0}
+            held |= parts
         return None if given is None else plain | given | held
 
     def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:

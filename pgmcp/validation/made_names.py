@@ -67,7 +67,35 @@ def outputs_by_name(root: Node) -> dict[str, list[Node]]:
         name = target.get("name") or (call["funcname"][-1]["String"]["sval"] if call else "")
         if name and "val" in target:
             found.setdefault(name, []).append(target["val"])
+    for values, names in _lists_of_values(root):
+        for row in values["valuesLists"]:
+            for place, expression in enumerate(row["List"]["items"]):
+                given = [each["String"]["sval"] for each in names[place : place + 1]]
+                for name in (f"column{place + 1}", *given):
+                    found.setdefault(name, []).append(expression)
     return found
+
+
+def _lists_of_values(root: Node) -> list[tuple[Node, list[Node]]]:
+    """Return each VALUES with the names that FROM or WITH gives to its columns.
+
+    One with a star is left out, because its columns are not known.
+    """
+    names: dict[int, list[Node]] = {}  # by id() of the query
+    for value in _dicts(root):
+        if "subquery" in value:
+            names[id(value["subquery"].get("SelectStmt"))] = value.get("alias", {}).get("colnames", [])
+        elif "ctequery" in value:
+            names[id(value["ctequery"].get("SelectStmt"))] = value.get("aliascolnames", [])
+    found = [value for value in _dicts(root) if "valuesLists" in value]
+    return [(each, names.get(id(each), [])) for each in found if not _has_star(each)]
+
+
+def _has_star(values: Node) -> bool:
+    expressions = [each for row in values["valuesLists"] for each in row["List"]["items"]]
+    references = [each.get("ColumnRef", {}).get("fields", ()) for each in expressions]
+    references += [each.get("A_Indirection", {}).get("indirection", ()) for each in expressions]
+    return any("A_Star" in part for parts in references for part in parts)
 
 
 def names_beside_outputs(root: Node) -> frozenset[str] | None:
@@ -78,6 +106,8 @@ def names_beside_outputs(root: Node) -> frozenset[str] | None:
     naming = {id(value["ResTarget"]) for value in _dicts(root) if "ResTarget" in value}
     naming |= {id(name["String"]) for value in _dicts(root) for name in value.get("funcname", ())}
     naming |= {id(value["A_Const"].get("sval")) for value in _dicts(root) if "A_Const" in value}
+    for values, names in _lists_of_values(root):
+        naming |= {id(values), *(id(name["String"]) for name in names)}
     for item in functions_in_from(root):
         naming |= {id(item), id(item.get("alias"))}
         naming |= {id(name["String"]) for name in item.get("alias", {}).get("colnames", ())}

@@ -48,3 +48,4 @@ create function own_rows(int) returns int language plpgsql volatile as $$ begin 
 create function one_out(out folk text) language sql stable as $$ select 'a' $$;
 create function some_ints() returns setof int language sql stable as $$ values (1) $$;
 create function some_ints_out(out k int) returns setof int language sql stable as $$ values (1) $$;
+create type mood_range as range (subtype = mood);

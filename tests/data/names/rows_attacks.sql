@@ -91,3 +91,10 @@ select round(m, 1) from people p, unnest(p.moods) as m
 select round(m, 1) from people p cross join lateral (select p.mood as m) x
 select round((u).mood, 1) from (select array_agg(p) as a from people p) x, unnest(x.a) as u
 select label2(x) from (select array[id] as a from people) q, unnest(q.a) x
+select round(v.m, 1) from (values (null), ('sad'::mood)) v(m)
+select label2(v.b) from (values (null), (1)) v(b)
+select round(column1, 1) from (values ('sad'::mood)) v
+with v(m) as (values ('sad'::mood)) select m + 1 from v
+select label2(v.b) from (select 1 as one, 2 as two) q, lateral (values (q.*, 'x')) v(a, b)
+select label2(w.b) from (select * from (values ('x', 1)) v(b, c)) w(c, b)
+select round(upper(r), 1) from (select mood_range('sad', 'glad', '[]') as r) q

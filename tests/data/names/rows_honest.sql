@@ -61,3 +61,8 @@ with w as (select sum(amount) as total, id from people group by id) select round
 select round(x.a, 1) from people p cross join lateral (select p.amount as a) x
 select jsonb_build_object('mood', 1, 'name', name || 'x') from people where name <> 'mood'
 select label2(folk) from one_out()
+select label2(v.b), v.b <> 'x', v.a + 1 from (values (1, 'x'), (2, 'y')) v(a, b) where v.a = 1
+with v(a, b) as (values (1, 'x'), (2.5, null)) select round(a, 1), label2(b) from v
+select label2(column2), column1 + 1 from (values (1, 'x')) v
+select p.name from people p join (values ('Ada')) v(n) on v.n <> p.status and v.n = p.name
+select upper(r) + lower(r) = 3, upper(r) + 1 from (select int4range(1, 5) as r) q
