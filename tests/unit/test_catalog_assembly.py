@@ -16,7 +16,7 @@ BUYERS: Row = [2, "public", "buyers", "r", "", None, None]
 
 def column(number: int, name: str, type_id: int = BIGINT) -> list[object]:
     type_name = {BIGINT: "bigint", TEXT: "text", MOOD: "mood", PRICE: "price"}[type_id]
-    return [number, name, type_name, type_id, type_id == TEXT, True, None, "", False, ""]
+    return [number, name, type_name, type_id, type_id == TEXT, True, None, "", "", ""]
 
 
 def assemble(

@@ -107,7 +107,7 @@ async def test_a_measurement_says_of_every_question_which_tables_its_prompt_lack
     questions = read_known_questions()[:6]
 
     reader_url = grant_reading(url)
-    with anyio.fail_after(60):
+    with anyio.fail_after(300):
         whole = await measure(reader_url, questions, 200_000, server_environment(), tmp_path)
         part = await measure(reader_url, questions, 3_000, server_environment(), tmp_path)
 
