@@ -12,7 +12,7 @@ import anyio
 
 _PROC = Path("/proc")
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = 30.0
 _POLL_S = 0.01
 
 
