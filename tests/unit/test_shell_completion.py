@@ -90,3 +90,81 @@ def test_only_the_word_at_the_cursor_is_replaced() -> None:
     (found,) = complete("select o.st", " from orders o", CATALOG)
 
     assert (found.text, found.replaces, found.meaning) == ("status", 2, "integer")
+
+
+SHOP = Catalog(
+    (
+        table("public", "authors", "id"),
+        replace(
+            table("public", "customers", "id"),
+            columns=(
+                Column("id", "integer", nullable=True),
+                Column("mood", "mood", nullable=True, enum_labels=("calm", "it's fine", "crazy")),
+                Column("status", "text", nullable=True, values=("paid", "shipped")),
+                Column("shipped_at", "date", nullable=True),
+                Column("moods", "mood[]", nullable=True, enum_labels=("calm",)),
+            ),
+        ),
+        replace(
+            table("public", "orders", "id", "customer_id"),
+            foreign_keys=(ForeignKey(("customer_id",), "public", "customers", ("id",)),),
+        ),
+    ),
+    ("public",),
+    "18.1",
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ("select * from customers where status = 'sh", "", ["shipped'"]),
+        ("select * from customers where status = 'sh", "'", ["shipped"]),
+        ("select * from customers c where c.mood <> '", "", ["calm'", "it''s fine'", "crazy'"]),
+        ("select * from customers where mood = 'it''", "", ["it''s fine'"]),
+        ("select * from customers where status not in ('paid', 's", "", ["shipped'"]),
+        ("select * from customers where shipped_at = 's", "", []),
+        ("select * from customers where moods = 'c", "", []),
+        ("select 'sh", " from customers", []),
+        ("select * from customers where status = E'sh", "", []),
+        ("select $$ sh", " from customers", []),
+        ("select * from orders where status = 'sh", "", []),
+    ],
+)
+def test_in_a_string_only_listed_values_are_offered(before: str, after: str, expected: list[str]) -> None:
+    assert offered(before, after, SHOP) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("select * from customers where status = ", ["'paid'", "'shipped'", "id"]),
+        ("select * from customers where status in (", ["'paid'", "'shipped'", "id"]),
+        ("select * from customers where status in ('paid', ", ["'paid'", "'shipped'", "id"]),
+        ("select * from customers where status = sh", ["'shipped'", "shipped_at"]),
+        ("select * from customers where mood = it", ["'it''s fine'"]),
+    ],
+)
+def test_listed_values_come_first_after_a_comparison(before: str, expected: list[str]) -> None:
+    assert offered(before, catalog=SHOP)[: len(expected)] == expected
+
+
+def test_after_join_related_tables_come_first() -> None:
+    assert offered("select * from customers c join ", catalog=SHOP)[0] == "orders"
+    assert offered("select * from orders o left join ", catalog=SHOP)[:2] == ["customers", "authors"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [("", "o.customer_id = c.id"), ("o", "o.customer_id = c.id"), ("c", "c.id = o.customer_id")],
+)
+@pytest.mark.parametrize("dot", ["", "."])
+def test_a_join_condition_begins_with_what_was_typed(typed: str, first: str, dot: str) -> None:
+    word = typed and typed + dot
+    (found, *_) = complete(f"select * from customers c join orders o on {word}", "", SHOP)
+
+    assert (found.text, found.replaces) == (first, len(word))
+
+
+def test_words_of_a_question_are_no_string() -> None:
+    assert offered("What's the number of ord", catalog=SHOP) == ["order", "orders"]

@@ -5,6 +5,7 @@ r"""Completes the word at the cursor: tables, columns, keywords, commands.
     sales.in       tables of the schema
     o.st           columns of the table, or of the table with this alias
     where st       columns of the tables in the statement, then keywords
+    status = '     values of the column, if the catalog lists them
     select st      the same; columns of all tables if the statement names none yet
     on             the condition that a foreign key gives, then columns
 
@@ -20,6 +21,9 @@ from typing import Final
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.catalog.rendering import column_name
+from pgmcp.cli.shell.inputs import InputKind, kind_of
+from pgmcp.cli.shell.sources import Source, find_sources
+from pgmcp.cli.shell.values import find_open_string, listed_values, quoted_values
 from pgmcp.untrusted import escape_untrusted
 
 _KEYWORD_TEXT: Final = """
@@ -33,18 +37,6 @@ lead generate_series
 _KEYWORDS: Final = tuple(_KEYWORD_TEXT.split())
 _WORD_AT_CURSOR: Final = re.compile(r'(?:[\w$]|"[^"]*"|\.)*$')
 _OPEN_NAME_AT_CURSOR: Final = re.compile(r'(?:[\w$]|"[^"]*"|\.)*"[^"]*$')
-_NAME: Final = r'(?:[^\W\d][\w$]*|"[^"]+")'
-_CLAUSE_TEXT: Final = """
-select from where group order having limit offset fetch join left right full inner cross natural on using
-union intersect except for window tablesample as set
-"""
-_CLAUSES: Final = "|".join(_CLAUSE_TEXT.split())
-"""Words after a table that are not an alias."""
-_SOURCE: Final = re.compile(
-    rf"(?:\b(?:from|join|table)|,)\s+(?:only\s+|lateral\s+)?({_NAME}(?:\.{_NAME})?)"
-    rf"(?:\s+(?:as\s+)?(?!(?:{_CLAUSES})\b)({_NAME}))?",
-    re.IGNORECASE,
-)
 _CONTEXT: Final = re.compile(
     r"\b(select|from|join|table|where|on|by|having|using|limit|offset)\b", re.IGNORECASE
 )
@@ -68,25 +60,6 @@ _KINDS_BY_COMMAND: Final[dict[str, Collection[TableKind]]] = {
     "\\dm": (TableKind.MATERIALIZED_VIEW,),
     "\\det": (TableKind.FOREIGN_TABLE,),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A table that a statement reads.
-
-    Attributes:
-        name: as it is written, in lower case.
-        alias: "" if it has none.
-    """
-
-    table: Table
-    name: str
-    alias: str
-
-    @property
-    def reference(self) -> str:
-        """What its columns are qualified with."""
-        return self.alias or self.name.rpartition(".")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +94,9 @@ def complete(
     command = _COMMAND.match(before)
     if command is not None:
         return list(_complete_command(before, command, catalog, commands, databases))
+    string_start = find_open_string(before) if kind_of(before) is InputKind.SQL else None
+    if string_start is not None:
+        return list(_complete_string(before, string_start, after, catalog)) if catalog else []
     word = _word_before(before)
     head = before[: len(before) - len(word)]
     if catalog is None:
@@ -132,17 +108,20 @@ def complete(
 def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> list[Candidate]:
     """Return the candidates for a word that follows `head` in a statement."""
     qualifier, dot, prefix = word.rpartition(".")
-    sources = _sources(statement, catalog)
-    if dot:
-        return _matching(_qualified(qualifier, sources, catalog), prefix)
+    sources = find_sources(statement, catalog)
     context = [found[1].lower() for found in _CONTEXT.finditer(head)][-1:]
+    joins: list[tuple[str, str]] = []
+    if context == ["on"] and _EXPECTS_COLUMN.search(head):
+        joins += _joins(sources, word)
+    if dot:
+        return [*_matching(joins, word), *_matching(_qualified(qualifier, sources, catalog), prefix)]
     if _EXPECTS_TABLE.search(head) and context != ["select"]:
-        return _matching(_tables_and_schemas(catalog), word)
+        related = _related(sources, catalog) if context == ["join"] else ()
+        return _matching([*related, *_tables_and_schemas(catalog)], word)
     if not word and not _EXPECTS_COLUMN.search(head):
         return []
-    named: list[tuple[str, str]] = []
-    if context == ["on"] and _EXPECTS_COLUMN.search(head):
-        named += _joins(sources)
+    values = [Candidate(text, len(word), meaning) for text, meaning in quoted_values(head, word, sources)]
+    named = joins
     if sources:
         named += _columns_of(sources)
     elif context and context[0] in _CONTEXTS_OF_COLUMNS:
@@ -150,7 +129,19 @@ def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> lis
     named += [(each.reference, f"alias of {each.name}") for each in sources if each.alias]
     if word:
         named += [*_keywords(word), *_tables_and_schemas(catalog)]
-    return _matching(named, word)
+    return [*values, *_matching(named, word)]
+
+
+def _complete_string(before: str, start: int, after: str, catalog: Catalog) -> Iterator[Candidate]:
+    """Yield the values of the compared column; nothing for strings with escapes, and dollar quotes."""
+    if before[start] != "'":
+        return
+    head, typed = before[:start], before[start + 1 :]
+    end = "" if after.startswith("'") else "'"
+    for value, meaning in listed_values(head, find_sources(f"{head} {after}", catalog)):
+        text = value.replace("'", "''")
+        if text.lower().startswith(typed.lower()) and text + end != typed:
+            yield Candidate(text + end, len(typed), meaning)
 
 
 def _complete_command(
@@ -206,7 +197,7 @@ def _tables_and_schemas(
         yield escape_untrusted(quote_identifier(schema)), "schema"
 
 
-def _qualified(qualifier: str, sources: Sequence[_Source], catalog: Catalog) -> Iterator[tuple[str, str]]:
+def _qualified(qualifier: str, sources: Sequence[Source], catalog: Catalog) -> Iterator[tuple[str, str]]:
     """Yield what can follow `qualifier.`: columns of a table or an alias, tables of a schema."""
     wanted = qualifier.lower()
     found = [each.table for each in sources if wanted in (each.reference, each.name)]
@@ -230,7 +221,7 @@ def _columns(table: Table) -> Iterator[tuple[str, str]]:
         yield column_name(None, table, column), escape_untrusted(column.type)
 
 
-def _columns_of(sources: Sequence[_Source]) -> Iterator[tuple[str, str]]:
+def _columns_of(sources: Sequence[Source]) -> Iterator[tuple[str, str]]:
     """Yield the columns of several tables; one that two of them have is qualified."""
     counts = Counter(name for each in sources for name, _ in _columns(each.table))
     for each in sources:
@@ -256,26 +247,35 @@ def _all_columns(catalog: Catalog) -> list[tuple[str, str]]:
     ][:_MAX_COLUMNS]
 
 
-def _joins(sources: Sequence[_Source]) -> Iterator[tuple[str, str]]:
-    """Yield the conditions that foreign keys give between the last table and those before it."""
+def _related(sources: Sequence[Source], catalog: Catalog) -> Iterator[tuple[str, str]]:
+    """Yield the tables with a foreign key to or from the tables that the statement reads."""
+    read = {(each.table.schema, each.table.name) for each in sources}
+    referenced = {
+        (key.referenced_schema, key.referenced_table) for each in sources for key in each.table.foreign_keys
+    }
+    for table in catalog.tables:
+        keys = {(key.referenced_schema, key.referenced_table) for key in table.foreign_keys}
+        if (table.schema, table.name) in referenced or keys & read:
+            yield catalog.display_name(table), table.kind.value
+
+
+def _joins(sources: Sequence[Source], word: str) -> Iterator[tuple[str, str]]:
+    """Yield the conditions that foreign keys give between the last table and those before it.
+
+    A condition is reversed if only so it begins with the word.
+    """
     for other in sources[:-1]:
         for one, two in ((sources[-1], other), (other, sources[-1])):
             for key in one.table.foreign_keys:
                 if (key.referenced_schema, key.referenced_table) != (two.table.schema, two.table.name):
                     continue
                 pairs = zip(key.columns, key.referenced_columns, strict=True)
-                yield " and ".join(_equal(one, two, pair) for pair in pairs), "foreign key"
+                sides = [_sides(one, two, pair) for pair in pairs]
+                if not sides[0][0].lower().startswith(word.lower()):
+                    sides = [(right, left) for left, right in sides]
+                yield " and ".join(f"{left} = {right}" for left, right in sides), "foreign key"
 
 
-def _equal(one: _Source, two: _Source, columns: tuple[str, str]) -> str:
+def _sides(one: Source, two: Source, columns: tuple[str, str]) -> tuple[str, str]:
     names = [escape_untrusted(quote_identifier(column)) for column in columns]
-    return f"{one.reference}.{names[0]} = {two.reference}.{names[1]}"
-
-
-def _sources(statement: str, catalog: Catalog) -> list[_Source]:
-    """Return the tables that a statement reads."""
-    return [
-        _Source(table, name.lower(), alias.lower())
-        for name, alias in _SOURCE.findall(statement)
-        if (table := catalog.find(name)) is not None
-    ]
+    return f"{one.reference}.{names[0]}", f"{two.reference}.{names[1]}"
