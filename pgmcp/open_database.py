@@ -92,6 +92,7 @@ def open_database(
         credentials=credentials,
         statement_timeout_s=server.query_timeout_s,
         tunnel=tunnel,
+        variable_prefix=settings.variable_prefix,
     )
     supervisor = _supervisor(target, settings, server, spawn, kept_connections)
     cleanup.push_async_callback(supervisor.close)
@@ -272,12 +273,19 @@ def choose_min_workers(settings: DatabaseSettings, kept_connections: int) -> int
 def find_credentials(name: str, settings: DatabaseSettings) -> RotatingPassword | None:
     """Return the source of passwords for new connections; None if the password never changes."""
     if settings.password_file is not None:
-        return RotatingPassword(partial(ask_file, settings.password_file, name), lifetime_s=0)
+        ask = partial(ask_file, settings.password_file, name)
+        origin = "the password in the file of PG_MCP_DATABASE_PASSWORD_FILE"
+        return RotatingPassword(ask, lifetime_s=0, origin=origin)
     if command := settings.password_argv:
-        return RotatingPassword(partial(ask_command, command, name), lifetime_s=settings.password_lifetime_s)
+        return RotatingPassword(
+            partial(ask_command, command, name),
+            lifetime_s=settings.password_lifetime_s,
+            origin="the password that PG_MCP_DATABASE_PASSWORD_COMMAND printed",
+        )
     given = values(settings.target()[0])
     if settings.url_file is not None and "password" in given:
-        return RotatingPassword(UrlFile(settings.url_file, name, given).ask, lifetime_s=0)
+        origin = "the password of the URL in the file of PG_MCP_DATABASE_URL_FILE"
+        return RotatingPassword(UrlFile(settings.url_file, name, given).ask, lifetime_s=0, origin=origin)
     return None
 
 

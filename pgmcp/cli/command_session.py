@@ -96,14 +96,14 @@ def load_settings_of_all(warnings: logging.Handler, database: str | None) -> Set
     names = [name, *(other for other in settings.databases if other != name)]
     # One for the statement, and one to read the catalog.
     databases = {each: _limited(settings.databases[each], 2) for each in names}
-    return settings.model_copy(update={"databases": databases})
+    return settings.with_databases(databases)
 
 
 def with_databases(settings: Settings, names: Sequence[str]) -> Settings:
     """Return the settings with these configured databases only."""
     # One connection is enough: statements come one after another, and reading the catalog can wait for them.
     databases = {name: _limited(settings.databases[name], 1) for name in names}
-    return settings.model_copy(update={"databases": databases})
+    return settings.with_databases(databases)
 
 
 def read_settings_quietly(warnings: logging.Handler) -> Settings:

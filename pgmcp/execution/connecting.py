@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from pgmcp.errors import ExecutionError, UnreachableError, WorkerLostError
-from pgmcp.execution.connection_hints import CHECK_ADDRESS, hint_for
+from pgmcp.errors import ExecutionError, PgmcpError, UnreachableError, WorkerLostError
+from pgmcp.execution.connection_hints import CHECK_ADDRESS, VARIABLE_PREFIX, hint_for, hint_for_password
 from pgmcp.execution.credentials import RotatingPassword
 from pgmcp.execution.replies import failure_error
 from pgmcp.execution.spawn import Spawn
@@ -39,6 +39,7 @@ class ConnectionTarget:
             `params`, or libpq finds it.
         statement_timeout_s: timeout of most statements.
         tunnel: the tunnel through a bastion; None if connections are direct.
+        variable_prefix: the beginning of the database's variables, for hints.
     """
 
     conninfo: str
@@ -48,6 +49,7 @@ class ConnectionTarget:
     credentials: RotatingPassword | None = None
     statement_timeout_s: float = 30.0
     tunnel: "Tunnel | None" = None
+    variable_prefix: str = VARIABLE_PREFIX
 
     def __repr__(self) -> str:
         return "ConnectionTarget(…)"
@@ -90,7 +92,9 @@ class Connector:
             raise WorkerLostError(f"no worker process could be started: {error.strerror}") from error
         try:
             await self._connect(worker)
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, PgmcpError):
+                error.hint = error.hint.replace(VARIABLE_PREFIX, self._target.variable_prefix)
             await worker.kill()
             raise
         logger.info("worker %d ready in %d ms", worker.pid, (self._clock() - started_s) * 1000)
@@ -114,6 +118,9 @@ class Connector:
         if failure is None:
             return None
         error = failure_error(failure, timeout_s=OPEN_TIMEOUT_S)
+        if self._target.credentials is not None and failure.code is FailureCode.AUTH:
+            origin = self._target.credentials.origin
+            error.hint = hint_for_password(failure.message, origin, sqlstate=failure.sqlstate) or error.hint
         if tunnel is not None and isinstance(error, UnreachableError):
             return await tunnel.explain(error, was_connecting=True)
         return error

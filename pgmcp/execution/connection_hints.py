@@ -7,6 +7,9 @@ message that is not in English, the error's default hint is used.
 import re
 from typing import Final
 
+VARIABLE_PREFIX: Final = "PG_MCP_DATABASE_"
+"""The beginning of a database's variables in the hints."""
+
 CHECK_CREDENTIALS: Final = "check the database name, the user, the password and the server's pg_hba.conf"
 CHECK_ADDRESS: Final = (
     "check that the database runs and that host and port are right; the next call connects again"
@@ -17,6 +20,8 @@ _WHO_HOLDS: Final = (
     "pg_stat_activity shows who has the connections: lower PG_MCP_DATABASE_MAX_POOL_SIZE of each process of "
     "pgmcp"
 )
+
+_REFUSED: Final = "password authentication failed"
 
 _HINT_BY_WORDS: Final = (
     # First: with sslmode=prefer, libpq tries again without TLS, and the server's refusal follows.
@@ -141,7 +146,7 @@ _HINT_BY_WORDS: Final = (
         "connect to PostgreSQL, or see docs/databases.md for the engines that work",
     ),
     (
-        r"password authentication failed",
+        _REFUSED,
         "the user or the password is wrong: check PG_MCP_DATABASE_USER and PG_MCP_DATABASE_PASSWORD, or both "
         "in the URL, where a % is written %25; behind a pooler, the password that the pooler has for the "
         "server may be the wrong one",
@@ -301,7 +306,7 @@ _HINTS: Final = tuple((re.compile(words, re.IGNORECASE | re.DOTALL), hint) for w
 
 
 _WORDS_BY_SQLSTATE: Final = {
-    "28P01": "password authentication failed",
+    "28P01": _REFUSED,
     "3D000": 'database "" does not exist',
     "42501": "permission denied for database",
     "53300": "too many connections",
@@ -318,6 +323,21 @@ def hint_for(message: str, default: str, *, sqlstate: str = "") -> str:
     """
     found = _find(message) or _find(_WORDS_BY_SQLSTATE.get(sqlstate, ""))
     return found or default
+
+
+def hint_for_password(message: str, origin: str, *, sqlstate: str = "") -> str:
+    """Return the hint for a refused password; "" if the message is about something else.
+
+    Args:
+        origin: which password it was, for example "the password that a command printed".
+    """
+    is_wrong = re.search(_REFUSED, message, re.IGNORECASE) or sqlstate == "28P01"
+    if not is_wrong or not origin:
+        return ""
+    return (
+        f"{origin} was refused: check that it is the present password of the user that the message names; "
+        "behind a pooler, the password that the pooler has for the server may be the wrong one"
+    )
 
 
 _LIMIT_BY_WORDS: Final = (

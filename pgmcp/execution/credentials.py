@@ -68,6 +68,7 @@ class RotatingPassword:
         ask: Callable[[], Awaitable[Login]],
         *,
         lifetime_s: float,
+        origin: str = "",
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Store the source; `ask` is not called before the first connection.
@@ -76,8 +77,10 @@ class RotatingPassword:
             ask: returns the current password.
             lifetime_s: how long a password without an expiry is used for new connections; 0: for one
                 connection.
+            origin: which password it is, for the hint if the server refuses it.
             clock: Unix time in seconds.
         """
+        self.origin = origin
         self._ask = ask
         self._lifetime_s = lifetime_s
         self._clock = clock

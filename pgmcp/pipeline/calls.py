@@ -28,6 +28,7 @@ class Calls:
         rate_limit: returns the budgets of requests.
         tracer: reports the calls.
         timeout_s: maximum duration of each call.
+        names_database: whether errors name their database.
     """
 
     def __init__(
@@ -37,8 +38,10 @@ class Calls:
         tracer: Tracer,
         *,
         timeout_s: float,
+        names_database: bool,
     ) -> None:
         self.tracer = tracer
+        self._names_database = names_database
         self.timeout_s = timeout_s
         self._database_names = database_names
         self._rate_limit = rate_limit
@@ -92,9 +95,9 @@ class Calls:
                 ) from None
 
     def _name_database(self, error: PgmcpError, call: Call) -> None:
-        """Set the error's database, if there are several."""
+        """Set the error's database, if several are configured."""
         is_about_database = not isinstance(error, UnknownDatabaseError | RateLimitedError | ModelError)
-        if len(self._database_names) > 1 and is_about_database and call.database is not None:
+        if self._names_database and is_about_database and call.database is not None:
             error.database = error.database or call.database
 
 

@@ -16,9 +16,14 @@ from pgmcp.validation.references import find_references
 class Databases:
     """Finds a database by name, with the rights of a caller."""
 
-    def __init__(self, databases: Mapping[str, Database]) -> None:
-        """Serve these databases by name; the first is the default one."""
+    def __init__(self, databases: Mapping[str, Database], *, are_of_several: bool = False) -> None:
+        """Serve these databases by name; the first is the default one.
+
+        Args:
+            are_of_several: whether the settings have further databases that are not served.
+        """
         self._databases = databases
+        self.are_of_several = are_of_several or len(databases) > 1
 
     @property
     def names(self) -> list[str]:

@@ -69,7 +69,11 @@ class Pipeline:
         self._has_model = model is not None
         self._clock = clock
         self._calls = calls = Calls(
-            databases.names, rate_limit, Tracer(observers, clock), timeout_s=bounds.request_timeout_s
+            databases.names,
+            rate_limit,
+            Tracer(observers, clock),
+            timeout_s=bounds.request_timeout_s,
+            names_database=databases.are_of_several,
         )
         self.schema = SchemaAccess(databases, calls)
         self._statements = StatementRunner(

@@ -3,7 +3,7 @@
 import sys
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
 from pgmcp.settings import conninfo
 from pgmcp.settings.field_types import (
@@ -108,6 +108,8 @@ class DatabaseSettings(Section):
         "Requires roles or a default role",
     )
 
+    _variable_prefix: str = PrivateAttr(default="PG_MCP_DATABASE_")
+
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:
         if self.model_fields_set.isdisjoint(LOCATING_FIELDS):
@@ -159,6 +161,15 @@ class DatabaseSettings(Section):
             )
         if "," in host or "," in given.get("port", ""):
             raise reject("ssh", "expected one host: a tunnel leads to one, so name no further hosts")
+
+    @property
+    def variable_prefix(self) -> str:
+        """The beginning of this database's variables, as the operator wrote it."""
+        return self._variable_prefix
+
+    def set_variable_prefix(self, prefix: str) -> None:
+        """Note how the operator wrote this database's variables."""
+        self._variable_prefix = prefix
 
     @property
     def place(self) -> tuple[str, int]:

@@ -55,12 +55,26 @@ def load_settings(
     highest_first = read_sources(environ, env_file, problems)
     try:
         settings = Settings(*highest_first)
+        _note_variable_prefixes(settings, highest_first)
         problems += _libpq_problems(settings, environ)
     except ValidationError as error:
         problems += _describe_all(error, highest_first)
     if problems:
         raise _settings_error(problems)
     return settings
+
+
+def _note_variable_prefixes(settings: Settings, highest_first: Sequence[GivenSource]) -> None:
+    """Tell each database how the operator wrote its variables, for hints."""
+    used: dict[str, list[str]] = {}
+    for source in highest_first:
+        for path, given in source.given.items():
+            if path[0] == "databases":
+                used.setdefault(path[1], []).append(given.name)
+    for name, database in settings.databases.items():
+        own = variable_of(("databases", name, ""))
+        if any(each.startswith(own) for each in used.get(name, ())):
+            database.set_variable_prefix(own)
 
 
 def find_unknown_names(environ: Mapping[str, str]) -> list[str]:

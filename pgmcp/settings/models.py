@@ -4,9 +4,10 @@ The name of a field has its unit. The variable and the YAML key omit the `_s` of
 `server.query_timeout_s` is `PG_MCP_SERVER_QUERY_TIMEOUT`, and `query_timeout` below `server:`.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, create_model
+from pydantic import Field, PrivateAttr, SecretStr, create_model
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pgmcp.features import features
@@ -268,9 +269,22 @@ class Settings(BaseSettings):
         "YAML file of business terms, notes and verified questions; `pgmcp doctor` checks its names"
     )
 
+    _are_of_several: bool = PrivateAttr(default=False)
+
     def __init__(self, *sources: PydanticBaseSettingsSource) -> None:
         """Merge the sources, highest precedence first, and validate."""
         super().__init__(sources=sources)
+
+    @property
+    def has_several_databases(self) -> bool:
+        """Whether several databases are configured, even if these settings are of one of them."""
+        return self._are_of_several or len(self.databases) > 1
+
+    def with_databases(self, databases: Mapping[str, DatabaseSettings]) -> Self:
+        """Return the settings with these databases only."""
+        chosen = self.model_copy(update={"databases": dict(databases)})
+        chosen._are_of_several = self.has_several_databases
+        return chosen
 
     @classmethod
     def settings_customise_sources(

@@ -224,6 +224,17 @@ def test_a_database_that_is_down_is_reported_once(folder: Path) -> None:
     assert b"Quagga" not in done.stderr
 
 
+def test_an_error_names_its_database_and_its_variables_if_several_are_configured(folder: Path) -> None:
+    down = "postgresql://me@127.0.0.1:1/down"
+    environment = server_environment(PG_MCP_DATABASES__CRM__URL=down, PG_MCP_DATABASES__STOCK__URL=down)
+
+    done = run(environment, folder, "sql", "--database", "stock", "select 1")
+
+    assert done.stderr.startswith(b"pgmcp: unreachable: database stock: the database is not reachable: ")
+    assert b"PG_MCP_DATABASES__STOCK__HOST and PG_MCP_DATABASES__STOCK__PORT" in done.stderr
+    assert b"PG_MCP_DATABASE_" not in done.stderr
+
+
 def test_a_database_that_is_not_configured_is_an_unusable_command_line(
     shop_environment: dict[str, str], folder: Path
 ) -> None:

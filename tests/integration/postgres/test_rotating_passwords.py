@@ -124,6 +124,34 @@ async def test_a_new_connection_logs_in_with_the_new_password(
     assert await value(supervisor, "select current_user::text") == ROLE
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("PASSWORD_COMMAND", "the password that PG_MCP_DATABASE_PASSWORD_COMMAND printed was refused"),
+        ("PASSWORD_FILE", "the password in the file of PG_MCP_DATABASE_PASSWORD_FILE was refused"),
+        ("URL_FILE", "the password of the URL in the file of PG_MCP_DATABASE_URL_FILE was refused"),
+    ],
+)
+async def test_the_hint_of_a_refused_password_names_where_it_came_from(
+    supervise: Supervise, account: Account, setting: str, words: str
+) -> None:
+    account.set_on_server("second")
+    place = {
+        "PASSWORD_COMMAND": f"cat {account.file}",
+        "PASSWORD_FILE": str(account.file),
+        "URL_FILE": str(account.url_file),
+    }[setting]
+    url = {} if setting == "URL_FILE" else {"PG_MCP_DATABASE_URL": account.url}
+    settings = load_settings({f"PG_MCP_DATABASE_{setting}": place, **url}, env_file=None)
+    credentials = find_credentials("main", settings.databases["main"])
+    supervisor = supervise(account.url, credentials=credentials)
+
+    with pytest.raises(DatabaseAuthError) as refused:
+        await value(supervisor, "select 1")
+
+    assert refused.value.hint.startswith(words)
+
+
 async def test_only_the_login_of_a_changed_url_is_used_and_a_warning_says_so_once(
     supervise: Supervise, account: Account, caplog: pytest.LogCaptureFixture
 ) -> None:
