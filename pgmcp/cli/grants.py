@@ -173,21 +173,15 @@ async def check_hidden(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]
     return [line for line in lines.values() if line]
 
 
-async def find_shown(
-    fetch: Fetch, columns: Sequence[ColumnName], includes: Callable[[str], bool]
-) -> list[str]:
-    """Return the readable views with their owner's rights that use one of the columns, and the column.
-
-    Args:
-        includes: whether a schema counts.
-    """
+async def find_shown(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]:
+    """Return the readable views of any schema that use a column with their owner's rights, and the column."""
     if not columns:
         return []
     hidden = {(each.schema, each.table, each.column) for each in columns}
     return [
         f"{schema}.{view} ({'.'.join(map(str, column))})"
         for schema, view, *column in await fetch(_SHOWN_SQL)
-        if includes(str(schema)) and tuple(map(str, column)) in hidden
+        if tuple(map(str, column)) in hidden
     ]
 
 
@@ -260,7 +254,7 @@ async def _check_database(
     ]
     problems += [f"not readable: {table}" for table in grants.unreadable]
     problems += await check_hidden(fetch, hidden)
-    views = await find_shown(fetch, hidden, lambda schema: schema in schemas)
+    views = await find_shown(fetch, hidden)
     problems += [f"shown by a view: {view}" for view in views]
     lines = [f"readable: {len(grants.readable)} tables and views in {', '.join(schemas)}", *problems]
     lines += [f"filtered by policies: {each}" for each in describe_policies(grants.policies)]

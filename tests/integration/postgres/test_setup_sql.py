@@ -317,6 +317,10 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         create view without_it_either as select id from inner_v;
         create view whole as select c from customers as c;
         create view whole_too as select c.id, to_json(c) as content from customers as c;
+        create schema elsewhere;
+        create view elsewhere.leak as select email from customers;
+        grant usage on schema elsewhere to "{site.role}";
+        grant select on elsewhere.leak to "{site.role}";
         """
     )
     arguments = ("setup-sql", "--database", site.dbname, "--hide", "customers.email", "--check")
@@ -326,7 +330,7 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
     shown = run_command(server_environment(site.reader_url), tmp_path, *arguments)
     site.admin(
         "drop view customers_v, inner_v, whole, whole_too cascade;"
-        " drop materialized view stored, stored_for_callers"
+        " drop materialized view stored, stored_for_callers; drop schema elsewhere cascade"
     )
     after = run_command(server_environment(site.reader_url), tmp_path, *arguments)
 
@@ -336,6 +340,7 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         "not readable: public.forgotten",
         "not readable: public.inner_v",
         "readable, but to be hidden: public.customers.email",
+        "shown by a view: elsewhere.leak (public.customers.email)",
         "shown by a view: public.customers_v (public.customers.email)",
         "shown by a view: public.customers_w (public.customers.email)",
         "shown by a view: public.renamed (public.customers.email)",
@@ -349,6 +354,7 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
     assert shown.returncode == 1
     assert shown.stdout.decode().splitlines() == [
         "readable: 15 tables and views in public",
+        "shown by a view: elsewhere.leak (public.customers.email)",
         "shown by a view: public.customers_v (public.customers.email)",
         "shown by a view: public.customers_w (public.customers.email)",
         "shown by a view: public.inner_v (public.customers.email)",
