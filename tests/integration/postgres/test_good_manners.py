@@ -128,7 +128,7 @@ async def test_a_worker_that_finds_the_limit_reached_when_it_connects_again_lets
     assert await value(supervisor, "select 1") == 1
     with limited(tls_server, 0), psycopg.connect(tls_server.url("postgres"), autocommit=True) as admin:
         admin.execute(
-            b"select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'ended'"
+            b"select pg_terminate_backend(pid, 60000) from pg_stat_activity where application_name = 'ended'"
         )
         call = asyncio.create_task(run(supervisor, "select 2", timeout_s=PATIENCE_S))
         await until_logged(lambda: "no new worker" in caplog.text, "a connection was refused")
