@@ -43,7 +43,7 @@ def gates(shop: Shop, plot_file: Path) -> dict[tuple[str, str], dict[str, Any]]:
     scenarios = ("repeated", "mixed", "front-kill", "restart", "soak", "people")
     done = _run(
         *("--url", shop.reader_url, "--scenario", *scenarios, "--json", "-", "--plot", str(plot_file)),
-        *("--soak-statements", "400", "--soak-s", "60"),
+        *("--soak-statements", "100", "--soak-s", "15"),
     )
 
     assert done.returncode == 0, done.stderr
