@@ -125,13 +125,22 @@ class TokenBudget:
         return Reservation(self._storage, self._attempt, budget.key_for(key), budget, estimate_tokens, time_s)
 
     async def _count(self, key: str, tokens: int, *, enforced: bool) -> tuple[bool, float]:
-        """Count tokens that fit, and return when the minute ends; otherwise return the seconds to wait."""
-        # hit() alone is not used, because it also counts tokens that it refuses.
-        if enforced and not await self._limiter.test(self._budget, key, cost=tokens):
-            window = await self._limiter.get_window_stats(self._budget, key)
-            return False, window.reset_time - time.time()
-        await self._limiter.hit(self._budget, key, cost=tokens)
-        return True, await self._storage.get_expiry(self._budget.key_for(key))
+        """Count tokens that fit, and return when the minute ends; otherwise return the seconds to wait.
+
+        A hit also counts tokens that it refuses. So the budget is tested first, and tokens that other calls
+        took between the test and the hit are given back.
+        """
+        stored_key = self._budget.key_for(key)
+        while not enforced or await self._limiter.test(self._budget, key, cost=tokens):
+            fits = await self._limiter.hit(self._budget, key, cost=tokens)
+            minute_ends_s = await self._storage.get_expiry(stored_key)
+            if fits or not enforced:
+                return True, minute_ends_s
+            if time.time() < minute_ends_s:  # tokens of a past minute do not carry over
+                await self._storage.incr(stored_key, self._budget.get_expiry(), amount=-tokens)
+            # The other calls may give tokens back, too. So the next test decides.
+        window = await self._limiter.get_window_stats(self._budget, key)
+        return False, window.reset_time - time.time()
 
 
 def _key_of(caller: str | None) -> str:

@@ -114,6 +114,25 @@ async def test_model_tokens_of_a_caller_are_counted_together(server: RedisServer
         await rate_limit(other, 9).reserve_tokens(900, "alice")
 
 
+async def test_reservations_at_the_same_time_grant_one_budget_of_model_tokens_together(
+    server: RedisServer,
+) -> None:
+    async with connect(server) as one, connect(server) as other:
+        limits = [rate_limit(each, 9) for each in (one, other)]
+
+        outcomes = await asyncio.gather(
+            *(limit.reserve_tokens(100, "alice") for limit in limits * 20), return_exceptions=True
+        )
+        granted = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+        for reservation in granted:
+            await reservation.settle(0)
+        # What was refused left nothing behind: the whole budget is free again.
+        await limits[0].reserve_tokens(1000, "alice")
+
+    assert len(granted) == 10
+    assert all(isinstance(outcome, RateLimitedError) for outcome in outcomes if outcome not in granted)
+
+
 async def test_a_connection_that_was_dropped_costs_no_call(server: RedisServer, shared: SharedRedis) -> None:
     limit = rate_limit(shared, 100)
     await limit.admit("alice")
