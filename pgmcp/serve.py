@@ -53,11 +53,13 @@ async def open_backend(
     surface: SurfaceSettings = _NO_SURFACE,
     *,
     kept_connections: int = 0,
+    is_over_http: bool = False,
 ) -> AsyncIterator[Backend]:
     """Build the objects that answer hosts; on leaving, all workers and statements have ended.
 
     Args:
         kept_connections: connections to keep for each database in use, unless its settings say how many.
+        is_over_http: several servers may answer the same hosts, behind a load balancer.
 
     Raises:
         GuardFailedError: if the checks of statements do not work in this environment.
@@ -85,7 +87,7 @@ async def open_backend(
         presenter = Presenter(
             settings.server.max_result_tokens,
             counter.count,
-            _result_store(settings, sharing),
+            _result_store(settings, sharing, is_over_http=is_over_http),
         )
         asker = Asker(timeout_s=settings.server.ask_timeout_s, keys=settings.http.state_key_list)
         yield Backend(
@@ -125,7 +127,7 @@ async def _open_sharing(settings: Settings) -> AsyncIterator["Sharing | None"]:
         yield sharing
 
 
-def _result_store(settings: Settings, sharing: "Sharing | None") -> KeptResults | None:
+def _result_store(settings: Settings, sharing: "Sharing | None", *, is_over_http: bool) -> KeptResults | None:
     if sharing is not None and sharing.results is not None:
         return sharing.results
     server = settings.server
@@ -135,7 +137,7 @@ def _result_store(settings: Settings, sharing: "Sharing | None") -> KeptResults 
         max_bytes=server.kept_results_bytes,
         lifetime_s=server.kept_results_ttl_s,
         # If several servers answer, another one may have stored the result.
-        advice=RESULTS_NOT_SHARED if settings.http.public_url or sharing is not None else "",
+        advice=RESULTS_NOT_SHARED if is_over_http or sharing is not None else "",
     )
 
 

@@ -195,6 +195,7 @@ async def _serve(
             fork_server,
             surface_settings,
             kept_connections=KEPT_CONNECTIONS,
+            is_over_http=True,
         ) as built,
         open_gate(settings.http) as gate,
     ):

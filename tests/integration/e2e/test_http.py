@@ -97,6 +97,17 @@ def test_a_client_that_takes_json_alone_gets_json(client: httpx2.Client, version
     assert rows_of(response) == [[1]]
 
 
+def test_a_result_that_another_server_may_hold_names_the_settings_that_share_it(
+    client: httpx2.Client,
+) -> None:
+    headers, body = request("resources/read", uri="result://absent/1")
+
+    said = message_of(client.post("/mcp", headers=headers, json=body))["error"]["message"]
+
+    assert "if several servers answer behind a load balancer" in said
+    assert "PG_MCP_RATE_LIMIT_STORAGE_URL and PG_MCP_HTTP_STATE_KEYS" in said
+
+
 @pytest.mark.parametrize("sql", ["select 1 as n, null as nothing, 'é' as text", "select no_such_column"])
 @pytest.mark.parametrize("version", SUPPORTED_PROTOCOL_VERSIONS)
 def test_a_call_that_the_sdk_does_not_see_is_answered_as_by_the_sdk(
