@@ -54,7 +54,7 @@ def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
     """Return a hint for a failed statement; "" if there is none."""
     references = find_references(sql)
     if error.sqlstate == INVALID_TEXT:
-        return "; ".join(mismatch.describe() for mismatch in check_listed(resolve(references, catalog)))
+        return _advise_labels(references, catalog)
     if error.sqlstate == INSUFFICIENT_PRIVILEGE:
         return _advise_readable(str(error), references, catalog)
     name = name_at(sql, error.position)
@@ -63,6 +63,16 @@ def advise(error: StatementFailedError, sql: str, catalog: Catalog) -> str:
     qualifier = name[-2] if len(name) > 1 else ""
     relations = references.relations_of(qualifier) or references.relations_of("")
     return advise_missing_name(error.sqlstate, name, relations, catalog)
+
+
+def _advise_labels(references: References, catalog: Catalog) -> str:
+    """Return the labels of enum columns that are compared with other texts.
+
+    Nothing else about values is certain before PostgreSQL has evaluated the conditions.
+    """
+    comparisons = [each for each in resolve(references, catalog) if each.column.enum_labels]
+    plain = [each for each in comparisons if not (each.written.case_function or each.written.is_computed)]
+    return "; ".join(mismatch.describe() for mismatch in check_listed(plain))
 
 
 def _advise_readable(message: str, references: References, catalog: Catalog) -> str:

@@ -8,7 +8,7 @@ anything is reported.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Column, Table
@@ -40,6 +40,8 @@ ORDER BY lower(s.value) = lower({text}) DESC, strpos(lower(s.value), lower({text
          abs(length(s.value) - length({text}))
 LIMIT {found}::pg_catalog.int8"""
 
+_NO_VALUE = "(SELECT t.{column} FROM {table} AS t LIMIT 0)"
+
 Fetch = Callable[[str], Awaitable[Rows]]
 """Runs one statement with limits; it may fail."""
 
@@ -62,8 +64,11 @@ class Comparison:
         return self.written.text
 
     @property
-    def is_impossible(self) -> bool:
-        """Whether no value can match: lower(…) is never 'New York'."""
+    def seems_impossible(self) -> bool:
+        """Whether perhaps no value can match: lower(…) is hardly ever 'New York'.
+
+        Only PostgreSQL knows: which letters change case, and how, depends on the collation.
+        """
         fold = _FOLD_BY_FUNCTION.get(self.written.case_function)
         return fold is not None and not self.written.ignores_case and fold(self.text) != self.text
 
@@ -87,19 +92,27 @@ class Mismatch:
     """A text that a column does not contain.
 
     Attributes:
-        column: qualified by its table, as SQL spells it.
+        comparison: where it was found.
         values: values of the column, most similar first; empty if they may not be shown.
         differs_in_case: whether the column contains the text in another case.
         case_function: "lower" or "upper" if it never returns a text in this case; else "".
-        comparison: where it was found.
     """
 
-    column: str
-    text: str
+    comparison: Comparison
     values: tuple[str, ...]
     differs_in_case: bool
     case_function: str = ""
-    comparison: "Comparison | None" = field(default=None, compare=False, repr=False)
+
+    @property
+    def column(self) -> str:
+        """The column, qualified by its table, as SQL spells it."""
+        table, column = self.comparison.table, self.comparison.column
+        return f"{quote_identifier(table.name)}.{column_name(None, table, column)}"
+
+    @property
+    def text(self) -> str:
+        """The text that the column is compared with."""
+        return self.comparison.text
 
     def describe(self) -> str:
         """Return a one-line description, with values as SQL literals."""
@@ -123,12 +136,12 @@ def resolve(references: References, catalog: Catalog) -> list[Comparison]:
 
 
 def check_listed(comparisons: Iterable[Comparison]) -> list[Mismatch]:
-    """Return the texts that are missing from a complete list of values, or cannot match at all."""
+    """Return the texts that seem to be missing from a complete list of values, or to match no value."""
     mismatches = []
     for each in comparisons:
         values = _listed(each.column)
-        if each.is_impossible:
-            mismatches.append(Mismatch(_name(each), each.text, (), True, each.written.case_function, each))
+        if each.seems_impossible:
+            mismatches.append(Mismatch(each, (), True, each.written.case_function))
         elif values and not any(map(each.is_met_by, values)):
             mismatches.append(_mismatch(each, values))
     return mismatches
@@ -148,7 +161,7 @@ async def check_unlisted(
     unlisted = [
         each
         for each in comparisons
-        if not _listed(each.column) and not each.is_impossible and _is_within(each.table, max_rows)
+        if not _listed(each.column) and not each.seems_impossible and _is_within(each.table, max_rows)
     ]
     mismatches = [await _look_up(each, catalog, fetch) for each in unlisted[:MAX_LOOKUPS]]
     return [mismatch for mismatch in mismatches if mismatch is not None]
@@ -157,26 +170,64 @@ async def check_unlisted(
 async def drop_met(mismatches: Sequence[Mismatch], fetch: Fetch) -> list[Mismatch]:
     """Return the mismatches whose condition holds for no row, as PostgreSQL evaluates it.
 
+    Of those about the case of a text, the condition must not hold for the text itself either.
+
     Args:
-        fetch: if it fails, only conditions that a reader can evaluate as well stay.
+        fetch: if it fails, as for a large table without such a row, the condition is evaluated for the
+            mismatch's own values instead. If this fails, too, only comparisons with the bare column stay.
     """
-    open_ones = [each for each in mismatches if each.comparison and not each.case_function]
-    if not open_ones:
-        return list(mismatches)
+    if not mismatches:
+        return []
+    met = await _evaluate([_holds_for_a_row(each) for each in mismatches], fetch)
+    if met is None:
+        met = await _evaluate([_holds_for_own_values(each) for each in mismatches], fetch)
+    if met is None:
+        written = [each.comparison.written for each in mismatches]
+        met = [each.is_computed or bool(each.case_function) for each in written]
+    return [each for each, is_met in zip(mismatches, met, strict=True) if not is_met]
+
+
+async def _evaluate(conditions: Sequence[str], fetch: Fetch) -> list[bool] | None:
+    """Return whether each condition holds; None if the statement fails."""
     try:
-        rows = await fetch(
-            f"SELECT {', '.join(_exists(each.comparison) for each in open_ones if each.comparison)}"
-        )
+        rows = await fetch(f"SELECT {', '.join(conditions)}")
     except PgmcpError:
-        met = [each for each in open_ones if each.comparison and each.comparison.written.is_computed]
+        return None
+    return [bool(cell) for cell in rows.rows[0]]
+
+
+def _holds_for_a_row(mismatch: Mismatch) -> str:
+    table, written = mismatch.comparison.table, mismatch.comparison.written
+    exists = f"EXISTS (SELECT FROM {_qualified_name(table)} AS t WHERE {written.condition})"
+    return f"({exists} OR {_holds_for_own_values(mismatch)})" if mismatch.case_function else exists
+
+
+def _holds_for_own_values(mismatch: Mismatch) -> str:
+    """Return SQL that evaluates the condition without reading a row.
+
+    It does so for the text itself if the mismatch is about its case, else for the similar values. That says
+    nothing about other values in functions: the result is then true.
+    """
+    written, column = mismatch.comparison.written, mismatch.comparison.column
+    if mismatch.case_function:
+        values: tuple[str, ...] = (written.text.replace("\\", "") if written.is_pattern else written.text,)
+    elif written.is_computed:
+        return "true"
     else:
-        met = [each for each, is_met in zip(open_ones, rows.rows[0], strict=True) if is_met]
-    return [each for each in mismatches if not any(each is other for other in met)]
+        values = mismatch.values
+    if not values:
+        return "false"
+    name = quote_identifier(column.name)
+    # The subquery finds nothing; it gives the value the column's type and collation. No text is a new label.
+    typed = _NO_VALUE.format(column=name, table=_qualified_name(mismatch.comparison.table))
+    as_column = f"COALESCE({typed}, {{}})" if not column.enum_labels else "{}"
+    selects = [f"SELECT {as_column.format(_literal(value))} AS {name}" for value in values]
+    return f"EXISTS (SELECT FROM ({' UNION ALL '.join(selects)}) AS t WHERE {written.condition})"
 
 
-def _exists(comparison: Comparison) -> str:
-    relation = _qualified_name(comparison.table)
-    return f"EXISTS (SELECT FROM {relation} AS t WHERE {comparison.written.condition})"
+def _literal(text: str) -> str:
+    # standard_conforming_strings is on in every transaction: only quotes need escaping.
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _qualified_name(table: Table) -> str:
@@ -192,7 +243,7 @@ async def _look_up(comparison: Comparison, catalog: Catalog, fetch: Fetch) -> Mi
         is_there = any(map(comparison.is_nearly_met_by, values))
         if not is_there:
             return None
-        return Mismatch(_name(comparison), comparison.text, (), differs_in_case=True, comparison=comparison)
+        return Mismatch(comparison, (), differs_in_case=True)
     near = nearest(comparison.text, values, limit=_MAX_SHOWN_VALUES, spell=str)
     return _mismatch(comparison, tuple(near)) if near else None
 
@@ -265,17 +316,9 @@ def _can_be_checked(column: Column, text: str) -> bool:
 def _mismatch(comparison: Comparison, values: tuple[str, ...]) -> Mismatch:
     near = nearest(comparison.text, values, limit=_MAX_SHOWN_VALUES, spell=str)
     return Mismatch(
-        _name(comparison),
-        comparison.text,
+        comparison,
         tuple(near) or values[:_MAX_SHOWN_VALUES],
         differs_in_case=any(map(comparison.is_nearly_met_by, values)),
-        comparison=comparison,
-    )
-
-
-def _name(comparison: Comparison) -> str:
-    return (
-        f"{quote_identifier(comparison.table.name)}.{column_name(None, comparison.table, comparison.column)}"
     )
 
 
@@ -286,8 +329,7 @@ async def _near_values(comparison: Comparison, fetch: Fetch) -> list[str]:
         column=column,
         value=text_of(comparison.column, f"t.{column}"),
         table=_qualified_name(table),
-        # standard_conforming_strings is on in every transaction: only quotes need escaping.
-        text="'" + comparison.text.replace("'", "''") + "'",
+        text=_literal(comparison.text),
         scanned=_MAX_SCANNED_ROWS,
         longest=_MAX_TEXT_CHARACTERS,
         found=_MAX_FOUND_VALUES,

@@ -163,7 +163,7 @@ def _comparisons(fields: Node) -> Iterator[TextComparison]:
         side = _column_side(fields.get(one, {}))
         if side is not None:
             sql_operator = _LIKE_BY_OPERATOR.get(operator, "=")
-            for text in _texts(fields.get(other, {})):
+            for text, constant in _texts(fields.get(other, {})):
                 inner = text.strip("%") if is_pattern else text
                 yield TextComparison(
                     side.qualifier,
@@ -172,7 +172,7 @@ def _comparisons(fields: Node) -> Iterator[TextComparison]:
                     is_pattern,
                     ignores_case=operator == "~~*",
                     case_function=side.case_function,
-                    condition=f"{side.expression} {sql_operator} {_literal(text)}",
+                    condition=f"{side.expression} {sql_operator} {constant}",
                     is_computed=side.is_computed
                     or (is_pattern and any(wildcard in inner for wildcard in _WILDCARDS)),
                 )
@@ -241,19 +241,23 @@ def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _texts(node: Node) -> Iterator[str]:
+def _texts(node: Node) -> Iterator[tuple[str, str]]:
+    """Yield each text that a side of a comparison may be, and the text as SQL."""
     match node:
-        case {"TypeCast": {"arg": below}}:
-            yield from _texts(below)
+        case {"TypeCast": {"arg": below, "typeName": {"names": names, **modifiers}}}:
+            # A length may shorten the text, and a text cast to an array is no text.
+            is_array = "arrayBounds" in modifiers
+            if "typmods" not in modifiers and is_array == ("A_ArrayExpr" in below):
+                yield from ((text, f"CAST({sql} AS {_qualified(names)})") for text, sql in _texts(below))
         case {"A_Const": {"sval": {"sval": text}}}:
-            yield text
+            yield text, _literal(text)
         case {"List": {"items": items}} | {"A_ArrayExpr": {"elements": items}}:
             for item in items:
                 yield from _texts(item)
-        case {"FuncCall": {"funcname": [*_, {"String": {"sval": "lower"}}], "args": [below]}}:
-            yield from (text.lower() for text in _texts(below))
-        case {"FuncCall": {"funcname": [*_, {"String": {"sval": "upper"}}], "args": [below]}}:
-            yield from (text.upper() for text in _texts(below))
+        case {"FuncCall": {"funcname": [*_, {"String": {"sval": "lower"}}] as names, "args": [below]}}:
+            yield from ((text.lower(), f"{_qualified(names)}({sql})") for text, sql in _texts(below))
+        case {"FuncCall": {"funcname": [*_, {"String": {"sval": "upper"}}] as names, "args": [below]}}:
+            yield from ((text.upper(), f"{_qualified(names)}({sql})") for text, sql in _texts(below))
         case _:
             return
 

@@ -71,7 +71,8 @@ def test_what_is_listed_or_cannot_be_known_is_no_mismatch(condition: str) -> Non
 def test_a_listed_value_in_another_case_is_a_mismatch_with_the_right_spelling_first() -> None:
     (mismatch,) = listed("status = 'Shipped'")
 
-    assert mismatch == Mismatch("orders.status", "Shipped", ("shipped",), differs_in_case=True)
+    assert (mismatch.column, mismatch.text, mismatch.values) == ("orders.status", "Shipped", ("shipped",))
+    assert mismatch.differs_in_case
     assert mismatch.describe() == "orders.status = 'Shipped' is not in the data; it holds 'shipped'"
 
 
