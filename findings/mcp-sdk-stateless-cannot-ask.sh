@@ -2,9 +2,9 @@
 # mcp 2.3.0 (Python SDK), stateless streamable HTTP: a tool cannot ask a client that says it can be asked.
 #
 # With stateless_http=True, a tool that calls ctx.elicit for a client of 2025-11-25 fails, although the client
-# declared elicitation and the stream of its own POST could carry the request. An answer to a request that nobody
-# made is accepted with 202, as if somebody waited for it. With sessions, the same tool asks on the same stream.
-# So several servers behind a load balancer, which need stateless mode, cannot ask these clients anything.
+# declared elicitation and the stream of its own POST could carry the request. With sessions, the same tool asks on
+# this stream. So several servers behind a load balancer, which need stateless mode, cannot ask these clients anything.
+# Also, an answer to a request that the server never sent is accepted with 202.
 # Specification: MCP 2025-11-25, Transports, "Sending Messages to the Server".
 set -euo pipefail
 folder=$(mktemp -d)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # PgBouncer 1.18 refuses a client of libpq 18 that offers protocol 3.2, instead of agreeing on 3.0.
 #
-# max_protocol_version=latest lets libpq offer protocol 3.2 and take 3.0 if the server has no more: PostgreSQL
-# 11 and later negotiate. PgBouncer 1.18 does not know the number, takes the packet for a broken one and ends
-# the connection, so a setting that is harmless before each PostgreSQL shuts a client out behind PgBouncer.
+# max_protocol_version=latest lets libpq offer protocol 3.2, and use 3.0 if the server has nothing newer:
+# PostgreSQL 11 and later negotiate. PgBouncer 1.18 does not know the number. It treats the packet as broken and
+# ends the connection. The setting is harmless with PostgreSQL alone, but behind PgBouncer no connection works.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# PgBouncer 1.18 before PostgreSQL 18.6: RESET and DISCARD ALL give the server's DateStyle, not the client's.
+# PgBouncer 1.18 in front of PostgreSQL 18.6: RESET and DISCARD ALL give the server's DateStyle, not the client's.
 #
-# A client may ask for a DateStyle in its startup packet (PGDATESTYLE, options). PostgreSQL takes it for the
-# session's default: reset_val in pg_settings shows it, and RESET and DISCARD ALL go back to it. PgBouncer lets
-# one server connection serve many clients, so it sends SET before a client's query instead. The value in
-# force is the same, but the default is the server's: after RESET or DISCARD ALL '01/02/2003' is another day,
-# and pg_settings says nothing of what the client asked for.
+# A client may ask for a DateStyle in its startup packet (PGDATESTYLE, options). PostgreSQL uses it as the
+# session's default: reset_val in pg_settings shows it, and RESET and DISCARD ALL restore it. PgBouncer lets one
+# server connection serve many clients, so it sends SET before a client's query instead. The current value is the
+# same, but the default is the server's: after RESET or DISCARD ALL, '01/02/2003' is another day, and pg_settings
+# does not show what the client asked for.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.6: the alias of a function in FROM names its column, or does not, by how it was declared.
+# PostgreSQL 18.6: whether the alias of a function in FROM names its column depends on the function's declaration.
 #
 # In `from generate_series(1, 2) as e`, the alias names the table and its column. If the function has a named OUT
 # parameter, the column keeps that name: `from json_array_elements(x) as e` has a column `value`. `select e` gives
-# the value in both cases, so the difference is first seen in a view, in `select *` or in `e.e`, which fails.
+# the value in both cases, so the difference shows only in a view, in `select *` or in `e.e`, which fails.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

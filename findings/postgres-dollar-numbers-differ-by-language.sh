@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# PostgreSQL 18.6: $1 is another parameter in LANGUAGE plpgsql than in LANGUAGE sql if one is OUT.
+# PostgreSQL 18.6: if a function has OUT parameters, $1 means different ones in LANGUAGE sql and plpgsql.
 #
-# For the same list of parameters (OUT total, IN price, IN pieces), a body in SQL counts only what is passed in:
-# $1 is price. A body in PL/pgSQL counts every parameter, the OUT ones too: $1 is total, which is NULL at first.
-# A function that is moved from one language to the other by changing its LANGUAGE clause returns another value,
-# without an error. Names of parameters mean the same in both.
+# For the same list of parameters (OUT total, IN price, IN pieces), a body in SQL counts only input parameters: $1 is
+# price. A body in PL/pgSQL counts every parameter, also OUT ones: $1 is total, which is NULL at first. If only the
+# LANGUAGE clause of a function is changed, it returns another value, without an error. Names of parameters mean the
+# same in both languages.
 set -euo pipefail
 folder=$(mktemp -d)
 chmod 755 "$folder"

@@ -1,6 +1,7 @@
 """The documentation, checked against the code: settings, errors, links, the code map, examples."""
 
 import json
+import os
 import re
 import shlex
 from pathlib import Path
@@ -31,6 +32,7 @@ _ERROR_ROW = re.compile(r"^\| `([a-z_]+)` \| ([^|]+) \| ([^|]+) \|$", re.MULTILI
 _LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _COMMAND = re.compile(r"(?:^|[&|] |[\w=]+ )(?:\.venv/bin/)?pgmcp ([^#|>&\n]*)", re.MULTILINE)
+_CONFLICT_MARKER = re.compile(r"^(?:<{7}|>{7})(?: |$)", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 _DEFAULT_BY_VARIABLE = {spec.variable: spec.default for spec in setting_specs()}
@@ -113,6 +115,17 @@ def test_prose_is_wrapped(page: Path) -> None:
 
     # Tables, HTML and addresses cannot be wrapped.
     assert [line for line in prose if len(line) > 120 and not re.match(r" *[|<]|.*https?://", line)] == []
+
+
+def test_no_page_has_conflict_markers() -> None:
+    assert [page.name for page in _PAGES if _CONFLICT_MARKER.search(page.read_text("utf-8"))] == []
+
+
+def test_every_finding_can_be_run() -> None:
+    findings = sorted((_ROOT / "findings").iterdir())
+
+    assert findings
+    assert [file.name for file in findings if file.suffix != ".sh" or not os.access(file, os.X_OK)] == []
 
 
 def test_the_code_map_names_what_exists() -> None:
