@@ -30,11 +30,9 @@ from scripts.evaluation.databases import load, own_cluster
 from testing.own_statements import resolve_as_own
 
 FOLDER: Final = Path(__file__).parents[1] / "tests" / "data" / "answers"
-
 PAGE: Final = Path(__file__).parents[1] / "docs" / "answers.md"
 
 QUESTION: Final = "How many refunded orders went by swift post to German customers last quarter?"
-
 FIRST_SQL: Final = """\
 SELECT count(*) AS orders
 FROM orders AS o

@@ -152,7 +152,7 @@ class ListedFunction:
     Attributes:
         refused_argument_count: the argument count of the only refused overload, if others are allowed.
         reason: the reason of a manual verdict.
-        refused_type: of the first argument of the refused overloads, if others are allowed.
+        refused_type: the first argument's type of the refused overloads, if others are allowed.
     """
 
     name: str

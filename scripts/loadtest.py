@@ -41,9 +41,8 @@ from scripts.load.report import all_passed, as_json, show
 from scripts.load.scenarios import SCENARIOS
 
 _NAMES = [scenario.name for scenario in SCENARIOS]
-
-
 _UNFINISHED: Final = (LoadTestError, OSError, psycopg.Error)
+"""These errors of a scenario fail only its own gates."""
 
 
 def parse_arguments() -> argparse.Namespace:

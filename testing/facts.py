@@ -10,10 +10,9 @@ from pathlib import Path
 
 import anyio
 
-_PROC = Path("/proc")
-
 TIMEOUT_S = 30.0
 _POLL_S = 0.01
+_PROC = Path("/proc")
 
 
 async def until(is_so: Callable[[], bool], what: str) -> None:
@@ -41,13 +40,13 @@ def is_there(pid: int) -> bool:
 
 def parent_of(pid: int) -> int:
     """Return the pid of a process's parent (Linux)."""
-    status = Path(f"/proc/{pid}/status").read_text()
+    status = (_PROC / str(pid) / "status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:"))
 
 
 def children_of(pid: int) -> set[int]:
     """Return the pids of a process's children (Linux)."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    tasks = (_PROC / str(pid) / "task").glob("*/children")
     return {int(child) for task in tasks for child in task.read_text().split()}
 
 
@@ -65,7 +64,7 @@ def workers_of(front: int) -> list[int]:
 
 
 def command_line(pid: int) -> str:
-    """Return the output of `ps` for a process."""
+    """Return the command line of a process, as `ps` shows it."""
     return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
@@ -77,7 +76,7 @@ def environment(pid: int) -> str:
 def is_running(pid: int) -> bool:
     """Return whether a process runs: a zombie does not, unless some of its threads still run."""
     try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        tasks = list((_PROC / str(pid) / "task").iterdir())
     except OSError:
         return False
     return any(_is_task_running(task) for task in tasks)

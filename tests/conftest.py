@@ -26,7 +26,7 @@ _SETTINGS = {
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C as a terminal's programs do: shells let those that they start with `&` ignore it."""
+    """Let Ctrl-C end pytest and its children; shells start programs with `&` so that they ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

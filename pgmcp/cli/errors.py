@@ -50,6 +50,7 @@ _FOR_PEOPLE: Final = (
 # Hints name tools for a host's model; a person at a terminal needs commands.
 _COMMAND_BY_TOOL: Final = {"execute_sql": "`pgmcp sql`", "search_schema": "`pgmcp schema`"}
 _TOOL: Final = re.compile("|".join(_COMMAND_BY_TOOL))
+# Replaced in this order, because longer texts contain a shorter one.
 _IN_SHELL: Final = {
     "; or write SQL (`pgmcp sql`)": '; or type SQL that ends with ";"',
     "`pgmcp schema`": r"`\d`",

@@ -33,7 +33,7 @@ def read_host(name: str) -> HostName:
 
 
 def read_scope(name: str) -> Scope:
-    """Return the scope of a name.
+    """Return the scope of a name; Typer's own message would begin with "Value error".
 
     Raises:
         typer.BadParameter: it is unknown.

@@ -96,9 +96,9 @@ class HttpSettings(Section):
     introspection_client_id: str | None = unset("client id for introspection")
     introspection_client_secret: SecretStr | None = unset("client secret for introspection")
     state_keys: StateKeys | None = unset(
-        "keys that encrypt stored results and answers in PG_MCP_RATE_LIMIT_STORAGE_URL, and what hosts keep: "
-        "session ids, and drafts while they ask a person; the same on every server; a comma list of keys of "
-        "at least 32 characters: the first encrypts, all decrypt. If unset, servers share neither results "
+        "encryption keys, a comma list, the same on every server; each has at least 32 characters, the first "
+        "encrypts, all decrypt. They encrypt results and answers in PG_MCP_RATE_LIMIT_STORAGE_URL, session "
+        "ids, and drafts that a host keeps while it asks a person. If unset, servers share neither results "
         "nor answers, and one server cannot read another's session ids and drafts"
     )
 
@@ -137,7 +137,7 @@ class HttpSettings(Section):
 
     @property
     def state_key_list(self) -> tuple[str, ...]:
-        """The keys of kept results; the first encrypts."""
+        """The keys; the first encrypts."""
         return split_keys(self.state_keys) if self.state_keys else ()
 
     @property

@@ -65,7 +65,7 @@ def load_settings(
 
 
 def _note_variable_prefixes(settings: Settings, highest_first: Sequence[GivenSource]) -> None:
-    """Tell each database how the operator wrote its variables, for hints."""
+    """Note for each database how the operator wrote its variables, which hints repeat."""
     used: dict[str, list[str]] = {}
     for source in highest_first:
         for path, given in source.given.items():

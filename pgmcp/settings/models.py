@@ -277,7 +277,7 @@ class Settings(BaseSettings):
 
     @property
     def has_several_databases(self) -> bool:
-        """Whether several databases are configured, even if these settings are of one of them."""
+        """Whether several databases are configured, even if these settings have only one of them."""
         return self._are_of_several or len(self.databases) > 1
 
     def with_databases(self, databases: Mapping[str, DatabaseSettings]) -> Self:

@@ -1,4 +1,4 @@
-"""Checks what `options` of a connection string gives to the server, as far as every server decides alike."""
+"""Checks the server's settings in `options` of a connection string, as far as all servers agree on them."""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ _NUMBER: Final = r"\s*\+?(?:0[xX][0-9A-Fa-f]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+
 _TIME: Final = re.compile(rf"{_NUMBER}(?:us|ms|s|min|h|d)?\s*", re.ASCII)
 _MEMORY: Final = re.compile(rf"{_NUMBER}(?:B|kB|MB|GB|TB)?\s*", re.ASCII)
 _BOOLEAN_WORDS: Final = ("true", "false", "yes", "no", "on", "off")
-_FLAGS_WITH_ARGUMENT: Final = frozenset("BCDdfhkNprSStvW")
-_EXPECTED: Final = "options takes -c NAME=VALUE for each setting"
 _FLAGS: Final = frozenset("EeFijlnOPsT")
+_FLAGS_WITH_ARGUMENT: Final = frozenset("BCDdfhkNprStvW")
+_EXPECTED: Final = "options takes -c NAME=VALUE for each setting"
 
 _TIMES_TEXT: Final = """
 statement_timeout lock_timeout idle_in_transaction_session_timeout idle_session_timeout transaction_timeout
@@ -37,9 +37,9 @@ _BOOLEANS: Final = frozenset(_BOOLEANS_TEXT.split())
 
 
 def options_problem(text: str) -> str:
-    """Return the first problem in a value of `options`; "" if there is none that is sure.
+    """Return the first certain problem in a value of `options`; "" if there is none.
 
-    The server splits it at spaces, and a backslash keeps the character behind it (pg_split_opts). Names of
+    The server splits it at spaces, and a backslash escapes the next character (pg_split_opts). Names of
     settings are not checked, because they depend on the server's version and extensions.
     """
     return next(

@@ -25,9 +25,7 @@ ROUND_TRIP_S: Final = 0.010
 
 _TURNS: Final = 5
 
-
 _HOST: Final = "127.0.0.1"
-
 _READ_BYTES: Final = 1 << 16
 
 

