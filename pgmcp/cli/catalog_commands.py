@@ -183,17 +183,19 @@ def _names_in_all_schemas(catalog: Catalog, name: str) -> list[str]:
     return [f"{quote_identifier(each.schema)}.{quote_identifier(each.name)}" for each in found] or [name]
 
 
-_KINDS_BY_COMMAND: Final[dict[str, Collection[TableKind]]] = {
+KINDS_BY_COMMAND: Final[dict[str, Collection[TableKind]]] = {
+    "d": tuple(TableKind),
     "dt": (TableKind.TABLE, TableKind.PARTITIONED_TABLE, TableKind.FOREIGN_TABLE),
     "dv": (TableKind.VIEW, TableKind.MATERIALIZED_VIEW),
     "dm": (TableKind.MATERIALIZED_VIEW,),
     "det": (TableKind.FOREIGN_TABLE,),
 }
+"""The commands that list tables, and the kinds of tables that each lists."""
 
 
 def is_wanted(table: Table, catalog: Catalog, command: BackslashCommand) -> bool:
     r"""Return whether a command lists a table: `\dt` no views, and only names that match its pattern."""
-    if table.kind not in _KINDS_BY_COMMAND.get(command.name, TableKind):
+    if table.kind not in KINDS_BY_COMMAND[command.name]:
         return False
     if not command.argument:
         return True

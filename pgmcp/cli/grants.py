@@ -164,13 +164,13 @@ async def check_hidden(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]
     if not columns:
         return []
     readable = {tuple(map(str, row[:3])): bool(row[3]) for row in await fetch(_COLUMNS_SQL)}
-    lines = {(each.schema, each.table, each.column): "" for each in columns}
-    for name in lines:
+    lines = []
+    for name in dict.fromkeys((each.schema, each.table, each.column) for each in columns):
         if name not in readable:
-            lines[name] = f"to be hidden, but not in the database: {'.'.join(name)}"
+            lines.append(f"to be hidden, but not in the database: {'.'.join(name)}")
         elif readable[name]:
-            lines[name] = f"readable, but to be hidden: {'.'.join(name)}"
-    return [line for line in lines.values() if line]
+            lines.append(f"readable, but to be hidden: {'.'.join(name)}")
+    return lines
 
 
 async def find_shown(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]:

@@ -5,8 +5,8 @@ r"""Completes the word at the cursor: tables, columns, keywords, commands.
     sales.in       tables of the schema
     o.st           columns of the table, or of the table with this alias
     where st       columns of the tables in the statement, then keywords
-    status = '     values of the column, if the catalog lists them
     select st      the same; columns of all tables if the statement names none yet
+    status = '     values of the column, if the catalog lists them
     on             the condition that a foreign key gives, then columns
 
 The catalog is the one that was read last; nothing is read to complete a word.
@@ -21,6 +21,7 @@ from typing import Final
 from pgmcp.catalog.catalog import Catalog, Table, TableKind
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.catalog.rendering import column_name
+from pgmcp.cli.catalog_commands import KINDS_BY_COMMAND
 from pgmcp.cli.shell.inputs import InputKind, kind_of
 from pgmcp.cli.shell.sources import Source, find_sources
 from pgmcp.cli.shell.values import find_open_string, listed_values, quoted_values
@@ -53,13 +54,6 @@ _MAX_COLUMNS: Final = 200
 
 _COMMAND: Final = re.compile(r"\s*(\\[\w?]*\+?)(\s+)?")
 _ALL_KINDS: Final = tuple(TableKind)
-_KINDS_BY_COMMAND: Final[dict[str, Collection[TableKind]]] = {
-    "\\d": _ALL_KINDS,
-    "\\dt": (TableKind.TABLE, TableKind.PARTITIONED_TABLE, TableKind.FOREIGN_TABLE),
-    "\\dv": (TableKind.VIEW, TableKind.MATERIALIZED_VIEW),
-    "\\dm": (TableKind.MATERIALIZED_VIEW,),
-    "\\det": (TableKind.FOREIGN_TABLE,),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,18 +104,16 @@ def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> lis
     qualifier, dot, prefix = word.rpartition(".")
     sources = find_sources(statement, catalog)
     context = [found[1].lower() for found in _CONTEXT.finditer(head)][-1:]
-    joins: list[tuple[str, str]] = []
-    if context == ["on"] and _EXPECTS_COLUMN.search(head):
-        joins += _joins(sources, word)
+    expects_join = context == ["on"] and _EXPECTS_COLUMN.search(head)
+    named = list(_joins(sources, word)) if expects_join else []
     if dot:
-        return [*_matching(joins, word), *_matching(_qualified(qualifier, sources, catalog), prefix)]
+        return [*_matching(named, word), *_matching(_qualified(qualifier, sources, catalog), prefix)]
     if _EXPECTS_TABLE.search(head) and context != ["select"]:
         related = _related(sources, catalog) if context == ["join"] else ()
         return _matching([*related, *_tables_and_schemas(catalog)], word)
     if not word and not _EXPECTS_COLUMN.search(head):
         return []
     values = [Candidate(text, len(word), meaning) for text, meaning in quoted_values(head, word, sources)]
-    named = joins
     if sources:
         named += _columns_of(sources)
     elif context and context[0] in _CONTEXTS_OF_COLUMNS:
@@ -133,7 +125,7 @@ def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> lis
 
 
 def _complete_string(before: str, start: int, after: str, catalog: Catalog) -> Iterator[Candidate]:
-    """Yield the values of the compared column; nothing for strings with escapes, and dollar quotes."""
+    """Yield the values of the compared column; none in E'…', U&'…' and dollar-quoted strings."""
     if before[start] != "'":
         return
     head, typed = before[:start], before[start + 1 :]
@@ -158,7 +150,7 @@ def _complete_command(
     word = before[command.end() :]
     if name in ("\\c", "\\connect"):
         yield from _matching(((each, "database") for each in databases), word)
-    elif (kinds := _KINDS_BY_COMMAND.get(name.rstrip("+"))) is not None and catalog is not None:
+    elif (kinds := KINDS_BY_COMMAND.get(name[1:].rstrip("+"))) is not None and catalog is not None:
         schema, dot, prefix = word.rpartition(".")
         named = _tables_of(schema, catalog, kinds) if dot else _tables_and_schemas(catalog, kinds)
         yield from _matching(named, prefix)
@@ -236,15 +228,14 @@ def _all_columns(catalog: Catalog) -> list[tuple[str, str]]:
         for name, _ in _columns(table):
             tables_by_column.setdefault(name, []).append(table)
 
-    def rank(name: str) -> tuple[bool, int]:
-        tables = tables_by_column[name]
+    def rank(column: tuple[str, list[Table]]) -> tuple[bool, int]:
+        _, tables = column
         return all(table.schema not in catalog.search_path for table in tables), -len(tables)
 
     return [
         (name, catalog.display_name(tables[0]) if len(tables) == 1 else f"{len(tables)} tables")
-        for name in sorted(tables_by_column, key=rank)
-        for tables in (tables_by_column[name],)
-    ][:_MAX_COLUMNS]
+        for name, tables in sorted(tables_by_column.items(), key=rank)[:_MAX_COLUMNS]
+    ]
 
 
 def _related(sources: Sequence[Source], catalog: Catalog) -> Iterator[tuple[str, str]]:
@@ -262,7 +253,7 @@ def _related(sources: Sequence[Source], catalog: Catalog) -> Iterator[tuple[str,
 def _joins(sources: Sequence[Source], word: str) -> Iterator[tuple[str, str]]:
     """Yield the conditions that foreign keys give between the last table and those before it.
 
-    A condition is reversed if only so it begins with the word.
+    The sides of a condition are swapped if the left side does not begin with the word.
     """
     for other in sources[:-1]:
         for one, two in ((sources[-1], other), (other, sources[-1])):

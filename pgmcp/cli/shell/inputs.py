@@ -135,14 +135,25 @@ def split(text: str, *, is_whole: bool = False) -> tuple[list[Input], str]:
             return inputs, rest
         piece = rest[:length]
         if kind is not InputKind.SQL or _has_tokens(piece):
-            may_be_sql = kind is InputKind.QUESTION and not piece.startswith("?")
-            meant = find_misspelt_keyword(piece) if may_be_sql else ""
-            run = _RUN_AT_END.search(piece) if kind is InputKind.SQL and length is not None else None
             line = text.count("\n", 0, len(text) - len(rest)) + 1
-            sql = piece[: run.start()] if run else piece
-            inputs.append(Input(kind, _cleaned(kind, sql), meant, bool(run and run[1]), line))
+            inputs.append(_read(kind, piece, line, has_ended=length is not None))
         rest = rest[len(piece) :].lstrip("; \t\r\n\f\v")
     return inputs, ""
+
+
+def _read(kind: InputKind, piece: str, line: int, *, has_ended: bool) -> Input:
+    r"""Return the input of a piece of text.
+
+    Args:
+        has_ended: the end of the statement was found, which may be `\g` or `\gx`.
+    """
+    if kind is InputKind.SQL:
+        run = _RUN_AT_END.search(piece) if has_ended else None
+        sql = piece[: run.start()] if run else piece
+        return Input(kind, _cleaned(kind, sql), as_records=bool(run and run[1]), line=line)
+    may_be_sql = kind is InputKind.QUESTION and not piece.startswith("?")
+    meant = find_misspelt_keyword(piece) if may_be_sql else ""
+    return Input(kind, _cleaned(kind, piece), meant, line=line)
 
 
 def is_complete(text: str) -> bool:

@@ -22,7 +22,7 @@ _STRING: Final = re.compile(r"(?:[ebxn]|u&)?'|\$", re.IGNORECASE)
 
 
 def find_open_string(sql: str) -> int | None:
-    """Return where the string begins in which the text ends; None if it ends outside a string."""
+    """Return the start of the string that the text does not close; None if there is none."""
     try:
         for _ in tokenize(sql):
             pass
@@ -49,12 +49,7 @@ def quoted_values(head: str, word: str, sources: Sequence[Source]) -> Iterator[t
     """Yield the values that begin with a word, as literals."""
     for value, kind in listed_values(head, sources):
         if value.lower().startswith(word.lower()):
-            yield literal(value), kind
-
-
-def literal(value: str) -> str:
-    """Return a value as SQL spells it."""
-    return "'" + value.replace("'", "''") + "'"
+            yield "'" + value.replace("'", "''") + "'", kind
 
 
 def _named(name: str, sources: Sequence[Source]) -> Iterator[Column]:
