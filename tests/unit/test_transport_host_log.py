@@ -1,11 +1,13 @@
 import asyncio
+import importlib
+import inspect
 import logging
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from pgmcp.transport.stdio.host_log import MAX_WAITING, REPEAT_AFTER_S, HostLog
+from pgmcp.transport.stdio.host_log import MAX_WAITING, REPEAT_AFTER_S, SHOWN_LOGGERS, HostLog
 
 pytestmark = pytest.mark.anyio
 
@@ -80,3 +82,10 @@ async def test_a_request_gets_what_waits_from_the_level_it_names(
     log.send_with_request(level)
 
     assert host.told == told
+
+
+@pytest.mark.parametrize("name", SHOWN_LOGGERS)
+def test_the_warnings_that_hosts_get_are_logged_by_modules_that_exist(name: str) -> None:
+    module = inspect.getsource(importlib.import_module(name))
+
+    assert "logger.warning(" in module or "logger.error(" in module

@@ -14,6 +14,7 @@ from testing.command_line import run as run_command
 from testing.mcp_server import server_environment
 
 SCHEMAS = ["public", "Sales %"]
+BOTH_SCHEMAS = ("--schema", "public", "--schema", "Sales %")
 PASSWORD = "a password"
 
 
@@ -77,6 +78,12 @@ class Site:
 @pytest.fixture
 def site(new_database: Callable[[], str]) -> Site:
     return Site(new_database())
+
+
+def check(site: Site, folder: Path, *options: str) -> subprocess.CompletedProcess[bytes]:
+    """Run `pgmcp setup-sql --check` as the role."""
+    arguments = ("--database", site.dbname, *options, "--check")
+    return run_command(server_environment(site.reader_url), folder, "setup-sql", *arguments)
 
 
 def test_a_superuser_runs_it_twice_and_what_owners_add_later_is_readable(site: Site) -> None:
@@ -151,21 +158,13 @@ def test_a_hidden_column_is_hidden_in_partitions_too(site: Site, tmp_path: Path)
         """
     )
     site.admin(site.script(hide=["public.events.card"]))
-    arguments = ("--schema", "public", "--schema", "Sales %", "--hide", "public.events.card", "--check")
 
-    assert (
-        site.read(
-            'select id from events union select id from events_1 union select id from "Sales %".events_2'
-        )
-        == []
-    )
     for table in ("events", "events_1", '"Sales %".events_2'):
+        assert site.read(f"select id from {table}") == []
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             site.read(f"select card from {table}")
     site.admin("create table events_3 partition of events for values in (3)")
-    checked = run_command(
-        server_environment(site.reader_url), tmp_path, "setup-sql", "--database", site.dbname, *arguments
-    )
+    checked = check(site, tmp_path, *BOTH_SCHEMAS, "--hide", "public.events.card")
     assert checked.stdout.decode().splitlines()[1:] == [
         "readable, but to be hidden: public.events_3.card",
         "shown by a view: public.of_one (public.events_1.card)",
@@ -176,11 +175,8 @@ def test_check_names_a_schema_that_the_role_may_not_use_and_a_column_that_does_n
     site: Site, tmp_path: Path
 ) -> None:
     site.admin(site.script(schemas=["public"]))
-    arguments = ("--schema", "public", "--schema", "Sales %", "--hide", "public.customers.emial", "--check")
 
-    checked = run_command(
-        server_environment(site.reader_url), tmp_path, "setup-sql", "--database", site.dbname, *arguments
-    )
+    checked = check(site, tmp_path, *BOTH_SCHEMAS, "--hide", "public.customers.emial")
 
     assert checked.returncode == 1
     assert checked.stdout.decode().splitlines()[1:] == [
@@ -323,16 +319,16 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         grant select on elsewhere.leak to "{site.role}";
         """
     )
-    arguments = ("setup-sql", "--database", site.dbname, "--hide", "customers.email", "--check")
+    hide = ("--hide", "customers.email")
 
-    before = run_command(server_environment(site.reader_url), tmp_path, *arguments)
+    before = check(site, tmp_path, *hide)
     site.admin(site.script(hide=["public.customers.email"]))
-    shown = run_command(server_environment(site.reader_url), tmp_path, *arguments)
+    shown = check(site, tmp_path, *hide)
     site.admin(
         "drop view customers_v, inner_v, whole, whole_too cascade;"
         " drop materialized view stored, stored_for_callers; drop schema elsewhere cascade"
     )
-    after = run_command(server_environment(site.reader_url), tmp_path, *arguments)
+    after = check(site, tmp_path, *hide)
 
     assert before.returncode == 1
     assert before.stdout.decode().splitlines() == [
