@@ -83,9 +83,6 @@ class _Reader(PlpgsqlText):
             self.expect(">>")
 
     def _read_block(self) -> None:
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise ValueError("blocks nest too deep")
         self._read_label()
         if self.take("declare"):
             while not self.take("begin"):
@@ -98,7 +95,6 @@ class _Reader(PlpgsqlText):
                 self.skip_to("then")  # names of conditions
                 self._read_statements()
         self._read_end()
-        self._depth -= 1
 
     def _read_end(self, *words: str) -> None:
         self.expect("end", *words)
@@ -154,10 +150,14 @@ class _Reader(PlpgsqlText):
         self.expect(";")
 
     def _read_statements(self) -> None:
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise ValueError("statements nest too deep")
         while self.word() not in _SECTION_ENDS or self.is_assignment():
             if self.next is END:
                 raise ValueError("no END")
             self._read_statement()
+        self._depth -= 1
 
     def _read_statement(self) -> None:
         if self.is_assignment():
@@ -223,19 +223,16 @@ class _Reader(PlpgsqlText):
 
     def _read_while(self) -> None:
         self.read_expression("loop")
+        self.expect("loop")
         self._read_loop()
 
     def _read_loop(self) -> None:
-        """Read what stands in a loop, from LOOP on, which may have been read."""
-        self.take("loop")
+        """Read the statements after LOOP, and END LOOP."""
         self._read_statements()
         self._read_end("loop")
 
     def _read_for(self) -> None:
-        target = self.name()
-        while self.word() in (".", ","):
-            self.at += 1
-            self.name()
+        target = self.read_target()
         self.expect("in")
         self.take("reverse")
         bound = self.place_of_range()
@@ -249,6 +246,7 @@ class _Reader(PlpgsqlText):
         else:  # a cursor
             self.variables[target].append(None)
             self.leave("loop")
+        self.expect("loop")
         self._read_loop()
 
     def _read_range(self, bound: int) -> None:
@@ -260,14 +258,12 @@ class _Reader(PlpgsqlText):
             self.read_expression("loop")
 
     def _read_foreach(self) -> None:
-        self.name()
-        while self.word() in (".", ","):
-            self.at += 1
-            self.name()
+        self.read_target()
         if self.take("slice"):
             self.at += 1
         self.expect("in", "array")
         self.read_expression("loop")
+        self.expect("loop")
         self._read_loop()
 
     def _read_jump(self) -> None:

@@ -13,7 +13,7 @@ _OPENING: Final = frozenset({"(", "["})
 _CLOSING: Final = frozenset({")", "]"})
 _UNTYPED: Final = frozenset({"record", "refcursor"})
 END: Final = Token(TokenKind.PUNCTUATION, "", -1)
-"""Stands behind the last token."""
+"""Follows the last token."""
 
 
 def read_type(text: str) -> Node | None:
@@ -49,29 +49,31 @@ class PlpgsqlText:
 
     @property
     def next(self) -> Token:
-        """Return the next token; `END` behind the last."""
-        return self.tokens[self.at] if self.at < len(self.tokens) else END
+        """Return the next token; `END` after the last one."""
+        return self._token(self.at)
+
+    def _token(self, place: int) -> Token:
+        return self.tokens[place] if place < len(self.tokens) else END
 
     def word(self, ahead: int = 0) -> str:
-        """Return a token in lower case; a quoted name or a string is no word."""
-        place = self.at + ahead
-        token = self.tokens[place] if place < len(self.tokens) else END
+        """Return a token in lower case; "" for a quoted name or a string."""
+        token = self._token(self.at + ahead)
         return token.text.lower() if token.kind not in (TokenKind.QUOTED_NAME, TokenKind.STRING) else ""
 
     def take(self, *words: str) -> bool:
-        """Move behind the next words if they are these."""
+        """Move past these words and return True, if they are next."""
         if all(self.word(ahead) == word for ahead, word in enumerate(words)):
             self.at += len(words)
             return True
         return False
 
     def expect(self, *words: str) -> None:
-        """Move behind the next words; raise ValueError if they are others."""
+        """Move past these words; raise ValueError if others are next."""
         if not self.take(*words):
             raise ValueError(f"expected {' '.join(words)}")
 
     def name(self) -> str:
-        """Move behind a name and return it, as the server stores it."""
+        """Move past a name and return it, as the server stores it."""
         token = self.next
         self.at += 1
         if token.kind is TokenKind.WORD:
@@ -85,8 +87,16 @@ class PlpgsqlText:
             raise ValueError("a name that servers spell in different ways")
         return name
 
+    def read_target(self) -> str:
+        """Move past the target of a statement, such as `a, b.c`; return its first name."""
+        first = self.name()
+        while self.word() in (".", ","):
+            self.at += 1
+            self.name()
+        return first
+
     def read_query(self, end: str) -> None:
-        """Read a query up to a word; INTO and its variables are no part of what the server parses."""
+        """Read a query up to a word, without INTO and its target, which PL/pgSQL takes out of the query."""
         start = self.next.start
         first = self.at
         stop = self.end_of_text({end})
@@ -95,7 +105,8 @@ class PlpgsqlText:
         while self.at < last:
             if self.take("into"):
                 pieces.append(self.tokens[self.at - 1].start)
-                self._read_targets()
+                self.take("strict")
+                self.read_target()
                 pieces.append(self.next.start)
                 break
             self.at += 1
@@ -104,13 +115,6 @@ class PlpgsqlText:
         text = " ".join(self.body[a:b] for a, b in zip(pieces[::2], pieces[1::2], strict=True))
         self.parse(text, start, stop)
 
-    def _read_targets(self) -> None:
-        self.take("strict")
-        self.name()
-        while self.word() in (".", ","):
-            self.at += 1
-            self.name()
-
     def read_expression(self, *ends: str) -> None:
         """Read an expression, or a list of them, up to a word."""
         start = self.next.start
@@ -118,7 +122,7 @@ class PlpgsqlText:
         self.parse(f"SELECT {self.body[start:end]}", start, end)
 
     def parse(self, sql: str, start: int, end: int) -> None:
-        """Keep the tree of a query, or the place of its text if it is none."""
+        """Keep the tree of a query; if the text is not one query, keep its place in `rest`."""
         try:
             found = grammar.parse_with_parameters(sql)
         except SqlRejectedError:
@@ -129,12 +133,12 @@ class PlpgsqlText:
             self.rest.append((start, end))
 
     def leave(self, end: str, at: int | None = None) -> None:
-        """Leave the text up to a word to the tokens."""
-        start = self.tokens[self.at if at is None else at].start
+        """Add the text up to a word to `rest`, without parsing it."""
+        start = self._token(self.at if at is None else at).start
         self.rest.append((start, self.end_of_text({end})))
 
     def end_of_text(self, ends: Set[str]) -> int:
-        """Move to the first of some words outside of brackets; return where the text before it ends."""
+        """Move to the first of some words outside brackets; return where the text before it ends."""
         depth = 0
         while self.next is not END:
             word = self.word()
@@ -148,7 +152,7 @@ class PlpgsqlText:
         raise ValueError("a text has no end")
 
     def skip_to(self, *ends: str, is_behind: bool = True) -> None:
-        """Move to the first of some words, and behind it."""
+        """Move to the first of some words, and past it if `is_behind`."""
         self.end_of_text(set(ends))
         self.at += is_behind
 
@@ -163,7 +167,7 @@ class PlpgsqlText:
             if depth == 0 and text not in ("]", "."):
                 is_field = self.tokens[place - 1].text == "."
                 if not is_field:
-                    return text.startswith("=") or (text == ":" and self.tokens[place + 1].text[:1] == "=")
+                    return text.startswith("=") or (text == ":" and self._token(place + 1).text[:1] == "=")
             place += 1
         return False
 
@@ -177,6 +181,6 @@ class PlpgsqlText:
                 return 0
             if depth == 0 and token.kind is TokenKind.NUMBER and ".." in token.text:
                 return token.start + token.text.index("..")
-            if depth == 0 and token.text == "." and self.tokens[place + 1].start == token.start + 1:
+            if depth == 0 and token.text == "." and self._token(place + 1).start == token.start + 1:
                 return token.start
         return 0
