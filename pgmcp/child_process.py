@@ -1,4 +1,4 @@
-"""Environment and end of the short-lived processes for charts and exports."""
+"""Keeps child processes away from terminals; environment and end of those for charts and exports."""
 
 import subprocess
 import sys
@@ -14,15 +14,17 @@ _INHERITED_NAMES: Final = (
 
 
 def bare_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the part of an environment that such a process needs, without secrets."""
+    """Return the environment for charts and exports, without secrets."""
     return {name: environ[name] for name in _INHERITED_NAMES if name in environ}
 
 
 def away_from_terminal() -> dict[str, Any]:
-    r"""Return arguments of `subprocess.Popen` that keep a terminal's signals from a child.
+    r"""Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
 
-    A terminal sends Ctrl-C, Ctrl-\ and its own hang-up to the whole foreground process group. A child in
-    that group may die while the front still needs it. Such a child ends when its channel is closed.
+    A terminal sends Ctrl-C, Ctrl-\ and its hang-up to the whole foreground process group. A child in that
+    group might die while the front still needs it: before a worker's statement is cancelled, or while a
+    worker imports modules and does not ignore signals yet. A child outside the group ends when its channel
+    is closed.
     """
     if sys.platform == "win32":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}

@@ -21,8 +21,8 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any, Final
 
+from pgmcp.child_process import away_from_terminal
 from pgmcp.errors import DatabaseAuthError
-from pgmcp.execution.spawn import away_from_terminal
 from pgmcp.secret_file import MAX_SECRET_BYTES, read_secret_file
 
 logger = logging.getLogger(__name__)

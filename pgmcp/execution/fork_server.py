@@ -14,13 +14,8 @@ import sys
 from contextlib import suppress
 from typing import Final
 
-from pgmcp.execution.spawn import (
-    Child,
-    Inbox,
-    away_from_terminal,
-    worker_command,
-    worker_environment,
-)
+from pgmcp.child_process import away_from_terminal
+from pgmcp.execution.spawn import Child, Inbox, worker_command, worker_environment
 
 logger = logging.getLogger(__name__)
 

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
+from pgmcp.child_process import away_from_terminal
+
 _INHERITED_NAMES: Final = frozenset(
     {
         "HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "LOGNAME", "PATH", "TEMP", "TMP", "TMPDIR", "TZ",
@@ -176,18 +178,6 @@ async def start_child(*command: str, **arguments: Any) -> ColdChild:
         ColdChild, *command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=None, **arguments
     )
     return child
-
-
-def away_from_terminal() -> dict[str, Any]:
-    r"""Return the arguments of `subprocess.Popen` that keep a terminal's signals from a child.
-
-    A terminal sends Ctrl-C, Ctrl-\ and its hang-up to the whole foreground process group. A child in that
-    group might die before the front has cancelled its statement, or while it imports modules and does not
-    ignore signals yet. A child outside the group ends when its channel is closed.
-    """
-    if sys.platform == "win32":
-        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
 
 
 def worker_command(module: str) -> list[str]:

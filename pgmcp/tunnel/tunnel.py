@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from pgmcp.child_process import away_from_terminal
 from pgmcp.errors import TunnelError, UnreachableError
-from pgmcp.execution.spawn import away_from_terminal, worker_command
+from pgmcp.execution.spawn import worker_command
 from pgmcp.tunnel.ssh_errors import broken_error, is_refusal, last_line, opening_error, refusal_error
 
 logger = logging.getLogger(__name__)
