@@ -379,8 +379,8 @@ class WorkerPool:
                 retry_after_s=1,
             )
         refusal = self._starts.last_refusal
-        is_final = refusal is not None and not self._starts.is_limited
-        if not self._starts.may_begin and self._worker_count == 0 and refusal is not None and is_final:
+        is_hopeless = self._worker_count == 0 and not self._starts.may_begin and not self._starts.is_limited
+        if refusal is not None and is_hopeless:
             raise refusal
 
     def _take_new(self, worker: WorkerProcess) -> None:

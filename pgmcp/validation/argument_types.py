@@ -7,6 +7,7 @@ from pgmcp.validation.catalog_objects import ResolutionFacts
 from pgmcp.validation.constant_types import TYPES_BY_SPECIAL_VALUE, type_of_constant
 from pgmcp.validation.grammar import Node
 from pgmcp.validation.made_names import (
+    call_in_from,
     functions_in_from,
     merged_names,
     names_beside_outputs,
@@ -74,14 +75,11 @@ class ArgumentTypes:
 
     def _add_functions_in_from(self, items: Sequence[Node]) -> None:
         """Count the values of functions in FROM as outputs, unless one of them may give rows."""
-        outputs = {name: [*calls] for name, calls in self._outputs.items()}
-        for item in items:
-            call = item["functions"][0]["List"]["items"][0]
+        calls = list(map(call_in_from, items))
+        for item, call in zip(items, calls, strict=True):
             function = str(call["FuncCall"]["funcname"][-1]["String"]["sval"])
             for name in {*names_of_function(item), *self._facts.output_names.get(function, ())}:
-                outputs.setdefault(name, []).append(call)
-        self._outputs = outputs
-        calls = [each["functions"][0]["List"]["items"][0] for each in items]
+                self._outputs.setdefault(name, []).append(call)
         bases = [self._types.base(oid) for call in calls for oid in self.of(call) or (0,)]
         if any(base is None or base.kind not in _KINDS_OF_PLAIN_VALUES for base in bases):
             self._made_names = None
@@ -290,8 +288,7 @@ class ArgumentTypes:
 
     def _of_field(self, value: frozenset[int] | None, name: str) -> frozenset[int] | None:
         """Return the types of `value.name`: of the value's rows, or of any relation or composite type."""
-        bases = [self._types.base(each) for each in value or ()]
-        oids = [base.oid if base else each for base, each in zip(bases, value or (), strict=True)]
+        oids = list(map(self._types.base_oid, value or ()))
         rows = [self._facts.rows_by_type[each] for each in oids if each in self._facts.rows_by_type]
         found = frozenset(each.columns[name] for each in rows if name in each.columns)
         if found and len(rows) == len(oids):

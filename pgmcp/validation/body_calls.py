@@ -24,8 +24,7 @@ from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.sql_function import SqlFunction, may_become
 from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from, targets_of
-from pgmcp.validation.typed_calls import Path as Path
-from pgmcp.validation.typed_calls import TypedCalls
+from pgmcp.validation.typed_calls import Path, TypedCalls
 
 RelationsByName = Mapping[tuple[str, str], list[CatalogRelation]]
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from pgmcp.validation.body import BodyText
-from pgmcp.validation.body_calls import BodyCalls, Path
+from pgmcp.validation.body_calls import BodyCalls
 from pgmcp.validation.catalog_objects import (
     OUR_ROLE,
     CatalogFunction,
@@ -29,6 +29,7 @@ from pgmcp.validation.lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_pat
 from pgmcp.validation.node_refusals import NodeRefusals, OperatorVerdict, allowable, policy_of
 from pgmcp.validation.refusal_reasons import Refusal
 from pgmcp.validation.type_casts import TypeCasts, is_check, targets_of
+from pgmcp.validation.typed_calls import Path
 
 
 class _Place(NamedTuple):

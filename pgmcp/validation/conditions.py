@@ -9,8 +9,8 @@ from typing import Any
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar
-from pgmcp.validation.grammar import Node
-from pgmcp.validation.references import column_parts, relation_of, walk
+from pgmcp.validation.grammar import Node, walk
+from pgmcp.validation.references import column_parts, relation_of
 
 _OPAQUE_NODES = frozenset({"ColumnRef", "subselect"})
 

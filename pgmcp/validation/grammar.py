@@ -13,6 +13,7 @@ import ctypes
 import importlib.util
 import json
 import platform
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -148,6 +149,18 @@ def _without_parameters(sql: str) -> str:
     starts = [0, *(token.start + len(token.text) for token in tokens)]
     ends = [*(token.start for token in tokens), len(sql)]
     return " NULL ".join(sql[start:end] for start, end in zip(starts, ends, strict=True))
+
+
+def walk(root: Node) -> Iterator[tuple[str, Node]]:
+    """Yield every node with its name, in the order of the tree."""
+    pending: list[Any] = [root]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            yield from ((name, below) for name, below in value.items() if isinstance(below, dict))
+            pending.extend(reversed(value.values()))
+        elif isinstance(value, list):
+            pending.extend(reversed(value))
 
 
 def strings(names: list[Node]) -> list[str]:

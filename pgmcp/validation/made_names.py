@@ -127,14 +127,17 @@ def _is_one_function(item: Node) -> bool:
     return is_call and len(columns) < 2 and not item.keys() & {"ordinality", "coldeflist", "is_rowsfrom"}
 
 
+def call_in_from(item: Node) -> Node:
+    """Return the call in an item of `functions_in_from`."""
+    call: Node = item["functions"][0]["List"]["items"][0]
+    return call
+
+
 def names_of_function(item: Node) -> set[str]:
-    """Return the names that the values of a function in FROM have if they are no rows."""
+    """Return the names that the values of a function in FROM have if they are not rows."""
     alias = item.get("alias", {})
     names = {name["String"]["sval"] for name in alias.get("colnames", ())}
-    name = (
-        alias.get("aliasname")
-        or item["functions"][0]["List"]["items"][0]["FuncCall"]["funcname"][-1]["String"]["sval"]
-    )
+    name = alias.get("aliasname") or call_in_from(item)["FuncCall"]["funcname"][-1]["String"]["sval"]
     return {*names, str(name)}
 
 

@@ -178,7 +178,7 @@ class TypeSystem:
             return viable
         if not all(target in self._types for each in viable for target in each.effective_types(count) or ()):
             return viable
-        return self._select(viable, tuple(map(self._base, types)))
+        return self._select(viable, tuple(map(self.base_oid, types)))
 
     def _exact_operator(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
         """Return the operator that takes twice the type of the one side that is known."""
@@ -186,7 +186,7 @@ class TypeSystem:
         if len(types) != 2 or len(known) != 1 or not all(getattr(each, "symbol", "") for each in overloads):
             return []
         (one,) = known
-        for each in (one, self._base(one)):
+        for each in (one, self.base_oid(one)):
             if exact := [found for found in overloads if found.effective_types(2) == (each, each)]:
                 return exact
         return []
@@ -260,12 +260,12 @@ class TypeSystem:
             return None
         if target in _TAKEN_BY_POLYMORPHIC:
             return self._takes_polymorphic(source, _TAKEN_BY_POLYMORPHIC[target])
-        return self._coercion_of_bases(self._types[self._base(source)], self._types[self._base(target)])
+        return self._coercion_of_bases(self._types[self.base_oid(source)], self._types[self.base_oid(target)])
 
     def _coercion_of_row(self, target: int) -> bool | None:
         if target in _TAKEN_BY_POLYMORPHIC:
             return _TAKEN_BY_POLYMORPHIC[target] in ("", _NOT_ARRAY)
-        base = self._types.get(self._base(target))
+        base = self.base(target)
         if base is None or _is_row(base) or base.kind == "p":
             return None
         may_be_cast = any(
@@ -276,7 +276,7 @@ class TypeSystem:
     def _coercion_of_plain_row(self, source: int, target: int) -> bool | None:
         if target in _TAKEN_BY_POLYMORPHIC:
             return _TAKEN_BY_POLYMORPHIC[target] in ("", _NOT_ARRAY)
-        base = self._types.get(self._base(target))
+        base = self.base(target)
         if base is None or (base.kind == "p" and base.oid != RECORD):
             return None
         return base.oid in (source, RECORD) or (source, base.oid) in self._casts
@@ -284,12 +284,18 @@ class TypeSystem:
     def _may_be_row(self, oid: int) -> bool:
         return oid not in self._types or _is_row(self._types[oid])
 
+    def base_oid(self, oid: int) -> int:
+        """Return the oid of a type, or of the type below a domain."""
+        while (found := self._types.get(oid)) and found.base in self._types:
+            oid = found.base
+        return oid
+
     def base(self, oid: int) -> CatalogType | None:
         """Return a type, or the type below a domain; None if it is not known."""
-        return self._types.get(self._base(oid))
+        return self._types.get(self.base_oid(oid))
 
     def _takes_polymorphic(self, source: int, kind: str) -> bool:
-        base = self._types[self._base(source)]
+        base = self._types[self.base_oid(source)]
         is_array = base.category == "A" and base.element != 0
         if kind in (_ARRAY, _NOT_ARRAY):
             return is_array == (kind == _ARRAY)
@@ -309,11 +315,6 @@ class TypeSystem:
         if source.category == target.category == "A" and source.element and target.element:
             return self._coercion(source.element, target.element)
         return False
-
-    def _base(self, oid: int) -> int:
-        while (found := self._types.get(oid)) and found.base in self._types:
-            oid = found.base
-        return oid
 
 
 def _is_row(each: CatalogType) -> bool:

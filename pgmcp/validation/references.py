@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar
-from pgmcp.validation.grammar import Node
+from pgmcp.validation.grammar import Node, walk
 from pgmcp.validation.lexer import TokenKind, tokenize
 
 _EQUALITY_KINDS = frozenset({"AEXPR_OP", "AEXPR_IN", "AEXPR_OP_ANY"})
@@ -126,18 +126,6 @@ def _used_columns(root: Any) -> Iterator[tuple[str, str]]:
                 pending.extend(reversed(items))
             case _:
                 continue
-
-
-def walk(root: Node) -> Iterator[tuple[str, Node]]:
-    """Yield every node with its name, in the order of the tree."""
-    pending: list[Any] = [root]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            yield from ((name, below) for name, below in value.items() if isinstance(below, dict))
-            pending.extend(reversed(value.values()))
-        elif isinstance(value, list):
-            pending.extend(reversed(value))
 
 
 def column_parts(fields: Node) -> tuple[str, ...]:

@@ -32,6 +32,9 @@ _POSTGIS = "&&& &/& @@ @>> <<@ <<->> <<#>> |=| ~== ~~="
 _BUILT_IN_SYMBOLS = frozenset(_BUILT_IN.split())
 _KNOWN = frozenset(f"{_BUILT_IN} {_CONTRIB_AND_PGVECTOR} {_POSTGIS}".split())
 
+_FOR_TEXT = "/text"
+"""Ends the verdict of a row with `Listed.is_for_text`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -92,7 +95,7 @@ def extension_function(name: str, extension: str = "") -> Listed | None:
 def judged_by_types() -> tuple[str, ...]:
     """Return the names of the functions of extensions that are refused only for some types."""
     rows = _rows("extension_functions.tsv")
-    return tuple(sorted({name for _, name, verdict, _ in rows if _listed(verdict).is_for_text}))
+    return tuple(sorted({name for _, name, verdict, _ in rows if verdict.endswith(_FOR_TEXT)}))
 
 
 @cache
@@ -124,16 +127,15 @@ def _extension_functions(extension: str) -> _ExtensionFunctions:
 
 def _rows(file_name: str) -> Iterable[list[str]]:
     text = files("pgmcp.validation").joinpath(file_name).read_text(encoding="utf-8")
-    return (
-        line.split("\t") for line in text.splitlines()[2:]
-    )  # header lines: the servers that the list was made from, and the columns
+    # The first two lines name the servers that the list was made from, and the columns.
+    return (line.split("\t") for line in text.splitlines()[2:])
 
 
 def _listed(verdict: str) -> Listed:
     if verdict == "allowed":
         return Listed(None)
     reason, _, overload = verdict.removeprefix("refused:").partition("/")
-    if overload == "text":
+    if verdict.endswith(_FOR_TEXT):
         return Listed(RefusalReason(reason), is_for_text=True)
     return Listed(RefusalReason(reason), int(overload) if overload else None)
 

@@ -1,16 +1,16 @@
 """The columns and rows of the relations that one statement reads, with their types."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from pgmcp.validation.catalog_objects import RelationRows, ResolutionFacts
-from pgmcp.validation.grammar import Node
+from pgmcp.validation.grammar import Node, walk
+from pgmcp.validation.lookup import ANY_SCHEMA
 from pgmcp.validation.overloads import ANY_ROW, RECORD
 from pgmcp.validation.scopes import with_references
 
 _SYSTEM_COLUMNS: Final = {"tableoid": 26, "ctid": 27, "xmin": 28, "xmax": 28, "cmin": 29, "cmax": 29}
 _MADE_ROWS: Final = frozenset({"RangeSubselect", "JoinExpr"})
-_ANY_SCHEMA: Final = "*"
 
 
 class StatementColumns:
@@ -27,7 +27,7 @@ class StatementColumns:
         self._row_types: dict[str, set[int]] = {}
         self._relations: list[RelationRows] | None = []
         with_queries = with_references(root)
-        for kind, fields in _nodes(root):
+        for kind, fields in walk(root):
             if kind in _MADE_ROWS and "alias" in fields:
                 self._row_types.setdefault(fields["alias"]["aliasname"], set()).add(RECORD)
             elif kind == "RangeVar":
@@ -68,19 +68,8 @@ class StatementColumns:
 
 def _find(relation: Node, facts: ResolutionFacts, path: Sequence[str]) -> list[RelationRows]:
     """Return the relations of a name in all the path: the server skips schemas that the role may not use."""
-    schemas = facts.rows.get(relation["relname"], {})
-    if _ANY_SCHEMA in path:
+    if ANY_SCHEMA in path:
         return []
+    schemas = facts.rows.get(relation["relname"], {})
     places = [relation["schemaname"]] if "schemaname" in relation else path
     return [schemas[place] for place in places if place in schemas]
-
-
-def _nodes(root: Any) -> Iterator[tuple[str, Node]]:
-    pending: list[Any] = [root]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            yield from ((kind, below) for kind, below in value.items() if isinstance(below, dict))
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)

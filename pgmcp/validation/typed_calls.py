@@ -4,6 +4,7 @@ Names are resolved as in a statement: by the search path, and by the types of th
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 
 from pgmcp.validation.argument_types import ArgumentTypes, VariableTypes
 from pgmcp.validation.body_statement import BodyStatement, OperatorUse
@@ -47,10 +48,18 @@ class TypedCalls:
         self._variables = variables
         self._path = path
         self._are_fields_checked = are_fields_checked
-        self._columns = KnownColumns(statement.root, facts, with_references(statement.root), path)
-        may_call = lookup.finder_of_calls(self._columns.has)
-        self._types = ArgumentTypes(statement.root, facts, path, variables, may_call)
         self._is_path_known = ANY_SCHEMA not in path
+
+    # Built when first needed: most expressions of a body name nothing that the database defines itself.
+    @cached_property
+    def _columns(self) -> KnownColumns:
+        root = self._statement.root
+        return KnownColumns(root, self._facts, with_references(root), self._path)
+
+    @cached_property
+    def _types(self) -> ArgumentTypes:
+        may_call = self._lookup.finder_of_calls(self._columns.has)
+        return ArgumentTypes(self._statement.root, self._facts, self._path, self._variables, may_call)
 
     def called(self) -> list[CatalogFunction]:
         """Return the functions that it names, as `f(x)`, `x.f` or `(x).f`."""
@@ -80,12 +89,11 @@ class TypedCalls:
 
         A relation inside a subquery may have the name of a variable, which is meant outside it.
         """
-        is_in_from = self._columns.names(qualifier)
-        if qualifier not in self._variables:
-            return self._columns.has(qualifier, name) if is_in_from else self._are_fields_checked
-        if self._are_fields_checked:
-            return not is_in_from or self._columns.has(qualifier, name)
-        return False
+        if qualifier in self._variables and not self._are_fields_checked:
+            return False
+        if self._columns.names(qualifier):
+            return self._columns.has(qualifier, name)
+        return self._are_fields_checked
 
     def _called_as_fields(self) -> Iterator[CatalogFunction]:
         for value, steps in self._statement.indirections:
@@ -98,8 +106,7 @@ class TypedCalls:
     def _called_on(self, value: Node, name: str) -> Iterator[CatalogFunction]:
         """Yield the functions that `(value).name` can call: none if every type of the value has the field."""
         types = self._types.of(value) if self._is_path_known else None
-        bases = [self._facts.types.base(each) for each in types or ()]
-        oids = [each.oid if each else oid for each, oid in zip(bases, types or (), strict=True)]
+        oids = list(map(self._facts.types.base_oid, types or ()))
         if oids and all(name in self._facts.fields.get(each, ()) for each in oids):
             return
         known = CallArguments(1, [types]) if types else None

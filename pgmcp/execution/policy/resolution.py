@@ -12,10 +12,9 @@ import msgspec
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, RelationRows, ResolutionFacts
 from pgmcp.validation.lexer import TokenKind, tokenize
+from pgmcp.validation.lookup import ANY_SCHEMA
 from pgmcp.validation.overloads import CatalogType, TypeSystem
 from pgmcp.validation.shipped_lists import judged_by_types
-
-ANY_SCHEMA: Final = "*"
 
 _JUDGED_BY_TYPES: Final = ", ".join(f"'{name}'" for name in judged_by_types())
 
