@@ -175,7 +175,7 @@ def _refused_in_other_words(message: str, sqlstates: Sequence[str]) -> FailedErr
     refused = [sqlstate for sqlstate in sqlstates if sqlstate[:2] in _REFUSED_SQLSTATE_CLASSES]
     if refused or not sqlstates:  # the server has answered, so the address is right
         return FailedError(FailureCode.AUTH, message, sqlstate=next(iter(refused), ""))
-    # Refused, and accepted a moment later: another attempt is right then, too.
+    # If the server accepted the second attempt, a further attempt may succeed as well.
     if TOO_MANY_CONNECTIONS in sqlstates or ACCEPTED in sqlstates:
         return FailedError(FailureCode.LIMITED, message, sqlstate=TOO_MANY_CONNECTIONS)
     return FailedError(FailureCode.UNREACHABLE, message, sqlstate=sqlstates[-1])

@@ -25,7 +25,7 @@ _CALLER_SCHEMAS: Final = "pg_catalog.concat(pg_catalog.array_to_json(pg_catalog.
 
 BEGIN_READ_ONLY: Final = b"BEGIN READ ONLY"
 BEGIN_OWN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
-"""For pgmcp's own statements. A database may default to serializable, at which a standby refuses all."""
+"""For pgmcp's own statements. If the default is serializable, a standby refuses every statement."""
 NAME_SETTING: Final = "application_name"
 ROLE_SETTING: Final = "role"
 """SET ROLE as a setting (PostgreSQL manual, SET ROLE)."""

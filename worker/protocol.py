@@ -44,10 +44,12 @@ class ProtocolError(Exception):
 class FailureCode(StrEnum):
     """Why a request gave no result.
 
-    DENIED: the role lacks a privilege that every statement of the worker needs. IDENTITY: the login role
-    cannot take the role of `Execute.identity`. DISCONNECTED: the worker has lost its connection and may not
-    open another one; the statement has not run. LIMITED: a limit of connections is reached, of the server,
-    the role, the database or a pooler; the statement has not run.
+    - DENIED: the role lacks a privilege that every statement of the worker needs.
+    - IDENTITY: the login role cannot take the role of `Execute.identity`.
+    - DISCONNECTED: the worker has lost its connection and may not open another one; the statement has not
+      run.
+    - LIMITED: a limit of connections is reached, of the server, the role, the database or a pooler; the
+      statement has not run.
     """
 
     STATEMENT = "statement"
@@ -72,9 +74,9 @@ class StatementMode(StrEnum):
 class StatementOrigin(StrEnum):
     """Who wrote a statement, which decides how its names are resolved.
 
-    CALLER: a person or a model. Names are resolved through the search_path of the role or database. OWN:
-    pgmcp. The statement is read-only regardless of the settings, and unqualified names are looked up in
-    pg_catalog alone, so that no object of the database can replace a built-in one.
+    - CALLER: a person or a model. Names are resolved through the search_path of the role or database.
+    - OWN: pgmcp. The statement is read-only regardless of the settings, and unqualified names are looked up
+      in pg_catalog alone, so that no object of the database can replace a built-in one.
     """
 
     CALLER = "caller"

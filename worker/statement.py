@@ -264,7 +264,7 @@ class _Exchange:
     def _keeps_name(self) -> bool:
         """Whether the session keeps the statement's application_name for the statements that follow."""
         identity, connection = self._request.identity, self._connection
-        is_reported = connection.own_name != ""  # else nobody could tell later which name the session has
+        is_reported = connection.own_name != ""  # otherwise the session's name could not be read later
         return is_reported and not connection.facts.is_pooled and (identity is None or identity.keeps_name)
 
     @property

@@ -1,9 +1,9 @@
 """Passwords that change while the server runs: read from a file, or printed by a command.
 
-    pool ──▶ RotatingPassword ──▶ a file, or a command of the operator keeps one password until it expires or
-             the server refuses it
+    pool ──▶ RotatingPassword ──▶ a file, or a command of the operator
 
-Only the front reads the file or runs the command. A worker gets the password with the request to connect.
+A `RotatingPassword` keeps one password until it expires or the server refuses it. Only the front reads the
+file or runs the command. A worker gets the password with the request to connect.
 """
 
 import asyncio

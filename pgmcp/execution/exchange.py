@@ -26,7 +26,7 @@ CANCEL_AFTER_S: Final = 0.05
 KILL_AFTER_S: Final = 0.15
 
 _NOT_SENT: Final = frozenset({FailureCode.DISCONNECTED, FailureCode.LIMITED})
-"""Of a worker that has lost its connection and got no other one."""
+"""Failures of a worker that lost its connection and got no other one, so it has not sent the statement."""
 
 
 class Statement(Struct, frozen=True):

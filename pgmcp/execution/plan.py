@@ -18,10 +18,8 @@ from pgmcp.execution.result import Rows
 EXPLAIN: Final = "EXPLAIN (FORMAT JSON) "
 
 MAX_CHEAP_COST: Final = 10_000.0
-"""In planner units, of which one is about a sequential read of a page from cache; tens of milliseconds in
-all.
+"""In planner units; one is about a sequential read of one page. A cheap statement takes tens of milliseconds.
 """
-
 
 BRIEF_S: Final = 0.1
 """Maximum duration of a statement of a cheap shape on a reserved worker."""

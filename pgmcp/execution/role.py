@@ -103,7 +103,7 @@ SELECT pg_catalog.string_agg(g.name, ', ' ORDER BY g.name) FILTER (WHERE g.privi
            'session_preload_libraries', 'session_replication_role'))
   FROM granted AS g
 """
-"""Rights on settings, since PostgreSQL 15. Most settings that a role may SET change only its own session."""
+"""Privileges on settings, since PostgreSQL 15. Most settings that a role may SET change only its session."""
 
 _MEMBERSHIP: Final = "pg_has_role(m.oid, 'MEMBER')"
 """The relation with the roles whose privileges count."""
@@ -134,7 +134,7 @@ _RISKS_FOUND: Final = (
     "it owns {} relations, functions or schemas, on which it can grant itself any privilege",
     "it may write large objects",
     "it may change settings of the whole server with ALTER SYSTEM: {}",
-    "it may set {}, which a superuser sets otherwise",
+    "it may set {}, which otherwise only a superuser may set",
 )
 
 UNKNOWN_ATTRIBUTES: Final = (
@@ -158,7 +158,11 @@ class RolePosture:
 
 
 def read_posture(row: list[JsonScalar]) -> RolePosture:
-    """Return the posture in the rows of `POSTURE_SQL`, without its last value, and `PARAMETERS_SQL`."""
+    """Return the posture.
+
+    Args:
+        row: the values of `POSTURE_SQL` but the last, then those of `PARAMETERS_SQL` if the server has them.
+    """
     role, *attributes = row[:6]
     risks = [risk for risk, is_held in zip(_RISK_BY_ATTRIBUTE, attributes, strict=True) if is_held]
     if attributes[0]:

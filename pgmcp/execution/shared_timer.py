@@ -45,7 +45,7 @@ class SharedTimer:
         """Fail the future with a TimeoutError after a delay, unless the block ends first.
 
         Args:
-            only_if: asked at that time, whether it is to fail.
+            only_if: called after the delay; the future fails only if it returns True.
         """
         key = (waiting, only_if)
         self.set(key, left_s, partial(_fail, waiting, only_if))

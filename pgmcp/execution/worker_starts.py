@@ -12,7 +12,7 @@ from pgmcp.execution.worker_process import WorkerProcess
 logger = logging.getLogger(__name__)
 
 MAX_DELAY_WITHOUT_WORKERS_S: Final = 2.0
-"""Between attempts at a limit of connections, if callers wait who have no worker to wait for."""
+"""Longest delay between attempts at a limit of connections while callers wait and the pool has no worker."""
 
 FREE_ATTEMPTS: Final = 2
 """Failures in a row that cause no delay, because a restart of the database causes one or two."""
@@ -29,7 +29,7 @@ class WorkerStarts:
         database: its configured name, for messages.
         on_connected: called with each new worker.
         on_refused: called with the error if a start failed.
-        on_retry: called when `try_again_later` said so; workers may be started then.
+        on_retry: called after the delay of `try_again_later`; it may start workers.
         clock: seconds, monotonic.
 
     Attributes:
@@ -83,7 +83,7 @@ class WorkerStarts:
             start.add_done_callback(self._running.discard)
 
     def try_again_later(self, *, has_workers: bool) -> None:
-        """At a limit of connections, have workers started again after a delay."""
+        """At a limit of connections, call `on_retry` after a delay; otherwise do nothing."""
         if not self.is_limited or self._retry is not None:
             return
         delay_s = max(FIRST_DELAY_S, self._backoff.wait_s(self._clock()))

@@ -299,7 +299,7 @@ class ArgumentTypes:
     def _of_outputs(self, name: str) -> frozenset[int] | None:
         """Return the types of the outputs of a name, which are columns for the query around them."""
         if name not in self._types_of_outputs:
-            self._types_of_outputs[name] = None  # while they are found: one may be made of another
+            self._types_of_outputs[name] = None  # set during the search, because an output may use itself
             found = [self._in_common([each]) for each in self._outputs[name]]
             known = [each for each in found if each]
             are_known = len(known) == len(found)

@@ -145,9 +145,8 @@ class BodyText:
         follows_unicode_name = False
         for at, token in enumerate(tokens):
             word = token.text.lower()
-            if (
-                word == "uescape" and follows_unicode_name
-            ):  # its escapes differ from those that this module reads
+            # UESCAPE chooses another escape character than the one that `_decode` knows.
+            if word == "uescape" and follows_unicode_name:
                 return True
             if word == "execute" and self.language == "plpgsql" and not _runs_plain_text(tokens, at):
                 return True

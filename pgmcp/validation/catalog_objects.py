@@ -109,9 +109,9 @@ class CatalogFunction:
         settings: names of the settings that it sets for its own duration, in lower case.
         changes_caller: one of them is the caller's role or claim, so what it reads is read as another.
         result_types: names of the types made here that its result and its OUT parameters have.
-        is_written_cast: casts call it, all of them only where a statement writes them, and no CHECK does.
-        spares_literals: casts call it, none of them for a literal that becomes a value of a type: they are
-            written or, to a type made here, made by an assignment. No CHECK calls it.
+        is_written_cast: whether casts call it, all of them explicit, and no CHECK does.
+        spares_literals: whether casts call it but a literal never does: all of them are explicit, or
+            assignment casts to a user-defined type, and no CHECK calls it.
     """
 
     schema: str
@@ -264,12 +264,12 @@ class ResolutionFacts:
         types: the known types of arguments, and their casts.
         functions: PostgreSQL's own functions whose names the database uses, too.
         operators: likewise its operators.
-        columns: for the name of each relation that has a column called like a function: its schemas, each
-            with those columns.
+        columns: for the name of each relation that has a column with the name of a function: its schemas,
+            each with those columns.
         result_columns: for the name of each function, such columns that the rows of every overload have.
         fields: for the oid of each type of rows, such columns that it has.
-        rows: for the name of each relation its schemas, each with what is known of its rows; empty where they
-            have not been read. Composite types count as relations.
+        rows: for the name of each relation, its schemas, each with its rows; empty if they have not been
+            read. Composite types count as relations.
         rows_by_type: likewise, by the oid of their type.
         output_names: the names of the OUT parameters of all functions, by the function's name.
     """

@@ -24,7 +24,7 @@ TYPES_BY_SPECIAL_VALUE: Final = {
     "SVFOP_CURRENT_CATALOG": _NAME,
     "SVFOP_CURRENT_SCHEMA": _NAME,
 }
-"""The types by the kind of the node's SQLValueFunction."""
+"""The types of special values, by the `op` of an SQLValueFunction."""
 
 
 def type_of_constant(fields: Node) -> frozenset[int]:

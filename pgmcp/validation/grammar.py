@@ -120,10 +120,10 @@ def _statement(sql: str, raw: Node) -> Statement:
 
 
 def parse_with_parameters(sql: str) -> list[Statement]:
-    """Return the statements of a text in which a parameter `$1` is a column of that name.
+    """Return the statements of a text, with each parameter `$1` as a column of that name.
 
     Raises:
-        SqlRejectedError: if it is not PostgreSQL's syntax, or beyond the bounds.
+        SqlRejectedError: the text is not valid PostgreSQL syntax, or exceeds `pgmcp.validation.bounds`.
     """
     tokens = [token for token in tokenize(sql) if token.kind is TokenKind.PARAMETER]
     pieces, end = [], 0

@@ -97,7 +97,7 @@ def tokenize(sql: str) -> Iterator[Token]:
 
 
 def string_content(string: str) -> str:
-    """Return what stands between a string's quotes, as near as reading it for names needs."""
+    """Return the text between a string's quotes; escapes are decoded only as far as names in it need."""
     if string.startswith("$"):
         delimiter = string[: string.index("$", 1) + 1]
         return string[len(delimiter) : -len(delimiter)]

@@ -96,9 +96,8 @@ class Lookup:
             # Of pg_catalog, `found` has what operators and casts of the database call.
             places[path.index(PG_CATALOG)] = self._built_in_functions.get(name, [])
         chosen = self._types.choose(places, arguments) if arguments else _not_always_hidden(places, path)
-        if (
-            not chosen and arguments
-        ):  # the server should find no function; if it finds one, it can be any of them
+        if not chosen and arguments:
+            # The server should find no function. If it finds one, it can be any of them.
             chosen = [each for place in places for each in place if each.takes(arguments.count)]
         return [each for each in chosen if schema or each.schema != PG_CATALOG]
 

@@ -115,7 +115,7 @@ def names_beside_outputs(root: Node) -> frozenset[str] | None:
 
 
 def functions_in_from(root: Node) -> list[Node]:
-    """Return the items of FROM that are one function without ordinality and definitions of columns."""
+    """Return the items of FROM that are one function without WITH ORDINALITY and column definitions."""
     items = [value["RangeFunction"] for value in _dicts(root) if "RangeFunction" in value]
     return [each for each in items if _is_one_function(each)]
 

@@ -109,7 +109,7 @@ class TypeSystem:
             have not been read.
         results_by_function: the types of the results of all functions, by name; likewise.
         results_by_operator: likewise of operators.
-        plain_rows: the types of the rows of relations that inherit from no other and are of no other type.
+        plain_rows: the row types of relations that are no child, no partition and no typed table.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """Splits a body in PL/pgSQL into its variables and the SQL that it evaluates, as trees.
 
-PL/pgSQL gives the text of each expression and statement to PostgreSQL's parser. Where such a text begins and
-ends is decided by words outside of brackets (pl_gram.y: read_sql_construct), and so it is here. What is not
-read as a tree stays in `rest`.
+PL/pgSQL passes the text of each expression and statement to PostgreSQL's parser. It finds the end of such a
+text by words outside brackets (pl_gram.y: read_sql_construct); this module does the same. Text that cannot be
+read as a tree is listed in `rest`.
 """
 
 from collections import defaultdict
@@ -28,9 +28,9 @@ class PlpgsqlBody(NamedTuple):
 
     Attributes:
         roots: the trees of its expressions, each as a SELECT, and of its queries.
-        variables: the types that each of its own is declared with, without the parameters of the function;
-            None for one that has no fixed type.
-        rest: the start and end of what was not read as a tree.
+        variables: by name, the types with which the body declares a variable; None for one without a fixed
+            type. Parameters of the function are not included.
+        rest: start and end of each text that was not read as a tree.
         formats: the texts that RAISE prints, which are never run.
     """
 
@@ -57,7 +57,7 @@ def read_plpgsql(body: str) -> PlpgsqlBody | None:
 class _Reader(PlpgsqlText):
     """Reads one body from its first token to its last.
 
-    Raises ValueError where the body does not follow the grammar of PL/pgSQL as it is known here.
+    Raises ValueError if the body does not follow the grammar of PL/pgSQL that this module knows.
     """
 
     def __init__(self, body: str) -> None:
@@ -294,7 +294,7 @@ class _Reader(PlpgsqlText):
         self.expect(";")
 
     def _read_executed(self, end: str) -> None:
-        """Read the text that EXECUTE runs and what it is given; INTO only names variables."""
+        """Read the text that EXECUTE runs and its values after USING; INTO only names variables."""
         self.read_expression("into", "using", end)
         if self.take("into"):
             self.take("strict")

@@ -30,14 +30,14 @@ def read_type(text: str) -> Node | None:
 
 
 class PlpgsqlText:
-    """A place in the text of a body, with the trees of what was read before it.
+    """A position in the text of a body, with the trees of the text before it.
 
     Attributes:
         body: the text.
         tokens: of the text.
         at: the number of the next token.
         roots: the trees of the expressions, each as a SELECT, and of the queries.
-        rest: the start and end of what was not read as a tree.
+        rest: start and end of each text that was not read as a tree.
     """
 
     def __init__(self, body: str) -> None:

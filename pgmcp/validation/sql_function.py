@@ -20,7 +20,7 @@ class SqlFunction:
     Attributes:
         statements: the trees of its body; a parameter `$1` is a column of that name in them.
         parameters: the types of its parameters, by name and, for those that it is given, as `$1`.
-        all_parameters: likewise as PL/pgSQL counts them, where `$1` can also be one that is only returned.
+        all_parameters: likewise, as PL/pgSQL counts them: `$1` can also be an OUT parameter.
         result_types: what the last statement's columns become.
         defaults: each default of a parameter as a statement that selects it, and what it becomes.
         is_standard: its body is no string: BEGIN ATOMIC or RETURN.

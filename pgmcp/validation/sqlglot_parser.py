@@ -123,9 +123,8 @@ class BoundedParser(PostgresParser):
             self._advance(index - self._index)
 
     def _parse_disjunction(self) -> exp.Expr | None:
-        if (
-            self._curr.token_type in _QUERY_STARTS
-        ):  # sqlglot looks for an expression first, a dozen levels deep
+        # sqlglot would look for an expression first, a dozen levels deep.
+        if self._curr.token_type in _QUERY_STARTS:
             return None
         return self._parse_lone_operand(_AFTER_EXPRESSION) or super()._parse_disjunction()
 

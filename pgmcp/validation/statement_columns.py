@@ -62,12 +62,12 @@ class StatementColumns:
         return not known or self.column(name) is not None
 
     def row(self, name: str) -> frozenset[int]:
-        """Return the types of the rows that are called by a name in FROM."""
+        """Return the types of the rows that have this name in FROM."""
         return frozenset(self._row_types.get(name, {ANY_ROW}))
 
 
 def _find(relation: Node, facts: ResolutionFacts, path: Sequence[str]) -> list[RelationRows]:
-    """Return the relations of a name in all the path: the server skips schemas that the role may not use."""
+    """Return the relations of a name in all schemas of the path: the server skips unusable schemas."""
     if ANY_SCHEMA in path:
         return []
     schemas = facts.rows.get(relation["relname"], {})

@@ -1,4 +1,4 @@
-"""Finds what the trees of a function's body call: functions, operators, and `value.name` that calls one.
+"""Finds the calls in the trees of a function's body: `f(x)`, operators, and `value.name`.
 
 Names are resolved as in a statement: by the search path, and by the types of the arguments.
 """
@@ -24,12 +24,12 @@ class TypedCalls:
 
     Args:
         lookup: looks up functions and operators by name.
-        facts: what else in the catalog decides what a name means.
-        statement: of the body.
+        facts: further facts of the catalog that decide what a name means.
+        statement: one statement or expression of the body.
         variables: the parameters of the function, and what its body declares.
         path: the search path in the body.
-        are_fields_checked: `variable.name` is a field or an error, as in PL/pgSQL. In LANGUAGE sql it can be
-            a call.
+        are_fields_checked: whether `variable.name` is a field or an error, as in PL/pgSQL. In LANGUAGE sql,
+            it can be a call.
     """
 
     def __init__(
@@ -85,9 +85,9 @@ class TypedCalls:
                 yield from self._called_on({"ColumnRef": {"fields": [{"String": {"sval": qualifier}}]}}, name)
 
     def _is_column(self, qualifier: str, name: str) -> bool:
-        """Return whether `qualifier.name` is surely a column, or a field of a variable.
+        """Return True only if `qualifier.name` is certainly a column, or a field of a variable.
 
-        A relation inside a subquery may have the name of a variable, which is meant outside it.
+        A relation inside a subquery may have the name of a variable that the rest of the statement uses.
         """
         if qualifier in self._variables and not self._are_fields_checked:
             return False
@@ -117,6 +117,6 @@ class TypedCalls:
         if operator.operands is None:
             return None
         known = self._types.of_operands(operator.operands)
-        # A column that joins merge has a known type only where all columns of its name have that one.
+        # The type of a merged column is known only if all columns of its name have the same type.
         is_sure = not operator.is_merged or all(each and len(each) == 1 for each in known.types)
         return known if is_sure else CallArguments(known.count, [None] * known.count)

@@ -305,13 +305,14 @@ def resolution_facts(rows: Collection[list[Any]]) -> ResolutionFacts:
 def _rows_of_relations(
     rows: Iterable[list[Any]],
 ) -> tuple[set[int], dict[str, dict[str, RelationRows]]]:
-    """Return the types of rows that can be no others, and the rows of relations by name and schema."""
+    """Return the `plain_rows` of a `TypeSystem`, and the rows of relations by name and schema."""
     plain: set[int] = set()
     found: dict[str, dict[str, RelationRows]] = {}
     for _, schema, name, data in rows:
         type_oid, is_plain, columns = _decode_rows(data)
         found.setdefault(name, {})[schema] = RelationRows(type_oid, columns)
-        plain.update([type_oid] if is_plain else [])
+        if is_plain:
+            plain.add(type_oid)
     return plain, found
 
 

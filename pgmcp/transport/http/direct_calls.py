@@ -1,7 +1,7 @@
 """Answers plain tool calls without the SDK, which would decode and encode each result again.
 
-    POST ─▶ DirectCalls.read ─▶ a plain tool call ─▶ surface ─▶ one answer in JSON └────────▶ anything else ─▶
-                    the SDK
+    POST ─▶ DirectCalls.read ─▶ a plain tool call ─▶ surface ─▶ one answer in JSON
+                    └────────▶ anything else ─▶ the SDK
 
 Taken here: `tools/call` without progress, whose headers and body agree as the revision wants it. Every error,
 every refusal and every other request is the SDK's, and so is a call that may ask on its stream. A call that

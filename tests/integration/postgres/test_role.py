@@ -128,7 +128,7 @@ async def test_every_other_way_to_write_is_a_risk(new_database: Callable[[], str
         (f"it can become {others[1].strip(chr(34))}, which can do more than read",),
         ("it may write large objects",),
         ("it may change settings of the whole server with ALTER SYSTEM: jit, work_mem",),
-        ("it may set lo_compat_privileges, which a superuser sets otherwise",),
+        ("it may set lo_compat_privileges, which otherwise only a superuser may set",),
         ("it owns 1 relations, functions or schemas, on which it can grant itself any privilege",),
     ]
 
