@@ -96,7 +96,9 @@ _MAX_OBJECT_ATTEMPTS = 100
 _REPLY_START = re.compile(
     r"\{\s*[\"']?(?:answerable|sql|readings|reason|follow_up|assumptions)[\"']?\s*:", re.IGNORECASE
 )
-_STRING_OR_BRACE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
+# A string without an end does not match. Its escaped quotes must be skipped: to search for an end from each
+# one would take quadratic time.
+_STRING_OR_BRACE = re.compile(r'"(?:[^"\\]|\\.)*"|\\"|[{}]', re.DOTALL)
 
 _MAX_MEMBERS = 20
 _SQL_NAMES = ("sql_query", "sqlquery", "query", "statement")

@@ -328,6 +328,13 @@ def test_a_reading_inside_a_reply_that_is_cut_off_or_broken_is_not_the_answer(te
         parse_reply(text)
 
 
+def test_the_end_of_a_reply_is_searched_for_in_linear_time() -> None:
+    cut_off = '{"sql": "' + r"\"" * 200_000
+
+    with pytest.raises(ModelReplyError, match="no JSON object that ends"):
+        parse_reply(cut_off)
+
+
 def test_a_broken_reply_before_the_answer_does_not_matter() -> None:
     broken = f'{_BEGUN}[{_INNER}], "reason": "a "quoted" word"}}'
 
