@@ -121,6 +121,11 @@ def read_message(value: Any) -> Request | None:
     return Request(method, params, shown_id)
 
 
+def is_response(value: Any) -> bool:
+    """Return whether a JSON value answers a request."""
+    return isinstance(value, dict) and "method" not in value and ("result" in value or "error" in value)
+
+
 def _readable_id(value: Any) -> Id:
     return value if isinstance(value, str | int | float) and not isinstance(value, bool) else None
 

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.types import Message, Scope, Send
 
@@ -22,6 +22,9 @@ from pgmcp.identity import Principal
 from pgmcp.transport.http.authentication.principal import PRINCIPAL_KEY
 from pgmcp.transport.http.responses import event_of
 from pgmcp.transport.messages import notification
+
+if TYPE_CHECKING:
+    from pgmcp.fleet.answers import AnswerRelay, Question
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
 """Sends a request with this method and these parameters; returns the result, None for an error."""
@@ -32,25 +35,9 @@ MAX_RELAYED: Final = 100
 _PREFIX: Final = "question-"
 _SCOPE_KEY: Final = "pgmcp.ask"
 
-Key = tuple[str | None, str]
-"""The principal that was asked, and the question's id."""
-
-
-class AnswerRelay(Protocol):
-    """Passes answers on between the servers of a fleet."""
-
-    async def expect(self, question: Key) -> bool:
-        """Note that this server waits for an answer; return whether other servers know it."""
-
-    async def wait(self, question: Key) -> Any:
-        """Return the answer that another server has received. Without a time limit."""
-
-    async def pass_on(self, question: Key, result: Any) -> bool:
-        """Pass an answer on; return whether a server waits for it."""
-
 
 class EventStream:
-    """The response stream of a call, into which this server puts events of its own."""
+    """The response stream of a call, on which this server also sends events of its own."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -82,9 +69,9 @@ class Questions:
         relay: reaches the other servers of a fleet; None without one.
     """
 
-    def __init__(self, relay: AnswerRelay | None = None) -> None:
+    def __init__(self, relay: "AnswerRelay | None" = None) -> None:
         self._relay = relay
-        self._open: dict[Key, asyncio.Future[Any]] = {}
+        self._open: dict[Question, asyncio.Future[Any]] = {}
 
     @contextmanager
     def allow(self, scope: Scope, send: Send) -> Iterator[EventStream]:
@@ -121,7 +108,7 @@ class Questions:
             if listening is not None:
                 listening.cancel()
 
-    async def _listen(self, question: Key, answered: asyncio.Future[Any]) -> "asyncio.Task[None] | None":
+    async def _listen(self, question: "Question", answered: asyncio.Future[Any]) -> asyncio.Task[None] | None:
         """Wait in the background for an answer that another server receives."""
         relay = self._relay
         if relay is None or len(self._open) > MAX_RELAYED or not await relay.expect(question):
@@ -154,12 +141,5 @@ def ask_of(scope: Scope | None) -> Ask | None:
     return found
 
 
-def is_response(message: Mapping[str, Any]) -> bool:
-    """Return whether a JSON-RPC message answers a request."""
-    return (
-        isinstance(message, dict) and "method" not in message and bool(message.keys() & {"result", "error"})
-    )
-
-
-def _key(principal: Principal | None, request_id: str) -> Key:
+def _key(principal: Principal | None, request_id: str) -> "Question":
     return (None if principal is None else principal.id), request_id

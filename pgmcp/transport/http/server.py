@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from mcp.server.lowlevel.server import Server
@@ -24,10 +24,13 @@ from pgmcp.transport.http.handshakes import use_tls
 from pgmcp.transport.http.health import Check, Health
 from pgmcp.transport.http.host_check import HostCheck
 from pgmcp.transport.http.limits import HttpLimits, Shares
-from pgmcp.transport.http.questions import AnswerRelay, Questions
+from pgmcp.transport.http.questions import Questions
 from pgmcp.transport.http.requests import Exchanges
 from pgmcp.transport.http.sdk_server import build_sdk_server
 from pgmcp.transport.http.sessions import Sessions
+
+if TYPE_CHECKING:
+    from pgmcp.fleet.answers import AnswerRelay
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +77,7 @@ class HttpServer:
         proxies: Sequence[str] = (),
         metrics: Callable[[], bytes] | None = None,
         keys: Sequence[str] = (),
-        relay: AnswerRelay | None = None,
+        relay: "AnswerRelay | None" = None,
         sdk_server: Server[Any] | None = None,
     ) -> None:
         """Prepare to serve.
@@ -94,17 +97,7 @@ class HttpServer:
             surface, max_streams=limits.max_streams, max_streams_of_one=limits.max_streams_of_one
         )
         self._health = Health(check)
-        sdk_server = sdk_server or build_sdk_server(surface, self._changes)
-        # The bodies have been read and bounded, and the hosts checked, before the SDK sees a request.
-        self._managers = [
-            StreamableHTTPSessionManager(
-                sdk_server,
-                json_response=json_response,
-                stateless=True,
-                max_request_body_size=limits.max_body_bytes,
-            )
-            for json_response in (False, True)
-        ]
+        self._managers = _session_managers(sdk_server or build_sdk_server(surface, self._changes), limits)
         streaming, plain = map(StreamableHTTPASGIApp, self._managers)
         self._exchanges = Exchanges(
             streaming, plain, DirectCalls(surface), Sessions(keys), Questions(relay), limits
@@ -218,6 +211,22 @@ def _uvicorn_config(
         timeout_keep_alive=limits.keep_alive_s,
         timeout_graceful_shutdown=round(limits.stop_timeout_s) + _LAST_ANSWERS_TIMEOUT_S,
     )
+
+
+def _session_managers(sdk_server: Server[Any], limits: HttpLimits) -> list[StreamableHTTPSessionManager]:
+    """Return two managers: the first answers with event streams, the second with JSON.
+
+    Before they get a request, its body was read within the limits, and its host was checked.
+    """
+    return [
+        StreamableHTTPSessionManager(
+            sdk_server,
+            json_response=json_response,
+            stateless=True,
+            max_request_body_size=limits.max_body_bytes,
+        )
+        for json_response in (False, True)
+    ]
 
 
 def _quiet_libraries() -> None:

@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any, Final
 
-from pgmcp.transport.messages import notification
+from pgmcp.transport.messages import is_response, notification
 
 ELICIT: Final = "elicitation/create"
 
@@ -42,7 +42,7 @@ class Questions:
 
     def take(self, message: Any) -> bool:
         """Process a message if it is a response of the host; return whether it is."""
-        if not isinstance(message, dict) or "method" in message or not message.keys() & {"result", "error"}:
+        if not is_response(message):
             return False
         request_id = message.get("id")
         answered = self._open.get(request_id) if isinstance(request_id, str) else None
