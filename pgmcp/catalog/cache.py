@@ -12,7 +12,9 @@ from pgmcp.refreshing_cache import RefreshingCache
 _log = logging.getLogger(__name__)
 
 _MAX_SHARE_OF_READING = 0.1
-"""Minimum time between reads for missing names; otherwise wrong names could cause reads without end."""
+"""Maximum share of the time that reads for missing names may take; without it, wrong names could keep a large
+database reading its catalog.
+"""
 
 
 @dataclass(frozen=True, slots=True)

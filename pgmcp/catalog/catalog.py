@@ -168,7 +168,7 @@ class Catalog:
         )
 
     def find(self, name: str) -> Table | None:
-        """Return the table named by `table` (through the search path), `schema.table` or with the database.
+        """Return the table of `table` (through the search path), `schema.table` or `database.schema.table`.
 
         The exact spelling wins. Otherwise a spelling that differs only in case is accepted if it is
         unambiguous.

@@ -90,7 +90,7 @@ async def _read_row_security(fetch: Fetch) -> RowSecurity:
     try:
         return await read_row_security(fetch)
     except CatalogDeniedError as error:
-        logger.warning("the catalog could not be read for where row-level security applies (%s)", error)
+        logger.warning("the tables with row-level security could not be read from the catalog (%s)", error)
         return RowSecurity()
 
 

@@ -35,6 +35,9 @@ SAMPLE_TIMEOUT_S: Final = 1.0
 TOTAL_TIMEOUT_S: Final = 30.0
 """After this time no further table is sampled."""
 
+CLOSE_PATIENCE_S: Final = 0.25
+"""How long `ColumnSamples.close` waits for sampling to end by itself."""
+
 _ROW_COUNT, _WHOLE = -1, "whole"  # the place of the number of rows read, and its value if the pages are all
 _MAX_VALUE_CHARACTERS = 64
 _MAX_COLUMNS = 60
@@ -229,9 +232,6 @@ def _read_column(column: Column, counts: Mapping[str, int], *, is_whole: bool) -
         (is_whole or often > 1) and len(value) <= _MAX_VALUE_CHARACTERS for value, often in counts.items()
     )
     return ColumnSample(values=tuple(counts), may_hold_others=not is_whole) if is_list else ColumnSample()
-
-
-CLOSE_PATIENCE_S: Final = 0.25
 
 
 class ColumnSamples:

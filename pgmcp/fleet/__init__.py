@@ -3,7 +3,7 @@
     settings ─▶ sharing ─▶ connection ─▶ Redis
                   ├─ counts    budgets of requests and tokens, counted by the `limits` library
                   ├─ results   rows for later pages, sealed with a key that only the servers know
-                  └─ answers   of hosts, for calls that wait at another server
+                  └─ answers   hosts' answers, for calls that wait at another server
 
 connection   one pool of connections; every use has a time limit, and an outage is noticed once
 sharing      builds the others from the settings: counts for `pgmcp.rate_limit`, results and answers

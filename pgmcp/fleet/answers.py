@@ -1,10 +1,10 @@
-"""Answers of hosts that reached another server than the one whose call waits for them.
+"""Passes a host's answer on to the server whose call waits for it, if another server received it.
 
     waiting server    SET pgmcp:question:HASH, with an expiry ─▶ asks its host ─▶ BLPOP pgmcp:answer:HASH
-    receiving server  takes the question away, and pushes the answer, sealed, for `ANSWER_LIFETIME_S`
+    receiving server  deletes the question, and pushes the answer, sealed, for `ANSWER_LIFETIME_S`
 
-HASH is of the question's id and of the principal that was asked, so the answer of another principal finds no
-question. Each question takes one answer of at most `MAX_ANSWER_BYTES`.
+HASH is a hash of the question's id and of the principal that was asked, so another principal's answer finds
+no question. Each question takes one answer of at most `MAX_ANSWER_BYTES`.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ class AnswerRelay:
         return True
 
     async def wait(self, question: Question) -> Any:
-        """Return the answer that another server has received, None for an error. Without a time limit."""
+        """Wait without a time limit; return the answer that another server received, None for an error."""
         from redis.exceptions import RedisError
 
         key = _keys_of(question)[1]

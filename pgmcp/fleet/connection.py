@@ -21,7 +21,6 @@ from pgmcp.untrusted import escape_untrusted, shorten
 if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool, Redis
 
-
 logger = logging.getLogger(__name__)
 
 OPERATION_TIMEOUT_S: Final = 2.0
@@ -89,14 +88,12 @@ class SharedRedis:
 
         if self._is_away():
             raise SharedStorageError
-        # The wait for a slot does not count toward the timeout; on a busy machine it would look like an
-        # outage.
+        # The timeout does not include the wait for a slot, which would look like an outage on a busy machine.
         async with self._slots:
             if self._is_away():
                 raise SharedStorageError
-            self._next_probe_s = (
-                self._clock() + PROBE_INTERVAL_S
-            )  # during an outage, this attempt is the probe
+            # During an outage, this attempt is the probe.
+            self._next_probe_s = self._clock() + PROBE_INTERVAL_S
             try:
                 async with asyncio.timeout(self._timeout_s):
                     result = await work()
@@ -139,7 +136,7 @@ class SharedRedis:
             self._away_since_s = None
 
 
-def describe(error: Exception) -> str:
+def describe(error: BaseException) -> str:
     """Return the reason of a failure for a log line; a password is never part of it."""
     text = escape_untrusted(shorten(str(error), _MAX_REASON_CHARACTERS))
     return text or "it did not answer in time"
@@ -184,8 +181,6 @@ async def try_redis(url: str) -> Trial:
         SettingsError: the Redis client is not installed, or does not take the URL.
     """
     redis = SharedRedis(url, while_away="nothing is checked")
-    from redis.exceptions import RedisError
-
     client = redis.client()
     write = client.register_script(_TRIAL_WRITE)
 
@@ -197,11 +192,7 @@ async def try_redis(url: str) -> Trial:
     try:
         version = await redis.attempt(use)
     except SharedStorageError as error:
-        cause = error.__cause__
-        known = isinstance(cause, RedisError | OSError)
-        return Trial(
-            False, describe(cause) if known and isinstance(cause, Exception) else "no answer in time"
-        )
+        return Trial(False, describe(error.__cause__ or error))
     finally:
         await redis.close()
     return Trial(True, f"Redis {escape_untrusted(shorten(version, _MAX_VERSION_CHARACTERS))}".strip())

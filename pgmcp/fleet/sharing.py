@@ -14,9 +14,7 @@ from pgmcp.rate_limit import SharedCounts
 if TYPE_CHECKING:
     from pgmcp.fleet.answers import AnswerRelay
     from pgmcp.fleet.results import SharedResultStore
-    from pgmcp.rate_limit import SharedCounts
     from pgmcp.settings import RateLimitSettings, Settings
-
 
 KEY_PREFIX = "pgmcp"
 
@@ -43,7 +41,7 @@ class Sharing:
         answers: None if no keys are configured.
     """
 
-    counts: "SharedCounts"
+    counts: SharedCounts
     results: "SharedResultStore | None"
     answers: "AnswerRelay | None"
 

@@ -27,6 +27,7 @@ from pgmcp.generation.yaml_nodes import NodeReader, is_nothing
 if TYPE_CHECKING:
     import yaml
 
+Row = tuple[str | None, ...]
 
 FIELDS: Final = ("question", "also_asked_as", "tool", "description", "parameters", "sql")
 EVALUATION_FIELDS: Final = (
@@ -40,9 +41,6 @@ _PLAIN_KINDS: Final = (
     ParameterKind.TEXT,
 )
 _COLUMN = re.compile(r"[^.\s]+\.[^.\s]+(?:\.[^.\s]+)?")
-
-
-Row = tuple[str | None, ...]
 
 
 @dataclass(frozen=True)

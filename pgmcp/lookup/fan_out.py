@@ -32,7 +32,7 @@ _WEIGHED: Final = frozenset(
     {"sum", "avg", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp"}
     | {"mode", "percentile_cont", "percentile_disc"}
 )
-# Amounts per use: a sum over the rows that refer to them usually intends to repeat them.
+# Amounts per unit, such as a price: a sum over rows that refer to them repeats them on purpose, usually.
 _UNIT_WORD_LIST: Final = """
 age capacity cost credits distance duration fee height hours length level msrp points price quantity rank rate
 rating salary score size wage weight year

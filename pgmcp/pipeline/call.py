@@ -203,7 +203,8 @@ class QueryOptions(CallOptions, frozen=True, kw_only=True):
 
     Attributes:
         reading: how the question should be read; "" leaves it open.
-        earlier: what the question refers to, for the model; a verified question is found without it.
+        earlier: the question and SQL that this question refers to, for the model; a verified question is
+            found without it.
     """
 
     return_type: ReturnType = ReturnType.RESULT

@@ -21,8 +21,7 @@ from pgmcp.pipeline.tracer import Tracer
 from pgmcp.pipeline.writing import SqlWriter, unanswerable
 
 SECOND_ANSWER_RESERVE_S: Final = 1.0
-"""Share of a call's time that a second attempt must not use, so that the first answer can still be returned.
-"""
+"""Time at the end of a call that a second attempt leaves free, so that the first answer can be returned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ MAX_CALLER_CHARACTERS: Final = 100
 """Maximum length of a host's name and version, which go into logs."""
 
 ELICITATION_VERSIONS: Final = ("2025-06-18", "2025-11-25")
-"""Those in which a server may ask a person with `elicitation/create` while a call waits."""
+"""Protocol versions in which a server may ask a person with `elicitation/create` while a call waits."""
 
 APPS_EXTENSION: Final = "io.modelcontextprotocol/ui"
 APP_MIME_TYPE: Final = "text/html;profile=mcp-app"

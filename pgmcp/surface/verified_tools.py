@@ -27,14 +27,12 @@ if TYPE_CHECKING:
     from pgmcp.pipeline import Pipeline
     from pgmcp.surface import Backend
 
-
 logger = logging.getLogger(__name__)
-
-_LEFT_OUT: Final = ("", "null")
-
 
 WATCH_INTERVAL_S: Final = 5.0
 """How often the file's modification time is read; a tool call and a list of tools read it, too."""
+
+_LEFT_OUT: Final = ("", "null")
 
 
 class VerifiedTools:

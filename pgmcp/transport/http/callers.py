@@ -29,7 +29,7 @@ def caller_of(
     *,
     params: Mapping[str, Any] | None = None,
 ) -> Caller:
-    """Return the caller; before 2026-07-28 only the session says more than the HTTP client's name.
+    """Return the caller; before 2026-07-28, its host's name and abilities are those of the session.
 
     Args:
         params: parameters of a call that may repeat an earlier one, with a person's answer.

@@ -1,12 +1,12 @@
 """Answers plain tool calls without the SDK, which would decode and encode each result again.
 
     POST ─▶ DirectCalls.read ─▶ a plain tool call ─▶ surface ─▶ one answer in JSON
-                    └────────▶ anything else ─▶ the SDK
+                    └─────────▶ anything else ─▶ the SDK
 
-Taken here: `tools/call` without progress, whose headers and body agree as the revision wants it. Every error,
-every refusal and every other request is the SDK's, and so is a call that may ask on its stream. A call that
-is still running after `KEEP_ALIVE_S` goes on as a stream of events, with comments that keep proxies from
-timing out.
+A plain tool call is a `tools/call` without progress, whose headers and body agree as the protocol's version
+requires. The SDK answers all other requests, invalid ones too, and calls that may ask on their stream. A call
+that is still running after `KEEP_ALIVE_S` continues as a stream of events, with comments that keep proxies
+from timing out.
 """
 
 import asyncio

@@ -1,9 +1,8 @@
 """Allow-lists of the Host and Origin headers, so that no website reaches the server through a browser.
 
-Pages of allowed origins may read answers (CORS, Fetch standard).
-
 A web page can call a server on the user's machine, directly or by DNS rebinding. The browser then sends the
-page's origin, or the page's host name. Neither is on these lists.
+page's origin, or the page's host name. Neither is on these lists. Pages of allowed origins may read answers
+(CORS, Fetch standard).
 """
 
 import re
@@ -21,12 +20,9 @@ LOOPBACK_ORIGINS: Final = tuple(
 
 _MAX_PORT: Final = 65_535
 _HOST: Final = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>\d{1,5}))?")
-
-
 _REQUEST_HEADER: Final = re.compile(
     r"accept|authorization|content-type|last-event-id|mcp-[a-z0-9-]+|traceparent|tracestate|baggage"
 )
-
 _MAX_AGE_S: Final = 600
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from pgmcp.identity import Principal
 
 SHARE_OF_ONE: Final = 4
-"""One principal may use one such part of the total."""
+"""One principal may use at most the total divided by this number."""
 
 
 @dataclass(frozen=True, slots=True)

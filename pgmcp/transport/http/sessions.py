@@ -1,10 +1,11 @@
-"""What a host before 2026-07-28 said in `initialize`, which it sends back with every request.
+"""Sessions of hosts before 2026-07-28, whose ids contain what the host said in `initialize`.
 
-    initialize ─▶ its answer has Mcp-Session-Id: what matters of the host, encrypted, bound to the principal
-    request    ─▶ with that id ─▶ `HostFacts`; with none, or one that cannot be read ─▶ as without a session
+    initialize ─▶ the answer has Mcp-Session-Id: `HostFacts`, encrypted, bound to the principal
+    request    ─▶ with that id ─▶ `HostFacts`
+                  without an id, or with one that cannot be read ─▶ no session
 
-The server keeps nothing, so any server with the same keys can read the id. An id never leads to 404: it
-grants nothing, and many hosts do not initialize again.
+The server stores nothing, so any server with the same keys can read the id. An id that cannot be read is not
+answered with 404, because an id grants nothing, and many hosts do not initialize again.
 """
 
 import secrets
@@ -27,7 +28,7 @@ _MAX_ID_CHARACTERS: Final = 2_000
 
 
 class HostFacts(msgspec.Struct, frozen=True, array_like=True):
-    """What matters of a host.
+    """The facts about a host that later requests need.
 
     Attributes:
         name: its name and version.
@@ -51,7 +52,7 @@ class Sessions:
         self._sealer = Sealer(keys or (secrets.token_urlsafe(32),), purpose=b"pgmcp: sessions")
 
     def open(self, params: Mapping[str, Any], principal: Principal | None) -> str | None:
-        """Return the id for a host with these parameters of `initialize`; None if it needs none."""
+        """Return the id for a host with these parameters of `initialize`; None if it needs no session."""
         requested, capabilities = params.get("protocolVersion"), params.get("capabilities")
         version = requested if requested in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
         can_ask = version in ELICITATION_VERSIONS and shows_forms(capabilities)
@@ -61,7 +62,7 @@ class Sessions:
         return self._sealer.seal(msgspec.json.encode(facts), bound_to=_binding(principal)).hex()
 
     def read(self, session_id: str | None, principal: Principal | None) -> HostFacts | None:
-        """Return what an id says of its host; None if it was not made here for this principal."""
+        """Return the facts in an id; None if no server with these keys made it for this principal."""
         if not session_id or len(session_id) > _MAX_ID_CHARACTERS:
             return None
         try:

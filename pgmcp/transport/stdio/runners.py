@@ -1,9 +1,9 @@
-"""Tasks that answer requests, and are used again.
+"""Tasks that answer requests, and are reused.
 
-A new task begins one turn of the event loop after it was created. A task that has answered its request waits
-here for the next one, and begins with it at once. A statement for an idle worker is therefore sent in the
-turn in which the host's line is read, and its answer is written in the turn in which the worker's reply is
-read (`pgmcp.prompt_future`).
+A new task starts one turn of the event loop after it is created. A task that has answered its request waits
+here for the next one, and starts it at once. So a statement for an idle worker is sent in the same turn in
+which the host's line is read, and its answer is written in the same turn in which the worker's reply is read
+(`pgmcp.prompt_future`).
 """
 
 import asyncio
@@ -13,24 +13,24 @@ from typing import Final
 from pgmcp.prompt_future import PromptFuture
 
 MAX_IDLE: Final = 64
-"""Tasks that are kept; each takes about 2 KB."""
+"""Maximum number of tasks that are kept; each takes about 2 KB."""
 
 Work = Callable[[], Awaitable[None]]
 
 
 class Runners:
-    """Runs works at once, in tasks that are kept. For one event loop."""
+    """Runs functions at once, in tasks that are kept. For one event loop."""
 
     def __init__(self) -> None:
         self._idle: list[tuple[asyncio.Task[None], PromptFuture[Work]]] = []
 
     def start(self, work: Work, note_task: Callable[[asyncio.Task[None]], None]) -> None:
-        """Run a work until it waits for something; the rest of it follows when that is there.
+        """Run a function in an idle task, up to its first wait; without an idle task, create one for it.
 
-        A context variable that a work sets and does not reset is still set for the task's next work.
+        If the function sets a context variable and does not reset it, the next function in the task sees it.
 
         Args:
-            note_task: called first, with the task that runs the work. A cancelled task is not used again.
+            note_task: called first, with the task. A cancelled task is not reused.
         """
         if self._idle:
             task, given = self._idle.pop()

@@ -18,8 +18,6 @@ PREFIX: Final = "pgmcp_"
 """Prefix by which people and secret scanners recognise a token."""
 
 _RANDOM_BYTES: Final = 32
-
-
 _NAME: Final = re.compile(r"[\w.@-]{1,200}")
 
 
