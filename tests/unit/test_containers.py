@@ -103,6 +103,46 @@ def test_every_setting_in_the_compose_file_exists_and_together_they_are_valid(
     )
 
 
+@pytest.mark.parametrize("service", ["pgmcp", "pgmcp-1"])
+def test_the_models_key_is_a_secret_file_if_one_is_named(service: str, tmp_path: Path) -> None:
+    file = tmp_path / "openai_api_key"
+    file.write_text("the-models-key\n")
+    declared = COMPOSE["secrets"]["openai_api_key"]["file"]
+    assert "openai_api_key" in COMPOSE["services"][service]["secrets"]
+
+    without, with_file = (
+        {
+            name: interpolated(str(text), environ)
+            for name, text in COMPOSE["services"][service]["environment"].items()
+            if name.startswith("PG_MCP_OPENAI_")
+        }
+        for environ in ({}, {"PG_MCP_OPENAI_API_KEY_FILE": str(file)})
+    )
+    mounted = with_file | {
+        "PG_MCP_OPENAI_API_KEY_FILE": with_file["PG_MCP_OPENAI_API_KEY_FILE"].replace(
+            "/run/secrets/openai_api_key",
+            interpolated(declared, {"PG_MCP_OPENAI_API_KEY_FILE": str(file)}),
+        )
+    }
+
+    assert interpolated(declared, {}) == "/dev/null"
+    located = {"PG_MCP_DATABASE_HOST": "database"}
+    assert not load_settings(located | without, env_file=None).openai.is_configured
+    key = load_settings(located | mounted, env_file=None).openai.api_key
+    assert key is not None
+    assert key.get_secret_value() == "the-models-key"
+
+
+def interpolated(text: str, environ: dict[str, str]) -> str:
+    """Return a text of the compose file with its variables replaced, as `docker compose` does it."""
+
+    def replace(found: re.Match[str]) -> str:
+        name, operator, word = found.groups()
+        return word if bool(environ.get(name)) == (operator == ":+") else environ.get(name, "")
+
+    return re.sub(r"\$\{(\w+)(:[-+])([^}]*)\}", replace, text)
+
+
 def test_the_fleet_fits_what_it_shares() -> None:
     services = COMPOSE["services"]
     servers = [name for name, service in services.items() if name.startswith("pgmcp-")]
@@ -140,7 +180,8 @@ def test_every_secret_and_file_of_the_compose_file_is_declared_and_there(tmp_pat
     ]
 
     assert used == COMPOSE["secrets"].keys()
-    assert all((tmp_path / secret["file"]).stat().st_size for secret in COMPOSE["secrets"].values())
+    required = [secret["file"] for secret in COMPOSE["secrets"].values() if "${" not in secret["file"]]
+    assert all((tmp_path / file).stat().st_size for file in required)
     assert [name for name in mounted if not (ROOT / name).is_file()] == []
 
 
