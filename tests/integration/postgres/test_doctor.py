@@ -17,6 +17,7 @@ from pgmcp.cli.doctor.safety_checks import check_read_only
 from pgmcp.serve import open_pipeline
 from pgmcp.settings import load_settings
 from pgmcp.settings.origins import find_address
+from testing.issuer import RESOURCE, Issuer
 from testing.mcp_server import SHOP_CONTEXT
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.tcp_proxy import tcp_proxy
@@ -64,6 +65,25 @@ async def test_a_wrong_port_is_named(shop_url: str) -> None:
     assert "127.0.0.1:1" in failure.text
     assert failure.hint.startswith("no server listens on that host and port")
     assert "PG_MCP_DATABASE_PORT" in failure.hint
+
+
+async def test_the_issuer_and_the_fleet_are_checked_whether_the_database_answers_or_not(
+    shop_url: str,
+) -> None:
+    with Issuer() as issuer:
+        results = await examine(
+            {
+                "PG_MCP_DATABASE_URL": with_parts(shop_url, port=1),
+                "PG_MCP_HTTP_PUBLIC_URL": RESOURCE,
+                "PG_MCP_HTTP_ISSUER": issuer.url,
+                "PG_MCP_RATE_LIMIT_STORAGE_URL": "redis://127.0.0.1:9/0",
+            }
+        )
+
+    assert results["http: issuer"].status is Status.OK
+    fleet = [result.status for check, result in results.items() if check.startswith("fleet")]
+    assert fleet == [Status.FAIL]
+    assert results[CONNECTION].status is Status.FAIL
 
 
 async def test_a_port_of_something_else_is_named() -> None:
