@@ -22,5 +22,6 @@ health         /healthz and /readyz
 limits         limits of one client
 server         the whole server, from the first connection to the last
 
-The SDK, Starlette and uvicorn are imported in this package only; the stdio transport starts without them.
+Of the server's code, only this package imports the SDK, Starlette and uvicorn, so the stdio transport starts
+without them. `pgmcp.demo` imports the SDK, too: its tour is a client.
 """
