@@ -167,10 +167,15 @@ class Failure:
 
 @dataclass
 class Load:
-    """Callers who call all the time, each checking that the answer is to its own call."""
+    """Callers who call all the time, each checking that the answer is to its own call.
+
+    Attributes:
+        places: the databases that answered, and whether a standby did.
+    """
 
     port: int
     answered: Counter[str] = field(default_factory=Counter)
+    places: set[tuple[str, bool]] = field(default_factory=set)
     failures: list[Failure] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _is_over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -204,7 +209,7 @@ class Load:
     async def _call(
         self, client: httpx2.AsyncClient, database: str, name: str, word: str, *, is_long: bool
     ) -> None:
-        sql = f"select '{word}' as word"
+        sql = f"select '{word}' as word, pg_is_in_recovery() as on_standby"
         if is_long:
             sql += ", n, repeat('x', 20) as filler from generate_series(1, 400) as n"
         began_s = time.monotonic()
@@ -214,7 +219,9 @@ class Load:
             return
         assert message["id"] == body["id"]
         structured = message["result"]["structuredContent"]
-        assert {row[0] for row in structured["rows"]} == {word}
+        ((answered_word, on_standby),) = {tuple(row[:2]) for row in structured["rows"]}
+        assert answered_word == word
+        self.places.add((database, on_standby))
         if is_long:
             await self._read_next_rows(client, name, word, began_s, str(message))
 
@@ -318,6 +325,8 @@ async def test_nothing_is_lost_but_what_was_in_flight_and_no_answer_reaches_anot
     assert {each.database for each in of_pgbouncer} <= {"shop"}
     assert [each for each in of_pgbouncer if each.began_s > recovered_at_s] == []
     assert load.answered.keys() == {"shop", "replica", "kept"}
+    # The replica's URL prefers the standby, and may reach the primary while the machine is busy.
+    assert load.places - {("replica", False)} == {("shop", False), ("replica", True)}
 
 
 def lost(failures: list[Failure]) -> list[Failure]:
