@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -33,11 +33,21 @@ class HttpServerProcess:
         port: the port it listens on.
     """
 
-    def __init__(self, environment: Mapping[str, str], folder: Path, address: str = "127.0.0.1:0") -> None:
-        """Start the server in `folder`, and wait until its log names the port."""
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        folder: Path,
+        address: str = "127.0.0.1:0",
+        options: Sequence[str] = (),
+    ) -> None:
+        """Start the server in `folder`, and wait until its log names the port.
+
+        Args:
+            options: further options of `pgmcp serve`.
+        """
         self.log = ""
         self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--http", address],
+            [*COMMAND, "serve", "--http", address, *options],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env=dict(environment),

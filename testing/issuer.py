@@ -58,6 +58,7 @@ class Issuer:
         keys: the published keys.
         opaque: answers of introspection by token.
         is_down: whether it answers 503 to everything.
+        answers: cleared, it holds every answer back until it is set again.
         requests: number of requests by path.
     """
 
@@ -65,6 +66,8 @@ class Issuer:
         self.keys = [SigningKey()]
         self.opaque: dict[str, dict[str, Any]] = {}
         self.is_down = False
+        self.answers = threading.Event()
+        self.answers.set()
         self.requests: Counter[str] = Counter()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -105,6 +108,7 @@ class Issuer:
 
     def answer(self, path: str, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
         self.requests[path] += 1
+        self.answers.wait()
         if self.is_down:
             return 503, {}
         if path == "/.well-known/openid-configuration":
@@ -128,6 +132,7 @@ class Issuer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.answers.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

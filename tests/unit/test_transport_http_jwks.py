@@ -6,11 +6,17 @@ from collections.abc import AsyncIterator, Iterator
 import anyio
 import httpx2
 import pytest
+from starlette.datastructures import Headers
 
-from pgmcp.transport.http.authentication.fetching import Fetcher
+from pgmcp.identity import Principal
+from pgmcp.transport.http.authentication.challenge import ProtectedResource
+from pgmcp.transport.http.authentication.fetching import TIMEOUT_S, Fetcher
+from pgmcp.transport.http.authentication.gate import Gate
 from pgmcp.transport.http.authentication.jwks import COOLDOWN_S, REFRESH_AFTER_S, KeySet
 from pgmcp.transport.http.authentication.jwt_tokens import IssuerKeys, JwtTokens
 from pgmcp.transport.http.authentication.principal import IssuerUnavailableError, TokenRefusedError
+from pgmcp.transport.http.authentication.static_tokens import StaticTokens, digest_of, new_token
+from testing.activity import until
 from testing.issuer import RESOURCE, Issuer, SigningKey
 
 pytestmark = pytest.mark.anyio
@@ -27,9 +33,9 @@ def issuer() -> Iterator[Issuer]:
 class Verifier:
     """The verifier of an issuer's tokens, and its clock."""
 
-    def __init__(self, issuer: Issuer) -> None:
+    def __init__(self, issuer: Issuer, *, timeout_s: float = TIMEOUT_S) -> None:
         self.now_s = 0.0
-        self._fetcher = Fetcher()
+        self._fetcher = Fetcher(timeout_s=timeout_s)
         source = IssuerKeys(self._fetcher, issuer.url, None)
         self.keys = KeySet(source.fetch, outage_s=OUTAGE_S, clock=lambda: self.now_s)
         self.tokens = JwtTokens(
@@ -112,6 +118,28 @@ async def test_tokens_that_come_while_a_new_key_is_fetched_wait_for_it(issuer: I
 
     assert names == ["alice"] * 5
     assert issuer.requests["/keys"] == 2
+
+
+async def test_a_static_token_is_taken_while_the_issuer_hangs(issuer: Issuer) -> None:
+    robot = new_token()
+    issuer.answers.clear()
+    async with Verifier(issuer, timeout_s=600) as verifier:
+        static_tokens = StaticTokens({"robot": digest_of(robot)})
+        gate = Gate(ProtectedResource(RESOURCE, (), frozenset()), static_tokens, verifier.tokens)
+
+        async def name_of(token: str) -> str:
+            admitted = await gate.admit(Headers({"authorization": f"Bearer {token}"}))
+            assert isinstance(admitted, Principal)
+            return admitted.name
+
+        waiting = asyncio.create_task(name_of(issuer.token()))
+        with anyio.fail_after(60):
+            await asyncio.to_thread(until, lambda: issuer.requests.total() > 0, "the keys are requested")
+            assert await name_of(robot) == "robot"
+        assert not waiting.done()
+        issuer.answers.set()
+
+        assert await waiting == "alice"
 
 
 class _Dripping(httpx2.AsyncBaseTransport):

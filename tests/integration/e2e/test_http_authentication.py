@@ -67,7 +67,8 @@ def guarded(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             audit_file=str(folder / "audit.jsonl"),
             LOG_LEVEL="DEBUG",
         )
-        with HttpServerProcess(environment, folder) as server:
+        proxies = ("--forwarded-allow-ips", "127.0.0.1")
+        with HttpServerProcess(environment, folder, options=proxies) as server:
             yield Guarded(server, issuer, token, folder / "audit.jsonl")
     assert "Traceback" not in server.log
     for secret in (token, hashes[1].partition("=")[2], CLIENT[1], "eyJ"):
@@ -130,6 +131,15 @@ def test_a_wrong_host_is_refused_before_a_token_is_looked_at(client: httpx2.Clie
     assert call(client, guarded.static_token, Host="evil.example").status_code == 421
     metadata = client.get("/.well-known/oauth-protected-resource", headers={"Host": "evil.example"})
     assert metadata.status_code == 421
+
+
+def test_the_address_that_a_proxy_of_the_command_line_names_is_logged(
+    client: httpx2.Client, guarded: Guarded
+) -> None:
+    refused = call(client, None, Host="evil.example", **{"X-Forwarded-For": "203.0.113.7"})
+
+    assert refused.status_code == 421
+    guarded.server.until_logged(re.compile(r"a request from 203\.0\.113\.7 is refused"))
 
 
 @pytest.mark.parametrize(
@@ -302,11 +312,15 @@ def _opaque(issuer: Issuer, **changes: Any) -> str:
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_forged_token_is_refused(client: httpx2.Client, guarded: Guarded, name: str) -> None:
-    response = call(client, FORGED[name](guarded.issuer))
+    token = FORGED[name](guarded.issuer)
+    response = call(client, token)
 
     assert response.status_code == 401, name
     assert challenge(response)["error"] == "invalid_token"
     assert "Traceback" not in response.text
+    if token != ".":  # the only one that a sentence contains
+        assert token not in response.text
+        assert token not in response.headers["www-authenticate"]
 
 
 def test_a_scope_that_is_an_object_is_no_scope(client: httpx2.Client, guarded: Guarded) -> None:
