@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import json
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,6 +22,7 @@ from pgmcp.surface.caller import Caller
 from pgmcp.surface.extensions import choose_unused
 from pgmcp.surface.reply import ToolReply
 from pgmcp.surface.tools import Tool, present
+from pgmcp.tokens import estimate_tokens
 from pgmcp.untrusted import escape_untrusted
 
 if TYPE_CHECKING:
@@ -28,6 +30,11 @@ if TYPE_CHECKING:
     from pgmcp.surface import Backend
 
 logger = logging.getLogger(__name__)
+
+MAX_TOKENS: Final = 700
+"""Maximum of all verified tools together; with pgmcp's own, a host shows its model at most 2,000 tokens."""
+
+_SHOWN_TO_MODELS: Final = ("name", "description", "inputSchema")
 
 WATCH_INTERVAL_S: Final = 5.0
 """How often the file's modification time is read; a tool call and a list of tools read it, too."""
@@ -93,14 +100,13 @@ class VerifiedTools:
 
     def _choose(self, contexts: Mapping[str, DatabaseContext]) -> None:
         own = {name: contexts[name] for name in self._databases if name in contexts}
-        self.offer = choose_tools(own, max_tools=self._max_tools)
+        self.offer = offer_tools(own, self._databases, max_tools=self._max_tools)
         self.known = {each.name: self._tool(each) for each in self.offer.tools}
         for problem in self.offer.problems:
             logger.warning("database %s: %s", problem.database, problem.text)
 
     def _tool(self, tool: VerifiedTool) -> Tool:
-        database = tool.database if len(self._databases) > 1 else ""
-        definition = define(tool.verified, database)
+        definition = _define_among(tool, self._databases)
         if meta := {key: each for extension in self._extensions for key, each in extension.tool_meta.items()}:
             definition["_meta"] = meta
         run = partial(_run, tool, self._extensions)
@@ -159,6 +165,28 @@ def define(verified: VerifiedQuestion, database: str = "") -> dict[str, Any]:
             "openWorldHint": False,
         },
     }
+
+
+def offer_tools(
+    contexts: Mapping[str, DatabaseContext], databases: Sequence[str], *, max_tools: int
+) -> Offer:
+    """Return the tools to offer, within `max_tools` and `MAX_TOKENS`."""
+    return choose_tools(
+        contexts,
+        max_tools=max_tools,
+        max_tokens=MAX_TOKENS,
+        count_tokens=lambda tool: estimate_definition(_define_among(tool, databases)),
+    )
+
+
+def estimate_definition(definition: Mapping[str, Any]) -> int:
+    """Return the estimated tokens of a tool's definition, as far as hosts show it to a model."""
+    shown = {key: definition[key] for key in _SHOWN_TO_MODELS}
+    return estimate_tokens(json.dumps(shown, ensure_ascii=False, separators=(",", ":")))
+
+
+def _define_among(tool: VerifiedTool, databases: Sequence[str]) -> dict[str, Any]:
+    return define(tool.verified, tool.database if len(databases) > 1 else "")
 
 
 async def _run(

@@ -345,7 +345,9 @@ def test_tools_of_several_databases_need_different_names(path: Path) -> None:
         "two": DatabaseContext(verified=(count, VerifiedQuestion("R?", "SELECT 2", tool="other"))),
     }
 
-    both, few, none = (choose_tools(contexts, max_tools=most) for most in (2, 1, 0))
+    both, few, none = (
+        choose_tools(contexts, max_tools=most, max_tokens=10, count_tokens=lambda _: 5) for most in (2, 1, 0)
+    )
 
     assert [(tool.database, tool.name) for tool in both.tools] == [("one", "count"), ("two", "other")]
     assert [problem.text for problem in both.problems] == [
@@ -353,6 +355,17 @@ def test_tools_of_several_databases_need_different_names(path: Path) -> None:
     ]
     assert "at most 1 are (PG_MCP_SERVER_VERIFIED_TOOLS)" in few.problems[1].text
     assert none == Offer(problems=())
+
+
+def test_tools_that_do_not_fit_their_tokens_are_named_and_later_ones_may_fit() -> None:
+    tools = [VerifiedQuestion(f"Q{size}?", "SELECT 1", tool=f"t{size}") for size in (6, 5, 4)]
+    contexts = {"main": DatabaseContext(verified=tuple(tools))}
+
+    offer = choose_tools(contexts, max_tools=9, max_tokens=10, count_tokens=lambda tool: int(tool.name[1:]))
+
+    assert [tool.name for tool in offer.tools] == ["t6", "t4"]
+    (problem,) = offer.problems
+    assert problem.text.startswith("tool t5 is not offered: it takes about 5 tokens, and all tools")
 
 
 def test_a_listener_is_called_when_a_valid_version_was_read(path: Path) -> None:

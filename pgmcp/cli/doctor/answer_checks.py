@@ -1,7 +1,6 @@
 """Checks of the basis of answers: statistics, names, verified questions, and data sent to the model."""
 
 import asyncio
-import json
 from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog
@@ -12,11 +11,9 @@ from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unrea
 from pgmcp.execution.policy import find_vital
 from pgmcp.generation.context_check import explain_unknown_names, find_unknown_names
 from pgmcp.generation.context_file import DatabaseContext
-from pgmcp.generation.offered_tools import choose_tools
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.lookup.scope_check import find_unmatched_columns, find_unmatched_schemas
-from pgmcp.surface.verified_tools import define
-from pgmcp.tokens import estimate_tokens
+from pgmcp.surface.verified_tools import define, estimate_definition, offer_tools
 from pgmcp.untrusted import escape_untrusted
 
 _STATISTICS_SQL: Final = """
@@ -228,7 +225,7 @@ async def check_verified_tools(context: CheckContext, check: str) -> CheckResult
     """Report the tools of the context file that are offered, and the mistakes in others."""
     databases = context.pipeline.databases
     contexts = {name: await asyncio.to_thread(databases.get(name).context) for name in databases.names}
-    offer = choose_tools(contexts, max_tools=context.settings.server.verified_tools)
+    offer = offer_tools(contexts, databases.names, max_tools=context.settings.server.verified_tools)
     own = [tool for tool in offer.tools if tool.database == context.database.name]
     problems = list(contexts[context.database.name].problems)
     problems += [each.text for each in offer.problems if each.database == context.database.name]
@@ -241,10 +238,9 @@ async def check_verified_tools(context: CheckContext, check: str) -> CheckResult
         )
     if not own:
         return None
-    definitions = json.dumps([define(tool.verified) for tool in own], ensure_ascii=False)
+    tokens = sum(estimate_definition(define(tool.verified)) for tool in own)
     return CheckResult(
         Status.OK,
         check,
-        f"{enumerate_some([tool.name for tool in own])}: about {estimate_tokens(definitions)} tokens of each "
-        "conversation",
+        f"{enumerate_some([tool.name for tool in own])}: about {tokens} tokens of each conversation",
     )

@@ -32,6 +32,10 @@ def compact(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def shown_to_models(tools: list[Tool]) -> list[Tool]:
+    return [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in tools]
+
+
 def test_every_tool_only_reads_and_says_so(tools: list[Tool]) -> None:
     for tool in tools:
         assert tool["annotations"]["readOnlyHint"] is True
@@ -72,21 +76,31 @@ def test_all_definitions_together_stay_within_their_budget(tools: list[Tool]) ->
 def test_what_hosts_put_before_their_model_stays_within_the_budget_by_our_own_count(
     tools: list[Tool],
 ) -> None:
-    shown = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in tools]
-
-    assert estimate_tokens(compact(shown)) < BUDGET_TOKENS
+    assert estimate_tokens(compact(shown_to_models(tools))) < BUDGET_TOKENS
 
 
-def test_a_folder_for_exports_adds_their_argument_within_the_same_budget(
+def test_exports_and_verified_tools_stay_within_the_same_budget(
     start_server: StartServer, shop_environment: dict[str, str], tmp_path: Path
 ) -> None:
-    tools = list_tools(start_server(shop_environment | {"PG_MCP_SERVER_EXPORT_DIR": str(tmp_path)}))
+    context = tmp_path / "context.yaml"
+    context.write_text(
+        "databases:\n  shop:\n    verified:\n"
+        + "".join(
+            f"      - {{question: Q{n}, tool: q{n}, sql: 'SELECT {n}', description: {'word ' * 70}}}\n"
+            for n in range(10)
+        )
+    )
+    exporting = {"PG_MCP_SERVER_EXPORT_DIR": str(tmp_path), "PG_MCP_CONTEXT_FILE": str(context)}
+    listed = list_tools(start_server(shop_environment | exporting))
+    tools = [tool for tool in listed if tool["title"] not in {f"Q{n}" for n in range(10)}]
     arguments = {tool["name"]: list(tool["inputSchema"]["properties"]) for tool in tools}
 
     assert arguments["query"][-2:] == ["chart", "export"]
     assert arguments["execute_sql"] == ["sql", "database", "limit", "chart", "export"]
     assert len(compact(tools).encode()) / JSON_BYTES_PER_TOKEN < BUDGET_TOKENS
     assert [tool["name"] for tool in tools if not tool["annotations"]["readOnlyHint"]] == list(arguments)[:2]
+    assert 0 < len(listed) - len(tools) < 10
+    assert estimate_tokens(compact(shown_to_models(listed))) < BUDGET_TOKENS
 
 
 def test_without_a_model_and_verified_questions_there_is_no_query(

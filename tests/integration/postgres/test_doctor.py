@@ -419,11 +419,15 @@ async def test_the_tools_of_the_context_file_are_named_with_their_tokens_or_mist
     offered = (await examine(environ))["database main: verified tools"]
     context.write_text(f"{good}      - {{question: Others, tool: how many, sql: select 2}}\n")
     mistaken = (await examine(environ))["database main: verified tools"]
+    context.write_text(f"{good}      - {{question: {'long ' * 700}, tool: large, sql: select 2}}\n")
+    large = (await examine(environ))["database main: verified tools"]
 
     assert offered.status is Status.OK
     assert offered.text.startswith("how_many: about ")
     assert mistaken.status is Status.FAIL
     assert "context.yaml:5: databases.main.verified[1]: the tool's name 'how many'" in mistaken.text
+    assert large.status is Status.FAIL
+    assert "tool large is not offered: it takes about " in large.text
     assert "PG_MCP_CONTEXT_FILE" in mistaken.hint
 
 
