@@ -138,7 +138,7 @@ SELECT a.attrelid::pg_catalog.int8 AS id,
            COALESCE(t.typcategory = 'S', false), NOT a.attnotnull,
            pg_catalog.left(pg_catalog.pg_get_expr(f.adbin, f.adrelid), 500),
            a.attidentity, a.attgenerated,
-           COALESCE(pg_catalog.left(d.description, 1000), '')
+           COALESCE(pg_catalog.left(d.description, 2000), '')
        ) ORDER BY a.attnum))) AS parts
 FROM (
     SELECT c.oid, pg_catalog.has_table_privilege(c.oid, 'SELECT') AS is_readable

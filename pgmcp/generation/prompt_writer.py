@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from heapq import nlargest
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.prompt import Attempt, Message, PromptFacts, build_messages
 from pgmcp.generation.verified import overlap
-from pgmcp.lookup.search import select_for_prompt
+from pgmcp.lookup.search import Selection, select_for_prompt, select_whole
 from pgmcp.lookup.value_hints import hint_values
 
 MAX_EXAMPLES: Final = 3
@@ -17,8 +18,10 @@ MAX_EXAMPLES: Final = 3
 MIN_SCHEMA_TOKENS: Final = 500
 """Tokens that are always reserved for the schema, without which the model cannot answer."""
 
+# Shares that are kept free for the operator's notes, as far as there are notes, and for values.
 _CONTEXT_SHARE = 0.25
 _VALUE_HINTS_SHARE = 0.05
+_HINTS_FENCE_TOKENS = 30
 
 
 class PromptWriter:
@@ -66,18 +69,11 @@ class PromptWriter:
             attempts=tuple(attempts),
             reading=reading,
         )
-        facts = self._with_context(facts, context)
-        hints_tokens = int(self._max_tokens * _VALUE_HINTS_SHARE)
-        room_tokens = self._max_tokens - self.count(self._build(facts)) - hints_tokens
-        schema = select_for_prompt(
-            catalog,
-            question,
-            token_budget=max(room_tokens, MIN_SCHEMA_TOKENS),
-            count_tokens=self._count_tokens,
-        )
+        facts, schema = self._with_schema(facts, catalog, context)
         hinted = [*hint_values(catalog, question, shown=schema.tables), *found_values]
-        hints = self._fit(list(dict.fromkeys(hinted)), hints_tokens)
-        return self._build(replace(facts, schema_text=schema.text, value_hints=tuple(hints)))
+        left_tokens = self._left(facts) - _HINTS_FENCE_TOKENS
+        hints = self._fit(list(dict.fromkeys(hinted)), left_tokens)
+        return self._build(replace(facts, value_hints=tuple(hints)))
 
     def count(self, messages: Sequence[Message]) -> int:
         """Return the number of tokens of a conversation."""
@@ -86,10 +82,53 @@ class PromptWriter:
     def _build(self, facts: PromptFacts) -> list[Message]:
         return build_messages(facts)
 
-    def _with_context(self, facts: PromptFacts, context: DatabaseContext) -> PromptFacts:
-        """Add the operator's notes within their share of the budget, most relevant first."""
+    def _left(self, facts: PromptFacts) -> int:
+        return self._max_tokens - self.count(self._build(facts))
+
+    def _with_schema(
+        self, facts: PromptFacts, catalog: Catalog, context: DatabaseContext
+    ) -> tuple[PromptFacts, Selection]:
+        """Add the schema and the operator's notes.
+
+        Whether the whole schema fits, and how much it is shortened, does not depend on the question, so that
+        the prompt begins with the same text for all questions.
+        """
+        hints_tokens = int(self._max_tokens * _VALUE_HINTS_SHARE)
+        context_tokens = int(self._max_tokens * _CONTEXT_SHARE)
+        reserved_tokens = hints_tokens + min(context_tokens, self._count_context(context))
+        unasked = replace(facts, question="", attempts=(), reading="")
+        whole = select_whole(
+            catalog, token_budget=self._left(unasked) - reserved_tokens, count_tokens=self._count_tokens
+        )
+        if whole is not None:
+            with_schema = replace(facts, schema_text=whole.text)
+            if (left_tokens := self._left(with_schema) - hints_tokens) >= 0:
+                return self._with_context(with_schema, context, left_tokens), whole
+        # The schema is too large, or the question and the earlier attempts are long.
+        facts = self._with_context(facts, context, context_tokens)
+        schema = select_for_prompt(
+            catalog,
+            facts.question,
+            token_budget=max(self._left(facts) - hints_tokens, MIN_SCHEMA_TOKENS),
+            count_tokens=self._count_tokens,
+        )
+        return replace(facts, schema_text=schema.text), schema
+
+    def _count_context(self, context: DatabaseContext) -> int:
+        """Return the tokens that the operator's notes take at most."""
+        lines = [
+            f"- {name}: {text}\n"
+            for texts in (context.terms, context.filters, context.notes, dict.fromkeys(context.joins, ""))
+            for name, text in texts.items()
+        ]
+        examples = nlargest(
+            MAX_EXAMPLES, (f"{each.question}\n{each.sql}\n" for each in context.verified), len
+        )
+        return self._count_tokens("".join([*lines, *examples])) if lines or examples else 0
+
+    def _with_context(self, facts: PromptFacts, context: DatabaseContext, left_tokens: int) -> PromptFacts:
+        """Add the operator's notes within `left_tokens`, most relevant first."""
         question = facts.question
-        left_tokens = int(self._max_tokens * _CONTEXT_SHARE)
         examples = []
         for verified in context.nearest(question, MAX_EXAMPLES):
             cost_tokens = self._count_tokens(f"Question: {verified.question}\nSQL: {verified.sql}\n\n")

@@ -6,6 +6,7 @@ search            finds tables by words, and selects those that fit a prompt
 words             maps words of a question to words of a schema
 joins             joins between tables
 archived_tables   tables that are copies of others
+wide_tables       a table with the columns that a question is likely to need
 value_hints       listed values among the words of a question
 indexed_values    the same in large columns, through an index
 

@@ -5,7 +5,7 @@ standard library (import 4 ms). bm25s and rank_bm25 bring numpy: some 200 ms and
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import nlargest
@@ -19,6 +19,7 @@ from pgmcp.catalog.identifiers import split_words
 from pgmcp.catalog.rendering import USUAL_LIMITS, LineLimits, prompt_line
 from pgmcp.lookup.archived_tables import find_archived
 from pgmcp.lookup.joins import Joins
+from pgmcp.lookup.wide_tables import narrow
 from pgmcp.lookup.words import Vocabulary
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ _LIMITS = (
     LineLimits(values=8, comment_characters=80),
 )
 """Tried in order until the whole schema fits: shorter lists of values, then shorter comments, then both."""
+
+_NARROWED_TABLES = 4
+"""How many of the best tables are shown with some of their columns if they do not fit with all of them."""
 
 # The rest is for names of further tables, so that the model can ask for a better one.
 _TABLES_SHARE_OF_BUDGET = 0.85
@@ -90,14 +94,19 @@ def select_for_prompt(
     the tables that match the question, the tables they join through, and, if there is room, the names of
     others.
     """
-    for limits in _LIMITS:
-        whole = _Lines(token_budget, count_tokens)
-        if all(whole.add(prompt_line(table, catalog, limits)) for table in catalog.tables):
-            return Selection(whole.text(), catalog.tables)
+    whole = select_whole(catalog, token_budget=token_budget, count_tokens=count_tokens)
+    if whole is not None:
+        return whole
     index = _index_of(catalog)
     chosen = _Lines(int(token_budget * _TABLES_SHARE_OF_BUDGET), count_tokens)
-    relevant = takewhile(lambda table: chosen.has_room, index.relevant(question))
-    shown = tuple(table for table in relevant if chosen.add(prompt_line(table, catalog)))
+    words = index.words(question)
+    relevant = enumerate(takewhile(lambda table: chosen.has_room, index.relevant(question)))
+    shown = tuple(
+        table
+        for place, table in relevant
+        if chosen.add(prompt_line(table, catalog))
+        or (place < _NARROWED_TABLES and _add_shortened(chosen, table, catalog, words))
+    )
     if chosen.has_room:
         for place, table in enumerate(shown):
             chosen.replace(place, prompt_line(table, catalog, _LIMITS[0]))
@@ -105,6 +114,29 @@ def select_for_prompt(
     further = (table for table in index.by_relevance(question) if id(table) not in ids)
     names = (catalog.display_name(table) for table in further)
     return Selection(_with_names(chosen, names, token_budget, count_tokens), shown)
+
+
+def select_whole(
+    catalog: Catalog, *, token_budget: int, count_tokens: Callable[[str], int]
+) -> Selection | None:
+    """Return the whole schema, shortened as little as possible (see `_LIMITS`); None if it does not fit."""
+    for limits in _LIMITS:
+        whole = _Lines(token_budget, count_tokens)
+        if all(whole.add(prompt_line(table, catalog, limits)) for table in catalog.tables):
+            return Selection(whole.text(), catalog.tables)
+    return None
+
+
+def _add_shortened(chosen: "_Lines", table: Table, catalog: Catalog, words: Collection[str]) -> bool:
+    """Add the table with shorter lists and comments, or else with some of its columns, if that fits."""
+    if chosen.add(prompt_line(table, catalog, _LIMITS[-1])):
+        return True
+
+    def fits(narrowed: Table) -> bool:
+        return chosen.fits_half(prompt_line(narrowed, catalog, _LIMITS[-1]))
+
+    narrowed = narrow(table, words, fits)
+    return narrowed is not None and chosen.add(prompt_line(narrowed, catalog, _LIMITS[-1]))
 
 
 class _Lines:
@@ -128,6 +160,10 @@ class _Lines:
         self._tokens_left -= tokens
         self._lines.append(line)
         return True
+
+    def fits_half(self, line: str) -> bool:
+        """Return whether a line leaves half of the room for others."""
+        return self._count_tokens(line + "\n") <= self._tokens_left // 2
 
     def replace(self, place: int, line: str) -> None:
         """Replace a line by another one, if that fits."""
@@ -201,11 +237,15 @@ class _SearchIndex:
         for number in chain(ranked, sorted(others, key=lambda number: number in self._archived)):
             yield self._tables[number]
 
+    def words(self, text: str) -> frozenset[str]:
+        """Return the words of a text, and those of the schema that they match."""
+        said = _said(text)
+        return frozenset(said) | frozenset(self._vocabulary.matches(said))
+
     def _score(self, text: str) -> dict[int, float]:
         """Return the score of each table that matches the text, by its index."""
-        said = [word for word in dict.fromkeys(split_words(text)) if word not in STOP_WORDS]
         words_by_weight: dict[float, list[str]] = {}
-        for word, weight in self._vocabulary.matches(said[:_MAX_QUERY_WORDS]).items():
+        for word, weight in self._vocabulary.matches(_said(text)).items():
             words_by_weight.setdefault(weight, []).append(word)
         scores: dict[int, float] = {}
         for weight, words in words_by_weight.items():
@@ -263,6 +303,11 @@ class _SearchIndex:
             if parent is not None:
                 siblings[parent] = better + 1
         return sorted(ranked, key=lambda number: (number in self._archived, -sunk[number], number))
+
+
+def _said(text: str) -> list[str]:
+    words = [word for word in dict.fromkeys(split_words(text)) if word not in STOP_WORDS]
+    return words[:_MAX_QUERY_WORDS]
 
 
 def _names_in(table: Table) -> Iterator[str]:

@@ -78,6 +78,43 @@ def test_a_large_context_gives_way_to_the_schema_and_keeps_what_the_question_nam
     assert "SELECT 1, 1" not in text
 
 
+def test_context_and_values_may_use_all_the_room_that_the_schema_leaves() -> None:
+    context = DatabaseContext(terms={f"word{number}": "means this or that" for number in range(200)})
+    values = [f"value {number} of many" for number in range(40)]
+    writer = PromptWriter(max_tokens=2_000, count_tokens=count_words)
+
+    messages = writer.write(
+        "How many?", catalog(3), context, today=date(2026, 11, 22), max_rows=10, found_values=values
+    )
+
+    text = messages[1]["content"]
+    assert all(f"word{number}: means" in text for number in range(200))
+    assert all(value in text for value in values)
+    assert writer.count(messages) <= 2_000
+
+
+def test_the_beginning_is_the_same_for_all_questions_while_the_whole_schema_fits() -> None:
+    context = DatabaseContext(
+        terms={f"word{number}": "means this or that" for number in range(200)},
+        verified=tuple(
+            VerifiedQuestion(f"How many word{number}?", "SELECT " + "1, " * number) for number in range(100)
+        ),
+    )
+    questions = ["How many?", "How many word99 and word98 are there? " + "Really. " * 30, "word1"]
+    for tables in range(1, 80):
+        writer = PromptWriter(max_tokens=1_000, count_tokens=count_words)
+        begins = {
+            writer.write(each, catalog(tables), context, today=date(2026, 11, 22), max_rows=10)[1][
+                "content"
+            ].partition("</data-")[0]
+            for each in questions
+        }
+        if any("names only" in begin for begin in begins):
+            assert tables > 20
+            break
+        assert len(begins) == 1
+
+
 def test_a_failed_attempt_takes_room_from_the_schema_not_from_the_bound() -> None:
     error = StatementFailedError("division by zero", sqlstate="22012")
 

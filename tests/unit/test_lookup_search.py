@@ -165,6 +165,38 @@ def test_tables_of_a_large_schema_are_shown_in_full_where_room_is_left() -> None
     assert rule.strip() in text
 
 
+@pytest.mark.parametrize("token_budget", [120, 250, 500])
+def test_a_table_wider_than_the_budget_is_shown_with_its_keys_and_the_columns_of_the_question(
+    token_budget: int,
+) -> None:
+    many = (
+        f"measure{letter}{other}" for letter in "abcdefghijklmnopqrst" for other in "abcdefghijklmnopqrst"
+    )
+    wide = table("readings", *many, "humidity", "site_ref", references=("site",))
+    shop = catalog(*fillers(50), wide, table("site", "town"))
+
+    selection = select_for_prompt(
+        shop, "highest humidity in the readings", token_budget=token_budget, count_tokens=count_words
+    )
+
+    line = next(line for line in selection.text.splitlines() if line.startswith("readings("))
+    assert wide in selection.tables
+    assert {"id text pk", "humidity text", "site_ref text -> site.id"} <= set(re.split(r", |\(|\)", line))
+    assert re.search(r"-- \d+ more columns are not shown$", line)
+    assert "site(" in selection.text
+    assert count_words(selection.text) <= token_budget
+
+
+def test_a_table_that_fits_with_shorter_lists_keeps_its_columns() -> None:
+    labels = tuple(f"label {one}" for one in "abcdefghijklmnopqrstuvwxyz")
+    shop = catalog(*fillers(50), table("colours", "shade", "tone", values=labels))
+
+    text = select_for_prompt(shop, "colours", token_budget=80, count_tokens=count_words).text
+
+    assert "shade text {'label a'" in text.replace("label a|", "'label a'|")
+    assert "tone text" in text
+
+
 def test_an_empty_database_gives_an_empty_text() -> None:
     assert select_for_prompt(catalog(), "orders", token_budget=100, count_tokens=count_words).text == ""
 
