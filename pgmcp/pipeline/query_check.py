@@ -28,10 +28,12 @@ class CheckResult:
 
     Attributes:
         mismatches: texts that a column does not contain.
+        idle: further ones of a query that found rows; they may be meant so, and are only noted.
         remarks: about rows that may be too many.
     """
 
     mismatches: tuple[Mismatch, ...] = ()
+    idle: tuple[Mismatch, ...] = ()
     remarks: tuple[MissingFilter | FanOut, ...] = ()
 
     @property
@@ -46,7 +48,7 @@ class CheckResult:
 
     def notes(self) -> Iterator[str]:
         """Yield notes for the reader of the answer."""
-        for mismatch in self.mismatches:
+        for mismatch in (*self.mismatches, *self.idle):
             yield KEPT_MISMATCH.format(column=mismatch.column, text=mismatch.text)
         for remark in self.remarks:
             yield remark.describe()
@@ -57,8 +59,11 @@ async def check_query(
 ) -> CheckResult:
     """Return the problems of a query that ran."""
     references = await asyncio.to_thread(find_references, sql)
-    mismatches = await find_mismatches(request, references, rows, statements)
-    return CheckResult(tuple(mismatches), tuple(await _find_remarks(request, sql, references, statements)))
+    found = await find_mismatches(request, references, rows, statements)
+    is_empty = not found_something(rows)
+    mismatches = tuple(each for each in found if is_empty or each.differs_in_case)
+    idle = tuple(each for each in found if not (is_empty or each.differs_in_case))
+    return CheckResult(mismatches, idle, tuple(await _find_remarks(request, sql, references, statements)))
 
 
 async def _find_remarks(
@@ -81,7 +86,7 @@ async def find_mismatches(
 ) -> list[Mismatch]:
     """Return the texts in a statement that its columns do not contain.
 
-    If rows were found, only a text that the column has in another case counts.
+    If rows were found, only complete lists of values and texts in another case count.
     """
     catalog = await request.database.schema.get()
     comparisons = resolve(references, catalog)
@@ -92,7 +97,7 @@ async def find_mismatches(
     unlisted = await check_unlisted(
         comparisons, catalog, fetch, max_rows=None if is_empty else SMALL_TABLE_ROWS
     )
-    found = [mismatch for mismatch in listed + unlisted if is_empty or mismatch.differs_in_case]
+    found = listed + [mismatch for mismatch in unlisted if is_empty or mismatch.differs_in_case]
     # Conditions are text of the statement, so the search path resolves operators such as `=` of citext.
     as_written = statements.lookup(request.database, timeout_s=timeout_s, origin=StatementOrigin.CALLER)
     return await drop_met(found, as_written)

@@ -180,6 +180,19 @@ def test_the_first_answer_stays_when_the_second_is_no_better(
     assert len(endpoint.requests) == 2
 
 
+def test_a_missing_text_among_others_is_noted_without_a_model_call(
+    endpoint: ScriptedEndpoint, server: RawServer
+) -> None:
+    endpoint.reply(sql("SELECT count(*) AS n FROM heroes WHERE race IN ('Human', 'Humanoid')"))
+
+    answer = server.call("query", question=QUESTION)
+
+    assert answer.rows != [[0]]
+    (note,) = answer.structured["notes"]
+    assert note.startswith("heroes.race = 'Humanoid' is not in the data as written")
+    assert len(endpoint.requests) == 1
+
+
 GUESTS = "SELECT sum(f.cost_total) AS s FROM feasts AS f JOIN feast_guests AS g ON g.feast_id = f.id"
 
 
