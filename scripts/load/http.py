@@ -93,20 +93,33 @@ class Connection:
         if b'"isError":true' in await self._call(number, tool, arguments):
             raise LoadTestError("a tool answered with an error")
 
+    async def request(self, number: int, method: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Send a request; check that the answer is to it, and return the answer, which may be an error."""
+        _, body = await self._exchange(number, method, params)
+        message: dict[str, Any] = json.loads(body)
+        if message.get("id") != number:
+            raise LoadTestError(f"an answer to another request: {body[:200]!r}")
+        return message
+
     async def _call(self, number: int, tool: str, arguments: dict[str, Any]) -> bytes:
-        params = {"name": tool, "arguments": arguments, "_meta": self._meta}
-        body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "method": "tools/call", "params": params})
-        head = (
-            f"{self._head}Mcp-Method: tools/call\r\nMcp-Name: {tool}\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
-        self._writer.write(head.encode() + body)
-        headers = await self._reader.readuntil(b"\r\n\r\n")
+        params = {"name": tool, "arguments": arguments}
+        headers, body = await self._exchange(number, "tools/call", params)
         if not headers.startswith(b"HTTP/1.1 200"):
             raise LoadTestError(f"not an answer: {headers[:200]!r}")
-        answer = msgspec.json.decode(await self._read_body(headers), type=_Answer)
+        answer = msgspec.json.decode(body, type=_Answer)
         if answer.id != number or not answer.result:
             raise LoadTestError("an answer is an error, or to another call")
         return bytes(answer.result)
+
+    async def _exchange(self, number: int, method: str, params: dict[str, Any]) -> tuple[bytes, bytes]:
+        """Return the headers and the JSON of the answer."""
+        given = {**params, "_meta": self._meta}
+        body = msgspec.json.encode({"jsonrpc": "2.0", "id": number, "method": method, "params": given})
+        name = params.get("name") or params.get("uri")
+        head = f"{self._head}Mcp-Method: {method}\r\nMcp-Name: {name}\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._writer.write(head.encode() + body)
+        headers = await self._reader.readuntil(b"\r\n\r\n")
+        return headers, await self._read_body(headers)
 
     async def _read_body(self, headers: bytes) -> bytes:
         """Return the JSON of an answer, which is the last event if the answer became a stream."""
@@ -114,10 +127,10 @@ class Connection:
         if length is not None:
             return await self._reader.readexactly(int(length[1]))
         chunks = []
-        while size := int(await self._reader.readline(), 16):
+        while size := int(await self._reader.readuntil(b"\r\n"), 16):
             chunks.append(await self._reader.readexactly(size))
-            await self._reader.readline()
-        await self._reader.readline()
+            await self._reader.readuntil(b"\r\n")
+        await self._reader.readuntil(b"\r\n")
         _, _, data = b"".join(chunks).rpartition(b"\ndata: ")
         return data
 

@@ -60,13 +60,13 @@ class Tally:
 
 def ask_for_one_row() -> Question:
     """Return a question whose answer is one cell."""
-    nonce = _new_nonce()
+    nonce = new_nonce()
     return Question(f"select '{nonce}' as nonce", nonce, lambda rows: rows == [[nonce]])
 
 
 def ask_for_many_rows() -> Question:
     """Return a question with its nonce in every row."""
-    nonce = _new_nonce()
+    nonce = new_nonce()
     expected = [[f"{nonce}-{number}", number] for number in range(1, _MANY + 1)]
     sql = f"select '{nonce}-' || n as nonce, n from generate_series(1, {_MANY}) as n order by n"  # noqa: S608 # a word of our own
     return Question(sql, nonce, lambda rows: rows == expected)
@@ -74,14 +74,14 @@ def ask_for_many_rows() -> Question:
 
 def ask_for_a_sort() -> Question:
     """Return a question that takes the database a few milliseconds."""
-    nonce = _new_nonce()
+    nonce = new_nonce()
     sql = f"select '{nonce}' as nonce, n from generate_series(1, 20000) as n order by n desc limit 3"  # noqa: S608 # as above
     return Question(sql, nonce, lambda rows: rows == [[nonce, n] for n in (20000, 19999, 19998)])
 
 
 def ask_for_a_big_cell() -> Question:
     """Return a question whose answer is a cell of about 10 kB."""
-    nonce = _new_nonce()
+    nonce = new_nonce()
     sql = f"select repeat('{nonce} ', 600) as nonce"
     return Question(
         sql, nonce, lambda rows: len(rows) == 1 and str(rows[0][0]).startswith(f"{nonce} {nonce}")
@@ -90,19 +90,19 @@ def ask_for_a_big_cell() -> Question:
 
 def ask_for_an_error() -> Question:
     """Return a question that PostgreSQL refuses with the nonce in its message."""
-    nonce = _new_nonce()
+    nonce = new_nonce()
     return Question(f"select cast('{nonce}' as integer)", nonce, code="statement_failed")
 
 
 def ask_for_a_lock() -> Question:
     """Return a question that pgmcp refuses."""
-    nonce = _new_nonce()
+    nonce = new_nonce()
     return Question(f"select pg_advisory_lock(1), {nonce}.lock", nonce, code="rejected")
 
 
 def ask_for_much() -> Question:
     """Return a question that runs until it is stopped."""
-    nonce = _new_nonce()
+    nonce = new_nonce()
     return Question(f"select '{nonce}', {_MUCH}", nonce, code="timeout")
 
 
@@ -169,5 +169,6 @@ def _is_own_failure(error: CallFailedError, question: Question) -> bool:
     return error.code == question.code and (question.nonce in str(error) or error.code == "timeout")
 
 
-def _new_nonce() -> str:
+def new_nonce() -> str:
+    """Return a word that occurs nowhere else."""
     return f"n{secrets.token_hex(6)}"

@@ -1,177 +1,194 @@
 """Many people at one server over HTTP: cancels, killed workers, restarts of the database and the server.
 
-Each call has a nonce of its own and each of 20 principals a token; a reply must be the call's own. Only the
-calls that a killed server was answering may be lost.
+Each call has a nonce of its own and each of 20 principals a token; a reply must be the call's own. Only calls
+in flight may be lost: to a restart of the database, to a killed server, and one to each killed worker. A
+server that is told to stop answers all calls that it has.
 """
 
 import asyncio
 import hashlib
 import random
 import signal
+import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pgmcp.demo.postgres import EmbeddedPostgres
 from scripts.load.activity import until
 from scripts.load.bench import Bench
-from scripts.load.client import CallFailedError, LoadTestError, LostReplyError
+from scripts.load.client import LoadTestError
 from scripts.load.gates import Gate, Measured, need_linux
-from scripts.load.http import Connection, free_port, start_pgmcp, stop_process
-from scripts.load.loss import DATABASE_LOSS, WORKER_LOSS
-from scripts.load.nonce import Tally, ask, ask_for_much, ask_something
-from scripts.load.processes import descendants_of, is_running, send_signal, workers_of
+from scripts.load.mixed_calls import (
+    CONTEXT,
+    Call,
+    Reply,
+    call_for_page,
+    call_for_page_of_another,
+    call_something,
+    call_with,
+    nonce_of,
+)
+from scripts.load.nonce import Tally, ask_for_much, ask_for_one_row
+from scripts.load.person import (
+    PRINCIPALS,
+    KeptRows,
+    Person,
+    RestartedServer,
+    ServerKilledError,
+    name_of,
+    token_of,
+)
+from scripts.load.processes import is_running, send_signal, workers_of
 
 GATES: Final = (
     Gate("replies lost or crossed", 0, "replies"),
+    Gate("answers fewer than owed", 0, "answers"),
     Gate("left behind", 0, ""),
     Gate("p95", None, "ms"),
 )
 
-PRINCIPALS: Final = 20
 LANES: Final = 50
 _WORKERS: Final = 8
 _CALLS: Final = 10_000
 _CALLS_PER_CANCEL: Final = 20
 _CALLS_PER_KILL: Final = 500
 _CALLS_PER_DATABASE_RESTART: Final = 4_000
-_CALLS_PER_SERVER_RESTART: Final = 3_000
+_CALLS_PER_SERVER_RESTART: Final = 3_750
+_QUICK_SHARE: Final = 25
+"""A quick run makes so many times fewer calls, and is disturbed as often."""
+
 _LONGEST_PATIENCE_S: Final = 0.05
-_RECOVERY_TIMEOUT_S: Final = 30.0
-_SETTLE_TIMEOUT_S: Final = 5.0
-
-SERVER_KILLED: Final = "server_killed"
-EXCUSED: Final = DATABASE_LOSS | WORKER_LOSS | {SERVER_KILLED}
+_RECOVERY_TIMEOUT_S: Final = 60.0
+_SETTLE_TIMEOUT_S: Final = 30.0
 
 
-@dataclass
-class _Server:
-    """The server, and which of its processes answers.
+class Losses:
+    """Counts the calls that were lost, and decides which of them may be.
 
     Attributes:
-        life: counts its starts.
-        is_up: set while calls may be sent.
-        killed_lives: starts that ended in SIGKILL.
+        kills: how many workers were killed.
+        excused: calls that may be lost, by what took them.
     """
 
-    bench: Bench
-    settings: dict[str, object]
-    port: int = field(default_factory=free_port)
-    life: int = 0
-    killed_lives: set[int] = field(default_factory=set)
-    is_up: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def start(self) -> None:
-        self.process = await start_pgmcp(self.bench, self.port, self.settings)
-        self.life += 1
-        self.is_up.set()
-
-    async def stop(self, number: signal.Signals) -> list[int]:
-        """Stop it, and return the processes that it had."""
-        self.is_up.clear()
-        processes = descendants_of(self.process.pid)
-        if number == signal.SIGKILL:
-            self.killed_lives.add(self.life)
-        self.process.send_signal(number)
-        await stop_process(self.process)
-        return processes
-
-
-class _Person:
-    """A principal in one lane, with a connection that is opened again when it is gone."""
-
-    def __init__(self, server: _Server, number: int) -> None:
+    def __init__(self, server: RestartedServer) -> None:
         self._server = server
-        self._number = number
-        self._connection: Connection | None = None
-        self._life = 0
-        self._calls = 0
+        self.kills = 0
+        self.excused: Counter[str] = Counter()
 
-    async def execute(self, sql: str) -> dict[str, Any]:
-        """Run a statement; cancelling it closes the connection."""
-        await self._server.is_up.wait()
-        if self._life != self._server.life:
-            self.leave()
-        life = self._life = self._server.life
-        self._calls += 1
-        try:
-            if self._connection is None:
-                token = token_of(self._number % PRINCIPALS)
-                self._connection = await Connection.open(
-                    self._server.port, token=token, is_legacy=self._number % 2 == 1
-                )
-            result = await self._connection.call(
-                self._number * 1_000_000 + self._calls, "execute_sql", {"sql": sql}
-            )
-        except (OSError, EOFError, LoadTestError) as error:
-            self.leave()
-            if life in self._server.killed_lives:
-                raise CallFailedError(f"{SERVER_KILLED}: {error!r}") from error
-            raise LostReplyError(repr(error)) from error
-        except asyncio.CancelledError:
-            self.leave()
-            raise
-        if result["isError"]:
-            raise CallFailedError(result["content"][0]["text"])
-        structured: dict[str, Any] = result["structuredContent"]
-        return structured
+    def excuse(self, failure: Reply | LoadTestError, restarts_before: int) -> bool:
+        """Return whether a call may have failed so, and count it.
 
-    def leave(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        Args:
+            restarts_before: how often the database had been restarted when the call was sent.
+        """
+        if isinstance(failure, ServerKilledError):
+            return self._count("server")
+        if isinstance(failure, LoadTestError):
+            return False
+        if (
+            failure.code in ("unreachable", "worker_lost")
+            and self._server.database_restarts > restarts_before
+        ):
+            return self._count("database")
+        return failure.code == "worker_lost" and self.excused["worker"] < self.kills and self._count("worker")
+
+    def _count(self, what: str) -> bool:
+        self.excused[what] += 1
+        return True
 
 
 class _Crowd:
     """All people and what disturbs them."""
 
-    def __init__(self, bench: Bench, server: _Server) -> None:
+    def __init__(self, bench: Bench, server: RestartedServer) -> None:
         self._bench = bench
         self._server = server
         self._chance = random.Random(5)  # noqa: S311 # the same mix in every run
         self._disturbing = asyncio.Lock()
-        times = bench.effort.times
-        self._wanted = times(_CALLS)
-        self._calls_per_kill = times(_CALLS_PER_KILL)
-        self._calls_per_database_restart = times(_CALLS_PER_DATABASE_RESTART)
-        self._calls_per_server_restart = times(_CALLS_PER_SERVER_RESTART)
+        share = _QUICK_SHARE if bench.effort.is_quick else 1
+        self._wanted = _CALLS // share
+        self._calls_per_kill = _CALLS_PER_KILL // share
+        self._calls_per_database_restart = _CALLS_PER_DATABASE_RESTART // share
+        self._calls_per_server_restart = _CALLS_PER_SERVER_RESTART // share
+        self._people = [Person(server, lane) for lane in range(LANES)]
+        self._losses = Losses(server)
         self.tally = Tally(bench.timeline)
         self.left_processes: list[int] = []
-        self.asked = self.cancels = self.kills = self.database_restarts = self.server_restarts = 0
+        self.asked = self.answered = self.cancels = self.server_restarts = 0
 
     async def run(self) -> None:
-        await asyncio.gather(*(self._run_lane(_Person(self._server, lane)) for lane in range(LANES)))
+        async with asyncio.TaskGroup() as lanes:
+            for person in self._people:
+                lanes.create_task(self._run_lane(person))
+
+    @property
+    def missing(self) -> int:
+        """How many answers are missing of those that no disturbance explains."""
+        disturbances = self._server.database_restarts + len(self._server.killed_lives)
+        owed = self.asked - self.cancels - self._losses.kills - LANES * disturbances
+        return max(0, owed - self.answered)
 
     @property
     def summary(self) -> str:
         return (
             f"{self.asked:,} calls by {PRINCIPALS} principals, {LANES} at a time, {self.cancels} cancels, "
-            f"{self.kills} killed workers, {self.database_restarts} restarts of the database, "
-            f"{self.server_restarts} of the server: {self.tally.summary}"
+            f"{self._losses.kills} killed workers, {self._server.database_restarts} restarts of the database "
+            f"and {self.server_restarts} of the server: {self.answered:,} with their own answers, "
+            f"{self._losses.excused.total()} lost in flight; {self.tally.summary}"
         )
 
-    async def _run_lane(self, person: _Person) -> None:
+    async def _run_lane(self, person: Person) -> None:
         try:
             while self.asked < self._wanted:
                 self.asked += 1
                 number = self.asked
                 await self._disturb(number)
+                await self._server.is_up.wait()
                 if number % _CALLS_PER_CANCEL == 0:
                     await self._ask_and_leave(person)
                 else:
-                    await ask(person, ask_something(self._chance), self.tally, excused=EXCUSED)
+                    await self._ask(person, self._next_call(person))
                 self._bench.report(self.asked, self._wanted)
         finally:
             person.leave()
+
+    def _next_call(self, person: Person) -> Call:
+        """Return a call; first for rows that were kept, which the person alone may read."""
+        kept, person.kept = person.kept, None
+        if kept is not None and kept.life == self._server.life:
+            return call_for_page(kept.uri, kept.nonce)
+        others = [
+            other.kept for other in self._people if other.kept and other.kept.principal != person.principal
+        ]
+        if others and self._chance.random() < 1 / PRINCIPALS:
+            return call_for_page_of_another(self._chance.choice(others).uri)
+        return call_something(self._chance, person.principal)
+
+    async def _ask(self, person: Person, call: Call) -> None:
+        """Make a call and judge its reply."""
+        restarts, life = self._server.database_restarts, self._server.life
+        before_s = time.perf_counter()
+        try:
+            reply: Reply | LoadTestError = await person.send(call)
+        except LoadTestError as error:
+            reply = error
+        is_own = isinstance(reply, Reply) and call.is_own(reply)
+        self.answered += is_own
+        outcome = (reply.code or "answered") if isinstance(reply, Reply) else "no reply"
+        self.tally.add(outcome, (time.perf_counter() - before_s) * 1000)
+        if isinstance(reply, Reply) and is_own and reply.next_page and call.method == "tools/call":
+            person.kept = KeptRows(reply.next_page, nonce_of(reply), person.principal, life)
+        if not is_own and not self._losses.excuse(reply, restarts):
+            self.tally.wrong.append(f"{call.params!r:.120} got {reply!r:.160}")
 
     async def _disturb(self, number: int) -> None:
         async with self._disturbing:
             if number % self._calls_per_kill == 0:
                 self._kill_a_worker()
             if number % self._calls_per_database_restart == 0 and self._bench.cluster is not None:
-                self.database_restarts += 1
-                await asyncio.to_thread(self._bench.cluster.restart)
-                await self._recover()
+                await self._restart(self._bench.cluster)
             if number % self._calls_per_server_restart == 0:
                 self.server_restarts += 1
                 how = signal.SIGKILL if self.server_restarts % 2 == 0 else signal.SIGTERM
@@ -181,42 +198,55 @@ class _Crowd:
     def _kill_a_worker(self) -> None:
         workers = workers_of(self._server.process.pid)
         if workers:
-            self.kills += 1
+            self._losses.kills += 1
             send_signal(self._chance.choice(workers), signal.SIGKILL)
 
-    async def _recover(self) -> None:
-        person = _Person(self._server, 0)
+    async def _restart(self, cluster: EmbeddedPostgres) -> None:
+        """Restart the database under the calls in flight; new calls come when one has been answered."""
+        self._server.is_up.clear()
+        self._server.database_restarts += 1
+        await asyncio.to_thread(cluster.restart)
+        person = Person(self._server, 0)
         try:
             async with asyncio.timeout(_RECOVERY_TIMEOUT_S):
-                while True:
-                    with suppress(CallFailedError):
-                        await person.execute("select 1")
-                        return
+                while (await person.send(call_with(ask_for_one_row()))).code:
+                    pass
         finally:
             person.leave()
+        self._server.is_up.set()
 
-    async def _ask_and_leave(self, person: _Person) -> None:
+    async def _ask_and_leave(self, person: Person) -> None:
         """Run a long or short statement, and close the connection before or just after its answer."""
         self.cancels += 1
-        question = self._chance.choice((ask_for_much(), ask_something(self._chance)))
-        asking = asyncio.create_task(ask(person, question, self.tally, excused=EXCUSED))
+        short = call_something(self._chance, person.principal)
+        call = self._chance.choice((call_with(ask_for_much()), short))
+        asking = asyncio.create_task(self._ask(person, call))
         await asyncio.wait([asking], timeout=self._chance.uniform(0, _LONGEST_PATIENCE_S))
-        if asking.cancel():
-            with suppress(asyncio.CancelledError):
-                await asking
-            self.tally.outcomes["cancelled"] += asking.cancelled()
+        asking.cancel()
+        await asyncio.wait([asking])
+        if asking.cancelled():
+            self.tally.outcomes["cancelled"] += 1
+        else:
+            asking.result()
 
 
 async def measure_people(bench: Bench) -> Sequence[Measured]:
     """Disturb a server over HTTP in every way while people call, then count what is left."""
     need_linux()
     hashes = ",".join(
-        f"person-{number}={hashlib.sha256(token_of(number).encode()).hexdigest()}"
+        f"{name_of(number)}={hashlib.sha256(token_of(number).encode()).hexdigest()}"
         for number in range(PRINCIPALS)
     )
-    server = _Server(
+    context = bench.folder / "people.yaml"
+    context.write_text(CONTEXT, "utf-8")
+    server = RestartedServer(
         bench,
-        {"http_tokens": hashes, "database_max_pool_size": _WORKERS, "server_query_timeout": 30},
+        {
+            "http_tokens": hashes,
+            "database_max_pool_size": _WORKERS,
+            "server_query_timeout": 60,
+            "context_file": context,
+        },
     )
     await server.start()
     try:
@@ -236,14 +266,10 @@ async def measure_people(bench: Bench) -> Sequence[Measured]:
     }
     return [
         Measured(len(crowd.tally.wrong), note=crowd.summary),
+        Measured(crowd.missing),
         Measured(sum(left.values()), note=", ".join(f"{count} {what}" for what, count in left.items())),
         Measured(crowd.tally.series.p95_ms),
     ]
-
-
-def token_of(number: int) -> str:
-    """Return a principal's token; it opens nothing but this run's server."""
-    return f"token-of-person-{number}"
 
 
 async def _settled(is_so: Any) -> None:

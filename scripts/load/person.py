@@ -1,0 +1,128 @@
+"""A server over HTTP that is stopped and started again, and people who call it."""
+
+import asyncio
+import signal
+from dataclasses import dataclass, field
+from typing import Final
+
+from scripts.load.bench import Bench
+from scripts.load.client import LoadTestError
+from scripts.load.http import Connection, free_port, start_pgmcp, stop_process
+from scripts.load.mixed_calls import Call, Reply
+from scripts.load.processes import descendants_of
+
+PRINCIPALS: Final = 20
+
+
+class ServerKilledError(LoadTestError):
+    """The server was killed while it was answering."""
+
+
+@dataclass
+class RestartedServer:
+    """The server, and which of its processes answers.
+
+    Attributes:
+        life: counts its starts.
+        is_up: set while new calls may be sent.
+        killed_lives: starts that ended in SIGKILL.
+        database_restarts: how often the database was stopped.
+    """
+
+    bench: Bench
+    settings: dict[str, object]
+    port: int = field(default_factory=free_port)
+    life: int = 0
+    killed_lives: set[int] = field(default_factory=set)
+    database_restarts: int = 0
+    is_up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def start(self) -> None:
+        """Start it, and let new calls come."""
+        self.process = await start_pgmcp(self.bench, self.port, self.settings)
+        self.life += 1
+        self.is_up.set()
+
+    async def stop(self, number: signal.Signals) -> list[int]:
+        """Stop it, and return the processes that it had."""
+        self.is_up.clear()
+        processes = descendants_of(self.process.pid)
+        if number == signal.SIGKILL:
+            self.killed_lives.add(self.life)
+        self.process.send_signal(number)
+        await stop_process(self.process)
+        return processes
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRows:
+    """Rows that a server keeps for a principal.
+
+    Attributes:
+        life: the server's, whose memory they are in.
+    """
+
+    uri: str
+    nonce: str
+    principal: str
+    life: int
+
+
+class Person:
+    """A principal in one lane, with a connection that is opened again when it is gone.
+
+    Attributes:
+        kept: the rows that the last long answer left at the server.
+    """
+
+    def __init__(self, server: RestartedServer, lane: int) -> None:
+        self._server = server
+        self._lane = lane
+        self._connection: Connection | None = None
+        self._life = 0
+        self._calls = 0
+        self.principal = name_of(lane % PRINCIPALS)
+        self.kept: KeptRows | None = None
+
+    async def send(self, call: Call) -> Reply:
+        """Make a call; cancelling it closes the connection.
+
+        Raises:
+            ServerKilledError: the server was killed.
+            LoadTestError: there is no answer, or it is to another call.
+        """
+        if self._life != self._server.life:
+            self.leave()
+        life = self._life = self._server.life
+        self._calls += 1
+        try:
+            if self._connection is None:
+                token = token_of(self._lane % PRINCIPALS)
+                is_legacy = self._lane % 2 == 1
+                self._connection = await Connection.open(self._server.port, token=token, is_legacy=is_legacy)
+            number = self._lane * 1_000_000 + self._calls
+            return Reply.of(await self._connection.request(number, call.method, call.params))
+        except (OSError, EOFError, LoadTestError) as error:
+            self.leave()
+            if life in self._server.killed_lives:
+                raise ServerKilledError(repr(error)) from error
+            raise LoadTestError(repr(error)) from error
+        except asyncio.CancelledError:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def name_of(number: int) -> str:
+    """Return the name of a principal; none is the beginning of another."""
+    return f"person-{number:02}"
+
+
+def token_of(number: int) -> str:
+    """Return a principal's token; it opens nothing but this run's server."""
+    return f"token-of-{name_of(number)}"
