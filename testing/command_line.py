@@ -5,30 +5,48 @@ import os
 import select
 import struct
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from testing.mcp_server import COMMAND
+from testing.prestarted import Files, start
 
 TIMEOUT_S = 60
 TERMINAL_ROWS = 50
 
 
 def run(
-    environment: dict[str, str], folder: Path, *arguments: str, stdin: bytes = b""
+    environment: Mapping[str, str], folder: Path, *arguments: str, stdin: bytes = b""
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command with pipes for its streams."""
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        env=environment,
-        cwd=folder,
-        input=stdin,
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+    """Run a command with pipes for its streams.
+
+    Args:
+        stdin: at most as much as a pipe holds, 64 KB.
+    """
+    (given, ours), (out, theirs), (errors, their_errors) = os.pipe(), os.pipe(), os.pipe()
+    files = Files(given, theirs, their_errors)
+    process = start(arguments, environment, folder, files)
+    for file in files:
+        os.close(file)
+    with ThreadPoolExecutor(2) as readers, os.fdopen(out, "rb") as stdout, os.fdopen(errors, "rb") as stderr:
+        said, complained = readers.submit(stdout.read), readers.submit(stderr.read)
+        with contextlib.suppress(BrokenPipeError), os.fdopen(ours, "wb") as typed:
+            typed.write(stdin)
+        try:
+            exit_code = process.wait(TIMEOUT_S)
+        finally:
+            process.kill()
+        return subprocess.CompletedProcess(arguments, exit_code, said.result(), complained.result())
+
+
+def run_text(
+    environment: Mapping[str, str], folder: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with pipes for its streams, and decode them."""
+    done = run(environment, folder, *arguments)
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def run_in_terminal(
@@ -53,17 +71,8 @@ def run_in_terminal(
 
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", TERMINAL_ROWS, columns, 0, 0))
-    process = subprocess.Popen(
-        [*COMMAND, *arguments],
-        env={**environment, "TERM": "xterm-256color"},
-        cwd=folder,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        # The terminal becomes the one that sends signals: Ctrl-C, and SIGHUP when it is closed.
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )
+    environment = {**environment, "TERM": "xterm-256color"}
+    process = start(arguments, environment, folder, Files(theirs, theirs, theirs), controls=True)
     os.close(theirs)
     try:
         os.write(ours, typed)

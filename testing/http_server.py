@@ -1,6 +1,7 @@
 """The real server over HTTP: a process on a free port of loopback, and clients that send arbitrary bytes."""
 
 import json
+import os
 import re
 import signal
 import socket
@@ -15,7 +16,7 @@ from typing import Any, Self
 
 import httpx2
 
-from testing.mcp_server import COMMAND
+from testing.prestarted import Files, start
 from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_META, STATELESS_VERSION
 
 START_TIMEOUT_S = 60.0
@@ -46,14 +47,13 @@ class HttpServerProcess:
             options: further options of `pgmcp serve`.
         """
         self.log = ""
-        self._process = subprocess.Popen(
-            [*COMMAND, "serve", "--http", address, *options],
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=dict(environment),
-            cwd=folder,
-            text=True,
-        )
+        ours, theirs = os.pipe()
+        with Path(os.devnull).open("r+b") as nothing:
+            arguments = ["serve", "--http", address, *options]
+            files = Files(nothing.fileno(), nothing.fileno(), theirs)
+            self._process = start(arguments, environment, folder, files)
+        os.close(theirs)
+        self._stderr = os.fdopen(ours, encoding="utf-8")
         self._changed = threading.Condition()
         self._is_at_end = False
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -88,13 +88,11 @@ class HttpServerProcess:
         """Wait for the process to end and for the last of its log; return its exit code."""
         exit_code = self._process.wait(EXIT_TIMEOUT_S)
         self._reader.join(EXIT_TIMEOUT_S)
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+        self._stderr.close()
         return exit_code
 
     def _read(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
+        for line in self._stderr:
             with self._changed:
                 self.log += line
                 self._changed.notify_all()
@@ -118,8 +116,7 @@ class HttpServerProcess:
             self._process.kill()
             self.wait()
         finally:
-            if self._process.stderr is not None:
-                self._process.stderr.close()
+            self._stderr.close()
 
 
 _ids = count(1)

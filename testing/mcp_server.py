@@ -1,7 +1,6 @@
 """Starts the real server for tests, with a controlled environment."""
 
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 from mcp import Client, StdioServerParameters, stdio_client
 
 import pgmcp.demo
+from testing.prestarted import COMMAND
 
 SHOP_CONTEXT = Path(pgmcp.demo.__file__).with_name("shop_context.yaml")
-COMMAND = (sys.executable, "-P", "-m", "pgmcp")
 
 _INHERITED_VARIABLES = (
     "LANG",

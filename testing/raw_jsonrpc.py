@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from testing.mcp_server import COMMAND
+from testing.prestarted import Files, Process, start
 
 REPLY_TIMEOUT_S = 60.0
 EXIT_TIMEOUT_S = 30.0
@@ -69,21 +69,28 @@ class RawServer:
     """
 
     def __init__(
-        self, environment: Mapping[str, str], folder: Path, command: Sequence[str] = COMMAND
+        self, environment: Mapping[str, str], folder: Path, command: Sequence[str] | None = None
     ) -> None:
-        """Start the server in `folder`, where its standard error goes to a file."""
+        """Start the server in `folder`, where its standard error goes to a file.
+
+        Args:
+            command: another program than pgmcp, or pgmcp in a process that loads its own modules.
+        """
         self.stdout = b""
         self.stray_lines: list[bytes] = []
         self._stderr_file = folder / "stderr.txt"
+        stdin, stdout = os.pipe(), os.pipe()
         with self._stderr_file.open("ab") as stderr:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=dict(environment),
-                cwd=folder,
+            files = Files(stdin[0], stdout[1], stderr.fileno())
+            self._process: Process = (
+                start((), environment, folder, files)
+                if command is None
+                else subprocess.Popen(command, env=dict(environment), cwd=folder, **files._asdict())
             )
+        os.close(stdin[0])
+        os.close(stdout[1])
+        self._stdin = os.fdopen(stdin[1], "wb")
+        self._stdout = os.fdopen(stdout[0], "rb")
         self._ids = count(1)
         self._replies: dict[int | None, dict[str, Any]] = {}
         self._notifications: list[dict[str, Any]] = []
@@ -154,9 +161,8 @@ class RawServer:
 
     def write_line(self, line: bytes) -> None:
         """Send arbitrary bytes."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(line + b"\n")
-        self._process.stdin.flush()
+        self._stdin.write(line + b"\n")
+        self._stdin.flush()
 
     def receive(self, request_id: int | None) -> dict[str, Any]:
         """Wait for the reply to a request; None means the error about a line whose id cannot be read."""
@@ -191,8 +197,7 @@ class RawServer:
 
     def close_stdin(self) -> None:
         """Close the server's input, as a host does."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
+        self._stdin.close()
 
     def send_signal(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
@@ -219,8 +224,7 @@ class RawServer:
             self._process.kill()
             self.wait()
         finally:
-            if self._process.stdout is not None:
-                self._process.stdout.close()
+            self._stdout.close()
 
     def _wait_until(self, has_come: Callable[[], bool], what: str) -> None:
         """Wait for messages; fail at a line that is not JSON-RPC, the server's end or the time limit."""
@@ -233,8 +237,7 @@ class RawServer:
         self.write_line(json.dumps(message).encode())
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._stdout:
             self._take(line)
         with self._changed:
             self._is_at_end = True

@@ -12,7 +12,8 @@ import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from testing.activity import Activity
-from testing.mcp_server import COMMAND, server_environment
+from testing.mcp_server import server_environment
+from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
 from testing.tls_postgres import find_programs
 from tests.integration.e2e.conftest import StartServer

@@ -11,7 +11,8 @@ import pytest
 
 from testing.activity import Activity, with_application_name
 from testing.command_line import TIMEOUT_S, run
-from testing.mcp_server import COMMAND, server_environment
+from testing.mcp_server import server_environment
+from testing.prestarted import COMMAND
 
 RUNAWAY = "select count(*) from order_items a, order_items b, order_items c where a.unit_price > b.unit_price"
 

@@ -18,8 +18,9 @@ from scripts.prepare_clients import (
     is_installed,
 )
 from testing.http_server import HttpServerProcess
-from testing.mcp_server import COMMAND, server_environment
+from testing.mcp_server import server_environment
 from testing.openai_endpoint import ScriptedEndpoint, readings, sql
+from testing.prestarted import COMMAND
 from tests.integration.clients.asking import ANSWERS, OTHER, QUESTION, USUAL, check_heard
 from tests.integration.clients.conversation import check_transcript, converse
 from tests.integration.clients.inspector import InspectorHost

@@ -17,7 +17,7 @@ from pgmcp.cli.errors import ExitCode
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.demo.tour import run_tour
 from testing.command_line import run_in_terminal
-from testing.mcp_server import COMMAND
+from testing.prestarted import COMMAND
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is moved by XDG_CACHE_HOME")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from testing.activity import Activity, with_application_name
-from testing.mcp_server import COMMAND, server_environment
+from testing.command_line import run_text
+from testing.mcp_server import server_environment
 from testing.openai_endpoint import ScriptedEndpoint, sql
 
 CHECKS_OF_A_DATABASE = {
@@ -32,15 +33,7 @@ CHECKS_OF_A_DATABASE = {
 def run_doctor(
     folder: Path, *options: str, url: str | None = None, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "doctor", *options],
-        env=server_environment(url, **variables),
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_text(server_environment(url, **variables), folder, "doctor", *options)
 
 
 def examine(folder: Path, url: str | None = None, **variables: str) -> tuple[int, dict[str, dict[str, str]]]:

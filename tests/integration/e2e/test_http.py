@@ -29,7 +29,8 @@ from testing.http_server import (
     send_request,
     tool_call,
 )
-from testing.mcp_server import COMMAND, SHOP_CONTEXT, server_environment
+from testing.mcp_server import SHOP_CONTEXT, server_environment
+from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_VERSION
 
 NAME = "e2e http"

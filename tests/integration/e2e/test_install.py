@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from testing.mcp_server import COMMAND
+from testing.command_line import run_text
+from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
 
 PASSWORD = "Quagga-1"
@@ -36,16 +37,8 @@ def desktop_file(tmp_path: Path) -> Path:
 def install(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run it with a home and a configuration folder beside the project; in a pipe, as of every test."""
     home = project.parent
-    return subprocess.run(
-        [*COMMAND, "install", *arguments],
-        env={"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "PATH": os.environ["PATH"]},
-        cwd=project,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "PATH": os.environ["PATH"]}
+    return run_text(environment, project, "install", *arguments)
 
 
 def read(file: Path) -> Any:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from testing.mcp_server import COMMAND, server_environment
+from testing.command_line import run_text
+from testing.mcp_server import server_environment
 from testing.openai_endpoint import ScriptedEndpoint, sql
 from tests.integration.e2e.conftest import StartServer
 
@@ -21,16 +22,7 @@ def context(tmp_path: Path) -> Path:
 
 
 def learn(environment: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, "learn", *arguments],
-        env=environment,
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_text(environment, folder, "learn", *arguments)
 
 
 def test_a_checked_question_is_answered_by_its_sql_from_then_on(

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import pytest
 
-from testing.mcp_server import COMMAND
+from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
 
 PARSE_ERROR = -32700

@@ -11,7 +11,8 @@ import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from testing.command_line import run_in_terminal
-from testing.mcp_server import COMMAND, server_environment
+from testing.mcp_server import server_environment
+from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
 
 _ROOT = Path(__file__).parents[3]

@@ -11,7 +11,8 @@ import yaml
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.tokens import estimate_tokens
-from testing.mcp_server import COMMAND, server_environment
+from testing.mcp_server import server_environment
+from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
 from tests.integration.e2e.conftest import StartServer
 

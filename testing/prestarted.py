@@ -1,0 +1,297 @@
+"""Starts pgmcp by forking a process that has loaded its modules; loading them takes most of a start's time.
+
+    test ── arguments, environment, folder, three files ─▶ this file as a program ── fork ─▶ pgmcp
+         ◀── process id; exit code at the end ────────────
+
+A forked process differs from `python -m pgmcp` in two ways. Its modules are there already, so what is read
+while they load (colours, locale, time zone) cannot be set: such an environment gets a new process. At its end
+it frees no objects, which takes as long as the rest. Tests of starts and ends use `COMMAND`.
+"""
+
+import atexit
+import contextlib
+import functools
+import gc
+import importlib
+import io
+import json
+import os
+import pkgutil
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple, NoReturn, Protocol
+
+COMMAND: Final = (sys.executable, "-P", "-m", "pgmcp")
+
+_READ_LATE: Final = ("HOME", "HTTPS_PROXY", "OPENAI_API_KEY", "PATH", "TERM", "TIKTOKEN_CACHE_DIR", "TMPDIR")
+"""Variables that are read when they are needed; so are those whose names begin with PG or XDG."""
+
+_LOADED_LATE: Final = ("openai.resources.chat.completions", "sqlglot.dialects.postgres")
+_MAX_MESSAGE_BYTES: Final = 100_000
+
+
+class Files(NamedTuple):
+    """File descriptors of a process's streams."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+class Process(Protocol):
+    """What both kinds of processes can do; see `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def send_signal(self, sig: int, /) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+def start(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    files: Files,
+    *,
+    controls: bool = False,
+) -> Process:
+    """Run `pgmcp` in a folder.
+
+    Args:
+        arguments: the command and its options.
+        environment: all of the process's environment.
+        files: what the process reads and writes; the caller closes its own copies.
+        controls: standard input is a terminal that sends the process signals, as Ctrl-C or when it is closed.
+    """
+    if _can_be_forked(environment):
+        job = _Job(list(arguments), dict(environment), str(folder), controls)
+        return _source().start(job, files)
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        env=dict(environment),
+        cwd=folder,
+        **files._asdict(),
+        start_new_session=controls,
+        preexec_fn=_control if controls else None,
+    )
+
+
+def _can_be_forked(environment: Mapping[str, str]) -> bool:
+    own = {name for name, text in environment.items() if os.environ.get(name) != text}
+    return hasattr(os, "fork") and all(name.startswith(("PG", "XDG")) or name in _READ_LATE for name in own)
+
+
+def _control() -> None:
+    """Let the terminal at standard input send signals to this session."""
+    import fcntl
+    import termios
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+class _Job(NamedTuple):
+    """See `start`."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    folder: str
+    controls: bool
+
+
+class _Source:
+    """The process that others are forked from; it ends with this one."""
+
+    def __init__(self) -> None:
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            command = [sys.executable, "-P", __file__, str(theirs.fileno())]
+            self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
+        atexit.register(self._end)
+
+    def start(self, job: _Job, files: Files) -> Process:
+        ours, theirs = os.pipe()
+        socket.send_fds(self._channel, [json.dumps(job).encode()], [*files, theirs])
+        os.close(theirs)
+        return _Forked(int(self._channel.recv(_MAX_MESSAGE_BYTES)), ours)
+
+
+    def _end(self) -> None:
+        self._channel.close()
+        self._process.wait()
+
+
+@functools.cache
+def _source() -> _Source:
+    return _Source()
+
+
+class _Forked:
+    """A process that another one has started and waits for.
+
+    Attributes:
+        pid: its process id.
+    """
+
+    def __init__(self, pid: int, end: int) -> None:
+        """Args: end: a pipe that gets the exit code."""
+        self.pid = pid
+        self._end = end
+        self._exit_code: int | None = None
+
+    def poll(self) -> int | None:
+        return self._read(0)
+
+    def wait(self, timeout: float | None = None) -> int:
+        exit_code = self._read(timeout)
+        if exit_code is None:
+            raise subprocess.TimeoutExpired("pgmcp", timeout or 0)
+        return exit_code
+
+    def send_signal(self, number: int, /) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def _read(self, timeout_s: float | None) -> int | None:
+        if self._exit_code is None and select.select([self._end], [], [], timeout_s)[0]:
+            self._exit_code = int(os.read(self._end, 20))
+            os.close(self._end)
+        return self._exit_code
+
+
+def _load_all() -> None:
+    """Import all modules of pgmcp and the large ones that it imports when they are needed."""
+    import pgmcp
+
+    names = [found.name for found in pkgutil.walk_packages(pgmcp.__path__, "pgmcp.")]
+    for name in (*names, *_LOADED_LATE):
+        if not name.endswith("__main__"):
+            with contextlib.suppress(ImportError):  # of an optional package that is not installed
+                importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
+def _fork_until_closed(channel: socket.socket) -> bool:
+    """Fork a process for each message; return True in such a process, and False when there are no more."""
+    awake, woken = os.pipe()
+    os.set_blocking(woken, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(woken)
+    ends: dict[int, int] = {}
+    while True:
+        ready, _, _ = select.select([channel.fileno(), awake], [], [])
+        if awake in ready:
+            os.read(awake, 1000)
+            _report_ended(ends)
+        if channel.fileno() not in ready:
+            continue
+        message, files, _, _ = socket.recv_fds(channel, _MAX_MESSAGE_BYTES, 4)
+        if not message:
+            return False
+        pid = os.fork()
+        if pid == 0:
+            _become(_Job(*json.loads(message)), files[:3])
+            return True
+        for file in files[:3]:
+            os.close(file)
+        ends[pid] = files[3]
+        channel.send(str(pid).encode())
+
+
+def _report_ended(ends: dict[int, int]) -> None:
+    for pid in list(ends):
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            end = ends.pop(pid)
+            with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+                os.write(end, str(os.waitstatus_to_exitcode(status)).encode())
+            os.close(end)
+
+
+def _become(job: _Job, files: list[int]) -> None:
+    """Make this process what a new one would be before its first line."""
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    if job.controls:
+        os.setsid()
+        _control()
+    os.environ.clear()
+    os.environ.update(job.environment)
+    os.chdir(job.folder)
+    sys.argv = [_entry_point(), *job.arguments]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        stream = _reopened(getattr(sys, name), number)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _reopened(old: io.TextIOWrapper, number: int) -> io.TextIOWrapper:
+    mode = "r" if number == 0 else "w"
+    is_line_buffered = number == 2 or os.isatty(number)
+    return open(  # type: ignore[return-value]
+        number,
+        mode,
+        buffering=1 if is_line_buffered else -1,
+        encoding=old.encoding,
+        errors=old.errors,
+        newline=None if number == 0 else "\n",
+        closefd=False,
+    )
+
+
+def _entry_point() -> str:
+    import pgmcp
+
+    assert pgmcp.__file__ is not None
+    return str(Path(pgmcp.__file__).with_name("__main__.py"))
+
+
+def _run_pgmcp() -> NoReturn:
+    from pgmcp.__main__ import main
+
+    exit_code = 0
+    try:
+        main()
+    except SystemExit as end:
+        exit_code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        exit_code = 1
+    threading._shutdown()  # type: ignore[attr-defined] # waits for threads, as Python does at the end
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
+
+
+def _main(channel_number: str) -> None:
+    channel = socket.socket(fileno=int(channel_number))
+    _load_all()
+    if _fork_until_closed(channel):
+        channel.detach()
+        _run_pgmcp()
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
