@@ -127,7 +127,6 @@ class _Source:
         os.close(theirs)
         return _Forked(int(self._channel.recv(_MAX_MESSAGE_BYTES)), ours)
 
-
     def _end(self) -> None:
         self._channel.close()
         self._process.wait()

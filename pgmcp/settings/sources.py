@@ -26,6 +26,7 @@ from pgmcp.settings.specs import (
     SettingSpec,
     variable_of,
 )
+from pgmcp.untrusted import shorten
 
 PATH_BY_VARIABLE = {spec.variable: path for path, spec in SPEC_BY_PATH.items()}
 FIELD_BY_REFERENCE = {"password_env": "password", "url_env": "url"}
@@ -42,6 +43,7 @@ _UNFILLED_FIELD = re.compile(r"\$\{user_config\.\w+\}")
 _FILE_SUFFIX = "_FILE"
 _CREDENTIALS = re.compile(r".*@", re.DOTALL)
 _SHOWN_CHARACTERS = 80
+_SHOWN_PATH_CHARACTERS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,11 @@ def _nest(given: Mapping[SettingPath, Given]) -> dict[str, Any]:
     return tree
 
 
-def show(text: str) -> str:
+def show(text: str, max_characters: int = _SHOWN_CHARACTERS) -> str:
     """Return a value for a message, hidden if it may be a secret in the wrong variable."""
     if "password" in text.lower():
         return "(its value is not shown)"
-    return "is " + repr(_CREDENTIALS.sub("…@", text)[:_SHOWN_CHARACTERS])
+    return "is " + repr(shorten(_CREDENTIALS.sub("…@", text), max_characters))
 
 
 def read_process_environment(environ: Mapping[str, str]) -> dict[str, Given]:
@@ -282,7 +284,9 @@ def read_config_file(path: Path, problems: list[str]) -> dict[SettingPath, Given
         problems.append(f"{path}{error}")
     except (OSError, RuntimeError) as error:  # pathlib's RuntimeError for "~nobody"
         reason = getattr(error, "strerror", None) or "there is no such home folder"
-        problems.append(f"{variable_of(CONFIG_FILE)} {show(str(path))}: {reason.lower()}")
+        problems.append(
+            f"{variable_of(CONFIG_FILE)} {show(str(path), _SHOWN_PATH_CHARACTERS)}: {reason.lower()}"
+        )
     return {}
 
 

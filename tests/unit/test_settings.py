@@ -561,12 +561,17 @@ def test_a_variable_that_yaml_refers_to_is_not_a_setting_too(tmp_path: Path) -> 
     assert settings.databases["a"].target()[1]["password"] == "secret"
 
 
-def test_a_missing_config_file_is_named(tmp_path: Path) -> None:
-    message = refuse(LOCATED | {"PG_MCP_CONFIG_FILE": str(tmp_path / "no.yaml")})
+def test_a_missing_config_file_is_named() -> None:
+    file = f"/nowhere/{'/folder' * 20}/no.yaml"
+    message = refuse(LOCATED | {"PG_MCP_CONFIG_FILE": file})
 
-    assert "PG_MCP_CONFIG_FILE" in message
-    assert "no.yaml" in message
-    assert "no such file" in message
+    assert f"PG_MCP_CONFIG_FILE is '{file.replace('//', '/')}': no such file or directory" in message
+
+
+def test_a_long_value_is_visibly_shortened() -> None:
+    message = refuse(LOCATED | {"PG_MCP_SERVER_QUERY_TIMEOUT": "9" * 79 + "ten"})
+
+    assert "9…'" in message
 
 
 def test_every_problem_is_listed_in_one_error(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -350,7 +350,8 @@ async def until_shared_again(fleet: Fleet) -> None:
     await off_the_loop(until, is_shared, "every server uses Redis again", 30.0)
 
 
-async def count_admitted(fleet: Fleet, name: str, calls: int) -> int:
+async def count_admitted(ports: list[int], name: str, calls: int) -> int:
+    """Return how many calls of one caller the rate limit lets through, if they go to the ports in turn."""
     slots = asyncio.Semaphore(CONCURRENCY)
 
     async def is_admitted(client: httpx2.AsyncClient) -> bool:
@@ -361,18 +362,21 @@ async def count_admitted(fleet: Fleet, name: str, calls: int) -> int:
         assert not result["isError"] or "rate limit reached" in str(result), result
         return not result["isError"]
 
-    async with new_client(fleet.nginx.port) as client:
-        return sum(await asyncio.gather(*(is_admitted(client) for _ in range(calls))))
+    async with AsyncExitStack() as open_clients:
+        clients = [await open_clients.enter_async_context(new_client(port)) for port in ports]
+        turns = itertools.islice(itertools.cycle(clients), calls)
+        return sum(await asyncio.gather(*(is_admitted(client) for client in turns)))
 
 
 async def test_the_rate_limit_holds_over_all_servers(fleet: Fleet) -> None:
-    assert await count_admitted(fleet, "meter", BUDGET + 40) == pytest.approx(BUDGET, rel=0.05)
+    assert await count_admitted([fleet.nginx.port], "meter", BUDGET + 40) == pytest.approx(BUDGET, rel=0.05)
 
 
 async def test_without_redis_the_servers_grant_no_more_than_their_parts(fleet: Fleet) -> None:
     fleet.redis.stop()
     try:
-        admitted = await count_admitted(fleet, "meter-without-redis", BUDGET + 40)
+        # Not through nginx, which leaves out a server for ten seconds after a failure.
+        admitted = await count_admitted(fleet.ports, "meter-without-redis", BUDGET + 40)
     finally:
         fleet.redis.start()
 
