@@ -78,7 +78,8 @@ def start(
     """
     if _can_be_forked(environment):
         job = _Job(list(arguments), dict(environment), str(folder), controls)
-        return _source().start(job, files)
+        with _one_at_a_time:
+            return _source().start(job, files)
     return subprocess.Popen(
         [*COMMAND, *arguments],
         env=dict(environment),
@@ -137,6 +138,9 @@ def _source() -> _Source:
     return _Source()
 
 
+_one_at_a_time = threading.Lock()
+
+
 class _Forked:
     """A process that another one has started and waits for.
 
@@ -149,6 +153,7 @@ class _Forked:
         self.pid = pid
         self._end = end
         self._exit_code: int | None = None
+        self._reading = threading.Lock()
 
     def poll(self) -> int | None:
         return self._read(0)
@@ -167,9 +172,11 @@ class _Forked:
         self.send_signal(signal.SIGKILL)
 
     def _read(self, timeout_s: float | None) -> int | None:
-        if self._exit_code is None and select.select([self._end], [], [], timeout_s)[0]:
-            self._exit_code = int(os.read(self._end, 20))
-            os.close(self._end)
+        has_ended = self._exit_code is not None or select.select([self._end], [], [], timeout_s)[0]
+        with self._reading:
+            if has_ended and self._exit_code is None:
+                self._exit_code = int(os.read(self._end, 20))
+                os.close(self._end)
         return self._exit_code
 
 

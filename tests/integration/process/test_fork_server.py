@@ -147,8 +147,9 @@ async def test_workers_die_with_a_fork_server_that_is_killed_and_a_new_one_serve
 
 
 async def test_a_fork_server_that_dies_while_idle_is_replaced(fork_server: ForkServer) -> None:
+    earlier = children_of(os.getpid())
     fork_server.start()
-    (server_pid,) = children_of(os.getpid())
+    (server_pid,) = children_of(os.getpid()) - earlier
     os.kill(server_pid, signal.SIGKILL)
 
     worker = await answers(await fork_server.spawn())
