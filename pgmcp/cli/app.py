@@ -36,6 +36,7 @@ _EPILOG: Final = """\
   2  the command line or the settings are invalid
   3  refused: not one harmless read, or a question this schema cannot answer
 130  interrupted; the statement is cancelled on the server too
+143  ended by SIGTERM, likewise; 129 if the terminal was closed
 
 Settings come from the environment, .env and PG_MCP_CONFIG_FILE. NO_COLOR and FORCE_COLOR are respected.
 In a pipe only the answer is printed, without colour."""

@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from pgmcp.cli.errors import ExitCode, exit_code_of
+from pgmcp.ending_signals import ended_like_ctrl_c
 from pgmcp.errors import ExportFailedError, PgmcpError
 
 _DISK_ERRORS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
@@ -34,9 +35,10 @@ class CommandGroup(TyperGroup):
             sys.exit(ExitCode.FAILED)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command."""
+        """Run the command; SIGTERM and a closed terminal end it as Ctrl-C does."""
         try:
-            return super().invoke(ctx)
+            with ended_like_ctrl_c():
+                return super().invoke(ctx)
         except PgmcpError as error:
             from pgmcp.cli.terminal import Terminal
 

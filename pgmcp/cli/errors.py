@@ -25,6 +25,8 @@ class ExitCode(IntEnum):
     """The statement or role was refused, or the question cannot be answered."""
     INTERRUPTED = 130
     """Ctrl-C: 128 plus the number of SIGINT, as usual."""
+    TERMINATED = 143
+    """SIGTERM: 128 plus its number. A closed terminal (SIGHUP) is 129."""
 
 
 _EXIT_CODE_BY_ERROR: Final = {

@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from pgmcp.cli.command_session import Session, load_settings_of_all, run_in_session
-from pgmcp.cli.setup_sql import MADE_BY, ColumnName
+from pgmcp.cli.command_session import Session, load_settings_of_all, run_in_session, with_databases
+from pgmcp.cli.exposing_views import exposing_views_sql
+from pgmcp.cli.hidden_columns import ColumnName
 from pgmcp.cli.terminal import Terminal
-from pgmcp.errors import PgmcpError
+from pgmcp.errors import PgmcpError, UnknownDatabaseError
 from pgmcp.execution.result import JsonScalar, RowLimits, StatementOrigin
+from pgmcp.settings import Settings
+from pgmcp.settings.origins import find_dbname
 from pgmcp.untrusted import escape_untrusted
 
 Fetch = Callable[[str], Awaitable[Sequence[Sequence[JsonScalar]]]]
@@ -57,50 +60,6 @@ SELECT m.nspname, p.relname, n.nspname, c.relname
   JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
  WHERE p.relkind IN ('r', 'p', 'f') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
 """
-# What a view reads is in pg_depend, except for whole rows, which only the view's rule shows (`:varattno 0`).
-# A view of a view is found by the column's name, or if the inner view gives the column a name of its own. A
-# view with the caller's rights shows the role nothing that the table would not, also within another view, but
-# a materialized view stores what it shows its owner. Views that setup-sql made show what was asked for.
-_SHOWN_SQL: Final = """
-WITH RECURSIVE views AS (
-  SELECT c.oid, n.oid AS namespace, n.nspname, c.relname, r.oid AS rule, c.relkind = 'm' AS is_stored,
-         pg_catalog.strpos(r.ev_action::pg_catalog.text, ':varattno 0 ') > 0 AS has_whole_rows,
-         EXISTS (SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o
-                  WHERE CASE o.option_name WHEN 'security_invoker'
-                             THEN o.option_value::pg_catalog.bool END) AS is_callers
-    FROM pg_catalog.pg_class AS c
-    JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-    JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = c.oid
-   WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384::pg_catalog.oid
-     AND (pg_catalog.right(c.relname::pg_catalog.text, 7) <> '_masked'
-          OR pg_catalog.obj_description(c.oid, 'pg_class') IS DISTINCT FROM MADE_BY)
-), uses AS (
-  SELECT DISTINCT v.oid, v.is_stored, v.is_callers, a.attrelid, a.attname
-    FROM views AS v
-    JOIN pg_catalog.pg_depend AS d ON d.classid = 2618::pg_catalog.oid  -- pg_rewrite
-         AND d.objid = v.rule AND d.refclassid = 1259::pg_catalog.oid  -- pg_class
-         AND d.refobjid <> v.oid
-    JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.refobjid
-         AND CASE WHEN v.has_whole_rows THEN a.attnum > 0 AND NOT a.attisdropped
-                  ELSE a.attnum = d.refobjsubid AND d.refobjsubid > 0 END
-), shown (oid, attrelid, attname, is_checked) AS (
-  SELECT u.oid, u.attrelid, u.attname, u.is_callers AND NOT u.is_stored FROM uses AS u
-   UNION
-  SELECT u.oid, s.attrelid, s.attname, (s.is_checked OR u.is_callers) AND NOT u.is_stored
-    FROM shown AS s JOIN uses AS u ON u.attrelid = s.oid
-   WHERE u.attname = s.attname
-      OR NOT EXISTS (SELECT FROM uses AS i WHERE i.oid = s.oid AND i.attname = u.attname)
-)
-SELECT DISTINCT v.nspname, v.relname, n.nspname, c.relname, s.attname
-  FROM shown AS s
-  JOIN views AS v ON v.oid = s.oid
-  JOIN pg_catalog.pg_class AS c ON c.oid = s.attrelid
-  JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
- WHERE NOT s.is_checked AND v.nspname !~ '^pg_' AND v.nspname <> 'information_schema'
-   AND pg_catalog.has_schema_privilege(v.namespace, 'USAGE')
-   AND pg_catalog.has_any_column_privilege(v.oid, 'SELECT')
- ORDER BY v.nspname, v.relname, s.attname
-""".replace("MADE_BY", f"'{MADE_BY}'")
 _TIMEOUT_S: Final = 20.0
 _LIMITS: Final = RowLimits(max_rows=1_000_000, max_bytes=128 << 20, max_cell_bytes=1 << 16)
 
@@ -173,15 +132,41 @@ async def check_hidden(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]
     return lines
 
 
-async def find_shown(fetch: Fetch, columns: Sequence[ColumnName]) -> list[str]:
-    """Return the readable views of any schema that use a column with their owner's rights, and the column."""
+async def find_wholly_hidden(fetch: Fetch, columns: Sequence[ColumnName]) -> set[str]:
+    """Return the tables and views that have hidden columns only."""
+    if not columns:
+        return set()
+    hidden = {(each.schema, each.table, each.column) for each in columns}
+    rows = [tuple(map(str, row[:3])) for row in await fetch(_COLUMNS_SQL)]
+    shown = {row[:2] for row in rows if row not in hidden}
+    return {f"{schema}.{table}" for schema, table, _ in rows if (schema, table) not in shown}
+
+
+@dataclass(frozen=True, slots=True)
+class ExposingView:
+    """A view that uses a hidden column with its owner's rights.
+
+    Attributes:
+        name: with its schema.
+        column: the hidden column, with schema and table.
+    """
+
+    name: str
+    column: str
+    is_readable: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.column})"
+
+
+async def find_exposing_views(fetch: Fetch, columns: Sequence[ColumnName]) -> list[ExposingView]:
+    """Return the views of any schema that show one of the columns, whether or not the role can read them."""
     if not columns:
         return []
-    hidden = {(each.schema, each.table, each.column) for each in columns}
+    names = [(each.schema, each.table, each.column) for each in columns]
     return [
-        f"{schema}.{view} ({'.'.join(map(str, column))})"
-        for schema, view, *column in await fetch(_SHOWN_SQL)
-        if tuple(map(str, column)) in hidden
+        ExposingView(f"{schema}.{view}", ".".join(map(str, column)), bool(is_readable))
+        for schema, view, *column, is_readable, _, _ in await fetch(exposing_views_sql(names))
     ]
 
 
@@ -193,15 +178,18 @@ def describe_policies(policies: dict[str, str]) -> list[str]:
     ]
 
 
-def check_grants(schemas: Sequence[str], hidden: Sequence[ColumnName]) -> bool:
+def check_grants(databases: Sequence[str], schemas: Sequence[str], hidden: Sequence[ColumnName]) -> bool:
     """Print what the configured roles can read in the schemas; return whether that is as it should be.
 
     Args:
-        schemas: those that they should read, in every configured database.
+        databases: names of databases, PostgreSQL's or those of the settings; none means all configured ones.
+        schemas: those that they should read, in each of these databases.
         hidden: columns that they should not read.
     """
     terminal = Terminal()
     settings = load_settings_of_all(terminal.warning_handler(), None)
+    if databases:
+        settings = with_databases(settings, find_configured(settings, databases))
     has_several = len(settings.databases) > 1
     is_right = True
     for name, (lines, is_database_right) in run_in_session(
@@ -212,6 +200,25 @@ def check_grants(schemas: Sequence[str], hidden: Sequence[ColumnName]) -> bool:
             terminal.say_line(escape_untrusted(f"{name}: {line}" if has_several else line))
     terminal.flush()
     return is_right
+
+
+def find_configured(settings: Settings, databases: Sequence[str]) -> list[str]:
+    """Return the configured names of databases that are given by these or by PostgreSQL's names.
+
+    Raises:
+        UnknownDatabaseError: a name is neither.
+    """
+    found = dict.fromkeys(
+        name
+        for database in databases
+        for name in settings.databases
+        if database in (name, find_dbname(settings.databases[name]))
+    )
+    known = {*found, *(find_dbname(settings.databases[name]) for name in found)}
+    for database in databases:
+        if database not in known:
+            raise UnknownDatabaseError(database, list(settings.databases))
+    return list(found)
 
 
 async def _check(
@@ -252,10 +259,12 @@ async def _check_database(
         for schema in schemas
         if schema not in usable
     ]
-    problems += [f"not readable: {table}" for table in grants.unreadable]
+    views = await find_exposing_views(fetch, hidden)
+    left_out = {view.name for view in views} | await find_wholly_hidden(fetch, hidden)
+    problems += [f"not readable: {table}" for table in grants.unreadable if table not in left_out]
     problems += await check_hidden(fetch, hidden)
-    views = await find_shown(fetch, hidden)
-    problems += [f"shown by a view: {view}" for view in views]
+    problems += [f"shown by a view: {view}" for view in views if view.is_readable]
     lines = [f"readable: {len(grants.readable)} tables and views in {', '.join(schemas)}", *problems]
+    lines += [f"left out, because of a hidden column: {view}" for view in views if not view.is_readable]
     lines += [f"filtered by policies: {each}" for each in describe_policies(grants.policies)]
     return lines, bool(grants.readable) and not problems

@@ -128,7 +128,10 @@ def doctor(
     ),
 )
 def setup_sql(
-    database: Annotated[list[str], typer.Option(help="Name of a database; may be repeated.")],
+    database: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a database; may be repeated. Without it, --check is for all configured."),
+    ] = None,
     role: Annotated[str, typer.Option(help="Name of the new role.")] = "pgmcp_reader",
     schema: Annotated[
         list[str] | None, typer.Option(help="A schema that it may read; may be repeated.")
@@ -143,6 +146,12 @@ def setup_sql(
         list[str] | None,
         typer.Option(help="A column to replace by SQL in a view, as table.column=SQL; may be repeated."),
     ] = None,
+    owner: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A role that will own tables, besides those that own or may create some; repeatable."
+        ),
+    ] = None,
     rls: Annotated[bool, typer.Option("--rls", help="Add comments that explain row-level security.")] = False,
     revoke: Annotated[
         bool,
@@ -155,7 +164,8 @@ def setup_sql(
     ] = False,
 ) -> None:
     """Print the SQL that creates a read-only role; it can be run again."""
-    from pgmcp.cli.setup_sql import read_column, setup_script
+    from pgmcp.cli.hidden_columns import read_column
+    from pgmcp.cli.setup_sql import setup_script
 
     schemas = schema or ["public"]
     columns = [read_column(text, schemas) for text in hide or ()]
@@ -163,7 +173,9 @@ def setup_sql(
     if check:
         from pgmcp.cli.grants import check_grants
 
-        raise typer.Exit(ExitCode.DONE if check_grants(schemas, columns) else ExitCode.FAILED)
+        raise typer.Exit(ExitCode.DONE if check_grants(database or (), schemas, columns) else ExitCode.FAILED)
+    if not database:
+        raise typer.BadParameter("the name of a database is needed", param_hint="--database")
     script = setup_script(
         role,
         database,
@@ -171,6 +183,7 @@ def setup_sql(
         connections=connections,
         statement_timeout_s=statement_timeout_s,
         columns=columns,
+        owners=owner or (),
         revokes=revoke,
         row_security=rls,
     )

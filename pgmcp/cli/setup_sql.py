@@ -6,14 +6,10 @@ requested; by default, such statements are comments.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from pgmcp.errors import InvalidArgumentError
-
-MADE_BY = "made by pgmcp setup-sql"
-"""The comment on the role. A role of that name without this comment was not created by the script, and keeps
-its settings.
-"""
+from pgmcp.cli.exposing_views import MADE_BY
+from pgmcp.cli.hidden_columns import ColumnName, hide_columns
+from pgmcp.cli.sql_text import array, literal, quoted
 
 _HEAD = """\
 -- A role for pgmcp that can only read. Read this script, then run it as a superuser, or as the tables' owner
@@ -82,7 +78,7 @@ BEGIN
     END IF;
   END LOOP;
   FOR creator IN
-    SELECT DISTINCT r.rolname
+    SELECT r.rolname
       FROM (SELECT c.relowner AS oid FROM pg_catalog.pg_class AS c
              WHERE c.relnamespace = {schema_text}::pg_catalog.regnamespace
             UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = {schema_name}
@@ -92,8 +88,11 @@ BEGIN
               FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a
              WHERE n.nspname = {schema_name} AND a.privilege_type = 'CREATE') AS o
       JOIN pg_catalog.pg_roles AS r ON r.oid = o.oid
-     WHERE r.rolname !~ '^pg_'
+           -- A member of such a role creates tables, too, and owns them itself.
+           OR (NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, o.oid, 'USAGE'))
+     WHERE r.rolname !~ '^pg_' AND r.rolname <> {role_text}
     UNION SELECT CURRENT_USER
+    UNION SELECT pg_catalog.unnest({owners}::pg_catalog.name[])
   LOOP
     IF pg_catalog.pg_has_role(creator, 'USAGE') THEN
       EXECUTE pg_catalog.format(
@@ -115,124 +114,6 @@ _REVOKE_CREATE = """
 {comment}REVOKE CREATE ON SCHEMA "public" FROM PUBLIC;
 """
 
-_HIDDEN = """
--- Table {table}, and its partitions and children: all columns but {hidden}. Columns and partitions that are
--- added later are not covered until this is run again.
-DO $pgmcp$
-DECLARE
-  relation record;
-  shown text;
-BEGIN
-  IF EXISTS (SELECT FROM pg_catalog.unnest({hidden_names}::pg_catalog.name[]) AS h (name) WHERE NOT EXISTS (
-      SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = {table_text}::pg_catalog.regclass
-         AND a.attname = h.name AND a.attnum > 0 AND NOT a.attisdropped)) THEN
-    RAISE EXCEPTION 'a column to hide is not in the table %', {table_text};
-  END IF;
-  FOR relation IN
-    WITH RECURSIVE family (oid) AS (
-      SELECT {table_text}::pg_catalog.regclass::pg_catalog.oid
-       UNION SELECT i.inhrelid FROM family AS f JOIN pg_catalog.pg_inherits AS i ON i.inhparent = f.oid)
-    SELECT c.oid::pg_catalog.regclass AS name, pg_catalog.pg_has_role(c.relowner, 'USAGE') AS is_mine,
-           c.oid = {table_text}::pg_catalog.regclass AS is_named
-      FROM family AS f JOIN pg_catalog.pg_class AS c ON c.oid = f.oid
-     WHERE c.oid = {table_text}::pg_catalog.regclass
-        OR pg_catalog.has_any_column_privilege({role_text}, c.oid, 'SELECT')
-  LOOP
-    IF NOT (relation.is_mine OR relation.is_named) THEN
-      RAISE WARNING 'may show the hidden columns, because another role owns it: %', relation.name;
-      CONTINUE;
-    END IF;
-    SELECT pg_catalog.string_agg(pg_catalog.quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO shown
-      FROM pg_catalog.pg_attribute AS a
-     WHERE a.attrelid = relation.name AND a.attnum > 0 AND NOT a.attisdropped
-       AND a.attname <> ALL ({hidden_names}::pg_catalog.name[]);
-    EXECUTE pg_catalog.format('REVOKE SELECT ON TABLE %s FROM %I', relation.name, {role_text});
-    IF shown IS NOT NULL THEN
-      EXECUTE pg_catalog.format('GRANT SELECT (%s) ON TABLE %s TO %I', shown, relation.name, {role_text});
-    END IF;
-  END LOOP;
-END $pgmcp$;
-"""
-
-_STALE_VIEW = """
--- View {view}, if an earlier script made it: it is dropped if it shows a column that is now to be hidden.
-DO $pgmcp$
-BEGIN
-  IF EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
-              WHERE a.attrelid = pg_catalog.to_regclass({view_text})
-                AND a.attnum > 0 AND a.attname = ANY ({hidden_names}::pg_catalog.name[])) THEN
-    IF pg_catalog.obj_description(pg_catalog.to_regclass({view_text}), 'pg_class')
-       IS NOT DISTINCT FROM {made_by} THEN
-      RAISE NOTICE 'the view % shows a column that is now hidden: it is dropped', {view_text};
-      DROP VIEW {view};
-    ELSE
-      RAISE WARNING '% has a column of a name that is hidden in the table, and is readable', {view_text};
-    END IF;
-  END IF;
-END $pgmcp$;
-"""
-
-_MASKED = """
--- View {view}: all columns of {table} but hidden ones, with {masked} masked. It has the rights of its owner,
--- who is the table's, so expressions can read what the table's owner can.
-DO $pgmcp$
-DECLARE
-  columns text;
-  readers text;
-BEGIN
-  IF pg_catalog.to_regclass({view_text}) IS NOT NULL
-     AND pg_catalog.obj_description(pg_catalog.to_regclass({view_text}), 'pg_class')
-         IS DISTINCT FROM {made_by} THEN
-    RAISE EXCEPTION '% exists and was not made by this script, which needs the name for its own view: '
-      'nothing is changed in this database', {view_text}
-      USING HINT = 'Rename it, or drop it yourself. Then run this script again.';
-  END IF;
-  IF (SELECT c.relrowsecurity FROM pg_catalog.pg_class AS c
-       WHERE c.oid = {table_text}::pg_catalog.regclass) THEN
-    RAISE EXCEPTION 'the table % has row-level security, which the view would not apply',
-      {table_text};
-  END IF;
-  SELECT pg_catalog.string_agg(
-           CASE WHEN m.name IS NULL THEN pg_catalog.quote_ident(a.attname)
-                ELSE pg_catalog.format('(%s) AS %I', m.expression, a.attname) END, ', '
-         ORDER BY a.attnum) INTO columns
-    FROM pg_catalog.pg_attribute AS a
-    LEFT JOIN ROWS FROM (pg_catalog.unnest({masked_names}::pg_catalog.name[]),
-                         pg_catalog.unnest({expressions}::pg_catalog.text[])) AS m (name, expression)
-           ON m.name = a.attname
-   WHERE a.attrelid = {table_text}::pg_catalog.regclass AND a.attnum > 0 AND NOT a.attisdropped
-     AND a.attname <> ALL ({left_out}::pg_catalog.name[]);
-  columns := {view_text} || ' WITH (security_barrier) AS SELECT ' || columns || ' FROM ' || {table_text};
-  BEGIN
-    EXECUTE 'CREATE OR REPLACE VIEW ' || columns;
-  EXCEPTION WHEN invalid_table_definition THEN  -- a view cannot lose columns
-    SELECT pg_catalog.string_agg(DISTINCT
-             CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END,
-             ', ')
-      INTO readers
-      FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) AS a
-     WHERE c.oid = {view_text}::pg_catalog.regclass AND a.privilege_type = 'SELECT'
-       AND a.grantee <> c.relowner;
-    RAISE NOTICE 'the view % has other columns than before: it is dropped and made again, with SELECT for %',
-      {view_text}, pg_catalog.concat_ws(', ', readers);
-    DROP VIEW {view};
-    EXECUTE 'CREATE VIEW ' || columns;
-    IF readers IS NOT NULL THEN
-      EXECUTE 'GRANT SELECT ON TABLE ' || {view_text} || ' TO ' || readers;
-    END IF;
-  END;
-  COMMENT ON VIEW {view} IS {made_by};
-  GRANT SELECT ON TABLE {view} TO {role};
-  BEGIN  -- so that the table's owner can run this again
-    EXECUTE pg_catalog.format('ALTER VIEW {view_in_format} OWNER TO %s',
-      (SELECT c.relowner::pg_catalog.regrole FROM pg_catalog.pg_class AS c
-        WHERE c.oid = {table_text}::pg_catalog.regclass));
-  EXCEPTION WHEN insufficient_privilege THEN
-    RAISE NOTICE 'the view % stays yours: you may not give it to the owner of the table', {view_text};
-  END;
-END $pgmcp$;
-"""
-
 _ROW_SECURITY = """
 -- Row-level security: which rows the role sees. Policies apply to every statement of the role. Once it is
 -- enabled for a table, every role but its owner sees only the rows of its own policies, so write one for each
@@ -246,45 +127,6 @@ _ROW_SECURITY = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnName:
-    """A column that is hidden or masked.
-
-    Attributes:
-        expression: the SQL to show in its place; None hides it.
-    """
-
-    schema: str
-    table: str
-    column: str
-    expression: str | None = None
-
-
-def read_column(text: str, schemas: Sequence[str], *, is_masked: bool = False) -> ColumnName:
-    """Return a column from `table.column` or `schema.table.column`, with `=expression` if it is masked.
-
-    Raises:
-        InvalidArgumentError: it has another form, or its schema is not one of these.
-    """
-    name, equals, expression = text.partition("=")
-    parts = [part.strip() for part in name.split(".")]
-    if len(parts) == 2 and len(schemas) == 1:
-        parts.insert(0, schemas[0])
-    if (
-        len(parts) != 3
-        or not all(parts)
-        or bool(equals) != is_masked
-        or (is_masked and not expression.strip())
-    ):
-        form = "schema.table.column=expression" if is_masked else "schema.table.column"
-        raise InvalidArgumentError(
-            f"{text!r}: expected {form}", hint="the schema may be left out if there is one"
-        )
-    if parts[0] not in schemas:
-        raise InvalidArgumentError(f"{text!r}: its schema is none of those that the role may read")
-    return ColumnName(parts[0], parts[1], parts[2], expression.strip() or None)
-
-
 def setup_script(
     role: str,
     databases: str | Sequence[str],
@@ -293,6 +135,7 @@ def setup_script(
     connections: int,
     statement_timeout_s: int,
     columns: Sequence[ColumnName] = (),
+    owners: Sequence[str] = (),
     revokes: bool = False,
     row_security: bool = False,
 ) -> str:
@@ -303,91 +146,42 @@ def setup_script(
         connections: limit for the role: the sum of MAX_POOL_SIZE of all servers.
         statement_timeout_s: slightly above the query timeout of the servers.
         columns: those that the role may not read as they are.
+        owners: further roles that will own tables; the script finds those that own some or may create some.
         revokes: revoke from PUBLIC the privileges to create tables; otherwise these statements are comments.
         row_security: explain policies.
     """
     names = [databases] if isinstance(databases, str) else list(databases)
-    where = f"-d {_quote(names[0])} " if len(names) == 1 else ""
+    where = f"-d {quoted(names[0])} " if len(names) == 1 else ""
     words = {
-        "role": _quote(role),
-        "role_text": _literal(role),
-        "role_name": _quote(role).replace("'", "''").replace("%", "%%"),
-        "made_by": _literal(MADE_BY),
+        "role": quoted(role),
+        "role_text": literal(role),
+        "role_name": quoted(role).replace("'", "''").replace("%", "%%"),
+        "owners": array(owners),
+        "made_by": literal(MADE_BY),
         "connections": connections,
         "statement_timeout_s": statement_timeout_s,
         "comment": "" if revokes else "-- ",
     }
     script = _HEAD.format(**words, where=where)
     for name in names:
-        script += "" if len(names) == 1 else f"\n\\connect {_quote(name)}\n"
-        script += _ROLE.format(**words, database=_quote(name))
+        script += "" if len(names) == 1 else f"\n\\connect {quoted(name)}\n"
+        script += _ROLE.format(**words, database=quoted(name))
         for schema in schemas:
             script += _schema_script(schema, [each for each in columns if each.schema == schema], words)
         # Last: a table in one schema may have partitions in another, whose script grants them as a whole.
-        for schema, table in sorted({(each.schema, each.table) for each in columns}):
-            script += _table_script(
-                [each for each in columns if (each.schema, each.table) == (schema, table)], words
-            )
-        script += "\nCOMMIT;\n" + _REVOKE_TEMPORARY.format(**words, database=_quote(name))
+        script += "".join(hide_columns(columns, role, words))
+        script += "\nCOMMIT;\n" + _REVOKE_TEMPORARY.format(**words, database=quoted(name))
         if "public" in schemas:
             script += _REVOKE_CREATE.format(**words)
-    return script + (_ROW_SECURITY.format(**words, schema=_quote(schemas[0])) if row_security else "")
+    return script + (_ROW_SECURITY.format(**words, schema=quoted(schemas[0])) if row_security else "")
 
 
 def _schema_script(schema: str, columns: Sequence[ColumnName], words: dict[str, object]) -> str:
     tables = sorted({each.table for each in columns})
     return _SCHEMA.format(
         **words,
-        schema=_quote(schema),
-        schema_text=_literal(_quote(schema)),
-        schema_name=_literal(schema),
-        special=_array(tables),
+        schema=quoted(schema),
+        schema_text=literal(quoted(schema)),
+        schema_name=literal(schema),
+        special=array(tables),
     )
-
-
-def _table_script(columns: Sequence[ColumnName], words: dict[str, object]) -> str:
-    schema, table = columns[0].schema, columns[0].table
-    masked = [each for each in columns if each.expression]
-    names = {
-        "table": _qualified(schema, table),
-        "table_text": _literal(_qualified(schema, table)),
-        "view": _qualified(schema, f"{table}_masked"),
-        "view_in_format": _qualified(schema, f"{table}_masked").replace("%", "%%").replace("'", "''"),
-        "view_text": _literal(_qualified(schema, f"{table}_masked")),
-    }
-    script = _HIDDEN.format(
-        **words,
-        **names,
-        hidden=", ".join(_quote(each.column) for each in columns),
-        hidden_names=_array([each.column for each in columns]),
-    )
-    if not masked:
-        return script + _STALE_VIEW.format(
-            **words, **names, hidden_names=_array([each.column for each in columns])
-        )
-    return script + _MASKED.format(
-        **words,
-        **names,
-        masked=", ".join(_quote(each.column) for each in masked),
-        left_out=_array([each.column for each in columns if not each.expression]),
-        masked_names=_array([each.column for each in masked]),
-        expressions=_array([each.expression or "" for each in masked]),
-    )
-
-
-def _quote(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def _qualified(schema: str, name: str) -> str:
-    return f"{_quote(schema)}.{_quote(name)}"
-
-
-def _literal(text: str) -> str:
-    """Return a string literal, the same whether backslashes are escapes or not."""
-    escape = "E" if "\\" in text else ""
-    return escape + "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-def _array(texts: Sequence[str]) -> str:
-    return f"ARRAY[{', '.join(map(_literal, texts))}]"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from pgmcp.cli.options import SET_UP, EntryOption, examples
-from pgmcp.demo.signals import ENDING, ended_like_ctrl_c
+from pgmcp.ending_signals import ending_signals
 from pgmcp.errors import PgmcpError, SettingsError
 from pgmcp.features import how_to_install
 
@@ -31,12 +31,12 @@ def serve_demo() -> int:
     """
     from pgmcp.demo.environment import open_shop, server_environment
 
-    with ended_like_ctrl_c(), open_shop(progress=lambda step: None) as shop:
+    with open_shop(progress=lambda step: None) as shop:
         # Not in the current folder, whose .env may name another database.
         server = subprocess.Popen(
             [sys.executable, *SERVER_ARGUMENTS], env=server_environment(shop), cwd=Path(__file__).parent
         )
-        for number in ENDING:
+        for number in ending_signals():
             signal.signal(number, lambda *_: server.terminate())
         return server.wait()
 
@@ -45,7 +45,7 @@ def open_shell(say: Callable[[str], None]) -> int:
     """Start the shop and a shell on it, and stop PostgreSQL afterwards; return the shell's exit code."""
     from pgmcp.demo.environment import open_shop, server_environment
 
-    with ended_like_ctrl_c(), open_shop(progress=say) as shop:
+    with open_shop(progress=say) as shop:
         environment = server_environment(shop)
         # So that `pgmcp` is this program, whether or not its environment is active.
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
@@ -54,7 +54,7 @@ def open_shell(say: Callable[[str], None]) -> int:
         # Ctrl-C is for programs in the shell. Not SIG_IGN, which the shell would inherit.
         signal.signal(signal.SIGINT, lambda *_: None)
         shell = subprocess.Popen([program], env=environment)
-        for number in ENDING:
+        for number in ending_signals():
             if number != signal.SIGINT:  # a shell ends when its terminal is closed, but not at SIGTERM
                 signal.signal(number, lambda *_: shell.send_signal(getattr(signal, "SIGHUP", signal.SIGTERM)))
         return shell.wait()
@@ -131,7 +131,6 @@ def demo(
         raise typer.Exit(serve_demo())
     if shell:
         raise typer.Exit(open_shell(lambda step: typer.echo(step, err=True)))
-    with ended_like_ctrl_c():
-        from pgmcp.demo.tour import run_tour
+    from pgmcp.demo.tour import run_tour
 
-        raise typer.Exit(run_tour(" ".join(question or [])))
+    raise typer.Exit(run_tour(" ".join(question or [])))

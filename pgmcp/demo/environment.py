@@ -12,7 +12,7 @@ import psycopg
 
 from pgmcp.demo.postgres import EmbeddedPostgres, default_folder
 from pgmcp.demo.shop import Shop, create_shop
-from pgmcp.demo.signals import deferred
+from pgmcp.ending_signals import deferred
 from pgmcp.errors import SettingsError
 from pgmcp.settings.sources import read_env_file
 

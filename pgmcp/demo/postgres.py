@@ -28,7 +28,7 @@ from urllib.parse import quote
 from platformdirs import user_cache_path
 
 from pgmcp.demo.binaries import Installation, choose_server_user, find_installation, make_reachable
-from pgmcp.demo.signals import deferred
+from pgmcp.ending_signals import deferred
 from pgmcp.errors import SettingsError, UnreachableError
 
 HOST = "127.0.0.1"

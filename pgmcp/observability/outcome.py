@@ -20,7 +20,7 @@ def outcome_of(error: BaseException | None) -> str:
             return ANSWERED
         case PgmcpError():
             return str(error.code)
-        case asyncio.CancelledError():
+        case asyncio.CancelledError() | KeyboardInterrupt():
             return CANCELLED
         case _:
             return DEFECT

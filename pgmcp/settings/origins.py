@@ -116,6 +116,14 @@ def find_address(settings: DatabaseSettings, environ: Mapping[str, str] | None =
     )
 
 
+def find_dbname(settings: DatabaseSettings, environ: Mapping[str, str] | None = None) -> str:
+    """Return PostgreSQL's name of a database; "" if only a service file or libpq's default names it."""
+    environ = os.environ if environ is None else environ
+    url, params = settings.target()
+    given = params | conninfo.values(url)
+    return given.get("dbname") or environ.get("PGDATABASE") or ""
+
+
 def _hosts(given: Mapping[str, str], environ: Mapping[str, str]) -> str:
     hosts = given.get("host") or given.get("hostaddr") or environ.get("PGHOST") or environ.get("PGHOSTADDR")
     if not hosts and (service := given.get("service") or environ.get("PGSERVICE")):

@@ -16,6 +16,7 @@ from pgmcp.cli.shell.conversation import Conversation
 from pgmcp.cli.shell.history import HistoryFile, history_path
 from pgmcp.cli.shell.inputs import Input, split
 from pgmcp.cli.terminal import Terminal
+from pgmcp.ending_signals import ending_signals, exit_code_of_signal
 from pgmcp.errors import (
     InvalidArgumentError,
     PgmcpError,
@@ -34,8 +35,6 @@ _NO_MODEL: Final = (
     "PG_MCP_OPENAI_BASE_URL for a local model."
 )
 _COMMANDS: Final = sorted(f"\\{name}" for command in COMMANDS for name in command.names)
-_KILLED: Final = 128
-"""Added to the number of the signal that ended a program, as shells do."""
 
 
 def run_shell(database: str | None, *, keeps_history: bool) -> int:
@@ -115,7 +114,7 @@ async def _talk(settings: Settings, terminal: Terminal, *, keeps_history: bool) 
         except asyncio.CancelledError:
             if not runner.ended_by:
                 raise
-            return _KILLED + runner.ended_by
+            return exit_code_of_signal(runner.ended_by)
     return ExitCode.DONE
 
 
@@ -167,9 +166,8 @@ class _Runner:
         assert shell is not None  # noqa: S101
         # Not add_signal_handler, which Windows lacks.
         signal.signal(signal.SIGINT, lambda *_: loop.call_soon_threadsafe(self._cancel))
-        for name in ("SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                number = getattr(signal, name)
+        for number in ending_signals():
+            if number != signal.SIGINT:
                 signal.signal(number, lambda number, _: loop.call_soon_threadsafe(self._end, shell, number))
 
     async def run(self, conversation: Conversation, item: Input) -> bool | None:

@@ -285,9 +285,17 @@ def test_a_reader_who_has_seen_enough_is_no_failure_to_write_about(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process group gets Ctrl-C otherwise")
-def test_ctrl_c_cancels_the_statement_on_the_server(shop_url: str, shop_admin_url: str, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "has_ctrl_c"), [(signal.SIGINT, True), (signal.SIGTERM, True), (signal.SIGTERM, False)]
+)
+def test_a_signal_cancels_the_statement_on_the_server_and_the_audit_has_its_line(
+    number: signal.Signals, has_ctrl_c: bool, shop_url: str, shop_admin_url: str, folder: Path
+) -> None:
     name = "pgmcp-interrupted"
-    environment = server_environment(with_application_name(shop_url, name))
+    audit = folder / "audit.jsonl"
+    environment = server_environment(with_application_name(shop_url, name)) | {
+        "PG_MCP_AUDIT_FILE": str(audit)
+    }
     with Activity(shop_admin_url, name) as activity:
         process = subprocess.Popen(
             [*COMMAND, "sql", RUNAWAY],
@@ -297,14 +305,18 @@ def test_ctrl_c_cancels_the_statement_on_the_server(shop_url: str, shop_admin_ur
             stderr=subprocess.PIPE,
             start_new_session=True,
             # What a shell starts in the background ignores SIGINT, and so does all that it starts.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL if has_ctrl_c else signal.SIG_IGN),
         )
         try:
             activity.until_running("order_items")
-            os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the workers as well
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)  # a terminal sends it to the workers as well
+            else:
+                process.send_signal(number)
             stdout, stderr = process.communicate(timeout=TIMEOUT_S)
         finally:
             process.kill()
 
-        assert (process.returncode, stdout, stderr) == (130, b"", b"")
+        assert (process.returncode, stdout, stderr) == (128 + number, b"", b"")
         assert activity.sessions() == []
+    assert [json.loads(line)["outcome"] for line in audit.read_text().splitlines()] == ["cancelled"]

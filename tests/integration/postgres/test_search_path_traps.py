@@ -22,8 +22,8 @@ from pgmcp.catalog.row_security import read_row_security
 from pgmcp.catalog.sampling import sample
 from pgmcp.cli.doctor.examination import examine_remote
 from pgmcp.cli.doctor.report import Status
-from pgmcp.cli.grants import check_hidden, find_shown, read_usable_schemas, with_descendants
-from pgmcp.cli.setup_sql import ColumnName
+from pgmcp.cli.grants import check_hidden, find_exposing_views, read_usable_schemas, with_descendants
+from pgmcp.cli.hidden_columns import ColumnName
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.errors import DeadlineExceededError, StatementFailedError
 from pgmcp.execution.catalog_access import find_unreadable, without
@@ -369,7 +369,7 @@ async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
     feels = await with_descendants(lambda sql: _own_rows(supervisor, sql), feels)
     await check_hidden(lambda sql: _own_rows(supervisor, sql), feels)
     await read_usable_schemas(lambda sql: _own_rows(supervisor, sql))
-    await find_shown(lambda sql: _own_rows(supervisor, sql), feels)
+    await find_exposing_views(lambda sql: _own_rows(supervisor, sql), feels)
     async with pipeline_to(url) as pipeline:
         await pipeline.execute_sql("select feels from people")
         with pytest.raises(StatementFailedError):

@@ -9,7 +9,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from pgmcp.cli.setup_sql import read_column, setup_script
+from pgmcp.cli.hidden_columns import read_column
+from pgmcp.cli.setup_sql import setup_script
 from testing.command_line import run as run_command
 from testing.mcp_server import server_environment
 
@@ -40,12 +41,23 @@ class Site:
         )
 
     def script(
-        self, *, schemas: Sequence[str] = SCHEMAS, hide: Sequence[str] = (), mask: Sequence[str] = ()
+        self,
+        *,
+        schemas: Sequence[str] = SCHEMAS,
+        hide: Sequence[str] = (),
+        mask: Sequence[str] = (),
+        owners: Sequence[str] = (),
     ) -> str:
         columns = [read_column(text, schemas) for text in hide]
         columns += [read_column(text, schemas, is_masked=True) for text in mask]
         return setup_script(
-            self.role, self.dbname, schemas, connections=5, statement_timeout_s=60, columns=columns
+            self.role,
+            self.dbname,
+            schemas,
+            connections=5,
+            statement_timeout_s=60,
+            columns=columns,
+            owners=owners,
         )
 
     def admin(self, sql: str) -> None:
@@ -167,7 +179,7 @@ def test_a_hidden_column_is_hidden_in_partitions_too(site: Site, tmp_path: Path)
     checked = check(site, tmp_path, *BOTH_SCHEMAS, "--hide", "public.events.card")
     assert checked.stdout.decode().splitlines()[1:] == [
         "readable, but to be hidden: public.events_3.card",
-        "shown by a view: public.of_one (public.events_1.card)",
+        "left out, because of a hidden column: public.of_one (public.events_1.card)",
     ]
 
 
@@ -273,18 +285,27 @@ def test_one_script_is_for_several_databases(new_database: Callable[[], str], si
         assert connection.execute("select count(*) from there").fetchone() == (0,)
 
 
-def test_check_looks_at_all_configured_databases_also_if_one_is_down(site: Site, tmp_path: Path) -> None:
+def test_check_is_for_all_configured_databases_also_if_one_is_down_or_for_those_that_are_named(
+    site: Site, tmp_path: Path
+) -> None:
     site.admin(site.script())
     config = tmp_path / "databases.yaml"
     config.write_text("databases:\n  shop: {url_env: SHOP}\n  down: {host: 127.0.0.1, port: 1}\n")
     settings = server_environment(None, config_file=str(config)) | {"SHOP": site.reader_url}
 
-    done = run_command(settings, tmp_path, "setup-sql", "--database", site.dbname, "--check")
+    of_all = run_command(settings, tmp_path, "setup-sql", "--check")
+    named = [
+        run_command(settings, tmp_path, "setup-sql", "--database", name, "--check")
+        for name in (site.dbname, "shop", "nowhere")
+    ]
 
-    assert done.returncode == 1
-    shop, down = done.stdout.decode().splitlines()
+    assert of_all.returncode == 1
+    shop, down = of_all.stdout.decode().splitlines()
     assert shop == "shop: readable: 2 tables and views in public"
     assert down.startswith("down: not checked: unreachable: ")
+    assert [each.returncode for each in named] == [0, 0, 2]
+    assert {each.stdout.decode() for each in named[:2]} == {"readable: 2 tables and views in public\n"}
+    assert "nowhere" in named[2].stderr.decode()
 
 
 def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> None:
@@ -334,7 +355,6 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
     assert before.stdout.decode().splitlines() == [
         "readable: 13 tables and views in public",
         "not readable: public.forgotten",
-        "not readable: public.inner_v",
         "readable, but to be hidden: public.customers.email",
         "shown by a view: elsewhere.leak (public.customers.email)",
         "shown by a view: public.customers_v (public.customers.email)",
@@ -344,21 +364,22 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         "shown by a view: public.stored_for_callers (public.customers.email)",
         "shown by a view: public.whole (public.customers.email)",
         "shown by a view: public.whole_too (public.customers.email)",
+        "left out, because of a hidden column: public.inner_v (public.customers.email)",
         "filtered by policies: public.of_others: no policy allows rows for this role, so it sees none",
         "filtered by policies: public.of_superuser: few",
     ]
-    assert shown.returncode == 1
+    assert shown.returncode == 0
     assert shown.stdout.decode().splitlines() == [
-        "readable: 15 tables and views in public",
-        "shown by a view: elsewhere.leak (public.customers.email)",
-        "shown by a view: public.customers_v (public.customers.email)",
-        "shown by a view: public.customers_w (public.customers.email)",
-        "shown by a view: public.inner_v (public.customers.email)",
-        "shown by a view: public.renamed (public.customers.email)",
-        "shown by a view: public.stored (public.customers.email)",
-        "shown by a view: public.stored_for_callers (public.customers.email)",
-        "shown by a view: public.whole (public.customers.email)",
-        "shown by a view: public.whole_too (public.customers.email)",
+        "readable: 7 tables and views in public",
+        "left out, because of a hidden column: elsewhere.leak (public.customers.email)",
+        "left out, because of a hidden column: public.customers_v (public.customers.email)",
+        "left out, because of a hidden column: public.customers_w (public.customers.email)",
+        "left out, because of a hidden column: public.inner_v (public.customers.email)",
+        "left out, because of a hidden column: public.renamed (public.customers.email)",
+        "left out, because of a hidden column: public.stored (public.customers.email)",
+        "left out, because of a hidden column: public.stored_for_callers (public.customers.email)",
+        "left out, because of a hidden column: public.whole (public.customers.email)",
+        "left out, because of a hidden column: public.whole_too (public.customers.email)",
         "filtered by policies: public.of_others: no policy allows rows for this role, so it sees none",
         "filtered by policies: public.of_superuser: few",
     ]
@@ -368,3 +389,81 @@ def test_check_lists_what_is_not_as_it_should_be(site: Site, tmp_path: Path) -> 
         "filtered by policies: public.of_others: no policy allows rows for this role, so it sees none",
         "filtered by policies: public.of_superuser: few",
     ]
+
+
+def test_a_view_is_readable_again_once_its_own_column_is_hidden_too(site: Site, tmp_path: Path) -> None:
+    site.admin(
+        """
+        create table orders (id int, customer int, total int);
+        create view contacts as select c.id, c.email as contact, o.total
+          from customers as c join orders as o on o.customer = c.id;
+        create view of_contacts as select id, contact from contacts;
+        create view ids as select id from contacts;
+        create view swapped as select email as phone, phone as email from customers;
+        create view of_swapped as select phone as number from swapped;
+        create view not_swapped as select email as number from swapped;
+        create view twice as select id, email from customers union all select id, 'nobody' from orders;
+        create view ids_of_twice as select id from twice;
+        create view addresses_of_twice as select email from twice;
+        create view lowered as select id, lower(email) as email from customers;
+        create view filtered as select id, email from customers where email <> '';
+        create view grouped as select email, count(*) as n from customers group by email;
+        create view nested as select id, email from (select * from customers) as c;
+        create view listed as select id, email from customers order by lower(email);
+        create table addresses (email text);
+        create view "a view" as select id, email as "its email" from customers;
+        """
+    )
+    hide = (
+        "public.customers.email",
+        "public.contacts.contact",
+        "public.twice.email",
+        "public.lowered.email",
+        "public.filtered.email",
+        "public.grouped.email",
+        "public.nested.email",
+        "public.listed.email",
+        "public.a view.its email",
+        "public.addresses.email",
+    )
+    site.admin(site.script(hide=hide))
+
+    checked = check(site, tmp_path, *(word for column in hide for word in ("--hide", column)))
+
+    lines = checked.stdout.decode().splitlines()
+    left_out = {line.split(": ")[1].partition(" (")[0] for line in lines if line.startswith("left out")}
+    assert checked.returncode == 0, lines
+    assert site.read("select id, total from contacts") == []
+    assert site.read("select id from ids") == []
+    assert site.read('select id from "a view"') == [(1,)]
+    assert left_out == {
+        "public.of_contacts",
+        "public.swapped",
+        "public.of_swapped",
+        "public.twice",
+        "public.addresses_of_twice",
+        "public.lowered",
+        "public.filtered",
+        "public.grouped",
+        "public.nested",
+        "public.listed",
+    }
+
+
+def test_what_every_role_that_may_create_tables_adds_later_is_readable(site: Site) -> None:
+    group, member, other = (f"{kind}_{site.dbname}" for kind in ("group", "member", "other"))
+    site.admin(
+        f"""
+        create role {group}; create role {member} in role {group}; create role {other};
+        grant create, usage on schema public to {group};
+        """
+    )
+    try:
+        site.admin(site.script(schemas=["public"], owners=[other]))
+        site.admin(f"grant create, usage on schema public to {other}")
+        for role in (group, member, other):
+            site.admin(f"set role {role}; create table of_{role} (id int)")
+
+        assert site.read(f"select count(*) from of_{group}, of_{member}, of_{other}") == [(0,)]
+    finally:
+        site.admin(f"drop owned by {group}, {member}, {other}; drop role {member}, {group}, {other}")

@@ -1,4 +1,7 @@
-"""Lets Ctrl-C, SIGTERM and a closed terminal end the demo cleanly at any time."""
+"""Lets SIGTERM and a closed terminal end a command as Ctrl-C does, which cancels its statement.
+
+An ignored signal stays ignored, for example SIGHUP under nohup.
+"""
 
 import signal
 import sys
@@ -11,16 +14,32 @@ from typing import Any, Final
 _KILLED: Final = 128
 """Added to the number of the signal that ended a program, as shells do."""
 
-ENDING: Final = tuple(
+_ENDING: Final = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 """Ctrl-C, a request to end, and a closed terminal; Windows has no SIGHUP."""
 
 
+def ending_signals() -> list[signal.Signals]:
+    """Return the signals that end a program and that this process does not ignore."""
+    return [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def exit_code_of_signal(number: int) -> int:
+    """Return the exit code of a program that a signal ended."""
+    return _KILLED + number
+
+
 @contextmanager
 def ended_like_ctrl_c() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, and exit with the code of the signal."""
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, and exit with the code of the signal.
+
+    In another thread than the main one, nothing changes.
+    """
     received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if not received:  # a second one must not interrupt what the first one ends
@@ -34,7 +53,7 @@ def ended_like_ctrl_c() -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             if received:
-                sys.exit(_KILLED + received[0])
+                sys.exit(exit_code_of_signal(received[0]))
             raise
 
 
@@ -55,7 +74,7 @@ def deferred() -> Iterator[None]:
 
 @contextmanager
 def _handlers(handle: Any, but_for: int = 0) -> Iterator[None]:
-    old = {number: signal.signal(number, handle) for number in ENDING if number != but_for}
+    old = {number: signal.signal(number, handle) for number in ending_signals() if number != but_for}
     try:
         yield
     finally:

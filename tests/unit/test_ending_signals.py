@@ -1,11 +1,11 @@
-"""Signals that end the demo."""
+"""Signals that end a command."""
 
 import signal
 import threading
 
 import pytest
 
-from pgmcp.demo.signals import deferred, ended_like_ctrl_c
+from pgmcp.ending_signals import deferred, ended_like_ctrl_c
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has no SIGHUP")
 
@@ -38,6 +38,19 @@ def test_a_signal_ends_the_block_where_ctrl_c_is_ignored() -> None:
         signal.signal(signal.SIGINT, old)
 
     assert ended.value.code == 128 + signal.SIGTERM
+
+
+def test_an_ignored_signal_stays_ignored_as_under_nohup() -> None:
+    old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    seen = []
+    try:
+        with ended_like_ctrl_c():
+            signal.raise_signal(signal.SIGHUP)
+            seen.append("went on")
+    finally:
+        signal.signal(signal.SIGHUP, old)
+
+    assert seen == ["went on"]
 
 
 def test_a_second_signal_does_not_interrupt_the_clean_up() -> None:
