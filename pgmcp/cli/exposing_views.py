@@ -92,6 +92,7 @@ SELECT DISTINCT v.nspname, v.relname, n.nspname, c.relname, s.attname,
    SELECT pg_catalog.regexp_replace(r.ev_action::pg_catalog.text, $aliases_of_join, '', 'g') AS text) AS t
  CROSS JOIN LATERAL (
    SELECT pg_catalog.bool_and(k.part[1] IN ('0', '2'))  -- tables and joins only
+          AND pg_catalog.strpos(t.text, ':groupClause <> ') > 0  -- since 18 they are in :rtable
           AND pg_catalog.array_length(pg_catalog.string_to_array(t.text, '{QUERY '), 1) = 2 AS is_plain
      FROM pg_catalog.regexp_matches(t.text, $relation, 'g') AS k (part)) AS p
  CROSS JOIN LATERAL (  -- a variable of a join may be the column
