@@ -30,7 +30,16 @@ from typing import Final, NamedTuple, NoReturn, Protocol
 
 COMMAND: Final = (sys.executable, "-P", "-m", "pgmcp")
 
-_READ_LATE: Final = ("HOME", "HTTPS_PROXY", "OPENAI_API_KEY", "PATH", "TERM", "TIKTOKEN_CACHE_DIR", "TMPDIR")
+_READ_LATE: Final = (
+    "HOME",
+    "HTTPS_PROXY",
+    "LOG_LEVEL",
+    "OPENAI_API_KEY",
+    "PATH",
+    "TERM",
+    "TIKTOKEN_CACHE_DIR",
+    "TMPDIR",
+)
 """Variables that are read when they are needed; so are those whose names begin with PG or XDG."""
 
 _LOADED_LATE: Final = ("openai.resources.chat.completions", "sqlglot.dialects.postgres")

@@ -14,6 +14,7 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 from testing.activity import Activity, until, with_application_name
 from testing.facts import descendants, is_running, workers_of
 from testing.mcp_server import server_environment
+from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
 from tests.integration.e2e.conftest import StartServer
 
@@ -42,8 +43,11 @@ def environment(shop_url: str, name: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def server(environment: dict[str, str], start_server: StartServer) -> RawServer:
-    return start_server(environment)
+def server(environment: dict[str, str], folder: Path) -> Iterator[RawServer]:
+    """A server in a process that nothing has prepared: how it ends is tested."""
+    with RawServer(environment, folder, COMMAND) as server:
+        server.initialize()
+        yield server
 
 
 @pytest.fixture(scope="module")
