@@ -13,6 +13,7 @@ class TcpProxy:
 
     Attributes:
         delay_s: delay of each chunk, in either direction.
+        sent: what all clients have sent.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -23,6 +24,7 @@ class TcpProxy:
         self._passes.set()
         self._port = 0
         self.delay_s = 0.0
+        self.sent = bytearray()
 
     @property
     def port(self) -> int:
@@ -71,7 +73,7 @@ class TcpProxy:
         target_reader, target_writer = await asyncio.open_connection(_HOST, self._target_port)
         try:
             async with asyncio.TaskGroup() as directions:
-                directions.create_task(self._pass_on(reader, target_writer))
+                directions.create_task(self._pass_on(reader, target_writer, self.sent))
                 directions.create_task(self._pass_on(target_reader, writer))
         except* OSError:
             pass
@@ -80,8 +82,12 @@ class TcpProxy:
             with suppress(OSError):
                 await target_writer.wait_closed()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, record: bytearray | None = None
+    ) -> None:
         while data := await reader.read(_CHUNK_BYTES):
+            if record is not None:
+                record += data
             await asyncio.sleep(self.delay_s)
             await self._passes.wait()
             writer.write(data)

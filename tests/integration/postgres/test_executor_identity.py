@@ -1,17 +1,18 @@
 """A statement runs with the role and the claims of one person, and leaves nothing of them to the next."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from pgmcp.errors import RoleNotTakenError, StatementFailedError
 from pgmcp.execution.result import Identity, JsonScalar, RowLimits, StatementOrigin
 from pgmcp.execution.supervisor import Supervisor
 from testing.people import ALICE, BOB, FOREIGN, LOGIN, SUPPORT, TENANT_SETTING, create_people
 from testing.pgbouncer import PgBouncer, find_pgbouncer
+from testing.tcp_proxy import tcp_proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -56,6 +57,35 @@ async def test_a_statement_has_the_role_and_the_claims_and_the_next_one_has_not(
     assert await read(supervisor, WHO, tenant("1"), origin=origin) == [[SUPPORT, LOGIN, "1"]]
     assert await read(supervisor, WHO, Identity(ALICE), origin=origin) == [[ALICE, LOGIN, ""]]
     assert await read(supervisor, WHO, None, origin=origin) == [[LOGIN, LOGIN, ""]]
+
+
+async def test_role_claims_and_statement_take_one_round_trip(
+    people_url: str, supervise: Callable[..., Supervisor]
+) -> None:
+    async with tcp_proxy(int(conninfo_to_dict(people_url)["port"] or 0)) as proxy:
+        supervisor = supervise(make_conninfo(people_url, port=proxy.port))
+        await read(supervisor, WHO, Identity(ALICE))  # the session is made
+        proxy.sent.clear()
+
+        seen = await read(supervisor, WHO, tenant("1"))
+        sent = bytes(proxy.sent)
+        await supervisor.close()
+
+    assert seen == [[SUPPORT, LOGIN, "1"]]
+    messages = list(messages_of(sent))
+    # After a Sync, and only then, the server sends all replies and the client waits for them.
+    assert [kind for kind, _ in messages if kind in (b"S", b"H", b"Q")] == [b"S"]
+    assert messages[-1][0] == b"S"
+    together = b"".join(content for _, content in messages)
+    assert all(each in together for each in (SUPPORT.encode(), TENANT_SETTING.encode(), WHO.encode()))
+
+
+def messages_of(sent: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Return type and content of the messages that a client sent (PostgreSQL manual, message formats)."""
+    while sent:
+        length = int.from_bytes(sent[1:5])
+        yield sent[:1], sent[5 : 1 + length]
+        sent = sent[1 + length :]
 
 
 async def test_policies_choose_rows_by_role_and_by_claim(supervisor: Supervisor) -> None:
