@@ -71,6 +71,30 @@ async def test_each_caller_gets_the_rows_that_the_page_says(example: Settings) -
     assert all("row-level security applies to orders" in str(answer.notes) for answer in answers)
 
 
+async def test_each_database_has_a_mapping_of_its_own(example: Settings) -> None:
+    shop = example.databases["shop"]
+    mapping = {"roles": (("", "alice", "shop_support"),), "claim_settings": (("app.tenant", "department"),)}
+    databases = {"shop": shop, "archive": shop.model_copy(update=mapping)}
+    settings = example.model_copy(update={"databases": databases})
+    alice = Principal("alice", claims={"tenant": 1, "department": 2})
+    carol = Principal("carol", claims={"groups": ["support"], "tenant": 1, "department": 2})
+    who = "select current_user::text, string_agg(id::text, ', ' order by id) from orders"
+
+    async with open_pipeline(settings, None) as (pipeline, _):
+        seen = [
+            await pipeline.execute_sql(who, CallOptions(principal=caller, database=database))
+            for caller, database in ((alice, "shop"), (alice, "archive"), (carol, "shop"))
+        ]
+        with pytest.raises(UnmappedPrincipalError, match="archive"):
+            await pipeline.execute_sql(who, CallOptions(principal=carol, database="archive"))
+
+    assert [list(answer.rows.rows) for answer in seen if answer.rows] == [
+        [["shop_north", "1, 2"]],
+        [["shop_support", "2, 4"]],
+        [["shop_support", "1, 3"]],
+    ]
+
+
 async def test_without_a_token_the_default_role_applies(example: Settings) -> None:
     database = example.databases["shop"].model_copy(update={"default_role": "shop_north"})
     settings = example.model_copy(update={"databases": {"shop": database}})
