@@ -252,6 +252,16 @@ def test_a_lost_version_header_is_logged_once(client: httpx2.Client, server: Htt
     assert server.log.count("without its MCP-Protocol-Version header") == 1
 
 
+def test_an_address_that_no_trusted_proxy_names_is_not_believed(
+    client: httpx2.Client, server: HttpServerProcess
+) -> None:
+    refused = client.get("/mcp", headers={"Host": "evil.example", "X-Forwarded-For": "203.0.113.7"})
+
+    assert refused.status_code == 421
+    server.until_logged(re.compile(r"a request from 127\.0\.0\.1 is refused"))
+    assert "203.0.113.7" not in server.log
+
+
 def test_probes_are_answered_under_any_name(client: httpx2.Client) -> None:
     by_address = {"Host": "10.1.2.3:8765"}
 

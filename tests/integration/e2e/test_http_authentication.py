@@ -78,7 +78,15 @@ def guarded(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture
 def client(guarded: Guarded) -> Iterator[httpx2.Client]:
-    with http_client(guarded.server.port) as client:
+    """Return a client that checks that no answer contains the token of its request."""
+
+    def check(response: httpx2.Response) -> None:
+        token = response.request.headers.get("Authorization", "").partition(" ")[2]
+        if len(token) > 3:  # shorter ones are in every text
+            response.read()
+            assert token not in f"{response.text} {response.headers}"
+
+    with http_client(guarded.server.port, event_hooks={"response": [check]}) as client:
         yield client
 
 
@@ -312,15 +320,11 @@ def _opaque(issuer: Issuer, **changes: Any) -> str:
 
 @pytest.mark.parametrize("name", FORGED)
 def test_a_forged_token_is_refused(client: httpx2.Client, guarded: Guarded, name: str) -> None:
-    token = FORGED[name](guarded.issuer)
-    response = call(client, token)
+    response = call(client, FORGED[name](guarded.issuer))
 
     assert response.status_code == 401, name
     assert challenge(response)["error"] == "invalid_token"
     assert "Traceback" not in response.text
-    if token != ".":  # the only one that a sentence contains
-        assert token not in response.text
-        assert token not in response.headers["www-authenticate"]
 
 
 def test_a_scope_that_is_an_object_is_no_scope(client: httpx2.Client, guarded: Guarded) -> None:

@@ -21,6 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+TOKEN_HASH = hashlib.sha256(b"the-token").hexdigest()
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -119,13 +120,12 @@ def test_a_call_is_a_span_with_its_stages_below_it_and_the_hosts_trace_above(
 @pytest.fixture
 def http_server(shop_url: str, collector: Collector, tmp_path: Path) -> Iterator[HttpServerProcess]:
     pytest.importorskip("opentelemetry.exporter.prometheus", reason="the extra `metrics` is not installed")
-    token_hash = hashlib.sha256(b"the-token").hexdigest()
     environment = server_environment(
         shop_url,
         database_name="shop",
         opentelemetry="true",
         http_metrics="true",
-        http_tokens=f"prometheus={token_hash}",
+        http_tokens=f"prometheus={TOKEN_HASH}",
         OTEL_EXPORTER_OTLP_ENDPOINT=collector.url,
     )
     with HttpServerProcess(environment, tmp_path) as server:
@@ -166,6 +166,9 @@ def test_over_http_a_trace_comes_by_header_and_metrics_are_shown_to_those_who_ma
     assert len(types) == len(set(types))
     assert "unheard" not in page.text
     assert "prometheus" not in page.text
+    told = b"".join(body for bodies in collector.bodies.values() for body in bodies)
+    assert b"the-token" not in told
+    assert TOKEN_HASH.encode() not in told
 
 
 def test_nothing_is_sent_without_the_setting(
