@@ -4,26 +4,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Final
 
 from pgmcp.validation.catalog_objects import ResolutionFacts
+from pgmcp.validation.column_types import ColumnTypes
 from pgmcp.validation.constant_types import TYPES_BY_SPECIAL_VALUE, type_of_constant
-from pgmcp.validation.grammar import Node
-from pgmcp.validation.made_names import (
-    call_in_from,
-    functions_in_from,
-    merged_names,
-    names_beside_outputs,
-    names_of_function,
-    names_of_rows,
-    outputs_by_name,
-)
+from pgmcp.validation.functions_in_from import FunctionsInFrom
+from pgmcp.validation.grammar import Node, strings
+from pgmcp.validation.lookup import Lookup
 from pgmcp.validation.operands import ELEMENT_OF, Operands
 from pgmcp.validation.overloads import (
+    ANY_ROW,
     RECORD,
     TEXT_TYPE,
     UNKNOWN,
     CallArguments,
-    is_polymorphic,
 )
 from pgmcp.validation.polymorphic_results import types_of_parts
+from pgmcp.validation.polymorphic_types import is_polymorphic
 from pgmcp.validation.statement_columns import StatementColumns
 
 VariableTypes = Mapping[str, Iterable[Node | None]]
@@ -38,7 +33,9 @@ _COMPARING_KINDS: Final = frozenset(
 )
 _COMPARING_SUBLINKS: Final = frozenset({"EXISTS_SUBLINK", "ANY_SUBLINK", "ALL_SUBLINK"})
 _KINDS_WITH_RESULTS: Final = frozenset({"AEXPR_OP", "AEXPR_LIKE", "AEXPR_ILIKE", "AEXPR_SIMILAR"})
-_KINDS_OF_PLAIN_VALUES: Final = frozenset({"b", "d", "e", "r", "m"})
+_ARRAYS: Final = frozenset({2277, 5078})
+"""Polymorphic types whose values are arrays: anyarray, anycompatiblearray."""
+
 _RESULTS_OF_UNNEST: Final = frozenset({2283, 2249, 3831})
 """Without functions of the database: elements of an array, rows of a tsvector, ranges of a multirange."""
 
@@ -49,6 +46,7 @@ class ArgumentTypes:
     Args:
         path: the search path, in which the names of types are looked up.
         parameters: of the function in whose body the statement is, its variables included.
+        lookup: looks up functions and operators by name.
         may_call: returns whether `qualifier.name` may call a function of that name.
     """
 
@@ -57,33 +55,22 @@ class ArgumentTypes:
         root: Node,
         facts: ResolutionFacts,
         path: Sequence[str],
+        lookup: Lookup,
         parameters: VariableTypes | None = None,
         may_call: Callable[[str, str], bool] = lambda _qualifier, _name: True,
     ) -> None:
         self._types = facts.types
-        self._columns = StatementColumns(root, facts, path)
         self._path = path
         self._parameters = parameters or {}
+        self._lookup = lookup
         self._may_call = may_call
         self._facts = facts
-        self._made_names = names_beside_outputs(root)
-        self._outputs = outputs_by_name(root)
-        self._types_of_outputs: dict[str, frozenset[int] | None] = {}
-        self._row_names, self._names_beside_rows = names_of_rows(root)
-        self._merged_names = merged_names(root)
-        self._add_functions_in_from(functions_in_from(root))
-
-    def _add_functions_in_from(self, items: Sequence[Node]) -> None:
-        """Count the values of functions in FROM as outputs, unless one of them may give rows."""
-        calls = list(map(call_in_from, items))
-        for item, call in zip(items, calls, strict=True):
-            function = str(call["FuncCall"]["funcname"][-1]["String"]["sval"])
-            for name in {*names_of_function(item), *self._facts.output_names.get(function, ())}:
-                self._outputs.setdefault(name, []).append(call)
-        bases = [self._types.base(oid) for call in calls for oid in self.of(call) or (0,)]
-        if any(base is None or base.kind not in _KINDS_OF_PLAIN_VALUES for base in bases):
-            self._made_names = None
-            self._types_of_outputs.clear()
+        self._relations = StatementColumns(root, facts, path)
+        self._columns = ColumnTypes(root, facts, self._relations, lambda output: self._in_common([output]))
+        self._results: dict[int, tuple[Node, frozenset[int] | None]] = {}  # by id(); the node keeps its id
+        functions = FunctionsInFrom(root, facts, self.of, self._of_cast)
+        if functions.items:
+            self._columns.add_functions(functions, self._results.clear)
 
     def of_call(self, call: Node) -> CallArguments:
         """Return the known types of the arguments of a FuncCall."""
@@ -102,6 +89,10 @@ class ArgumentTypes:
         """Return the types that an expression can have; None if they are not known."""
         ((kind, fields),) = expression.items()
         match kind:
+            case "FuncCall" | "A_Expr":
+                if id(fields) not in self._results:
+                    self._find_results(kind, fields)
+                return self._results[id(fields)][1]
             case "A_Const":
                 return type_of_constant(fields)
             case "TypeCast":
@@ -115,13 +106,22 @@ class ArgumentTypes:
             case _:
                 return _BOOL if kind in _BOOLEANS else self._of_expression(kind, fields)
 
+    def _find_results(self, kind: str, fields: Node) -> None:
+        """Find the types of a result; of nested operators first, because chains are longer than recursion."""
+        found: list[tuple[str, Node]] = []
+        pending = [(kind, fields)]
+        while pending:
+            found.append(pending.pop())
+            sides = [found[-1][1].get(side, {}) for side in ("lexpr", "rexpr")]
+            pending += [("A_Expr", each["A_Expr"]) for each in sides if "A_Expr" in each]
+        for each_kind, each in reversed(found):
+            if id(each) not in self._results:
+                self._results[id(each)] = (each, self._of_expression(each_kind, each))
+
     def _of_expression(self, kind: str, fields: Node) -> frozenset[int] | None:
         match kind:
             case "FuncCall":
-                name = str(fields["funcname"][-1]["String"]["sval"])
-                sorted_by = [each["SortBy"]["node"] for each in fields.get("agg_order", [])]
-                arguments = [*fields.get("args", []), *sorted_by]
-                return self._of_function(name, arguments)
+                return self._of_call(fields)
             case "A_Expr":
                 return self._of_operator(fields)
             case "CoalesceExpr" | "MinMaxExpr":
@@ -138,20 +138,52 @@ class ArgumentTypes:
             case _:
                 return frozenset({RECORD}) if kind == "RowExpr" else None
 
-    def _of_function(self, name: str, arguments: list[Node]) -> frozenset[int] | None:
-        results = self._types.results_by_function.get(name)
+    def _of_call(self, call: Node) -> frozenset[int] | None:
+        *schemas, name = strings(call["funcname"])
+        sorted_by = [each["SortBy"]["node"] for each in call.get("agg_order", [])]
+        arguments = [*call.get("args", []), *sorted_by]
+        results: Set[int] | None = self._types.results_by_function.get(name)
+        if results and len(results) > 1:
+            results = (
+                self._lookup.result_types(".".join(schemas), name, self._path, self.of_call(call)) or results
+            )
         if name == "unnest" and results and results <= _RESULTS_OF_UNNEST and len(arguments) == 1:
             return self._of_elements(arguments[0])
-        return self._of_result(results, arguments)
+        types = self._of_result(results, arguments)
+        return self._with_field(name, types, arguments[0]) if len(arguments) == 1 else types
+
+    def _with_field(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
+        """Return the types of `name(value)`, which is also the field `value.name` if no function fits."""
+        is_field = self._columns.is_made(name) or name in self._types.types_by_column
+        given = self.of(value) if is_field and types is not None else frozenset()
+        rows = None if given is None else frozenset(filter(self._may_be_row, given))
+        if types is None or rows == frozenset():
+            return types
+        of_field = self._columns.of_field(rows, name)
+        return None if of_field is None else types | of_field
+
+    def _may_be_row(self, type_oid: int) -> bool:
+        base = self._types.base(type_oid)
+        return type_oid in (ANY_ROW, RECORD) or base is None or base.kind == "c"
 
     def _of_steps(self, value: Node, steps: list[Node]) -> frozenset[int] | None:
         *before, last = steps
         below = {"A_Indirection": {"arg": value, "indirection": before}} if before else value
         if "String" in last:
             name = str(last["String"]["sval"])
-            return self._with_function(name, self._of_field(self.of(below), name), below)
+            types = self._of_output(below, name) or self._columns.of_field(self.of(below), name)
+            return self._with_function(name, types, below)
         is_element = "A_Indices" in last and not last["A_Indices"].get("is_slice")
         return self._of_elements(below) if is_element else None
+
+    def _of_output(self, value: Node, name: str) -> frozenset[int] | None:
+        """Return the types of `(function(x)).name` if that is an OUT parameter, else None."""
+        if "FuncCall" not in value or self.of(value) != frozenset({RECORD}):
+            return None
+        function = strings(value["FuncCall"]["funcname"])[-1]
+        overloads = self._facts.outputs.get(function, ())
+        found = frozenset(oid for columns in overloads for output, oid in columns if output == name)
+        return None if any(map(is_polymorphic, found)) else found or None
 
     def _with_function(self, name: str, types: frozenset[int] | None, value: Node) -> frozenset[int] | None:
         """Return the types of a field, and of the result of a function that its name may call."""
@@ -173,9 +205,14 @@ class ArgumentTypes:
             return _BOOL
         if kind not in _KINDS_WITH_RESULTS:
             return None
-        symbol = str(expression["name"][-1]["String"]["sval"])
+        *schemas, symbol = strings(expression["name"])
         operands = [expression[side] for side in ("lexpr", "rexpr") if side in expression]
-        return self._of_result(self._types.results_by_operator.get(symbol), operands)
+        results: Set[int] | None = self._types.results_by_operator.get(symbol)
+        if results and len(results) > 1 and self._lookup.has_operators(symbol):
+            known = self.of_operands(tuple(operands))
+            schema = ".".join(schemas)
+            results = self._lookup.result_types_of_operator(schema, symbol, self._path, known) or results
+        return self._of_result(results, operands)
 
     def _of_result(self, results: Set[int] | None, arguments: list[Node]) -> frozenset[int] | None:
         """Return the types of a result; if it depends on an argument, the argument's possible types."""
@@ -191,7 +228,14 @@ class ArgumentTypes:
             if parts is None:
                 return None
             held |= parts
-        return None if given is None else plain | given | held
+        if given is None:
+            return None
+        is_array = results - plain <= _ARRAYS
+        return plain | {each for each in given | held if not is_array or self._may_be_array(each)}
+
+    def _may_be_array(self, type_oid: int) -> bool:
+        base = self._types.base(type_oid)
+        return base is None or base.category == "A"
 
     def _in_common(self, expressions: list[Node]) -> frozenset[int] | None:
         """Return the types that several expressions may resolve to together; text for untyped literals."""
@@ -226,21 +270,25 @@ class ArgumentTypes:
     def _of_column(self, names: list[Node]) -> frozenset[int] | None:
         *qualifiers, name = (each.get("String", {}).get("sval", "") for each in names)
         if not name:  # a star
-            return self._columns.row(qualifiers[-1]) if qualifiers and self._is_row(qualifiers[-1]) else None
+            return (
+                self._relations.row(qualifiers[-1])
+                if qualifiers and self._columns.is_row(qualifiers[-1])
+                else None
+            )
         if any(each in self._parameters for each in qualifiers):
             return self._of_field_of_parameter(qualifiers, name)
         if name not in self._parameters:
-            types = self._of_column_of_relation(name)
+            types = self._columns.of(name)
             row = {"ColumnRef": {"fields": names[:-1]}}
             may_call = bool(qualifiers) and self._may_call(qualifiers[-1], name)
             return self._with_function(name, types, row) if may_call else types
-        if self._is_row(name):
+        if self._columns.is_row(name):
             return None
         given = self._of_declared(name)
         if given is None or name.startswith("$"):
             return given
-        found = self._of_column_of_relation(name)  # a column hides a parameter of the same name
-        may_be_column = self._is_made(name) or name in self._outputs or self._columns.may_have(name)
+        found = self._columns.of(name)  # a column hides a parameter of the same name
+        may_be_column = self._columns.is_made(name) or self._relations.may_have(name)
         is_unknown = found is None and may_be_column
         return None if is_unknown else given | (found or frozenset())
 
@@ -256,7 +304,7 @@ class ArgumentTypes:
 
     def _of_type_name(self, declared: Node) -> frozenset[int] | None:
         if "is_row" in declared:
-            relations = self._columns.find([each["String"]["sval"] for each in declared["names"]])
+            relations = self._relations.find([each["String"]["sval"] for each in declared["names"]])
             return frozenset(each.type_oid for each in relations) or None
         if "pct_type" not in declared:
             return self._of_cast(declared)
@@ -268,58 +316,20 @@ class ArgumentTypes:
         """Return the types of `parameter.name`, where a relation may have the name of the parameter."""
         declared = [each for qualifier in qualifiers for each in self._parameters.get(qualifier, ())]
         is_field = all(each is not None and not _may_be_any_row(each) for each in declared)
-        if not is_field or name in self._parameters or self._is_made(name) or name in self._outputs:
+        if not is_field or name in self._parameters or self._columns.is_made(name):
             return None
-        is_relation = any(each in self._row_names for each in qualifiers)
+        is_relation = any(map(self._columns.may_be_row, qualifiers))
         value = self._of_declared(qualifiers[-1]) if len(qualifiers) == 1 and not is_relation else None
         row = {"ColumnRef": {"fields": [{"String": {"sval": each}} for each in qualifiers]}}
-        return self._with_function(name, self._of_field(value, name), row)
+        return self._with_function(name, self._columns.of_field(value, name), row)
 
     def is_only_row(self, expression: Node) -> bool:
         """Return True only if an expression is certainly a row of a relation or subquery in FROM."""
         names = expression.get("ColumnRef", {}).get("fields", [])
         name = str(names[0].get("String", {}).get("sval", "")) if len(names) == 1 else ""
-        return self._is_row(name) and name not in self._parameters and not self._columns.may_have(name)
-
-    def _is_row(self, name: str) -> bool:
-        """Return whether a name means a row of a relation or subquery, unless a column has that name."""
-        made = self._names_beside_rows
-        return name in self._row_names and made is not None and name not in made
-
-    def _of_field(self, value: frozenset[int] | None, name: str) -> frozenset[int] | None:
-        """Return the types of `value.name`: of the value's rows, or of any relation or composite type."""
-        oids = list(map(self._types.base_oid, value or ()))
-        rows = [self._facts.rows_by_type[each] for each in oids if each in self._facts.rows_by_type]
-        found = frozenset(each.columns[name] for each in rows if name in each.columns)
-        if found and len(rows) == len(oids):
-            return found
-        is_made = self._is_made(name) or name in self._outputs
-        return None if is_made else self._types.types_by_column.get(name)
-
-    def _of_outputs(self, name: str) -> frozenset[int] | None:
-        """Return the types of the outputs of a name, which are columns for the query around them."""
-        if name not in self._types_of_outputs:
-            self._types_of_outputs[name] = None  # set during the search, because an output may use itself
-            found = [self._in_common([each]) for each in self._outputs[name]]
-            known = [each for each in found if each]
-            are_known = len(known) == len(found)
-            self._types_of_outputs[name] = frozenset().union(*known) if are_known else None
-        return self._types_of_outputs[name]
-
-    def _is_made(self, name: str) -> bool:
-        return self._made_names is None or name in self._made_names
-
-    def _of_column_of_relation(self, name: str) -> frozenset[int] | None:
-        if self._is_row(name) and self._types.types_by_column:
-            return (self._columns.column(name) or frozenset()) | self._columns.row(name)
-        if self._is_made(name):
-            return None
-        types = self._columns.column(name)
-        if name in self._outputs:
-            made = self._of_outputs(name)
-            types = None if made is None else made | (types or frozenset())
-        # Columns that USING merges get their common type.
-        return None if name in self._merged_names and types and len(types) > 1 else types
+        return (
+            self._columns.is_row(name) and name not in self._parameters and not self._relations.may_have(name)
+        )
 
 
 def _may_be_any_row(declared: Node) -> bool:

@@ -1,6 +1,6 @@
 """The functions and relations of one database, with the catalog's facts about their calls."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal, NamedTuple
@@ -59,12 +59,18 @@ class CastColumn(NamedTuple):
 
 
 class CatalogOperator(NamedTuple):
-    """An operator, with the OIDs of its operands' types; `left` is 0 for a prefix operator."""
+    """An operator, with the OIDs of the types of its operands and its result.
+
+    Attributes:
+        left: 0 for a prefix operator.
+        result: 0 if it is not known.
+    """
 
     schema: str
     symbol: str
     left: int
     right: int
+    result: int = 0
 
     def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
         """Return the types of its operands."""
@@ -110,6 +116,7 @@ class CatalogFunction:
         changes_caller: one of them is the caller's role or claim, so what it reads is read as another.
         result_types: names of the types made here that its result and its OUT parameters have.
         is_written_cast: whether casts call it, all of them explicit, and no CHECK does.
+        result_type: OID of the type of its result; 0 if it is not known.
         spares_literals: whether casts call it but a literal never does: all of them are explicit, or
             assignment casts to a user-defined type, and no CHECK calls it.
     """
@@ -143,6 +150,7 @@ class CatalogFunction:
     result_types: tuple[str, ...] = ()
     is_written_cast: bool = False
     spares_literals: bool = False
+    result_type: int = 0
 
     def effective_types(self, argument_count: int) -> tuple[int, ...] | None:
         """Return the argument types of a call with this many arguments; None if they are not known."""
@@ -271,7 +279,8 @@ class ResolutionFacts:
         rows: for the name of each relation, its schemas, each with its rows; empty if they have not been
             read. Composite types count as relations.
         rows_by_type: likewise, by the oid of their type.
-        output_names: the names of the OUT parameters of all functions, by the function's name.
+        outputs: for the name of each function, the OUT parameters of each overload that has some: name and
+            type, in order.
     """
 
     types: TypeSystem = field(default_factory=TypeSystem)
@@ -282,7 +291,7 @@ class ResolutionFacts:
     fields: Mapping[int, frozenset[str]] = field(default_factory=dict)
     rows: Mapping[str, Mapping[str, RelationRows]] = field(default_factory=dict)
     rows_by_type: Mapping[int, RelationRows] = field(default_factory=dict)
-    output_names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    outputs: Mapping[str, Sequence[Sequence[tuple[str, int]]]] = field(default_factory=dict)
 
 
 class ColumnCast(NamedTuple):

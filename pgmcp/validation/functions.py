@@ -42,6 +42,7 @@ from pgmcp.validation.shipped_lists import (
     is_known_operator,
 )
 from pgmcp.validation.type_casts import TypeCasts, checks_values, is_written_cast_from
+from pgmcp.validation.uncertain_calls import UncertainCalls
 
 _Index = dict[str, list[CatalogFunction]]
 _Arguments = Callable[[], CallArguments]
@@ -62,6 +63,9 @@ class FunctionPolicy:
         search_path: the schemas in which a name without a schema is looked up, in order; pg_catalog comes
             first where it is not among them.
         facts: further facts of the catalog that decide which function a name means.
+
+    Attributes:
+        uncertain_calls: explains refusals of calls for which several overloads can be chosen.
     """
 
     def __init__(
@@ -98,12 +102,15 @@ class FunctionPolicy:
             self._settings.verdict,
         )
         self._casts_rows = self._casts.casts_rows()
+        self.uncertain_calls = UncertainCalls(
+            self._lookup, self._facts.types, self._path, self._calls.function_refusal
+        )
 
     def argument_types(self, root: Node) -> ArgumentTypes:
         """Return an object that finds the types of expressions in a statement."""
         columns = KnownColumns(root, self._facts, with_references(root), self._path)
         may_call = self._lookup.finder_of_calls(columns.has)
-        return ArgumentTypes(root, self._facts, self._path, may_call=may_call)
+        return ArgumentTypes(root, self._facts, self._path, self._lookup, may_call=may_call)
 
     def has_function(self, name: str) -> bool:
         """Return whether there may be a function of this name."""

@@ -17,7 +17,7 @@ from pgmcp.validation.columns import KnownColumns
 from pgmcp.validation.explicit_casts import looks_up_cast
 from pgmcp.validation.grammar import Node, strings
 from pgmcp.validation.lookup import ANY_SCHEMA, PG_CATALOG, Lookup, complete_path
-from pgmcp.validation.overloads import is_polymorphic
+from pgmcp.validation.polymorphic_types import is_polymorphic
 from pgmcp.validation.refusal_reasons import Refusal, RefusalReason
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references

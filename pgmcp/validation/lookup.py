@@ -7,6 +7,7 @@ from typing import Final
 from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, ResolutionFacts
 from pgmcp.validation.implicit_casts import FUNCTIONS_OF_ANY_ROW
 from pgmcp.validation.overloads import CallArguments, is_hidden
+from pgmcp.validation.shipped_lists import is_built_in_operator
 
 PG_CATALOG: Final = "pg_catalog"
 ANY_SCHEMA: Final = "*"
@@ -86,20 +87,81 @@ class Lookup:
             schema: as written; "" when the call names none.
             arguments: None if their types are not known.
         """
-        found = self._functions.get(name, [])
-        if not found:
+        if not self.has_functions(name):
             return []
-        if schema or ANY_SCHEMA in path:
-            places = [[each for each in found if schema in ("", each.schema)]]
-        else:
-            places = [[each for each in found if each.schema == place] for place in path]
-            # Of pg_catalog, `found` has what operators and casts of the database call.
-            places[path.index(PG_CATALOG)] = self._built_in_functions.get(name, [])
+        places = self._places_of_function(schema, name, path)
         chosen = self._types.choose(places, arguments) if arguments else _not_always_hidden(places, path)
         if not chosen and arguments:
             # The server should find no function. If it finds one, it can be any of them.
             chosen = [each for place in places for each in place if each.takes(arguments.count)]
         return [each for each in chosen if schema or each.schema != PG_CATALOG]
+
+    def result_types(
+        self, schema: str, name: str, path: Sequence[str], arguments: CallArguments
+    ) -> frozenset[int] | None:
+        """Return the types of the results that a call can have, as declared; None if they are not known.
+
+        They are known only for names of the database's own functions. For others, the types of the results
+        of all overloads count.
+        """
+        own = (each for each in self.named(name) if each.schema != PG_CATALOG)
+        are_overloads_read = any(not each.extension for each in own)
+        if ANY_SCHEMA in path or not are_overloads_read or self._types.may_be_type(name):
+            return None
+        built_in = [self._built_in_functions.get(name, [])]
+        places = built_in if schema == PG_CATALOG else self._places_of_function(schema, name, path)
+        chosen = self._types.choose(places, arguments)
+        return _known(each.result_type for each in chosen)
+
+    def result_types_of_operator(
+        self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments
+    ) -> frozenset[int] | None:
+        """Return the types of the results that an operator can have, like `result_types`."""
+        are_overloads_read = symbol in self._built_in_operators or not is_built_in_operator(symbol)
+        is_any_unknown = any(not each.overloads for each in self.behind_symbol(symbol))
+        if ANY_SCHEMA in path or not are_overloads_read or is_any_unknown:
+            return None
+        chosen = self._types.choose(self._places_of_operator(schema, symbol, path), arguments)
+        return _known(each.result for each in chosen)
+
+    def overloads(
+        self, schema: str, name: str, path: Sequence[str], arguments: CallArguments
+    ) -> list[CatalogFunction]:
+        """Return the functions that the server can choose for a call, PostgreSQL's own included."""
+        return self._types.choose(self._places_of_function(schema, name, path), arguments)
+
+    def overloads_of_operator(
+        self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments
+    ) -> list[CatalogOperator]:
+        """Return the operators that the server can choose, PostgreSQL's own included."""
+        return self._types.choose(self._places_of_operator(schema, symbol, path), arguments)
+
+    def behind_operator(self, operator: CatalogOperator) -> CatalogFunction | None:
+        """Return the function of an operator of the database; None for PostgreSQL's own."""
+        return self._by_operator.get(operator.symbol, {}).get(operator)
+
+    def _places_of_function(self, schema: str, name: str, path: Sequence[str]) -> list[list[CatalogFunction]]:
+        """Return the functions of a name in each schema in which the server looks it up."""
+        found = self._functions.get(name, [])
+        if schema or ANY_SCHEMA in path:
+            return [[each for each in found if schema in ("", each.schema)]]
+        places = [[each for each in found if each.schema == place] for place in path]
+        # Of pg_catalog, `found` has what operators and casts of the database call.
+        places[path.index(PG_CATALOG)] = self._built_in_functions.get(name, [])
+        return places
+
+    def _places_of_operator(
+        self, schema: str, symbol: str, path: Sequence[str]
+    ) -> list[list[CatalogOperator]]:
+        """Return the operators of a symbol in each schema in which the server looks it up."""
+        found = self._by_operator.get(symbol, {})
+        built_in = self._built_in_operators.get(symbol, [])
+        if schema or ANY_SCHEMA in path:
+            own = [each for each in found if schema in ("", each.schema)]
+            return [[*own, *built_in] if schema == PG_CATALOG else own]
+        places = [[each for each in found if each.schema == place] for place in path]
+        places[path.index(PG_CATALOG)] += built_in
+        return places
 
     def operators(
         self, schema: str, symbol: str, path: Sequence[str], arguments: CallArguments | None = None
@@ -107,11 +169,7 @@ class Lookup:
         """Return the functions behind the operators that the server can choose for a symbol."""
         by_operator = self._by_operator.get(symbol, {})
         unknown = [each for each in self._by_symbol.get(symbol, ()) if not each.overloads]
-        if schema or ANY_SCHEMA in path:
-            places = [[each for each in by_operator if schema in ("", each.schema)]]
-        else:
-            places = [[each for each in by_operator if each.schema == place] for place in path]
-            places[path.index(PG_CATALOG)] += self._built_in_operators.get(symbol, [])
+        places = self._places_of_operator(schema, symbol, path)
         chosen = self._types.choose(places, arguments) if arguments else _visible_operators(places, path)
         if not chosen and arguments:
             chosen = [each for place in places for each in place if each.takes(arguments.count)]
@@ -119,6 +177,12 @@ class Lookup:
             *(each for each in unknown if schema in ("", each.schema)),
             *(by_operator[each] for each in chosen if each in by_operator),
         ]
+
+
+def _known(types: Iterable[int]) -> frozenset[int] | None:
+    """Return the types; None if there are none or one of them is not known."""
+    found = frozenset(types)
+    return None if 0 in found else found or None
 
 
 def _not_always_hidden(

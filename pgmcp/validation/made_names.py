@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Set
 from typing import Any, Final
 
+from pgmcp.validation.functions_in_from import functions_in_from, naming_nodes
 from pgmcp.validation.grammar import Node
 
 _ROWS_IN_FROM: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
@@ -36,6 +37,7 @@ def names_of_rows(root: Node) -> tuple[frozenset[str], frozenset[str] | None]:
             naming.update((id(fields), id(alias)))
             if name := alias.get("aliasname") or fields.get("relname"):
                 rows.add(str(name))
+    naming.update(map(id, functions_in_from(root)))
     return frozenset(rows), made_names(root, naming)
 
 
@@ -108,37 +110,8 @@ def names_beside_outputs(root: Node) -> frozenset[str] | None:
     naming |= {id(value["A_Const"].get("sval")) for value in _dicts(root) if "A_Const" in value}
     for values, names in _lists_of_values(root):
         naming |= {id(values), *(id(name["String"]) for name in names)}
-    for item in functions_in_from(root):
-        naming |= {id(item), id(item.get("alias"))}
-        naming |= {id(name["String"]) for name in item.get("alias", {}).get("colnames", ())}
+    naming |= {each for item in functions_in_from(root) for each in naming_nodes(item)}
     return made_names(root, naming)
-
-
-def functions_in_from(root: Node) -> list[Node]:
-    """Return the items of FROM that are one function without WITH ORDINALITY and column definitions."""
-    items = [value["RangeFunction"] for value in _dicts(root) if "RangeFunction" in value]
-    return [each for each in items if _is_one_function(each)]
-
-
-def _is_one_function(item: Node) -> bool:
-    calls = [each["List"]["items"] for each in item["functions"]]
-    is_call = len(calls) == 1 and "FuncCall" in calls[0][0] and not any(calls[0][1:])
-    columns = item.get("alias", {}).get("colnames", ())
-    return is_call and len(columns) < 2 and not item.keys() & {"ordinality", "coldeflist", "is_rowsfrom"}
-
-
-def call_in_from(item: Node) -> Node:
-    """Return the call in an item of `functions_in_from`."""
-    call: Node = item["functions"][0]["List"]["items"][0]
-    return call
-
-
-def names_of_function(item: Node) -> set[str]:
-    """Return the names that the values of a function in FROM have if they are not rows."""
-    alias = item.get("alias", {})
-    names = {name["String"]["sval"] for name in alias.get("colnames", ())}
-    name = alias.get("aliasname") or call_in_from(item)["FuncCall"]["funcname"][-1]["String"]["sval"]
-    return {*names, str(name)}
 
 
 def merged_names(root: Node) -> frozenset[str]:

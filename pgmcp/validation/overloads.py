@@ -12,6 +12,8 @@ from itertools import product
 from math import prod
 from typing import Final, Protocol, TypeVar
 
+from pgmcp.validation.polymorphic_types import ARRAY, NOT_ARRAY, TAKEN_BY_POLYMORPHIC
+
 UNKNOWN: Final = 705
 """The type of a literal without a cast, and of NULL (pg_type.dat, as all these numbers)."""
 
@@ -23,29 +25,6 @@ ANY_ROW: Final = -1
 
 _MAX_COMBINATIONS: Final = 16
 _STRING_CATEGORY: Final = "S"
-
-# Kinds of types (pg_type.typtype) that a polymorphic parameter takes; "" stands for every type.
-_ARRAY: Final = "array"
-_NOT_ARRAY: Final = "not array"
-_TAKEN_BY_POLYMORPHIC: Final = {
-    2276: "",  # "any"
-    2283: "",  # anyelement
-    5077: "",  # anycompatible
-    2277: _ARRAY,  # anyarray
-    5078: _ARRAY,  # anycompatiblearray
-    2776: _NOT_ARRAY,  # anynonarray
-    5079: _NOT_ARRAY,  # anycompatiblenonarray
-    3500: "e",  # anyenum
-    3831: "r",  # anyrange
-    5080: "r",  # anycompatiblerange
-    4537: "m",  # anymultirange
-    4538: "m",  # anycompatiblemultirange
-}
-
-
-def is_polymorphic(type_oid: int) -> bool:
-    """Return whether a parameter of this type takes values of many types."""
-    return type_oid in _TAKEN_BY_POLYMORPHIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +89,8 @@ class TypeSystem:
         results_by_function: the types of the results of all functions, by name; likewise.
         results_by_operator: likewise of operators.
         plain_rows: the row types of relations that are no child, no partition and no typed table.
+        ranges: the subtype, range and multirange of each range type; 0 where there is no multirange.
+        types_by_output: the types of the OUT parameters of all functions, by the parameter's name.
     """
 
     def __init__(
@@ -120,6 +101,8 @@ class TypeSystem:
         results_by_function: Mapping[str, Set[int]] | None = None,
         results_by_operator: Mapping[str, Set[int]] | None = None,
         plain_rows: Set[int] = frozenset(),
+        ranges: Iterable[tuple[int, int, int]] = (),
+        types_by_output: Mapping[str, Set[int]] | None = None,
     ) -> None:
         self._types = {each.oid: each for each in types}
         self._by_name: dict[str, list[CatalogType]] = {}
@@ -130,6 +113,16 @@ class TypeSystem:
         self.results_by_function = results_by_function or {}
         self.results_by_operator = results_by_operator or {}
         self._plain_rows = plain_rows
+        self.types_by_output = types_by_output or {}
+        self._ranges = {oid: oids for oids in ranges for oid in oids[1:] if oid}
+
+    def range_of(self, oid: int) -> tuple[int, int, int] | None:
+        """Return the subtype, range and multirange of a range or multirange type."""
+        return self._ranges.get(oid)
+
+    def may_be_type(self, name: str) -> bool:
+        """Return whether a name of a function may also be a type's, so that its call may be a cast."""
+        return name in self._by_name or not self.results_by_function.get(name, set()) <= self._types.keys()
 
     def find(self, schema: str, name: str, path: Sequence[str], *, is_array: bool = False) -> int | None:
         """Return the type of a name as a statement writes it; None if it is not known for sure."""
@@ -244,7 +237,7 @@ class TypeSystem:
         if False in found:
             return False
         polymorphic = [
-            target for source, target in pairs if source != UNKNOWN and target in _TAKEN_BY_POLYMORPHIC
+            target for source, target in pairs if source != UNKNOWN and target in TAKEN_BY_POLYMORPHIC
         ]
         return None if None in found or len(polymorphic) > 1 else True
 
@@ -258,13 +251,13 @@ class TypeSystem:
             return self._coercion_of_plain_row(source, target)
         if source not in self._types or target not in self._types:
             return None
-        if target in _TAKEN_BY_POLYMORPHIC:
-            return self._takes_polymorphic(source, _TAKEN_BY_POLYMORPHIC[target])
+        if target in TAKEN_BY_POLYMORPHIC:
+            return self._takes_polymorphic(source, TAKEN_BY_POLYMORPHIC[target])
         return self._coercion_of_bases(self._types[self.base_oid(source)], self._types[self.base_oid(target)])
 
     def _coercion_of_row(self, target: int) -> bool | None:
-        if target in _TAKEN_BY_POLYMORPHIC:
-            return _TAKEN_BY_POLYMORPHIC[target] in ("", _NOT_ARRAY)
+        if target in TAKEN_BY_POLYMORPHIC:
+            return TAKEN_BY_POLYMORPHIC[target] in ("", NOT_ARRAY)
         base = self.base(target)
         if base is None or _is_row(base) or base.kind == "p":
             return None
@@ -274,8 +267,8 @@ class TypeSystem:
         return None if may_be_cast else False
 
     def _coercion_of_plain_row(self, source: int, target: int) -> bool | None:
-        if target in _TAKEN_BY_POLYMORPHIC:
-            return _TAKEN_BY_POLYMORPHIC[target] in ("", _NOT_ARRAY)
+        if target in TAKEN_BY_POLYMORPHIC:
+            return TAKEN_BY_POLYMORPHIC[target] in ("", NOT_ARRAY)
         base = self.base(target)
         if base is None or (base.kind == "p" and base.oid != RECORD):
             return None
@@ -290,6 +283,10 @@ class TypeSystem:
             oid = found.base
         return oid
 
+    def get(self, oid: int) -> CatalogType | None:
+        """Return a type; None if it is not known."""
+        return self._types.get(oid)
+
     def base(self, oid: int) -> CatalogType | None:
         """Return a type, or the type below a domain; None if it is not known."""
         return self._types.get(self.base_oid(oid))
@@ -297,8 +294,8 @@ class TypeSystem:
     def _takes_polymorphic(self, source: int, kind: str) -> bool:
         base = self._types[self.base_oid(source)]
         is_array = base.category == "A" and base.element != 0
-        if kind in (_ARRAY, _NOT_ARRAY):
-            return is_array == (kind == _ARRAY)
+        if kind in (ARRAY, NOT_ARRAY):
+            return is_array == (kind == ARRAY)
         return not kind or base.kind == kind
 
     def _coercion_of_bases(self, source: CatalogType, target: CatalogType) -> bool | None:

@@ -16,9 +16,11 @@ class RefusedCall(NamedTuple):
     """A call that may not be made.
 
     Attributes:
+        row: what it is called with, as a node.
         fields: the node of the column reference.
     """
 
+    row: Node
     name: str
     reason: RefusalReason
     fields: Node
@@ -75,13 +77,13 @@ class QualifiedNames:
         """
         columns: KnownColumns | None = None
         for qualifier, name, fields in self._columns:
+            row = {"ColumnRef": {"fields": [{"String": {"sval": qualifier}}]}}
             if self._may_be_value(qualifier):
                 reason = functions.value_function_refusal(name)
             else:
-                row = {"ColumnRef": {"fields": [{"String": {"sval": qualifier}}]}}
                 reason = functions.row_function_refusal(name, partial(types_of, (row,)))
             if reason:
                 columns = columns or functions.known_columns(root, with_references)
                 if not columns.has(qualifier, name):
-                    return RefusedCall(name, reason, fields)
+                    return RefusedCall(row, name, reason, fields)
         return None

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.argument_types import ArgumentTypes
 from pgmcp.validation.body_statement import MAKES_ROWS, TAKES_TYPE_AS_TEXT
 from pgmcp.validation.catalog_objects import ColumnCast
 from pgmcp.validation.explicit_casts import is_untyped_literal
 from pgmcp.validation.functions import FunctionPolicy
-from pgmcp.validation.grammar import Node, character_offset, constant_text, name_of, strings
+from pgmcp.validation.grammar import Node, constant_text, name_of, strings
 from pgmcp.validation.operands import (
     Operands,
     operand_pairs,
@@ -21,27 +20,23 @@ from pgmcp.validation.operands import (
 )
 from pgmcp.validation.overloads import CallArguments
 from pgmcp.validation.qualified_names import QualifiedNames
-from pgmcp.validation.refusal_reasons import (
-    HINT_BY_REASON,
-    TEXT_BY_REASON,
-    RefusalReason,
-)
 from pgmcp.validation.refused_casts import find_refused_cast
 from pgmcp.validation.scopes import with_references
 from pgmcp.validation.secret_columns import find_secret_use, has_secret_column
 from pgmcp.validation.secret_relations import secret_relation_refusal
 from pgmcp.validation.statement_kind import (
-    CHANGING_NODES,
     NODES_OF_A_READ,
     SECRET_SETTINGS,
-    describe,
-    locking_clause_offset,
 )
+from pgmcp.validation.statement_refusals import StatementRefusals
+
+_WRITTEN_KINDS: Final = frozenset({"AEXPR_OP", "AEXPR_OP_ANY", "AEXPR_OP_ALL"})
+"""Kinds of A_Expr that can be written with OPERATOR(…)."""
 
 SAMPLING_METHODS = frozenset({"bernoulli", "system", "system_rows", "system_time"})
 
 
-class ReadingCheck:
+class ReadingCheck(StatementRefusals):
     """Walks one tree, collects the relations that it names, and refuses nodes that do more than read.
 
     Attributes:
@@ -50,7 +45,7 @@ class ReadingCheck:
     """
 
     def __init__(self, sql: str, functions: FunctionPolicy) -> None:
-        self._sql = sql
+        super().__init__(sql)
         self._functions = functions
         self.depends_on_literals = False
         self._named_relations: list[tuple[int, str]] = []  # byte offset, relation
@@ -89,7 +84,8 @@ class ReadingCheck:
         if call := self._qualified_names.first_refused_call(
             self._functions, root, self._with_references, self._operand_types
         ):
-            self._refuse_call(call.name, call.reason, call.fields)
+            explanation = self._functions.uncertain_calls.of_field(call.row, call.name)
+            self._refuse_call(call.name, call.reason, call.fields, explanation)
         self._check_secret_columns(root)
         for name in self._qualified_names.after_values():
             self._column_casts += self._functions.casts_of_made_value(name)
@@ -122,7 +118,10 @@ class ReadingCheck:
             argument_count += len(fields["agg_order"])
         known = partial(self._argument_types_of_call, fields)
         if refusal := self._functions.refusal(".".join(schemas), name, argument_count, known):
-            self._refuse_call(".".join((*schemas, name)), refusal, fields)
+            explanation = self._functions.uncertain_calls.of_function(
+                ".".join(schemas), name, fields, self._argument_types_of_call
+            )
+            self._refuse_call(".".join((*schemas, name)), refusal, fields, explanation)
         self._column_casts += self._functions.result_casts(".".join(schemas), name, argument_count, known)
         if name == "current_setting":
             self._check_setting(arguments, fields)
@@ -212,7 +211,9 @@ class ReadingCheck:
         for place, name in enumerate(map(name_of, steps)):
             refusal = self._functions.value_function_refusal(name)
             if refusal and not self._is_field(fields["arg"], steps[: place + 1]):
-                self._refuse_call(name, refusal, fields)
+                value = fields["arg"] if place == 0 else {}
+                explanation = self._functions.uncertain_calls.of_field(value, name)
+                self._refuse_call(name, refusal, fields, explanation)
             self._column_casts += self._functions.result_casts("", name, 1)
             self._column_casts += self._functions.casts_of_made_value(name)
             if name == "current_setting":
@@ -241,7 +242,11 @@ class ReadingCheck:
         for operands in uses:
             known = partial(self._operand_types, operands) if operands else None
             if refusal := self._functions.operator_refusal(".".join(schemas), symbol, known):
-                self._refuse_use("operator", ".".join((*schemas, symbol)), refusal, fields)
+                is_written = "operName" in fields or fields.get("kind") in _WRITTEN_KINDS
+                explanation = self._functions.uncertain_calls.of_operator(
+                    ".".join(schemas), symbol, operands, self._operand_types, is_written=is_written
+                )
+                self._refuse_operator(".".join((*schemas, symbol)), refusal, fields, explanation)
 
     def _check_case(self, case: Node, _: Node) -> None:
         self._check_implied_operators("=", case, operands_of_case(case))
@@ -269,7 +274,10 @@ class ReadingCheck:
                 if refusal := self._functions.operator_refusal(
                     "", symbol, partial(self._operand_types, pair)
                 ):
-                    self._refuse_use("operator", symbol, refusal, fields)
+                    explanation = self._functions.uncertain_calls.of_operator(
+                        "", symbol, pair, self._operand_types, is_written=False
+                    )
+                    self._refuse_operator(symbol, refusal, fields, explanation)
 
     def _check_type(self, names: list[Node], fields: Node) -> None:
         name = strings(names)[-1]
@@ -292,41 +300,6 @@ class ReadingCheck:
             method = ".".join((*schemas, name))
             hint = f"methods: {', '.join(sorted(SAMPLING_METHODS))}"
             self._refuse(f"sampling method {method} is not known", fields, offending=method, hint=hint)
-
-    def _refuse_call(self, name: str, reason: RefusalReason, fields: Node) -> NoReturn:
-        message = f"function {name}() is not allowed: {TEXT_BY_REASON[reason]}"
-        self._refuse(message, fields, offending=name, hint=HINT_BY_REASON[reason])
-
-    def _refuse_use(self, what: str, name: str, reason: RefusalReason, fields: Node) -> NoReturn:
-        message = f"{what} {name} is not allowed: {TEXT_BY_REASON[reason]}"
-        hint = "use a built-in type or function, or OPERATOR(pg_catalog.…) for a built-in operator"
-        self._refuse(message, fields, offending=name, hint=hint)
-
-    def _refuse_into(self, into: Node, _: Node) -> NoReturn:
-        hint = "write the SELECT without INTO; the rows come back as the result"
-        self._refuse("SELECT ... INTO creates a table", into["rel"], offending="INTO", hint=hint)
-
-    def _refuse_locking(self, *_: Any) -> NoReturn:
-        raise SqlRejectedError(
-            "FOR UPDATE, FOR SHARE and the like lock rows",
-            hint="write the SELECT without the locking clause",
-            offending="FOR",
-            position=locking_clause_offset(self._sql),
-        )
-
-    def _refuse_node(self, name: str, fields: Node) -> NoReturn:
-        words = describe(name)
-        message = (
-            f"{words} inside WITH changes data"
-            if name in CHANGING_NODES
-            else f"{words} is not allowed in a read-only statement"
-        )
-        self._refuse(message, fields.get("relation", fields), offending=words, hint="write a SELECT instead")
-
-    def _refuse(self, message: str, fields: Node, *, offending: str, hint: str) -> NoReturn:
-        location = fields.get("location", -1)
-        position = character_offset(self._sql, location) if location >= 0 else None
-        raise SqlRejectedError(message, hint=hint, offending=offending, position=position)
 
 
 # Keyed by field, not by the name of a node: where the grammar allows one

@@ -59,7 +59,8 @@ class TypedCalls:
     @cached_property
     def _types(self) -> ArgumentTypes:
         may_call = self._lookup.finder_of_calls(self._columns.has)
-        return ArgumentTypes(self._statement.root, self._facts, self._path, self._variables, may_call)
+        root = self._statement.root
+        return ArgumentTypes(root, self._facts, self._path, self._lookup, self._variables, may_call)
 
     def called(self) -> list[CatalogFunction]:
         """Return the functions that it names, as `f(x)`, `x.f` or `(x).f`."""

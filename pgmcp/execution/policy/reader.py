@@ -19,8 +19,15 @@ from pgmcp.execution.catalog_access import (
     without,
 )
 from pgmcp.execution.policy.gaps import FUNCTION_PARTS, REPLACEMENTS, unreadable_relations
-from pgmcp.execution.policy.resolution import RESOLUTION, RESOLUTION_VERSION, resolution_facts
-from pgmcp.execution.policy.rows import decode_texts, guard, mark, read_function, read_relations
+from pgmcp.execution.policy.resolution import RESOLUTION, RESOLUTION_VERSION
+from pgmcp.execution.policy.rows import (
+    decode_texts,
+    guard,
+    mark,
+    read_function,
+    read_relations,
+    resolution_facts,
+)
 from pgmcp.execution.policy.statements import FUNCTIONS, POLICIES, RELATIONS
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.functions import FunctionPolicy

@@ -1,19 +1,11 @@
-"""Reads the facts that decide which function or operator a name means.
+"""Statements that read the facts that decide which function or operator a name means.
 
 If a database has no functions and operators of its own, nothing is read. The types of columns are read only
 if a name has several overloads, one of them the database's own.
 """
 
-from collections.abc import Collection, Iterable
-from typing import Any, Final
+from typing import Final
 
-import msgspec
-
-from pgmcp.errors import SqlRejectedError
-from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator, RelationRows, ResolutionFacts
-from pgmcp.validation.lexer import TokenKind, tokenize
-from pgmcp.validation.lookup import ANY_SCHEMA
-from pgmcp.validation.overloads import CatalogType, TypeSystem
 from pgmcp.validation.shipped_lists import judged_by_types
 
 _JUDGED_BY_TYPES: Final = ", ".join(f"'{name}'" for name in judged_by_types())
@@ -82,7 +74,7 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
         UNION SELECT o.oprleft FROM own_operators AS o
         UNION SELECT o.oprright FROM own_operators AS o
         UNION SELECT t.oid FROM pg_catalog.pg_type AS t
-              WHERE t.oid < '16384' AND t.typrelid = '0'
+              WHERE (t.oid < '16384' AND t.typrelid = '0' OR t.typtype IN ('r', 'm'))
                 AND (EXISTS (SELECT FROM names AS n) OR EXISTS (SELECT FROM own_operators AS o))
         UNION SELECT pg_catalog.oidin(pg_catalog.textout(pg_catalog.json_array_elements_text(c.types)))
               FROM columns AS c
@@ -90,7 +82,9 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
     UNION
     SELECT part.id
     FROM used AS u JOIN pg_catalog.pg_type AS t ON t.oid = u.id,
-         LATERAL (VALUES (t.typbasetype), (t.typelem)) AS part (id)
+         LATERAL (VALUES (t.typbasetype), (t.typelem), (t.typarray),
+                         ((SELECT r.rngsubtype FROM pg_catalog.pg_range AS r WHERE r.rngtypid = t.oid))
+                 ) AS part (id)
     WHERE part.id <> '0'
 ), types AS (
     SELECT n.nspname, t.typname, t.oid, t.typcategory, t.typispreferred, t.typtype, t.typbasetype, t.typelem,
@@ -112,7 +106,7 @@ RESOLUTION: Final = f"""{_OWN}, columns (name, types) AS (
            c.reloftype = '0' AND NOT c.relispartition
                AND NOT COALESCE(pg_catalog.bool_or(a.attinhcount > 0), false)
                AND NOT (SELECT p.is_without_columns FROM parents AS p),
-           COALESCE(pg_catalog.json_object_agg(a.attname, a.atttypid::pg_catalog.int8)
+           COALESCE(pg_catalog.json_object_agg(a.attname, a.atttypid::pg_catalog.int8 ORDER BY a.attnum)
                FILTER (WHERE a.attname IS NOT NULL), '{{}}')
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
@@ -156,13 +150,14 @@ SELECT 'function', '', p.proname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
            p.pronargs - p.pronargdefaults,
            CASE WHEN p.provariadic = '0' THEN p.pronargs END,
-           pg_catalog.textin(pg_catalog.oidvectorout(p.proargtypes)), p.provariadic::pg_catalog.int8)))
+           pg_catalog.textin(pg_catalog.oidvectorout(p.proargtypes)), p.provariadic::pg_catalog.int8,
+           p.prorettype::pg_catalog.int8)))
 FROM names AS n JOIN pg_catalog.pg_proc AS p ON p.proname = n.name
 WHERE p.pronamespace = '11'
 UNION ALL
 SELECT 'operator', '', o.oprname::pg_catalog.text,
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_build_array(
-           o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8)))
+           o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8, o.oprresult::pg_catalog.int8)))
 FROM pg_catalog.pg_operator AS o
 WHERE o.oprnamespace = '11' AND o.oprname IN (SELECT s.oprname FROM own_operators AS s)
 UNION ALL
@@ -198,15 +193,23 @@ FROM (SELECT p.proname, p.prorettype FROM pg_catalog.pg_proc AS p WHERE p.prokin
 WHERE (SELECT o.is_contested FROM contested AS o)
 GROUP BY r.type
 UNION ALL
-SELECT 'output', '', q.proname::pg_catalog.text,
-       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT q.column_name)))
-FROM (SELECT p.proname, p.proargnames[place.number] AS column_name
-      FROM pg_catalog.pg_proc AS p,
-           LATERAL pg_catalog.generate_subscripts(p.proargmodes, 1) AS place (number)
-      WHERE p.proargmodes[place.number] IN ('o', 'b', 't')
-      OFFSET 0::pg_catalog.int8) AS q
-WHERE q.column_name <> '' AND (SELECT o.is_contested FROM contested AS o)
-GROUP BY q.proname
+SELECT 'output', '', f.name::pg_catalog.text,
+       pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(f.columns)))
+FROM (SELECT q.proname, pg_catalog.json_agg(
+                 pg_catalog.json_build_array(q.column_name, q.type) ORDER BY q.number)
+      FROM (SELECT p.oid, p.proname, place.number, COALESCE(p.proargnames[place.number], '') AS column_name,
+                   p.proallargtypes[place.number]::pg_catalog.int8 AS type
+            FROM pg_catalog.pg_proc AS p,
+                 LATERAL pg_catalog.generate_subscripts(p.proargmodes, 1) AS place (number)
+            WHERE p.proargmodes[place.number] IN ('o', 'b', 't')
+            OFFSET 0::pg_catalog.int8) AS q
+      WHERE (SELECT o.is_contested FROM contested AS o)
+      GROUP BY q.oid, q.proname) AS f (name, columns)
+GROUP BY f.name
+UNION ALL
+SELECT 'range', '', '', pg_catalog.textin(pg_catalog.json_out(pg_catalog.to_json(r)))
+FROM pg_catalog.pg_range AS r
+WHERE (SELECT o.is_contested FROM contested AS o)
 UNION ALL
 SELECT 'operator result', '', pg_catalog.concat(o.oprresult),
        pg_catalog.textin(pg_catalog.json_out(pg_catalog.json_agg(DISTINCT o.oprname)))
@@ -246,105 +249,3 @@ SELECT pg_catalog.concat('m', pg_catalog.sum(pg_catalog.hashtextextended(
 FROM pg_catalog.pg_class AS c LEFT JOIN holders AS h ON h.relation = c.oid
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c') AND c.relname IN (
     SELECT r.relname FROM holders AS s JOIN pg_catalog.pg_class AS r ON r.oid = s.relation)"""  # noqa: S608 - of constants
-
-_decode = msgspec.json.Decoder(list[Any]).decode
-_decode_rows = msgspec.json.Decoder(tuple[int, bool, msgspec.Raw]).decode
-_PG_CATALOG: Final = "pg_catalog"
-
-
-def resolution_facts(rows: Collection[list[Any]]) -> ResolutionFacts:
-    """Return the facts in the rows of `RESOLUTION`."""
-    types: list[CatalogType] = []
-    casts: list[tuple[int, int]] = []
-    functions: list[CatalogFunction] = []
-    operators: list[CatalogOperator] = []
-    named: dict[str, dict[str, frozenset[Any]]] = {
-        "column": {},
-        "result": {},
-        "field": {},
-        "output": {},
-    }
-    columns: dict[str, dict[str, frozenset[str]]] = {}
-    relations = [row for row in rows if row[0] == "rows"]
-    plain_rows, rows_of = _rows_of_relations(relations)
-    results: dict[str, dict[str, set[int]]] = {"function result": {}, "operator result": {}}
-    for kind, schema, name, data in (row for row in rows if row[0] != "rows"):
-        decoded = _decode(data)
-        if kind == "type":
-            oid, *rest = decoded
-            types.append(CatalogType(oid, schema, name, *rest))
-        elif kind == "cast":
-            casts.append((decoded[0], decoded[1]))
-        elif kind == "function":
-            functions.append(_built_in(name, *decoded))
-        elif kind == "operator":
-            operators.append(CatalogOperator(_PG_CATALOG, name, *decoded))
-        elif kind in named:
-            named[kind][name] = frozenset(decoded)
-        elif kind in results:
-            _add_results(results[kind], decoded, int(name))
-        else:
-            columns.setdefault(name, {})[schema] = frozenset(decoded)
-    type_system = TypeSystem(
-        types, casts, named["column"], results["function result"], results["operator result"], plain_rows
-    )
-    fields = {int(oid): names for oid, names in named["field"].items()}
-    return ResolutionFacts(
-        type_system,
-        tuple(functions),
-        tuple(operators),
-        columns,
-        named["result"],
-        fields,
-        rows_of,
-        {each.type_oid: each for schemas in rows_of.values() for each in schemas.values()},
-        named["output"],
-    )
-
-
-def _rows_of_relations(
-    rows: Iterable[list[Any]],
-) -> tuple[set[int], dict[str, dict[str, RelationRows]]]:
-    """Return the `plain_rows` of a `TypeSystem`, and the rows of relations by name and schema."""
-    plain: set[int] = set()
-    found: dict[str, dict[str, RelationRows]] = {}
-    for _, schema, name, data in rows:
-        type_oid, is_plain, columns = _decode_rows(data)
-        found.setdefault(name, {})[schema] = RelationRows(type_oid, columns)
-        if is_plain:
-            plain.add(type_oid)
-    return plain, found
-
-
-def _add_results(results: dict[str, set[int]], names: Iterable[str], result_type: int) -> None:
-    for name in names:
-        results.setdefault(name, set()).add(result_type)
-
-
-def _built_in(name: str, least: int, most: int | None, types: str, variadic_element: int) -> CatalogFunction:
-    return CatalogFunction(
-        _PG_CATALOG,
-        name,
-        "i",
-        language="internal",
-        min_arguments=least,
-        max_arguments=most,
-        argument_types=tuple(map(int, types.split())),
-        variadic_element=variadic_element,
-    )
-
-
-def read_search_path(setting: str) -> tuple[str, ...]:
-    """Return the schemas of a function's own search_path; only an asterisk if they are not certain."""
-    schemas = []
-    try:
-        for token in tokenize(setting):
-            if token.kind is TokenKind.WORD:
-                schemas.append(token.text.lower())
-            elif token.kind is TokenKind.QUOTED_NAME and token.text.startswith('"'):
-                schemas.append(token.text[1:-1].replace('""', '"'))
-            elif token.text != ",":
-                return (ANY_SCHEMA,)
-    except SqlRejectedError:
-        return (ANY_SCHEMA,)
-    return (ANY_SCHEMA,) if "$user" in schemas or ANY_SCHEMA in schemas else tuple(filter(None, schemas))

@@ -1,12 +1,13 @@
-"""Makes functions and relations of the rows that `pgmcp.execution.policy.statements` returns."""
+"""Makes functions, relations and facts of the rows that the statements of this package return."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from pgmcp.execution.policy.resolution import read_search_path
+from pgmcp.errors import SqlRejectedError
 from pgmcp.execution.result import JsonScalar
 from pgmcp.validation.catalog_objects import (
     CastColumn,
@@ -14,8 +15,13 @@ from pgmcp.validation.catalog_objects import (
     CatalogFunction,
     CatalogOperator,
     CatalogRelation,
+    RelationRows,
+    ResolutionFacts,
     Volatility,
 )
+from pgmcp.validation.lexer import TokenKind, tokenize
+from pgmcp.validation.lookup import ANY_SCHEMA
+from pgmcp.validation.overloads import CatalogType, TypeSystem
 from pgmcp.validation.refusal_reasons import RefusalReason
 
 decode_texts = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -23,10 +29,15 @@ _decode_calls = msgspec.json.Decoder(tuple[tuple[str, str, int, str], ...]).deco
 _decode_names = msgspec.json.Decoder(tuple[tuple[str, str], ...]).decode
 _decode_columns = msgspec.json.Decoder(tuple[CastColumn, ...]).decode
 _decode_casts = msgspec.json.Decoder(tuple[CatalogCast, ...]).decode
-_decode_operators = msgspec.json.Decoder(list[tuple[str, str, int, int]]).decode
+_decode_operators = msgspec.json.Decoder(list[tuple[str, str, int, int, int]]).decode
 _decode_oids = msgspec.json.Decoder(frozenset[int]).decode
 _Part = tuple[str, str, Volatility, bool, str, str, tuple[str, ...] | None]
 _decode_parts = msgspec.json.Decoder(list[_Part]).decode
+_decode = msgspec.json.Decoder(Any).decode
+_decode_rows = msgspec.json.Decoder(tuple[int, bool, msgspec.Raw]).decode
+_Output = list[tuple[str, int]]
+_Fact = tuple[str, str, Any]
+_PG_CATALOG: Final = "pg_catalog"
 
 
 def mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunction:
@@ -55,7 +66,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
     schema, name, volatility, security_definer, language, extension, takes_one, takes_row, *unseen = row
     operators, types, row_types, parts, definition, *call = unseen
     min_arguments, max_arguments, casts, argument_types, variadic_element, search_path, *runs_as = call
-    owner, owner_name, settings, result_types, is_written_cast, spares_literals = runs_as
+    owner, owner_name, settings, result_types, is_written_cast, spares_literals, result_type = runs_as
     overloads = tuple(map(CatalogOperator._make, _decode_operators(operators))) if operators else ()
     return CatalogFunction(
         schema,
@@ -85,6 +96,7 @@ def read_function(row: list[Any]) -> CatalogFunction:
         result_types=decode_texts(result_types) if result_types else (),
         is_written_cast=is_written_cast,
         spares_literals=spares_literals,
+        result_type=result_type,
     )
 
 
@@ -142,3 +154,103 @@ def _unknown_relation(row: list[Any]) -> CatalogRelation:
         acts_for_us=is_ours,
         acts_for_owners=None if owners is None else _decode_oids(owners),
     )
+
+
+def resolution_facts(rows: Iterable[list[Any]]) -> ResolutionFacts:
+    """Return the facts in the rows of `RESOLUTION`."""
+    by_kind: dict[str, list[_Fact]] = defaultdict(list)
+    for kind, schema, name, data in rows:
+        # Most statements need only a few relations, so the columns of these are decoded later.
+        by_kind[kind].append((schema, name, _decode_rows(data) if kind == "rows" else _decode(data)))
+    relations: dict[str, dict[str, RelationRows]] = defaultdict(dict)
+    for schema, name, (type_oid, _, columns) in by_kind["rows"]:
+        relations[name][schema] = RelationRows(type_oid, columns)
+    holders: dict[str, dict[str, frozenset[str]]] = defaultdict(dict)
+    for schema, name, names in by_kind["relation"]:
+        holders[name][schema] = frozenset(names)
+    outputs = {name: list(map(_named, overloads)) for _, name, overloads in by_kind["output"]}
+    types = TypeSystem(
+        (CatalogType(oid, schema, name, *rest) for schema, name, (oid, *rest) in by_kind["type"]),
+        ((source, target) for _, _, (source, target) in by_kind["cast"]),
+        _sets_by_name(by_kind["column"]),
+        _results_by_name(by_kind["function result"]),
+        _results_by_name(by_kind["operator result"]),
+        {type_oid for _, _, (type_oid, is_plain, _) in by_kind["rows"] if is_plain},
+        (_range(row) for _, _, row in by_kind["range"]),
+        _types_by_name(outputs),
+    )
+    return ResolutionFacts(
+        types,
+        tuple(_built_in(name, *data) for _, name, data in by_kind["function"]),
+        tuple(CatalogOperator(_PG_CATALOG, name, *data) for _, name, data in by_kind["operator"]),
+        holders,
+        _sets_by_name(by_kind["result"]),
+        {int(oid): frozenset(names) for _, oid, names in by_kind["field"]},
+        relations,
+        {each.type_oid: each for schemas in relations.values() for each in schemas.values()},
+        outputs,
+    )
+
+
+def _sets_by_name(facts: Iterable[_Fact]) -> dict[str, frozenset[Any]]:
+    return {name: frozenset(data) for _, name, data in facts}
+
+
+def _results_by_name(facts: Iterable[_Fact]) -> dict[str, set[int]]:
+    """Return the types of the results by the names of functions or operators."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for _, result_type, names in facts:
+        for name in names:
+            found[name].add(int(result_type))
+    return dict(found)
+
+
+def _types_by_name(outputs: dict[str, list[_Output]]) -> dict[str, set[int]]:
+    """Return the types of all OUT parameters by their names."""
+    found: dict[str, set[int]] = defaultdict(set)
+    for overloads in outputs.values():
+        for name, type_oid in (column for columns in overloads for column in columns):
+            found[name].add(type_oid)
+    return dict(found)
+
+
+def _named(columns: _Output) -> _Output:
+    """Return the columns of a function's rows; one without a name is called by its place."""
+    return [(name or f"column{place}", type_oid) for place, (name, type_oid) in enumerate(columns, start=1)]
+
+
+def _range(row: dict[str, Any]) -> tuple[int, int, int]:
+    """Return the subtype, range and multirange of a row of pg_range; PostgreSQL 13 has no multiranges."""
+    return int(row["rngsubtype"]), int(row["rngtypid"]), int(row.get("rngmultitypid", 0))
+
+
+def _built_in(
+    name: str, least: int, most: int | None, types: str, variadic_element: int, result_type: int
+) -> CatalogFunction:
+    return CatalogFunction(
+        _PG_CATALOG,
+        name,
+        "i",
+        language="internal",
+        min_arguments=least,
+        max_arguments=most,
+        argument_types=tuple(map(int, types.split())),
+        variadic_element=variadic_element,
+        result_type=result_type,
+    )
+
+
+def read_search_path(setting: str) -> tuple[str, ...]:
+    """Return the schemas of a function's own search_path; only an asterisk if they are not certain."""
+    schemas = []
+    try:
+        for token in tokenize(setting):
+            if token.kind is TokenKind.WORD:
+                schemas.append(token.text.lower())
+            elif token.kind is TokenKind.QUOTED_NAME and token.text.startswith('"'):
+                schemas.append(token.text[1:-1].replace('""', '"'))
+            elif token.text != ",":
+                return (ANY_SCHEMA,)
+    except SqlRejectedError:
+        return (ANY_SCHEMA,)
+    return (ANY_SCHEMA,) if "$user" in schemas or ANY_SCHEMA in schemas else tuple(filter(None, schemas))

@@ -106,7 +106,8 @@ WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384'"""  # n
 FUNCTIONS: Final = rf"""
 WITH RECURSIVE operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
-               n.nspname, o.oprname, o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8))
+               n.nspname, o.oprname, o.oprleft::pg_catalog.int8, o.oprright::pg_catalog.int8,
+               o.oprresult::pg_catalog.int8))
     FROM pg_catalog.pg_operator AS o JOIN pg_catalog.pg_namespace AS n ON n.oid = o.oprnamespace
     WHERE o.oprnamespace <> '11'
     GROUP BY 1
@@ -226,7 +227,7 @@ SELECT f.nspname::pg_catalog.text, f.proname::pg_catalog.text, f.provolatile::pg
               WHERE f.proargmodes[place.number] IN ('o', 'b', 't')) AS r (type)
         JOIN pg_catalog.pg_type AS t ON t.oid = r.type AND t.oid >= '16384'),
        EXISTS (SELECT FROM written_casts AS w WHERE w.id = f.oid),
-       EXISTS (SELECT FROM casts_of_values AS v WHERE v.id = f.oid)
+       EXISTS (SELECT FROM casts_of_values AS v WHERE v.id = f.oid), f.prorettype::pg_catalog.int8
 FROM functions AS f
 LEFT JOIN operators AS o ON o.id = f.oid
 LEFT JOIN types AS t ON t.id = f.oid

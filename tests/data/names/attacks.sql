@@ -9,7 +9,7 @@ select g.state from generate_series(1, 2) as g
 select x.status from plain x, lateral (select x.status from orders x) y
 select initcap(folded) from orders
 select initcap('a'::citext)
-select initcap(lower(folded)) from orders
+select initcap(coalesce(folded, 'x')) from orders
 select length(c) from customers c
 select upper(a => 'x')
 select feeling || feeling from public.things

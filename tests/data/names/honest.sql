@@ -26,6 +26,7 @@ select upper('a'), upper(full_name), upper(c.full_name) from customers c
 select upper(o.status || 'x'), lower(status) from orders o
 select initcap('a'), initcap('a'::text), initcap(full_name), initcap(c.city::varchar) from customers c
 select reverse('a'), reverse(full_name) from customers
+select initcap(lower(folded)) from orders
 select calls_helper(), pretty(c) from customers c
 select length('a'), length(city), length('a'::bytea) from plain
 select 'a' || 'b', full_name || 'x', full_name || city, id || 'x' from customers

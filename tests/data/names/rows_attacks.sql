@@ -98,3 +98,38 @@ with v(m) as (values ('sad'::mood)) select m + 1 from v
 select label2(v.b) from (select 1 as one, 2 as two) q, lateral (values (q.*, 'x')) v(a, b)
 select label2(w.b) from (select * from (values ('x', 1)) v(b, c)) w(c, b)
 select round(upper(r), 1) from (select mood_range('sad', 'glad', '[]') as r) q
+select round((pair()).m, 1)
+select round(length(l), 1) from lengths l
+select u from people p, rows from (unnest(p.mood), unnest(p.tags)) as u(x, y)
+select unnest(mood) from people
+select u from people, unnest(mood) as u
+select m.u from people, lateral (select unnest(people.mood) as u) m
+select mood || mood || 'x' from people
+select 'a' || (mood || mood) from people
+select data || 'x'::text || 'y' from files
+select data || data || 'x'::text from files
+select round(doc || made, 1) from files
+select (doc || made) || mood from files, people
+select round(p.m, 1) from pair() p
+select round(m, 1) from pair()
+select round(q.x, 1) from pair() as q(x, y)
+select round(p.m, 1), label3(p.title) from pairs(1) p
+select label3(q.y) from pair() as q(x, y)
+select label3(p.id) from some_pets() p
+select label3(q.b) from some_pets() as q(a, b)
+select round(q.mood, 1) from some_people() q
+select round(r.b, 1) from some_records() as r(a int, b mood)
+select label3(r.a) from rows from (some_records() as (a int, b mood), pairs(1)) as r
+select label3(o.ordinality::int) from pairs(1) with ordinality o
+select label3(o.n) from pair() with ordinality as o(m, n)
+select label3(k.n) from jsonb_each_text('{"a": 1}') e, lateral any_pair(e.key) k
+select round(k.first_value, 1) from any_pair('sad'::mood) k
+select round(x.m, 1) from jsonb_to_record('{"m": "sad"}') as x(m mood)
+select round(u.mood, 1) from unnest(array(select p from people p)) u
+select label3(x) from unnest('{a}'::text[], '{1}'::int[]) as u(t, x)
+select round(upper(moods), 1) from offers
+select round(lower(m), 1) from offers, unnest(multirange(moods)) m
+select round((upper(pair_range(row('sad', 'glad')::mood_pairs, null))).low, 1) is null, round((lower(pair_range(row('sad', 'glad')::mood_pairs, null))).low, 1)
+select label3(p) from people q, generate_series(1, 2) p
+select round(a.b, 1) from unnest('{1}'::int[]) as x(i), lateral (select mood as b from people) a, unnest(array[a.b]) as z(w)
+select round(z.w, 1) from people, lateral (select mood as b) a, unnest(array[a.b]) as z(w)

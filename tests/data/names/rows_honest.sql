@@ -66,3 +66,34 @@ with v(a, b) as (values (1, 'x'), (2.5, null)) select round(a, 1), label2(b) fro
 select label2(column2), column1 + 1 from (values (1, 'x')) v
 select p.name from people p join (values ('Ada')) v(n) on v.n <> p.status and v.n = p.name
 select upper(r) + lower(r) = 3, upper(r) + 1 from (select int4range(1, 5) as r) q
+select name || ' ' || status || '!' || id || coalesce(name, '') || tags[1] from people
+select 'a' || name || ' ' || mood::text || ' (' || amount || ')' from people where name || status <> 'x'
+select doc || doc || '{"b": 2}', (doc || '{"b": 2}') ->> 'a' || 'x' from files
+select tags || 'b'::text || array['c'] || tags, (tags || 'b'::text)[1] || 'x' from people
+select data || 'x'::bytea || data, id || 'x' || made from files
+select round((doc || '{"b": 2}' ->> 'b')::numeric, 1), label3(doc ->> 'a' || 'x' || name) from files, people
+select e.key || '=' || e.value, label3(e.key), label2(e.value) from files, jsonb_each_text(doc) e where e.value <> 'x'
+select label3(k), label2(v), upper(k || v) from files, jsonb_each_text(doc) as e(k, v) where k <> 'x' and v = '1'
+select key, value ->> 'x', upper(key), label3(key || 'x') from files, jsonb_each(doc) where key <> 'b'
+select label3(p.title), p.title <> 'x', upper(title) from pairs(1) p
+select label3(l.t), l.n + 1 from pairs(1) with ordinality as l(t, m, n)
+select p.amount + 1, round(people.amount, 1) from pair() p, people
+select (pair()).amount + 1, label3(k), k <> 'x' from some_pets()
+select label2(s.name), round(s.amount, 1), s.name || s.status, either(p) from some_people() s, some_pets() p
+select label3(q.d), q.d <> 'x' from some_pets() as q(a, b, c, d)
+select label3(r.b), r.a + 1 from jsonb_to_record('{"a": 1, "b": "x"}') as r(a int, b text) where r.b <> 'y'
+select r.b || 'x', label3(b) from json_to_recordset('[{"a": 1, "b": "x"}]') as r(a int, b text)
+select t, i + 1, label3(t), t <> 'x' from unnest('{a}'::text[], '{1}'::int[]) as u(t, i)
+select u.t || n, label2(t) from people p, unnest(p.tags) with ordinality as u(t, n) where t <> 'x' and n = 1
+select label3(w), w <> 'b' from people p, unnest(string_to_array(p.name, ' ')) w
+select label3(x), label2(w) from people p, unnest(string_to_array(p.name, ' ')) w, unnest(string_to_array(w, '-')) x
+select p.name, label(p), (p).status from people p, unnest(p.tags) t where t <> 'x'
+select label2(t), label3(unnest(tags)), upper(unnest(tags)) from people, unnest(tags) t
+select tags[1], cardinality(tags), array(select unnest(tags) order by 1) from people where 'a' in (select unnest(tags))
+select round(lower(prices), 1), upper(prices) + 1, label2(id || 'x') from offers where lower(prices) <> 5
+select round(lower(checked), 1), lower(checked) + 1, lower(moods) from offers
+select label3(word || ' ' || catdesc) from pg_get_keywords() where word <> 'x' limit 1
+select label3(m[1]), m[1] <> 'x' from people p, regexp_matches(p.name, 'A') m
+select g + 1, g.g + n, label2(g || 'x') from generate_series(1, 2) g, metres
+select length(name), length(l.n::text), label3(l.n || 'x') from people, lengths l
+select name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name || name from people

@@ -7,7 +7,8 @@ import anyio
 import psycopg
 import pytest
 
-from pgmcp.validation import FunctionPolicy
+from pgmcp.errors import SqlRejectedError
+from pgmcp.validation import FunctionPolicy, validate
 from tests.integration.postgres.test_policy_reader import execute, passes, reader
 
 pytestmark = pytest.mark.anyio
@@ -197,6 +198,60 @@ async def test_an_expression_is_taken_for_what_its_row_field_or_result_can_be(
 
     assert acting == set(_lines("rows_attacks.sql"))
     assert {each for each in statements if not passes(each, policy)} == acting
+    for sql, message, hint, mended in _UNCERTAIN_CALLS:
+        with pytest.raises(SqlRejectedError) as refusal:
+            validate(sql, functions=policy)
+        assert message in str(refusal.value)
+        assert hint in str(refusal.value.hint)
+        assert passes(mended, policy)
+
+
+_UNION = "from (select 1 as a union all select 2) u"
+_UNCERTAIN_CALLS = [
+    (
+        f"select u.a + 1 {_UNION}",
+        "operator + is not allowed: the type of u.a is not known, so it could be public.+(mood, integer)",
+        "CAST(u.a AS …) with the right type, or write OPERATOR(pg_catalog.+)",
+        f"select CAST(u.a AS int) + 1, u.a OPERATOR(pg_catalog.+) 1 {_UNION}",
+    ),
+    (
+        f"select round(u.a, 1) {_UNION}",
+        "function round() is not allowed: the type of u.a is not known, so it could be public.round(mood, "
+        "integer), and it is volatile",
+        "CAST(u.a AS …) with the right type, or write pg_catalog.round()",
+        f"select round(CAST(u.a AS int), 1), pg_catalog.round(u.a, 1) {_UNION}",
+    ),
+    (
+        f"select a in (1, 2), case a when 1 then 2 end {_UNION}",
+        "operator = is not allowed: the type of a is not known, so it could be public.=(mood, integer)",
+        "write CAST(a AS …) with the right type",
+        f"select CAST(a AS int) in (1, 2), case CAST(a AS int) when 1 then 2 end {_UNION}",
+    ),
+    (
+        "select label3((select 1 union select 2))",
+        "the type of argument 1 is not known, so it could be public.label3(integer)",
+        "write each value with a cast to its type",
+        "select label3(CAST((select 'a' union select 'a') as text))",
+    ),
+    (
+        "select 1 from pets p natural join pets q",
+        "the type of the left operand and of the right operand is not known",
+        "write each value with a cast to its type",
+        "select 1 from pets p join pets q on CAST(p.id as int) = q.id",
+    ),
+    (
+        "select label3(n => 1)",
+        "with named or VARIADIC arguments it could be public.label3(integer)",
+        "write the arguments without names and VARIADIC",
+        "select label3('a'::text)",
+    ),
+    (
+        "select (p).status from people q, generate_series(1, 2) p",
+        "p is not known to have a column status, so it could be public.status(integer)",
+        "check the name status",
+        "select q.status from people q, generate_series(1, 2) p",
+    ),
+]
 
 
 async def test_the_names_in_a_body_are_resolved_by_the_types_of_their_arguments(

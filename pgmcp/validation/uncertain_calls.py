@@ -1,0 +1,178 @@
+"""Explains the refusal of a call for which several overloads can be chosen, because a type is not known."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from pgmcp.validation.catalog_objects import CatalogFunction, CatalogOperator
+from pgmcp.validation.grammar import Node, name_of, strings
+from pgmcp.validation.lookup import PG_CATALOG, Lookup
+from pgmcp.validation.operands import Operands
+from pgmcp.validation.overloads import CallArguments, TypeSystem
+from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, Refusal
+
+_PLAIN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
+_SQL_NAMES: Final = {
+    "bool": "boolean",
+    "bpchar": "character",
+    "float4": "real",
+    "float8": "double precision",
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+}
+
+
+class Explanation(NamedTuple):
+    """Why a call is refused, and what to write instead."""
+
+    text: str
+    hint: str
+
+
+class UncertainCalls:
+    """Explains refusals of calls.
+
+    Args:
+        types: the database's types.
+        path: the search path, in which functions and operators are looked up.
+        refusal_of: returns why a function may not be called.
+    """
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        types: TypeSystem,
+        path: Sequence[str],
+        refusal_of: Callable[[CatalogFunction], Refusal | None],
+    ) -> None:
+        self._lookup = lookup
+        self._types = types
+        self._path = path
+        self._refusal_of = refusal_of
+
+    def of_function(
+        self, schema: str, name: str, call: Node, types_of: Callable[[Node], CallArguments]
+    ) -> Explanation | None:
+        """Return why a FuncCall is refused; None if only one function can be chosen.
+
+        Args:
+            schema: as written; "" without one.
+            types_of: returns the known types of its arguments.
+        """
+        if not self._lookup.has_functions(name):
+            return None
+        known = types_of(call)
+        overloads = self._lookup.overloads(schema, name, self._path, known)
+        refused = [(each, refusal) for each in overloads if (refusal := self._refusal_of(each))]
+        if len(overloads) < 2 or not refused:
+            return None
+        function, refusal = refused[0]
+        could_be = self._could_be(f"{function.schema}.{_identifier(name)}", function, known.count, refusal)
+        is_built_in = any(each.schema == PG_CATALOG for each in overloads)
+        built_in = f", or write pg_catalog.{_identifier(name)}() for the built-in one" if is_built_in else ""
+        if not known.is_positional:
+            hint = f"write the arguments without names and VARIADIC, and cast them{built_in}"
+            return Explanation(f"with named or VARIADIC arguments {could_be}", hint)
+        labels = [f"argument {place}" for place in range(1, known.count + 1)]
+        return _explain(labels, call.get("args", ()), known, could_be, built_in)
+
+    def of_field(self, value: Node, name: str) -> Explanation | None:
+        """Return why `value.name` is refused; None if it can call no function of the database."""
+        refused = [
+            (each, refusal)
+            for each in self._lookup.functions("", name, self._path, CallArguments(1))
+            if each.takes_one and (refusal := self._refusal_of(each))
+        ]
+        if not refused:
+            return None
+        function, refusal = refused[0]
+        could_be = self._could_be(f"{function.schema}.{_identifier(name)}", function, 1, refusal)
+        column = _identifier(name)
+        text = f"{_text_of(value) or 'the value'} is not known to have a column {column}, so {could_be}"
+        return Explanation(text, f"check the name {column}, or select the column without the value before it")
+
+    def of_operator(
+        self,
+        schema: str,
+        symbol: str,
+        operands: Operands | None,
+        types_of: Callable[[Operands], CallArguments],
+        *,
+        is_written: bool,
+    ) -> Explanation | None:
+        """Return why an operator is refused, like `of_function`.
+
+        Args:
+            is_written: whether the statement contains the operator; IN, CASE and the like only imply one.
+        """
+        if operands is None:
+            return None
+        known = types_of(operands)
+        overloads = self._lookup.overloads_of_operator(schema, symbol, self._path, known)
+        behind = [(each, self._lookup.behind_operator(each)) for each in overloads]
+        refused = [
+            (each, refusal)
+            for each, function in behind
+            if function and (refusal := self._refusal_of(function))
+        ]
+        if len(overloads) < 2 or not refused:
+            return None
+        operator, refusal = refused[0]
+        could_be = self._could_be(f"{operator.schema}.{symbol}", operator, known.count, refusal)
+        is_built_in = is_written and any(each.schema == PG_CATALOG for each in overloads)
+        built_in = f", or write OPERATOR(pg_catalog.{symbol}) for the built-in one" if is_built_in else ""
+        labels = ["the operand"] if known.count == 1 else ["the left operand", "the right operand"]
+        return _explain(labels, operands, known, could_be, built_in)
+
+    def _could_be(
+        self, name: str, overload: CatalogFunction | CatalogOperator, count: int, refusal: Refusal
+    ) -> str:
+        types = ", ".join(map(self._spelled, overload.effective_types(count) or ()))
+        return f"it could be {name}({types}), and {TEXT_BY_REASON[refusal.reason]}"
+
+    def _spelled(self, type_oid: int) -> str:
+        found = self._types.get(type_oid)
+        if found is None:
+            return "?"
+        if found.category == "A" and found.element:
+            return f"{self._spelled(found.element)}[]"
+        return _SQL_NAMES.get(found.name, _identifier(found.name))
+
+
+def _explain(
+    labels: list[str],
+    expressions: Sequence[Node | None],
+    known: CallArguments,
+    could_be: str,
+    built_in: str,
+) -> Explanation | None:
+    """Return the explanation for arguments with unknown types; None if all types are known."""
+    types = known.types or [None] * known.count
+    unknown = [place for place, each in enumerate(types) if each is None]
+    places = unknown or [place for place, each in enumerate(types) if each and len(each) > 1]
+    if not places:
+        return None
+    written = [_text_of(each) for each in (*expressions, *[None] * known.count)]
+    names = dict.fromkeys(written[each] or labels[each] for each in places)
+    text = f"the type of {' and of '.join(names)} is not known, so {could_be}"
+    casts = " and ".join(f"CAST({each} AS …)" for each in names if each in written)
+    hint = f"write {casts} with the right type" if casts else "write each value with a cast to its type"
+    return Explanation(text, hint + built_in)
+
+
+def _text_of(expression: Node | None) -> str:
+    """Return an expression as written if it is a column or a call; a call without its arguments."""
+    match expression:
+        case {"ColumnRef": {"fields": names}}:
+            return ".".join(_identifier(name_of(each)) if "String" in each else "*" for each in names)
+        case {"FuncCall": {"funcname": names}}:
+            return f"{'.'.join(map(_identifier, strings(names)))}()"
+        case {"ElementOf": below}:
+            return _text_of(below)
+        case _:
+            return ""
+
+
+def _identifier(name: str) -> str:
+    return name if _PLAIN_NAME.fullmatch(name) else '"' + name.replace('"', '""') + '"'
