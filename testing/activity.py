@@ -1,4 +1,4 @@
-"""Observes a test's sessions in pg_stat_activity, with bounded waits for a change."""
+"""Observes the sessions of a test in pg_stat_activity. Every wait for a change has a time limit."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ _POLL_S = 0.01
 
 
 def until(is_so: Callable[[], bool], what: str, timeout_s: float = TIMEOUT_S) -> None:
-    """Wait until a condition holds; fail with its name if it does not hold in time."""
+    """Wait until a condition holds; fail with the description `what` if it does not hold in time."""
     deadline_s = time.monotonic() + timeout_s
     pause = threading.Event()
     while not is_so():
@@ -28,14 +28,14 @@ def with_application_name(url: str, name: str) -> str:
 
 
 class Activity:
-    """Observes the sessions with one application name, also while the name has a principal's after it."""
+    """Observes the sessions with one application name, also when a principal's name follows it."""
 
     def __init__(self, admin_url: str, application_name: str) -> None:
         self._connection = psycopg.connect(admin_url, autocommit=True)
         self._name = application_name
 
     def running(self, words: str = "") -> list[int]:
-        """Return the pids of backends that run a statement with these words, the oldest first."""
+        """Return the pids of backends that run a statement with this text, the oldest session first."""
         return self._backends("and state = 'active' and strpos(query, %s) > 0", words)
 
     def sessions(self) -> list[int]:
@@ -43,7 +43,7 @@ class Activity:
         return self._backends("")
 
     def until_running(self, words: str) -> int:
-        """Wait until a statement with these words runs, and return its backend's pid."""
+        """Wait until a statement with this text runs, and return the pid of its backend."""
         found: list[int] = []
 
         def is_running() -> bool:

@@ -47,7 +47,7 @@ class Watch:
         self._witness.execute("listen x")
 
     def look(self) -> Fingerprint:
-        """Return the target's fingerprint, with effects on the listening session since the last call."""
+        """Return the target's fingerprint, and what happened to the listening session since the last call."""
         witness = self._look_at_witness()
         data_dir, outside = self._target.cluster.data_dir, self._target.outside
         fingerprint = take_fingerprint(self._live_admin(), data_dir, outside=outside)
@@ -56,7 +56,7 @@ class Watch:
         return fingerprint | {"another session": witness}
 
     def wal_bytes(self) -> int:
-        """Return the total bytes of WAL."""
+        """Return how many bytes of WAL were written so far."""
         return wal_position_bytes(self._live_admin())
 
     def _look_at_witness(self) -> str:
@@ -90,7 +90,7 @@ def watch(target: Target) -> Iterator[Watch]:
 async def find_effects(watched: Watch, run: Run, statements: Sequence[str]) -> dict[str, list[str]]:
     """Run the statements and return the changes of each statement that changed something.
 
-    If a batch changed something, its halves run again until the statement is found.
+    If a batch changed something, each half of it runs again, until single statements are left.
     """
     before = watched.look()
     for statement in statements:
@@ -118,7 +118,7 @@ class Recorder:
         self.replies: list[Reply] = []
 
     async def __call__(self, statement: str) -> str:
-        """Send a statement as a host would."""
+        """Send a statement; record the reply or the error, and return the text of either."""
         is_rejected = False
         try:
             text = await self._send(statement)
@@ -134,7 +134,7 @@ class Recorder:
 
 
 def validated(pipeline: Pipeline) -> Recorder:
-    """Return a `Run` through the whole server."""
+    """Return a `Run` that uses the validator and all other layers."""
 
     async def send(statement: str) -> str:
         rows = (await pipeline.execute_sql(statement)).rows
@@ -180,7 +180,7 @@ async def pipeline_to(url: str, *, read_only: bool = True, connections: int = 1)
 
 @asynccontextmanager
 async def supervisor_to(url: str, *, spawn: Spawn, read_only: bool = True) -> AsyncIterator[Supervisor]:
-    """Open a supervisor: the transaction and the role, without the validator.
+    """Open a supervisor, which applies the transaction and the role but not the validator.
 
     Args:
         read_only: if false, transactions are not read-only, even if the role's default says so.

@@ -31,14 +31,14 @@ SERVER_SETTINGS = {
     "max_prepared_transactions": "10",
     "timezone": "UTC",
 }
-"""Settings that prevent changes without an attack."""
+"""Settings that keep the cluster from changing by itself."""
 
 FILE_SECRET = "secret-in-a-server-file"
 MAPPING_SECRET = "secret-of-a-user-mapping"
 SUBSCRIPTION_SECRET = "secret-of-a-subscription"
 LARGE_OBJECT_SECRET = "large-object-secret"
 _SYSTEM_FILE_SECRET = "root:x:0:0"
-"""Part of /etc/passwd on most systems, a file that many attacks read."""
+"""A text in /etc/passwd on most systems; many attacks read that file."""
 
 _ROWS = """
 insert into categories (id, parent_id, name) values (1, null, 'Electronics'), (7, 1, 'Cameras');
@@ -73,7 +73,8 @@ class Target:
 
     Attributes:
         honest_url: superuser's URL of a database of the cluster with the same tables and no traps.
-        url_by_role: "superuser"; "careless", who owns the tables and may create; "reader", made by setup-sql.
+        url_by_role: "superuser"; "careless", who owns the tables and may create objects; "reader", made by
+            setup-sql.
         outside: a folder that the server may write to, instead of /tmp in the attacks.
         secrets: texts that no reply may contain.
     """
@@ -86,7 +87,7 @@ class Target:
     secrets: tuple[str, ...]
 
     def aim(self, statement: str) -> str:
-        """Return the attack with names of this target, so that it affects nothing else."""
+        """Return the attack with this target's folder and address, so that it affects nothing else."""
         return statement.replace("/tmp/", f"{self.outside}/").replace("evil.example", "127.0.0.1")  # noqa: S108
 
 
@@ -125,7 +126,7 @@ def build_target(cluster: EmbeddedPostgres) -> Target:
 
 
 def _make_shop(cluster: EmbeddedPostgres) -> None:
-    """Create two copies of the database with its tables and extensions."""
+    """Create the tables and extensions in two databases."""
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute(sql.SQL("create database {}").format(sql.Identifier(_HONEST_DATABASE)))
     with psycopg.connect(cluster.url(_HONEST_DATABASE), autocommit=True) as shop:

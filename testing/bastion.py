@@ -1,4 +1,4 @@
-"""An sshd on loopback with its own keys and configuration, as the bastion before a database."""
+"""An sshd on loopback with its own keys and configuration: the bastion in front of a database."""
 
 import getpass
 import os
@@ -54,7 +54,7 @@ Host jump
 
 
 class Bastion:
-    """An sshd that a test starts and kills; ssh reaches it as `bastion` with the file `config`."""
+    """An sshd that a test starts and kills. `ssh -F config bastion` connects to it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -82,12 +82,12 @@ class Bastion:
         return bastion
 
     def authorize(self, *keys: str) -> None:
-        """Let these keys log in, and no others."""
+        """Allow logins with these keys only."""
         lines = [self._public(key) for key in keys]
         (self._folder / "authorized_keys").write_text("".join(lines))
 
     def know(self, *keys: str) -> None:
-        """Put these keys into known_hosts as the bastion's."""
+        """Write these keys to known_hosts as the bastion's host keys."""
         lines = [f"[{HOST}]:{self._port} {self._public(key)}" for key in keys]
         (self._folder / "known_hosts").write_text("".join(lines))
 
@@ -104,14 +104,14 @@ class Bastion:
         await until(lambda: "listening" in log.read_text().lower(), "sshd listens")
 
     def kill(self, pids: Sequence[int]) -> None:
-        """Kill sshd and these processes of its connections."""
+        """Kill sshd and the given processes, which serve its connections."""
         self.stop()
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, 9)
 
     def stop(self) -> None:
-        """End sshd; its connections stay."""
+        """Stop sshd; its existing connections stay open."""
         sshd, self._sshd = self._sshd, None
         if sshd is not None:
             sshd.kill()

@@ -1,4 +1,4 @@
-"""Runs the command line as a person does: in a pipe, and in a terminal of a given width."""
+"""Runs the command line as a script does, with pipes, and as a person does, in a terminal."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def run(
     """Run a command with pipes for its streams.
 
     Args:
-        stdin: at most as much as a pipe holds, 64 KB.
+        stdin: the input; at most 64 KB, because a pipe holds no more.
     """
     (given, ours), (out, theirs), (errors, their_errors) = os.pipe(), os.pipe(), os.pipe()
     files = Files(given, theirs, their_errors)
@@ -61,9 +61,10 @@ def run_in_terminal(
     """Run a command in a pseudo-terminal, and return its exit code and its output.
 
     Args:
-        typed: input that is there at the start.
-        dialogue: what to type once a text has been shown behind the earlier ones.
-        see: called with the output so far, each time there is more.
+        typed: input that is sent at the start.
+        dialogue: pairs of a text to wait for and the input to send then. Each text is searched after the one
+            before it.
+        see: called with the output so far, whenever more has arrived.
     """
     pytest.importorskip("termios", reason="pseudo-terminals exist only on POSIX systems")
     import fcntl

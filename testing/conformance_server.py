@@ -1,8 +1,9 @@
-"""The tools, resources and prompts that the conformance suite asks for, on pgmcp's own HTTP app.
+"""The tools, resources and prompts that the conformance suite expects, on pgmcp's own HTTP app.
 
     python -m testing.conformance_server PORT
 
-pgmcp has no images, sound or sampling. What becomes of them on the way through the HTTP app is judged here.
+pgmcp itself has no images, sound or sampling. This server has them, so that the suite can check how the HTTP
+app transports them.
 """
 
 import asyncio
@@ -53,7 +54,7 @@ CONTENT_BY_TOOL: dict[str, list[Result]] = {
         IMAGE,
         resource_block("test://mixed-content-resource", '{"test":"data","value":123}', "application/json"),
     ],
-    "test_logging_tool": [TEXT],  # no client asked for log messages, so none are sent
+    "test_logging_tool": [TEXT],  # no client has asked for log messages, so this sends none
 }
 
 
@@ -132,7 +133,7 @@ PROPERTIES_BY_TOOL: dict[str, Result] = {
         },
     },
 }
-"""Tools that ask within the call, before 2026-07-28, and the form's properties."""
+"""Properties of the form of each tool that asks during the call, which protocols before 2026-07-28 allow."""
 
 TOOLS = (
     *CONTENT_BY_TOOL,
@@ -165,7 +166,7 @@ def input_required(requests: Mapping[str, Result], state: str | None = None) -> 
 
 
 def answered(params: Any) -> dict[str, Any]:
-    """Return what the client answered to earlier requests, by their keys."""
+    """Return the client's answers to earlier requests, by key."""
     return {key: _as_dict(value) for key, value in (params.input_responses or {}).items()}
 
 
@@ -201,7 +202,7 @@ async def ask_within(context: Context, method: str, params: Result) -> Result:
 
 
 def ask_first(context: Context, params: types.CallToolRequestParams) -> Result:
-    """Ask the client for everything that it can give, and answer when all of it is there."""
+    """Ask the client for everything that it can give; answer when all of it has arrived."""
     requests = REQUESTS_BY_TOOL[params.name]
     if params.name == "test_input_required_result_capabilities":
         requests = {key: each for key, each in requests.items() if can(context, each["method"])}
@@ -385,7 +386,7 @@ async def serve(port: int) -> None:
         return {}
 
     server = HttpServer(
-        Surface(surface_settings, backend),  # answers nothing: it is never built
+        Surface(surface_settings, backend),  # never built, so it answers nothing
         HostCheck(LOOPBACK_NAMES, LOOPBACK_ORIGINS),
         check,
         HttpLimits(stop_timeout_s=1),

@@ -1,4 +1,4 @@
-"""One conversation per protocol era, as a host's requests; all transports must answer them alike."""
+"""One conversation for each protocol era, as the requests of a host. All transports must answer it alike."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def session_conversation(version: str = SESSION_VERSION) -> list[Message]:
 
 
 def stateless_conversation() -> list[Message]:
-    """Return the messages of a host of 2026-07-28."""
+    """Return the messages of a host that uses protocol 2026-07-28."""
     meta = {"_meta": STATELESS_META}
     return [
         _request("open", "server/discover", meta),

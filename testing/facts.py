@@ -1,6 +1,6 @@
-"""Facts about processes, and bounded waits for them that do not block the event loop.
+"""Facts about processes, and waits for them. The waits have a time limit and do not block the event loop.
 
-A server's fork server and its workers are read from /proc (Linux).
+The fork server of a server and its workers are found in /proc (Linux).
 """
 
 import os
@@ -16,7 +16,7 @@ _PROC = Path("/proc")
 
 
 async def until(is_so: Callable[[], bool], what: str) -> None:
-    """Wait until a condition holds; fail with its name if it does not hold in time."""
+    """Wait until a condition holds; fail with the description `what` if it does not hold in time."""
     with anyio.move_on_after(TIMEOUT_S) as bound:
         while not is_so():
             await anyio.sleep(_POLL_S)
@@ -26,7 +26,7 @@ async def until(is_so: Callable[[], bool], what: str) -> None:
 async def until_gone(pid: int) -> None:
     """Wait until a process has ended and is reaped, and its channel is closed."""
     await until(lambda: not is_there(pid), f"process {pid} is gone")
-    await anyio.sleep(_POLL_S)  # so that the event loop notices it too
+    await anyio.sleep(_POLL_S)  # lets the event loop notice it too
 
 
 def is_there(pid: int) -> bool:
@@ -59,7 +59,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def workers_of(front: int) -> list[int]:
-    """Return a front's workers, which its fork server has forked."""
+    """Return the workers that a front's fork server has forked."""
     return [worker for fork_server in _children(front) for worker in descendants(fork_server)]
 
 
@@ -69,12 +69,12 @@ def command_line(pid: int) -> str:
 
 
 def environment(pid: int) -> str:
-    """Return the environment a process was started with, a variable per line."""
+    """Return the environment that a process was started with, one variable per line."""
     return (_PROC / str(pid) / "environ").read_bytes().replace(b"\0", b"\n").decode()
 
 
 def is_running(pid: int) -> bool:
-    """Return whether a process runs: a zombie does not, unless some of its threads still run."""
+    """Return whether a process runs; a zombie counts only while some of its threads still run."""
     try:
         tasks = list((_PROC / str(pid) / "task").iterdir())
     except OSError:

@@ -1,4 +1,4 @@
-"""A digest of a cluster's state: if two fingerprints are equal, nothing was changed."""
+"""Digests of a cluster's state. If two fingerprints are equal, nothing was changed in between."""
 
 import hashlib
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from psycopg import sql
 
 Fingerprint = dict[str, str]
 
-# Columns that change with VACUUM, ANALYZE and time.
+# Columns that VACUUM, ANALYZE and time change.
 _VOLATILE_COLUMNS_BY_CATALOG = {
     "pg_class": ["relpages", "reltuples", "relallvisible", "relallfrozen", "relfrozenxid", "relminmxid"],
     "pg_database": ["datfrozenxid", "datminmxid"],
@@ -33,7 +33,7 @@ _STATE_BY_NAME = {
     "sequences": "select schemaname, sequencename, last_value from pg_sequences",
 }
 
-# Files that the server itself writes without changes by clients.
+# Files that the server writes even if no client changes anything.
 _MOVING_FILES = (
     "base",
     "global",
@@ -65,7 +65,7 @@ def changes(before: Fingerprint, after: Fingerprint) -> list[str]:
 
 
 def wal_position_bytes(connection: psycopg.Connection) -> int:
-    """Return the total bytes of written WAL."""
+    """Return how many bytes of WAL were written so far."""
     row = connection.execute("select (pg_current_wal_insert_lsn() - '0/0'::pg_lsn)::bigint").fetchone()
     assert row is not None
     return int(row[0])
@@ -97,7 +97,7 @@ def _relations(connection: psycopg.Connection) -> Iterator[tuple[str, str]]:
 
 
 def _row_as_text(volatile_columns: list[str]) -> sql.Composable:
-    """Return an expression for a row; to_jsonb() would call casts of the columns' types, traps among them."""
+    """Return an SQL expression for a row, without to_jsonb(), which would call casts, traps among them."""
     if not volatile_columns:
         return sql.SQL("t::text")
     return sql.SQL("(to_jsonb(t) - {}::text[])::text").format(volatile_columns)

@@ -1,6 +1,6 @@
 """A front that starts workers and then waits to be killed: `python testing/front_process.py fork|cold [URL]`.
 
-Without a URL it starts two workers, and writes a worker's pid on a line when the worker has answered a frame.
+Without a URL it starts two workers. When a worker has answered a frame, its pid is written on a line.
 With a URL it runs a statement that sleeps.
 """
 

@@ -1,4 +1,4 @@
-"""A disk that is full, for the code of this process."""
+"""A full disk, as this process sees it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import pytest
 
 @contextmanager
 def full_disk(free_bytes: int) -> Iterator[None]:
-    """Let no file grow beyond so many bytes: a write fails as on a full disk."""
+    """Limit the size of each file that this process writes: a longer write fails as on a full disk."""
     resource = pytest.importorskip("resource")
     unbound = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (free_bytes, unbound[1]))

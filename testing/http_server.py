@@ -1,4 +1,4 @@
-"""The real server over HTTP: a process on a free port of loopback, and clients that send arbitrary bytes."""
+"""The real server over HTTP, on a free port of loopback, and functions that send it any bytes."""
 
 import json
 import os
@@ -85,7 +85,7 @@ class HttpServerProcess:
         self._process.send_signal(number)
 
     def wait(self) -> int:
-        """Wait for the process to end and for the last of its log; return its exit code."""
+        """Wait until the process has ended and its log is complete; return its exit code."""
         exit_code = self._process.wait(EXIT_TIMEOUT_S)
         self._reader.join(EXIT_TIMEOUT_S)
         self._stderr.close()
@@ -125,7 +125,7 @@ _ids = count(1)
 def request(
     method: str, version: str = STATELESS_VERSION, **params: Any
 ) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the headers and the body of a request, as a client of this version sends it."""
+    """Return the headers and the body of a request, as a client with this protocol version sends it."""
     headers = {"Accept": BOTH, "MCP-Protocol-Version": version}
     if version == STATELESS_VERSION:
         headers["Mcp-Method"] = method
@@ -143,7 +143,7 @@ def tool_call(
 
 
 def message_of(response: httpx2.Response) -> dict[str, Any]:
-    """Return the JSON-RPC message of an answer, the last one of a stream."""
+    """Return the JSON-RPC message of a response; of a stream, the last message."""
     text = response.text
     if response.headers["content-type"].startswith("text/event-stream"):
         text = [line for line in text.splitlines() if line.startswith("data: ")][-1].removeprefix("data: ")
@@ -176,7 +176,7 @@ def send_request(port: int, headers: Mapping[str, str], body: dict[str, Any]) ->
 
 @contextmanager
 def http_client(port: int, **options: Any) -> Iterator[httpx2.Client]:
-    """Return a client of a server on this machine that uses no proxy."""
+    """Return a client for a server on this machine; it uses no proxy."""
     with httpx2.Client(
         base_url=f"http://127.0.0.1:{port}", timeout=30.0, trust_env=False, follow_redirects=False, **options
     ) as client:

@@ -1,4 +1,4 @@
-"""An OAuth 2.1 issuer on loopback: metadata, keys, introspection, and valid or invalid tokens."""
+"""An OAuth 2.1 issuer on loopback, with metadata, keys, introspection, and valid and invalid tokens."""
 
 import base64
 import json
@@ -52,13 +52,13 @@ class SigningKey:
 
 
 class Issuer:
-    """The issuer.
+    """An issuer that serves its metadata, its keys and introspection.
 
     Attributes:
         keys: the published keys.
         opaque: answers of introspection by token.
         is_down: whether it answers 503 to everything.
-        answers: cleared, it holds every answer back until it is set again.
+        answers: while this event is cleared, the issuer holds every answer back.
         requests: number of requests by path.
     """
 
@@ -77,7 +77,7 @@ class Issuer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        """Return the claims of a valid token with changes; None removes a claim."""
+        """Return the claims of a valid token, with these changes; the value None removes a claim."""
         now_s = int(time.time())
         claims = {
             "iss": self.url,
@@ -97,7 +97,7 @@ class Issuer:
         headers: dict[str, Any] | None = None,
         **changes: Any,
     ) -> str:
-        """Return a signed token, valid except for the changes."""
+        """Return a signed token that is valid except for these changes."""
         key = key or self.keys[0]
         header = {"typ": "at+jwt", "kid": key.id, **(headers or {})}
         if header["kid"] is None:
@@ -139,7 +139,7 @@ class Issuer:
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any], signature: bytes = b"") -> str:
-    """Return a token from a given header and payload."""
+    """Return an unsigned token with the given header and payload."""
     parts = [json.dumps(header).encode(), json.dumps(claims).encode(), signature]
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
@@ -163,6 +163,6 @@ def _handler_of(issuer: Issuer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Be quiet."""
+            """Write no access log."""
 
     return Handler

@@ -31,7 +31,8 @@ def server_environment(url: str | None = None, **variables: str) -> dict[str, st
 
     Args:
         url: of the database, if there is only one.
-        variables: `PG_MCP_` is put before a name in lower case: `server_query_timeout="1"`.
+        variables: further variables. A name in lower case is a setting without `PG_MCP_`, as in
+            `server_query_timeout="1"`.
     """
     inherited = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
     given = {name if name.isupper() else f"PG_MCP_{name.upper()}": text for name, text in variables.items()}

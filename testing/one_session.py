@@ -1,6 +1,6 @@
-"""A server with one session for all connections, like pglite-socket: a proxy in front of one real session.
+"""A server with one session for all connections, as pglite-socket has: a proxy in front of a real session.
 
-Unlike PGlite, the server does not show this: its `backend_type` is that of a normal client.
+A client cannot see this in `backend_type`, which is that of a normal client; PGlite's differs.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class OneSession:
         self._clients: set[asyncio.Task[None]] = set()
 
     async def open(self) -> asyncio.Server:
-        """Listen; from now on clients use the session."""
+        """Listen for clients, which use the session from now on."""
         self._socket.setblocking(False)
         self._reader, self._writer = await asyncio.open_connection(sock=self._socket)
         return await asyncio.start_server(self._serve, "127.0.0.1", 0)

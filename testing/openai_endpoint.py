@@ -5,8 +5,8 @@
         ...                                  # point a client, or a server process, at endpoint.base_url
         assert "orders" in endpoint.requests[-1].prompt
 
-Queued replies are sent first, in order; then the function `script` answers. Without both, the endpoint
-answers with a 500 that tells clients not to retry.
+Queued replies are sent first, in order. When the queue is empty, the function `script` answers. Without a
+script, the endpoint answers with a 500 that tells clients not to retry.
 """
 
 import json
@@ -24,7 +24,7 @@ TOKENS_OUT = 30
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One request as it arrived; header names are in lower case."""
+    """A received request; header names are in lower case."""
 
     path: str
     headers: dict[str, str]
@@ -124,7 +124,7 @@ def unanswerable(reason: str) -> Reply:
 
 
 def refusal(text: str) -> Reply:
-    """A completion in which the model declines."""
+    """A completion in which the model refuses to answer."""
     return content(None, refusal=text)
 
 
@@ -165,13 +165,13 @@ def azure_content(text: str) -> Reply:
 
 
 def openrouter_error(code: int, message: str, *, status: int = 200, **metadata: Any) -> Reply:
-    """OpenRouter's error, by default of a model that failed after the answer had begun."""
+    """OpenRouter's error; by default, the model failed after the answer had begun."""
     error = {"code": code, "message": message, "metadata": metadata}
     return raw(json.dumps({"error": error, "user_id": "user_1"}).encode(), status=status)
 
 
 def openrouter_content(text: str | None, *, error: str = "") -> Reply:
-    """OpenRouter's completion: white space before it, and an error of the provider inside a choice."""
+    """OpenRouter's completion: white space comes first, and a choice can contain an error of the provider."""
     body = json.loads(content(text).body)
     body |= {"provider": "Some Provider", "model": "vendor/model"}
     choice = body["choices"][0]
@@ -189,7 +189,7 @@ def raw(
     content_type: str = "application/json",
     headers: dict[str, str] | None = None,
 ) -> Reply:
-    """Arbitrary bytes, for endpoints of another kind."""
+    """A reply of arbitrary bytes, as other software at that address might send."""
     return Reply(status, body, {"Content-Type": content_type, **(headers or {})})
 
 
@@ -199,24 +199,24 @@ def dropped_connection() -> Reply:
 
 
 def held(reply: Reply, until: threading.Event) -> Reply:
-    """The same reply, sent when `until` is set."""
+    """Return the reply with the condition that it is sent when `until` is set."""
     return replace(reply, hold=until)
 
 
 class ScriptedEndpoint:
-    """The endpoint; serves while its context is entered.
+    """The endpoint, as a context manager: it serves until the context ends.
 
     Attributes:
         requests: all requests so far, including refused ones.
         refused_parameters: a request that has one of these gets a 400 that names it, as from an endpoint
             without structured output ("response_format") or a reasoning model ("temperature").
-        refuses_system_role: a system message gets a 400, as from a chat template without that role; or the
-            status and the words to refuse it with.
+        refuses_system_role: if true, a system message gets a 400, as from a chat template without that role.
+            A status and a message can be given instead.
         demands_alternating_roles: a conversation that is not user, assistant, user … gets a 400, as from
-            chat templates that know no other.
+            chat templates that accept only this order.
         api_key: when set, any other key gets a 401.
         takes_azure_keys: the key must be in the header "api-key"; an Authorization header gets a 401, as from
-            Azure's addresses of deployments.
+            Azure's deployment URLs.
     """
 
     def __init__(

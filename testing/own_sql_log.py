@@ -1,4 +1,4 @@
-"""Finds pgmcp's own statements in the sources, and reads from the server's log how each of them ran."""
+"""Finds pgmcp's own statements in the source code, and reads in the server's log how each of them ran."""
 
 import ast
 import re
@@ -33,7 +33,7 @@ class Ran:
 
 
 def own_statements() -> dict[str, str]:
-    """Return the start of each statement in the sources, and its file."""
+    """Return the file of each statement in the source code, by the beginning of the statement."""
     found = {}
     for package in ("pgmcp", "worker"):
         for path in sorted((_SOURCES / package).rglob("*.py")):
@@ -46,7 +46,7 @@ def own_statements() -> dict[str, str]:
 
 
 def _strings(tree: ast.AST) -> Iterator[str]:
-    """Yield each string; of f-strings, the part before the first expression."""
+    """Yield each string literal; of an f-string, the part before the first expression."""
     pending = [tree]
     while pending:
         node = pending.pop()
@@ -60,18 +60,18 @@ def _strings(tree: ast.AST) -> Iterator[str]:
 
 
 def is_own(text: str) -> bool:
-    """Return whether a statement is one of our own queries."""
+    """Return whether a statement is one of pgmcp's own queries."""
     return _STATEMENT.match(text) is not None
 
 
 def find_inexact(connection: psycopg.Connection, text: str) -> list[str]:
-    """Return what the server adds to a statement to resolve it, and what it finds outside pg_catalog.
+    """Return the implicit casts of a statement, and the functions that it resolves outside pg_catalog.
 
-    Where the server converts an operand or argument itself, a cast that somebody made could be chosen or make
-    the choice ambiguous; an exact match is always chosen.
+    An exact match is always chosen. Where the server converts an operand or argument implicitly, it could
+    choose a cast that a user of the database created, or find the call ambiguous.
 
     Args:
-        connection: with the search path of our own statements, by a role that may create functions.
+        connection: has the search path of pgmcp's own statements, and a role that may create functions.
     """
     body = re.sub(r"(unnest\()?\$\d+", _parameter, text.rstrip("; \n"))
     connection.execute("create schema if not exists resolved")
@@ -82,7 +82,7 @@ def find_inexact(connection: psycopg.Connection, text: str) -> list[str]:
     return [str(found) for (found,) in rows]
 
 
-# The formats are CoercionForm, 2 is an implicit cast. Objects of the database itself have oids from 16384 on.
+# The formats are values of CoercionForm; 2 is an implicit cast. Users' objects have oids from 16384 on.
 _RESOLVED = r"""
 select 'implicit:' || m[1]
 from pg_proc, regexp_matches(
@@ -96,12 +96,12 @@ where proname = 'f' and pronamespace = 'resolved'::regnamespace and m[1]::oid >=
 
 
 def _parameter(match: re.Match[str]) -> str:
-    """Return a parameter as a value of its type, which is text or, in unnest(), oid[]."""
+    """Return a NULL in place of a parameter, with the parameter's type: oid[] in unnest(), otherwise text."""
     return "unnest(NULL::pg_catalog.oid[]" if match[1] else "NULL::pg_catalog.text"
 
 
 def squeeze(text: str) -> str:
-    """Return SQL with single spaces and without comments."""
+    """Return SQL without comments, with a single space for any white space."""
     return " ".join(re.sub(r"--[^\n]*", "", text).split())
 
 

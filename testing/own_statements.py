@@ -1,4 +1,4 @@
-"""Runs statements as the worker does, in the process of the test."""
+"""Runs statements in the test's own process, in the same way as the worker."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -24,12 +24,12 @@ _TIMEOUT_MS = 10_000
 
 
 def resolve_as_own(connection: psycopg.Connection[Any]) -> None:
-    """Resolve names only in pg_catalog from now on; store the schemas that were on the search path."""
+    """Make names resolve only in pg_catalog from now on; store the schemas that were on the search path."""
     connection.execute(_PREPARE)
 
 
 def fetch_with(connection: psycopg.Connection[Any]) -> Callable[[str], Awaitable[Rows]]:
-    """Return a function that runs a statement on a connection, and fails as pgmcp's executor does."""
+    """Return a function that runs a statement on a connection, and raises the errors of pgmcp's executor."""
 
     async def fetch(sql: str) -> Rows:
         try:
@@ -43,7 +43,7 @@ def fetch_with(connection: psycopg.Connection[Any]) -> Callable[[str], Awaitable
 
 
 class OwnSession:
-    """A connection and statements like those of the worker, in this process.
+    """A connection in this process that runs statements as the worker does.
 
     Attributes:
         own_statements: pgmcp's own statements so far.

@@ -6,7 +6,7 @@ LOGIN = "people_login"
 LOGIN_PASSWORD = "a login for tests"
 ALICE, BOB, SUPPORT = "people_alice", "people_bob", "people_support"
 FOREIGN = "people_foreign"
-"""A role that the login role may not become."""
+"""A role that the login role must not become with SET ROLE."""
 
 TENANT_SETTING = "app.tenant"
 

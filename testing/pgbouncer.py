@@ -39,7 +39,7 @@ def find_pgbouncer() -> str | None:
 class PgBouncer:
     """A PgBouncer process, as a context manager.
 
-    Successive transactions use its server connections in turn, so code that relies on one connection fails.
+    Successive transactions use its server connections in turn, so code that relies on one of them fails.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PgBouncer:
         """Prepare the process.
 
         Args:
-            upstream_url: of any database of the cluster, with the only role that may log in.
+            upstream_url: URL of any database of the cluster; only its role may log in.
             pool_size: server connections per database.
             pool_mode: transaction, session or statement.
             database: the served database; "*" for all databases of the cluster.

@@ -47,7 +47,7 @@ class Pgpool:
     """A pgpool-II process with one node in raw mode, as a context manager."""
 
     def __init__(self, program: str, upstream_url: str) -> None:
-        """Prepare the process in front of a URL's server, with the URL's role."""
+        """Prepare a process in front of the URL's server; the URL's role may log in."""
         self._program = program
         self._upstream = urlsplit(upstream_url)
         self._user = choose_server_user()

@@ -1,4 +1,4 @@
-"""Free ports of loopback, for programs that need a port as an argument."""
+"""Free ports of loopback, for programs that take a port number as an argument."""
 
 import socket
 

@@ -1,4 +1,4 @@
-"""Observes sessions in pg_stat_activity, with bounded waits that do not block the event loop."""
+"""Observes sessions in pg_stat_activity. Waits have a time limit and do not block the event loop."""
 
 from types import TracebackType
 from typing import Self
@@ -9,7 +9,7 @@ from testing.facts import until
 
 
 class Backends:
-    """The sessions of one application name, seen by the superuser."""
+    """The sessions with one application name, as the superuser sees them."""
 
     def __init__(self, admin_url: str, application_name: str) -> None:
         self._connection = psycopg.connect(admin_url, autocommit=True)

@@ -1,4 +1,4 @@
-"""nginx and HAProxy with the repository's example configurations, on free ports of loopback."""
+"""Runs nginx and HAProxy with the repository's example configurations, on free ports of loopback."""
 
 import shutil
 import socket
@@ -49,7 +49,7 @@ class Proxy:
         raise NotImplementedError
 
     def adapted(self, example: str) -> str:
-        """Return an example of the repository, with only its ports replaced."""
+        """Return an example configuration of the repository with its ports replaced."""
         text = (EXAMPLES / example).read_text("utf-8")
         for number, port in enumerate(self._server_ports, start=1):
             assert f"pgmcp-{number}:8765" in text
@@ -104,5 +104,5 @@ class HaProxy(Proxy):
 
 
 def find(program: str) -> str | None:
-    """Return a program's path; on Debian servers are only on root's PATH."""
+    """Return the path of a program; Debian puts server programs only on root's PATH."""
     return shutil.which(program) or shutil.which(program, path="/usr/sbin")

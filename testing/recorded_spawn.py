@@ -7,7 +7,7 @@ class RecordedSpawn:
     """Starts workers through another spawn function.
 
     Attributes:
-        pids: of all workers so far, in the order of their start.
+        pids: the pids of all workers so far, in the order in which they started.
     """
 
     def __init__(self, spawn: Spawn) -> None:

@@ -15,7 +15,7 @@ PASSWORD = "the-redis-password"
 
 
 def find_redis() -> str | None:
-    """Return the server's program, from Debian's package redis-server."""
+    """Return the path of the server program, which Debian's package redis-server installs."""
     return shutil.which("redis-server")
 
 
@@ -52,7 +52,7 @@ class RedisServer:
             return sorted(key.decode() for key in client.scan_iter())
 
     def content(self) -> bytes:
-        """Return the text of all its values, concatenated."""
+        """Return all values as one text."""
         with redis.Redis.from_url(self.url) as client:
             texts = [client.get(key) for key in client.scan_iter() if client.type(key) == b"string"]
             return b"\n".join(text for text in texts if isinstance(text, bytes))

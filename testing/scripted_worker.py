@@ -1,12 +1,12 @@
-"""A worker without a database, which does what each statement says; and the spawn function for it.
+"""A worker without a database, and its spawn function. Each statement tells the worker what to do.
 
-Run as a program, this file is the worker: a real process with real frames. Imported, it is the front's side.
+Run as a program, this file is the worker: a real process with real frames. The front's side imports it.
 A statement is a verb with an argument:
 
     echo WORDS               one row with WORDS
-    hold PORT WORDS          connects to PORT, reads nothing until that is closed, then echoes; see `Gate`
+    hold PORT WORDS          connects to PORT, waits until the other end closes it, then echoes; see `Gate`
     echo-and-die WORDS       echoes, and dies after the last byte
-    echo-recycle WORDS          echoes, and asks to be replaced
+    echo-recycle WORDS       echoes, and asks to be replaced
     echo-on-cancel WORDS     echoes when it is cancelled
     fail-on-cancel           fails as a worker does when it is cancelled
     anything in BREAKAGES    breaks the protocol, or dies, in that way

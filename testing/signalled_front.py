@@ -1,7 +1,8 @@
 """A front that signals its process group: `python -m testing.signalled_front fork|cold SIGNAL`.
 
-A terminal does this on Ctrl-C. The signal is sent as soon as the worker's process exists, while it still
-imports modules. The front ignores the signal, and writes the type of its worker's reply to a frame.
+A terminal does this on Ctrl-C. The signal is sent as soon as the process of the worker ("cold") or of the
+fork server ("fork") exists, while it may still import modules. The front ignores the signal, and writes the
+type of its worker's reply to a frame.
 """
 
 import asyncio

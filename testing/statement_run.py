@@ -1,4 +1,4 @@
-"""Runs one statement through a supervisor, with a time limit of the test."""
+"""Runs one statement through a supervisor, with a time limit that the test sets."""
 
 import anyio
 
@@ -20,7 +20,7 @@ async def run(
     origin: StatementOrigin = StatementOrigin.CALLER,
     principal: str | None = None,
 ) -> Rows:
-    """Run a statement; fail if the supervisor exceeds its deadline by far."""
+    """Run a statement; fail if the supervisor takes much longer than its deadline allows."""
     with anyio.fail_after(timeout_s + TIMEOUT_S):
         return await supervisor.execute(
             sql,

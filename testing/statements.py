@@ -1,4 +1,4 @@
-"""The statements in `tests/data`, one per line, by category: those that must pass or must be refused."""
+"""Reads the statements in `tests/data`, one per line: those that must pass and those that must be refused."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ def honest_statements() -> list[str]:
 
 
 def attacks() -> list[str]:
-    """Return the statements that must be refused, including those too long or too unusual for a text file."""
+    """Return the statements that must be refused, including those that the JSON Lines files describe."""
     spelled = [json.loads(line) for line in _read("attacks/encoding.jsonl")]
     return _lines("attacks") + spelled + oversized_statements()
 
@@ -37,7 +37,7 @@ def trap_policy_attacks() -> list[str]:
 
 
 def trap_honest_statements() -> list[str]:
-    """Return reads that must pass in a database with those objects."""
+    """Return reads that must pass in a database with the objects of `traps/objects.sql`."""
     return _read("traps/honest.sql")
 
 

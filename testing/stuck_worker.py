@@ -1,6 +1,6 @@
-"""A real worker that blocks in C code with the GIL after SIGUSR1, so that none of its threads runs.
+"""A real worker that holds the GIL in C code after SIGUSR1, so that none of its threads runs.
 
-Run as a program, this file is the worker; imported, it is the spawn function for it.
+Run as a program, this file is the worker. As a module it provides the spawn function.
 """
 
 import ctypes

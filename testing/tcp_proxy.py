@@ -1,4 +1,4 @@
-"""A TCP proxy that a test controls: it forwards, holds data back, breaks connections or refuses."""
+"""A TCP proxy that a test controls: it forwards or holds back data, and breaks or refuses connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ _HOST = "127.0.0.1"
 
 
 class TcpProxy:
-    """Forwards between a client and `port`, in the event loop in which it was opened.
+    """Forwards data between clients and `port`, in the event loop in which it was opened.
 
     Attributes:
         delay_s: delay of each chunk, in either direction.
@@ -37,7 +37,7 @@ class TcpProxy:
         self._port = self._server.sockets[0].getsockname()[1]
 
     def black_hole(self) -> None:
-        """Forward nothing from now on, in either direction and on all connections; close none."""
+        """Hold back all data in both directions from now on; close no connection."""
         self._passes.clear()
 
     def forward(self) -> None:
@@ -45,7 +45,7 @@ class TcpProxy:
         self._passes.set()
 
     async def cut(self) -> None:
-        """Break existing connections; accept new ones."""
+        """Break all existing connections, but accept new ones."""
         for connection in self._connections:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)

@@ -31,7 +31,7 @@ _ROLES: Final = ("reader", "tls_only", "rejected", "unlisted")
 
 
 def find_programs() -> Path | None:
-    """Return the folder of the newest installed server's programs, which Debian keeps off the PATH."""
+    """Return the folder of the newest installed server's programs, which Debian does not put on PATH."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
     on_path = shutil.which("postgres")
     found = debian[-1] if debian else Path(on_path) if on_path else None
@@ -39,10 +39,10 @@ def find_programs() -> Path | None:
 
 
 class TlsPostgres:
-    """A cluster with TLS on; as a context manager it is started, and stopped at the end.
+    """A cluster with TLS, as a context manager that starts and stops it.
 
     Attributes:
-        ca_file: the certificate of the private CA that signed the server's; its name there is localhost.
+        ca_file: the certificate of the private CA that signed the server's certificate for localhost.
         other_ca_file: the certificate of another CA, which has signed nothing.
     """
 
@@ -73,7 +73,7 @@ class TlsPostgres:
         self.other_ca_file = folder / "other-ca.pem"
 
     def url(self, user: str = "reader", *, host: str = HOST, dbname: str = "postgres", **options: str) -> str:
-        """Return a URL; the options are libpq's."""
+        """Return the URL of the cluster with these options of libpq."""
         query = f"?{urlencode(options)}" if options else ""
         return f"postgresql://{user}:{PASSWORD.replace(' ', '%20')}@{host}:{self._port}/{dbname}{query}"
 
@@ -104,7 +104,7 @@ class TlsPostgres:
         return (self._data / "server.log").read_text("utf-8")
 
     def restart_without_end(self) -> None:
-        """Restart the server so that it never becomes ready: its restore command never finishes."""
+        """Restart the server so that it does not become ready: its restore command sleeps for an hour."""
         self._run("pg_ctl", "stop", "--mode=fast", "--wait")
         signal_file = self._data / "recovery.signal"
         signal_file.touch()
