@@ -54,7 +54,7 @@ BEGIN
     END IF;
   END LOOP;
   FOR creator IN
-    SELECT DISTINCT r.rolname
+    SELECT r.rolname
       FROM (SELECT c.relowner AS oid FROM pg_catalog.pg_class AS c
              WHERE c.relnamespace = '"public"'::pg_catalog.regnamespace
             UNION ALL SELECT n.nspowner FROM pg_catalog.pg_namespace AS n WHERE n.nspname = 'public'
@@ -64,8 +64,11 @@ BEGIN
               FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a
              WHERE n.nspname = 'public' AND a.privilege_type = 'CREATE') AS o
       JOIN pg_catalog.pg_roles AS r ON r.oid = o.oid
-     WHERE r.rolname !~ '^pg_'
+           -- A member of such a role creates tables, too, and owns them itself.
+           OR (NOT r.rolsuper AND pg_catalog.pg_has_role(r.oid, o.oid, 'USAGE'))
+     WHERE r.rolname !~ '^pg_' AND r.rolname <> 'pgmcp_reader'
     UNION SELECT CURRENT_USER
+    UNION SELECT pg_catalog.unnest(ARRAY[]::pg_catalog.name[])
   LOOP
     IF pg_catalog.pg_has_role(creator, 'USAGE') THEN
       EXECUTE pg_catalog.format(
