@@ -4,17 +4,20 @@ Only a filter that is a condition on the table's own columns is checked; a filte
 model. If a query has a condition on one of these columns, the filter does not count as missing.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.identifiers import quote_identifier, split_words
-from pgmcp.errors import PgmcpError
+from pgmcp.errors import DeadlineExceededError, PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.words import stem
 from pgmcp.validation.conditions import names_of_condition
 from pgmcp.validation.references import References
+
+logger = logging.getLogger(__name__)
 
 _PROBE: Final = "SELECT EXISTS (SELECT FROM {relation} WHERE ({condition}\n) IS NOT TRUE)"
 
@@ -71,16 +74,19 @@ async def drop_idle(missing: Sequence[MissingFilter], fetch: Fetch) -> list[Miss
     """Return the filters that exclude rows of their tables.
 
     Args:
-        fetch: if it fails, the filter is dropped.
+        fetch: if it takes too long, the filter stays, but is not offered; if it fails, the filter is dropped.
     """
     kept = []
     for each in missing:
         try:
             rows = await fetch(each.probe)
-        except PgmcpError:
-            continue
-        if rows.rows and rows.rows[0][0]:
-            kept.append(each)
+        except DeadlineExceededError:
+            kept.append(replace(each, is_offered=False))
+        except PgmcpError as error:
+            logger.warning("the default filter of %s could not be evaluated (%s)", each.table, error.code)
+        else:
+            if rows.rows and rows.rows[0][0]:
+                kept.append(each)
     return kept
 
 

@@ -17,6 +17,7 @@ aggregated one (order_items of orders), or if two tables repeat each other's row
 customers). An amount of a table that is listed before the tables that repeat it is only noted.
 """
 
+import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,10 @@ from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
 from pgmcp.errors import DeadlineExceededError, PgmcpError
 from pgmcp.execution.result import Rows
-from pgmcp.validation.select_blocks import Aggregate, ColumnName, Expression, SelectBlock, read_select_blocks
+from pgmcp.lookup.block_columns import BlockColumns, Place
+from pgmcp.validation.select_blocks import Aggregate, Expression, SelectBlock, read_select_blocks
+
+logger = logging.getLogger(__name__)
 
 _WEIGHED: Final = frozenset(
     {"sum", "avg", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp"}
@@ -40,12 +44,10 @@ rating salary score size wage weight year
 _UNIT_WORDS: Final = frozenset(_UNIT_WORD_LIST.split())
 _PLAIN_INDEX: Final = re.compile(r"\w+ \([^()]*\)(?: INCLUDE \([^()]*\))?(?: NULLS NOT DISTINCT)?")
 _PROBE: Final = "SELECT EXISTS (SELECT {repeated})"
-_MAX_SUSPECTS: Final = 4
-"""Aggregates of one statement whose rows are checked; each costs a query."""
+_MAX_PROBES: Final = 8
+"""Queries for one statement; aggregates of the same rows need only one."""
 
 Fetch = Callable[[str], Awaitable[Rows]]
-_Place = tuple[str, str]
-"""A column as (alias, name)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +55,15 @@ class FanOut:
     """An aggregate over rows that a join may repeat.
 
     Attributes:
-        aggregated: "sum(orders.total)".
+        aggregated: "sum(orders.total)", one or more.
         table: the table whose rows are repeated.
         repeated_by: the joined tables that repeat them.
         is_offered: whether the model should be asked to reconsider.
-        is_certain: whether repeated rows were found; False if there was no time to check.
+        is_certain: whether repeated rows were found; False if that could not be checked.
         probe: returns whether the join repeats rows within a group.
     """
 
-    aggregated: str
+    aggregated: tuple[str, ...]
     table: str
     repeated_by: tuple[str, ...]
     is_offered: bool
@@ -70,39 +72,57 @@ class FanOut:
 
     def describe(self) -> str:
         """Return what is wrong and what to write instead."""
-        takes = "takes" if self.is_certain else "may take"
+        takes = ("takes" if len(self.aggregated) == 1 else "take") if self.is_certain else "may take"
         others = " and ".join(self.repeated_by)
         return (
-            f"{self.aggregated} {takes} rows of {self.table} more than once, because the join with {others} "
-            f"repeats them: to take each once, aggregate {self.table} before the join, or use EXISTS"
+            f"{' and '.join(self.aggregated)} {takes} rows of {self.table} more than once, because the "
+            f"join with {others} repeats them: to take each once, aggregate {self.table} before the join, "
+            "or use EXISTS"
         )
 
 
 def find_suspects(sql: str, catalog: Catalog) -> list[FanOut]:
     """Return the aggregates over rows that a join may repeat, as far as keys can tell."""
     suspects = (suspect for block in read_select_blocks(sql) for suspect in _Judge(block, catalog).suspects())
-    return list(dict.fromkeys(suspects))[:_MAX_SUSPECTS]
+    return list(dict.fromkeys(suspects))
 
 
 async def drop_unrepeated(suspects: Sequence[FanOut], fetch: Fetch) -> list[FanOut]:
-    """Return the suspects whose join repeats rows.
+    """Return the suspects whose join repeats rows, with one for all aggregates over the same rows.
 
     Args:
-        fetch: if it takes too long, a suspect stays, but is no longer certain and not offered; if it fails
-            otherwise, the suspect is dropped.
+        fetch: if it fails or takes too long, a suspect stays, but is no longer certain and not offered.
     """
     kept = []
+    probes = list(dict.fromkeys(suspect.probe for suspect in suspects))
+    found = {probe: await _repeats(probe, fetch) for probe in probes[:_MAX_PROBES]}
     for suspect in suspects:
-        try:
-            rows = await fetch(suspect.probe)
-        except DeadlineExceededError:
+        if (repeats := found.get(suspect.probe)) is None:
             kept.append(replace(suspect, is_certain=False, is_offered=False))
-        except PgmcpError:
-            continue
-        else:
-            if rows.rows and rows.rows[0][0]:
-                kept.append(suspect)
-    return kept
+        elif repeats:
+            kept.append(suspect)
+    return _merged(kept)
+
+
+async def _repeats(probe: str, fetch: Fetch) -> bool | None:
+    """Return whether a join repeats rows; None if that could not be checked."""
+    try:
+        rows = await fetch(probe)
+    except PgmcpError as error:
+        if not isinstance(error, DeadlineExceededError):
+            logger.warning("a check for repeated rows failed (%s)", error.code)
+        return None
+    return bool(rows.rows and rows.rows[0][0])
+
+
+def _merged(suspects: Sequence[FanOut]) -> list[FanOut]:
+    """Return one suspect for all that differ only in what is aggregated."""
+    groups: dict[FanOut, dict[str, None]] = {}
+    for suspect in suspects:
+        groups.setdefault(replace(suspect, aggregated=(), probe=""), {}).update(
+            dict.fromkeys(suspect.aggregated)
+        )
+    return [replace(kind, aggregated=tuple(aggregated)) for kind, aggregated in groups.items()]
 
 
 class _Judge:
@@ -111,21 +131,20 @@ class _Judge:
     def __init__(self, block: SelectBlock, catalog: Catalog) -> None:
         self._block = block
         self._catalog = catalog
-        found = {source.alias: catalog.find(source.relation) for source in block.sources if source.relation}
-        self._tables = {alias: table for alias, table in found.items() if table is not None}
-        self._order = [source.alias for source in block.sources]
+        self._columns = BlockColumns(block, catalog)
+        self._tables = self._columns.tables
+        self._order = list(self._tables)
         self._classes = self._equated()
 
     def suspects(self) -> Iterator[FanOut]:
-        if len(self._tables) < 2 or len(set(self._order)) < len(self._order) or not self._block.rows_sql:
+        if len(self._tables) < 2 or not self._columns.has_unique_aliases or not self._block.rows_span:
             return
         for aggregate in self._block.aggregates:
-            places = [self._resolve(column) for column in aggregate.columns]
-            resolved = [place for place in places if place is not None]
-            if len(resolved) == len(places):
-                yield from self._judge(aggregate, resolved)
+            places = self._columns.expand_all(Expression(aggregate.columns, is_plain=False))
+            if places:
+                yield from self._judge(aggregate, tuple(dict.fromkeys(places)))
 
-    def _judge(self, aggregate: Aggregate, places: Sequence[_Place]) -> Iterator[FanOut]:
+    def _judge(self, aggregate: Aggregate, places: Sequence[Place]) -> Iterator[FanOut]:
         owners = list(dict.fromkeys(alias for alias, _ in places))
         determined = self._determined_by(owners)
         repeating = [alias for alias in self._tables if alias not in determined]
@@ -145,7 +164,7 @@ class _Judge:
     def _suspect(
         self,
         aggregate: Aggregate,
-        places: Sequence[_Place],
+        places: Sequence[Place],
         repeating: Sequence[str],
         determined: set[str],
         *,
@@ -159,38 +178,41 @@ class _Judge:
             for alias, name in places
         )
         return FanOut(
-            aggregated=f"{aggregate.function}({columns})",
+            aggregated=(f"{aggregate.function}({columns})",),
             table=" and ".join(names),
             repeated_by=tuple(self._catalog.display_name(self._tables[alias]) for alias in repeating),
             is_offered=is_offered and is_whole,
             is_certain=True,
-            probe=self._probe(owners, grouped),
+            probe=self._probe(owners, grouped, aggregate.filter_sql),
         )
 
-    def _probe(self, owners: Sequence[str], grouped: Sequence[_Place]) -> str:
-        keys = [(alias, name) for alias in owners for name in self._keys(alias)[0]]
-        places = ", ".join(_spell(place) for place in dict.fromkeys([*keys, *grouped]))
-        present = " AND ".join(f"{_spell(place)} IS NOT NULL" for place in keys)
-        block = self._block
-        repeated = f"{block.rows_sql}\nGROUP BY {places} HAVING count(*) > 1 AND {present}"
-        return f"{block.with_sql}{_PROBE.format(repeated=repeated)}"
+    def _probe(self, owners: Sequence[str], grouped: Sequence[Place], filter_sql: str) -> str:
+        block, exposed = self._block, _ExposedColumns(self._block)
+        keys = [Place(alias, name) for alias in owners for name in self._keys(alias)[0]]
+        places = ", ".join(exposed.spell(place) for place in dict.fromkeys([*keys, *grouped]))
+        present = " AND ".join(f"{exposed.spell(place)} IS NOT NULL" for place in keys)
+        counted = f"count(*) FILTER (WHERE {filter_sql}\n)" if filter_sql else "count(*)"
+        rows = block.rows_sql(exposed.inserted)
+        repeated = f"{rows}\nGROUP BY {places} HAVING {counted} > 1 AND {present}"
+        return f"{block.with_sql(exposed.inserted)}{_PROBE.format(repeated=repeated)}"
 
-    def _grouped(self, determined: set[str]) -> tuple[list[_Place], bool]:
+    def _grouped(self, determined: set[str]) -> tuple[list[Place], bool]:
         """Return the columns that the block groups by, and whether they are all of its groups."""
-        columns: list[_Place] = []
+        columns: list[Place] = []
         is_whole = True
         for item in self._block.grouped:
             expression = self._meant(item)
-            places = [self._resolve(column) for column in expression.columns]
-            if expression.is_plain and places[0] is not None:
-                columns.append(places[0])
-            elif any(place is None or place[0] not in determined for place in places):
+            place = self._columns.resolve(expression.columns[0]) if expression.is_plain else None
+            places = self._columns.expand_all(expression)
+            if place is not None:
+                columns.append(place)
+            elif places is None or any(each.alias not in determined for each in places):
                 is_whole = False
         return columns, is_whole
 
     def _meant(self, item: Expression) -> Expression:
         """Return the select list's expression if GROUP BY uses its name."""
-        if item.is_plain and not item.columns[0].qualifier and self._resolve(item.columns[0]) is None:
+        if item.is_plain and not item.columns[0].qualifier and not self._columns.expand(item.columns[0]):
             return self._block.outputs.get(item.columns[0].name, item)
         return item
 
@@ -217,17 +239,17 @@ class _Judge:
         key_columns = set(table.primary_key)
         return bool(referring) and referring < key_columns and not key_columns & others
 
-    def _counts_rows(self, places: Sequence[_Place]) -> bool:
+    def _counts_rows(self, places: Sequence[Place]) -> bool:
         """Return whether count() is of a key, and the groups are not rows of its table."""
-        if len(places) != 1 or (places[0][1],) not in self._keys(places[0][0]):
+        if len(places) != 1 or (places[0].name,) not in self._keys(places[0].alias):
             return False
-        grouped = [
-            self._resolve(column) for item in self._block.grouped for column in self._meant(item).columns
-        ]
-        return all(place is not None and place[0] != places[0][0] for place in grouped)
+        grouped = [self._columns.expand_all(self._meant(item)) for item in self._block.grouped]
+        return all(
+            item is not None and all(place.alias != places[0].alias for place in item) for item in grouped
+        )
 
     def _is_listed_first(
-        self, owners: Sequence[str], repeating: Sequence[str], places: Sequence[_Place]
+        self, owners: Sequence[str], repeating: Sequence[str], places: Sequence[Place]
     ) -> bool:
         words = {word for _, name in places for word in split_words(name)}
         last_owner = max(self._order.index(alias) for alias in owners)
@@ -253,44 +275,52 @@ class _Judge:
         return known
 
     def _is_determined(self, alias: str, known: set[str]) -> bool:
-        return any(all(self._is_fixed((alias, name), known) for name in key) for key in self._keys(alias))
+        return any(
+            all(self._is_fixed(Place(alias, name), known) for name in key) for key in self._keys(alias)
+        )
 
-    def _is_fixed(self, place: _Place, known: set[str]) -> bool:
+    def _is_fixed(self, place: Place, known: set[str]) -> bool:
         equated = self._classes.get(place, frozenset())
-        return None in equated or any(other is not None and other[0] in known for other in equated)
+        return None in equated or any(other is not None and other.alias in known for other in equated)
 
-    def _equated(self) -> Mapping[_Place, "frozenset[_Place | None]"]:
+    def _equated(self) -> Mapping[Place, "frozenset[Place | None]"]:
         """Return for each column those that equal it in every row; None among them is a constant."""
-        classes: dict[_Place, set[_Place | None]] = {}
-        for one, other in self._block.equalities:
-            left = self._resolve(one)
-            right = self._resolve(other) if other is not None else None
-            if left is None or (other is not None and right is None):
-                continue
+        classes: dict[Place, set[Place | None]] = {}
+        for left, right in self._columns.equalities():
             merged = classes.get(left, {left}) | (classes.get(right, {right}) if right else {None})
             for place in merged:
                 if place is not None:
                     classes[place] = merged
         return {place: frozenset(merged) for place, merged in classes.items()}
 
-    def _resolve(self, column: ColumnName) -> _Place | None:
-        """Return the column's table and name; None if it is unknown or ambiguous."""
-        if column.qualifier:
-            table = self._tables.get(column.qualifier)
-            is_known = table is not None and any(each.name == column.name for each in table.columns)
-            return (column.qualifier, column.name) if is_known else None
-        if len(self._tables) < len(self._order):
-            return None
-        holders = [
-            alias
-            for alias, table in self._tables.items()
-            if any(each.name == column.name for each in table.columns)
-        ]
-        return (holders[0], column.name) if len(holders) == 1 else None
+
+class _ExposedColumns:
+    """Spells columns in a block, and adds those inside a subquery to its select list.
+
+    Attributes:
+        inserted: texts for the query, by offset.
+    """
+
+    def __init__(self, block: SelectBlock) -> None:
+        self._spans = {
+            source.alias: source.derived.rows_span for source in block.sources if source.derived is not None
+        }
+        self._names: dict[Place, str] = {}
+        self.inserted: dict[int, str] = {}
+
+    def spell(self, place: Place) -> str:
+        """Return the column as the block may write it."""
+        if not place.below:
+            return _spell(place.alias, place.name)
+        if place not in self._names:
+            self._names[place] = f"pgmcp {len(self._names) + 1}"
+            offset = (self._spans[place.source] or (0, 0))[0]
+            added = f", {_spell(place.below, place.name)} AS {quote_identifier(self._names[place])}\n"
+            self.inserted[offset] = self.inserted.get(offset, "") + added
+        return _spell(place.source, self._names[place])
 
 
-def _spell(place: _Place) -> str:
-    alias, name = place
+def _spell(alias: str, name: str) -> str:
     return f"{quote_identifier(alias)}.{quote_identifier(name)}"
 
 

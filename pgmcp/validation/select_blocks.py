@@ -10,12 +10,8 @@ from typing import Any, Final, NamedTuple
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation import bounds, grammar
 from pgmcp.validation.grammar import Node
-from pgmcp.validation.lexer import Token, TokenKind, tokenize
-
-# Words that end FROM and WHERE. All are reserved, so only a name after a dot can be spelled like them.
-_AFTER_ROWS: Final = frozenset(
-    {"group", "having", "window", "order", "limit", "offset", "fetch", "for", "union", "intersect", "except"}
-)
+from pgmcp.validation.lexer import tokenize
+from pgmcp.validation.written_query import WrittenQuery, cut
 
 
 class ColumnName(NamedTuple):
@@ -26,17 +22,28 @@ class ColumnName(NamedTuple):
 
 
 class Source(NamedTuple):
-    """An item of FROM; the relation is "" for a subquery, a function or a query of WITH."""
+    """An item of FROM.
+
+    Attributes:
+        relation: "" for a subquery, a function or a query of WITH.
+        derived: the block of a subquery or a query of WITH that passes on each of its rows; None otherwise.
+    """
 
     alias: str
     relation: str
+    derived: "SelectBlock | None" = None
 
 
 class Aggregate(NamedTuple):
-    """A call of an aggregate over columns, without DISTINCT, FILTER or OVER."""
+    """A call of an aggregate over columns, without DISTINCT or OVER.
+
+    Attributes:
+        filter_sql: the condition of FILTER as written; "" if there is none.
+    """
 
     function: str
     columns: tuple[ColumnName, ...]
+    filter_sql: str = ""
 
 
 class Expression(NamedTuple):
@@ -53,11 +60,14 @@ class SelectBlock:
     Attributes:
         sources: in the order of FROM.
         equalities: pairs of columns that are equal in every row; None stands for a constant.
+        natural_joins: pairs of aliases, to the left and to the right of a NATURAL JOIN.
         aggregates: of the select list, HAVING and ORDER BY.
         grouped: the items of GROUP BY.
         outputs: the select list's expressions by their names, which GROUP BY may use.
-        rows_sql: "FROM … WHERE …" as written; "" if it could not be found.
-        with_sql: "WITH …" of the whole query; "" if there is none.
+        stars: the qualifiers of `*` in the select list, "" for all.
+        text: the whole query.
+        with_end: where "WITH …" of the whole query ends; 0 if there is none.
+        rows_span: where "FROM … WHERE …" begins and ends; None if it could not be found.
     """
 
     sources: tuple[Source, ...]
@@ -65,12 +75,30 @@ class SelectBlock:
     aggregates: tuple[Aggregate, ...]
     grouped: tuple[Expression, ...] = ()
     outputs: Mapping[str, Expression] = field(default_factory=dict)
-    rows_sql: str = ""
-    with_sql: str = ""
+    stars: tuple[str, ...] = ()
+    natural_joins: tuple[tuple[str, str], ...] = ()
+    text: str = ""
+    with_end: int = 0
+    rows_span: tuple[int, int] | None = None
+
+    def with_sql(self, inserted: Mapping[int, str]) -> str:
+        """Return "WITH …" of the whole query, with texts inserted at offsets of the query."""
+        return cut(self.text, 0, self.with_end, inserted)
+
+    def rows_sql(self, inserted: Mapping[int, str]) -> str:
+        """Return "FROM … WHERE …", with texts inserted at offsets of the query."""
+        begin, end = self.rows_span or (0, 0)
+        return cut(self.text, begin, end, inserted).strip()
 
 
 class _UnreadableError(Exception):
     """The form of a block is not supported."""
+
+
+# What a SELECT may have that passes on each row of its FROM and WHERE.
+_PLAIN_SELECT: Final = frozenset(
+    {"targetList", "fromClause", "whereClause", "sortClause", "limitOption", "op"}
+)
 
 
 def read_select_blocks(sql: str) -> list[SelectBlock]:
@@ -84,78 +112,16 @@ def read_select_blocks(sql: str) -> list[SelectBlock]:
     if len(statements) != 1 or statements[0].kind != "SelectStmt":
         return []
     root = statements[0].fields
-    with_names = {fields["ctename"] for name, fields in _nodes(root) if name == "CommonTableExpr"}
-    written = _WrittenText(text, tokens, has_with="withClause" in root)
+    reader = _Reader(WrittenQuery(text, tokens, has_with="withClause" in root), _queries_of_with(root))
     blocks = []
     for select in _selects(root):
         try:
-            block = _read_block(select, with_names, written)
+            block = reader.read(select)
         except _UnreadableError:
             continue
         if block.aggregates:
             blocks.append(block)
     return blocks
-
-
-class _WrittenText:
-    """The query's text, to cut parts out as they are written."""
-
-    def __init__(self, text: str, tokens: Sequence[Token], *, has_with: bool) -> None:
-        self._text = text
-        self._tokens = tokens
-        self.with_sql = self._find_with() if has_with else ""
-
-    def rows_of(self, byte_offset: int) -> str:
-        """Return "FROM … WHERE …" of the block that has a relation at this place directly in its FROM."""
-        start = grammar.character_offset(self._text, byte_offset)
-        place = next((number for number, token in enumerate(self._tokens) if token.start >= start), 0)
-        begin = self._begin_of_rows(place)
-        if begin is None:
-            return ""
-        end = self._end_of_rows(begin)
-        return self._text[self._tokens[begin].start : end].strip()
-
-    def _find_with(self) -> str:
-        depth = 0
-        for token in self._tokens:
-            depth += _depth_change(token)
-            if depth == 0 and _word(token) == "select":
-                return self._text[: token.start]
-        return ""
-
-    def _begin_of_rows(self, place: int) -> int | None:
-        depth = 0
-        for number in range(place, -1, -1):
-            token = self._tokens[number]
-            # Brackets around joins are ignored, and so are their closing brackets.
-            depth = max(0, depth - _depth_change(token))
-            if depth == 0 and _word(token) == "from" and not self._is_distinct_from(number):
-                return number
-        return None
-
-    def _is_distinct_from(self, number: int) -> bool:
-        before = [_word(token) for token in self._tokens[max(0, number - 2) : number]]
-        return before[-1:] == ["distinct"] and before[:1] in (["is"], ["not"])
-
-    def _end_of_rows(self, begin: int) -> int:
-        depth = 0
-        for number in range(begin + 1, len(self._tokens)):
-            token = self._tokens[number]
-            depth += _depth_change(token)
-            is_name = self._tokens[number - 1].text == "."
-            if depth < 0 or (depth == 0 and _word(token) in _AFTER_ROWS and not is_name):
-                return token.start
-        return len(self._text)
-
-
-def _word(token: Token) -> str:
-    return token.text.lower() if token.kind is TokenKind.WORD else ""
-
-
-def _depth_change(token: Token) -> int:
-    if token.kind is not TokenKind.PUNCTUATION:
-        return 0
-    return (token.text == "(") - (token.text == ")")
 
 
 def _nodes(root: Any, *, into_subqueries: bool = True) -> Iterator[tuple[str, Node]]:
@@ -179,66 +145,111 @@ def _selects(root: Node) -> Iterator[Node]:
             yield fields
 
 
-def _read_block(select: Node, with_names: set[str], written: _WrittenText) -> SelectBlock:
-    from_items = select["fromClause"]
-    sources = tuple(source for item in from_items for source in _sources(item, with_names))
-    equalities = [pair for item in from_items for pair in _equalities_of_join(item, with_names)]
-    equalities.extend(_equalities(select.get("whereClause")))
-    targets = [each["ResTarget"] for each in select.get("targetList", ())]
-    outputs = {target["name"]: _expression(target["val"]) for target in targets if "name" in target}
-    computed = [select.get("targetList"), select.get("havingClause"), select.get("sortClause")]
-    first = next((place for item in from_items for place in _places(item)), None)
-    return SelectBlock(
-        sources,
-        tuple(equalities),
-        tuple(dict.fromkeys(_aggregates(computed))),
-        tuple(_grouped(item, targets) for item in select.get("groupClause", ())),
-        outputs,
-        "" if first is None else written.rows_of(first),
-        written.with_sql,
-    )
+def _queries_of_with(root: Node) -> dict[str, Node]:
+    """Return the queries of WITH by name; {} for those that are not a SELECT, or whose name occurs twice."""
+    queries: dict[str, Node] = {}
+    for name, fields in _nodes(root):
+        if name == "CommonTableExpr":
+            is_plain = fields["ctename"] not in queries and "aliascolnames" not in fields
+            queries[fields["ctename"]] = fields["ctequery"].get("SelectStmt", {}) if is_plain else {}
+    return queries
 
 
-def _sources(item: Node, with_names: set[str]) -> Iterator[Source]:
-    match item:
-        case {"RangeVar": table}:
-            name, schema, alias = table["relname"], table.get("schemaname", ""), table.get("alias", {})
-            is_table = not (name in with_names and not schema) and "colnames" not in alias
-            relation = f"{schema}.{name}" if schema else name
-            yield Source(alias.get("aliasname", name), relation if is_table else "")
-        case {"JoinExpr": join}:
-            if join.get("isNatural") or "alias" in join:
+class _Reader:
+    """Reads the blocks of one query."""
+
+    def __init__(self, written: WrittenQuery, queries: Mapping[str, Node]) -> None:
+        self._written = written
+        self._queries = queries
+
+    def read(self, select: Node, *, is_derived: bool = False) -> SelectBlock:
+        """Return one block.
+
+        Args:
+            is_derived: whether another block reads this one; sources of its own are not followed further.
+        """
+        from_items = select["fromClause"]
+        sources = tuple(
+            source for item in from_items for source in self._sources(item, follow=not is_derived)
+        )
+        equalities = [pair for item in from_items for pair in self._equalities_of_join(item)]
+        equalities.extend(_equalities(select.get("whereClause")))
+        targets = [each["ResTarget"] for each in select.get("targetList", ())]
+        computed = [select.get("targetList"), select.get("havingClause"), select.get("sortClause")]
+        return SelectBlock(
+            sources,
+            tuple(equalities),
+            tuple(dict.fromkeys(_aggregates(computed, self._written))),
+            grouped=tuple(_grouped(item, targets) for item in select.get("groupClause", ())),
+            outputs=_outputs(targets),
+            stars=tuple(star for target in targets for star in _stars(target["val"])),
+            natural_joins=tuple(pair for item in from_items for pair in self._natural_joins(item)),
+            text=self._written.text,
+            with_end=self._written.with_end,
+            rows_span=self._written.rows_after(targets[0].get("location", 0)) if targets else None,
+        )
+
+    def _sources(self, item: Node, *, follow: bool = False) -> Iterator[Source]:
+        match item:
+            case {"RangeVar": table}:
+                name, schema, alias = table["relname"], table.get("schemaname", ""), table.get("alias", {})
+                is_query = name in self._queries and not schema
+                relation = f"{schema}.{name}" if schema else name
+                renames = "colnames" in alias
+                derived = self._derived(self._queries[name]) if is_query and follow and not renames else None
+                yield Source(alias.get("aliasname", name), "" if is_query or renames else relation, derived)
+            case {"JoinExpr": join}:
+                if "alias" in join:
+                    raise _UnreadableError
+                yield from self._sources(join["larg"], follow=follow)
+                yield from self._sources(join["rarg"], follow=follow)
+            case {"RangeSubselect": below}:
+                alias = below.get("alias", {})
+                query = below["subquery"].get("SelectStmt", {})
+                is_read = follow and "lateral" not in below and "colnames" not in alias
+                yield Source(alias.get("aliasname", ""), "", self._derived(query) if is_read else None)
+            case {"RangeFunction": below} | {"RangeTableFunc": below}:
+                yield Source(below.get("alias", {}).get("aliasname", ""), "")
+            case _:
                 raise _UnreadableError
-            yield from _sources(join["larg"], with_names)
-            yield from _sources(join["rarg"], with_names)
-        case {"RangeSubselect": derived} | {"RangeFunction": derived} | {"RangeTableFunc": derived}:
-            yield Source(derived.get("alias", {}).get("aliasname", ""), "")
-        case _:
-            raise _UnreadableError
 
+    def _derived(self, select: Node) -> SelectBlock | None:
+        """Return the block of a SELECT that passes on each of its rows; None for another."""
+        if not select.keys() <= _PLAIN_SELECT or "fromClause" not in select:
+            return None
+        if select.get("op") != "SETOP_NONE" or select.get("limitOption") != "LIMIT_OPTION_DEFAULT":
+            return None
+        try:
+            block = self.read(select, is_derived=True)
+        except _UnreadableError:
+            return None
+        return block if block.rows_span and not block.aggregates else None
 
-def _places(item: Node) -> Iterator[int]:
-    """Yield the byte offsets of the relations that are named directly in an item of FROM."""
-    match item:
-        case {"RangeVar": fields}:
-            yield fields.get("location", 0)
-        case {"JoinExpr": {"larg": left, "rarg": right}}:
-            yield from _places(left)
-            yield from _places(right)
+    def _equalities_of_join(self, item: Node) -> Iterator[tuple[ColumnName, ColumnName | None]]:
+        if "JoinExpr" not in item:
+            return
+        join = item["JoinExpr"]
+        yield from self._equalities_of_join(join["larg"])
+        yield from self._equalities_of_join(join["rarg"])
+        yield from _equalities(join.get("quals"))
+        for used in join.get("usingClause", ()):
+            name = used["String"]["sval"]
+            for one, other in self._sides(join):
+                yield ColumnName(one, name), ColumnName(other, name)
 
+    def _natural_joins(self, item: Node) -> Iterator[tuple[str, str]]:
+        if "JoinExpr" not in item:
+            return
+        join = item["JoinExpr"]
+        yield from self._natural_joins(join["larg"])
+        yield from self._natural_joins(join["rarg"])
+        if join.get("isNatural"):
+            yield from self._sides(join)
 
-def _equalities_of_join(item: Node, with_names: set[str]) -> Iterator[tuple[ColumnName, ColumnName | None]]:
-    if "JoinExpr" not in item:
-        return
-    join = item["JoinExpr"]
-    yield from _equalities_of_join(join["larg"], with_names)
-    yield from _equalities_of_join(join["rarg"], with_names)
-    yield from _equalities(join.get("quals"))
-    for used in join.get("usingClause", ()):
-        name = used["String"]["sval"]
-        for one in _sources(join["larg"], with_names):
-            for other in _sources(join["rarg"], with_names):
-                yield ColumnName(one.alias, name), ColumnName(other.alias, name)
+    def _sides(self, join: Node) -> Iterator[tuple[str, str]]:
+        for one in self._sources(join["larg"]):
+            for other in self._sources(join["rarg"]):
+                yield one.alias, other.alias
 
 
 def _equalities(condition: Any) -> Iterator[tuple[ColumnName, ColumnName | None]]:
@@ -275,14 +286,34 @@ def _is_constant(node: Any) -> bool:
             return False
 
 
-def _aggregates(computed: list[Any]) -> Iterator[Aggregate]:
+def _aggregates(computed: list[Any], written: WrittenQuery) -> Iterator[Aggregate]:
     for name, fields in _nodes(computed, into_subqueries=False):
-        if name != "FuncCall" or fields.keys() & {"agg_distinct", "agg_filter", "over", "agg_star"}:
+        if name != "FuncCall" or fields.keys() & {"agg_distinct", "over", "agg_star"}:
             continue
         aggregated = fields.get("agg_order") if fields.get("agg_within_group") else fields.get("args")
         columns = _expression(aggregated).columns
         if columns:
-            yield Aggregate(fields["funcname"][-1]["String"]["sval"], columns)
+            filter_sql = written.filter_of(fields.get("location", 0)) if "agg_filter" in fields else ""
+            yield Aggregate(fields["funcname"][-1]["String"]["sval"], columns, filter_sql)
+
+
+def _outputs(targets: Sequence[Node]) -> dict[str, Expression]:
+    """Return the expressions of a select list by their names."""
+    outputs: dict[str, Expression] = {}
+    for target in targets:
+        column = _column(target["val"])
+        name = target.get("name") or (column.name if column else "")
+        if name:
+            outputs[name] = _expression(target["val"])
+    return outputs
+
+
+def _stars(target: Node) -> Iterator[str]:
+    match target:
+        case {"ColumnRef": {"fields": [{"A_Star": _}]}}:
+            yield ""
+        case {"ColumnRef": {"fields": [*_, {"String": {"sval": qualifier}}, {"A_Star": _}]}}:
+            yield qualifier
 
 
 def _expression(node: Any) -> Expression:

@@ -7,7 +7,7 @@ import pytest
 
 from pgmcp.catalog.catalog import Catalog
 from pgmcp.catalog.introspection import read_catalog
-from pgmcp.errors import DeadlineExceededError
+from pgmcp.errors import BusyError, DeadlineExceededError, PgmcpError
 from pgmcp.execution.result import Rows
 from pgmcp.lookup.default_filters import MissingFilter, drop_idle, find_missing_filters
 from pgmcp.lookup.fan_out import FanOut, drop_unrepeated, find_suspects
@@ -32,6 +32,12 @@ CREATE TABLE parcels (id int PRIMARY KEY, order_id int UNIQUE REFERENCES orders,
 CREATE TABLE payments (id int PRIMARY KEY, client_id int REFERENCES clients, paid numeric, paid_on date);
 CREATE TABLE "Ledger" ("Nr" int PRIMARY KEY, "Sum" numeric);
 CREATE TABLE lines (ledger int REFERENCES "Ledger", pos int, PRIMARY KEY (ledger, pos));
+CREATE TABLE whole (whole_id int PRIMARY KEY, total numeric);
+CREATE TABLE whole_parts (whole_id int REFERENCES whole, nr int, part numeric, PRIMARY KEY (whole_id, nr));
+CREATE TABLE whole_labels (whole_id int PRIMARY KEY REFERENCES whole, label text);
+INSERT INTO whole VALUES (1, 5);
+INSERT INTO whole_parts VALUES (1, 1, 2), (1, 2, 3);
+INSERT INTO whole_labels VALUES (1, 'a');
 INSERT INTO clients VALUES (1, 'Ada', 10, NULL), (2, 'Bob', 20, '2024-01-01');
 INSERT INTO orders VALUES (1, 1, 5, '2024-01-01'), (2, 1, 6, '2024-02-01'), (3, 2, 7, '2024-02-01');
 INSERT INTO goods VALUES (1, 'pen', 1, 100), (2, 'ink', 2, 200);
@@ -100,6 +106,37 @@ JOINED = "orders AS o JOIN order_items AS i ON i.order_id = o.id"
             "sum(orders.total)",
         ),
         ('SELECT sum("Sum") FROM "Ledger" JOIN lines ON ledger = "Nr"', 'sum("Ledger"."Sum")'),
+        (f"SELECT sum(o.total) FILTER (WHERE i.amount < 3) FROM {JOINED}", "sum(orders.total)"),
+        (
+            f"SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY total) FILTER (WHERE total > 0 -- all\n)"
+            f" FROM {JOINED}",
+            "percentile_cont(orders.total)",
+        ),
+        ("SELECT sum(total) FROM whole NATURAL JOIN whole_parts", "sum(whole.total)"),
+        (
+            "SELECT whole_id, sum(total) FROM whole JOIN whole_parts USING (whole_id) GROUP BY whole_id",
+            "sum(whole.total)",
+        ),
+        # The join is in a query of WITH or in a subquery, which need not select the keys.
+        (
+            f"WITH x AS (SELECT o.*, i.amount FROM {JOINED} ORDER BY 1) SELECT sum(x.total) FROM x",
+            "sum(orders.total)",
+        ),
+        (
+            f"WITH x AS (SELECT o.client_id AS who, o.total AS t, i.amount FROM {JOINED})"
+            " SELECT name, avg(t) FROM clients AS c JOIN x ON x.who = c.id WHERE x.amount < 3 GROUP BY name",
+            "avg(orders.total)",
+        ),
+        (
+            "SELECT who IS DISTINCT FROM 1 AS other, sum(t * 2) FROM"
+            f" (SELECT client_id AS who, total AS t FROM {JOINED}) AS x GROUP BY x.who",
+            "sum(orders.total)",
+        ),
+        (
+            "WITH x AS (SELECT id, total FROM orders)"
+            " SELECT sum(total) FROM x JOIN order_items ON order_id = id",
+            "sum(orders.total)",
+        ),
         (
             "SELECT c.name, sum(o.total) FROM clients AS c LEFT JOIN orders AS o ON o.client_id = c.id"
             " LEFT JOIN payments AS p ON p.client_id = c.id GROUP BY c.id, c.name",
@@ -112,7 +149,7 @@ async def test_an_amount_that_a_join_repeats_is_offered_for_a_repair(
 ) -> None:
     found = await fan_outs(url, sql)
 
-    assert [each.aggregated for each in found if each.is_offered][:1] == [aggregated]
+    assert [each.aggregated[0] for each in found if each.is_offered][:1] == [aggregated]
 
 
 @pytest.mark.parametrize(
@@ -137,10 +174,15 @@ async def test_what_may_be_meant_is_only_noted(url: str, sql: str) -> None:
         "SELECT sum(o.total) FROM orders AS o JOIN clients AS c ON c.id = o.client_id",
         "SELECT sum(o.total) FROM orders AS o JOIN parcels AS p ON p.order_id = o.id",
         f"SELECT sum(o.total) FROM {JOINED} AND i.goods_id = 2",
+        "SELECT sum(part) FROM whole NATURAL JOIN whole_parts",
+        "SELECT sum(total) FROM whole NATURAL JOIN whole_labels",
         # The data says so: no row of an order is left twice, or not in one group.
         f"SELECT sum(o.total) FROM {JOINED} WHERE i.amount = 3",
         f"SELECT i.goods_id, sum(o.total) FROM {JOINED} GROUP BY i.goods_id",
         f"SELECT g.name AS n, avg(o.total) FROM {JOINED} JOIN goods AS g ON g.id = i.goods_id GROUP BY n",
+        f"SELECT sum(o.total) FILTER (WHERE i.goods_id = 2) FROM {JOINED}",
+        f"WITH x AS (SELECT o.total, i.amount FROM {JOINED}) SELECT sum(total) FROM x WHERE amount = 3",
+        f"SELECT g, sum(t) FROM (SELECT i.goods_id AS g, o.total AS t FROM {JOINED}) AS x GROUP BY g",
         # Repeats change nothing, or are what is meant.
         f"SELECT max(o.total), sum(DISTINCT o.total), count(DISTINCT o.id), count(*) FROM {JOINED}",
         f"SELECT o.id, count(o.id) FROM {JOINED} GROUP BY o.id",
@@ -148,6 +190,9 @@ async def test_what_may_be_meant_is_only_noted(url: str, sql: str) -> None:
         "SELECT sum(price * amount), sum(price) FROM goods AS g JOIN order_items AS i ON i.goods_id = g.id",
         "SELECT sum(g.stock_value) FROM order_items AS i JOIN goods AS g ON i.goods_id = g.id",
         "SELECT c.name, count(c.id) FROM clients AS c JOIN orders AS o ON o.client_id = c.id GROUP BY c.name",
+        f"WITH x AS (SELECT DISTINCT o.id, o.total FROM {JOINED}) SELECT sum(total) FROM x",
+        f"WITH x AS (SELECT o.total FROM {JOINED} LIMIT 1) SELECT sum(total) FROM x",
+        f"WITH x (a) AS (SELECT o.total FROM {JOINED}) SELECT sum(a) FROM x",
         # The aggregate comes before the join.
         "SELECT sum(o.total) FROM orders AS o WHERE o.id IN (SELECT order_id FROM order_items)",
         "SELECT c.name, x.t FROM clients AS c JOIN"
@@ -161,19 +206,56 @@ async def test_an_honest_aggregate_is_not_remarked_on(url: str, sql: str) -> Non
     assert await fan_outs(url, sql) == []
 
 
-async def test_without_time_to_check_a_suspect_is_noted_but_not_offered(url: str) -> None:
-    async def too_slow(_: str) -> Rows:
-        raise DeadlineExceededError("too slow")
+@pytest.mark.parametrize(
+    ("error", "logged"),
+    [
+        (DeadlineExceededError("too slow"), []),
+        (BusyError("busy", retry_after_s=1), ["a check for repeated rows failed (busy)"]),
+    ],
+)
+async def test_a_suspect_that_cannot_be_checked_is_noted_but_not_offered(
+    url: str, error: PgmcpError, logged: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(_: str) -> Rows:
+        raise error
 
     async def check(catalog: Catalog, _: Fetch) -> None:
-        (kept,) = await drop_unrepeated(
-            find_suspects(f"SELECT sum(o.total) FROM {JOINED}", catalog), too_slow
-        )
+        (kept,) = await drop_unrepeated(find_suspects(f"SELECT sum(o.total) FROM {JOINED}", catalog), fail)
 
         assert not kept.is_offered
         assert "may take rows of orders more than once" in kept.describe()
 
     await with_database(url, check)
+    assert caplog.messages == logged
+
+
+async def test_many_aggregates_over_the_same_rows_take_one_query_and_one_note(url: str) -> None:
+    sums = ", ".join(f"sum(o.total + {number} * o.id)" for number in range(3))
+    asked: list[str] = []
+
+    async def check(catalog: Catalog, fetch: Fetch) -> None:
+        async def count(sql: str) -> Rows:
+            asked.append(sql)
+            return await fetch(sql)
+
+        sql = f"SELECT {sums}, sum(total), avg(total), stddev(total), variance(total) FROM {JOINED}"
+        (found,) = await drop_unrepeated(find_suspects(sql, catalog), count)
+
+        assert found.describe().startswith(
+            "sum(orders.total, orders.id) and sum(orders.total) and avg(orders.total) and "
+            "stddev(orders.total) and variance(orders.total) take rows of orders more than once"
+        )
+
+    await with_database(url, check)
+    assert len(asked) == 1
+
+
+async def test_aggregates_beyond_the_number_of_checks_are_noted_without_certainty(url: str) -> None:
+    blocks = [f"(SELECT sum(o.total) FROM {JOINED} WHERE o.id > {-number})" for number in range(10)]
+
+    found = await fan_outs(url, f"SELECT {', '.join(blocks)} FROM goods")
+
+    assert [each.is_certain for each in found] == [True, False]
 
 
 async def missing_filters(
@@ -236,3 +318,21 @@ async def test_a_filter_that_is_there_or_changes_nothing_is_not_remarked_on(
     url: str, sql: str, condition: str
 ) -> None:
     assert await missing_filters(url, sql, condition) == []
+
+
+async def test_a_default_filter_that_cannot_be_evaluated_is_logged(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await missing_filters(url, "SELECT count(*) FROM clients", "credit / 0 > 1") == []
+    assert caplog.messages == ["the default filter of clients could not be evaluated (statement_failed)"]
+
+
+async def test_without_time_to_evaluate_a_default_filter_its_lack_is_only_noted() -> None:
+    async def too_slow(_: str) -> Rows:
+        raise DeadlineExceededError("too slow")
+
+    missing = MissingFilter("clients", "deleted_at IS NULL", is_offered=True, probe="SELECT true")
+
+    (kept,) = await drop_idle([missing], too_slow)
+
+    assert not kept.is_offered
