@@ -40,6 +40,12 @@ class RecordedRequest:
         """All messages in one text."""
         return "\n\n".join(message["content"] for message in self.messages)
 
+    @property
+    def reply_schema(self) -> dict[str, Any]:
+        """The JSON schema that the reply must follow; {} if there is none."""
+        schema: dict[str, Any] = self.body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+        return schema
+
 
 @dataclass(frozen=True)
 class Reply:

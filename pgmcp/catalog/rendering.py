@@ -13,6 +13,7 @@ from typing import Final
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog, Column, ForeignKey, Index, Table, TableKind
 from pgmcp.catalog.column_values import look_like_codes
 from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
+from pgmcp.catalog.short_types import referenced_column, shown_type
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block, shorten
 
 _MAX_COMMENT_CHARACTERS = 300
@@ -33,20 +34,6 @@ _UNINFORMATIVE_WORDS = frozenset(_UNINFORMATIVE.split())
 _ROW_SECURITY = "row-level security: its policies may hide rows from this role"
 
 _PLAIN_LABEL = re.compile(r"[\w.&/+-]+( [\w.&/+-]+)*")
-
-# Aliases of the manual (table 8.1), without lengths and scales, which do not change comparisons.
-_SHORT_TYPES = (
-    (re.compile(r"\bcharacter varying(\(\d+\))?"), "varchar"),
-    (re.compile(r"\bcharacter\b(\(\d+\))?"), "char"),
-    (re.compile(r"\btimestamp(\(\d\))? with time zone"), "timestamptz"),
-    (re.compile(r"\btimestamp(\(\d\))? without time zone"), "timestamp"),
-    (re.compile(r"\btime(\(\d\))? with time zone"), "timetz"),
-    (re.compile(r"\btime(\(\d\))? without time zone"), "time"),
-    (re.compile(r"\bdouble precision\b"), "float8"),
-    (re.compile(r"\binteger\b"), "int"),
-    (re.compile(r"\bboolean\b"), "bool"),
-    (re.compile(r"\bnumeric\(\d+,-?\d+\)"), "numeric"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +114,18 @@ def render_for_prompt(tables: Iterable[Table], catalog: Catalog) -> str:
 def prompt_line(table: Table, catalog: Catalog, limits: LineLimits = USUAL_LIMITS) -> str:
     """Return the table's line of `render_for_prompt`, or one with other limits.
 
-    For example `orders(id bigint pk, customer_id bigint -> customers.id, state order_state {open|paid})`.
+    For example `orders(id pk, customer_id -> customers, state order_state {open|paid}, total numeric)`. A
+    foreign key refers to the primary key of the table that it names, unless it names a column, too.
     """
     kind = "" if table.kind in {TableKind.TABLE, TableKind.PARTITIONED_TABLE} else f"{table.kind} "
     keys = _KeyMarks(table, catalog)
-    parts = [_prompt_column(column, keys.of(column.name), table, limits) for column in table.columns]
+    parts = [_prompt_column(column, keys, table, limits) for column in table.columns]
     line = f"{kind}{catalog.display_name(table)}({', '.join([*parts, *keys.composite()])})"
-    remarks = _remarks(table, catalog, max_characters=limits.comment_characters)
+    has_all = any(_lists_all_rows(column, keys.of(column.name), table, limits) for column in table.columns)
+    size = "" if has_all else _size(table)
+    remarks = _remarks(table, catalog, max_characters=limits.comment_characters, size=size)
+    if remarks and remarks == size:
+        return f"{line} {size}"
     return f"{line} -- {remarks}" if remarks else line
 
 
@@ -164,8 +156,13 @@ class _KeyMarks:
         elif column in self._unique:
             marks += " unique"
         if key := self._references.get(column):
-            marks += f"{_REFERENCE}{_target(key, self._catalog)}"
+            marks += f"{_REFERENCE}{_target(key, self._catalog, is_brief=True)}"
         return marks
+
+    def target(self, column: str) -> Column | None:
+        """Return the column that a column references."""
+        key = self._references.get(column)
+        return referenced_column(key, self._catalog) if key else None
 
     def composite(self) -> Iterable[str]:
         if len(self._table.primary_key) > 1:
@@ -178,11 +175,21 @@ class _KeyMarks:
                 yield f"({_referring(key)}) -> {_target(key, self._catalog)}{_overlap_join(key)}"
 
 
-def _prompt_column(column: Column, marks: str, table: Table, limits: LineLimits) -> str:
-    text = f"{_name(column.name)} {_short_type(column.type)}{marks}"
+def _prompt_column(column: Column, keys: _KeyMarks, table: Table, limits: LineLimits) -> str:
+    marks = keys.of(column.name)
+    max_values = _max_values(column, marks, table, limits)
+    if _lists_all_rows(column, marks, table, limits):
+        marks = marks.removeprefix(" unique")  # no value is there twice
+    type_name = shown_type(
+        column,
+        is_key=marks.startswith(" pk"),
+        has_list=max_values > 0 and not look_like_codes(column.values),
+        refers_to=keys.target(column.name),
+    )
+    text = f"{_name(column.name)}{' ' if type_name else ''}{type_name}{marks}"
     if column.enum_labels or (column.may_hold_others and not column.values):
         text += " " + _label_list(column, limits.values)
-    elif max_values := _max_values(column, marks, table, limits):
+    elif max_values:
         text += " " + _label_list(column, max_values)
     elif column.value_range:
         text += " " + _range(column.value_range)
@@ -201,6 +208,13 @@ def _max_values(column: Column, marks: str, table: Table, limits: LineLimits) ->
         return 0 if marks else _EXAMPLES
     is_lookup = len(table.columns) <= _MAX_LOOKUP_COLUMNS
     return limits.values if is_lookup else min(limits.values, _MAX_LISTED_LABELS)
+
+
+def _lists_all_rows(column: Column, marks: str, table: Table, limits: LineLimits) -> bool:
+    """Return whether a unique column's list has a value for every row, so that it shows their number."""
+    is_unique = marks.startswith((" pk", " unique"))
+    is_complete = not column.may_hold_others and len(column.values) == table.estimated_rows
+    return is_unique and is_complete and len(column.values) <= _max_values(column, marks, table, limits)
 
 
 def _is_redundant(column: Column, marks: str, table: Table) -> bool:
@@ -251,14 +265,17 @@ def _index_line(index: Index) -> str:
 
 
 def _name_line(table: Table, catalog: Catalog) -> str:
-    remarks = _remarks(table, catalog, max_characters=_MAX_COMMENT_CHARACTERS)
+    remarks = _remarks(table, catalog, max_characters=_MAX_COMMENT_CHARACTERS, size=_size(table))
     line = f"{table.kind} {catalog.display_name(table)}"
     return f"{line} -- {remarks}" if remarks else line
 
 
-def _remarks(table: Table, catalog: Catalog, *, max_characters: int) -> str:
+def _size(table: Table) -> str:
+    return "" if table.estimated_rows is None else f"~{table.estimated_rows} rows"
+
+
+def _remarks(table: Table, catalog: Catalog, *, max_characters: int, size: str) -> str:
     comment = _one_line(table.comment, max_characters=max_characters)
-    size = "" if table.estimated_rows is None else f"~{table.estimated_rows} rows"
     return "; ".join(part for part in (comment, size, _inheritance(table, catalog)) if part)
 
 
@@ -269,7 +286,7 @@ def _inheritance(table: Table, catalog: Catalog) -> str:
     return f"inherits from {', '.join(map(catalog.display_name, parents))}, which shows its rows too"
 
 
-def _target(key: ForeignKey, catalog: Catalog) -> str:
+def _target(key: ForeignKey, catalog: Catalog, *, is_brief: bool = False) -> str:
     table = catalog.get(key.referenced_schema, key.referenced_table)
     name = (
         catalog.display_name(table)
@@ -277,6 +294,8 @@ def _target(key: ForeignKey, catalog: Catalog) -> str:
         else f"{_name(key.referenced_schema)}.{_name(key.referenced_table)}"
     )
     lacks = f" ({key.lacks})" if key.lacks else ""
+    if is_brief and table and key.referenced_columns == table.primary_key:
+        return f"{name}{lacks}"
     if len(key.referenced_columns) == 1:
         return f"{name}.{_name(key.referenced_columns[0])}{lacks}"
     return f"{name}({_with_period(key.referenced_columns, key)}){lacks}"
@@ -344,10 +363,3 @@ def _one_line(text: str, *, max_characters: int) -> str:
     # text that is on one line already are preserved.
     line = text if text.isprintable() else " ".join(text.split())
     return shorten(escape_untrusted_block(line), max_characters)
-
-
-def _short_type(type_name: str) -> str:
-    text = escape_untrusted(type_name)
-    for pattern, short in _SHORT_TYPES:
-        text = pattern.sub(short, text)
-    return text

@@ -1,5 +1,6 @@
 """The endpoint of both contestants when no model is asked: replays a script, and estimates tokens."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -46,11 +47,12 @@ class ScriptedReplies:
         self._sent = 0
 
     def replay(self, request: RecordedRequest) -> Reply:
-        """Answer with the next reply; tokens are estimated."""
+        """Answer with the next reply; the tokens of the prompt and of the reply's form are estimated."""
         self.first_prompt = self.first_prompt or request.prompt
         text = self._replies[min(self._sent, len(self._replies) - 1)]
         self._sent += 1
-        return content(text, usage=(estimate_tokens(request.prompt), estimate_tokens(text)))
+        form = json.dumps(request.reply_schema, separators=(",", ":")) if request.reply_schema else ""
+        return content(text, usage=(estimate_tokens(request.prompt + form), estimate_tokens(text)))
 
 
 def replies_with(form: Form, statements: list[str]) -> list[str]:

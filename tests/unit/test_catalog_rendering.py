@@ -67,15 +67,55 @@ def with_comment(comment: str) -> Table:
 
 def test_a_prompt_line_holds_types_keys_labels_values_comments_and_size() -> None:
     assert render_for_prompt([ORDERS], SHOP) == (
-        "orders(id bigint pk, customer_id bigint -> customers.id, "
+        "orders(id pk, customer_id -> customers, "
         "status order_status {pending|paid} /* where it stands */, "
-        "channel text {web|point of sale|'o''rly|'}, placed_at timestamptz, total numeric) "
+        "channel {web|point of sale|'o''rly|'}, placed_at timestamptz, total numeric) "
         "-- one row per checkout; ~120000 rows"
     )
 
 
 def test_a_prompt_line_spells_unique_columns_and_short_types() -> None:
-    assert render_for_prompt([CUSTOMERS], SHOP) == "customers(id bigint pk, email varchar unique)"
+    assert render_for_prompt([CUSTOMERS], SHOP) == "customers(id pk, email varchar unique)"
+
+
+def test_a_reference_to_another_column_than_the_primary_key_names_it_and_another_type_is_shown() -> None:
+    buyer = Column("buyer", "text", nullable=True)
+    orders = Table(
+        "public",
+        "orders",
+        TableKind.TABLE,
+        "",
+        (Column("customer", "integer", nullable=True), buyer),
+        foreign_keys=(
+            ForeignKey(("customer",), "public", "customers", ("id",)),
+            ForeignKey(("buyer",), "public", "customers", ("email",)),
+        ),
+    )
+
+    assert render_for_prompt([orders], Catalog((CUSTOMERS, orders), ("public",), "18.1")) == (
+        "orders(customer int -> customers, buyer text -> customers.email)"
+    )
+
+
+def test_a_list_with_a_value_for_every_row_says_how_many_there_are_and_that_they_differ() -> None:
+    colour = Column("colour", "text", nullable=False, values=("red", "blue"))
+    colours = Table(
+        "public",
+        "colours",
+        TableKind.TABLE,
+        "",
+        (colour,),
+        unique_constraints=(("colour",),),
+        estimated_rows=2,
+    )
+    catalog = Catalog((colours,), ("public",), "18.1")
+
+    assert prompt_line(colours, catalog) == "colours(colour {red|blue})"
+    assert (
+        prompt_line(replace(colours, estimated_rows=3), catalog)
+        == "colours(colour unique {red|blue}) ~3 rows"
+    )
+    assert "2 rows" in render_table(colours, catalog)
 
 
 def test_composite_keys_are_at_the_end_of_the_prompt_line() -> None:
@@ -214,11 +254,14 @@ def test_long_lists_of_labels_are_cut_with_an_ellipsis() -> None:
 @pytest.mark.parametrize(
     ("values", "shown"),
     [
-        ([f"INV-{number:03}" for number in range(40)], " {INV-000|INV-001|…}"),
-        ([f"2026-11-{day:02} 10:00" for day in range(1, 29)], " {'2026-11-01 10:00'|'2026-11-02 10:00'|…}"),
+        ([f"INV-{number:03}" for number in range(40)], " text {INV-000|INV-001|…}"),
+        (
+            [f"2026-11-{day:02} 10:00" for day in range(1, 29)],
+            " text {'2026-11-01 10:00'|'2026-11-02 10:00'|…}",
+        ),
         (
             [f"{number:06}{letter}9A1" for number, letter in enumerate("ABCDEFGHIJ")],
-            " {000000A9A1|000001B9A1|…}",
+            " text {000000A9A1|000001B9A1|…}",
         ),
         ([f"grade {number}" for number in range(3)], " {grade 0|grade 1|grade 2}"),
         (["Model 3", "CX-5", "A4", "Camry", "911", "Civic", "XC90", "Golf", "Tiguan"], None),
@@ -230,7 +273,7 @@ def test_of_codes_a_prompt_shows_the_form_only(values: list[str], shown: str | N
     catalog = Catalog((table,), ("public",), "18.1")
 
     everything = f" {{{'|'.join(values)}}}"
-    assert prompt_line(table, catalog) == f"things(what text{shown or everything})"
+    assert prompt_line(table, catalog) == f"things(what{shown or everything})"
 
 
 def test_codes_of_a_key_and_values_of_a_referenced_table_are_not_shown_in_a_prompt() -> None:
@@ -258,7 +301,7 @@ def test_codes_of_a_key_and_values_of_a_referenced_table_are_not_shown_in_a_prom
     catalog = Catalog((countries, cities), ("public",), "18.1")
 
     assert render_for_prompt(catalog.tables, catalog) == (
-        "countries(code text pk {DE|FR}, id text unique)\ncities(country text -> countries.code)"
+        "countries(code pk {DE|FR}, id text unique)\ncities(country -> countries)"
     )
 
 

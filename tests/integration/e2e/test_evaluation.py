@@ -77,7 +77,8 @@ async def test_every_value_that_decides_is_in_the_prompt(cluster: EmbeddedPostgr
     assert [result.question.id for result in results if result.attempts["ours"].why] == []
     ours, plain = (as_json(found)["contestants"][name] for name in ("ours", "plain prompt"))
     assert (ours["noted"], ours["repaired"]) == (0, 0)
-    assert ours["median_tokens_in"] <= 0.9 * plain["median_tokens_in"]
+    # The form of the reply is counted. Real tokens, of which JSON and SQL need fewer than estimated: 0.89.
+    assert ours["median_tokens_in"] <= 0.82 * plain["median_tokens_in"]
     # A value of a larger column is looked up through its index.
     assert "-> harbour_marks.title = 'Mark 0042'" in found.prompts[results[-1].question.id]
 

@@ -340,7 +340,7 @@ def test_constraints_that_promise_nothing_say_so_and_give_no_values(new_database
     assert column(child, "state").values == column(child, "kind").values == ()
     assert column(child, "day").nullable
     assert "foreign key (a) -> parent.id (not enforced)" in text
-    assert "b int -> parent.id (not valid)" in prompt_line(child, catalog)
+    assert "b -> parent (not valid)" in prompt_line(child, catalog)
     assert "NOT NULL day NOT VALID" in text
     assert "NOT ENFORCED" in text
     assert "unique nulls not distinct (code)" in text

@@ -74,10 +74,10 @@ async def test_without_it_what_cannot_be_read_is_marked_and_the_rest_is_answered
         rows = (await pipeline.execute_sql("select id, note, chaleur from plain order by id")).rows
 
     assert "".join(prompt_line(cafés, catalog)) == (
-        '"caf\ufffds"("num\ufffdro" int pk, "libell\ufffd" "libell\ufffd" (text) {…} /* Le libell\ufffd */, '
+        '"caf\ufffds"("num\ufffdro" pk, "libell\ufffd" "libell\ufffd" (text) {…} /* Le libell\ufffd */, '
         "chaleur chaleur {froid|…}) -- Les caf\ufffds; ~2 rows"
     )
-    assert prompt_line(plain, catalog) == "plain(id int, note text {…}, chaleur chaleur {froid|…}) -- ~2 rows"
+    assert prompt_line(plain, catalog) == "plain(id int, note {…}, chaleur chaleur {froid|…}) ~2 rows"
     assert rows is not None
     assert rows.rows == [[1, "caf\ufffd", "tr\ufffds chaud"], [2, "caf\ufffd", "froid"]]
 
