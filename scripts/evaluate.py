@@ -1,7 +1,7 @@
 """Runs `pgmcp evaluate` on question sets that bring their databases as SQL files, also without a model.
 
     uv run python -m scripts.evaluate --questions dev.jsonl --load databases/*.sql --scripted gold
-    uv run python -m scripts.evaluate --questions dev.jsonl --load databases/*.sql --scripted wrong-case
+    uv run python -m scripts.evaluate --questions dev.jsonl --load databases/*.sql --scripted fan-out
     export PG_MCP_OPENAI_API_KEY=…                        # and PG_MCP_OPENAI_BASE_URL, PG_MCP_OPENAI_MODEL
     uv run python -m scripts.evaluate --questions mine.jsonl --url postgresql://… --context context.yaml
 

@@ -36,7 +36,7 @@ _WEIGHED: Final = frozenset(
     {"sum", "avg", "stddev", "stddev_pop", "stddev_samp", "variance", "var_pop", "var_samp"}
     | {"mode", "percentile_cont", "percentile_disc"}
 )
-# Amounts per unit, such as a price: a sum over rows that refer to them repeats them on purpose, usually.
+# Amounts per unit, such as a price: a sum over rows that refer to them usually repeats them on purpose.
 _UNIT_WORD_LIST: Final = """
 age capacity cost credits distance duration fee height hours length level msrp points price quantity rank rate
 rating salary score size wage weight year
@@ -156,7 +156,7 @@ class _Judge:
             is_offered = False
         else:
             is_suspect = aggregate.function in _WEIGHED and (
-                is_offered or self._is_listed_first(owners, repeating, places)
+                is_offered or self._is_listed_first(aggregate, owners, repeating, places)
             )
         if is_suspect:
             yield self._suspect(aggregate, places, repeating, determined, is_offered=is_offered)
@@ -249,13 +249,22 @@ class _Judge:
         )
 
     def _is_listed_first(
-        self, owners: Sequence[str], repeating: Sequence[str], places: Sequence[Place]
+        self, aggregate: Aggregate, owners: Sequence[str], repeating: Sequence[str], places: Sequence[Place]
     ) -> bool:
         words = {word for _, name in places for word in split_words(name)}
         last_owner = max(self._order.index(alias) for alias in owners)
-        return words.isdisjoint(_UNIT_WORDS) and all(
-            self._order.index(alias) > last_owner for alias in repeating
+        if any(self._order.index(alias) < last_owner for alias in repeating):
+            return False
+        # A payment of a sale does not use the sale's price again; an item of an order does use a product's.
+        is_sum_of_uses = aggregate.function == "sum" and not words.isdisjoint(_UNIT_WORDS)
+        return not is_sum_of_uses or all(
+            self._refers_only_to(alias, [*owners, *repeating]) for alias in repeating
         )
+
+    def _refers_only_to(self, alias: str, aliases: Sequence[str]) -> bool:
+        names = {(self._tables[each].schema, self._tables[each].name) for each in aliases}
+        keys = self._tables[alias].foreign_keys
+        return bool(keys) and all((key.referenced_schema, key.referenced_table) in names for key in keys)
 
     def _keys(self, alias: str) -> list[tuple[str, ...]]:
         table = self._tables[alias]

@@ -16,6 +16,7 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.evaluation.comparison import Row
 from pgmcp.evaluation.questions import Question
 from pgmcp.evaluation.run import CannotAskError
+from scripts.evaluation.near_miss import Names, Reference
 
 _CLUSTER_SETTINGS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 _STATEMENT_TIMEOUT_MS = 60_000
@@ -107,13 +108,24 @@ class Database:
         except psycopg.Error as error:
             raise CannotAskError(f"its gold SQL failed: {error}") from error
 
-    def column_names(self) -> frozenset[str]:
-        """Return the name of every column of every table."""
-        rows = self.rows(
+    def names(self) -> Names:
+        """Return the name of every column of every table, and the foreign keys of one column."""
+        columns = self.rows(
             "select distinct column_name::text from information_schema.columns"
             " where table_schema not in ('pg_catalog', 'information_schema')"
         )
-        return frozenset(str(name) for (name,) in rows)
+        references = self.rows(
+            "select r.relname::text, a.attname::text, t.relname::text, b.attname::text"
+            " from pg_constraint as c"
+            " join pg_class as r on r.oid = c.conrelid join pg_class as t on t.oid = c.confrelid"
+            " join pg_attribute as a on a.attrelid = c.conrelid and a.attnum = c.conkey[1]"
+            " join pg_attribute as b on b.attrelid = c.confrelid and b.attnum = c.confkey[1]"
+            " where c.contype = 'f' and cardinality(c.conkey) = 1 order by 1, 2"
+        )
+        return Names(
+            frozenset(str(name) for (name,) in columns),
+            tuple(Reference(*(str(name) for name in row)) for row in references),
+        )
 
     def distinct_texts(self, place: tuple[str, str, str], count: int) -> list[Row]:
         """Return up to `count` different values of a column, given as schema, table and column."""

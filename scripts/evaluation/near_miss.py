@@ -1,14 +1,37 @@
 """Adds typical mistakes of models to gold SQL; callers check that the result is wrong."""
 
 from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from sqlglot import exp, parse_one
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.tokenizer_core import Token, TokenType
 
-Spoil = Callable[[str, Collection[str]], Iterator[str]]
-"""Yields variants of a statement, the most likely first, given the names of the database's columns."""
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key of one column."""
+
+    table: str
+    column: str
+    referenced_table: str
+    referenced_column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names in a database, in lower case."""
+
+    columns: frozenset[str]
+    references: tuple[Reference, ...]
+
+
+Spoil = Callable[[str, Names], Iterator[str]]
+"""Yields variants of a statement, the most likely first."""
+
+_AMOUNTS: Final = (exp.Sum, exp.Avg, exp.StddevSamp, exp.Stddev, exp.Variance)
 
 _COMPARED_AFTER: Final = frozenset(
     {TokenType.EQ, TokenType.IN, TokenType.LIKE, TokenType.ILIKE, TokenType.L_PAREN, TokenType.COMMA}
@@ -18,7 +41,7 @@ _COMPARISONS: Final = frozenset(
 )
 
 
-def spoil_case(statement: str, columns: Collection[str]) -> Iterator[str]:
+def spoil_case(statement: str, names: Names) -> Iterator[str]:
     """Write one compared text in another case: `= 'VTI'` becomes `= 'vti'`."""
     tokens = _tokens(statement)
     for before, token in pairwise(tokens):
@@ -28,13 +51,13 @@ def spoil_case(statement: str, columns: Collection[str]) -> Iterator[str]:
                 yield _replace(statement, {token.start: (token.end, _quote(changed))})
 
 
-def spoil_column(statement: str, columns: Collection[str]) -> Iterator[str]:
+def spoil_column(statement: str, names: Names) -> Iterator[str]:
     """Write one column's name slightly wrong: `sale_price` becomes `sale_prices`."""
     tokens = _tokens(statement)
-    spelled = {token.text.lower(): None for token in tokens if _is_name(token, columns)}
+    spelled = {token.text.lower(): None for token in tokens if _is_name(token, names.columns)}
     for name in spelled:
         wrong = f"{name}s"
-        if wrong not in columns:
+        if wrong not in names.columns:
             yield _replace(
                 statement,
                 {
@@ -45,7 +68,7 @@ def spoil_column(statement: str, columns: Collection[str]) -> Iterator[str]:
             )
 
 
-def spoil_cast(statement: str, columns: Collection[str]) -> Iterator[str]:
+def spoil_cast(statement: str, names: Names) -> Iterator[str]:
     """Compare with text of the wrong type: `>= '2023-04-01'::text`, `< CURRENT_DATE::text`."""
     tokens = _tokens(statement)
     for before, token in pairwise(tokens):
@@ -57,6 +80,27 @@ def spoil_cast(statement: str, columns: Collection[str]) -> Iterator[str]:
     for token in tokens:
         if token.token_type is TokenType.CURRENT_DATE:
             yield _replace(statement, {token.start: (token.end, "CURRENT_DATE::text")})
+
+
+def spoil_rows(statement: str, names: Names) -> Iterator[str]:
+    """Join a table that repeats the aggregated rows: `sum(o.total) … JOIN items ON items.order_id = o.id`."""
+    root = parse_one(statement, dialect="postgres")
+    for number, select in enumerate(root.find_all(exp.Select)):
+        if not any(select.find_all(*_AMOUNTS)):
+            continue
+        tables = [table for table in select.find_all(exp.Table) if table.parent_select is select]
+        read = {table.name.lower() for table in tables}
+        for table in tables:
+            for reference in names.references:
+                if reference.referenced_table == table.name.lower() and reference.table not in read:
+                    spoilt = root.copy()
+                    joined = list(spoilt.find_all(exp.Select))[number]
+                    condition = (
+                        f"{reference.table}.{reference.column} = "
+                        f"{table.alias_or_name}.{reference.referenced_column}"
+                    )
+                    joined.join(reference.table, on=condition, dialect="postgres", copy=False)
+                    yield spoilt.sql(dialect="postgres")
 
 
 def _tokens(statement: str) -> list[Token]:

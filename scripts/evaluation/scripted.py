@@ -12,7 +12,7 @@ from pgmcp.evaluation.questions import Question
 from pgmcp.evaluation.run import CannotAskError
 from scripts.evaluation.databases import Database
 from scripts.evaluation.endpoint import Form, ScriptedReplies, garbage, replies_with
-from scripts.evaluation.near_miss import Spoil, spoil_case, spoil_cast, spoil_column
+from scripts.evaluation.near_miss import Spoil, spoil_case, spoil_cast, spoil_column, spoil_rows
 
 
 class Script(StrEnum):
@@ -22,6 +22,7 @@ class Script(StrEnum):
     WRONG_CASE = "wrong-case"
     WRONG_COLUMN = "wrong-column"
     MISSING_CAST = "missing-cast"
+    FAN_OUT = "fan-out"
     GARBAGE = "garbage"
     NEVER_RIGHT = "never-right"
 
@@ -30,6 +31,7 @@ _SPOIL_BY_SCRIPT: Final[Mapping[Script, Spoil]] = {
     Script.WRONG_CASE: spoil_case,
     Script.WRONG_COLUMN: spoil_column,
     Script.MISSING_CAST: spoil_cast,
+    Script.FAN_OUT: spoil_rows,
     Script.NEVER_RIGHT: spoil_column,
 }
 
@@ -57,7 +59,7 @@ class Prompter:
         self._script = script
         self._database = database
         self._endpoint = endpoint
-        self._columns = database.column_names()
+        self._names = database.names()
         self._number = -1
         self._replies: Replies = lambda form: []
         self._current = ""
@@ -90,14 +92,18 @@ class Prompter:
             return lambda form: garbage(number), None
         if self._script is Script.GOLD:
             return lambda form: replies_with(form, [gold]), None
-        variants = _SPOIL_BY_SCRIPT[self._script](gold, self._columns)
-        spoilt, miss = _near_miss(question, self._database, variants)
+        variants = _SPOIL_BY_SCRIPT[self._script](gold, self._names)
+        # A joined table may make names ambiguous, which is another mistake.
+        wanted = [Miss.OTHER_ROWS] if self._script is Script.FAN_OUT else list(Miss)
+        spoilt, miss = _near_miss(question, self._database, variants, wanted)
         statements = [spoilt] if self._script is Script.NEVER_RIGHT else [spoilt, gold]
         return lambda form: replies_with(form, statements), miss
 
 
-def _near_miss(question: Question, database: Database, variants: Iterable[str]) -> tuple[str, Miss]:
-    """Return the wrong variant that is easiest to notice.
+def _near_miss(
+    question: Question, database: Database, variants: Iterable[str], wanted: Sequence[Miss]
+) -> tuple[str, Miss]:
+    """Return the wrong variant with the first of the wanted effects.
 
     Raises:
         CannotAskError: there is none.
@@ -107,7 +113,7 @@ def _near_miss(question: Question, database: Database, variants: Iterable[str]) 
     for variant in variants:
         if miss := _what_it_does(variant, database, gold):
             found.setdefault(miss, variant)
-    for miss in Miss:
+    for miss in wanted:
         if miss in found:
             return found[miss], miss
     raise CannotAskError("this mistake cannot be added to the SQL")

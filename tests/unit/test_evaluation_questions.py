@@ -8,7 +8,7 @@ from pgmcp.evaluation.contestants import sql_of
 from pgmcp.evaluation.questions import asks_for_order, is_order_asked_for
 from pgmcp.evaluation.questions import read_questions as read_context
 from pgmcp.generation.context_file import load_context
-from scripts.evaluation.near_miss import spoil_case, spoil_cast, spoil_column
+from scripts.evaluation.near_miss import Names, Reference, spoil_case, spoil_cast, spoil_column, spoil_rows
 from scripts.evaluation.questions import QuestionFileError, read_questions
 
 ONE = json.dumps(
@@ -171,8 +171,18 @@ def test_the_statement_is_found_in_a_plain_reply(reply: str, statement: str) -> 
     assert sql_of(reply) == statement
 
 
+NAMES = Names(frozenset({"price", "other"}), (Reference("items", "order_id", "orders", "id"),))
+
+
+def test_the_rows_of_an_amount_are_repeated_by_a_table_that_refers_to_them() -> None:
+    assert list(spoil_rows("select count(*) from orders", NAMES)) == []
+    assert list(spoil_rows("select sum(o.total) from orders as o where o.id > 1", NAMES)) == [
+        "SELECT SUM(o.total) FROM orders AS o JOIN items ON items.order_id = o.id WHERE o.id > 1"
+    ]
+
+
 def test_a_compared_text_is_spoilt_in_its_case() -> None:
-    assert list(spoil_case("select a from t where b = 'It''s VTI' and c > '2023-04-01'", ())) == [
+    assert list(spoil_case("select a from t where b = 'It''s VTI' and c > '2023-04-01'", NAMES)) == [
         "select a from t where b = 'iT''S vti' and c > '2023-04-01'"
     ]
 
@@ -180,13 +190,13 @@ def test_a_compared_text_is_spoilt_in_its_case() -> None:
 def test_a_column_is_misspelled_everywhere_except_as_an_alias() -> None:
     statement = "select t.price as price from t order by t.price, 'price'"
 
-    assert list(spoil_column(statement, {"price", "other"})) == [
+    assert list(spoil_column(statement, NAMES)) == [
         "select t.prices as price from t order by t.prices, 'price'"
     ]
 
 
 def test_a_date_loses_what_makes_it_one() -> None:
-    assert list(spoil_cast("select 1 where d >= '2023-04-01' and n > 5 and d < current_date", ())) == [
+    assert list(spoil_cast("select 1 where d >= '2023-04-01' and n > 5 and d < current_date", NAMES)) == [
         "select 1 where d >= '2023-04-01'::text and n > 5 and d < current_date",
         "select 1 where d >= '2023-04-01' and n > '5'::text and d < current_date",
         "select 1 where d >= '2023-04-01' and n > 5 and d < CURRENT_DATE::text",

@@ -107,6 +107,22 @@ async def test_a_text_in_the_wrong_case_is_mended_when_the_second_reply_is_right
     assert verdicts(results, "plain prompt") == {Verdict.WRONG}
 
 
+async def test_rows_that_a_join_repeats_are_mended_or_noted_and_never_given_silently(
+    database: Database,
+) -> None:
+    found = await run(database, Script.FAN_OUT)
+    results = found.outcome.results
+
+    assert set(found.misses.values()) == {Miss.OTHER_ROWS}
+    silent = [
+        result.question.id
+        for result in results
+        if result.attempts["ours"].verdict is not Verdict.RIGHT and not result.attempts["ours"].attempt.notes
+    ]
+    assert silent == []
+    assert verdicts(results, "plain prompt") == {Verdict.WRONG}
+
+
 async def test_a_reply_that_never_gets_right_ends_with_the_databases_words_and_a_bounded_bill(
     database: Database,
 ) -> None:

@@ -35,10 +35,14 @@ CREATE TABLE lines (ledger int REFERENCES "Ledger", pos int, PRIMARY KEY (ledger
 CREATE TABLE whole (whole_id int PRIMARY KEY, total numeric);
 CREATE TABLE whole_parts (whole_id int REFERENCES whole, nr int, part numeric, PRIMARY KEY (whole_id, nr));
 CREATE TABLE whole_labels (whole_id int PRIMARY KEY REFERENCES whole, label text);
+CREATE TABLE sales (id int PRIMARY KEY, client_id int REFERENCES clients, sale_price numeric);
+CREATE TABLE refunds (id int PRIMARY KEY, sale_id int REFERENCES sales);
 INSERT INTO whole VALUES (1, 5);
 INSERT INTO whole_parts VALUES (1, 1, 2), (1, 2, 3);
 INSERT INTO whole_labels VALUES (1, 'a');
 INSERT INTO clients VALUES (1, 'Ada', 10, NULL), (2, 'Bob', 20, '2024-01-01');
+INSERT INTO sales VALUES (1, 1, 5);
+INSERT INTO refunds VALUES (1, 1), (2, 1);
 INSERT INTO orders VALUES (1, 1, 5, '2024-01-01'), (2, 1, 6, '2024-02-01'), (3, 2, 7, '2024-02-01');
 INSERT INTO goods VALUES (1, 'pen', 1, 100), (2, 'ink', 2, 200);
 INSERT INTO order_items VALUES (1, 1, 1), (1, 2, 1), (2, 1, 3), (3, 2, 1);
@@ -157,6 +161,9 @@ async def test_an_amount_that_a_join_repeats_is_offered_for_a_repair(
     [
         f"SELECT count(o.id) FROM {JOINED}",
         "SELECT sum(c.credit) FROM clients AS c JOIN orders AS o ON o.client_id = c.id WHERE o.total > 1",
+        "SELECT avg(g.price) FROM goods AS g JOIN order_items AS i ON i.goods_id = g.id",
+        # Refunds refer to sales alone, so they are no uses of a price, as order items are of a product's.
+        "SELECT sum(s.sale_price) FROM sales AS s JOIN refunds AS r ON r.sale_id = s.id",
     ],
 )
 async def test_what_may_be_meant_is_only_noted(url: str, sql: str) -> None:
