@@ -175,10 +175,11 @@ def _refused_in_other_words(message: str, sqlstates: Sequence[str]) -> FailedErr
     refused = [sqlstate for sqlstate in sqlstates if sqlstate[:2] in _REFUSED_SQLSTATE_CLASSES]
     if refused or not sqlstates:  # the server has answered, so the address is right
         return FailedError(FailureCode.AUTH, message, sqlstate=next(iter(refused), ""))
-    # If the server accepted the second attempt, a further attempt may succeed as well.
-    if TOO_MANY_CONNECTIONS in sqlstates or ACCEPTED in sqlstates:
+    if TOO_MANY_CONNECTIONS in sqlstates:
         return FailedError(FailureCode.LIMITED, message, sqlstate=TOO_MANY_CONNECTIONS)
-    return FailedError(FailureCode.UNREACHABLE, message, sqlstate=sqlstates[-1])
+    # A second attempt that was accepted does not show why the first one was refused.
+    known = [sqlstate for sqlstate in sqlstates if sqlstate != ACCEPTED]
+    return FailedError(FailureCode.UNREACHABLE, message, sqlstate=known[-1] if known else "")
 
 
 def broken_connection(error: psycopg.Error) -> FailedError:

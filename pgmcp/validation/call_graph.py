@@ -40,17 +40,19 @@ class _Place(NamedTuple):
         user: the role that calls functions there; inside a SECURITY DEFINER function, its owner.
         reader: the role with whose privileges relations are read there; inside a view, its owner, unless the
             view is declared security_invoker.
+        is_behind_relation: whether a view or row policy leads to this place.
     """
 
     path: Path
     user: int = OUR_ROLE
     reader: int = OUR_ROLE
+    is_behind_relation: bool = False
 
     def inside_relation(self, relation: CatalogRelation) -> "_Place":
         """Return the place inside a view or row policy that is read here."""
         if relation.policy:  # a policy's subqueries read with the privileges of the table's reader
-            return self
-        return self._replace(reader=relation.owner or self.user)
+            return self._replace(is_behind_relation=True)
+        return self._replace(reader=relation.owner or self.user, is_behind_relation=True)
 
 
 class CallGraph:
@@ -165,7 +167,7 @@ class CallGraph:
             if not places:
                 continue
             reached.update((id(node), place) for place in places)
-            if refusal := self._own_refusals.of(node, through_relation=isinstance(start, CatalogRelation)):
+            if refusal := self._own_refusals.of(node, through_relation=callers_place.is_behind_relation):
                 return refusal._replace(policy=policy, allowable=allowable(node, refusal))
             for place in places:
                 behind = self._behind(node, place.path)
@@ -178,11 +180,11 @@ class CallGraph:
             return [place.inside_relation(node)]
         user = node.owner if node.security_definer else place.user
         if node.search_path is not None:
-            return [_Place(complete_path(node.search_path), user, user)]
+            return [_Place(complete_path(node.search_path), user, user, place.is_behind_relation)]
         paths = [place.path]
         if node.security_definer:
             paths += self._paths_with_schema_of(node.owner_name, place.path)
-        return [_Place(path, user, user) for path in paths]
+        return [_Place(path, user, user, place.is_behind_relation) for path in paths]
 
     def _paths_with_schema_of(self, owner: str, path: Path) -> list[Path]:
         """Return the search paths with the owner's schema for a function that runs as its owner.

@@ -138,6 +138,15 @@ HINT_BY_REASON: dict[RefusalReason, str] = {
 }
 
 
+_PIVOT_HINT = "pivot with an aggregate for each column instead: sum(x) FILTER (WHERE kind = 'a') AS a"
+
+
+def hint_for_call(name: str, reason: RefusalReason) -> str:
+    """Return what to write instead of a call of a refused function."""
+    is_pivot = reason is RefusalReason.SQL_TEXT and name.rpartition(".")[2].startswith("crosstab")
+    return _PIVOT_HINT if is_pivot else HINT_BY_REASON[reason]
+
+
 class Refusal(NamedTuple):
     """Why a function or relation is refused: the object that causes it (the culprit), and the reason.
 

@@ -4,7 +4,7 @@ from typing import Any, NoReturn
 
 from pgmcp.errors import SqlRejectedError
 from pgmcp.validation.grammar import Node, character_offset
-from pgmcp.validation.refusal_reasons import HINT_BY_REASON, TEXT_BY_REASON, RefusalReason
+from pgmcp.validation.refusal_reasons import TEXT_BY_REASON, RefusalReason, hint_for_call
 from pgmcp.validation.statement_kind import CHANGING_NODES, describe, locking_clause_offset
 from pgmcp.validation.uncertain_calls import Explanation
 
@@ -22,7 +22,7 @@ class StatementRefusals:
     def _refuse_call(
         self, name: str, reason: RefusalReason, fields: Node, explanation: Explanation | None
     ) -> NoReturn:
-        why, hint = explanation or (TEXT_BY_REASON[reason], HINT_BY_REASON[reason])
+        why, hint = explanation or (TEXT_BY_REASON[reason], hint_for_call(name, reason))
         self._refuse(f"function {name}() is not allowed: {why}", fields, offending=name, hint=hint)
 
     def _refuse_operator(

@@ -89,3 +89,21 @@ def test_a_message_of_several_lines_becomes_one(prefix: str) -> None:
     error = psycopg.OperationalError(f"{prefix}Connection refused\n\tIs it running?\n")
 
     assert failed_connect(error).message == "Connection refused; Is it running?"
+
+
+@pytest.mark.parametrize(
+    ("sqlstates", "code", "sqlstate"),
+    [
+        (["00000"], FailureCode.UNREACHABLE, ""),  # the second attempt was accepted
+        (["57P03", "00000"], FailureCode.UNREACHABLE, "57P03"),
+        (["53300", "00000"], FailureCode.LIMITED, "53300"),
+        (["28P01"], FailureCode.AUTH, "28P01"),
+        ([], FailureCode.AUTH, ""),
+    ],
+)
+def test_a_refusal_in_unknown_words_is_a_limit_only_if_its_sqlstate_says_so(
+    sqlstates: list[str], code: FailureCode, sqlstate: str
+) -> None:
+    failure = failed_connect(psycopg.OperationalError("FATAL:  nein"), lambda: sqlstates)
+
+    assert (failure.code, failure.sqlstate) == (code, sqlstate)

@@ -27,6 +27,7 @@ _VOLATILE_READS = {
     "pg_visibility": {"pg_visibility", "pg_visibility_map", "pg_visibility_map_summary"},
     "pgstattuple": {"pg_relpages", "pgstatginindex", "pgstathashindex", "pgstatindex", "pgstattuple"}
     | {"pgstattuple_approx"},
+    "postgres_fdw": {"postgres_fdw_get_connections"},
     "tablefunc": {"normal_rand"},
     "old_snapshot": {"pg_old_snapshot_time_mapping"},
     "pgcrypto": {

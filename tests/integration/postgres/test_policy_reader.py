@@ -164,6 +164,11 @@ create table teams (id int); insert into teams values (1), (2); alter table team
 create function private.definer_strike(wanted int) returns bool language sql stable security definer
     as 'select private.strike(wanted)';
 grant usage on schema private to public; grant select on all tables in schema public to public;
+create function count_teams() returns bigint language sql stable as 'select count(*) from teams';
+create function count_by_loop() returns bigint language plpgsql stable
+    as 'begin return count_teams() + (select count(*) from teams); end';
+create function call_helper() returns bool language sql stable
+    as 'select private.is_member(1) from teams limit 1';
 """
 _STRIKING = "create policy p on teams {to} using (private.strike(id))"
 
@@ -202,11 +207,14 @@ async def test_a_table_is_readable_when_no_policy_that_does_harm_applies_to_the_
     execute(url, (POLICY_OBJECTS + policies).format(r=prefix))
     role = role.format(r=prefix)
 
-    assert passes("select * from teams", await reader(url, role=role).read())
+    policy = await reader(url, role=role).read()
+    assert passes("select count_teams(), count_by_loop() from teams", policy)
+    assert not passes("select call_helper()", policy)  # it calls the helper itself
     with psycopg.connect(url) as connection:
         if role:
             connection.execute(f"set role {role}".encode())
         assert len(connection.execute("select * from teams").fetchall()) == rows
+        assert connection.execute("select count_teams(), count_by_loop()").fetchall() == [(rows, 2 * rows)]
 
 
 @pytest.mark.parametrize("option", ["security_invoker", "security_invoker = on", "security_invoker = 1"])
@@ -246,7 +254,10 @@ async def test_a_policy_that_applies_is_followed(
     script = POLICY_OBJECTS + policies + "; alter table teams enable row level security"
     execute(url, script.format(r=prefix))
 
-    assert not passes("select * from teams", await reader(url, role=role.format(r=prefix)).read())
+    policy = await reader(url, role=role.format(r=prefix)).read()
+    assert not passes("select * from teams", policy)
+    assert not passes("select count_teams()", policy)
+    assert not passes("select count_by_loop()", policy)
 
 
 @pytest.mark.parametrize(
