@@ -37,6 +37,9 @@ def import_files(
     comments: Annotated[
         bool, typer.Option("--comments", help="Also comments on constraints, domains and enums.")
     ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove imported entries that the files no longer have.")
+    ] = False,
     yes: YesOption = False,
 ) -> None:
     """Import terms, metrics, joins, values and synonyms; show the change first."""
@@ -45,7 +48,10 @@ def import_files(
     from pgmcp.cli.context_changes import ImportRequest, import_entries
 
     import_entries(
-        ImportRequest(paths or [], _read_map(schema_map or []), comments), database=database, is_agreed=yes
+        ImportRequest(paths or [], _read_map(schema_map or []), comments),
+        database=database,
+        prune=prune,
+        is_agreed=yes,
     )
 
 

@@ -46,14 +46,17 @@ class ImportRequest:
     with_comments: bool
 
 
-def import_entries(request: ImportRequest, *, database: str | None, is_agreed: bool) -> None:
+def import_entries(request: ImportRequest, *, database: str | None, prune: bool, is_agreed: bool) -> None:
     """Run `pgmcp context import`.
+
+    Args:
+        prune: remove imported entries that the files no longer have.
 
     Raises:
         PgmcpError: nothing was written; the message says why.
         typer.Exit: the user declined.
     """
-    run_and_write(database, partial(find_entries, request), is_agreed=is_agreed)
+    run_and_write(database, partial(find_entries, request), prune=prune, is_agreed=is_agreed)
 
 
 async def find_entries(request: ImportRequest, session: Session) -> Imported:
@@ -122,9 +125,16 @@ async def explain(session: Session, sql: str) -> object:
 
 
 def run_and_write(
-    database: str | None, find: Callable[[Session], Awaitable[Imported]], *, is_agreed: bool
+    database: str | None,
+    find: Callable[[Session], Awaitable[Imported]],
+    *,
+    prune: bool = False,
+    is_agreed: bool,
 ) -> None:
     """Find entries, show the change of the context file, and write it once it is confirmed.
+
+    Args:
+        prune: remove imported entries that were not found again.
 
     Raises:
         PgmcpError: nothing was written; the message says why.
@@ -136,8 +146,10 @@ def run_and_write(
     with terminal.progress() as say:
         say("comparing with the database")
         imported = run_in_session(settings, find)
-    changes = plan_changes(path, next(iter(settings.databases)), imported.entries)
+    changes = plan_changes(path, next(iter(settings.databases)), imported.entries, prune=prune)
     _show(terminal, imported, changes)
+    if changes.vanished and not prune:
+        _show_vanished(terminal, changes.vanished)
     if not changes.difference:
         terminal.say(f"nothing to change in {path}")
         return
@@ -165,3 +177,11 @@ def _show(terminal: Terminal, imported: Imported, changes: Changes) -> None:
         terminal.say(f"  and {len(left_out) - MAX_SHOWN_REASONS} more")
     for text in imported.remarks:
         terminal.remark(text)
+
+
+def _show_vanished(terminal: Terminal, vanished: Sequence[str]) -> None:
+    terminal.say(f"imported before, and not found again ({len(vanished)}); --prune removes them:")
+    for line in vanished[:MAX_SHOWN_REASONS]:
+        terminal.say(f"  {escape_untrusted(line)}")
+    if len(vanished) > MAX_SHOWN_REASONS:
+        terminal.say(f"  and {len(vanished) - MAX_SHOWN_REASONS} more")

@@ -8,7 +8,7 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 from pgmcp.generation.context_edit import end_line, insert_below
 from pgmcp.generation.context_file import DatabaseContext, load_context
 from pgmcp.generation.verified import VerifiedQuestion, normalise
-from pgmcp.knowledge.entries import Entry, LeftOut, Section
+from pgmcp.knowledge.entries import Entry, LeftOut, Origin, Section
 from pgmcp.validation.references import words_of
 
 if TYPE_CHECKING:
     import yaml
 
-_MARK: Final = re.compile(r"#\s*from (?:dbt|ossie|cube|comments|draft) ([0-9a-f]{8})\s*$")
+_MARK: Final = re.compile(r"#\s*from (dbt|ossie|cube|comments|draft) ([0-9a-f]{8})\s*$")
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][\w.]*(?: [\w.]+)*")
 _NOT_TEXT: Final = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _REMARK: Final = " -- "
@@ -36,6 +36,7 @@ class Changes:
     Attributes:
         wanted: the contexts that the new text must parse to.
         kept: entries that were not imported because the file has its own.
+        vanished: first lines of imported entries that the sources of their kind no longer have.
     """
 
     path: Path
@@ -43,6 +44,7 @@ class Changes:
     after: str
     wanted: dict[str, DatabaseContext]
     kept: tuple[LeftOut, ...]
+    vanished: tuple[str, ...] = ()
 
     @property
     def difference(self) -> str:
@@ -62,16 +64,19 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """An entry of the file: its lines, and whether it is unchanged since its import."""
+    """An entry of the file: its lines, and the kind of source it is from; "" if a person changed it."""
 
     start: int
     end: int
     column: int
-    is_imported: bool
+    origin: str
 
 
-def plan_changes(path: Path, database: str, entries: Sequence[Entry]) -> Changes:
+def plan_changes(path: Path, database: str, entries: Sequence[Entry], *, prune: bool = False) -> Changes:
     """Return the changes that take over entries.
+
+    Args:
+        prune: remove the entries that vanished.
 
     Raises:
         SettingsError: the file cannot be read, or its layout allows no insertion.
@@ -82,10 +87,14 @@ def plan_changes(path: Path, database: str, entries: Sequence[Entry]) -> Changes
     merge = _Merge(before.splitlines(), context, database, path)
     for entry in entries:
         merge.take(entry)
+    vanished = merge.vanished({entry.origin for entry in entries} - {Origin.DRAFT})
+    if prune:
+        merge.remove(vanished)
     lines = merge.finish()
     after = "\n".join(lines) + "\n" if merge.has_changed else before
     wanted = {**contexts, database: merge.context} if merge.has_changed else contexts
-    return Changes(path, before, after, wanted, tuple(merge.kept))
+    names = tuple(f"{key[0]}: {merge.line_of(key)}" for key in vanished)
+    return Changes(path, before, after, wanted, tuple(merge.kept), names)
 
 
 class _Merge:
@@ -100,6 +109,7 @@ class _Merge:
         self._places = dict(_find_places(lines, context, database))
         self._replaced: dict[_Place, list[str]] = {}
         self._added: dict[Section, list[str]] = {}
+        self._taken: set[tuple[str, str]] = set()
         self._wordings = {
             normalise(wording): (verified.question, bool(verified.parameters))
             for verified in context.verified
@@ -114,6 +124,7 @@ class _Merge:
     def take(self, entry: Entry) -> None:
         """Add or update an entry, or keep the file's own."""
         stripped = replace(entry, name=entry.name.strip(), text=entry.text.strip())
+        self._taken.add(_key(stripped.section, stripped.name))
         fitting = self._without_known_wordings(stripped)
         if fitting is None:
             return
@@ -122,7 +133,7 @@ class _Merge:
         if place is None and key in self._known_keys():
             self._keep(fitting, "the context file has its own")
             return
-        if place is not None and not place.is_imported:
+        if place is not None and not place.origin:
             if not self._is_same(fitting):
                 self._keep(fitting, "the context file has its own")
             return
@@ -133,6 +144,21 @@ class _Merge:
         else:
             self._added.setdefault(fitting.section, []).extend(_lines_of(fitting))
         self.context = _with(self.context, fitting)
+
+    def vanished(self, origins: Collection[str]) -> list[tuple[str, str]]:
+        """Return the keys of unchanged entries of these origins that were not taken."""
+        places = self._places.items()
+        return [key for key, place in places if place.origin in origins and key not in self._taken]
+
+    def line_of(self, key: tuple[str, str]) -> str:
+        """Return an entry's first line, without its mark."""
+        return _MARK.sub("", self._lines[self._places[key].start]).strip().removeprefix("- ")
+
+    def remove(self, keys: Sequence[tuple[str, str]]) -> None:
+        """Remove entries; the heading of a section stays."""
+        for key in keys:
+            self._replaced[self._places[key]] = []
+            self.context = _without(self.context, key)
 
     def finish(self) -> list[str]:
         """Return the lines of the file with all changes."""
@@ -182,8 +208,9 @@ def _find_places(
             start, end = first.start_mark.line, end_line(last, lines)
             column = first.start_mark.column - (2 if section in (Section.JOINS, Section.VERIFIED) else 0)
             mark = _MARK.search(lines[start])
-            is_imported = mark is not None and mark[1] == _digest_in(context, section, name)
-            yield _key(section, name), _Place(start, end, column, is_imported)
+            is_imported = mark is not None and mark[2] == _digest_in(context, section, name)
+            origin = mark[1] if mark is not None and is_imported else ""
+            yield _key(section, name), _Place(start, end, column, origin)
 
 
 def _value_of(node: "yaml.Node | None", key: str) -> "yaml.Node | None":
@@ -240,6 +267,23 @@ def _with(context: DatabaseContext, entry: Entry) -> DatabaseContext:
             key = _key(entry.section, entry.name)
             name = next((each for each in texts if _key(entry.section, each) == key), entry.name)
             changed: dict[str, Any] = {entry.section.value: {**texts, name: entry.text}}
+            return replace(context, **changed)
+
+
+def _without(context: DatabaseContext, key: tuple[str, str]) -> DatabaseContext:
+    """Return the context without an entry."""
+    section = Section(key[0])
+    match section:
+        case Section.JOINS:
+            return replace(context, joins=tuple(each for each in context.joins if _key(section, each) != key))
+        case Section.VERIFIED:
+            others = (each for each in context.verified if _key(section, each.question) != key)
+            return replace(context, verified=tuple(others))
+        case _:
+            texts: dict[str, str] = dict(getattr(context, section))
+            changed: dict[str, Any] = {
+                section.value: {name: text for name, text in texts.items() if _key(section, name) != key}
+            }
             return replace(context, **changed)
 
 

@@ -156,3 +156,27 @@ async def test_without_a_connection_the_check_ends_with_the_error() -> None:
 
     with pytest.raises(ExecutionError, match="no connection"):
         await keep_what_plans([Entry(Section.TERMS, "a", "x", Origin.DBT, check="SELECT 1")], explain)
+
+
+def test_entries_that_their_source_no_longer_has_are_named_and_removed_on_request(path: Path) -> None:
+    comment = entry(Section.NOTES, "customers", "people", origin=Origin.COMMENTS)
+    write(plan_changes(path, "main", [*ENTRIES, comment]))
+    left = [each for each in ENTRIES if each.name in ("on", "Number of orders?")]
+
+    reported = plan_changes(path, "main", left)
+    pruned = plan_changes(path, "main", left, prune=True)
+    write(pruned)
+
+    assert reported.difference == ""
+    assert reported.vanished == pruned.vanished
+    assert pruned.vanished == (
+        'notes: "sales.\\"Old Orders\\"": "before 2020"',
+        'joins: "orders.buyer = customers.id -- at most one row of customers"',
+        'verified: question: "What is revenue?"',
+    )
+    context = load_context(path)["main"]
+    assert list(context.terms) == ["revenue", "on"]
+    assert list(context.notes) == ["orders", "customers"]
+    assert context.joins == ()
+    assert [verified.question for verified in context.verified] == ["How many orders?", "Number of orders?"]
+    assert plan_changes(path, "main", left).vanished == ()
