@@ -76,7 +76,7 @@ class BoundedRows:
         if reader is None:
             reader = self._reader = self._describe(result)
         elif result.ntuples == 0:
-            return  # the last part of nearly every result
+            return  # nearly every result ends with an empty part
         if self._outcome.truncated is None:
             rows = reader.read(result)
             if not self._take_whole(rows):
@@ -99,7 +99,7 @@ class BoundedRows:
         return choose_date_output(self._connection.facts.date_style, time_zone.decode("ascii", "replace"))
 
     def _take_whole(self, rows: list[list[Cell]]) -> bool:
-        """Add a part that is not near a limit, as almost all are; return whether it was added."""
+        """Add a whole part if no limit cuts it, which is the usual case; return whether it was added."""
         request, taken = self._request, self._rows
         if taken.row_count + len(rows) > request.max_rows:
             return False
@@ -114,10 +114,10 @@ class BoundedRows:
         return True
 
     def _fits_as_json(self, json_bytes: int, row_count: int) -> bool:
-        """Return whether a part certainly fits the limits, judged by its JSON, which is longer than its text.
+        """Return whether the length of a part's JSON is enough to know that the part fits the limits.
 
-        The length of the JSON is known anyway; counting the text costs as much as writing it. Once the text
-        of one part was counted, the text of all later parts is counted, too.
+        The JSON is longer than the text. Its length is already known, but counting the text takes as long as
+        writing it. After the text of one part was counted, the text of all later parts is counted, too.
         """
         request, taken = self._request, self._rows
         cells = (taken.row_count + row_count) * len(self._outcome.columns)

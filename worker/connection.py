@@ -119,8 +119,8 @@ def read_to_end(connection: ServerConnection, timeout_s: float) -> bool:
 def reset_if_needed(connection: ServerConnection) -> bool:
     """Return whether the session is clean; runs DISCARD ALL if needed.
 
-    A hardened server may refuse the functions that `worker.statement` cleans up with; then DISCARD ALL does
-    it. It is not sent behind a pooler, where it would reach another server connection, nor in a shared
+    `worker.statement` cleans up with functions that a hardened server may refuse. DISCARD ALL then cleans up
+    instead. It is not sent behind a pooler, where it would reach another server connection, nor in a shared
     session, where it would discard other clients' state.
     """
     if not connection.needs_reset or connection.facts.is_pooled:

@@ -182,7 +182,7 @@ class _Context:
 def _spell_out_inexact(rows: list[list[Cell]], column: int) -> None:
     numbers = _numbers(rows, column)
     if not numbers or (min(numbers) >= -MAX_EXACT_INTEGER and max(numbers) <= MAX_EXACT_INTEGER):
-        return  # as nearly always
+        return  # the usual case
     for row in rows:
         number = row[column]
         if isinstance(number, int) and not -MAX_EXACT_INTEGER <= number <= MAX_EXACT_INTEGER:
@@ -191,7 +191,7 @@ def _spell_out_inexact(rows: list[list[Cell]], column: int) -> None:
 
 def _spell_out_not_finite(rows: list[list[Cell]], column: int) -> None:
     if math.isfinite(sum(_numbers(rows, column))):
-        return  # as nearly always
+        return  # the usual case
     for row in rows:
         number = row[column]
         if isinstance(number, float) and not math.isfinite(number):

@@ -8,9 +8,10 @@ it shows (`pgmcp.untrusted`). Imports nothing of this project.
 import re
 from functools import cache
 
-# Unicode's Default_Ignorable_Code_Point (what a reader cannot see, the joiners, tag characters and variation
-# selectors used for smuggling included), the bidirectional controls, the line separators, the interlinear
-# annotations, and lone surrogates, which UTF-8 cannot carry. scripts/view/text.js has the same rules.
+# Unicode's Default_Ignorable_Code_Point: characters that a reader cannot see. The joiners are among them, and
+# so are the tag characters and variation selectors that can carry hidden text. Also the bidirectional
+# controls, the line separators, the interlinear annotations, and lone surrogates, which UTF-8 cannot encode.
+# scripts/view/text.js has the same rules.
 _INVISIBLE = (
     "\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"

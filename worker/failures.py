@@ -30,7 +30,7 @@ _CODE_BY_SQLSTATE_CLASS = {
 
 _ROLLED_BACK_CLASS = "40"
 _RUN_AGAIN = "the statement itself is correct: run it again"
-"""After a deadlock, or on a standby that had to catch up with its primary."""
+"""Hint after a deadlock, or on a standby that had to catch up with its primary."""
 
 # libpq gives no SQLSTATE for a refused connection, only the server's message.
 _AUTH_WORDS = re.compile(
@@ -43,8 +43,8 @@ _AUTH_WORDS = re.compile(
     # Errors of settings in the connection string.
     r"|configuration parameter|for parameter \"|parameter \".*\" (?:cannot be changed|requires)"
     r"|requires a value|to set parameter|command-line argument"
-    # Errors of the client's certificate. If the server's certificate is not trusted, the server refused
-    # nothing.
+    # Errors of the client's certificate. Errors of the server's certificate do not belong here, because they
+    # are not refusals by the server.
     r"|client certificate",
     re.IGNORECASE | re.MULTILINE,
 )

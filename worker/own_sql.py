@@ -34,7 +34,9 @@ FIRST_SETTINGS: Final = [("search_path", OWN_SEARCH_PATH)]
 
 
 def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], list[int]]:
-    """Return a SELECT that applies the settings in order to one transaction, its parameters and types.
+    """Return a SELECT that applies settings to one transaction, its parameters and their types.
+
+    The settings are applied in the given order.
 
     `CALLER_SCHEMAS_SETTING` gets the schemas of the search path that is set before it, as a JSON array. The
     functions that find them need no operator and no cast, which the database could have replaced.
@@ -63,7 +65,7 @@ def set_local(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], 
 
 
 def set_in_session(settings: Sequence[tuple[str, str]]) -> tuple[bytes, list[bytes], list[int]]:
-    """Return one SELECT that sets them until the session ends, its parameters and types."""
+    """Return a SELECT that applies settings until the session ends, its parameters and their types."""
     params = [text.encode("utf8", "surrogateescape") for setting in settings for text in setting]
     calls = [
         f"pg_catalog.set_config(${2 * place + 1}, ${2 * place + 2}, false)" for place in range(len(settings))
@@ -187,7 +189,10 @@ class _OwnExchange:
         return psycopg.OperationalError(_text(reason)) if reason is not None else None
 
     def read_answer(self) -> pq.abc.PGresult:
-        """Return the result of the next question: its third result, or the first error before that."""
+        """Return the answer to the next question, or the first error before the answer.
+
+        The answer is the third result, after those of BEGIN and the SELECT of the settings.
+        """
         results = self.read_until_syncs(2)
         answer = _first_error(results) or (results[2] if len(results) > 2 else None)
         if answer is None:

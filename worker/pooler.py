@@ -5,7 +5,7 @@ node was shut down, and serves no client from then on.
 
     the pid that libpq was told is not the backend's       PgBouncer and most others
     the client's port is not the one the server sees       something is in between: `SHOW POOL_VERSION`
-                                                           tells pgpool-II, which shows the backend's own pid
+                                                           finds pgpool-II, which shows the backend's own pid
     the backend runs without a postmaster, or its pid is 0   one session for all connections (PGlite)
 """
 

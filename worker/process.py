@@ -13,7 +13,7 @@ MAX_RESIDENT_MB: Final = 128
 
 _SMALL_RESULT_BYTES: Final = 64 << 10
 _MEASURED_EVERY: Final = 16
-"""Statements between two measurements; one takes 3 % of the worker's time for a `select 1`."""
+"""Statements between two measurements; a measurement takes 3 % of the worker's time for a `select 1`."""
 
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 
@@ -22,9 +22,9 @@ _PR_SET_PDEATHSIG: Final = 1
 
 
 def protect_stdio() -> None:
-    """Empty standard input and send standard output to stderr.
+    """Make standard input empty, and send standard output to stderr.
 
-    Code that prints can then not break a frame. The channel duplicates both descriptors before this call.
+    Then code that prints cannot break a frame. The channel duplicates both descriptors before this call.
     """
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -78,7 +78,7 @@ def _join(columns: Iterable[Iterable[str]]) -> str:
 
 
 def _is_clean(block: str, *, separators: int) -> bool:
-    """Return whether no cell needs an escape, as is nearly always so; one search through all cells."""
+    """Return whether no cell needs an escape, by one search through all cells; it is the usual case."""
     if not block.isascii():
         return False
     data = block.encode()

@@ -104,7 +104,7 @@ class ServerFacts:
         return limits
 
     def session_settings(self) -> list[tuple[str, str]]:
-        """Return the settings of a session that nobody else uses, for callers' statements."""
+        """Return the settings of a session that no other client uses, for callers' statements."""
         settings = session_settings(self.defaults, self.session_limits, self.encoding.client_encoding)
         return [*settings, *self._client_check()]
 

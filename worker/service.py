@@ -336,5 +336,8 @@ class Service:
 
 
 def _who_cancelled(elapsed_ms: float, statement_timeout_ms: int) -> FailureCode:
-    """Return whether the timeout or an administrator cancelled: both are 57014, in the server's language."""
+    """Return TIMEOUT if a cancelled statement reached its timeout, STATEMENT if an administrator ended it.
+
+    The SQLSTATE is 57014 in both cases, and the message is in the server's language, so the time decides.
+    """
     return FailureCode.TIMEOUT if elapsed_ms >= 0.9 * statement_timeout_ms else FailureCode.STATEMENT

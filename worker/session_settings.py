@@ -1,4 +1,4 @@
-"""Chooses the settings of sessions and transactions, and the limit if the role or database has one, too.
+"""Chooses the settings of sessions and transactions, and the smaller of the server's and pgmcp's limits.
 
 A caller's statement has the same meaning as in psql. The styles of dates, intervals and bytes and the search
 path are the role's, as `pg_settings.reset_val` gives them, regardless of the state of a pooled connection.
@@ -16,7 +16,7 @@ STATEMENT_TIMEOUT_MS: Final = 30_000
 """Default statement_timeout of a session."""
 
 MAX_LOCK_WAIT_MS: Final = 5_000
-"""lock_timeout: a read that waits longer is behind DDL in the lock's queue, and makes others wait."""
+"""lock_timeout. A read waits only for ACCESS EXCLUSIVE locks, which DDL and LOCK TABLE take."""
 
 TIMEOUT_SLACK_MS: Final = 20
 """A session's statement_timeout may be later than a statement's deadline by this much.
