@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 SHARE_RESERVED: Final = 4
-"""One worker in four is reserved. If there are only two workers, none is, because half of the capacity would
-be idle.
+"""One worker in four is reserved, and at least one. Of two workers, none is reserved, because half of the
+capacity would be idle.
 """
 
 _EXPRESS_WORKERS: Final = 2

@@ -105,7 +105,7 @@ class Connector:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 error = await self._try_to_connect(worker)
                 if error is not None and self._target.tunnel is not None and self._target.tunnel.has_ended:
-                    error = await self._try_to_connect(worker)  # through another tunnel
+                    error = await self._try_to_connect(worker)  # opens the tunnel again
         except TimeoutError:
             message = f"no connection within {OPEN_TIMEOUT_S:g} s"
             raise UnreachableError(message, hint=hint_for(message, CHECK_ADDRESS)) from None
@@ -150,7 +150,7 @@ class Connector:
             params={**target.params, **further},
             connect_timeout_s=target.connect_timeout_s,
             memory_limit_mb=self._memory_limit_mb,
-            # The password or the tunnel's port may have changed since.
+            # A later connection may need another password, or another port of the tunnel.
             reconnects=target.credentials is None and target.tunnel is None,
             statement_timeout_ms=round(target.statement_timeout_s * 1000),
         )

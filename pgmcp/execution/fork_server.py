@@ -1,6 +1,6 @@
 """Starts workers by forking a process that has already imported all modules (Linux).
 
-See `worker.fork_server` for its side of the conversation.
+`worker.fork_server` is the program of that process.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def can_fork() -> bool:
 class ForkedChild:
     """A worker forked by the fork server. It is not a child of this process, so a pidfd identifies it.
 
-    The socket is read and written without a transport of asyncio's, which takes 10 µs a call.
+    The socket is read and written without an asyncio transport, which would take 10 µs for each call.
     """
 
     def __init__(self, pid: int, pidfd: int, channel: socket.socket) -> None:

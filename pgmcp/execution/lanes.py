@@ -3,7 +3,7 @@
 general lane   all workers but the reserved ones; first come, first served
 express lane   the reserved workers; only statements that are cheap by the planner's estimate
 
-An estimate takes a round trip, which is useful only if long statements block the lane. Otherwise a place
+An estimate takes a round trip, which is worthwhile only if long statements block the lane. Otherwise a place
 becomes free sooner than the planner answers.
 
 No principal may take the last free place, so that one principal's statements never make all others wait.

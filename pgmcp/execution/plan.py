@@ -78,7 +78,7 @@ def _describe(node: dict[str, Any]) -> list[str]:
 
 
 class CheapShapes:
-    """A bounded set of shapes; the one that was not used for longest is removed first."""
+    """A bounded set of shapes; the least recently used one is removed first."""
 
     def __init__(self) -> None:
         self._shapes: OrderedDict[bytes, None] = OrderedDict()

@@ -67,8 +67,8 @@ class SharedSession:
         if not same:
             return
         logger.warning(
-            "all connections to %s share one session: pgmcp keeps its state for other clients; a statement "
-            "that cannot be stopped blocks all calls",
+            "all connections to %s share one session: pgmcp leaves the state of other clients in it; a "
+            "statement that cannot be stopped blocks all calls",
             self._database,
         )
         for each in (worker, *same):

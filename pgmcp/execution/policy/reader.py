@@ -1,8 +1,8 @@
 """Reads what one database's own objects call, from its catalog, for `FunctionPolicy`.
 
-Four statements that hardly look at ordinary tables, so that the first question to a huge database waits
-milliseconds for them, not seconds for the whole catalog. They work on servers 13 to 18 and for any role, and
-every name is qualified. One of them returns a row that changes when the policy has to be read again.
+The statements read little about ordinary tables. So the first question to a huge database waits milliseconds
+for them, not the seconds that the whole catalog takes. They work on servers 13 to 18 and for any role, and
+every name is qualified. One statement returns a row that changes when the policy has to be read again.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -34,8 +34,9 @@ from pgmcp.validation.functions import FunctionPolicy
 
 # pgmcp's own statements are resolved in pg_catalog alone, so the caller's path comes from a setting.
 # concat() needs no cast: `oid || xid` would use a cast to text that a superuser made.
-# Every row that is made or changed gets a new place or transaction: the same digest, the same objects.
-# Ordinary tables are left out: there can be many of them, and the policy does not look at them.
+# A row that is added or changed gets a new ctid or xmin, so an equal digest means that nothing has changed.
+# Ordinary tables without row security are left out, because there can be many of them. Those of their columns
+# that a policy depends on have pieces of their own.
 VERSION_PIECES: Final = (
     (
         "pg_proc",

@@ -1,7 +1,8 @@
 """Statements that read the facts that decide which function or operator a name means.
 
-If a database has no functions and operators of its own, nothing is read. The types of columns are read only
-if a name has several overloads, one of them the database's own.
+If a database has no functions, operators and domains of its own, nothing is read. The types of columns are
+read only if the database has an operator of its own, or a function that can be called with one argument or
+whose name has several overloads.
 """
 
 from typing import Final
@@ -10,9 +11,9 @@ from pgmcp.validation.shipped_lists import judged_by_types
 
 _JUDGED_BY_TYPES: Final = ", ".join(f"'{name}'" for name in judged_by_types())
 
-# The database's own functions and operators, without those of extensions; and the columns with the name of
-# such a function that `value.name` can call. A function of an extension counts as own if a shipped list
-# refuses it only for some types.
+# The database's own functions and operators, without those of extensions. But a function of an extension
+# counts as own if a shipped list refuses it only for some types. Also the columns that have the name of a
+# domain, or of such a function that `value.name` can call.
 _OWN: Final = f"""
 WITH RECURSIVE members (class, id) AS (
     SELECT d.classid, d.objid FROM pg_catalog.pg_depend AS d

@@ -43,7 +43,8 @@ _PG_CATALOG: Final = "pg_catalog"
 def mark(function: CatalogFunction, unreadable: Collection[str]) -> CatalogFunction:
     """Return the function, marked as unreadable if the role may not read what it does.
 
-    Among `internal` functions outside pg_catalog, only aggregates are described by pg_aggregate.
+    An aggregate has the language `internal`. So an `internal` function outside pg_catalog counts as an
+    aggregate, whose parts are in pg_aggregate.
     """
     is_aggregate = function.language == "internal" and function.schema != "pg_catalog"
     if "pg_proc" in unreadable or (is_aggregate and "pg_aggregate" in unreadable):

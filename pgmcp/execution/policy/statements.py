@@ -101,8 +101,9 @@ WHERE c.oid >= '16384' AND c.castfunc <> '0' AND c.casttarget >= '16384'"""  # n
 # Functions outside the system schemas, and functions of PostgreSQL that a user-defined operator, cast, domain
 # or aggregate calls. A CHECK's calls are read from its stored tree, because pg_depend leaves out PostgreSQL's
 # own functions; casts below 16384 came with the server. A cast is identified by the user-defined type that it
-# casts to; or that it casts from, if the statement names no type or one of PostgreSQL's. Procedures and
-# trigger functions cannot be called in a read. The constructors of ranges come with the type.
+# casts to. It is identified by the type that it casts from if a statement that uses it names no type, or a
+# type of PostgreSQL's. Procedures and trigger functions cannot be called in a read. The constructors of
+# ranges come with the type.
 FUNCTIONS: Final = rf"""
 WITH RECURSIVE operators (id, symbols) AS (
     SELECT o.oprcode::pg_catalog.oid, pg_catalog.json_agg(pg_catalog.json_build_array(
