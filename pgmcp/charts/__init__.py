@@ -1,16 +1,15 @@
 """The chart that fits a result: its choice, description, Vega-Lite specification and picture.
 
-chart            from rows to a chart: the way through the modules below
-columns          what a column can be, and its cells as numbers, moments, labels
-question         which measures the question asks for, by its words
-shape            which kind of chart fits, and its points
+chart            chooses the chart of a result, by the modules below
+columns          the role of each column, and its cells as numbers, moments, labels
+shape            which kind of chart fits, which measures the question names, and the points
 specification    the chart as Vega-Lite JSON
 theme            its colours, light and dark
 labels           numbers and moments as text, and the ticks of an axis of time
 description      the chart in words
 draw             the JSON as a PNG, from a child process
-drawing_process  that process
-illustration     the picture of an answer, and what the text says of it
+drawing_process  the program of that process
+illustration     the picture of an answer, and the note about it in the answer's text
 feature          the argument `chart`
 command_line     the option `--chart`
 

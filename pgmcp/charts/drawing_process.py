@@ -1,8 +1,9 @@
 """Draws one chart: Vega-Lite on standard input, PNG on standard output. Run as a file, never imported.
 
 vl-convert contains a JavaScript engine and much native code. So it runs in a separate process that has no
-secrets, cannot write files, opens no network address and always ends soon. This module imports no module of
-pgmcp, so that the process loads nothing of the front.
+secrets, opens no network address, cannot write files and always ends soon. Windows lacks the last two limits;
+there, the parent ends the process. This module imports no module of pgmcp, so that the process loads nothing
+of the front.
 """
 
 import contextlib
@@ -29,7 +30,7 @@ def main() -> None:
 
 
 def compress(picture: bytes) -> bytes:
-    """Return the same PNG in about a third of the bytes, because the library compresses fast, not well."""
+    """Return the same PNG in about a third of the bytes; the library prefers speed to a small size."""
     chunks = list(read_chunks(picture))
     pixels = zlib.compress(zlib.decompress(b"".join(data for name, data in chunks if name == b"IDAT")))
     head = [chunk for chunk in chunks if chunk[0] not in (b"IDAT", b"IEND")]

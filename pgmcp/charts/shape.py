@@ -61,7 +61,7 @@ class Shape:
             number without a label, the number itself.
         measures: what marks show; several only in a line chart without series.
         series: the column that colours marks.
-        left_out: measures that are not drawn: there is one axis for them, and no room or another scale.
+        left_out: measures that are not drawn, because there is no room, or their scale does not fit the axis.
     """
 
     kind: ChartKind

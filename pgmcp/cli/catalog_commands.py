@@ -194,7 +194,7 @@ KINDS_BY_COMMAND: Final[dict[str, Collection[TableKind]]] = {
 
 
 def is_wanted(table: Table, catalog: Catalog, command: BackslashCommand) -> bool:
-    r"""Return whether a command lists a table: `\dt` no views, and only names that match its pattern."""
+    r"""Return whether a command lists a table, by the table's kind (`\dt` lists no views) and the pattern."""
     if table.kind not in KINDS_BY_COMMAND[command.name]:
         return False
     if not command.argument:

@@ -3,7 +3,7 @@
 feature       registers the argument `export`, the settings and `--parquet`
 settings      the settings
 export        writes an answer's rows to a file, through a child process
-process       that process
+process       the program of that process
 parquet       rows as Parquet
 command_line  the option `--parquet`
 """

@@ -25,7 +25,7 @@ class MetricsPage:
     """
 
     def __init__(self) -> None:
-        """Prepare a page of its own registry.
+        """Prepare a page with its own registry.
 
         Raises:
             SettingsError: the exporter is not installed.

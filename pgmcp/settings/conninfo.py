@@ -106,7 +106,7 @@ def normalize(conninfo: str) -> str:
 
 
 def keywords(conninfo: str) -> frozenset[str]:
-    """Return the libpq keywords in a connection string, for a URL without hosts and dbname."""
+    """Return the libpq keywords in a connection string; the hosts and dbname of a URL are left out."""
     if not _URL.match(conninfo):
         return frozenset(_pairs(conninfo))
     url = _split(conninfo)

@@ -130,7 +130,7 @@ def _libpq_problems(settings: Settings, environ: Mapping[str, str]) -> Iterator[
 def _keep_highest_passwords(
     highest_first: Iterable[Mapping[SettingPath, Given]],
 ) -> Iterator[dict[SettingPath, Given]]:
-    """Yield the sources without passwords, and files and commands of such, that a higher source overrides."""
+    """Yield the sources; the password, its file and its command count only in the highest that has one."""
     decided: set[str] = set()
     for source in highest_first:
         given = {path for path in source if path[0] == "databases" and path[-1] in PASSWORD_FIELDS}
@@ -141,7 +141,7 @@ def _keep_highest_passwords(
 def _drop_overridden_url_files(
     highest_first: Iterable[Mapping[SettingPath, Given]],
 ) -> Iterator[dict[SettingPath, Given]]:
-    """Yield the sources without files of URLs whose URL a higher source overrides."""
+    """Yield the sources; a database's file with the URL is left out if a higher source has the URL itself."""
     decided: set[str] = set()
     for source in highest_first:
         yield {

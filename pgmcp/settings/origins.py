@@ -73,7 +73,7 @@ class Address:
         hosts: "db.example.com:5432", or several; and the bastion, if there is one.
         ssl_mode: the effective mode; libpq's default if unset.
         is_verified: whether that mode checks the server's certificate.
-        bastion: through which it is reached; "" for a direct connection.
+        bastion: the host through which it is reached by SSH; "" for a direct connection.
     """
 
     hosts: str

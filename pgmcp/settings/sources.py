@@ -240,7 +240,7 @@ def spec_of_path(path: SettingPath) -> SettingSpec | None:
 
 
 def _read_secret(given: Given, problems: list[str]) -> str:
-    """Return the text of the file that `given` names; "" after adding to the problems why there is none."""
+    """Return the text of the file that `given` names; if it cannot be read, add the reason and return ""."""
     try:
         return read_secret_file(Path(given.text.strip()))
     except ValueError as error:

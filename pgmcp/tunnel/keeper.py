@@ -1,9 +1,9 @@
 """Runs ssh for one tunnel: `python -P -m pgmcp.tunnel.keeper SOCKET PORT ssh …`.
 
 It writes a line to standard output when the tunnel is open: address and port of the relay, or `- 0` without
-one. It ends when ssh does, with its exit code, or when standard input does. One byte there means that no
-connection is in use; an end without it means that the front was killed, and that workers still need a moment
-to cancel their statements.
+one. It ends when ssh ends, with the exit code of ssh, or when standard input ends. The front first writes one
+byte there if no connection is in use. Without that byte, the front was killed, and workers still need a
+moment to cancel their statements.
 """
 
 import asyncio

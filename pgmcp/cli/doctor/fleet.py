@@ -43,9 +43,9 @@ def _kept_results(http: HttpSettings) -> CheckResult:
         return CheckResult(
             Status.WARN,
             check,
-            "each server keeps its results for itself: another one cannot give their next pages",
+            "each server stores its own results: another server cannot return their next pages",
             "set PG_MCP_HTTP_STATE_KEYS to the same keys on every server",
         )
     return CheckResult(
-        Status.OK, check, f"shared, sealed with the first of {len(http.state_key_list)} configured keys"
+        Status.OK, check, f"shared, encrypted with the first of {len(http.state_key_list)} configured keys"
     )

@@ -21,8 +21,8 @@ class HostFile:
     """A file as it was read.
 
     Attributes:
-        path: as it is known; a link stays one.
-        target: the file itself.
+        path: as the user or the host names it; it may be a symbolic link.
+        target: the file that `path` leads to.
         text: "" if there is none.
         status: None if there is none.
     """

@@ -298,7 +298,7 @@ class Conversation:
         return self._last
 
     def _need_success(self) -> Turn:
-        """Return the last turn; refuse it after a failure, whose result its rows would seem to be."""
+        """Return the last turn; refuse if an input has failed since: the rows would seem to be its result."""
         last = self._need_last()
         if self._failed is not None:
             earlier = shorten(last.question or " ".join(last.sql.split()), _MAX_NAMED_CHARACTERS)

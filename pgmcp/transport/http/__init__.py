@@ -5,7 +5,7 @@
 
 address        the listening address, and whether other machines can reach it
 connections    limits on the number and slowness of connections
-handshakes     TLS, counted from the start of the handshake
+handshakes     TLS handshakes, with a time limit and counted as connections
 app            paths, methods and errors
 unambiguous    requests that a proxy could read differently
 host_check     allow-lists of Host and Origin, and CORS for allowed origins
@@ -16,7 +16,7 @@ responses      other answers without the SDK
 sessions       what a host said in `initialize`, as the id of its session
 questions      requests to hosts on a call's stream, and their answers
 sdk_server     the surface as the SDK's handlers
-callers        who calls, as handlers need to know
+callers        the caller of a request, for the handlers
 changes        changed resources for `subscriptions/listen` streams
 health         /healthz and /readyz
 limits         limits of one client

@@ -105,8 +105,8 @@ class DirectCalls:
         """Return the plain tool call in a request; None if the SDK has to handle the request.
 
         Args:
-            takes_events: the client reads a stream.
-            may_ask: a host before 2026-07-28 may be asked on it.
+            takes_events: whether the client accepts an event stream.
+            may_ask: whether the call may ask a host before 2026-07-28 on that stream.
         """
         versions = headers.getlist(_VERSION_HEADER)
         version = versions[0] if len(versions) == 1 else ""

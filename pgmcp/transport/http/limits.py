@@ -65,7 +65,10 @@ class Shares:
 
     @contextmanager
     def use(self, principal: Principal | None) -> Iterator[bool]:
-        """Use one while the context is entered; False if the principal has no more. None: not counted."""
+        """Count one more use while the context is entered; yield False if the principal has no more left.
+
+        Without a principal, nothing is counted.
+        """
         if principal is None:
             yield True
             return

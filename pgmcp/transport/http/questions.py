@@ -30,7 +30,7 @@ Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
 """Sends a request with this method and these parameters; returns the result, None for an error."""
 
 MAX_RELAYED: Final = 100
-"""Questions that may wait for another server at a time: each uses a connection to Redis."""
+"""Maximum number of questions that wait for another server at a time; each uses a connection to Redis."""
 
 _PREFIX: Final = "question-"
 _SCOPE_KEY: Final = "pgmcp.ask"
@@ -88,7 +88,7 @@ class Questions:
     ) -> Any:
         """Send a request to the host, and return its result; None for an error.
 
-        If the call is cancelled or its time is over, the host is told that the question is withdrawn.
+        If the call is cancelled or times out, the host is notified that the question is withdrawn.
         """
         question = _key(principal, _PREFIX + secrets.token_urlsafe(18))
         answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

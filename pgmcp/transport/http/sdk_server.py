@@ -27,7 +27,7 @@ Answer = Callable[[Context, Any], Awaitable[dict[str, Any]]]
 T = TypeVar("T")
 
 _LAST_PROGRESS_TIMEOUT_S: Final = 1.0
-"""Maximum delay of an answer by progress notifications that are still to be sent."""
+"""How long an answer may wait for progress notifications that are still to be sent."""
 
 # Without sessions, clients before 2026-07-28 cannot be notified; prompts never change.
 _CAPABILITIES: Final[dict[str, Any]] = {
@@ -116,8 +116,8 @@ def _handler(answer: Answer) -> Any:
 async def _in_a_task_of_its_own(work: Awaitable[T]) -> T:
     """Run work that is cancelled only once, so that it can clean up.
 
-    The SDK cancels by anyio's scopes, which cancel every await until their end. They would also cancel the
-    work that stops a statement on the server.
+    The SDK cancels with anyio's scopes. A scope cancels every await until the scope ends, so it would also
+    cancel the work that stops a statement on the server.
     """
     task = asyncio.ensure_future(work)
     try:

@@ -1,7 +1,7 @@
 """The two eras of the protocol, and which of them a connection uses.
 
-`pgmcp.transport` defines the eras. The first `initialize`, or the first request that says in `_meta` who
-asks, decides which era the connection speaks.
+`pgmcp.transport` defines the eras. The first `initialize`, or the first request that describes its
+client in `_meta`, decides the era of the connection.
 """
 
 from collections.abc import Awaitable, Callable

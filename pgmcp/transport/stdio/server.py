@@ -54,7 +54,7 @@ class StdioServer:
 
     def _take(self, chunk: bytes) -> None:
         if self._lines.is_at_start and 1 < chunk.find(b"\n") + 1 == len(chunk) and chunk[0] == _BRACE:
-            self._take_text(chunk)  # one complete line, as nearly always
+            self._take_text(chunk)  # the usual case: one complete line
             return
         for line in self._lines.feed(chunk) if chunk else self._lines.end():
             self._take_line(line)

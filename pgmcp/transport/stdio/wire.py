@@ -18,7 +18,7 @@ from typing import Final
 
 MAX_LINE_BYTES: Final = 64 << 20
 MAX_UNREAD_BYTES: Final = 64 << 20
-"""Maximum of unread replies; above it, no further requests are read until the host reads."""
+"""Maximum bytes of unread replies; above it, no further requests are read until the host reads replies."""
 
 _READ_BYTES: Final = 256 << 10
 _STDERR: Final = 2

@@ -10,7 +10,7 @@ import httpx2
 from pgmcp.transport.http.authentication.principal import IssuerUnavailableError
 
 TIMEOUT_S: Final = 5.0
-"""For each wait; a whole answer may take twice as long."""
+"""Timeout of each wait; a whole answer may take twice as long."""
 
 MAX_BYTES: Final = 1 << 20
 
