@@ -54,9 +54,16 @@ def as_text(fitted: FittedAnswer, fence: str) -> str:
 
 
 def describe_provenance(answer: Answer) -> str:
-    """Return one line: the number of rows, the time, the database, and who wrote the SQL."""
+    """Return one line: the number of rows, the time, the database, and who wrote the SQL.
+
+    The time of a caller's own SQL is the statement's, as psql shows it; that of a question is the sum of its
+    stages.
+    """
     extent = _count_rows(answer.rows) if answer.rows else "not executed"
-    spent_ms = sum(answer.elapsed_ms.values())
+    if answer.source is Source.DIRECT and answer.rows:
+        spent_ms = answer.rows.elapsed_ms
+    else:
+        spent_ms = sum(answer.elapsed_ms.values())
     source = "direct SQL" if answer.source is Source.DIRECT else _name_source(answer)
     line = f"{extent}, {spent_ms:.0f} ms, database {escape_untrusted(answer.database)}, {source}"
     if not answer.tokens_in and not answer.tokens_out:

@@ -11,8 +11,11 @@ from pgmcp.execution.worker_process import WorkerProcess
 
 logger = logging.getLogger(__name__)
 
-MAX_DELAY_WITHOUT_WORKERS_S: Final = 2.0
-"""Longest delay between attempts at a limit of connections while callers wait and the pool has no worker."""
+MAX_DELAY_WITHOUT_WORKERS_S: Final = 5.0
+"""Longest delay between attempts at a limit of connections while callers wait and the pool has no worker.
+
+Each attempt is a line in the server's log.
+"""
 
 FREE_ATTEMPTS: Final = 2
 """Failures in a row that cause no delay, because a restart of the database causes one or two."""

@@ -264,6 +264,7 @@ class Request(Struct, kw_only=True):
         is_follow_up: the question refers to an earlier one, which follows it.
         follow_up: other readings that the caller can ask for.
         spent: the cost of the model's reply before one of its readings was chosen.
+        parsed: statements without a final ";" and what follows it, by their text as written.
     """
 
     call: Call
@@ -280,6 +281,7 @@ class Request(Struct, kw_only=True):
     is_follow_up: bool = False
     follow_up: tuple[str, ...] = ()
     spent: Choice | None = None
+    parsed: dict[str, str] = field(default_factory=dict)
 
     def charge(self, completion: Completion) -> None:
         """Add the cost of a model call."""
@@ -304,7 +306,7 @@ class Request(Struct, kw_only=True):
     ) -> Answer:
         """Return the answer made of this statement and its rows."""
         call, spent = self.call, self.spent or _NOTHING_SPENT
-        call.sql, call.source = sql, source
+        call.sql, call.source = self.parsed.get(sql.strip(), sql), source
         call.row_count = None if rows is None else len(rows.rows)
         return Answer(
             database=self.database.name,

@@ -76,6 +76,7 @@ class StatementRunner:
                 # Awaited even if it must be read first, because an unknown object may be dangerous.
                 policies = request.database.functions
                 statement = self._validate(sql, functions=policies.peek() or await policies.get())
+                request.call.sql = request.parsed[sql.strip()] = statement.text
                 _refuse_row_counts(request.database, statement)
             if request.return_type is ReturnType.SQL:
                 with self._tracer.stage(request.call, Stage.PLAN):

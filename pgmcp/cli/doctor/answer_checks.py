@@ -29,6 +29,52 @@ SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
 """Tables with rows, and whether the role can see their statistics, which row-level security hides."""
 
 
+_ROLE_SQL: Final = """
+SELECT pg_catalog.quote_ident(CURRENT_USER::pg_catalog.text), (
+  SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text)
+    FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
+   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+   GROUP BY n.nspname ORDER BY pg_catalog.count(*) DESC LIMIT 1)
+"""
+"""The role, and the schema that has most tables."""
+
+_VIEWS_WITHOUT_POLICIES_SQL: Final = """
+WITH RECURSIVE views AS (
+  SELECT c.oid, c.relowner, r.oid AS rule, c.relkind = 'v' AND EXISTS (
+           SELECT FROM pg_catalog.pg_options_to_table(c.reloptions) AS o
+            WHERE CASE o.option_name WHEN 'security_invoker' THEN o.option_value::pg_catalog.bool END)
+         AS is_callers
+    FROM pg_catalog.pg_class AS c
+    JOIN pg_catalog.pg_rewrite AS r ON r.ev_class = c.oid AND r.ev_type = '1'
+   WHERE c.relkind IN ('v', 'm') AND c.oid >= 16384::pg_catalog.oid
+), reads AS (
+  SELECT DISTINCT v.oid, v.relowner, v.is_callers, d.refobjid AS relation
+    FROM views AS v
+    JOIN pg_catalog.pg_depend AS d ON d.classid = 2618::pg_catalog.oid AND d.objid = v.rule  -- pg_rewrite
+         AND d.refclassid = 1259::pg_catalog.oid AND d.refobjid <> v.oid  -- pg_class
+), unfiltered (oid, relation) AS (
+  SELECT r.oid, r.relation
+    FROM reads AS r
+    JOIN pg_catalog.pg_class AS c ON c.oid = r.relation
+    JOIN pg_catalog.pg_roles AS o ON o.oid = r.relowner
+   WHERE NOT r.is_callers AND c.relrowsecurity AND pg_catalog.row_security_active(c.oid)
+     AND (o.rolsuper OR o.rolbypassrls
+          OR (NOT c.relforcerowsecurity AND pg_catalog.pg_has_role(r.relowner, c.relowner, 'USAGE')))
+   UNION
+  SELECT r.oid, u.relation FROM unfiltered AS u JOIN reads AS r ON r.relation = u.oid
+)
+SELECT pg_catalog.format('%I.%I', n.nspname, v.relname), pg_catalog.format('%I.%I', m.nspname, c.relname)
+  FROM unfiltered AS u
+  JOIN pg_catalog.pg_class AS v ON v.oid = u.oid
+  JOIN pg_catalog.pg_namespace AS n ON n.oid = v.relnamespace
+  JOIN pg_catalog.pg_class AS c ON c.oid = u.relation
+  JOIN pg_catalog.pg_namespace AS m ON m.oid = c.relnamespace
+ WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+   AND pg_catalog.has_any_column_privilege(v.oid, 'SELECT')
+ ORDER BY 1, 2
+"""
+
+
 async def check_statistics(context: CheckContext, check: str) -> CheckResult:
     """Check whether tables have planner statistics, which hints on values rely on."""
     needed = {"pg_stats", "row_security_active", "pg_relation_size"}
@@ -66,6 +112,8 @@ async def check_grants(context: CheckContext, check: str) -> CheckResult:
     """Report tables in the schemas of the role that it may not read, and policies that filter rows."""
     catalog = await context.database.schema.get()
     grants = await read_grants(context.fetch, catalog.scope.includes)
+    if not grants.readable:
+        return await _advise_to_grant(context, check)
     text = f"the role may read {len(grants.readable)} tables and views"
     if grants.policies:
         filtered = escape_untrusted(enumerate_some(describe_policies(grants.policies)))
@@ -79,6 +127,40 @@ async def check_grants(context: CheckContext, check: str) -> CheckResult:
         f"{escape_untrusted(enumerate_some(grants.unreadable))}",
         "leave it if they are hidden on purpose; otherwise run the script of `pgmcp setup-sql` again, which "
         "also grants what their owners add later",
+    )
+
+
+async def _advise_to_grant(context: CheckContext, check: str) -> CheckResult:
+    ((role, schema),) = await context.fetch(_ROLE_SQL)
+    names = (escape_untrusted(str(role)), escape_untrusted(str(schema or "public")))
+    return CheckResult(
+        Status.WARN,
+        check,
+        f"the role {names[0]} may read no table or view",
+        f"as the owner of the tables: GRANT USAGE ON SCHEMA {names[1]} TO {names[0]}; "
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA {names[1]} TO {names[0]}; and likewise for other schemas, "
+        "or run the script of `pgmcp setup-sql`",
+    )
+
+
+async def check_views_without_policies(context: CheckContext, check: str) -> CheckResult | None:
+    """Report readable views that show rows of tables which row-level security hides from the role."""
+    if {"pg_rewrite", "pg_depend", "pg_roles", "row_security_active"} & await find_unreadable(
+        context.fetch_rows
+    ):
+        return None
+    found = await context.fetch(_VIEWS_WITHOUT_POLICIES_SQL)
+    if not found:
+        return None
+    listed = escape_untrusted(enumerate_some([f"{view} (of {table})" for view, table in found]))
+    noun, verb = ("view", "shows") if len(found) == 1 else ("views", "show")
+    return CheckResult(
+        Status.WARN,
+        check,
+        f"{len(found)} readable {noun} of tables with row-level security {verb} all rows, because the "
+        f"policies do not apply to the view's owner: {listed}",
+        "ALTER VIEW … SET (security_invoker = true) applies the role's policies (PostgreSQL 15 and later; no "
+        "materialized views); or revoke SELECT on the view; or leave it if that is intended",
     )
 
 

@@ -18,6 +18,7 @@ from pgmcp.cli.doctor.answer_checks import (
     check_statistics,
     check_verified_questions,
     check_verified_tools,
+    check_views_without_policies,
 )
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.connection_checks import (
@@ -76,6 +77,7 @@ _LOGIN_CHECKS: Final[_Checks] = (
 _ANSWER_CHECKS: Final[_Checks] = (
     ("catalog", check_catalog, CHECK_TIMEOUT_S),
     ("grants", check_grants, CHECK_TIMEOUT_S),
+    ("row security", check_views_without_policies, CHECK_TIMEOUT_S),
     ("names", check_names, CHECK_TIMEOUT_S),
     ("patterns", check_patterns, CHECK_TIMEOUT_S),
     ("statistics", check_statistics, CHECK_TIMEOUT_S),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from testing.command_line import run, run_in_terminal
 from testing.mcp_server import server_environment
@@ -38,6 +39,27 @@ def test_words_that_are_nowhere_are_no_failure(shop_environment: dict[str, str],
 
     assert (done.returncode, done.stdout) == (0, b"")
     assert b"`pgmcp schema` without words lists all" in done.stderr
+
+
+def test_a_table_that_the_role_may_not_read_is_named_with_its_grant(
+    new_database: Callable[[], str], folder: Path
+) -> None:
+    url = new_database()
+    database = url.rpartition("/")[2]
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            f"""
+            create table salaries (id int); create table other (id int);
+            create role r_{database} login password 'p'; grant select on other to r_{database};
+            """.encode()
+        )
+        try:
+            reader = make_conninfo(url, user=f"r_{database}", password="p")
+            done = run(server_environment(reader), folder, "schema", "salaries")
+        finally:
+            connection.execute(f"drop owned by r_{database}; drop role r_{database}".encode())
+
+    assert f"GRANT SELECT ON public.salaries TO r_{database}" in done.stderr.decode()
 
 
 def test_a_database_without_tables_says_what_may_be_wrong(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 import trustme
+from psycopg.conninfo import make_conninfo
 
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.databases import examine_database
@@ -454,3 +455,34 @@ async def test_a_wildcard_that_matches_nothing_yet_is_a_warning(shop_url: str) -
     environ = {"PG_MCP_DATABASE_URL": shop_url, "PG_MCP_DATABASE_EXCLUDE_SCHEMAS": "tmp_*"}
 
     assert (await examine(environ))["database main: patterns"].status is Status.WARN
+
+
+async def test_a_role_without_grants_and_views_that_ignore_policies_are_warned_of(
+    new_database: Callable[[], str],
+) -> None:
+    url = new_database()
+    role = f"reader_{url.rpartition('/')[2]}"
+    reader = make_conninfo(url, user=role, password="p")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            f"""
+            create role {role} login password 'p';
+            create table tenants (id int, name text);
+            alter table tenants enable row level security;
+            create view all_tenants as select * from tenants;
+            create view own_tenants with (security_invoker) as select * from tenants;
+            """.encode()
+        )
+        try:
+            without = await examine({"PG_MCP_DATABASE_URL": reader})
+            connection.execute(f"grant select on all tables in schema public to {role}".encode())
+            granted = await examine({"PG_MCP_DATABASE_URL": reader})
+        finally:
+            connection.execute(f"drop owned by {role}; drop role {role}".encode())
+
+    assert without["database main: grants"].status is Status.WARN
+    assert f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}" in without["database main: grants"].hint
+    assert "database main: row security" not in without
+    assert granted["database main: row security"].status is Status.WARN
+    assert "public.all_tenants (of public.tenants)" in granted["database main: row security"].text
+    assert "own_tenants" not in granted["database main: row security"].text
