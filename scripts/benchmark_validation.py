@@ -1,9 +1,9 @@
-"""Measures the validator's processor time for honest statements, against limits, and for hostile ones.
+"""Measures the validator's processor time for honest and for hostile statements, and compares it with limits.
 
 python -m scripts.benchmark_validation
 
-Hostile statements of four sizes, up to the largest that is accepted, must take time in proportion to
-their size.
+The hostile statements have four sizes, up to the largest that the validator accepts. Their time must grow in
+proportion to their size.
 """
 
 import statistics
@@ -21,15 +21,15 @@ from testing.statements import honest_statements
 MAX_P50_MS: Final = 0.5
 MAX_P95_MS: Final = 5.0
 ROUNDS: Final = 5
-"""Rounds per statement; the fastest one counts, because other work of the machine slows the rest."""
+"""Rounds per statement. The fastest one counts, because other programs can slow the others."""
 
 
 SIZES: Final = tuple(MAX_BYTES // part for part in (8, 4, 2, 1))
 MAX_GROWTH: Final = 2.5
-"""Limit of the growth of the time when the size doubles, on average over the sizes."""
+"""Limit of the factor by which the time grows when the size doubles, on average over the sizes."""
 
 NEGLIGIBLE_MS: Final = 20.0
-"""Shorter times are not compared, because the clock is too coarse for them."""
+"""Shorter times are not compared, because the clock is too coarse to measure them."""
 
 # Beginning, repeated part, end of each repetition, end.
 SHAPES: Final = {
@@ -62,7 +62,7 @@ SHAPES: Final = {
 
 
 def make_policy() -> FunctionPolicy:
-    """Return a policy of a database with a function that is called like a column."""
+    """Return the policy of a database in which a function has the same name as a column."""
     calling = CatalogFunction("public", "status", "v", takes_one=True, takes_row=True)
     harmless = CatalogFunction(
         "public", "status", "s", min_arguments=2, max_arguments=2, argument_types=(23, 25)
@@ -72,7 +72,7 @@ def make_policy() -> FunctionPolicy:
 
 
 def make_statement(shape: tuple[str, str, str, str], size_bytes: int) -> str:
-    """Return a statement of a shape with a maximum length."""
+    """Return the longest statement of a shape within a maximum length."""
     before, repeated, closing, after = shape
     times = (size_bytes - len(before) - len(after)) // len(repeated + closing)
     return before + repeated * times + closing * times + after
@@ -84,7 +84,7 @@ def growth(times_ms: list[float]) -> float:
 
 
 def cpu_ms(sql: str, policy: FunctionPolicy) -> float:
-    """Return the CPU milliseconds of validating a statement, refused or not."""
+    """Return the CPU milliseconds that validating a statement takes, whether it is refused or not."""
     started_ns = time.process_time_ns()
     with suppress(SqlRejectedError):
         validate(sql, functions=policy)
@@ -106,7 +106,7 @@ def measure_hostile() -> int:
 
 
 def measure_honest() -> bool:
-    """Print the percentiles of honest statements; return whether one exceeds its limit."""
+    """Print the percentiles of the time for honest statements; return whether one exceeds its limit."""
     policy = FunctionPolicy()
     times_ms = sorted(min(cpu_ms(sql, policy) for _ in range(ROUNDS)) for sql in honest_statements())
     p50_ms = statistics.median(times_ms)

@@ -3,10 +3,10 @@
     uv run scripts/build_bundle.py                     # dist/pgmcp-<version>.mcpb
     uv run scripts/build_bundle.py --output some.mcpb
 
-The tool comes from npm, by name, into npm's own cache. The bundle holds the source and a `pyproject.toml`:
-when it is installed, the host's uv fetches the Python and the libraries that fit the user's machine (server
-type "uv" of manifest 0.4). Vendored libraries would tie a bundle to one system, one processor and one Python,
-for psycopg, postgast and msgspec are compiled.
+npm downloads the tool into its own cache. The bundle contains the source and a `pyproject.toml`. When a host
+installs it, the host's uv downloads a Python and the libraries for the user's machine (server type "uv" of
+manifest 0.4). Libraries inside the bundle would tie it to one operating system, processor and Python, because
+psycopg, postgast and msgspec are compiled.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _TEMPLATES: Final = Path(__file__).with_name("bundle")
 TOOL: Final = "@anthropic-ai/mcpb@2.1.2"
 _PACKAGES: Final = ("pgmcp", "worker")
 _PYTHON: Final = "3.13"
-"""The newest Python that the tests run on; compiled libraries may be missing for a newer one."""
+"""The newest Python that the tests run on. For a newer one, compiled libraries may not be available."""
 
 _PYPROJECT: Final = """\
 [build-system]
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def read_project() -> dict[str, Any]:
-    """Return the project table of pyproject.toml, and its build system's."""
+    """Return the tables `project` and `build-system` of pyproject.toml."""
     document = tomllib.loads((_ROOT / "pyproject.toml").read_text("utf-8"))
     return {**document["project"], "build-system": document["build-system"]}
 
@@ -89,7 +89,7 @@ def stage(folder: Path) -> None:
 
 
 def _render_pyproject(project: Mapping[str, Any]) -> str:
-    """Return the project without the developers' dependencies, which uv would install too."""
+    """Return a pyproject.toml without the developers' dependencies, which uv would install too."""
     # Strings and lists of strings are written the same in JSON and TOML.
     return _PYPROJECT.format(
         requires=json.dumps(project["build-system"]["requires"]),

@@ -5,8 +5,8 @@
     python scripts/build_view.py --install  only install packages into build/view, which git ignores
 
 The source is scripts/view. The result is committed, so that neither installing nor
-running pgmcp needs Node. Versions in scripts/view/package.json are exact, indirect
-ones too, so the same source gives the same bytes everywhere.
+running pgmcp needs Node. scripts/view/package.json names exact versions, also of
+indirect dependencies, so that the same source gives the same bytes everywhere.
 """
 
 import argparse
@@ -100,7 +100,7 @@ def build() -> View:
 
 
 def _digest(text: str) -> str:
-    """Return the hash source with which a content security policy allows exactly this text."""
+    """Return the hash with which a content security policy allows this text and no other."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 

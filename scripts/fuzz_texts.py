@@ -1,4 +1,4 @@
-"""Random texts for `scripts.fuzz_validator`; the same seed gives the same texts."""
+"""Generates random texts for `scripts.fuzz_validator`. The same seed gives the same texts."""
 
 import random
 import re
@@ -8,7 +8,7 @@ from typing import Final
 from testing.statements import attacks, honest_statements
 
 MAX_KNOWN_CHARACTERS: Final = 5_000
-"""Longer ones only slow down the search for others; tests look at them."""
+"""Longer texts would only slow down the search; unit tests cover them."""
 
 FORBIDDEN_CALLS: Final = (
     "pg_read_file('forbidden')",
@@ -18,7 +18,7 @@ FORBIDDEN_CALLS: Final = (
     "(select f.pg_read_file from unnest(array['forbidden']) as f)",
 )
 
-# `$` is an expression, `@` a query, `#` a name.
+# `$` stands for an expression, `@` for a query, `#` for a name.
 _EXPRESSIONS: Final = (
     "1", "'a'", "null", "#", "#.#", "now()", "($)", "- $", "not $", "$ + $", "$ || $", "$ -> $",
     "$ = any ($)", "$ between $ and $", "$ in ($, $)", "$ in (@)", "exists (@)", "(@)", "array(@)",
@@ -78,7 +78,7 @@ _WORDS: Final = """
     columns nested path '$' lateral explain analyze show into for update delete insert returning recursive
     E'\\'' U&'x' /* */ -- collate at time zone distinct default operator only tablesample window rows
     preceding current \x01 é \u2028 { } ? @ # % ^ & ~ !
-""".split()  # noqa: SIM905 - a hundred words in a column help nobody
+""".split()  # noqa: SIM905 - a hundred words would be hard to read, one per line
 
 
 class Grammar:
@@ -98,7 +98,7 @@ class Grammar:
         return (template[:chosen] + call + template[chosen + 1 :]).replace("\x00", "1")
 
     def _expand(self, sign: str, depth: int) -> str:
-        """Return text for a placeholder, in which each NUL marks a place for an expression."""
+        """Return the text of a placeholder; each NUL in it marks a place for an expression."""
         if depth <= 0:
             return "\x00" if sign == "$" else _LEAF_BY_SIGN[sign].replace("1", "\x00")
         written = []
@@ -110,7 +110,7 @@ class Grammar:
 
 
 def texts(seed: int) -> Iterator[tuple[str, bool]]:
-    """Yield random texts without end, each with whether it must be refused."""
+    """Yield endless pairs of a random text and whether it must be refused."""
     chance = random.Random(seed)  # noqa: S311 - it only has to be repeatable
     known = [text for text in attacks() + honest_statements() if len(text) < MAX_KNOWN_CHARACTERS]
     grammar = Grammar(chance)

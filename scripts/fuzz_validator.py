@@ -1,19 +1,19 @@
-"""Searches for texts that crash the validator, stall it, or pass it although they should not.
+"""Searches for texts that crash the validator, make it slow, or pass it although they must be refused.
 
     python -m scripts.fuzz_validator --seconds 600
 
-Child processes, which may die, try three kinds of text:
+Child processes validate the texts, because a crash ends the process. There are five kinds of text:
 
-- mutants of the attacks and honest statements: parts cut out, doubled, swapped, wrapped;
-- soup of the grammar's words;
-- statements built from a grammar with one forbidden call at a random place, which must be refused;
-- known statements with other literals. Two texts with the same template in `pgmcp.validation.memo`, of which
-  one would be remembered and one is refused, are a hole;
-- known statements with other names. Two texts with the same outline in `pgmcp.validation.outline`, of which
-  sqlglot takes one for a read and not the other, are one as well.
+- attacks and honest statements with parts removed, doubled, swapped or wrapped;
+- random sequences of the grammar's words;
+- statements built from a grammar, with one forbidden call at a random place, which must be refused;
+- known statements with other literals. It is a hole if, of two texts with the same template in
+  `pgmcp.validation.memo`, one would be remembered as accepted and the other is refused;
+- known statements with other names. It is a hole if sqlglot accepts only one of two texts that have the same
+  outline in `pgmcp.validation.outline`.
 
-Of each text, the quick estimate in `pgmcp.validation.bounds` must pass nothing that the lexer refuses, and
-the quick tokenizer for the second grammar must give the tokens of sqlglot's own.
+For each text, the quick estimate in `pgmcp.validation.bounds` must accept nothing that the lexer refuses, and
+the quick tokenizer for the second grammar must return the same tokens as sqlglot's tokenizer.
 
 The seed is printed; the same seed gives the same texts.
 """
@@ -34,7 +34,7 @@ from pgmcp.validation.memo import template_of
 from scripts.fuzz_texts import texts
 
 MAX_CPU_S: Final = 0.2
-"""The design's gate for any text of up to 64 KB."""
+"""The time limit for any text of up to 64 KB."""
 
 _MAX_TEMPLATES: Final = 200_000
 
@@ -48,7 +48,7 @@ def judge(text: str, *, must_be_refused: bool) -> str:
         outcome = "SLIPPED THROUGH" if must_be_refused else "accepted"
         is_remembered = statement.kind is StatementKind.QUERY and not statement.depends_on_literals
     except SqlRejectedError as error:
-        # A refusal because of the syntax does not show whether the call is found.
+        # A refusal because of the syntax does not show whether the validator finds the call.
         outcome = (
             "refused" if "pg_read_file" in str(error) or not must_be_refused else "refused for its syntax"
         )
@@ -62,7 +62,7 @@ def judge(text: str, *, must_be_refused: bool) -> str:
 
 
 def _estimate_agrees(text: str) -> bool:
-    """Return whether the lexer trims a text as the quick estimate does, if that is sure of it."""
+    """Return whether the lexer agrees with the quick estimate; true if the estimate gives no result."""
     try:
         bounds._check_characters(text)
     except SqlRejectedError:
@@ -75,7 +75,7 @@ def _estimate_agrees(text: str) -> bool:
 
 
 def _tokenizers_agree(text: str) -> bool:
-    """Return whether sqlglot finds the same tokens as the quick tokenizer, if that can read the text."""
+    """Return whether both tokenizers give the same tokens; true if the quick one cannot read the text."""
     from pgmcp.validation import sqlglot_parser
 
     quick = None if sqlglot_parser._UNPLAIN.search(text) else sqlglot_parser._tokenize_plain(text)
@@ -91,7 +91,7 @@ _readings: dict[str, bool] = {}
 
 
 def _outlines_agree(text: str) -> bool:
-    """Return whether sqlglot accepts all texts with the same outline as one read, or none of them."""
+    """Return whether sqlglot judges this text like the earlier texts with the same outline."""
     from pgmcp.validation import outline, second_opinion
 
     outlined = outline.outline_of(text.strip())
@@ -110,7 +110,7 @@ _verdicts: dict[str, set[str]] = {}
 
 
 def _agrees_with_siblings(text: str, outcome: str, *, is_remembered: bool) -> bool:
-    """Return whether no text is refused that has the template of a remembered, accepted one."""
+    """Return false if one text of a template was remembered as accepted and another one was refused."""
     template = template_of(text.strip())
     if template is None or outcome not in ("accepted", "refused"):
         return True
@@ -129,7 +129,7 @@ def _judge_all(pipe: Connection) -> None:
 
 
 class Child:
-    """A process that validates texts, and is replaced if it dies."""
+    """A process that validates texts. If it dies, a new one takes its place."""
 
     def __init__(self) -> None:
         self._start()
@@ -158,7 +158,7 @@ class Child:
         self._process = context.Process(target=_judge_all, args=(other,), daemon=True)
         self._process.start()
         other.close()
-        self._pipe.send(("select 1", False))  # loads the grammars before a text's time is measured
+        self._pipe.send(("select 1", False))  # loads the grammars before a text is timed
         self._pipe.recv()
 
 

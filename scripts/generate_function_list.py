@@ -2,17 +2,18 @@
 
     python scripts/generate_function_list.py URL [URL ...]
 
-Give a superuser URL for each supported major, or several where one server has
-extensions that the other lacks; each should be an empty database whose server
-can install its contrib extensions. Writes `pgmcp/validation/builtin_functions.tsv`
-and `extension_functions.tsv`, one function name per line, sorted, so that a new
-major version shows as a reviewable diff. The first line of each file names the servers
-it was made from; a function that only some of them have names their major versions.
+Give a superuser URL for each supported major version, or several if servers have
+different extensions. Each URL should name an empty database, and its server must be
+able to install its contrib extensions. The script writes
+`pgmcp/validation/builtin_functions.tsv` and `extension_functions.tsv`: one function name
+per line, sorted, so that a new major version gives a reviewable diff. The first line of
+each file names the servers. Each function has the major versions that contain it, or the
+reason of a manual verdict.
 
-A function is allowed when every overload of it is immutable or stable, or its
-name is listed in `_HARMLESS_VOLATILE`, and no row of `_REFUSED_NAMES`
-names it. A refused function carries the reason; the reasons
-are `pgmcp.validation.refusal_reasons.RefusalReason`. Where majors disagree, the refusal stays.
+A function is allowed if queries can call it, every overload of it is immutable or stable
+or its name is in `_HARMLESS_VOLATILE`, and no pattern in `_REFUSED_NAMES` matches it. A
+refused function has a reason from `pgmcp.validation.refusal_reasons.RefusalReason`. If
+major versions differ, the function is refused.
 """
 
 import re
@@ -28,7 +29,7 @@ from scripts.documented_functions import DOCUMENTED
 
 _VALIDATION = Path(__file__).parent.parent / "pgmcp" / "validation"
 
-# Regular expressions; the first match wins. `name/2` is the overload with two arguments only.
+# Regular expressions; the first match wins. `name/2` is only the overload with two arguments.
 _REFUSED_NAMES: tuple[tuple[Reason, str], ...] = (
     (Reason.SLEEP, r"pg_sleep.*"),
     (
@@ -97,7 +98,7 @@ _HARMLESS_VOLATILE = (
     r"random|random_normal|normal_rand|gen_random_uuid|uuidv4|uuidv7|clock_timestamp|timeofday",
     r"array_sample|array_shuffle",
     r"gen_salt|gen_random_bytes|pgp_(sym|pub)_encrypt(_bytea)?|uuid_generate_v(1|1mc|4)",
-    # volatile in 13 and 14 only: `timetz AT TIME ZONE` asks the clock for today's offset
+    # volatile only in 13 and 14: `timetz AT TIME ZONE` reads the clock to find today's offset
     r"timezone",
     # sizes and partitions
     r"pg_(relation|table|indexes|total_relation|database|tablespace)_size|pg_partition_(tree|ancestors)",
@@ -114,7 +115,7 @@ _HARMLESS_VOLATILE = (
     r"pg_get_backend_memory_contexts|pg_get_aios|pg_get_sequence_data|pgstat.*|pg_relpages|pg_freespace|pg_visibility.*|pg_buffercache.*",
 )
 
-# Calls of these argument or result types are made by the server itself, never by a query.
+# Only the server itself calls functions with these argument or result types; a query cannot.
 _INTERNAL_TYPES = ["internal", "cstring", "trigger", "event_trigger", "language_handler"] + [
     f"{kind}_handler" for kind in ("fdw", "index_am", "table_am", "tsm")
 ]
@@ -164,7 +165,7 @@ class ListedFunction:
     refused_type: str = ""
 
     def refuse(self, refusal: Reason, argument_count: int | None) -> None:
-        """Keep the first reason: overloads and majors can only narrow the list."""
+        """Refuse the function, and keep the first reason; further overloads and majors only add refusals."""
         if self.refusal is None:
             self.refusal, self.refused_argument_count = refusal, argument_count
         elif self.refused_argument_count != argument_count:
@@ -194,7 +195,7 @@ class ListedFunction:
 def classify(
     name: str, arguments: int, *, volatile: bool, internal: bool
 ) -> tuple[Reason | None, int | None]:
-    """Return the reason of a refusal or None, and the argument count if only one overload is refused."""
+    """Return the reason of a refusal or None, and the argument count if a pattern names only one overload."""
     bare = name.removeprefix("information_schema.")
     for refusal, pattern in _REFUSED_NAMES:
         if re.fullmatch(pattern, bare):
@@ -209,7 +210,7 @@ def classify(
 
 
 def install_extensions(connection: psycopg.Connection) -> None:
-    """Install every extension of the server that a superuser can install without preparation."""
+    """Install every extension that a superuser can install without preparation; report the others."""
     names = connection.execute("SELECT name FROM pg_available_extensions ORDER BY name").fetchall()
     for (name,) in names:
         try:
@@ -224,7 +225,7 @@ class ReadServer:
 
     Attributes:
         version: PostgreSQL's version number, 180004 for 18.4.
-        overloads: name, argument count, whether volatile, whether internal, extension.
+        overloads: (name, argument count, whether volatile, whether internal, extension) of each overload.
     """
 
     version: int

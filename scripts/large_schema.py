@@ -4,9 +4,9 @@
     uv run scripts/large_schema.py --tables 10000 --tokens 8000 --json report.json
     uv run scripts/large_schema.py --tables 2000 --url postgresql://…   # in an empty database, which is kept
 
-Asks eighty questions whose tables are known (`scripts/large/questions.txt`). A question is complete if the
-prompt shows all tables that it needs with their columns, including tables that only join others. The model is
-scripted, so no data is sent anywhere.
+The script asks the questions of `scripts/large/questions.txt`, which names the tables that each one needs. A
+question is complete if its prompt shows all these tables with their columns, including tables that only join
+others. The model is scripted, so no data leaves the machine.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def open_database(url: str | None) -> Iterator[str]:
 def make(
     url: str, table_count: int, seed: int, console: Console, *, is_filled: bool = False
 ) -> tuple[str, float]:
-    """Create the tables; return the URL of a role that may read them, and the duration in seconds."""
+    """Create the tables; return the URL of a role that may read them, and how many seconds this took."""
     tables = grow(read_company(), table_count, seed=seed)
     start_s = time.perf_counter()
     with console.status("") as status:

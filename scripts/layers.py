@@ -1,9 +1,9 @@
-"""Prints what each layer stops with the others off: the table of docs/threat-model.md.
+"""Prints what each protection layer stops while the other layers are off: the table of docs/threat-model.md.
 
     python -m scripts.layers
 
 Runs every statement of `tests/data/attacks` and `tests/data/traps` on a scratch cluster, whose state is
-compared before and after. Takes some minutes, because it finds the statements with an effect by bisection.
+compared before and after. This takes some minutes, because bisection finds the statements that had an effect.
 """
 
 import asyncio
@@ -31,10 +31,10 @@ from testing.attacked_cluster import SERVER_SETTINGS, Target, build_target
 from testing.statements import attacks_by_category
 
 TIMEOUT_S: Final = 0.5
-"""Enough for every statement that does not wait on purpose."""
+"""Long enough for every statement except those that wait on purpose."""
 
 USED_UP_NUMBER: Final = "next transaction id"
-"""A rolled-back statement may use it up. That alone counts only in `test_attacks`, not here."""
+"""A statement that is rolled back can still use up a number. Only `test_attacks` counts that as an effect."""
 
 _WORDS_BY_CATEGORY = {
     "aimed": "Aimed at the test cluster's own secrets, files, sequences and sessions",
@@ -56,7 +56,7 @@ _WORDS_BY_CATEGORY = {
 
 @dataclass(frozen=True)
 class Layer:
-    """The layers that are on, and the role."""
+    """A combination of layers that are on, and the role that runs the statements."""
 
     title: str
     role: str
@@ -117,7 +117,7 @@ async def tabulate(target: Target) -> str:
 def main() -> None:
     """Print the table, and the statements that got through to standard error."""
     with tempfile.TemporaryDirectory(prefix="pgmcp-layers-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # as root, the server runs as another user, who has to come through
+        Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         cluster = EmbeddedPostgres(Path(folder), settings=SERVER_SETTINGS)
         try:
             sys.stdout.write(asyncio.run(tabulate(build_target(cluster.start()))))

@@ -2,9 +2,9 @@
 
     python scripts/prepare_clients.py
 
-Creates two virtual environments and two folders of npm packages in `PGMCP_CLIENTS_DIR` or the user's cache
-folder. Keeps clients that are already installed in the right version. Needs uv or pip, and npm for the
-Inspector and the suite. Tests are skipped if their client is not installed.
+The script creates two virtual environments and two folders of npm packages in `PGMCP_CLIENTS_DIR` or the
+user's cache folder. It keeps clients that are already installed in the right version. It needs uv or pip, and
+npm for the Inspector and the suite. Tests are skipped if their client is not installed.
 """
 
 import os

@@ -115,7 +115,7 @@ def _variable(spec: SettingSpec) -> str:
 
 
 def _range(spec: SettingSpec) -> str:
-    """Return the allowed values: those of a list, or the range of a number with its unit."""
+    """Return the allowed values: a list of values, or the range of a number with its unit."""
     if spec.allowed.startswith("one of "):
         return f" ({spec.allowed.removeprefix('one of ')})"
     bounds = re.search(r"number(?: of (?P<unit>.+))? from (?P<least>\S+) to (?P<most>\S+)$", spec.allowed)

@@ -1,1 +1,1 @@
-"""Files of a bundle (.mcpb) in addition to the two packages."""
+"""Files that a bundle (.mcpb) contains in addition to the packages pgmcp and worker."""

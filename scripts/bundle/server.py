@@ -1,4 +1,4 @@
-"""Starts pgmcp from an unpacked bundle; a host runs it with uv, which created the environment next to it."""
+"""Starts pgmcp from an unpacked bundle. A host runs this file with uv, which creates the environment."""
 
 from pgmcp.__main__ import main
 

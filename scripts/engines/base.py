@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class MissingEngineError(Exception):
-    """The engine is not available here; the text says why."""
+    """The engine is not available here; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Target:
     """A running engine with its test tables.
 
     Attributes:
-        url: for pgmcp.
-        direct_url: with a superuser and without a pooler; "" if all connections share one session.
+        url: URL for pgmcp.
+        direct_url: URL of the superuser without a pooler; "" if all connections share one session.
         reads: further statements that must succeed, such as calls of an extension's functions.
         max_connections: maximum number of concurrent connections.
     """
@@ -28,11 +28,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Engine:
-    """A row of the table.
+    """An engine or pooler: a row of the table.
 
     Attributes:
-        version: of the engine or pooler; the server reports PostgreSQL's version.
-        start: starts it with its tables; raises MissingEngineError if it is not available.
+        version: version of the engine or pooler; the server itself reports PostgreSQL's version.
+        start: starts the engine with its tables; raises MissingEngineError if it is not available.
     """
 
     key: str

@@ -1,4 +1,4 @@
-"""Examines one engine: runs `pgmcp doctor`, and calls over stdio as a host sends them."""
+"""Examines one engine with `pgmcp doctor` and with calls over stdio, as a host sends them."""
 
 import json
 import tempfile
@@ -23,7 +23,7 @@ SEEN_WITHIN_S: Final = 10.0
 _READ: Final = "select id, label from engine_check order by id limit 3"
 _ROWS: Final = [[1, "label 1"], [2, "label 2"], [3, "label 3"]]
 _MISTAKE: Final = "select lable from engine_check"
-# Some seconds of work in a nested loop, which an engine without a timer also finishes.
+# Some seconds of work in a nested loop. It ends even on an engine that has no statement timeout.
 _SLOW: Final = (
     "select count(*) from generate_series(1, 10000) as a, generate_series(1, 5000) as b "
     "where a + b * 7 % 5 = 3"
@@ -62,7 +62,7 @@ def examine(engine: Engine) -> Row:
             _run_calls(row, target)
     except MissingEngineError as error:
         row.missing = str(error)
-    except Exception as error:  # the other engines must still be examined
+    except Exception as error:  # so that the other engines are still examined
         row.missing = f"the run ended with {type(error).__name__}: {' '.join(str(error).split())[-300:]}"
     return row
 
@@ -135,7 +135,7 @@ def _run_cancel(row: Row, server: RawServer, target: Target) -> None:
 
 
 def _wait(is_so: Callable[[], bool], what: str = "") -> bool:
-    """Wait for a condition; without a name for it, return False if it does not hold in time."""
+    """Wait for a condition. If it does not hold in time, raise with the text `what`; for "", return False."""
     try:
         until(is_so, what, SEEN_WITHIN_S)
     except AssertionError:

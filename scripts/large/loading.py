@@ -1,4 +1,4 @@
-"""Creates the tables in PostgreSQL in batches, and inserts a few rows with the columns' values."""
+"""Creates the tables in PostgreSQL in batches, and inserts a few rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
@@ -13,7 +13,7 @@ TABLES_IN_BATCH: Final = 200
 
 _ROWS: Final = 40  # of a table whose columns list values
 
-# A key is the row's number, so that all references are valid.
+# A key is the number of the row, so that all references are valid.
 _VALUE_BY_TYPE: Final = {
     "bigint": "number",
     "boolean": "number % 2 = 0",
@@ -33,10 +33,10 @@ def load(
     """Create the tables, and analyse those that have rows.
 
     Args:
-        url: of an empty database, with its owner.
+        url: URL of an empty database, with its owner as the role.
         tables: from `growth.grow`.
-        progress: called with the number of created tables, and of all tables.
-        is_filled: whether all columns have rows and so statistics; partitioned tables have none.
+        progress: called with the number of tables created so far and the number of all tables.
+        is_filled: whether all tables get rows, and so statistics; partitioned tables get none.
     """
     with psycopg.connect(url, autocommit=True) as connection:
         schemas = dict.fromkeys(table.schema for table in tables)
@@ -47,7 +47,7 @@ def load(
             progress(start + len(batch), len(tables))
         for table in tables:
             _run(connection, _fill(table, is_filled=is_filled))
-        # References follow, because now all referenced tables exist.
+        # Add the references last, when all referenced tables exist.
         key_by_table = {(table.schema, table.name): table.columns[0].name for table in tables}
         for start in range(0, len(tables), TABLES_IN_BATCH):
             batch = tables[start : start + TABLES_IN_BATCH]

@@ -1,7 +1,7 @@
 """Measures pgmcp with a large schema: time and memory of reading it, and the content of prompts.
 
-Everything is measured from outside, with a server as a host starts it and a scripted endpoint that stores the
-prompts.
+All measurements are made from outside: the server is started as a host starts it, and a scripted endpoint
+stores the prompts.
 """
 
 import re
@@ -21,14 +21,14 @@ from scripts.load.client import StdioServer
 from testing.openai_endpoint import ScriptedEndpoint, sql
 
 _MARK: Final = "select 1 as nothing"
-_REFRESHES: Final = 3  # the old and the new schema are both in memory then
+_REFRESHES: Final = 3  # during a refresh, both the old and the new schema are in memory
 _CONFIGURED: Final = {
     "OPENAI_MODEL": "scripted",
     "OPENAI_API_KEY": "scripted",
     "RATE_LIMIT_ENABLED": "false",
     "DATABASE_NAME": "company",
 }
-# A table is shown as `schema.name(column type, …)` at the beginning of a line, after a word for a view.
+# A line of the prompt begins with `schema.name(column type, …)`; for a view, one or two words come before it.
 _SHOWN = re.compile(r"^(?:[a-z]+ ){0,2}([\w\".]+)\(", re.MULTILINE)
 
 
@@ -38,7 +38,7 @@ class Missing:
 
     Attributes:
         is_subject: the question mentions it; otherwise it only joins others.
-        is_named: it is in the list of further names, without its columns.
+        is_named: the prompt lists its name without its columns.
     """
 
     table: str
@@ -69,9 +69,9 @@ class Run:
     Attributes:
         introspection_s: duration of reading the schema.
         refresh_s: median duration of reading it again.
-        idle_mb: memory of the front process before; 0 if the system does not report it.
-        read_mb: its peak until the schema was read.
-        front_mb: its peak until all questions were answered and the schema was read again several times.
+        idle_mb: memory of the front process before the schema was read; 0 if the system does not report it.
+        read_mb: peak of that memory until the schema was read.
+        front_mb: peak until all questions were answered and the schema was read again several times.
     """
 
     budget_tokens: int
@@ -99,7 +99,7 @@ class Run:
 
     @property
     def most_tokens(self) -> int:
-        """The longest prompt."""
+        """The number of tokens of the longest prompt."""
         return max(prompt.tokens for prompt in self.prompts)
 
 
@@ -113,7 +113,7 @@ async def measure(
     """Ask a new server all questions and measure its prompts.
 
     Args:
-        environment: of the server, without its database and its model.
+        environment: variables of the server, except those of its database and its model.
         folder: an empty folder to run in.
     """
     with ScriptedEndpoint() as endpoint:
@@ -129,7 +129,7 @@ async def measure(
         try:
             await server.execute(
                 "select 1"
-            )  # so that modules loaded by the first statement are not measured as the schema's
+            )  # so that memory of the modules that the first statement loads is not counted as the schema's
             idle_mb = processes.resident_mb(server.pid) if processes.IS_LINUX else 0.0
             introspection_s = await _read_schema(server)
             read_mb = _peak_mb(server)

@@ -34,7 +34,7 @@ def as_json(scales: Sequence[Scale]) -> dict[str, Any]:
 
 
 def show(scales: Sequence[Scale], console: Console) -> None:
-    """Print the figures, and below them each question that lacks a table."""
+    """Print the figures, and below them each question whose prompt lacks a table."""
     headings = ("tables", "tokens", "complete", "tables found", "longest", "shown")
     table = Table(*headings, "read, again", "front, idle, read, most", "prompt, first, p50")
     for column in table.columns:

@@ -13,7 +13,7 @@ _POLL_S: Final = 0.002
 
 
 class Activity:
-    """Observes the sessions with one application name, also while the name has a principal's after it.
+    """Observes the sessions with one application name, also when a principal's name follows it.
 
     Its role must be allowed to see them.
     """
@@ -42,7 +42,7 @@ class Activity:
             self._connection.close()
 
     def _ask(self, query: str) -> list[tuple[Any, ...]]:
-        """Query; if the database was restarted meanwhile, query again on a new connection."""
+        """Run a query; if the database was restarted meanwhile, run it again on a new connection."""
         sessions = "pg_stat_activity where (application_name = %s or starts_with(application_name, %s))"
         text = query.format(sessions=sessions).encode()
         names = (self._name, f"{self._name} ")

@@ -32,10 +32,10 @@ class Effort:
     """The extent of the measurements.
 
     Attributes:
-        is_quick: only check that everything runs; there are too few figures to judge.
+        is_quick: only check that everything runs; the figures are too few to be judged.
         soak_s: maximum duration of a soak.
-        soak_statements: how many statements it runs, if there is time.
-        servers: how many servers share the calls over HTTP, one measurement each.
+        soak_statements: number of statements of a soak, if there is time for them.
+        servers: numbers of servers that share the calls over HTTP; each number is one measurement.
     """
 
     is_quick: bool
@@ -53,7 +53,7 @@ class Bench:
     """The environment of a run.
 
     Attributes:
-        conninfo: with the measured role; its sessions have the application name that `activity` observes.
+        conninfo: connects with the measured role and with the application name that `activity` observes.
         cluster: the PostgreSQL, if the run started it and may restart it.
         folder: servers run in empty folders below it, so that no `.env` is read.
         report: called with the progress of a long scenario: steps done, and all steps.
@@ -101,8 +101,8 @@ class Bench:
     def environment(self, conninfo: str | None, settings: dict[str, object]) -> dict[str, str]:
         """Return this process's environment, with only the settings of this run.
 
-        Servers find compiled modules, as those of an installed package do after its first start. Without
-        them each start compiles everything, which takes several times as long and 30 MB that stay.
+        Servers find compiled modules, as an installed package does after its first start. Without them, each
+        start compiles everything. That takes several times as long, and 30 MB of memory that is not freed.
         """
         inherited = {
             name: value

@@ -1,4 +1,4 @@
-"""A host in plain JSON-RPC, because the SDK's client would take longer than the measured calls."""
+"""A host in plain JSON-RPC. The SDK's client would take more time than the measured calls."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import msgspec
 
 REPLY_TIMEOUT_S: Final = 60.0
-"""A reply that takes longer counts as lost; all deadlines here are shorter."""
+"""A reply that takes longer counts as lost. All deadlines of the load test are shorter."""
 
 _LOG_TAIL_CHARACTERS: Final = 500
 _STOP_TIMEOUT_S: Final = 10.0
@@ -40,7 +40,7 @@ class CallFailedError(LoadTestError):
 
 
 class _Message(msgspec.Struct):
-    """A line from a server; its result is decoded only on demand."""
+    """A line from a server; its result is decoded only when it is needed."""
 
     id: int | str | None = None
     result: msgspec.Raw = msgspec.Raw()
@@ -125,7 +125,7 @@ class StdioServer:
     async def flood(
         self, tool: str, arguments: Iterable[Mapping[str, Any]], *, in_flight: int
     ) -> tuple[list[float], float]:
-        """Make calls, several at once; return the duration of each, and of all together, in ms."""
+        """Make calls, several at once; return the duration of each call and of all calls together, in ms."""
         latencies_ms: list[float] = []
         failures: list[Exception] = []
         left = iter(arguments)

@@ -1,4 +1,4 @@
-"""Effects of other callers: runaway statements, heavy queries, and many calls at once."""
+"""Measures how other callers affect a call: runaway statements, heavy queries, and many calls at once."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ _TURNS: Final = 4
 
 
 async def measure_storm(bench: Bench) -> Sequence[Measured]:
-    """Compare short statements beside runaways, which are stopped and started again, with the same alone."""
+    """Compare short statements beside runaways, which are restarted when stopped, with the same alone."""
     async with bench.pgmcp(server_query_timeout=1, server_allowed_functions="pg_sleep") as pgmcp:
         targets = {"pgmcp": awaited(lambda: pgmcp.execute(LOOKUP))}
         waiting = await _beside(bench, pgmcp, "select pg_sleep(60)", _RUNAWAYS, _RUNAWAYS, targets)

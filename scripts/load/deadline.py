@@ -1,4 +1,4 @@
-"""Measures how soon after its deadline a runaway is answered, ends on the server, and frees its worker."""
+"""Measures how long after its deadline a runaway statement is answered, ends, and frees its worker."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ FLOOD: Final = """
 select repeat('x', 1000000) from (select count(*) from generate_series(1, 2000000)) as late,
        generate_series(1, 100000)
 """
-"""Sends nothing for a moment and then more than socket buffers hold: its backend waits in ClientWrite."""
+"""Sends nothing at first, then more than socket buffers hold, so that its backend waits in ClientWrite."""
 
 _REPETITIONS: Final = 10
 _BURSTS: Final = 50
@@ -39,7 +39,7 @@ class _Stop:
 
 
 async def measure_ladder(bench: Bench) -> Sequence[Measured]:
-    """Stop runaways by timeout and by kill; there is one worker, so the next statement needs its slot."""
+    """Stop runaways by timeout and by kill. There is one worker, so the next statement needs its slot."""
     need_linux()
     async with bench.pgmcp(server_query_timeout=DEADLINE_S, database_max_pool_size=1) as pgmcp:
         await pgmcp.execute("select 1")

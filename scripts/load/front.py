@@ -1,8 +1,8 @@
 """Compares the cost of a call with minimal servers and with other MCP servers.
 
-`echo` uses the SDK and `msgspec` is a plain loop; both repeat one of pgmcp's replies. `server-postgres` and
-`dbhub` are installed with `--peers`. A repeated statement, a new literal and a new shape are separate
-scenarios, because servers cache different things.
+`echo` uses the SDK and `msgspec` is a plain loop; both repeat one of pgmcp's replies. With `--peers`,
+`server-postgres` and `dbhub` are installed and measured too. A repeated statement, a new literal and a new
+shape are separate scenarios, because servers cache different things.
 """
 
 import asyncio
@@ -44,11 +44,11 @@ _IN_FLIGHT: Final = 32
 _STARTS: Final = 5
 _COLD_STARTS: Final = 3
 _SETTLE_S: Final = 2.0
-"""How long a server may start background processes before its memory is measured."""
+"""How long a server can start background processes before its memory is measured."""
 
 
 def gates(what: str, at_most: float, *, judged: str = SERVER_POSTGRES) -> tuple[Gate, ...]:
-    """Return a gate against one other server, and gates without a limit against the rest."""
+    """Return a gate that compares pgmcp with each other server; only that of `judged` has a limit."""
     return tuple(
         Gate(f"{what}, to {other}", at_most if other == judged else None, RATIO) for other in _OTHERS
     )
@@ -110,7 +110,7 @@ async def measure_throughput(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_cpu(bench: Bench) -> Sequence[Measured | Missing]:
-    """Compare the processor time of all processes of a server for a statement, without PostgreSQL's."""
+    """Compare the processor time that all processes of a server need for a statement, without PostgreSQL."""
     need_linux()
     calls = bench.effort.times(200)
     series: dict[str, Series] = {}
@@ -156,7 +156,7 @@ async def measure_memory(bench: Bench) -> Sequence[Measured | Missing]:
 
 
 async def measure_cold_crowd(bench: Bench) -> Sequence[Measured]:
-    """Compare lookups beside heavy queries that started first on a cold pool with lookups alone."""
+    """Compare lookups on a cold pool where heavy queries started first with lookups alone."""
     alone, beside = Series(), Series()
     calls = bench.effort.times(60)
     for _ in range(bench.effort.times(_COLD_STARTS)):
@@ -186,7 +186,7 @@ async def _compare_latency(
 
 
 def _against(series: Mapping[str, Series], note: str = "") -> list[Measured | Missing]:
-    """Return pgmcp's median beside that of each other server."""
+    """Return pgmcp's median, compared with the median of each other server."""
     pgmcp = series["pgmcp"].p50_ms
     medians = ", ".join(f"{name} {each.p50_ms:.2f}" for name, each in series.items())
     figures: list[Measured | Missing] = []
@@ -222,7 +222,7 @@ async def _contestants(bench: Bench, statement: str) -> AsyncIterator[dict[str, 
 
 
 async def _compile_modules(bench: Bench) -> None:
-    """Start every server once, so that those that are measured find compiled modules."""
+    """Start every server once, so that the measured servers find compiled modules."""
     for argv, tool in _programs(bench).values():
         async with bench.started(argv) as server:
             await _Contestant(server, tool).call(TRIVIAL)

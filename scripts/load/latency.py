@@ -1,4 +1,4 @@
-"""Compares execution with plain psycopg, also through a proxy that delays every byte."""
+"""Compares execution by pgmcp and by plain psycopg, also through a proxy that delays all data."""
 
 import asyncio
 import threading

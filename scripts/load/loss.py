@@ -1,4 +1,4 @@
-"""Measures recovery after a worker, the server or the database dies suddenly."""
+"""Measures the recovery after a worker, the server or the database was killed."""
 
 import asyncio
 import random

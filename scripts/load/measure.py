@@ -1,4 +1,4 @@
-"""Measures latencies in turns, so that a busy machine slows all compared targets."""
+"""Measures the latencies of several targets in turns, so that a busy machine slows all of them alike."""
 
 import asyncio
 import statistics

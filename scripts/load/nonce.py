@@ -1,4 +1,4 @@
-"""Statements with a nonce that must be in the reply, so that a crossed reply is noticed."""
+"""Statements with a nonce that must be in the reply, so that the reply to another call is noticed."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ _MUCH: Final = "count(*) from generate_series(1, 100000) as a, generate_series(1
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A statement, and a check that a reply is its own.
+    """A statement, and a check whether a reply belongs to it.
 
     Attributes:
         answers: returns whether rows are the statement's own.
@@ -101,7 +101,7 @@ def ask_for_a_lock() -> Question:
 
 
 def ask_for_much() -> Question:
-    """Return a question that runs until it is stopped."""
+    """Return a question that runs until the server or a caller stops it."""
     nonce = new_nonce()
     return Question(f"select '{nonce}', {_MUCH}", nonce, code="timeout")
 
@@ -132,7 +132,7 @@ class Executor(Protocol):
 async def ask(
     server: Executor, question: Question, tally: Tally, *, excused: frozenset[str] = frozenset()
 ) -> None:
-    """Run the question, and check that the reply is its own.
+    """Run the question, and check that the reply belongs to it.
 
     Args:
         excused: error codes that are not wrong, such as "worker_lost" while workers are killed.

@@ -1,4 +1,4 @@
-"""Values, results and statements far beyond the limits."""
+"""Measures values and results far beyond the limits, and statements of the maximum length."""
 
 from collections.abc import Sequence
 from contextlib import suppress

@@ -31,7 +31,7 @@ _STATEMENTS_PER_KILL: Final = 200
 _STATEMENTS_PER_RESTART: Final = 2000
 _WARM_UP_CALLS: Final = 25
 _DESCRIPTORS_PER_WORKER: Final = 2
-"""Its channel and its pidfd."""
+"""The descriptors of a worker: its channel and its pidfd."""
 
 _LONGEST_PATIENCE_S: Final = 0.05
 _SETTLE_TIMEOUT_S: Final = 3.0
@@ -55,7 +55,7 @@ class _Level:
 
 
 class _Soak:
-    """The lanes and the disturbances; in every run the n-th statement is disturbed in the same way."""
+    """The lanes and the disturbances. In every run, the n-th statement is disturbed in the same way."""
 
     def __init__(self, bench: Bench, pgmcp: StdioServer) -> None:
         self._bench = bench
@@ -125,7 +125,7 @@ async def measure_soak(bench: Bench) -> Sequence[Measured]:
         soak = _Soak(bench, pgmcp)
         await soak.run()
         await recovered(pgmcp)
-        # Again, because a killed idle worker is noticed only when it is used.
+        # Run them again, because the server notices a killed idle worker only when it uses it.
         await ask_many(pgmcp, soak.tally, lanes=_LANES, calls=_WARM_UP_CALLS)
         await until(lambda: not bench.activity.running(), "no statement runs on the server")
         await _settled(lambda: _Level.of(pgmcp.pid).descriptors <= before.descriptors)
