@@ -7,10 +7,12 @@ from typing import Any
 
 import anyio
 import pytest
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from starlette.datastructures import Headers
 
 from pgmcp.surface import Backend, Caller, Surface, SurfaceSettings, ToolReply
 from pgmcp.transport.http.direct_calls import ClientGoneError, DirectCall, DirectCalls
+from pgmcp.transport.http.sdk_server import build_sdk_server
 from testing.http_server import request, tool_call
 from testing.raw_jsonrpc import SESSION_VERSION, STATELESS_VERSION
 
@@ -46,15 +48,21 @@ class Client:
     def __init__(self) -> None:
         self.has_left = asyncio.Event()
         self.has_received = asyncio.Event()
+        self.has_pinged = asyncio.Event()
+        self.messages: list[dict[str, Any]] = []
         self.sent: list[dict[str, Any]] = []
 
     async def receive(self) -> dict[str, Any]:
+        if self.messages:
+            return self.messages.pop(0)
         await self.has_left.wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Any) -> None:
         self.sent.append(message)
         self.has_received.set()
+        if b": ping" in message.get("body", b""):
+            self.has_pinged.set()
 
     @property
     def body(self) -> bytes:
@@ -202,6 +210,39 @@ async def test_an_answer_that_takes_long_becomes_a_stream_that_is_kept_alive() -
     assert set(comments.split(b"\r\n\r\n")) == {b": ping", b""}
     assert data.endswith(b"\r\n\r\n")
     assert json.loads(data)["result"]["isError"] is False
+
+
+@pytest.mark.parametrize("version", [SESSION_VERSION, STATELESS_VERSION])
+async def test_a_long_call_that_the_sdk_answers_is_kept_alive_too(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The SDK's intervals of 15 s cannot be set.
+    monkeypatch.setattr("sse_starlette.sse.EventSourceResponse.DEFAULT_PING_INTERVAL", 0.001)
+    monkeypatch.setattr("mcp.server._streamable_http_modern._SSE_PING_INTERVAL", 0.001)
+    surface, client = SlowSurface(), Client()
+    headers, body = tool_call("execute_sql", version, sql="select 1")
+    body["params"].setdefault("_meta", {})["example.com/key"] = "only the SDK reads this"
+    assert read(surface, headers, body) is None
+    client.messages.append({"type": "http.request", "body": json.dumps(body).encode(), "more_body": False})
+    raw = {"host": "localhost", "content-type": "application/json", **headers}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": "/mcp",
+        "query_string": b"",
+        "headers": [(name.lower().encode(), text.encode()) for name, text in raw.items()],
+    }
+    manager = StreamableHTTPSessionManager(build_sdk_server(surface), stateless=True)
+
+    async with manager.run(), asyncio.TaskGroup() as answering:
+        answering.create_task(StreamableHTTPASGIApp(manager)(scope, client.receive, client.send))
+        with anyio.fail_after(10):
+            await client.has_pinged.wait()
+            surface.may_answer.set()
+
+    assert dict(client.sent[0]["headers"])[b"content-type"].startswith(b"text/event-stream")
+    last = client.body.rpartition(b"data: ")[2].splitlines()[0]
+    assert json.loads(last)["result"]["isError"] is False
 
 
 async def test_a_client_that_leaves_cancels_its_call() -> None:
