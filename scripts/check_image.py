@@ -6,12 +6,14 @@
 debootstrap makes the root file system from packages of the Debian release that the official Python image is
 based on. The wheel is installed into it as in the Dockerfile. The server then runs in its own mount and
 process namespaces: tini is process 1, the user is 10001 without capabilities, and the root file system is
-read-only. The database is the embedded PostgreSQL. The script needs Linux, root and debootstrap.
+read-only. The commands are those of the Dockerfile, once over stdio, as `docker run -i` runs them, and once
+over HTTP. The database is the embedded PostgreSQL. The script needs Linux, root and debootstrap.
 """
 
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -45,8 +47,10 @@ mount -t proc proc "$1/proc"
 mount -t tmpfs tmpfs "$1/tmp"
 mount -o remount,bind,ro "$1"
 cd "$1"
-exec /usr/sbin/chroot "$1" /usr/bin/setpriv --reuid={user} --regid={user} --clear-groups --no-new-privs \\
-  --bounding-set=-all --inh-caps=-all /usr/bin/tini -- /opt/pgmcp/bin/pgmcp serve --http "$2"
+root=$1
+shift
+exec /usr/sbin/chroot "$root" /usr/bin/setpriv --reuid={user} --regid={user} --clear-groups --no-new-privs \\
+  --bounding-set=-all --inh-caps=-all "$@"
 """
 
 
@@ -57,10 +61,12 @@ def main() -> int:
         root = arguments.root or Path(folder) / "root"
         if not (root / "opt/pgmcp").exists():
             build(root)
-        with _database(Path(folder)) as database_url, _server(root, database_url) as (process, address):
-            failures = [name for name, check in _CHECKS if not _say(name, check(process, address))]
-            _say("SIGTERM ends all processes with exit code 0", stopped := _stop(process))
-    return 1 if failures or not stopped else 0
+        with _database(Path(folder)) as database_url:
+            over_stdio = _say("a call over stdio is answered", _answers_over_stdio(root, database_url))
+            with _server(root, database_url) as (process, address):
+                failures = [name for name, check in _CHECKS if not _say(name, check(process, address))]
+                _say("SIGTERM ends all processes with exit code 0", stopped := _stop(process))
+    return 0 if over_stdio and stopped and not failures else 1
 
 
 def _parse_arguments() -> argparse.Namespace:
@@ -115,20 +121,62 @@ def _database(folder: Path) -> Iterator[str]:
 def _server(root: Path, database_url: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
-    environment = {
-        "PATH": "/opt/pgmcp/bin:/usr/bin:/bin",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "XDG_CACHE_HOME": "/tmp",  # noqa: S108 - a separate file system
-        "PG_MCP_DATABASE_URL": database_url,
-    }
-    command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", _RUN.format(user=_USER)]
-    process = subprocess.Popen([*command, "sh", str(root), address], env=environment)
+    command = [*_dockerfile_command("http")[:-1], address]  # its own is open to other machines
+    process = subprocess.Popen(_in_root(root, command), env=_environment(database_url))
     try:
         _wait_until_healthy(process, address)
         yield process, address
     finally:
         process.kill()
         process.wait()
+
+
+def _dockerfile_command(stage: str) -> list[str]:
+    """Return what the image of a stage runs: its ENTRYPOINT and CMD."""
+    text = (_ROOT / "Dockerfile").read_text("utf-8")
+    entrypoint = re.search(r"^ENTRYPOINT (.+)$", text, re.MULTILINE)
+    command = re.search(rf"^FROM runtime AS {stage}$.*?^CMD (.+?)$", text, re.MULTILINE | re.DOTALL)
+    if entrypoint is None or command is None:
+        sys.exit(f"the Dockerfile has no ENTRYPOINT, or no CMD for {stage}")
+    return [*json.loads(entrypoint[1]), *json.loads(command[1])]
+
+
+def _in_root(root: Path, command: list[str]) -> list[str]:
+    namespaces = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    return [*namespaces, "sh", "-c", _RUN.format(user=_USER), "sh", str(root), *command]
+
+
+def _environment(database_url: str) -> dict[str, str]:
+    return {
+        "PATH": "/opt/pgmcp/bin:/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "XDG_CACHE_HOME": "/tmp",  # noqa: S108 - a separate file system
+        "PG_MCP_DATABASE_URL": database_url,
+    }
+
+
+def _answers_over_stdio(root: Path, database_url: str) -> bool:
+    """Call a tool as a host does; check its rows, and that the end of the input ends the server."""
+    client = {"name": "check_image", "version": "1"}
+    opening = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}
+    call = {"name": "execute_sql", "arguments": {"sql": "select name from fruits"}}
+    with subprocess.Popen(
+        _in_root(root, _dockerfile_command("stdio")),
+        env=_environment(database_url),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        if process.stdin is None or process.stdout is None:
+            return False
+        answers: list[Any] = []
+        for number, (method, params) in enumerate((("initialize", opening), ("tools/call", call))):
+            request = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+            answers.append(json.loads(process.stdout.readline()))
+        process.stdin.close()
+        exit_code = process.wait(_DEADLINE_S)
+    return exit_code == 0 and answers[1]["result"]["structuredContent"]["rows"] == [["apple"]]
 
 
 def _wait_until_healthy(process: subprocess.Popen[bytes], address: str) -> None:
