@@ -149,8 +149,9 @@ class _FirstStatements:
         settings = [] if on_path_of_role else self._settings
         results = self._ask(queries, settings)
         if any(result.error_field(pq.DiagnosticField.SQLSTATE) == _CANCELLED for result in results):
-            # Another client of a pooler may have left a statement_timeout of a millisecond in the session. It
-            # is not set earlier, because the server would then not report who set the role's own limit.
+            # Another client of a pooler may have left a statement_timeout of a millisecond in the session.
+            # The first attempt sets none, because the server would then not report who set the role's own
+            # limit.
             results = self._ask(queries, [*settings, _OWN_TIMEOUT])
         return [self._optional_rows(result) for result in results]
 

@@ -8,15 +8,15 @@ messages use the extended protocol, in which the server itself refuses a second 
 
 Settings that all statements of callers share are set once for the session (`worker.connection`). pgmcp's own
 statements set theirs in each transaction. A statement can change settings with set_config, but ROLLBACK
-undoes such a change. In a session that is shared with others, behind a pooler, all settings are set in each
-transaction.
+undoes such a change. In a session that other clients share, for example behind a pooler, all settings are set
+in each transaction.
 
 The SELECT before the statement also sets the role and the settings of the person that the statement runs for;
 ROLLBACK undoes both. This SELECT also takes the transaction's snapshot, because PostgreSQL allows SET
 TRANSACTION READ WRITE only before the first snapshot. A statement inside the worker's SELECT … LIMIT cannot
 be a SET, so the first SELECT is left out if nothing has to be set; it is a quarter of PostgreSQL's work for a
-`select 1`. So that it can be left out, the session keeps the host's application_name between statements,
-unless callers are principals.
+`select 1`. So that it can be left out, the session keeps the host's application_name between statements. It
+does not keep the name of a principal.
 """
 
 import time

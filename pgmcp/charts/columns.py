@@ -44,7 +44,7 @@ class Role(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A column with its role and cells.
+    """A column of a result and its role in a chart.
 
     Attributes:
         index: its position in the result.

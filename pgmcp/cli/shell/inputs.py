@@ -113,7 +113,7 @@ def find_misspelt_keyword(text: str) -> str:
 
 
 def _first_word(text: str) -> Token | None:
-    """Return the first token behind "("; None if there is none, or a comment is not closed."""
+    """Return the first token after any "("; None if there is none, or a comment is not closed."""
     try:
         return next((token for token in tokenize(text) if token.text != "("), None)
     except SqlRejectedError:

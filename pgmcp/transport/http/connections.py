@@ -2,7 +2,7 @@
 
 accepted ─▶ TLS handshake (`handshakes`) ─▶ BoundedConnection
                                                  │
-too many connections: the one that has been silent or idle for longest is closed, or the new one is
+too many connections: one without a request is closed, or the new one if all have requests
 """
 
 import asyncio

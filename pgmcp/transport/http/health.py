@@ -1,13 +1,13 @@
 """Health checks: does the process run, and can it answer calls?
 
 /healthz          the process runs
-/readyz           the process is not stopping, and at least one database can be reached and, if roles are
-                  mapped, at least one of them taken
+/readyz           the process is not stopping, and at least one database can be reached; if roles are mapped,
+                  at least one of them can be taken there
 /readyz?verbose   the reply also lists each database's state; it needs the access of a call
 
 A server stays ready while some of its mapped roles can be taken: the mapping is the same for all servers
-behind a load balancer, so one mistake in it would take out all of them. `pgmcp doctor` and the log name the
-role.
+behind a load balancer, so one mistake in it would make all of them unready. `pgmcp doctor` and the log name
+the role.
 """
 
 import asyncio

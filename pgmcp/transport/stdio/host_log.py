@@ -1,7 +1,7 @@
 """Sends warnings to the host, which can show them to its user.
 
-    our loggers ─▶ a few are kept ─▶ before 2026-07-28   sent when they come, from the level that the host set
-                                 └─▶ since               sent with the next request that asks for log messages
+    our loggers ─▶ a few are kept ─▶ before 2026-07-28   sent as they occur, from the level that the host set
+                                 └─▶ since then          sent with the next request that asks for log messages
 
 Only warnings that a user can act on are sent, from the loggers named here. They contain names and addresses,
 never SQL or values.
@@ -80,7 +80,7 @@ class HostLog(logging.Handler):
         self._send_to_session()
 
     def send_with_request(self, level: object) -> None:
-        """Send the kept warnings with a request for messages of a level and above."""
+        """Send the kept warnings of a level and above; called for a request that asks for log messages."""
         if level not in LEVELS:
             return
         least = LEVELS.index(str(level))
