@@ -216,7 +216,9 @@ class BodyCalls:
         self, function: SqlFunction, statement: BodyStatement, path: Path
     ) -> Iterator[CatalogFunction]:
         """Yield the checks of `qualifier.name` if the name is a type; for a row, only domains over rows."""
-        columns = KnownColumns(statement.root, self._facts, with_references(statement.root), path)
+        columns = KnownColumns(
+            statement.root, self._facts, with_references(statement.root), path, may_skip_schemas=True
+        )
         rows = statement.rows - function.parameters.keys()
         for qualifier, name in statement.columns:
             if qualifier in function.parameters or not columns.has(qualifier, name):

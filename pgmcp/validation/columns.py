@@ -26,11 +26,20 @@ class KnownColumns:
     Args:
         with_references: the id() of the nodes of relations that are WITH queries.
         path: the search path, in which tables are looked up.
+        may_skip_schemas: whether the path may name schemas that the reader may not use, as in the body of a
+            function. The server skips these.
     """
 
     def __init__(
-        self, root: Node, facts: ResolutionFacts, with_references: Set[int], path: Sequence[str]
+        self,
+        root: Node,
+        facts: ResolutionFacts,
+        with_references: Set[int],
+        path: Sequence[str],
+        *,
+        may_skip_schemas: bool,
     ) -> None:
+        self._may_skip_schemas = may_skip_schemas
         self._facts = facts
         self._with_references = with_references
         self._path = path
@@ -96,8 +105,9 @@ class KnownColumns:
             return bool(items) and all(self._item_has(item, name, depth + 1) for item in items)
         schemas = self._facts.columns.get(relation["relname"], {})
         places = [relation["schemaname"]] if "schemaname" in relation else self._path
-        found = next((schemas[place] for place in places if place in schemas), frozenset())
-        return name in found
+        found = [schemas[place] for place in places if place in schemas]
+        counting = found if self._may_skip_schemas else found[:1]
+        return bool(counting) and all(name in each for each in counting)
 
     def _with_query_has(self, query: Node, name: str, depth: int) -> bool:
         if new_names := _strings(query.get("aliascolnames", ())):

@@ -108,7 +108,7 @@ class FunctionPolicy:
 
     def argument_types(self, root: Node) -> ArgumentTypes:
         """Return an object that finds the types of expressions in a statement."""
-        columns = KnownColumns(root, self._facts, with_references(root), self._path)
+        columns = KnownColumns(root, self._facts, with_references(root), self._path, may_skip_schemas=False)
         may_call = self._lookup.finder_of_calls(columns.has)
         return ArgumentTypes(root, self._facts, self._path, self._lookup, may_call=may_call)
 
@@ -131,7 +131,7 @@ class FunctionPolicy:
         Args:
             with_references: the id() of the nodes of relations that are WITH queries.
         """
-        return KnownColumns(root, self._facts, with_references, self._path)
+        return KnownColumns(root, self._facts, with_references, self._path, may_skip_schemas=False)
 
     def refusal(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None = None

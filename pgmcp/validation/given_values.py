@@ -88,7 +88,7 @@ class GivenValues:
         surroundings = self.surroundings(path)
         if ANY_SCHEMA in path:
             return surroundings
-        columns = KnownColumns(root, self._facts, with_references(root), path)
+        columns = KnownColumns(root, self._facts, with_references(root), path, may_skip_schemas=True)
         return replace(
             surroundings,
             has_column=lambda relation, name: (

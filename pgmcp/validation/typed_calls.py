@@ -54,7 +54,7 @@ class TypedCalls:
     @cached_property
     def _columns(self) -> KnownColumns:
         root = self._statement.root
-        return KnownColumns(root, self._facts, with_references(root), self._path)
+        return KnownColumns(root, self._facts, with_references(root), self._path, may_skip_schemas=True)
 
     @cached_property
     def _types(self) -> ArgumentTypes:

@@ -67,3 +67,4 @@ select tiger.loader_generate_script(array['MA'], 'sh'), tiger.missing_indexes_ge
 select dbms_utility.get_time(), dbms_random.value(1, 6), dbms_random.string('U', 8), plvsubst.subst()
 select hypertable_approximate_size('readings'), hypertable_index_size('readings_at_idx'), generate_uuidv7()
 select * from show_tablespaces('readings')
+select * from postgres_fdw_get_connections()

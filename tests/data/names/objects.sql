@@ -35,6 +35,9 @@ create operator shop.|| (function = shop.join_moods, leftarg = mood, rightarg = 
 create operator hidden.<> (function = shop.join_moods, leftarg = mood, rightarg = mood);
 create operator shop.= (function = shop.same_text, leftarg = text, rightarg = text);
 insert into public.things (id) values (1);
+create table early.parcels (id int, status text); create table shop.parcels (id int); insert into shop.parcels values (1);
+create function shop.reads_parcels() returns text language sql stable set search_path = early, shop as 'select max(p.status) from parcels p';
+create function shop.reads_own_parcels() returns int language sql stable set search_path = early, shop as 'select max(p.id) from parcels p';
 create function shop.concat() returns text language sql volatile as 'select ''called''';
 create function shop.big(bigint) returns text language sql volatile as 'select ''called''';
 create function shop.big(numeric) returns text language sql stable as 'select ''x''';

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import anyio
 import psycopg
@@ -142,6 +143,25 @@ async def test_the_order_of_the_search_path_decides(
     policy = await reader(database, setting=f"set search_path = {path}").read()
 
     assert passes(sql, policy) is is_accepted
+
+
+async def test_a_column_of_a_table_in_a_schema_that_the_role_may_not_use_is_not_relied_on(
+    database: str,
+) -> None:
+    role = f"r{uuid4().hex[:8]}"
+    rights = f"grant usage on schema shop to {role}; grant select on shop.parcels to {role}"
+    execute(database, f"create role {role}; {rights}")
+    try:
+        with psycopg.connect(database) as connection:
+            connection.execute(f"set role {role}".encode())
+            rows = connection.execute(b"select shop.reads_parcels(), shop.reads_own_parcels()").fetchall()
+        policy = await reader(database, role=role, setting=_PATH).read()
+    finally:
+        execute(database, f"drop owned by {role}; drop role {role}")
+
+    assert rows == [("called", 1)]
+    assert not passes("select shop.reads_parcels()", policy)
+    assert passes("select shop.reads_own_parcels()", policy)
 
 
 @pytest.mark.parametrize(
