@@ -168,3 +168,29 @@ def test_a_join_condition_begins_with_what_was_typed(typed: str, first: str, dot
 
 def test_words_of_a_question_are_no_string() -> None:
     assert offered("What's the number of ord", catalog=SHOP) == ["order", "orders"]
+
+
+_RECENT = "with recent as (select id, status as state_now, count(*), o.placed_at from orders o) "
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (_RECENT + "select * from re", "", ["recent"]),
+        (_RECENT + "select r.", " from recent r", ["id", "state_now", "count", "placed_at"]),
+        (_RECENT + "select sta", " from recent", ["status", "state_now"]),
+        (
+            _RECENT + ", older (a, b) as (select * from recent) select older.",
+            " from older",
+            ["a", "b", "count"],
+        ),
+        ("with recursive t as (select * from sales.invoices) select t.", " from t", ["number", "state"]),
+        ("with orders as (select 1 as One) select orders.", " from orders", ["one"]),
+        ('select x."T', " from (select id, lower('(') as \"The Text\" from orders) as x", ['"The Text"']),
+        ("select x.", " from (select i.* from sales.invoices i) x where true", ["number", "state"]),
+        ("select x.", " from (select 1, 2) as x (one, two)", ["one", "two"]),
+        ("with half as (select id from orders where st", "", ["status"]),
+    ],
+)
+def test_with_queries_and_subqueries_are_completed(before: str, after: str, expected: list[str]) -> None:
+    assert offered(before, after)[: len(expected)] == expected

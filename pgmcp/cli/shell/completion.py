@@ -4,6 +4,7 @@ r"""Completes the word at the cursor: tables, columns, keywords, commands.
     from sal       tables and schemas
     sales.in       tables of the schema
     o.st           columns of the table, or of the table with this alias
+    from rec       WITH queries of the statement; their columns, and those of subqueries, are known
     where st       columns of the tables in the statement, then keywords
     select st      the same; columns of all tables if the statement names none yet
     status = '     values of the column, if the catalog lists them
@@ -22,6 +23,7 @@ from pgmcp.catalog.catalog import Catalog, Table, TableKind
 from pgmcp.catalog.identifiers import parse_name, quote_identifier
 from pgmcp.catalog.rendering import column_name
 from pgmcp.cli.catalog_commands import KINDS_BY_COMMAND
+from pgmcp.cli.shell.derived import find_derived
 from pgmcp.cli.shell.inputs import InputKind, kind_of
 from pgmcp.cli.shell.sources import Source, find_sources
 from pgmcp.cli.shell.values import find_open_string, listed_values, quoted_values
@@ -102,7 +104,11 @@ def complete(
 def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> list[Candidate]:
     """Return the candidates for a word that follows `head` in a statement."""
     qualifier, dot, prefix = word.rpartition(".")
-    sources = find_sources(statement, catalog)
+    derived = find_derived(statement, catalog)
+    sources = [*find_sources(statement, catalog, derived.queries), *derived.subqueries]
+    queries = [
+        (escape_untrusted(quote_identifier(each.name)), "WITH query") for each in derived.queries.values()
+    ]
     context = [found[1].lower() for found in _CONTEXT.finditer(head)][-1:]
     expects_join = context == ["on"] and _EXPECTS_COLUMN.search(head)
     named = list(_joins(sources, word)) if expects_join else []
@@ -110,7 +116,7 @@ def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> lis
         return [*_matching(named, word), *_matching(_qualified(qualifier, sources, catalog), prefix)]
     if _EXPECTS_TABLE.search(head) and context != ["select"]:
         related = _related(sources, catalog) if context == ["join"] else ()
-        return _matching([*related, *_tables_and_schemas(catalog)], word)
+        return _matching([*queries, *related, *_tables_and_schemas(catalog)], word)
     if not word and not _EXPECTS_COLUMN.search(head):
         return []
     values = [Candidate(text, len(word), meaning) for text, meaning in quoted_values(head, word, sources)]
@@ -120,7 +126,7 @@ def _complete_sql(head: str, word: str, statement: str, catalog: Catalog) -> lis
         named += _all_columns(catalog)
     named += [(each.reference, f"alias of {each.name}") for each in sources if each.alias]
     if word:
-        named += [*_keywords(word), *_tables_and_schemas(catalog)]
+        named += [*_keywords(word), *queries, *_tables_and_schemas(catalog)]
     return [*values, *_matching(named, word)]
 
 

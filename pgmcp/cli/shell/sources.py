@@ -1,6 +1,7 @@
 """Finds the tables that a statement reads, also while it is being typed."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,12 +13,14 @@ select from where group order having limit offset fetch join left right full inn
 union intersect except for window tablesample as set
 """
 _CLAUSES: Final = "|".join(_CLAUSE_TEXT.split())
-"""Words after a table that are not an alias."""
+NO_ALIAS: Final = rf"(?!(?:{_CLAUSES})\b)"
+"""Refuses words after a table that are not an alias."""
 _SOURCE: Final = re.compile(
     rf"(?:\b(?:from|join|table)|,)\s+(?:only\s+|lateral\s+)?({NAME}(?:\.{NAME})?)"
-    rf"(?:\s+(?:as\s+)?(?!(?:{_CLAUSES})\b)({NAME}))?",
+    rf"(?:\s+(?:as\s+)?{NO_ALIAS}({NAME}))?",
     re.IGNORECASE,
 )
+_NONE: Final[Mapping[str, Table]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,14 @@ class Source:
         return self.alias or self.name.rpartition(".")[2]
 
 
-def find_sources(statement: str, catalog: Catalog) -> list[Source]:
-    """Return the tables that a statement reads."""
+def find_sources(statement: str, catalog: Catalog, queries: Mapping[str, Table] = _NONE) -> list[Source]:
+    """Return the tables that a statement reads.
+
+    Args:
+        queries: the statement's WITH queries, by name in lower case; they hide tables of the same name.
+    """
     return [
         Source(table, name.lower(), alias.lower())
         for name, alias in _SOURCE.findall(statement)
-        if (table := catalog.find(name)) is not None
+        if (table := queries.get(name.lower().strip('"')) or catalog.find(name)) is not None
     ]
