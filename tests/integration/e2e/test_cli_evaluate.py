@@ -101,6 +101,10 @@ def test_the_report_pairs_both_and_names_what_is_plausible_but_wrong(
     assert 'column "nothing" does not exist' in report["skipped"][0]["why"]
     assert ours["tokens_in"] == 5 * 120
     assert plain["tokens_out"] == 5 * 30
+    assert ours["median_tokens_in"] == 120
+    assert all(0 < each["p50_ms"] <= each["most_ms"] for each in (ours, plain))
+    costs = next(line for line in shown.splitlines() if "tokens in" in line)
+    assert costs.replace("│", " ").split() == ["tokens", "in", "600", f"{plain['tokens_in']:,}"]
     assert "plausible but wrong, pgmcp:" in shown
     assert "2: How many products are there?" in shown
     assert "select count(*) + 1 from products" in shown
