@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog
+from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
 from pgmcp.cli.grants import describe_policies, read_grants
@@ -28,15 +29,6 @@ SELECT pg_catalog.format('%I.%I', n.nspname, c.relname),
 """
 """Tables with rows, and whether the role can see their statistics, which row-level security hides."""
 
-
-_ROLE_SQL: Final = """
-SELECT pg_catalog.quote_ident(CURRENT_USER::pg_catalog.text), (
-  SELECT pg_catalog.quote_ident(n.nspname::pg_catalog.text)
-    FROM pg_catalog.pg_namespace AS n JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid
-   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
-   GROUP BY n.nspname ORDER BY pg_catalog.count(*) DESC LIMIT 1)
-"""
-"""The role, and the schema that has most tables."""
 
 _VIEWS_WITHOUT_POLICIES_SQL: Final = """
 WITH RECURSIVE views AS (
@@ -131,8 +123,9 @@ async def check_grants(context: CheckContext, check: str) -> CheckResult:
 
 
 async def _advise_to_grant(context: CheckContext, check: str) -> CheckResult:
-    ((role, schema),) = await context.fetch(_ROLE_SQL)
-    names = (escape_untrusted(str(role)), escape_untrusted(str(schema or "public")))
+    role = (await context.database.role.posture()).role
+    schema = next(iter((await context.database.schema.get()).search_path), "public")
+    names = [escape_untrusted(quote_identifier(name)) for name in (role, schema)]
     return CheckResult(
         Status.WARN,
         check,
