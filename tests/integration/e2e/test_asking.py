@@ -225,6 +225,8 @@ def repeat(server: RawServer, arguments: dict[str, Any], **params: Any) -> dict[
         ({"action": "accept", "content": {"reading": OTHER}}, {}, 2),
         ({"action": "accept", "content": {}}, {}, 1),
         ({"action": "decline"}, {}, 1),
+        ({"action": "cancel"}, {}, 1),
+        ({"code": -32601, "message": "no forms here"}, {}, 1),  # an error in place of an answer
         ("nonsense", {}, 1),
         ({"action": "accept", "content": {"reading": OTHER}}, {"limit": 7}, 1),  # other arguments
         ({"action": "accept", "content": {"reading": OTHER}}, {"state": "00"}, 1),  # of another server

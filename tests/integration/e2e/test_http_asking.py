@@ -1,4 +1,4 @@
-"""Questions over HTTP to hosts before 2026-07-28: two servers that share a Redis, and one without others."""
+"""Questions over HTTP: two servers that share a Redis, and one without others."""
 
 import hashlib
 import json
@@ -10,6 +10,10 @@ from typing import Any
 
 import httpx2
 import pytest
+from mcp import Client
+from mcp.client.session import ClientRequestContext
+from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ElicitRequestParams, ElicitResult
 
 from pgmcp.view.reply_data import VIEW_META_KEY
 from testing.http_server import HttpServerProcess, http_client, message_of, request, rows_of, tool_call
@@ -142,6 +146,42 @@ def test_any_server_takes_the_answer_of_the_principal_that_was_asked(
         of_stranger = stranger_here.post("/mcp", headers={**headers, **session}, json=body)
         assert rows_of(of_stranger) == [[1]]  # the session is alice's
     assert len(endpoint.requests) == 3
+
+
+class AnswersElsewhere(httpx2.AsyncHTTPTransport):
+    """Sends calls that carry an answer to another port, as a balancer without sticky sessions may."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__()
+        self._port = port
+        self.calls_moved = 0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request."""
+        if b"inputResponses" in await request.aread():
+            request.url = request.url.copy_with(port=self._port)
+            request.headers["Host"] = f"127.0.0.1:{self._port}"
+            self.calls_moved += 1
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.anyio
+async def test_a_real_client_is_answered_by_another_server_than_the_one_that_asked(
+    fleet: list[HttpServerProcess], endpoint: ScriptedEndpoint
+) -> None:
+    async def choose(context: ClientRequestContext, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action="accept", content={"reading": OTHER})
+
+    endpoint.script(lambda _: DRAFTS)
+    transport = AnswersElsewhere(fleet[1].port)
+    async with httpx2.AsyncClient(headers=ALICE, transport=transport, timeout=30.0) as http:
+        connection = streamable_http_client(fleet[0].url, http_client=http)
+        async with Client(connection, mode="auto", elicitation_callback=choose) as client:
+            result = await client.call_tool("query", {"question": QUESTION})
+
+    assert (result.structured_content or {})["rows"] == [[2]]
+    assert transport.calls_moved == 1
+    assert len(endpoint.requests) == 1  # the sealed state carries the drafts
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,11 @@ def test_only_the_tool_that_asks_a_model_reaches_beyond_the_database(tools: list
     assert [tool["name"] for tool in tools if tool["annotations"]["openWorldHint"]] == ["query"]
 
 
+def test_the_model_of_a_host_is_told_to_restate_its_question(tools: list[Tool]) -> None:
+    (description,) = [tool["description"] for tool in tools if tool["name"] == "query"]
+    assert "Each call stands alone: restate follow-ups" in description
+
+
 def test_every_tool_has_a_title_a_description_and_both_schemas(tools: list[Tool]) -> None:
     for tool in tools:
         assert tool["title"] == tool["annotations"]["title"]
