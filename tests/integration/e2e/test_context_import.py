@@ -74,6 +74,31 @@ def test_a_change_is_shown_and_written_when_it_is_accepted(
     assert "pg_terminate_backend" not in context
 
 
+def test_what_the_files_no_longer_have_is_listed_and_removed_with_prune(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    arguments = ("context", "import", "semantic_manifest.json", "--yes")
+    run(environment, tmp_path, *arguments)
+    renamed = json.dumps(MANIFEST).replace("order_count", "doubled").replace("Number of", "Twice the")
+    (tmp_path / "semantic_manifest.json").write_text(
+        renamed.replace('"expr": "1"', '"expr": "2"'), encoding="utf-8"
+    )
+
+    listed = run(environment, tmp_path, *arguments)
+    kept = (tmp_path / "context.yaml").read_text("utf-8")
+    pruned = run(environment, tmp_path, *arguments, "--prune")
+
+    output = listed.stdout.decode()
+    assert "not found again (" in output
+    assert "--prune removes them" in output
+    assert "SELECT sum(1) FROM orders" in kept
+    assert pruned.returncode == 0, pruned.stderr
+    left = (tmp_path / "context.yaml").read_text("utf-8")
+    assert left.startswith(CONTEXT)
+    assert "SELECT sum(1) FROM orders" not in left
+    assert "SELECT sum(2) FROM orders" in left
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
