@@ -8,7 +8,7 @@ from pgmcp.catalog.catalog import Column
 from pgmcp.catalog.identifiers import split_words
 
 _NUMBER = re.compile(r"-?\d{1,12}(?:\.\d{1,12})?")
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: \d\d:\d\d:\d\d.*)?")
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d)(?: \d\d:\d\d:\d\d[\d.:+-]*)?")
 _KEY_WORDS = frozenset({"id", "key", "uuid", "no", "nr", "num", "number", "code", "version"})
 
 _DIGITS = re.compile(r"\d+")

@@ -13,8 +13,10 @@ from worker.protocol import Open
 
 PROBE_TIMEOUT_S: Final = 15.0
 
-_NO_SERVER: Final = "host=/nonexistent"
-"""A socket folder that does not exist, so that the worker's connection fails without using a network."""
+_NO_SERVER: Final = "host=/nonexistent hostaddr=''"
+"""A socket folder that does not exist, so that the worker's connection fails without using a network. An
+empty hostaddr keeps PGHOSTADDR of the environment out.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from pgmcp.catalog.column_values import listed_values, looks_like_key, read_rang
         (["7", ""], ("7", "7")),
         ([], None),
         (["infinity", "2024-02-01"], None),
+        (["0044-03-15 00:00:00 BC", "2024-02-01 00:00:00"], None),
+        (["0044-03-15 00:00:00+00 BC", "2024-02-01 00:00:00+00"], None),
         (["0044-03-15 BC"], None),
         (["NaN", "1"], None),
         (["1e+300", "1"], None),

@@ -1,5 +1,6 @@
 """Starting one worker to measure its start."""
 
+import socket
 import sys
 
 import pytest
@@ -21,6 +22,20 @@ async def test_a_worker_says_how_long_its_start_took_and_how_much_memory_it_may_
 
 async def test_a_worker_without_a_bound_says_so() -> None:
     assert (await probe_worker(spawn_cold, memory_limit_mb=0)).memory_limit_mb is None
+
+
+async def test_the_worker_connects_to_no_server_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
+        monkeypatch.setenv("PGPORT", str(server.getsockname()[1]))
+
+        await probe_worker(spawn_cold, memory_limit_mb=0)
+
+        server.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 async def test_a_worker_that_cannot_be_started_is_a_lost_one() -> None:
