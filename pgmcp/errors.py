@@ -2,7 +2,7 @@
 
 `str(error)` is safe to show to a model or a person: it never contains a password, an API key or a row. `hint`
 says what to do. Each error is raised where its cause is known, and becomes a reply in
-`pgmcp.surface.Surface.call_tool` only.
+`pgmcp.surface.Surface.call_tool`, `pgmcp.surface.resources` or `pgmcp.cli.errors`.
 
     PgmcpError
      ├── SettingsError              settings          the settings are invalid

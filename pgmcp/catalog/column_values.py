@@ -78,7 +78,7 @@ def listed_values(definition: str) -> tuple[str, ...]:
 
 
 def text_of(column: Column, value: str) -> str:
-    """Return an SQL expression for a value as text; types that are not built in are shown as output.
+    """Return an SQL expression for a value as text; for other types, `concat` uses the output function.
 
     Args:
         column: a text column; the value has its type.

@@ -6,9 +6,10 @@
 | line           | a time and 1 to 4 numbers, or a time, a number and a category of few values |
 | bars           | a category that names each row, and a number                                |
 | grouped bars   | two categories that name each row together, one of few values, and a number |
-| scatter        | two numbers, and a category of few values at most                           |
+| scatter        | two numbers; one category of few values colours the marks, others are ignored |
 
-The kinds are tried in this order; if none fits, there is no chart. If not all measures fit, those that the
+One row is only tried as a number. Several rows are tried as the other kinds, in this order. If none fits,
+there is no chart. If not all measures fit, those that the
 question names are preferred.
 """
 
@@ -61,7 +62,8 @@ class Shape:
             number without a label, the number itself.
         measures: what marks show; several only in a line chart without series.
         series: the column that colours marks.
-        left_out: measures that are not drawn, because there is no room, or their scale does not fit the axis.
+        left_out: measures that are not drawn, because this kind of chart draws one measure, or
+            their scale does not fit the axis.
     """
 
     kind: ChartKind
@@ -75,7 +77,7 @@ class Point(NamedTuple):
     """One mark.
 
     Attributes:
-        position: milliseconds since 1970, a number, or a label; by `Shape.position`.
+        position: milliseconds since 1970, a number, or a label; the role of `Shape.position` says which.
         value: None where the database has no number: a gap in a line, no bar.
     """
 
@@ -136,7 +138,7 @@ def _choose_reader(position: Reading) -> Callable[[JsonScalar], float | str | No
 
 
 def _step_order(cell: JsonScalar) -> tuple[float, str]:
-    """Order steps by number, named periods (2026-Q1) by text, and missing ones last."""
+    """Order steps by number, named periods (2026-Q1) by text, after the numbers."""
     number = read_number(cell)
     return (float("inf"), "" if cell is None else str(cell)) if number is None else (number, "")
 
@@ -152,7 +154,7 @@ class _Roles:
         return [reading for reading in self._readings if reading.role is role]
 
     def asked_measures(self) -> list[Reading]:
-        """Return the measures, the preferred one first."""
+        """Return the preferred measures only, in the order of their columns."""
         return find_asked(self.of(Role.MEASURE), self._question)
 
 
@@ -189,7 +191,10 @@ def _find_time(roles: _Roles) -> tuple[Reading | None, Reading | None]:
 
 
 def _makes_lines(shape: Shape, rows: Sequence[Row]) -> bool:
-    """Return whether each line has one value per time, and at least one line has two values."""
+    """Return whether lines can be drawn.
+
+    There are at most 8 lines, with one row per time; one of them has two times. Two values are not NULL.
+    """
     at, first = shape.position.index, shape.measures[0].index
     by = shape.series.index if shape.series else at
     places = [(row[at], row[by]) for row in rows if row[at] is not None]

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 LABEL_LIMIT_PX: Final = 180
-"""Longer labels are cut and end in "…"; tooltip and table have the full text."""
+"""Longer labels are cut and end in "…"; tooltip and table have up to 80 characters."""
 
 
 class Theme(StrEnum):

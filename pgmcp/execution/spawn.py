@@ -181,7 +181,7 @@ async def start_child(*command: str, **arguments: Any) -> ColdChild:
 
 
 def worker_command(module: str) -> list[str]:
-    """Return the command line that runs a module of the worker package."""
+    """Return the command line that runs a module in a child process."""
     # Without -P, `-m` puts the host's working directory first on sys.path, and a file worker.py there would
     # run with pgmcp's credentials.
     return [sys.executable, "-P", "-m", module]

@@ -51,7 +51,7 @@ class ExportExtension(AnswerExtension):
             return
         if not is_executed:
             raise InvalidArgumentError(
-                "there is nothing to export", hint="return_type result or both has rows"
+                "there is nothing to export", hint='use return_type="result" or "both"'
             )
         from pgmcp.export.export import ExportFormat, check_format
 
@@ -91,7 +91,7 @@ def _extend_answers(server: "ServerSettings | None") -> AnswerExtension:
 
 
 def _file_limits(server: "ServerSettings") -> RowLimits:
-    """Return the limits of a file that a person named: never lower than without the file."""
+    """Return the limits of rows that a command writes to a file; never lower than those of an answer."""
     from pgmcp.export.settings import ExportSettings
 
     assert isinstance(server, ExportSettings)  # noqa: S101 # as above

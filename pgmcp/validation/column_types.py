@@ -79,7 +79,7 @@ class ColumnTypes:
         return None if name in self._merged_names and types and len(types) > 1 else types
 
     def of_field(self, value: frozenset[int] | None, name: str) -> frozenset[int] | None:
-        """Return the types of `value.name`: of the value's rows, or of any relation or composite type."""
+        """Return the types of `value.name`: of the value's rows, or of any column or OUT parameter."""
         oids = list(map(self._types.base_oid, value or ()))
         rows = [self._facts.rows_by_type[each] for each in oids if each in self._facts.rows_by_type]
         found = frozenset(each.columns[name] for each in rows if name in each.columns)
@@ -91,7 +91,7 @@ class ColumnTypes:
         return frozenset(of_outputs | self._types.types_by_column.get(name, frozenset())) or None
 
     def is_row(self, name: str) -> bool:
-        """Return whether a name means a row of a relation or subquery, unless a column has that name."""
+        """Return whether a name means a row of a relation or subquery, unless a column may have it."""
         made = self._names_beside_rows
         is_row = self.may_be_row(name) and made is not None and name not in made
         return is_row and name not in self._columns_of_functions

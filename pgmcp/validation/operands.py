@@ -54,7 +54,7 @@ def operands_of_case(case: Node) -> list[Operands]:
     """Return the operands of each `=` in `CASE x WHEN y`; none for a CASE of conditions."""
     if "arg" not in case:
         return []
-    # A literal has type text there; it is not untyped.
+    # A string literal has type text there; it is not untyped.
     arg = None if "A_Const" in case["arg"] else case["arg"]
     return [(arg, when["CaseWhen"]["expr"]) for when in case["args"]]
 

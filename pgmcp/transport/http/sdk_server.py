@@ -43,7 +43,7 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
     """Return the SDK's server for a surface.
 
     Args:
-        changes: serves `subscriptions/listen`; None does not.
+        changes: serves `subscriptions/listen`, with its own `server/discover`; None: neither is added.
     """
     server: Server[Any] = Server(
         SERVER_INFO["name"],
@@ -169,7 +169,7 @@ class _ToolCalls:
 
     async def _call(self, params: types.CallToolRequestParams, caller: Caller) -> dict[str, Any]:
         reply = await self._surface.call_tool(params.name, params.arguments or {}, caller)
-        result: dict[str, Any] = json.loads(encode_json(reply.as_result()))  # rows are JSON already
+        result: dict[str, Any] = json.loads(encode_json(reply.as_result()))  # only it writes rows
         return result
 
     async def _call_with_progress(
