@@ -2,7 +2,7 @@
 
 Each call has a nonce of its own and each of 20 principals a token; a reply must be the call's own. Only calls
 in flight may be lost: to a restart of the database, to a killed server, and one to each killed worker. A
-server that is told to stop answers all calls that it has.
+server that is told to stop answers all calls that it has read.
 """
 
 import asyncio

@@ -26,6 +26,7 @@ class RestartedServer:
         life: counts its starts.
         is_up: set while new calls may be sent.
         killed_lives: starts that ended in SIGKILL.
+        stopped_lives: starts that ended in SIGTERM.
         database_restarts: how often the database was stopped.
     """
 
@@ -34,6 +35,7 @@ class RestartedServer:
     port: int = field(default_factory=free_port)
     life: int = 0
     killed_lives: set[int] = field(default_factory=set)
+    stopped_lives: set[int] = field(default_factory=set)
     database_restarts: int = 0
     is_up: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -47,8 +49,7 @@ class RestartedServer:
         """Stop it, and return the processes that it had."""
         self.is_up.clear()
         processes = descendants_of(self.process.pid)
-        if number == signal.SIGKILL:
-            self.killed_lives.add(self.life)
+        (self.killed_lives if number == signal.SIGKILL else self.stopped_lives).add(self.life)
         self.process.send_signal(number)
         await stop_process(self.process)
         return processes
@@ -88,7 +89,7 @@ class Person:
         """Make a call; cancelling it closes the connection.
 
         Raises:
-            ServerKilledError: the server was killed.
+            ServerKilledError: the server was killed, or the request came as it closed the connection.
             LoadTestError: there is no answer, or it is to another call.
         """
         if self._life != self._server.life:
@@ -104,7 +105,9 @@ class Person:
             return Reply.of(await self._connection.request(number, call.method, call.params))
         except (OSError, EOFError, LoadTestError) as error:
             self.leave()
-            if life in self._server.killed_lives:
+            # A server that ends answers what it has read; it cannot answer what comes as it closes the socket.
+            came_too_late = life in self._server.stopped_lives and isinstance(error, ConnectionError)
+            if life in self._server.killed_lives or came_too_late:
                 raise ServerKilledError(repr(error)) from error
             raise LoadTestError(repr(error)) from error
         except asyncio.CancelledError:

@@ -147,7 +147,7 @@ async def test_a_reply_to_somebody_else_is_noticed(tmp_path: Path) -> None:
 def test_a_missed_gate_ends_in_exit_code_1() -> None:
     nobody_listens = "postgresql://nobody@127.0.0.1:9/none?connect_timeout=1"
 
-    done = _run("--url", nobody_listens, "--scenario", "repeated", "--gate")
+    done = _run("--url", nobody_listens, "--scenario", "front-kill", "--gate")
 
     assert done.returncode == 1
     assert "FAIL" in done.stdout

@@ -43,7 +43,7 @@ async def test_values_of_a_table_that_was_never_analysed_are_sampled_if_allowed(
 
         server.call("query", question="Which tickets are open?")
 
-        assert "state text {open|shut}" in endpoint.requests[0].prompt
+        assert "state {open|shut}" in endpoint.requests[0].prompt
         assert "secret" not in endpoint.requests[0].prompt
 
 
