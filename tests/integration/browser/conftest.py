@@ -1,4 +1,4 @@
-"""Chromium and npm packages, which pip cannot install; without them these tests are skipped with a reason."""
+"""Fixtures with Chromium and npm packages. pip cannot install them; without them, the tests are skipped."""
 
 import shutil
 from collections.abc import Callable, Iterator

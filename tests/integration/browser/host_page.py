@@ -1,7 +1,7 @@
-"""A host in headless Chromium: shows the result view in its sandbox, and records forbidden actions.
+"""A host in headless Chromium that shows the result view in its sandbox and records forbidden actions.
 
-The pages come from this process: every request of the browser is answered here, and one that is for
-anything else than the host's own three files is remembered as a leak and refused.
+This process answers every request of the browser. It refuses a request for anything other than the host's own
+three files, and records it as a leak.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,8 +34,8 @@ class HostPage:
     """One page of the host, with one view in it.
 
     Attributes:
-        problems: what the browser complained of: errors, refused scripts and styles, dialogs.
-        leaks: addresses that something asked for beyond the host's own files.
+        problems: errors, refused scripts and styles, and dialogs that the browser reported.
+        leaks: requested URLs other than those of the host's own files.
     """
 
     page: "Page"
@@ -61,7 +61,7 @@ class HostPage:
         self.page.evaluate("options => openView(options)", options)
 
     def send(self, arguments: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-        """Pass on what the tool was asked and what it gave, as a host does."""
+        """Pass the tool's arguments and its result to the view, as a host does."""
         self.page.evaluate("input => sendInput(input)", arguments)
         self.page.evaluate("result => sendResult(result)", result)
         self.view.wait_for_selector("h1", state="attached")
@@ -84,7 +84,7 @@ class HostPage:
         return text
 
     def violations(self) -> list[str]:
-        """Return what axe finds wrong with the view: the rule and the first place."""
+        """Return the accessibility rules that axe finds violated, with the first place of each."""
         source = (NODE_MODULES / "axe-core" / "axe.min.js").read_text("utf-8")
         self.view.evaluate(source)
         found = self.view.evaluate("() => axe.run(document, {resultTypes: ['violations']})")

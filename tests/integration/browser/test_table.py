@@ -1,4 +1,4 @@
-"""The table of the view in a real browser: shown, sorted, filtered, copied."""
+"""The view's table in a real browser: display, sorting, filter and copying."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The result view's rule for invisible characters, against the one of text answers."""
+"""The result view shows invisible characters by the same rule as text answers."""
 
 import json
 import random

@@ -1,6 +1,6 @@
-"""A question with two readings, and the ways in which a client may answer which one is meant.
+"""A question with two readings, and the ways in which a client can answer which reading it means.
 
-Standard library only: the drivers beside this file run it in environments of their own.
+This file uses only the standard library, because the drivers in this folder run it in separate environments.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """One conversation that every client must complete with the server: the demo shop and its verified questions.
 
-A client is a `Host`; `converse` speaks through it, and `check_transcript` says whether it was told the right
-things. Standard library only: the drivers beside this file run it in environments of their own.
+A client is a `Host`. `converse` makes its calls, and `check_transcript` checks the answers. This file uses
+only the standard library, because the drivers in this folder run it in separate environments.
 """
 
 import json
@@ -48,7 +48,7 @@ class Host(Protocol):
 
 
 async def converse(host: Host) -> Transcript:
-    """Take every step that the client has a way to take."""
+    """Take every step of the conversation that the client supports."""
     said: Transcript = {}
     stages: list[str] = []
 
@@ -76,7 +76,7 @@ async def converse(host: Host) -> Transcript:
 
 
 def check_transcript(said: Transcript) -> None:
-    """Fail if the client was told anything else than what it should have been."""
+    """Fail if the answers in the transcript are not the expected ones."""
     assert said["tools"] == ["query", "execute_sql", "search_schema", "refresh_schema"]
     assert said["rows"]["structured"]["rows"] == [[27]]
     assert said["rows"]["is_error"] is False

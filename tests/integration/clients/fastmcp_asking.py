@@ -13,7 +13,7 @@ from tests.integration.clients.asking import ANSWERS, QUESTION
 
 
 async def ask(kind, url, mode, heard) -> None:
-    """Ask under a name of its own, because a host that answers at once is not asked again for a while."""
+    """Ask with a new client name, because the server stops asking a host that answered at once."""
     heard[kind] = {}
 
     async def answer(message, response_type, params, context):
@@ -28,7 +28,7 @@ async def ask(kind, url, mode, heard) -> None:
         try:
             result = await client.call_tool("query", {"question": QUESTION})
             heard[kind]["answer"] = result.structured_content
-        except Exception as error:  # what the client raises is part of what is compared
+        except Exception as error:  # the exception of the client is part of the comparison
             heard[kind]["failure"] = f"{type(error).__name__}: {error}"
 
 

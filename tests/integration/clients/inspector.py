@@ -1,4 +1,4 @@
-"""The MCP Inspector's command line as a host of the conversation: a process and a server for every step."""
+"""The MCP Inspector's command line as a host. Every step of a conversation starts a process and a server."""
 
 import json
 import subprocess

@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-# Written for mcp 1.x, which is not what the type checker sees.
+# This file is written for mcp 1.x; the type checker sees a newer version.
 """The SDK's client before 2.0: `python -m tests.integration.clients.sdk1 COMMAND…`; needs mcp 1.x."""
 
 import os

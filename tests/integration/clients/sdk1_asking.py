@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-# Written for mcp 1.x, which is not what the type checker sees.
+# This file is written for mcp 1.x; the type checker sees a newer version.
 """Answers a form with the SDK's client before 2.0: `python -m tests.…clients.sdk1_asking COMMAND…`.
 
 With a URL in place of the command, it asks over HTTP.
@@ -26,7 +26,7 @@ def connect(command, arguments):
 
 
 async def ask(kind, command, arguments, heard) -> None:
-    """Ask under a name of its own, because a host that answers at once is not asked again for a while."""
+    """Ask with a new client name, because the server stops asking a host that answered at once."""
     heard[kind] = {}
 
     async def answer(context, params):

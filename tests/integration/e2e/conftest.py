@@ -1,4 +1,4 @@
-"""Real servers, started as a host starts them; tests that change nothing share one per module."""
+"""Real servers, started as a host starts them. The tests of a module that change nothing share one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack

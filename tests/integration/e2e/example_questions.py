@@ -1,7 +1,7 @@
-"""The twelve questions that every release must answer, and a second way to compute each answer.
+"""The twelve questions that every release must answer, and a second query for each answer.
 
-The model's SQL is what the demo's context file verifies; the SQL here is written another way, runs as the
-superuser, and gives the same columns in the same order.
+The demo's context file has the verified SQL. The SQL here is written in another way, runs as the superuser,
+and returns the same columns in the same order.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MANY = 100
 
 @dataclass(frozen=True)
 class Example:
-    """One question, in the words of the context file, and the other way to its answer."""
+    """One question, in the words of the context file, and the second query for its answer."""
 
     question: str
     other_sql: str

@@ -1,4 +1,4 @@
-"""Questions whose first reply is wrong: a scripted model on a small database."""
+"""Questions to which a scripted model gives a wrong first reply, on a small database."""
 
 import json
 from collections.abc import Iterator
@@ -370,7 +370,7 @@ def test_values_are_kept_from_the_provider_where_they_are_switched_off(
     prompts = "".join(request.prompt for request in endpoint.requests)
     assert "Half-Orc" not in prompts
     assert "2024-01-02" not in prompts
-    assert "squire|knight" in prompts  # of the schema, not of the data
+    assert "squire|knight" in prompts  # these values come from the schema, not from the data
 
 
 def test_a_hidden_column_and_an_excluded_schema_are_not_sent(
@@ -485,7 +485,7 @@ def test_hostile_texts_of_the_database_are_in_the_prompt_as_fenced_data_only(
 
 
 def _outside_of_fences(text: str) -> str:
-    """Return what stands outside every pair of fence marks, which have to pair up."""
+    """Return the text outside all pairs of fence marks; fail if a mark has no partner."""
     outside, is_inside = [], False
     for line in text.splitlines():
         if line.startswith(("<data-", "</data-")):

@@ -1,4 +1,4 @@
-"""A question with several readings, asked through hosts that show a choice and through hosts that do not."""
+"""Questions with several readings, from hosts that can show a choice and from hosts that cannot."""
 
 import uuid
 from collections.abc import Iterator
@@ -86,7 +86,7 @@ async def test_a_person_chooses_and_a_host_without_one_gets_the_usual_reading(
     assert answer["assumptions"] == [f"you chose: {OTHER}"]
     assert answer["tokens"]["in"] == TOKENS_IN  # the model was asked once
     assert "unanswerable: none of the offered readings is meant" in refused
-    for each in (usual, again):  # the host answered at once without a choice, so it is not asked again
+    for each in (usual, again):  # the host had answered at once without a choice, so it is not asked
         assert (each["rows"], each["assumptions"], each["follow_up"]) == ([[1]], [USUAL], [OTHER])
     assert f"ask again with reading=\n- {OTHER}" in text
     assert len(endpoint.requests) == 4

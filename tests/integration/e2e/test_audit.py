@@ -1,4 +1,4 @@
-"""The audit file: a line for every call with its outcome, and never a value of a result."""
+"""The audit file has a line for every call with its outcome, and never a value of a result."""
 
 import json
 import re

@@ -1,7 +1,7 @@
-"""The bundle: accepted by the format's own tool, and run as a host runs it.
+"""The format's own tool accepts the bundle, and the bundle runs as a host runs it.
 
-Both need what this project cannot bring: the tool from npm's cache, and the libraries from uv's.
-`uv run scripts/build_bundle.py` and `uv sync` put them there; no test goes to a registry.
+The tool must be in npm's cache and the libraries in uv's cache, because no test uses a registry.
+`uv run scripts/build_bundle.py` and `uv sync` put them there.
 """
 
 import os

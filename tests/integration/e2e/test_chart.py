@@ -1,4 +1,4 @@
-"""`chart=true` over stdio: a picture after the text, or the reason why there is none."""
+"""`chart=true` over stdio adds a picture after the text, or the reason why there is no picture."""
 
 import base64
 import importlib.util

@@ -1,4 +1,4 @@
-"""`pgmcp ask` as a person and a script use it: SQL, rows, how they were found; each output form."""
+"""`pgmcp ask` as a person and as a script use it: SQL, rows, remarks, and each output form."""
 
 import json
 from collections.abc import Iterator

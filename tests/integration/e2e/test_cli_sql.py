@@ -1,4 +1,4 @@
-"""`pgmcp sql`: a person's statement, with the same guards as a model's, in pipes and scripts."""
+"""`pgmcp sql` in pipes and scripts: a person's statement has the same guards as a model's."""
 
 import json
 import os
@@ -304,13 +304,13 @@ def test_a_signal_cancels_the_statement_on_the_server_and_the_audit_has_its_line
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             start_new_session=True,
-            # What a shell starts in the background ignores SIGINT, and so does all that it starts.
+            # A program that a shell starts in the background ignores SIGINT, and so do its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL if has_ctrl_c else signal.SIG_IGN),
         )
         try:
             activity.until_running("order_items")
             if number == signal.SIGINT:
-                os.killpg(process.pid, number)  # a terminal sends it to the workers as well
+                os.killpg(process.pid, number)  # a terminal also sends the signal to the workers
             else:
                 process.send_signal(number)
             stdout, stderr = process.communicate(timeout=TIMEOUT_S)

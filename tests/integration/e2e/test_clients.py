@@ -112,7 +112,7 @@ def test_clients_answer_a_question_over_http(asking_environment: dict[str, str],
         modern = hear("fastmcp", server.url, "auto")
         legacy = [hear("fastmcp", server.url, "legacy"), hear("sdk1", server.url)]
 
-    failed = modern.pop("error")  # of the client: it does not make the call again
+    failed = modern.pop("error")  # an error of the client, which does not repeat the call
     assert "answer" not in failed
     assert "no form here" in failed["failure"]
     check_heard(modern, kinds=tuple(kind for kind in ANSWERS if kind != "error"))

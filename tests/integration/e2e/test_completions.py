@@ -24,7 +24,7 @@ CREATE TABLE orders (id int);
 
 @pytest.fixture(scope="module")
 def server(shop_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawServer]:
-    """A server that knows the shop, and has never asked the archive, which is not there."""
+    """A server that has read the schema of the shop, and not that of the archive, which does not exist."""
     environment = {**shop_environment, "PG_MCP_DATABASES__archive__URL": "postgresql://nobody@127.0.0.1:1/"}
     with RawServer(environment, tmp_path_factory.mktemp("server")) as server:
         server.initialize()
@@ -125,7 +125,7 @@ def test_a_hundred_values_are_shown_and_all_are_counted(
     found = complete(server, TABLE, "table", "part_")
 
     assert len(found["values"]) == 100
-    assert found["total"] == 300  # each with its schema, too
+    assert found["total"] == 300  # each table is counted twice: with its schema and without
     assert found["hasMore"] is True
 
 

@@ -1,7 +1,7 @@
 """`pgmcp doctor` as a person runs it: a line per check, a hint where one is needed, an exit code.
 
-Each way that a first run fails is tested where it is found: databases in
-tests/integration/postgres/test_doctor.py, settings, model and hosts in tests/unit/test_doctor_*.py.
+Other files test the failures that a check can find: tests/integration/postgres/test_doctor.py for databases,
+tests/unit/test_doctor_*.py for settings, model and hosts.
 """
 
 import json
@@ -52,9 +52,9 @@ def test_a_healthy_installation_passes_with_every_check_named(shop_url: str, fol
         "machine: guards": "ok",
         "machine: worker": "ok",
         "machine: cache folder": "ok",
-        "machine: token ranks": "warn",  # no test downloads it
+        "machine: token ranks": "warn",  # no test downloads them
         "hosts": "ok",
-        "model": "warn",  # there is none
+        "model": "warn",  # no model is configured
         **{f"database main: {check}": "ok" for check in CHECKS_OF_A_DATABASE},
     }
     assert all(set(result) == {"status", "check", "text", "hint"} for result in results.values())

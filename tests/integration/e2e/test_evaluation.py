@@ -1,4 +1,4 @@
-"""The whole evaluation, on the demo shop: the real pipeline, and an endpoint that replays a script."""
+"""The whole evaluation on the demo shop, with the real pipeline and an endpoint with scripted replies."""
 
 import os
 from collections.abc import Iterator

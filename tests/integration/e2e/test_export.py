@@ -1,4 +1,4 @@
-"""Results as files in the folder that the operator allowed, over real stdio."""
+"""Results are exported as files to the folder that the operator allows, over real stdio."""
 
 import importlib.util
 import json
@@ -76,7 +76,7 @@ def test_a_large_result_is_the_csv_that_copy_writes(server: RawServer, folder: P
 
 
 def rows_of(csv_file: bytes) -> list[str]:
-    """Return the records: ours end in CRLF as RFC 4180 has it, those of COPY in LF."""
+    """Return the records. Those of pgmcp end in CRLF, as in RFC 4180; those of COPY end in LF."""
     text = csv_file.decode()
     return re.findall(r'(?:"(?:[^"]|"")*"|[^"\r\n])+', text)
 
@@ -165,7 +165,7 @@ def test_no_caller_names_a_file(server: RawServer, folder: Path) -> None:
 
 
 def test_a_folder_that_is_gone_costs_the_export_only(server: RawServer, folder: Path) -> None:
-    server.request("tools/list")  # the settings are read, and the folder is there
+    server.request("tools/list")  # now the server has read its settings, while the folder still exists
     folder.rmdir()
 
     failed = server.call("execute_sql", sql="select 1", export="csv")

@@ -1,4 +1,4 @@
-"""Three servers behind nginx, with Redis, PgBouncer and a streaming standby: what callers notice of failures.
+"""What callers notice when parts fail: three servers behind nginx, with Redis, PgBouncer and a standby.
 
                  ┌─▶ pgmcp ─┐    ┌─▶ PgBouncer ─▶ primary
 callers ─▶ nginx ┼─▶ pgmcp ─┼────┤                  │
@@ -150,7 +150,7 @@ class Failure:
     """A call without its answer.
 
     Attributes:
-        keeper_began_s: of a page of a kept result: when the call began that kept it.
+        keeper_began_s: for a page of a kept result: when the call that kept the result began.
     """
 
     database: str
@@ -161,13 +161,13 @@ class Failure:
 
     @property
     def is_for_want_of_redis(self) -> bool:
-        """Whether the rows could not be kept or read: the answer itself was complete."""
+        """Whether rows could not be kept or read, while the answer itself was complete."""
         return self.database == "kept" and any(word in self.reason for word in (NOT_KEPT, "shared_storage"))
 
 
 @dataclass
 class Load:
-    """Callers who call all the time, each checking that the answer is to its own call.
+    """Callers who call all the time. Each checks that an answer belongs to its own call.
 
     Attributes:
         places: the databases that answered, and whether a standby did.
@@ -229,7 +229,7 @@ class Load:
         self, client: httpx2.AsyncClient, name: str, word: str, keeper_began_s: float, answer: str
     ) -> None:
         uri = re.search(r"result://[\w-]+/\d+", answer)
-        if uri is None:  # Redis was away, and the answer came without the address of its next rows
+        if uri is None:  # Redis was unreachable, so the answer has no URI of its next rows
             self._fail("kept", keeper_began_s, NOT_KEPT, keeper_began_s)
             return
         began_s = time.monotonic()
@@ -325,12 +325,12 @@ async def test_nothing_is_lost_but_what_was_in_flight_and_no_answer_reaches_anot
     assert {each.database for each in of_pgbouncer} <= {"shop"}
     assert [each for each in of_pgbouncer if each.began_s > recovered_at_s] == []
     assert load.answered.keys() == {"shop", "replica", "kept"}
-    # The replica's URL prefers the standby, and may reach the primary while the machine is busy.
+    # The replica's URL only prefers the standby; on a busy machine it can lead to the primary.
     assert load.places - {("replica", False)} == {("shop", False), ("replica", True)}
 
 
 def lost(failures: list[Failure]) -> list[Failure]:
-    """Return the failures that are no answer: on a starved machine a server may take Redis to be away."""
+    """Leave out failures because of Redis: on a busy machine, a server may find Redis unreachable."""
     return [each for each in failures if not each.is_for_want_of_redis]
 
 
@@ -375,7 +375,7 @@ async def test_the_rate_limit_holds_over_all_servers(fleet: Fleet) -> None:
 async def test_without_redis_the_servers_grant_no_more_than_their_parts(fleet: Fleet) -> None:
     fleet.redis.stop()
     try:
-        # Not through nginx, which leaves out a server for ten seconds after a failure.
+        # These calls do not use nginx, which avoids a server for ten seconds after a failure.
         admitted = await count_admitted(fleet.ports, "meter-without-redis", BUDGET + 40)
     finally:
         fleet.redis.start()

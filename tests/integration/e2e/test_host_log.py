@@ -1,4 +1,4 @@
-"""Warnings that hosts can show: which, from which level, and only on request for protocol 2026-07-28."""
+"""Warnings that hosts can show: which ones, from which level, and only on request in 2026-07-28."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ ASKING: dict[str, Any] = {"_meta": {"io.modelcontextprotocol/logLevel": "warning
 
 @pytest.fixture
 def careless(shop_admin_url: str) -> dict[str, str]:
-    """A server with all there is to warn of: a superuser, and no read-only transactions."""
+    """A server with two reasons for warnings: its role is a superuser, and transactions are not read-only."""
     return server_environment(shop_admin_url, database_name="shop", server_use_readonly_transactions="false")
 
 
@@ -77,7 +77,7 @@ def test_only_a_stateless_request_that_asks_for_warnings_gets_the_earlier_ones(
         again = server.heard(MESSAGE)
 
     assert before == []
-    assert level["error"]["code"] == -32601  # it sets the level of a session
+    assert level["error"]["code"] == -32601  # this request sets the level of a session
     assert "it is a superuser" in texts(told)
     assert "read-only transactions are off" in texts(told)
     assert again == told

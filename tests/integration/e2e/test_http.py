@@ -125,7 +125,7 @@ def test_a_call_that_the_sdk_does_not_see_is_answered_as_by_the_sdk(
 
 
 def without_chance(message: dict[str, Any]) -> str:
-    """Return a message without what differs between two calls: the fence and the time."""
+    """Return a message without the parts that differ between calls: the fence and the time."""
     text = json.dumps(message, sort_keys=True)
     return re.sub(r'data-[0-9a-f]+|\d+(\.\d+)? ms|"(execute|validate)": [\d.]+', "…", text)
 

@@ -140,11 +140,11 @@ def test_any_server_takes_the_answer_of_the_principal_that_was_asked(
                 assert question["params"]["requestedSchema"]["properties"]["reading"]["enum"][0] == USUAL
                 assert meanwhile == [[5]]
                 assert call.rows() == [[2]]
-            assert answer(there, question, result=chosen(THIRD)) == 202  # nobody waits any more
+            assert answer(there, question, result=chosen(THIRD)) == 202  # no call waits for it any more
 
         headers, body = tool_call("query", SESSION_VERSION, question=QUESTION)
         of_stranger = stranger_here.post("/mcp", headers={**headers, **session}, json=body)
-        assert rows_of(of_stranger) == [[1]]  # the session is alice's
+        assert rows_of(of_stranger) == [[1]]  # the session belongs to alice
     assert len(endpoint.requests) == 3
 
 

@@ -1,4 +1,4 @@
-"""Authentication over HTTP: static tokens, JWT of an issuer, opaque tokens; answers to refused clients."""
+"""Authentication over HTTP by static tokens, by an issuer's JWTs and by opaque tokens, and its refusals."""
 
 import hashlib
 import hmac
@@ -35,7 +35,7 @@ METADATA = "https://mcp.example.com/.well-known/oauth-protected-resource/mcp"
 
 @dataclass
 class Guarded:
-    """A server that asks for tokens, and where it writes its audit."""
+    """A server that requires tokens, and its audit file."""
 
     server: HttpServerProcess
     issuer: Issuer
@@ -215,7 +215,7 @@ def _with_other_claims(issuer: Issuer) -> str:
 
 
 def _of_stranger(issuer: Issuer, **headers: Any) -> str:
-    """Return a token that somebody else has signed."""
+    """Return a token with a signature of another key."""
     return issuer.token(key=SigningKey(), headers={"kid": issuer.keys[0].id, **headers})
 
 

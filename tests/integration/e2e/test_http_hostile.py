@@ -1,4 +1,4 @@
-"""Requests that no honest client sends: each gets its status, and none a stack trace."""
+"""Requests that no honest client sends. Each gets the right status, and none gets a stack trace."""
 
 import json
 import socket
@@ -43,12 +43,12 @@ def client(server: HttpServerProcess) -> Iterator[httpx2.Client]:
 
 @dataclass(frozen=True)
 class Hostile:
-    """A request that differs from an honest one, and what it gets.
+    """A request that differs from an honest one, and the expected response.
 
     Attributes:
-        headers: put in place of the honest ones; None takes one away.
-        body: in place of the honest one.
-        code: of the JSON-RPC error; None if there is none.
+        headers: replace the honest headers; None removes a header.
+        body: replaces the honest body.
+        code: code of the JSON-RPC error; None if there is no such error.
     """
 
     name: str
@@ -211,7 +211,7 @@ PING_CHUNKED = b"%x\r\n%b\r\n0\r\n\r\n" % (len(PING), PING)
 def raw(
     line: str = "POST /mcp HTTP/1.1", *headers: str, body: bytes = PING, host: str = "localhost"
 ) -> bytes:
-    """Return the bytes of a request; without a header of its own, the length is that of the body."""
+    """Return the bytes of a request. If its headers have no length, the length of the body is added."""
     given = [
         f"Host: {host}",
         "Content-Type: application/json",
@@ -313,7 +313,7 @@ RAW: dict[str, tuple[int, bytes]] = {
 def test_bytes_of_a_request_get_their_status(server: HttpServerProcess, name: str) -> None:
     status, sent = RAW[name]
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        with suppress(ConnectionError):  # of what is too large, the rest is not read
+        with suppress(ConnectionError):  # the server does not read the rest of a body that is too large
             connection.sendall(sent)
         answer = connection.recv(65_536)
 

@@ -1,4 +1,4 @@
-"""Over HTTP each person reads with their own rights, by role or claim, never with another's."""
+"""Over HTTP each person reads with their own rights, by role or by claim, and never with another person's."""
 
 import json
 import random
@@ -41,7 +41,7 @@ CONCURRENCY = 20
 
 @dataclass
 class Person:
-    """A caller, and what the database has for such a one.
+    """A caller, and the rows that the database shows to this caller.
 
     Attributes:
         orders: ids of the orders that the policies let the person see.
@@ -417,7 +417,7 @@ async def test_a_change_is_told_to_those_who_may_see_it(served: Served) -> None:
                 opened = anyio.Event()
                 tasks.start_soon(listen, name, client, opened)
                 await opened.wait()
-            # First a table that only one may see, then one that both may see.
+            # First a table that only one person may see, then one that both may see.
             for change in ("alter table payroll add currency text", "alter table orders add region text"):
                 connection.execute(change.encode())
                 for client in clients.values():

@@ -35,7 +35,7 @@ def desktop_file(tmp_path: Path) -> Path:
 
 
 def install(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run it with a home and a configuration folder beside the project; in a pipe, as of every test."""
+    """Run the command with pipes, and with a home and a configuration folder beside the project."""
     home = project.parent
     environment = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "PATH": os.environ["PATH"]}
     return run_text(environment, project, "install", *arguments)
@@ -46,7 +46,7 @@ def read(file: Path) -> Any:
 
 
 def start(entry: dict[str, Any], folder: Path) -> RawServer:
-    """Start exactly what was written, as a host with nothing to give of its own does."""
+    """Start the server exactly as the entry says, as a host that adds no settings does."""
     command = [entry["command"], *entry["args"]]
     return RawServer({"PATH": "", **entry.get("env", {})}, folder, command)
 

@@ -1,4 +1,4 @@
-"""Every line gets an answer, even an invalid one; and a host that does not read blocks no other request."""
+"""Every line gets an answer, even an invalid one. A host that does not read does not block other requests."""
 
 import json
 import os
@@ -22,7 +22,7 @@ RUNAWAY = "select count(*) from order_items a, order_items b, orders"
 
 
 class Lines:
-    """A server, line by line: what is written and read is bytes."""
+    """A server that is written to and read from in lines of bytes."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
         with (folder / "stderr.txt").open("ab") as log:
@@ -203,7 +203,7 @@ def test_a_batch_of_the_version_that_has_them_is_answered_as_one(lines: Lines) -
 
     assert {answer["id"] for answer in answers} == {1, 1.5, 2, 3}
     assert {answer["id"] for answer in answers if "error" in answer} == {1.5, 3}
-    lines.write(json.dumps(batch[1:2]).encode())  # nothing in it is answered
+    lines.write(json.dumps(batch[1:2]).encode())  # none of its messages is answered
     assert lines.ask(request("ping", 4))["id"] == 4
 
 
@@ -229,7 +229,7 @@ def test_a_host_that_writes_without_reading_gets_every_answer_once_it_reads(line
 def test_a_host_that_never_reads_does_not_keep_the_server_from_ending(lines: Lines) -> None:
     lines.open()
     lines.ask(request("tools/list", "first"))
-    for number in range(100):  # more than a pipe holds
+    for number in range(100):  # more than a pipe can hold
         lines.write(request("tools/list", number))
 
     lines.process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The load test runs and reports its measurements; these tests do not judge the speed."""
+"""The load test runs and reports its measurements. These tests do not judge the speed."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Progress by stage for a host that asked, tested with raw messages so that no client hides anything."""
+"""A host that asks for progress gets the stages of a call. Raw messages show everything that it receives."""
 
 from collections.abc import Iterator
 from pathlib import Path

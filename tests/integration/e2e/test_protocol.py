@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 INVALID_PARAMS = -32602
 METHOD_NOT_FOUND = -32601
 
-# As careless libraries do: prints when one is imported and at the end, through Python's buffer and past it.
+# Like a careless library, this prints at import and at exit, with Python's buffer and without it.
 TALKATIVE = """
 import atexit, os, sys
 

@@ -40,14 +40,14 @@ def schema_of(version: str) -> dict[str, Any]:
 
 @cache
 def validator_of(definition: str, version: str) -> jsonschema.Draft202012Validator:
-    """Return a validator that does not check the schema itself, which takes longer than all lines."""
+    """Return a validator that does not check the schema itself; that would take longer than all the lines."""
     return jsonschema.Draft202012Validator(
         {"$defs": schema_of(version)["$defs"], "$ref": f"#/$defs/{definition}"}
     )
 
 
 def check(value: Any, definition: str, version: str) -> None:
-    """Fail if a value is not what the protocol calls by this name."""
+    """Fail if a value does not match the protocol's definition with this name."""
     validator_of(definition, version).validate(value)
 
 

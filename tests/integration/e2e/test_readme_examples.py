@@ -72,12 +72,12 @@ def test_the_shell_on_the_demos_shop_can_ask_it(cluster: EmbeddedPostgres, folde
 
 
 def _without_progress(shown: str) -> str:
-    """Return what stays on the screen: the last line of the progress is erased before it."""
+    """Return the text that stays on the screen, after the command has erased its progress line."""
     return re.sub(r"\x1b\[[0-9;]*m", "", shown.rpartition("\x1b[2K")[2])
 
 
 def _shape_of(text: str) -> str:
-    """Return the text without what a day or a machine changes: numbers, and widths that follow from them."""
+    """Return the text without numbers, and without the widths that depend on them."""
     return re.sub(r"([ \u2500])\1*", r"\1", re.sub(r"\d+", "#", text)).strip()
 
 
@@ -91,5 +91,5 @@ def _ask(server: RawServer, asked: str) -> str:
 
 
 def _without_what_varies(text: str) -> str:
-    """Return the text without the random mark of its fence, its milliseconds and what ANALYZE estimates."""
+    """Return the text without the random mark of its fence, its milliseconds and the estimates of ANALYZE."""
     return re.sub(r"(?<=data-)[0-9a-f]{8}|\b\d+ ms\b|~\d+ rows|\[[^]]*\.\.[^]]*\]", "…", text).strip()

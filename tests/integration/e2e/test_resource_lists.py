@@ -1,4 +1,4 @@
-"""Long lists and long schemas have pages; tested with raw messages."""
+"""Long lists and long schemas are sent in pages. The tests send raw messages."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rows that do not fit an answer are read in pages, without running the statement again."""
+"""A host reads rows that do not fit an answer in pages; the statement does not run again."""
 
 import re
 
@@ -27,7 +27,7 @@ def ids_in(text: str) -> list[str]:
 
 
 def test_the_rest_of_a_result_is_read_page_by_page_without_running_it_again(server: RawServer) -> None:
-    # clock_timestamp() differs from run to run, so that a second run could not pass for the first.
+    # clock_timestamp() differs from run to run, so it shows whether the statement ran again.
     answer = server.call("execute_sql", sql="select n, clock_timestamp() from generate_series(1, 300) n")
     text = answer.text
     seen, pages = ids_in(text), [text]

@@ -1,4 +1,4 @@
-"""The result view in the protocol: which hosts are offered it, and get additional data for it."""
+"""The result view in the protocol: which hosts get it, and the additional data for it."""
 
 import re
 from pathlib import Path
@@ -74,6 +74,6 @@ async def test_the_text_is_the_same_with_apps_and_without(
         for options in ({}, {"extensions": [APPS]})
     ]
 
-    # The time it took, the fence and the name of the rest differ from call to call.
+    # The duration, the fence and the name of the stored rows differ from call to call.
     first, second = (re.sub(r"\d+ ms|data-\w+|result://[\w-]+", "…", text) for text in texts)
     assert first == second

@@ -1,4 +1,4 @@
-"""Failures while a server works cause at most one clear error."""
+"""A failure while a server works causes at most one clear error."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest) -> str:
-    """An application name of this test alone, by which PostgreSQL tells its sessions."""
+    """An application name for this test only, by which its sessions are found in PostgreSQL."""
     return f"e2e {abs(hash(request.node.nodeid)) % 10**9}"
 
 
@@ -52,7 +52,7 @@ def server(environment: dict[str, str], folder: Path) -> Iterator[RawServer]:
 
 @pytest.fixture(scope="module")
 def surviving_server(shop_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RawServer]:
-    """One server for the tests after which it works on."""
+    """One server for the tests that it survives."""
     environment = server_environment(with_application_name(shop_url, SURVIVOR))
     with RawServer(environment, tmp_path_factory.mktemp("server")) as server:
         server.initialize()
@@ -69,7 +69,7 @@ def survivors_activity(shop_admin_url: str) -> Iterator[Activity]:
 def own_cluster() -> Iterator[EmbeddedPostgres]:
     """A cluster that a test may stop."""
     with tempfile.TemporaryDirectory(prefix="pgmcp-tests-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # as root, the server runs as another user, who has to come through
+        Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         cluster = EmbeddedPostgres(Path(folder), settings={"fsync": "off"})
         try:
             yield cluster.start()

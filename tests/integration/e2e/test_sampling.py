@@ -1,4 +1,4 @@
-"""Sampling of tables that were never analysed, as a host and a provider see it."""
+"""Sampling of tables that were never analysed, as seen by a host and by the model's provider."""
 
 from collections.abc import Callable
 

@@ -24,7 +24,7 @@ QUESTION = "How many tables are there?"
 
 @pytest.fixture(scope="module")
 def host(cluster: EmbeddedPostgres) -> str:
-    """Return where the cluster listens, after making a role whose password is like no other text."""
+    """Create a role whose password occurs in no other text; return the cluster's address."""
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute(f"create role {ROLE} login password '{PASSWORD}'".encode())
     return f"127.0.0.1:{cluster.port}"
@@ -48,7 +48,7 @@ def secretive(host: str, endpoint: ScriptedEndpoint) -> dict[str, str]:
 
 
 def converse(server: RawServer, endpoint: ScriptedEndpoint) -> None:
-    """Do what a host does in a day, failures included."""
+    """Make every kind of call that a host makes, including calls that fail."""
     endpoint.reply(
         sql("select count(*) from pg_class"),
         sql("select nme from pg_class"),

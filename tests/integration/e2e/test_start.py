@@ -1,7 +1,7 @@
-"""Which answers a starting server gives before slow imports.
+"""Which requests a starting server answers before it has imported slow packages.
 
-A finder in the server's process holds up the import of slow packages until a file appears: an answer that
-comes all the same did not need them. What is loaded when each line is written goes into another file.
+A finder in the server's process delays the import of slow packages until a file appears. An answer that comes
+before did not need them. Another file records which modules were loaded when each line was written.
 """
 
 import json

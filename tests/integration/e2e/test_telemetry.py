@@ -1,4 +1,4 @@
-"""Spans and metrics as a local collector receives them; none without the setting."""
+"""A local collector receives spans and metrics; without the setting, it receives none."""
 
 import hashlib
 import signal
@@ -26,7 +26,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 class Collector(ThreadingHTTPServer):
-    """Keeps what is posted to it, by path."""
+    """Stores the bodies of POST requests by path."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Receive)
@@ -65,7 +65,7 @@ class _Receive(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the collector is asked what it got."""
+        """Write no log."""
 
 
 @pytest.fixture

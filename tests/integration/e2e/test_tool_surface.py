@@ -1,4 +1,4 @@
-"""What a model sees of the tools before it calls one."""
+"""The list of tools, as a model sees it before a call."""
 
 import json
 from pathlib import Path

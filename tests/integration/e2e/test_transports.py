@@ -1,4 +1,4 @@
-"""One conversation per protocol era, through pgmcp's stdio transport and through the SDK."""
+"""One conversation for each protocol era has the same answers from pgmcp's stdio transport and the SDK's."""
 
 import asyncio
 import json
@@ -101,7 +101,7 @@ async def test_both_transports_give_the_same_answers(version: str, shop_environm
     conversation = stateless_conversation() if stateless else session_conversation(version)
     with anyio.fail_after(60):
         async with open_surface(shop_environment) as surface:
-            await surface.call_tool("search_schema", {}, CALLER)  # a changed list would be told in between
+            await surface.call_tool("search_schema", {}, CALLER)  # so no list changes later
             ours = await converse_over_stdio(surface, conversation)
             theirs = await converse_with_sdk(surface, conversation)
 
@@ -111,7 +111,7 @@ async def test_both_transports_give_the_same_answers(version: str, shop_environm
 
 
 def comparable(answer: dict[str, Any]) -> Any:
-    """Return an answer without what differs from call to call, and of an error the code alone."""
+    """Return an answer without the parts that differ between calls; of an error, return only the code."""
     if "error" in answer:
         return answer["id"], answer["error"]["code"]
     text = json.dumps(answer["result"], sort_keys=True)

@@ -1,4 +1,4 @@
-"""Questions that the operator has verified need no model and no key."""
+"""Questions that the operator has verified need neither a model nor a key."""
 
 import json
 from pathlib import Path

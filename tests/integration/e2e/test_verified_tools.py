@@ -1,4 +1,4 @@
-"""Verified questions that the operator offers as tools of their own."""
+"""Verified questions that the operator offers as separate tools."""
 
 import json
 from collections.abc import Iterator

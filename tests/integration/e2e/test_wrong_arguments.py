@@ -1,4 +1,4 @@
-"""A call with invalid arguments fails with what is wrong and what is allowed."""
+"""A call with invalid arguments fails, and the error says what is wrong and what is allowed."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Each name on an allow-list has a valid use that passes and runs on a real server."""
+"""Each name on an allow-list has a valid use that the validator accepts and that runs on a real server."""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -24,7 +24,7 @@ from testing.statements import honest_statements
 _POLICY = FunctionPolicy()
 _READ_ONLY = "-c default_transaction_read_only=on -c statement_timeout=10s"
 
-# SQLSTATEs that say that a call can never work; all others depend on the values.
+# These SQLSTATEs mean that a call can never work; all others depend on the values.
 _NEVER_WORKS = frozenset({"42601", "42883", "42725", "42809", "42P13"})
 
 _VALUE_BY_PSEUDO_TYPE = {
@@ -106,7 +106,7 @@ def _passes(statement: str) -> bool:
 
 
 def _works(connection: psycopg.Connection[Any], statement: str) -> bool:
-    """Return whether a statement runs, or fails only for the values that it is given."""
+    """Return whether a statement runs, or fails only because of the given values."""
     try:
         connection.execute(statement.encode())
     except psycopg.Error as error:

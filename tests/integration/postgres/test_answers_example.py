@@ -26,7 +26,7 @@ async def test_the_worked_example_is_what_the_model_gets(new_database: Callable[
 
         messages = await converse(fetch)
 
-    # A page breaks no lines where a prompt has none.
+    # The page must not break a line that is one line in the prompt.
     assert documented_messages() == [message["content"] for message in messages]
 
 

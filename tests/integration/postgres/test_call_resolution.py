@@ -1,4 +1,4 @@
-"""Names are resolved as the server resolves them: its own choice is the expected value."""
+"""pgmcp resolves names as the server does. The server's own choice is the expected value."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -68,7 +68,7 @@ def _choices(url: str, name: str) -> dict[str, str]:
 
 
 async def _policy_with_volatile(url: str, place: int) -> tuple[FunctionPolicy, dict[str, str]]:
-    """Return a policy for which one overload of each function is volatile, and which one that is."""
+    """Return a policy in which one overload of each function is volatile, and the volatile signatures."""
     chosen = {name: signatures[place] for name, signatures in _OVERLOADS.items() if place < len(signatures)}
     types = [
         f"{name}({signature.removeprefix('variadic ').replace(' default 1', '')})"

@@ -1,4 +1,4 @@
-"""Tables with columns whose types have casts by volatile functions: readable if no cast can be called."""
+"""Tables with columns whose types have casts by volatile functions can be read if no cast is called."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -102,7 +102,7 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
         ("1", '{"more" : [5]}')
     ],
     "select (pair).second from counts where (pair).second = 'x' and (pair).first = '5'": [("x",)],
-    # A column of the domain itself: its base type is what a literal beside it becomes.
+    # A column of the domain itself: a literal that is compared with it gets the base type.
     "select id from counts where one in ('5', '6') and one between '1' and '9' and one <> '6'": [(1,)],
     "select coalesce(one, '0'), nullif(one, '6'), greatest(one, '1'), one || ' pieces' from counts": [
         (5, 5, 5, "5 pieces")
@@ -134,7 +134,7 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
     ],
     "select lower(span) = '1', '5' = upper(span), isempty(span) from counts": [(True, True, False)],
     "select two_of(one, 'x'), first_of(one, 6) from counts": [(2, 5)],
-    # SQL/JSON aggregates, whose argument in the tree is no single node.
+    # SQL/JSON aggregates, whose argument is more than one node of the tree.
     "select json_arrayagg(mood) over (partition by id) from people where id = 1": [(["glad"],)],
     "select json_arrayagg(mood order by id) filter (where id < 3) from people": [(["glad", "sad"],)],
     "select x.json_arrayagg::text from (select json_arrayagg(p.mood) from people p where id = 1) x": [
@@ -143,14 +143,14 @@ _HARMLESS: dict[str, list[tuple[object, ...]]] = {
     "select json_arrayagg(b) from boxes b": [([{"id": 1}],)],
     "select json_objectagg(id: mood) from people where id = 1": [({"1": "glad"},)],
     "select json_objectagg(mood: id) over () from people where id = 1": [({"glad": 1},)],
-    # A qualified name is the column where the relation has one, whatever functions have its name.
+    # If the relation has a column of that name, a qualified name is the column, not a function.
     "select o.amount, orders.status from orders o, orders": [(5, "open")],
     "select sum(o.amount) from public.orders o": [(5,)],
     "select orders.amount from public.orders": [(5,)],
     "select x.amount, x.status from (select * from orders) x": [(5, "open")],
     "with x as (select * from orders) select x.amount from x": [(5,)],
     "with x (m) as (select o.amount from orders o) select x.m from x": [(5,)],
-    # Functions with the name of a built-in one that take another number of arguments.
+    # Functions with the name of a built-in function, but with another number of arguments.
     "select count(mood), max(mood), count(tone), count(orders.*) from orders": [(1, "glad", 1, 1)],
     "select more || id, array_cat(more, array[id]), array_position(more, 5) from counts": [
         ([5, 1], [5, 1], 1)
@@ -382,7 +382,7 @@ async def test_no_other_built_in_function_calls_a_cast_than_those_that_are_known
 
 def _calls_a_cast(connection: psycopg.Connection, sql: str) -> bool:
     before = _calls(connection)
-    with suppress(psycopg.Error):  # not every function takes these arguments
+    with suppress(psycopg.Error):  # not every function accepts these arguments
         connection.execute(sql.encode())
     return _calls(connection) != before
 

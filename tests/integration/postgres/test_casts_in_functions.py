@@ -1,6 +1,6 @@
 """SQL functions that read tables with columns whose types have casts or checks by volatile functions.
 
-A body is judged as a statement is. The casts and checks count their calls.
+pgmcp checks a body in the same way as a statement. The casts and checks count their calls.
 """
 
 import re
@@ -141,7 +141,7 @@ def casts(module_database: str) -> Iterator[psycopg.Connection]:
 
 
 def _create(connection: psycopg.Connection, functions: list[tuple[str, str]]) -> list[str]:
-    """Create functions, and return the statements that call them; each is called f in its text."""
+    """Create functions, and return the statements that call them; each text names its function f."""
     statements = []
     for definition, selected in functions:
         name = f"f_{uuid4().hex}"
@@ -191,7 +191,7 @@ async def test_a_body_is_judged_as_its_statement_is(
     made: dict[str, str] = {}
     for sql in (*_HARMLESS, *_CASTING):
         name = f"f{len(made)}"
-        with suppress(psycopg.Error):  # a statement that is none in this database, or no SELECT
+        with suppress(psycopg.Error):  # a statement that is invalid in this database, or no SELECT
             casts.execute(f"create function {name}() returns void stable {body.format(sql)}".encode())
             made[name] = sql
 

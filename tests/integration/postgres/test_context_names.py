@@ -1,4 +1,4 @@
-"""Names in a context file, checked against the catalog of a real database."""
+"""Names in a context file are compared with the catalog of a real database."""
 
 import asyncio
 import logging
@@ -56,7 +56,7 @@ databases:
 
 
 async def examine_names(url: str, folder: Path, contents: str, **variables: str) -> CheckResult:
-    """Return what doctor finds of the names of a context file."""
+    """Return what doctor reports about the names in a context file."""
     file = folder / "context.yaml"
     file.write_text(contents)
     environ = {"PG_MCP_DATABASE_URL": url, "PG_MCP_CONTEXT_FILE": str(file), **variables}

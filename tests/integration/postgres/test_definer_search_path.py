@@ -1,4 +1,4 @@
-"""A SECURITY DEFINER function that a view or row policy calls: `"$user"` is its owner's schema there."""
+"""In a SECURITY DEFINER function that a view or row policy calls, `"$user"` is the schema of its owner."""
 
 from collections.abc import Iterator
 

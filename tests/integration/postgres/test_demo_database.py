@@ -1,6 +1,6 @@
 """The demo shop: its content, its reader's rights, and its verified answers.
 
-Each verified answer is computed a second time in Python, from the tables' plain rows.
+The tests compute each verified answer a second time in Python, from the rows of the tables.
 """
 
 from collections import Counter, defaultdict
@@ -27,7 +27,7 @@ Row = tuple[Any, ...]
 
 
 class OrderTotal(NamedTuple):
-    """An order with its items summed up in Python."""
+    """An order with the sum of its items, computed in Python."""
 
     id: int
     customer_id: int
@@ -39,7 +39,7 @@ class OrderTotal(NamedTuple):
 
 @dataclass(frozen=True)
 class ShopRows:
-    """Every row of the shop, and the answers of its verified questions, all at one moment."""
+    """All rows of the shop and the answers to its verified questions, from the same moment."""
 
     now: datetime
     tables: dict[str, list[Any]]
@@ -362,7 +362,7 @@ def own_server(cluster: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
 
 
 def _load(server: EmbeddedPostgres, as_of: datetime) -> tuple[list[str], object]:
-    """Return the steps that creating the shop took, and a digest of its orders."""
+    """Create the shop; return the steps that this took, and a digest of its orders."""
     steps: list[str] = []
     create_shop(server.url(), steps.append, as_of=lambda: as_of)
     with psycopg.connect(server.url("pgmcp_shop")) as connection:

@@ -18,7 +18,7 @@ _FAST = {"fsync": "off"}
 
 @pytest.fixture(scope="module")
 def folder(cluster: EmbeddedPostgres) -> Path:
-    """A folder others may enter, for servers of this module's own; removed with the cluster's."""
+    """A folder that other users may enter, for this module's servers; removed with the cluster's folder."""
     path = cluster.data_dir.parents[1] / "own"
     path.mkdir(mode=0o755)
     return path

@@ -1,4 +1,4 @@
-"""What `pgmcp doctor` finds of databases: each way that a first connection fails, by cause and hint."""
+"""What `pgmcp doctor` reports about databases: the cause of each failed connection, and a hint."""
 
 import socket
 from collections.abc import Callable
@@ -35,7 +35,7 @@ async def examine(environ: dict[str, str]) -> dict[str, CheckResult]:
 
 
 async def failure_of(url: str, **variables: str) -> CheckResult:
-    """Return the one result of a database that cannot be connected to."""
+    """Return the only result for a database to which no connection is possible."""
     results = await examine({"PG_MCP_DATABASE_URL": url, **variables})
     (failure,) = [result for check, result in results.items() if check.startswith("database")]
     assert failure.check == CONNECTION

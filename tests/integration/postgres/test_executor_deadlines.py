@@ -1,4 +1,4 @@
-"""No statement outlives its deadline: one clear error, none runs on the server, and the next call works."""
+"""A statement past its deadline gives one clear error and ends on the server; the next call works."""
 
 import os
 import signal
@@ -153,7 +153,7 @@ async def test_a_connection_that_swallows_everything_costs_one_timeout(
             tasks.start_soon(break_network)
             with pytest.raises(DeadlineExceededError):
                 await run(supervisor, sql, limits=NO_LIMITS, wrapped=False, timeout_s=TIMEOUT_S)
-        with pytest.raises(DeadlineExceededError):  # no connection can be had: the wait is bounded too
+        with pytest.raises(DeadlineExceededError):  # no connection is available; this wait is bounded too
             await run(supervisor, "select 1", timeout_s=TIMEOUT_S)
         proxy.forward()
 

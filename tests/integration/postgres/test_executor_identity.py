@@ -1,4 +1,4 @@
-"""A statement runs with the role and the claims of one person, and leaves nothing of them to the next."""
+"""A statement runs with the role and the claims of one person, and the next one does not see them."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -171,7 +171,7 @@ async def test_a_session_keeps_the_name_of_a_host_but_not_of_a_principal(
 
 
 async def test_no_plan_with_the_claims_of_the_last_person_is_left(supervisor: Supervisor) -> None:
-    """PL/pgSQL would keep the plan, in which the function that is wrongly immutable is a constant."""
+    """PL/pgSQL would keep a plan in which the function, wrongly declared immutable, is a constant."""
     sql = "select count_of_tenant(), (select count(*) from orders where tenant = 1)"
 
     seen = [await read(supervisor, sql, tenant(number)) for number in ("1", "2", "1")]

@@ -121,7 +121,7 @@ async def test_a_limit_around_a_statement_cannot_be_left(supervisor: Supervisor,
 async def test_a_statement_inside_a_limit_cannot_make_its_transaction_writable(
     supervisor: Supervisor, url: str
 ) -> None:
-    """Nothing but BEGIN READ ONLY comes before it, so it takes the transaction's snapshot itself."""
+    """Only BEGIN READ ONLY comes before the statement, so the statement itself takes the snapshot."""
     writable = "set_config('transaction_read_only', 'off', true)"
 
     with pytest.raises(StatementFailedError, match="before any query"):
@@ -131,7 +131,7 @@ async def test_a_statement_inside_a_limit_cannot_make_its_transaction_writable(
 
 
 async def test_the_session_is_the_same_for_the_next_statement(supervisor: Supervisor) -> None:
-    """What follows would prove nothing if each statement had a session of its own."""
+    """The tests below would prove nothing if each statement had a separate session."""
     first = await value(supervisor, "select pg_backend_pid()")
 
     assert await value(supervisor, "select pg_backend_pid()") == first

@@ -1,4 +1,4 @@
-"""If the server, a backend, a worker or the network fails: at most one clear error, then calls work again."""
+"""If the server, a backend, a worker or the network fails: at most one clear error, and later calls work."""
 
 import os
 import signal
@@ -77,7 +77,7 @@ async def error_when(
 
 
 def peak_memory_kb() -> int:
-    import resource  # not on every system
+    import resource  # does not exist on every system
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -181,7 +181,7 @@ async def test_a_front_that_is_killed_leaves_no_statement_and_no_session(
         try:
             await backends.until_running(SLEEP)
         finally:
-            front.kill()  # else leaving the block would wait for its end
+            front.kill()  # otherwise the end of the block would wait for the process
 
     await backends.until_gone()
 

@@ -1,4 +1,4 @@
-"""Results: every value has the form in the table of `worker.encoding`, and omissions are reported exactly."""
+"""Every value of a result has the form in `worker.encoding`, and omissions are reported exactly."""
 
 import json
 from collections.abc import Callable

@@ -17,8 +17,8 @@ _ROWS = [
     .read_text("utf-8")
     .splitlines()[2:]
 ]
-# They read pages, shared memory or facts of the connection, or draw random numbers, and so give other results
-# at each call. What beside them changes something is refused: pg_stat_statements_reset, pg_buffercache_evict.
+# They read pages, shared memory or facts of the connection, or draw random numbers, so results can differ
+# from call to call. Functions of these extensions that change something are refused: pg_buffercache_evict.
 _VOLATILE_READS = {
     "pg_buffercache": {"pg_buffercache_pages", "pg_buffercache_summary", "pg_buffercache_usage_counts"}
     | {"pg_buffercache_numa_pages"},
@@ -82,7 +82,7 @@ def test_what_the_list_says_of_an_extension_holds(admin: psycopg.Connection, ext
 
 
 def _listed_names(extension: str, major: int) -> Iterator[str]:
-    """Give the functions, and types that can be called like one, that the list says this major has."""
+    """Return the functions, and the types callable like functions, that the list has for this major."""
     for owner, name, _, majors in _ROWS:
         first, _, last = majors.partition("-")
         if owner == extension and first.isdigit() and int(first) <= major <= int(last or first):
@@ -95,7 +95,7 @@ def _is_let_through(extension: str, row: tuple[str, int, str, bool, str, str]) -
 
 
 def _is_a_read(extension: str, row: tuple[str, int, str, bool, str, str]) -> bool:
-    """Return whether a function says that it changes nothing, and a body in SQL does not."""
+    """Return whether a function is declared not to change anything, and a body in SQL changes nothing."""
     name, _, volatility, is_security_definer, language, source = row
     says_so = volatility != "v" or name in _VOLATILE_READS.get(extension, ())
     if not says_so or is_security_definer or language not in ("c", "internal", "sql"):

@@ -1,6 +1,6 @@
-"""Servers that revoke parts of the catalog from PUBLIC: pgmcp knows less, and accepts no more.
+"""If a server revokes parts of the catalog from PUBLIC, pgmcp knows less, but it accepts no more statements.
 
-All tests share one database; each revokes what it is about, and grants it back.
+All tests share one database. Each test revokes a part, and grants it again at the end.
 """
 
 import os
@@ -45,12 +45,12 @@ NAME = "pgmcp on a hardened server"
 VITAL = ("pg_class", "pg_attribute", "pg_namespace", "pg_type")
 VITAL_TO_STATEMENTS = (*VITAL, "pg_constraint", "pg_operator", "pg_cast", "pg_range")
 OPTIONAL = tuple(part for part in USE_BY_RELATION if part not in VITAL_TO_STATEMENTS)
-# Without pg_depend and another part it is not known which functions there are.
+# Without pg_depend and one more part, pgmcp does not know which functions exist.
 TOGETHER = (*(part for part in OPTIONAL if part != "pg_depend"), *OPTIONAL_FUNCTIONS)
 
 
 def called_functions() -> list[str]:
-    """Return the functions of pg_catalog that our own statements call."""
+    """Return the functions of pg_catalog that pgmcp's own statements call."""
     sources = [
         path.read_text("utf-8")
         for package in (pgmcp, worker)
@@ -123,7 +123,7 @@ PLAIN = (
 
 
 class Hardened:
-    """A database whose catalog PUBLIC may use, but for what a test revokes.
+    """A database whose catalog PUBLIC may use, except for the parts that a test revokes.
 
     Attributes:
         url: for the superuser.
@@ -190,7 +190,7 @@ async def read_role(session: OwnSession, *, must_be_read_only: bool = False) -> 
 
 
 async def check_guards(session: OwnSession) -> None:
-    """Check that no trap is let through, and that plain reads are."""
+    """Check that no trap is accepted, and that plain reads are accepted."""
     policy = await read_policy(session)
     for sql in TRAPS:
         with pytest.raises(SqlRejectedError):
@@ -432,7 +432,7 @@ SLEEP = "select pg_sleep(600)"
 async def late_error(
     supervisor: Supervisor, backends: Backends, act: Callable[[int], None]
 ) -> DeadlineExceededError:
-    """Run a sleep past its deadline; `act` gets its backend's pid once it runs."""
+    """Run a sleep past its deadline; once it runs, `act` is called with the pid of its backend."""
 
     async def disturb() -> None:
         act(await backends.until_running(SLEEP))

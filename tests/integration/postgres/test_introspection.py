@@ -438,7 +438,7 @@ def test_the_values_of_columns_with_few_of_them_are_listed_but_not_of_sensitive_
     assert values["race"] == {"Human", 'Elf, "wood"', "Or\\c"}
     assert values["state"] == {"CA"}
     assert values["email"] == values["note"] == values["level"] == set()
-    assert values["pair"] in (set(), {"often", "once 1", "once 2"})  # never some of them
+    assert values["pair"] in (set(), {"often", "once 1", "once 2"})  # never only some of the values
 
 
 def test_the_values_of_small_lookup_tables_are_listed_although_each_is_there_once(
@@ -497,11 +497,11 @@ def test_a_list_of_values_is_open_once_rows_have_changed(new_database: NewDataba
     execute(url, "ANALYZE colours")
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("INSERT INTO colours VALUES ('another', 'two')")
-        connection.execute("SELECT pg_stat_force_next_flush()")  # else counted up to a second later
+        connection.execute("SELECT pg_stat_force_next_flush()")  # else counted a second later
 
     colours = found(read(url), "colours")
 
-    # One change is few beside the 50 that autovacuum waits for: a list of repeated values is still whole.
+    # Autovacuum waits for 50 changes. After one change, a list of repeated values still counts as complete.
     assert {each.name: each.may_hold_others for each in colours.columns} == {"label": True, "kind": False}
     assert "colour 8|…}" in prompt_line(colours, read(url))
 

@@ -1,6 +1,6 @@
-"""A dbt project and an Ossie model from public examples, imported and asked for their own metrics.
+"""A dbt project and an Ossie model from public examples are imported, and then asked for their own metrics.
 
-Expected numbers are those of the publishers' own SQL for PostgreSQL, run over their rows.
+The expected numbers come from the publishers' own SQL for PostgreSQL, run on their rows.
 """
 
 import json

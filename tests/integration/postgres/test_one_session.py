@@ -1,4 +1,4 @@
-"""An engine with one session for all connections is recognised by two connections with one pid."""
+"""pgmcp recognises an engine with one session for all connections, because two connections have one pid."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The worked example of docs/roles.md, run as it is written there."""
+"""The worked example of docs/roles.md runs as it is written there."""
 
 import re
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""Behind PgBouncer in transaction mode all guarantees hold, and other clients are not affected.
+"""Behind PgBouncer in transaction mode, all guarantees hold and other clients are not affected.
 
-Validation is bypassed here: the statements go to the executor as they are.
+These tests send statements directly to the executor, without the validator.
 """
 
 import asyncio
@@ -42,8 +42,8 @@ class Bounced:
     """A database with a bouncer in front of it.
 
     Attributes:
-        direct_url: past the bouncer.
-        url: through it, under the name that `activity` watches.
+        direct_url: URL without the bouncer.
+        url: URL through the bouncer, with the application name that `activity` observes.
     """
 
     def __init__(self, bouncer: PgBouncer, direct_url: str) -> None:
@@ -52,13 +52,13 @@ class Bounced:
         self.url = with_application_name(bouncer.url(direct_url), NAME)
 
     def other_client(self) -> psycopg.Connection:
-        """Return a connection of somebody else's; it holds a server connection from now on."""
+        """Return the connection of another client; it holds a server connection from now on."""
         client = psycopg.connect(self.bouncer.url(self.direct_url), prepare_threshold=None)
         client.execute("select 1")
         return client
 
     def ask(self, query: str) -> list[object]:
-        """Return the first column of a query past the bouncer."""
+        """Return the first column of a query that does not use the bouncer."""
         with psycopg.connect(self.direct_url) as connection:
             return [row[0] for row in connection.execute(query.encode())]
 
@@ -136,7 +136,7 @@ async def test_every_transaction_has_its_settings_whichever_connection_it_gets(
     assert len({row[0] for row in rows}) == 2
     for _, read_only, timeout, *others in rows:
         assert read_only == "on"
-        assert timeout not in ("0", "10s")  # what was left of ten seconds
+        assert timeout not in ("0", "10s")  # the rest of ten seconds
         assert others == ["on", "UTF8", NAME, "ISO, MDY"]
 
 
@@ -165,7 +165,7 @@ LEFT_BEHIND = [
 async def test_nothing_is_left_for_the_bouncers_other_clients(
     statement: str, question: str, answer: object, supervise: Supervise, bounce: Callable[..., Bounced]
 ) -> None:
-    bounced = bounce(1)  # so that the other client gets the very connection that we had
+    bounced = bounce(1)  # so that the other client gets the same server connection
     supervisor = supervise(bounced.url, read_only=False)
     backend = await value(supervisor, "select pg_backend_pid()")
     with suppress(StatementFailedError):

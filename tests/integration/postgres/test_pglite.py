@@ -1,4 +1,4 @@
-"""PGlite has one session for all connections: pgmcp recognises it, and leaves other clients' state."""
+"""PGlite has one session for all connections. pgmcp recognises this, and keeps the state of other clients."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,6 +1,7 @@
 """Row policies of tables under views, and SECURITY DEFINER functions in views: refused only where they run.
 
-Each statement runs as its role in psql's place: a sequence counts whether the policies' function was called.
+Each statement also runs directly as its role, as in psql. A sequence counts the calls of the policies'
+function.
 """
 
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ create view {owner}_calls_forced as select {owner}_reads_forced() as n;
 """
 _STORED = "create materialized view stored as select * from plain;"
 
-# A view over one of another owner, which reads with its own owner's rights or with those of the user.
+# A view over a view of another owner, which reads with the rights of its own owner or with those of the user.
 _CHAINS = {
     "stranger_over_super": "super_forced",
     "super_over_stranger": "stranger_plain",
@@ -110,7 +111,7 @@ class _Guarded:
 
     @contextmanager
     def without(self, part: str) -> Iterator[None]:
-        """Revoke a part of pg_catalog from PUBLIC meanwhile."""
+        """Revoke a part of pg_catalog from PUBLIC until the block ends."""
         self.execute(f"revoke select on pg_catalog.{part} from public")
         try:
             yield

@@ -1,4 +1,4 @@
-"""The policy read from a real catalog, and when it is read again."""
+"""The function policy that is read from a real catalog, and when it is read again."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Poolers are recognised by their answers; their backends are not terminated, their refusals explained."""
+"""pgmcp recognises poolers by their answers, does not terminate their backends, and explains their errors."""
 
 import asyncio
 import os
@@ -328,7 +328,7 @@ async def test_a_server_that_refuses_pgbouncers_login_is_named(supervise: Superv
 
 
 def _console(url: str) -> psycopg.Connection[object]:
-    """Connect to PgBouncer's admin console, which speaks the simple protocol alone."""
+    """Connect to PgBouncer's admin console, which supports only the simple query protocol."""
     return psycopg.connect(
         _with_database(url, "pgbouncer"), autocommit=True, cursor_factory=psycopg.ClientCursor
     )

@@ -75,7 +75,7 @@ def test_every_table_that_verified_sql_reads_is_there(prompt: str) -> None:
 
 
 def facts(catalog: Catalog) -> Iterator[str]:
-    """Give what the prompt says beyond the dump, as plain as the dump."""
+    """Return what the prompt says in addition to the dump, written as in the dump."""
     for table in catalog.tables:
         if table.estimated_rows is not None:
             yield f"-- {table.name} has about {table.estimated_rows} rows"

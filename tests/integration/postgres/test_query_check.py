@@ -1,4 +1,4 @@
-"""Rows that joins repeat, and default filters that are missing, judged by keys and by the data."""
+"""Remarks about rows that joins repeat and about missing default filters, judged by keys and by the data."""
 
 from collections.abc import Awaitable, Callable
 
@@ -176,21 +176,21 @@ async def test_what_may_be_meant_is_only_noted(url: str, sql: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        # Nothing is repeated: keys say so.
+        # The keys show that nothing is repeated.
         "SELECT sum(i.amount) FROM order_items AS i JOIN orders AS o ON o.id = i.order_id",
         "SELECT sum(o.total) FROM orders AS o JOIN clients AS c ON c.id = o.client_id",
         "SELECT sum(o.total) FROM orders AS o JOIN parcels AS p ON p.order_id = o.id",
         f"SELECT sum(o.total) FROM {JOINED} AND i.goods_id = 2",
         "SELECT sum(part) FROM whole NATURAL JOIN whole_parts",
         "SELECT sum(total) FROM whole NATURAL JOIN whole_labels",
-        # The data says so: no row of an order is left twice, or not in one group.
+        # The data shows that no order remains twice, or not twice in one group.
         f"SELECT sum(o.total) FROM {JOINED} WHERE i.amount = 3",
         f"SELECT i.goods_id, sum(o.total) FROM {JOINED} GROUP BY i.goods_id",
         f"SELECT g.name AS n, avg(o.total) FROM {JOINED} JOIN goods AS g ON g.id = i.goods_id GROUP BY n",
         f"SELECT sum(o.total) FILTER (WHERE i.goods_id = 2) FROM {JOINED}",
         f"WITH x AS (SELECT o.total, i.amount FROM {JOINED}) SELECT sum(total) FROM x WHERE amount = 3",
         f"SELECT g, sum(t) FROM (SELECT i.goods_id AS g, o.total AS t FROM {JOINED}) AS x GROUP BY g",
-        # Repeats change nothing, or are what is meant.
+        # Repeated rows do not change the result, or they are intended.
         f"SELECT max(o.total), sum(DISTINCT o.total), count(DISTINCT o.id), count(*) FROM {JOINED}",
         f"SELECT o.id, count(o.id) FROM {JOINED} GROUP BY o.id",
         f"SELECT sum(o.total * i.amount) FROM {JOINED}",
@@ -315,7 +315,7 @@ async def test_a_question_that_names_the_filter_is_not_asked_again(url: str) -> 
             "deleted_at IS NULL",
         ),
         ("SELECT count(*) FROM orders", "deleted_at IS NULL"),
-        ("SELECT count(*) FROM clients", "credit > 0"),  # leaves out no row
+        ("SELECT count(*) FROM clients", "credit > 0"),  # the filter excludes no row
         ("SELECT count(*) FROM clients", "leave out the deleted ones"),
         ("SELECT count(*) FROM clients", "archived"),
         ("SELECT count(*) FROM clients", "credit / 0 > 1"),

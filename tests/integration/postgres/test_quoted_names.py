@@ -1,4 +1,4 @@
-"""Names that need quotes are spelled so that PostgreSQL reads them back, in hints and search paths."""
+"""In hints and search paths, names that need quotes are written so that PostgreSQL can read them."""
 
 from collections.abc import Iterator
 

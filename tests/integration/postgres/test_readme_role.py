@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from pgmcp.execution.role import PARAMETERS_SQL, POSTURE_SQL, read_posture
 
 _README = Path(__file__).parents[3] / "README.md"
-_ROLE = "readme_reader"  # not the script's name: the demo shop of the same cluster has a role of that name
+_ROLE = "readme_reader"  # not the name in the script: the demo shop of the same cluster has that role
 _PASSWORD = "change-me"
 
 
@@ -28,7 +28,7 @@ def admin(new_database: Callable[[], str]) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture
 def reader(admin: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """The role, in a session where it has taken off what it can: its read-only default."""
+    """The role, in a session where it has turned off the only guard that it can: its read-only default."""
     conninfo = make_conninfo(admin.info.dsn, user=_ROLE, password=_PASSWORD)
     with psycopg.connect(conninfo, autocommit=True) as connection:
         connection.execute("set default_transaction_read_only = off")

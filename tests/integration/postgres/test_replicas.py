@@ -1,4 +1,4 @@
-"""A preferred streaming standby, and the effects of its loss, return and promotion."""
+"""A streaming standby is preferred; what happens when it is lost, returns or is promoted."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ def primary() -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def standby(primary: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
-    """A standby that lets no query of its own delay what comes from the primary."""
+    """A standby whose queries do not delay the replay of the primary's changes."""
     with new_standby(primary, {"max_standby_streaming_delay": "0"}) as standby:
         yield standby
 
@@ -55,7 +55,7 @@ def supervisor(supervise: Supervise, url: str) -> Supervisor:
 
 @pytest.fixture
 def activity(standby: EmbeddedPostgres) -> Iterator[Activity]:
-    """What runs on the standby."""
+    """The sessions on the standby."""
     with Activity(standby.url(), NAME) as activity:
         yield activity
 
@@ -183,7 +183,7 @@ def _ask_each(servers: list[RawServer]) -> list[object]:
 
 
 def _codes_when_lost(cluster: EmbeddedPostgres, servers: list[RawServer]) -> list[str]:
-    """Lose a database server under a statement of each; return what the statements' callers are told."""
+    """Lose a database server while each of these runs a statement; return the callers' error codes."""
     with Activity(cluster.url(), NAME) as activity:
         calls = [server.start_call("execute_sql", sql=RUNAWAY) for server in servers]
         activity_until(lambda: len(activity.running(RUNAWAY)) == len(servers), "a statement of each runs")

@@ -1,4 +1,4 @@
-"""A password that changes while calls run: a call fails only where no connection works."""
+"""If a password changes while calls run, a call fails only if no connection works."""
 
 import asyncio
 import stat
@@ -184,7 +184,7 @@ async def test_a_call_waits_for_a_working_connection_while_new_ones_are_refused(
         await backends.until_running(LOCK)
         account.set_on_server("second")  # and the command still prints the first one
         waiting = [asyncio.create_task(value(supervisor, f"select {number}")) for number in range(3)]
-        # The command is run again when the server has refused the first password.
+        # The command runs again after the server has refused the first password.
         await until(lambda: account.times_asked() >= 2, "a new connection is refused")
     finally:
         account.admin.execute(b"select pg_advisory_unlock(4711)")

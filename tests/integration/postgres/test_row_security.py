@@ -1,4 +1,4 @@
-"""Answers mention row-level security if policies apply to the role of the session."""
+"""An answer mentions row-level security if policies apply to the session's role."""
 
 from collections.abc import Awaitable, Callable
 

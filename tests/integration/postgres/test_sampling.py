@@ -72,7 +72,7 @@ async def read(
     scope: CatalogScope = EVERYTHING,
     timeout_s: float = 5,
 ) -> Catalog:
-    """Return the catalog with samples, as the server puts it together."""
+    """Return the catalog with samples, as the server assembles it."""
 
     async def fetch(sql: str) -> Rows:
         return await supervisor.execute(
@@ -140,7 +140,7 @@ async def test_a_part_of_a_large_table_is_enough(admin_url: str, supervisor: Sup
 
     assert sorted(big["state"].values) == ["s0", "s1", "s2", "s3"]
     assert big["state"].may_hold_others
-    assert big["number"].value_range is None  # a name like that of a key
+    assert big["number"].value_range is None  # a name that looks like that of a key
 
 
 async def test_partitions_are_all_looked_into_and_so_are_materialised_views(supervisor: Supervisor) -> None:
