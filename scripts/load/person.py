@@ -105,7 +105,7 @@ class Person:
             return Reply.of(await self._connection.request(number, call.method, call.params))
         except (OSError, EOFError, LoadTestError) as error:
             self.leave()
-            # A server that ends answers what it has read; it cannot answer what comes as it closes the socket.
+            # A server that ends answers what it has read, not what comes as it closes the socket.
             came_too_late = life in self._server.stopped_lives and isinstance(error, ConnectionError)
             if life in self._server.killed_lives or came_too_late:
                 raise ServerKilledError(repr(error)) from error
