@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pgmcp.demo.binaries import choose_server_user, find_installation, make_reachable
 from pgmcp.demo.postgres import EmbeddedPostgres
+from testing.memory_folder import memory_folder
 
 
 @contextmanager
@@ -48,7 +49,9 @@ def _running(cluster: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
 
 @contextmanager
 def _folder() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="pgmcp-tests-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        dir=memory_folder(), prefix="pgmcp-tests-", ignore_cleanup_errors=True
+    ) as folder:
         Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         yield Path(folder)
 

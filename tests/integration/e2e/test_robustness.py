@@ -14,6 +14,7 @@ from pgmcp.demo.postgres import EmbeddedPostgres
 from testing.activity import Activity, until, with_application_name
 from testing.facts import descendants, is_running, workers_of
 from testing.mcp_server import server_environment
+from testing.memory_folder import memory_folder
 from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
 from tests.integration.e2e.conftest import StartServer
@@ -68,7 +69,9 @@ def survivors_activity(shop_admin_url: str) -> Iterator[Activity]:
 @pytest.fixture
 def own_cluster() -> Iterator[EmbeddedPostgres]:
     """A cluster that a test may stop."""
-    with tempfile.TemporaryDirectory(prefix="pgmcp-tests-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        dir=memory_folder(), prefix="pgmcp-tests-", ignore_cleanup_errors=True
+    ) as folder:
         Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         cluster = EmbeddedPostgres(Path(folder), settings={"fsync": "off"})
         try:

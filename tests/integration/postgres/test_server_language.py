@@ -14,6 +14,7 @@ import pytest
 from pgmcp.errors import ConnectionLimitError, DatabaseAuthError, ExecutionError, UnreachableError
 from pgmcp.execution.supervisor import Supervisor
 from testing.facts import until
+from testing.memory_folder import memory_folder
 from testing.statement_run import run
 from testing.tls_postgres import TlsPostgres, find_programs
 
@@ -33,7 +34,9 @@ def server() -> Iterator[TlsPostgres]:
     localedef = shutil.which("localedef")
     if localedef is None or not Path("/usr/share/i18n/locales/de_DE").exists():
         pytest.skip("the locale de_DE cannot be made")
-    with tempfile.TemporaryDirectory(prefix="pgmcp-german-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(
+        dir=memory_folder(), prefix="pgmcp-german-", ignore_cleanup_errors=True
+    ) as name:
         folder = Path(name)
         folder.chmod(0o755)
         locale = folder / "de_DE.UTF-8"
