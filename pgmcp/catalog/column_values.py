@@ -1,4 +1,4 @@
-"""Values of columns: from check constraints, from planner statistics, and as text in pgmcp's statements."""
+"""Values of columns, from check constraints and planner statistics; and the SQL that casts them to text."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -24,8 +24,8 @@ _LIST = re.compile(
     rf"CHECK \(+{_NAME}\)?{_TYPE}? = ANY \(+ARRAY\[({_ELEMENT}(?:, {_ELEMENT})*)\]\)?{_TYPE}?\)+"
 )
 
-# PostgreSQL's own casts from these types to text cannot be replaced. The cast from character(n) removes
-# trailing blanks. A domain is written as `name (base type)`.
+# Types whose cast to text nobody can replace, so `text_of` may cast; from character(n), this removes trailing
+# blanks. A domain is written as `name (base type)`.
 _BUILT_IN_TEXT = re.compile(r'(?:[^"]+ \()?(?:text|name|character(?: varying)?(?:\(\d+\))?)\)?')
 
 
@@ -54,8 +54,8 @@ def looks_like_key(column_name: str) -> bool:
 def look_like_codes(values: Sequence[str]) -> bool:
     """Return whether texts are serial numbers, dates or codes, which questions seldom contain.
 
-    True if most of them have the same form, such as `INV-001` or `2026-11-27 10:00`; or if most are long and
-    at least half digits, such as vehicle numbers.
+    True if each has a digit and there is at most one form per four texts, as in `INV-001` or `INV-002`;
+    or if most are long and at least half digits, such as vehicle numbers.
     """
     if len(values) <= _FEW_VALUES:
         return False

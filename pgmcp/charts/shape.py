@@ -6,11 +6,11 @@
 | line           | a time and 1 to 4 numbers, or a time, a number and a category of few values |
 | bars           | a category that names each row, and a number                                |
 | grouped bars   | two categories that name each row together, one of few values, and a number |
-| scatter        | two numbers; one category of few values colours the marks, others are ignored |
+| scatter        | two numbers, and a category of few values that colours the marks            |
 
 One row is only tried as a number. Several rows are tried as the other kinds, in this order. If none fits,
-there is no chart. If not all measures fit, those that the
-question names are preferred.
+there is no chart. If not all measures fit, those that the question names are preferred. Further columns are
+ignored in a scatter plot. Without a category, a key or a time can name the bars of one measure.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ _MAX_SERIES = 8
 _MAX_BARS = 30
 _MAX_BARS_IN_GROUP = 6
 _MIN_SCATTER_ROWS = 5
-_GLANCE_ROWS = 100  # columns with many values usually show that in these rows, without a full count
+_GLANCE_ROWS = 100  # counted first: if these already have too many values, the others are not counted
 _SAME_SCALE = 5.0  # measures that differ by a larger factor are not readable on one axis
 
 

@@ -160,7 +160,7 @@ class ColdChild(asyncio.SubprocessProtocol):
 
 
 async def spawn_cold() -> Child:
-    """Start a worker as a new interpreter, on every system."""
+    """Start a worker as a new interpreter; this works on every system."""
     return await start_child(
         *worker_command("worker"), env=worker_environment(os.environ), **away_from_terminal()
     )

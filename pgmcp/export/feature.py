@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NEEDS: Final = "an operator can allow it by naming a folder in PG_MCP_SERVER_EXPORT_DIR"
 _FILE_TIMEOUT_S: Final = 55.0
-"""Less than the lifetime of the process that writes."""
+"""Less than the 60 s after which the process that writes ends itself (`_LIFETIME_S` in `export`)."""
 
 _TYPE: Final = Annotated[
     Literal["csv", "parquet"] | None,

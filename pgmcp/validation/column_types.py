@@ -43,8 +43,8 @@ class ColumnTypes:
     def add_functions(self, functions: FunctionsInFrom, forget: Callable[[], None]) -> None:
         """Add the columns of the functions in FROM, whose arguments may be columns of one another.
 
-        The search is repeated until nothing changes. If it does not end or a function's columns are not
-        known, any name may be one of them.
+        The columns are computed again until they stay the same, at most two times more than there are
+        functions. If they still change, or a function's columns are not known, any name may be one of them.
 
         Args:
             forget: called when the types of expressions may have changed.
@@ -63,7 +63,7 @@ class ColumnTypes:
             forget()
 
     def of(self, name: str) -> frozenset[int] | None:
-        """Return the types of the columns of a name; None if they are not known."""
+        """Return the types of the columns, or rows, with this name; None if they are not known."""
         if self.is_row(name) and self._types.types_by_column:
             return (self._relations.column(name) or frozenset()) | self._relations.row(name)
         if self._made_names is None or name in self._made_names:
@@ -106,7 +106,7 @@ class ColumnTypes:
         return is_other or name in self._outputs or name in self._columns_of_functions
 
     def _of_outputs(self, name: str) -> frozenset[int] | None:
-        """Return the types of the outputs of a name, which are columns for the query around them."""
+        """Return the types of the outputs with this name; the query around them sees them as columns."""
         if name not in self._types_of_outputs:
             self._types_of_outputs[name] = None  # set during the search, because an output may use itself
             found = [self._types_of(each) for each in self._outputs[name]]

@@ -1,6 +1,7 @@
 """Finds the operands of the operators that an expression calls.
 
-Some operators are not written: CASE and IN compare with `=`, BETWEEN with `<=` and the like.
+Some operators are not written: CASE and IN compare with `=`, BETWEEN with `<=` and the like. Those of NATURAL
+and USING are found in `reading`.
 """
 
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def written_operands(expression: Node) -> Iterator[Operands]:
 
 
 def operands_of(node: Node) -> Iterator[Operands]:
-    """Yield the operands of each call of the operator that a node names; none where they are not written."""
+    """Yield the operands of each call of the operator that a node names; nothing for ORDER BY … USING."""
     if "rexpr" in node:
         yield from written_operands(node)
     elif "subselect" in node:
@@ -37,9 +38,9 @@ def operands_of(node: Node) -> Iterator[Operands]:
 
 
 def operand_pairs(left: Node, right: Node) -> list[Operands]:
-    """Return the operands of each call in a comparison: of a list one by one, of rows field by field."""
+    """Return a pair for each call in a comparison: one per item of a list, one per field of a row."""
     items = right.get("List", {}).get("items", [right])
-    # The elements of a list get one type, which may be that of the left side.
+    # PostgreSQL gives all items of a list one type, perhaps that of the left side: then it is `left = left`.
     pairs: list[Operands] = [(left, left)] if len(items) > 1 else []
     for each in items:
         sides = [side.get("RowExpr", {}).get("args") for side in (left, each)]

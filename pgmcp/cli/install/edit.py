@@ -132,7 +132,7 @@ def _remove(text: str, parent: Node, member: Member) -> str:
 
 
 def _start_of_cut(text: str, gap_start: int, key_start: int, end: int) -> int:
-    """Return the start of the removal, including whitespace before the key unless a comment needs it."""
+    """Return where to cut: before the whitespace in front of the key, or at the key if a comment is there."""
     gap = text[gap_start:key_start].rstrip()
     rest_of_line = text[end:].partition("\n")[0]
     return key_start if gap and rest_of_line.strip() else gap_start + len(gap)

@@ -29,7 +29,7 @@ T = TypeVar("T")
 _LAST_PROGRESS_TIMEOUT_S: Final = 1.0
 """How long an answer may wait for progress notifications that are still to be sent."""
 
-# Without sessions, clients before 2026-07-28 cannot be notified; prompts never change.
+# Clients before 2026-07-28 have no session and get no notifications; `server/discover` is of later ones.
 _CAPABILITIES: Final[dict[str, Any]] = {
     "completions": {},
     "extensions": {APPS_EXTENSION: {}},
@@ -50,7 +50,7 @@ def build_sdk_server(surface: Surface, changes: ChangeStreams | None = None) -> 
         version=SERVER_INFO["version"],
         title=SERVER_INFO["title"],
         instructions=INSTRUCTIONS,
-        # None of the tools mirrors an argument in a header, so the SDK need not list them to find out.
+        # The SDK would list the tools to look for arguments that are repeated in headers; there are none.
         get_tool_input_schema=lambda _: None,
         cache_hints=dict.fromkeys(get_args(CacheableMethod), CacheHint(ttl_ms=0, scope="private")),
     )
