@@ -9,7 +9,7 @@ import pytest
 
 from pgmcp.demo.postgres import EmbeddedPostgres
 from testing.mcp_server import server_environment
-from testing.openai_endpoint import TOKENS_IN, ScriptedEndpoint, content, failure, sql, unanswerable
+from testing.openai_endpoint import TOKENS_IN, ScriptedEndpoint, content, failure, readings, sql, unanswerable
 from testing.raw_jsonrpc import RawServer
 from tests.integration.e2e.conftest import StartServer
 
@@ -378,12 +378,19 @@ def test_a_hidden_column_and_an_excluded_schema_are_not_sent(
 ) -> None:
     hidden = start_server({**environment, "PG_MCP_SERVER_HIDDEN_VALUES": "heroes.race"})
     excluded = start_server({**environment, "PG_MCP_DATABASE_EXCLUDE_SCHEMAS": "public"})
-    endpoint.reply(sql("SELECT 1"), sql("SELECT 1"))
+    drafts = readings(("all", "SELECT 1 AS n"), ("the others", "SELECT 2 AS n"))
+    endpoint.reply(
+        drafts, sql("SELECT 1"), sql("SELECT id FROM heroes WHERE race = 'human'"), sql("SELECT 3")
+    )
 
-    hidden.call("query", question=QUESTION)
+    answer = hidden.call("query", question=QUESTION)
     excluded.call("query", question=QUESTION)
+    hidden.call("query", question=QUESTION)
 
-    assert "Half-Orc" not in endpoint.requests[0].prompt
+    assert answer.structured["follow_up"] == ["the others"]  # no choice is made from values of the database
+    for request in (endpoint.requests[0], *endpoint.requests[2:]):
+        assert "Half-Orc" not in request.prompt
+        assert "'Human'" not in request.prompt
     assert "race text" in endpoint.requests[0].prompt
     assert "race text" not in endpoint.requests[1].prompt
 
