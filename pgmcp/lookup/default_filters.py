@@ -13,6 +13,7 @@ from pgmcp.catalog.catalog import Catalog, Table
 from pgmcp.catalog.identifiers import quote_identifier, split_words
 from pgmcp.errors import DeadlineExceededError, PgmcpError
 from pgmcp.execution.result import Rows
+from pgmcp.lookup.search import STOP_WORDS
 from pgmcp.lookup.words import stem
 from pgmcp.validation.conditions import names_of_condition
 from pgmcp.validation.references import References
@@ -20,6 +21,9 @@ from pgmcp.validation.references import References
 logger = logging.getLogger(__name__)
 
 _PROBE: Final = "SELECT EXISTS (SELECT FROM {relation} WHERE ({condition}\n) IS NOT TRUE)"
+
+_UNNAMING: Final = STOP_WORDS | {"between", "like", "not", "null", "or"}
+"""Words that conditions and questions share by chance."""
 
 Fetch = Callable[[str], Awaitable[Rows]]
 
@@ -50,14 +54,14 @@ def find_missing_filters(
     references: References, filters: Mapping[str, str], catalog: Catalog, question: str
 ) -> list[MissingFilter]:
     """Return the filters of tables in a query on whose columns it has no condition."""
-    words = {stem(word) for word in split_words(question)}
+    words = _words(question)
     missing = []
     for name, condition in filters.items():
         table = catalog.find(name)
         columns = _columns_of(condition, table) if table is not None else ()
         if table is None or not columns or not _lacks(references, table, columns, catalog):
             continue
-        is_named = not words.isdisjoint(stem(word) for word in split_words(condition))
+        is_named = not words.isdisjoint(_words(condition))
         relation = f"{quote_identifier(table.schema)}.{quote_identifier(table.name)}"
         missing.append(
             MissingFilter(
@@ -88,6 +92,11 @@ async def drop_idle(missing: Sequence[MissingFilter], fetch: Fetch) -> list[Miss
             if rows.rows and rows.rows[0][0]:
                 kept.append(each)
     return kept
+
+
+def _words(text: str) -> set[str]:
+    """Return the stems of the words that may name a filter."""
+    return {stem(word) for word in split_words(text) if word not in _UNNAMING}
 
 
 def _columns_of(condition: str, table: Table) -> tuple[str, ...]:

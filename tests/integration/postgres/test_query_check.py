@@ -302,6 +302,20 @@ async def test_a_question_that_names_the_filter_is_not_asked_again(url: str) -> 
 
 
 @pytest.mark.parametrize(
+    "question", ["What is the number of clients at this date?", "How many have not ordered, or like us?"]
+)
+async def test_the_small_words_of_a_question_name_no_filter(url: str, question: str) -> None:
+    (found,) = await missing_filters(
+        url,
+        "SELECT count(*) FROM clients",
+        "deleted_at IS NULL AND NOT name LIKE 'x' OR id IS NULL",
+        question,
+    )
+
+    assert found.is_offered
+
+
+@pytest.mark.parametrize(
     ("sql", "condition"),
     [
         ("SELECT count(*) FROM clients WHERE deleted_at IS NULL", "deleted_at IS NULL"),
