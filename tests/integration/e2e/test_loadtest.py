@@ -46,7 +46,7 @@ def gates(plot_file: Path) -> dict[tuple[str, str], dict[str, Any]]:
     scenarios = ("repeated", "mixed", "front-kill", "restart", "soak", "people")
     done = _run(
         *("--scenario", *scenarios, "--json", "-", "--plot", str(plot_file)),
-        *("--soak-statements", "100", "--soak-s", "15"),
+        *("--soak-statements", "50", "--soak-s", "8"),
     )
 
     assert done.returncode == 0, done.stderr
