@@ -6,10 +6,10 @@ named after its only OUT parameter, its alias or itself. Aliases of columns repl
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from pgmcp.validation.catalog_objects import ResolutionFacts
-from pgmcp.validation.grammar import Node, strings
+from pgmcp.validation.grammar import Node, strings, walk
 from pgmcp.validation.overloads import RECORD
 from pgmcp.validation.polymorphic_types import is_polymorphic
 
@@ -25,7 +25,7 @@ _KINDS_OF_PLAIN_VALUES: Final = frozenset({"b", "d", "e", "r", "m"})
 
 def functions_in_from(root: Node) -> list[Node]:
     """Return the items of FROM that consist of calls of functions."""
-    items = [value["RangeFunction"] for value in _dicts(root) if "RangeFunction" in value]
+    items = [fields for kind, fields in walk(root) if kind == "RangeFunction"]
     return [each for each in items if all("FuncCall" in call for call, _ in _calls(each))]
 
 
@@ -172,14 +172,3 @@ def _either(several: Iterable[Types]) -> Types:
 
 def _plain(type_oid: int) -> Types:
     return None if is_polymorphic(type_oid) else frozenset({type_oid})
-
-
-def _dicts(root: Any) -> Iterator[Node]:
-    pending: list[Any] = [root]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            yield value
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
