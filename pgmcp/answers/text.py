@@ -22,6 +22,7 @@ from pgmcp.answers.answer import Answer, Source
 from pgmcp.answers.budget import Shown
 from pgmcp.answers.fitted import FittedAnswer
 from pgmcp.execution.result import Rows
+from pgmcp.plural import count_of
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block, fence_lines
 from worker.row_format import text_row
 
@@ -73,9 +74,8 @@ def describe_provenance(answer: Answer) -> str:
 
 
 def _count_rows(rows: Rows) -> str:
-    count = len(rows.rows)
     more = "first " if rows.truncated else ""
-    return f"{more}{count} row" if count == 1 else f"{more}{count} rows"
+    return more + count_of(len(rows.rows), "row")
 
 
 def _name_source(answer: Answer) -> str:

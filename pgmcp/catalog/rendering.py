@@ -14,6 +14,7 @@ from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog, Column, Foreign
 from pgmcp.catalog.column_values import look_like_codes
 from pgmcp.catalog.identifiers import quote_identifier, singular, split_words
 from pgmcp.catalog.short_types import referenced_column, shown_type
+from pgmcp.plural import count_of
 from pgmcp.untrusted import escape_untrusted, escape_untrusted_block, shorten
 
 _MAX_COMMENT_CHARACTERS = 300
@@ -79,7 +80,7 @@ def render_names(tables: Iterable[Table], catalog: Catalog) -> str:
 def render_overview(catalog: Catalog) -> str:
     """Return everything in the catalog as readable text."""
     path = ", ".join(_name(schema) for schema in catalog.search_path) or "(empty)"
-    count = f"{len(catalog.tables)} table{'' if len(catalog.tables) == 1 else 's'}"
+    count = count_of(len(catalog.tables), "table")
     heading = f"PostgreSQL {catalog.server_version}, {count}, search path: {path}"
     return "\n\n".join([heading, *(render_table(table, catalog) for table in catalog.tables)]) + "\n"
 

@@ -170,6 +170,11 @@ async def find_exposing_views(fetch: Fetch, columns: Sequence[ColumnName]) -> li
     ]
 
 
+def count_relations(names: Sequence[str]) -> str:
+    """Return how many tables and views there are."""
+    return "1 table or view" if len(names) == 1 else f"{len(names)} tables and views"
+
+
 def describe_policies(policies: dict[str, str]) -> list[str]:
     """Return a phrase for each table whose rows are filtered."""
     return [
@@ -264,7 +269,7 @@ async def _check_database(
     problems += [f"not readable: {table}" for table in grants.unreadable if table not in left_out]
     problems += await check_hidden(fetch, hidden)
     problems += [f"shown by a view: {view}" for view in views if view.is_readable]
-    lines = [f"readable: {len(grants.readable)} tables and views in {', '.join(schemas)}", *problems]
+    lines = [f"readable: {count_relations(grants.readable)} in {', '.join(schemas)}", *problems]
     lines += [f"left out, because of a hidden column: {view}" for view in views if not view.is_readable]
     lines += [f"filtered by policies: {each}" for each in describe_policies(grants.policies)]
     return lines, bool(grants.readable) and not problems

@@ -21,6 +21,7 @@ from pgmcp.cli.options import Form
 from pgmcp.cli.table import lay_out
 from pgmcp.cli.terminal import Terminal
 from pgmcp.execution.result import Rows, Truncation
+from pgmcp.plural import count_of
 from pgmcp.untrusted import escape_untrusted
 
 # JSON allows any character to be escaped, so unprintable ones are: the same value, safe on a terminal.
@@ -123,7 +124,7 @@ def show_answer(
             terminal.say(line, "dim")
     if cut_cells:
         whole = "\\csv FILE writes" if in_shell else "--csv and --json give"
-        terminal.remark(f"{_count(cut_cells, 'long cell')} cut, ending in …; {whole} all of them")
+        terminal.remark(f"{count_of(cut_cells, 'long cell')} cut, ending in …; {whole} all of them")
 
 
 def _show_rows(rows: Rows, terminal: Terminal, *, expanded: bool) -> int:
@@ -172,30 +173,27 @@ def truncation_notes(rows: Rows, settings: RowSettings) -> Iterator[str]:
     match rows.truncated:
         case Truncation.ROWS | Truncation.BYTES if settings.in_shell:
             yield (
-                f"only the first {_count(shown, 'row')}, and there are more: "
+                f"only the first {count_of(shown, 'row')}, and there are more: "
                 "\\csv FILE writes them, up to the export limits"
             )
         case Truncation.ROWS if shown < max_rows:
-            yield f"only the first {_count(shown, 'row')}, and there are more: --limit takes up to {max_rows}"
+            first = count_of(shown, "row")
+            yield f"only the first {first}, and there are more: --limit takes up to {max_rows}"
         case Truncation.ROWS:
             yield (
-                f"only the first {_count(shown, 'row')}, and there are more: aggregate, filter, "
+                f"only the first {count_of(shown, 'row')}, and there are more: aggregate, filter, "
                 f"or raise {settings.prefix}_ROWS"
             )
         case Truncation.BYTES:
             yield (
-                f"only the first {_count(shown, 'row')}, and there are more: select fewer columns, "
+                f"only the first {count_of(shown, 'row')}, and there are more: select fewer columns, "
                 f"or raise {settings.prefix}_BYTES"
             )
     if rows.cut_cells:
-        values = _count(rows.cut_cells, "value")
+        values = count_of(rows.cut_cells, "value")
         yield f"{values} cut, ending in …: select parts of them, or raise PG_MCP_SERVER_MAX_CELL_BYTES"
 
 
 def describe_file(file: Path, rows: Rows, size_bytes: int) -> str:
     """Return what was written to a file."""
-    return f"{file}: {_count(len(rows.rows), 'row')}, {size_bytes} bytes"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{file}: {count_of(len(rows.rows), 'row')}, {size_bytes} bytes"

@@ -26,6 +26,7 @@ from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
 from pgmcp.execution.worker_queue import WorkerQueue
 from pgmcp.execution.worker_starts import WorkerStarts
+from pgmcp.plural import count_of
 from worker.protocol import SHARED_SESSION, Backend
 
 logger = logging.getLogger(__name__)
@@ -375,7 +376,7 @@ class WorkerPool:
         busy = len(self._general) + len(self._express)
         if busy + waiting >= self._size.max_workers + self._size.max_waiting:
             raise BusyError(
-                f"all {self._size.max_workers} workers are busy and {waiting} statements wait",
+                f"all workers are busy ({self._size.max_workers}); waiting: {count_of(waiting, 'statement')}",
                 retry_after_s=1,
             )
         refusal = self._starts.last_refusal

@@ -43,6 +43,7 @@ from pgmcp.execution.result import Identity, RowLimits, Rows
 from pgmcp.execution.shared_timer import SharedTimer
 from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.worker_process import WorkerProcess
+from pgmcp.plural import count_of
 from worker.protocol import (
     SHARED_SESSION,
     Failure,
@@ -261,7 +262,8 @@ class Supervisor:
 
     async def _enter_lane(self, statement: Statement) -> None:
         if self._lanes.waiting_count >= self._max_waiting:
-            raise BusyError(f"{self._lanes.waiting_count} statements are already waiting", retry_after_s=1)
+            waiting = count_of(self._lanes.waiting_count, "statement")
+            raise BusyError(f"{waiting} already waiting", retry_after_s=1)
         await self._ask_lane(statement)
 
     async def _ask_lane(self, statement: Statement, *, is_patient: bool = True) -> bool:

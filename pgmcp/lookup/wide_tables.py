@@ -6,6 +6,7 @@ from itertools import chain
 
 from pgmcp.catalog.catalog import Column, Table
 from pgmcp.catalog.identifiers import split_words
+from pgmcp.plural import count_of
 
 
 def narrow(table: Table, words: Collection[str], fits: Callable[[Table], bool]) -> Table | None:
@@ -34,7 +35,7 @@ def _rank(column: Column, keys: Collection[str], words: Collection[str]) -> int:
 def _keep(table: Table, columns: Collection[Column]) -> Table:
     missing = len(table.columns) - len(columns)
     names = {column.name for column in columns}
-    note = f"{missing} more columns are not shown"
+    note = f"{count_of(missing, 'more column')} not shown"
     return replace(
         table,
         columns=tuple(column for column in table.columns if column.name in names),

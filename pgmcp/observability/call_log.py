@@ -11,6 +11,7 @@ from typing import Any
 
 from pgmcp.observability.outcome import OutcomeObserver
 from pgmcp.pipeline import Call, Stage
+from pgmcp.plural import count_of
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class _LoggedCall(OutcomeObserver):
         if not logger.isEnabledFor(logging.INFO):
             return
         call, spent_ms = self._call, spent_s * 1000
-        rows = "" if call.row_count is None else f", {call.row_count} rows"
+        rows = "" if call.row_count is None else f", {count_of(call.row_count, 'row')}"
         logger.info(
             "%s %s after %d ms%s",
             call.operation,

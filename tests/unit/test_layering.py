@@ -57,6 +57,7 @@ _PURE_ROOMS = (
     "pgmcp/child_process.py",
     "pgmcp/errors.py",
     "pgmcp/event_loop.py",
+    "pgmcp/plural.py",
     "pgmcp/untrusted.py",
 )
 # The modules of features that meet the surface, the settings and the command line.
@@ -69,6 +70,7 @@ _ALLOWED_IN_PURE_ROOMS = (
     "pgmcp.execution.result",
     "pgmcp.export",
     "pgmcp.features",
+    "pgmcp.plural",
     "pgmcp.untrusted",
     "pgmcp.view",
 )

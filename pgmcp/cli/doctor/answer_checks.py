@@ -7,13 +7,14 @@ from pgmcp.catalog.catalog import UNREADABLE_CHARACTER, Catalog
 from pgmcp.catalog.identifiers import quote_identifier
 from pgmcp.cli.doctor.check_context import CheckContext
 from pgmcp.cli.doctor.report import CheckResult, Status, enumerate_some
-from pgmcp.cli.grants import describe_policies, read_grants
+from pgmcp.cli.grants import count_relations, describe_policies, read_grants
 from pgmcp.execution.catalog_access import USE_BY_PART, describe_use, find_unreadable, grant
 from pgmcp.execution.policy import find_vital
 from pgmcp.generation.context_check import explain_unknown_names, find_unknown_names
 from pgmcp.generation.context_file import DatabaseContext
 from pgmcp.generation.verified import VerifiedQuestion
 from pgmcp.lookup.scope_check import find_unmatched_columns, find_unmatched_schemas
+from pgmcp.plural import count_of
 from pgmcp.surface.verified_tools import define, estimate_definition, offer_tools
 from pgmcp.untrusted import escape_untrusted
 
@@ -80,12 +81,13 @@ async def check_statistics(context: CheckContext, check: str) -> CheckResult:
     found = await context.fetch(_STATISTICS_SQL)
     unknown = [escape_untrusted(str(name)) for name, is_known in found if not is_known]
     if not unknown:
-        text = f"all {len(found)} tables with rows have statistics" if found else "no table has rows"
+        text = "all tables with rows have statistics" if found else "no table has rows"
         return CheckResult(Status.OK, check, text)
     return CheckResult(
         Status.WARN,
         check,
-        f"{len(unknown)} of {len(found)} tables with rows have no statistics: {enumerate_some(unknown)}",
+        f"of {count_of(len(found), 'table')} with rows, {len(unknown)} without statistics: "
+        + enumerate_some(unknown),
         "run ANALYZE as the owner of the tables: values, ranges and plans depend on statistics",
     )
 
@@ -106,7 +108,7 @@ async def check_grants(context: CheckContext, check: str) -> CheckResult:
     grants = await read_grants(context.fetch, catalog.scope.includes)
     if not grants.readable:
         return await _advise_to_grant(context, check)
-    text = f"the role may read {len(grants.readable)} tables and views"
+    text = f"the role may read {count_relations(grants.readable)}"
     if grants.policies:
         filtered = escape_untrusted(enumerate_some(describe_policies(grants.policies)))
         text += f"; row policies filter {len(grants.policies)} of them: {filtered}"
@@ -171,8 +173,8 @@ async def check_names(context: CheckContext, check: str) -> CheckResult | None:
     return CheckResult(
         Status.WARN,
         check,
-        f"no statement can name {len(unreadable)} columns, because their names or their tables' names are "
-        f"invalid in this encoding: {escape_untrusted(enumerate_some(unreadable))}",
+        f"no statement can name {count_of(len(unreadable), 'column')}, because the name, or the table's "
+        f"name, is invalid in this encoding: {escape_untrusted(enumerate_some(unreadable))}",
         "add client_encoding to the connection string, for example client_encoding=latin1, to declare the "
         "encoding of the database's text",
     )
@@ -233,9 +235,9 @@ def _describe(catalog: Catalog) -> str:
         if column.values or column.value_range
     ]
     return (
-        f"names and types of {len(catalog.tables)} tables in {enumerate_some(schemas)} "
+        f"names and types of {count_of(len(catalog.tables), 'table')} in {enumerate_some(schemas)} "
         "(PG_MCP_DATABASE_EXCLUDE_SCHEMAS excludes schemas), enum labels, "
-        f"{comments} comments, and {_describe_values(valued)}"
+        f"{count_of(comments, 'comment')}, and {_describe_values(valued)}"
     )
 
 
@@ -243,7 +245,7 @@ def _describe_values(columns: list[str]) -> str:
     if not columns:
         return "no values"
     return (
-        f"values or ranges of {len(columns)} columns: {enumerate_some(columns)} "
+        f"values or ranges of {count_of(len(columns), 'column')}: {enumerate_some(columns)} "
         "(PG_MCP_SERVER_HIDDEN_VALUES excludes columns, PG_MCP_SERVER_SEND_VALUES=false excludes all)"
     )
 

@@ -16,6 +16,7 @@ from pgmcp.execution.result import JsonScalar, StatementOrigin
 from pgmcp.execution.role import UNKNOWN_ATTRIBUTES, RolePosture
 from pgmcp.execution.supervisor import SHARED_SESSION
 from pgmcp.pipeline import Database
+from pgmcp.plural import count_of
 from pgmcp.untrusted import escape_untrusted
 
 _PROOF_SQL: Final = "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()"
@@ -282,7 +283,7 @@ async def _describe_role(context: CheckContext, check: str, role: MappedRole, se
         status = Status.FAIL if is_required else Status.WARN
         return CheckResult(status, check, f"it can be taken, but {'; '.join(risks)}", _CAN_DO_LESS)
     tables = (await seen.schema.get()).tables
-    text = f"it can be taken, can only read, and sees {len(tables)} table{'' if len(tables) == 1 else 's'}"
+    text = f"it can be taken, can only read, and sees {count_of(len(tables), 'table')}"
     filtered = sorted(table.name for table in tables if table.has_active_policies)
     if filtered:
         text += (

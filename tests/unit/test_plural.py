@@ -1,0 +1,8 @@
+import pytest
+
+from pgmcp.plural import count_of
+
+
+@pytest.mark.parametrize(("number", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows")])
+def test_one_thing_is_counted_without_an_s(number: int, text: str) -> None:
+    assert count_of(number, "row") == text
