@@ -1,4 +1,4 @@
-"""Keeps child processes away from terminals; environment and end of those for charts and exports."""
+"""Keeps child processes away from terminals and secrets; ends those for charts and exports."""
 
 import subprocess
 import sys
@@ -16,6 +16,15 @@ _INHERITED_NAMES: Final = (
 def bare_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment for charts and exports, without secrets."""
     return {name: environ[name] for name in _INHERITED_NAMES if name in environ}
+
+
+def environment_without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for ssh and for password commands: without settings and secrets of pgmcp."""
+    return {
+        name: text
+        for name, text in environ.items()
+        if not name.upper().startswith("PG_MCP_") and name.upper() != "PGPASSWORD"
+    }
 
 
 def away_from_terminal() -> dict[str, Any]:

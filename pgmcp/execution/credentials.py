@@ -21,7 +21,7 @@ from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any, Final
 
-from pgmcp.child_process import away_from_terminal
+from pgmcp.child_process import away_from_terminal, environment_without_secrets
 from pgmcp.errors import DatabaseAuthError
 from pgmcp.secret_file import MAX_SECRET_BYTES, read_secret_file
 
@@ -223,7 +223,7 @@ async def _run(command: Sequence[str], timeout_s: float) -> tuple[int, bytes, by
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        env=_environment(os.environ),
+        env=environment_without_secrets(os.environ),
         **away_from_terminal(),
     )
     try:
@@ -232,15 +232,6 @@ async def _run(command: Sequence[str], timeout_s: float) -> tuple[int, bytes, by
             return await process.wait(), output, errors
     finally:
         await _end(process)
-
-
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without pgmcp's secrets, which the command does not need."""
-    return {
-        name: text
-        for name, text in environ.items()
-        if not name.upper().startswith("PG_MCP_") and name != "PGPASSWORD"
-    }
 
 
 async def _read(stream: asyncio.StreamReader | None) -> bytes:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pgmcp.child_process import away_from_terminal
+from pgmcp.child_process import away_from_terminal, environment_without_secrets
 from pgmcp.errors import TunnelError, UnreachableError
 from pgmcp.execution.spawn import worker_command
 from pgmcp.tunnel.ssh_errors import broken_error, is_refusal, last_line, opening_error, refusal_error
@@ -227,7 +227,8 @@ class Tunnel:
             stdin=PIPE,
             stdout=PIPE,
             stderr=PIPE,
-            env=_environment(os.environ),
+            # No program may ask for a password.
+            env=environment_without_secrets(os.environ) | {"SSH_ASKPASS_REQUIRE": "never"},
             **away_from_terminal(),
         )
         attempt = _Attempt(process, folder)
@@ -254,16 +255,6 @@ class Tunnel:
             # An empty hostaddr keeps PGHOSTADDR of the environment out.
             return {"host": str(folder), "hostaddr": "", "port": str(self.route.port)}
         return {"host": self.route.host, "hostaddr": address, "port": port}
-
-
-def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment without pgmcp's secrets, and without programs that ask for a password."""
-    kept = {
-        name: text
-        for name, text in environ.items()
-        if not name.upper().startswith("PG_MCP_") and name != "PGPASSWORD"
-    }
-    return kept | {"SSH_ASKPASS_REQUIRE": "never"}
 
 
 async def _first_line(process: Process) -> str:

@@ -1,4 +1,4 @@
-from pgmcp.child_process import bare_environment
+from pgmcp.child_process import bare_environment, environment_without_secrets
 
 
 def test_a_short_lived_process_sees_no_setting_and_no_secret() -> None:
@@ -13,3 +13,16 @@ def test_a_short_lived_process_sees_no_setting_and_no_secret() -> None:
     }
 
     assert bare_environment(environ) == {"PATH": "/bin", "PYTHONPATH": "/src"}
+
+
+def test_a_program_of_the_operator_sees_its_own_variables_and_no_secret_of_pgmcp() -> None:
+    environ = {
+        "PATH": "/bin",
+        "VAULT_TOKEN": "secret",
+        "SSH_AUTH_SOCK": "/run/agent",
+        "PG_MCP_OPENAI_API_KEY": "sk-secret",
+        "pg_mcp_database_url": "postgresql://user:secret@host",
+        "PGPASSWORD": "secret",
+    }
+
+    assert set(environment_without_secrets(environ)) == {"PATH", "VAULT_TOKEN", "SSH_AUTH_SOCK"}
