@@ -6,8 +6,9 @@
 
 Reads rows from standard input and writes them to the file that the header names. The file has a temporary
 name until it is complete and on the disk. If writing fails, takes too long or is stopped by SIGTERM, SIGHUP
-or SIGINT, the process removes the incomplete file; only SIGKILL, or a crash of the process, leaves it. If the
-server ends before it has sent all rows, no file is created; if it ends later, the file is still completed.
+or SIGINT, the process removes the incomplete file; only SIGKILL, or a crash of the process, leaves it. A
+signal that is ignored at the start, as SIGHUP under nohup, stays ignored. If the server ends before it has
+sent all rows, no file is created; if it ends later, the file is still completed.
 """
 
 import json
@@ -102,7 +103,8 @@ def _write_csv(rows: Rows, file: BinaryIO) -> None:
 
 def _limit(lifetime_s: int) -> None:
     for number in _STOPPING_SIGNALS:
-        signal.signal(number, _stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
     with suppress(ImportError, AttributeError):  # Windows has neither `resource` nor SIGALRM
         import resource
 

@@ -12,6 +12,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -161,18 +162,41 @@ async def test_a_process_that_is_stuck_is_ended_and_what_it_left_is_removed(tmp_
 @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without a signal")
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGALRM"])
 async def test_a_signal_while_the_file_is_written_leaves_no_part_of_it(name: str, tmp_path: Path) -> None:
-    process = await spawn_writing()
-    paths = {"path": str(tmp_path / "a.csv"), "partial_path": str(tmp_path / "a.part")}
+    reply = await write_until_signalled(name, signal.SIG_DFL, tmp_path)
+
+    assert reply["failure"] in ("it took too long", f"it was stopped by {name}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGHUP")
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT"])
+async def test_a_file_is_completed_if_the_signal_is_ignored_as_under_nohup(name: str, tmp_path: Path) -> None:
+    reply = await write_until_signalled(name, signal.SIG_IGN, tmp_path)
+
+    assert reply == {"bytes": (tmp_path / "a.csv").stat().st_size}
+
+
+async def write_until_signalled(name: str, inherited: signal.Handlers, folder: Path) -> dict[str, Any]:
+    """Send a signal to a process that writes a file; return its reply.
+
+    Args:
+        inherited: the action of the signal in the process at its start.
+    """
+    number = signal.Signals[name]
+    old = signal.signal(number, inherited)
+    try:
+        process = await spawn_writing()
+    finally:
+        signal.signal(number, old)
+    paths = {"path": str(folder / "a.csv"), "partial_path": str(folder / "a.part")}
     row_count = 400_000
     header = json.dumps(paths | {"format": "csv", "columns": [("a", "text")], "row_count": row_count})
-
     async with anyio.create_task_group() as group:
         with anyio.fail_after(20):
-            group.start_soon(send_signal_once_written, process, name, tmp_path)
+            group.start_soon(send_signal_once_written, process, name, folder)
             reply, _ = await process.communicate(header.encode() + b"\n" + b'["x, y"]\n' * row_count)
-
-    assert json.loads(reply)["failure"] in ("it took too long", f"it was stopped by {name}")
-    assert list(tmp_path.iterdir()) == []
+    read: dict[str, Any] = json.loads(reply)
+    return read
 
 
 async def send_signal_once_written(process: Process, name: str, folder: Path) -> None:
