@@ -24,6 +24,9 @@ FIRST_DELAY_S: Final = 0.5
 MAX_DELAY_S: Final = 8.0
 
 
+CallLater = Callable[[float, Callable[[], None]], asyncio.TimerHandle]
+
+
 class WorkerStarts:
     """Starts workers in the background, and waits longer after each refusal.
 
@@ -34,6 +37,7 @@ class WorkerStarts:
         on_refused: called with the error if a start failed.
         on_retry: called after the delay of `try_again_later`; it may start workers.
         clock: seconds, monotonic.
+        call_later: the event loop's by default.
 
     Attributes:
         last_refusal: why the last start failed; None once a worker has connected.
@@ -48,6 +52,7 @@ class WorkerStarts:
         on_refused: Callable[[ExecutionError], None],
         on_retry: Callable[[], None],
         clock: Callable[[], float],
+        call_later: CallLater | None = None,
     ) -> None:
         self._connector = connector
         self._database = database
@@ -55,6 +60,7 @@ class WorkerStarts:
         self._on_refused = on_refused
         self._on_retry = on_retry
         self._clock = clock
+        self._call_later = call_later
         self._backoff = Backoff()
         self._running: set[asyncio.Task[None]] = set()
         self._retry: asyncio.TimerHandle | None = None
@@ -92,7 +98,8 @@ class WorkerStarts:
         delay_s = max(FIRST_DELAY_S, self._backoff.wait_s(self._clock()))
         if not has_workers:
             delay_s = min(delay_s, MAX_DELAY_WITHOUT_WORKERS_S)
-        self._retry = asyncio.get_running_loop().call_later(delay_s, self._try_again)
+        call_later = self._call_later or asyncio.get_running_loop().call_later
+        self._retry = call_later(delay_s, self._try_again)
 
     def _try_again(self) -> None:
         self._retry = None

@@ -1,4 +1,21 @@
-from pgmcp.execution.worker_starts import FIRST_DELAY_S, FREE_ATTEMPTS, MAX_DELAY_S, Backoff
+"""When workers are started after the database has refused connections."""
+
+import asyncio
+
+import pytest
+
+from pgmcp.errors import ConnectionLimitError, ExecutionError, UnreachableError
+from pgmcp.execution.connecting import Connector
+from pgmcp.execution.worker_process import WorkerProcess
+from pgmcp.execution.worker_starts import (
+    FIRST_DELAY_S,
+    FREE_ATTEMPTS,
+    MAX_DELAY_S,
+    MAX_DELAY_WITHOUT_WORKERS_S,
+    Backoff,
+    WorkerStarts,
+)
+from testing.retries import Retries
 
 
 def failed_times(count: int, *, now_s: float = 100.0) -> Backoff:
@@ -43,3 +60,86 @@ def test_a_connection_that_was_made_ends_the_wait_and_forgives_all() -> None:
     backoff.failed(100.0)
 
     assert backoff.wait_s(100.0) == 0.0
+
+
+class Refusing(Connector):
+    """Refuses each connection with the same error."""
+
+    def __init__(self, error: ExecutionError) -> None:
+        self.attempts = 0
+        self._error = error
+
+    async def open(self) -> WorkerProcess:
+        self.attempts += 1
+        raise self._error
+
+
+def refusing(error: ExecutionError, *, has_workers: bool) -> tuple[WorkerStarts, Refusing, Retries]:
+    """Return starts that are all refused while calls wait, and the retries that they ask for."""
+    connector, retries = Refusing(error), Retries()
+    starts = WorkerStarts(
+        connector,
+        "shop",
+        on_connected=lambda worker: None,
+        on_refused=lambda error: starts.try_again_later(has_workers=has_workers),
+        on_retry=lambda: starts.begin(1),
+        clock=retries.clock,
+        call_later=retries.call_later,
+    )
+    return starts, connector, retries
+
+
+async def attempt(starts: WorkerStarts) -> None:
+    await asyncio.gather(*starts.tasks)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("has_workers", "longest_s"), [(False, MAX_DELAY_WITHOUT_WORKERS_S), (True, MAX_DELAY_S)]
+)
+async def test_at_a_limit_of_connections_attempts_are_made_one_at_a_time_and_ever_more_seldom(
+    has_workers: bool, longest_s: float
+) -> None:
+    starts, connector, retries = refusing(ConnectionLimitError("too many"), has_workers=has_workers)
+    starts.begin(1)
+    for _ in range(9):
+        await attempt(starts)
+        assert not starts.may_begin or connector.attempts <= FREE_ATTEMPTS
+        retries.fire()
+    await attempt(starts)
+
+    assert connector.attempts == 10
+    assert retries.delays_s == [0.5, 0.5, 0.5, 1.0, 2.0, 4.0, *[longest_s] * 4]
+    assert starts.is_limited
+
+
+@pytest.mark.anyio
+async def test_several_callers_at_a_limit_wait_for_one_retry() -> None:
+    starts, _, retries = refusing(ConnectionLimitError("too many"), has_workers=False)
+    starts.begin(1)
+    await attempt(starts)
+    for _ in range(5):
+        starts.try_again_later(has_workers=False)
+
+    assert retries.delays_s == [FIRST_DELAY_S]
+
+
+@pytest.mark.anyio
+async def test_other_refusals_cause_no_retry_because_calls_fail_with_them() -> None:
+    starts, _, retries = refusing(UnreachableError("down"), has_workers=False)
+    starts.begin(1)
+    await attempt(starts)
+
+    assert retries.delays_s == []
+    assert not starts.is_limited
+
+
+@pytest.mark.anyio
+async def test_no_retry_is_made_after_the_pool_was_closed() -> None:
+    starts, connector, retries = refusing(ConnectionLimitError("too many"), has_workers=False)
+    starts.begin(1)
+    await attempt(starts)
+    starts.cancel()
+    retries.fire()
+
+    assert connector.attempts == 1

@@ -1,6 +1,7 @@
 """What a DBA sees of pgmcp: how many connections it opens, how it ends them, and what it does at a limit."""
 
 import asyncio
+import itertools
 import re
 import signal
 import sys
@@ -12,12 +13,17 @@ import psycopg
 import pytest
 
 from pgmcp.errors import ConnectionLimitError
+from pgmcp.execution.connecting import ConnectionTarget, Connector
+from pgmcp.execution.spawn import Spawn
 from pgmcp.execution.supervisor import Supervisor
+from pgmcp.execution.worker_process import WorkerProcess
+from pgmcp.execution.worker_starts import WorkerStarts
 from testing.activity import Activity, until
 from testing.command_line import run as run_command
 from testing.facts import until as until_logged
 from testing.mcp_server import server_environment
 from testing.raw_jsonrpc import RawServer
+from testing.retries import Retries
 from testing.statement_run import run, value
 from testing.tls_postgres import TlsPostgres
 
@@ -134,3 +140,39 @@ async def test_a_worker_that_finds_the_limit_reached_when_it_connects_again_lets
         await until_logged(lambda: "no new worker" in caplog.text, "a connection was refused")
 
     assert (await call).rows[0][0] == 2
+
+
+async def test_attempts_at_a_reached_limit_become_seldom_and_each_is_one_line_in_the_servers_log(
+    spawn: Spawn, tls_server: TlsPostgres
+) -> None:
+    retries, ids = Retries(), itertools.count(1)
+    connected: list[WorkerProcess] = []
+    connector = Connector(
+        ConnectionTarget(tls_server.url(sslmode="require"), {}), spawn=spawn, next_id=lambda: next(ids)
+    )
+    starts = WorkerStarts(
+        connector,
+        "shop",
+        on_connected=connected.append,
+        on_refused=lambda error: starts.try_again_later(has_workers=False),
+        on_retry=lambda: starts.begin(1),
+        clock=retries.clock,
+        call_later=retries.call_later,
+    )
+    with limited(tls_server, 1), psycopg.connect(tls_server.url()):
+        log_before = tls_server.log()
+        starts.begin(1)
+        for _ in range(8):
+            await asyncio.gather(*starts.tasks)
+            retries.fire()
+        await asyncio.gather(*starts.tasks)
+        log = tls_server.log()[len(log_before) :]
+    retries.fire()  # the other connection has ended
+    await asyncio.gather(*starts.tasks)
+    (worker,) = connected
+    await worker.leave()
+
+    assert retries.delays_s == [0.5, 0.5, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0]
+    assert log.count("too many connections for role") == 9
+    assert starts.last_refusal is None
+    assert starts.may_begin

@@ -1,0 +1,37 @@
+"""A clock and a timer for retries: a test moves the clock on to the next one."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class Retries:
+    """Records the delays of retries.
+
+    Attributes:
+        delays_s: the delay of each retry that was asked for, in seconds.
+    """
+
+    def __init__(self) -> None:
+        self.delays_s: list[float] = []
+        self._now_s = 0.0
+        self._next: asyncio.TimerHandle | None = None
+        self._call: Callable[[], None] = lambda: None
+
+    def clock(self) -> float:
+        """Return the time in seconds."""
+        return self._now_s
+
+    def call_later(self, delay_s: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """Note a retry; `fire` runs it, and no other does."""
+        self.delays_s.append(delay_s)
+        loop = asyncio.get_running_loop()
+        self._call = call
+        self._next = asyncio.TimerHandle(self._now_s + delay_s, call, (), loop)
+        return self._next
+
+    def fire(self) -> None:
+        """Move the clock on to the retry, and run it if it was not cancelled."""
+        assert self._next is not None, "no retry was asked for"
+        self._now_s = self._next.when()
+        if not self._next.cancelled():
+            self._call()
