@@ -11,11 +11,11 @@ the setting.
 import asyncio
 import logging
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from typing import TYPE_CHECKING, Any
 
-from pgmcp.errors import PgmcpError
+from pgmcp.errors import PgmcpError, SettingsError
 from pgmcp.event_loop import run_coroutine
 from pgmcp.features import make_extensions
 from pgmcp.surface import Backend, Surface, SurfaceSettings
@@ -106,15 +106,20 @@ async def _load(
         raise
 
 
-def read_settings() -> "tuple[Settings, ContextFile | None, SurfaceSettings]":
+def read_settings(
+    errors_of_options: Sequence[SettingsError] = (),
+) -> "tuple[Settings, ContextFile | None, SurfaceSettings]":
     """Read the settings and set up logging.
 
+    Args:
+        errors_of_options: errors of the command line, which are raised with those of the settings.
+
     Raises:
-        SettingsError: the settings are invalid.
+        SettingsError: the settings or the options are invalid.
     """
     from pgmcp.settings import load_settings
 
-    settings = load_settings()
+    settings = load_settings(errors_of_options=errors_of_options)
     from pgmcp.observability.log_format import configure_logging
 
     configure_logging(settings.log_level, settings.log_format)

@@ -7,8 +7,8 @@ Unlike over stdio, invalid settings end the process, because an operator starts 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from socket import socket
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -61,27 +61,41 @@ def run(address: str | None, fork_server: "ForkServer | None", *, proxies: str |
         proxies: addresses whose X-Forwarded headers are trusted; None for those of the settings.
 
     Raises:
-        PgmcpError: the server could not be built.
+        PgmcpError: the server could not be built. The message lists all mistakes in settings and options.
     """
+    where, sockets = ListenAddress(), list[socket]()
+    networks: tuple[str, ...] | None = None
+    errors: list[SettingsError] = []
     try:
-        settings, context_file, surface_settings = read_settings()
-        if proxies is not None:
-            settings = with_proxies(settings, proxies)
-        where = parse_address(address) if address else ListenAddress()
-        sockets = open_sockets(where)
-        try:
-            host_check = build_host_check(where, settings.http, is_local=is_loopback(sockets))
-            run_coroutine(_serve(settings, context_file, surface_settings, fork_server, sockets, host_check))
-        finally:
-            for each in sockets:
-                each.close()
+        with _collected(errors):
+            where = parse_address(address) if address else where
+            sockets = open_sockets(where)
+        with _collected(errors):
+            networks = read_proxies(proxies) if proxies is not None else None
+        settings, context_file, surface_settings = read_settings(errors)
+        if networks is not None:
+            http = settings.http.model_copy(update={"forwarded_allow_ips": networks})
+            settings = settings.model_copy(update={"http": http})
+        host_check = build_host_check(where, settings.http, is_local=is_loopback(sockets))
+        run_coroutine(_serve(settings, context_file, surface_settings, fork_server, sockets, host_check))
     finally:
+        for each in sockets:
+            each.close()
         if fork_server is not None:
             fork_server.close()
 
 
-def with_proxies(settings: "Settings", proxies: str) -> "Settings":
-    """Return the settings with the proxies of the command line.
+@contextmanager
+def _collected(errors: list[SettingsError]) -> Iterator[None]:
+    """Note the error of the block, so that it is raised with others."""
+    try:
+        yield
+    except SettingsError as error:
+        errors.append(error)
+
+
+def read_proxies(proxies: str) -> tuple[str, ...]:
+    """Return the proxies of the command line.
 
     Raises:
         SettingsError: they are not addresses or networks.
@@ -89,10 +103,9 @@ def with_proxies(settings: "Settings", proxies: str) -> "Settings":
     from pgmcp.settings import split_networks
 
     try:
-        changes = {"forwarded_allow_ips": split_networks(proxies)}
+        return split_networks(proxies)
     except ValueError as error:
         raise SettingsError(f"--forwarded-allow-ips {proxies[:80]!r}: {error}") from None
-    return settings.model_copy(update={"http": settings.http.model_copy(update=changes)})
 
 
 def build_host_check(where: ListenAddress, settings: "HttpSettings", *, is_local: bool) -> HostCheck:

@@ -35,7 +35,10 @@ _HINT = "`.env.example` lists every setting with its default"
 
 
 def load_settings(
-    environ: Mapping[str, str] | None = None, *, env_file: Path | None = Path(".env")
+    environ: Mapping[str, str] | None = None,
+    *,
+    env_file: Path | None = Path(".env"),
+    errors_of_options: Sequence[SettingsError] = (),
 ) -> Settings:
     """Read all sources once.
 
@@ -46,6 +49,7 @@ def load_settings(
     Args:
         environ: variables; the process environment if None.
         env_file: may be missing; None reads no file. `PG_MCP_ENV_FILE` names another file, which must exist.
+        errors_of_options: those of the command line, which are raised with the problems of the settings.
 
     Raises:
         SettingsError: the message lists all problems, with the names that the operator used.
@@ -59,6 +63,9 @@ def load_settings(
         problems += _libpq_problems(settings, environ)
     except ValidationError as error:
         problems += _describe_all(error, highest_first)
+    if not problems and len(errors_of_options) == 1:
+        raise errors_of_options[0]
+    problems += [f"{error}; {error.hint}" if error.hint else str(error) for error in errors_of_options]
     if problems:
         raise _settings_error(problems)
     return settings

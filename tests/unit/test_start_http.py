@@ -1,13 +1,14 @@
 """What `pgmcp serve --http` refuses before it starts, and which hosts it allows."""
 
 import json
+from pathlib import Path
 
 import pytest
 from starlette.datastructures import Headers
 
 from pgmcp.errors import SettingsError
 from pgmcp.settings import HttpSettings, load_settings
-from pgmcp.start_http import build_host_check, open_gate, with_proxies
+from pgmcp.start_http import build_host_check, open_gate, read_proxies, run
 from pgmcp.transport.http.address import ListenAddress
 
 RESOURCE = "https://mcp.example.com/mcp"
@@ -125,4 +126,36 @@ async def test_with_static_tokens_alone_there_is_no_server_to_name() -> None:
 @pytest.mark.parametrize("proxies", ["somewhere", "10.0.0.1/8"])
 def test_proxies_that_are_no_networks_are_refused(proxies: str) -> None:
     with pytest.raises(SettingsError, match=r"--forwarded-allow-ips .*expected a comma list of addresses"):
-        with_proxies(load_settings(LOCATED, env_file=None), proxies)
+        read_proxies(proxies)
+
+
+@pytest.mark.parametrize(
+    ("address", "problem"),
+    [
+        ("nonsense.invalid", "--http nonsense.invalid:8765: cannot listen there"),
+        ("127.0.0.1:many", "--http '127.0.0.1:many' is not an address; expected HOST:PORT"),
+    ],
+)
+def test_mistakes_in_options_and_settings_are_named_at_once(
+    address: str, problem: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in {**LOCATED, "LOG_LEVEL": "LOUD"}.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(SettingsError) as refusal:
+        run(address, None, proxies="somewhere")
+
+    message = str(refusal.value)
+    assert message.startswith("3 settings cannot be used:")
+    for words in ("LOUD", problem, "--forwarded-allow-ips 'somewhere'"):
+        assert words in message
+
+
+def test_a_mistake_in_an_option_alone_keeps_its_hint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in LOCATED.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(SettingsError, match="is not an address") as refusal:
+        run("127.0.0.1:many", None)
+
+    assert refusal.value.hint.startswith("expected HOST:PORT")
