@@ -49,9 +49,12 @@ class Missing(Struct, frozen=True):
 
 
 class FittedAnswer(Struct, frozen=True):
-    """An answer, and the part of its rows that is shown.
+    """An answer, and the part of it that is shown.
 
     Attributes:
+        sql: the shown statement: shortened for a caller who wrote it.
+        assumptions: the model's assumptions, each of bounded length.
+        notes: the other notes, each of bounded length.
         shown: None when the statement was not executed.
         missing: None when all rows are shown.
         cut_cells: how many cells end in "…".
@@ -60,6 +63,9 @@ class FittedAnswer(Struct, frozen=True):
     """
 
     answer: Answer
+    sql: str | None
+    assumptions: list[str]
+    notes: list[str]
     shown: Shown | None = None
     missing: Missing | None = None
     cut_cells: int = 0
@@ -71,34 +77,17 @@ class FittedAnswer(Struct, frozen=True):
         """How many rows are shown."""
         return self.shown.row_count if self.shown else 0
 
-    @property
-    def sql(self) -> str | None:
-        """The shown statement: shortened for a caller who wrote it."""
-        sql = self.answer.sql
-        is_callers = self.answer.source is Source.DIRECT
-        return shorten(sql, _MAX_ECHO_CHARACTERS) if sql is not None and is_callers else sql
-
-    @property
-    def assumptions(self) -> list[str]:
-        """The model's assumptions, each of bounded length."""
-        return _bounded(self.answer.assumptions)
-
-    @property
-    def notes(self) -> list[str]:
-        """The other notes, each of bounded length."""
-        return _bounded(self.answer.notes)
-
 
 def fit_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens) -> FittedAnswer:
     """Return the answer with as many rows as fit `max_tokens` together with its other parts.
 
     The model's SQL is never cut, so an answer may exceed a budget smaller than its SQL.
     """
-    rows = answer.rows
+    fitted, rows = _without_rows(answer), answer.rows
     if rows is None:
-        return FittedAnswer(answer)
+        return fitted
     columns = fit_columns(rows.columns, max_characters=max_tokens)
-    frame_tokens = _frame_tokens(FittedAnswer(answer), columns, max_tokens, count_tokens)
+    frame_tokens = _frame_tokens(fitted, columns, max_tokens, count_tokens)
     shown = fit_rows(
         rows,
         columns,
@@ -106,22 +95,28 @@ def fit_answer(answer: Answer, *, max_tokens: int, count_tokens: CountTokens) ->
         max_tokens=max_tokens,
         count_tokens=count_tokens,
     )
-    return _with_rows(answer, rows, shown)
+    return _with_rows(fitted, rows, shown)
 
 
 def show_whole(answer: Answer) -> FittedAnswer:
     """Return the answer with all rows that were fetched, for a reader without a budget."""
-    return (
-        FittedAnswer(answer)
-        if answer.rows is None
-        else _with_rows(answer, answer.rows, show_all(answer.rows))
-    )
+    fitted = _without_rows(answer)
+    return fitted if answer.rows is None else _with_rows(fitted, answer.rows, show_all(answer.rows))
 
 
-def _with_rows(answer: Answer, rows: Rows, shown: Shown) -> FittedAnswer:
+def _without_rows(answer: Answer) -> FittedAnswer:
+    sql = answer.sql
+    if sql is not None and answer.source is Source.DIRECT:
+        sql = shorten(sql, _MAX_ECHO_CHARACTERS)
+    return FittedAnswer(answer, sql, _bounded(answer.assumptions), _bounded(answer.notes))
+
+
+def _with_rows(fitted: FittedAnswer, rows: Rows, shown: Shown) -> FittedAnswer:
+    answer = fitted.answer
     # Cells that the worker cut are longer than cells that are shortened here.
     cut_cells = shown.shortened_cells or rows.cut_cells
-    return FittedAnswer(answer, shown, _find_missing(answer, rows, shown), cut_cells)
+    missing = _find_missing(answer, rows, shown)
+    return FittedAnswer(answer, fitted.sql, fitted.assumptions, fitted.notes, shown, missing, cut_cells)
 
 
 def _find_missing(answer: Answer, rows: Rows, shown: Shown) -> Missing | None:

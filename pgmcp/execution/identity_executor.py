@@ -1,6 +1,7 @@
 """Runs statements of one database with the role and the settings of one person."""
 
-from typing import Final
+from collections.abc import Coroutine
+from typing import Any, Final
 
 from pgmcp.execution.result import Identity, RowLimits, Rows, StatementOrigin
 from pgmcp.execution.supervisor import Supervisor
@@ -34,16 +35,16 @@ class IdentityExecutor:
         """Start the workers that the first statement would wait for."""
         self._supervisor.prestart()
 
-    async def execute(
+    def execute(
         self, sql: str, limits: RowLimits, *, origin: StatementOrigin, can_be_wrapped: bool, timeout_s: float
-    ) -> Rows:
+    ) -> Coroutine[Any, Any, Rows]:
         """Run one statement and return its bounded rows.
 
         Raises:
             RoleNotTakenError: the login role may not become the person's role.
             ExecutionError: raised by `Supervisor.execute`.
         """
-        return await self._supervisor.execute(
+        return self._supervisor.execute(
             sql,
             limits,
             origin=origin,

@@ -66,7 +66,7 @@ class Lanes:
     def try_enter(self, principal: str | None = None) -> bool:
         """Enter the general lane if it has room for this principal; None: there are no principals."""
         # If there is room, no waiting statement may enter.
-        if self._free == 0 or not self._may_enter(principal):
+        if self._free == 0 or (principal is not None and not self._may_enter(principal)):
             return False
         self._take(principal)
         return True

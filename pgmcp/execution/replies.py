@@ -1,5 +1,6 @@
 """Turns a worker's reply into rows or an error of `pgmcp.errors`. Pure."""
 
+from itertools import starmap
 from typing import Final
 
 from pgmcp.errors import (
@@ -48,7 +49,7 @@ def read_rows(reply: Reply, body: bytes, *, timeout_s: float) -> Rows:
     match reply:
         case Result():
             return Rows(
-                columns=tuple(Column(name, type_name) for name, type_name in reply.columns),
+                columns=tuple(starmap(Column, reply.columns)),
                 rows=_encoded_rows(reply, body),
                 truncated=Truncation(reply.truncated) if reply.truncated else None,
                 cut_cells=reply.cut_cells,

@@ -6,6 +6,7 @@ change the timer.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,13 +19,14 @@ class SharedTimer:
     def __init__(self) -> None:
         self._entries: dict[object, tuple[float, Callable[[], None]]] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at_s = math.inf
 
     def set(self, key: object, left_s: float, act: Callable[[], None]) -> None:
         """Call `act` after a delay unless the key is cleared; replaces the key's current deadline."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + (left_s if left_s > 0 else 0.0)
         self._entries[key] = (deadline_s, act)
-        if self._timer is None or self._timer.when() > deadline_s:
+        if deadline_s < self._wakes_at_s:
             self._wake_at(loop, deadline_s)
 
     def clear(self, key: object) -> None:
@@ -36,7 +38,7 @@ class SharedTimer:
         self._entries.clear()
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+            self._timer, self._wakes_at_s = None, math.inf
 
     @contextmanager
     def fails(
@@ -57,10 +59,10 @@ class SharedTimer:
     def _wake_at(self, loop: asyncio.AbstractEventLoop, deadline_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(deadline_s, self._act)
+        self._timer, self._wakes_at_s = loop.call_at(deadline_s, self._act), deadline_s
 
     def _act(self) -> None:
-        self._timer = None
+        self._timer, self._wakes_at_s = None, math.inf
         loop = asyncio.get_running_loop()
         now_s = loop.time()
         for key, (deadline_s, act) in list(self._entries.items()):

@@ -123,7 +123,7 @@ class Supervisor:
         """Start the first workers in the background."""
         self._pool.prestart()
 
-    async def execute(
+    def execute(
         self,
         sql: str,
         limits: RowLimits,
@@ -133,7 +133,7 @@ class Supervisor:
         timeout_s: float,
         identity: Identity | None = None,
         principal: str | None = None,
-    ) -> Rows:
+    ) -> Coroutine[Any, Any, Rows]:
         """Run one validated statement and return its bounded rows.
 
         Args:
@@ -162,7 +162,10 @@ class Supervisor:
             principal,
         )
         if principal is None:
-            return await self._execute_connected(statement)
+            return self._execute_connected(statement)
+        return self._execute_counted(statement, principal)
+
+    async def _execute_counted(self, statement: Statement, principal: str) -> Rows:
         with self._counted(principal):
             return await self._execute_connected(statement)
 

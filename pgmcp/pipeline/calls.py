@@ -2,8 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 
 from pgmcp.errors import (
@@ -78,27 +78,66 @@ class Calls:
         """Count a call against the budget of its caller; raise if there were too many."""
         return self._rate_limit().admit(call.principal_id)
 
-    @contextmanager
-    def bounded(self, call: Call) -> Iterator[None]:
-        """Report a call to the observers, and end it if it takes too long."""
-        with self.tracer.call(call):
-            try:
-                with TimeLimit(self._timer, self.timeout_s):
-                    yield
-            except PgmcpError as error:
-                self._name_database(error, call)
-                raise
-            except TimeoutError:
-                raise DeadlineExceededError(
-                    f"the call took longer than {self.timeout_s:g} s, including the model",
-                    hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
-                ) from None
+    def bounded(self, call: Call) -> AbstractContextManager[None]:
+        """Return a context manager that reports a call to the observers, and ends it if it takes too long.
 
-    def _name_database(self, error: PgmcpError, call: Call) -> None:
+        In it, a TimeoutError becomes a DeadlineExceededError.
+        """
+        limit = TimeLimit(self._timer, self.timeout_s)
+        return _BoundedCall(self, call, self.tracer.call(call), limit)
+
+    def took_too_long(self) -> DeadlineExceededError:
+        """Return the error of a call that reached its time limit."""
+        return DeadlineExceededError(
+            f"the call took longer than {self.timeout_s:g} s, including the model",
+            hint="ask for less, or raise PG_MCP_SERVER_REQUEST_TIMEOUT",
+        )
+
+    def name_database(self, error: PgmcpError, call: Call) -> None:
         """Set the error's database, if several are configured."""
         is_about_database = not isinstance(error, UnknownDatabaseError | RateLimitedError | ModelError)
         if self._names_database and is_about_database and call.database is not None:
             error.database = error.database or call.database
+
+
+class _BoundedCall:
+    """The context manager of `Calls.bounded`, which every call enters: cheaper than one of contextlib's."""
+
+    __slots__ = ("_call", "_calls", "_limit", "_observation")
+
+    def __init__(
+        self, calls: Calls, call: Call, observation: AbstractContextManager[object], limit: "TimeLimit"
+    ) -> None:
+        self._calls = calls
+        self._call = call
+        self._observation = observation
+        self._limit = limit
+
+    def __enter__(self) -> None:
+        self._observation.__enter__()
+        self._limit.__enter__()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        ending = exc
+        try:
+            self._limit.__exit__(exc_type, exc, traceback)
+        except TimeoutError as error:
+            ending = error
+        if ending is None:
+            self._observation.__exit__(None, None, None)
+            return
+        if isinstance(ending, TimeoutError):
+            ending = self._calls.took_too_long()
+        if isinstance(ending, PgmcpError):
+            self._calls.name_database(ending, self._call)
+        self._observation.__exit__(type(ending), ending, traceback)
+        if ending is not exc:
+            raise ending from None
 
 
 class TimeLimit:

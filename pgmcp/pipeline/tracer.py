@@ -36,8 +36,9 @@ class Tracer:
 
     def call(self, call: Call) -> AbstractContextManager[object]:
         """Return a context manager for a whole call."""
-        contexts = [observer.observe_call(call) for observer in self._observers]
-        return contexts[0] if len(contexts) == 1 else _Surroundings(contexts)
+        if len(self._observers) == 1:
+            return self._observers[0].observe_call(call)
+        return _Surroundings([observer.observe_call(call) for observer in self._observers])
 
     def stage(self, call: Call, stage: Stage) -> AbstractContextManager[object]:
         """Return a context manager for one stage of a call."""

@@ -1,12 +1,18 @@
-"""One timer for the time limit of all calls: only late calls are cancelled."""
+"""One timer for the time limit of all calls: only late calls are cancelled. Observers see how a call ends."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import anyio
 import pytest
 
+from pgmcp.errors import DeadlineExceededError
 from pgmcp.execution.shared_timer import SharedTimer
-from pgmcp.pipeline.calls import TimeLimit
+from pgmcp.pipeline.call import Call, Operation, Stage
+from pgmcp.pipeline.calls import Calls, TimeLimit
+from pgmcp.pipeline.protocols import Budgets
+from pgmcp.pipeline.tracer import Tracer
 
 pytestmark = pytest.mark.anyio
 
@@ -80,3 +86,73 @@ async def test_an_error_of_a_late_call_is_not_hidden() -> None:
 
     with anyio.fail_after(5), pytest.raises(ZeroDivisionError):
         await call()
+
+
+class Endings:
+    """Observes how each call ended."""
+
+    def __init__(self) -> None:
+        self.errors: list[BaseException | None] = []
+
+    @contextmanager
+    def observe_call(self, call: Call) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.errors.append(error)
+            raise
+        self.errors.append(None)
+
+    def observe_stage(self, call: Call, stage: Stage) -> None:
+        pass
+
+
+def calls_of_two_databases(endings: Endings, timeout_s: float) -> Calls:
+    tracer = Tracer([endings])
+    return Calls(["main", "other"], no_budgets, tracer, timeout_s=timeout_s, names_database=True)
+
+
+def no_budgets() -> Budgets:
+    raise AssertionError("these tests admit no call")
+
+
+async def test_a_call_that_takes_too_long_names_its_database_and_is_observed_once() -> None:
+    endings = Endings()
+    calls = calls_of_two_databases(endings, SHORT_S)
+    call = calls.begin(Operation.EXECUTE_SQL, "other", "host", None)
+
+    with anyio.fail_after(5), pytest.raises(DeadlineExceededError) as caught, calls.bounded(call):
+        await wait_for_ever()
+
+    assert caught.value.database == "other"
+    assert endings.errors == [caught.value]
+
+
+async def test_a_call_whose_wait_times_out_ends_like_a_late_one() -> None:
+    endings = Endings()
+    calls = calls_of_two_databases(endings, 60)
+
+    with (
+        pytest.raises(DeadlineExceededError, match="60 s"),
+        calls.bounded(calls.begin(Operation.EXECUTE_SQL, None, "host", None)),
+    ):
+        raise TimeoutError
+
+    assert [type(error) for error in endings.errors] == [DeadlineExceededError]
+
+
+async def test_a_cancelled_call_is_observed_as_cancelled() -> None:
+    endings = Endings()
+    calls = calls_of_two_databases(endings, 60)
+
+    async def run() -> None:
+        with calls.bounded(calls.begin(Operation.EXECUTE_SQL, None, "host", None)):
+            await wait_for_ever()
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0)
+    task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [type(error) for error in endings.errors] == [asyncio.CancelledError]
