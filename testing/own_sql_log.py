@@ -128,6 +128,18 @@ def read_log(text: str) -> list[Ran]:
     return ran
 
 
+def find_failed(text: str) -> list[tuple[str, str]]:
+    """Return the errors in a log, each with the statement that failed."""
+    failed: list[tuple[str, str]] = []
+    error_by_pid: dict[str, str] = {}
+    for pid, kind, message in _messages(text):
+        if kind == "ERROR":
+            error_by_pid[pid] = squeeze(message)
+        elif kind == "STATEMENT" and pid in error_by_pid:
+            failed.append((error_by_pid.pop(pid), squeeze(message)))
+    return failed
+
+
 def _messages(text: str) -> Iterator[tuple[str, str, str]]:
     for record in re.split(r"\n(?!\t)", text):
         if match := _LOG_LINE.match(record):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class MissingEngineError(Exception):
@@ -18,12 +19,14 @@ class Target:
         direct_url: URL of the superuser without a pooler; "" if all connections share one session.
         reads: further statements that must succeed, such as calls of an extension's functions.
         max_connections: maximum number of concurrent connections.
+        log_file: the server's log, if all of pgmcp's own statements are to be run on it.
     """
 
     url: str
     direct_url: str = ""
     reads: tuple[str, ...] = ()
     max_connections: int = 4
+    log_file: Path | None = None
 
 
 @dataclass(frozen=True)

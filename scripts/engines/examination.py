@@ -1,5 +1,6 @@
 """Examines one engine with `pgmcp doctor` and with calls over stdio, as a host sends them."""
 
+import asyncio
 import json
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,11 +11,13 @@ from typing import Final
 
 import psycopg
 
+from pgmcp.execution.spawn import spawn_cold
 from scripts.engines.base import Engine, MissingEngineError, Target
 from testing.activity import until
 from testing.command_line import run
 from testing.mcp_server import server_environment
 from testing.raw_jsonrpc import RawServer, ToolResult
+from testing.trapped_database import READER, Trapped, find_faults, run_every_statement, set_traps
 
 SHORT_TIMEOUT_S: Final = 1
 LONG_TIMEOUT_S: Final = 60
@@ -32,6 +35,8 @@ _ENDLESS: Final = (
     "select count(*) as engine_check_endless from generate_series(1, 100000) as a, "
     "generate_series(1, 100000) as b where a + b * 7 % 5 = 3"
 )
+_TRAPPED: Final = "trapped"
+_SHOWN_FAULTS: Final = 5
 _ENDLESS_RUNS: Final = """
 select exists (select from pg_stat_activity
  where state = 'active' and pid <> pg_backend_pid() and strpos(query, 'engine_check_endless') > 0)
@@ -60,6 +65,8 @@ def examine(engine: Engine) -> Row:
         with engine.start() as target:
             _run_doctor(row, target)
             _run_calls(row, target)
+            if target.log_file is not None:
+                asyncio.run(_run_own_statements(row, target.direct_url, target.log_file))
     except MissingEngineError as error:
         row.missing = str(error)
     except Exception as error:  # so that the other engines are still examined
@@ -132,6 +139,18 @@ def _run_cancel(row: Row, server: RawServer, target: Target) -> None:
         _note(row, "cancel", _wait(lambda: not runs()), "the statement still ran")
     after = server.call("execute_sql", sql=_READ)
     _note(row, "read after cancel", not after.is_error, _first_line(after))
+
+
+async def _run_own_statements(row: Row, admin_url: str, log_file: Path) -> None:
+    """Run all of pgmcp's own statements in a database full of traps."""
+    with psycopg.connect(admin_url, autocommit=True) as connection:
+        connection.execute(f"create database {_TRAPPED}".encode())
+        connection.execute(f"create role {READER} login password 'pass'".encode())
+    url = f"{admin_url.rpartition('/')[0]}/{_TRAPPED}"
+    set_traps(url, "public", '"$user", public')
+    trapped = Trapped(url, log_file)
+    faults = find_faults(trapped, await run_every_statement(trapped, spawn_cold))
+    _note(row, "own statements", not faults, "; ".join(faults[:_SHOWN_FAULTS]))
 
 
 def _wait(is_so: Callable[[], bool], what: str = "") -> bool:

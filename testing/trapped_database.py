@@ -1,0 +1,268 @@
+"""A database full of traps, in which all of pgmcp's own statements are run.
+
+Each trap raises a notice in the server's log before anything else, so that a read-only transaction hides
+nothing. The traps have the exact operand types of built-in operators, functions and casts.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from pgmcp.catalog.hidden import find_hidden
+from pgmcp.catalog.introspection import read_catalog
+from pgmcp.catalog.row_security import read_row_security
+from pgmcp.catalog.sampling import sample
+from pgmcp.cli.doctor.examination import examine_remote
+from pgmcp.cli.grants import check_hidden, find_exposing_views, read_usable_schemas, with_descendants
+from pgmcp.cli.hidden_columns import ColumnName
+from pgmcp.errors import StatementFailedError
+from pgmcp.execution.catalog_access import find_unreadable, without
+from pgmcp.execution.mapped_roles import read_mapped_roles
+from pgmcp.execution.policy import PolicyReader
+from pgmcp.execution.result import JsonScalar, RowLimits, Rows
+from pgmcp.execution.role import PARAMETERS_SQL, POSTURE_SQL
+from pgmcp.execution.spawn import Spawn
+from pgmcp.execution.supervisor import Supervisor
+from pgmcp.lookup.indexed_values import find_indexed_values
+from pgmcp.lookup.value_check import check_unlisted, resolve
+from pgmcp.settings import load_settings
+from pgmcp.validation.references import find_references
+from testing.attack_run import pipeline_to, supervisor_to
+from testing.own_sql_log import Ran, find_failed, find_inexact, is_own, own_statements, read_log
+from testing.statement_run import run
+from worker.own_sql import BEGIN_OWN
+from worker.protocol import StatementOrigin
+from worker.session_settings import OWN_SEARCH_PATH
+
+SPRUNG: Final = "a trap was sprung"
+READER: Final = "trapped_reader"
+HARDENED: Final = """
+revoke select on pg_catalog.pg_proc, pg_catalog.pg_language, pg_catalog.pg_policy, pg_catalog.pg_rewrite,
+    pg_catalog.pg_foreign_table, pg_catalog.pg_inherits, pg_catalog.pg_extension from public;
+revoke execute on function pg_catalog.pg_backend_pid(), pg_catalog.pg_partition_tree(regclass) from public;
+"""
+"""Makes pgmcp run the statements that replace those which a hardened server refuses."""
+
+_LIMITS: Final = RowLimits(max_rows=100_000, max_bytes=64 << 20, max_cell_bytes=1 << 20)
+_DATA: Final = Path(__file__).parents[1] / "tests" / "data" / "traps"
+_ENDING_BACKENDS: Final = "worker/service.py"
+"""Its statements need a killed worker."""
+_OUTSIDE_A_TRANSACTION: Final = (
+    "DEALLOCATE ALL",
+    "SELECT pg_catalog.pg_advisory_unlock_all()",
+    "SHOW POOL_VERSION",
+)
+"""They look up no name, or a qualified one without arguments."""
+_OF_A_CALLER: Final = {
+    "SELECT * FROM ( select feels from people ) AS q LIMIT 1001",
+    "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()",  # has to run as a caller's, to be refused
+}
+_FAILS: Final = (
+    "CREATE TEMPORARY TABLE pgmcp_doctor_proof ()",
+    "select * from nothing_here",
+    "SELECT pg_catalog.pg_sleep(",  # doctor's, which end at a deadline or are cancelled
+    "SHOW POOL_VERSION",  # known only to pgpool-II
+    "SELECT pg_catalog.pg_backend_pid()",  # refused by a hardened server
+    "SELECT pg_catalog.set_config('client_connection_check_interval'",  # unknown to PostgreSQL 13
+)
+
+Fetch = Callable[[str], Awaitable[Rows]]
+
+
+class Trapped:
+    """A database full of traps, and what was sprung since this was made.
+
+    Attributes:
+        url: for its superuser, who owns the traps.
+        reader_url: for a role that can only read.
+    """
+
+    def __init__(self, url: str, log_file: Path) -> None:
+        self.url = url
+        self.reader_url = make_conninfo(self.url, user=READER, password="pass")
+        self._log_file = log_file
+        self._log_start = self._log_file.stat().st_size
+
+    def sprung(self) -> list[str]:
+        """Return what the server's log says of traps."""
+        return [line for line in self.log().splitlines() if SPRUNG in line and "LOG:" in line]
+
+    def log(self) -> str:
+        """Return what the server has logged."""
+        return self._log_file.read_bytes()[self._log_start :].decode("utf8", "replace")
+
+    @contextmanager
+    def changed(self, change: str, back: str) -> Iterator[None]:
+        """Change the database meanwhile, which is not logged."""
+        options = "-c search_path=pg_catalog -c log_statement=none"
+        with psycopg.connect(self.url, autocommit=True, options=options) as admin:
+            admin.execute(change.encode())
+            try:
+                yield
+            finally:
+                admin.execute(back.encode())
+
+    def logging_statements(self) -> AbstractContextManager[None]:
+        """Have the server log each statement of sessions that begin meanwhile."""
+        alter = f"alter database {self.url.rpartition('/')[2]}"
+        return self.changed(f"{alter} set log_statement = 'all'", f"{alter} reset log_statement")
+
+    def rows_logged(self) -> int:
+        """Return how many traps have written a row."""
+        options = "-c search_path=pg_catalog -c default_transaction_isolation=repeatable\\ read"
+        with psycopg.connect(self.url, options=options) as connection:
+            tables = connection.execute(
+                "select relnamespace::regnamespace from pg_class where relname = 'log'"
+            ).fetchall()
+            counts = [
+                connection.execute(f"select count(*) from {table}.log".encode()).fetchone()
+                for (table,) in tables
+            ]
+        return sum(row[0] for row in counts if row)
+
+
+def set_traps(url: str, schema: str, path: str) -> None:
+    """Create the traps in a schema of an empty database, and set the database's search_path."""
+    with psycopg.connect(url, autocommit=True, options="-c search_path=pg_catalog") as connection:
+        connection.execute(f"create schema if not exists {schema}".encode())
+        for file in ("search_path.sql", "described_objects.sql", "built_in_casts.sql"):
+            connection.execute((_DATA / file).read_text("utf-8").replace("SCHEMA", schema).encode())
+        connection.execute(f"grant usage on schema {schema} to public".encode())
+        connection.execute(f"grant select on all tables in schema {schema} to public".encode())
+        database = sql.Identifier(connection.info.dbname)
+        for setting in (
+            f"search_path = {path}",
+            "default_transaction_read_only = off",
+            "default_transaction_isolation = serializable",
+        ):
+            connection.execute(sql.SQL("alter database {} set " + setting).format(database))
+
+
+def own_fetch(supervisor: Supervisor) -> Fetch:
+    """Return a function that runs pgmcp's own statements."""
+
+    async def fetch(statement: str) -> Rows:
+        return await run(supervisor, statement, limits=_LIMITS, wrapped=False, origin=StatementOrigin.OWN)
+
+    return fetch
+
+
+async def read_everything(supervisor: Supervisor) -> None:
+    """Read the catalog, the policy and the role, as a server does."""
+    fetch = own_fetch(supervisor)
+    catalog = await read_catalog(fetch)
+    assert {table.name for table in catalog.tables} >= {"people", "shop"}
+    people = next(table for table in catalog.tables if table.name == "people")
+    assert [column.type for column in people.columns] == ["integer", "mood", "date"]
+    assert people.columns[1].enum_labels == ("sad", "happy")
+    await PolicyReader(fetch, allowed=(), denied=()).read()
+    *_, has_parameters = (await fetch(without(POSTURE_SQL, await find_unreadable(fetch)))).rows[0]
+    if has_parameters:
+        await fetch(without(PARAMETERS_SQL, await find_unreadable(fetch)))
+
+
+async def look_into_tables(fetch: Fetch) -> None:
+    """Sample tables and look up values; these statements are not validated."""
+    catalog = await read_catalog(fetch)
+    samples = await sample(catalog, fetch, fetch, max_rows=100)
+    compared = "name = 'berlin' and label = 'AB' and citext = 'loud'"
+    found = await find_indexed_values(catalog, "Which never analysed name is Berlin?", fetch)
+    comparisons = resolve(find_references(f"select 1 from never_analysed where {compared}"), catalog)
+    mismatches = await check_unlisted(comparisons, catalog, fetch)
+
+    assert found == ["\"Berlin\" -> never_analysed.name = 'Berlin'"]
+    (seen,) = [columns for (_, table), columns in samples.items() if table == "never_analysed"]
+    assert {name: each.values for name, each in seen.items() if each.values} == {
+        "name": ("Berlin",), "label": ("ab",), "citext": ("LOUD",)
+    }  # fmt: skip
+    assert seen["amount"].value_range == ("1", "30")
+    assert [mismatch.values for mismatch in mismatches] == [("Berlin",), ("ab",), ("LOUD",)]
+
+
+async def _run_every_statement(supervisor: Supervisor, url: str) -> None:
+    fetch = own_fetch(supervisor)
+
+    async def fetch_rows(sql: str) -> Sequence[Sequence[JsonScalar]]:
+        return (await fetch(sql)).rows
+
+    await read_everything(supervisor)
+    await look_into_tables(fetch)
+    await read_row_security(fetch)
+    await read_mapped_roles(fetch, [READER])
+    # Not only by way of a failed statement, whose advice is given up after two seconds.
+    (hidden,) = await find_hidden(fetch, ["parted_1"], await read_catalog(fetch))
+    assert hidden.columns == ("id", "day")
+    feels = await with_descendants(fetch_rows, [ColumnName("public", "people", "feels")])
+    await check_hidden(fetch_rows, feels)
+    await read_usable_schemas(fetch_rows)
+    await find_exposing_views(fetch_rows, feels)
+    async with pipeline_to(url) as pipeline:
+        await pipeline.execute_sql("select feels from people")
+        with suppress(StatementFailedError):
+            await pipeline.execute_sql("select * from nothing_here")
+    settings = load_settings({"PG_MCP_DATABASE_URL": url}, env_file=None)
+    async for _ in examine_remote(settings, None):
+        pass
+
+
+async def run_every_statement(trapped: Trapped, spawn: Spawn) -> list[Ran]:
+    """Run all of pgmcp's own statements, also those for a hardened server; return what the server logged.
+
+    Args:
+        trapped: its traps are in `public`.
+        spawn: starts workers.
+    """
+    with trapped.logging_statements():
+        async with supervisor_to(trapped.url, spawn=spawn) as supervisor:
+            await _run_every_statement(supervisor, trapped.url)
+        with trapped.changed(HARDENED, HARDENED.replace("revoke", "grant").replace(" from ", " to ")):
+            async with supervisor_to(trapped.reader_url, spawn=spawn) as hardened:
+                await read_everything(hardened)
+                await look_into_tables(own_fetch(hardened))
+    return read_log(trapped.log())
+
+
+def find_faults(trapped: Trapped, ran: Sequence[Ran]) -> list[str]:
+    """Return what is wrong with the way in which pgmcp's own statements ran; empty if nothing is.
+
+    Each statement of the source code has run, in a read-only transaction of its own, with only pg_catalog on
+    the search path; none failed; no trap was sprung; and each operator, function and cast in them is of
+    PostgreSQL itself, with exactly its types.
+    """
+    texts = {each.text for each in ran}
+    faults = [
+        f"exposed: {each.text}"
+        for each in ran
+        if (each.begin, each.search_path) != (BEGIN_OWN.decode(), OWN_SEARCH_PATH)
+        and each.text not in _OUTSIDE_A_TRANSACTION
+        and each.text not in _OF_A_CALLER
+    ]
+    faults += [f"not as a caller's: {text}" for text in _OF_A_CALLER - texts]
+    faults += [
+        f"not run, of {file}: {start}"
+        for start, file in own_statements().items()
+        if file != _ENDING_BACKENDS and not any(start in text for text in texts)
+    ]
+    faults += [
+        f"failed with {error}: {text}"
+        for error, text in find_failed(trapped.log())
+        if not any(allowed in text for allowed in _FAILS)
+    ]
+    faults += trapped.sprung()
+    return list(dict.fromkeys([*faults, *_find_inexact(trapped, texts)]))
+
+
+def _find_inexact(trapped: Trapped, texts: set[str]) -> list[str]:
+    options = f"-c search_path={OWN_SEARCH_PATH.replace(' ', '')} -c log_statement=none"
+    with psycopg.connect(trapped.url, options=options, prepare_threshold=None) as connection:
+        if connection.info.server_version < 140_000:  # has no function bodies that are parsed when created
+            return []
+        # Columns of other tables than the catalog's are converted where they are varchar or a domain.
+        of_catalog = [text for text in texts if is_own(text) and "public." not in text]
+        assert len(of_catalog) > 30
+        return [f"{found}: {text}" for text in of_catalog for found in find_inexact(connection, text)]
