@@ -34,7 +34,7 @@ def exit_code_of_signal(number: int) -> int:
 def ended_like_ctrl_c() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end the block as Ctrl-C does, and exit with the code of the signal.
 
-    In another thread than the main one, nothing changes.
+    Outside the main thread, nothing changes.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
@@ -42,9 +42,9 @@ def ended_like_ctrl_c() -> Iterator[None]:
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        if not received:  # a second one must not interrupt what the first one ends
+        if not received:  # a second signal must not interrupt the clean-up after the first one
             received.append(number)
-            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells start programs with `&`
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell started the program with `&`
                 raise KeyboardInterrupt
             signal.raise_signal(signal.SIGINT)
 

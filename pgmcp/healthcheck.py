@@ -27,7 +27,7 @@ def main() -> int:
 
 
 def find_servers(processes: Path) -> Iterator[tuple[str, int] | None]:
-    """Yield where each `pgmcp serve` of this user listens; None for one over stdio.
+    """Yield the host and port of each `pgmcp serve` of this user; None for a server over stdio.
 
     Args:
         processes: the folder /proc.
@@ -45,7 +45,7 @@ def find_servers(processes: Path) -> Iterator[tuple[str, int] | None]:
 
 
 def answers(host: str, port: int) -> bool:
-    """Return whether /healthz of a server is answered with 200, over HTTP or TLS."""
+    """Return whether a server answers /healthz with 200, over HTTP or TLS."""
     unverified = ssl._create_unverified_context()  # noqa: S323 - the certificate is not for a loopback address
     for connection in (
         http.client.HTTPConnection(host, port, timeout=TIMEOUT_S),

@@ -24,7 +24,7 @@ CountTokens = Callable[[str], int]
 _MIN_CELL_CHARACTERS: Final = 80  # a shorter cell is less useful than a further row
 _MAX_PIECES: Final = 6
 MAX_CHARACTERS_PER_TOKEN: Final = 8  # English prose has 4 to 5; no table comes near 8
-_SAFETY: Final = 0.95  # a part aims a little below the estimate; counting one that does not fit is wasted
+_SAFETY: Final = 0.95  # a part aims below the estimate, because a part that does not fit is counted in vain
 _FIRST_BLOCK_ROWS: Final = 32
 _MAX_BLOCK_ROWS: Final = 512
 _SAMPLES: Final = 16
@@ -40,7 +40,7 @@ class Shown(msgspec.Struct, frozen=True):
     Attributes:
         columns: leading columns of the result, usually all.
         row_count: number of leading rows.
-        text: these rows, wide cells shortened, as `worker.row_format` has them, separated by line feeds.
+        text: these rows in the format of `worker.row_format`, wide cells shortened, separated by line feeds.
         json: the same rows as a JSON array of arrays, in UTF-8.
         shortened_cells: how many cells of these rows were shortened here.
         max_tokens: the budget of the whole answer.
@@ -75,7 +75,7 @@ def fit_rows(
 ) -> Shown:
     """Return as many leading rows of `columns` as fit `budget_tokens`, the part of `max_tokens` for rows.
 
-    `count_tokens` is called a few times, nearly once per character shown.
+    Calls `count_tokens` a few times, together on about as many characters as are shown.
     """
     if (encoded := _find_whole(rows, columns)) and _surely_fits(encoded, budget_tokens, count_tokens):
         rows_json = b"[%b]" % encoded.json[:-1].replace(b"\n", b",")
@@ -101,7 +101,7 @@ def show_all(rows: Rows) -> Shown:
 
 
 def _find_whole(rows: Rows, columns: tuple[Column, ...]) -> EncodedRows | None:
-    """Return the rows if the worker has written every one of them as text."""
+    """Return the rows if all columns are shown and the worker has written every row as text."""
     encoded = rows.rows
     if not isinstance(encoded, EncodedRows) or len(columns) != len(rows.columns):
         return None
@@ -109,7 +109,7 @@ def _find_whole(rows: Rows, columns: tuple[Column, ...]) -> EncodedRows | None:
 
 
 def _surely_fits(encoded: EncodedRows, budget_tokens: int, count_tokens: CountTokens) -> bool:
-    """Return whether both forms of all rows are within the budget, using a few samples at most."""
+    """Return True if both forms of all rows surely fit the budget; False if only counting can decide."""
     json_bytes, text_bytes = len(encoded.json), _size_bytes(encoded.text)
     if max(json_bytes, text_bytes) <= budget_tokens:
         return True
@@ -323,9 +323,10 @@ def _shorten_cells(row: list[JsonScalar], max_characters: int) -> tuple[list[Jso
 
 
 def _widest_fitting_cell(rows: Sequence[list[JsonScalar]], room_characters: float) -> int:
-    """Return the limit of a cell's length with which all cells fill the room, or the smallest useful one.
+    """Return the maximum length of a cell with which all cells together fill the room.
 
-    Short cells keep their length; longer ones share the remaining room.
+    Short cells keep their length; longer ones share the remaining room. The result is at least
+    `_MIN_CELL_CHARACTERS`.
     """
     lengths = sorted(len(cell) + 3 if isinstance(cell, str) else 8 for row in rows for cell in row)
     for index, length in enumerate(lengths):

@@ -12,7 +12,7 @@ def require_terminal() -> None:
     """Check that a person can be asked.
 
     Raises:
-        SettingsError: standard input is no terminal.
+        SettingsError: standard input is not a terminal.
     """
     if not sys.stdin.isatty():
         raise SettingsError(
@@ -25,7 +25,7 @@ def confirm(question: str = "Write this?") -> None:
     """Ask; return if the person agrees.
 
     Raises:
-        SettingsError: standard input is no terminal.
+        SettingsError: standard input is not a terminal.
         typer.Exit: the person declined.
     """
     require_terminal()

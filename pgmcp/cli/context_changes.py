@@ -27,8 +27,8 @@ from pgmcp.untrusted import escape_untrusted, escape_untrusted_block
 MAX_SHOWN_REASONS: Final = 200
 DRAFT_TIMEOUT_S: Final = 300.0
 NO_QUESTIONS: Final = (
-    "no questions were read, so the proposals follow the schema alone: PG_MCP_AUDIT_FILE with "
-    "PG_MCP_AUDIT_SQL=text records them, and --audit names another server's file"
+    "no questions were read, so the proposals follow the schema alone. To record questions, set "
+    "PG_MCP_AUDIT_FILE and PG_MCP_AUDIT_SQL=text; to read another server's audit file, pass it with --audit"
 )
 _STYLE_BY_MARK: Final = {"+": "green", "-": "red", "@": "cyan"}
 
@@ -60,7 +60,7 @@ def import_entries(request: ImportRequest, *, database: str | None, prune: bool,
 
 
 async def find_entries(request: ImportRequest, session: Session) -> Imported:
-    """Return the entries of files that the database can plan."""
+    """Return those entries of the files whose SQL the database can plan."""
     served = session.pipeline.databases.get(None)
     catalog = await session.pipeline.databases.catalog(None)
     comments: Sequence[Sequence[object]] = ()
@@ -84,7 +84,7 @@ def draft_entries(audit: Path | None, *, database: str | None, is_agreed: bool) 
 
 
 async def _propose(audit: Path | None, session: Session) -> Imported:
-    """Return the model's proposals that the database can plan."""
+    """Return those proposals of the model whose SQL the database can plan."""
     from pgmcp.serve import make_model
 
     model = make_model(session.settings.openai)
@@ -120,7 +120,7 @@ async def _propose(audit: Path | None, session: Session) -> Imported:
 
 
 async def explain(session: Session, sql: str) -> object:
-    """Let PostgreSQL plan a statement, with all guards."""
+    """Let PostgreSQL plan a statement that passes all guards."""
     return await session.pipeline.execute_sql(f"EXPLAIN {sql}", CallOptions(limit=1, caller=CALLER))
 
 
@@ -160,7 +160,7 @@ def run_and_write(
 
 
 def _without_rate_limit(settings: Settings) -> Settings:
-    """Return settings without the limits of calls, which are for hosts: each metric is planned once."""
+    """Return settings without rate limits, which are meant for hosts: an import plans every metric."""
     rate_limit = settings.rate_limit.model_copy(update={"enabled": False})
     return settings.model_copy(update={"rate_limit": rate_limit})
 

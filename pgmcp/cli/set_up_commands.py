@@ -11,7 +11,7 @@ from pgmcp.cli.install.choices import HostName, Scope
 from pgmcp.cli.options import SET_UP, entry_options, examples, examples_of, with_options
 
 set_up_commands = typer.Typer()
-"""Has no name, so its commands are commands of `pgmcp`."""
+"""Has no name, so its commands become direct commands of `pgmcp`."""
 
 _ENTRY_NAMES: Final = ", or ".join(
     ["pgmcp", *(f"{option.entry_name} with {option.flag}" for option in entry_options())]
@@ -19,7 +19,7 @@ _ENTRY_NAMES: Final = ", or ".join(
 
 
 def read_host(name: str) -> HostName:
-    """Return the host of a name.
+    """Return the host with this name.
 
     Raises:
         typer.BadParameter: it is unknown.
@@ -33,7 +33,7 @@ def read_host(name: str) -> HostName:
 
 
 def read_scope(name: str) -> Scope:
-    """Return the scope of a name; Typer's own message would begin with "Value error".
+    """Return the scope with this name; Typer's own message would begin with "Value error".
 
     Raises:
         typer.BadParameter: it is unknown.
@@ -82,7 +82,7 @@ def install(
     url: Annotated[
         str | None,
         typer.Option(
-            "--http", metavar="URL", help="A server that runs elsewhere, as of `pgmcp serve --http`."
+            "--http", metavar="URL", help="URL of a running server, started with `pgmcp serve --http`."
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help=f"Name of the entry; default: {_ENTRY_NAMES}.")] = None,
@@ -130,7 +130,7 @@ def doctor(
 def setup_sql(
     database: Annotated[
         list[str] | None,
-        typer.Option(help="Name of a database; may be repeated. Without it, --check is for all configured."),
+        typer.Option(help="Name of a database; may be repeated. Without it, --check checks all databases."),
     ] = None,
     role: Annotated[str, typer.Option(help="Name of the new role.")] = "pgmcp_reader",
     schema: Annotated[
@@ -149,18 +149,18 @@ def setup_sql(
     owner: Annotated[
         list[str] | None,
         typer.Option(
-            help="A role that will own tables, besides those that own or may create some; repeatable."
+            help="A role that will own tables later; may be repeated. Present owners are found without it."
         ),
     ] = None,
     rls: Annotated[bool, typer.Option("--rls", help="Add comments that explain row-level security.")] = False,
     revoke: Annotated[
         bool,
         typer.Option(
-            "--revoke", help="Revoke TEMPORARY and CREATE from PUBLIC; by default, only as comments."
+            "--revoke", help="Revoke TEMPORARY and CREATE from PUBLIC; without it, these are comments."
         ),
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Print what the configured role can read instead of the SQL.")
+        bool, typer.Option("--check", help="Print no SQL, but what the configured role can read.")
     ] = False,
 ) -> None:
     """Print the SQL that creates a read-only role; it can be run again."""

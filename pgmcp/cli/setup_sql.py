@@ -118,7 +118,7 @@ _ROW_SECURITY = """
 -- Row-level security: which rows the role sees. Policies apply to every statement of the role. Once it is
 -- enabled for a table, every role but its owner sees only the rows of its own policies, so write one for each
 -- role that reads the table. `pgmcp setup-sql --check` lists the policies that filter what the role sees. The
--- setting of a tenant comes from pgmcp's connection string:
+-- tenant is set in pgmcp's connection string:
 -- ?options=-c%20app.tenant%3Da
 -- ALTER TABLE {schema}.orders ENABLE ROW LEVEL SECURITY;
 -- CREATE POLICY of_the_tenant ON {schema}.orders FOR SELECT TO {role}
@@ -146,7 +146,7 @@ def setup_script(
         connections: limit for the role: the sum of MAX_POOL_SIZE of all servers.
         statement_timeout_s: slightly above the query timeout of the servers.
         columns: those that the role may not read as they are.
-        owners: further roles that will own tables; the script finds those that own some or may create some.
+        owners: further roles that will own tables; the script finds roles that own or may create tables now.
         revokes: revoke from PUBLIC the privileges to create tables; otherwise these statements are comments.
         row_security: explain policies.
     """

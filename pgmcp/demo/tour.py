@@ -63,7 +63,7 @@ def run_tour(question: str = "") -> ExitCode:
     """Run the tour on the demo shop, or ask only the given question.
 
     Returns:
-        The exit code, as of `pgmcp ask` for a question; FAILED if the tour broke a promise.
+        For a question, the exit code of `pgmcp ask`; for the tour, FAILED if a step did not do what it shows.
 
     Raises:
         SettingsError: PostgreSQL or the server did not start.
@@ -134,7 +134,7 @@ class _Tour:
                 seen = await _wait_for(lambda: _find_runaway(watcher, min_age_s=1))
                 self.screen.say(f"pg_stat_activity, while it runs: {_describe_backend(watcher, seen)}")
                 _, error = await call
-            finally:  # after Ctrl-C, its failure is of no interest
+            finally:  # after Ctrl-C, nothing waits for the call's result
                 call.cancel()
                 await asyncio.gather(call, return_exceptions=True)
             self.screen.refusal(error or "this was NOT stopped")
@@ -144,7 +144,7 @@ class _Tour:
 
 
 async def _drive(screen: Screen, shop: Shop, question: str) -> ExitCode:
-    """Start the server like a host, and run the tour."""
+    """Start the server as a host does, and run the tour."""
     environment = {**server_environment(shop), "PG_MCP_SERVER_QUERY_TIMEOUT": str(_RUNAWAY_TIMEOUT_S)}
     with tempfile.TemporaryDirectory() as folder, Path(folder, "log").open("w+", encoding="utf-8") as log:
         # An empty working directory, so that no .env selects another database.

@@ -1,8 +1,8 @@
 """Writes the rows of an answer to a file, in the configured folder or at a path that a person names.
 
 A short-lived process, `process.py`, does it: formatting a million cells would block this process, which
-serves all callers, for a second, and pyarrow would stay in its memory. The rows go there as they came from
-the worker and become objects only there, some thousands at a time.
+serves all callers, for a second, and pyarrow would stay in its memory. The rows are passed on as the worker
+encoded them; the writing process decodes them, some thousands at a time.
 
 The name of a file in the folder is made here, from the time and random digits; callers cannot choose it.
 """
@@ -197,7 +197,7 @@ def check_format(file_format: ExportFormat) -> None:
     """
     if file_format is ExportFormat.PARQUET and find_spec("pyarrow") is None:
         raise ExportFailedError(
-            "pyarrow is not installed here, which writes Parquet",
+            "pyarrow, which writes Parquet, is not installed",
             hint=f"export csv, or install it: {how_to_install('parquet')}",
         )
 

@@ -1,4 +1,4 @@
-"""Tables and columns that a context file names and the catalog lacks, explained for the operator.
+"""Finds the tables and columns that a context file names and the catalog lacks, and explains them.
 
 Notes and filters are keyed by names; filters and joins name columns; a parameter of a verified question names
 the column its values come from. A wrong name raises no error: the text reaches the model and does not help.
@@ -44,7 +44,7 @@ class UnknownName:
         name: as the file spells it.
         table: the table that lacks `column`; None if the table is unknown, or if no table has the column.
         column: the unknown column; "" if the table is unknown.
-        problem: what is wrong instead; "" for an unknown name.
+        problem: what else is wrong with the entry; "" if the name is unknown.
     """
 
     place: str
@@ -60,7 +60,7 @@ class Explanation:
 
     Attributes:
         text: the unknown names with similar ones; "" if all names are known.
-        all_exist: whether all names exist in the database, only not in the catalog.
+        all_exist: whether all names exist in the database, although the catalog lacks them.
     """
 
     text: str

@@ -80,7 +80,7 @@ def translate(template: str, spell: Callable[[Element], str]) -> str:
     try:
         return read_expression(sql).text
     except SqlRejectedError as error:
-        raise NotTakenError(f"its filter is no expression of PostgreSQL: {error}") from error
+        raise NotTakenError(f"its filter is not a PostgreSQL expression: {error}") from error
 
 
 def read_element(call: str) -> Element:

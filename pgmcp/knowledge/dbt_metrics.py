@@ -1,6 +1,6 @@
-"""dbt's metrics as SQL of this database; metrics that need a calendar or a conversion become words.
+"""Translates dbt's metrics to SQL; describes metrics in words if they need a calendar or a conversion.
 
-Values follow MetricFlow: a ratio is computed in double precision, a derived metric as its expression stands.
+Values follow MetricFlow: a ratio is computed in double precision, a derived metric by its own expression.
 Inputs from the same rows share one FROM; others become scalar subqueries.
 """
 
@@ -33,7 +33,7 @@ _FORM_BY_AGGREGATE: Final = {
 
 
 class NeedsWordsError(NotTakenError):
-    """A metric cannot be one SQL expression; the text says what it is."""
+    """A metric cannot be one SQL expression; the message describes the metric in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Metrics:
             )
         joined = Joined(self._models, measure.model)
         templates = (*filters, *templates_of(measure_input.get("filter")))
-        # Twice: whether columns need a qualifier is known once all filters are.
+        # Twice: only after all filters are translated is it known whether columns need a qualifier.
         for _ in range(2):
             conditions = [
                 f"({translate(each, lambda element: joined.spell(element, measure.time))})"
@@ -181,7 +181,7 @@ class Metrics:
         try:
             read = read_expression(text_of(parameters.get("expr")))
         except SqlRejectedError as error:
-            raise NotTakenError(f"its expression is no expression of PostgreSQL: {error}") from error
+            raise NotTakenError(f"its expression is not a PostgreSQL expression: {error}") from error
         values = [self._input(each, filters, depth) for each in inputs]
 
         def write(texts: Sequence[str]) -> str:

@@ -152,7 +152,7 @@ class Joined:
             read = read_expression(expression)
         except SqlRejectedError as error:
             raise NotTakenError(
-                f"its expression {expression!r} is no expression of PostgreSQL: {error}"
+                f"its expression {expression!r} is not a PostgreSQL expression: {error}"
             ) from error
 
         def spell(parts: tuple[str, ...]) -> str:

@@ -62,7 +62,7 @@ def parse(text: str) -> Expression:
     try:
         return read_expression(text)
     except SqlRejectedError as error:
-        raise NotTakenError(f"its expression is no expression of PostgreSQL: {error}") from error
+        raise NotTakenError(f"its expression is not a PostgreSQL expression: {error}") from error
 
 
 class Relations:

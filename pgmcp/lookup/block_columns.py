@@ -1,6 +1,6 @@
-"""The tables that a SELECT block reads, and the columns of tables that its expressions stand for.
+"""Traces the columns of a SELECT block to columns of tables, through subqueries and WITH queries.
 
-A subquery or a query of WITH that passes on each row of its own FROM counts as the tables in it:
+A subquery or WITH query that returns each row of its own FROM is replaced by the tables in it:
 
     WITH x AS (SELECT o.total, i.amount FROM orders AS o JOIN order_items AS i …) SELECT sum(total) FROM x
     tables    orders and order_items, under the aliases "x" + "o" and "x" + "i"
@@ -58,7 +58,7 @@ class BlockColumns:
         return self._expand(column)[0]
 
     def resolve(self, column: ColumnName) -> Place | None:
-        """Return the column of a table that a column is; None if it is computed or unknown."""
+        """Return the column of a table that this column shows as it is; None if it is computed or unknown."""
         places, is_plain = self._expand(column)
         return places[0] if is_plain and places else None
 
@@ -96,7 +96,7 @@ class BlockColumns:
             return (), False
         else:
             aliases = [alias for alias in self._sources if self._has(alias, column.name)]
-        # Of several, PostgreSQL accepts only a column that USING or NATURAL has merged.
+        # If several sources have it, USING or NATURAL has merged them; otherwise PostgreSQL refuses the name.
         return self._expand_in(aliases[0], column.name) if aliases else ((), False)
 
     def _expand_in(self, alias: str, name: str) -> tuple[tuple[Place, ...], bool]:

@@ -33,7 +33,7 @@ LOOKUP_LIMITS: Final = RowLimits(max_rows=500, max_bytes=256 << 10, max_cell_byt
 EXPLAIN: Final = "EXPLAIN "
 PLAN_LIMITS: Final = RowLimits(max_rows=1, max_bytes=64 << 10, max_cell_bytes=64 << 10)
 NAME_AND_SYNTAX_ERRORS: Final = "42"
-"""Class of SQLSTATEs that planning finds like running (PostgreSQL manual, appendix A)."""
+"""Class of SQLSTATEs that planning a statement raises as running it would (PostgreSQL manual, appendix A)."""
 
 KEPT_VALIDATIONS: Final = 128
 """Number of accepted statements in the cache, see `pgmcp.validation.memo`."""
@@ -141,7 +141,7 @@ class StatementRunner:
                     error.position -= len(EXPLAIN)
                 raise
         except ExecutionError:
-            return  # only the SQL was requested, so a busy database is no failure
+            return  # only the SQL was requested, so a busy database is not a failure
 
 
 def _refuse_row_counts(database: Database, statement: ValidatedStatement) -> None:

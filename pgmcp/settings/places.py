@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Configuration folders of programs, as pure paths, so that each system's can be tested on any.
+    """Configuration folders of programs; pure paths, so that tests for each system run on any system.
 
     Attributes:
         programs: the parent of the folders of desktop programs.

@@ -37,7 +37,7 @@ MAX_TOKENS: Final = 700
 _SHOWN_TO_MODELS: Final = ("name", "description", "inputSchema")
 
 WATCH_INTERVAL_S: Final = 5.0
-"""How often the file's modification time is read; a tool call and a list of tools read it, too."""
+"""Seconds between reads of the file's modification time; a tool call and a list of tools also read it."""
 
 _LEFT_OUT: Final = ("", "null")
 
@@ -47,9 +47,9 @@ class VerifiedTools:
 
     Args:
         databases: the configured databases, the default first.
-        max_tools: more are not offered; 0 offers none.
-        mapped: those of the databases in which callers have roles of their own.
-        extensions: of these, the ones without an argument take part in a call.
+        max_tools: maximum number of tools that are offered; 0 offers none.
+        mapped: the databases in which callers have roles of their own.
+        extensions: only those that need no argument take part in a call.
 
     Attributes:
         known: the tools by name, as last read.
@@ -139,7 +139,7 @@ class VerifiedArguments:
 def define(verified: VerifiedQuestion, database: str = "") -> dict[str, Any]:
     """Return a tool's entry in the protocol's list.
 
-    Without an output schema, which would take more tokens than all the rest.
+    The entry has no output schema, which would take more tokens than all the rest.
 
     Args:
         database: named in the description; "" if there is only one.

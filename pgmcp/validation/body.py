@@ -1,4 +1,4 @@
-"""Finds what a function's definition may call and read, by its tokens; rather too much than too little.
+"""Finds what a function's definition may call and read, by its tokens; if in doubt, it finds too much.
 
 A definition is the output of `pg_get_functiondef`: parameters, defaults, result and body. Every string in it
 is read like the definition itself, because its text may be executed; comments are ignored.
@@ -48,7 +48,7 @@ class BodyText:
 
     @cached_property
     def sql(self) -> SqlFunction | None:
-        """Its parse trees, if it is in LANGUAGE sql and only SELECTs."""
+        """Its parse trees, if it is in LANGUAGE sql and has only SELECTs."""
         return read_sql_function(self.definition) if self.language == "sql" else None
 
     @cached_property
@@ -64,7 +64,7 @@ class BodyText:
 
     @cached_property
     def variables(self) -> VariableTypes:
-        """Its parameters, and what a body in PL/pgSQL declares."""
+        """Its parameters, and the variables that a body in PL/pgSQL declares."""
         if self.signature is None:
             return {}
         if self.plpgsql is None:
@@ -77,9 +77,9 @@ class BodyText:
 
     @cached_property
     def around_statements(self) -> "BodyText":
-        """The parts of a body that its trees do not show; all of the definition without trees.
+        """The parts of a body that its trees do not show; the whole definition if it has no trees.
 
-        Strings that are not SQL are among them only if EXECUTE may run them.
+        Strings that are not SQL are left out, unless EXECUTE may run them.
         """
         if not self._has_trees:
             return self
@@ -93,14 +93,14 @@ class BodyText:
 
     @cached_property
     def prose(self) -> "BodyText":
-        """The strings in a body with trees that are not SQL."""
+        """The strings that are not SQL, if the body has trees."""
         return BodyText(
             "", self.language, tuple(text for text, roots in self._quoted if not roots) or _NOTHING
         )
 
     @cached_property
     def quoted_roots(self) -> list[Node]:
-        """The trees of the SQL in the strings of a body with trees."""
+        """The trees of the strings that are SQL, if the body has trees."""
         return [root for _, roots in self._quoted for root in roots]
 
     @property
@@ -126,14 +126,17 @@ class BodyText:
 
     @cached_property
     def _source(self) -> str | None:
-        """The last string of its head, which is its body unless that is no string."""
+        """The last string of the definition: the body, unless the body is not written as a string."""
         _, _, head = self._texts[0][0]
         strings = [string_content(token.text) for token in head if token.kind is TokenKind.STRING]
         return strings[-1] if strings else None
 
     @property
     def hides_calls(self) -> bool:
-        """Whether it builds SQL at run time, or cannot be read to its end."""
+        """Whether it may call more than its tokens show.
+
+        True if it builds SQL at run time, changes where strings end, or cannot be read to its end.
+        """
         texts, is_readable = self._texts
         return (
             not is_readable
@@ -206,9 +209,9 @@ class BodyText:
         return {name for token in tokens if token.kind in _NAME_KINDS for name in _meanings(token)}
 
     def may_use_secrets_of(self, catalog: str, *, trusts_conditions: bool) -> bool:
-        """Return whether it may read a secret column of a catalog that also has others.
+        """Return whether it may read a secret column of a catalog that also has other columns.
 
-        True for a text that is not SQL, because PL/pgSQL is not parsed here.
+        True if the definition or its body is not SQL, because PL/pgSQL is not parsed here.
         """
         return any(
             text_may_use_secrets(text, if_unreadable=depth <= 1, trusts_conditions=trusts_conditions)
@@ -286,7 +289,7 @@ def _without_own_name(tokens: Iterator[Token]) -> Iterator[Token]:
 
 
 def _pieces(token: Token) -> Iterator[Token]:
-    """Yield a token, and for a number the name that it may run into: `1..strike()` in PL/pgSQL, `1and`."""
+    """Yield a token; of a number with a name right behind it, also the name: `1..strike()`, `1and`."""
     yield token
     if token.kind is TokenKind.NUMBER:
         name = token.text.rpartition(".")[2].lstrip("0123456789")
@@ -295,7 +298,7 @@ def _pieces(token: Token) -> Iterator[Token]:
 
 
 def _runs_on(name: Token, token: Token) -> bool:
-    """Return whether a name that runs into a number goes on: `1..löschen()` and `1..a$b()` in PL/pgSQL."""
+    """Return whether a token continues a name right behind a number: `1..löschen()`, `1..a$b()`."""
     is_adjacent = name.start + len(name.text) == token.start
     is_letter = token.kind is TokenKind.WORD or token.text.startswith("$")
     return is_adjacent and is_letter and name.kind is TokenKind.WORD

@@ -60,7 +60,7 @@ class BodyStatement:
         stars: the qualifiers of `qualifier.*`.
         fields: names behind values, as `(value).name`.
         indirections: the values with what stands behind each.
-        relations: schema and name of those that are no WITH query; "" without a schema.
+        relations: schema and name of those that are not WITH queries; "" without a schema.
         makes_any_type: it makes values of types that it does not name.
     """
 

@@ -88,7 +88,7 @@ class TypeSystem:
             have not been read.
         results_by_function: the types of the results of all functions, by name; likewise.
         results_by_operator: likewise of operators.
-        plain_rows: the row types of relations that are no child, no partition and no typed table.
+        plain_rows: the row types of relations that are not children, partitions or typed tables.
         ranges: the subtype, range and multirange of each range type; 0 where there is no multirange.
         types_by_output: the types of the OUT parameters of all functions, by the parameter's name.
     """

@@ -1,4 +1,4 @@
-"""Finds `name.column` that is a call: PostgreSQL calls a function there when no column has the name."""
+"""Finds function calls written as `name.column`: PostgreSQL calls a function if no column has the name."""
 
 from collections.abc import Callable, Set
 from functools import partial
@@ -16,7 +16,7 @@ class RefusedCall(NamedTuple):
     """A call that may not be made.
 
     Attributes:
-        row: what it is called with, as a node.
+        row: the argument, as a node.
         fields: the node of the column reference.
     """
 
@@ -27,9 +27,9 @@ class RefusedCall(NamedTuple):
 
 
 class QualifiedNames:
-    """The qualified columns of a statement, and the functions in FROM whose rows they may be called with.
+    """The qualified columns of a statement, and the names of its functions in FROM.
 
-    The rows of a function in FROM can be plain values, of which more functions can be called.
+    A row of a function in FROM can be a plain value, and a value can be passed to more functions than a row.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class QualifiedNames:
             self._columns.append((name_of(names[-2]), name, fields))
 
     def note_function(self, functions: list[Node], fields: Node) -> None:
-        """Remember the name that the rows of a function in FROM have."""
+        """Remember the name of the rows of a function in FROM."""
         if alias := fields.get("alias"):
             self._function_names.add(alias["aliasname"])
             return
@@ -55,7 +55,7 @@ class QualifiedNames:
                 self._has_nameless_function = True
 
     def after_values(self) -> set[str]:
-        """Return the names behind a value that may be no row, so that a type's name there makes one of it."""
+        """Return the names after a possible plain value: the name of a type makes a value of that type."""
         return {name for qualifier, name, _ in self._columns if self._may_be_value(qualifier)}
 
     def _may_be_value(self, qualifier: str) -> bool:

@@ -288,7 +288,7 @@ class ReadingCheck(StatementRefusals):
         casts = None if of_literals is None else self._functions.written_casts(name, of_literals=of_literals)
         if casts is None:
             self._refuse_use("a cast to type", name, refusal, fields)
-        self._column_casts += casts  # a literal is no value of a column, but followed as one
+        self._column_casts += casts  # a literal is not a value of a column, but is followed as one
         self._cast_types.setdefault(name, set()).update(each.cast.type_name for each in casts)
 
     def _note_cast(self, cast: Node, _: Node) -> None:

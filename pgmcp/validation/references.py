@@ -233,7 +233,7 @@ def _texts(node: Node) -> Iterator[tuple[str, str]]:
     """Yield each text that a side of a comparison may be, and the text as SQL."""
     match node:
         case {"TypeCast": {"arg": below, "typeName": {"names": names, **modifiers}}}:
-            # A length may shorten the text, and a text cast to an array is no text.
+            # A length may shorten the text, and a text cast to an array is not a text.
             is_array = "arrayBounds" in modifiers
             if "typmods" not in modifiers and is_array == ("A_ArrayExpr" in below):
                 yield from ((text, f"CAST({sql} AS {_qualified(names)})") for text, sql in _texts(below))

@@ -2,8 +2,8 @@
 
 PostgreSQL guards these columns itself and shows the rest of the catalog to all roles (manual,
 chapter "System Catalogs"): `pg_subscription` has grants by column; `pg_user_mappings`,
-`pg_stat_wal_receiver` and `information_schema.user_mapping_options` decide row by row, and so do
-`pg_stats` and its kind, whose values are samples of a table's rows: once `pg_authid` is analyzed,
+`pg_stat_wal_receiver` and `information_schema.user_mapping_options` decide row by row. So do
+`pg_stats` and similar views, which contain samples of a table's rows: once `pg_authid` is analyzed,
 they contain password hashes. Superusers see all of them. A statement may name every other column
 of such a catalog, but nothing that returns whole rows: stars, the relation's name as a value,
 functions called as `row.function`, new names for its columns, NATURAL joins. If a condition
@@ -79,7 +79,7 @@ SECRET_COLUMNS: Final = tuple(
     for (schema, name), guarded in _GUARDED.items()
     for column in sorted(guarded.columns)
 )
-"""Schema, relation and column of each."""
+"""Schema, relation and column of each secret column."""
 
 
 class SecretUse(NamedTuple):

@@ -23,7 +23,7 @@ class SqlFunction:
         all_parameters: likewise, as PL/pgSQL counts them: `$1` can also be an OUT parameter.
         result_types: what the last statement's columns become.
         defaults: each default of a parameter as a statement that selects it, and what it becomes.
-        is_standard: its body is no string: BEGIN ATOMIC or RETURN.
+        is_standard: its body is not a string: BEGIN ATOMIC or RETURN.
     """
 
     statements: tuple[Node, ...]
@@ -43,7 +43,7 @@ def may_become(types: Iterable[Node], targets: frozenset[str], built_in_types: f
     """Return whether a value that becomes one of `types` may be cast to `targets`: it is none of the others.
 
     Args:
-        built_in_types: names of types of pg_catalog that are no domains and not polymorphic.
+        built_in_types: names of types of pg_catalog that are neither domains nor polymorphic.
     """
     for type_name in types:
         *schemas, name = grammar.strings(type_name["names"])
@@ -86,7 +86,7 @@ def _statements(head: Node) -> Iterator[Node]:
     """Yield the trees of the body's statements.
 
     Raises:
-        ValueError: one of them is no SELECT.
+        ValueError: one of them is not a SELECT.
     """
     body = head.get("sql_body")
     if body is None:

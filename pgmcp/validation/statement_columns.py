@@ -49,7 +49,7 @@ class StatementColumns:
         return _find(relation, self._facts, self._path)
 
     def column(self, name: str) -> frozenset[int] | None:
-        """Return the types of the columns of a name; None if they are not known or there is none."""
+        """Return the types of the columns with this name; None if they are not known or there is none."""
         if self._relations is None:
             return self._types_by_column.get(name)
         found = {rows.columns[name] for rows in self._relations if name in rows.columns}
@@ -57,7 +57,7 @@ class StatementColumns:
         return frozenset(found) or None
 
     def may_have(self, name: str) -> bool:
-        """Return whether a relation of the statement may have a column of a name."""
+        """Return whether a relation of the statement may have a column with this name."""
         known = self._relations is not None or bool(self._types_by_column)
         return not known or self.column(name) is not None
 
@@ -67,7 +67,7 @@ class StatementColumns:
 
 
 def _find(relation: Node, facts: ResolutionFacts, path: Sequence[str]) -> list[RelationRows]:
-    """Return the relations of a name in all schemas of the path: the server skips unusable schemas."""
+    """Return the relations with this name in all schemas of the path: the server skips unusable schemas."""
     if ANY_SCHEMA in path:
         return []
     schemas = facts.rows.get(relation["relname"], {})

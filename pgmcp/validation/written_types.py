@@ -32,7 +32,7 @@ _BEFORE_LITERALS: Final = frozenset(
     and between by case default else having if in is like limit not on or return select then values when where
     """.split()  # noqa: SIM905 - as a list it is a page long
 )
-"""Words behind which a string is no constant of a type: `return 'sad'::mood`, not `text 'sad'::mood`."""
+"""Words that can be before a string without being its type: `return 'sad'::mood`, not `text 'sad'::mood`."""
 
 
 def cast_targets(tokens: Sequence[Token]) -> frozenset[str] | None:

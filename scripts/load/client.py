@@ -119,7 +119,7 @@ class StdioServer:
         return structured
 
     async def call_unread(self, tool: str, arguments: Mapping[str, Any]) -> None:
-        """Call a tool and check only that its result is no error, to keep the client's own work small."""
+        """Call a tool and check only that its result is not an error, to keep the client's own work small."""
         _check(await self._exchange("tools/call", {"name": tool, "arguments": arguments}))
 
     async def flood(

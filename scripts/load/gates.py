@@ -78,7 +78,7 @@ class Verdict:
 
     Attributes:
         measured: None if there is no figure; `problem` then says why.
-        is_skipped: it could not be measured here; this is no failure.
+        is_skipped: it could not be measured here; this is not a failure.
     """
 
     scenario: str

@@ -235,7 +235,7 @@ def test_what_needs_a_calendar_or_a_conversion_is_given_in_words(
         (simple(filter="{{ Metric('revenue', ['customer']) }} > 2"), "a call that import does not know"),
         (simple(filter="{{ env_var('SECRET') }} = 1"), "a call that import does not know"),
         (simple(filter="{% if true %} status = 'x' {% endif %}"), "would have to be run"),
-        (simple(filter="{{ Dimension('status') }} = 'x')), (1"), "no expression of PostgreSQL"),
+        (simple(filter="{{ Dimension('status') }} = 'x')), (1"), "not a PostgreSQL expression"),
         (simple(filter="{{ Dimension('order__colour') }} = 'x'"), "orders does not have"),
         (
             {

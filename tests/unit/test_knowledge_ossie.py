@@ -117,7 +117,7 @@ def test_metrics_are_sql_with_fields_substituted_and_proven_joins(text: str, sql
         ("SUM(computed.x)", "in no dataset that was read"),
         ("SUM(sales.nothing)", "has no column nothing"),
         ("SUM(sales.gross) OVER ()", "window function"),
-        ("DATEADD(day 1)", "no expression of PostgreSQL"),
+        ("DATEADD(day 1)", "not a PostgreSQL expression"),
         ("COUNT(*)", "names no field"),
         ("COUNT(id)", "which is in sales and customers"),
     ],

@@ -40,7 +40,7 @@ _MAX_NAMED_CHARACTERS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What later inputs refer to.
+    """A question or statement that later inputs refer to.
 
     Attributes:
         question: "" if the person wrote the SQL.
@@ -65,7 +65,7 @@ def describe_earlier(question: str, last: Turn) -> str:
 
 
 class Conversation:
-    """Runs inputs, and prints what they give.
+    """Runs inputs, and prints their results.
 
     Args:
         database: the name of the database in use.
@@ -224,7 +224,7 @@ class Conversation:
         try:
             await self._run_sql(last.sql, as_records=as_records)
         finally:
-            self._remember(last)  # to be run once more, also if this time it failed
+            self._remember(last)  # so that it can be run again, even if it failed this time
 
     async def _answer_reading(self, chosen: str) -> None:
         last = self._need_last()
@@ -298,7 +298,7 @@ class Conversation:
         return self._last
 
     def _need_success(self) -> Turn:
-        """Return the last turn; refuse if an input has failed since: the rows would seem to be its result."""
+        """Return the last turn; raise if a later input failed, because old rows would look like its own."""
         last = self._need_last()
         if self._failed is not None:
             earlier = shorten(last.question or " ".join(last.sql.split()), _MAX_NAMED_CHARACTERS)

@@ -26,7 +26,7 @@ _TEXT: Final = re.compile(r"'(?:[^']|'')*'?|--[^\n]*|/\*.*?(?:\*/|$)", re.DOTALL
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The tables that a statement makes itself.
+    """The tables that a statement defines itself.
 
     Attributes:
         queries: WITH queries, by name in lower case.
@@ -38,7 +38,7 @@ class Derived:
 
 
 def find_derived(statement: str, catalog: Catalog) -> Derived:
-    """Return the WITH queries and subqueries of a statement; a body that is not closed reaches to its end."""
+    """Return the WITH queries and subqueries of a statement; an unclosed one ends with the statement."""
     text = _TEXT.sub(lambda found: "'" + " " * (len(found[0]) - 1), statement)
     derived = Derived({}, [])
     for found in _WITH.finditer(text):
@@ -54,7 +54,7 @@ def find_derived(statement: str, catalog: Catalog) -> Derived:
 
 
 def _closing(text: str, start: int) -> int:
-    """Return the place of the parenthesis that closes what begins before `start`, or the end."""
+    """Return the position of the parenthesis that closes the one before `start`, or the end of the text."""
     depth = 1
     for place in range(start, len(text)):
         depth += {"(": 1, ")": -1}.get(text[place], 0)

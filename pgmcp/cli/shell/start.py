@@ -41,7 +41,7 @@ def run_shell(database: str | None, *, keeps_history: bool) -> int:
     """Run a shell until it is left, and return the exit code.
 
     Raises:
-        PgmcpError: standard input is no terminal and an input failed, or the database cannot be reached.
+        PgmcpError: standard input is not a terminal and an input failed, or the database cannot be reached.
     """
     terminal = Terminal()
     settings = load_settings_of_all(terminal.warning_handler(), database)

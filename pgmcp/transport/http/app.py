@@ -103,7 +103,7 @@ class HttpApp:
             page = await asyncio.to_thread(self._metrics)
             return Response(page, headers={"Cache-Control": "no-store"}, media_type=METRICS_TYPE)
         if scope["method"] != "POST":
-            # A GET of a client before 2026-07-28 requests a stream on which nothing would ever be sent.
+            # In protocol versions before 2026-07-28, GET opens a stream; nothing would ever be sent on it.
             return refusal(405, "only POST is answered here", headers={"Allow": "POST"})
         return None
 
@@ -140,7 +140,7 @@ def _too_many_requests() -> Response:
 
 
 def client_of(scope: Scope) -> str:
-    """Return the client's address for the log; a trusted proxy's X-Forwarded-For is part of the scope."""
+    """Return the client's address for the log; the scope already has a trusted proxy's X-Forwarded-For."""
     client = scope.get("client")
     return (
         escape_untrusted(shorten(str(client[0]), MAX_ADDRESS_CHARACTERS)) if client else "an unknown address"
