@@ -74,13 +74,7 @@ class ReadingCheck(StatementRefusals):
         if "with" in self._sql.lower():
             self._with_references = with_references(root)
         self._root = root
-        pending: list[Any] = [root]
-        while pending:
-            value = pending.pop()
-            if type(value) is list:
-                pending.extend(reversed(value))
-            else:
-                self._check_fields(value, pending)
+        self._check_nodes(root)
         if call := self._qualified_names.first_refused_call(
             self._functions, root, self._with_references, self._operand_types
         ):
@@ -92,20 +86,26 @@ class ReadingCheck(StatementRefusals):
         if self._column_casts:
             self._check_column_casts(root)
 
-    def _check_fields(self, fields: Node, pending: list[Any]) -> None:
-        """Check one node, and add the nodes and lists in its fields to those that are pending."""
-        below = []
-        for name, value in fields.items():
-            if check := _CHECK_BY_FIELD.get(name):
-                check(self, value, fields)
-            elif name < "a" and name not in NODES_OF_A_READ:  # a capital begins the name of a node
-                self._refuse_node(name, value)
-            kind = type(value)
-            if kind is dict or kind is list:
-                below.append(value)
-        if below:
-            below.reverse()
-            pending += below
+    def _check_nodes(self, root: Node) -> None:
+        """Check every field of every node, in the order of the tree."""
+        pending: list[Any] = [root]
+        while pending:
+            fields = pending.pop()
+            if type(fields) is list:
+                pending.extend(reversed(fields))
+                continue
+            below = []
+            for name, value in fields.items():
+                if check := _CHECK_BY_FIELD.get(name):
+                    check(self, value, fields)
+                elif name < "a" and name not in NODES_OF_A_READ:  # a capital begins the name of a node
+                    self._refuse_node(name, value)
+                kind = type(value)
+                if kind is dict or kind is list:
+                    below.append(value)
+            if below:
+                below.reverse()
+                pending += below
 
     def _note_with_name(self, name: str, _: Node) -> None:
         self._with_names.add(name)
