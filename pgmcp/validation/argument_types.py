@@ -37,7 +37,7 @@ _ARRAYS: Final = frozenset({2277, 5078})
 """Polymorphic types whose values are arrays: anyarray, anycompatiblearray."""
 
 _RESULTS_OF_UNNEST: Final = frozenset({2283, 2249, 3831})
-"""Without functions of the database: elements of an array, rows of a tsvector, ranges of a multirange."""
+"""Declared results of PostgreSQL's own unnest(): elements of an array, rows of a tsvector, ranges."""
 
 
 class ArgumentTypes:
@@ -45,7 +45,7 @@ class ArgumentTypes:
 
     Args:
         path: the search path, in which the names of types are looked up.
-        parameters: of the function in whose body the statement is, its variables included.
+        parameters: the parameters and variables of the function whose body contains the statement.
         lookup: looks up functions and operators by name.
         may_call: returns whether `qualifier.name` may call a function of that name.
     """

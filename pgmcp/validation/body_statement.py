@@ -52,14 +52,14 @@ class BodyStatement:
         root: the tree.
         calls: its FuncCalls.
         cast_types: last names of the types to which CAST or `::` casts.
-        converted_types: likewise, if the value is not a literal.
-        other_types: likewise, of types in other places.
+        converted_types: those of them to which a value other than a literal is cast.
+        other_types: last names of types in other places.
         call_names: last names of the functions that it calls; each can be a type.
         columns: qualifier and name of each `qualifier.name`.
         rows: the names of relations and subqueries in it, unless a function in FROM has the same name.
         stars: the qualifiers of `qualifier.*`.
-        fields: names behind values, as `(value).name`.
-        indirections: the values with what stands behind each.
+        fields: names after values, as in `(value).name`.
+        indirections: each such value, with the names and subscripts after it.
         relations: schema and name of those that are not WITH queries; "" without a schema.
         makes_any_type: it makes values of types that it does not name.
     """
@@ -88,7 +88,7 @@ class BodyStatement:
 
     @property
     def operators(self) -> Iterator[OperatorUse]:
-        """Yield its operators, those that CASE, IN, BETWEEN and joins imply included."""
+        """Yield its operators, including those that CASE, IN, BETWEEN and joins imply."""
         yield from self._operators
 
     def _note(self, kind: str, fields: Node) -> None:

@@ -54,7 +54,7 @@ class _Nesting:
 
     A level is an open bracket or CASE. Each keeps the depth its own operators
     add: `lasting` for those that chain over the whole level (UNION, JOIN),
-    `chain` for those of the expression being read.
+    `chain` for those of the expression that is read now.
     """
 
     def __init__(self) -> None:
@@ -151,7 +151,7 @@ def _trim_exactly(sql: str) -> tuple[str, int]:
 def _trim_shallow(sql: str) -> tuple[str, int] | None:
     """Return the same as `trim_and_bound` for a plain text that certainly meets the limits; else None.
 
-    Each word and sign counts as a level of the tree; the number of tokens is an upper estimate, too.
+    Each word and sign counts as a level of the tree, so depth and number of tokens are upper estimates.
     """
     bare = sql.rstrip(" \t\n\r").removesuffix(";").rstrip(" \t\n\r")
     if not bare or ";" in bare or _UNPLAIN.search(bare):

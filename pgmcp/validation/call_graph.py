@@ -3,9 +3,9 @@
 A view calls the functions of its query, a row policy those of its condition, a function those of its body.
 Each of them also calls the functions of its operators, casts and domains. For views and policies this is
 exact, because their stored parse trees name the functions. A function's body is read by its parse trees.
-What these do not show is read as text: everything counts that looks like a call, a relation or a type. A body
-that builds SQL at run time is refused. A name without a schema is looked up in the search path of that place:
-the function's own, else its caller's.
+The parts that these do not show are read as text: everything that looks like a call, a relation or a type
+counts. A body that builds SQL at run time is refused. A name without a schema is looked up in the search path
+that holds there: the function's own, else its caller's.
 """
 
 from collections import defaultdict
@@ -37,7 +37,7 @@ class _Place(NamedTuple):
 
     Attributes:
         path: the search path there.
-        user: the role that calls functions there; inside a SECURITY DEFINER function, its owner.
+        user: the role that calls functions there; inside a SECURITY DEFINER function, the function's owner.
         reader: the role with whose privileges relations are read there; inside a view, its owner, unless the
             view is declared security_invoker.
         is_behind_relation: whether a view or row policy leads to this place.
@@ -112,7 +112,7 @@ class CallGraph:
         return next(filter(None, refusals), None)
 
     def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
-        """Return the casts that a relation's columns have and that may not be called.
+        """Return the refused casts of a relation's columns.
 
         A name without a schema can mean any relation in the search path.
         """
@@ -175,7 +175,7 @@ class CallGraph:
         return None
 
     def _inside(self, node: CatalogNode, place: _Place) -> list[_Place]:
-        """Return the places inside a node that is called or read at a place."""
+        """Return the places to which a node leads when it is called or read at this place."""
         if isinstance(node, CatalogRelation):
             return [place.inside_relation(node)]
         user = node.owner if node.security_definer else place.user
@@ -211,7 +211,7 @@ class CallGraph:
             yield from self._bodies.behind(node, BodyText(node.definition, node.language), path)
 
     def _read_namesakes(self, part: CatalogFunction) -> Iterator[CatalogFunction]:
-        """Yield the functions that a part of an aggregate may be, if their text has to be read.
+        """Yield the functions that may be a part of an aggregate, if their text has to be read.
 
         It is not known which overload a part is, so all functions of its name count. A part that is declared
         volatile is refused earlier.
@@ -225,7 +225,7 @@ class CallGraph:
     def _behind_given_values(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
         """Yield the calls that functions of a view or policy may make with the values that they get.
 
-        Implicit casts are not meant: in the stored tree of the view or policy, they are calls.
+        Implicit casts are not among them: in the stored tree of the view or policy, they are calls.
         """
         own = {function.name for function in self._called_by(relation)}
         looking_up = {name for _, name, _ in relation.calls} & FUNCTIONS_THAT_CAST

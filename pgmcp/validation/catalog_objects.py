@@ -15,7 +15,7 @@ from pgmcp.validation.shipped_lists import builtin
 Volatility = Literal["i", "s", "v"]
 
 OUR_ROLE: Final = 0
-"""Represents the connection's role among the OIDs of roles."""
+"""Stands for the connection's role where an OID of a role is expected."""
 
 _decode_columns = msgspec.json.Decoder(dict[str, int]).decode
 
@@ -111,11 +111,11 @@ class CatalogFunction:
             for any schema.
         overloads: the operators that call it, with their types; empty if these are not known.
         owner: the role with whose rights it runs if it is SECURITY DEFINER.
-        owner_name: likewise its name, which is also the schema that `"$user"` means inside of the function.
+        owner_name: the name of that role, which is also the schema that `"$user"` means inside the function.
         settings: names of the settings that it sets for its own duration, in lower case.
-        changes_caller: one of them is the caller's role or claim, so what it reads is read as another.
-        result_types: names of the types made here that its result and its OUT parameters have.
-        is_written_cast: whether casts call it, all of them explicit, and no CHECK does.
+        changes_caller: one of them is the caller's role or claim, so its body reads as another caller.
+        result_types: names of the user-defined types of its result and OUT parameters.
+        is_written_cast: whether only explicit casts call it, and no CHECK.
         result_type: OID of the type of its result; 0 if it is not known.
         spares_literals: whether casts call it but a literal never does: all of them are explicit, or
             assignment casts to a user-defined type, and no CHECK calls it.
@@ -204,11 +204,12 @@ class CatalogRelation:
         constant_types: names of the types of constants in them.
         cast_columns: its columns with values that can be cast.
         runs_program: whether a program on the database server produces its rows.
-        unreadable: why it is not known what a read of it calls; None if it is known.
+        unreadable: why its calls are not known; None if they are known.
         policy: the name of the row policy whose condition this is; "" for the relation itself.
-        acts_for_us: whether a read with the connection's role has these effects; a row policy may not apply
-            to it.
-        acts_for_owners: owners of views and functions through which a read has these effects; None for all.
+        acts_for_us: whether a read with the connection's role makes these calls and reads; a row policy may
+            not apply to it.
+        acts_for_owners: owners of views and functions through which a read makes these calls and reads; None
+            for all.
         owner: the owner, for a view that reads with its owner's privileges; 0 if the reader's privileges
             count.
         argument_types: schema, name and argument types of the functions in `calls`; None if not known.
@@ -237,7 +238,7 @@ class CatalogRelation:
         return not is_known or (function.schema, function.name, types) in (self.argument_types or ())
 
     def acts_for(self, role: int) -> bool:
-        """Return whether a read with a role's privileges has these effects; 0 is the connection's role."""
+        """Return whether a read with a role's privileges makes them; 0 is the connection's role."""
         if role == OUR_ROLE:
             return self.acts_for_us
         return self.acts_for_owners is None or role in self.acts_for_owners
@@ -271,14 +272,13 @@ class ResolutionFacts:
     Attributes:
         types: the known types of arguments, and their casts.
         functions: PostgreSQL's own functions whose names the database uses, too.
-        operators: likewise its operators.
-        columns: for the name of each relation that has a column with the name of a function: its schemas,
-            each with those columns.
-        result_columns: for the name of each function, such columns that the rows of every overload have.
-        fields: for the oid of each type of rows, such columns that it has.
-        rows: for the name of each relation, its schemas, each with its rows; empty if they have not been
-            read. Composite types count as relations.
-        rows_by_type: likewise, by the oid of their type.
+        operators: PostgreSQL's own operators whose symbols the database uses, too.
+        columns: columns with the name of a function: by the relation's name, then by its schema.
+        result_columns: by a function's name, those of these columns that the rows of every overload have.
+        fields: by the oid of a row type, those of these columns that it has.
+        rows: the rows of each relation: by the relation's name, then by its schema; empty if they have not
+            been read. Composite types count as relations.
+        rows_by_type: the same rows, by the oid of their type.
         outputs: for the name of each function, the OUT parameters of each overload that has some: name and
             type, in order.
     """

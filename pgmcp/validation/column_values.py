@@ -63,14 +63,17 @@ class Surroundings:
             arguments; any number if that is None.
         takes_one: whether it has one that `value.name` can call.
         is_polymorphic: whether it has one that gives several arguments the type of one of them.
-        has_written_operator: whether it has an operator by this symbol with a function in SQL or the like.
+        has_written_operator: whether it has an operator by this symbol whose function has a body to read, as
+            in SQL.
         puts_schemas_first: whether other schemas come before pg_catalog in the search path.
         has_column: whether everything of this name in the statement certainly has a column of that name.
         may_cast: whether it has a function by this name that may cast a value of any type that it is given to
             one of these types.
-        may_check: whether it has one that may create other values of the domain of such a value.
-        operator_may_cast: likewise an operator by this symbol that may cast its operands.
-        operator_may_check: likewise one that may create other values of their domain.
+        may_check: whether it has a function by this name that may create other values of the domain of such a
+            value.
+        operator_may_cast: whether it has an operator by this symbol that may cast its operands.
+        operator_may_check: whether it has an operator by this symbol that may create other values of their
+            domain.
     """
 
     has_function: Callable[[str, int | None], bool]

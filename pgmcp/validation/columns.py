@@ -154,7 +154,7 @@ class KnownColumns:
 
 
 def _items_in_from(item: Node) -> Iterator[_Item]:
-    """Yield what an item of FROM is made of; a join with an alias hides what it joins."""
+    """Yield the parts of an item of FROM; a join with an alias hides its parts."""
     pending = [item]
     while pending:
         ((kind, fields),) = pending.pop().items()

@@ -1,7 +1,7 @@
-"""Finds where a literal may become a value of a domain because of a value beside it.
+"""Finds literals that may become values of a domain because of a value beside them.
 
-A literal without a type takes the type of what it is compared or combined with. Beside a value of a domain
-that is the domain's base type, so no CHECK runs, except as an argument of a polymorphic function:
+A literal without a type takes the type of the value that it is compared or combined with. Beside a value of a
+domain that is the domain's base type, so no CHECK runs, except as an argument of a polymorphic function:
 `lag(email, 1, 'x')`. Beside an array, a range or a row of the domain it is the whole type, whose parts are
 checked: `emails = '{a@b}'`, `array_agg(email) = '{a@b}'`. So are the parts of an array of the base type that
 gets the type of an array of the domain: `SELECT emails … UNION SELECT ARRAY[name]`.
@@ -20,7 +20,7 @@ _COMBINING: Final = frozenset({"A_ArrayExpr", "CaseExpr", "CoalesceExpr", "MinMa
 _WHOLES: Final = ValueKind.ARRAY | ValueKind.ROW | ValueKind.WHOLE
 _PLAIN: Final = ValueKind.ELEMENT
 
-# Functions of pg_catalog that give several arguments one type, and a literal among these the domain's.
+# Functions of pg_catalog that give several arguments one type, so a literal gets the type of a domain value.
 FUNCTIONS_OF_ONE_TYPE: Final = frozenset(
     """
     any_value_transfn array_append array_cat array_eq array_ge array_gt array_larger array_le array_lt
@@ -29,11 +29,11 @@ FUNCTIONS_OF_ONE_TYPE: Final = frozenset(
     """.split()  # noqa: SIM905 - as the two below
 )
 PREFIXES_OF_ONE_TYPE: Final = ("elem_contained_by_", "multirange_", "range_")
-# Those of them whose first and third argument are values alike.
+# Those of them whose first and third argument get the same type.
 _OF_VALUES_ALIKE: Final = frozenset({"lag", "lead"})
 # Those that compare a literal with values of ORDER BY.
 _HYPOTHETICAL: Final = frozenset({"cume_dist", "dense_rank", "percent_rank", "rank"})
-# Those whose result has the type of an argument or is made of it; the results of all others are not.
+# Those whose result has the type of an argument or a type made of it; the results of all others do not.
 FUNCTIONS_THAT_MAKE_ARRAYS: Final = frozenset(
     "array_agg array_append array_cat array_fill array_prepend percentile_disc".split()  # noqa: SIM905
 )
@@ -60,7 +60,7 @@ _VALUES_OF_NODE: Final[dict[str, tuple[str, ...]]] = {
 _WITHOUT_VALUES: Final = frozenset(
     {"A_Const", "BoolExpr", "BooleanTest", "GroupingFunc", "NullTest", "SQLValueFunction", "TypeCast"}
 )
-"""Nodes whose value is none of a domain's; a cast to a type that holds one is refused by the type's name."""
+"""Nodes whose value never has a domain's type; a cast to such a type is refused by the type's name."""
 
 _WITH_IMPLIED_EQUALITY: Final = frozenset({"CaseExpr", "JoinExpr", "SubLink"})
 
@@ -153,7 +153,7 @@ class LiteralsOfDomains(ColumnValues):
         return kinds
 
     def _values_of_combination(self, kind: str, fields: Node) -> ValueKind:
-        """Return the kinds of the type that several expressions have in common.
+        """Return the kinds of the common type of several expressions.
 
         Beside a constant that is the base type of a domain; a CASE without ELSE may give NULL.
         """
@@ -288,13 +288,13 @@ def _field_of(kinds: ValueKind) -> ValueKind:
 
 
 def _column_name(value: Node) -> object:
-    """Return the name of a column, or the expression itself if it is none."""
+    """Return the name of a column, or the expression itself if it is not a column."""
     steps = value.get("ResTarget", {}).get("val", value).get("ColumnRef", {}).get("fields")
     return steps[-1] if steps else value
 
 
 def _is_empty(value: Node) -> bool:
-    """Return whether an expression is NULL or an empty array, of which nothing is checked."""
+    """Return whether an expression is NULL or an empty array, so no CHECK runs for it."""
     match value.get("ResTarget", {}).get("val", value):
         case {"A_Const": constant}:
             return not _has_parts(constant)

@@ -70,10 +70,10 @@ class ExplicitCasts(ColumnValues):
     """Searches one statement for places that may cast values of columns explicitly.
 
     Args:
-        columns: their names with the kinds of their values; any column of such a name counts.
-        targets: names of the built-in types that they have casts to.
-        types: names of types whose values have such casts or hold them, with how: values that the statement
-            makes of them count, too.
+        columns: their names with the kinds of their values; any column with such a name counts.
+        targets: names of the built-in types that their values can be cast to.
+        types: names of types whose values have such casts, or contain values that have, with their kinds;
+            values of these types that the statement makes count, too.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class ExplicitCasts(ColumnValues):
         return self._may_cast_in_expression(kind) and self._is_carried(list(fields.values()))
 
     def _may_cast_in_expression(self, kind: str) -> bool:
-        """Return whether the server casts what it is given in a node of SQL/JSON or SQL/XML."""
+        """Return whether a node of SQL/JSON or SQL/XML casts its values."""
         if kind.startswith("Json"):
             return not self._targets.isdisjoint(_CAST_BY_JSON_EXPRESSIONS)
         return kind.startswith("Xml") or kind == "RangeTableFunc"
@@ -153,7 +153,7 @@ class ExplicitCasts(ColumnValues):
         return is_concatenation or self._around.operator_may_cast(symbol, self._targets)
 
     def _may_cast_unwritten(self, kind: str, fields: Node) -> bool:
-        """Return whether an operator of the database's own may get a value where only a keyword stands."""
+        """Return whether the database's own operator may get a value although the node has only a keyword."""
         names = fields.get("operName") or fields.get("useOp")
         symbol = names[-1]["String"]["sval"] if names else "="
         has_operator = any(fields.get(name) for name in _FIELDS_WITH_OPERATOR[kind])

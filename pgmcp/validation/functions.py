@@ -5,13 +5,13 @@ reads. The first that knows the function decides:
 
 1. the operator's own lists (settings): denied, then allowed
 2. the shipped list of built-ins, for `pg_catalog` and for names without a schema
-3. the database's own catalog, where the caller has read it
+3. the database's own catalog, if it has been read
 4. the shipped list of extension functions, whatever schema the extension is in
 
 A name without a schema is looked up as the server does (see `lookup`): only functions on the
 search path whose argument types fit can be called, and the same types in an earlier schema,
-`pg_catalog` first, hide a function. Where a refused one of the database can be chosen in place
-of PostgreSQL's own, the call is refused as shadowed.
+`pg_catalog` first, hide a function. If the server can choose a refused function of the database instead of
+PostgreSQL's own, the call is refused as shadowed.
 """
 
 from collections import defaultdict
@@ -61,7 +61,7 @@ class FunctionPolicy:
             functions that are on no list are refused.
         catalog_relations: its relations that call functions when they are read.
         search_path: the schemas in which a name without a schema is looked up, in order; pg_catalog comes
-            first where it is not among them.
+            first if it is not among them.
         facts: further facts of the catalog that decide which function a name means.
 
     Attributes:
@@ -117,16 +117,16 @@ class FunctionPolicy:
         return name in self._by_name or bool(builtin("", name) or extension_function(name))
 
     def has_field(self, column: str, name: str) -> bool:
-        """Return whether every column of a name, of relations and of rows in these, is a row with a field."""
+        """Return whether all columns with this name, of relations and row types, are rows with this field."""
         return self.are_fields(self._facts.types.types_by_column.get(column), name)
 
     def are_fields(self, types: frozenset[int] | None, name: str) -> bool:
-        """Return whether all of these types are of rows with a field; not if they are not known."""
+        """Return whether all of these types are row types with this field; False if they are not known."""
         bases = [self._facts.types.base(each) for each in types or ()]
         return bool(bases) and all(each and name in self._facts.fields.get(each.oid, ()) for each in bases)
 
     def known_columns(self, root: Node, with_references: Set[int]) -> KnownColumns:
-        """Return the columns of a statement that it and the catalog show.
+        """Return the columns of a statement that are known from the statement and the catalog.
 
         Args:
             with_references: the id() of the nodes of relations that are WITH queries.
@@ -136,7 +136,7 @@ class FunctionPolicy:
     def refusal(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None = None
     ) -> RefusalReason | None:
-        """Return why the call is refused, or None when it may be made.
+        """Return why the call is refused; None if it may be made.
 
         Args:
             schema: as written; "" when the call names none.
@@ -230,7 +230,7 @@ class FunctionPolicy:
         return self._calls.relation_refusal(schema, name)
 
     def column_casts(self, schema: str, name: str) -> list[ColumnCast]:
-        """Return the casts that a relation's columns have and that may not be called.
+        """Return the refused casts of a relation's columns.
 
         Args:
             schema: as written; "" when the statement names none.
@@ -240,7 +240,7 @@ class FunctionPolicy:
     def result_casts(
         self, schema: str, name: str, argument_count: int, arguments: _Arguments | None = None
     ) -> list[ColumnCast]:
-        """Return the casts that the result of a call may have and that may not be called.
+        """Return the refused casts of the result of a call.
 
         Args:
             schema: as written; "" when the call names none.
@@ -251,7 +251,7 @@ class FunctionPolicy:
         return [cast for function in found for cast in self._calls.result_casts(function)]
 
     def casts_of_made_value(self, name: str) -> list[ColumnCast]:
-        """Return the refused casts of what `(value).name` makes of a text, if that is the name of a type."""
+        """Return the refused casts of the value that `(value).name` makes of a text, if it names a type."""
         return self._calls.type_casts(name)
 
     @property

@@ -1,8 +1,8 @@
-"""What functions of one database do with the values that they are given, where these can have any type.
+"""Finds what a database's functions do with arguments of any type.
 
-A function with declared types is judged by itself: its body shows what happens to their values. One that
-takes `anyelement`, `record` and the like is judged here as if it were given a value of every type with a
-cast or CHECK.
+A function with declared parameter types is judged elsewhere, by its body. A function that takes `anyelement`,
+`record` or another type for any value is judged here as if it got a value of every type that has a cast or
+CHECK.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
@@ -36,9 +36,9 @@ class GivenValues:
 
     Args:
         lookup: looks up functions and operators by name.
-        facts: what else in the catalog decides what a name means.
+        facts: further facts of the catalog that decide what a name means.
         casts: the casts and checks of types.
-        search_path: the schemas in which a bare name is looked up, in order.
+        search_path: the schemas in which a name without a schema is looked up, in order.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class GivenValues:
         return any(self._may_use(each, wanted) for each in self._lookup.named(name))
 
     def may_check(self, name: str) -> bool:
-        """Return whether a function of this name may make values of the domain of one that it is given."""
+        """Return whether a function of this name may make other values of an argument's domain."""
         return any(self._may_use(each, None) for each in self._lookup.named(name))
 
     def operator_may_cast(self, symbol: str, targets: Set[str]) -> bool:
@@ -65,11 +65,11 @@ class GivenValues:
         return any(self._may_use(each, wanted) for each in self._lookup.behind_symbol(symbol))
 
     def operator_may_check(self, symbol: str) -> bool:
-        """Return whether the function of an operator may make values of the domain of an operand."""
+        """Return whether the function of an operator may make other values of an operand's domain."""
         return any(self._may_use(each, None) for each in self._lookup.behind_symbol(symbol))
 
     def surroundings(self, path: Sequence[str]) -> Surroundings:
-        """Return what a search for casts has to know of the database."""
+        """Return the facts about the database that a search for casts needs."""
         behind = self._lookup.behind_symbol
         return Surroundings(
             has_function=self._has_function,
@@ -143,7 +143,7 @@ class GivenValues:
         return targets is None or not is_text or self.text_may_cast(body, targets, path)
 
     def _part_may_use(self, part: CatalogFunction, targets: _Targets) -> bool:
-        """Return whether a part of an aggregate, of which only the name is known, may do so."""
+        """Return whether a part of an aggregate, known only by name, may cast a value explicitly."""
         if part.schema == PG_CATALOG:
             return False
         found = [each for each in self._lookup.named(part.name) if each.schema == part.schema]
@@ -222,7 +222,7 @@ def _is_name_of_any_type(name: str) -> bool:
 
 
 def _makes_result_of_any_type(function: SqlFunction) -> bool:
-    """Return whether a result of any type is something else than one of the parameters."""
+    """Return whether a result of any type may be another value than one of the parameters."""
     kinds = {strings(each["names"])[-1] for each in function.result_types}
     if not any(map(_is_name_of_any_type, kinds)):
         return False

@@ -33,7 +33,7 @@ _OF_ANY_VALUE = FUNCTIONS_THAT_CAST | {
 }
 """Functions of pg_catalog whose arguments may all have any type, whatever else has their names there.
 
-Those that look casts up are not called with values that have one to what they look for.
+Those that look up a cast themselves are not called with values that have such a cast.
 """
 
 
@@ -45,9 +45,9 @@ class _Seen(NamedTuple):
     """A part of the tree, and whether a column may stand there as it is.
 
     Attributes:
-        is_bare: nothing happens to a column that stands right here.
+        is_bare: the server does nothing to a column at this place.
         is_value: it lies in a subquery whose result is a value of an expression.
-        is_consumed: neither can anything happen to it afterwards, a whole row included.
+        is_consumed: the server does nothing to it later either, nor to a whole row.
     """
 
     value: Any
@@ -117,7 +117,7 @@ class ImplicitCasts:
         return name in FUNCTIONS_OF_ANY_ROW or self._around.takes_one(name)
 
     def _below(self, name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
-        """Yield what a field holds, or a node under its name."""
+        """Yield the parts of a field or of a node."""
         if name == "ResTarget":
             is_shown = id(below) in self._shown
             is_kept = is_shown or not _is_renamed(below)
@@ -173,7 +173,7 @@ class ImplicitCasts:
 
 
 def _below_harmless(name: str, below: Any, above: _Seen) -> Iterator[_Seen]:
-    """Yield what a field or node holds, where columns that are only compared with themselves may stand."""
+    """Yield the parts of a field or node that only compares values of a column with each other."""
     match name:
         case "SortBy":
             is_bare = above.is_bare and "useOp" not in below

@@ -1,9 +1,8 @@
 """Splits SQL into tokens by the lexical rules of PostgreSQL, without recursion.
 
-Follows `src/backend/parser/scan.l` closely enough that no text can hide code from
-the limits in something that this lexer reads as a string or a comment. It decides
-nothing about meaning; `pgmcp.validation.bounds` counts its tokens, and the
-real grammar reads the text again by itself.
+Follows `src/backend/parser/scan.l` closely: no code can be hidden from the limits in a text that this lexer
+takes for a string or a comment. It does not interpret the tokens; `pgmcp.validation.bounds` counts its
+tokens, and the real grammar reads the text again by itself.
 """
 
 import re
@@ -64,7 +63,7 @@ _TOKEN = re.compile(
     | (?P<dollar_quote>\$(?:[{_LETTER}][{_LETTER}0-9]*+)?\$)
     | (?P<PARAMETER>\$[0-9]++)
     | (?P<PUNCTUATION>.)
-    | (?P<end>\Z)  # without it, the end of the text would make the spaces be tried again as something else
+    | (?P<end>\Z)  # without it, spaces at the end of the text would be tried again as other tokens
     )
     """,
     re.VERBOSE | re.DOTALL,

@@ -11,7 +11,7 @@ from pgmcp.validation.shipped_lists import is_built_in_operator
 
 PG_CATALOG: Final = "pg_catalog"
 ANY_SCHEMA: Final = "*"
-"""In a search path: unknown schemas."""
+"""An entry of a search path that stands for unknown schemas."""
 
 
 def complete_path(schemas: Iterable[str]) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ class Lookup:
         """Return a predicate: whether `qualifier.name` may call a function.
 
         Args:
-            has_column: returns whether everything called like the qualifier has a column of that name.
+            has_column: returns whether everything with the qualifier's name has a column with that name.
         """
 
         def may_call(qualifier: str, name: str) -> bool:
@@ -146,7 +146,7 @@ class Lookup:
         if schema or ANY_SCHEMA in path:
             return [[each for each in found if schema in ("", each.schema)]]
         places = [[each for each in found if each.schema == place] for place in path]
-        # Of pg_catalog, `found` has what operators and casts of the database call.
+        # Of pg_catalog, `found` has only the functions that operators and casts of the database call.
         places[path.index(PG_CATALOG)] = self._built_in_functions.get(name, [])
         return places
 

@@ -1,4 +1,4 @@
-"""The names that a statement itself gives to columns and rows, beside those that relations have."""
+"""Finds the names that a statement itself gives to columns and rows, in addition to names from relations."""
 
 from collections.abc import Iterator, Set
 from typing import Any, Final
@@ -11,7 +11,7 @@ _ROWS_IN_FROM: Final = frozenset({"RangeVar", "RangeSubselect", "JoinExpr"})
 _NAMING_FIELDS: Final = frozenset(
     {"name", "aliasname", "ctename", "colname", "relname", "sval", "join_using_alias"}
 )
-# What makes columns whose names or types the tree does not show.
+# Nodes that make columns whose names or types the tree does not show.
 _MAKING_COLUMNS: Final = frozenset({"functions", "docexpr", "context_item", "valuesLists"})
 _NAMED_AFTER_COLUMN: Final = frozenset({"TypeCast", "A_Indirection", "CollateClause", "CaseExpr", "SubLink"})
 _NAMES_OF_EXPRESSIONS: Final = frozenset(
@@ -28,7 +28,7 @@ _REFERRING_FIELDS: Final = frozenset({"usingClause", "indirection"})
 
 
 def names_of_rows(root: Node) -> tuple[frozenset[str], frozenset[str] | None]:
-    """Return the names of relations and subqueries in FROM, and those that may be given to anything else."""
+    """Return two sets: names of relations and subqueries in FROM, and names that anything else may have."""
     rows: set[str] = set()
     naming: set[int] = set()  # id() of the nodes that only name such rows
     for node in _dicts(root):
@@ -62,7 +62,7 @@ def made_names(root: Node, naming_rows: Set[int] = frozenset()) -> frozenset[str
 
 
 def outputs_by_name(root: Node) -> dict[str, list[Node]]:
-    """Return the expressions of the outputs in a statement by the name of each, given or of its function."""
+    """Return the expressions of the outputs in a statement, by alias, function or column of VALUES."""
     found: dict[str, list[Node]] = {}
     for target in (value["ResTarget"] for value in _dicts(root) if "ResTarget" in value):
         call = target.get("val", {}).get("FuncCall", {})

@@ -1,6 +1,6 @@
 """Caches accepted statements: one that differs only in plain literals is not checked again.
 
-Hosts often send the same statement with another id, date or word. An entry has the text without its plain
+Hosts often send the same statement with another id, date or text. An entry has the text without its plain
 literals, and the policy that accepted it. This is safe because:
 
 - only texts qualify in which both grammars see the same literals: printable ASCII, without comments,
@@ -26,7 +26,7 @@ MAX_CHARACTERS: Final = 8_000
 
 _MAX_LITERAL: Final = 100
 
-# The number behind FLOAT decides which type it is.
+# The number after FLOAT decides which type it is.
 _UNPLAIN: Final = re.compile(r"""[^\t\n\r -~]|["$;\\]|--|/\*|\bfloat\s*\(""", re.IGNORECASE)
 
 # A string must not follow a word character or & (E'', U&'', N'', B''), nor touch another quote. The last two

@@ -1,4 +1,4 @@
-"""Refuses functions and relations by themselves: by declaration, by body text, and by relations they read.
+"""Refuses functions and relations for what they are: by declaration, by body text, by relations they read.
 
 `pgmcp.validation.call_graph` follows their calls.
 """
@@ -35,7 +35,7 @@ class NodeRefusals:
         return bool(self._operator_verdict(function.schema, function.name, function.extension))
 
     def of(self, node: CatalogNode, *, through_relation: bool) -> Refusal | None:
-        """Return why a node itself is refused, without the functions and relations that it uses.
+        """Return why a node itself is refused, whatever the functions and relations that it uses do.
 
         A SECURITY DEFINER function behind a view or row policy is judged by its body, like any other
         function: its purpose there is to read what its owner may read.
@@ -92,7 +92,7 @@ class NodeRefusals:
 
 
 def policy_of(node: CatalogNode) -> str:
-    """Return the row policy that a node is, with its table; "" if it is none."""
+    """Return the name of a row policy with its table; "" if the node is not a row policy."""
     if isinstance(node, CatalogFunction) or not node.policy:
         return ""
     return f'"{node.policy}" of {node.schema}.{node.name}'

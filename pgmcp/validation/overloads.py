@@ -21,7 +21,7 @@ NAME_TYPE: Final = 19
 TEXT_TYPE: Final = 25
 RECORD: Final = 2249
 ANY_ROW: Final = -1
-"""Stands for the row type of a relation, whichever it is."""
+"""Stands for the row type of any relation."""
 
 _MAX_COMBINATIONS: Final = 16
 _STRING_CATEGORY: Final = "S"
@@ -52,7 +52,7 @@ class CatalogType:
 
 @dataclass(frozen=True, slots=True)
 class CallArguments:
-    """What is known of the arguments of a call.
+    """The known facts about the arguments of a call.
 
     Attributes:
         count: how many there are.
@@ -84,10 +84,12 @@ class TypeSystem:
     Args:
         types: those that may be arguments.
         implicit_casts: source and target of the casts that need not be written.
-        types_by_column: the types of the columns of any relation, by the column's name; empty where they
-            have not been read.
-        results_by_function: the types of the results of all functions, by name; likewise.
-        results_by_operator: likewise of operators.
+        types_by_column: the types of the columns of all relations, by the column's name; empty if they have
+            not been read.
+        results_by_function: the types of the results of all functions, by name; empty if they have not been
+            read.
+        results_by_operator: the types of the results of all operators, by symbol; empty if they have not been
+            read.
         plain_rows: the row types of relations that are not children, partitions or typed tables.
         ranges: the subtype, range and multirange of each range type; 0 where there is no multirange.
         types_by_output: the types of the OUT parameters of all functions, by the parameter's name.
@@ -174,7 +176,7 @@ class TypeSystem:
         return self._select(viable, tuple(map(self.base_oid, types)))
 
     def _exact_operator(self, overloads: list[_Overload], types: tuple[int, ...]) -> list[_Overload]:
-        """Return the operator that takes twice the type of the one side that is known."""
+        """Return the operator whose operands both have the type of the one known operand."""
         known = set(types) - {UNKNOWN}
         if len(types) != 2 or len(known) != 1 or not all(getattr(each, "symbol", "") for each in overloads):
             return []

@@ -142,7 +142,7 @@ class ReadingCheck(StatementRefusals):
         return self._types
 
     def _check_rows_made_of(self, what: str, fields: Node) -> None:
-        """Refuse rows of a type that the statement does not name, if any domain or cast is refused."""
+        """Refuse rows of a type that the statement does not name, if a domain or cast is refused."""
         if refusal := self._functions.type_text_refusal(None):
             self._refuse_use("a row made by", what, refusal, fields)
 
@@ -263,7 +263,8 @@ class ReadingCheck(StatementRefusals):
         if join.get("isNatural"):
             self._check_implied_operators("=", join, [(None, None)])
         columns = [{"ColumnRef": {"fields": [name]}} for name in join.get("usingClause", ())]
-        # A column that several joins merge has a known type only where all columns of its name have that one.
+        # The type of a column that several joins merge is known only if all columns of its name have that
+        # type.
         known = [each if len(self._argument_types().of(each) or ()) == 1 else None for each in columns]
         self._check_implied_operators("=", join, [(each, each) for each in known])
 
@@ -302,8 +303,8 @@ class ReadingCheck(StatementRefusals):
             self._refuse(f"sampling method {method} is not known", fields, offending=method, hint=hint)
 
 
-# Keyed by field, not by the name of a node: where the grammar allows one
-# kind of node only, the tree has its fields in the parent, without a name.
+# Keyed by field, not by the name of a node: if the grammar allows only one kind of node, the tree has the
+# node's fields in the parent, without a name.
 _CHECK_BY_FIELD: Final[dict[str, Callable[[ReadingCheck, Any, Node], None]]] = {
     "A_Expr": ReadingCheck._check_between,
     "CaseExpr": ReadingCheck._check_case,

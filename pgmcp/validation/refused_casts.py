@@ -61,7 +61,7 @@ def find_refused_cast(
 ) -> CastUse | None:
     """Return the first place of a statement that may call a refused cast.
 
-    A tree of a form that the searches do not know counts as such a place.
+    If the searches do not know the form of the tree, the whole statement counts as such a place.
 
     Args:
         root: the tree of the statement.

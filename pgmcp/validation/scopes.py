@@ -33,7 +33,7 @@ def _is_qualified(relation: Node) -> bool:
 
 
 def _scopes_below(fields: Node, names: frozenset[str]) -> Iterator[_Scoped]:
-    """Yield what a node holds, with the WITH names that are in scope there."""
+    """Yield the parts of a node, with the WITH names that are in scope there."""
     clause = fields.get("withClause")
     if clause:
         queries = [each["CommonTableExpr"] for each in clause["ctes"]]

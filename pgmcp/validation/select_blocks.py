@@ -1,4 +1,4 @@
-"""The SELECT blocks of a query: what each reads, which columns it equates, and what it aggregates.
+"""Finds the SELECT blocks of a query: the tables of each, the columns it equates, and its aggregates.
 
 This module looks only at syntax; `pgmcp.lookup.fan_out` judges the blocks by the keys in the catalog.
 """
@@ -26,7 +26,7 @@ class Source(NamedTuple):
 
     Attributes:
         relation: "" for a subquery, a function or a query of WITH.
-        derived: the block of a subquery or a query of WITH that passes on each of its rows; None otherwise.
+        derived: the block of a subquery or a query of WITH that returns each row of its FROM; None otherwise.
     """
 
     alias: str
@@ -95,7 +95,7 @@ class _UnreadableError(Exception):
     """The form of a block is not supported."""
 
 
-# What a SELECT may have that passes on each row of its FROM and WHERE.
+# The fields that a SELECT may have if it returns each row of its FROM and WHERE.
 _PLAIN_SELECT: Final = frozenset(
     {"targetList", "fromClause", "whereClause", "sortClause", "limitOption", "op"}
 )
@@ -214,7 +214,7 @@ class _Reader:
                 raise _UnreadableError
 
     def _derived(self, select: Node) -> SelectBlock | None:
-        """Return the block of a SELECT that passes on each of its rows; None for another."""
+        """Return the block of a SELECT that returns each row of its FROM and WHERE; None for any other."""
         if not select.keys() <= _PLAIN_SELECT or "fromClause" not in select:
             return None
         if select.get("op") != "SETOP_NONE" or select.get("limitOption") != "LIMIT_OPTION_DEFAULT":

@@ -19,10 +19,10 @@ class SqlFunction:
 
     Attributes:
         statements: the trees of its body; a parameter `$1` is a column of that name in them.
-        parameters: the types of its parameters, by name and, for those that it is given, as `$1`.
-        all_parameters: likewise, as PL/pgSQL counts them: `$1` can also be an OUT parameter.
-        result_types: what the last statement's columns become.
-        defaults: each default of a parameter as a statement that selects it, and what it becomes.
+        parameters: the types of its parameters, by name; IN parameters also as `$1`.
+        all_parameters: the same as PL/pgSQL numbers them: `$1` can also be an OUT parameter.
+        result_types: the types that the last statement's columns become.
+        defaults: each default of a parameter as a statement that selects it, and the type that it becomes.
         is_standard: its body is not a string: BEGIN ATOMIC or RETURN.
     """
 
@@ -40,7 +40,7 @@ class SqlFunction:
 
 
 def may_become(types: Iterable[Node], targets: frozenset[str], built_in_types: frozenset[str]) -> bool:
-    """Return whether a value that becomes one of `types` may be cast to `targets`: it is none of the others.
+    """Return whether a value that becomes one of `types` may be cast to `targets`.
 
     Args:
         built_in_types: names of types of pg_catalog that are neither domains nor polymorphic.

@@ -12,7 +12,8 @@ from pgmcp.validation.grammar import Node, Statement
 from pgmcp.validation.lexer import tokenize
 
 # The raw parse nodes (src/include/nodes/parsenodes.h) of which a read can consist. The tree does not name a
-# node in a field that allows one kind only. Every other node is refused, also those of later grammars.
+# node in a field that allows one kind only. Every other node is refused, including nodes that later grammars
+# add.
 NODES_OF_A_READ = frozenset(
     """
     SelectStmt VariableShowStmt CommonTableExpr

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pgmcp.validation.catalog_objects import CatalogCast, CatalogFunction, CatalogRelation
 
 _ARRAY_NAME_CHARACTERS = 14
-"""The name of an array type begins with at least so many characters of the relation's, cut to 63 bytes."""
+"""An array type's name begins with at least this many characters of the relation's; it is cut to 63 bytes."""
 
 
 class TypeCasts:
@@ -43,11 +43,11 @@ class TypeCasts:
         return self._functions
 
     def of_type(self, name: str) -> list[CatalogFunction]:
-        """Return what casts to or from a type, or checks its values; of a relation's row, what checks it."""
+        """Return the functions that cast to or from a type or check its values; those of rows only check."""
         return self._functions.get(name, [])
 
     def of_values(self, name: str) -> Iterator[CatalogFunction]:
-        """Yield what casts to or from a type or the parts of its values, or checks them."""
+        """Yield the functions that cast to or from a type or the parts of its values, or check them."""
         yield from self.of_type(name)
         yield from self.of_rows(name)
 
@@ -60,7 +60,7 @@ class TypeCasts:
         return {cast.type_name for function in self.of_values(name) for cast in function.casts}
 
     def casts_rows(self) -> bool:
-        """Return whether the server may cast whole rows of a relation where no cast is written."""
+        """Return whether the server may cast whole rows of a relation without a written cast."""
         return any(
             cast.is_chosen
             for relations in self._castable.values()
@@ -71,7 +71,7 @@ class TypeCasts:
         )
 
     def of_rows(self, name: str) -> Iterator[CatalogFunction]:
-        """Yield what casts to or from the types in rows of the relations that a type's name may mean."""
+        """Yield the functions that cast to or from the types of columns, for a name of a relation's rows."""
         rows = list(self._castable.get(name, ()))
         if name.startswith("_"):  # the name of an array type
             start = name.lstrip("_")[:_ARRAY_NAME_CHARACTERS]
@@ -84,7 +84,7 @@ class TypeCasts:
         yield from (function for relation in rows for function in self.of_relation(relation))
 
     def of_relation(self, relation: CatalogRelation) -> Iterator[CatalogFunction]:
-        """Yield what casts to or from the types of a relation's columns; not what checks them."""
+        """Yield the functions that cast to or from the types of a relation's columns, without checks."""
         for _, type_name, _ in relation.cast_columns:
             yield from (each for each in self.of_type(type_name) if not is_check(each))
 

@@ -6,7 +6,7 @@ from typing import Final
 from pgmcp.validation import grammar
 from pgmcp.validation.lexer import Token, TokenKind
 
-# Words that end FROM and WHERE. All are reserved, so only a name after a dot can be spelled like them.
+# Words that end FROM and WHERE. All are reserved: as a name, such a word can only follow a dot.
 _AFTER_ROWS: Final = frozenset(
     {"group", "having", "window", "order", "limit", "offset", "fetch", "for", "union", "intersect", "except"}
 )

@@ -50,7 +50,7 @@ def cast_targets(tokens: Sequence[Token]) -> frozenset[str] | None:
 
 
 def _starts_of_types(tokens: Sequence[Token]) -> Iterator[int]:
-    """Yield the places behind `::`, and behind AS in CAST(... AS ...)."""
+    """Yield the places after `::`, and after AS in CAST(... AS ...)."""
     depths_of_casts: list[int] = []
     depth = 0
     for at, token in enumerate(tokens):
