@@ -7,8 +7,9 @@ connected. Further workers for general statements start one at a time, because h
 together would take all processors of a small database server.
 """
 
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 SHARE_RESERVED: Final = 4
 """One worker in four is reserved, and at least one. Of two workers, none is reserved, because half of the
@@ -23,8 +24,7 @@ def reserved_of(workers: int) -> int:
     return 0 if workers < 3 else max(1, workers // SHARE_RESERVED)
 
 
-@dataclass(frozen=True, slots=True)
-class PoolState:
+class PoolState(Struct, frozen=True):
     """The state of a pool: its workers and the waiting statements.
 
     Attributes:
@@ -57,8 +57,7 @@ class PoolState:
         return self.idle + self.general + self.express + self.starting
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(Struct, frozen=True):
     """What the pool does next.
 
     Attributes:

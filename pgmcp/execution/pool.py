@@ -287,10 +287,9 @@ class WorkerPool:
         """Hand idle workers to waiting statements and start more workers, as `allocate` decides."""
         if self._is_closing:
             return
-        self._waiting.drop_cancelled()
         can_start = can_start and self._starts.may_begin
         allocation = allocate(self._state(can_start=can_start))
-        while not self._hand_over(allocation):  # an idle worker was found dead
+        while not self._hand_over(allocation):  # a worker had died, or a caller no longer waits
             allocation = allocate(self._state(can_start=can_start))
         self._starts.begin(allocation.start)
         self._pace_growth(allocation.start)
@@ -329,13 +328,20 @@ class WorkerPool:
         )
 
     def _hand_over(self, allocation: Allocation) -> bool:
-        """Hand over the allocated workers; return False early if one of them has died."""
+        """Hand over the allocated workers.
+
+        Returns:
+            False if the allocation has to be repeated, because a worker has died or a caller was cancelled.
+        """
         lanes = (
             (self._waiting.express, self._express, allocation.express),
             (self._waiting.general, self._general, allocation.general),
         )
         for waiting, borrowed, count in lanes:
             for _ in range(count):
+                if waiting[0].done():  # cancelled, and has not left the queue yet
+                    waiting.popleft()
+                    return False
                 worker = self._idle.pop()  # the worker that was released last, whose memory is warm
                 if not worker.is_alive:
                     self._replace(worker)
@@ -372,12 +378,13 @@ class WorkerPool:
     def _refuse_if_hopeless(self) -> None:
         if self._is_closing:
             raise _shutting_down()
-        waiting = self.waiting_count - 1  # without this caller
-        busy = len(self._general) + len(self._express)
-        if busy + waiting >= self._size.max_workers + self._size.max_waiting:
+        most = self._size.max_workers + self._size.max_waiting - len(self._general) - len(self._express)
+        if self.waiting_count > most:  # with this caller
+            self._waiting.drop_cancelled()
+        if self.waiting_count > most:
+            waiting = count_of(self.waiting_count - 1, "statement")
             raise BusyError(
-                f"all workers are busy ({self._size.max_workers}); waiting: {count_of(waiting, 'statement')}",
-                retry_after_s=1,
+                f"all workers are busy ({self._size.max_workers}); waiting: {waiting}", retry_after_s=1
             )
         refusal = self._starts.last_refusal
         is_hopeless = self._worker_count == 0 and not self._starts.may_begin and not self._starts.is_limited

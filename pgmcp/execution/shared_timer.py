@@ -7,9 +7,8 @@ change the timer.
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 
@@ -40,21 +39,16 @@ class SharedTimer:
             self._timer.cancel()
             self._timer, self._wakes_at_s = None, math.inf
 
-    @contextmanager
     def fails(
         self, waiting: asyncio.Future[Any], left_s: float, *, only_if: Callable[[], bool] | None = None
-    ) -> Iterator[None]:
-        """Fail the future with a TimeoutError after a delay, unless the block ends first.
+    ) -> AbstractContextManager[None]:
+        """Return a context manager: if its block takes too long, the future fails with a TimeoutError.
 
         Args:
+            left_s: how long the block may take.
             only_if: called after the delay; the future fails only if it returns True.
         """
-        key = (waiting, only_if)
-        self.set(key, left_s, partial(_fail, waiting, only_if))
-        try:
-            yield
-        finally:
-            self.clear(key)
+        return _Failing(self, waiting, left_s, only_if)
 
     def _wake_at(self, loop: asyncio.AbstractEventLoop, deadline_s: float) -> None:
         if self._timer is not None:
@@ -73,6 +67,29 @@ class SharedTimer:
             self._wake_at(loop, min(deadline_s for deadline_s, _ in self._entries.values()))
 
 
-def _fail(waiting: asyncio.Future[Any], only_if: Callable[[], bool] | None) -> None:
-    if not waiting.done() and (only_if is None or only_if()):
-        waiting.set_exception(TimeoutError())
+class _Failing:
+    """The context manager of `SharedTimer.fails`, cheaper than one of contextlib's."""
+
+    __slots__ = ("_left_s", "_only_if", "_timer", "_waiting")
+
+    def __init__(
+        self,
+        timer: SharedTimer,
+        waiting: asyncio.Future[Any],
+        left_s: float,
+        only_if: Callable[[], bool] | None,
+    ) -> None:
+        self._timer = timer
+        self._waiting = waiting
+        self._left_s = left_s
+        self._only_if = only_if
+
+    def __enter__(self) -> None:
+        self._timer.set(self, self._left_s, self._fail)
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.clear(self)
+
+    def _fail(self) -> None:
+        if not self._waiting.done() and (self._only_if is None or self._only_if()):
+            self._waiting.set_exception(TimeoutError())
