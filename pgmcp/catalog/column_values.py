@@ -24,7 +24,7 @@ _LIST = re.compile(
     rf"CHECK \(+{_NAME}\)?{_TYPE}? = ANY \(+ARRAY\[({_ELEMENT}(?:, {_ELEMENT})*)\]\)?{_TYPE}?\)+"
 )
 
-# Types whose cast to text nobody can replace, so `text_of` may cast; from character(n), this removes trailing
+# Types whose cast to text cannot be replaced, so `text_of` may cast; from character(n), this removes trailing
 # blanks. A domain is written as `name (base type)`.
 _BUILT_IN_TEXT = re.compile(r'(?:[^"]+ \()?(?:text|name|character(?: varying)?(?:\(\d+\))?)\)?')
 

@@ -111,8 +111,8 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r"is not currently accepting connections",
-        "the database exists, but lets nobody connect: have its owner run ALTER DATABASE … ALLOW_CONNECTIONS "
-        "true, or name another in PG_MCP_DATABASE_DBNAME or the URL",
+        "the database exists, but accepts no connections: have its owner run ALTER DATABASE … "
+        "ALLOW_CONNECTIONS true, or name another in PG_MCP_DATABASE_DBNAME or the URL",
     ),
     (
         r"database does not allow connections|database is (?:paused|disabled)|is disabled",

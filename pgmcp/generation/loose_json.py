@@ -47,7 +47,7 @@ def read_object(text: str, position: int) -> tuple[Any, int]:
 
 
 def _tokens(text: str, position: int) -> Iterator[tuple[str, str, int]]:
-    """Yield the kind, text and end of each token up to the first text that is none; not the comments."""
+    """Yield kind, text and end of each token except comments, up to the first text that is not a token."""
     for _ in range(_MAX_TOKENS):
         found = _TOKEN.match(text, position)
         if found is None:

@@ -258,7 +258,7 @@ def _nested(candidate: Any) -> Iterator[dict[str, Any]]:
 
 
 def _json_objects_in(text: str) -> Iterator[Any]:
-    """Yield the objects in a text, but none of those inside a reply that cannot be read.
+    """Yield the objects in a text, except those inside a reply that cannot be read.
 
     Raises:
         ModelReplyError: a reply is cut off; an object inside it is not the answer.

@@ -65,9 +65,9 @@ class Comparison:
 
     @property
     def seems_impossible(self) -> bool:
-        """Whether perhaps no value can match: lower(…) is hardly ever 'New York'.
+        """Whether the comparison may be false for every value, such as lower(city) = 'New York'.
 
-        Only PostgreSQL knows: which letters change case, and how, depends on the collation.
+        Only PostgreSQL knows, because the collation decides which letters change case, and how.
         """
         fold = _FOLD_BY_FUNCTION.get(self.written.case_function)
         return fold is not None and not self.written.ignores_case and fold(self.text) != self.text

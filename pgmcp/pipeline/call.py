@@ -64,7 +64,7 @@ class ReturnType(StrEnum):
 
 
 RoleCatalogListener = Callable[[str | None, Catalog | None, Catalog, CatalogChange], None]
-"""Called as a `CatalogListener`, with the role whose catalog was read; None: the login role's."""
+"""Called like a `CatalogListener`, and with the role whose catalog was read; None for the login role."""
 
 
 class Identities(Protocol):
@@ -113,8 +113,8 @@ class Database:
         identities: returns the database with each caller's role; None if all callers have the login role.
         identity: the caller of this object; None for the login role.
         named: returns this database for the calls of a principal (its name, its id) and a host:
-            pg_stat_activity shows both names, and the principal gets only a share of the workers. None:
-            neither.
+            pg_stat_activity shows both names, and the principal gets only a share of the workers. None if
+            there are no principals.
     """
 
     name: str

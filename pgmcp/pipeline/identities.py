@@ -1,7 +1,7 @@
 """One database with the rights of each of several roles.
 
-principal ─▶ mapping ─▶ role ──────▶ what all with that role share: schema, functions, row security
-└──▶ identity ──▶ what runs a statement: the role, and the settings of this person
+principal ─▶ mapping ─▶ role ──────▶ shared by all with that role: schema, functions, row security
+└──▶ identity ──▶ sent with each statement: the role, and the settings of this person
 """
 
 import asyncio

@@ -61,7 +61,7 @@ class Pipeline:
         """Serve the databases.
 
         Args:
-            rate_limit: returns the budgets, always the same object; the first call calls it first.
+            rate_limit: returns the budgets, always the same object; not called before the first call.
             model: None when neither key nor endpoint is configured.
         """
         self.databases = databases

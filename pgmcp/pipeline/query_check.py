@@ -28,7 +28,7 @@ class CheckResult:
 
     Attributes:
         mismatches: texts that a column does not contain.
-        idle: further ones of a query that found rows; they may be meant so, and are only noted.
+        idle: further mismatches of a query that found rows; they may be intended, so they are only noted.
         remarks: about rows that may be too many.
     """
 
@@ -104,7 +104,7 @@ async def find_mismatches(
 
 
 def found_something(rows: Rows | None) -> bool:
-    """Return whether rows contain anything: not if there are none, all is NULL, or one row of zeros."""
+    """Return whether rows contain a value; NULLs and a single row of zeros do not count."""
     if rows is None:
         return True
     if len(rows.rows) == 1:

@@ -123,7 +123,7 @@ def _no_model(request: Request) -> ModelNotConfiguredError:
             "a follow-up question needs a model, and none is configured", hint=_WITHOUT_MODEL
         )
     return ModelNotConfiguredError(
-        "no model is configured to write SQL, and this is none of the verified questions",
+        "no model is configured to write SQL, and this is not one of the verified questions",
         hint=_WITHOUT_MODEL + _describe_verified(request),
     )
 
