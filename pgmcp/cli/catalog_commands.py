@@ -108,7 +108,7 @@ class BackslashCommand:
 
 
 def parse_command(text: str) -> BackslashCommand | None:
-    """Return the command of a text; None if the text is none."""
+    """Return the command in a text; None if the text is not a command."""
     found = _COMMAND.fullmatch(text.strip())
     if found is None:
         return None

@@ -1,12 +1,11 @@
 """Finds the views that show a hidden column: for the script of `pgmcp setup-sql`, and for its `--check`.
 
 What a view reads is in pg_depend, except for whole rows, which only the view's rule shows (`:varattno 0`). A
-view with the caller's rights shows a role nothing that the table would not, also within another view, but a
-materialized view stores what it shows its owner. Views that the script made show what was asked for.
-
-A view of which the role may read some columns is harmless if every use of the hidden column is another output
-column. The rule
-tells whether that is so for a view that is one SELECT; every other view counts as one that shows the column.
+view with the caller's rights (security_invoker) shows a role only what the table would show, even inside
+another view. A materialized view, however, stores the rows that its owner sees. Views that the script made
+show only what was requested. If the role may read only some columns of a view, the view is harmless if it
+uses the hidden column only in other columns. Its rule shows that if the view is one SELECT; any other view
+counts as showing the column.
 """
 
 from collections.abc import Sequence

@@ -193,7 +193,7 @@ def read_column(text: str, schemas: Sequence[str], *, is_masked: bool = False) -
             f"{text!r}: expected {form}", hint="the schema may be left out if there is one"
         )
     if parts[0] not in schemas:
-        raise InvalidArgumentError(f"{text!r}: its schema is none of those that the role may read")
+        raise InvalidArgumentError(f"{text!r}: its schema is not one of those that the role may read")
     return ColumnName(parts[0], parts[1], parts[2], expression.strip() or None)
 
 

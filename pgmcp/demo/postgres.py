@@ -238,7 +238,7 @@ class EmbeddedPostgres:
         command = [str(self._installation.program(program)), "-D", str(data_dir or self.data_dir), *arguments]
         environment = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
         # A file, not a pipe: on Windows the server inherits the pipe, which then never reaches its end.
-        # Interrupted, the program would leave half a cluster or a server that nobody stops.
+        # If the program were interrupted, it would leave half a cluster or a running server.
         with deferred(), tempfile.TemporaryFile() as output:
             done = subprocess.run(
                 command,

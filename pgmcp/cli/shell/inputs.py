@@ -52,7 +52,7 @@ _OFTEN_MISSPELT: Final = ("select", "with", "values", "table", "explain", "inser
 """Not SHOW, which "how" resembles."""
 _NEAR_ENOUGH: Final = 0.75
 _END: Final = re.compile(r";|\\gx?[ \t\r;]*(?=\n|$)")
-"""What may end SQL."""
+"""Tokens that may end SQL."""
 _RUN_AT_END: Final = re.compile(r"\\g(x?)[\s;]*$")
 # As in psql, where they need no backslash.
 _COMMAND_BY_WORD: Final = {"exit": r"\q", "quit": r"\q", "help": r"\?"}

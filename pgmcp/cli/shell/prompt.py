@@ -17,7 +17,7 @@ from pgmcp.cli.shell.history import HistoryFile
 from pgmcp.cli.shell.inputs import InputKind, is_complete, kind_of
 
 Complete = Callable[[str, str], list[Candidate]]
-"""Returns the candidates for the text before and behind the cursor."""
+"""Returns the candidates for the text before and after the cursor."""
 
 
 class Prompt:

@@ -38,7 +38,7 @@ class Source:
 
     @property
     def reference(self) -> str:
-        """What its columns are qualified with."""
+        """The qualifier of its columns: the alias or the name."""
         return self.alias or self.name.rpartition(".")[2]
 
 
