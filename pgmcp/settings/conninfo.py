@@ -199,7 +199,7 @@ def _check_query(url: "_Url") -> None:
     A raw "?" in a password makes its rest look like a query: it is not repeated in a message if an "@"
     follows.
     """
-    if "%00" in url.location + url.query:
+    if "%00" in "".join(part or "" for part in url):
         raise ValueError("a connection URL cannot contain %00")
     if "?" in url.location:
         raise ValueError("expected name=value after the ? of the connection URL")

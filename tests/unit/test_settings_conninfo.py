@@ -123,6 +123,7 @@ def test_what_libpq_takes_is_accepted(conninfo: str) -> None:
         ("postgresql://db/shop?sslmode=require;connect_timeout=5", "write & between parameters"),
         ("postgresql://db/shop;sslmode=require", "write ? before the first parameter"),
         ("postgresql://db/shop?sslmode=require&amp;connect_timeout=5", "not &amp;"),
+        ("postgresql://me:Quagga%00@db/shop", "cannot contain %00"),
         ("postgresql://db/shop?sslrootcert=~/ca.pem", "sslrootcert: libpq does not replace ~"),
         ("${{Postgres.DATABASE_URL}}", "nothing has replaced it"),
         ("{{ database_url }}", "nothing has replaced it"),
