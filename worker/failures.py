@@ -40,12 +40,13 @@ _AUTH_WORDS = re.compile(
     r"|no such database|failed to authenticate with backend|login rejected"
     r"|statement pooling mode"  # PgBouncer, after it accepted the login
     r"|FATAL:  not allowed$"  # PgBouncer, to a user who may not open its admin console
+    r"|FATAL:  (?:SSL required|no such user|bouncer config error)$"  # PgBouncer
     # Errors of settings in the connection string.
     r"|configuration parameter|for parameter \"|parameter \".*\" (?:cannot be changed|requires)"
     r"|requires a value|to set parameter|command-line argument"
     # Errors of the client's certificate. Errors of the server's certificate do not belong here, because they
     # are not refusals by the server.
-    r"|client certificate",
+    r"|client certificate|alert certificate required",
     re.IGNORECASE | re.MULTILINE,
 )
 _SERVER_WORDS = re.compile(r"(?:^|[:;] )[^\s:]+(?: \([^)]*\))?:  \S")

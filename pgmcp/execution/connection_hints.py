@@ -56,6 +56,22 @@ _HINT_BY_WORDS: Final = (
         "a line",
     ),
     (
+        r"FATAL:  SSL required",
+        "PgBouncer accepts only connections with TLS: set PG_MCP_DATABASE_SSL_MODE=require, and remove "
+        "sslmode from the URL, which overrides it",
+    ),
+    (
+        r"SASL authentication failed|\"trust\" authentication failed|FATAL:  no such user",
+        "the pooler does not know the user, or the password is wrong: check PG_MCP_DATABASE_USER and "
+        "PG_MCP_DATABASE_PASSWORD, or both in the URL; PgBouncer needs the user in auth_file or by "
+        "auth_query, for scram-sha-256 with a password or a SCRAM secret, not an MD5 hash",
+    ),
+    (
+        r"bouncer config error",
+        "PgBouncer cannot run its auth_query: its log says why; have its administrator correct auth_query "
+        "and auth_user in pgbouncer.ini",
+    ),
+    (
         r"bad packet header",
         "the pooler does not support this version of the protocol: remove min_protocol_version and "
         "max_protocol_version from the URL, and unset PGMINPROTOCOLVERSION and PGMAXPROTOCOLVERSION",
@@ -120,7 +136,8 @@ _HINT_BY_WORDS: Final = (
         "RESUME or ENABLE)",
     ),
     (
-        r"server login has been failing|server_login_retry|cannot connect to server|login failed",
+        r"server login has been failing|server_login_retry|cannot connect to server|login failed"
+        r"|client_login_timeout",
         "PgBouncer cannot log in to the PostgreSQL server: its log says why; it tries again after "
         "server_login_retry seconds",
     ),
@@ -174,7 +191,7 @@ _HINT_BY_WORDS: Final = (
         "`pgmcp setup-sql` prints the script",
     ),
     (
-        r"client certificate",
+        r"client certificate|alert certificate required",
         "the server requires a client certificate: add sslcert=… and sslkey=… to PG_MCP_DATABASE_URL",
     ),
     # PostgreSQL 14 and later say "no encryption", earlier ones "SSL off".
@@ -263,7 +280,8 @@ _HINT_BY_WORDS: Final = (
     ),
     (
         r"timeout expired|timed out|no connection within|no route to host|network is unreachable",
-        "the host does not answer: check host and port, and whether a firewall blocks the connection",
+        "the host does not answer, or a pooler on it waits for the server: check host and port, whether a "
+        "firewall blocks the connection, and the pooler's log",
     ),
     (
         r"hot standby mode|session is (?:not )?read-only",

@@ -3,12 +3,15 @@
 import asyncio
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
+import trustme
 
 from pgmcp.errors import (
     ConnectionLimitError,
@@ -25,6 +28,7 @@ from testing.activity import Activity, with_application_name
 from testing.facts import until
 from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.pgpool import Pgpool, find_pgpool
+from testing.ports import HOST
 from testing.recorded_spawn import RecordedSpawn
 from testing.replica import new_cluster
 from testing.statement_run import run, value
@@ -183,6 +187,62 @@ async def test_a_login_that_pgbouncer_rejects_is_named(
 
     assert isinstance(refused, DatabaseAuthError)
     assert "auth_hba_file" in refused.hint
+
+
+@pytest.fixture(scope="module")
+def tls_lines() -> Iterator[str]:
+    """Lines of a configuration with which PgBouncer offers TLS, without client_tls_sslmode."""
+    with tempfile.TemporaryDirectory(prefix="pgmcp-pgbouncer-tls-") as name:
+        folder, authority = Path(name), trustme.CA()
+        folder.chmod(0o755)  # PgBouncer runs as another user
+        certificate = authority.issue_cert(HOST)
+        authority.cert_pem.write_to_path(folder / "ca.pem")
+        certificate.private_key_pem.write_to_path(folder / "key.pem")
+        certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+        yield "".join(
+            f"client_tls_{setting}_file = {folder}/{setting}.pem\n" for setting in ("ca", "key", "cert")
+        )
+
+
+@pytest.mark.parametrize(
+    ("ssl_mode", "query", "said", "hint"),
+    [
+        ("require", "?sslmode=disable", "SSL required", "PG_MCP_DATABASE_SSL_MODE=require"),
+        ("verify-ca", "", "certificate required", "sslcert="),
+    ],
+)
+async def test_tls_that_pgbouncer_requires_is_named(
+    supervise: Supervise, direct_url: str, tls_lines: str, ssl_mode: str, query: str, said: str, hint: str
+) -> None:
+    more = f"{tls_lines}client_tls_sslmode = {ssl_mode}"
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more=more) as bouncer:
+        refused = await refusal(supervise(bouncer.url(direct_url) + query))
+
+    assert isinstance(refused, DatabaseAuthError)
+    assert said in str(refused)
+    assert hint in refused.hint
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "hint"),
+    [
+        ("", "SASL authentication failed", "not an MD5 hash"),
+        ("auth_type = trust", '"trust" authentication failed', "auth_file or by auth_query"),
+        ("auth_user = postgres", "no such user", "check PG_MCP_DATABASE_USER"),
+        ("auth_user = postgres\nauth_query = select 1", "bouncer config error", "correct auth_query"),
+    ],
+)
+async def test_a_user_whom_pgbouncer_does_not_know_is_told_where_users_are_set(
+    supervise: Supervise, direct_url: str, more: str, said: str, hint: str
+) -> None:
+    parts = urlsplit(direct_url)
+    stranger = urlunsplit(parts._replace(netloc=f"stranger:pass@{parts.netloc.rpartition('@')[2]}"))
+    with PgBouncer(_pgbouncer(), direct_url, pool_size=1, more=more) as bouncer:
+        refused = await refusal(supervise(bouncer.url(stranger)))
+
+    assert isinstance(refused, DatabaseAuthError)
+    assert said in str(refused)
+    assert hint in refused.hint
 
 
 async def test_pgbouncers_own_limit_of_a_statement_is_named(supervise: Supervise, direct_url: str) -> None:
