@@ -1,9 +1,9 @@
 """Collects the rows of one statement while they arrive, up to the limits of the request."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
+from msgspec import Struct
 from psycopg import pq
 
 from worker.connection import ServerConnection
@@ -17,8 +17,7 @@ _PLAIN_BYTES: Final = 8
 """Bytes that a number, a boolean or NULL counts toward the byte limit."""
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """The rows of one statement, up to the limits of the request.
 
     Attributes:
@@ -27,7 +26,7 @@ class Outcome:
         body: the rows as the body of a `worker.protocol.Result`, which also explains the counts.
     """
 
-    columns: list[tuple[str, int]] = field(default_factory=list)
+    columns: list[tuple[str, int]] = []
     truncated: Truncated | None = None
     cut_cells: int = 0
     elapsed_ms: float = 0.0

@@ -322,11 +322,13 @@ class _Exchange:
 
     def _read_sync(self) -> bool:
         """Read up to the Sync; return whether all commands before it succeeded."""
-        is_whole = True
+        pgconn, is_whole = self._pgconn, True
         while True:
-            result = self._next_result()
+            if pgconn.is_busy():
+                self._receive()
+            result = pgconn.get_result()
             if result is None:
-                self._pgconn.flush()  # raises if the connection has ended, because then no Sync will arrive
+                pgconn.flush()  # raises if the connection has ended, because then no Sync will arrive
                 continue
             status = result.status
             if status == pq.ExecStatus.PIPELINE_SYNC:

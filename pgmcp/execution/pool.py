@@ -285,7 +285,8 @@ class WorkerPool:
 
     def _rebalance(self, *, can_start: bool = True) -> None:
         """Hand idle workers to waiting statements and start more workers, as `allocate` decides."""
-        if self._is_closing:
+        is_full_and_busy = not self._idle and self._worker_count >= self._size.max_workers
+        if self._is_closing or is_full_and_busy:
             return
         can_start = can_start and self._starts.may_begin
         allocation = allocate(self._state(can_start=can_start))
