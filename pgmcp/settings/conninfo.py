@@ -101,7 +101,7 @@ def normalize(conninfo: str) -> str:
     userinfo = _encode(url.user)
     if url.password is not None:
         userinfo += ":" + _encode(url.password)
-    location = _LONE_PERCENT.sub("%25", url.location)
+    location = _LONE_PERCENT.sub("%25", url.location).replace(" ", "%20")
     return f"{url.scheme}://{userinfo}{'@' if userinfo else ''}{location}{_encode_query(url)}"
 
 
@@ -132,6 +132,9 @@ def values(conninfo: str) -> dict[str, str]:
         "password": unquote(url.password or ""),
         **_options(url),
     }
+    if "ssl" in given:
+        given["sslmode"] = "require"  # libpq accepts only ssl=true, JDBC's spelling of it
+        del given["ssl"]
     return {keyword: text for keyword, text in given.items() if text}
 
 
@@ -278,6 +281,8 @@ def _split(conninfo: str) -> _Url:
     query_at = query_start.start() if query_start else len(rest)
     userinfo, _, location = rest[:query_at].rpartition("@")
     if not _HOSTS_AND_DBNAME.fullmatch(location):
+        if "@" in rest[query_at:]:
+            raise ValueError("write a ? in the user or password as %3F")
         raise ValueError(f"expected {EXPECTED}")
     user, colon, password = userinfo.partition(":")
     return _Url(scheme.lower(), user, password if colon else None, location, rest[query_at:])

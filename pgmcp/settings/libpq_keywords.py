@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from pgmcp.plural import count_of
 from pgmcp.settings.server_options import options_problem
 
 _KEYWORDS_TEXT = """
@@ -100,6 +101,8 @@ _TLS: Final = "write sslmode=require, or sslmode=verify-full with sslrootcert"
 _HINT_BY_FOREIGN_NAME: Final = {
     "schema": _SCHEMA,
     "currentschema": _SCHEMA,
+    "schema_search_path": _SCHEMA,
+    "searchpath": _SCHEMA,
     "pgbouncer": "remove it; pgmcp works behind PgBouncer without it",
     "connection_limit": _POOL,
     "pool_timeout": _POOL,
@@ -118,6 +121,7 @@ _HINT_BY_FOREIGN_NAME: Final = {
     "pool_health_check_period": _ENDED,
     "pool_recycle": _ENDED,
     "max_overflow": _POOL,
+    "conn_max_age": _ENDED,
     "idletimeoutmillis": _ENDED,
     "reaping_frequency": _ENDED,
     "max_idle_connection_lifetime": _ENDED,
@@ -130,6 +134,7 @@ _HINT_BY_FOREIGN_NAME: Final = {
     "sslfactory": _TLS,
     "ssl": _TLS,
     "tls": _TLS,
+    "rejectunauthorized": _TLS,
     "statement_cache_size": _LEAVE_OUT,
     "prepared_statement_cache_size": _LEAVE_OUT,
     "prepared_statements": _LEAVE_OUT,
@@ -172,6 +177,20 @@ _HINT_BY_FOREIGN_SSLMODE: Final = {
     "true": "write sslmode=require",
     "false": "write sslmode=disable",
 }
+_SSLMODE_BY_SSL: Final = {
+    **dict.fromkeys(("true", "1", "on", "yes", "no-verify"), "require"),
+    **dict.fromkeys(("false", "0", "off", "no"), "disable"),
+    **{mode: mode for mode in _VALUES_BY_KEYWORD["sslmode"]},
+}
+_TARGET_BY_SERVER_TYPE: Final = {
+    "any": "any",
+    "primary": "primary",
+    "master": "primary",
+    "secondary": "standby",
+    "slave": "standby",
+    "prefersecondary": "prefer-standby",
+    "preferslave": "prefer-standby",
+}
 
 
 def find_problem(keyword: str, text: str) -> str:
@@ -182,7 +201,7 @@ def find_problem(keyword: str, text: str) -> str:
         text: its decoded value, which may be a password and never appears in the message.
     """
     if keyword not in KEYWORDS:
-        return f"libpq has no parameter {keyword[:40]!r}: {_hint(keyword)}"
+        return f"libpq has no parameter {keyword[:40]!r}: {_hint(keyword, text)}"
     if allowed := _VALUES_BY_KEYWORD.get(keyword):
         return "" if text in allowed else _wrong_value(keyword, text, allowed)
     if keyword in FILE_KEYWORDS and text.startswith("~"):
@@ -220,9 +239,11 @@ def _count_conflicts(lists: Mapping[str, list[str]]) -> Iterator[str]:
     if hosts is None:
         return
     if "host" in lists and len(lists["host"]) != len(hosts):
-        yield f"host names {len(lists['host'])} hosts and hostaddr {len(hosts)} addresses: write one for each"
+        counts = f"{len(lists['host'])} and {len(hosts)}"
+        yield f"host and hostaddr differ in length, {counts}: write an address for each host"
     if "port" in lists and len(lists["port"]) not in (1, len(hosts)):
-        yield f"port names {len(lists['port'])} ports for {len(hosts)} hosts: write one, or one for each host"
+        number = count_of(len(hosts), "host")
+        yield f"port names {len(lists['port'])} ports for {number}: write one, or one for each host"
 
 
 def _tls_version_problem(text: str) -> str:
@@ -265,8 +286,12 @@ def _address_problem(text: str) -> str:
     return ""
 
 
-def _hint(keyword: str) -> str:
+def _hint(keyword: str, text: str) -> str:
     folded = keyword.lower()
+    if folded in ("ssl", "tls") and (mode := _SSLMODE_BY_SSL.get(text.lower())):
+        return f"write sslmode={mode}" + (", or verify-full with sslrootcert" if mode == "require" else "")
+    if folded == "targetservertype" and (target := _TARGET_BY_SERVER_TYPE.get(text.lower())):
+        return f"write target_session_attrs={target}"
     if folded in KEYWORDS:
         return f"write {folded}, in lower case"
     if hint := _HINT_BY_FOREIGN_NAME.get(folded):
