@@ -14,10 +14,10 @@ def read_secret_file(path: Path) -> str:
     """
     try:
         with path.expanduser().open("rb") as file:
-            text = file.read(MAX_SECRET_BYTES + 1).decode("utf-8").rstrip("\r\n")
+            text = file.read(MAX_SECRET_BYTES + 1).decode("utf-8-sig").rstrip("\r\n")
     except (OSError, ValueError, RuntimeError) as error:  # pathlib's RuntimeError for "~nobody"
         reason = str(getattr(error, "strerror", "")).lower()
         raise ValueError(reason or "the file is not UTF-8, or cannot have this name") from None
-    if not text.strip() or len(text) >= MAX_SECRET_BYTES:
+    if not text.strip() or len(text) >= MAX_SECRET_BYTES or "\0" in text:
         raise ValueError("expected a file that holds the secret and nothing else")
     return text

@@ -34,6 +34,8 @@ EXPIRY_MARGIN_S: Final = 30.0
 """How long before its expiry a password is no longer used: the server checks it later, by its own clock."""
 
 _CHUNK_BYTES: Final = 16 << 10
+_POLL_S: Final = 0.05
+_REST_OF_OUTPUT_S: Final = 0.5
 _MAX_REASON_CHARACTERS: Final = 200
 _RUN_IT_YOURSELF: Final = (
     "run the command of PG_MCP_DATABASE_PASSWORD_COMMAND in a terminal, as the user that runs this server; "
@@ -158,9 +160,8 @@ async def ask_command(
         code, output, errors = await _run(command, timeout_s)
         if code == 0:
             return read_login(output)
-        reason = f"{_describe_exit(code)}{_first_line(errors)}"
-    except TimeoutError:
-        reason = f"did not end within {timeout_s:g} s"
+        how = f"did not end within {timeout_s:g} s" if code is None else _describe_exit(code)
+        reason = f"{how}{_first_line(errors)}"  # which may ask to sign in
     except OSError as error:
         reason = f"could not be started: {(error.strerror or 'no reason given').lower()}"
     except ValueError as error:
@@ -180,7 +181,7 @@ def read_login(output: bytes) -> Login:
     if len(output) > MAX_SECRET_BYTES:
         raise ValueError(f"printed more than {MAX_SECRET_BYTES >> 10} KB")
     try:
-        text = output.decode("utf-8").rstrip("\r\n")
+        text = output.decode("utf-8-sig").rstrip("\r\n")
     except UnicodeDecodeError:
         raise ValueError("printed something that is not UTF-8") from None
     if not text.strip():
@@ -188,9 +189,16 @@ def read_login(output: bytes) -> Login:
     if text.lstrip().startswith("{"):
         with suppress(json.JSONDecodeError, RecursionError):
             return _read_reply(json.loads(text))
-    if "\n" in text or "\0" in text:
+    if "\n" in text or "\r" in text:
         raise ValueError("printed several lines; expected the password alone")
+    if not _is_sendable(text):
+        raise ValueError("printed a zero byte")
     return Login(text)
+
+
+def _is_sendable(text: str) -> bool:
+    """Return whether libpq can send a text; JSON may have zero bytes and halves of surrogate pairs."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _read_reply(reply: Mapping[str, Any]) -> Login:
@@ -199,6 +207,8 @@ def _read_reply(reply: Mapping[str, Any]) -> Login:
         raise ValueError("printed JSON without a string 'password'")
     if user is not None and (not isinstance(user, str) or not user):
         raise ValueError("printed JSON whose 'user' is not a string")
+    if not _is_sendable(password + (user or "")):
+        raise ValueError("printed JSON whose password or user has a zero byte or half of a surrogate pair")
     return Login(password, user, _read_time(reply.get("expires")))
 
 
@@ -215,8 +225,11 @@ def _read_time(expires: object) -> float | None:
     raise ValueError("printed JSON whose 'expires' is neither Unix time nor ISO 8601 with a time zone")
 
 
-async def _run(command: Sequence[str], timeout_s: float) -> tuple[int, bytes, bytes]:
-    """Return the exit code and the bounded output of a command; its processes have ended on return."""
+async def _run(command: Sequence[str], timeout_s: float) -> tuple[int | None, bytes, bytes]:
+    """Return the exit code and the bounded output of a command; its processes have ended on return.
+
+    The exit code is None if the command did not end in time.
+    """
     process = await asyncio.create_subprocess_exec(
         str(Path(command[0]).expanduser()),
         *command[1:],
@@ -226,22 +239,38 @@ async def _run(command: Sequence[str], timeout_s: float) -> tuple[int, bytes, by
         env=environment_without_secrets(os.environ),
         **away_from_terminal(),
     )
+    output, errors = bytearray(), bytearray()
+    reading = asyncio.gather(_read(process.stdout, output), _read(process.stderr, errors))
     try:
-        async with asyncio.timeout(timeout_s):
-            output, errors = await asyncio.gather(_read(process.stdout), _read(process.stderr))
-            return await process.wait(), output, errors
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await _wait_for_end(process, reading)
+        return process.returncode, bytes(output), bytes(errors)
     finally:
         await _end(process)
+        reading.cancel()
+        await asyncio.wait([reading])
 
 
-async def _read(stream: asyncio.StreamReader | None) -> bytes:
-    """Return the output up to a limit; the rest is read and discarded, so that the command can end."""
+async def _wait_for_end(process: Process, reading: "asyncio.Future[Any]") -> None:
+    """Wait until a command has ended and its output is read.
+
+    A process that it left in the background may keep the output open, so the rest is read for a moment only.
+    """
+    while process.returncode is None:  # process.wait() waits for the end of the output on some Pythons
+        if reading.done():
+            await process.wait()
+        else:
+            await asyncio.wait([reading], timeout=_POLL_S)
+    await asyncio.wait([reading], timeout=_REST_OF_OUTPUT_S)
+
+
+async def _read(stream: asyncio.StreamReader | None, kept: bytearray) -> None:
+    """Append the output up to a limit; the rest is read and discarded, so that the command can end."""
     assert stream is not None  # noqa: S101
-    kept = bytearray()
     while chunk := await stream.read(_CHUNK_BYTES):
         if len(kept) <= MAX_SECRET_BYTES:
             kept += chunk
-    return bytes(kept)
 
 
 async def _end(process: Process) -> None:

@@ -1,5 +1,6 @@
 """What a password command is given, and what is said when it gives no password."""
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from pgmcp.errors import DatabaseAuthError
 from pgmcp.execution.credentials import ask_command
-from testing.facts import is_running
+from testing.facts import is_running, until
 
 pytestmark = [
     pytest.mark.anyio,
@@ -56,12 +57,39 @@ async def test_a_failing_command_says_how_it_failed(command: list[str], reason: 
 
 async def test_a_command_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    script = f"sleep 1000 & echo $$ $! > {pids}.new && mv {pids}.new {pids}; wait"
+    script = f"sleep 1000 & echo $$ $! > {pids}.new && mv {pids}.new {pids}; echo 'open the page' >&2; wait"
 
-    with anyio.fail_after(10), pytest.raises(DatabaseAuthError, match=r"did not end within 1 s"):
+    with anyio.fail_after(10), pytest.raises(DatabaseAuthError, match=r"end within 1 s: open the page$"):
         await ask_command(shell(script), "shop", timeout_s=1)
 
+    await until_ended(pids)
+
+
+async def test_a_process_left_in_the_background_does_not_keep_the_password_back(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"sleep 1000 & echo $! > {pids}; echo s3cret"
+
+    with anyio.fail_after(10):
+        login = await ask_command(shell(script), "shop")
+
+    assert login.password == "s3cret"
+    await until_ended(pids)
+
+
+async def until_ended(pids: Path) -> None:
     for pid in map(int, pids.read_text().split()):
         with anyio.fail_after(5):
             while is_running(pid):
                 await anyio.sleep(0.01)
+
+
+async def test_a_cancelled_caller_ends_the_command(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = f"echo $$ > {pids}.new && mv {pids}.new {pids}; exec sleep 1000"
+    asking = asyncio.create_task(ask_command(shell(script), "shop"))
+    await until(pids.exists, "the command runs")
+    asking.cancel()
+    await asyncio.wait([asking])
+
+    assert asking.cancelled()
+    await until_ended(pids)
