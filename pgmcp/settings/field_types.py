@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -57,6 +58,9 @@ def _find_file(path: Path) -> Path:
 
 
 def _check_secret_file(path: Path) -> Path:
+    with suppress(OSError, RuntimeError):
+        if path.expanduser().is_fifo():
+            raise ValueError("expected a file, not a pipe: it is read again for each new connection")
     read_secret_file(path)
     return path.expanduser().absolute()
 

@@ -1,4 +1,5 @@
 import itertools
+import os
 import re
 import sys
 import textwrap
@@ -1055,3 +1056,11 @@ def test_a_url_overrides_the_other_variables_but_for_what_it_leaves_open() -> No
 
     assert whole.databases["main"].target() == ("postgresql://u:p@h/d?sslmode=disable", {})
     assert bare.databases["main"].target()[1] == {"user": "other", "password": "other", "sslmode": "require"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no named pipes in folders")
+def test_a_pipe_is_no_password_file_because_it_is_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    assert "not a pipe" in refuse(LOCATED | {"PG_MCP_DATABASE_PASSWORD_FILE": str(pipe)})

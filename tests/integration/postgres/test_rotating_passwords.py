@@ -3,6 +3,7 @@
 import asyncio
 import stat
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -122,6 +123,56 @@ async def test_a_new_connection_logs_in_with_the_new_password(
 
     # The worker finds its connection closed before it sends the statement, so the call does not fail.
     assert await value(supervisor, "select current_user::text") == ROLE
+
+
+def replace_in_place(file: Path, password: str) -> None:
+    with file.open("r+") as opened:
+        opened.truncate()
+        opened.write(password)
+
+
+def replace_as_kubernetes(file: Path, password: str) -> None:
+    """Replace a file as Kubernetes replaces those of a mounted secret: by a link to another folder."""
+    folder = Path(tempfile.mkdtemp(dir=file.parent))
+    (folder / "password").write_text(password + "\n")
+    data, new = file.parent / "..data", file.parent / "..data_tmp"
+    new.symlink_to(folder)
+    new.replace(data)
+    if not file.is_symlink():
+        file.unlink()
+        file.symlink_to("..data/password")
+
+
+@pytest.mark.parametrize("replace", [replace_in_place, replace_as_kubernetes])
+async def test_a_password_file_is_read_again_however_it_is_replaced(
+    supervise: Supervise, account: Account, replace: Callable[[Path, str], None]
+) -> None:
+    replace(account.file, "first")
+    supervisor = supervise(account.url, credentials=account.password_file)
+    await value(supervisor, "select 1")
+    for password in ("second", "third, which is longer", "4th"):
+        account.set_on_server(password)
+        replace(account.file, password)
+        account.end_sessions()
+
+        assert await value(supervisor, "select current_user::text") == ROLE
+
+
+async def test_a_file_that_is_gone_for_a_while_fails_only_new_connections(
+    supervise: Supervise, account: Account
+) -> None:
+    supervisor = supervise(account.url, credentials=account.password_file)
+    await value(supervisor, "select 1")
+    account.file.unlink()
+
+    assert await value(supervisor, "select 2") == 2
+
+    account.end_sessions()
+    with pytest.raises(DatabaseAuthError, match="its password file cannot be used: no such file"):
+        await value(supervisor, "select 3")
+    account.set_in_file("first")
+
+    assert await value(supervisor, "select 4") == 4
 
 
 @pytest.mark.parametrize(
