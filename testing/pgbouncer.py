@@ -1,13 +1,16 @@
 """A PgBouncer process in front of a cluster."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import psycopg
 
 from pgmcp.demo.binaries import choose_server_user
 from testing.activity import until
@@ -91,6 +94,15 @@ class PgBouncer:
         )
         until(self._accepts, "PgBouncer accepts connections")
 
+    def change_password(self, password: str) -> None:
+        """Give its role another password, for clients and for the server; wait until clients can use it."""
+        parts = self._upstream
+        netloc = f"{parts.username}:{quote(password)}@{parts.hostname}:{parts.port}"
+        self._upstream = parts._replace(netloc=netloc)
+        self._write_configuration()
+        self._process.send_signal(signal.SIGHUP)
+        until(self._lets_in, "PgBouncer accepts the new password")
+
     def stop(self) -> None:
         """Stop it immediately."""
         self._process.terminate()
@@ -130,6 +142,13 @@ class PgBouncer:
             for path in (folder, users, configuration):
                 shutil.chown(path, self._user.uid, self._user.gid)
         return configuration
+
+    def _lets_in(self) -> bool:
+        try:
+            psycopg.connect(self.url(urlunsplit(self._upstream))).close()
+        except psycopg.OperationalError:
+            return False
+        return True
 
     def _accepts(self) -> bool:
         assert self._process.poll() is None, "PgBouncer has ended; its log went to syslog or nowhere"

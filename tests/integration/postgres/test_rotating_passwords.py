@@ -23,6 +23,7 @@ from pgmcp.settings import load_settings
 from testing.command_line import run as run_command
 from testing.facts import until
 from testing.mcp_server import server_environment
+from testing.pgbouncer import PgBouncer, find_pgbouncer
 from testing.postgres_facts import Backends
 from testing.statement_run import value
 
@@ -259,6 +260,28 @@ async def test_no_call_fails_while_the_password_changes_again_and_again(
         await asyncio.to_thread(account.rotate, f"password {number}")
 
     assert sum(await asyncio.gather(*calls)) == 72
+
+
+async def test_behind_pgbouncer_new_connections_use_the_new_password_too(
+    supervise: Supervise, account: Account
+) -> None:
+    program = find_pgbouncer() or pytest.skip(
+        "PgBouncer is not installed (Debian: apt-get install pgbouncer)"
+    )
+    with PgBouncer(program, account.url_with("first"), pool_size=2) as bouncer:
+        supervisor = supervise(bouncer.url(account.url), credentials=account.command, max_workers=2)
+        await value(supervisor, "select 1")
+        account.rotate("second")
+        bouncer.change_password("second")
+        account.end_sessions()
+
+        # Its open connection serves calls, and a second one is made with the new password.
+        assert await asyncio.gather(*(value(supervisor, f"select {n}") for n in range(6))) == list(range(6))
+
+        bouncer.stop()
+        bouncer.start()
+        assert await value(supervisor, "select 7") == 7
+    assert account.times_asked() >= 2
 
 
 async def test_a_failed_command_is_reported_with_its_exit_code_and_can_be_run_again(
