@@ -81,6 +81,15 @@ class Bastion:
         bastion.config.chmod(0o600)
         return bastion
 
+    def configure(self, *lines: str) -> Path:
+        """Return another configuration of ssh, which has these lines for the bastion, too."""
+        config = self._folder / "other_config"
+        heading = "Host bastion\n"
+        added = "".join(f"  {line}\n" for line in lines)
+        config.write_text(self.config.read_text().replace(heading, heading + added))
+        config.chmod(0o600)
+        return config
+
     def authorize(self, *keys: str) -> None:
         """Allow logins with these keys only."""
         lines = [self._public(key) for key in keys]

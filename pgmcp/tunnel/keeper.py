@@ -9,7 +9,9 @@ moment to cancel their statements.
 import asyncio
 import ctypes
 import os
+import re
 import signal
+import subprocess
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Sequence
@@ -33,10 +35,12 @@ async def keep(target: Path, port: int, ssh: Sequence[str]) -> int:
     Args:
         target: the socket that ssh will create.
         port: the database's port, for the relay; 0 uses no relay.
-        ssh: its command line.
+        ssh: its command line, with `--` before the bastion.
     """
+    end = ssh.index("--")
+    command = [*ssh[:end], *_stay_in_foreground(ssh[0]), *ssh[end:]]
     process = await asyncio.create_subprocess_exec(
-        *ssh, stdin=DEVNULL, stdout=DEVNULL, preexec_fn=_die_with_parent()
+        *command, stdin=DEVNULL, stdout=DEVNULL, preexec_fn=_die_with_parent()
     )
     # From here on, only ssh writes to standard error, so the front sees its end as the end of ssh.
     with open(os.devnull, "wb") as null:  # noqa: PTH123
@@ -57,6 +61,17 @@ async def keep(target: Path, port: int, ssh: Sequence[str]) -> int:
         target.unlink(missing_ok=True)
         with suppress(OSError):
             target.parent.rmdir()
+
+
+def _stay_in_foreground(program: str) -> list[str]:
+    """Return the option that keeps ssh in the foreground, whatever its configuration says.
+
+    In the background, ssh would outlive this process. OpenSSH has the setting, and the option, since 8.7.
+    """
+    shown = subprocess.run([program, "-V"], stdin=DEVNULL, capture_output=True, check=False).stderr
+    version = re.match(rb"OpenSSH_\D*(\d+)\.(\d+)", shown)
+    knows_setting = version is not None and (int(version[1]), int(version[2])) >= (8, 7)
+    return ["-oForkAfterAuthentication=no"] if knows_setting else []
 
 
 async def _wait_for_front() -> bool:

@@ -1,7 +1,7 @@
 """Explains the messages that ssh wrote to standard error."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 from pgmcp.errors import TunnelError
@@ -51,7 +51,8 @@ _CAUSES: Final = (
         "run this server as a user that is in /etc/passwd, also in a container",
     ),
     (
-        r"path .*too long|cannot listen to path|Could not request local forwarding",
+        r"path .*too long|Bad local forwarding specification|cannot listen to path|"
+        r"Could not request local forwarding",
         "ssh could not create its private socket",
         "set TMPDIR to a folder with a short path, in which this user may create files",
     ),
@@ -110,7 +111,7 @@ def refusal_error(line: str, bastion: str, place: str) -> TunnelError:
     return TunnelError(f"the bastion {bastion} could not connect to {place}: {reason}")
 
 
-def opening_error(lines: Sequence[str], bastion: str, exit_code: int | None) -> TunnelError:
+def opening_error(lines: Iterable[str], bastion: str, exit_code: int | None) -> TunnelError:
     """Return the error for a tunnel that could not be opened."""
     text = "\n".join(lines)
     reason = last_line(lines) or f"ssh ended with exit code {exit_code} and no message"
@@ -121,7 +122,7 @@ def opening_error(lines: Sequence[str], bastion: str, exit_code: int | None) -> 
     return TunnelError(f"{message}: {reason}", hint=_TRY_IT.format(bastion=bastion))
 
 
-def broken_error(lines: Sequence[str], bastion: str) -> TunnelError:
+def broken_error(lines: Iterable[str], bastion: str) -> TunnelError:
     """Return the error for a connection whose tunnel ended."""
     reason = last_line(lines) or "ssh gave no reason"
     return TunnelError(

@@ -32,6 +32,10 @@ _CONNECT_TIMEOUT_S: Final = 15
 _ALIVE_INTERVAL_S: Final = 5
 _MAX_LINES: Final = 40
 _MAX_LINE_BYTES: Final = 2_000
+_MAX_FOLDER_BYTES: Final = 69
+"""A socket's path has up to 103 bytes on macOS, 107 on Linux; the last 34 are pgmcp's own."""
+
+_UNUSABLE_IN_FORWARDS: Final = frozenset(":%$\\")
 _CLOSE: Final = b"."
 _CLOSE_TIMEOUT_S: Final = 2.0
 
@@ -42,6 +46,7 @@ _OPTIONS: Final = {
     "ConnectTimeout": str(_CONNECT_TIMEOUT_S),
     "ServerAliveInterval": str(_ALIVE_INTERVAL_S),
     "ServerAliveCountMax": "3",
+    "ClearAllForwardings": "no",
     "ExitOnForwardFailure": "no",  # a forward of the user's configuration may be in use elsewhere
     "StreamLocalBindMask": "0177",
     "LogLevel": "INFO",  # at lower levels, ssh does not say why the bastion could not connect
@@ -216,7 +221,7 @@ class Tunnel:
                 f"no SSH tunnel through {self.route.bastion}: there is no program `ssh` on the PATH",
                 hint="install OpenSSH's client, on Debian with `apt install openssh-client`, or correct PATH",
             )
-        folder = Path(tempfile.mkdtemp(prefix="pgmcp-ssh-"))  # mode 0700
+        folder = _make_folder()
         target = folder / f".s.PGSQL.{self.route.port}"  # libpq's own name for a socket in a folder
         port = 0 if self.route.is_plain else self.route.port
         process = await asyncio.create_subprocess_exec(
@@ -235,14 +240,16 @@ class Tunnel:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 attempt.params = self._params(await _first_line(process), folder)
-        except BaseException as error:
-            await _end(attempt)
-            if not isinstance(error, TimeoutError):
-                raise
-        if not attempt.params:
+        except TimeoutError:
             await _end(attempt)
             lines = list(attempt.lines) or [f"ssh did not log in within {OPEN_TIMEOUT_S:.0f} s"]
-            raise opening_error(lines, self.route.bastion, process.returncode)
+            raise opening_error(lines, self.route.bastion, process.returncode) from None
+        except BaseException:
+            await _end(attempt)
+            raise
+        if not attempt.params:
+            await _end(attempt)
+            raise opening_error(attempt.lines, self.route.bastion, process.returncode)
         attempt.opened_at_s = time.monotonic()
         self._attempt = attempt
         return attempt
@@ -255,6 +262,14 @@ class Tunnel:
             # An empty hostaddr keeps PGHOSTADDR of the environment out.
             return {"host": str(folder), "hostaddr": "", "port": str(self.route.port)}
         return {"host": self.route.host, "hostaddr": address, "port": port}
+
+
+def _make_folder() -> Path:
+    """Return a new folder with mode 0700 whose path ssh and libpq can use for a socket."""
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > _MAX_FOLDER_BYTES or not _UNUSABLE_IN_FORWARDS.isdisjoint(folder):
+        folder = "/tmp"  # noqa: S108
+    return Path(tempfile.mkdtemp(prefix="pgmcp-ssh-", dir=folder))
 
 
 async def _first_line(process: Process) -> str:

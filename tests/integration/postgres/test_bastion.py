@@ -299,3 +299,74 @@ async def test_settings_open_a_tunnel_that_doctor_describes(
     assert "ssl mode verify-full: the server's certificate is checked" in shown
     assert "cancel: tested" in shown
     assert b"a password" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["ClearAllForwardings yes"],
+        ["ForkAfterAuthentication yes", "SessionType none"],
+        ["ControlMaster auto", "ControlPath /dev/shm/%C", "ControlPersist yes"],
+        ["ExitOnForwardFailure yes", "LocalForward 127.0.0.1:1 localhost:1", "LogLevel QUIET"],
+        ["RemoteCommand top", "RequestTTY force", "VisualHostKey yes"],
+    ],
+)
+async def test_settings_of_ssh_for_people_do_not_break_the_tunnel_or_let_it_outlive_pgmcp(
+    route: Route, spawn: Spawn, tls_server: TlsPostgres, bastion: Bastion, lines: list[str]
+) -> None:
+    configured = replace(route, config=bastion.configure(*lines))
+    async with tunnelled(configured, spawn, tls_server) as (supervisor, _):
+        assert await value(supervisor, "select 1") == 1
+        (ssh,) = ssh_processes()
+
+    assert not is_running(ssh)
+
+
+async def test_several_databases_have_a_tunnel_each_through_one_bastion(
+    route: Route, spawn: Spawn, tls_server: TlsPostgres
+) -> None:
+    async with (
+        tunnelled(route, spawn, tls_server) as (one, first),
+        tunnelled(replace(route, host="127.0.0.1"), spawn, tls_server) as (other, second),
+    ):
+        values = await asyncio.gather(value(one, "select 1"), value(other, "select 2"))
+        assert list(values) == [1, 2]
+        assert len(ssh_processes()) == 2
+        await first.close()
+
+        assert await value(other, "select 3") == 3
+        assert second.state.startswith("open")
+
+
+@pytest.mark.parametrize("folder", ["x" * 100, "a b:c%d$e"])
+async def test_a_long_or_odd_temporary_folder_keeps_no_tunnel_from_opening(
+    route: Route,
+    spawn: Spawn,
+    tls_server: TlsPostgres,
+    folder: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / folder).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / folder))
+    async with tunnelled(route, spawn, tls_server) as (supervisor, _):
+        assert await value(supervisor, "select 1") == 1
+
+
+async def test_an_ipv6_address_of_the_database_is_reached(route: Route) -> None:
+    server = await asyncio.start_server(_say_hello, "::1", 0)
+    port = server.sockets[0].getsockname()[1]
+    tunnel = Tunnel(replace(route, host="::1", port=port), name="shop")
+    try:
+        params = await tunnel.open()
+        reader, writer = await asyncio.open_connection(params["hostaddr"], int(params["port"]))
+        assert await reader.read() == b"hello"
+        writer.close()
+    finally:
+        await tunnel.close()
+        server.close()
+
+
+async def _say_hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"hello")
+    writer.close()
