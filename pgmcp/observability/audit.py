@@ -13,6 +13,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from pgmcp.pipeline import Call, Stage
 logger = logging.getLogger(__name__)
 
 _DIGEST_CHARACTERS = 16
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class AuditFile:
@@ -78,7 +80,7 @@ class AuditFile:
         """Write nothing: a call is one line."""
 
     def _write(self, call: Call, outcome: str, spent_s: float) -> None:
-        line = self._line(call, outcome, spent_s * 1000)
+        line = {name: _storable(each) for name, each in self._line(call, outcome, spent_s * 1000).items()}
         self._file.handle(_record(json.dumps(line, ensure_ascii=False)))
 
     def _line(self, call: Call, outcome: str, spent_ms: float) -> dict[str, Any]:
@@ -109,6 +111,11 @@ class AuditFile:
                 line["question"] = call.question
         line["sql_sha256"] = None if call.sql is None else digest_of(call.sql)
         return line | ({"sql": call.sql} if self._with_sql else {})
+
+
+def _storable(value: Any) -> Any:
+    """Replace zero bytes and halves of surrogate pairs by U+FFFD, because PostgreSQL cannot store them."""
+    return _UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else value
 
 
 def digest_of(text: str) -> str:

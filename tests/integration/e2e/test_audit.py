@@ -4,22 +4,33 @@ import json
 import re
 import stat
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
-from pgmcp.demo.postgres import EmbeddedPostgres
 from pgmcp.observability.audit import digest_of
 from testing.activity import Activity
 from testing.mcp_server import server_environment
+from testing.memory_folder import memory_folder
 from testing.prestarted import COMMAND
 from testing.raw_jsonrpc import RawServer
-from testing.tls_postgres import find_programs
+from testing.tls_postgres import TlsPostgres, find_programs
 from tests.integration.e2e.conftest import StartServer
 
 PAGE = Path(__file__).parents[3] / "docs/audit.md"
+_CONTEXT = """
+databases:
+  shop:
+    verified:
+      - question: How many orders are there?
+        sql: select count(*) from orders
+"""
 SLOW = "select count(*) from generate_series(1, 100000000) as a"
 
 
@@ -100,38 +111,98 @@ def test_the_text_of_statements_and_questions_is_recorded_if_the_settings_say_so
     assert question["question"] == "How many active users are there?"
 
 
+@dataclass
+class Watched:
+    """A database whose sessions the page's queries show, and the settings of a server for it."""
+
+    admin_url: str
+    environment: dict[str, str]
+
+    def run_in_psql(self, script: str, folder: Path) -> list[str]:
+        """Return the lines that psql prints; it fails at the first error."""
+        programs = find_programs() or pytest.skip("psql is not installed")
+        done = subprocess.run(
+            [str(programs / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", self.admin_url],
+            cwd=folder,
+            input=script,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+        return done.stdout.splitlines()
+
+
+@pytest.fixture(params=["system", "embedded"])
+def watched(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Watched]:
+    """The system's PostgreSQL, on Debian 12 version 15, and the embedded one, version 18."""
+    with ExitStack() as servers:
+        if request.param == "embedded":
+            url: str = request.getfixturevalue("new_database")()
+        else:
+            programs = find_programs() or pytest.skip("no PostgreSQL server is installed")
+            folder = servers.enter_context(
+                tempfile.TemporaryDirectory(
+                    dir=memory_folder(), prefix="pgmcp-audit-", ignore_cleanup_errors=True
+                )
+            )
+            Path(folder).chmod(0o711)
+            url = servers.enter_context(TlsPostgres(programs, Path(folder))).url("postgres")
+        with psycopg.connect(url) as admin:
+            admin.execute("create table orders as select generate_series(1, 3) as id")
+        context = tmp_path / "context.yaml"
+        context.write_text(_CONTEXT)
+        environment = server_environment(url, database_name="shop", context_file=str(context))
+        yield Watched(url, environment)
+
+
 def test_the_queries_of_the_page_say_who_asks_what(
-    start_server: StartServer, shop_environment: dict[str, str], cluster: EmbeddedPostgres, file: Path
+    start_server: StartServer, watched: Watched, file: Path
 ) -> None:
-    programs = find_programs()
-    if programs is None:
-        pytest.skip("psql is not installed")
-    server = start(start_server, shop_environment, file, sql="text")
-    server.call("query", question="How many active users are there?")
+    server = start(start_server, watched.environment, file, sql="text")
+    server.call("query", question="How many orders are there?")
     server.call("execute_sql", sql="select count(*) from orders")
     running = server.start_call("execute_sql", sql=SLOW)
-    admin_url = cluster.url(urlsplit(shop_environment["PG_MCP_DATABASE_URL"]).path[1:])
-    with Activity(admin_url, "pgmcp") as activity:
+    with Activity(watched.admin_url, "pgmcp") as activity:
         pid = activity.until_running(SLOW)
     blocks = re.findall(r"```sql\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
-    done = subprocess.run(
-        [str(programs / "psql"), "-XAtq", "-v", "ON_ERROR_STOP=1", admin_url],
-        cwd=file.parent,
-        input="".join(blocks),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
+    now, before, most, digest, *others = watched.run_in_psql("".join(blocks), file.parent)
     server.notify("notifications/cancelled", requestId=running)
 
-    now, before, most, digest = done.stdout.splitlines()
     assert now.startswith(f"{pid}|pgmcp (raw 1)|")
     assert now.endswith("|select count(*) from orders|answered")
-    assert before.endswith("|How many active users are there?|answered")
+    assert before.endswith("|How many orders are there?|answered")
     assert most.startswith("raw 1|shop|2|0|")
     assert digest.endswith("||raw 1")
+    assert all(line.endswith("||raw 1") for line in others)
+
+
+def test_no_text_of_a_caller_keeps_the_file_from_being_loaded(
+    start_server: StartServer, watched: Watched, file: Path
+) -> None:
+    texts = [
+        "select 1\0",
+        "select '\x01\x02\x7f'",
+        "\\.",
+        "größe 日本\u2028\x85",
+        r"select '\u0000'",
+        '"',
+    ] * 2
+    server = start(start_server, watched.environment, file, sql="text")
+    for text in texts:
+        server.call("execute_sql", sql=text)
+        server.call("query", question=text)
+        server.call("execute_sql", sql="select 1", database=text)
+    (load,) = re.findall(r"```sql\n(create.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+
+    lines = watched.run_in_psql(
+        load + "select line ->> 'sql' from audit where line ->> 'sql' ~ 'u0000|1.$';"
+        "select count(*), count(line ->> 'question') from audit;",
+        file.parent,
+    )
+
+    assert lines == ["select 1\ufffd", r"select '\u0000'"] * 2 + [f"{3 * len(texts)}|{len(texts)}"]
 
 
 def test_a_full_file_makes_room_and_no_more_than_so_many_are_kept(
